@@ -1,0 +1,60 @@
+"""Background jobs: one definition runs locally, on Trigger.dev or under Vercel Cron.
+
+The names below are looked up on first use, so that ``import jobctl`` costs next to nothing.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from jobctl.catalogue.decorator import job
+    from jobctl.errors import JobctlError, PermanentJobError
+    from jobctl.interface import BackgroundJobManager
+    from jobctl.managers.factory import get_job_manager, reset_job_manager
+    from jobctl.model import Job, JobMetrics, JobResult, JobStatus, Run
+    from jobctl.schedules import Cron, Every
+
+_HOMES = {
+    "BackgroundJobManager": "jobctl.interface",
+    "Cron": "jobctl.schedules",
+    "Every": "jobctl.schedules",
+    "Job": "jobctl.model",
+    "JobMetrics": "jobctl.model",
+    "JobResult": "jobctl.model",
+    "JobStatus": "jobctl.model",
+    "JobctlError": "jobctl.errors",
+    "PermanentJobError": "jobctl.errors",
+    "Run": "jobctl.model",
+    "get_job_manager": "jobctl.managers.factory",
+    "job": "jobctl.catalogue.decorator",
+    "reset_job_manager": "jobctl.managers.factory",
+}
+
+__all__ = [
+    "BackgroundJobManager",
+    "Cron",
+    "Every",
+    "Job",
+    "JobMetrics",
+    "JobResult",
+    "JobStatus",
+    "JobctlError",
+    "PermanentJobError",
+    "Run",
+    "get_job_manager",
+    "job",
+    "reset_job_manager",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'jobctl' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

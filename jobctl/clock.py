@@ -1,0 +1,43 @@
+"""The only place that reads the time: decide with the wall clock, measure with the steady one."""
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Handed to whatever needs the time, so that tests can move it."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, in UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never goes back."""
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, in UTC."""
+        return datetime.now(UTC)  # noqa: TID251
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never goes back."""
+        return time.monotonic()
+
+
+def to_ms(instant: datetime) -> int:
+    """Whole milliseconds since 1970, as the run store keeps times."""
+    return round(instant.timestamp() * 1000)
+
+
+def from_ms(ms: int) -> datetime:
+    """The other way round, aware, in UTC."""
+    seconds, rest = divmod(ms, 1000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
+
+
+def iso(instant: datetime) -> str:
+    """ISO 8601 with offset and milliseconds where there are any, for JSON and piped rows."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds" if instant.microsecond else "seconds")

@@ -1,0 +1,64 @@
+"""Durations as people write and read them: ``90s``, ``1h 30m``, ``4m 12s``."""
+
+import re
+from datetime import timedelta
+
+from jobctl.errors import ScheduleError
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_PART = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?(ms|s|m|h|d|w)", re.ASCII)
+_WHOLE = re.compile(rf"{_PART.pattern}(?: ?{_PART.pattern})*", re.ASCII)
+MAXIMUM = timedelta(days=36525)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read ``500ms``, ``30s``, ``5m``, ``1h30m``, ``2d`` or ``1w``.
+
+    Raises:
+        ScheduleError: no unit, an unknown one, nothing at all, or more than 100 years.
+    """
+    stripped = text.strip()
+    if not _WHOLE.fullmatch(stripped):
+        raise ScheduleError(
+            f'"{text[:60]!s}" is not a duration'.replace("\n", "\\n"),
+            hint="write a number and a unit, such as 30s, 5m, 1h30m or 2d",
+        )
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(stripped))
+    if seconds > MAXIMUM.total_seconds():
+        raise ScheduleError(f'"{text[:60]}" is more than 100 years')
+    return timedelta(seconds=seconds)
+
+
+def format_duration(duration: timedelta) -> str:
+    """Two units at most, cut and not rounded up: ``400 ms``, ``1.2 s``, ``12s``, ``4m 12s``, ``2d 3h``."""
+    seconds = duration.total_seconds()
+    if seconds < 1:
+        return f"{max(0, int(seconds * 1000))} ms"
+    if seconds < 10:
+        return f"{int(seconds * 10) / 10:.1f} s"
+    parts: list[tuple[int, str]] = []
+    rest = int(seconds)
+    for unit in ("d", "h", "m", "s"):
+        number, rest = divmod(rest, int(_UNITS[unit]))
+        if number or parts:
+            parts.append((number, unit))
+    return " ".join(f"{number}{unit}" for number, unit in parts[:2] if number)
+
+
+def write_duration(duration: timedelta) -> str:
+    """The exact text that ``parse_duration`` reads back: ``1h30m``, ``45s``, ``1500ms``."""
+    ms = round(duration.total_seconds() * 1000)
+    if ms % 1000:
+        return f"{ms}ms"
+    parts = []
+    rest = ms // 1000
+    for unit in ("d", "h", "m", "s"):
+        number, rest = divmod(rest, int(_UNITS[unit]))
+        if number:
+            parts.append(f"{number}{unit}")
+    return "".join(parts) or "0s"
+
+
+def milliseconds(duration: timedelta | None) -> int | None:
+    """Whole milliseconds, as JSON and the run store have them."""
+    return None if duration is None else round(duration.total_seconds() * 1000)

@@ -1,0 +1,132 @@
+"""Every error that a user can meet, each with the exit code it leads to.
+
+::
+
+    JobctlError                 70  jobctl itself failed
+    ├── UsageError               2  the call is wrong: unknown job, option, value
+    │   ├── UnknownJobError      2
+    │   ├── ScheduleError        2  also a ValueError: a cron text or an interval that cannot be
+    │   └── ConfigurationError   2  a setting or a project file is wrong; says where
+    ├── AlreadyRunningError      3  the job has an unfinished run
+    ├── NotRunError              4  scheduling is disabled, or what the job needs is not configured
+    ├── ServiceError             5  a service did not answer
+    ├── StoreError              70  the run store cannot be read or written
+    │   ├── StoreBusyError      70  somebody else holds it longer than we waited
+    │   └── StoreDamagedError   70  the file is not, or no longer, a run store
+    └── PermanentJobError        1  raised by a job: failed, and trying again would not help
+
+A message is one sentence: what, where. ``hint`` says what to do.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command's exit code means. Scripts rely on these; none changes its meaning."""
+
+    DONE = 0
+    JOB_FAILED = 1
+    USAGE = 2
+    ALREADY_RUNNING = 3
+    NOT_RUN = 4
+    SERVICE = 5
+    INTERNAL = 70
+    INTERRUPTED = 130
+
+
+class JobctlError(Exception):
+    """The root: a sentence, perhaps a place and a hint, and the exit code.
+
+    Args:
+        message: what is wrong, in one sentence with the offending text quoted.
+        hint: what to do about it, one clause.
+        where: ``file:line`` or another place that the fault comes from.
+    """
+
+    exit_code = ExitCode.INTERNAL
+    code = "internal"
+
+    def __init__(self, message: str, *, hint: str | None = None, where: str | None = None) -> None:
+        self.problem = message
+        self.hint = hint
+        self.where = where
+        super().__init__(f"{where}: {message}" if where else message)
+
+
+class UsageError(JobctlError):
+    """The call is wrong; nothing was started."""
+
+    exit_code = ExitCode.USAGE
+    code = "usage"
+
+
+class UnknownJobError(UsageError):
+    """No job of the catalogue has this id."""
+
+    code = "unknown_job"
+
+
+class ScheduleError(UsageError, ValueError):
+    """A cron expression, an interval or a time zone that cannot be a schedule."""
+
+    code = "bad_schedule"
+
+
+class ConfigurationError(UsageError):
+    """A setting or a project file holds a value that cannot be used."""
+
+    code = "bad_configuration"
+
+
+class ConfigurationErrors(ConfigurationError):  # noqa: N818 - the plural is the point
+    """Several configuration faults, told together. ``problems`` holds each one."""
+
+    def __init__(self, problems: list[ConfigurationError]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(str(problem) for problem in problems))
+
+
+class AlreadyRunningError(JobctlError):
+    """The job has an unfinished run, so nothing was started."""
+
+    exit_code = ExitCode.ALREADY_RUNNING
+    code = "already_running"
+
+
+class NotRunError(JobctlError):
+    """Nothing was run: scheduling is disabled, or something is not configured."""
+
+    exit_code = ExitCode.NOT_RUN
+    code = "not_run"
+
+
+class ServiceError(JobctlError):
+    """A service that is needed did not answer, or refused."""
+
+    exit_code = ExitCode.SERVICE
+    code = "service"
+
+
+class StoreError(JobctlError):
+    """The run store cannot be read or written."""
+
+    code = "store"
+
+
+class StoreBusyError(StoreError):
+    """Another process holds the run store for longer than we wait."""
+
+    code = "store_busy"
+
+
+class StoreDamagedError(StoreError):
+    """The file is not a run store, or no longer a sound one."""
+
+    code = "store_damaged"
+
+
+class PermanentJobError(JobctlError):
+    """Raised inside a job: it failed, and a retry could not help (a wrong token, say)."""
+
+    exit_code = ExitCode.JOB_FAILED
+    code = "job_failed"

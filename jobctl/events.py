@@ -1,0 +1,139 @@
+"""What happens, as values. The core publishes; log lines, the live table and tests subscribe."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from jobctl.model import Run
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerStarted:
+    """The loop is up and has taken its jobs."""
+
+    at: datetime
+    jobs: int
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerStopping:
+    """Nothing new starts; ``running`` runs have ``grace`` to end."""
+
+    at: datetime
+    running: tuple[str, ...]
+    grace: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerStopped:
+    """All has ended; ``interrupted`` runs were ended by force."""
+
+    at: datetime
+    interrupted: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run was recorded and handed over."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutput:
+    """One line that a run printed: printable, secrets masked, without its line end."""
+
+    job_id: str
+    run_id: str
+    at: datetime
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRetrying:
+    """An attempt failed; the run goes on with another after ``delay``."""
+
+    run: Run
+    error: str
+    delay: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """A run ended: completed, failed or skipped. ``run`` is as recorded."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class SlotsMissed:
+    """``count`` slots of a job went by unserved. ``runs_now``: one run makes up for them all."""
+
+    job_id: str
+    count: int
+    first: datetime
+    last: datetime
+    runs_now: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ClockJumped:
+    """The wall clock moved by ``by`` against the steady one (positive: forward, or a sleep)."""
+
+    at: datetime
+    by: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTrouble:
+    """The run store cannot be written; nothing starts until it can. Told once a minute at most."""
+
+    at: datetime
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRecovered:
+    """The run store can be written again."""
+
+    at: datetime
+
+
+Event = (
+    SchedulerStarted
+    | SchedulerStopping
+    | SchedulerStopped
+    | RunStarted
+    | RunOutput
+    | RunRetrying
+    | RunFinished
+    | SlotsMissed
+    | ClockJumped
+    | StoreTrouble
+    | StoreRecovered
+)
+
+Listener = Callable[[Event], None]
+
+
+class Bus:
+    """Hands each event to every listener, in the publisher's thread, in order of subscription."""
+
+    def __init__(self) -> None:
+        self._listeners: tuple[Listener, ...] = ()
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Add a listener; the answer takes it off again."""
+        self._listeners = (*self._listeners, listener)
+
+        def unsubscribe() -> None:
+            self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+        return unsubscribe
+
+    def publish(self, event: Event) -> None:
+        """Tell every listener. A listener must not raise; one that does is its own fault."""
+        for listener in self._listeners:
+            listener(event)

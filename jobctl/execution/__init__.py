@@ -1,0 +1,1 @@
+"""Running one run somewhere: worker processes, their output, their end."""

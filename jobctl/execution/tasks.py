@@ -1,0 +1,101 @@
+"""What goes into an executor and what comes out: tasks and outcomes, as values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from jobctl.model import Command, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One attempt of one run.
+
+    Attributes:
+        target: ``"package.module:function"`` or a command.
+        quick: it is known to end within milliseconds, so it may wait behind others in one worker.
+        dry_run: call the function with ``dry_run=True``.
+    """
+
+    run_id: str
+    job_id: str
+    target: str | Command
+    timeout: timedelta
+    attempt: int = 1
+    quick: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted:
+    """A worker has begun the task; from here its timeout counts."""
+
+    run_id: str
+    pid: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOutput:
+    """Lines that the task printed: decoded, printable, masked, without line ends."""
+
+    run_id: str
+    job_id: str
+    at: datetime
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFinished:
+    """The task ended and nothing of it is left running.
+
+    Attributes:
+        reason: None where the function returned (or the command exited with 0).
+        error: one line for people; the traceback, if any, is in the run's log.
+        result: JSON value: a ``JobResult`` as its fields (duration as ``duration_ms``) where the
+            function returned one, else the returned value where it is JSON, else None.
+        retry: whether another attempt may help.
+        duration: by the steady clock.
+    """
+
+    run_id: str
+    pid: int | None
+    started_at: datetime
+    finished_at: datetime
+    duration: timedelta
+    reason: Reason | None = None
+    error: str | None = None
+    result: Any = None
+    retry: bool = True
+
+
+Outcome = TaskStarted | TaskOutput | TaskFinished
+
+
+class Executor(Protocol):
+    """Runs tasks and tells what came of them. All but ``wake`` are called from one thread."""
+
+    def capacity(self, *, quick: bool) -> int:
+        """How many more tasks of this kind would start at once, or soon behind quick ones."""
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Hand over tasks; no more than ``capacity`` said."""
+
+    def poll(self, timeout: float) -> Sequence[Outcome]:
+        """Wait up to ``timeout`` seconds for outcomes or ``wake``; also enforces timeouts."""
+
+    def wake(self) -> None:
+        """Make ``poll`` return now. From any thread or signal handler."""
+
+    def busy(self) -> Sequence[str]:
+        """Run ids handed over and not finished."""
+
+    def end(self, run_ids: Sequence[str], reason: Reason, *, now: bool = False) -> None:
+        """End these tasks with all their processes: SIGTERM, some seconds, SIGKILL; ``now``: SIGKILL.
+
+        Each still comes out of ``poll`` as ``TaskFinished`` with ``reason``.
+        """
+
+    def close(self) -> None:
+        """End every worker at once. Idempotent."""

@@ -1,0 +1,1 @@
+"""The run store: where runs, job state and cached results are kept."""

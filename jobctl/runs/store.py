@@ -1,0 +1,299 @@
+"""What a run store does, as a protocol, and the values that go in and out.
+
+SQLite keeps it today; a Postgres store can join by keeping the same contract. Two constraints
+carry promise 1 in every store: a job has at most one unfinished run; a slot has at most one run.
+Each method is one transaction. Errors: ``StoreBusyError`` where somebody else holds the store longer
+than the store's busy timeout, ``StoreError`` where it cannot be read or written (full disk,
+read-only), ``StoreDamagedError`` where what is there is not a sound store.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from jobctl.model import JobMetrics, Reason, Run, RunStatus, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process that runs things. ``start`` and ``boot`` tell it from a later one with its pid.
+
+    Attributes:
+        id: random, one a process life; workers carry it in ``JOBCTL_OWNER``.
+        kind: ``scheduler`` (``jobctl run``), ``trigger`` (a run by hand) or ``application``.
+        start: the kernel's start time of the process, as text; empty where unknown.
+        boot: boot id and pid namespace: pids compare only where this is equal.
+        beat: last heartbeat, for owners whose pid cannot be looked at from here.
+        ended: when it said goodbye; None while it lives, and for ever if it was killed.
+    """
+
+    id: str
+    kind: str
+    host: str
+    pid: int
+    start: str
+    boot: str
+    since: datetime
+    beat: datetime
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """What the store knows of a job, besides its runs.
+
+    Attributes:
+        schedule: text and zone of the schedule that ``anchor`` and ``cursor`` belong to.
+        anchor: where an interval counts from.
+        cursor: every slot up to here was run, skipped or missed; None where none ever was.
+        next_run: next due time as last computed by whoever schedules it.
+        stopped: since when it is off its schedule, or None.
+        last: its newest run that is not ``skipped``, finished or not; None if it never ran.
+        missed: slots that nobody served.
+    """
+
+    id: str
+    name: str
+    schedule: str
+    timezone: str
+    anchor: datetime
+    cursor: datetime | None = None
+    next_run: datetime | None = None
+    stopped: datetime | None = None
+    stop_reason: str | None = None
+    last: Run | None = None
+    missed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A job as a manager announces it. A changed ``schedule`` or ``timezone`` resets anchor and cursor."""
+
+    id: str
+    name: str
+    schedule: str
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The wish to start a run.
+
+    Attributes:
+        run_id: made by the caller (``new_run_id``).
+        slot: the due time; None for a run by hand.
+        epoch: the clock epoch that the slot counts in; always 0 for fixed-time schedules, so that
+            setting the clock back never repeats one of their slots.
+        next_run: the job's next due time after this one, written along; None leaves it.
+        force: start though the job is stopped (a run by hand).
+    """
+
+    run_id: str
+    job_id: str
+    trigger: Trigger
+    at: datetime
+    slot: datetime | None = None
+    epoch: int = 0
+    next_run: datetime | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The claim holds: the run is recorded as running. ``cursor`` is the job's from before."""
+
+    run: Run
+    cursor: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """The job has an unfinished run.
+
+    For a slot, ``skipped`` is the run that was recorded as skipped, reason ``overlap``.
+    """
+
+    running: Run
+    skipped: Run | None
+    cursor: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SlotTaken:
+    """Somebody has run, skipped or passed this slot. ``cursor`` is where the job stands now."""
+
+    cursor: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The job is off its schedule since ``since``."""
+
+    since: datetime
+
+
+Answer = Claimed | Overlap | SlotTaken | Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended. Ignored (False) where the run is no longer unfinished."""
+
+    run_id: str
+    status: RunStatus
+    started_at: datetime
+    finished_at: datetime
+    duration: timedelta
+    reason: Reason | None = None
+    error: str | None = None
+    result: Any = None
+    pid: int | None = None
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CachedResult:
+    """A cached JSON value and its lifetime."""
+
+    key: str
+    value: Any
+    computed_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What pruning removed. ``runs`` holds (job id, run id) so that their logs can go too."""
+
+    runs: Sequence[tuple[str, str]] = field(default_factory=tuple)
+
+
+class RunStore(Protocol):
+    """Runs, job state, owners and cached results. Usable from any thread; never carried over a fork."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people: a path or an address without its password."""
+
+    def close(self) -> None:
+        """Let go of everything. Idempotent."""
+
+    # Owners
+
+    def enrol(self, owner: Owner) -> None:
+        """Announce a process before it claims anything."""
+
+    def beat(self, owner_id: str, at: datetime) -> None:
+        """Say that the owner lives."""
+
+    def retire(self, owner_id: str, at: datetime) -> None:
+        """Say goodbye."""
+
+    def owners(self) -> Sequence[Owner]:
+        """Every owner that has not said goodbye or has unfinished runs, and the newest
+        scheduler even if it has; oldest first."""
+
+    def disown(self, owner_id: str, at: datetime) -> Sequence[Run]:
+        """Make every unfinished run of a dead owner ``failed``, reason ``lost``, and end the owner;
+        one transaction. Answers with those runs as they now are."""
+
+    # Jobs
+
+    def register(self, jobs: Sequence[Registration], at: datetime) -> Mapping[str, JobRecord]:
+        """Make or refresh the jobs' records; answers with all of theirs. One transaction."""
+
+    def jobs(self) -> Mapping[str, JobRecord]:
+        """Every job that was ever registered and not forgotten."""
+
+    def job(self, job_id: str) -> JobRecord | None:
+        """One of them."""
+
+    def plan(self, next_runs: Mapping[str, datetime | None]) -> None:
+        """Keep the jobs' next due times."""
+
+    def pass_slots(self, job_id: str, until: datetime, missed: int) -> None:
+        """Move a job's cursor forward to ``until`` (never back) and count ``missed`` slots."""
+
+    def stop(self, job_ids: Iterable[str], at: datetime, reason: str | None = None) -> None:
+        """Take jobs off their schedules, kept over restarts."""
+
+    def start(self, job_ids: Iterable[str]) -> None:
+        """Put jobs back on their schedules. What was missed meanwhile is not caught up: the
+        scheduler sees the cursor and decides; this moves the cursor of a stopped job to now."""
+
+    def change_token(self) -> object:
+        """A value that differs whenever another process has changed the store. Cheap."""
+
+    # The clock
+
+    def epoch(self) -> int:
+        """The current clock epoch, from 1."""
+
+    def begin_epoch(self, held: int) -> int:
+        """Begin the epoch after ``held`` unless somebody has; answers with the current one."""
+
+    # Runs
+
+    def claim(self, owner: Owner, claims: Sequence[Claim]) -> Sequence[Answer]:
+        """Try to start runs, all in one transaction; an answer each, in order.
+
+        A slot at or before the job's cursor, in the same epoch, is ``SlotTaken``.
+        """
+
+    def finish(self, endings: Sequence[Ending]) -> Sequence[bool]:
+        """Record how runs ended, all in one transaction; False for one that had ended already."""
+
+    def progress(self, run_id: str, *, pid: int | None = None, attempt: int | None = None) -> None:
+        """Note the worker's pid, or a further attempt, of an unfinished run."""
+
+    def run(self, run_id: str) -> Run | None:
+        """The run with this id or unique prefix of at least four characters; None where there is none.
+
+        Raises:
+            UsageError: the prefix fits several runs.
+        """
+
+    def runs(
+        self,
+        job_id: str | None = None,
+        *,
+        statuses: Iterable[RunStatus] = (),
+        since: datetime | None = None,
+        limit: int | None = 20,
+    ) -> Sequence[Run]:
+        """Runs, newest first; all statuses where none is named."""
+
+    def unfinished(self, job_id: str | None = None) -> Sequence[tuple[Run, Owner]]:
+        """Runs that have not ended, with who runs them."""
+
+    def metrics(self, job_id: str | None = None) -> JobMetrics:
+        """Totals from kept rows, never by a scan over all runs."""
+
+    def prune(self, now: datetime, keep: timedelta, keep_per_job: int) -> Pruned:
+        """Remove finished runs that are both older than ``keep`` and beyond the newest
+        ``keep_per_job`` of their job; sets ``last_cleanup``. Totals stay."""
+
+    def checkpoint(self) -> None:
+        """Fold what was written into the main file, where the engine has such a thing."""
+
+    # Cached results
+
+    def cache_put(self, key: str, value: Any, computed_at: datetime, expires_at: datetime) -> None:
+        """Keep a JSON value."""
+
+    def cache_get(self, key: str, now: datetime) -> CachedResult | None:
+        """A value that has not expired."""
+
+    def cached(self) -> Sequence[CachedResult]:
+        """Every value, also the expired ones, by key."""
+
+    def cache_purge(self, now: datetime) -> int:
+        """Remove what has expired; how many."""
+
+
+def new_run_id() -> str:
+    """16 hexadecimal characters, random. People use a prefix of at least four."""
+    import os
+
+    return os.urandom(8).hex()

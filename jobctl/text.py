@@ -1,0 +1,45 @@
+"""Text that comes from outside, made safe to show; and guesses at what was meant."""
+
+from collections.abc import Iterable
+
+_BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
+_HIDDEN = {*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF, *_BIDI} - {0x09}
+_VISIBLE = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _HIDDEN}
+
+
+def printable(text: str) -> str:
+    r"""Control, direction and lone surrogate characters made visible (``\x1b``); tabs stay.
+
+    What a job prints can so neither move the cursor nor retitle or recolour a terminal.
+    """
+    if text.isprintable():
+        return text
+    return text.translate(_VISIBLE).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def quote(text: str, limit: int = 60) -> str:
+    """The text in double quotes, made printable and cut to ``limit`` characters."""
+    shown = printable(text[: limit + 1]).replace("\t", "\\t")
+    return f'"{shown if len(text) <= limit else shown[:limit] + "…"}"'
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant, or None."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(word[:100], list(known), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+class Mask:
+    """Replaces each secret that occurs in a text by ``••••``. Secrets under 4 characters are left alone."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets = sorted({one for one in secrets if len(one) >= 4}, key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        """The text without its secrets."""
+        for secret in self._secrets:
+            if secret in text:
+                text = text.replace(secret, "••••")
+        return text
