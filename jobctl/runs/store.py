@@ -25,7 +25,8 @@ class Owner:
         start: the kernel's start time of the process, as text; empty where unknown.
         boot: boot id and pid namespace: pids compare only where this is equal.
         beat: last heartbeat, for owners whose pid cannot be looked at from here.
-        ended: when it said goodbye; None while it lives, and for ever if it was killed.
+        ended: when it said goodbye, or was found dead; None while it lives.
+        killed: it was found dead: it never said goodbye.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Owner:
     since: datetime
     beat: datetime
     ended: datetime | None = None
+    killed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,10 @@ class Claim:
     Attributes:
         run_id: made by the caller (``new_run_id``).
         slot: the due time; None for a run by hand.
-        epoch: the clock epoch that the slot counts in; always 0 for fixed-time schedules, so that
-            setting the clock back never repeats one of their slots.
+        epoch: the clock epoch that the claimer lives in. A newer one than the job's cursor was set in
+            means that the clock was set back since: the cursor no longer counts.
+        fixed: the slot belongs to a fixed-time schedule. Its constraint key holds epoch 0, so that
+            setting the clock back never repeats a slot that was run.
         next_run: the job's next due time after this one, written along; None leaves it.
         force: start though the job is stopped (a run by hand).
     """
@@ -94,7 +98,8 @@ class Claim:
     trigger: Trigger
     at: datetime
     slot: datetime | None = None
-    epoch: int = 0
+    epoch: int = 1
+    fixed: bool = False
     next_run: datetime | None = None
     force: bool = False
 
@@ -195,7 +200,7 @@ class RunStore(Protocol):
         scheduler even if it has; oldest first."""
 
     def disown(self, owner_id: str, at: datetime) -> Sequence[Run]:
-        """Make every unfinished run of a dead owner ``failed``, reason ``lost``, and end the owner;
+        """Make every unfinished run of a dead owner ``failed``, reason ``lost``, and mark it killed;
         one transaction. Answers with those runs as they now are."""
 
     # Jobs
@@ -213,7 +218,10 @@ class RunStore(Protocol):
         """Keep the jobs' next due times."""
 
     def pass_slots(self, job_id: str, until: datetime, missed: int) -> None:
-        """Move a job's cursor forward to ``until`` (never back) and count ``missed`` slots."""
+        """Move a job's cursor forward to ``until`` and count ``missed`` slots.
+
+        Where the cursor is beyond ``until`` already, nothing changes: another process has told.
+        """
 
     def stop(self, job_ids: Iterable[str], at: datetime, reason: str | None = None) -> None:
         """Take jobs off their schedules, kept over restarts."""

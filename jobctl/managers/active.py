@@ -1,0 +1,110 @@
+"""Runs in this process's hands: between the claim and the recorded end."""
+
+import random
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from jobctl.execution.tasks import Task, TaskFinished
+from jobctl.model import Job, Reason, Run, RunStatus
+from jobctl.runs.store import Ending
+
+_RETRIED = {Reason.ERROR, Reason.TIMEOUT, Reason.CRASHED}
+_KEPT = 1000
+
+
+@dataclass(slots=True)
+class Active:
+    """One unfinished run: its job, the attempt that is on, and when it really began."""
+
+    run: Run
+    job: Job
+    task: Task
+    began: datetime | None = None
+    began_steady: float | None = None
+    pid: int | None = None
+    error: str | None = None
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt is on, from 1."""
+        return self.task.attempt
+
+    def may_retry(self, outcome: TaskFinished) -> bool:
+        """Whether the definition and the failure allow a further attempt."""
+        return outcome.retry and outcome.reason in _RETRIED and self.attempt <= self.job.retries
+
+    def ending(self, outcome: TaskFinished, steady: float) -> Ending:
+        """How the whole run ended; its duration goes from the first attempt to now."""
+        duration = outcome.duration
+        if self.attempt > 1 and self.began_steady is not None:
+            duration = timedelta(seconds=steady - self.began_steady)
+        return Ending(
+            run_id=self.run.id,
+            status=RunStatus.COMPLETED if outcome.reason is None else RunStatus.FAILED,
+            started_at=self.began or outcome.started_at,
+            finished_at=outcome.finished_at,
+            duration=duration,
+            reason=outcome.reason,
+            error=outcome.error,
+            result=outcome.result,
+            pid=outcome.pid,
+            attempt=self.attempt,
+        )
+
+
+def finished_run(run: Run, ending: Ending) -> Run:
+    """The run as its ending leaves it."""
+    return Run(
+        id=run.id,
+        job_id=run.job_id,
+        status=ending.status,
+        trigger=run.trigger,
+        started_at=ending.started_at,
+        reason=ending.reason,
+        scheduled_for=run.scheduled_for,
+        finished_at=ending.finished_at,
+        duration=ending.duration,
+        error=ending.error,
+        result=ending.result,
+        host=run.host,
+        pid=ending.pid,
+        attempt=ending.attempt,
+    )
+
+
+def retry_delay(job: Job, attempt: int) -> timedelta:
+    """The wait after the failed ``attempt``: doubled each time, up to a tenth longer by chance."""
+    return job.retry_delay * 2 ** (attempt - 1) * (1 + random.random() / 10)
+
+
+@dataclass(slots=True)
+class Finished:
+    """The newest ended runs of this process, for whoever waits for one of them. Thread-safe."""
+
+    _runs: dict[str, Run] = field(default_factory=dict)
+    _order: deque[str] = field(default_factory=deque)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _closed: bool = False
+
+    def add(self, run: Run) -> None:
+        """Keep a run; the oldest beyond 1,000 is forgotten."""
+        with self._changed:
+            self._runs[run.id] = run
+            self._order.append(run.id)
+            if len(self._order) > _KEPT:
+                self._runs.pop(self._order.popleft(), None)
+            self._changed.notify_all()
+
+    def wait(self, run_id: str, timeout: float | None) -> Run | None:
+        """The run once it has ended, or None after ``timeout`` seconds or when nothing more will end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or run_id in self._runs, timeout)
+            return self._runs.get(run_id)
+
+    def close(self) -> None:
+        """Nothing more will end here: let every waiter go."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

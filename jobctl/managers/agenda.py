@@ -1,0 +1,134 @@
+"""What is due, and when next. Pure: no clock, no store, no process; times are handed in.
+
+A job's place on its schedule is its *cursor*: every slot up to there was run, skipped or missed.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from jobctl.model import Job, Schedule
+
+LATE = timedelta(seconds=60)
+"""A slot up to this late still runs, whatever ``catch_up`` says: a restart over it loses nothing."""
+
+_INSTANT = timedelta(milliseconds=1)
+
+
+@dataclass(slots=True)
+class Entry:
+    """A job on the agenda. ``fresh``: an interval that never ran, and so is due at its anchor."""
+
+    job: Job
+    schedule: Schedule
+    anchor: datetime
+    cursor: datetime | None
+    due: datetime | None = None
+    fresh: bool = False
+
+    @property
+    def behind(self) -> datetime:
+        """Where looking for due slots begins. An interval that never ran is due at its anchor itself."""
+        return self.anchor - _INSTANT if self.cursor is None else self.cursor
+
+    def missed_before(self, slot: datetime, cursor: datetime | None) -> int:
+        """How many slots lie between ``cursor`` and ``slot``, both excluded; counted up to 1,000.
+
+        What an interval that never ran could have served before is no miss.
+        """
+        if cursor is None and self.fresh:
+            return 0
+        return self.schedule.count(cursor or self.anchor - _INSTANT, slot - _INSTANT, self.anchor)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A job whose newest slot has come. ``serve``: it runs; else it was missed and is only told."""
+
+    entry: Entry
+    slot: datetime
+    serve: bool
+
+
+class Agenda:
+    """The jobs on their schedules, soonest first."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._heap: list[tuple[datetime, str]] = []
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._entries
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def put(self, job: Job, anchor: datetime, cursor: datetime | None) -> Entry:
+        """Place a job by where it stands; replaces an earlier definition."""
+        if job.schedule is None:
+            raise ValueError("a job without a schedule has no place on the agenda")
+        entry = Entry(job, job.schedule, anchor, cursor)
+        self._entries[job.id] = entry
+        self._plan(entry, job.schedule.next_after(entry.behind, anchor))
+        entry.fresh = cursor is None and entry.due == anchor
+        return entry
+
+    def remove(self, job_id: str) -> None:
+        """Take a job off; a no-op where it is not on."""
+        self._entries.pop(job_id, None)
+
+    def next_due(self) -> datetime | None:
+        """When the soonest job is due, or None."""
+        while self._heap:
+            due, job_id = self._heap[0]
+            entry = self._entries.get(job_id)
+            if entry is not None and entry.due == due:
+                return due
+            heapq.heappop(self._heap)
+        return None
+
+    def take_due(self, now: datetime) -> list[Due]:
+        """Every job with a slot at or before ``now``, soonest first, at its newest such slot.
+
+        Each goes on to its first slot after ``now``.
+        """
+        found: list[Due] = []
+        while (due := self.next_due()) is not None and due <= now:
+            _, job_id = heapq.heappop(self._heap)
+            entry = self._entries[job_id]
+            following = entry.schedule.next_after(due, entry.anchor)
+            slot = due
+            if following <= now:
+                slot = entry.schedule.latest_until(now, due, entry.anchor) or due
+                following = entry.schedule.next_after(now, entry.anchor)
+            serve = entry.fresh or entry.job.catch_up or now - slot <= LATE
+            found.append(Due(entry, slot, serve))
+            self._plan(entry, following)
+        return found
+
+    def advance(self, entry: Entry, cursor: datetime | None) -> None:
+        """Note that every slot up to ``cursor`` is dealt with, perhaps by another process."""
+        if cursor is None:
+            return
+        entry.cursor = cursor
+        entry.fresh = False
+        if entry.due is not None and entry.due <= cursor:
+            self._plan(entry, entry.schedule.next_after(cursor, entry.anchor))
+
+    def rebase(self, now: datetime) -> None:
+        """The clock was set back: every job goes on from ``now``.
+
+        Slots of fixed-time schedules that ran before are then refused by the run store.
+        """
+        for entry in self._entries.values():
+            entry.cursor = now
+            entry.fresh = False
+            self._plan(entry, entry.schedule.next_after(now, entry.anchor))
+
+    def _plan(self, entry: Entry, due: datetime) -> None:
+        entry.due = due
+        heapq.heappush(self._heap, (due, entry.job.id))

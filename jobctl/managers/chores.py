@@ -1,0 +1,86 @@
+"""Small duties beside the loop, each with its interval: heartbeat, rescue, checkpoint, pruning."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from jobctl.clock import Clock
+from jobctl.errors import StoreError
+from jobctl.managers.rescue import rescue
+from jobctl.model import Run
+from jobctl.runs.store import Owner, RunStore
+
+KEEP = timedelta(days=30)
+KEEP_PER_JOB = 1000
+
+
+@dataclass(slots=True)
+class _Chore:
+    every: float
+    duty: Callable[[], None]
+    due: float = 0.0
+
+
+class Chores:
+    """One thread that does the duties in turn. A store that cannot be written is tried again later.
+
+    - heartbeat, each 10 s: says that this owner lives, for processes that cannot see its pid.
+    - rescue, each 5 s: settles what dead processes left behind.
+    - checkpoint, each 10 s: folds the write-ahead log into the store, so that the loop never waits for it.
+    - prune, each hour: removes runs beyond 30 days and 1,000 a job, and their logs.
+    """
+
+    def __init__(
+        self, store: RunStore, owner: Owner, logs: Path, clock: Clock, lost: Callable[[Run], None]
+    ) -> None:
+        self._store = store
+        self._owner = owner
+        self._logs = logs
+        self._clock = clock
+        self._lost = lost
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="jobctl-chores", daemon=True)
+        self._chores = [
+            _Chore(10, self._beat),
+            _Chore(5, self._rescue),
+            _Chore(10, store.checkpoint, due=clock.monotonic() + 10),
+            _Chore(3600, self._prune, due=clock.monotonic() + 5),
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the duty in hand."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._rest()):
+            now = self._clock.monotonic()
+            for chore in self._chores:
+                if chore.due <= now and not self._stop.is_set():
+                    chore.due = now + chore.every
+                    try:
+                        chore.duty()
+                    except StoreError:
+                        continue  # the loop tells of it; the next turn tries again
+
+    def _rest(self) -> float:
+        return max(0.0, min(chore.due for chore in self._chores) - self._clock.monotonic())
+
+    def _beat(self) -> None:
+        self._store.beat(self._owner.id, self._clock.now())
+
+    def _rescue(self) -> None:
+        for run in rescue(self._store, self._clock.now()):
+            self._lost(run)
+
+    def _prune(self) -> None:
+        pruned = self._store.prune(self._clock.now(), KEEP, KEEP_PER_JOB)
+        for job_id, run_id in pruned.runs:
+            (self._logs / job_id / f"{run_id}.log").unlink(missing_ok=True)

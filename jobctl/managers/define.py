@@ -1,0 +1,46 @@
+"""A definition from the arguments of ``schedule_job`` and ``schedule_cron_job``, checked."""
+
+import re
+
+from jobctl.errors import UsageError
+from jobctl.model import Command, Job, Schedule, Target
+from jobctl.text import quote
+
+_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
+MAX_ID = 64
+
+
+def check_id(job_id: str) -> str:
+    """The id, if it is one.
+
+    Raises:
+        UsageError: not ``kebab-case``, or longer than 64 characters.
+    """
+    if len(job_id) > MAX_ID or not _ID.fullmatch(job_id):
+        raise UsageError(
+            f"{quote(job_id)} is not a job id",
+            hint=f"use lower-case letters, digits and single dashes, {MAX_ID} characters at most",
+        )
+    return job_id
+
+
+def define(job_id: str, name: str, target: Target, schedule: Schedule) -> Job:
+    """A job of the application's own.
+
+    A function that a worker process can import by name is kept as that name, so that it runs
+    there; any other runs in a thread of this process.
+
+    Raises:
+        UsageError: a bad id, or a target that is no function, import text or command.
+    """
+    if isinstance(target, str):
+        module, colon, function = target.partition(":")
+        if not (colon and module and function):
+            raise UsageError(f"{quote(target)} is not an import text", hint="write package.module:function")
+    elif callable(target):
+        from jobctl.execution.threads import importable
+
+        target = importable(target) or target
+    elif not isinstance(target, Command):
+        raise UsageError(f"a job is a function or an import text, not {type(target).__name__}")
+    return Job(check_id(job_id), name or job_id, schedule, target)

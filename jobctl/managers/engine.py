@@ -1,0 +1,420 @@
+"""The scheduler's loop: takes what is due, claims it, hands it over, and records what came of it.
+
+One thread owns the agenda and the executor. It waits in ``Executor.poll`` for a second at most, so
+that a jump of the wall clock is seen soon; it decides by the wall clock and measures by the steady one.
+"""
+
+import heapq
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from jobctl.clock import Clock
+from jobctl.errors import StoreError
+from jobctl.events import (
+    Bus,
+    ClockJumped,
+    RunFinished,
+    RunOutput,
+    RunRetrying,
+    RunStarted,
+    SchedulerStopped,
+    SchedulerStopping,
+    SlotsMissed,
+)
+from jobctl.execution.tasks import Executor, Outcome, Task, TaskFinished, TaskOutput, TaskStarted
+from jobctl.managers.active import Active, Finished, finished_run, retry_delay
+from jobctl.managers.agenda import Agenda, Due, Entry
+from jobctl.managers.recorder import Recorder
+from jobctl.model import Job, Reason, Run, Trigger
+from jobctl.runs.store import (
+    Answer,
+    Claim,
+    Claimed,
+    Overlap,
+    Owner,
+    RunStore,
+    SlotTaken,
+    Stopped,
+    new_run_id,
+)
+
+T = TypeVar("T")
+
+TICK = 1.0
+_BATCH = 128
+_JUMP = 2.0
+_QUICK = timedelta(milliseconds=20)
+_NOTE_PID_AFTER = 0.25
+_FLUSH_AT_END = 10.0
+
+
+class Engine:
+    """Runs jobs of one process. All but ``ask``, ``stop`` and ``end_now`` happens in its own thread."""
+
+    def __init__(self, store: RunStore, owner: Owner, executor: Executor, bus: Bus, clock: Clock) -> None:
+        self.agenda = Agenda()
+        self.finished = Finished()
+        self.trouble: BaseException | None = None
+        self.interrupted = 0
+        self.ended = threading.Event()
+        self._store = store
+        self._owner = owner
+        self._executor = executor
+        self._bus = bus
+        self._clock = clock
+        self._recorder = Recorder(store, owner, bus, clock)
+        self._requests: deque[Callable[[], None]] = deque()
+        self._active: dict[str, Active] = {}
+        self._ready: dict[bool, dict[str, Due]] = {True: {}, False: {}}
+        self._waiting: deque[Task] = deque()
+        self._retries: list[tuple[float, str]] = []
+        self._unnoted: deque[tuple[float, str, int]] = deque()
+        self._recorded: list[Run] = []
+        self._quick: set[str] = set()
+        self._epoch = 0
+        self._wall: datetime = clock.now()
+        self._steady = clock.monotonic()
+        self._grace: timedelta | None = None
+        self._deadline: float | None = None
+        self._end_now = False
+        self._told_to_end = False
+        self._killed = False
+        self._thread = threading.Thread(target=self._main, name="jobctl-scheduler", daemon=True)
+
+    # From any thread
+
+    def start(self) -> None:
+        """Begin to loop."""
+        self._thread.start()
+
+    def ask(self, request: Callable[[], T]) -> T:
+        """Do something in the loop's thread and return, or raise, what it does."""
+        answer: list[T] = []
+        failure: list[BaseException] = []
+        done = threading.Event()
+
+        def carry_out() -> None:
+            try:
+                answer.append(request())
+            except BaseException as error:
+                failure.append(error)
+            finally:
+                done.set()
+
+        self._requests.append(carry_out)
+        self._executor.wake()
+        while not done.wait(TICK):
+            if self.ended.is_set() and not done.is_set():
+                raise StoreError("the scheduler has stopped")
+        if failure:
+            raise failure[0]
+        return answer[0]
+
+    def stop(self, grace: timedelta) -> None:
+        """Start nothing new; give what runs ``grace`` to end, then end it. Returns at once."""
+        self._grace = grace
+        self._executor.wake()
+
+    def end_now(self) -> None:
+        """End everything at once. Safe in a signal handler."""
+        self._grace = self._grace or timedelta(0)
+        self._end_now = True
+        self._executor.wake()
+
+    # In the loop's thread
+
+    def trigger(
+        self, job: Job, trigger: Trigger, *, dry_run: bool = False, timeout: timedelta | None = None
+    ) -> Answer:
+        """Claim a run by hand and hand it over; the answer says whether it was."""
+        claim = Claim(new_run_id(), job.id, trigger, self._clock.now(), force=True)
+        (answer,) = self._store.claim(self._owner, [claim])
+        if isinstance(answer, Claimed):
+            self._waiting.append(self._begin(job, answer.run, dry_run=dry_run, timeout=timeout))
+            self._hand_over_waiting()
+        return answer
+
+    def place(self, job: Job, anchor: datetime, cursor: datetime | None) -> Entry:
+        """Put a job on the agenda."""
+        self._forget(job.id)
+        return self.agenda.put(job, anchor, cursor)
+
+    def displace(self, job_id: str) -> None:
+        """Take a job off the agenda; a run in progress goes on."""
+        self._forget(job_id)
+        self.agenda.remove(job_id)
+
+    def _forget(self, job_id: str) -> None:
+        for ready in self._ready.values():
+            ready.pop(job_id, None)
+
+    def _main(self) -> None:
+        try:
+            self._epoch = self._store.epoch()
+            while not self._all_ended():
+                self._turn()
+            self._close()
+        except BaseException as error:
+            self.trouble = error
+        finally:
+            self._executor.close()
+            self.ended.set()
+            self.finished.close()
+
+    def _turn(self) -> None:
+        for outcome in self._executor.poll(self._rest()):
+            self._take(outcome)
+        while self._requests:
+            self._requests.popleft()()
+        now = self._watch_clock()
+        self._retry_due()
+        if self._grace is None:
+            self._collect(now)
+        else:
+            self._stopping(now)
+        self._flush()
+        self._hand_over_waiting()
+        if self._grace is None:
+            self._hand_over()
+        self._note_pids()
+
+    def _rest(self) -> float:
+        """Seconds to wait at most: until the next due slot, retry or deadline; never more than a tick."""
+        if self._requests:
+            return 0.0
+        rest = TICK
+        if self._recorder.in_trouble or self._grace is not None:
+            rest = TICK / 10
+        if self._retries:
+            rest = min(rest, self._retries[0][0] - self._clock.monotonic())
+        due = self.agenda.next_due()
+        if due is not None and self._grace is None:
+            rest = min(rest, (due - self._clock.now()).total_seconds())
+        return max(0.0, rest)
+
+    # What comes out of the executor
+
+    def _take(self, outcome: Outcome) -> None:
+        active = self._active.get(outcome.run_id)
+        if active is None:
+            return
+        match outcome:
+            case TaskStarted():
+                if active.began is None:
+                    active.began, active.began_steady = outcome.at, self._clock.monotonic()
+                active.pid = outcome.pid
+                self._unnoted.append((self._clock.monotonic(), outcome.run_id, outcome.pid))
+            case TaskOutput():
+                for line in outcome.lines:
+                    self._bus.publish(RunOutput(outcome.job_id, outcome.run_id, outcome.at, line))
+            case TaskFinished():
+                self._finish(active, outcome)
+
+    def _finish(self, active: Active, outcome: TaskFinished) -> None:
+        if outcome.reason is None and outcome.duration < _QUICK:
+            self._quick.add(active.job.id)
+        else:
+            self._quick.discard(active.job.id)
+        if self._grace is None and active.may_retry(outcome):
+            self._retry_later(active, outcome)
+            return
+        del self._active[active.run.id]
+        ending = active.ending(outcome, self._clock.monotonic())
+        if ending.reason is Reason.INTERRUPTED:
+            self.interrupted += 1
+        self._recorder.end(ending)
+        self._recorded.append(finished_run(active.run, ending))
+
+    def _flush(self) -> None:
+        if self._recorder.flush() and self._recorded:
+            for run in self._recorded:
+                self._bus.publish(RunFinished(run))
+                self.finished.add(run)
+            self._recorded.clear()
+
+    # Retries
+
+    def _retry_later(self, active: Active, outcome: TaskFinished) -> None:
+        delay = retry_delay(active.job, active.attempt)
+        active.error = outcome.error
+        heapq.heappush(self._retries, (self._clock.monotonic() + delay.total_seconds(), active.run.id))
+        self._bus.publish(RunRetrying(active.run, outcome.error or str(outcome.reason), delay))
+
+    def _retry_due(self) -> None:
+        while self._retries and self._retries[0][0] <= self._clock.monotonic():
+            _, run_id = heapq.heappop(self._retries)
+            active = self._active.get(run_id)
+            if active is None:
+                continue
+            old = active.task
+            active.task = Task(
+                run_id, old.job_id, old.target, old.timeout, old.attempt + 1, dry_run=old.dry_run
+            )
+            self._try(lambda: self._store.progress(run_id, attempt=active.attempt))  # noqa: B023
+            self._waiting.append(active.task)
+
+    # Deciding
+
+    def _collect(self, now: datetime) -> None:
+        for due in self.agenda.take_due(now):
+            if due.serve:
+                job_id = due.entry.job.id
+                self._ready[job_id in self._quick][job_id] = due
+            else:
+                self._miss(due, now)
+
+    def _miss(self, due: Due, now: datetime) -> None:
+        entry = due.entry
+        missed = entry.missed_before(due.slot, entry.cursor) + 1
+        first = entry.schedule.next_after(entry.behind, entry.anchor)
+        if self._try(lambda: self._store.pass_slots(entry.job.id, due.slot, missed)):
+            entry.cursor = due.slot
+            self._bus.publish(SlotsMissed(entry.job.id, missed, first, due.slot, runs_now=False, at=now))
+
+    def _hand_over(self) -> None:
+        for quick, ready in self._ready.items():
+            if ready and (room := self._executor.capacity(quick=quick)) > 0:
+                picked = list(ready.values())[: min(room, _BATCH)]
+                self._start(picked, ready)
+
+    def _start(self, picked: list[Due], ready: dict[str, Due]) -> None:
+        now = self._clock.now()
+        claims = [
+            Claim(
+                new_run_id(),
+                due.entry.job.id,
+                Trigger.SCHEDULE,
+                now,
+                slot=due.slot,
+                epoch=self._epoch,
+                fixed=due.entry.schedule.fixed_time,
+                next_run=due.entry.due,
+            )
+            for due in picked
+        ]
+        answers = self._recorder.claim(claims)
+        if answers is None:
+            return
+        tasks: list[Task] = []
+        for due, answer in zip(picked, answers, strict=True):
+            del ready[due.entry.job.id]
+            self._answered(due, answer, tasks, now)
+        self._executor.submit(tasks)
+
+    def _answered(self, due: Due, answer: Answer, tasks: list[Task], now: datetime) -> None:
+        entry = due.entry
+        match answer:
+            case Claimed(run, cursor):
+                tasks.append(self._begin(entry.job, run))
+                self._tell_missed(entry, due.slot, cursor, now)
+            case Overlap(_, skipped, cursor):
+                if skipped is not None:
+                    self._bus.publish(RunFinished(skipped))
+                self._tell_missed(entry, due.slot, cursor, now)
+            case SlotTaken(cursor):
+                self.agenda.advance(entry, cursor)
+            case Stopped():
+                self.agenda.remove(entry.job.id)
+
+    def _tell_missed(self, entry: Entry, slot: datetime, cursor: datetime | None, now: datetime) -> None:
+        missed = entry.missed_before(slot, cursor)
+        if missed:
+            first = entry.schedule.next_after(cursor or entry.behind, entry.anchor)
+            self._try(lambda: self._store.pass_slots(entry.job.id, slot, missed))
+            last = entry.schedule.latest_until(slot - timedelta(milliseconds=1), first, entry.anchor) or first
+            self._bus.publish(SlotsMissed(entry.job.id, missed, first, last, runs_now=True, at=now))
+        self.agenda.advance(entry, slot)
+
+    def _begin(self, job: Job, run: Run, *, dry_run: bool = False, timeout: timedelta | None = None) -> Task:
+        task = Task(
+            run.id, job.id, job.target, timeout or job.timeout, quick=job.id in self._quick, dry_run=dry_run
+        )
+        self._active[run.id] = Active(run, job, task)
+        self._bus.publish(RunStarted(run))
+        return task
+
+    def _hand_over_waiting(self) -> None:
+        while self._waiting and self._executor.capacity(quick=False) > 0:
+            self._executor.submit([self._waiting.popleft()])
+
+    def _note_pids(self) -> None:
+        """Write the worker's pid of runs that go on for a while; most end before it is worth a write."""
+        while self._unnoted and self._unnoted[0][0] + _NOTE_PID_AFTER <= self._clock.monotonic():
+            _, run_id, pid = self._unnoted.popleft()
+            active = self._active.get(run_id)
+            if active is not None and active.pid == pid:
+                self._try(lambda: self._store.progress(run_id, pid=pid))  # noqa: B023
+
+    def _try(self, write: Callable[[], object]) -> bool:
+        try:
+            write()
+        except StoreError:
+            return False
+        return True
+
+    # The clock
+
+    def _watch_clock(self) -> datetime:
+        """The wall clock; a move against the steady one is told, and a move back begins an epoch."""
+        now, steady = self._clock.now(), self._clock.monotonic()
+        moved = (now - self._wall).total_seconds() - (steady - self._steady)
+        if moved < -_JUMP:
+            try:
+                self._epoch = self._store.begin_epoch(self._epoch)
+            except StoreError:
+                return now  # seen again in the next turn
+            self.agenda.rebase(now)
+            for ready in self._ready.values():
+                ready.clear()
+        if abs(moved) > _JUMP:
+            self._bus.publish(ClockJumped(now, timedelta(seconds=moved)))
+        self._wall, self._steady = now, steady
+        return now
+
+    # The end
+
+    def _all_ended(self) -> bool:
+        if self._grace is None or self._deadline is None or self._active:
+            return False
+        late = self._clock.monotonic() > self._deadline + _FLUSH_AT_END
+        return self._recorder.pending == 0 or late
+
+    def _stopping(self, now: datetime) -> None:
+        grace = self._grace or timedelta(0)
+        if self._deadline is None:
+            self._deadline = self._clock.monotonic() + grace.total_seconds()
+            for ready in self._ready.values():
+                ready.clear()
+            for task in (*self._waiting, *(self._active[one].task for _, one in self._retries)):
+                self._give_up(task, now)
+            self._waiting.clear()
+            self._retries.clear()
+            running = tuple(active.job.id for active in self._active.values())
+            self._bus.publish(SchedulerStopping(now, running, grace))
+        if self._end_now and not self._killed:
+            self._killed = self._told_to_end = True
+            self._executor.end(list(self._active), Reason.INTERRUPTED, now=True)
+        elif self._clock.monotonic() >= self._deadline and not self._told_to_end:
+            self._told_to_end = True
+            self._executor.end(list(self._active), Reason.INTERRUPTED)
+
+    def _give_up(self, task: Task, now: datetime) -> None:
+        active = self._active[task.run_id]
+        error = active.error or "the scheduler stopped before it began"
+        self._finish(
+            active,
+            TaskFinished(
+                task.run_id, None, active.run.started_at, now, timedelta(0), Reason.INTERRUPTED, error
+            ),
+        )
+
+    def _close(self) -> None:
+        if self._recorder.pending:
+            raise StoreError(
+                f"{self._recorder.pending} ended runs could not be written to {self._store.place}"
+            )
+        self._store.retire(self._owner.id, self._clock.now())
+        self._bus.publish(SchedulerStopped(self._clock.now(), self.interrupted))

@@ -1,0 +1,351 @@
+"""The local manager: jobs run on this machine, in worker processes, on their schedules or by hand."""
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from jobctl.clock import Clock, SystemClock
+from jobctl.durations import format_duration
+from jobctl.errors import AlreadyRunningError, UnknownJobError
+from jobctl.events import Bus, RunFinished, SchedulerStarted
+from jobctl.managers.define import define
+from jobctl.managers.statuses import job_status, job_statuses
+from jobctl.model import Job, JobMetrics, JobStatus, Run, Target, Trigger
+from jobctl.runs.store import Claimed, JobRecord, Overlap, Registration, RunStore
+from jobctl.schedules import Cron, Every
+from jobctl.text import Mask, nearest
+
+if TYPE_CHECKING:
+    from jobctl.managers.chores import Chores
+    from jobctl.managers.engine import Engine
+
+DEFAULT_WORKERS = 4
+DEFAULT_GRACE = timedelta(seconds=30)
+
+
+class LocalJobManager:
+    """Schedules and runs jobs here. Share its store, and any number of processes share the slots.
+
+    Nothing starts before ``start()``, or the first ``trigger_job``. Use it as a context manager,
+    sync or async, to have it shut down at the end. A function that no worker process can import by
+    name runs in a thread of this process; ``jobctl.execution.threads`` says what that cannot promise.
+
+    Args:
+        store: the run store.
+        project: the folder that jobs run in and import from.
+        state: the folder for run logs.
+        environment: what worker processes get as their environment.
+        secrets: texts that are masked in logs, errors and results.
+        kind: what this process is to others: ``scheduler``, ``trigger`` or ``application``.
+        workers: how many worker processes may run at once; they start when needed.
+        grace: how long runs have to end by themselves at ``shutdown``.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        *,
+        project: Path,
+        state: Path,
+        environment: Mapping[str, str],
+        secrets: Iterable[str] = (),
+        kind: str = "application",
+        workers: int = DEFAULT_WORKERS,
+        grace: timedelta = DEFAULT_GRACE,
+        clock: Clock | None = None,
+        bus: Bus | None = None,
+        autostart: bool = False,
+    ) -> None:
+        self.store = store
+        self.bus = bus or Bus()
+        self._project = project
+        self._logs = state / "logs"
+        self._environment = environment
+        self._mask = Mask(secrets)
+        self._kind = kind
+        self._workers = workers
+        self._grace = grace
+        self._clock: Clock = clock or SystemClock()
+        self._autostart = autostart
+        self._jobs: dict[str, Job] = {}
+        self._lock = threading.RLock()
+        self._engine: Engine | None = None
+        self._chores: Chores | None = None
+        self._scheduling = False
+
+    # Definitions
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        """Take definitions; an id that is known already is replaced and keeps what is known of its runs."""
+        added = {job.id: job for job in jobs}
+        with self._lock:
+            self._jobs.update(added)
+            if self._scheduling:
+                self._schedule(added.values())
+
+    def schedule_job(self, id: str, name: str, job: Target, interval: timedelta | float) -> None:  # noqa: A002
+        """Run ``job`` every ``interval`` (a ``timedelta`` or seconds), the first time at once."""
+        self._define(define(id, name, job, Every(interval)))
+
+    def schedule_cron_job(self, id: str, name: str, job: Target, cron_expression: str) -> None:  # noqa: A002
+        """Run ``job`` at the wall-clock times, in UTC, of a 5- or 6-field cron expression."""
+        self._define(define(id, name, job, Cron(cron_expression)))
+
+    def stop_job(self, id: str) -> None:  # noqa: A002
+        """Take a job off its schedule, kept over restarts. A run in progress goes on."""
+        self.stop_jobs([self._job(id).id])
+
+    def stop_all_jobs(self) -> None:
+        """Take every job off its schedule."""
+        self.stop_jobs(list(self._jobs))
+
+    def stop_jobs(self, ids: Sequence[str], reason: str | None = None) -> None:
+        """Take some off, with a reason that ``status`` shows."""
+        self._know(ids)
+        self.store.stop(ids, self._clock.now(), reason)
+        engine = self._engine
+        if engine is not None and self._scheduling:
+            engine.ask(lambda: [engine.displace(one) for one in ids])
+
+    def start_job(self, id: str) -> None:  # noqa: A002
+        """Put a job back on its schedule. What it missed while stopped is not caught up."""
+        self.start_jobs([self._job(id).id])
+
+    def start_jobs(self, ids: Sequence[str]) -> None:
+        """Put some back."""
+        self._know(ids)
+        self.store.start(ids)
+        with self._lock:
+            if self._scheduling:
+                self._schedule([self._jobs[one] for one in ids])
+
+    # Runs
+
+    def trigger_job(
+        self,
+        id: str,  # noqa: A002
+        *,
+        trigger: Trigger = Trigger.MANUAL,
+        dry_run: bool = False,
+        timeout: timedelta | None = None,
+    ) -> Run:
+        """Start one run now, whatever the schedule, and return it as it started.
+
+        Raises:
+            UnknownJobError: no job has this id.
+            AlreadyRunningError: it has an unfinished run; says since when and where.
+            StoreError: the run cannot be recorded, so it was not started.
+        """
+        job = self._job(id)
+        self._know([id])
+        engine = self._running_engine()
+        answer = engine.ask(lambda: engine.trigger(job, trigger, dry_run=dry_run, timeout=timeout))
+        if isinstance(answer, Overlap):
+            raise already_running(answer.running, self._clock)
+        if not isinstance(answer, Claimed):  # a forced claim has no slot that could be taken
+            raise TypeError(f"unexpected answer {answer!r}")
+        return answer.run
+
+    def wait(self, run_id: str, timeout: float | None = None) -> Run:
+        """The run once it has ended and is recorded.
+
+        Args:
+            run_id: a run that this manager started.
+            timeout: in seconds; None waits for ever.
+
+        Raises:
+            TimeoutError: it has not ended by then.
+        """
+        engine = self._running_engine()
+        found = engine.finished.wait(run_id, timeout)
+        if found is None and engine.trouble is not None:
+            raise engine.trouble
+        if found is None:
+            raise TimeoutError(f"run {run_id} has not ended")
+        return found
+
+    # Looking
+
+    def get_job_status(self, id: str) -> JobStatus | None:  # noqa: A002
+        """One job as it stands now, or None where no job has this id."""
+        job = self._jobs.get(id)
+        return job_status(job, self.store.job(id), self._clock.now()) if job else None
+
+    def get_all_job_statuses(self) -> Sequence[JobStatus]:
+        """Every job as it stands now, in the order in which they were defined."""
+        return job_statuses(self._jobs.values(), self.store.jobs(), self._clock.now())
+
+    def get_job_metrics(self) -> JobMetrics:
+        """Totals over all runs that were ever recorded in the store."""
+        return self.store.metrics()
+
+    # Life
+
+    @property
+    def trouble(self) -> BaseException | None:
+        """What ended the scheduler, if anything did."""
+        return self._engine.trouble if self._engine else None
+
+    def start(self) -> None:
+        """Begin to schedule, in a thread of its own. A second call changes nothing."""
+        with self._lock:
+            if self._scheduling:
+                return
+            engine = self._running_engine()
+            self._schedule(self._jobs.values())
+            self._scheduling = True
+            self.bus.publish(SchedulerStarted(self._clock.now(), len(self._jobs), self._workers))
+            del engine
+
+    def shutdown(self, grace: timedelta | None = None) -> int:
+        """Start nothing new, give what runs time to end, then end it with its children.
+
+        Args:
+            grace: instead of the manager's own.
+
+        Returns:
+            How many runs had to be ended.
+        """
+        with self._lock:
+            engine, chores = self._engine, self._chores
+            self._scheduling = False
+        if engine is None:
+            return 0
+        if chores is not None:
+            chores.stop()
+        engine.stop(self._grace if grace is None else grace)
+        engine.ended.wait()
+        with self._lock:
+            self._engine = self._chores = None
+        if engine.trouble is not None:
+            raise engine.trouble
+        return engine.interrupted
+
+    def end_now(self) -> None:
+        """End every run at once; ``shutdown`` then returns soon. Safe in a signal handler."""
+        if self._engine is not None:
+            self._engine.end_now()
+
+    def wait_ended(self, timeout: float | None = None) -> bool:
+        """Wait for the scheduler's end, by ``shutdown`` or trouble; False after ``timeout`` seconds."""
+        return self._engine is None or self._engine.ended.wait(timeout)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown()
+
+    async def __aenter__(self) -> Self:
+        import asyncio
+
+        await asyncio.to_thread(self.start)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        import asyncio
+
+        await asyncio.to_thread(self.shutdown)
+
+    # Inside
+
+    def _define(self, job: Job) -> None:
+        self.add([job])
+        if self._autostart:
+            self.start()
+
+    def _job(self, job_id: str) -> Job:
+        job = self._jobs.get(job_id)
+        if job is None:
+            near = nearest(job_id, self._jobs)
+            raise UnknownJobError(
+                f'there is no job "{job_id}"', hint=f'did you mean "{near}"?' if near else None
+            )
+        return job
+
+    def _know(self, ids: Iterable[str]) -> Mapping[str, JobRecord]:
+        """The jobs' records, made where there are none yet."""
+        jobs = [self._jobs[one] for one in ids]
+        announced = [
+            Registration(
+                job.id,
+                job.name,
+                job.schedule.text if job.schedule else "",
+                job.schedule.timezone if job.schedule else "UTC",
+            )
+            for job in jobs
+        ]
+        return self.store.register(announced, self._clock.now())
+
+    def _schedule(self, jobs: Iterable[Job]) -> None:
+        engine = self._running_engine()
+        chosen = list(jobs)
+        records = self._know([job.id for job in chosen])
+
+        def place() -> None:
+            plan = {}
+            for job in chosen:
+                record = records[job.id]
+                if job.schedule is None or not job.enabled or record.stopped is not None:
+                    engine.displace(job.id)
+                    plan[job.id] = None
+                else:
+                    plan[job.id] = engine.place(job, record.anchor, record.cursor).due
+            self.store.plan(plan)
+
+        engine.ask(place)
+
+    def _running_engine(self) -> "Engine":
+        with self._lock:
+            if self._engine is None:
+                self._engine = self._make_engine()
+                self._engine.start()
+            return self._engine
+
+    def _make_engine(self) -> "Engine":
+        from jobctl.execution.process import this_process
+        from jobctl.managers.chores import Chores
+        from jobctl.managers.engine import Engine
+        from jobctl.managers.executors import make_executor
+        from jobctl.managers.rescue import rescue
+
+        now = self._clock.now()
+        owner = this_process(self._kind, now)
+        for run in rescue(self.store, now):
+            self.bus.publish(RunFinished(run))
+        self.store.enrol(owner)
+        executor = make_executor(
+            workers=self._workers,
+            project=self._project,
+            environment=self._environment,
+            owner_id=owner.id,
+            logs=self._logs,
+            mask=self._mask,
+            clock=self._clock,
+        )
+        engine = Engine(self.store, owner, executor, self.bus, self._clock)
+        self._chores = Chores(
+            self.store, owner, self._logs, self._clock, lambda run: self.bus.publish(RunFinished(run))
+        )
+        self._chores.start()
+        return engine
+
+
+def already_running(run: Run, clock: Clock) -> AlreadyRunningError:
+    """Says which run holds the job, since when, where, and who asked for it."""
+    since = format_duration(clock.now() - run.started_at)
+    place = f", pid {run.pid} on {run.host}" if run.pid else f" on {run.host}"
+    by = "by the schedule" if run.trigger is Trigger.SCHEDULE else f"by {run.trigger.value} request"
+    return AlreadyRunningError(
+        f"{run.job_id} is already running: run {run.id[:8]}, since {since}{place}, started {by};"
+        " nothing was started",
+        hint=f"follow it with: jobctl logs {run.job_id} --follow",
+    )

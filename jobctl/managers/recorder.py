@@ -1,0 +1,77 @@
+"""Writes how runs ended; keeps what cannot be written now until it can."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from jobctl.clock import Clock
+from jobctl.errors import StoreError
+from jobctl.events import Bus, StoreRecovered, StoreTrouble
+from jobctl.runs.store import Answer, Claim, Ending, Owner, RunStore
+
+_TELL_AGAIN = timedelta(minutes=1)
+
+
+class Recorder:
+    """The loop's way to the run store: one transaction for many endings, one for many claims.
+
+    A store that is locked or full stops starts, not the loop: endings are kept, and nothing is
+    claimed until they are written.
+    """
+
+    def __init__(self, store: RunStore, owner: Owner, bus: Bus, clock: Clock) -> None:
+        self._store = store
+        self._owner = owner
+        self._bus = bus
+        self._clock = clock
+        self._endings: list[Ending] = []
+        self._told: datetime | None = None
+
+    @property
+    def in_trouble(self) -> bool:
+        """Whether the last write failed."""
+        return self._told is not None
+
+    @property
+    def pending(self) -> int:
+        """Endings that are not written yet."""
+        return len(self._endings)
+
+    def end(self, ending: Ending) -> None:
+        """Keep an ending for the next ``flush``."""
+        self._endings.append(ending)
+
+    def flush(self) -> bool:
+        """Write what waits; False where it has to wait on."""
+        if not self._endings:
+            return True
+        try:
+            self._store.finish(self._endings)
+        except StoreError as error:
+            self._trouble(error)
+            return False
+        self._endings.clear()
+        self._recovered()
+        return True
+
+    def claim(self, claims: Sequence[Claim]) -> Sequence[Answer] | None:
+        """Try to start runs; None where the store cannot be written, and so nothing starts."""
+        if not self.flush():
+            return None
+        try:
+            answers = self._store.claim(self._owner, claims)
+        except StoreError as error:
+            self._trouble(error)
+            return None
+        self._recovered()
+        return answers
+
+    def _trouble(self, error: StoreError) -> None:
+        now = self._clock.now()
+        if self._told is None or now - self._told >= _TELL_AGAIN:
+            self._told = now
+            self._bus.publish(StoreTrouble(now, str(error)))
+
+    def _recovered(self) -> None:
+        if self._told is not None:
+            self._told = None
+            self._bus.publish(StoreRecovered(self._clock.now()))
