@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from jobctl.model import Command, Reason
+from jobctl.model import Reason, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,14 +13,14 @@ class Task:
     """One attempt of one run.
 
     Attributes:
-        target: ``"package.module:function"`` or a command.
+        target: ``"package.module:function"`` or a command, for a worker; a function, for a thread.
         quick: it is known to end within milliseconds, so it may wait behind others in one worker.
         dry_run: call the function with ``dry_run=True``.
     """
 
     run_id: str
     job_id: str
-    target: str | Command
+    target: Target
     timeout: timedelta
     attempt: int = 1
     quick: bool = False

@@ -1,10 +1,12 @@
 """A definition from the arguments of ``schedule_job`` and ``schedule_cron_job``, checked."""
 
 import re
+from collections.abc import Iterable
 
-from jobctl.errors import UsageError
+from jobctl.errors import UnknownJobError, UsageError
 from jobctl.model import Command, Job, Schedule, Target
-from jobctl.text import quote
+from jobctl.runs.store import Registration
+from jobctl.text import nearest, quote
 
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 MAX_ID = 64
@@ -44,3 +46,19 @@ def define(job_id: str, name: str, target: Target, schedule: Schedule) -> Job:
     elif not isinstance(target, Command):
         raise UsageError(f"a job is a function or an import text, not {type(target).__name__}")
     return Job(check_id(job_id), name or job_id, schedule, target)
+
+
+def registration(job: Job) -> Registration:
+    """The job as it is announced to the run store."""
+    schedule = job.schedule
+    return Registration(
+        job.id, job.name, schedule.text if schedule else "", schedule.timezone if schedule else "UTC"
+    )
+
+
+def unknown_job(job_id: str, known: Iterable[str]) -> UnknownJobError:
+    """Says that there is no such job, and which was probably meant."""
+    near = nearest(job_id, known)
+    return UnknownJobError(
+        f"there is no job {quote(job_id)}", hint=f'did you mean "{near}"?' if near else None
+    )

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Self
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.durations import format_duration
-from jobctl.errors import AlreadyRunningError, UnknownJobError
+from jobctl.errors import AlreadyRunningError
 from jobctl.events import Bus, RunFinished, SchedulerStarted
-from jobctl.managers.define import define
+from jobctl.managers.define import define, registration, unknown_job
 from jobctl.managers.statuses import job_status, job_statuses
 from jobctl.model import Job, JobMetrics, JobStatus, Run, Target, Trigger
-from jobctl.runs.store import Claimed, JobRecord, Overlap, Registration, RunStore
+from jobctl.runs.store import Claimed, JobRecord, Overlap, RunStore
 from jobctl.schedules import Cron, Every
-from jobctl.text import Mask, nearest
+from jobctl.text import Mask
 
 if TYPE_CHECKING:
     from jobctl.managers.chores import Chores
@@ -265,25 +265,12 @@ class LocalJobManager:
     def _job(self, job_id: str) -> Job:
         job = self._jobs.get(job_id)
         if job is None:
-            near = nearest(job_id, self._jobs)
-            raise UnknownJobError(
-                f'there is no job "{job_id}"', hint=f'did you mean "{near}"?' if near else None
-            )
+            raise unknown_job(job_id, self._jobs)
         return job
 
     def _know(self, ids: Iterable[str]) -> Mapping[str, JobRecord]:
         """The jobs' records, made where there are none yet."""
-        jobs = [self._jobs[one] for one in ids]
-        announced = [
-            Registration(
-                job.id,
-                job.name,
-                job.schedule.text if job.schedule else "",
-                job.schedule.timezone if job.schedule else "UTC",
-            )
-            for job in jobs
-        ]
-        return self.store.register(announced, self._clock.now())
+        return self.store.register([registration(self._jobs[one]) for one in ids], self._clock.now())
 
     def _schedule(self, jobs: Iterable[Job]) -> None:
         engine = self._running_engine()

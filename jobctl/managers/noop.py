@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import NotRunError
-from jobctl.managers.define import define
+from jobctl.managers.define import define, registration, unknown_job
 from jobctl.managers.statuses import job_status, job_statuses
 from jobctl.model import Job, JobMetrics, JobStatus, Run, Target
 from jobctl.runs.store import RunStore
@@ -52,13 +52,13 @@ class NoOpJobManager:
 
     def stop_job(self, id: str) -> None:  # noqa: A002
         """Take a job off its schedule for the time when scheduling is enabled again."""
-        if self.store is not None:
-            self.store.stop([id], self._clock.now())
+        if id not in self._jobs:
+            raise unknown_job(id, self._jobs)
+        self._stop([self._jobs[id]])
 
     def stop_all_jobs(self) -> None:
         """Take all known jobs off their schedules."""
-        if self.store is not None:
-            self.store.stop(list(self._jobs), self._clock.now())
+        self._stop(self._jobs.values())
 
     def get_job_status(self, id: str) -> JobStatus | None:  # noqa: A002
         """What was last recorded of the job; it has no next run."""
@@ -74,3 +74,9 @@ class NoOpJobManager:
     def get_job_metrics(self) -> JobMetrics:
         """Totals of what was run before."""
         return self.store.metrics() if self.store else JobMetrics()
+
+    def _stop(self, jobs: Iterable[Job]) -> None:
+        if self.store is not None:
+            now = self._clock.now()
+            known = self.store.register([registration(job) for job in jobs], now)
+            self.store.stop(list(known), now)

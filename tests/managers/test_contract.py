@@ -1,0 +1,105 @@
+"""What every manager keeps, whatever is behind it."""
+
+from datetime import timedelta
+
+import pytest
+
+from jobctl.errors import NotRunError, UnknownJobError, UsageError
+from jobctl.interface import BackgroundJobManager
+from jobctl.managers.local import LocalJobManager
+from jobctl.managers.noop import NoOpJobManager
+from jobctl.model import JobMetrics, RunStatus, Status
+from jobctl.runs.store import RunStore
+
+
+@pytest.fixture(params=["local", "no-op"])
+def any_manager(request: pytest.FixtureRequest, store: RunStore) -> BackgroundJobManager:
+    if request.param == "no-op":
+        return NoOpJobManager(store, "scheduling is disabled")
+    manager: LocalJobManager = request.getfixturevalue("manager")
+    return manager
+
+
+def test_it_keeps_the_interface(any_manager: BackgroundJobManager) -> None:
+    assert isinstance(any_manager, BackgroundJobManager)
+
+
+def test_what_is_scheduled_is_shown_in_order(any_manager: BackgroundJobManager) -> None:
+    any_manager.schedule_job("b-job", "B", "json:dumps", 60)
+    any_manager.schedule_cron_job("a-job", "A", "json:dumps", "0 9 * * *")
+
+    shown = any_manager.get_all_job_statuses()
+
+    assert [(one.id, one.name, one.status, one.schedule) for one in shown] == [
+        ("b-job", "B", Status.SCHEDULED, "every 1m"),
+        ("a-job", "A", Status.SCHEDULED, "0 9 * * *"),
+    ]
+
+
+def test_the_same_id_replaces_the_definition(any_manager: BackgroundJobManager) -> None:
+    any_manager.schedule_job("a-job", "Old", "json:dumps", 60)
+    any_manager.schedule_job("a-job", "New", "json:dumps", timedelta(hours=1))
+
+    (only,) = any_manager.get_all_job_statuses()
+
+    assert (only.name, only.schedule) == ("New", "every 1h")
+
+
+@pytest.mark.parametrize("job_id", ["", "Nightly", "a_b", "-a", "a--b", "a" * 65, "a\n"])
+def test_a_bad_id_is_refused(any_manager: BackgroundJobManager, job_id: str) -> None:
+    with pytest.raises(UsageError, match="is not a job id"):
+        any_manager.schedule_job(job_id, "x", "json:dumps", 60)
+
+
+@pytest.mark.parametrize("interval", [0, -1, float("nan"), timedelta(0)])
+def test_a_bad_interval_is_refused(any_manager: BackgroundJobManager, interval: float) -> None:
+    with pytest.raises(UsageError):
+        any_manager.schedule_job("a-job", "x", "json:dumps", interval)
+
+
+@pytest.mark.parametrize("expression", ["", "61 * * * *", "0 0 30 2 *", "@reboot", "* * * *"])
+def test_a_bad_cron_is_refused(any_manager: BackgroundJobManager, expression: str) -> None:
+    with pytest.raises(UsageError):
+        any_manager.schedule_cron_job("a-job", "x", "json:dumps", expression)
+
+
+@pytest.mark.parametrize("target", ["json.dumps", "json:", ":dumps", 7])
+def test_a_target_that_is_none_is_refused(any_manager: BackgroundJobManager, target: str) -> None:
+    with pytest.raises(UsageError):
+        any_manager.schedule_job("a-job", "x", target, 60)
+
+
+def test_a_stopped_job_says_so_and_has_no_next_run(any_manager: BackgroundJobManager) -> None:
+    any_manager.schedule_job("a-job", "A", "json:dumps", 60)
+
+    any_manager.stop_job("a-job")
+
+    found = any_manager.get_job_status("a-job")
+    assert found is not None
+    assert (found.status, found.next_run) == (Status.STOPPED, None)
+
+
+def test_an_unknown_job_has_no_status_and_cannot_be_stopped(any_manager: BackgroundJobManager) -> None:
+    any_manager.schedule_job("a-job", "A", "json:dumps", 60)
+
+    assert any_manager.get_job_status("b-job") is None
+    with pytest.raises(UnknownJobError, match='no job "a-jop"') as caught:
+        any_manager.stop_job("a-jop")
+    assert caught.value.hint == 'did you mean "a-job"?'
+
+
+def test_a_trigger_is_never_silently_nothing(any_manager: BackgroundJobManager) -> None:
+    any_manager.schedule_job("a-job", "A", "platform:node", 60)
+
+    if isinstance(any_manager, NoOpJobManager):
+        with pytest.raises(NotRunError, match="a-job was not run: scheduling is disabled"):
+            any_manager.trigger_job("a-job")
+    else:
+        assert any_manager.trigger_job("a-job").status is RunStatus.RUNNING
+
+
+def test_nothing_ran_means_zeros_and_no_rate(any_manager: BackgroundJobManager) -> None:
+    metrics = any_manager.get_job_metrics()
+
+    assert (metrics.total_executions, metrics.skipped, metrics.success_rate) == (0, 0, None)
+    assert isinstance(metrics, JobMetrics)
