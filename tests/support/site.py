@@ -1,0 +1,127 @@
+"""A project on disk and the real program, as somebody at a terminal has them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+SOON = 30.0
+
+
+def until(look: Callable[[], T], seconds: float = SOON) -> T:
+    """Look again and again until there is something true to see: what other processes do has no event here."""
+    pause = threading.Event()
+    for _ in range(int(seconds / 0.05)):
+        found = look()
+        if found:
+            return found
+        pause.wait(0.05)
+    raise AssertionError(f"not within {seconds} s: {look!r}")
+
+
+def marked(text: str) -> list[int]:
+    """Living processes whose environment holds ``text``."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            if state != "Z" and text.encode() in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+class Site:
+    """A project's folder. Every process started here carries ``mark`` in its environment."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.mark = f"JOBCTL_TEST_SITE={folder.parent.name}-{os.getpid()}"
+        name, _, value = self.mark.partition("=")
+        self.environment = {**os.environ, name: value}
+        self.started: list[subprocess.Popen[str]] = []
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def jobs(self, toml: str, code: str = "") -> None:
+        """The project's own jobs; the built-in one is switched off."""
+        self.write("jobctl.toml", "[jobs.repository-sync]\nenabled = false\n" + toml)
+        if code:
+            self.write("work.py", code)
+
+    def popen(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jobctl", *arguments],
+            cwd=self.folder,
+            env={**self.environment, **more.pop("env", {})},
+            stdin=subprocess.DEVNULL,
+            stdout=more.pop("stdout", subprocess.PIPE),
+            stderr=more.pop("stderr", subprocess.STDOUT),
+            text=True,
+            errors="surrogateescape",
+            **more,
+        )
+        self.started.append(process)
+        return process
+
+    def call(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "jobctl", *arguments],
+            cwd=self.folder,
+            env={**self.environment, **more.pop("env", {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=60,
+            check=False,
+            **more,
+        )
+
+    def json(self, *arguments: str) -> Any:
+        done = self.call(*arguments, "--json")
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            raise AssertionError(done) from None
+
+    def runs(self, *arguments: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.json("runs", "--limit", "0", *arguments)["runs"]
+        return found
+
+    def run(self, *arguments: str) -> subprocess.Popen[str]:
+        """``jobctl run`` in the background, once it is up; its output goes to ``run-N.log``."""
+        log = self.folder.parent / f"run-{len(self.started)}.log"
+        with log.open("w") as out:
+            process = self.popen("run", *arguments, stdout=out)
+        until(lambda: self.json("status")["scheduler"]["running"] or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        return process
+
+    def log(self, process: subprocess.Popen[str]) -> str:
+        return (self.folder.parent / f"run-{self.started.index(process)}.log").read_text(errors="replace")
+
+    def nothing_left(self) -> None:
+        until(lambda: not marked(self.mark))
+
+    def clean_up(self) -> None:
+        """Nothing outlives the test."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+        for pid in marked(self.mark):
+            os.kill(pid, signal.SIGKILL)
