@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.site import Site
+from tests.support.project import Site
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.support.site import Site, until
+from tests.support.project import Site, until
 
 pytestmark = pytest.mark.slow
 

@@ -2,10 +2,11 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
-from tests.support.site import Site, marked, until
+from tests.support.project import Site, marked, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault]
 
@@ -93,7 +94,6 @@ def test_restarted_after_a_kill_it_keeps_its_cadence(site: Site) -> None:
 
 def cmdline(pid: int) -> bytes:
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read()
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""

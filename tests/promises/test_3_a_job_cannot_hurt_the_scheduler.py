@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.site import Site, until
+from tests.support.project import Site, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault]
 
