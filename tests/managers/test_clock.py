@@ -1,0 +1,178 @@
+"""Clocks that jump, and schedulers that were away: real workers, a wall clock that can be moved."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from jobctl.clock import SystemClock
+from jobctl.events import ClockJumped, RunFinished, SlotsMissed
+from jobctl.managers.local import LocalJobManager
+from jobctl.model import Job, RunStatus
+from jobctl.runs.store import RunStore
+from jobctl.schedules import Cron, Every
+
+SOON = 20.0
+HOUR = timedelta(hours=1)
+
+
+class MovableClock(SystemClock):
+    """The machine's clock, moved."""
+
+    def __init__(self) -> None:
+        self.by = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.by
+
+
+def hear(
+    manager: LocalJobManager, enough: Callable[[list[object]], bool]
+) -> tuple[list[object], threading.Event]:
+    heard: list[object] = []
+    done = threading.Event()
+
+    def listen(event: object) -> None:
+        heard.append(event)
+        if enough(heard):
+            done.set()
+
+    manager.bus.subscribe(listen)
+    return heard, done
+
+
+def ended(heard: list[object]) -> int:
+    return sum(isinstance(event, RunFinished) for event in heard)
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture(autouse=True)
+def work(project: Path) -> None:
+    (project / "site_jobs.py").write_text("def work():\n    pass\n", encoding="utf-8")
+
+
+def one(job_id: str, schedule: Every | Cron, *, catch_up: bool = False) -> Job:
+    return Job(job_id, job_id, schedule, "site_jobs:work", catch_up=catch_up)
+
+
+def test_after_a_stop_one_run_makes_up_for_all_that_was_missed(
+    make_manager: Callable[..., LocalJobManager], clock: MovableClock, store: RunStore
+) -> None:
+    jobs = [
+        one("hourly", Cron("0 * * * *"), catch_up=True),
+        one("patient", Cron("0 * * * *")),
+    ]
+    first = make_manager(clock=clock)
+    first.add(jobs)
+    first.start()
+    first.shutdown()
+    clock.by += 10 * HOUR
+    # half past, so that no slot is within a minute
+    clock.by += timedelta(minutes=30 - clock.now().minute)
+
+    second = make_manager(clock=clock)
+    second.add(jobs)
+    heard, done = hear(
+        second, lambda heard: ended(heard) >= 1 and sum(isinstance(one, SlotsMissed) for one in heard) == 2
+    )
+    second.start()
+    assert done.wait(SOON), heard
+
+    (run,) = store.runs()
+    assert (run.job_id, run.status) == ("hourly", RunStatus.COMPLETED)
+    assert run.scheduled_for is not None
+    assert run.scheduled_for.minute == 0
+    missed = {event.job_id: event for event in heard if isinstance(event, SlotsMissed)}
+    assert missed["hourly"].runs_now
+    assert not missed["patient"].runs_now
+    assert missed["patient"].count - missed["hourly"].count == 1
+    assert second.get_job_metrics().skipped == missed["patient"].count + missed["hourly"].count
+
+
+def test_the_clock_jumps_forward_over_slots(
+    make_manager: Callable[..., LocalJobManager], clock: MovableClock, store: RunStore
+) -> None:
+    manager = make_manager(clock=clock)
+    manager.add([one("often", Every(timedelta(minutes=10)), catch_up=True)])
+    heard, done = hear(manager, lambda heard: ended(heard) >= 2)
+    first_run = threading.Event()
+    manager.bus.subscribe(lambda event: first_run.set() if isinstance(event, RunFinished) else None)
+    manager.start()
+    assert first_run.wait(SOON)
+
+    clock.by += timedelta(minutes=65)
+    assert done.wait(SOON), heard
+
+    assert [event.by.total_seconds() // 60 for event in heard if isinstance(event, ClockJumped)] == [65]
+    (missed,) = [event for event in heard if isinstance(event, SlotsMissed)]
+    assert (missed.count, missed.runs_now) == (5, True)
+    newest, oldest = store.runs()
+    assert newest.scheduled_for is not None
+    assert oldest.scheduled_for is not None
+    assert newest.scheduled_for - oldest.scheduled_for == timedelta(minutes=60)
+
+
+def test_the_clock_is_set_back_and_intervals_go_on_at_once(
+    make_manager: Callable[..., LocalJobManager], clock: MovableClock, store: RunStore
+) -> None:
+    manager = make_manager(clock=clock)
+    manager.add([one("often", Every(timedelta(seconds=1)))])
+    heard, done = hear(
+        manager,
+        lambda heard: (
+            ended(heard[[isinstance(one, ClockJumped) for one in heard].index(True) :]) >= 2
+            if any(isinstance(one, ClockJumped) for one in heard)
+            else False
+        ),
+    )
+    first_run = threading.Event()
+    manager.bus.subscribe(lambda event: first_run.set() if isinstance(event, RunFinished) else None)
+    manager.start()
+    assert first_run.wait(SOON)
+
+    clock.by -= HOUR
+
+    assert done.wait(SOON), heard
+    assert len({run.scheduled_for for run in store.runs(limit=None)}) == len(store.runs(limit=None))
+
+
+def test_the_clock_is_set_back_and_a_fixed_time_is_not_run_again(
+    make_manager: Callable[..., LocalJobManager], clock: MovableClock, store: RunStore
+) -> None:
+    now = clock.now()
+    soon = now + timedelta(seconds=3)
+    fixed = Cron(f"{soon.second} {soon.minute} {soon.hour} * * *")
+    manager = make_manager(clock=clock)
+    manager.add([one("fixed", fixed), one("often", Every(timedelta(seconds=1)))])
+
+    def both(heard: list[object]) -> bool:
+        jobs = [event.run.job_id for event in heard if isinstance(event, RunFinished)]
+        return "fixed" in jobs
+
+    heard, ran = hear(manager, both)
+    manager.start()
+    assert ran.wait(SOON), heard
+    again = threading.Event()
+    due_again = soon + timedelta(seconds=2)
+    manager.bus.subscribe(
+        lambda event: (
+            again.set()
+            if isinstance(event, RunFinished)
+            and event.run.job_id == "often"
+            and event.run.scheduled_for is not None
+            and any(isinstance(one, ClockJumped) for one in heard)
+            and event.run.scheduled_for > due_again
+            else None
+        )
+    )
+
+    clock.by -= timedelta(seconds=5)
+    assert again.wait(SOON), heard
+
+    assert len(store.runs("fixed")) == 1

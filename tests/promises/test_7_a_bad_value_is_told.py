@@ -1,0 +1,61 @@
+"""Promise 7: which setting, from which file and line, what was expected, what to do; nothing starts."""
+
+import pytest
+
+from tests.support.project import Site
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("command", ["run", "status", "trigger repository-sync"])
+@pytest.mark.parametrize(
+    ("file", "text", "place", "words"),
+    [
+        (".env", "A=1\nTRIGGER_DEV_ENABLED=maybe\n", ".env:2", 'TRIGGER_DEV_ENABLED is "maybe"'),
+        ("jobctl.toml", '[jobs.a]\ncall = "m:f"\ncrom = "* * * * *"\n', "jobctl.toml:3", "crom"),
+        ("jobctl.toml", '[jobs.a]\ncall = "m:f"\ncron = "61 * * * *"\n', "jobctl.toml:3", "minute"),
+        ("jobctl.toml", '[jobs.a]\ncall = "m:f"\ntimeout = "soon"\n', "jobctl.toml:3", "timeout"),
+        ("jobctl.toml", "[jobs.a\n", "jobctl.toml:1", ""),
+    ],
+)
+def test_wrong_settings(site: Site, command: str, file: str, text: str, place: str, words: str) -> None:
+    site.write(file, text)
+
+    refused = site.call(*command.split())
+
+    assert refused.returncode == 2, refused
+    assert place in refused.stderr
+    assert words in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (site.folder / ".content").exists()
+
+
+def test_an_unknown_job(site: Site) -> None:
+    refused = site.call("trigger", "repositry-sync")
+
+    assert refused.returncode == 2
+    assert '"repositry-sync"' in refused.stderr
+    assert '"repository-sync"' in refused.stderr
+
+
+def test_a_state_folder_that_cannot_be_written(site: Site) -> None:
+    site.write(".jobctl", "a file where the folder should be")
+
+    refused = site.call("trigger", "repository-sync")
+
+    assert refused.returncode == 70
+    assert ".jobctl" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_damaged_store_is_set_aside_and_told(site: Site) -> None:
+    state = site.folder / ".jobctl"
+    state.mkdir(mode=0o700)
+    (state / "jobctl.db").write_text("this is no database " * 500)
+
+    done = site.call("trigger", "repository-sync")
+
+    assert done.returncode == 0, done
+    assert "set aside" in done.stderr
+    (kept,) = state.glob("jobctl.db.damaged-*")
+    assert kept.read_text().startswith("this is no database")
