@@ -1,0 +1,1 @@
+"""The run store on SQLite: one file, write-ahead log, many processes."""

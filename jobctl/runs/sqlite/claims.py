@@ -1,0 +1,145 @@
+"""Starting and ending runs: the two statements that everything rests on, in batches."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from jobctl.clock import from_ms, to_ms
+from jobctl.durations import milliseconds
+from jobctl.errors import UsageError
+from jobctl.model import Reason, Run, RunStatus
+from jobctl.runs.sqlite.rows import RUN, ms_of, run_of, when
+from jobctl.runs.store import Answer, Claim, Claimed, Ending, Overlap, Owner, SlotTaken, Stopped
+
+_INSERT = """
+INSERT OR IGNORE INTO runs
+  (id, job_id, status, reason, trigger, scheduled_for, epoch, started_at, finished_at, duration_ms, owner, host)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_MOVE = """
+UPDATE jobs SET
+  cursor = coalesce(?2, cursor), cursor_epoch = CASE WHEN ?2 IS NULL THEN cursor_epoch ELSE ?3 END,
+  next_run = coalesce(?4, next_run), last_run = coalesce(?5, last_run), skipped = skipped + ?6
+WHERE id = ?1
+"""
+_FINISH = """
+UPDATE runs SET
+  status = ?2, reason = ?3, started_at = ?4, finished_at = ?5, duration_ms = ?6, error = ?7, result = ?8,
+  pid = coalesce(?9, pid), attempt = ?10
+WHERE id = ?1 AND status = 'running' RETURNING job_id
+"""
+_COUNT = """
+UPDATE jobs SET
+  completed = completed + ?2, failed = failed + ?3, timed = timed + (?4 IS NOT NULL),
+  total_ms = total_ms + coalesce(?4, 0), max_ms = max(max_ms, coalesce(?4, 0))
+WHERE id = ?1
+"""
+
+
+def claim(connection: sqlite3.Connection, owner: Owner, one: Claim) -> Answer:
+    """Try to start a run, inside the caller's transaction. The unique indexes decide, not this code."""
+    found = connection.execute(
+        "SELECT cursor, cursor_epoch, stopped FROM jobs WHERE id = ?", (one.job_id,)
+    ).fetchone()
+    if found is None:
+        raise UsageError(f'the run store knows no job "{one.job_id}"', hint="register it first")
+    cursor, cursor_epoch, stopped = found
+    if stopped is not None and not one.force:
+        return Stopped(from_ms(stopped))
+    slot = ms_of(one.slot)
+    if slot is not None and cursor is not None and cursor_epoch >= one.epoch and slot <= cursor:
+        return SlotTaken(from_ms(cursor))
+    before = when(cursor) if cursor_epoch >= one.epoch else None
+    seq = _insert(connection, owner, one, RunStatus.RUNNING)
+    if seq is not None:
+        connection.execute(_MOVE, (one.job_id, slot, one.epoch, ms_of(one.next_run), seq, 0))
+        return Claimed(_begun(owner, one), before)
+    running = connection.execute(
+        f"SELECT {RUN} FROM runs r WHERE job_id = ? AND status = 'running'", (one.job_id,)
+    ).fetchone()
+    if running is None:
+        return SlotTaken(when(cursor))
+    skipped = None
+    if slot is not None:
+        if _insert(connection, owner, one, RunStatus.SKIPPED) is None:
+            return SlotTaken(when(cursor))
+        connection.execute(_MOVE, (one.job_id, slot, one.epoch, ms_of(one.next_run), None, 1))
+        skipped = replace(
+            _begun(owner, one), status=RunStatus.SKIPPED, reason=Reason.OVERLAP, finished_at=one.at
+        )
+    return Overlap(run_of(running), skipped, before)
+
+
+def _insert(connection: sqlite3.Connection, owner: Owner, one: Claim, status: RunStatus) -> int | None:
+    at = to_ms(one.at)
+    skipped = status is RunStatus.SKIPPED
+    row = (
+        one.run_id,
+        one.job_id,
+        status.value,
+        Reason.OVERLAP.value if skipped else None,
+        one.trigger.value,
+        ms_of(one.slot),
+        None if one.slot is None else 0 if one.fixed else one.epoch,
+        at,
+        at if skipped else None,
+        None,
+        owner.id,
+        owner.host,
+    )
+    done = connection.execute(_INSERT, row)
+    return done.lastrowid if done.rowcount else None
+
+
+def _begun(owner: Owner, one: Claim) -> Run:
+    at = from_ms(to_ms(one.at))
+    slot = None if one.slot is None else from_ms(to_ms(one.slot))
+    return Run(
+        one.run_id, one.job_id, RunStatus.RUNNING, one.trigger, at, scheduled_for=slot, host=owner.host
+    )
+
+
+def finish(connection: sqlite3.Connection, ending: Ending) -> bool:
+    """Record an end and count it, inside the caller's transaction."""
+    result = ending.result
+    if result is not None:
+        import json
+
+        result = json.dumps(result)
+    duration = milliseconds(ending.duration)
+    row = connection.execute(
+        _FINISH,
+        (
+            ending.run_id,
+            ending.status.value,
+            ending.reason.value if ending.reason else None,
+            to_ms(ending.started_at),
+            to_ms(ending.finished_at),
+            duration,
+            ending.error,
+            result,
+            ending.pid,
+            ending.attempt,
+        ),
+    ).fetchone()
+    if row is None:
+        return False
+    completed = ending.status is RunStatus.COMPLETED
+    connection.execute(_COUNT, (row[0], completed, not completed, duration))
+    return True
+
+
+def lose(connection: sqlite3.Connection, owner_id: str, at: datetime) -> Sequence[Run]:
+    """Every unfinished run of an owner becomes ``lost``; how long it took is not known."""
+    rows = connection.execute(
+        "UPDATE runs SET status = 'failed', reason = 'lost', finished_at = ?,"
+        " error = 'the process that ran it ended without a word'"
+        " WHERE owner = ? AND status = 'running' RETURNING id, job_id",
+        (to_ms(at), owner_id),
+    ).fetchall()
+    for _, job_id in rows:
+        connection.execute(_COUNT, (job_id, 0, 1, None))
+    marks = ", ".join("?" * len(rows))
+    found = connection.execute(f"SELECT {RUN} FROM runs r WHERE id IN ({marks})", [row[0] for row in rows])
+    return [run_of(row) for row in found]

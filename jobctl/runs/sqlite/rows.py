@@ -1,0 +1,80 @@
+"""Rows to values and back."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobctl.clock import from_ms, to_ms
+from jobctl.model import Reason, Run, RunStatus, Trigger
+from jobctl.runs.store import JobRecord, Owner
+
+RUN = (
+    "r.id, r.job_id, r.status, r.trigger, r.started_at, r.reason, r.scheduled_for, r.finished_at,"
+    " r.duration_ms, r.error, r.result, r.host, r.pid, r.attempt"
+)
+OWNER = "o.id, o.kind, o.host, o.pid, o.start, o.boot, o.since, o.beat, o.ended, o.killed"
+JOB = (
+    "j.id, j.name, j.schedule, j.timezone, j.anchor, j.cursor, j.next_run, j.stopped, j.stop_reason, j.missed"
+)
+_RUN_WIDTH = RUN.count(",") + 1
+_JOB_WIDTH = JOB.count(",") + 1
+
+
+def when(ms: int | None) -> datetime | None:
+    """A time that may be missing."""
+    return None if ms is None else from_ms(ms)
+
+
+def ms_of(instant: datetime | None) -> int | None:
+    """The other way round."""
+    return None if instant is None else to_ms(instant)
+
+
+def run_of(row: Any) -> Run:
+    """A run from the columns ``RUN``."""
+    result = row[10]
+    if result is not None:
+        import json
+
+        result = json.loads(result)
+    return Run(
+        id=row[0],
+        job_id=row[1],
+        status=RunStatus(row[2]),
+        trigger=Trigger(row[3]),
+        started_at=from_ms(row[4]),
+        reason=Reason(row[5]) if row[5] else None,
+        scheduled_for=when(row[6]),
+        finished_at=when(row[7]),
+        duration=None if row[8] is None else timedelta(milliseconds=row[8]),
+        error=row[9],
+        result=result,
+        host=row[11],
+        pid=row[12],
+        attempt=row[13],
+    )
+
+
+def owner_of(row: Any) -> Owner:
+    """An owner from the columns ``OWNER``."""
+    owner_id, kind, host, pid, start, boot, since, beat, ended, killed = row
+    return Owner(
+        owner_id, kind, host, pid, start, boot, from_ms(since), from_ms(beat), when(ended), bool(killed)
+    )
+
+
+def record_of(row: Any) -> JobRecord:
+    """A job's record from the columns ``JOB`` and, after them, those of its last run."""
+    last = row[_JOB_WIDTH : _JOB_WIDTH + _RUN_WIDTH]
+    return JobRecord(
+        id=row[0],
+        name=row[1],
+        schedule=row[2],
+        timezone=row[3],
+        anchor=from_ms(row[4]),
+        cursor=when(row[5]),
+        next_run=when(row[6]),
+        stopped=when(row[7]),
+        stop_reason=row[8],
+        missed=row[9],
+        last=run_of(last) if last[0] is not None else None,
+    )

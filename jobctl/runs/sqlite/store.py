@@ -1,0 +1,334 @@
+"""The run store's contract on SQLite; each method one transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from jobctl.clock import SystemClock, from_ms, to_ms
+from jobctl.errors import UsageError
+from jobctl.model import JobMetrics, Run, RunStatus
+from jobctl.runs.sqlite import claims, totals
+from jobctl.runs.sqlite.connect import Connections
+from jobctl.runs.sqlite.rows import JOB, OWNER, RUN, ms_of, owner_of, record_of, run_of
+from jobctl.runs.store import (
+    Answer,
+    CachedResult,
+    Claim,
+    Ending,
+    JobRecord,
+    Owner,
+    Pruned,
+    Registration,
+)
+
+_JOBS = f"SELECT {JOB}, {RUN} FROM jobs j LEFT JOIN runs r ON r.seq = j.last_run"
+_REGISTER = """
+INSERT INTO jobs (id, name, schedule, timezone, anchor) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+  name = excluded.name,
+  anchor = iif(schedule = excluded.schedule AND timezone = excluded.timezone, anchor, excluded.anchor),
+  cursor = iif(schedule = excluded.schedule AND timezone = excluded.timezone, cursor, NULL),
+  next_run = iif(schedule = excluded.schedule AND timezone = excluded.timezone, next_run, NULL),
+  schedule = excluded.schedule,
+  timezone = excluded.timezone
+"""
+_OWNERS = f"""
+SELECT {OWNER} FROM owners o
+WHERE ended IS NULL OR id IN (SELECT owner FROM runs WHERE status = 'running')
+   OR id = (SELECT id FROM owners WHERE kind <> 'trigger' ORDER BY since DESC LIMIT 1)
+ORDER BY since
+"""
+_PRUNE_BATCH = 500
+
+
+class SQLiteRunStore:
+    """Runs, job state, owners and cached results in one file.
+
+    Args:
+        path: the file; it exists and is sound (see ``opening.open_file``).
+        warning: what opening it had to tell: a damaged file that was set aside.
+    """
+
+    def __init__(
+        self, path: Path, busy_timeout: timedelta, *, immutable: bool = False, warning: str | None = None
+    ) -> None:
+        self.warning = warning
+        self.read_only = immutable
+        self._connections = Connections(path, busy_timeout, immutable=immutable)
+        self._reading = self._connections.reading
+        self._writing = self._connections.writing
+
+    @property
+    def place(self) -> str:
+        """The file's path."""
+        return self._connections.place
+
+    def checkpoint_by_hand(self) -> None:
+        """From now on only ``checkpoint`` folds the log into the file, never a commit in passing."""
+        self._connections.manual_checkpoints = True
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._connections.close()
+
+    # Owners
+
+    def enrol(self, owner: Owner) -> None:
+        """Announce a process before it claims anything."""
+        row = (owner.id, owner.kind, owner.host, owner.pid, owner.start, owner.boot)
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO owners (id, kind, host, pid, start, boot, since, beat)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*row, to_ms(owner.since), to_ms(owner.beat)),
+            )
+
+    def beat(self, owner_id: str, at: datetime) -> None:
+        """Say that the owner lives."""
+        with self._writing() as connection:
+            connection.execute("UPDATE owners SET beat = ? WHERE id = ?", (to_ms(at), owner_id))
+
+    def retire(self, owner_id: str, at: datetime) -> None:
+        """Say goodbye."""
+        with self._writing() as connection:
+            connection.execute("UPDATE owners SET beat = ?1, ended = ?1 WHERE id = ?2", (to_ms(at), owner_id))
+
+    def owners(self) -> Sequence[Owner]:
+        """Owners that matter, oldest first."""
+        with self._reading() as connection:
+            return [owner_of(row) for row in connection.execute(_OWNERS)]
+
+    def disown(self, owner_id: str, at: datetime) -> Sequence[Run]:
+        """Make every unfinished run of a dead owner ``lost``, and mark it killed."""
+        with self._writing() as connection:
+            lost = claims.lose(connection, owner_id, at)
+            connection.execute(
+                "UPDATE owners SET ended = ?, killed = 1 WHERE id = ? AND ended IS NULL",
+                (to_ms(at), owner_id),
+            )
+            return lost
+
+    # Jobs
+
+    def register(self, jobs: Sequence[Registration], at: datetime) -> Mapping[str, JobRecord]:
+        """Make or refresh the jobs' records."""
+        now = to_ms(at)
+        with self._writing() as connection:
+            connection.executemany(
+                _REGISTER, [(job.id, job.name, job.schedule, job.timezone, now) for job in jobs]
+            )
+        if len(jobs) == 1:
+            record = self.job(jobs[0].id)
+            return {record.id: record} if record else {}
+        wanted = {job.id for job in jobs}
+        return {job_id: record for job_id, record in self.jobs().items() if job_id in wanted}
+
+    def jobs(self) -> Mapping[str, JobRecord]:
+        """Every job that was ever registered."""
+        with self._reading() as connection:
+            return {row[0]: record_of(row) for row in connection.execute(f"{_JOBS} ORDER BY j.rowid")}
+
+    def job(self, job_id: str) -> JobRecord | None:
+        """One of them."""
+        with self._reading() as connection:
+            row = connection.execute(f"{_JOBS} WHERE j.id = ?", (job_id,)).fetchone()
+            return record_of(row) if row else None
+
+    def plan(self, next_runs: Mapping[str, datetime | None]) -> None:
+        """Keep the jobs' next due times."""
+        with self._writing() as connection:
+            connection.executemany(
+                "UPDATE jobs SET next_run = ? WHERE id = ?",
+                [(ms_of(next_run), job_id) for job_id, next_run in next_runs.items()],
+            )
+
+    def pass_slots(self, job_id: str, until: datetime, missed: int) -> None:
+        """Move a job's cursor forward and count what was missed; nothing where it is beyond already."""
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE jobs SET cursor = ?1, missed = missed + ?2,"
+                " cursor_epoch = (SELECT value FROM meta WHERE name = 'epoch')"
+                " WHERE id = ?3 AND (cursor IS NULL OR cursor <= ?1)",
+                (to_ms(until), missed, job_id),
+            )
+
+    def stop(self, job_ids: Iterable[str], at: datetime, reason: str | None = None) -> None:
+        """Take jobs off their schedules."""
+        with self._writing() as connection:
+            connection.executemany(
+                "UPDATE jobs SET stopped = coalesce(stopped, ?), stop_reason = ?, next_run = NULL"
+                " WHERE id = ?",
+                [(to_ms(at), reason, job_id) for job_id in job_ids],
+            )
+
+    def start(self, job_ids: Iterable[str]) -> None:
+        """Put jobs back on their schedules; what they missed meanwhile is passed over."""
+        now = to_ms(SystemClock().now())
+        with self._writing() as connection:
+            connection.executemany(
+                "UPDATE jobs SET stopped = NULL, stop_reason = NULL,"
+                " cursor = iif(cursor IS NULL, NULL, max(cursor, ?))"
+                " WHERE id = ? AND stopped IS NOT NULL",
+                [(now, job_id) for job_id in job_ids],
+            )
+
+    def change_token(self) -> object:
+        """SQLite's own count of what others committed."""
+        with self._reading() as connection:
+            return connection.execute("PRAGMA data_version").fetchone()[0]
+
+    # The clock
+
+    def epoch(self) -> int:
+        """The current clock epoch."""
+        with self._reading() as connection:
+            return int(connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0])
+
+    def begin_epoch(self, held: int) -> int:
+        """Begin the epoch after ``held`` unless somebody has."""
+        with self._writing() as connection:
+            connection.execute("UPDATE meta SET value = ?1 + 1 WHERE name = 'epoch' AND value = ?1", (held,))
+        return self.epoch()
+
+    # Runs
+
+    def claim(self, owner: Owner, wanted: Sequence[Claim]) -> Sequence[Answer]:
+        """Try to start runs, an answer each."""
+        with self._writing() as connection:
+            return [claims.claim(connection, owner, one) for one in wanted]
+
+    def finish(self, endings: Sequence[Ending]) -> Sequence[bool]:
+        """Record how runs ended."""
+        with self._writing() as connection:
+            return [claims.finish(connection, ending) for ending in endings]
+
+    def progress(self, run_id: str, *, pid: int | None = None, attempt: int | None = None) -> None:
+        """Note the worker's pid, or a further attempt."""
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE runs SET pid = coalesce(?, pid), attempt = coalesce(?, attempt)"
+                " WHERE id = ? AND status = 'running'",
+                (pid, attempt, run_id),
+            )
+
+    def run(self, run_id: str) -> Run | None:
+        """The run with this id or unique prefix."""
+        if len(run_id) < 4 or not set(run_id) <= set("0123456789abcdef"):
+            return None
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"SELECT {RUN} FROM runs r WHERE id >= ? AND id < ? LIMIT 2", (run_id, run_id + "g")
+            ).fetchall()
+        if len(rows) > 1:
+            raise UsageError(f'several runs begin with "{run_id}"', hint="give more of its characters")
+        return run_of(rows[0]) if rows else None
+
+    def runs(
+        self,
+        job_id: str | None = None,
+        *,
+        statuses: Iterable[RunStatus] = (),
+        since: datetime | None = None,
+        limit: int | None = 20,
+    ) -> Sequence[Run]:
+        """Runs, newest first."""
+        where: list[str] = []
+        values: list[Any] = []
+        if job_id is not None:
+            where.append("job_id = ?")
+            values.append(job_id)
+        if wanted := [status.value for status in statuses]:
+            # one status is written as a constant, so that the index of failed runs can serve
+            where.append(" OR ".join(f"status = '{status}'" for status in wanted).join("()"))
+        if since is not None:
+            where.append("started_at >= ?")
+            values.append(to_ms(since))
+        condition = f"WHERE {' AND '.join(where)}" if where else ""
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"SELECT {RUN} FROM runs r {condition} ORDER BY seq DESC LIMIT ?",
+                (*values, -1 if limit is None else limit),
+            ).fetchall()
+        return [run_of(row) for row in rows]
+
+    def unfinished(self, job_id: str | None = None) -> Sequence[tuple[Run, Owner]]:
+        """Runs that have not ended, with who runs them."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"SELECT {OWNER}, {RUN} FROM runs r JOIN owners o ON o.id = r.owner"
+                " WHERE r.status = 'running' AND (?1 IS NULL OR r.job_id = ?1)",
+                (job_id,),
+            ).fetchall()
+        width = OWNER.count(",") + 1
+        return [(run_of(row[width:]), owner_of(row[:width])) for row in rows]
+
+    def metrics(self, job_id: str | None = None) -> JobMetrics:
+        """Totals from kept rows."""
+        with self._reading() as connection:
+            return totals.metrics(connection, job_id)
+
+    def prune(self, now: datetime, keep: timedelta, keep_per_job: int) -> Pruned:
+        """Remove old runs in short transactions, and owners that nobody asks for any more."""
+        removed: list[tuple[str, str]] = []
+        for job_id in self.jobs():
+            while batch := self._prune_job(job_id, to_ms(now - keep), keep_per_job):
+                removed.extend((job_id, run_id) for run_id in batch)
+                if len(batch) < _PRUNE_BATCH:
+                    break
+        with self._writing() as connection:
+            connection.execute("UPDATE meta SET value = ? WHERE name = 'last_cleanup'", (to_ms(now),))
+            connection.execute(f"DELETE FROM owners WHERE id NOT IN (SELECT id FROM ({_OWNERS}))")
+        return Pruned(removed)
+
+    def _prune_job(self, job_id: str, before: int, keep: int) -> list[str]:
+        with self._writing() as connection:
+            rows = connection.execute(
+                "DELETE FROM runs WHERE seq IN (SELECT seq FROM runs WHERE job_id = ?1 AND started_at < ?2"
+                " AND status <> 'running' AND seq < coalesce((SELECT seq FROM runs WHERE job_id = ?1"
+                " ORDER BY seq DESC LIMIT 1 OFFSET ?3), 0) ORDER BY seq LIMIT ?4) RETURNING id",
+                (job_id, before, max(0, keep - 1), _PRUNE_BATCH),
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file, as far as nobody is in the way."""
+        with self._reading() as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    # Cached results
+
+    def cache_put(self, key: str, value: Any, computed_at: datetime, expires_at: datetime) -> None:
+        """Keep a JSON value."""
+        import json
+
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO cache VALUES (?, ?, ?, ?)",
+                (key, json.dumps(value), to_ms(computed_at), to_ms(expires_at)),
+            )
+
+    def cache_get(self, key: str, now: datetime) -> CachedResult | None:
+        """A value that has not expired."""
+        found = [one for one in self._cached("WHERE key = ?", key) if one.expires_at > now]
+        return found[0] if found else None
+
+    def cached(self) -> Sequence[CachedResult]:
+        """Every value, also the expired ones."""
+        return self._cached("ORDER BY key")
+
+    def cache_purge(self, now: datetime) -> int:
+        """Remove what has expired."""
+        with self._writing() as connection:
+            return connection.execute("DELETE FROM cache WHERE expires_at <= ?", (to_ms(now),)).rowcount
+
+    def _cached(self, condition: str, *values: str) -> list[CachedResult]:
+        import json
+
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"SELECT key, value, computed_at, expires_at FROM cache {condition}", values
+            ).fetchall()
+        return [
+            CachedResult(key, json.loads(value), from_ms(at), from_ms(end)) for key, value, at, end in rows
+        ]

@@ -1,0 +1,67 @@
+"""Metrics from kept totals, and percentiles over the newest runs of each job: never a scan."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import timedelta
+
+from jobctl.model import JobMetrics, JobTotals
+from jobctl.runs.sqlite.rows import when
+
+_NEWEST = 1000
+
+
+def metrics(connection: sqlite3.Connection, job_id: str | None) -> JobMetrics:
+    """Totals of all jobs, or of one."""
+    where, values = ("WHERE id = ?", (job_id,)) if job_id else ("", ())
+    rows = connection.execute(
+        "SELECT id, completed, failed, skipped, missed, timed, total_ms, max_ms"
+        f" FROM jobs {where} ORDER BY rowid",
+        values,
+    ).fetchall()
+    completed, failed, skipped, timed, total = (sum(row[n] for row in rows) for n in (1, 2, 3, 5, 6))
+    missed = sum(row[4] for row in rows)
+    cleanup = connection.execute("SELECT value FROM meta WHERE name = 'last_cleanup'").fetchone()
+    return JobMetrics(
+        total_executions=completed + failed,
+        successful_jobs=completed,
+        failed_jobs=failed,
+        skipped=skipped + missed,
+        average_job_duration=_average(total, timed),
+        last_cleanup=when(cleanup[0]) if cleanup else None,
+        jobs=tuple(_of_job(connection, row) for row in rows),
+    )
+
+
+def _of_job(connection: sqlite3.Connection, row: Sequence[int]) -> JobTotals:
+    job_id, completed, failed, skipped, missed, timed, total, longest = row
+    durations = [
+        found[0]
+        for found in connection.execute(
+            "SELECT duration_ms FROM runs WHERE job_id = ? AND duration_ms IS NOT NULL"
+            f" ORDER BY seq DESC LIMIT {_NEWEST}",
+            (job_id,),
+        )
+    ]
+    durations.sort()
+    return JobTotals(
+        id=str(job_id),
+        total_executions=completed + failed,
+        successful_jobs=completed,
+        failed_jobs=failed,
+        skipped=skipped + missed,
+        average_job_duration=_average(total, timed),
+        p50=_at(durations, 50),
+        p95=_at(durations, 95),
+        max=timedelta(milliseconds=longest) if timed else None,
+    )
+
+
+def _average(total_ms: int, count: int) -> timedelta | None:
+    return timedelta(milliseconds=total_ms / count) if count else None
+
+
+def _at(ordered: list[int], percent: int) -> timedelta | None:
+    """The nearest-rank percentile: the least value that ``percent`` of all do not exceed."""
+    if not ordered:
+        return None
+    return timedelta(milliseconds=ordered[-(-len(ordered) * percent // 100) - 1])
