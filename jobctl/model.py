@@ -75,7 +75,7 @@ class Schedule(Protocol):
     def latest_until(self, instant: datetime, after: datetime, anchor: datetime) -> datetime | None:
         """The newest due time in ``(after, instant]``, or None where there is none."""
 
-    def count(self, after: datetime, until: datetime, anchor: datetime, limit: int = 1000) -> int:
+    def count(self, after: datetime, until: datetime, anchor: datetime, limit: int = ...) -> int:
         """How many due times lie in ``(after, until]``, counted up to ``limit``."""
 
 

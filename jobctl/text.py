@@ -19,7 +19,7 @@ def printable(text: str) -> str:
 
 def quote(text: str, limit: int = 60) -> str:
     """The text in double quotes, made printable and cut to ``limit`` characters."""
-    shown = printable(text[: limit + 1]).replace("\t", "\\t")
+    shown = printable(text[: limit + 1]).replace("\t", "\\t").replace("\xa0", "\\xa0")
     return f'"{shown if len(text) <= limit else shown[:limit] + "…"}"'
 
 
