@@ -19,8 +19,9 @@ class SystemClock:
     """The machine's clocks."""
 
     def now(self) -> datetime:
-        """The wall clock, aware, in UTC."""
-        return datetime.now(UTC)  # noqa: TID251
+        """The wall clock in whole milliseconds, as the run store keeps times."""
+        now = datetime.now(UTC)  # noqa: TID251
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     def monotonic(self) -> float:
         """Seconds on a clock that never goes back."""

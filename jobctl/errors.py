@@ -130,3 +130,4 @@ class PermanentJobError(JobctlError):
 
     exit_code = ExitCode.JOB_FAILED
     code = "job_failed"
+    retry = False

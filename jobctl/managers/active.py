@@ -6,6 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from jobctl.clock import from_ms, to_ms
+from jobctl.durations import milliseconds
 from jobctl.execution.tasks import Task, TaskFinished
 from jobctl.model import Job, Reason, Run, RunStatus
 from jobctl.runs.store import Ending
@@ -43,9 +45,9 @@ class Active:
         return Ending(
             run_id=self.run.id,
             status=RunStatus.COMPLETED if outcome.reason is None else RunStatus.FAILED,
-            started_at=self.began or outcome.started_at,
-            finished_at=outcome.finished_at,
-            duration=duration,
+            started_at=_whole(self.began or outcome.started_at),
+            finished_at=_whole(outcome.finished_at),
+            duration=timedelta(milliseconds=milliseconds(duration) or 0),
             reason=outcome.reason,
             error=outcome.error,
             result=outcome.result,
@@ -74,9 +76,13 @@ def finished_run(run: Run, ending: Ending) -> Run:
     )
 
 
+def _whole(instant: datetime) -> datetime:
+    return from_ms(to_ms(instant))
+
+
 def retry_delay(job: Job, attempt: int) -> timedelta:
     """The wait after the failed ``attempt``: doubled each time, up to a tenth longer by chance."""
-    return job.retry_delay * 2 ** (attempt - 1) * (1 + random.random() / 10)
+    return job.retry_delay * (2.0 ** (attempt - 1) * (1 + random.random() / 10))
 
 
 @dataclass(slots=True)

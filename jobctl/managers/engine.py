@@ -7,7 +7,7 @@ that a jump of the wall clock is seen soon; it decides by the wall clock and mea
 import heapq
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -142,10 +142,11 @@ class Engine:
         self._forget(job.id)
         return self.agenda.put(job, anchor, cursor)
 
-    def displace(self, job_id: str) -> None:
-        """Take a job off the agenda; a run in progress goes on."""
-        self._forget(job_id)
-        self.agenda.remove(job_id)
+    def displace(self, job_ids: Iterable[str]) -> None:
+        """Take jobs off the agenda; a run in progress goes on."""
+        for job_id in job_ids:
+            self._forget(job_id)
+            self.agenda.remove(job_id)
 
     def _forget(self, job_id: str) -> None:
         for ready in self._ready.values():

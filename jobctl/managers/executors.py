@@ -32,7 +32,7 @@ class Executors:
     def poll(self, timeout: float) -> Sequence[Outcome]:
         """Wait up to ``timeout`` seconds for outcomes of either or ``wake``."""
         outcomes = self._pool.poll(timeout)
-        return [*outcomes, *self._threads.poll(0)]
+        return [*outcomes, *self._threads.poll()]
 
     def wake(self) -> None:
         """Make ``poll`` return now."""
@@ -45,12 +45,11 @@ class Executors:
     def end(self, run_ids: Sequence[str], reason: Reason, *, now: bool = False) -> None:
         """End these tasks, as far as a thread can be ended: it cannot."""
         self._pool.end(run_ids, reason, now=now)
-        self._threads.end(run_ids, reason, now=now)
+        self._threads.end(run_ids, reason)
 
     def close(self) -> None:
         """End every worker at once."""
         self._pool.close()
-        self._threads.close()
 
 
 def make_executor(

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -108,7 +108,7 @@ class LocalJobManager:
         self.store.stop(ids, self._clock.now(), reason)
         engine = self._engine
         if engine is not None and self._scheduling:
-            engine.ask(lambda: [engine.displace(one) for one in ids])
+            engine.ask(lambda: engine.displace(ids))
 
     def start_job(self, id: str) -> None:  # noqa: A002
         """Put a job back on its schedule. What it missed while stopped is not caught up."""
@@ -278,11 +278,11 @@ class LocalJobManager:
         records = self._know([job.id for job in chosen])
 
         def place() -> None:
-            plan = {}
+            plan: dict[str, datetime | None] = {}
             for job in chosen:
                 record = records[job.id]
                 if job.schedule is None or not job.enabled or record.stopped is not None:
-                    engine.displace(job.id)
+                    engine.displace([job.id])
                     plan[job.id] = None
                 else:
                     plan[job.id] = engine.place(job, record.anchor, record.cursor).due

@@ -1,0 +1,155 @@
+"""Inside a worker: import a job's function, call it, and put what came of it into words."""
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+MAX_ERROR = 2000
+MAX_RESULT = 1024 * 1024
+
+Ending = dict[str, Any]
+
+
+def call(target: str, *, dry_run: bool) -> Ending:
+    """Run a function by its import text; never raises.
+
+    The answer holds ``reason`` (None or ``error``), ``error``, ``result`` and ``retry``.
+    """
+    try:
+        value = _resolve(target)(**({"dry_run": True} if dry_run else {}))
+        if hasattr(value, "__await__"):
+            value = _await(value)
+    except SystemExit as leaving:
+        if leaving.code in {None, 0}:
+            return _ending()
+        return _failed(f"exited with code {leaving.code}")
+    except BaseException as error:
+        _show_traceback(error)
+        return _failed(described(error), retry=getattr(error, "retry", True) is not False)
+    return returned(value)
+
+
+def run_command(argv: list[str]) -> Ending:
+    """Run a program; its output goes where the worker's goes. Never raises."""
+    import signal
+    import subprocess
+
+    try:
+        code = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL).returncode
+    except OSError as error:
+        return _failed(
+            f'"{argv[0]}" cannot be started: {(error.strerror or str(error)).lower()}', retry=False
+        )
+    if code < 0:
+        return _failed(f'"{argv[0]}" was killed by signal {signal.Signals(-code).name}')
+    return _failed(f'"{argv[0]}" exited with code {code}') if code else _ending()
+
+
+def say(text: str) -> None:
+    """A line into the run's log, if the job has left standard error in a state to take it."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"{text}\n")
+
+
+def _resolve(target: str) -> Callable[..., Any]:
+    from importlib import import_module
+
+    module_name, _, path = target.partition(":")
+    module = import_module(module_name)
+    found: Any = module
+    for name in path.split("."):
+        if not hasattr(found, name):
+            from jobctl.errors import PermanentJobError
+            from jobctl.text import nearest
+
+            near = nearest(name, [one for one in dir(found) if not one.startswith("_")])
+            hint = f'; did you mean "{near}"?' if near else ""
+            raise PermanentJobError(f'module {module_name} has no function "{path}"{hint}')
+        found = getattr(found, name)
+    if not callable(found):
+        from jobctl.errors import PermanentJobError
+
+        raise PermanentJobError(f"{target} is no function, but {type(found).__name__}")
+    function: Callable[..., Any] = found
+    return function
+
+
+def _await(value: Any) -> Any:
+    import asyncio
+
+    async def wait() -> Any:
+        return await value
+
+    return asyncio.run(wait())
+
+
+def returned(value: Any) -> Ending:
+    """What a function's value means: its result where that is JSON, a failure where it says so."""
+    if value is None:
+        return _ending()
+    import json
+
+    failed = None
+    if type(value).__name__ == "JobResult" and type(value).__module__ == "jobctl.model":
+        if not value.success:
+            failed = value.message or "; ".join(value.errors[:3]) or "the job said that it failed"
+        value = _result_fields(value)
+    try:
+        size = len(json.dumps(value))
+    except (TypeError, ValueError, RecursionError) as error:
+        say(f"the returned {type(value).__name__} was not kept: {described(error)}")
+        return _ending()
+    if size > MAX_RESULT:
+        say(f"the returned value was not kept: {size} bytes are more than {MAX_RESULT}")
+        value = None
+    return _failed(failed, result=value) if failed else _ending(result=value)
+
+
+def _result_fields(result: Any) -> dict[str, Any]:
+    duration = result.duration
+    return {
+        "success": result.success,
+        "processed": result.processed,
+        "successful": result.successful,
+        "failed": result.failed,
+        "errors": list(result.errors),
+        "duration_ms": None if duration is None else round(duration.total_seconds() * 1000),
+        "message": result.message,
+        "details": dict(result.details),
+    }
+
+
+def described(error: BaseException) -> str:
+    """One line: ``ValueError: no luck``, or the sentence alone where the error is one of ours."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:
+        text = "(its text cannot be shown)"
+    name = type(error).__name__
+    if any(base.__name__ == "JobctlError" for base in type(error).__mro__) and text:
+        return text[:MAX_ERROR]
+    return f"{name}: {text}"[:MAX_ERROR] if text else name
+
+
+def _show_traceback(error: BaseException) -> None:
+    """Into the run's log, without our own frames, and never with local variables."""
+    if any(base.__name__ == "JobctlError" for base in type(error).__mro__):
+        hint = getattr(error, "hint", None)
+        say(f"error: {described(error)}" + (f"\nhint:  {hint}" if hint else ""))
+        return
+    import traceback
+
+    try:
+        frames = error.__traceback__.tb_next if error.__traceback__ else None
+        traceback.print_exception(type(error), error, frames, limit=50)
+    except Exception:
+        say(described(error))
+
+
+def _ending(*, result: Any = None) -> Ending:
+    return {"reason": None, "error": None, "result": result, "retry": True}
+
+
+def _failed(error: str, *, result: Any = None, retry: bool = True) -> Ending:
+    return {"reason": "error", "error": error, "result": result, "retry": retry}

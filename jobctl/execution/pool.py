@@ -1,0 +1,410 @@
+"""Warm worker processes: who gets which task, and what happens to tasks that hang or crash.
+
+Why not Pebble: it ends a worker but not the worker's children, tells no start, keeps no output apart
+by run, and takes one task a round trip. Here each task's end is the end of all its processes; quick
+tasks go out in batches, and those stuck behind a slow one are taken back and given to another worker.
+"""
+
+import os
+import selectors
+import signal
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from jobctl.clock import Clock, SystemClock
+from jobctl.durations import write_duration
+from jobctl.execution.link import Current, Link
+from jobctl.execution.output import RunLog
+from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskOutput, TaskStarted
+from jobctl.execution.tree import descendants, end_left_by, kill_tree, reap_orphans, send
+from jobctl.model import Command, Reason
+
+BATCH = 32
+STUCK = 0.1
+START_TRIES = 3
+_LONGEST_WAIT = 1.0
+
+
+class WorkerPool:
+    """An ``Executor`` of worker processes. They start when needed and are kept warm.
+
+    Args:
+        workers: how many may run at once.
+        project: the folder that they run in and import from.
+        environment: theirs.
+        owner_id: marks them, so that they can be found should this process be killed.
+        logs: where the runs' logs go.
+        mask: takes the secrets out of texts.
+        grace: between SIGTERM and SIGKILL of a task that must end.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int,
+        project: Path,
+        environment: Mapping[str, str],
+        owner_id: str,
+        logs: Path,
+        mask: Callable[[str], str] = str,
+        grace: timedelta = timedelta(seconds=5),
+        clock: Clock | None = None,
+    ) -> None:
+        self._most = workers
+        self._project = project
+        self._environment = environment
+        self._owner_id = owner_id
+        self._logs = logs
+        self._mask = mask
+        self._grace = grace.total_seconds()
+        self._clock: Clock = clock or SystemClock()
+        self._links: list[Link] = []
+        self._backlog: deque[Task] = deque()
+        self._outcomes: list[Outcome] = []
+        self._failed_starts = 0
+        self._selector = selectors.DefaultSelector()
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self._selector.register(self._wake_read, selectors.EVENT_READ, None)
+        self._closed = False
+
+    # The Executor protocol
+
+    def capacity(self, *, quick: bool) -> int:
+        """How many more tasks would start at once, or soon behind quick ones."""
+        free = self._most - sum(link.load > 0 or link.retired for link in self._links) - len(self._backlog)
+        if not quick:
+            return max(0, free)
+        behind = sum(BATCH - link.load for link in self._links if 0 < link.load < BATCH and self._flows(link))
+        return max(0, free * BATCH + behind)
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Hand over tasks."""
+        self._backlog.extend(tasks)
+        self._dispatch()
+
+    def poll(self, timeout: float) -> Sequence[Outcome]:
+        """Wait for outcomes, at most ``timeout`` seconds, and see to timeouts."""
+        if self._outcomes:
+            timeout = 0
+        for key, _ in self._selector.select(min(timeout, self._rest())):
+            if key.data is None:
+                with suppress(BlockingIOError):
+                    os.read(self._wake_read, 4096)
+        for link in list(self._links):
+            self._look_at(link)
+        self._dispatch()
+        if os.getpid() == 1:
+            reap_orphans({link.pid for link in self._links})
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def wake(self) -> None:
+        """Make ``poll`` return now. From any thread or signal handler."""
+        with suppress(BlockingIOError, OSError):
+            os.write(self._wake_write, b".")
+
+    def busy(self) -> Sequence[str]:
+        """Run ids handed over and not finished."""
+        found = [task.run_id for task in self._backlog]
+        for link in self._links:
+            if link.current is not None:
+                found.append(link.current.task.run_id)
+            found.extend(link.queue)
+        return found
+
+    def end(self, run_ids: Sequence[str], reason: Reason, *, now: bool = False) -> None:
+        """End tasks with all their processes: SIGTERM, some seconds, SIGKILL; ``now``: SIGKILL."""
+        wanted = set(run_ids)
+        for task in [one for one in self._backlog if one.run_id in wanted]:
+            self._backlog.remove(task)
+            self._never_began(task, reason)
+        for link in self._links:
+            if link.current is not None and link.current.task.run_id in wanted:
+                self._begin_end(link, reason, now=now)
+            elif wanted & link.queue.keys():
+                self._begin_end(link, reason, now=True)  # on its way to begin: it has nothing to save
+
+    def close(self) -> None:
+        """End every worker at once."""
+        if self._closed:
+            return
+        self._closed = True
+        for link in self._links:
+            busy = link.load > 0
+            if busy:
+                kill_tree(link.pid)
+            link.process.kill()
+            link.close()
+            if busy:
+                end_left_by(link.token)
+        self._links.clear()
+        self._selector.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    # Who gets what
+
+    def _dispatch(self) -> None:
+        """Give waiting tasks to workers: each to an idle one, quick ones also behind others."""
+        while self._backlog:
+            task = self._backlog[0]
+            link = self._choose(quick=task.quick)
+            if link is None:
+                return
+            batch = [self._backlog.popleft()]
+            share = -(-len(self._backlog) // self._most)
+            while (
+                task.quick
+                and self._backlog
+                and self._backlog[0].quick
+                and len(batch) <= min(share, BATCH - 1)
+            ):
+                batch.append(self._backlog.popleft())
+            link.hand(batch)
+
+    def _choose(self, *, quick: bool) -> Link | None:
+        usable = [link for link in self._links if not link.retired and link.ending is None]
+        for link in usable:
+            if link.load == 0:
+                return link
+        if len(self._links) < self._most and self._failed_starts < START_TRIES:
+            return self._start()
+        if quick:
+            flowing = [link for link in usable if link.load < BATCH and self._flows(link)]
+            return min(flowing, key=lambda link: link.load, default=None)
+        return None
+
+    def _flows(self, link: Link) -> bool:
+        """Whether what is handed to a worker now will soon begin: it is on quick tasks and not stuck."""
+        if link.retired or link.ending is not None or link.recalling:
+            return False
+        if link.current is None:
+            return all(task.quick for task in link.queue.values())
+        return link.current.task.quick and self._clock.monotonic() - link.current.began < STUCK
+
+    def _start(self) -> Link | None:
+        try:
+            link = Link(self._project, self._environment, self._owner_id)
+        except OSError as error:
+            self._failed_starts = START_TRIES
+            self._no_worker((error.strerror or str(error)).lower())
+            return None
+        self._links.append(link)
+        self._selector.register(link.result, selectors.EVENT_READ, link)
+        self._selector.register(link.output, selectors.EVENT_READ, link)
+        return link
+
+    # What workers tell
+
+    def _look_at(self, link: Link) -> None:
+        gone = link.process.poll() is not None
+        for message in link.messages():
+            self._take(link, message)
+        if link.read_output() or link.printed:
+            self._show(link)
+        if gone:
+            self._bury(link)
+            return
+        now = self._clock.monotonic()
+        current = link.current
+        if link.kill_at is not None and now >= link.kill_at:
+            link.kill_at = None
+            kill_tree(link.pid)
+        elif current is not None and link.ending is None and now >= current.deadline:
+            self._begin_end(link, Reason.TIMEOUT)
+        elif link.queue and current is not None and not link.recalling and now - current.began > STUCK:
+            link.recall()
+        elif link.retired and link.load == 0:
+            link.process.kill()
+
+    def _take(self, link: Link, message: dict[str, Any]) -> None:
+        if "started" in message:
+            self._began(link, message)
+        elif "finished" in message:
+            self._finished(link, message)
+        elif "recalled" in message:
+            link.recalling = False
+            given = [link.queue.pop(run_id) for run_id in message["recalled"] if run_id in link.queue]
+            self._backlog.extendleft(reversed(given))
+        elif "ready" in message:
+            link.ready = True
+            self._failed_starts = 0
+
+    def _began(self, link: Link, message: dict[str, Any]) -> None:
+        task = link.queue.pop(message["started"])
+        log = RunLog(self._logs, task.job_id, task.run_id, self._mask)
+        link.current = Current(task, message["at"], log)
+        self._outcomes.append(TaskStarted(task.run_id, link.pid, self._wall(message["at"])))
+
+    def _finished(self, link: Link, message: dict[str, Any]) -> None:
+        current = link.current
+        if current is None or current.task.run_id != message["finished"]:
+            return
+        self._tell_lines(current, link.take_printed(ended=current.task.run_id))
+        reason = Reason(message["reason"]) if message["reason"] else None
+        error = message["error"]
+        if link.ending is not None and (reason is not None or link.ending is Reason.TIMEOUT):
+            reason, error = link.ending, self._ending_words(current.task, link.ending)
+        if message["retired"]:
+            link.retired = True
+            self._take_back(link)
+        self._settle(link, current, reason, error, at=message["at"], took=message["took"], message=message)
+        link.ending = link.kill_at = None
+        if reason is Reason.TIMEOUT or reason is Reason.INTERRUPTED:
+            link.retired = True
+
+    def _bury(self, link: Link) -> None:
+        """A worker has ended: settle what it was on, give on what it had not begun."""
+        while link.read_output():
+            self._show(link)
+        current = link.current
+        if link.load:
+            end_left_by(link.token)
+        if not link.ready:
+            self._failed_starts += 1
+        words = bytes(link.printed[-500:]).decode("utf-8", "replace").strip().rpartition("\n")[2]
+        if current is not None:
+            self._tell_lines(current, link.take_printed())
+            now = self._clock.monotonic()
+            reason = link.ending or Reason.CRASHED
+            error = self._ending_words(current.task, reason, link.process.returncode)
+            self._settle(link, current, reason, error, at=now, took=now - current.began, message={})
+        if link.ending not in {None, Reason.TIMEOUT}:
+            for task in link.queue.values():
+                self._never_began(task, link.ending or Reason.INTERRUPTED)
+            link.queue.clear()
+        self._take_back(link)
+        self._selector.unregister(link.result)
+        self._selector.unregister(link.output)
+        self._links.remove(link)
+        link.close()
+        if self._failed_starts >= START_TRIES and not self._links:
+            self._no_worker(words or f"it {_died(link.process.returncode)}")
+
+    def _take_back(self, link: Link) -> None:
+        self._backlog.extendleft(reversed(link.queue.values()))
+        link.queue.clear()
+
+    def _no_worker(self, words: str) -> None:
+        """Nothing can be run: say so for each task instead of trying for ever."""
+        for task in self._backlog:
+            self._never_began(task, Reason.CRASHED, f"no worker could be started: {words}")
+        self._backlog.clear()
+        self._failed_starts = 0
+
+    # Outcomes
+
+    def _show(self, link: Link) -> None:
+        if link.current is not None:
+            self._tell_lines(link.current, link.take_printed())
+
+    def _tell_lines(self, current: Current, data: bytes) -> None:
+        if data:
+            at = self._clock.now()
+            self._tell_output(current.task, current.log.feed(data, at))
+
+    def _tell_output(self, task: Task, lines: Sequence[str]) -> None:
+        if lines:
+            self._outcomes.append(TaskOutput(task.run_id, task.job_id, self._clock.now(), lines))
+
+    def _settle(
+        self,
+        link: Link,
+        current: Current,
+        reason: Reason | None,
+        error: str | None,
+        *,
+        at: float,
+        took: float,
+        message: Mapping[str, Any],
+    ) -> None:
+        task = current.task
+        if reason not in {None, Reason.ERROR} and error:
+            self._tell_output(task, current.log.say(error, self._clock.now()))
+        self._tell_output(task, current.log.close(self._clock.now()))
+        self._outcomes.append(
+            TaskFinished(
+                run_id=task.run_id,
+                pid=link.pid,
+                started_at=self._wall(current.began),
+                finished_at=self._wall(at),
+                duration=timedelta(seconds=took),
+                reason=reason,
+                error=None if error is None else self._mask(error),
+                result=self._masked(message.get("result")),
+                retry=bool(message.get("retry", True)),
+            )
+        )
+        link.current = None
+
+    def _never_began(self, task: Task, reason: Reason, error: str | None = None) -> None:
+        now = self._clock.now()
+        words = error or self._ending_words(task, reason)
+        self._outcomes.append(
+            TaskFinished(task.run_id, None, now, now, timedelta(0), reason, self._mask(words))
+        )
+
+    def _masked(self, value: Any) -> Any:
+        """A result without secrets, wherever in it they stand."""
+        if isinstance(value, str):
+            return self._mask(value)
+        if isinstance(value, list):
+            return [self._masked(one) for one in value]
+        if isinstance(value, dict):
+            return {self._mask(key): self._masked(one) for key, one in value.items()}
+        return value
+
+    # Ending
+
+    def _begin_end(self, link: Link, reason: Reason, *, now: bool = False) -> None:
+        """SIGTERM to all of the task's processes; of a program's run not to the worker, which reports its end."""
+        link.ending = link.ending or reason
+        if now:
+            kill_tree(link.pid)
+            return
+        if link.kill_at is not None:
+            return
+        link.kill_at = self._clock.monotonic() + self._grace
+        below = descendants(link.pid)
+        program = link.current is not None and isinstance(link.current.task.target, Command)
+        send(below if program and below else [*below, link.pid], signal.SIGTERM)
+
+    def _ending_words(self, task: Task, reason: Reason, code: int | None = None) -> str:
+        if reason is Reason.TIMEOUT:
+            return f"timed out after {write_duration(task.timeout)}"
+        if reason is Reason.INTERRUPTED:
+            return "interrupted: it was ended before it had finished"
+        return f"the worker {_died(code)} before the job returned"
+
+    def _wall(self, steady: float) -> Any:
+        """A time of the steady clock, which all processes share, on the wall clock."""
+        return self._clock.now() - timedelta(seconds=self._clock.monotonic() - steady)
+
+    def _rest(self) -> float:
+        """Seconds until something must be looked at without being told."""
+        rest = _LONGEST_WAIT
+        now = self._clock.monotonic()
+        for link in self._links:
+            if link.kill_at is not None:
+                rest = min(rest, link.kill_at - now, 0.05)
+            elif link.ending is not None or (link.retired and link.load == 0):
+                rest = min(rest, 0.02)
+            elif link.current is not None:
+                rest = min(rest, link.current.deadline - now)
+                if link.queue and not link.recalling:
+                    rest = min(rest, link.current.began + STUCK - now)
+        return max(0.0, rest)
+
+
+def _died(code: int | None) -> str:
+    if code is None:
+        return "ended"
+    if code < 0:
+        return f"was killed by signal {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"

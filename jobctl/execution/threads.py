@@ -1,0 +1,108 @@
+"""Functions that no worker process can import: they run in threads of this process.
+
+What a thread cannot promise: it cannot be ended, so a run that is over its timeout stays unfinished
+until the function returns, and fails then; a stop that cannot wait any longer records it as
+interrupted while it may go on until the process ends. Its prints go where the process's go, not into the
+run's log. A crash of the interpreter takes the scheduler with it.
+"""
+
+import inspect
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from jobctl.clock import Clock
+from jobctl.durations import write_duration
+from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskStarted
+from jobctl.model import Reason
+
+
+def importable(function: Any) -> str | None:
+    """The import text that leads a worker process to this very function, or None."""
+    module = getattr(function, "__module__", None)
+    name = getattr(function, "__qualname__", None)
+    if not module or not name or module == "__main__" or "<" in name:
+        return None
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return f"{module}:{name}" if found is function else None
+
+
+class ThreadExecutor:
+    """Runs each task in a daemon thread of its own."""
+
+    def __init__(self, wake: Callable[[], None], clock: Clock) -> None:
+        self._wake = wake
+        self._clock = clock
+        self._outcomes: deque[Outcome] = deque()
+        self._busy: dict[str, None] = {}
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Begin each at once."""
+        for task in tasks:
+            self._busy[task.run_id] = None
+            threading.Thread(
+                target=self._run, args=(task,), name=f"jobctl-{task.job_id}", daemon=True
+            ).start()
+
+    def poll(self) -> Sequence[Outcome]:
+        """What happened since the last look, without waiting."""
+        found = []
+        while self._outcomes:
+            outcome = self._outcomes.popleft()
+            if outcome.run_id not in self._busy:
+                continue  # given up before it returned
+            if isinstance(outcome, TaskFinished):
+                del self._busy[outcome.run_id]
+            found.append(outcome)
+        return found
+
+    def busy(self) -> Sequence[str]:
+        """Run ids that have not finished."""
+        return list(self._busy)
+
+    def end(self, run_ids: Sequence[str], reason: Reason) -> None:
+        """Give up waiting: a thread cannot be ended."""
+        now = self._clock.now()
+        for run_id in run_ids:
+            if run_id in self._busy:
+                error = "given up while it ran: a thread cannot be ended"
+                self._outcomes.append(TaskFinished(run_id, None, now, now, timedelta(0), reason, error))
+
+    def _run(self, task: Task) -> None:
+        began, start = self._clock.now(), self._clock.monotonic()
+        self._outcomes.append(TaskStarted(task.run_id, os.getpid(), began))
+        reason, error, result, retry = _call(task)
+        took = timedelta(seconds=self._clock.monotonic() - start)
+        if took > task.timeout:
+            reason, error = Reason.TIMEOUT, f"took longer than {write_duration(task.timeout)}"
+        self._outcomes.append(
+            TaskFinished(
+                task.run_id, os.getpid(), began, self._clock.now(), took, reason, error, result, retry
+            )
+        )
+        self._wake()
+
+
+def _call(task: Task) -> tuple[Reason | None, str | None, Any, bool]:
+    from jobctl.execution.calling import described, returned
+
+    function: Any = task.target
+    try:
+        value = function(**({"dry_run": True} if task.dry_run else {}))
+        if inspect.isawaitable(value):
+            import asyncio
+
+            async def wait() -> Any:
+                return await value
+
+            value = asyncio.run(wait())
+    except BaseException as error:
+        return Reason.ERROR, described(error), None, getattr(error, "retry", True) is not False
+    ending = returned(value)
+    return (Reason.ERROR if ending["reason"] else None), ending["error"], ending["result"], True
