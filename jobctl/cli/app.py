@@ -1,0 +1,157 @@
+"""The Typer application: it knows every command by name and builds only the one that is asked for."""
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from jobctl import __version__
+from jobctl.cli.failures import conclude
+from jobctl.cli.options import Common, common_options
+from jobctl.cli.views.help import examples, overview
+from jobctl.cli.words import COMMANDS, COMMON, VERSION
+from jobctl.errors import UsageError
+from jobctl.text import nearest, quote
+
+_HELP = {"help_option_names": ["-h", "--help"]}
+
+
+class Command(TyperCommand):
+    """A command whose help ends with real invocations."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """The examples."""
+        del ctx
+        formatter.write(examples(COMMANDS[self.name or ""]))
+
+
+class Root(TyperGroup):
+    """The root. It imports a command's module when that command is called, and no other."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All names, in the order of the root help."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Build one command."""
+        del ctx
+        return build(cmd_name) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command, or which one was probably meant."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = nearest(name, COMMANDS)
+            raise UsageError(
+                f"there is no command {quote(name)}",
+                hint=(f'did you mean "{near}"? ' if near else "") + "all commands: jobctl --help",
+            )
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Common options may stand before the command too."""
+        return super().parse_args(ctx, behind_command(args))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The commands by what they are for."""
+        del ctx
+        formatter.write(overview())
+
+    def main(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> NoReturn:
+        """Run the command and leave the process with its exit code."""
+        del others
+        words = list(sys.argv[1:] if args is None else args)
+        settings["standalone_mode"] = False
+        settings["prog_name"] = "jobctl"
+        sys.exit(conclude(lambda: super(Root, self).main(words, **settings), words))
+
+
+def behind_command(args: list[str]) -> list[str]:
+    """``--json status`` as ``status --json``: leading common options moved behind the command."""
+    shorts = {words.short: name for name, words in COMMON.items() if words.short}
+    moved: list[str] = []
+    rest = list(args)
+    while rest:
+        name, assigned, _ = rest[0].partition("=")
+        words = COMMON.get(shorts.get(name, name))
+        if words is None:
+            break
+        moved.append(rest.pop(0))
+        if words.value and not assigned and rest:
+            moved.append(rest.pop(0))
+    return [*rest[:1], *moved, *rest[1:]] if rest else moved
+
+
+def build(name: str) -> Any:
+    """The command of this name, from its module's ``command`` function."""
+    module = import_module(f"jobctl.cli.commands.{name}")
+    single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    help_text = f"{COMMANDS[name].summary[:1].upper()}{COMMANDS[name].summary[1:]}."
+    single.command(name, cls=Command, help=help_text, context_settings=_HELP)(with_common(module.command))
+    return typer.main.get_command(single)
+
+
+def with_common(function: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the common options, and hand it the context made from them."""
+
+    @functools.wraps(function)
+    def command(**values: Any) -> int:
+        from jobctl.cli.context import Context
+
+        taken = {one: values.pop(one) for one in common}
+        taken["color"] = taken["color"].value
+        context = Context(Common(**taken))
+        try:
+            return function(context, **values)
+        finally:
+            context.close()
+
+    common = common_options()
+    signature = inspect.signature(function)
+    own = list(signature.parameters.values())[1:]
+    shared = [
+        inspect.Parameter(
+            one, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, made]
+        )
+        for one, (kind, made, default) in common.items()
+    ]
+    keyword = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+    command.__signature__ = signature.replace(parameters=[*keyword, *shared])  # type: ignore[attr-defined]
+    return command
+
+
+def _root(
+    context: typer.Context,
+    *,
+    version: Annotated[bool, typer.Option("--version", help=VERSION.help, is_eager=True)] = False,
+) -> int:
+    if version:
+        typer.echo(f"jobctl {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit
+    return 0
+
+
+app = typer.Typer(
+    cls=Root,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    invoke_without_command=True,
+    context_settings=_HELP,
+)
+app.callback()(_root)
+
+
+def main(args: list[str]) -> NoReturn:
+    """Run a command and leave the process with its exit code."""
+    typer.main.get_command(app).main(args)
+    raise AssertionError("Root.main leaves the process")

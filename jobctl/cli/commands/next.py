@@ -1,0 +1,98 @@
+"""``jobctl next ID-or-CRON``: the next due times of a job or of a schedule. Nothing is run."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from jobctl.cli.context import Context
+from jobctl.cli.options import argument, option
+from jobctl.cli.times import read_time
+from jobctl.cli.views.times import exact, until, zulu
+from jobctl.clock import iso
+from jobctl.errors import ScheduleError, UsageError
+from jobctl.model import Schedule
+from jobctl.schedules import Cron, parse_schedule
+from jobctl.schedules.zones import zone
+
+_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is asked for."""
+
+    what: str | None
+    count: int
+    timezone: str | None
+    start: str | None
+
+
+def command(
+    context: Context,
+    what: Annotated[str | None, argument("ID|CRON")] = None,
+    count: Annotated[int, option("next", "--count")] = 5,
+    timezone: Annotated[str | None, option("next", "--timezone")] = None,
+    start: Annotated[str | None, option("next", "--from")] = None,
+) -> int:
+    """Parse."""
+    return run(Options(what, count, timezone, start), context)
+
+
+def run(options: Options, context: Context) -> int:
+    """Compute and show the times."""
+    if options.what is None:
+        raise UsageError("next needs a job id or a cron expression", hint='such as: jobctl next "30 2 * * *"')
+    if not 1 <= options.count <= MOST:
+        raise UsageError(f"--count is a number from 1 to {MOST:,}, not {options.count}")
+    schedule, anchor, remark = _schedule(options.what, options.timezone, context)
+    local = zone(schedule.timezone)
+    now = context.now()
+    start = read_time(options.start, "--from", local) if options.start else now
+    times = list(_due(schedule, start, anchor or start, options.count))
+    out = context.output
+    if out.json:
+        out.document(
+            {"schedule": schedule.text, "timezone": schedule.timezone, "next": [iso(one) for one in times]}
+        )
+        return 0
+    out.line(f"{schedule.text}  {schedule.timezone}")
+    for one in times:
+        note = schedule.note(one) if isinstance(schedule, Cron) else None
+        out.line(f"  {exact(one, local)}    {zulu(one)}    {note or until(one, now)}")
+    if isinstance(schedule, Cron) and schedule.day_rule:
+        out.note(schedule.day_rule)
+    if remark:
+        out.note(remark)
+    return 0
+
+
+def _schedule(
+    text: str, timezone: str | None, context: Context
+) -> tuple[Schedule, datetime | None, str | None]:
+    """The schedule, where an interval counts from, and what else is to be said."""
+    if _ID.fullmatch(text) and (job := context.catalogue.get(text)) is not None:
+        if job.schedule is None:
+            raise UsageError(f"{job.id} has no schedule", hint=f"run it by hand: jobctl trigger {job.id}")
+        schedule = parse_schedule(job.schedule.text, timezone) if timezone else job.schedule
+        store = context.store_if_any
+        record = store.job(job.id) if store else None
+        off = record is not None and record.stopped is not None
+        remark = f"{job.id} is stopped: put it back with jobctl start {job.id}" if off else None
+        if not job.enabled:
+            remark = f"{job.id} is not enabled ({job.origin}): no scheduler runs it"
+        return schedule, record.anchor if record else None, remark
+    try:
+        return parse_schedule(text, timezone or "UTC"), None, None
+    except ScheduleError:
+        if _ID.fullmatch(text) and "-" in text:
+            raise context.unknown_job(text) from None
+        raise
+
+
+def _due(schedule: Schedule, after: datetime, anchor: datetime, count: int) -> Iterator[datetime]:
+    for _ in range(count):
+        after = schedule.next_after(after, anchor)
+        yield after

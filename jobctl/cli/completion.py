@@ -1,0 +1,136 @@
+"""What TAB offers: commands, options, their values and job ids, without loading Typer.
+
+The shells' scripts call ``jobctl`` with ``_JOBCTL_COMPLETE`` set to the shell's name and the words
+of the line up to the cursor as arguments; the last one is unfinished.
+"""
+
+import os
+import sys
+from collections.abc import Iterable
+
+from jobctl.cli.words import COMMANDS, COMMON, HELP, SHELLS, VERSION, Option
+
+Candidates = Iterable[tuple[str, str]]
+
+
+def answer(shell: str, words: list[str]) -> int:
+    """Print the candidates in the shell's form. Whatever is wrong, TAB offers nothing and is silent."""
+    try:
+        found = candidates(joined(words) if shell == "bash" else words, whole=shell != "bash")
+        text = "".join(f"{_form(shell, value, note)}\n" for value, note in found)
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except Exception:
+        return 1
+    return 0
+
+
+def candidates(words: list[str], *, whole: bool = True) -> list[tuple[str, str]]:
+    """Each possible end of the last word, with a clause about it.
+
+    Args:
+        words: of the line, without ``jobctl``; the last one is unfinished, perhaps empty.
+        whole: whether candidates for ``--option=va`` repeat the ``--option=``.
+    """
+    *before, last = words or [""]
+    name, rest = _command(before)
+    options = {**(COMMANDS[name].options if name else {"--version": VERSION}), **COMMON, "--help": HELP}
+    named, assigned, begun = last.partition("=")
+    if assigned and named.startswith("-"):
+        prefix = f"{named}=" if whole else ""
+        return [(prefix + value, note) for value, note in _values(options.get(named), begun, before)]
+    waiting = _long(rest[-1], options) if rest else None
+    if waiting is not None and waiting.value:
+        return _values(waiting, last, before)
+    if last.startswith("-"):
+        return _matching(((one, words.help) for one, words in options.items() if one not in rest), last)
+    if name is None:
+        return _matching(((one, words.summary) for one, words in COMMANDS.items()), last)
+    if _positionals(rest, options):
+        return []
+    return _arguments(COMMANDS[name].argument, last, before)
+
+
+def joined(words: list[str]) -> list[str]:
+    """Bash splits ``--color=al`` into three words; here they are one again."""
+    whole: list[str] = []
+    for word in words:
+        if whole and (word == "=" or whole[-1].endswith("=")) and whole[-1].startswith("-"):
+            whole[-1] += word
+        else:
+            whole.append(word)
+    return whole
+
+
+def _command(before: list[str]) -> tuple[str | None, list[str]]:
+    """The command on the line, and what stands behind it (or everything, where there is none)."""
+    skip = False
+    for at, word in enumerate(before):
+        if skip:
+            skip = False
+        elif word in COMMANDS:
+            return word, before[at + 1 :]
+        else:
+            skip = word in COMMON and bool(COMMON[word].value)
+    return None, before
+
+
+def _long(word: str, options: dict[str, Option]) -> Option | None:
+    return options.get(word) or next(
+        (one for one in options.values() if one.short and one.short == word), None
+    )
+
+
+def _positionals(rest: list[str], options: dict[str, Option]) -> list[str]:
+    found = []
+    skip = False
+    for word in rest:
+        if skip:
+            skip = False
+        elif word.startswith("-"):
+            option = _long(word, options)
+            skip = option is not None and bool(option.value)
+        else:
+            found.append(word)
+    return found
+
+
+def _values(option: Option | None, begun: str, before: list[str]) -> list[tuple[str, str]]:
+    if option is None:
+        return []
+    if option.value == "ID":
+        return _arguments("job", begun, before)
+    return _matching(((one, "") for one in option.choices), begun)
+
+
+def _arguments(kind: str, begun: str, before: list[str]) -> list[tuple[str, str]]:
+    if kind == "shell":
+        return _matching(((one, "") for one in SHELLS), begun)
+    if kind in {"job", "run"}:
+        return _matching(_jobs(before), begun)
+    return []
+
+
+def _jobs(before: list[str]) -> Candidates:
+    from jobctl.catalogue.names import job_names
+
+    folder = os.environ.get("JOBCTL_PROJECT") or "."
+    for at, word in enumerate(before):
+        if word == "--project" and at + 1 < len(before):
+            folder = before[at + 1]
+        elif word.startswith("--project="):
+            folder = word.partition("=")[2]
+    return job_names(folder)
+
+
+def _matching(found: Candidates, begun: str) -> list[tuple[str, str]]:
+    return [(value, note) for value, note in found if value.startswith(begun)]
+
+
+def _form(shell: str, value: str, note: str) -> str:
+    plain = " ".join(note.split())
+    if not note or shell == "bash":
+        return value
+    if shell == "zsh":
+        return value.replace(":", "\\:") + ":" + plain
+    return f"{value}\t{plain}"

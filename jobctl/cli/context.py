@@ -1,0 +1,125 @@
+"""What a command stands on, each part made when it is first asked for: the composition root."""
+
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobctl.cli.options import Common
+from jobctl.cli.output import Output
+from jobctl.clock import Clock, SystemClock
+from jobctl.errors import UnknownJobError, UsageError
+from jobctl.text import nearest, quote
+
+if TYPE_CHECKING:
+    from jobctl.catalogue import Catalogue
+    from jobctl.catalogue.project import Project
+    from jobctl.managers.surroundings import Surroundings
+    from jobctl.model import Job
+    from jobctl.modes import Mode
+    from jobctl.runs.store import RunStore
+    from jobctl.settings.environment import Environment
+
+
+class Context:
+    """Handed to every command's ``run``."""
+
+    def __init__(
+        self,
+        common: Common,
+        process: Mapping[str, str] = os.environ,
+        clock: Clock | None = None,
+        output: Output | None = None,
+    ) -> None:
+        self.common = common
+        self.process = process
+        self.clock: Clock = clock or SystemClock()
+        self.output = output or Output(common, process)
+
+    def now(self) -> datetime:
+        """The wall clock, in UTC."""
+        return self.clock.now()
+
+    @cached_property
+    def surroundings(self) -> "Surroundings":
+        """The project, its settings and its run store."""
+        from jobctl.managers.surroundings import Surroundings
+
+        start = Path(self.common.project) if self.common.project else None
+        if start is not None and not start.is_dir():
+            raise UsageError(f"there is no folder {quote(str(start))}", hint="see --project")
+        return Surroundings.find(start, self.process)
+
+    @property
+    def project(self) -> "Project":
+        """Where the project is."""
+        return self.surroundings.project
+
+    @property
+    def environment(self) -> "Environment":
+        """The settings, each with its source."""
+        return self.surroundings.environment
+
+    @cached_property
+    def mode(self) -> "Mode":
+        """Which scheduler is in charge."""
+        from jobctl.modes import resolve
+
+        return resolve(self.environment)
+
+    @cached_property
+    def catalogue(self) -> "Catalogue":
+        """All jobs known to this project."""
+        from jobctl.catalogue import Catalogue
+
+        return Catalogue.load(self.project, self.environment)
+
+    def job(self, job_id: str) -> "Job":
+        """A job of the catalogue.
+
+        Raises:
+            UnknownJobError: none has this id; says which one was probably meant.
+        """
+        found = self.catalogue.get(job_id)
+        if found is None:
+            raise self.unknown_job(job_id)
+        return found
+
+    def unknown_job(self, job_id: str) -> UnknownJobError:
+        """The error for an id that the catalogue does not have."""
+        near = nearest(job_id, self.catalogue.ids())
+        guess = f'did you mean "{near}"? ' if near else ""
+        return UnknownJobError(f"there is no job {quote(job_id)}", hint=f"{guess}all jobs: jobctl status")
+
+    def state_folder(self) -> Path:
+        """Where run logs and crash files go, also where the run store is elsewhere."""
+        state = self.surroundings.state
+        return state if "://" not in str(state) else self.project.folder / ".jobctl"
+
+    @cached_property
+    def store(self) -> "RunStore":
+        """The run store, made where there is none; runs that lost their process are settled."""
+        return self._settled(self.surroundings.open_store())
+
+    @cached_property
+    def store_if_any(self) -> "RunStore | None":
+        """The run store for looking: a look makes nothing."""
+        from jobctl.runs.choose import look_at_store
+
+        store = look_at_store(self.surroundings.state)
+        return self._settled(store) if store is not None else None
+
+    def _settled(self, store: "RunStore") -> "RunStore":
+        from jobctl.managers.rescue import rescue
+
+        rescue(store, self.now())
+        return store
+
+    def close(self) -> None:
+        """Let go of the store, if one was opened."""
+        for name in ("store", "store_if_any"):
+            store = self.__dict__.pop(name, None)
+            if store is not None:
+                store.close()

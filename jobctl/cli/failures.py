@@ -1,0 +1,90 @@
+"""The one place where an error becomes a sentence, or a JSON document, and an exit code."""
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+import typer
+
+from jobctl.cli.options import Common
+from jobctl.cli.output import Output, cannot_write
+from jobctl.errors import ExitCode, JobctlError, UsageError
+from jobctl.text import nearest
+
+_ParseError = typer.BadParameter.__mro__[1]  # Typer's own usage error, whose home is private
+
+
+def conclude(call: Callable[[], int | None], args: list[str]) -> int:
+    """Do it, tell what went wrong, and answer with the exit code. Never raises."""
+    try:
+        code = call()
+        sys.stdout.flush()
+        return int(code or 0)
+    except BrokenPipeError:
+        forsake_output()
+        return 1
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        return _tell(error, args)
+
+
+def forsake_output() -> None:
+    """Point standard output at nothing, so that what is still buffered fails nobody at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell(error: Exception, args: list[str]) -> int:
+    common = Common.guess(args)
+    told = _for_people(error)
+    if told is None:
+        from jobctl.cli.crash import record
+
+        told = record(error, common)
+    try:
+        output = Output(common, os.environ)
+        if common.verbose and not isinstance(told, UsageError):
+            import traceback
+
+            output.message("".join(traceback.format_exception(error)).rstrip())
+        output.problem(told)
+    except OSError:
+        forsake_output()
+    except JobctlError as second:
+        forsake_output()
+        Output(Common(), os.environ).problem(second)
+    if told.code == "output":
+        forsake_output()
+    return int(told.exit_code)
+
+
+def _for_people(error: Exception) -> JobctlError | None:
+    if isinstance(error, JobctlError):
+        return error
+    if isinstance(error, _ParseError):
+        return _usage(error)
+    if isinstance(error, OSError) and error.filename is None and error.errno is not None:
+        import errno
+
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EFBIG}:
+            return cannot_write(error)
+    return None
+
+
+def _usage(error: Exception) -> UsageError:
+    """Typer's sentence in our form: lower case, no full stop, and what was probably meant."""
+    text = str(error.format_message() if hasattr(error, "format_message") else error)
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "jobctl"
+    hint = f"{path} --help shows what it takes"
+    missing = getattr(error, "option_name", None)
+    if missing is not None and text.lower().startswith("no such option"):
+        text = f'there is no option "{missing}"'
+        known = [name for one in context.command.get_params(context) for name in one.opts] if context else []
+        near = nearest(missing, known)
+        if near:
+            hint = f'did you mean "{near}"? {hint}'
+    text = text.strip().rstrip(".")
+    return UsageError(text[:1].lower() + text[1:].replace("'", '"'), hint=hint)

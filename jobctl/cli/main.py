@@ -1,0 +1,32 @@
+"""The entry: answers at once what needs no application, hands the rest over."""
+
+import os
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run the command of ``sys.argv`` and leave the process with its exit code."""
+    try:
+        _hold_standard_streams()
+        args = sys.argv[1:]
+        if "_JOBCTL_COMPLETE" in os.environ:
+            from jobctl.cli.completion import answer
+
+            sys.exit(answer(os.environ["_JOBCTL_COMPLETE"], args))
+        from jobctl.cli import app
+
+        app.main(args)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _hold_standard_streams() -> None:
+    """Open the null device where a standard stream is closed, so that no file we open takes its place."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115

@@ -1,0 +1,186 @@
+"""The only place that touches standard output and error: what goes where, how wide, in which colour."""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any, TextIO
+
+from jobctl.cli.options import Common
+from jobctl.cli.views.look import Look
+from jobctl.errors import ConfigurationErrors, JobctlError
+from jobctl.text import printable
+
+
+class OutputError(JobctlError):
+    """Standard output cannot be written: the disk is full, say."""
+
+    code = "output"
+
+
+class Output:
+    """Data goes to standard output, messages to standard error, each looked at on its own.
+
+    Args:
+        common: ``--json``, ``--quiet`` and so on.
+        environment: of the process, for ``NO_COLOR``, ``FORCE_COLOR``, ``TERM`` and ``COLUMNS``.
+    """
+
+    def __init__(
+        self,
+        common: Common,
+        environment: Mapping[str, str],
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+    ) -> None:
+        self.json = common.json
+        self.quiet = common.quiet
+        self.verbose = common.verbose
+        self.stdout = stdout or sys.stdout
+        self.stderr = stderr or sys.stderr
+        for stream in (self.stdout, self.stderr):
+            reconfigure = getattr(stream, "reconfigure", None)
+            if reconfigure is not None:
+                reconfigure(errors="backslashreplace")
+        self.is_terminal = self.stdout.isatty()
+        self.is_animated = self.is_terminal and environment.get("TERM") != "dumb"
+        self._environment = environment
+        self._when = common.color
+
+    @property
+    def look(self) -> Look:
+        """What standard output can show now; a window changes its width."""
+        return Look(self.size[0], self.has_color(self.stdout), _is_unicode(self.stdout))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and lines of the terminal; 80 by 24 where there is none."""
+        columns, lines = 0, 0
+        if self.is_terminal:
+            try:
+                columns, lines = os.get_terminal_size(self.stdout.fileno())
+            except (OSError, ValueError):
+                columns, lines = 0, 0
+        asked = self._environment.get("COLUMNS", "")
+        if asked.isdecimal() and int(asked):
+            columns = int(asked)
+        return max(20, columns or 80), lines or 24
+
+    def has_color(self, stream: TextIO) -> bool:
+        """``--color``, then ``NO_COLOR``, ``FORCE_COLOR`` and ``TERM``, then whether it is a terminal."""
+        if self._when != "auto":
+            return self._when == "always"
+        if self._environment.get("NO_COLOR"):
+            return False
+        if self._environment.get("FORCE_COLOR"):
+            return True
+        return stream.isatty() and self._environment.get("TERM") != "dumb"
+
+    # Data
+
+    def line(self, text: str = "") -> None:
+        """One line on standard output."""
+        self._write(f"{text}\n")
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """Lines, in few writes."""
+        batch: list[str] = []
+        for text in texts:
+            batch.append(text)
+            if len(batch) == 512:
+                self.line("\n".join(batch))
+                batch.clear()
+        if batch:
+            self.line("\n".join(batch))
+
+    def raw(self, text: str) -> None:
+        """Text as it is."""
+        self._write(text)
+
+    def document(self, value: Any) -> None:
+        """The one JSON document of ``--json``; on a line of its own where several follow each other."""
+        import json
+
+        self.line(json.dumps(value, ensure_ascii=not _is_unicode(self.stdout), separators=(", ", ": ")))
+
+    def flush(self) -> None:
+        """Hand over what was written."""
+        try:
+            self.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise cannot_write(error) from error
+
+    # Messages
+
+    def note(self, text: str) -> None:
+        """Something worth knowing, unless ``--quiet``."""
+        if not self.quiet:
+            self.message(text)
+
+    def warn(self, text: str) -> None:
+        """Something that is probably wrong, unless ``--quiet``."""
+        if not self.quiet:
+            self.message(f"{self._paint('warning:', 'yellow')} {printable(text)}")
+
+    def message(self, text: str) -> None:
+        """A line on standard error, whatever ``--quiet`` says. One that cannot be written is dropped."""
+        with suppress(OSError):
+            self.stdout.flush()
+        with suppress(OSError):
+            self.stderr.write(f"{text}\n")
+            self.stderr.flush()
+
+    def problem(self, error: JobctlError) -> None:
+        """An error for people on standard error, or for programs as the document on standard output."""
+        if self.json:
+            self.document({"error": error_document(error)})
+            self.flush()
+            return
+        for one in error.problems if isinstance(error, ConfigurationErrors) else [error]:
+            self.message(f"{self._paint('error:', 'red')} {_indent(str(one))}")
+            if one.hint:
+                self.message(f"{self._paint('hint:', 'cyan')}  {_indent(one.hint)}")
+        if isinstance(error, ConfigurationErrors):
+            self.message(f"{len(error.problems)} problems, nothing was started")
+
+    def _paint(self, text: str, style: str) -> str:
+        return Look(color=self.has_color(self.stderr)).paint(text, style)
+
+    def _write(self, text: str) -> None:
+        try:
+            self.stdout.write(text)
+            if self.is_terminal:
+                self.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise cannot_write(error) from error
+
+
+def cannot_write(error: OSError) -> OutputError:
+    """The sentence for a standard output that takes nothing."""
+    return OutputError(f"standard output cannot be written: {(error.strerror or 'unknown').lower()}")
+
+
+def error_document(error: JobctlError) -> dict[str, Any]:
+    """An error as ``--json`` shows it."""
+    document: dict[str, Any] = {
+        "code": error.code,
+        "message": str(error),
+        "hint": error.hint,
+        "where": error.where,
+        "exit_code": int(error.exit_code),
+    }
+    if isinstance(error, ConfigurationErrors):
+        document["problems"] = [error_document(one) for one in error.problems]
+    return document
+
+
+def _indent(text: str) -> str:
+    return printable(text.replace("\n", "\0")).replace("\\x00", "\n       ")
+
+
+def _is_unicode(stream: TextIO) -> bool:
+    return (getattr(stream, "encoding", None) or "").lower().replace("-", "") in {"utf8", "utf8sig"}

@@ -1,0 +1,56 @@
+"""What a terminal can show: width, colour, characters. Text from outside passes through here."""
+
+import unicodedata
+from dataclasses import dataclass
+
+from jobctl.text import printable
+
+_CODES = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How lines are to look. ``width`` is in columns."""
+
+    width: int = 80
+    color: bool = False
+    unicode: bool = True
+
+    def paint(self, text: str, style: str | None) -> str:
+        """The text in a style (``red``, ``dim`` …), where colour is on. Measure before painting."""
+        return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if self.color and style and text else text
+
+    def cut(self, text: str, width: int) -> str:
+        """Text from outside on one line of at most ``width`` columns, with an ellipsis where it was cut."""
+        shown = one_line(text)
+        if columns(shown) <= width:
+            return shown
+        mark = "…" if self.unicode else "..."
+        room = max(0, width - len(mark))
+        kept = ""
+        for character in shown:
+            if columns(kept + character) > room:
+                break
+            kept += character
+        return (kept + mark)[: max(0, width)]
+
+
+def one_line(text: str) -> str:
+    """Text from outside without controls, tabs and line ends made visible."""
+    return printable(text).replace("\t", " ")
+
+
+def columns(text: str) -> int:
+    """How many columns a terminal needs for it."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1
+        for one in text
+    )
+
+
+def pad(text: str, width: int, *, right: bool = False) -> str:
+    """Filled with blanks to ``width`` columns."""
+    blanks = " " * max(0, width - columns(text))
+    return blanks + text if right else text + blanks

@@ -1,0 +1,204 @@
+"""Every command and option, said once: help shows it, and TAB answers from it without loading Typer."""
+
+
+class Option:
+    """One option of a command.
+
+    Attributes:
+        help: one clause.
+        value: how its value is called in help; empty for a flag.
+        choices: the values it takes, where these are few.
+        short: its one-letter form.
+    """
+
+    __slots__ = ("choices", "help", "short", "value")
+
+    def __init__(self, help: str, value: str = "", choices: tuple[str, ...] = (), short: str = "") -> None:  # noqa: A002
+        self.help = help
+        self.value = value
+        self.choices = choices
+        self.short = short
+
+
+class Command:
+    """One command.
+
+    Attributes:
+        group: where the root help lists it.
+        summary: one clause.
+        argument: what its positional argument is: ``job``, ``run`` (a job or a run), ``shell``, or none.
+        options: its own, besides ``COMMON``.
+        examples: real invocations that end its help.
+    """
+
+    __slots__ = ("argument", "examples", "group", "options", "summary")
+
+    def __init__(
+        self, group: str, summary: str, argument: str, options: dict[str, Option], examples: tuple[str, ...]
+    ) -> None:
+        self.group = group
+        self.summary = summary
+        self.argument = argument
+        self.options = options
+        self.examples = examples
+
+
+WHEN = ("auto", "always", "never")
+SHELLS = ("bash", "zsh", "fish")
+GROUPS = ("Run", "Look", "Change", "Setup")
+
+COMMON = {
+    "--json": Option("print one JSON document on standard output"),
+    "--quiet": Option("say nothing but results and errors", short="-q"),
+    "--verbose": Option("say more, and show the traceback of a fault", short="-v"),
+    "--color": Option("colour the output", "WHEN", WHEN),
+    "--project": Option("the project's folder, instead of the working one", "DIR"),
+}
+HELP = Option("show this help", short="-h")
+VERSION = Option("show the version")
+
+_NO_HEADER = Option("leave out the header line where rows are piped")
+_LOCAL = Option("run it here, whatever the mode")
+_LIMIT = Option("how many at most, 0 for all", "N")
+
+COMMANDS = {
+    "run": Command(
+        "Run",
+        "the local scheduler, in the foreground",
+        "",
+        {
+            "--workers": Option("how many jobs may run at once", "N"),
+            "--grace": Option("how long running jobs have to end at a stop", "DURATION"),
+            "--only": Option("schedule only this job; may be given again", "ID"),
+            "--log-format": Option("how events are written", "FORMAT", ("text", "json")),
+            "--no-live": Option("no live table, plain lines only"),
+            "--local": Option("schedule here, whatever the mode"),
+        },
+        ("jobctl run", "jobctl run --workers 8 --grace 2m", "jobctl run --only repository-sync -v"),
+    ),
+    "trigger": Command(
+        "Run",
+        "run one job now, and exit by its result",
+        "job",
+        {
+            "--no-wait": Option("return once the run has started"),
+            "--dry-run": Option("say what would be done, where the job knows how"),
+            "--force": Option("run it though scheduling is disabled"),
+            "--local": _LOCAL,
+            "--timeout": Option("end it after this long, instead of the job's own timeout", "DURATION"),
+        },
+        (
+            "jobctl trigger repository-sync",
+            "jobctl trigger repository-sync --no-wait",
+            "jobctl trigger repository-sync --json > result.json",
+        ),
+    ),
+    "status": Command(
+        "Look",
+        "every job: state, last run, next run",
+        "job",
+        {
+            "--watch": Option("show it again whenever it changes, until Ctrl-C"),
+            "--failed": Option("only jobs whose last run failed"),
+            "--exit-status": Option("exit 1 if a job's last run failed, 3 if no scheduler is running"),
+            "--limit": _LIMIT,
+            "--no-header": _NO_HEADER,
+        },
+        ("jobctl status", "jobctl status repository-sync", "jobctl status --exit-status --quiet"),
+    ),
+    "runs": Command(
+        "Look",
+        "what ran, newest first",
+        "job",
+        {
+            "--failed": Option("only failed runs"),
+            "--status": Option(
+                "only runs in this state", "STATUS", ("running", "completed", "failed", "skipped")
+            ),
+            "--since": Option("only runs since a time, or this long ago", "TIME"),
+            "--limit": _LIMIT,
+            "--no-header": _NO_HEADER,
+        },
+        ("jobctl runs", "jobctl runs repository-sync --limit 5", "jobctl runs --failed --since 2d"),
+    ),
+    "logs": Command(
+        "Look",
+        "what a run printed",
+        "run",
+        {
+            "--follow": Option("go on until the run has ended", short="-f"),
+            "--failed": Option("the last run that failed"),
+            "--tail": Option("only the last lines", "N"),
+            "--timestamps": Option("when each line was printed"),
+        },
+        (
+            "jobctl logs repository-sync",
+            "jobctl logs repository-sync --failed",
+            "jobctl logs 3f2a91 --tail 20",
+        ),
+    ),
+    "metrics": Command(
+        "Look",
+        "totals, success rate, durations",
+        "job",
+        {
+            "--format": Option("a table, or OpenMetrics text", "FORMAT", ("table", "prometheus")),
+            "--no-header": _NO_HEADER,
+        },
+        ("jobctl metrics", "jobctl metrics --format prometheus", "jobctl metrics repository-sync --json"),
+    ),
+    "mode": Command(
+        "Look",
+        "which scheduler is in charge, and why",
+        "",
+        {"--short": Option("one word")},
+        ("jobctl mode", "NODE_ENV=production jobctl mode", "jobctl mode --short"),
+    ),
+    "next": Command(
+        "Look",
+        "when a job, or a cron expression, is due",
+        "job",
+        {
+            "--count": Option("how many times", "N", short="-n"),
+            "--timezone": Option("the zone that the times are meant in", "ZONE"),
+            "--from": Option("count from here instead of now", "TIME"),
+        },
+        (
+            "jobctl next repository-sync",
+            'jobctl next "30 2 * * *" --timezone Europe/Berlin -n 3',
+            'jobctl next "every 90m" --from 2027-03-27',
+        ),
+    ),
+    "stop": Command(
+        "Change",
+        "take a job off its schedule",
+        "job",
+        {
+            "--all": Option("every job"),
+            "--reason": Option("why; status shows it", "TEXT"),
+            "--yes": Option("do not ask", short="-y"),
+        },
+        (
+            "jobctl stop repository-sync",
+            'jobctl stop repository-sync --reason "host moves"',
+            "jobctl stop --all --yes",
+        ),
+    ),
+    "start": Command(
+        "Change",
+        "put a stopped job back on its schedule",
+        "job",
+        {"--all": Option("every job"), "--yes": Option("do not ask", short="-y")},
+        ("jobctl start repository-sync", "jobctl start --all --yes"),
+    ),
+    "completion": Command(
+        "Setup",
+        "the completion script for a shell",
+        "shell",
+        {},
+        (
+            "jobctl completion bash > ~/.local/share/bash-completion/completions/jobctl",
+            "jobctl completion fish > ~/.config/fish/completions/jobctl.fish",
+        ),
+    ),
+}
