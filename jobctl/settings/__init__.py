@@ -1,0 +1,1 @@
+"""Settings: the process environment and the site's ``.env`` files, each value with its source."""

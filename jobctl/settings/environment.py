@@ -1,0 +1,283 @@
+"""The settings: process environment first, then ``.env`` files in Next.js's order, each with its place."""
+
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from jobctl.errors import ConfigurationError, ConfigurationErrors
+from jobctl.settings.dotenv import ExpansionError, expand, parse
+from jobctl.settings.secret import Secret, address_secrets, masked, masked_address
+from jobctl.settings.variables import ON, VARIABLES, Kind, is_secret, may_hold_password
+from jobctl.text import quote
+
+MAX_FILE = 1024 * 1024
+
+
+class Source(NamedTuple):
+    """Where a value comes from: ``process``, ``file``, ``default`` or ``none``."""
+
+    kind: str
+    file: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        if self.kind == "file":
+            return f"{self.file}:{self.line}"
+        return {"process": "process environment", "default": "default"}.get(self.kind, "not set")
+
+
+class Value(NamedTuple):
+    """A variable's text and its place; ``hidden`` are the places whose values lost."""
+
+    name: str
+    text: str | None
+    source: Source
+    hidden: tuple[Source, ...] = ()
+
+    @property
+    def shown(self) -> str | None:
+        """For people: quoted so that blanks show, secrets masked."""
+        if self.text is None:
+            return None
+        if is_secret(self.name):
+            return masked(self.text)
+        if may_hold_password(self.name):
+            return quote(masked_address(self.text), 200)
+        return quote(self.text)
+
+
+class EnvFile(NamedTuple):
+    """A file that was looked for."""
+
+    name: str
+    found: bool
+    variables: int
+
+
+PROCESS = Source("process")
+NOT_SET = Source("none")
+
+
+class Environment:
+    """Every setting, found once. Nothing here reads the process's own environment by itself."""
+
+    def __init__(
+        self,
+        values: Mapping[str, Value],
+        files: tuple[EnvFile, ...],
+        problems: tuple[ConfigurationError, ...] = (),
+        warnings: tuple[str, ...] = (),
+    ) -> None:
+        self._values = values
+        self.files = files
+        self.problems = problems
+        self.warnings = warnings
+
+    @classmethod
+    def load(cls, folder: Path, process: Mapping[str, str]) -> Self:
+        """Read the files of a folder for the ``NODE_ENV`` that holds there.
+
+        ``NODE_ENV`` is the process's, else that of ``.env.local`` or ``.env`` (Next.js itself looks only at
+        the process), else ``development``. A file that cannot be read is kept in ``problems``, a line
+        that sets nothing, which Next.js passes over, in ``warnings``.
+        """
+        reader = _Reader(folder, process)
+        node_env = process.get("NODE_ENV") or reader.take_node_env() or "development"
+        names = (f".env.{node_env}.local", ".env.local", f".env.{node_env}", ".env")
+        for name in names:
+            if name != ".env.local" or node_env != "test":
+                reader.take(name)
+        return cls(reader.values(), tuple(reader.files), tuple(reader.problems), tuple(reader.warnings))
+
+    def value(self, name: str) -> Value:
+        """A variable with its place; its default where it has one and is not set, or empty."""
+        found = self._values.get(name)
+        known = VARIABLES.get(name)
+        default = known.default if known else None
+        if found is not None and (found.text or default is None):
+            return found
+        if default is not None:
+            hidden = (found.source, *found.hidden) if found else ()
+            return Value(name, default, Source("default"), hidden)
+        return Value(name, None, NOT_SET)
+
+    def text(self, name: str) -> str | None:
+        """A variable's text without blanks around it; None where it is not set or empty."""
+        return (self.value(name).text or "").strip() or None
+
+    def secret(self, name: str) -> Secret | None:
+        """A variable's text as a secret; None where it is not set or empty."""
+        text = self.text(name)
+        return Secret(text) if text else None
+
+    def flag(self, name: str) -> bool:
+        """A variable that says yes or no.
+
+        Raises:
+            ConfigurationError: it is neither ``true`` nor ``false``; says where it is set.
+        """
+        text = (self.text(name) or "").lower()
+        known = VARIABLES.get(name)
+        if known is not None and known.kind is Kind.SWITCH:
+            return text in ON
+        if text not in {"", "true", "false"}:
+            raise self._wrong(name, "true or false")
+        return text == "true"
+
+    def choice(self, name: str) -> str | None:
+        """A variable that is one of few words.
+
+        Raises:
+            ConfigurationError: it is none of them.
+        """
+        text = self.text(name)
+        known = VARIABLES[name]
+        if text is not None and text not in known.choices:
+            raise self._wrong(name, f"{', '.join(known.choices[:-1])} or {known.choices[-1]}")
+        return text
+
+    def url(self, name: str) -> str | None:
+        """A variable that is a web address.
+
+        Raises:
+            ConfigurationError: it is no ``http://`` or ``https://`` address with a host.
+        """
+        text = self.text(name)
+        if text is None:
+            return None
+        scheme, separator, rest = text.partition("://")
+        host = rest.partition("/")[0].rpartition("@")[2]
+        fine = separator and scheme.lower() in {"http", "https"} and host and not any(map(str.isspace, text))
+        if not fine:
+            raise self._wrong(name, "a URL such as https://example.com")
+        return text
+
+    def check(self) -> list[ConfigurationError]:
+        """Every known variable with a value that cannot be used, and every file that cannot be read."""
+        faults = list(self.problems)
+        readers = {Kind.FLAG: self.flag, Kind.CHOICE: self.choice, Kind.URL: self.url}
+        for variable in VARIABLES.values():
+            reader = readers.get(variable.kind)
+            if reader is not None:
+                try:
+                    reader(variable.name)
+                except ConfigurationError as error:
+                    faults.append(error)
+        return faults
+
+    def require(self) -> None:
+        """Go on only with settings that can be used.
+
+        Raises:
+            ConfigurationError: one cannot; several are told together.
+        """
+        faults = self.check()
+        if len(faults) > 1:
+            raise ConfigurationErrors(faults)
+        if faults:
+            raise faults[0]
+
+    def merged(self) -> dict[str, str]:
+        """All of it as one environment, for worker processes."""
+        return {name: value.text for name, value in self._values.items() if value.text is not None}
+
+    def secret_texts(self) -> list[str]:
+        """Every text that must never be shown: secrets, and passwords inside addresses."""
+        found: list[str] = []
+        for name, value in self._values.items():
+            if is_secret(name):
+                found.extend(part for part in (value.text or "").splitlines() if part)
+            found.extend(address_secrets(value.text or ""))
+        return [one for one in found if one]
+
+    def _wrong(self, name: str, expected: str) -> ConfigurationError:
+        value = self.value(name)
+        return ConfigurationError(f"{name} is {value.shown}, expected {expected}", where=str(value.source))
+
+
+def _named(line: str) -> str:
+    """The variable that a broken line seems to be about; never more of it, since it may hold a secret."""
+    word = line.partition("=")[0].partition(" ")[0]
+    return f" ({word[:40]})" if word.isidentifier() and word.isupper() and "_" in word else ""
+
+
+class _Reader:
+    """Collects values from the process and file after file, the first to name one wins."""
+
+    def __init__(self, folder: Path, process: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._process = process
+        self._running = dict(process)  # what ``$NAME`` finds: grows from file to file
+        self._found: dict[str, list[tuple[str, Source]]] = {}
+        self._texts: dict[str, str | None] = {}
+        self.files: list[EnvFile] = []
+        self.problems: list[ConfigurationError] = []
+        self.warnings: list[str] = []
+
+    def take_node_env(self) -> str | None:
+        """What ``.env.local`` or ``.env`` say of ``NODE_ENV``: kept, for ``.env.local`` may then not be read."""
+        for name in (".env.local", ".env"):
+            for entry in parse(self._read(name) or "")[0]:
+                if entry.name == "NODE_ENV" and entry.text:
+                    self._found["NODE_ENV"] = [(entry.text, Source("file", name, entry.line))]
+                    return entry.text
+        return None
+
+    def take(self, name: str) -> None:
+        """Read one file."""
+        text = self._read(name)
+        entries, faults = parse(text or "")
+        self.files.append(EnvFile(name, text is not None, len({entry.name for entry in entries})))
+        self.warnings.extend(
+            f"{name}:{fault.line}: this line{_named(fault.text)} sets nothing; write NAME=value, or # before a comment"
+            for fault in faults
+        )
+        values = {entry.name: entry.text for entry in entries}
+        try:
+            expand(values, self._running)
+        except ExpansionError:
+            self.problems.append(
+                ConfigurationError("a value refers to itself, so Next.js drops the whole file", where=name)
+            )
+            return
+        lines = {entry.name: entry.line for entry in entries}
+        for key, value in values.items():
+            if key == "NODE_ENV" and self._found.get(key, [("", PROCESS)])[0][1].file == name:
+                continue
+            self._found.setdefault(key, []).append((value, Source("file", name, lines[key])))
+
+    def values(self) -> dict[str, Value]:
+        """The winners, with the places of those that lost."""
+        found = {
+            name: Value(name, self._running.get(name, text), PROCESS) for name, text in self._process.items()
+        }
+        for name, given in self._found.items():
+            places = tuple(source for _, source in given)
+            if name in found:
+                found[name] = found[name]._replace(hidden=places)
+            else:
+                found[name] = Value(name, given[0][0], places[0], places[1:])
+        return found
+
+    def _read(self, name: str) -> str | None:
+        if name not in self._texts:
+            try:
+                self._texts[name] = self._text_of(self._folder / name)
+            except (OSError, UnicodeDecodeError, ValueError) as error:
+                self._texts[name] = None
+                reason = getattr(error, "strerror", None) or "it is not UTF-8"
+                self.problems.append(ConfigurationError(f"it cannot be read: {reason.lower()}", where=name))
+        return self._texts[name]
+
+    def _text_of(self, path: Path) -> str | None:
+        try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                return None
+        except FileNotFoundError:
+            return None
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
+        if len(data) > MAX_FILE:
+            raise OSError(0, "it is larger than 1 MiB")
+        return data.decode("utf-8")

@@ -1,0 +1,88 @@
+"""Secrets that cannot be printed by accident, and how they are shown when one must be named."""
+
+from typing import NoReturn
+
+_PREFIXES = (
+    "tr_dev_",
+    "tr_stg_",
+    "tr_prod_",
+    "tr_preview_",
+    "tr_pat_",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "github_pat_",
+    "re_",
+)
+MASK = "••••"
+
+
+class Secret:
+    """A text that shows itself as ``••••`` in every form; ``reveal()`` gives it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself. Never show or keep what comes from here."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK})"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __format__(self, spec: str) -> str:
+        return format(MASK, spec)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        import hmac
+
+        return hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash(Secret)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret cannot be pickled")
+
+
+def masked(text: str) -> str:
+    """``tr_prod_•••• (24 characters)``: a well-known prefix and the length, nothing else of it."""
+    if not text:
+        return '""'
+    prefix = next((one for one in _PREFIXES if text.startswith(one)), "")
+    return f"{prefix}{MASK} ({len(text)} characters)"
+
+
+def masked_address(text: str) -> str:
+    """A URL with its user's name and password, and its query, masked."""
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return text
+    place, slash, path = rest.partition("/")
+    user, at, host = place.rpartition("@")
+    path, mark, _ = path.partition("?")
+    query = f"{mark}{MASK}" if mark else ""
+    return f"{scheme}://{MASK + '@' if user or at else ''}{host}{slash}{path}{query}"
+
+
+def address_secrets(text: str) -> list[str]:
+    """The password of a URL, as it stands there and decoded."""
+    _, separator, rest = text.partition("://")
+    user, at, _ = rest.partition("/")[0].rpartition("@")
+    name, colon, password = user.partition(":")
+    if not (separator and at):
+        return []
+    from urllib.parse import unquote
+
+    found = password if colon else name
+    return [found, unquote(found)]

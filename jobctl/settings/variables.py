@@ -1,0 +1,81 @@
+"""Every variable that jobctl reads, said once: readers, checks, help and the README follow this table."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Kind(StrEnum):
+    """How a variable's text is read."""
+
+    TEXT = "text"
+    FLAG = "flag"
+    SWITCH = "switch"
+    CHOICE = "choice"
+    URL = "url"
+    ADDRESS = "address"
+    SECRET = "secret"  # noqa: S105 - a kind, not a password
+
+
+class Variable(NamedTuple):
+    """One variable.
+
+    ``FLAG`` takes ``true`` or ``false`` and nothing else; ``SWITCH`` is on for ``1 true yes on`` and off for any
+    other text, as the site reads it; ``ADDRESS`` is a URL or path that may hold a password.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    default: str | None = None
+    choices: tuple[str, ...] = ()
+
+
+ON = ("1", "true", "yes", "on")
+
+_ALL = (
+    Variable(
+        "NODE_ENV",
+        Kind.CHOICE,
+        "which .env files are read; part of the trigger-dev rule",
+        "development",
+        ("development", "production", "test"),
+    ),
+    Variable("DISABLE_AUTO_SYNC", Kind.SWITCH, "1, true, yes or on: nothing is scheduled"),
+    Variable("TRIGGER_DEV_API_KEY", Kind.SECRET, "key of the Trigger.dev environment"),
+    Variable("TRIGGER_DEV_API_URL", Kind.URL, "where Trigger.dev is", "https://api.trigger.dev"),
+    Variable("TRIGGER_DEV_ENABLED", Kind.FLAG, "true: Trigger.dev schedules in production"),
+    Variable(
+        "TRIGGER_DEV_ENVIRONMENT",
+        Kind.CHOICE,
+        "which Trigger.dev environment",
+        "development",
+        ("development", "staging", "production"),
+    ),
+    Variable("VERCEL", Kind.TEXT, "1: Vercel Cron is in charge"),
+    Variable("DATA_REPOSITORY", Kind.ADDRESS, "the content repository"),
+    Variable("GH_TOKEN", Kind.SECRET, "token for the content repository"),
+    Variable("GITHUB_TOKEN", Kind.SECRET, "the same, where GH_TOKEN is not set"),
+    Variable("GITHUB_BRANCH", Kind.TEXT, "branch of the content; the remote's default"),
+    Variable("JOBCTL_STATE", Kind.TEXT, "where the run store and the logs are", ".jobctl"),
+    Variable("JOBCTL_PROJECT", Kind.TEXT, "where to look for the project"),
+    Variable("JOBCTL_CONTENT_CHANGED_URL", Kind.URL, "is told which content changed"),
+)
+
+VARIABLES = {variable.name: variable for variable in _ALL}
+
+_SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
+_SECRET_ADDRESSES = ("_URL", "_URI", "_DSN", "DATA_REPOSITORY", "WEBHOOK")
+
+
+def is_secret(name: str) -> bool:
+    """Whether a variable holds a secret: by the table, or by its name where the table has it not."""
+    known = VARIABLES.get(name)
+    if known is not None:
+        return known.kind is Kind.SECRET
+    upper = name.upper()
+    return not upper.startswith("NEXT_PUBLIC_") and any(word in upper for word in _SECRET_WORDS)
+
+
+def may_hold_password(name: str) -> bool:
+    """Whether a variable is an address, which may hold a password."""
+    return name.upper().endswith(_SECRET_ADDRESSES)

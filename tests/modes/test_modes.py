@@ -1,0 +1,125 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobctl.errors import ConfigurationError
+from jobctl.modes import RULES, Mode, explain, resolve
+from jobctl.settings.environment import Environment
+
+NOWHERE = Path("/nonexistent")
+TRIGGER = {
+    "TRIGGER_DEV_API_KEY": "tr_prod_0123456789",
+    "TRIGGER_DEV_ENABLED": "true",
+    "NODE_ENV": "production",
+}
+
+
+def env(**process: str) -> Environment:
+    return Environment.load(NOWHERE, process)
+
+
+@pytest.mark.parametrize(
+    ("process", "mode"),
+    [
+        ({}, Mode.LOCAL),
+        ({"DISABLE_AUTO_SYNC": "yes"}, Mode.DISABLED),
+        ({"DISABLE_AUTO_SYNC": "no"}, Mode.LOCAL),
+        (TRIGGER, Mode.TRIGGER_DEV),
+        ({**TRIGGER, "NODE_ENV": "development"}, Mode.LOCAL),
+        ({**TRIGGER, "TRIGGER_DEV_ENABLED": "false"}, Mode.LOCAL),
+        ({**TRIGGER, "TRIGGER_DEV_API_KEY": " "}, Mode.LOCAL),
+        ({"VERCEL": "1"}, Mode.VERCEL),
+        ({"VERCEL": "true"}, Mode.LOCAL),
+        ({**TRIGGER, "VERCEL": "1"}, Mode.TRIGGER_DEV),
+        ({**TRIGGER, "VERCEL": "1", "DISABLE_AUTO_SYNC": "1"}, Mode.DISABLED),
+    ],
+)
+def test_the_first_rule_that_matches_decides(process: dict[str, str], mode: Mode) -> None:
+    assert resolve(env(**process)) is mode
+
+
+TEXTS = st.sampled_from(
+    ["", "1", "true", "false", "yes", "production", "development", "test", "tr_dev_x", "https://x.y"]
+)
+
+
+@given(st.dictionaries(st.sampled_from([one.variable for rule in RULES for one in rule.conditions]), TEXTS))
+def test_the_explanation_never_differs_from_the_resolver(process: dict[str, str]) -> None:
+    surroundings = env(**process)
+    try:
+        mode = resolve(surroundings)
+    except ConfigurationError:
+        return
+    explanation = explain(surroundings)
+
+    assert explanation.mode is mode
+    matched = [rule for rule in explanation.rules if rule.matched]
+    assert [rule.mode for rule in matched] == [mode]
+    assert all(seen.satisfied for seen in matched[0].variables)
+    for rule in explanation.rules[: explanation.rules.index(matched[0])]:
+        assert not all(seen.satisfied for seen in rule.variables)
+    assert [rule.asked for rule in explanation.rules] == [
+        index <= explanation.rules.index(matched[0]) for index in range(len(RULES))
+    ]
+
+
+def test_a_reason_names_variable_value_and_what_would_do() -> None:
+    rules = {rule.mode: rule for rule in explain(env(**{**TRIGGER, "NODE_ENV": "test"})).rules}
+
+    assert rules[Mode.DISABLED].reason == "DISABLE_AUTO_SYNC is not set"
+    assert rules[Mode.TRIGGER_DEV].reason == 'NODE_ENV is "test", must be production'
+    assert rules[Mode.LOCAL].reason == "no rule above matched"
+
+
+def test_a_secret_is_masked_in_the_document() -> None:
+    document = explain(env(**TRIGGER)).to_json()
+
+    key = document["rules"][1]["variables"][0]
+    assert key["value"] == "tr_prod_•••• (18 characters)"
+    assert "0123456789" not in str(document)
+
+
+@pytest.mark.parametrize(
+    ("process", "words"),
+    [
+        ({"TRIGGER_DEV_ENABLED": "true"}, "TRIGGER_DEV_ENABLED is true, but TRIGGER_DEV_API_KEY is not set"),
+        (
+            {"TRIGGER_DEV_API_KEY": "tr_dev_x"},
+            "TRIGGER_DEV_API_KEY is set, but TRIGGER_DEV_ENABLED is not set",
+        ),
+    ],
+)
+def test_a_half_configured_trigger_dev_is_warned_of(process: dict[str, str], words: str) -> None:
+    (warning,) = explain(env(**process)).warnings
+
+    assert words in warning
+
+
+def test_a_node_env_from_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("NODE_ENV=production\n")
+
+    (warning,) = explain(Environment.load(tmp_path, {})).warnings
+    assert "NODE_ENV is taken from .env:1" in warning
+
+
+def test_what_lost_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("VERCEL=1\n")
+
+    explanation = explain(Environment.load(tmp_path, {"VERCEL": ""}))
+
+    assert explanation.mode is Mode.LOCAL
+    assert explanation.hidden == (("VERCEL", ".env:1", "process environment"),)
+
+
+def test_the_rules_cost_nothing_to_import() -> None:
+    code = "import sys, jobctl.modes; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    heavy = {"json", "rich", "typer", "asyncio", "croniter", "sqlite3", "urllib.request", "dotenv", "tomllib"}
+    assert not heavy & set(loaded)

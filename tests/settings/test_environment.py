@@ -1,0 +1,156 @@
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+
+from jobctl.errors import ConfigurationError, ConfigurationErrors
+from jobctl.settings.environment import Environment
+from jobctl.settings.secret import Secret, masked, masked_address
+from jobctl.settings.variables import VARIABLES, Kind
+
+
+def load(folder: Path, files: dict[str, str] | None = None, **process: str) -> Environment:
+    for name, text in (files or {}).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return Environment.load(folder, process)
+
+
+def test_each_value_knows_its_file_and_line_and_what_it_hides(tmp_path: Path) -> None:
+    env = load(tmp_path, {".env": "# c\nA=1\nB=2\n", ".env.local": "\n\nA=3\n"}, B="4")
+
+    assert [str(env.value(name).source) for name in "ABC"] == [
+        ".env.local:3",
+        "process environment",
+        "not set",
+    ]
+    assert [str(place) for place in env.value("A").hidden] == [".env:2"]
+    assert [str(place) for place in env.value("B").hidden] == [".env:3"]
+
+
+def test_the_last_assignment_in_a_file_wins_with_its_line(tmp_path: Path) -> None:
+    env = load(tmp_path, {".env": "A=1\nA=2\n"})
+
+    assert (env.text("A"), str(env.value("A").source)) == ("2", ".env:2")
+
+
+def test_a_default_says_so(tmp_path: Path) -> None:
+    assert str(load(tmp_path).value("TRIGGER_DEV_API_URL").source) == "default"
+
+
+@pytest.mark.parametrize(
+    ("files", "process", "expected"),
+    [
+        ({}, {}, "development"),
+        ({".env": "NODE_ENV=production"}, {}, "production"),
+        ({".env": "NODE_ENV=production", ".env.local": "NODE_ENV=test"}, {}, "test"),
+        ({".env": "NODE_ENV=production"}, {"NODE_ENV": "development"}, "development"),
+    ],
+)
+def test_node_env_chooses_the_files(
+    tmp_path: Path, files: dict[str, str], process: dict[str, str], expected: str
+) -> None:
+    env = load(tmp_path, {**files, f".env.{expected}": "WHICH=mine"}, **process)
+
+    assert env.text("NODE_ENV") == expected
+    assert env.text("WHICH") == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("TRIGGER_DEV_ENABLED=maybe", 'TRIGGER_DEV_ENABLED is "maybe", expected true or false'),
+        ("TRIGGER_DEV_API_URL=trigger.dev", 'TRIGGER_DEV_API_URL is "trigger.dev", expected a URL'),
+        ("TRIGGER_DEV_API_URL=https://", "expected a URL"),
+        ("TRIGGER_DEV_ENVIRONMENT=prod", "expected development, staging or production"),
+        ("NODE_ENV=staging", "expected development, production or test"),
+    ],
+)
+def test_a_bad_value_is_told_with_its_place(tmp_path: Path, text: str, words: str) -> None:
+    env = load(tmp_path, {".env": f"# one\n{text}\n"})
+
+    (fault,) = env.check()
+    assert words in str(fault)
+    assert str(fault).startswith(".env:2: ")
+    with pytest.raises(ConfigurationError, match=r"\.env:2"):
+        env.require()
+
+
+def test_several_are_told_together(tmp_path: Path) -> None:
+    env = load(tmp_path, {".env": "NODE_ENV=x\nTRIGGER_DEV_ENABLED=y\n"})
+
+    with pytest.raises(ConfigurationErrors) as caught:
+        env.require()
+    assert [fault.where for fault in caught.value.problems] == [".env:1", ".env:2"]
+
+
+def test_a_broken_line_is_told_by_name_and_place_and_not_by_its_text(tmp_path: Path) -> None:
+    env = load(tmp_path, {".env": "A=1\nGH_TOKEN ghp_verysecret\n"})
+
+    (warning,) = env.warnings
+    assert warning.startswith(".env:2: this line (GH_TOKEN) sets nothing")
+    assert "verysecret" not in warning
+
+
+@pytest.mark.parametrize("text", ["1", "true", " YES ", "On"])
+def test_what_switches_on(tmp_path: Path, text: str) -> None:
+    assert load(tmp_path, DISABLE_AUTO_SYNC=text).flag("DISABLE_AUTO_SYNC")
+
+
+@pytest.mark.parametrize("text", ["", "0", "false", "no", "off", "2", "ja"])
+def test_what_does_not(tmp_path: Path, text: str) -> None:
+    assert not load(tmp_path, DISABLE_AUTO_SYNC=text).flag("DISABLE_AUTO_SYNC")
+
+
+def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"A=\xff\xfe")
+    (tmp_path / ".env.local").symlink_to(".env.local")
+    (tmp_path / ".env.development").write_bytes(b"A=" + b"x" * 2_000_000)
+
+    faults = {fault.where: fault.problem for fault in load(tmp_path).check()}
+
+    assert "not UTF-8" in faults[".env"]
+    assert "symbolic links" in faults[".env.local"]
+    assert "larger than 1 MiB" in faults[".env.development"]
+
+
+def test_a_folder_of_that_name_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").mkdir()
+
+    assert load(tmp_path).check() == []
+
+
+def test_a_secret_shows_itself_nowhere() -> None:
+    secret = Secret("hunter22")
+
+    shown = [repr(secret), str(secret), f"{secret}", f"{secret:>20}", "%s" % secret]  # noqa: UP031
+    assert not [text for text in shown if "hunter" in text]
+    with pytest.raises(TypeError):
+        json.dumps(secret)
+    with pytest.raises(TypeError):
+        pickle.dumps(secret)
+    assert secret.reveal() == "hunter22"
+    assert (secret == Secret("hunter22"), secret == Secret("other")) == (True, False)
+
+
+def test_how_secrets_are_shown() -> None:
+    assert masked("tr_prod_abcdefgh") == "tr_prod_•••• (16 characters)"
+    assert masked("abc") == "•••• (3 characters)"
+    assert masked_address("https://me:pw@host/x?key=1") == "https://••••@host/x?••••"
+    assert masked_address("https://host/x") == "https://host/x"
+
+
+def test_every_secret_is_known_for_masking(tmp_path: Path) -> None:
+    env = load(
+        tmp_path,
+        {".env": "GH_TOKEN=tok1\nSMTP_PASSWORD=pass2\nDATABASE_URL=postgres://u:p%40ss3@h/db\nPLAIN=4\n"},
+        DATA_REPOSITORY="https://token5@github.com/a/b",
+    )
+
+    assert set(env.secret_texts()) >= {"tok1", "pass2", "p%40ss3", "p@ss3", "token5"}
+    assert "4" not in env.secret_texts()
+
+
+def test_the_table_is_whole() -> None:
+    assert all(variable.help for variable in VARIABLES.values())
+    assert all(variable.choices for variable in VARIABLES.values() if variable.kind is Kind.CHOICE)
