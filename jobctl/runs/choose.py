@@ -37,10 +37,12 @@ def look_at_store(place: Path | str, *, busy_timeout: timedelta = BUSY_TIMEOUT) 
 
 
 def _folder(place: Path | str) -> Path:
-    if isinstance(place, str) and "://" in place:
-        kind = place.partition("://")[0]
-        raise ConfigurationError(
-            f"JOBCTL_STATE is a {kind}:// address, which this version cannot use",
-            hint="name a folder on this machine",
-        )
-    return Path(place)
+    """The folder; an address is refused without showing it, since it may hold a password."""
+    folder = Path(place)
+    for part in folder.parts:  # a caller may have joined the address to a folder already
+        if part in {"postgresql:", "postgres:", "sqlite:", "mysql:", "http:", "https:"}:
+            raise ConfigurationError(
+                f"JOBCTL_STATE is a {part}// address, which this version cannot use",
+                hint="name a folder on this machine",
+            )
+    return folder

@@ -126,7 +126,7 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class SlotTaken:
-    """Somebody has run, skipped or passed this slot. ``cursor`` is where the job stands now."""
+    """Somebody has run, skipped or passed this slot. ``cursor``, at or after it, is where the job stands now."""
 
     cursor: datetime | None
 
@@ -217,18 +217,21 @@ class RunStore(Protocol):
     def plan(self, next_runs: Mapping[str, datetime | None]) -> None:
         """Keep the jobs' next due times."""
 
-    def pass_slots(self, job_id: str, until: datetime, missed: int) -> None:
+    def pass_slots(self, job_id: str, until: datetime, missed: int) -> bool:
         """Move a job's cursor forward to ``until`` and count ``missed`` slots.
 
-        Where the cursor is beyond ``until`` already, nothing changes: another process has told.
+        Where the cursor, set in the current epoch, is at or beyond ``until`` already, nothing changes
+        and the answer is False: another process has told. At ``until`` itself it counts all the same
+        where that slot has a run: its claimer counts what was missed before it.
         """
 
     def stop(self, job_ids: Iterable[str], at: datetime, reason: str | None = None) -> None:
         """Take jobs off their schedules, kept over restarts."""
 
-    def start(self, job_ids: Iterable[str]) -> None:
-        """Put jobs back on their schedules. What was missed meanwhile is not caught up: the
-        scheduler sees the cursor and decides; this moves the cursor of a stopped job to now."""
+    def start(self, job_ids: Iterable[str], at: datetime | None = None) -> None:
+        """Put jobs back on their schedules. What was missed meanwhile is not caught up: this moves the
+        cursor of a stopped job to ``at`` (the machine's time where it is None), and the anchor of one
+        that has no cursor yet, which so begins anew. A job that is not stopped is left alone."""
 
     def change_token(self) -> object:
         """A value that differs whenever another process has changed the store. Cheap."""
@@ -246,7 +249,9 @@ class RunStore(Protocol):
     def claim(self, owner: Owner, claims: Sequence[Claim]) -> Sequence[Answer]:
         """Try to start runs, all in one transaction; an answer each, in order.
 
-        A slot at or before the job's cursor, in the same epoch, is ``SlotTaken``.
+        A slot at or before the job's cursor is ``SlotTaken``, unless the claim's epoch is newer than the
+        cursor's; so is one that has a run. A claim of an older epoch than the cursor's counts as one
+        of the cursor's. Raises ``UsageError`` for a job that was never registered.
         """
 
     def finish(self, endings: Sequence[Ending]) -> Sequence[bool]:
@@ -280,7 +285,7 @@ class RunStore(Protocol):
 
     def prune(self, now: datetime, keep: timedelta, keep_per_job: int) -> Pruned:
         """Remove finished runs that are both older than ``keep`` and beyond the newest
-        ``keep_per_job`` of their job; sets ``last_cleanup``. Totals stay."""
+        ``keep_per_job`` of their job, but never a job's last; sets ``last_cleanup``. Totals stay."""
 
     def checkpoint(self) -> None:
         """Fold what was written into the main file, where the engine has such a thing."""

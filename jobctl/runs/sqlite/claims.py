@@ -19,7 +19,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _MOVE = """
 UPDATE jobs SET
-  cursor = coalesce(?2, cursor), cursor_epoch = CASE WHEN ?2 IS NULL THEN cursor_epoch ELSE ?3 END,
+  cursor = coalesce(?2, cursor), cursor_epoch = iif(?2 IS NULL, cursor_epoch, ?3),
   next_run = coalesce(?4, next_run), last_run = coalesce(?5, last_run), skipped = skipped + ?6
 WHERE id = ?1
 """
@@ -50,28 +50,33 @@ def claim(connection: sqlite3.Connection, owner: Owner, one: Claim) -> Answer:
     slot = ms_of(one.slot)
     if slot is not None and cursor is not None and cursor_epoch >= one.epoch and slot <= cursor:
         return SlotTaken(from_ms(cursor))
-    before = when(cursor) if cursor_epoch >= one.epoch else None
-    seq = _insert(connection, owner, one, RunStatus.RUNNING)
+    # a process that began just before the clock was set back still lives in the epoch before:
+    # its slots count in the newest epoch that the job has seen, or the same slot could have two keys
+    epoch = max(one.epoch, cursor_epoch)
+    next_run = ms_of(one.next_run)
+    seq = _insert(connection, owner, one, epoch, RunStatus.RUNNING)
     if seq is not None:
-        connection.execute(_MOVE, (one.job_id, slot, one.epoch, ms_of(one.next_run), seq, 0))
-        return Claimed(_begun(owner, one), before)
+        connection.execute(_MOVE, (one.job_id, slot, epoch, next_run, seq, 0))
+        return Claimed(_begun(owner, one), when(cursor))
     running = connection.execute(
         f"SELECT {RUN} FROM runs r WHERE job_id = ? AND status = 'running'", (one.job_id,)
     ).fetchone()
-    if running is None:
-        return SlotTaken(when(cursor))
-    skipped = None
-    if slot is not None:
-        if _insert(connection, owner, one, RunStatus.SKIPPED) is None:
-            return SlotTaken(when(cursor))
-        connection.execute(_MOVE, (one.job_id, slot, one.epoch, ms_of(one.next_run), None, 1))
-        skipped = replace(
-            _begun(owner, one), status=RunStatus.SKIPPED, reason=Reason.OVERLAP, finished_at=one.at
-        )
-    return Overlap(run_of(running), skipped, before)
+    if slot is None and running is not None:
+        return Overlap(run_of(running), None, when(cursor))
+    if running is None and connection.execute("SELECT 1 FROM runs WHERE id = ?", (one.run_id,)).fetchone():
+        raise UsageError(f'the run store has a run "{one.run_id}" already', hint="make a new id for each run")
+    if running is None or _insert(connection, owner, one, epoch, RunStatus.SKIPPED) is None:
+        connection.execute(_MOVE, (one.job_id, slot, epoch, next_run, None, 0))
+        return SlotTaken(when(slot))
+    connection.execute(_MOVE, (one.job_id, slot, epoch, next_run, None, 1))
+    begun = _begun(owner, one)
+    skipped = replace(begun, status=RunStatus.SKIPPED, reason=Reason.OVERLAP, finished_at=begun.started_at)
+    return Overlap(run_of(running), skipped, when(cursor))
 
 
-def _insert(connection: sqlite3.Connection, owner: Owner, one: Claim, status: RunStatus) -> int | None:
+def _insert(
+    connection: sqlite3.Connection, owner: Owner, one: Claim, epoch: int, status: RunStatus
+) -> int | None:
     at = to_ms(one.at)
     skipped = status is RunStatus.SKIPPED
     row = (
@@ -81,7 +86,7 @@ def _insert(connection: sqlite3.Connection, owner: Owner, one: Claim, status: Ru
         Reason.OVERLAP.value if skipped else None,
         one.trigger.value,
         ms_of(one.slot),
-        None if one.slot is None else 0 if one.fixed else one.epoch,
+        None if one.slot is None else 0 if one.fixed else epoch,
         at,
         at if skipped else None,
         None,

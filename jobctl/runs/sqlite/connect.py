@@ -3,60 +3,107 @@
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 
+from jobctl.errors import StoreError
 from jobctl.runs.sqlite.failures import telling
 
+_INHERITED: list[sqlite3.Connection] = []
+"""A parent's connections, seen by a forked child: neither used nor closed there, only held."""
 
-def connect(path: Path, busy_timeout: timedelta, *, immutable: bool = False) -> sqlite3.Connection:
-    """A connection in autocommit mode. The busy timeout is set before any other statement."""
-    flags = "immutable=1&mode=ro" if immutable else "mode=rw"
+
+class Access(StrEnum):
+    """How the file is opened, as the end of SQLite's address for it."""
+
+    WRITE = "mode=rw"
+    READ = "mode=ro"
+    FROZEN = "mode=ro&immutable=1"
+    """Nobody can write it, so nothing is locked: for a folder where even lock files cannot be made."""
+
+
+def connect(path: Path, busy_timeout: timedelta, access: Access = Access.WRITE) -> sqlite3.Connection:
+    """A connection in autocommit mode. The busy timeout is set before any statement."""
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?{flags}",
+        f"{path.absolute().as_uri()}?{access.value}",
         uri=True,
         timeout=busy_timeout.total_seconds(),
         isolation_level=None,
         check_same_thread=False,  # closed by whoever closes the store
     )
-    if not immutable:
-        connection.execute("PRAGMA journal_mode = WAL")
+    try:
+        # nothing here may write: it is not known yet whether the file is ours (ours is in WAL mode for good)
         connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA temp_store = MEMORY")
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _close(connection: sqlite3.Connection, pid: int) -> None:
+    if pid == os.getpid():
+        connection.close()
+    else:
+        _INHERITED.append(connection)
+
+
+class _Holder:
+    """Lives as long as its thread, or until the store is closed; its connection goes with it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.pid = os.getpid()
+        self.close = weakref.finalize(self, _close, connection, self.pid)
 
 
 class Connections:
     """Gives each thread its own connection; a forked child gets new ones, never its parent's."""
 
-    def __init__(self, path: Path, busy_timeout: timedelta, *, immutable: bool = False) -> None:
+    def __init__(self, path: Path, busy_timeout: timedelta, access: Access = Access.WRITE) -> None:
         self.place = str(path)
+        self.access = access
+        self.manual_checkpoints = False
         self._path = path
         self._timeout = busy_timeout
-        self._immutable = immutable
         self._local = threading.local()
-        self._all: list[sqlite3.Connection] = []
-        self._pid = os.getpid()
+        self._holders: weakref.WeakSet[_Holder] = weakref.WeakSet()
         self._lock = threading.Lock()
-        self.manual_checkpoints = False
+        self._file = self._identity()
+        self._closed = False
+        _OPEN.add(self)
+
+    @staticmethod
+    def open_here(path: Path) -> bool:
+        """Whether this process has the file open."""
+        return any(one.place == str(path) and one.connected for one in list(_OPEN))
+
+    @property
+    def connected(self) -> bool:
+        """Whether any thread of this process has a connection."""
+        return len(self._holders) > 0
 
     def get(self) -> sqlite3.Connection:
         """This thread's connection, made at its first use."""
-        if self._pid != os.getpid():
-            self._local = threading.local()
-            self._all = []  # the parent's: not ours to close
-            self._pid = os.getpid()
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = connect(self._path, self._timeout, immutable=self._immutable)
-            if self.manual_checkpoints:
-                connection.execute("PRAGMA wal_autocheckpoint = 0")
-            self._local.connection = connection
-            with self._lock:
-                self._all.append(connection)
-        return connection
+        holder: _Holder | None = getattr(self._local, "holder", None)
+        if holder is None or holder.pid != os.getpid():
+            holder = self._local.holder = self._open()
+        return holder.connection
+
+    def _open(self) -> _Holder:
+        if self._closed:
+            raise StoreError(f"the run store {self.place} is closed")
+        connection = connect(self._path, self._timeout, self.access)
+        if self.manual_checkpoints:
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+        holder = _Holder(connection)
+        with self._lock:
+            self._holders.add(holder)
+        return holder
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -71,6 +118,7 @@ class Connections:
             connection = self.get()
             connection.execute("BEGIN IMMEDIATE")
             try:
+                self._still_there()
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -78,12 +126,29 @@ class Connections:
                     connection.execute("ROLLBACK")
                 raise
 
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _still_there(self) -> None:
+        """A file that was moved away or deleted can still be written to: that would be lost."""
+        if self._identity() != self._file:
+            raise StoreError(
+                f"the run store {self.place} was moved, deleted or replaced while it was in use",
+                hint="put it back, or stop every jobctl and start again",
+            )
+
     def close(self) -> None:
-        """Close every connection of this process."""
-        if self._pid != os.getpid():
-            return
+        """Close every connection of this process. Idempotent."""
+        self._closed = True
         with self._lock:
-            for connection in self._all:
-                connection.close()
-            self._all.clear()
+            for holder in list(self._holders):
+                holder.close()
+            self._holders.clear()
             self._local = threading.local()
+
+
+_OPEN: weakref.WeakSet[Connections] = weakref.WeakSet()

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from jobctl.errors import StoreBusyError, StoreDamagedError, StoreError
 
+DAMAGED_HINT = "stop every jobctl and start one: it sets the file aside and begins a new one"
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _WORDS = {
     "SQLITE_FULL": ("the disk is full", "free some space; nothing starts until it can be written"),
@@ -23,13 +24,8 @@ def explained(error: sqlite3.Error, place: str) -> StoreError:
         return StoreBusyError(
             f"the run store {place} is held by another process", hint="try again; see who has it open"
         )
-    if name.startswith(_DAMAGED) or (
-        isinstance(error, sqlite3.DatabaseError) and "no such table" in str(error)
-    ):
-        return StoreDamagedError(
-            f"the run store {place} is damaged",
-            hint="stop every jobctl and start one: it sets the file aside and begins a new one",
-        )
+    if name.startswith(_DAMAGED):
+        return StoreDamagedError(f"the run store {place} is damaged", hint=DAMAGED_HINT)
     for prefix, (words, hint) in _WORDS.items():
         if name.startswith(prefix):
             return StoreError(f"the run store {place} cannot be used: {words}", hint=hint)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from jobctl.clock import SystemClock
 from jobctl.errors import StoreDamagedError, StoreError
-from jobctl.runs.sqlite.connect import connect
-from jobctl.runs.sqlite.failures import telling
+from jobctl.runs.sqlite.connect import Access, Connections, connect
+from jobctl.runs.sqlite.failures import DAMAGED_HINT, telling
 from jobctl.runs.sqlite.store import SQLiteRunStore
 
 APPLICATION_ID = 0x6A6F6263  # "jobc"
@@ -33,7 +33,7 @@ def open_file(
         verify: look through the whole file, not only at its head.
 
     Raises:
-        StoreDamagedError: it is damaged, and ``create`` is off.
+        StoreDamagedError: it is damaged, and ``create`` is off or another process has it open.
         StoreError: the folder or file cannot be used, or a newer jobctl made it.
     """
     path = folder / _NAME
@@ -41,24 +41,51 @@ def open_file(
         return _look(path, busy_timeout) if _there(path) else None
     _make_folder(folder)
     warning = None
-    with _alone(folder):
-        if _there(path):
-            try:
-                _check(path, busy_timeout, verify=verify)
-            except StoreDamagedError as error:
-                warning = f"{error.problem}; it was set aside as {_set_aside(path).name}, and a new one begun"
-        if not _there(path):
-            _make(path)
+    try:
+        sound = _there(path) and _check(path, busy_timeout, verify=verify)
+    except StoreDamagedError:
+        sound = False
+    if not sound:
+        with _alone(folder):  # look again: another process may have been faster
+            if _there(path):
+                try:
+                    _check(path, busy_timeout, verify=verify, migrate=True)
+                except StoreDamagedError as error:
+                    aside = _set_aside(path, error)
+                    warning = f"{error.problem}; it was set aside as {aside.name}, and a new one begun"
+            if not _there(path):
+                _make(path)
     return SQLiteRunStore(path, busy_timeout, warning=warning)
 
 
 def _look(path: Path, busy_timeout: timedelta) -> SQLiteRunStore:
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
-        _check(path, busy_timeout)
+        if not _check(path, busy_timeout):
+            with _alone(path.parent):
+                _check(path, busy_timeout, migrate=True)
         return SQLiteRunStore(path, busy_timeout)
     if not os.access(path, os.R_OK):
         raise StoreError(f"the run store {path} cannot be read: permission denied", hint=_hint(path))
-    return SQLiteRunStore(path, busy_timeout, immutable=True)
+    access = _read_access(path, busy_timeout)
+    if not _check(path, busy_timeout, access):
+        raise StoreError(
+            f"the run store {path} was made by an older jobctl and cannot be brought up to date: it is read-only",
+            hint=_hint(path),
+        )
+    return SQLiteRunStore(path, busy_timeout, access)
+
+
+def _read_access(path: Path, busy_timeout: timedelta) -> Access:
+    """With locks where SQLite's lock files are there or can be made, else without any."""
+    try:
+        with closing(connect(path, busy_timeout, Access.READ)) as connection:
+            connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.OperationalError as error:
+        if (error.sqlite_errorname or "").startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+            return Access.FROZEN
+    except sqlite3.DatabaseError:
+        pass  # damaged: told by who looks into it next
+    return Access.READ
 
 
 def _there(path: Path) -> bool:
@@ -77,7 +104,8 @@ def _make_folder(folder: Path) -> None:
             folder.mkdir(mode=0o700, parents=True)
             (folder / ".gitignore").write_text("*\n", encoding="utf-8")
             (folder / ".gitignore").chmod(0o600)
-        elif not folder.is_dir():
+            return
+        if not folder.is_dir():
             raise StoreError(
                 f"the state folder {folder} is a file", hint="move it away, or set JOBCTL_STATE to a folder"
             )
@@ -88,7 +116,7 @@ def _make_folder(folder: Path) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time makes a store or sets one aside."""
+    """One process at a time makes a store, migrates it or sets it aside."""
     import fcntl
 
     try:
@@ -104,26 +132,48 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _make(path: Path) -> None:
     """A new store, complete before it has its name; one that is there already is left alone."""
-    new = path.with_name(f".{_NAME}.{os.getpid()}-{os.urandom(4).hex()}")
+    new = path.with_name(f".{_NAME}.new")
     try:
+        _forget(new)  # what a killed process left behind
         os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with telling(str(path)), closing(sqlite3.connect(new, isolation_level=None)) as connection:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             _migrate(connection, 0)
             connection.execute("PRAGMA journal_mode = WAL")
-        new.rename(path)
+        try:
+            path.hardlink_to(new)  # unlike a rename, never over another file
+        except FileExistsError:
+            return
+        except OSError:  # a file system without links
+            new.rename(path)
     except OSError as error:
         raise _cannot(path.parent, error) from error
     finally:
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            Path(f"{new}{suffix}").unlink(missing_ok=True)
+        _forget(new)
 
 
-def _check(path: Path, busy_timeout: timedelta, *, verify: bool = False) -> None:
-    """That the file is a sound store of a version that we know; older ones are migrated."""
+def _forget(new: Path) -> None:
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        Path(f"{new}{suffix}").unlink(missing_ok=True)
+
+
+def _check(
+    path: Path,
+    busy_timeout: timedelta,
+    access: Access = Access.WRITE,
+    *,
+    verify: bool = False,
+    migrate: bool = False,
+) -> bool:
+    """Whether the file is a sound store of this version; an older one is migrated if so asked.
+
+    Raises:
+        StoreDamagedError: it is not a sound store.
+        StoreError: it is something else, or of a newer version.
+    """
     if not path.is_file():
         raise StoreError(f"the run store {path} is not a file", hint="move it away, or set JOBCTL_STATE")
-    with telling(str(path)), closing(connect(path, busy_timeout)) as connection:
+    with telling(str(path)), closing(connect(path, busy_timeout, access)) as connection:
         known = connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         newest = len(_migrations())
@@ -134,11 +184,12 @@ def _check(path: Path, busy_timeout: timedelta, *, verify: bool = False) -> None
             )
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not known or not tables >= _TABLES:
-            raise StoreDamagedError(f"{path} is not a sound run store", hint="move it away and start again")
+            raise StoreDamagedError(f"{path} is not a sound run store", hint=DAMAGED_HINT)
         if verify and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise StoreDamagedError(f"{path} is damaged inside", hint="move it away and start again")
-        if version < newest:
+            raise StoreDamagedError(f"the run store {path} is damaged inside", hint=DAMAGED_HINT)
+        if version < newest and migrate:
             _migrate(connection, version)
+        return version == newest or migrate
 
 
 def _migrations() -> list[str]:
@@ -153,7 +204,11 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
         connection.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")
 
 
-def _set_aside(path: Path) -> Path:
+def _set_aside(path: Path, error: StoreDamagedError) -> Path:
+    if _in_use(path):
+        raise StoreDamagedError(
+            f"{error.problem}, and another process has it open", hint=DAMAGED_HINT
+        ) from error
     stamp = SystemClock().now().strftime("%Y%m%d-%H%M%S")
     name = f"{_NAME}.damaged-{stamp}"
     while _there(path.with_name(name)):
@@ -163,6 +218,26 @@ def _set_aside(path: Path) -> Path:
         if _there(part):
             part.rename(path.with_name(f"{name}{suffix}"))
     return path.with_name(name)
+
+
+def _in_use(path: Path) -> bool:
+    """Whether a living process has the store open, by the lock that SQLite holds for as long in ``-shm``.
+
+    The byte is fixed by SQLite's file format of the WAL index (https://sqlite.org/walformat.html):
+    locks from byte 120 on, the ninth of them held shared by everyone connected.
+    """
+    import fcntl
+
+    if Connections.open_here(path):
+        return True  # and opening the lock file here would drop our own locks
+    try:
+        with Path(f"{path}-shm").open("r+b") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 128)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def _cannot(folder: Path, error: OSError) -> StoreError:

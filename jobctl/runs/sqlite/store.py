@@ -8,8 +8,8 @@ from typing import Any
 from jobctl.clock import SystemClock, from_ms, to_ms
 from jobctl.errors import UsageError
 from jobctl.model import JobMetrics, Run, RunStatus
-from jobctl.runs.sqlite import claims, totals
-from jobctl.runs.sqlite.connect import Connections
+from jobctl.runs.sqlite import claims, pruning, totals
+from jobctl.runs.sqlite.connect import Access, Connections
 from jobctl.runs.sqlite.rows import JOB, OWNER, RUN, ms_of, owner_of, record_of, run_of
 from jobctl.runs.store import (
     Answer,
@@ -39,7 +39,20 @@ WHERE ended IS NULL OR id IN (SELECT owner FROM runs WHERE status = 'running')
    OR id = (SELECT id FROM owners WHERE kind <> 'trigger' ORDER BY since DESC LIMIT 1)
 ORDER BY since
 """
-_PRUNE_BATCH = 500
+_MOVE_ON = """
+UPDATE jobs SET cursor = ?1, missed = missed + ?2, cursor_epoch = max(cursor_epoch, epoch)
+FROM (SELECT value AS epoch FROM meta WHERE name = 'epoch')
+WHERE id = ?3 AND (
+  cursor IS NULL OR cursor < ?1 OR cursor_epoch < epoch
+  OR cursor = ?1 AND EXISTS (SELECT 1 FROM runs WHERE job_id = ?3 AND scheduled_for = ?1)
+)
+"""
+_START = """
+UPDATE jobs SET
+  stopped = NULL, stop_reason = NULL,
+  anchor = iif(cursor IS NULL, ?1, anchor), cursor = iif(cursor IS NULL, NULL, max(cursor, ?1))
+WHERE id = ?2 AND stopped IS NOT NULL
+"""
 
 
 class SQLiteRunStore:
@@ -51,11 +64,16 @@ class SQLiteRunStore:
     """
 
     def __init__(
-        self, path: Path, busy_timeout: timedelta, *, immutable: bool = False, warning: str | None = None
+        self,
+        path: Path,
+        busy_timeout: timedelta,
+        access: Access = Access.WRITE,
+        *,
+        warning: str | None = None,
     ) -> None:
         self.warning = warning
-        self.read_only = immutable
-        self._connections = Connections(path, busy_timeout, immutable=immutable)
+        self.read_only = access is not Access.WRITE
+        self._connections = Connections(path, busy_timeout, access)
         self._reading = self._connections.reading
         self._writing = self._connections.writing
 
@@ -143,15 +161,10 @@ class SQLiteRunStore:
                 [(ms_of(next_run), job_id) for job_id, next_run in next_runs.items()],
             )
 
-    def pass_slots(self, job_id: str, until: datetime, missed: int) -> None:
-        """Move a job's cursor forward and count what was missed; nothing where it is beyond already."""
+    def pass_slots(self, job_id: str, until: datetime, missed: int) -> bool:
+        """Move a job's cursor forward and count what was missed, unless somebody has."""
         with self._writing() as connection:
-            connection.execute(
-                "UPDATE jobs SET cursor = ?1, missed = missed + ?2,"
-                " cursor_epoch = (SELECT value FROM meta WHERE name = 'epoch')"
-                " WHERE id = ?3 AND (cursor IS NULL OR cursor <= ?1)",
-                (to_ms(until), missed, job_id),
-            )
+            return connection.execute(_MOVE_ON, (to_ms(until), missed, job_id)).rowcount > 0
 
     def stop(self, job_ids: Iterable[str], at: datetime, reason: str | None = None) -> None:
         """Take jobs off their schedules."""
@@ -162,16 +175,11 @@ class SQLiteRunStore:
                 [(to_ms(at), reason, job_id) for job_id in job_ids],
             )
 
-    def start(self, job_ids: Iterable[str]) -> None:
+    def start(self, job_ids: Iterable[str], at: datetime | None = None) -> None:
         """Put jobs back on their schedules; what they missed meanwhile is passed over."""
-        now = to_ms(SystemClock().now())
+        now = to_ms(at or SystemClock().now())
         with self._writing() as connection:
-            connection.executemany(
-                "UPDATE jobs SET stopped = NULL, stop_reason = NULL,"
-                " cursor = iif(cursor IS NULL, NULL, max(cursor, ?))"
-                " WHERE id = ? AND stopped IS NOT NULL",
-                [(now, job_id) for job_id in job_ids],
-            )
+            connection.executemany(_START, [(now, job_id) for job_id in job_ids])
 
     def change_token(self) -> object:
         """SQLite's own count of what others committed."""
@@ -270,26 +278,11 @@ class SQLiteRunStore:
 
     def prune(self, now: datetime, keep: timedelta, keep_per_job: int) -> Pruned:
         """Remove old runs in short transactions, and owners that nobody asks for any more."""
-        removed: list[tuple[str, str]] = []
-        for job_id in self.jobs():
-            while batch := self._prune_job(job_id, to_ms(now - keep), keep_per_job):
-                removed.extend((job_id, run_id) for run_id in batch)
-                if len(batch) < _PRUNE_BATCH:
-                    break
+        removed = pruning.prune(self._connections, to_ms(now - keep), keep_per_job)
         with self._writing() as connection:
             connection.execute("UPDATE meta SET value = ? WHERE name = 'last_cleanup'", (to_ms(now),))
             connection.execute(f"DELETE FROM owners WHERE id NOT IN (SELECT id FROM ({_OWNERS}))")
         return Pruned(removed)
-
-    def _prune_job(self, job_id: str, before: int, keep: int) -> list[str]:
-        with self._writing() as connection:
-            rows = connection.execute(
-                "DELETE FROM runs WHERE seq IN (SELECT seq FROM runs WHERE job_id = ?1 AND started_at < ?2"
-                " AND status <> 'running' AND seq < coalesce((SELECT seq FROM runs WHERE job_id = ?1"
-                " ORDER BY seq DESC LIMIT 1 OFFSET ?3), 0) ORDER BY seq LIMIT ?4) RETURNING id",
-                (job_id, before, max(0, keep - 1), _PRUNE_BATCH),
-            ).fetchall()
-        return [row[0] for row in rows]
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file, as far as nobody is in the way."""

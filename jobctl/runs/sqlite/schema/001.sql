@@ -65,6 +65,7 @@ CREATE TABLE runs (
 CREATE UNIQUE INDEX runs_one_unfinished ON runs (job_id) WHERE status = 'running';
 CREATE UNIQUE INDEX runs_one_a_slot ON runs (job_id, scheduled_for, epoch) WHERE scheduled_for IS NOT NULL;
 CREATE INDEX runs_of_job ON runs (job_id, seq);
+CREATE INDEX runs_durations ON runs (job_id, seq, duration_ms) WHERE duration_ms IS NOT NULL;
 CREATE INDEX runs_failed ON runs (seq) WHERE status = 'failed';
 
 CREATE TABLE cache (
