@@ -1,0 +1,138 @@
+"""A run store to try, and short ways to claim and end runs.
+
+A further store joins the contract suite as one more line in ``STORES``.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from jobctl.model import Reason, Run, RunStatus, Trigger
+from jobctl.runs.choose import open_store
+from jobctl.runs.store import Answer, Claim, Claimed, Ending, Owner, Registration, RunStore, new_run_id
+
+START = datetime(2026, 11, 23, 9, tzinfo=UTC)
+
+STORES: dict[str, Callable[[Path], RunStore]] = {"sqlite": lambda folder: open_store(folder / "state")}
+
+
+class Desk:
+    """A store with one owner enrolled; ``again`` opens the same place once more, as a process would."""
+
+    def __init__(self, open_it: Callable[[], RunStore]) -> None:
+        self._open = open_it
+        self._opened: list[RunStore] = []
+        self.store = self.again()
+        self.owner = self.enrol("owner-1")
+
+    def again(self) -> RunStore:
+        self._opened.append(self._open())
+        return self._opened[-1]
+
+    def close(self) -> None:
+        for store in self._opened:
+            store.close()
+
+    @staticmethod
+    def at(minutes: float) -> datetime:
+        return START + timedelta(minutes=minutes)
+
+    def enrol(self, name: str, kind: str = "scheduler", minutes: float = 0) -> Owner:
+        owner = Owner(name, kind, "here", 4711, "77", "boot", self.at(minutes), self.at(minutes))
+        self.store.enrol(owner)
+        return owner
+
+    def register(
+        self, *ids: str, schedule: str = "every 1m", timezone: str = "UTC", minutes: float = 0
+    ) -> None:
+        jobs = [Registration(one, one.title(), schedule, timezone) for one in ids]
+        self.store.register(jobs, self.at(minutes))
+
+    def wish(
+        self,
+        job_id: str = "job",
+        slot: float | None = None,
+        *,
+        now: float | None = None,
+        epoch: int = 1,
+        fixed: bool = False,
+        force: bool = False,
+        next_run: float | None = None,
+    ) -> Claim:
+        return Claim(
+            new_run_id(),
+            job_id,
+            Trigger.MANUAL if slot is None else Trigger.SCHEDULE,
+            self.at(now if now is not None else slot or 0),
+            slot=None if slot is None else self.at(slot),
+            epoch=epoch,
+            fixed=fixed,
+            next_run=None if next_run is None else self.at(next_run),
+            force=force,
+        )
+
+    def claim(
+        self,
+        job_id: str = "job",
+        slot: float | None = None,
+        *,
+        now: float | None = None,
+        epoch: int = 1,
+        fixed: bool = False,
+        force: bool = False,
+        next_run: float | None = None,
+    ) -> Answer:
+        wish = self.wish(job_id, slot, now=now, epoch=epoch, fixed=fixed, force=force, next_run=next_run)
+        (answer,) = self.store.claim(self.owner, [wish])
+        return answer
+
+    def begin(
+        self,
+        job_id: str = "job",
+        slot: float | None = None,
+        *,
+        now: float | None = None,
+        epoch: int = 1,
+        fixed: bool = False,
+    ) -> Run:
+        answer = self.claim(job_id, slot, now=now, epoch=epoch, fixed=fixed)
+        assert isinstance(answer, Claimed), answer
+        return answer.run
+
+    @staticmethod
+    def ending(run: Run, seconds: float = 1, reason: Reason | None = None) -> Ending:
+        took = timedelta(seconds=seconds)
+        return Ending(
+            run.id,
+            RunStatus.FAILED if reason else RunStatus.COMPLETED,
+            run.started_at,
+            run.started_at + took,
+            took,
+            reason=reason,
+            error=f"it ended by {reason}" if reason else None,
+        )
+
+    def end(self, run: Run, seconds: float = 1, reason: Reason | None = None) -> bool:
+        (done,) = self.store.finish([self.ending(run, seconds, reason)])
+        return done
+
+    def ran(
+        self, job_id: str = "job", slot: float | None = None, *, seconds: float = 1, now: float | None = None
+    ) -> Run:
+        run = self.begin(job_id, slot, now=now)
+        assert self.end(run, seconds)
+        return run
+
+
+@pytest.fixture(params=list(STORES))
+def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(lambda: STORES[request.param](tmp_path))
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+def store(desk: Desk) -> RunStore:
+    return desk.store

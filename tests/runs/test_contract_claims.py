@@ -1,0 +1,260 @@
+"""What every run store keeps: starting and ending runs, slots, cursors and the clock's epochs."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobctl.errors import UsageError
+from jobctl.model import Reason, Run, RunStatus, Trigger
+from jobctl.runs.store import Claimed, Ending, Overlap, RunStore, SlotTaken, Stopped, new_run_id
+
+if TYPE_CHECKING:
+    from tests.runs.conftest import Desk
+
+
+@pytest.fixture(autouse=True)
+def known(desk: "Desk") -> None:
+    desk.register("job", "other")
+
+
+def test_a_claim_records_the_run_before_it_starts(desk: "Desk", store: RunStore) -> None:
+    answer = desk.claim(slot=5, next_run=6)
+    assert isinstance(answer, Claimed)
+    assert answer.cursor is None
+    expected = Run(
+        answer.run.id,
+        "job",
+        RunStatus.RUNNING,
+        Trigger.SCHEDULE,
+        desk.at(5),
+        scheduled_for=desk.at(5),
+        host="here",
+    )
+    assert answer.run == expected == store.run(expected.id)
+    record = store.job("job")
+    assert record is not None
+    assert (record.cursor, record.next_run, record.last) == (desk.at(5), desk.at(6), expected)
+
+
+def test_a_job_has_one_unfinished_run(desk: "Desk", store: RunStore) -> None:
+    first = desk.begin()
+    assert desk.claim() == Overlap(first, None, None)
+    assert isinstance(desk.claim("other"), Claimed)
+    assert desk.end(first)
+    assert isinstance(desk.claim(), Claimed)
+    assert len(store.runs("job")) == 2
+
+
+def test_a_slot_that_comes_while_the_job_runs_is_recorded_as_skipped(desk: "Desk", store: RunStore) -> None:
+    running = desk.begin(slot=1)
+    answer = desk.claim(slot=2, now=2.5, next_run=3)
+    assert isinstance(answer, Overlap)
+    assert answer.running == running
+    assert answer.cursor == desk.at(1)
+    skipped = answer.skipped
+    assert skipped is not None
+    assert (skipped.status, skipped.reason) == (RunStatus.SKIPPED, Reason.OVERLAP)
+    assert (skipped.scheduled_for, skipped.finished_at) == (desk.at(2), desk.at(2.5))
+    assert store.run(skipped.id) == skipped
+
+    record = store.job("job")
+    assert record is not None
+    assert (record.cursor, record.next_run) == (desk.at(2), desk.at(3))
+    assert record.last == running, "a skipped slot is no run of the job"
+    assert store.metrics().skipped == 1
+    assert store.metrics().total_executions == 0
+    desk.end(running)
+    assert isinstance(desk.claim(slot=2), SlotTaken)
+
+
+def test_a_slot_is_run_once(desk: "Desk") -> None:
+    desk.ran(slot=5)
+    assert desk.claim(slot=5) == SlotTaken(desk.at(5))
+    assert desk.claim(slot=4) == SlotTaken(desk.at(5)), "what lies before the cursor is dealt with"
+    answer = desk.claim(slot=6)
+    assert isinstance(answer, Claimed)
+    assert answer.cursor == desk.at(5)
+
+
+def test_a_slot_is_run_once_even_if_its_schedule_came_back(desk: "Desk") -> None:
+    desk.ran(slot=5)
+    desk.register("job", schedule="every 2m", minutes=5)
+    desk.register("job", schedule="every 1m", minutes=5)
+    assert desk.claim(slot=5) == SlotTaken(desk.at(5))
+
+
+def test_a_batch_is_answered_in_order(desk: "Desk", store: RunStore) -> None:
+    desk.register("stopped")
+    store.stop(["stopped"], desk.at(0))
+    answers = store.claim(
+        desk.owner,
+        [desk.wish("job", 1), desk.wish("job", 1), desk.wish("job", 2), desk.wish("stopped", 1)],
+    )
+    assert [type(one) for one in answers] == [Claimed, SlotTaken, Overlap, Stopped]
+
+
+def test_a_batch_is_one_transaction(desk: "Desk", store: RunStore) -> None:
+    with pytest.raises(UsageError, match="unregistered"):
+        store.claim(desk.owner, [desk.wish("job", 1), desk.wish("unregistered", 1)])
+    assert store.runs() == []
+    assert isinstance(desk.claim(slot=1), Claimed)
+
+
+def test_a_run_id_is_used_once(desk: "Desk", store: RunStore) -> None:
+    wish = desk.wish()
+    (answer,) = store.claim(desk.owner, [wish])
+    assert isinstance(answer, Claimed)
+    desk.end(answer.run)
+    with pytest.raises(UsageError, match=wish.run_id):
+        store.claim(desk.owner, [wish])
+
+
+def test_a_stopped_job_starts_by_force_only(desk: "Desk", store: RunStore) -> None:
+    store.stop(["job"], desk.at(3))
+    assert desk.claim(slot=4) == Stopped(desk.at(3))
+    assert desk.claim() == Stopped(desk.at(3))
+    assert store.runs() == []
+    assert isinstance(desk.claim(force=True), Claimed)
+
+
+def test_a_run_by_hand_leaves_the_schedule_alone(desk: "Desk", store: RunStore) -> None:
+    store.plan({"job": desk.at(7)})
+    desk.ran()
+    record = store.job("job")
+    assert record is not None
+    assert (record.cursor, record.next_run) == (None, desk.at(7))
+    assert isinstance(desk.claim(slot=1), Claimed)
+
+
+# The clock is set back
+
+
+def test_epochs_begin_once(desk: "Desk", store: RunStore) -> None:
+    assert store.epoch() == 1
+    assert store.begin_epoch(1) == 2
+    assert desk.again().begin_epoch(1) == 2, "another process saw the same jump"
+    assert store.begin_epoch(2) == 3
+    assert desk.again().epoch() == 3
+
+
+def test_an_interval_goes_on_at_once(desk: "Desk", store: RunStore) -> None:
+    desk.ran(slot=60)
+    epoch = store.begin_epoch(1)
+    answer = desk.claim(slot=5, epoch=epoch)
+    assert isinstance(answer, Claimed)
+    assert answer.cursor == desk.at(60)
+    desk.end(answer.run)
+    assert desk.claim(slot=5, epoch=epoch) == SlotTaken(desk.at(5))
+    assert isinstance(desk.claim(slot=60, epoch=epoch), Claimed), "its instant comes a second time"
+
+
+def test_a_fixed_time_is_not_run_again(desk: "Desk", store: RunStore) -> None:
+    desk.end(desk.begin(slot=30, fixed=True))
+    desk.end(desk.begin(slot=60, fixed=True))
+    epoch = store.begin_epoch(1)
+    assert isinstance(desk.claim(slot=15, epoch=epoch, fixed=True), Claimed), "it never was"
+    desk.end(store.runs(limit=1)[0])
+    assert desk.claim(slot=30, epoch=epoch, fixed=True) == SlotTaken(desk.at(30))
+    assert desk.claim(slot=60, epoch=epoch, fixed=True) == SlotTaken(desk.at(60))
+
+
+def test_a_fixed_time_that_was_run_does_not_hold_up_those_between(desk: "Desk", store: RunStore) -> None:
+    desk.end(desk.begin(slot=10, fixed=True))
+    desk.end(desk.begin(slot=10_000, fixed=True))  # the clock was a week ahead
+    epoch = store.begin_epoch(1)
+    assert desk.claim(slot=10, epoch=epoch, fixed=True) == SlotTaken(desk.at(10))
+    assert isinstance(desk.claim(slot=20, epoch=epoch, fixed=True), Claimed)
+
+
+def test_a_process_of_the_epoch_before_gives_no_slot_a_second_key(desk: "Desk", store: RunStore) -> None:
+    desk.ran(slot=60)
+    epoch = store.begin_epoch(1)
+    desk.end(desk.begin(slot=5, epoch=epoch))
+    desk.end(desk.begin(slot=6, epoch=1))  # began to look before the jump was told
+    assert desk.claim(slot=6, epoch=epoch) == SlotTaken(desk.at(6))
+
+
+def test_misses_are_counted_in_a_new_epoch(desk: "Desk", store: RunStore) -> None:
+    desk.ran(slot=60)
+    store.begin_epoch(1)
+    assert store.pass_slots("job", desk.at(5), 4)
+    assert not store.pass_slots("job", desk.at(4), 4)
+    record = store.job("job")
+    assert record is not None
+    assert (record.cursor, record.missed) == (desk.at(5), 4)
+
+
+# Misses
+
+
+def test_misses_are_counted_once(desk: "Desk", store: RunStore) -> None:
+    assert store.pass_slots("job", desk.at(5), 5)
+    assert not desk.again().pass_slots("job", desk.at(5), 5), "a second scheduler saw the same"
+    assert not store.pass_slots("job", desk.at(3), 3)
+    record = store.job("job")
+    assert record is not None
+    assert (record.cursor, record.missed) == (desk.at(5), 5)
+    assert store.metrics().skipped == store.metrics("job").jobs[0].skipped == 5
+    assert desk.claim(slot=5) == SlotTaken(desk.at(5))
+
+
+def test_the_claimer_of_a_slot_counts_what_was_missed_before_it(desk: "Desk", store: RunStore) -> None:
+    desk.ran(slot=5)
+    assert store.pass_slots("job", desk.at(5), 4)
+    record = store.job("job")
+    assert record is not None
+    assert (record.cursor, record.missed) == (desk.at(5), 4)
+
+
+# Ends
+
+
+def test_an_end_is_kept_as_told(desk: "Desk", store: RunStore) -> None:
+    run = desk.begin(slot=1)
+    began = run.started_at + timedelta(milliseconds=20)
+    ending = Ending(
+        run.id,
+        RunStatus.FAILED,
+        began,
+        began + timedelta(milliseconds=1500),
+        timedelta(milliseconds=1499),
+        reason=Reason.ERROR,
+        error="no [red]luck[/]\x00é",
+        result={"processed": 3, "errors": ["é"], "deep": [None, 1.5, True]},
+        pid=99,
+        attempt=3,
+    )
+    assert store.finish([ending]) == [True]
+    kept = desk.again().run(run.id)
+    assert kept is not None
+    for name in ("status", "started_at", "finished_at", "duration", "reason", "error", "result", "pid"):
+        assert getattr(kept, name) == getattr(ending, name), name
+    assert (kept.attempt, kept.scheduled_for, kept.host) == (3, desk.at(1), "here")
+
+
+def test_an_end_counts_once(desk: "Desk", store: RunStore) -> None:
+    run = desk.begin()
+    ending = desk.ending(run)
+    unknown = replace(ending, run_id=new_run_id())
+    assert store.finish([ending, ending, unknown]) == [True, False, False]
+    assert not desk.end(run, reason=Reason.ERROR)
+    kept = store.run(run.id)
+    assert kept is not None
+    assert kept.status is RunStatus.COMPLETED
+    assert store.metrics().total_executions == 1
+
+
+def test_a_long_run_notes_its_worker_and_attempt(desk: "Desk", store: RunStore) -> None:
+    run = desk.begin()
+    store.progress(run.id, pid=12)
+    store.progress(run.id, attempt=2)
+    noted = store.run(run.id)
+    assert noted is not None
+    assert (noted.pid, noted.attempt) == (12, 2)
+    desk.end(run)
+    store.progress(run.id, pid=13)
+    ended = store.run(run.id)
+    assert ended is not None
+    assert ended.pid == 12
