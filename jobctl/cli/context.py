@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from jobctl.cli.options import Common
 from jobctl.cli.output import Output
 from jobctl.clock import Clock, SystemClock
-from jobctl.errors import UnknownJobError, UsageError
-from jobctl.text import nearest, quote
+from jobctl.errors import UsageError
+from jobctl.text import quote
 
 if TYPE_CHECKING:
     from jobctl.catalogue import Catalogue
     from jobctl.catalogue.project import Project
+    from jobctl.managers.local import LocalJobManager
+    from jobctl.managers.noop import NoOpJobManager
     from jobctl.managers.surroundings import Surroundings
     from jobctl.model import Job
     from jobctl.modes import Mode
@@ -50,7 +52,9 @@ class Context:
         start = Path(self.common.project) if self.common.project else None
         if start is not None and not start.is_dir():
             raise UsageError(f"there is no folder {quote(str(start))}", hint="see --project")
-        return Surroundings.find(start, self.process)
+        found = Surroundings.find(start, self.process)
+        found.environment.require()
+        return found
 
     @property
     def project(self) -> "Project":
@@ -82,16 +86,21 @@ class Context:
         Raises:
             UnknownJobError: none has this id; says which one was probably meant.
         """
-        found = self.catalogue.get(job_id)
-        if found is None:
-            raise self.unknown_job(job_id)
-        return found
+        return self.catalogue.get(job_id)
 
-    def unknown_job(self, job_id: str) -> UnknownJobError:
-        """The error for an id that the catalogue does not have."""
-        near = nearest(job_id, self.catalogue.ids())
-        guess = f'did you mean "{near}"? ' if near else ""
-        return UnknownJobError(f"there is no job {quote(job_id)}", hint=f"{guess}all jobs: jobctl status")
+    def check_known(self, job_id: str) -> None:
+        """That the catalogue has the job, or the store knows it from before or from an application.
+
+        Raises:
+            UnknownJobError: neither does.
+        """
+        if not self.knows(job_id):
+            self.catalogue.get(job_id)
+
+    def knows(self, job_id: str) -> bool:
+        """Whether the catalogue or the store has the job."""
+        store = self.store_if_any
+        return job_id in self.catalogue.ids() or (store is not None and store.job(job_id) is not None)
 
     def state_folder(self) -> Path:
         """Where run logs and crash files go, also where the run store is elsewhere."""
@@ -101,7 +110,10 @@ class Context:
     @cached_property
     def store(self) -> "RunStore":
         """The run store, made where there is none; runs that lost their process are settled."""
-        return self._settled(self.surroundings.open_store())
+        store = self.surroundings.open_store()
+        if warning := getattr(store, "warning", None):
+            self.output.warn(warning)
+        return self._settled(store)
 
     @cached_property
     def store_if_any(self) -> "RunStore | None":
@@ -111,11 +123,42 @@ class Context:
         store = look_at_store(self.surroundings.state)
         return self._settled(store) if store is not None else None
 
+    def manager(
+        self, mode: "Mode", *, kind: str, workers: int, grace: timedelta | None = None
+    ) -> "LocalJobManager | NoOpJobManager":
+        """What runs jobs in this mode.
+
+        Raises:
+            NotRunError: nothing here does.
+        """
+        from jobctl.managers.factory import make_manager
+
+        return make_manager(
+            mode,
+            store=self.store,
+            project=self.project.folder,
+            state=self.state_folder(),
+            environment=self.environment.merged(),
+            secrets=self.environment.secret_texts(),
+            kind=kind,
+            workers=workers,
+            grace=grace,
+            clock=self.clock,
+        )
+
     def _settled(self, store: "RunStore") -> "RunStore":
         from jobctl.managers.rescue import rescue
 
         rescue(store, self.now())
         return store
+
+    def look_again(self) -> None:
+        """Before another look: settle what died meanwhile, and find a store that has been made since."""
+        store = self.store_if_any
+        if store is None:
+            del self.__dict__["store_if_any"]
+        else:
+            self._settled(store)
 
     def close(self) -> None:
         """Let go of the store, if one was opened."""

@@ -30,9 +30,9 @@ class Common:
         )
 
 
-def option(command: str, name: str) -> Any:
-    """The Typer option for one in ``words``."""
-    return _typer_option(name, COMMANDS[command].options[name])
+def option(command: str, name: str, **limits: Any) -> Any:
+    """The Typer option for one in ``words``; ``min`` and ``max`` bound a number."""
+    return _typer_option(name, COMMANDS[command].options[name], **limits)
 
 
 def common_options() -> dict[str, tuple[Any, Any, Any]]:
@@ -45,9 +45,9 @@ def common_options() -> dict[str, tuple[Any, Any, Any]]:
     }
 
 
-def argument(metavar: str = "ID") -> Any:
+def argument(metavar: str = "ID", *, hidden: bool = False) -> Any:
     """The one positional argument."""
-    return typer.Argument(metavar=metavar, show_default=False, help="")
+    return typer.Argument(metavar=metavar, show_default=False, help="", hidden=hidden)
 
 
 class When(Enum):
@@ -58,10 +58,10 @@ class When(Enum):
     NEVER = "never"
 
 
-def _typer_option(name: str, words: Option) -> Any:
+def _typer_option(name: str, words: Option, **limits: Any) -> Any:
     names = [name, words.short] if words.short else [name]
     value = "|".join(words.choices) or words.value
-    return typer.Option(*names, help=words.help, metavar=value or None, show_default=False)
+    return typer.Option(*names, help=words.help, metavar=value or None, show_default=False, **limits)
 
 
 def _value(args: list[str], name: str) -> str | None:

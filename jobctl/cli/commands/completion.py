@@ -10,7 +10,7 @@ from jobctl.errors import UsageError
 from jobctl.text import nearest, quote
 
 
-def command(context: Context, shell: Annotated[str | None, argument("bash|zsh|fish")] = None) -> int:
+def command(context: Context, *, shell: Annotated[str | None, argument("bash|zsh|fish")] = None) -> int:
     """Parse."""
     return run(shell, context)
 

@@ -32,6 +32,7 @@ class Options:
 
 def command(
     context: Context,
+    *,
     what: Annotated[str | None, argument("ID|CRON")] = None,
     count: Annotated[int, option("next", "--count")] = 5,
     timezone: Annotated[str | None, option("next", "--timezone")] = None,
@@ -73,7 +74,8 @@ def _schedule(
     text: str, timezone: str | None, context: Context
 ) -> tuple[Schedule, datetime | None, str | None]:
     """The schedule, where an interval counts from, and what else is to be said."""
-    if _ID.fullmatch(text) and (job := context.catalogue.get(text)) is not None:
+    if _ID.fullmatch(text) and text in context.catalogue.ids():
+        job = context.job(text)
         if job.schedule is None:
             raise UsageError(f"{job.id} has no schedule", hint=f"run it by hand: jobctl trigger {job.id}")
         schedule = parse_schedule(job.schedule.text, timezone) if timezone else job.schedule
@@ -88,7 +90,7 @@ def _schedule(
         return parse_schedule(text, timezone or "UTC"), None, None
     except ScheduleError:
         if _ID.fullmatch(text) and "-" in text:
-            raise context.unknown_job(text) from None
+            context.job(text)  # raises: says which job was probably meant
         raise
 
 

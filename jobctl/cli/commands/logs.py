@@ -1,0 +1,153 @@
+"""``jobctl logs ID-or-RUN``: what a run printed."""
+
+import re
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from jobctl.cli.context import Context
+from jobctl.cli.options import argument, option
+from jobctl.cli.views.documents import run_document
+from jobctl.cli.views.runs import ending
+from jobctl.errors import UsageError
+from jobctl.model import Run, RunStatus
+from jobctl.text import printable, quote
+
+_LINE = re.compile(r"(\S+Z) \[[^\]]*\] ?(.*)", re.DOTALL)
+_RUN_ID = re.compile(r"[0-9a-f]{4,32}", re.ASCII)
+_EXECUTED = (RunStatus.RUNNING, RunStatus.COMPLETED, RunStatus.FAILED)
+TICK = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Which run, and which part of its log."""
+
+    what: str | None = None
+    follow: bool = False
+    failed: bool = False
+    tail: int | None = None
+    timestamps: bool = False
+
+
+def command(
+    context: Context,
+    *,
+    what: Annotated[str | None, argument("ID|RUN")] = None,
+    follow: Annotated[bool, option("logs", "--follow")] = False,
+    failed: Annotated[bool, option("logs", "--failed")] = False,
+    tail: Annotated[int | None, option("logs", "--tail", min=0)] = None,
+    timestamps: Annotated[bool, option("logs", "--timestamps")] = False,
+) -> int:
+    """Parse."""
+    return run(Options(what, follow, failed, tail, timestamps), context)
+
+
+def run(options: Options, context: Context) -> int:
+    """Find the run and show its lines."""
+    found = _find(options, context)
+    out = context.output
+    if found is None:
+        if out.json:
+            out.document({"run": None, "lines": []})
+        out.note(f"{options.what} has no {'failed ' if options.failed else ''}run")
+        return 0
+    path = context.state_folder() / "logs" / found.job_id / f"{found.id}.log"
+    if options.follow:
+        found = _follow(found, path, options, context)
+    else:
+        lines = _tail(_lines(path), options.tail)
+        if out.json:
+            shown = [{"at": at, "line": text} for at, text in lines]
+            out.document({"run": run_document(found), "lines": shown})
+        else:
+            out.lines(_shown(lines, timestamps=options.timestamps))
+            if not lines:
+                out.note(f"run {found.id[:8]} printed nothing")
+    if not out.json and found.status is not RunStatus.RUNNING:
+        out.flush()
+        out.note(ending(found))
+    return 0
+
+
+def _find(options: Options, context: Context) -> Run | None:
+    what = options.what
+    if what is None:
+        raise UsageError("logs needs a job or a run", hint="what ran: jobctl runs")
+    store = context.store_if_any
+    known = context.knows(what)
+    if not known and _RUN_ID.fullmatch(what):
+        found = store.run(what) if store else None
+        if found is None:
+            raise UsageError(f"there is no run {quote(what)}", hint="what ran: jobctl runs")
+        if options.failed:
+            raise UsageError("--failed goes with a job, not with a run")
+        return found
+    context.check_known(what)
+    statuses = (RunStatus.FAILED,) if options.failed else _EXECUTED
+    newest = store.runs(what, statuses=statuses, limit=1) if store else []
+    return newest[0] if newest else None
+
+
+def _follow(found: Run, path: Path, options: Options, context: Context) -> Run:
+    out = context.output
+    pause = threading.Event()
+    place = 0
+    first = True
+    while True:
+        context.look_again()
+        store = context.store_if_any
+        now = (store.run(found.id) if store else None) or found
+        text, place = _from(path, place)
+        lines = [_parsed(one) for one in text.splitlines()]
+        if first:
+            lines, first = _tail(lines, options.tail), False
+        if out.json:
+            for at, line in lines:
+                out.document({"at": at, "line": line})
+        else:
+            out.lines(_shown(lines, timestamps=options.timestamps))
+        out.flush()
+        if now.status is not RunStatus.RUNNING:
+            if out.json:
+                out.document({"run": run_document(now)})
+            return now
+        pause.wait(TICK)
+
+
+def _from(path: Path, place: int) -> tuple[str, int]:
+    """The whole lines that were added behind ``place``, and where they end."""
+    try:
+        with path.open("rb") as file:
+            file.seek(place)
+            added = file.read()
+    except FileNotFoundError:
+        return "", place
+    whole = added[: added.rfind(b"\n") + 1]
+    return whole.decode("utf-8", "replace"), place + len(whole)
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                yield _parsed(line.rstrip("\n"))
+    except FileNotFoundError:
+        return
+
+
+def _parsed(line: str) -> tuple[str, str]:
+    found = _LINE.match(line)
+    at, text = (found[1], found[2]) if found else ("", line)
+    return at, printable(text)
+
+
+def _tail(lines: Iterable[tuple[str, str]], most: int | None) -> list[tuple[str, str]]:
+    return list(lines if most is None else deque(lines, maxlen=most))
+
+
+def _shown(lines: Iterable[tuple[str, str]], *, timestamps: bool) -> Iterator[str]:
+    return (f"{at} {text}" if timestamps else text for at, text in lines)

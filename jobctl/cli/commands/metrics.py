@@ -1,0 +1,59 @@
+"""``jobctl metrics [ID]``: totals over all runs that were ever recorded."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated
+
+from jobctl.cli.context import Context
+from jobctl.cli.options import argument, option
+from jobctl.cli.views.documents import metrics_document
+from jobctl.cli.views.metrics import openmetrics, piped, screen
+from jobctl.errors import UsageError
+from jobctl.model import JobMetrics
+
+
+class Form(Enum):
+    """What ``--format`` takes."""
+
+    TABLE = "table"
+    PROMETHEUS = "prometheus"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is asked for."""
+
+    job_id: str | None = None
+    form: Form = Form.TABLE
+    header: bool = True
+
+
+def command(
+    context: Context,
+    *,
+    job_id: Annotated[str | None, argument()] = None,
+    form: Annotated[Form, option("metrics", "--format")] = Form.TABLE,
+    no_header: Annotated[bool, option("metrics", "--no-header")] = False,
+) -> int:
+    """Parse."""
+    return run(Options(job_id, form, not no_header), context)
+
+
+def run(options: Options, context: Context) -> int:
+    """Look and show."""
+    out = context.output
+    if out.json and options.form is Form.PROMETHEUS:
+        raise UsageError("--json and --format prometheus exclude each other")
+    store = context.store_if_any
+    if options.job_id is not None:
+        context.check_known(options.job_id)
+    metrics = store.metrics(options.job_id) if store else JobMetrics()
+    if out.json:
+        out.document(metrics_document(metrics))
+    elif options.form is Form.PROMETHEUS:
+        out.lines(openmetrics(metrics))
+    elif out.is_terminal:
+        out.lines(screen(metrics, context.now(), out.look))
+    else:
+        out.lines(piped(metrics, header=options.header))
+    return 0

@@ -1,0 +1,37 @@
+"""``jobctl mode``: which scheduler is in charge, and by which variable from which place."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from jobctl.cli.context import Context
+from jobctl.cli.options import option
+from jobctl.cli.views.mode import screen
+from jobctl.modes import explain
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How much is wanted."""
+
+    short: bool = False
+
+
+def command(context: Context, *, short: Annotated[bool, option("mode", "--short")] = False) -> int:
+    """Parse."""
+    return run(Options(short), context)
+
+
+def run(options: Options, context: Context) -> int:
+    """Explain."""
+    found = explain(context.environment)
+    out = context.output
+    if out.json:
+        out.document(found.to_json())
+    elif options.short:
+        out.line(found.mode.value)
+    else:
+        out.lines(screen(found, str(context.project.folder), out.look))
+    if not out.json and not options.short:
+        for warning in found.warnings:
+            out.warn(warning)
+    return 0

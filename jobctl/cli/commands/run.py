@@ -1,0 +1,132 @@
+"""``jobctl run``: the local scheduler, in the foreground, until it is asked to stop."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from typing import Annotated
+
+from jobctl import __version__
+from jobctl.cli.context import Context
+from jobctl.cli.options import argument, option
+from jobctl.cli.reporters import LiveReporter, Reporter
+from jobctl.cli.signals import Stop
+from jobctl.cli.times import read_span
+from jobctl.durations import format_duration
+from jobctl.errors import ExitCode, NotRunError, UsageError
+from jobctl.managers.local import DEFAULT_GRACE, DEFAULT_WORKERS, LocalJobManager
+from jobctl.managers.presence import scheduler
+from jobctl.model import Job
+from jobctl.modes import Mode
+
+MOST_WORKERS = 256
+
+
+class Form(Enum):
+    """What ``--log-format`` takes."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to schedule and what to show."""
+
+    extra: tuple[str, ...] = ()
+    workers: int = DEFAULT_WORKERS
+    grace: str | None = None
+    only: tuple[str, ...] = ()
+    form: Form = Form.TEXT
+    live: bool = True
+    local: bool = False
+
+
+def command(
+    context: Context,
+    *,
+    extra: Annotated[list[str] | None, argument("", hidden=True)] = None,
+    workers: Annotated[int, option("run", "--workers", min=1, max=MOST_WORKERS)] = DEFAULT_WORKERS,
+    grace: Annotated[str | None, option("run", "--grace")] = None,
+    only: Annotated[list[str] | None, option("run", "--only")] = None,
+    form: Annotated[Form, option("run", "--log-format")] = Form.TEXT,
+    no_live: Annotated[bool, option("run", "--no-live")] = False,
+    local: Annotated[bool, option("run", "--local")] = False,
+) -> int:
+    """Parse."""
+    options = Options(tuple(extra or ()), workers, grace, tuple(only or ()), form, not no_live, local)
+    return run(options, context)
+
+
+def run(options: Options, context: Context) -> int:
+    """Schedule until a signal comes; then stop gracefully."""
+    if options.extra:
+        raise UsageError(
+            "run takes no argument; it is the scheduler",
+            hint="one job now: jobctl trigger ID       what ran: jobctl runs",
+        )
+    grace = read_span(options.grace, "--grace") if options.grace else DEFAULT_GRACE
+    mode = Mode.LOCAL if options.local else context.mode
+    jobs = [context.job(one) for one in options.only] or list(context.catalogue.jobs)
+    if mode is Mode.DISABLED:
+        raise NotRunError(
+            "scheduling is disabled (DISABLE_AUTO_SYNC), so there is nothing to run",
+            hint="jobctl mode shows where that is set; to run jobs here anyway: jobctl run --local",
+        )
+    if mode is Mode.VERCEL:
+        raise NotRunError(
+            "mode is vercel: Vercel Cron calls the endpoints, so there is nothing to run here",
+            hint="to run jobs here anyway: jobctl run --local",
+        )
+    manager = context.manager(mode, kind="scheduler", workers=options.workers, grace=grace)
+    if not isinstance(manager, LocalJobManager):
+        raise NotRunError(f"mode is {mode.value}: there is nothing to run here")
+    manager.add(jobs)
+    reporter = _reporter(options, context, manager)
+    manager.bus.subscribe(reporter)
+    _greet(options, context, jobs, grace)
+    with Stop(again=manager.end_now) as stop, reporter.live():
+        interrupted = _schedule(manager, stop)
+    _farewell(reporter, interrupted, context)
+    return stop.exit_code if interrupted else ExitCode.DONE
+
+
+def _schedule(manager: LocalJobManager, stop: Stop) -> int:
+    try:
+        manager.start()
+        while not stop.wait(1.0):
+            if manager.wait_ended(0):
+                break
+    finally:
+        interrupted = manager.shutdown()
+    return interrupted
+
+
+def _reporter(options: Options, context: Context, manager: LocalJobManager) -> Reporter:
+    out = context.output
+    production = context.environment.text("NODE_ENV") == "production"
+    routine = (production or out.verbose) and not out.quiet
+    as_json = out.json or options.form is Form.JSON
+    if out.is_animated and options.live and not as_json:
+        return LiveReporter(context, routine=routine, statuses=manager.get_all_job_statuses)
+    return Reporter(context, routine=routine, as_json=as_json)
+
+
+def _greet(options: Options, context: Context, jobs: list[Job], grace: timedelta) -> None:
+    out = context.output
+    count = "1 job" if len(jobs) == 1 else f"{len(jobs)} jobs"
+    workers = "1 worker" if options.workers == 1 else f"{options.workers} workers"
+    out.note(
+        f"jobctl {__version__}, mode {context.mode.value} (why: jobctl mode), {count}, {workers},"
+        f" store {context.store.place}"
+    )
+    out.note(f"Ctrl-C ends it when the running jobs have ended ({format_duration(grace)} at most)")
+    other = scheduler(context.store, context.now())
+    if other.running:
+        out.note(f"another scheduler shares this store: pid {other.pid} on {other.host}")
+    for warning in context.environment.warnings:
+        out.warn(warning)
+
+
+def _farewell(reporter: Reporter, interrupted: int, context: Context) -> None:
+    runs = reporter.tally.completed + reporter.tally.failed
+    context.output.note(f"stopped: {runs} {'run' if runs == 1 else 'runs'}, {interrupted} interrupted")

@@ -1,0 +1,76 @@
+"""``jobctl runs [ID]``: what ran, newest first."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated
+
+from jobctl.cli.context import Context
+from jobctl.cli.options import argument, option
+from jobctl.cli.times import read_since
+from jobctl.cli.views.documents import run_document
+from jobctl.cli.views.runs import piped, screen
+from jobctl.errors import UsageError
+from jobctl.model import Run, RunStatus
+
+
+class State(Enum):
+    """What ``--status`` takes."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is asked for. ``limit`` 0 is all."""
+
+    job_id: str | None = None
+    failed: bool = False
+    status: str | None = None
+    since: str | None = None
+    limit: int = 20
+    header: bool = True
+
+
+def command(
+    context: Context,
+    *,
+    job_id: Annotated[str | None, argument()] = None,
+    failed: Annotated[bool, option("runs", "--failed")] = False,
+    status: Annotated[State | None, option("runs", "--status")] = None,
+    since: Annotated[str | None, option("runs", "--since")] = None,
+    limit: Annotated[int, option("runs", "--limit", min=0)] = 20,
+    no_header: Annotated[bool, option("runs", "--no-header")] = False,
+) -> int:
+    """Parse."""
+    state = status.value if status else None
+    return run(Options(job_id, failed, state, since, limit, not no_header), context)
+
+
+def run(options: Options, context: Context) -> int:
+    """Look and show."""
+    if options.failed and options.status not in {None, "failed"}:
+        raise UsageError(f"--failed and --status {options.status} exclude each other")
+    now = context.now()
+    since = read_since(options.since, now) if options.since else None
+    store = context.store_if_any
+    if options.job_id is not None:
+        context.check_known(options.job_id)
+    wanted = "failed" if options.failed else options.status
+    most = options.limit + 1 if options.limit else None
+    found: list[Run] = []
+    if store is not None:
+        statuses = [RunStatus(wanted)] if wanted else []
+        found = list(store.runs(options.job_id, statuses=statuses, since=since, limit=most))
+    more = bool(options.limit) and len(found) > options.limit
+    shown = found[: options.limit] if options.limit else found
+    out = context.output
+    if out.json:
+        out.document({"runs": [run_document(one) for one in shown]})
+    elif out.is_terminal:
+        out.lines(screen(shown, now, out.look, more=more))
+    else:
+        out.lines(piped(shown, header=options.header))
+    return 0

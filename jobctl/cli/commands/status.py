@@ -1,0 +1,178 @@
+"""``jobctl status [ID]``: every job as it stands, or one in detail."""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Annotated, Any
+
+from jobctl.cli.context import Context
+from jobctl.cli.options import argument, option
+from jobctl.cli.views.documents import job_document, run_document, scheduler_document
+from jobctl.cli.views.status import Board, detail, piped, screen
+from jobctl.errors import ExitCode
+from jobctl.managers.presence import Presence, scheduler
+from jobctl.managers.statuses import job_statuses
+from jobctl.model import Job, JobStatus, Status
+from jobctl.modes import Mode
+from jobctl.runs.store import JobRecord
+
+SCREENFUL = 200
+TICK = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is asked for. ``limit`` None is all in a pipe, a screenful on a terminal."""
+
+    job_id: str | None = None
+    watch: bool = False
+    failed: bool = False
+    exit_status: bool = False
+    limit: int | None = None
+    header: bool = True
+
+
+def command(
+    context: Context,
+    *,
+    job_id: Annotated[str | None, argument()] = None,
+    watch: Annotated[bool, option("status", "--watch")] = False,
+    failed: Annotated[bool, option("status", "--failed")] = False,
+    exit_status: Annotated[bool, option("status", "--exit-status")] = False,
+    limit: Annotated[int | None, option("status", "--limit", min=0)] = None,
+    no_header: Annotated[bool, option("status", "--no-header")] = False,
+) -> int:
+    """Parse."""
+    return run(Options(job_id, watch, failed, exit_status, limit, not no_header), context)
+
+
+def run(options: Options, context: Context) -> int:
+    """Look and show."""
+    if options.job_id is not None:
+        context.job(options.job_id)
+    if options.watch:
+        return _watch(options, context)
+    board = look(options, context)
+    if not (context.output.quiet and options.exit_status):
+        show(board, options, context)
+    return _exit_status(board) if options.exit_status else ExitCode.DONE
+
+
+def look(options: Options, context: Context) -> Board:
+    """Everything at this moment."""
+    now = context.now()
+    store = context.store_if_any
+    chosen: list[Job]
+    if options.job_id is not None:
+        chosen = [context.job(options.job_id)]
+        record = store.job(options.job_id) if store else None
+        records = {record.id: record} if record else {}
+    else:
+        chosen = list(context.catalogue.jobs)
+        records = dict(store.jobs()) if store else {}
+        chosen += _of_applications(records, {one.id for one in chosen}, now)
+    jobs: Iterable[JobStatus] = job_statuses(chosen, records, now)
+    if context.mode in {Mode.VERCEL, Mode.TRIGGER_DEV}:
+        jobs = [_computed(one, job, now) for one, job in zip(jobs, chosen, strict=True)]
+    if options.failed:
+        jobs = [one for one in jobs if one.status is Status.FAILED]
+    found = scheduler(store, now) if store else Presence(running=False)
+    return Board(context.mode, found, list(jobs), now)
+
+
+def show(board: Board, options: Options, context: Context) -> None:
+    """On the terminal, in a pipe, or as JSON."""
+    out = context.output
+    if out.json:
+        out.document(_document(board, options, context))
+    elif not out.is_terminal:
+        shown, _ = _page(board.jobs, options.limit, None)
+        out.lines(piped(shown, header=options.header))
+    elif options.job_id is not None:
+        out.lines(_detail(board, options.job_id, context))
+    else:
+        shown, hidden = _page(board.jobs, options.limit, SCREENFUL)
+        out.lines(screen(board, shown, hidden, out.look))
+
+
+def _document(board: Board, options: Options, context: Context) -> dict[str, Any]:
+    document = {
+        "mode": board.mode.value,
+        "scheduler": scheduler_document(board.scheduler),
+        "jobs": [job_document(one) for one in board.jobs],
+    }
+    if options.job_id is not None:
+        store = context.store_if_any
+        document["runs"] = (
+            [run_document(one) for one in store.runs(options.job_id, limit=10)] if store else []
+        )
+    return document
+
+
+def _detail(board: Board, job_id: str, context: Context) -> Iterable[str]:
+    from jobctl.schedules.zones import zone
+
+    store = context.store_if_any
+    runs = store.runs(job_id, limit=10) if store else []
+    totals = store.metrics(job_id).jobs if store else ()
+    if not board.jobs:
+        return [f"the last run of {job_id} did not fail"]
+    status = board.jobs[0]
+    return detail(
+        status,
+        definition=context.job(job_id),
+        runs=runs,
+        totals=totals[0] if totals else None,
+        now=board.now,
+        zone=zone(status.timezone),
+        look=context.output.look,
+    )
+
+
+def _page(jobs: Any, limit: int | None, default: int | None) -> tuple[list[JobStatus], int]:
+    most = default if limit is None else limit or None
+    shown = list(jobs[:most])
+    return shown, len(jobs) - len(shown)
+
+
+def _computed(status: JobStatus, job: Job, now: datetime) -> JobStatus:
+    """With the next time from the schedule: no local scheduler writes it down in this mode."""
+    if job.schedule is None or status.status is Status.STOPPED or status.next_run is not None:
+        return status
+    return replace(status, next_run=job.schedule.next_after(now, status.last_run or now))
+
+
+def _of_applications(records: dict[str, JobRecord], known: set[str], now: datetime) -> list[Job]:
+    """Jobs that a running application scheduled in its code: the catalogue does not have them."""
+    from jobctl.schedules import parse_schedule
+
+    return [
+        Job(one.id, one.name, parse_schedule(one.schedule, one.timezone), "")
+        for one in records.values()
+        if one.id not in known and one.schedule and one.next_run is not None and one.next_run > now
+    ]
+
+
+def _exit_status(board: Board) -> int:
+    if board.mode is Mode.LOCAL and not board.scheduler.running:
+        return ExitCode.ALREADY_RUNNING
+    return ExitCode.JOB_FAILED if board.failed else ExitCode.DONE
+
+
+def _watch(options: Options, context: Context) -> int:
+    out = context.output
+    pause = threading.Event()
+    before: object = None
+    while True:
+        board = look(options, context)
+        now = (board.scheduler.running, board.scheduler.pid, board.jobs)
+        if out.is_animated and not out.json:
+            out.raw("\x1b[H\x1b[2J")
+            show(board, options, context)
+        elif now != before:
+            show(board, options, context)
+        out.flush()
+        before = now
+        pause.wait(TICK)
+        context.look_again()

@@ -1,0 +1,107 @@
+"""``jobctl stop ID``: takes a job off its schedule, kept over restarts."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from jobctl.cli.context import Context
+from jobctl.cli.options import argument, option
+from jobctl.cli.views.documents import job_document
+from jobctl.errors import UsageError
+from jobctl.managers.statuses import job_statuses
+from jobctl.model import Job
+from jobctl.runs.store import Registration
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Which jobs, and why."""
+
+    job_id: str | None = None
+    every: bool = False
+    reason: str | None = None
+    yes: bool = False
+
+
+def command(
+    context: Context,
+    *,
+    job_id: Annotated[str | None, argument()] = None,
+    every: Annotated[bool, option("stop", "--all")] = False,
+    reason: Annotated[str | None, option("stop", "--reason")] = None,
+    yes: Annotated[bool, option("stop", "--yes")] = False,
+) -> int:
+    """Parse."""
+    return run(Options(job_id, every, reason, yes), context)
+
+
+def run(options: Options, context: Context) -> int:
+    """Stop, and say what will not happen and how to undo it."""
+    jobs = chosen_jobs(options.job_id, context, every=options.every, verb="stop")
+    if options.every:
+        confirm(f"Take all {len(jobs)} jobs off their schedules?", context, yes=options.yes, verb="stop")
+    store = context.store
+    store.register([registration(one) for one in jobs], context.now())
+    store.stop([one.id for one in jobs], context.now(), options.reason)
+    report(jobs, context)
+    out = context.output
+    running = [run.job_id for run, _ in store.unfinished() if run.job_id in {one.id for one in jobs}]
+    what = jobs[0].id if len(jobs) == 1 else f"all {len(jobs)} jobs"
+    undo = f"jobctl start {jobs[0].id}" if not options.every else "jobctl start --all"
+    out.note(f"{what}: stopped, off the schedule until: {undo}")
+    if running:
+        out.note(f"a run in progress goes on: {', '.join(running)}")
+    return 0
+
+
+def chosen_jobs(job_id: str | None, context: Context, *, every: bool, verb: str) -> list[Job]:
+    """One job or all of them.
+
+    Raises:
+        UsageError: neither or both are named.
+        UnknownJobError: there is no such job.
+    """
+    if every and job_id is not None:
+        raise UsageError(f"{verb} takes an id or --all, not both")
+    if every:
+        return list(context.catalogue.jobs)
+    if job_id is None:
+        others = {
+            "start": "the scheduler: jobctl run       one job now: jobctl trigger ID",
+            "stop": "every job: jobctl stop --all       the scheduler: Ctrl-C where it runs",
+        }
+        raise UsageError(f"{verb} needs the id of a job", hint=others[verb])
+    return [context.job(job_id)]
+
+
+def confirm(question: str, context: Context, *, yes: bool, verb: str) -> None:
+    """Ask where somebody can answer.
+
+    Raises:
+        UsageError: nobody can, or the answer is no.
+    """
+    import sys
+
+    if yes:
+        return
+    if context.output.json or not (sys.stdin.isatty() and context.output.stderr.isatty()):
+        raise UsageError(f"{verb} --all asks first, and nobody can answer here", hint="add --yes")
+    context.output.stderr.write(f"{question} [y/N] ")
+    context.output.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise UsageError("nothing was changed")
+
+
+def registration(job: Job) -> Registration:
+    """What the store keeps of a job's definition."""
+    schedule = job.schedule
+    return Registration(
+        job.id, job.name, schedule.text if schedule else "", schedule.timezone if schedule else "UTC"
+    )
+
+
+def report(jobs: list[Job], context: Context) -> None:
+    """The jobs as they now are, for ``--json``."""
+    if context.output.json:
+        records = context.store.jobs()
+        now = context.now()
+        context.output.document({"jobs": [job_document(one) for one in job_statuses(jobs, records, now)]})

@@ -1,0 +1,143 @@
+"""``jobctl trigger ID``: runs one job now, shows what it prints, and exits by its result."""
+
+import os
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Annotated
+
+from jobctl.cli.context import Context
+from jobctl.cli.failures import forsake_output
+from jobctl.cli.options import argument, option
+from jobctl.cli.signals import Stop
+from jobctl.cli.times import read_span
+from jobctl.cli.views.documents import trigger_document
+from jobctl.cli.views.runs import ending
+from jobctl.durations import format_duration
+from jobctl.errors import ExitCode, UsageError
+from jobctl.events import Event, RunOutput, RunRetrying, RunStarted
+from jobctl.managers.local import LocalJobManager
+from jobctl.model import Run, RunStatus
+from jobctl.modes import Mode
+
+DETACHED = "_JOBCTL_DETACHED"
+TICK = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is asked for."""
+
+    job_id: str | None = None
+    wait: bool = True
+    dry_run: bool = False
+    force: bool = False
+    local: bool = False
+    timeout: str | None = None
+
+
+def command(
+    context: Context,
+    *,
+    job_id: Annotated[str | None, argument()] = None,
+    no_wait: Annotated[bool, option("trigger", "--no-wait")] = False,
+    dry_run: Annotated[bool, option("trigger", "--dry-run")] = False,
+    force: Annotated[bool, option("trigger", "--force")] = False,
+    local: Annotated[bool, option("trigger", "--local")] = False,
+    timeout: Annotated[str | None, option("trigger", "--timeout")] = None,
+) -> int:
+    """Parse."""
+    return run(Options(job_id, not no_wait, dry_run, force, local, timeout), context)
+
+
+def run(options: Options, context: Context) -> int:
+    """Start it, or have it started, and tell how it ended."""
+    if options.job_id is None:
+        raise UsageError("trigger needs the id of a job", hint="all jobs: jobctl status")
+    job = context.job(options.job_id)
+    if options.dry_run and not job.dry_run:
+        raise UsageError(f"{job.id} cannot say what it would do: it takes no dry run")
+    timeout = _timeout(options.timeout)
+    mode = context.mode
+    if options.local or (options.force and mode is Mode.DISABLED):
+        mode = Mode.LOCAL
+    manager = context.manager(mode, kind="trigger", workers=1)
+    manager.add([job])
+    if not isinstance(manager, LocalJobManager):
+        manager.trigger_job(job.id)  # raises: this manager runs nothing, and says why
+        return ExitCode.NOT_RUN
+    if not options.wait:
+        from jobctl.cli.detach import detached
+
+        return _tell_started(detached(context), context)
+    teller = _Teller(context)
+    manager.bus.subscribe(teller)
+    with Stop(again=manager.end_now) as stop:
+        try:
+            started = manager.trigger_job(job.id, dry_run=options.dry_run, timeout=timeout)
+            ended = _wait(manager, started.id, stop)
+        finally:
+            manager.shutdown(timedelta(0))
+    ended = ended or context.store.run(started.id) or started
+    _tell_ended(ended, context)
+    if stop.signal is not None and ended.status is not RunStatus.COMPLETED:
+        return stop.exit_code
+    return ExitCode.DONE if ended.status is RunStatus.COMPLETED else ExitCode.JOB_FAILED
+
+
+def _timeout(text: str | None) -> timedelta | None:
+    return read_span(text, "--timeout", least=timedelta(seconds=1)) if text else None
+
+
+def _wait(manager: LocalJobManager, run_id: str, stop: Stop) -> Run | None:
+    while stop.signal is None:
+        try:
+            return manager.wait(run_id, TICK)
+        except TimeoutError:
+            continue
+    return None
+
+
+def _tell_started(run: dict[str, object], context: Context) -> int:
+    if context.output.json:
+        context.output.document(run)
+    context.output.note(f"{run['job_id']}: started, run {str(run['run_id'])[:8]}")
+    return ExitCode.DONE
+
+
+def _tell_ended(run: Run, context: Context) -> None:
+    out = context.output
+    if out.json:
+        if DETACHED not in os.environ:
+            out.document(trigger_document(run))
+    elif run.status is RunStatus.COMPLETED:
+        out.note(ending(run))
+    else:
+        out.message(ending(run))
+
+
+@dataclass(slots=True)
+class _Teller:
+    """Shows a run while it happens: its lines raw, ours on standard error."""
+
+    context: Context
+    mute: bool = field(default=False)
+
+    def __call__(self, event: Event) -> None:
+        out = self.context.output
+        try:
+            if isinstance(event, RunStarted):
+                if DETACHED in os.environ:
+                    out.document(trigger_document(event.run))
+                    out.flush()
+                    forsake_output()
+                out.note(f"{event.run.job_id}: started, run {event.run.id[:8]}")
+            elif isinstance(event, RunOutput) and out.json:
+                out.message(event.line)
+            elif isinstance(event, RunOutput) and not self.mute:
+                out.line(event.line)
+                out.flush()
+            elif isinstance(event, RunRetrying):
+                out.note(f"{event.run.job_id}: {event.error}; again in {format_duration(event.delay)}")
+        except Exception:  # the reader has gone, or its disk is full: the job must still end well
+            self.mute = True
+            forsake_output()

@@ -1,0 +1,166 @@
+"""Events of ``run`` as lines: for a terminal, for a log, and as JSON."""
+
+from datetime import datetime
+from typing import Any
+
+from jobctl.cli.views.runs import ending
+from jobctl.cli.views.times import short
+from jobctl.clock import iso
+from jobctl.durations import format_duration, milliseconds
+from jobctl.events import (
+    ClockJumped,
+    Event,
+    RunFinished,
+    RunOutput,
+    RunRetrying,
+    RunStarted,
+    SchedulerStarted,
+    SchedulerStopped,
+    SchedulerStopping,
+    SlotsMissed,
+    StoreRecovered,
+    StoreTrouble,
+)
+from jobctl.model import RunStatus
+
+_NAMES = {
+    SchedulerStarted: "scheduler_started",
+    SchedulerStopping: "scheduler_stopping",
+    SchedulerStopped: "scheduler_stopped",
+    RunStarted: "run_started",
+    RunOutput: "run_output",
+    RunRetrying: "run_retrying",
+    RunFinished: "run_finished",
+    SlotsMissed: "slots_missed",
+    ClockJumped: "clock_jumped",
+    StoreTrouble: "store_trouble",
+    StoreRecovered: "store_recovered",
+}
+
+
+def moment(event: Event, now: datetime) -> datetime:
+    """When it happened."""
+    if isinstance(event, RunStarted):
+        return event.run.started_at
+    if isinstance(event, RunFinished):
+        return event.run.finished_at or now
+    if isinstance(event, RunRetrying):
+        return now
+    return event.at
+
+
+def job_of(event: Event) -> str | None:
+    """The job that it is about; None for the scheduler itself."""
+    if isinstance(event, RunStarted | RunFinished | RunRetrying):
+        return event.run.job_id
+    return event.job_id if isinstance(event, RunOutput | SlotsMissed) else None
+
+
+def level(event: Event) -> str | None:
+    """``error``, ``warning`` or None."""
+    if isinstance(event, RunFinished) and event.run.status is RunStatus.FAILED:
+        return "error"
+    if isinstance(event, StoreTrouble):
+        return "error"
+    skipped = isinstance(event, RunFinished) and event.run.status is RunStatus.SKIPPED
+    return "warning" if skipped or isinstance(event, SlotsMissed | ClockJumped | RunRetrying) else None
+
+
+def sentence(event: Event) -> str:
+    """What happened, without time and job."""
+    return _of_run(event) or _of_scheduler(event)
+
+
+def _of_run(event: Event) -> str:
+    match event:
+        case RunStarted():
+            return f"started, run {event.run.id[:8]}"
+        case RunOutput():
+            return event.line or " "
+        case RunRetrying():
+            return (
+                f"attempt {event.run.attempt} failed: {event.error}; again in {format_duration(event.delay)}"
+            )
+        case RunFinished():
+            return ending(event.run).removeprefix(f"{event.run.job_id}: ")
+        case SlotsMissed():
+            slots = "1 slot" if event.count == 1 else f"{event.count} slots"
+            return f"missed {slots}; " + (
+                "it runs once now" if event.runs_now else "it waits for its next one"
+            )
+    return ""
+
+
+def _of_scheduler(event: Event) -> str:
+    match event:
+        case SchedulerStarted():
+            return f"started: {event.jobs} jobs, {event.workers} workers"
+        case SchedulerStopping():
+            return _stopping(event)
+        case SchedulerStopped():
+            return f"stopped, {event.interrupted} interrupted"
+        case ClockJumped():
+            way = "forward" if event.by.total_seconds() > 0 else "back"
+            return f"the clock jumped {short(abs(event.by))} {way}, or the machine slept"
+        case StoreTrouble():
+            return f"the run store cannot be written, so nothing starts: {event.problem}"
+        case StoreRecovered():
+            return "the run store can be written again"
+    return ""
+
+
+def terminal_line(event: Event, now: datetime) -> str:
+    """``09:10:00 [repository-sync] completed in 1.2 s``, in local time."""
+    job = job_of(event)
+    about = f"[{job}]" if job else "scheduler"
+    return f"{moment(event, now).astimezone():%H:%M:%S} {about} {sentence(event)}"
+
+
+def log_line(event: Event, now: datetime) -> str:
+    """``2026-11-23T09:10:00+01:00 repository-sync completed run=3f2a91 took=1204ms``."""
+    at = moment(event, now).astimezone().isoformat(timespec="seconds")
+    job = job_of(event) or "scheduler"
+    if isinstance(event, RunOutput):
+        return f"{at} {job} | {event.line}"
+    grave = level(event)
+    words = [at, *([grave] if grave else []), job]
+    if isinstance(event, RunStarted):
+        slot = event.run.scheduled_for
+        words += ["started", f"run={event.run.id[:8]}", *([f"slot={iso(slot)}"] if slot else [])]
+    elif isinstance(event, RunFinished):
+        run = event.run
+        words += [run.status.value, f"run={run.id[:8]}"]
+        words += [f"took={milliseconds(run.duration)}ms"] if run.duration is not None else []
+        words += [f"reason={run.reason.value}"] if run.reason else []
+        words += [sentence(event).partition(": ")[2]] if run.error else []
+    else:
+        words.append(sentence(event))
+    return " ".join(words)
+
+
+def document(event: Event, now: datetime) -> dict[str, Any]:
+    """The event for programs; a field that does not apply is null."""
+    run = event.run if isinstance(event, RunStarted | RunFinished | RunRetrying) else None
+    run_id = event.run_id if isinstance(event, RunOutput) else (run.id if run else None)
+    return {
+        "ts": iso(moment(event, now)),
+        "event": _NAMES[type(event)],
+        "level": level(event) or "info",
+        "job": job_of(event),
+        "run": run_id,
+        "slot": iso(run.scheduled_for) if run and run.scheduled_for else None,
+        "status": run.status.value if run else None,
+        "reason": run.reason.value if run and run.reason else None,
+        "duration_ms": milliseconds(run.duration) if run else None,
+        "message": sentence(event),
+    }
+
+
+def _stopping(event: SchedulerStopping) -> str:
+    if not event.running:
+        return "stopping: nothing is running"
+    count = len(event.running)
+    who = ", ".join(event.running[:5]) + (", …" if count > 5 else "")
+    runs = "1 run has" if count == 1 else f"{count} runs have"
+    it = "it" if count == 1 else "them"
+    return f"stopping: {runs} {format_duration(event.grace)} to end ({who}). Ctrl-C again ends {it} now"

@@ -1,0 +1,85 @@
+"""The table under the log of ``run``: what is running, what failed, what comes next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from jobctl.cli.views.look import Look
+from jobctl.cli.views.metrics import share
+from jobctl.cli.views.times import ago, short, took, until
+from jobctl.events import Event, RunFinished, RunStarted
+from jobctl.model import JobStatus, Run, RunStatus, Status, rate
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has happened since the start, counted from events."""
+
+    completed: int = 0
+    failed: int = 0
+    running: dict[str, Run] = field(default_factory=dict)
+
+    def take(self, event: Event) -> None:
+        """Count it."""
+        if isinstance(event, RunStarted):
+            self.running[event.run.job_id] = event.run
+        elif isinstance(event, RunFinished):
+            now = self.running.get(event.run.job_id)
+            if now is not None and now.id == event.run.id:
+                del self.running[event.run.job_id]
+            self.completed += event.run.status is RunStatus.COMPLETED
+            self.failed += event.run.status is RunStatus.FAILED
+
+
+def rows(statuses: Sequence[JobStatus], now: datetime, most: int) -> list[tuple[str, ...]]:
+    """The jobs that matter most now: running, then failed, then the next due ones; ``most`` in all."""
+    running = [one for one in statuses if one.status is Status.RUNNING]
+    failed = [one for one in statuses if one.status is Status.FAILED]
+    chosen = [*running, *failed]
+    if len(chosen) < most:
+        taken = {one.id for one in chosen}
+        due = [one for one in statuses if one.next_run is not None and one.id not in taken]
+        chosen += sorted(due, key=lambda one: (one.next_run is None, one.next_run))[: most - len(chosen)]
+    return [_row(one, now) for one in chosen[: max(0, most)]]
+
+
+def panel(statuses: Sequence[JobStatus], tally: Tally, now: datetime, look: Look, height: int) -> "Group":
+    """The whole of it, at most a third of the terminal's height, for Rich to draw."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    rule = ("─" if look.unicode else "-") * look.width
+    parts: list[Text | Table] = [Text(rule, style="dim", no_wrap=True)]
+    shown = rows(statuses, now, max(1, height // 3 - 3))
+    if shown:
+        table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, pad_edge=False, header_style="dim")
+        for title in ("JOB", "STATE", "LAST", "NEXT", "TOOK"):
+            table.add_column(title, no_wrap=True, overflow="ellipsis" if look.unicode else "crop")
+        for cells in shown:
+            style = {"failed": "red", "running": "cyan", "completed": "green"}.get(cells[1], "")
+            table.add_row(Text(cells[0]), Text(cells[1], style=style), *(Text(one) for one in cells[2:]))
+        parts.append(table)
+    done = rate(tally.completed, tally.completed + tally.failed)
+    counts = (
+        f"{len(statuses)} jobs, {len(tally.running)} running"
+        f"      since start: {tally.completed + tally.failed} runs, {share(done)} completed"
+    )
+    parts.append(Text(look.cut(counts, look.width), style="dim", no_wrap=True))
+    return Group(*parts)
+
+
+def _row(job: JobStatus, now: datetime) -> tuple[str, ...]:
+    running = job.status is Status.RUNNING
+    spent = short(now - job.last_run) if running and job.last_run else took(job.duration)
+    return (
+        job.id,
+        job.status.value,
+        "now" if running else ago(job.last_run, now),
+        until(job.next_run, now),
+        spent,
+    )

@@ -1,0 +1,84 @@
+"""What ``runs`` shows, and the sentences about one run."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from jobctl.cli.views.look import Look, one_line
+from jobctl.cli.views.status import result_summary
+from jobctl.cli.views.table import Cell, Column, rows, table
+from jobctl.cli.views.times import ago, took, zulu
+from jobctl.durations import format_duration, milliseconds
+from jobctl.model import Run, RunStatus
+
+STYLES = {
+    RunStatus.RUNNING: "cyan",
+    RunStatus.COMPLETED: "green",
+    RunStatus.FAILED: "red",
+    RunStatus.SKIPPED: "yellow",
+}
+_TITLES = ("RUN", "JOB", "STATE", "REASON", "STARTED", "TOOK_MS", "TRIGGER", "ERROR")
+
+
+def piped(runs: Iterable[Run], *, header: bool) -> Iterable[str]:
+    """One run a line, tabs between, whole ids, exact times, durations in milliseconds."""
+    return rows(_TITLES, (_record(one) for one in runs), header=header)
+
+
+def screen(runs: Sequence[Run], now: datetime, look: Look, *, more: bool) -> Iterator[str]:
+    """A table; the error is cut to what is left of the width."""
+    if not runs:
+        yield "no run to show"
+        return
+    titles = [
+        Column("RUN"),
+        Column("JOB"),
+        Column("STATE"),
+        Column("STARTED"),
+        Column("TOOK", right=True),
+        Column("BY"),
+        Column("ERROR", flexible=True),
+    ]
+    yield from table(titles, [_cells(one, now) for one in runs], look)
+    if more:
+        yield "… there are more: --limit 0" if look.unicode else "there are more: --limit 0"
+
+
+def ending(run: Run) -> str:
+    """``repository-sync: completed in 1.2 s (processed 4)``, or how and why it failed."""
+    spent = format_duration(run.duration) if run.duration is not None else ""
+    if run.status is RunStatus.COMPLETED:
+        summary = result_summary(run)
+        return f"{run.job_id}: completed in {spent}" + (f" ({summary})" if summary else "")
+    if run.status is RunStatus.SKIPPED:
+        return f"{run.job_id}: skipped ({run.reason.value if run.reason else 'not run'})"
+    why = one_line(run.error) if run.error else (run.reason.value if run.reason else "unknown")
+    after = f" after {spent}" if spent else ""
+    named = f" ({run.reason.value})" if run.reason and run.error and run.reason.value != "error" else ""
+    return f"{run.job_id}: failed{after}{named}: {why}"
+
+
+def _cells(run: Run, now: datetime) -> list[Cell]:
+    state = run.status.value if run.reason in {None, "error"} else f"{run.status.value} ({run.reason})"
+    return [
+        Cell(run.id[:8]),
+        Cell(run.job_id),
+        Cell(state, STYLES[run.status]),
+        Cell(ago(run.started_at, now)),
+        Cell(took(run.duration)),
+        Cell(run.trigger.value),
+        Cell(run.error or "", "dim"),
+    ]
+
+
+def _record(run: Run) -> tuple[str, ...]:
+    spent = milliseconds(run.duration)
+    return (
+        run.id,
+        run.job_id,
+        run.status.value,
+        run.reason.value if run.reason else "",
+        zulu(run.started_at),
+        "" if spent is None else str(spent),
+        run.trigger.value,
+        one_line(run.error or ""),
+    )

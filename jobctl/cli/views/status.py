@@ -1,0 +1,187 @@
+"""What ``status`` shows: who schedules, every job on a line, and one job in detail."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from jobctl.cli.views.look import Look, one_line
+from jobctl.cli.views.table import Cell, Column, rows, table
+from jobctl.cli.views.times import ago, exact, short, took, until, zulu
+from jobctl.durations import format_duration, milliseconds
+from jobctl.model import Job, JobStatus, JobTotals, Run, RunStatus, Status
+from jobctl.modes import Mode
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from jobctl.managers.presence import Presence
+
+STYLES = {
+    Status.RUNNING: "cyan",
+    Status.COMPLETED: "green",
+    Status.FAILED: "red",
+    Status.SCHEDULED: None,
+    Status.STOPPED: "yellow",
+}
+_TITLES = ("JOB", "STATE", "LAST", "TOOK_MS", "NEXT", "ERROR")
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Everything that ``status`` knows at one moment."""
+
+    mode: Mode
+    scheduler: "Presence"
+    jobs: Sequence[JobStatus]
+    now: datetime
+
+    @property
+    def failed(self) -> list[JobStatus]:
+        """The jobs whose last run failed."""
+        return [one for one in self.jobs if one.status is Status.FAILED]
+
+
+def piped(jobs: Iterable[JobStatus], *, header: bool) -> Iterable[str]:
+    """One job a line, tabs between, exact times, durations in milliseconds."""
+    return rows(_TITLES, (_record(one) for one in jobs), header=header)
+
+
+def screen(board: Board, shown: Sequence[JobStatus], hidden: int, look: Look) -> Iterator[str]:
+    """The whole answer on a terminal; ``hidden`` jobs were left out for length."""
+    yield who_schedules(board)
+    yield ""
+    if not shown:
+        yield "no job to show"
+        return
+    titles = [
+        Column("JOB"),
+        Column("STATE"),
+        Column("LAST"),
+        Column("TOOK", right=True),
+        Column("NEXT"),
+        Column("SCHEDULE"),
+    ]
+    yield from table(titles, [_cells(one, board.now) for one in shown], look)
+    if hidden:
+        yield f"… {hidden:,} more: --limit 0" if look.unicode else f"{hidden:,} more: --limit 0"
+    failed = board.failed
+    if failed:
+        first = failed[0]
+        others = ", ".join(one.id for one in failed[:3]) + (" …" if len(failed) > 3 else "")
+        yield ""
+        yield look.cut(
+            f"{len(failed)} of {len(board.jobs)} failed: {others}: {first.error or ''}", look.width
+        )
+        yield f"See why: jobctl logs {first.id} --failed"
+
+
+def who_schedules(board: Board) -> str:
+    """The line that says who is in charge, and whether it lives."""
+    found = board.scheduler
+    if board.mode is Mode.DISABLED:
+        return "scheduling is disabled; jobctl mode shows why"
+    if board.mode is Mode.TRIGGER_DEV:
+        return "scheduled by Trigger.dev; next times are computed from the schedules"
+    if board.mode is Mode.VERCEL:
+        return "scheduled by Vercel Cron; next times are computed from the schedules"
+    if found.running and found.since:
+        return (
+            f"local scheduler: running for {short(board.now - found.since)}, pid {found.pid} on {found.host}"
+        )
+    if found.pid is None:
+        return "no scheduler is running. Start it: jobctl run"
+    how = f"ended {ago(found.ended, board.now)}" if found.ended else "died without a goodbye"
+    return (
+        f"no scheduler is running (the last one, pid {found.pid} on {found.host}, {how})."
+        " Start it: jobctl run"
+    )
+
+
+def detail(
+    job: JobStatus,
+    *,
+    definition: Job | None,
+    runs: Sequence[Run],
+    totals: JobTotals | None,
+    now: datetime,
+    zone: "tzinfo",
+    look: Look,
+) -> Iterator[str]:
+    """One job with its exact times, last result and history."""
+    origin = f"  ({definition.origin})" if definition else ""
+    yield look.paint(job.id, "bold") + f"  {one_line(job.name)}{origin}"
+    yield f"state     {look.paint(job.status.value, STYLES[job.status])}" + (
+        f"  ({one_line(job.note)})" if job.note else ""
+    )
+    yield f"schedule  {job.schedule or 'none, by hand only'}" + (f"  {job.timezone}" if job.schedule else "")
+    if job.next_run:
+        yield f"next      {exact(job.next_run, zone)} ({until(job.next_run, now)})"
+    if runs:
+        yield from _last(runs[0], definition, now, zone)
+        yield f"history   {_history(runs, look)}" + (f"   {_rate(totals)}" if totals else "")
+    else:
+        yield "last      never"
+
+
+def _last(run: Run, definition: Job | None, now: datetime, zone: "tzinfo") -> Iterator[str]:
+    spent = f", took {format_duration(run.duration)}" if run.duration is not None else ""
+    attempts = (
+        f", attempt {run.attempt} of {definition.retries + 1}" if definition and definition.retries else ""
+    )
+    yield f"last      {exact(run.started_at, zone)} ({ago(run.started_at, now)}){spent}, run {run.id[:8]}{attempts}"
+    if run.error:
+        yield f"error     {one_line(run.error)}"
+    summary = result_summary(run)
+    if summary:
+        yield f"result    {summary}"
+
+
+def result_summary(run: Run) -> str:
+    """What a job's result says, on one line; empty where there is none."""
+    result = run.result
+    if not isinstance(result, dict):
+        return "" if result is None else one_line(str(result))
+    parts = [one_line(str(result["message"]))] if result.get("message") else []
+    counts = [f"{name} {result[name]}" for name in ("processed", "successful", "failed") if result.get(name)]
+    return ": ".join([*parts, ", ".join(counts)] if counts else parts)
+
+
+def _history(runs: Sequence[Run], look: Look) -> str:
+    good, bad, other = ("✓", "✗", "·") if look.unicode else ("+", "x", ".")
+    marks = {RunStatus.COMPLETED: (good, "green"), RunStatus.FAILED: (bad, "red")}
+    return " ".join(look.paint(*marks.get(one.status, (other, None))) for one in runs) + "   newest first"
+
+
+def _rate(totals: JobTotals) -> str:
+    share = totals.success_rate
+    return (
+        ""
+        if share is None
+        else f"{totals.successful_jobs} of {totals.total_executions} completed ({share:.1%})"
+    )
+
+
+def _cells(job: JobStatus, now: datetime) -> list[Cell]:
+    running = job.status is Status.RUNNING
+    planned = f"- ({job.note})" if job.status is Status.STOPPED and job.note else until(job.next_run, now)
+    return [
+        Cell(job.id),
+        Cell(job.status.value, STYLES[job.status]),
+        Cell(ago(job.last_run, now)),
+        Cell("" if running else took(job.duration) if job.last_run else ""),
+        Cell("after this run" if running and job.next_run is None else planned),
+        Cell((job.schedule or "by hand") + ("" if job.timezone == "UTC" else f"  {job.timezone}"), "dim"),
+    ]
+
+
+def _record(job: JobStatus) -> tuple[str, ...]:
+    spent = milliseconds(job.duration)
+    return (
+        job.id,
+        job.status.value,
+        zulu(job.last_run),
+        "" if spent is None else str(spent),
+        zulu(job.next_run),
+        one_line(job.error or ""),
+    )
