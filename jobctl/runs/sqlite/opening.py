@@ -173,6 +173,8 @@ def _check(
     """
     if not path.is_file():
         raise StoreError(f"the run store {path} is not a file", hint="move it away, or set JOBCTL_STATE")
+    if path.stat().st_size == 0:  # SQLite would take it for a new one and delete its log
+        raise StoreDamagedError(f"the run store {path} is empty", hint=DAMAGED_HINT)
     with telling(str(path)), closing(connect(path, busy_timeout, access)) as connection:
         known = connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
         version = connection.execute("PRAGMA user_version").fetchone()[0]
