@@ -31,6 +31,16 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
+MAX_ID = 64
+ID_HINT = f"use lower-case letters, digits and single dashes, {MAX_ID} characters at most"
+
+
+def is_job_id(text: str) -> bool:
+    """Whether a text is ``kebab-case``, ASCII, of 64 characters at most."""
+    plain = text.isascii() and len(text) <= MAX_ID and text == text.lower()
+    return plain and all(part.isalnum() for part in text.split("-"))
+
+
 class Mask:
     """Replaces each secret that occurs in a text by ``••••``. Secrets under 4 characters are left alone."""
 

@@ -1,15 +1,11 @@
 """A definition from the arguments of ``schedule_job`` and ``schedule_cron_job``, checked."""
 
-import re
 from collections.abc import Iterable
 
 from jobctl.errors import UnknownJobError, UsageError
 from jobctl.model import Command, Job, Schedule, Target
 from jobctl.runs.store import Registration
-from jobctl.text import nearest, quote
-
-_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
-MAX_ID = 64
+from jobctl.text import ID_HINT, is_job_id, nearest, quote
 
 
 def check_id(job_id: str) -> str:
@@ -18,11 +14,8 @@ def check_id(job_id: str) -> str:
     Raises:
         UsageError: not ``kebab-case``, or longer than 64 characters.
     """
-    if len(job_id) > MAX_ID or not _ID.fullmatch(job_id):
-        raise UsageError(
-            f"{quote(job_id)} is not a job id",
-            hint=f"use lower-case letters, digits and single dashes, {MAX_ID} characters at most",
-        )
+    if not is_job_id(job_id):
+        raise UsageError(f"{quote(job_id)} is not a job id", hint=ID_HINT)
     return job_id
 
 

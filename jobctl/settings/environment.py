@@ -267,7 +267,7 @@ class _Reader:
             except (OSError, UnicodeDecodeError, ValueError) as error:
                 self._texts[name] = None
                 reason = getattr(error, "strerror", None) or "it is not UTF-8"
-                self.problems.append(ConfigurationError(f"it cannot be read: {reason.lower()}", where=name))
+                self.problems.append(ConfigurationError(f"it cannot be read: {reason}", where=name))
         return self._texts[name]
 
     def _text_of(self, path: Path) -> str | None:

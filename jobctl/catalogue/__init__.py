@@ -1,0 +1,110 @@
+"""All jobs known to a project: the built-in ones, those of its file, those of its modules."""
+
+import os
+from typing import TYPE_CHECKING, Self
+
+from jobctl.catalogue.builtin import BUILT_IN
+from jobctl.errors import ConfigurationError, ConfigurationErrors, UnknownJobError
+from jobctl.text import nearest, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from jobctl.catalogue.project import Project
+    from jobctl.catalogue.projectfile import ProjectFile
+    from jobctl.model import Job
+    from jobctl.settings.environment import Environment
+
+
+class Catalogue:
+    """Jobs by id, in order: built-in, the project's modules, the project's file."""
+
+    def __init__(self, jobs: "tuple[Job, ...]") -> None:
+        self.jobs = jobs
+        self._by_id = {job.id: job for job in jobs}
+
+    def __iter__(self) -> "Iterator[Job]":
+        return iter(self.jobs)
+
+    def __len__(self) -> int:
+        return len(self.jobs)
+
+    def ids(self) -> tuple[str, ...]:
+        """Every id, in order."""
+        return tuple(self._by_id)
+
+    def get(self, job_id: str) -> "Job":
+        """The job with this id.
+
+        Raises:
+            UnknownJobError: there is none; says which was probably meant.
+        """
+        job = self._by_id.get(job_id)
+        if job is None:
+            near = nearest(job_id, self._by_id)
+            guess = f'did you mean "{near}"? ' if near else ""
+            raise UnknownJobError(f"there is no job {quote(job_id)}", hint=f"{guess}All jobs: jobctl status")
+        return job
+
+    @classmethod
+    def load(cls, project: "Project", environment: "Environment | None" = None) -> Self:
+        """Put the catalogue of a project together.
+
+        Args:
+            project: where the file is, if there is one.
+            environment: for the child that imports the project's modules.
+
+        Raises:
+            ConfigurationError: something in the file, or in a module, is wrong; several are told together.
+        """
+        from jobctl.catalogue.build import build_job
+        from jobctl.catalogue.projectfile import read_project_file
+
+        file = read_project_file(project)
+        known = {one.id: build_job(one.id, {"name": one.name, **one.settings}, _built_in) for one in BUILT_IN}
+        faults: list[ConfigurationError] = []
+        for job in _decorated(file, project, environment):
+            if job.id in known:
+                faults.append(
+                    ConfigurationError(
+                        f"job {quote(job.id)} is defined twice: also in {known[job.id].origin}",
+                        where=job.origin,
+                    )
+                )
+            known[job.id] = job
+        for job_id, settings in file.jobs.items():
+            try:
+                known[job_id] = build_job(job_id, settings, _places(file, job_id), known.get(job_id))
+            except ConfigurationErrors as error:
+                faults.extend(error.problems)
+        if len(faults) == 1:
+            raise faults[0]
+        if faults:
+            raise ConfigurationErrors(faults)
+        return cls(tuple(known.values()))
+
+
+def _built_in(_: str) -> str:
+    return "built-in"
+
+
+def _always(place: str) -> "Callable[[str], str]":
+    return lambda _: place
+
+
+def _places(file: "ProjectFile", job_id: str) -> "Callable[[str], str]":
+    return lambda key: file.place("jobs", job_id, *([key] if key else []))
+
+
+def _decorated(file: "ProjectFile", project: "Project", environment: "Environment | None") -> "list[Job]":
+    if not file.modules:
+        return []
+    from jobctl.catalogue.build import build_job
+    from jobctl.catalogue.discover import discover
+
+    named = environment.text("JOBCTL_STATE") if environment else None
+    values = environment.merged() if environment else dict(os.environ)
+    found = discover(
+        project.folder, file.modules, values, project.folder / (named or ".jobctl"), file.place("modules")
+    )
+    return [build_job(one["id"], one["settings"], _always(one["origin"])) for one in found]

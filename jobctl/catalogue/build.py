@@ -1,0 +1,201 @@
+"""A job out of settings, from a project file or a decorator: checked key by key."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from jobctl.durations import parse_duration
+from jobctl.errors import ConfigurationError, ConfigurationErrors, ScheduleError
+from jobctl.model import Command, Job, Schedule, Target
+from jobctl.schedules import Cron, Every
+from jobctl.text import ID_HINT, is_job_id, nearest, quote
+
+KEYS = (
+    "name", "call", "command", "every", "cron", "timezone", "timeout", "retries", "retry_delay", "catch_up",
+    "enabled",
+)  # fmt: skip
+_CALL = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+_DAY = timedelta(days=1)
+
+Where = Callable[[str], str]
+"""The place of a key, ``""`` for the job itself."""
+
+
+def build_job(job_id: str, settings: Mapping[str, Any], where: Where, base: Job | None = None) -> Job:
+    """A new job, or ``base`` with some of its settings changed.
+
+    Raises:
+        ConfigurationErrors: all that is wrong with it, each with its place.
+    """
+    builder = _Builder(job_id, settings, where, base)
+    job = builder.build()
+    if builder.faults or job is None:
+        raise ConfigurationErrors(builder.faults)
+    return job
+
+
+class _Builder:
+    def __init__(self, job_id: str, settings: Mapping[str, Any], where: Where, base: Job | None) -> None:
+        self._id = job_id
+        self._settings = settings
+        self._where = where
+        self._base = base
+        self.faults: list[ConfigurationError] = []
+
+    def build(self) -> Job | None:
+        self._check_id()
+        for key in self._settings:
+            if key not in KEYS:
+                self._unknown(key)
+        target = self._target()
+        schedule = self._schedule()
+        base = self._base or Job(self._id, self._id, None, target or "", origin=self._where(""))
+        changes: dict[str, Any] = {
+            "name": self._text("name"),
+            "timeout": self._duration("timeout", least=timedelta(milliseconds=1)),
+            "retries": self._whole("retries"),
+            "retry_delay": self._duration("retry_delay"),
+            "catch_up": self._yes_or_no("catch_up"),
+            "enabled": self._yes_or_no("enabled"),
+            "schedule": schedule,
+            "target": target,
+        }
+        if self._base is not None and self._settings:
+            changes["origin"] = f"{self._base.origin}, changed in {self._where('')}"
+        return replace(base, **{key: value for key, value in changes.items() if value is not None})
+
+    def _fault(self, key: str, message: str, hint: str | None = None) -> None:
+        label = f"[jobs.{self._id}]" + (f".{key}" if key else "")
+        self.faults.append(ConfigurationError(f"{label}: {message}", where=self._where(key), hint=hint))
+
+    def _unknown(self, key: str) -> None:
+        near = nearest(key, KEYS)
+        guess = f'did you mean "{near}"? ' if near else ""
+        self.faults.append(
+            ConfigurationError(
+                f"[jobs.{self._id}] has no key {quote(key)}",
+                where=self._where(key),
+                hint=f"{guess}Keys: {', '.join(sorted(KEYS))}",
+            )
+        )
+
+    def _check_id(self) -> None:
+        if not is_job_id(self._id):
+            self._fault("", f"{quote(self._id)} is not a job id", ID_HINT)
+
+    def _text(self, key: str) -> str | None:
+        value = self._settings.get(key)
+        if value is None or (isinstance(value, str) and value.strip()):
+            return value
+        self._fault(key, f"expected a text, not {_shown(value)}")
+        return None
+
+    def _whole(self, key: str) -> int | None:
+        value = self._settings.get(key)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100):
+            return value
+        self._fault(key, f"expected a whole number from 0 to 100, not {_shown(value)}")
+        return None
+
+    def _yes_or_no(self, key: str) -> bool | None:
+        value = self._settings.get(key)
+        if value is None or isinstance(value, bool):
+            return value
+        self._fault(key, f"expected true or false, not {_shown(value)}")
+        return None
+
+    def _duration(self, key: str, least: timedelta = timedelta(0)) -> timedelta | None:
+        value = self._settings.get(key)
+        if value is None:
+            return None
+        if isinstance(value, str):
+            try:
+                found = parse_duration(value)
+            except ScheduleError as error:
+                self._fault(key, error.problem, error.hint)
+                return None
+            if found >= least:
+                return found
+            self._fault(key, f"{quote(value)} is too short")
+            return None
+        self._fault(
+            key, f"expected a duration in quotes, not {_shown(value)}", 'write a text such as "30s" or "5m"'
+        )
+        return None
+
+    def _target(self) -> Target | None:
+        call, command = self._settings.get("call"), self._settings.get("command")
+        if call is not None and command is not None:
+            self._fault("command", "a job has either call or command, not both")
+        if call is not None:
+            if isinstance(call, str) and _CALL.fullmatch(call):
+                return call
+            self._fault("call", f"{_shown(call)} is not an import text", 'write "package.module:function"')
+        if command is not None:
+            if (
+                isinstance(command, list)
+                and command
+                and all(isinstance(one, str) for one in command)
+                and command[0]
+            ):
+                return Command(tuple(command))
+            self._fault(
+                "command",
+                f"expected a list of texts, not {_shown(command)}",
+                'write the program and its arguments: ["pg_dump", "app"]',
+            )
+        if call is None and command is None and self._base is None:
+            self._fault("", "it says nothing to run", "give it call or command")
+        return None
+
+    def _schedule(self) -> Schedule | None:
+        every, cron = self._settings.get("every"), self._settings.get("cron")
+        zone = self._text("timezone")
+        if every is not None and cron is not None:
+            self._fault("cron", "a job has either every or cron, not both")
+            return None
+        if every is not None:
+            interval = self._duration("every")
+            if zone is not None:
+                self._fault("timezone", "an interval has no time zone", "use cron for wall-clock times")
+            return self._made("every", lambda: Every(interval)) if interval is not None else None
+        base = self._base.schedule if self._base else None
+        if cron is None and zone is not None:
+            if isinstance(base, Cron):
+                return self._made("timezone", lambda: Cron(base.expression, zone))
+            self._fault("timezone", "a time zone needs cron")
+            return None
+        if cron is None:
+            return None
+        if not isinstance(cron, str):
+            self._fault("cron", f"expected a text, not {_shown(cron)}")
+            return None
+        if zone is not None and self._made("timezone", lambda: Cron("* * * * *", zone)) is None:
+            return None
+        kept = base.timezone if isinstance(base, Cron) else "UTC"
+        return self._made("cron", lambda: Cron(cron, zone or kept))
+
+    def _made(self, key: str, make: Callable[[], Schedule]) -> Schedule | None:
+        try:
+            return make()
+        except ScheduleError as error:
+            value = self._settings[key]
+            shown = f"{quote(value)}: " if isinstance(value, str) and key == "cron" else ""
+            span = getattr(error, "span", None)
+            caret = ""
+            if span and span[1] and isinstance(value, str) and value.isprintable():
+                caret = f"\n{value}\n{' ' * span[0]}{'^' * max(1, span[1] - span[0])}"
+            self._fault(key, f"{shown}{error.problem}{caret}", error.hint)
+            return None
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, int | float):
+        return str(value)[:40]
+    return {"list": "a list", "dict": "a table"}.get(type(value).__name__, "a date")

@@ -1,0 +1,82 @@
+"""``@job``: a definition beside its function, in one of the project's ``modules``."""
+
+import inspect
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from jobctl.catalogue.build import build_job
+from jobctl.durations import write_duration
+from jobctl.errors import ConfigurationErrors, UsageError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+ATTRIBUTE = "__jobctl_job__"
+
+
+def job(
+    id: str | None = None,  # noqa: A002
+    *,
+    name: str | None = None,
+    every: timedelta | float | str | None = None,
+    cron: str | None = None,
+    timezone: str | None = None,
+    timeout: timedelta | str | None = None,
+    retries: int | None = None,
+    retry_delay: timedelta | str | None = None,
+    catch_up: bool | None = None,
+    enabled: bool | None = None,
+) -> Callable[[Function], Function]:
+    """Make a module's function a job. The function itself stays as it is.
+
+    Args:
+        id: ``kebab-case``; the function's name with dashes where it is left out.
+        name: for people; the first line of its docstring, or its id.
+        every: the interval: a ``timedelta``, seconds, or a text such as ``"15m"``.
+        cron: 5 fields, or 6 with seconds first.
+        timezone: of ``cron``; UTC where left out.
+        timeout: of one attempt; 1 hour where left out.
+        retries: attempts after a failed first one.
+        retry_delay: before the first retry, doubled for each further one; 10 seconds where left out.
+        catch_up: run once for all slots that were missed.
+        enabled: False keeps it off its schedule.
+
+    Raises:
+        UsageError: an argument cannot be used, or the function has no importable name.
+    """
+
+    def decorate(function: Function) -> Function:
+        if "<locals>" in function.__qualname__:
+            raise UsageError(
+                f"{function.__qualname__} cannot be a job: a worker could not import it",
+                hint="move it to the top of its module",
+            )
+        job_id = id or function.__qualname__.replace("_", "-").replace(".", "-").lower()
+        doc = (inspect.getdoc(function) or "").partition("\n")[0].strip().rstrip(".")
+        given = {
+            "call": f"{function.__module__}:{function.__qualname__}",
+            "name": name or doc or job_id,
+            "every": _text(every),
+            "cron": cron,
+            "timezone": timezone,
+            "timeout": _text(timeout),
+            "retries": retries,
+            "retry_delay": _text(retry_delay),
+            "catch_up": catch_up,
+            "enabled": enabled,
+        }
+        settings = {key: value for key, value in given.items() if value is not None}
+        try:
+            build_job(job_id, settings, lambda _: f"@job of {function.__qualname__}")
+        except ConfigurationErrors as error:
+            raise UsageError(str(error)) from None
+        line = function.__code__.co_firstlineno if hasattr(function, "__code__") else 1
+        setattr(function, ATTRIBUTE, {"id": job_id, "settings": settings, "line": line})
+        return function
+
+    return decorate
+
+
+def _text(value: timedelta | float | str | None) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return write_duration(value if isinstance(value, timedelta) else timedelta(seconds=value))

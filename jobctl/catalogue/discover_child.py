@@ -1,0 +1,76 @@
+"""The child that imports a project's modules and tells which jobs they define.
+
+Run as ``python -P -m jobctl.catalogue.discover_child MODULE...`` in the project's folder. Its one JSON
+document goes to the standard output that it was started with; whatever the modules print goes to
+standard error.
+"""
+
+import json
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+ATTRIBUTE = "__jobctl_job__"
+
+
+def main() -> None:
+    """Entry of ``python -m``."""
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    folder = os.getcwd()  # noqa: PTH109
+    sys.path.insert(0, folder)
+    before = set(sys.modules)
+    jobs: list[dict[str, Any]] = []
+    for name in sys.argv[1:]:
+        try:
+            module = import_module(name)
+        except BaseException as error:
+            json.dump({"error": _fault(name, error, folder)}, answer)
+            answer.flush()
+            os._exit(0)
+        jobs.extend(_jobs_of(module, folder))
+    answer.write(json.dumps({"jobs": jobs, "files": _files(before, folder)}))
+    answer.flush()
+    os._exit(0)  # whatever threads the modules started
+
+
+def _jobs_of(module: Any, folder: str) -> list[dict[str, Any]]:
+    file = _relative(getattr(module, "__file__", None) or module.__name__, folder)
+    found = []
+    for value in vars(module).values():
+        definition = getattr(value, ATTRIBUTE, None)
+        if isinstance(definition, dict) and getattr(value, "__module__", None) == module.__name__:
+            found.append({**definition, "origin": f"{file}:{definition['line']}"})
+    return found
+
+
+def _fault(name: str, error: BaseException, folder: str) -> dict[str, str]:
+    where = name
+    trace = error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if file.startswith(folder + os.sep):
+            where = f"{_relative(file, folder)}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    text = " ".join(str(error).split())
+    return {"module": name, "where": where, "error": f"{type(error).__name__}: {text}"[:500]}
+
+
+def _files(before: set[str], folder: str) -> list[list[Any]]:
+    """The project's own files that were loaded, with what tells whether they have changed."""
+    found = []
+    for name in set(sys.modules) - before:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file and file.startswith(folder + os.sep):
+            state = os.stat(file)  # noqa: PTH116
+            found.append([file, state.st_mtime_ns, state.st_size])
+    return sorted(found)
+
+
+def _relative(file: str, folder: str) -> str:
+    return os.path.relpath(file, folder) if file.startswith(folder + os.sep) else file
+
+
+if __name__ == "__main__":
+    main()

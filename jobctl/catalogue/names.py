@@ -1,0 +1,31 @@
+"""Ids and names alone, for TAB: no schedule is built, no module imported, nothing is told."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from jobctl.catalogue.builtin import BUILT_IN
+
+
+def job_names(folder: str) -> list[tuple[str, str]]:
+    """Each job's id and name, as far as they can be had at once; what is wrong is passed over."""
+    from jobctl.catalogue.project import find_project
+    from jobctl.errors import JobctlError
+
+    found = {one.id: one.name for one in BUILT_IN}
+    with suppress(JobctlError, OSError, ValueError, KeyError, TypeError):
+        project = find_project(Path(folder))
+        if project.file is not None:
+            from jobctl.catalogue.projectfile import read_project_file
+
+            file = read_project_file(project)
+            found.update((job_id, str(one.get("name", job_id))) for job_id, one in file.jobs.items())
+            if file.modules:
+                found.update(_kept(project.folder / ".jobctl" / "discovered.json"))
+    return list(found.items())
+
+
+def _kept(file: Path) -> list[tuple[str, str]]:
+    """What ``discover`` found last time."""
+    import json
+
+    return [(one["id"], one["settings"]["name"]) for one in json.loads(file.read_bytes())["jobs"]]

@@ -1,0 +1,134 @@
+"""``jobctl.toml``, or ``[tool.jobctl]``: read and checked, every fault with its line."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jobctl.catalogue.locate import lines_of_keys
+from jobctl.catalogue.project import OWN_FILE, Project
+from jobctl.errors import ConfigurationError, ConfigurationErrors
+from jobctl.text import nearest, quote
+
+MAX_FILE = 1024 * 1024
+TOP_KEYS = ("jobs", "modules")
+_MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+_SYNTAX_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFile:
+    """What a project file says: modules with jobs, and each job's settings."""
+
+    name: str = ""
+    modules: tuple[str, ...] = ()
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lines: dict[tuple[str, ...], int] = field(default_factory=dict)
+    root: tuple[str, ...] = ()
+
+    def place(self, *path: str) -> str:
+        """``jobctl.toml:14`` for a key, or for the nearest table around it."""
+        whole = (*self.root, *path)
+        while whole and whole not in self.lines:
+            whole = whole[:-1]
+        return f"{self.name}:{self.lines.get(whole, 1)}"
+
+
+def read_project_file(project: Project) -> ProjectFile:
+    """Read the project's file; an empty answer where there is none.
+
+    Raises:
+        ConfigurationErrors: all that is wrong with its shape; its jobs are checked by ``build_job``.
+    """
+    if project.file is None:
+        return ProjectFile()
+    text = _text(project.file)
+    whole = _parsed(project.file.name, text)
+    own = project.file.name == OWN_FILE
+    root: tuple[str, ...] = () if own else ("tool", "jobctl")
+    table: Any = whole if own else whole.get("tool", {}).get("jobctl", {})
+    lines = lines_of_keys(text)
+    shape = ProjectFile(project.file.name, (), {}, lines, root)
+    faults: list[ConfigurationError] = []
+    if not isinstance(table, dict):
+        raise ConfigurationError("[tool.jobctl] is not a table", where=shape.place())
+    faults.extend(_unknown(shape, key) for key in table if key not in TOP_KEYS)
+    modules = _modules(shape, table.get("modules", []), faults)
+    jobs = _jobs(shape, table.get("jobs", {}), faults)
+    if faults:
+        raise ConfigurationErrors(faults)
+    return ProjectFile(project.file.name, modules, jobs, lines, root)
+
+
+def _text(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(MAX_FILE + 1)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigurationError(f"it cannot be read: {reason}", where=file.name) from error
+    if len(data) > MAX_FILE:
+        raise ConfigurationError("it is larger than 1 MiB", where=file.name)
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError("it is not UTF-8", where=f"{file.name}:{line}") from error
+
+
+def _parsed(name: str, text: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        words = str(error)
+        match = _SYNTAX_PLACE.search(words)
+        line = match[1] if match and match[1] else text.rstrip("\n").count("\n") + 1
+        reason = words[: match.start()] if match else words
+        raise ConfigurationError(
+            f"this is not TOML: {quote(reason, 120)[1:-1].lower()}", where=f"{name}:{line}"
+        ) from error
+    except RecursionError as error:
+        raise ConfigurationError("it is nested too deeply", where=name) from error
+
+
+def _unknown(shape: ProjectFile, key: str) -> ConfigurationError:
+    if key == "notify":
+        return ConfigurationError(
+            "notify is not in this version of jobctl", where=shape.place(key), hint="take it out"
+        )
+    near = nearest(key, TOP_KEYS)
+    guess = f'did you mean "{near}"? ' if near else ""
+    return ConfigurationError(
+        f"there is no key {quote(key)}", where=shape.place(key), hint=f"{guess}Keys: {', '.join(TOP_KEYS)}"
+    )
+
+
+def _modules(shape: ProjectFile, value: Any, faults: list[ConfigurationError]) -> tuple[str, ...]:
+    if isinstance(value, list) and all(isinstance(one, str) and _MODULE.fullmatch(one) for one in value):
+        return tuple(dict.fromkeys(value))
+    faults.append(
+        ConfigurationError(
+            "modules: expected a list of module names",
+            where=shape.place("modules"),
+            hint='write ["myapp.jobs"]',
+        )
+    )
+    return ()
+
+
+def _jobs(shape: ProjectFile, value: Any, faults: list[ConfigurationError]) -> dict[str, dict[str, Any]]:
+    if not isinstance(value, dict):
+        faults.append(
+            ConfigurationError("jobs: expected tables", where=shape.place("jobs"), hint="write [jobs.my-job]")
+        )
+        return {}
+    for job_id, settings in value.items():
+        if not isinstance(settings, dict):
+            faults.append(
+                ConfigurationError(
+                    f"jobs.{quote(job_id)[1:-1]}: expected a table", where=shape.place("jobs", job_id)
+                )
+            )
+    return {job_id: settings for job_id, settings in value.items() if isinstance(settings, dict)}

@@ -1,0 +1,136 @@
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobctl import job
+from jobctl.catalogue import Catalogue
+from jobctl.catalogue.project import find_project
+from jobctl.errors import ConfigurationError, UsageError
+from jobctl.schedules import Cron, Every
+from jobctl.settings.environment import Environment
+
+
+def load(folder: Path) -> Catalogue:
+    return Catalogue.load(find_project(folder), Environment.load(folder, os.environ))
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    (tmp_path / "jobctl.toml").write_text('modules = ["myapp.jobs"]\n')
+    (tmp_path / "myapp").mkdir()
+    (tmp_path / "myapp" / "__init__.py").touch()
+    (tmp_path / "myapp" / "jobs.py").write_text(
+        'from jobctl import job\nprint("noise")\n\n@job(cron="*/10 * * * *", timeout="2m")\n'
+        'def count_things():\n    """Count the things."""\n\n'
+        '@job("other", every=90)\nasync def something():\n    pass\n'
+    )
+    return tmp_path
+
+
+def test_a_modules_jobs_join(app: Path) -> None:
+    catalogue = load(app)
+
+    count, other = catalogue.get("count-things"), catalogue.get("other")
+    assert (count.name, count.schedule, count.timeout) == (
+        "Count the things",
+        Cron("*/10 * * * *"),
+        timedelta(minutes=2),
+    )
+    assert count.target == "myapp.jobs:count_things"
+    assert count.origin == "myapp/jobs.py:4"
+    assert other.schedule == Every(90)
+
+
+def test_this_process_does_not_import_them(app: Path) -> None:
+    load(app)
+
+    assert "myapp" not in sys.modules
+
+
+def test_what_was_found_is_kept_until_a_file_changes(app: Path) -> None:
+    (app / ".jobctl").mkdir()
+    load(app)
+    kept = app / ".jobctl" / "discovered.json"
+    data = json.loads(kept.read_text())
+    data["jobs"][0]["settings"]["name"] = "From the cache"
+    kept.write_text(json.dumps(data))
+    assert load(app).get("count-things").name == "From the cache"
+
+    module = app / "myapp" / "jobs.py"
+    module.write_text(module.read_text() + "\n# changed\n")
+
+    assert load(app).get("count-things").name == "Count the things"
+    assert kept.stat().st_mode & 0o077 == 0
+
+
+def test_a_damaged_cache_is_passed_over(app: Path) -> None:
+    (app / ".jobctl").mkdir()
+    (app / ".jobctl" / "discovered.json").write_text("{")
+
+    assert "other" in load(app).ids()
+
+
+@pytest.mark.parametrize(
+    ("source", "where", "words"),
+    [
+        ("import nothing_of_that_name", "myapp/jobs.py:1", "ModuleNotFoundError"),
+        ("\n\n1 / 0", "myapp/jobs.py:3", "ZeroDivisionError"),
+        ("raise SystemExit(3)", "myapp/jobs.py:1", "SystemExit"),
+        ("import os; os._exit(7)", "jobctl.toml:1", "ended with code 7"),
+        ("from jobctl import job\n@job(cron='61 * * * *')\ndef f(): pass", "myapp/jobs.py:2", "minute: 61"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_told(app: Path, source: str, where: str, words: str) -> None:
+    (app / "myapp" / "jobs.py").write_text(source)
+
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        load(app)
+    assert caught.value.where == where
+
+
+def test_the_same_id_twice_is_told_with_both_places(app: Path) -> None:
+    (app / "jobctl.toml").write_text('modules = ["myapp.jobs", "more"]\n')
+    (app / "more.py").write_text("from jobctl import job\n@job('other')\ndef f(): pass\n")
+
+    with pytest.raises(ConfigurationError, match=r"defined twice: also in myapp/jobs\.py:8") as caught:
+        load(app)
+    assert caught.value.where == "more.py:2"
+
+
+def test_the_project_file_changes_a_decorated_job(app: Path) -> None:
+    (app / "jobctl.toml").write_text('modules = ["myapp.jobs"]\n[jobs.other]\nenabled = false\n')
+
+    assert load(app).get("other").enabled is False
+
+
+def plus_one(number: int) -> int:
+    return number + 1
+
+
+def test_the_function_stays_as_it_is() -> None:
+    assert job(every="5m")(plus_one) is plus_one
+    assert plus_one(1) == 2
+
+
+@pytest.mark.parametrize("arguments", [{"cron": "x"}, {"every": 0.1}, {"timeout": "soon"}, {"retries": -1}])
+def test_bad_arguments_are_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        job(**arguments)(plus_one)
+
+
+def test_a_local_function_is_refused() -> None:
+    with pytest.raises(UsageError, match="a worker could not import it"):
+        job(every="5m")(lambda: None)
+
+
+def test_the_decorator_is_cheap_to_import() -> None:
+    code = "import sys; from jobctl import job; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert not {"croniter", "sqlite3", "rich", "typer", "asyncio"} & set(loaded.split())

@@ -1,0 +1,174 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from jobctl.catalogue import Catalogue
+from jobctl.catalogue.names import job_names
+from jobctl.catalogue.project import find_project
+from jobctl.errors import ConfigurationError, ConfigurationErrors, UnknownJobError
+from jobctl.model import Command, Job
+from jobctl.schedules import Cron, Every
+
+
+def load(folder: Path, text: str, name: str = "jobctl.toml") -> Catalogue:
+    (folder / name).write_text(text, encoding="utf-8")
+    return Catalogue.load(find_project(folder))
+
+
+def faults(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        load(folder, text)
+    if isinstance(caught.value, ConfigurationErrors):
+        return [f"{one} | {one.hint}" for one in caught.value.problems]
+    return [f"{caught.value} | {caught.value.hint}"]
+
+
+def test_the_built_in_jobs_alone(tmp_path: Path) -> None:
+    catalogue = Catalogue.load(find_project(tmp_path))
+
+    assert catalogue.ids() == ("repository-sync",)
+    sync = catalogue.get("repository-sync")
+    assert (sync.name, sync.schedule, sync.origin) == ("Repository Synchronization", Every(300), "built-in")
+    assert (sync.timeout, sync.retries, sync.retry_delay) == (timedelta(minutes=5), 3, timedelta(seconds=10))
+
+
+def test_a_whole_job(tmp_path: Path) -> None:
+    job = load(
+        tmp_path,
+        """
+[jobs.nightly-backup]
+name = "Backup"
+cron = "30 2 * * *"
+timezone = "Europe/Berlin"
+command = ["pg_dump", "app"]
+timeout = "10m"
+retries = 3
+retry_delay = "20s"
+catch_up = true
+enabled = false
+""",
+    ).get("nightly-backup")
+
+    assert job == Job(
+        "nightly-backup",
+        "Backup",
+        Cron("30 2 * * *", "Europe/Berlin"),
+        Command(("pg_dump", "app")),
+        timeout=timedelta(minutes=10),
+        retries=3,
+        retry_delay=timedelta(seconds=20),
+        catch_up=True,
+        enabled=False,
+        origin="jobctl.toml:2",
+    )
+
+
+def test_a_built_in_job_can_be_changed_in_part(tmp_path: Path) -> None:
+    sync = load(tmp_path, '[jobs.repository-sync]\nevery = "15m"\n').get("repository-sync")
+
+    assert (sync.schedule, sync.retries) == (Every(900), 3)
+    assert sync.origin == "built-in, changed in jobctl.toml:1"
+
+
+def test_a_pyproject_serves_too(tmp_path: Path) -> None:
+    catalogue = load(
+        tmp_path, '[project]\nname = "x"\n[tool.jobctl.jobs.a]\ncall = "m:f"\n', "pyproject.toml"
+    )
+
+    assert catalogue.get("a").origin == "pyproject.toml:3"
+
+
+def test_the_nearest_folder_upward_counts(tmp_path: Path) -> None:
+    load(tmp_path, '[jobs.a]\ncall = "m:f"\n')
+    below = tmp_path / "deep" / "down"
+    below.mkdir(parents=True)
+
+    assert find_project(below).folder == tmp_path
+    (below.parent / "pyproject.toml").write_text("[tool.other]\n")
+    assert find_project(below).folder == tmp_path
+
+
+def test_two_files_in_one_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.jobctl]\n")
+    (tmp_path / "jobctl.toml").write_text("")
+
+    with pytest.raises(ConfigurationError, match="has both"):
+        find_project(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[jobs.a]\ncall = "m:f"\ncrom = "x"\n', 'jobctl.toml:3: [jobs.a] has no key "crom" | did you mean "cron"?'),
+        ('[jobs.a]\ncall = "m:f"\ncron = "61 * * * *"\n', 'jobctl.toml:3: [jobs.a].cron: "61 * * * *": minute: 61'),
+        ('[jobs.a]\ncall = "m:f"\nevery = "soon"\n', 'jobctl.toml:3: [jobs.a].every: "soon" is not a duration'),
+        ('[jobs.a]\ncall = "m:f"\nevery = 5\n', "jobctl.toml:3: [jobs.a].every: expected a duration in quotes, not 5"),
+        ('[jobs.a]\ncall = "m:f"\nevery = "1ms"\n', "an interval is at least 1 s"),
+        ('[jobs.a]\ncall = "m:f"\nevery = "1m"\ncron = "* * * * *"\n', "jobctl.toml:4: [jobs.a].cron: a job has either"),
+        ('[jobs.a]\ncall = "m:f"\ncommand = ["x"]\n', "jobctl.toml:3: [jobs.a].command: a job has either call or"),
+        ("[jobs.a]\ncommand = []\n", "expected a list of texts"),
+        ('[jobs.a]\ncommand = "ls -l"\n', "expected a list of texts"),
+        ('[jobs.a]\ncall = "m.f"\n', '"m.f" is not an import text'),
+        ('[jobs.a]\nevery = "1m"\n', "jobctl.toml:1: [jobs.a]: it says nothing to run"),
+        ('[jobs.a]\ncall = "m:f"\ncron = "* * * * *"\ntimezone = "Europe/Berln"\n', "jobctl.toml:4: [jobs.a].timezone"),
+        ('[jobs.a]\ncall = "m:f"\ntimezone = "UTC"\n', "a time zone needs cron"),
+        ('[jobs.a]\ncall = "m:f"\nretries = "3"\n', 'expected a whole number from 0 to 100, not "3"'),
+        ('[jobs.a]\ncall = "m:f"\nretries = true\n', "expected a whole number from 0 to 100, not true"),
+        ('[jobs.a]\ncall = "m:f"\ncatch_up = 1\n', "expected true or false, not 1"),
+        ('[jobs.A_B]\ncall = "m:f"\n', '"A_B" is not a job id'),
+        ("jobs = 3\n", "jobctl.toml:1: jobs: expected tables"),
+        ("jobs.a = 3\n", "jobctl.toml:1: jobs.a: expected a table"),
+        ("modules = 'x'\n", "jobctl.toml:1: modules: expected a list"),
+        ("\nmodule = []\n", 'jobctl.toml:2: there is no key "module" | did you mean "modules"?'),
+        ('notify = { webhook = "https://x" }\n', "notify is not in this version"),
+        ("[jobs.a]\ncall = \n", "jobctl.toml:2: this is not TOML"),
+        ("[jobs.a\n", "jobctl.toml:1: this is not TOML"),
+        ('a = """\n\n', "this is not TOML"),
+    ],
+)  # fmt: skip
+def test_a_fault_names_file_line_key_and_what_was_meant(tmp_path: Path, text: str, expected: str) -> None:
+    assert expected in faults(tmp_path, text)[0]
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    found = faults(tmp_path, '[jobs.a]\ncall = "m:f"\nretries = -1\n[jobs.b]\ncatch_up = "no"\n')
+
+    assert [one.partition(": ")[0] for one in found] == ["jobctl.toml:3", "jobctl.toml:4", "jobctl.toml:5"]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\xff\xfe\x00", "not UTF-8"),
+        (b"a = 1\nb = '\xff'\n", "jobctl.toml:2: it is not UTF-8"),
+        (b"#" * 1_100_000, "larger than 1 MiB"),
+        (b"a = " + b"[" * 100_000, "nested too deeply|not TOML"),
+    ],
+)
+def test_hostile_files(tmp_path: Path, data: bytes, words: str) -> None:
+    (tmp_path / "jobctl.toml").write_bytes(data)
+
+    with pytest.raises(ConfigurationError, match=words):
+        Catalogue.load(find_project(tmp_path))
+
+
+def test_a_link_that_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "jobctl.toml").symlink_to("jobctl.toml")
+
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        Catalogue.load(find_project(tmp_path))
+
+
+def test_an_unknown_job_is_told_with_what_was_meant(tmp_path: Path) -> None:
+    with pytest.raises(UnknownJobError) as caught:
+        Catalogue.load(find_project(tmp_path)).get("repositry-sync")
+    assert str(caught.value) == 'there is no job "repositry-sync"'
+    assert caught.value.hint == 'did you mean "repository-sync"? All jobs: jobctl status'
+
+
+def test_names_for_completion_pass_over_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "jobctl.toml").write_text('[jobs.a]\nname = "A job"\ncrom = 1\n')
+    assert ("a", "A job") in job_names(str(tmp_path))
+    (tmp_path / "jobctl.toml").write_text("[jobs.a")
+    assert job_names(str(tmp_path)) == [("repository-sync", "Repository Synchronization")]
