@@ -251,7 +251,8 @@ class RunStore(Protocol):
 
         A slot at or before the job's cursor is ``SlotTaken``, unless the claim's epoch is newer than the
         cursor's; so is one that has a run. A claim of an older epoch than the cursor's counts as one
-        of the cursor's. Raises ``UsageError`` for a job that was never registered.
+        of the cursor's. Raises ``UsageError`` for a job that was never registered. Claiming shows that
+        the owner lives: one that was disowned or forgotten meanwhile is enrolled again.
         """
 
     def finish(self, endings: Sequence[Ending]) -> Sequence[bool]:

@@ -148,6 +148,17 @@ def test_a_dead_owner_is_marked_as_killed(desk: "Desk", store: RunStore) -> None
     assert (owner.ended, owner.killed) == (desk.at(9), True)
 
 
+def test_an_owner_that_wakes_up_and_claims_lives_again(desk: "Desk", store: RunStore) -> None:
+    desk.register("job")
+    desk.enrol("owner-2", minutes=1)
+    store.disown("owner-1", desk.at(9))
+    store.prune(desk.at(90 * DAY), MONTH, 5)
+    assert [owner.id for owner in store.owners()] == ["owner-2"]
+    run = desk.begin()
+    assert store.unfinished() == [(run, desk.owner)]
+    assert desk.owner in store.owners()
+
+
 def test_a_run_that_ended_is_not_lost(desk: "Desk", store: RunStore) -> None:
     desk.register("job")
     run = desk.begin()

@@ -17,6 +17,10 @@ INSERT OR IGNORE INTO runs
   (id, job_id, status, reason, trigger, scheduled_for, epoch, started_at, finished_at, duration_ms, owner, host)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+_ENROL = """
+INSERT INTO owners (id, kind, host, pid, start, boot, since, beat) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET ended = NULL, killed = 0 WHERE ended IS NOT NULL
+"""
 _MOVE = """
 UPDATE jobs SET
   cursor = coalesce(?2, cursor), cursor_epoch = iif(?2 IS NULL, cursor_epoch, ?3),
@@ -35,6 +39,12 @@ UPDATE jobs SET
   total_ms = total_ms + coalesce(?4, 0), max_ms = max(max_ms, coalesce(?4, 0))
 WHERE id = ?1
 """
+
+
+def enrol(connection: sqlite3.Connection, owner: Owner) -> None:
+    """Know the owner, and that it lives: one that was held for dead, or forgotten, may wake up and claim."""
+    row = (owner.id, owner.kind, owner.host, owner.pid, owner.start, owner.boot)
+    connection.execute(_ENROL, (*row, to_ms(owner.since), to_ms(owner.beat)))
 
 
 def claim(connection: sqlite3.Connection, owner: Owner, one: Claim) -> Answer:

@@ -40,6 +40,7 @@ def open_file(
     if not create:
         return _look(path, busy_timeout) if _there(path) else None
     _make_folder(folder)
+    _demand_writable(folder, path)
     warning = None
     try:
         sound = _there(path) and _check(path, busy_timeout, verify=verify)
@@ -112,6 +113,14 @@ def _make_folder(folder: Path) -> None:
     except OSError as error:
         if error.errno != errno.EEXIST:  # another process was faster
             raise _cannot(folder, error) from error
+
+
+def _demand_writable(folder: Path, path: Path) -> None:
+    """SQLite opens a file that cannot be written for reading, and fails at the first write."""
+    for one in (folder, path):
+        if one.exists() and not os.access(one, os.W_OK):
+            read_only = os.statvfs(one).f_flag & os.ST_RDONLY
+            raise _cannot(folder, OSError(errno.EROFS if read_only else errno.EACCES, ""))
 
 
 @contextmanager

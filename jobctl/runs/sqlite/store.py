@@ -94,13 +94,8 @@ class SQLiteRunStore:
 
     def enrol(self, owner: Owner) -> None:
         """Announce a process before it claims anything."""
-        row = (owner.id, owner.kind, owner.host, owner.pid, owner.start, owner.boot)
         with self._writing() as connection:
-            connection.execute(
-                "INSERT INTO owners (id, kind, host, pid, start, boot, since, beat)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, to_ms(owner.since), to_ms(owner.beat)),
-            )
+            claims.enrol(connection, owner)
 
     def beat(self, owner_id: str, at: datetime) -> None:
         """Say that the owner lives."""
@@ -204,6 +199,7 @@ class SQLiteRunStore:
     def claim(self, owner: Owner, wanted: Sequence[Claim]) -> Sequence[Answer]:
         """Try to start runs, an answer each."""
         with self._writing() as connection:
+            claims.enrol(connection, owner)
             return [claims.claim(connection, owner, one) for one in wanted]
 
     def finish(self, endings: Sequence[Ending]) -> Sequence[bool]:

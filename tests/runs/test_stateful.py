@@ -1,0 +1,176 @@
+"""Whatever is asked of a store in whatever order, its promises hold. Compared with a model in plain Python."""
+
+import tempfile
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from jobctl.model import Reason, RunStatus, Trigger
+from jobctl.runs.choose import open_store
+from jobctl.runs.store import (
+    Claim,
+    Claimed,
+    Ending,
+    Overlap,
+    Owner,
+    Registration,
+    SlotTaken,
+    Stopped,
+    new_run_id,
+)
+
+START = datetime(2026, 11, 23, 9, tzinfo=UTC)
+JOBS = st.sampled_from(["interval", "fixed"])
+SLOTS = st.integers(1, 12)
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Two schedulers, two jobs, a clock that is set back now and then, and kills."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.store = open_store(Path(self.folder.name) / "state")
+        self.owners = [
+            Owner(f"owner-{n}", "scheduler", "here", n + 1, "1", "boot", START, START) for n in range(2)
+        ]
+        self.store.register([Registration(one, one, "x", "UTC") for one in ("interval", "fixed")], START)
+        self.running: dict[str, tuple[str, int]] = {}
+        self.stopped: set[str] = set()
+        self.dealt: set[tuple[str, int, int]] = set()
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.epochs = [1, 1]
+
+    def teardown(self) -> None:
+        self.store.close()
+        self.folder.cleanup()
+
+    @rule(job=JOBS, number=SLOTS, who=st.integers(0, 1))
+    def claim_a_slot(self, job: str, number: int, who: int) -> None:
+        slot = START + timedelta(minutes=number)
+        fixed = job == "fixed"
+        before = self.store.job(job)
+        wish = Claim(
+            new_run_id(), job, Trigger.SCHEDULE, slot, slot=slot, epoch=self.epochs[who], fixed=fixed
+        )
+        (answer,) = self.store.claim(self.owners[who], [wish])
+        after = self.store.job(job)
+        assert before is not None
+        assert after is not None
+        match answer:
+            case Stopped():
+                assert job in self.stopped
+                assert after == before
+                return
+            case SlotTaken(cursor):
+                assert cursor is not None
+                assert cursor >= slot
+                assert after.cursor == cursor
+                return
+            case Claimed(run, _):
+                assert job not in self.running
+                self.running[job] = (run.id, who)
+            case Overlap(run, skipped, _):
+                assert self.running[job][0] == run.id
+                assert skipped is not None
+                self.counts[job, "skipped"] += 1
+        assert job not in self.stopped
+        assert after.cursor == slot
+        key = (job, number, 0 if fixed else max(self.epochs))
+        if fixed or self.epochs[who] == max(self.epochs):
+            assert key not in self.dealt, "a slot twice"
+        self.dealt.add(key)
+
+    @rule(job=JOBS, who=st.integers(0, 1), force=st.booleans())
+    def claim_by_hand(self, job: str, who: int, force: bool) -> None:
+        wish = Claim(new_run_id(), job, Trigger.MANUAL, START, force=force)
+        (answer,) = self.store.claim(self.owners[who], [wish])
+        if job in self.stopped and not force:
+            assert isinstance(answer, Stopped)
+        elif job in self.running:
+            assert isinstance(answer, Overlap)
+            assert (answer.running.id, answer.skipped) == (self.running[job][0], None)
+        else:
+            assert isinstance(answer, Claimed)
+            self.running[job] = (answer.run.id, who)
+
+    @rule(job=JOBS, failed=st.booleans(), twice=st.booleans())
+    def finish(self, job: str, failed: bool, twice: bool) -> None:
+        run_id, _ = self.running.pop(job, ("none", 0))
+        status, reason = (
+            (RunStatus.FAILED, Reason.ERROR) if failed else (RunStatus.COMPLETED, None)
+        )  # fmt: skip
+        ending = Ending(run_id, status, START, START, timedelta(seconds=1), reason)
+        known = run_id != "none"
+        assert self.store.finish([ending] * (1 + twice)) == [known, False][: 1 + twice]
+        self.counts[job, status.value] += known
+
+    @rule(who=st.integers(0, 1))
+    def kill(self, who: int) -> None:
+        lost = self.store.disown(f"owner-{who}", START)
+        assert {run.id for run in lost} == {run_id for run_id, owner in self.running.values() if owner == who}
+        for run in lost:
+            del self.running[run.job_id]
+            self.counts[run.job_id, "failed"] += 1
+
+    @rule(who=st.integers(0, 1), told=st.booleans())
+    def set_the_clock_back(self, who: int, told: bool) -> None:
+        """One scheduler sees it; the other may live in the epoch before for a while."""
+        self.epochs[who] = self.store.begin_epoch(self.epochs[who])
+        if told:
+            self.epochs = [self.epochs[who]] * 2
+
+    @rule(job=JOBS, number=SLOTS, missed=st.integers(1, 3))
+    def miss(self, job: str, number: int, missed: int) -> None:
+        if self.store.pass_slots(job, START + timedelta(minutes=number), missed):
+            self.counts[job, "skipped"] += missed
+
+    @rule(job=JOBS, on=st.booleans())
+    def stop_or_start(self, job: str, on: bool) -> None:
+        if on:
+            self.store.start([job], START)
+            self.stopped.discard(job)
+        else:
+            self.store.stop([job], START)
+            self.stopped.add(job)
+
+    @rule()
+    def prune(self) -> None:
+        self.store.prune(START + timedelta(days=1), timedelta(days=30), 2)
+
+    @rule()
+    def open_again(self) -> None:
+        self.store.close()
+        self.store = open_store(Path(self.folder.name) / "state")
+        assert self.store.warning is None
+
+    @invariant()
+    def totals_equal_the_runs(self) -> None:
+        runs = Counter((run.job_id, run.status.value) for run in self.store.runs(limit=None))
+        for totals in self.store.metrics().jobs:
+            assert (
+                totals.successful_jobs == self.counts[totals.id, "completed"] == runs[totals.id, "completed"]
+            )
+            assert totals.failed_jobs == self.counts[totals.id, "failed"] == runs[totals.id, "failed"]
+            assert totals.skipped == self.counts[totals.id, "skipped"] >= runs[totals.id, "skipped"]
+            assert runs[totals.id, "running"] == (totals.id in self.running)
+
+    @invariant()
+    def what_runs_has_an_owner(self) -> None:
+        found = {run.job_id: (run.id, int(owner.id[-1])) for run, owner in self.store.unfinished()}
+        assert found == self.running
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(
+    max_examples=40,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+pytestmark = pytest.mark.slow
