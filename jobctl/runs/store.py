@@ -250,8 +250,9 @@ class RunStore(Protocol):
         """Try to start runs, all in one transaction; an answer each, in order.
 
         A slot at or before the job's cursor is ``SlotTaken``, unless the claim's epoch is newer than the
-        cursor's; so is one that has a run. A claim of an older epoch than the cursor's counts as one
-        of the cursor's. Raises ``UsageError`` for a job that was never registered. Claiming shows that
+        cursor's; so is one that has a run. A claim of an older epoch than the store's counts as one
+        of the store's: who began just before the clock was set back may not know yet, and the same
+        slot must not have two keys. Raises ``UsageError`` for a job that was never registered. Claiming shows that
         the owner lives: one that was disowned or forgotten meanwhile is enrolled again.
         """
 

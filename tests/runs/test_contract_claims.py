@@ -176,6 +176,12 @@ def test_a_process_of_the_epoch_before_gives_no_slot_a_second_key(desk: "Desk", 
     assert desk.claim(slot=6, epoch=epoch) == SlotTaken(desk.at(6))
 
 
+def test_a_process_of_the_epoch_before_may_be_the_first_in_the_new_one(desk: "Desk", store: RunStore) -> None:
+    epoch = store.begin_epoch(1)
+    desk.end(desk.begin(slot=6, epoch=1))
+    assert desk.claim(slot=6, epoch=epoch) == SlotTaken(desk.at(6))
+
+
 def test_misses_are_counted_in_a_new_epoch(desk: "Desk", store: RunStore) -> None:
     desk.ran(slot=60)
     store.begin_epoch(1)

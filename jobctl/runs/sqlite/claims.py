@@ -47,8 +47,14 @@ def enrol(connection: sqlite3.Connection, owner: Owner) -> None:
     connection.execute(_ENROL, (*row, to_ms(owner.since), to_ms(owner.beat)))
 
 
-def claim(connection: sqlite3.Connection, owner: Owner, one: Claim) -> Answer:
-    """Try to start a run, inside the caller's transaction. The unique indexes decide, not this code."""
+def claim_all(connection: sqlite3.Connection, owner: Owner, wanted: Sequence[Claim]) -> list[Answer]:
+    """Try to start runs, inside the caller's transaction. The unique indexes decide, not this code."""
+    enrol(connection, owner)
+    current = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0]
+    return [_claim(connection, owner, one, max(one.epoch, current)) for one in wanted]
+
+
+def _claim(connection: sqlite3.Connection, owner: Owner, one: Claim, epoch: int) -> Answer:
     found = connection.execute(
         "SELECT cursor, cursor_epoch, stopped FROM jobs WHERE id = ?", (one.job_id,)
     ).fetchone()
@@ -58,11 +64,8 @@ def claim(connection: sqlite3.Connection, owner: Owner, one: Claim) -> Answer:
     if stopped is not None and not one.force:
         return Stopped(from_ms(stopped))
     slot = ms_of(one.slot)
-    if slot is not None and cursor is not None and cursor_epoch >= one.epoch and slot <= cursor:
+    if slot is not None and cursor is not None and cursor_epoch >= epoch and slot <= cursor:
         return SlotTaken(from_ms(cursor))
-    # a process that began just before the clock was set back still lives in the epoch before:
-    # its slots count in the newest epoch that the job has seen, or the same slot could have two keys
-    epoch = max(one.epoch, cursor_epoch)
     next_run = ms_of(one.next_run)
     seq = _insert(connection, owner, one, epoch, RunStatus.RUNNING)
     if seq is not None:
