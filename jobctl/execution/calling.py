@@ -1,12 +1,14 @@
 """Inside a worker: import a job's function, call it, and put what came of it into words."""
 
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 MAX_ERROR = 2000
 MAX_RESULT = 1024 * 1024
+MAX_DEPTH = 100
 
 Ending = dict[str, Any]
 
@@ -16,6 +18,7 @@ def call(target: str, *, dry_run: bool) -> Ending:
 
     The answer holds ``reason`` (None or ``error``), ``error``, ``result`` and ``retry``.
     """
+    began = time.monotonic()
     try:
         value = _resolve(target)(**({"dry_run": True} if dry_run else {}))
         if hasattr(value, "__await__"):
@@ -23,16 +26,17 @@ def call(target: str, *, dry_run: bool) -> Ending:
     except SystemExit as leaving:
         if leaving.code in {None, 0}:
             return _ending()
+        if isinstance(leaving.code, str):
+            return _failed(leaving.code[:MAX_ERROR])
         return _failed(f"exited with code {leaving.code}")
     except BaseException as error:
         _show_traceback(error)
-        return _failed(described(error), retry=getattr(error, "retry", True) is not False)
-    return returned(value)
+        return _failed(described(error), retry=may_retry(error))
+    return returned(value, round((time.monotonic() - began) * 1000))
 
 
 def run_command(argv: list[str]) -> Ending:
     """Run a program; its output goes where the worker's goes. Never raises."""
-    import signal
     import subprocess
 
     try:
@@ -42,7 +46,9 @@ def run_command(argv: list[str]) -> Ending:
             f'"{argv[0]}" cannot be started: {(error.strerror or str(error)).lower()}', retry=False
         )
     if code < 0:
-        return _failed(f'"{argv[0]}" was killed by signal {signal.Signals(-code).name}')
+        from jobctl.execution.tree import signal_name
+
+        return _failed(f'"{argv[0]}" was killed by signal {signal_name(-code)}')
     return _failed(f'"{argv[0]}" exited with code {code}') if code else _ending()
 
 
@@ -84,29 +90,59 @@ def _await(value: Any) -> Any:
     return asyncio.run(wait())
 
 
-def returned(value: Any) -> Ending:
-    """What a function's value means: its result where that is JSON, a failure where it says so."""
+def returned(value: Any, took_ms: int = 0) -> Ending:
+    """What a function's value means: its result where that is JSON, a failure where it says so.
+
+    ``took_ms`` is the duration of a ``JobResult`` that names none.
+    """
     if value is None:
         return _ending()
     import json
 
     failed = None
     if type(value).__name__ == "JobResult" and type(value).__module__ == "jobctl.model":
-        if not value.success:
-            failed = value.message or "; ".join(value.errors[:3]) or "the job said that it failed"
-        value = _result_fields(value)
+        try:
+            failed = None if value.success else _why(value)
+            value = _result_fields(value, took_ms)
+        except Exception as error:
+            return _failed(f"the job returned a JobResult that cannot be read: {described(error)}")
+    problem = None
     try:
-        size = len(json.dumps(value))
+        size = len(json.dumps(value, allow_nan=False))
+        if size > MAX_RESULT:
+            problem = f"{size:,} bytes are more than {MAX_RESULT:,}"
+        elif _deeper(value, MAX_DEPTH):
+            problem = f"it is nested more than {MAX_DEPTH} levels deep"
     except (TypeError, ValueError, RecursionError) as error:
-        say(f"the returned {type(value).__name__} was not kept: {described(error)}")
-        return _ending()
-    if size > MAX_RESULT:
-        say(f"the returned value was not kept: {size} bytes are more than {MAX_RESULT}")
+        problem = described(error)
+    if problem:
+        say(f"the returned {type(value).__name__} was not kept: {problem}")
         value = None
     return _failed(failed, result=value) if failed else _ending(result=value)
 
 
-def _result_fields(result: Any) -> dict[str, Any]:
+def _why(result: Any) -> str:
+    return str(result.message or "; ".join(result.errors[:3]) or "the job said that it failed")[:MAX_ERROR]
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    """Whether a JSON value is nested more than so many levels: each reader of it recurses."""
+    if isinstance(value, dict):
+        return levels == 0 or any(_deeper(one, levels - 1) for one in value.values())
+    if isinstance(value, list | tuple):
+        return levels == 0 or any(_deeper(one, levels - 1) for one in value)
+    return False
+
+
+def may_retry(error: BaseException) -> bool:
+    """Whether an error leaves it open that another attempt helps: unless its ``retry`` is False."""
+    try:
+        return getattr(error, "retry", True) is not False
+    except Exception:
+        return True
+
+
+def _result_fields(result: Any, took_ms: int) -> dict[str, Any]:
     duration = result.duration
     return {
         "success": result.success,
@@ -114,7 +150,7 @@ def _result_fields(result: Any) -> dict[str, Any]:
         "successful": result.successful,
         "failed": result.failed,
         "errors": list(result.errors),
-        "duration_ms": None if duration is None else round(duration.total_seconds() * 1000),
+        "duration_ms": took_ms if duration is None else round(duration.total_seconds() * 1000),
         "message": result.message,
         "details": dict(result.details),
     }

@@ -1,30 +1,46 @@
-"""The pool's end of one worker: its process, its pipes, and the task that it is on."""
+"""The pool's end of one worker: its process, its pipes, and the task that it is on.
 
+Tasks go through a socket that keeps messages whole, and the pool holds on to the worker's end of it: so
+it can read back what the worker has not begun, without asking a process that may hang. Whoever reads a
+message has it alone, so no task is begun twice.
+"""
+
+import errno
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from jobctl.durations import write_duration
 from jobctl.execution.output import RunLog
 from jobctl.execution.tasks import Task
-from jobctl.execution.tree import OWNER_MARK, WORKER_MARK
+from jobctl.execution.tree import OWNER_MARK, WORKER_MARK, signal_name
 from jobctl.model import Command, Reason
 
 _CHUNK = 64 * 1024
+_LARGEST_TASK = 192 * 1024
+_LARGEST_MESSAGE = 8 * 1024 * 1024  # a result of the largest size, with every character escaped
+# Keeps messages whole, as datagrams do elsewhere, where this kind is not known for local sockets.
+_WHOLE = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_DGRAM
 
 
 class Current:
-    """The task that a worker has begun. Times are of the steady clock, in seconds."""
+    """The task that a worker has begun. ``began`` and ``deadline`` are of the steady clock, in seconds."""
 
-    __slots__ = ("began", "deadline", "log", "task")
+    __slots__ = ("at", "began", "deadline", "log", "task")
 
-    def __init__(self, task: Task, began: float, log: RunLog) -> None:
+    def __init__(self, task: Task, began: float, at: datetime, log: RunLog) -> None:
         self.task = task
         self.began = began
+        self.at = at
         self.deadline = began + task.timeout.total_seconds()
         self.log = log
 
@@ -38,14 +54,20 @@ class Link:
         self.current: Current | None = None
         self.ready = False
         self.retired = False
-        self.recalling = False
+        self.since = time.monotonic()
+        self.fault: str | None = None
         self.ending: Reason | None = None
         self.kill_at: float | None = None
         self.printed = bytearray()
-        self._control_read, self._control = os.pipe()
+        self._tasks, self._inbox = socket.socketpair(socket.AF_UNIX, _WHOLE)
+        for one in (self._tasks, self._inbox):
+            with suppress(OSError):
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _LARGEST_TASK)
+        self._tasks.setblocking(False)
+        life_read, self._life = os.pipe()
         self.result, result_write = os.pipe()
         self.output, output_write = os.pipe()
-        handed = (self._control_read, result_write, output_write)
+        handed = (self._inbox.fileno(), life_read, result_write, output_write)
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "jobctl.execution.worker", *map(str, handed)],
@@ -58,14 +80,14 @@ class Link:
                 start_new_session=True,
             )
         except OSError:
-            for one in (self._control, self.result, self.output):
-                os.close(one)
+            self._close_pipes()
             raise
         finally:
-            for one in handed:
-                os.close(one)
+            for number in handed[1:]:
+                os.close(number)
         os.set_blocking(self.result, False)
         os.set_blocking(self.output, False)
+        os.write(self._life, json.dumps([os.path.abspath(one) for one in sys.path]).encode() + b"\n")  # noqa: PTH100
         self._messages = b""
 
     @property
@@ -78,18 +100,53 @@ class Link:
         """Tasks in its hands."""
         return len(self.queue) + (self.current is not None)
 
-    def hand(self, tasks: list[Task]) -> None:
-        """Send tasks; what cannot be sent to a worker that died comes back when its end is seen."""
-        self.queue.update((task.run_id, task) for task in tasks)
-        self._send([_message(task) for task in tasks])
+    @property
+    def end(self) -> str:
+        """How it ended, as the rest of a sentence that begins with the worker."""
+        code = self.process.returncode
+        if self.fault is not None:
+            return self.fault
+        if code is None:
+            return "ended"
+        return f"was killed by signal {signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
 
-    def recall(self) -> None:
-        """Ask for the tasks that it has not begun."""
-        self.recalling = True
-        self._send([{"recall": list(self.queue)}])
+    def hand(self, tasks: list[Task]) -> list[Task]:
+        """Send tasks; answers with those that it has no room for now.
+
+        Raises:
+            ValueError: the first of them is too large to be sent at all.
+        """
+        for number, task in enumerate(tasks):
+            data = json.dumps(_message(task)).encode()
+            if len(data) > _LARGEST_TASK:
+                if number:
+                    return tasks[number:]
+                raise ValueError(f"the command is longer than {_LARGEST_TASK // 1024} KiB")
+            try:
+                self._tasks.send(data)
+            except OSError as error:
+                if error.errno in {errno.EAGAIN, errno.ENOBUFS}:
+                    return tasks[number:]
+                raise
+            self.queue[task.run_id] = task
+        return []
+
+    def take_back(self) -> list[Task]:
+        """The tasks that it has not begun, in order; it will never see them."""
+        taken: list[Task] = []
+        while True:
+            try:
+                data = self._inbox.recv(_LARGEST_TASK + 1, socket.MSG_DONTWAIT)
+            except OSError:
+                return taken
+            taken.append(self.queue.pop(json.loads(data)["run"]))
 
     def messages(self) -> deque[dict[str, Any]]:
-        """What it has told since the last look."""
+        """What it has told since the last look.
+
+        Raises:
+            ValueError: it told something that is no message: the job wrote where it must not.
+        """
         while True:
             try:
                 data = os.read(self.result, _CHUNK)
@@ -101,6 +158,8 @@ class Link:
             if len(data) < _CHUNK:
                 break
         *lines, self._messages = self._messages.split(b"\n")
+        if len(self._messages) > _LARGEST_MESSAGE:
+            raise ValueError("a message without an end")
         return deque(json.loads(line) for line in lines)
 
     def read_output(self) -> bool:
@@ -130,19 +189,26 @@ class Link:
 
     def close(self) -> None:
         """Close the pipes and reap the process, which must have been ended."""
-        for one in (self._control, self.result, self.output):
-            os.close(one)
+        self._close_pipes()
         self.process.wait()
 
-    def _send(self, messages: list[dict[str, Any]]) -> None:
-        data = b"".join(json.dumps(message).encode() + b"\n" for message in messages)
-        try:
-            os.write(self._control, data)
-        except BrokenPipeError:
-            return
+    def _close_pipes(self) -> None:
+        for one in (self._life, self.result, self.output):
+            os.close(one)
+        self._tasks.close()
+        self._inbox.close()
 
 
 def _message(task: Task) -> dict[str, Any]:
     if isinstance(task.target, Command):
         return {"run": task.run_id, "argv": list(task.target.argv)}
     return {"run": task.run_id, "target": task.target, "dry_run": task.dry_run}
+
+
+def ending_words(task: Task, reason: Reason, end: str = "ended") -> str:
+    """Why a task was ended from outside, for people."""
+    if reason is Reason.TIMEOUT:
+        return f"timed out after {write_duration(task.timeout)}"
+    if reason is Reason.INTERRUPTED:
+        return "interrupted: it was ended before it had finished"
+    return f"the worker {end} before the job returned"

@@ -1,106 +1,160 @@
 """What a run prints: decoded, made printable, masked, and kept in a file of bounded size."""
 
+import codecs
+import io
 import os
+from collections import deque
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from jobctl.text import printable
 
 HEAD = 512 * 1024
 TAIL = 256 * 1024
 LONGEST_LINE = 8 * 1024
+_OVERHANG = 256  # a secret up to this long is masked even where a long line is cut
 
 
 class RunLog:
-    """One run's log: its first 512 KiB, and of what follows the newest 256 KiB.
+    """The output of one attempt: ``<folder>/<job-id>/<run-id>.log``, made when there is any.
 
-    Each line is kept as ``2026-11-23T09:10:00.123Z [job-id] text``. The file is made with the first line;
-    what cannot be written (a full disk) is lost, and the run goes on.
+    Each line is kept as ``2026-11-23T09:10:00.123Z [job-id] text``: UTC, decoded, printable, masked.
+    Of more than ``HEAD`` bytes the first ``HEAD`` and the newest ``TAIL`` are kept, with a line that
+    says how much was left out; the newest part is written at the end. A log that cannot be written
+    hurts nothing: it is said once, to the listeners, at the end.
     """
 
-    def __init__(self, logs: Path, job_id: str, run_id: str, mask: Callable[[str], str]) -> None:
-        self._path = logs / job_id / f"{run_id}.log"
-        self._prefix = f"[{job_id}]"
+    def __init__(
+        self, folder: Path, job_id: str, run_id: str, mask: Callable[[str], str], attempt: int = 1
+    ) -> None:
+        self._path = folder / job_id / f"{run_id}.log"
+        self._job_id = job_id
         self._mask = mask
+        self._attempt = attempt
+        self._decoder = _decoder()
+        self._pending = ""
+        self._read = 0
+        self._tail: deque[tuple[datetime, bytes]] = deque()
+        self._tail_size = 0
+        self._left_out = 0
         self._file: int | None = None
-        self._broken = False
-        self._partial = b""
-        self._room = HEAD
-        self._tail = bytearray()
-        self._beyond = 0
+        self._trouble: str | None = None
 
     def feed(self, data: bytes, at: datetime) -> list[str]:
-        """Take what was printed; answers with the whole lines to show, none beyond the bound."""
-        if self._room <= 0:
-            self._keep_newest(data)
+        """Take what was printed; answers with the lines to show now."""
+        room = HEAD - self._read
+        self._read += len(data)
+        if room <= 0:
+            self._keep_newest(data, at)
             return []
-        *whole, self._partial = (self._partial + data).split(b"\n")
-        while len(self._partial) > LONGEST_LINE:
-            whole.append(self._partial[:LONGEST_LINE])
-            self._partial = self._partial[LONGEST_LINE:]
-        return self._write(whole, at)
+        lines = self._lines(data[:room])
+        if len(data) >= room:
+            lines += self._flushed()
+            self._write(lines, at)
+            self._keep_newest(data[room:], at)
+            return [*lines, f"more output follows; the newest {TAIL // 1024} KiB of it are kept in the log"]
+        self._write(lines, at)
+        return lines
 
     def say(self, line: str, at: datetime) -> list[str]:
-        """A line of our own."""
-        return (
-            self.feed(f"{line}\n".encode(), at)
-            if not self._partial
-            else self.feed(f"\n{line}\n".encode(), at)
-        )
+        """Add a line of our own."""
+        lines = [*self._flushed(), self._safe(line)]
+        self._write(lines, at)
+        return lines
 
     def close(self, at: datetime) -> list[str]:
         """Write what is left; answers with the lines to show."""
-        shown = []
-        if self._room > 0:
-            if self._partial:
-                shown = self._write([self._partial], at)
-                self._partial = b""
-        elif self._tail:
-            left_out = self._beyond - len(self._tail)
-            first, _, rest = bytes(self._tail).partition(b"\n") if left_out else (b"", b"", bytes(self._tail))
-            self._append([f"… {left_out + len(first)} bytes left out …".encode(), *rest.splitlines()], at)
+        shown = self._flushed()
+        self._write(shown, at)
+        if self._tail:
+            self._write_tail(at)
         if self._file is not None:
             os.close(self._file)
             self._file = None
+        if self._trouble is not None:
+            shown.append(f"the log of this run could not be kept: {self._trouble}")
         return shown
 
-    def _write(self, lines: list[bytes], at: datetime) -> list[str]:
-        taken = 0
-        for line in lines:
-            taken += 1
-            self._room -= len(line) + 1
-            if self._room <= 0:
-                break
-        shown = self._append(lines[:taken], at)
-        if self._room <= 0:
-            self._keep_newest(b"\n".join([*lines[taken:], self._partial]))
-            self._partial = b""
-            shown.append(f"(more than {HEAD // 1024} KiB were printed; the rest is not shown)")
-        return shown
+    def _lines(self, data: bytes) -> list[str]:
+        """Complete lines. Masked as one text, so that secrets of several lines are found."""
+        *complete, rest = (self._pending + self._decoder.decode(data)).split("\n")
+        lines = self._safe("\n".join(complete)).split("\n") if complete else []
+        if len(rest) > LONGEST_LINE + _OVERHANG:
+            rest = self._mask(rest)
+            while len(rest) > LONGEST_LINE + _OVERHANG:
+                lines.append(printable(rest[:LONGEST_LINE]))
+                rest = rest[LONGEST_LINE:]
+        self._pending = rest
+        return lines
 
-    def _append(self, lines: list[bytes], at: datetime) -> list[str]:
-        texts = [
-            self._mask(printable(line.rstrip(b"\r").decode("utf-8", "backslashreplace"))) for line in lines
-        ]
-        if texts and not self._broken:
-            stamp = f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z {self._prefix}"
-            try:
-                if self._file is None:
-                    self._file = self._open()
-                os.write(self._file, "".join(f"{stamp} {text}\n" for text in texts).encode())
-            except OSError:
-                self._broken = True
-        return texts
+    def _flushed(self) -> list[str]:
+        rest = self._pending + self._decoder.decode(b"", final=True)
+        self._pending = ""
+        return [self._safe(line) for line in rest.removesuffix("\n").split("\n")] if rest else []
 
-    def _open(self) -> int:
+    def _safe(self, text: str) -> str:
+        return "\n".join(map(printable, self._mask(text).split("\n")))
+
+    def _keep_newest(self, data: bytes, at: datetime) -> None:
+        if not data:
+            return
+        self._tail.append((at, data))
+        self._tail_size += len(data)
+        while self._tail_size - len(self._tail[0][1]) >= TAIL:
+            gone = len(self._tail.popleft()[1])
+            self._tail_size -= gone
+            self._left_out += gone
+
+    def _write_tail(self, at: datetime) -> None:
+        first = True
+        for then, data in self._tail:
+            kept = data
+            if first and self._left_out:  # begin with a whole line
+                kept = data[-TAIL:].partition(b"\n")[2]
+                self._left_out += len(data) - len(kept)
+                self._write([f"… {self._left_out:,} bytes of output are left out here …"], then)
+            first = False
+            self._write(self._lines(kept), then)
+        self._write(self._flushed(), at)
+        self._tail.clear()
+
+    def _write(self, lines: list[str], at: datetime) -> None:
+        if not lines or self._trouble is not None:
+            return
+        stamp = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+        prefix = f"{stamp} [{self._job_id}] "
+        data = memoryview("".join(f"{prefix}{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
+        try:
+            if self._file is None:
+                self._file = self._open(prefix)
+            while data:
+                data = data[os.write(self._file, data) :]
+        except OSError as error:
+            self._trouble = error.strerror or str(error)
+
+    def _open(self, prefix: str) -> int:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path.parent.parent.chmod(0o700)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        return os.open(self._path, flags, 0o600)
+        file = os.open(
+            self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
+        if self._attempt > 1:
+            os.write(file, f"{prefix}attempt {self._attempt}\n".encode())
+        return file
 
-    def _keep_newest(self, data: bytes) -> None:
-        self._beyond += len(data)
-        self._tail += data[-TAIL:]
-        if len(self._tail) > TAIL:
-            del self._tail[: len(self._tail) - TAIL]
+
+def masked(value: Any, mask: Callable[[str], str]) -> Any:
+    """A JSON value without secrets and lone surrogates, wherever in it they stand."""
+    if isinstance(value, str):
+        return mask(value).encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, list):
+        return [masked(one, mask) for one in value]
+    if isinstance(value, dict):
+        return {masked(key, mask): masked(one, mask) for key, one in value.items()}
+    return value
+
+
+def _decoder() -> io.IncrementalNewlineDecoder:
+    inner = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+    return io.IncrementalNewlineDecoder(inner, translate=True)

@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from jobctl.clock import Clock, SystemClock
-from jobctl.durations import write_duration
-from jobctl.execution.link import Current, Link
-from jobctl.execution.output import RunLog
+from jobctl.execution.link import Current, Link, ending_words
+from jobctl.execution.output import RunLog, masked
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskOutput, TaskStarted
 from jobctl.execution.tree import descendants, end_left_by, kill_tree, reap_orphans, send
 from jobctl.model import Command, Reason
+from jobctl.text import printable
 
 BATCH = 32
 STUCK = 0.1
 START_TRIES = 3
 _LONGEST_WAIT = 1.0
+_CHUNK = 64 * 1024
 
 
 class WorkerPool:
@@ -40,6 +41,7 @@ class WorkerPool:
         logs: where the runs' logs go.
         mask: takes the secrets out of texts.
         grace: between SIGTERM and SIGKILL of a task that must end.
+        start_limit: how long a worker may take to come up.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class WorkerPool:
         logs: Path,
         mask: Callable[[str], str] = str,
         grace: timedelta = timedelta(seconds=5),
+        start_limit: timedelta = timedelta(seconds=30),
         clock: Clock | None = None,
     ) -> None:
         self._most = workers
@@ -61,6 +64,7 @@ class WorkerPool:
         self._logs = logs
         self._mask = mask
         self._grace = grace.total_seconds()
+        self._start_limit = start_limit.total_seconds()
         self._clock: Clock = clock or SystemClock()
         self._links: list[Link] = []
         self._backlog: deque[Task] = deque()
@@ -166,7 +170,11 @@ class WorkerPool:
                 and len(batch) <= min(share, BATCH - 1)
             ):
                 batch.append(self._backlog.popleft())
-            link.hand(batch)
+            try:
+                self._backlog.extendleft(reversed(link.hand(batch)))
+            except ValueError as error:
+                self._never_began(batch[0], Reason.CRASHED, str(error))
+                self._backlog.extendleft(reversed(batch[1:]))
 
     def _choose(self, *, quick: bool) -> Link | None:
         usable = [link for link in self._links if not link.retired and link.ending is None]
@@ -182,7 +190,7 @@ class WorkerPool:
 
     def _flows(self, link: Link) -> bool:
         """Whether what is handed to a worker now will soon begin: it is on quick tasks and not stuck."""
-        if link.retired or link.ending is not None or link.recalling:
+        if link.retired or link.ending is not None:
             return False
         if link.current is None:
             return all(task.quick for task in link.queue.values())
@@ -204,8 +212,14 @@ class WorkerPool:
 
     def _look_at(self, link: Link) -> None:
         gone = link.process.poll() is not None
-        for message in link.messages():
-            self._take(link, message)
+        try:
+            for message in link.messages():
+                self._take(link, message)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            link.fault = (
+                "told something that is no message, as jobs do that write to files that are not theirs"
+            )
+            kill_tree(link.pid)
         if link.read_output() or link.printed:
             self._show(link)
         if gone:
@@ -218,8 +232,11 @@ class WorkerPool:
             kill_tree(link.pid)
         elif current is not None and link.ending is None and now >= current.deadline:
             self._begin_end(link, Reason.TIMEOUT)
-        elif link.queue and current is not None and not link.recalling and now - current.began > STUCK:
-            link.recall()
+        elif link.queue and current is not None and now - current.began > STUCK:
+            self._backlog.extendleft(reversed(link.take_back()))
+        elif not link.ready and link.ending is None and now - link.since > self._start_limit:
+            link.fault = f"was not ready after {self._start_limit:g} seconds"
+            kill_tree(link.pid)
         elif link.retired and link.load == 0:
             link.process.kill()
 
@@ -228,19 +245,15 @@ class WorkerPool:
             self._began(link, message)
         elif "finished" in message:
             self._finished(link, message)
-        elif "recalled" in message:
-            link.recalling = False
-            given = [link.queue.pop(run_id) for run_id in message["recalled"] if run_id in link.queue]
-            self._backlog.extendleft(reversed(given))
         elif "ready" in message:
             link.ready = True
             self._failed_starts = 0
 
     def _began(self, link: Link, message: dict[str, Any]) -> None:
         task = link.queue.pop(message["started"])
-        log = RunLog(self._logs, task.job_id, task.run_id, self._mask)
-        link.current = Current(task, message["at"], log)
-        self._outcomes.append(TaskStarted(task.run_id, link.pid, self._wall(message["at"])))
+        log = RunLog(self._logs, task.job_id, task.run_id, self._mask, task.attempt)
+        current = link.current = Current(task, message["at"], self._wall(message["at"]), log)
+        self._outcomes.append(TaskStarted(task.run_id, link.pid, current.at))
 
     def _finished(self, link: Link, message: dict[str, Any]) -> None:
         current = link.current
@@ -250,7 +263,7 @@ class WorkerPool:
         reason = Reason(message["reason"]) if message["reason"] else None
         error = message["error"]
         if link.ending is not None and (reason is not None or link.ending is Reason.TIMEOUT):
-            reason, error = link.ending, self._ending_words(current.task, link.ending)
+            reason, error = link.ending, ending_words(current.task, link.ending)
         if message["retired"]:
             link.retired = True
             self._take_back(link)
@@ -273,7 +286,7 @@ class WorkerPool:
             self._tell_lines(current, link.take_printed())
             now = self._clock.monotonic()
             reason = link.ending or Reason.CRASHED
-            error = self._ending_words(current.task, reason, link.process.returncode)
+            error = ending_words(current.task, reason, link.end)
             self._settle(link, current, reason, error, at=now, took=now - current.began, message={})
         if link.ending not in {None, Reason.TIMEOUT}:
             for task in link.queue.values():
@@ -285,7 +298,7 @@ class WorkerPool:
         self._links.remove(link)
         link.close()
         if self._failed_starts >= START_TRIES and not self._links:
-            self._no_worker(words or f"it {_died(link.process.returncode)}")
+            self._no_worker(words or f"it {link.end}")
 
     def _take_back(self, link: Link) -> None:
         self._backlog.extendleft(reversed(link.queue.values()))
@@ -303,6 +316,8 @@ class WorkerPool:
     def _show(self, link: Link) -> None:
         if link.current is not None:
             self._tell_lines(link.current, link.take_printed())
+        elif not link.queue:
+            del link.printed[:-_CHUNK]  # what a thread goes on to print after its run
 
     def _tell_lines(self, current: Current, data: bytes) -> None:
         if data:
@@ -332,12 +347,12 @@ class WorkerPool:
             TaskFinished(
                 run_id=task.run_id,
                 pid=link.pid,
-                started_at=self._wall(current.began),
+                started_at=current.at,
                 finished_at=self._wall(at),
                 duration=timedelta(seconds=took),
                 reason=reason,
-                error=None if error is None else self._mask(error),
-                result=self._masked(message.get("result")),
+                error=None if error is None else printable(self._mask(error)),
+                result=masked(message.get("result"), self._mask),
                 retry=bool(message.get("retry", True)),
             )
         )
@@ -345,20 +360,10 @@ class WorkerPool:
 
     def _never_began(self, task: Task, reason: Reason, error: str | None = None) -> None:
         now = self._clock.now()
-        words = error or self._ending_words(task, reason)
+        words = error or ending_words(task, reason)
         self._outcomes.append(
             TaskFinished(task.run_id, None, now, now, timedelta(0), reason, self._mask(words))
         )
-
-    def _masked(self, value: Any) -> Any:
-        """A result without secrets, wherever in it they stand."""
-        if isinstance(value, str):
-            return self._mask(value)
-        if isinstance(value, list):
-            return [self._masked(one) for one in value]
-        if isinstance(value, dict):
-            return {self._mask(key): self._masked(one) for key, one in value.items()}
-        return value
 
     # Ending
 
@@ -375,13 +380,6 @@ class WorkerPool:
         program = link.current is not None and isinstance(link.current.task.target, Command)
         send(below if program and below else [*below, link.pid], signal.SIGTERM)
 
-    def _ending_words(self, task: Task, reason: Reason, code: int | None = None) -> str:
-        if reason is Reason.TIMEOUT:
-            return f"timed out after {write_duration(task.timeout)}"
-        if reason is Reason.INTERRUPTED:
-            return "interrupted: it was ended before it had finished"
-        return f"the worker {_died(code)} before the job returned"
-
     def _wall(self, steady: float) -> Any:
         """A time of the steady clock, which all processes share, on the wall clock."""
         return self._clock.now() - timedelta(seconds=self._clock.monotonic() - steady)
@@ -397,14 +395,6 @@ class WorkerPool:
                 rest = min(rest, 0.02)
             elif link.current is not None:
                 rest = min(rest, link.current.deadline - now)
-                if link.queue and not link.recalling:
-                    rest = min(rest, link.current.began + STUCK - now)
+                if link.queue:
+                    rest = min(rest, max(0.01, link.current.began + STUCK - now))
         return max(0.0, rest)
-
-
-def _died(code: int | None) -> str:
-    if code is None:
-        return "ended"
-    if code < 0:
-        return f"was killed by signal {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"

@@ -90,7 +90,7 @@ class ThreadExecutor:
 
 
 def _call(task: Task) -> tuple[Reason | None, str | None, Any, bool]:
-    from jobctl.execution.calling import described, returned
+    from jobctl.execution.calling import described, may_retry, returned
 
     function: Any = task.target
     try:
@@ -103,6 +103,6 @@ def _call(task: Task) -> tuple[Reason | None, str | None, Any, bool]:
 
             value = asyncio.run(wait())
     except BaseException as error:
-        return Reason.ERROR, described(error), None, getattr(error, "retry", True) is not False
+        return Reason.ERROR, described(error), None, may_retry(error)
     ending = returned(value)
     return (Reason.ERROR if ending["reason"] else None), ending["error"], ending["result"], True

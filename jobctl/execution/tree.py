@@ -35,6 +35,14 @@ def send(pids: list[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
+def signal_name(number: int) -> str:
+    """``SIGKILL``; a real-time signal, which has no name of its own, by its number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
 def kill_tree(pid: int) -> None:
     """SIGKILL a process and all below it. It is stopped first, so that it starts nothing meanwhile."""
     send([pid], signal.SIGSTOP)

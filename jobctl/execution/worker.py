@@ -1,10 +1,11 @@
-"""The worker process: takes tasks from a pipe, runs them one by one, tells what came of each.
+"""The worker process: takes tasks from a socket, runs them one by one, tells what came of each.
 
-Started clean, as ``python -P -m jobctl.execution.worker CONTROL RESULT OUTPUT`` (three file
-descriptors), in the project's folder and in a session of its own. Messages are JSON lines. A start is
-told before the function is called, so that a task is never begun twice: whoever did not hear of a
-start may hand the task to another worker. When the control pipe closes, its scheduler is gone: it ends
-itself with all below it.
+Started clean, as ``python -P -m jobctl.execution.worker INBOX LIFE RESULT OUTPUT`` (four file
+descriptors), in the project's folder and in a session of its own. Messages are JSON. A start is told
+before the function is called, so that a task is never begun twice: whoever did not hear of a start may
+hand the task to another worker. When the life line closes, its scheduler is gone: the worker ends itself
+with all below it. It does so in a thread, rather than by ``PR_SET_PDEATHSIG``, which is tied to the
+thread that started it and would leave its children.
 """
 
 import json
@@ -13,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections import deque
+from contextlib import suppress
 from typing import Any
 
 from jobctl.execution import calling
@@ -21,89 +22,79 @@ from jobctl.execution import calling
 RETIRE_AFTER = 10_000
 RETIRE_GROWTH = 512 * 1024  # KiB of peak memory above the start
 _CHILD_GRACE = 2.0
+_LARGEST_TASK = 256 * 1024
+_LIFE_LINE = "jobctl-life-line"
+_TERMINATED = 128 + signal.SIGTERM
 _RESTORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGCHLD)
 
 
 class Worker:
-    """The loop, and the thread that reads the control pipe."""
+    """The loop, and the thread that holds the life line."""
 
-    def __init__(self, control: int, result: int, output: int) -> None:
-        self._control, self._result, self._output = control, result, output
-        for one in (control, result, output):
-            os.set_inheritable(one, False)
+    def __init__(self, inbox: int, life: int, result: int, output: int) -> None:
+        self._inbox, self._life, self._result, self._output = inbox, life, result, output
+        self._pid = os.getpid()
         self._token = os.environ["JOBCTL_WORKER"]
-        self._tasks: deque[dict[str, Any]] = deque()
-        self._ready = threading.Condition()
-        self._telling = threading.Lock()
-        self._retired = False
         self._done = 0
         self._clean = CleanState(output)
 
     def main(self) -> None:
-        """Work until the control pipe closes."""
-        threading.Thread(target=self._listen, name="jobctl-control", daemon=True).start()
-        self._tell({"ready": os.getpid()})
-        while True:
-            with self._ready:
-                while self._retired or not self._tasks:
-                    self._ready.wait()
-                task = self._tasks.popleft()
-                self._tell({"started": task["run"], "at": time.monotonic()})
-            self._run(task)
+        """Work until the life line closes or nothing more should run here."""
+        threading.Thread(target=self._live, name=_LIFE_LINE, daemon=True).start()
+        self._tell({"ready": self._pid})
+        retired = False
+        while not retired:
+            task = json.loads(os.read(self._inbox, _LARGEST_TASK))
+            self._tell({"started": task["run"], "at": time.monotonic()})
+            retired = self._run(task)
+        threading.Event().wait()  # for the pool, which ends it
 
-    def _run(self, task: dict[str, Any]) -> None:
-        self._clean.restore()
+    def _run(self, task: dict[str, Any]) -> bool:
+        """Run one task; True where this worker should run no other."""
+        name = str(task.get("target") or task["argv"])
+        self._clean.restore(name)
         began = time.monotonic()
         if "argv" in task:
             ending = calling.run_command(task["argv"])
         else:
             ending = calling.call(task["target"], dry_run=task["dry_run"])
+        if os.getpid() != self._pid:
+            os._exit(0)  # a child that the job forked came back from the call
         took = time.monotonic() - began
         left = self._end_children()
-        self._flush()
+        self._clean.settle(name)
         if left:
-            self._print(f"ended {left} processes that the job left behind")
+            self._print(f"ended {left} process{'es' * (left > 1)} that the job left behind")
         self._print_marker(task["run"])
         self._done += 1
         worn = self._done >= RETIRE_AFTER or self._clean.outgrown()
-        self._retired = bool(left) or worn or _threads_left()
+        retired = bool(left) or worn or _threads_left()
         self._tell(
             {
                 "finished": task["run"],
                 "at": time.monotonic(),
                 "took": took,
-                "retired": self._retired,
+                "retired": retired,
                 **ending,
             }
         )
+        return retired
 
     # The pipes
 
-    def _listen(self) -> None:
-        with open(self._control, "rb", closefd=False) as lines:
-            for line in lines:
-                message = json.loads(line)
-                with self._ready:
-                    if "recall" in message:
-                        self._recall(set(message["recall"]))
-                    else:
-                        self._tasks.append(message)
-                        self._ready.notify()
+    def _live(self) -> None:
+        """Nothing is ever written to the life line: a read that returns is its end."""
+        with suppress(OSError):
+            os.read(self._life, 1)
         self._end_all()
-
-    def _recall(self, run_ids: set[str]) -> None:
-        given = [task["run"] for task in self._tasks if task["run"] in run_ids]
-        self._tasks = deque(task for task in self._tasks if task["run"] not in run_ids)
-        self._tell({"recalled": given})
 
     def _tell(self, message: dict[str, Any]) -> None:
         data = json.dumps(message).encode() + b"\n"
-        with self._telling:
+        try:
             while data:
-                try:
-                    data = data[os.write(self._result, data) :]
-                except BrokenPipeError:
-                    self._end_all()
+                data = data[os.write(self._result, data) :]
+        except BrokenPipeError:
+            self._end_all()
 
     def _print(self, line: str) -> None:
         self._put(f"{line}\n".encode())
@@ -117,13 +108,6 @@ class Worker:
                 data = data[os.write(self._output, data) :]
         except BrokenPipeError:
             self._end_all()
-
-    def _flush(self) -> None:
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except (OSError, ValueError, AttributeError):
-                continue
 
     # The end
 
@@ -158,22 +142,20 @@ class CleanState:
 
     def __init__(self, output: int) -> None:
         self._output = output
+        self._null = os.open(os.devnull, os.O_RDONLY)
         self._folder = os.getcwd()  # noqa: PTH109 - a worker starts without pathlib
         self._environment = dict(os.environ)
         self._path = list(sys.path)
         self._umask = os.umask(0o022)
         os.umask(self._umask)
         self._signals = {number: signal.getsignal(number) for number in _RESTORED}
-        self._streams = (sys.stdin, sys.stdout, sys.stderr)
+        self._streams = _streams()
         self._peak = _peak_memory()
-        self._logging = False
+        self._logging = Logging()
 
-    def restore(self) -> None:
-        """Put everything back."""
-        os.dup2(self._output, 1)
-        os.dup2(self._output, 2)
-        if sys.stdout is None or sys.stdout.closed or sys.stderr is None or sys.stderr.closed:
-            self._streams = (sys.stdin, _stream(1), _stream(2))
+    def restore(self, task: str) -> None:
+        """Put everything back, but leave ``task`` the logging that it set up itself."""
+        self._restore_files()
         sys.stdin, sys.stdout, sys.stderr = self._streams
         os.chdir(self._folder)
         if os.environ != self._environment:
@@ -185,16 +167,58 @@ class CleanState:
         for number, handler in self._signals.items():
             if signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        self._logging.restore(task)
+
+    def settle(self, task: str) -> None:
+        """After a run: let out what it printed and is still held, before its end is told."""
         signal.setitimer(signal.ITIMER_REAL, 0)
-        if not self._logging:
-            self._logging = True
-            self._log_to_output()
+        self._restore_files()
+        for stream in {sys.stdout, sys.stderr, *self._streams}:
+            try:
+                stream.flush()
+            except Exception:
+                self._streams = _streams()  # what it holds would come out in a later run
+        self._logging.keep(task)
+
+    def _restore_files(self) -> None:
+        os.set_blocking(self._output, True)
+        for number, source in enumerate((self._null, self._output, self._output)):
+            os.dup2(source, number)
+        if any(stream.closed for stream in self._streams):
+            self._streams = _streams()
 
     def outgrown(self) -> bool:
         """Whether jobs have used so much memory that a new worker is better."""
         return _peak_memory() - self._peak > RETIRE_GROWTH
 
-    def _log_to_output(self) -> None:
+
+class Logging:
+    """Log records from INFO up go to standard error, unless a job sets up logging itself.
+
+    What a job sets up is its own: kept for its next run, for it may do so once, at import.
+    """
+
+    def __init__(self) -> None:
+        self._set_up: dict[str, tuple[list[Any], int]] = {}
+        self._root: Any = None
+        self._ours: tuple[list[Any], int] = ([], 0)
+
+    def restore(self, task: str) -> None:
+        """The root logger as this task knows it."""
+        if self._root is None:
+            self._begin()
+        self._root.handlers[:], level = self._set_up.get(task, self._ours)
+        if self._root.level != level:
+            self._root.setLevel(level)
+
+    def keep(self, task: str) -> None:
+        """Remember what the task has set up."""
+        now = (list(self._root.handlers), self._root.level)
+        if now != self._ours:
+            self._set_up[task] = now
+
+    def _begin(self) -> None:
         import logging
 
         class ToStandardError(logging.StreamHandler[Any]):
@@ -204,13 +228,22 @@ class CleanState:
                 self.stream = sys.stderr
                 super().emit(record)
 
-        handler = ToStandardError()
-        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-        logging.basicConfig(level=logging.INFO, handlers=[handler])
+        ours = ToStandardError()
+        ours.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        self._root, self._ours = logging.getLogger(), ([ours], logging.INFO)
+        basic_config = logging.basicConfig
+
+        def basic_config_of_a_job(**options: Any) -> None:
+            self._root.removeHandler(ours)  # else it would see a root logger that is set up
+            basic_config(**options)
+
+        logging.basicConfig = basic_config_of_a_job
 
 
-def _stream(number: int) -> Any:
-    return open(number, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+def _streams() -> tuple[Any, Any, Any]:
+    """Standard input, output and error; their descriptors are not theirs to close."""
+    said = {"encoding": "utf-8", "errors": "backslashreplace", "buffering": 1, "closefd": False}
+    return open(0, encoding="utf-8", closefd=False), open(1, "w", **said), open(2, "w", **said)  # type: ignore[call-overload]
 
 
 def _children_left() -> bool:
@@ -226,8 +259,8 @@ def _children_left() -> bool:
 
 def _threads_left() -> bool:
     """Whether the job left threads that would keep a process alive."""
-    ours = {"MainThread", "jobctl-control"}
-    return any(not one.daemon for one in threading.enumerate() if one.name not in ours)
+    main = threading.main_thread()
+    return any(not one.daemon for one in threading.enumerate() if one is not main)
 
 
 def _peak_memory() -> int:
@@ -246,14 +279,34 @@ def _adopt_orphans() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(set_child_subreaper, 1, 0, 0, 0)
 
 
+def _leave(*_: object) -> None:
+    """SIGTERM: the job may clean up on the way out; who does not leave is killed a little later."""
+    raise SystemExit(_TERMINATED)
+
+
+def _read_path(life: int) -> list[str]:
+    """The scheduler's import path, a JSON line: an application's own modules can be found by it."""
+    data = b""
+    while not data.endswith(b"\n"):
+        part = os.read(life, 65536)
+        if not part:
+            os._exit(0)
+        data += part
+    found: list[str] = json.loads(data)
+    return found
+
+
 def main() -> None:
     """Entry of ``python -m``."""
-    control, result, output = (int(one) for one in sys.argv[1:4])
+    inbox, life, result, output = (int(one) for one in sys.argv[1:5])
+    for one in (inbox, life, result, output):
+        os.set_inheritable(one, False)
     sys.argv = ["jobctl-worker"]
     _adopt_orphans()
-    sys.stdout, sys.stderr = _stream(1), _stream(2)
     sys.path.insert(0, os.getcwd())  # noqa: PTH109
-    Worker(control, result, output).main()
+    sys.path += [one for one in _read_path(life) if one not in sys.path]
+    signal.signal(signal.SIGTERM, _leave)
+    Worker(inbox, life, result, output).main()
 
 
 if __name__ == "__main__":

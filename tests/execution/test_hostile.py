@@ -1,0 +1,260 @@
+"""Jobs that hang, crash, flood, or leave something behind: their run says so, and nothing is left."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobctl.model import Reason
+
+pytestmark = pytest.mark.fault
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("import os; os._exit(0)", "ended with exit code 0 before the job returned"),
+        ("import os; os._exit(9)", "ended with exit code 9"),
+        ("import ctypes; ctypes.string_at(0)", "was killed by signal SIGSEGV"),
+        ("import os; os.kill(os.getpid(), 9)", "was killed by signal SIGKILL"),
+        ("import os; os.kill(os.getpid(), 40)", "was killed by signal 40"),
+        ("import os; os.closerange(0, 400)", "ended with exit code"),
+        (
+            "import os\nfor n in range(3, 200):\n    try: os.write(n, b'{}\\nnull\\n[1]\\n{\"started\": 1}\\nx\\n')\n    except OSError: pass",
+            "no message",
+        ),
+    ],
+)
+def test_a_crash_is_told_and_the_next_run_is_fine(bench: Any, body: str, words: str) -> None:
+    run = bench.call(f"print('before', flush=True)\n{body}")
+    assert run.reason is Reason.CRASHED
+    assert words in run.error
+    assert bench.lines(run)[0] == "before"
+    assert bench.call("return 1").result == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "while True: pass",
+        "import threading; threading.Event().wait()",
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: time.sleep(9)",
+        "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
+        "import re; re.match('(a+)+b', 'a' * 60)",
+    ],
+)
+def test_a_job_that_never_ends_is_ended(bench: Any, body: str) -> None:
+    run = bench.call(body, timeout=0.5)
+    assert (run.reason, run.error) == (Reason.TIMEOUT, "timed out after 500ms")
+    assert "timed out after 500ms" in bench.log(run)
+    assert bench.call("return 1").result == 1
+
+
+def test_a_job_that_is_ended_may_clean_up(bench: Any) -> None:
+    run = bench.call(
+        "import time\ntry:\n    time.sleep(60)\nfinally:\n    open('cleaned', 'w').close()", timeout=0.3
+    )
+    assert run.reason is Reason.TIMEOUT
+    assert (bench.folder / "cleaned").exists()
+
+
+def test_a_program_that_never_ends_is_ended_with_its_children(bench: Any) -> None:
+    run = bench.program("sh", "-c", "trap '' TERM; setsid sleep 300 & sleep 300; wait", timeout=0.5)
+    assert run.reason is Reason.TIMEOUT
+    assert bench.call("return 1").result == 1
+    bench.pool.close()
+    assert bench.processes() == []
+
+
+def test_what_is_asked_to_end_says_why(bench: Any) -> None:
+    soft, hard, waiting = (bench.task("work:hang") for _ in range(3))
+    bench.write("import time\ndef hang(): time.sleep(300)\n")
+    bench.submit(soft, hard)
+    bench.wait_started(soft)
+    bench.wait_started(hard)
+    bench.submit(waiting)
+    assert set(bench.pool.busy()) == {soft.run_id, hard.run_id, waiting.run_id}
+    bench.pool.end([waiting.run_id, soft.run_id], Reason.INTERRUPTED)
+    bench.pool.end([hard.run_id], Reason.INTERRUPTED, now=True)
+    assert {run.reason for run in bench.finish(soft, hard, waiting)} == {Reason.INTERRUPTED}
+    assert waiting.run_id not in bench.started
+    assert bench.pool.busy() == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import subprocess; subprocess.Popen(['sleep', '300'])",
+        "import subprocess; subprocess.Popen(['sleep', '300'], start_new_session=True)",
+        "import os\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: os.execvp('sleep', ['sleep', '300'])\n    os._exit(0)",
+        "import subprocess; subprocess.Popen(['sh', '-c', \"trap '' TERM; sleep 300\"])",
+    ],
+)
+def test_children_that_are_left_behind_are_ended_with_the_run(bench: Any, body: str) -> None:
+    run = bench.call(body)
+    assert run.reason is None
+    asleep = [pid for pid in bench.processes() if _command(pid).startswith("sleep")]
+    assert asleep == []
+    assert "left behind" in bench.log(run)
+    assert bench.call("return 1").result == 1
+
+
+def test_a_crash_takes_the_daemons_along(bench: Any) -> None:
+    run = bench.call(
+        "import os, subprocess\nsubprocess.Popen(['setsid', 'sleep', '300'])\n"
+        "subprocess.Popen(['sleep', '300'])\nos._exit(1)"
+    )
+    assert run.reason is Reason.CRASHED
+    assert [pid for pid in bench.processes() if "sleep" in _command(pid)] == []
+
+
+def test_a_forked_child_that_returns_is_not_a_second_worker(bench: Any) -> None:
+    run = bench.call("import os\nif os.fork() == 0: return 'child'\nos.wait()\nreturn 'parent'")
+    assert run.result == "parent"
+    assert bench.call("return 1").result == 1
+
+
+def test_threads_that_never_end_do_not_outlive_the_run(bench: Any) -> None:
+    run = bench.call("import threading\nthreading.Thread(target=threading.Event().wait).start()")
+    again = bench.call("return 1")
+    assert (run.reason, again.result) == (None, 1)
+    assert run.pid != again.pid
+
+
+def test_a_flood_is_bounded_and_others_go_on(bench: Any) -> None:
+    bench.write(
+        "def flood():\n    for n in range(60_000): print(f'{n:06}' + 'x' * 1000)\ndef quick(): return 1\n"
+    )
+    flood = bench.task("work:flood")
+    bench.submit(flood)
+    bench.wait_started(flood)
+    others = [bench.run("work:quick") for _ in range(5)]
+    assert [run.result for run in others] == [1] * 5
+    assert flood.run_id not in bench.finished
+    (run,) = bench.finish(flood)
+    assert run.reason is None
+    log = bench.log(run)
+    assert len(log) < 1_000_000
+    assert "000000x" in log
+    assert "059999x" in log
+    assert "left out" in log
+    assert sum(map(len, bench.lines(run))) < 600_000
+    assert bench.lines(run)[-1].startswith("more output follows")
+
+
+def test_odd_output_is_made_safe(bench: Any) -> None:
+    run = bench.call(
+        "import sys\nsys.stdout.buffer.write(b'[red] \\xff\\xfe \\x1b]0;t\\x07 \\x00\\nna\\xc3')\n"
+        "sys.stdout.buffer.flush()\nsys.stdout.buffer.write(b'\\xafve\\r\\n10%\\r20%\\n\\nno end')"
+    )
+    shown = ["[red] \\xff\\xfe \\x1b]0;t\\x07 \\x00", "naïve", "10%", "20%", "", "no end"]
+    assert bench.lines(run) == shown
+    log = bench.log(run).splitlines()
+    assert [line.partition("Z [job] ")[2] for line in log] == shown
+    assert (bench.logs / "job" / f"{run.run_id}.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_quiet_run_has_no_log(bench: Any) -> None:
+    run = bench.call("pass")
+    assert not (bench.logs / "job" / f"{run.run_id}.log").exists()
+
+
+def test_logging_goes_to_the_log_unless_the_job_says_otherwise(make_bench: Any) -> None:
+    bench = make_bench(workers=1)
+    plain = "import logging\nlogging.getLogger('a.b').info('hello')\nlogging.debug('not this')"
+    bench.write(
+        "import logging\nlogging.basicConfig(format='own %(message)s')\ndef main(): logging.warning('hello')\n"
+    )
+    runs = [bench.call(plain), bench.run("work:main"), bench.call(plain), bench.run("work:main")]
+    assert [bench.lines(run) for run in runs] == [["INFO a.b: hello"], ["own hello"]] * 2
+    assert len({run.pid for run in runs}) == 1
+
+
+def test_what_a_job_changes_does_not_reach_the_next(make_bench: Any) -> None:
+    bench = make_bench(workers=1)
+    first = bench.call(
+        "import os, signal, sys\nos.chdir('/'); os.environ.clear(); os.umask(0)\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.alarm(1)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\n"
+        "sys.stdin = None; sys.stderr.close(); sys.stdout = object(); sys.path.clear()\n"
+        "os.close(0); os.close(1); os.close(2)"
+    )
+    second = bench.call(
+        "import os, signal, sys\nprint('out'); print('err', file=sys.stderr)\n"
+        "mask = os.umask(0)\nreturn [os.getcwd(), 'PATH' in os.environ, mask,"
+        " signal.getsignal(signal.SIGTERM) is signal.SIG_IGN, signal.alarm(0),"
+        " len(signal.pthread_sigmask(signal.SIG_BLOCK, ())), os.read(0, 1) == b'', os.getcwd() in sys.path]"
+    )
+    umask = os.umask(0o022)
+    os.umask(umask)
+    assert first.pid == second.pid
+    assert second.result == [str(bench.folder), True, umask, False, 0, 0, True, True]
+    assert bench.lines(second) == ["out", "err"]
+
+
+def test_output_that_does_not_block_is_put_right(make_bench: Any) -> None:
+    bench = make_bench(workers=1)
+    bench.call(
+        "import os\nos.set_blocking(1, False)\ntry:\n    while True: os.write(1, b'x' * 65536)\nexcept BlockingIOError: pass"
+    )
+    run = bench.call("for n in range(2000): print('y' * 100)\nreturn 1")
+    assert run.result == 1
+    assert bench.lines(run) == ["y" * 100] * 2000
+
+
+def test_a_worker_that_cannot_start_fails_its_tasks_with_the_reason(make_bench: Any) -> None:
+    bench = make_bench()
+    bench.folder.rename(bench.folder.with_name("gone"))
+    run = bench.run("work:main")
+    assert run.reason is Reason.CRASHED
+    assert "no worker could be started: no such file or directory" in run.error
+
+
+def test_a_log_that_cannot_be_written_hurts_nothing(bench: Any) -> None:
+    bench.logs.parent.mkdir()
+    bench.logs.write_text("a file where the folder should be")
+    run = bench.call("print('hello')\nreturn 1")
+    assert run.result == 1
+    assert bench.lines(run)[0] == "hello"
+    assert "could not be kept" in bench.lines(run)[-1]
+
+
+def test_workers_end_when_their_scheduler_is_killed(bench: Any) -> None:
+    bench.write(
+        "import subprocess, threading\ndef main():\n    subprocess.Popen(['setsid', 'sleep', '300'])\n"
+        "    print('going', flush=True)\n    threading.Event().wait()\n"
+    )
+    script = f"""
+import os
+from datetime import timedelta
+from pathlib import Path
+from jobctl.execution.pool import WorkerPool
+from jobctl.execution.tasks import Task, TaskOutput
+pool = WorkerPool(workers=2, project=Path({str(bench.folder)!r}), environment=dict(os.environ),
+                  owner_id={bench.owner!r}, logs=Path({str(bench.logs)!r}))
+pool.submit([Task('r1', 'job', 'work:main', timedelta(60)), Task('r2', 'job', 'work:main', timedelta(60))])
+seen = 0
+while seen < 2:
+    seen += sum(isinstance(one, TaskOutput) for one in pool.poll(1))
+print('running', flush=True)
+pool.poll(60)
+while True: pool.poll(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as parent:
+        try:
+            assert parent.stdout is not None
+            assert parent.stdout.readline() == b"running\n"
+            bench.until(lambda: len(bench.processes()) == 4)  # two workers, two daemons
+        finally:
+            parent.kill()
+    bench.until(lambda: bench.processes() == [])
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
