@@ -26,7 +26,7 @@ from jobctl.runs.store import (
 
 START = datetime(2026, 11, 23, 9, tzinfo=UTC)
 JOBS = st.sampled_from(["interval", "fixed"])
-SLOTS = st.integers(1, 12)
+SLOTS = st.integers(1, 5)
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -49,6 +49,18 @@ class AnyOrder(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.store.close()
         self.folder.cleanup()
+
+    @rule(job=JOBS, number=SLOTS, who=st.integers(0, 1))
+    def run_a_slot(self, job: str, number: int, who: int) -> None:
+        free = job not in self.running
+        self.claim_a_slot(job, number, who)
+        if free and job in self.running:
+            self.finish(job, failed=False, twice=False)
+
+    @rule(job=JOBS, number=SLOTS, first=st.integers(0, 1))
+    def both_want_a_slot(self, job: str, number: int, first: int) -> None:
+        self.run_a_slot(job, number, first)
+        self.run_a_slot(job, number, 1 - first)
 
     @rule(job=JOBS, number=SLOTS, who=st.integers(0, 1))
     def claim_a_slot(self, job: str, number: int, who: int) -> None:
@@ -129,14 +141,15 @@ class AnyOrder(RuleBasedStateMachine):
         if self.store.pass_slots(job, START + timedelta(minutes=number), missed):
             self.counts[job, "skipped"] += missed
 
-    @rule(job=JOBS, on=st.booleans())
-    def stop_or_start(self, job: str, on: bool) -> None:
-        if on:
-            self.store.start([job], START)
-            self.stopped.discard(job)
-        else:
-            self.store.stop([job], START)
-            self.stopped.add(job)
+    @rule(job=JOBS)
+    def stop(self, job: str) -> None:
+        self.store.stop([job], START)
+        self.stopped.add(job)
+
+    @rule()
+    def start(self) -> None:
+        self.store.start(["interval", "fixed"], START)
+        self.stopped.clear()
 
     @rule()
     def prune(self) -> None:

@@ -1,0 +1,147 @@
+"""The run store against bare sqlite3 in the same run: recorded runs a second, and looks over a large history.
+
+Prints the table; asserts the ratios of the bars. ``JOBCTL_BENCH_RUNS`` changes the size of the history.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from jobctl.model import RunStatus, Trigger
+from jobctl.runs.choose import open_store
+from jobctl.runs.sqlite.store import SQLiteRunStore
+from jobctl.runs.store import Claim, Claimed, Ending, Owner, Registration, new_run_id
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(600)]
+
+NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
+RUNS = int(os.environ.get("JOBCTL_BENCH_RUNS", "1000000"))
+BATCH = 100
+TAKEN = 20_000
+
+
+def best(does: Callable[[], object], times: int = 5) -> float:
+    """Seconds of the fastest of some tries: the others were held up by something else."""
+    taken = []
+    for _ in range(times):
+        begin = time.perf_counter()
+        does()
+        taken.append(time.perf_counter() - begin)
+    return min(taken)
+
+
+def opened(folder: Path, jobs: int) -> SQLiteRunStore:
+    store = open_store(folder)
+    store.register([Registration(f"job-{n}", "a job", "every 1m", "UTC") for n in range(jobs)], NOW)
+    return store
+
+
+def record_bare(folder: Path) -> float:
+    """Runs a second of the same two writes with one index and no answers."""
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "bare.db", isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("CREATE TABLE runs (id TEXT PRIMARY KEY, job TEXT, slot INT, status TEXT, at INT)")
+        connection.execute("CREATE UNIQUE INDEX one_a_slot ON runs (job, slot)")
+        begin = time.perf_counter()
+        for batch in range(TAKEN // BATCH):
+            ids = [new_run_id() for _ in range(BATCH)]
+            connection.execute("BEGIN IMMEDIATE")
+            for n, run_id in enumerate(ids):
+                connection.execute(
+                    "INSERT INTO runs VALUES (?, ?, ?, 'running', 0)", (run_id, f"job-{n}", batch)
+                )
+            connection.execute("COMMIT")
+            connection.execute("BEGIN IMMEDIATE")
+            for run_id in ids:
+                connection.execute("UPDATE runs SET status = 'completed', at = 1 WHERE id = ?", (run_id,))
+            connection.execute("COMMIT")
+        return TAKEN / (time.perf_counter() - begin)
+
+
+def record(folder: Path) -> float:
+    """Runs a second through the store, claimed and finished in batches."""
+    owner = Owner("owner", "scheduler", "here", 1, "1", "boot", NOW, NOW)
+    with closing(opened(folder, BATCH)) as store:
+        begin = time.perf_counter()
+        for batch in range(TAKEN // BATCH):
+            slot = NOW + timedelta(seconds=batch)
+            claims = [
+                Claim(new_run_id(), f"job-{n}", Trigger.SCHEDULE, slot, slot=slot, next_run=slot)
+                for n in range(BATCH)
+            ]
+            runs = [one.run for one in store.claim(owner, claims) if isinstance(one, Claimed)]
+            store.finish(
+                [Ending(run.id, RunStatus.COMPLETED, slot, slot, timedelta(milliseconds=1)) for run in runs]
+            )
+        taken = time.perf_counter() - begin
+        assert store.metrics().successful_jobs == TAKEN
+    return TAKEN / taken
+
+
+def test_recorded_runs_a_second(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = max(record_bare(tmp_path / f"bare-{n}") for n in range(3))
+    ours = max(record(tmp_path / f"ours-{n}") for n in range(3))
+    with capsys.disabled():
+        print(
+            f"\n{BATCH} to a commit: bare sqlite3 {bare:,.0f}, the store {ours:,.0f} runs/s: {bare / ours:.1f} times"
+        )
+    assert bare / ours < 6
+
+
+def with_history(folder: Path, runs: int) -> SQLiteRunStore:
+    """Ten jobs with so many runs, written past the store to be quick."""
+    store = opened(folder, 10)
+    with closing(sqlite3.connect(store.place)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO runs (id, job_id, status, trigger, scheduled_for, epoch, started_at, finished_at,"
+            " duration_ms, host) VALUES (?, ?, 'completed', 'schedule', ?, 1, ?, ?, ?, 'here')",
+            ((f"{n:016x}", f"job-{n % 10}", n, n, n, n % 777) for n in range(runs)),
+        )
+        connection.execute(
+            "UPDATE jobs SET completed = ?, timed = ?, last_run ="
+            " (SELECT max(seq) FROM runs WHERE job_id = jobs.id)",
+            (runs // 10, runs // 10),
+        )
+    return store
+
+
+def test_a_large_history_costs_no_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = (1000, 20_000, RUNS)
+    looks: dict[str, list[float]] = {}
+    for runs in sizes:
+        with closing(with_history(tmp_path / str(runs), runs)) as store:
+            tried: dict[str, Callable[[], object]] = {
+                "metrics": store.metrics,
+                "status of one": partial(store.job, "job-3"),
+                "newest 20": store.runs,
+                "newest 20 of one": partial(store.runs, "job-3"),
+                "newest 20 failed": partial(store.runs, statuses=[RunStatus.FAILED]),
+                "pruning nothing": partial(store.prune, NOW, timedelta(days=36500), 1000),
+            }
+            for name, look in tried.items():
+                looks.setdefault(name, []).append(best(look))
+    with capsys.disabled():
+        print("\nms over a history of " + ", ".join(f"{size:,}" for size in sizes) + " runs of ten jobs")
+        for name, taken in looks.items():
+            print(f"  {name:18}" + "".join(f"{one * 1000:9.3f}" for one in taken))
+    for name, (_, some, many) in looks.items():  # from 1,000 runs a job on, percentiles cost the same
+        assert many < some * 3 + 0.001, name
+
+
+def test_ten_thousand_jobs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(opened(tmp_path / "state", 10_000)) as store:
+        connection = store._connections.get()
+        plain = best(lambda: connection.execute("SELECT * FROM jobs").fetchall())
+        ours = best(store.jobs)
+    with capsys.disabled():
+        print(f"\n10,000 jobs: plain rows {plain * 1000:.1f} ms, records {ours * 1000:.1f} ms")
+    assert ours < plain * 12
