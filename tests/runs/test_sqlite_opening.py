@@ -266,15 +266,26 @@ def test_a_newer_store_is_left_alone(folder: Path) -> None:
     assert names(folder) == {"jobctl.db"}
 
 
-def test_an_older_store_is_brought_up_to_date(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def migrate_to(patch: pytest.MonkeyPatch, place: Path, *further: str) -> None:
+    """As if this jobctl knew further versions of the schema."""
+    steps = opening._migrations()
+    for number, script in enumerate(further):
+        steps.append(place / f"further-{number}.sql")
+        steps[-1].write_text(script)
+    patch.setattr(opening, "_migrations", lambda: steps)
+
+
+def test_an_older_store_is_brought_up_to_date(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with opened(folder) as store:
         fill(store)
-    newer = [
-        *opening._migrations(),
+    migrate_to(
+        monkeypatch,
+        tmp_path,
         "ALTER TABLE jobs ADD COLUMN note TEXT; UPDATE jobs SET note = 'x'",
         "ALTER TABLE jobs ADD COLUMN more TEXT",
-    ]
-    monkeypatch.setattr(opening, "_migrations", lambda: newer)
+    )
     for _ in range(2):
         with opened(folder) as store, store._reading() as connection:
             assert connection.execute("PRAGMA user_version").fetchone() == (3,)
@@ -282,12 +293,13 @@ def test_an_older_store_is_brought_up_to_date(folder: Path, monkeypatch: pytest.
             assert len(store.runs()) == 1
 
 
-def test_a_migration_that_fails_changes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migration_that_fails_changes_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with opened(folder) as store:
         fill(store)
     with monkeypatch.context() as patch:
-        newer = [*opening._migrations(), "ALTER TABLE jobs ADD COLUMN note TEXT; SELECT no_such_function()"]
-        patch.setattr(opening, "_migrations", lambda: newer)
+        migrate_to(patch, tmp_path, "ALTER TABLE jobs ADD COLUMN note TEXT; SELECT no_such_function()")
         with pytest.raises(StoreError):
             open_store(folder)
     with opened(folder) as store, store._reading() as connection:

@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
-from importlib import resources
 from pathlib import Path
 
 from jobctl.clock import SystemClock
@@ -18,6 +17,7 @@ from jobctl.runs.sqlite.store import SQLiteRunStore
 APPLICATION_ID = 0x6A6F6263  # "jobc"
 _TABLES = {"meta", "owners", "jobs", "runs", "cache"}
 _NAME = "jobctl.db"
+_SCHEMA = Path(__file__).with_name("schema")
 
 
 def open_file(
@@ -203,15 +203,15 @@ def _check(
         return version == newest or migrate
 
 
-def _migrations() -> list[str]:
-    folder = resources.files("jobctl.runs.sqlite") / "schema"
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return [(folder / name).read_text(encoding="utf-8") for name in names]
+def _migrations() -> list[Path]:
+    """The schema's steps in order; their number is the version. A path, as importlib.resources is slow to import."""
+    return sorted(_SCHEMA.glob("*.sql"))
 
 
 def _migrate(connection: sqlite3.Connection, version: int) -> None:
     """Apply what is missing, each version in one transaction."""
-    for number, script in enumerate(_migrations()[version:], start=version + 1):
+    for number, step in enumerate(_migrations()[version:], start=version + 1):
+        script = step.read_text(encoding="utf-8")
         connection.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")
 
 
