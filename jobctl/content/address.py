@@ -1,0 +1,80 @@
+"""Where the content repository is, its credentials split off so that they are kept nowhere."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from jobctl.errors import PermanentJobError
+from jobctl.settings.secret import Secret, masked_address
+from jobctl.text import quote
+
+USER = "x-access-token"
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A repository without its credentials, and these apart."""
+
+    url: str
+    user: str = USER
+    token: Secret | None = None
+
+    @property
+    def host(self) -> str:
+        """The server, empty for a folder."""
+        return (urlsplit(self.url).hostname or "") if self.over_network else ""
+
+    @property
+    def over_network(self) -> bool:
+        """Whether it is reached by HTTP."""
+        return self.url.startswith(("http://", "https://"))
+
+    @property
+    def in_clear(self) -> bool:
+        """Whether a token would go over a network unencrypted."""
+        return self.token is not None and self.url.startswith("http://") and self.host not in _LOOPBACK
+
+
+def read_address(text: str, token: Secret | None, folder: Path) -> Address:
+    """An address from ``DATA_REPOSITORY``; a token of its own goes before ``token``.
+
+    Args:
+        text: ``https://``, ``http://``, ``file://``, or a path, relative to ``folder``.
+        token: sent as HTTP Basic, user ``x-access-token``.
+        folder: the project's.
+
+    Raises:
+        PermanentJobError: it is none of these.
+    """
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        if text.startswith("git@") or (":" in text.partition("/")[0] and not Path(text).exists()):
+            raise _unsupported(text)
+        return Address((folder / text).absolute().as_uri())
+    if scheme == "file":
+        return Address(text)
+    if scheme not in {"http", "https"} or not rest:
+        raise _unsupported(text)
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname
+        place = f"[{host}]" if host and ":" in host else host or ""
+        place += f":{parts.port}" if parts.port else ""
+    except ValueError as error:
+        raise _unsupported(text) from error
+    if not host:
+        raise _unsupported(text)
+    clean = urlunsplit((parts.scheme, place, parts.path, "", ""))
+    own = parts.password or parts.username
+    if own:
+        user = unquote(parts.username or "") if parts.password else USER
+        return Address(clean, user or USER, Secret(unquote(own)))
+    return Address(clean, USER, token)
+
+
+def _unsupported(text: str) -> PermanentJobError:
+    return PermanentJobError(
+        f"DATA_REPOSITORY is {quote(masked_address(text))}, which cannot be used",
+        hint="use an https:// address with GH_TOKEN, a file:// address or a path",
+    )

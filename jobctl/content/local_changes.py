@@ -1,0 +1,71 @@
+"""What somebody changed in the content folder: found, committed, merged, or set aside; never lost."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import FileStatus
+
+from jobctl.clock import SystemClock
+
+MESSAGE = "[Auto] Save local changes before sync"
+_NAME, _MAIL = "Website Bot", "bot@ever.works"
+_CHANGED = (
+    FileStatus.WT_MODIFIED | FileStatus.WT_DELETED | FileStatus.WT_NEW | FileStatus.WT_TYPECHANGE
+    | FileStatus.INDEX_MODIFIED | FileStatus.INDEX_NEW | FileStatus.INDEX_DELETED
+)  # fmt: skip
+
+
+def changed_locally(repository: pygit2.Repository) -> set[str]:
+    """Paths that differ from the last commit, new ones too."""
+    return {path for path, status in repository.status(untracked_files="all").items() if status & _CHANGED}
+
+
+def conflicts(folder: Path, local: Iterable[str], deltas: Iterable[pygit2.DiffDelta]) -> bool:
+    """Whether a local change is to a path that the remote changed too, and differently."""
+    theirs = {delta.new_file.path: delta for delta in deltas}
+    for path in set(local) & theirs.keys():
+        file = folder / path
+        wanted = theirs[path].new_file.id
+        if not file.is_file() or pygit2.hashfile(str(file)) != wanted:
+            return True
+    return False
+
+
+def commit_all(repository: pygit2.Repository) -> str:
+    """Commit every local change on top of the last commit; its id. The branch itself does not move."""
+    index = repository.index
+    index.read()
+    index.add_all()
+    tree = index.write_tree()
+    signature = _signature()
+    commit = repository.create_commit(None, signature, signature, MESSAGE, tree, [repository.head.target])
+    return str(commit)
+
+
+def merge(repository: pygit2.Repository, ours: str, theirs: str) -> str | None:
+    """A commit that holds both sides' changes, or None where they contradict each other."""
+    index = repository.merge_commits(pygit2.Oid(hex=ours), pygit2.Oid(hex=theirs))
+    if index.conflicts is not None:
+        return None
+    signature = _signature()
+    parents: list[pygit2.Oid | str] = [pygit2.Oid(hex=theirs), pygit2.Oid(hex=ours)]
+    tree = index.write_tree(repository)
+    return str(repository.create_commit(None, signature, signature, MESSAGE, tree, parents))
+
+
+def set_aside(repository: pygit2.Repository, commit: str) -> str:
+    """Keep a commit as a branch of its own; the branch's name."""
+    stamp = SystemClock().now().strftime("%Y%m%d-%H%M%S")
+    name = f"set-aside-{stamp}"
+    number = 1
+    while name in repository.branches.local:
+        number += 1
+        name = f"set-aside-{stamp}-{number}"
+    found = repository[pygit2.Oid(hex=commit)].peel(pygit2.Commit)
+    repository.branches.local.create(name, found)
+    return name
+
+
+def _signature() -> pygit2.Signature:
+    return pygit2.Signature(_NAME, _MAIL, int(SystemClock().now().timestamp()), 0)

@@ -1,0 +1,208 @@
+"""Talking to the remote repository: one connection, limits in time, the token to its own host only."""
+
+import base64
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import pygit2
+from pygit2.enums import ConfigLevel
+
+from jobctl.content.address import Address
+from jobctl.durations import write_duration
+from jobctl.errors import PermanentJobError, ServiceError
+from jobctl.settings.secret import masked_address
+
+Answer = TypeVar("Answer")
+
+_REDIRECT = ("redirect", "status code: 301", "status code: 302", "status code: 307", "status code: 308")
+_REFUSED = ("authentication", "status code: 401", "status code: 403")
+_CONFIG_LEVELS = (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA)
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """The remote's branch and its commit."""
+
+    branch: str
+    commit: str
+
+
+def isolate(step: timedelta) -> None:
+    """Forget the machine's and the user's git settings; give up on a silent server after ``step``."""
+    for level in _CONFIG_LEVELS:
+        pygit2.settings.search_path[level] = ""
+    pygit2.settings.owner_validation = False
+    pygit2.settings.server_timeout = int(step.total_seconds() * 1000)
+    pygit2.settings.server_connect_timeout = min(30_000, int(step.total_seconds() * 1000))
+
+
+class Remote:
+    """The remote of a local repository.
+
+    Args:
+        repository: whose remote ``origin`` holds the address without credentials.
+        address: with them.
+        step: how long one network step may take.
+    """
+
+    def __init__(self, repository: pygit2.Repository, address: Address, step: timedelta) -> None:
+        self._repository = repository
+        self._address = address
+        self._step = step
+        self._follow = False
+
+    def tip(self, wanted: str | None) -> Tip | None:
+        """The wanted branch's tip, or the default branch's; None where the remote is empty. One round trip.
+
+        Raises:
+            PermanentJobError: there is no such branch, or the server refuses.
+            ServiceError: it does not answer.
+        """
+        heads = self._step_of(self._list)
+        if not heads:
+            return None
+        by_name = {head.name: str(head.oid) for head in heads}
+        if wanted is not None:
+            commit = by_name.get(f"refs/heads/{wanted}")
+            if commit is None:
+                raise PermanentJobError(
+                    f'the content repository has no branch "{wanted}"',
+                    hint="set GITHUB_BRANCH, or leave it out",
+                )
+            return Tip(wanted, commit)
+        default = next(
+            (head.symref_target for head in heads if head.name == "HEAD" and head.symref_target), None
+        )
+        if default is None or default not in by_name:
+            names = [name for name in by_name if name and name.startswith("refs/heads/")]
+            same = [name for name in names if by_name[name] == by_name.get("HEAD")] or names
+            if not same:
+                return None
+            default = same[0]
+        return Tip(default.removeprefix("refs/heads/"), by_name[default])
+
+    def fetch(self, tip: Tip, *, whole: bool) -> None:
+        """Fetch what is new on the branch; the first time only its newest commit."""
+        spec = f"+refs/heads/{tip.branch}:refs/remotes/origin/{tip.branch}"
+        depth = 1 if whole and self._address.over_network else 0
+        self._step_of(
+            lambda callbacks: self._origin.fetch([spec], callbacks=callbacks, proxy=True, depth=depth)
+        )
+
+    def push(self, commit: str, branch: str) -> None:
+        """Push a commit to the branch.
+
+        Raises:
+            PermanentJobError: it is refused.
+            ServiceError: the server does not answer.
+        """
+        name = "refs/jobctl/push"
+        self._repository.references.create(name, pygit2.Oid(hex=commit), force=True)
+        try:
+            self._step_of(
+                lambda callbacks: self._origin.push(
+                    [f"{name}:refs/heads/{branch}"], callbacks=callbacks, proxy=True
+                )
+            )
+        finally:
+            self._repository.references.delete(name)
+
+    @property
+    def _origin(self) -> pygit2.Remote:
+        return self._repository.remotes["origin"]
+
+    def _list(self, callbacks: "_Callbacks") -> list[pygit2.remotes.RemoteHead]:
+        return self._origin.list_heads(callbacks=callbacks, proxy=True)
+
+    def _step_of(self, step: Callable[["_Callbacks"], Answer]) -> Answer:
+        """One network step. The token is sent at once, then without redirects; where the server redirects,
+        it is asked for again, and given to the address's own host only."""
+        try:
+            return self._tried(step)
+        except pygit2.GitError as error:
+            if not self._follow and any(word in str(error).lower() for word in _REDIRECT):
+                self._follow = True
+                return self._retold(step)
+            raise _explained(error, self._address) from None
+
+    def _retold(self, step: Callable[["_Callbacks"], Answer]) -> Answer:
+        try:
+            return self._tried(step)
+        except pygit2.GitError as error:
+            raise _explained(error, self._address) from None
+
+    def _tried(self, step: Callable[["_Callbacks"], Answer]) -> Answer:
+        self._repository.config["http.followRedirects"] = "initial" if self._follow else "false"
+        return step(_Callbacks(self._address, self._step, at_once=not self._follow))
+
+
+class _Callbacks(pygit2.RemoteCallbacks):
+    def __init__(self, address: Address, step: timedelta, *, at_once: bool) -> None:
+        super().__init__()
+        self._address = address
+        self._limit = step
+        self._end = time.monotonic() + step.total_seconds()
+        self._at_once = at_once
+        self._asked = 0
+
+    def custom_headers(self) -> list[str] | None:
+        token = self._address.token
+        if token is None or not self._at_once or not self._address.over_network:
+            return None
+        basic = base64.b64encode(f"{self._address.user}:{token.reveal()}".encode()).decode()
+        return [f"Authorization: Basic {basic}"]
+
+    def credentials(self, url: str, username_from_url: str | None, allowed_types: int) -> pygit2.UserPass:  # noqa: ARG002
+        token = self._address.token
+        self._asked += 1
+        if token is None or self._at_once or self._asked > 1:
+            raise _refused(self._address)
+        if urlsplit(url).hostname != self._address.host:
+            raise PermanentJobError(
+                f"the content repository redirects to {masked_address(url)}, which is not given the token",
+                hint="set DATA_REPOSITORY to the new address",
+            )
+        return pygit2.UserPass(self._address.user, token.reveal())
+
+    def push_update_reference(self, refname: str, message: str | None) -> None:
+        if message is not None:
+            raise PermanentJobError(f"the remote refuses {refname}: {message}")
+
+    def transfer_progress(self, stats: object) -> None:  # noqa: ARG002
+        self._check_time()
+
+    def sideband_progress(self, string: str) -> None:  # noqa: ARG002
+        self._check_time()
+
+    def push_transfer_progress(self, objects_pushed: int, total_objects: int, bytes_pushed: int) -> None:  # noqa: ARG002
+        self._check_time()
+
+    def _check_time(self) -> None:
+        if time.monotonic() > self._end:
+            raise ServiceError(f"the content repository took longer than {write_duration(self._limit)}")
+
+
+def _refused(address: Address) -> PermanentJobError:
+    if address.token is None:
+        return PermanentJobError(f"{address.url} asks for a token", hint="set GH_TOKEN")
+    return PermanentJobError(
+        f"{address.url} refuses the token", hint="look at GH_TOKEN: is it valid, and for this?"
+    )
+
+
+def _explained(error: pygit2.GitError, address: Address) -> Exception:
+    text = str(error).lower()
+    if any(word in text for word in _REFUSED):
+        return _refused(address)
+    if "status code: 404" in text or "not found" in text or "could not find repository" in text:
+        hint = "look at DATA_REPOSITORY; a private repository needs GH_TOKEN"
+        return PermanentJobError(f"there is no repository at {address.url}", hint=hint)
+    if "failed to resolve path" in text or "unsupported url" in text or "no such file" in text:
+        return PermanentJobError(f"there is no repository at {address.url}", hint="look at DATA_REPOSITORY")
+    if "non-fastforwardable" in text or "rejected" in text:
+        return PermanentJobError(f"{address.url} refuses the push: {text}")
+    return ServiceError(f"{address.url} did not answer: {text}")

@@ -1,0 +1,114 @@
+"""``repository-sync``: keeps the content folder in step with the content repository."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from jobctl.clock import SystemClock
+from jobctl.errors import PermanentJobError
+from jobctl.model import JobResult
+from jobctl.settings.environment import Environment
+
+MINIMAL = ("site_name: Website", "item_name: Item", "items_name: Items")
+_TOLD_PATHS = 1000
+
+
+def repository_sync() -> JobResult:
+    """Sync once, as the project's settings say.
+
+    Raises:
+        PermanentJobError: a setting, a token or the repository is wrong: trying again would not help.
+        ServiceError: the server did not answer.
+    """
+    project = Path.cwd()
+    environment = Environment.load(project, os.environ)
+    on_vercel = environment.text("VERCEL") == "1"
+    folder = (Path(tempfile.gettempdir()) if on_vercel else project) / ".content"
+    text = environment.text("DATA_REPOSITORY")
+    if text is None:
+        return _minimal(folder)
+    from jobctl.content.address import read_address
+    from jobctl.content.folder import ContentFolder
+
+    token = environment.secret("GH_TOKEN") or environment.secret("GITHUB_TOKEN")
+    address = read_address(text, token, project)
+    branch = environment.text("GITHUB_BRANCH")
+    print(f"Fetching {address.url}" + (f" (branch {branch})" if branch else ""))
+    if address.in_clear:
+        print("warning: the token goes over http:// unencrypted; use https://")
+    may_push = not (environment.flag("DISABLE_AUTO_SYNC") or on_vercel)
+    report = ContentFolder(folder, address, branch=branch, may_push=may_push).sync()
+    for line in (*report.notes, *report.changes.warnings):
+        print(line)
+    message = _summary(report)
+    print(message)
+    if report.changes.paths:
+        _tell(environment.url("JOBCTL_CONTENT_CHANGED_URL"), report.changes.paths)
+    changes = report.changes
+    number = len(changes.paths)
+    return JobResult(
+        processed=number + len(changes.warnings),
+        successful=number,
+        errors=tuple(changes.warnings[:20]),
+        message=message,
+        details={
+            "branch": report.branch,
+            "head": report.head,
+            "commits": report.commits,
+            "added": len(changes.added),
+            "changed": len(changes.changed),
+            "removed": len(changes.removed),
+            "pushed": report.pushed,
+            "notes": report.notes,
+        },
+    )
+
+
+def _summary(report: Any) -> str:
+    changes = report.changes
+    if report.first:
+        return f"first clone: {len(changes.added)} files of branch {report.branch}, at {report.head[:8]}"
+    if not report.commits and not changes.paths:
+        return f"nothing new on branch {report.branch}"
+    commits = "1 new commit" if report.commits == 1 else f"{report.commits} new commits"
+    files = "file" if len(changes.added) == 1 else "files"
+    return (
+        f"{commits}: {len(changes.added)} {files} added, {len(changes.changed)} changed,"
+        f" {len(changes.removed)} removed"
+    )
+
+
+def _minimal(folder: Path) -> JobResult:
+    """A content folder that a site can start with, unless there is one."""
+    settings = folder / ".works" / "works.yml"
+    warning = "no DATA_REPOSITORY is set: the content folder is a minimal one"
+    if not settings.exists():
+        try:
+            (folder / "data").mkdir(parents=True, exist_ok=True)
+            settings.parent.mkdir(exist_ok=True)
+            year = f"copyright_year: {SystemClock().now().year}"
+            settings.write_text("\n".join([*MINIMAL, year, ""]), encoding="utf-8")
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise PermanentJobError(f"{folder} cannot be written: {reason}") from error
+    print(f"warning: {warning}")
+    return JobResult(message=warning, details={"minimal": True})
+
+
+def _tell(url: str | None, paths: list[str]) -> None:
+    """Tell the site's caches what changed; a failure is told and nothing more."""
+    if url is None:
+        return
+    import json
+    import urllib.request
+
+    body = json.dumps({"paths": paths[:_TOLD_PATHS], "total": len(paths)}).encode()
+    request = urllib.request.Request(  # noqa: S310 - the setting is checked to be http or https
+        url, data=body, headers={"Content-Type": "application/json"}, method="POST"
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10):  # noqa: S310
+            print(f"told JOBCTL_CONTENT_CHANGED_URL of {len(paths)} paths")
+    except (OSError, ValueError) as error:
+        print(f"warning: JOBCTL_CONTENT_CHANGED_URL was not told: {type(error).__name__}")

@@ -1,0 +1,58 @@
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from jobctl.content.address import read_address
+from jobctl.content.folder import ContentFolder, SyncReport
+from jobctl.settings.secret import Secret
+from tests.support.git_server import GitServer, Upstream, serving
+
+TOKEN = "ghp_loopbackToken123"
+
+
+@pytest.fixture
+def upstream(tmp_path: Path) -> Upstream:
+    root = tmp_path / "server"
+    root.mkdir()
+    upstream = Upstream(root)
+    upstream.commit(
+        {".works/works.yml": "site_name: A\n", "data/one/one.yml": "name: One\n", "README.md": "hi\n"}
+    )
+    return upstream
+
+
+@pytest.fixture
+def server(upstream: Upstream) -> Iterator[GitServer]:
+    with serving(upstream.bare.parent, token=TOKEN) as running:
+        yield running
+
+
+Sync = Callable[..., SyncReport]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "site").mkdir()
+    return tmp_path / "site" / ".content"
+
+
+@pytest.fixture
+def sync(server: GitServer, folder: Path) -> Sync:
+    def run(
+        *,
+        url: str | None = None,
+        token: str | None = TOKEN,
+        branch: str | None = None,
+        may_push: bool = True,
+        step: float = 60,
+    ) -> SyncReport:
+        address = read_address(
+            url or f"{server.url}/content.git", Secret(token) if token else None, folder.parent
+        )
+        return ContentFolder(
+            folder, address, branch=branch, may_push=may_push, step=timedelta(seconds=step)
+        ).sync()
+
+    return run
