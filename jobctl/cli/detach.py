@@ -37,9 +37,10 @@ def detached(context: Context) -> dict[str, Any]:
     except ValueError:
         code = process.wait()
         raise JobctlError(f"the background process ended with {code} and started nothing") from None
-    if "error" in answer:
+    refusal = answer["error"]
+    if isinstance(refusal, dict):
         process.wait()
-        raise _as_told(answer["error"])
+        raise _as_told(refusal)
     process.returncode = 0  # it goes on without us: nobody waits for it
     return answer
 

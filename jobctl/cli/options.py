@@ -1,16 +1,14 @@
 """What the commands' options are made of: names, help and choices come from ``words``."""
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
 
 from jobctl.cli.words import COMMANDS, COMMON, Option
 
 
-@dataclass(frozen=True, slots=True)
-class Common:
+class Common(NamedTuple):
     """The options that every command takes."""
 
     json: bool = False

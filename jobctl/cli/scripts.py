@@ -22,7 +22,7 @@ _jobctl() {
     fi
     local -a found
     found=("${(@f)$(_JOBCTL_COMPLETE=zsh "${words[1]}" "${(@)words[2,CURRENT]}" 2>/dev/null)}")
-    [[ -n ${found[1]} ]] && _describe -o 'jobctl' found
+    [[ -n ${found[1]} ]] && _describe 'jobctl' found
 }
 if [[ ${zsh_eval_context[-1]} == loadautofunc ]]; then
     _jobctl "$@"

@@ -1,8 +1,7 @@
 """``jobctl metrics [ID]``: totals over all runs that were ever recorded."""
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
@@ -19,8 +18,7 @@ class Form(Enum):
     PROMETHEUS = "prometheus"
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What is asked for."""
 
     job_id: str | None = None

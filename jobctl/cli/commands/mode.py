@@ -1,7 +1,6 @@
 """``jobctl mode``: which scheduler is in charge, and by which variable from which place."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import option
@@ -9,8 +8,7 @@ from jobctl.cli.views.mode import screen
 from jobctl.modes import explain
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """How much is wanted."""
 
     short: bool = False

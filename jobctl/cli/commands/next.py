@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
@@ -20,12 +19,11 @@ _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 MOST = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What is asked for."""
 
     what: str | None
-    count: int
+    times: int
     timezone: str | None
     start: str | None
 
@@ -46,13 +44,13 @@ def run(options: Options, context: Context) -> int:
     """Compute and show the times."""
     if options.what is None:
         raise UsageError("next needs a job id or a cron expression", hint='such as: jobctl next "30 2 * * *"')
-    if not 1 <= options.count <= MOST:
-        raise UsageError(f"--count is a number from 1 to {MOST:,}, not {options.count}")
+    if not 1 <= options.times <= MOST:
+        raise UsageError(f"--count is a number from 1 to {MOST:,}, not {options.times}")
     schedule, anchor, remark = _schedule(options.what, options.timezone, context)
     local = zone(schedule.timezone)
     now = context.now()
     start = read_time(options.start, "--from", local) if options.start else now
-    times = list(_due(schedule, start, anchor or start, options.count))
+    times = list(_due(schedule, start, anchor or start, options.times))
     out = context.output
     if out.json:
         out.document(

@@ -1,9 +1,8 @@
 """``jobctl run``: the local scheduler, in the foreground, until it is asked to stop."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from jobctl import __version__
 from jobctl.cli.context import Context
@@ -28,8 +27,7 @@ class Form(Enum):
     JSON = "json"
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """How to schedule and what to show."""
 
     extra: tuple[str, ...] = ()

@@ -1,8 +1,7 @@
 """``jobctl runs [ID]``: what ran, newest first."""
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
@@ -22,8 +21,7 @@ class State(Enum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What is asked for. ``limit`` 0 is all."""
 
     job_id: str | None = None

@@ -1,7 +1,6 @@
 """``jobctl start ID``: puts a stopped job back on its schedule."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from jobctl.cli.commands.stop import chosen_jobs, confirm, registration, report
 from jobctl.cli.context import Context
@@ -10,8 +9,7 @@ from jobctl.managers.presence import scheduler
 from jobctl.modes import Mode
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """Which jobs."""
 
     job_id: str | None = None

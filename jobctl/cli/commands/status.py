@@ -2,9 +2,9 @@
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
@@ -21,8 +21,7 @@ SCREENFUL = 200
 TICK = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What is asked for. ``limit`` None is all in a pipe, a screenful on a terminal."""
 
     job_id: str | None = None

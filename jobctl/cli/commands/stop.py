@@ -1,7 +1,6 @@
 """``jobctl stop ID``: takes a job off its schedule, kept over restarts."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
@@ -12,8 +11,7 @@ from jobctl.model import Job
 from jobctl.runs.store import Registration
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """Which jobs, and why."""
 
     job_id: str | None = None

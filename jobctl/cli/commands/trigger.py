@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.failures import forsake_output
@@ -23,8 +23,7 @@ DETACHED = "_JOBCTL_DETACHED"
 TICK = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What is asked for."""
 
     job_id: str | None = None

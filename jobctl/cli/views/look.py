@@ -1,15 +1,13 @@
 """What a terminal can show: width, colour, characters. Text from outside passes through here."""
 
-import unicodedata
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from jobctl.text import printable
 
 _CODES = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """How lines are to look. ``width`` is in columns."""
 
     width: int = 80
@@ -44,6 +42,8 @@ def columns(text: str) -> int:
     """How many columns a terminal needs for it."""
     if text.isascii():
         return len(text)
+    import unicodedata
+
     return sum(
         0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1
         for one in text

@@ -53,7 +53,8 @@ def ending(run: Run) -> str:
         return f"{run.job_id}: skipped ({run.reason.value if run.reason else 'not run'})"
     why = one_line(run.error) if run.error else (run.reason.value if run.reason else "unknown")
     after = f" after {spent}" if spent else ""
-    named = f" ({run.reason.value})" if run.reason and run.error and run.reason.value != "error" else ""
+    reason = run.reason.value if run.reason else ""
+    named = f" ({reason})" if reason not in {"", "error"} and not why.startswith(reason) else ""
     return f"{run.job_id}: failed{after}{named}: {why}"
 
 

@@ -1,9 +1,8 @@
 """What ``status`` shows: who schedules, every job on a line, and one job in detail."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl.cli.views.look import Look, one_line
 from jobctl.cli.views.table import Cell, Column, rows, table
@@ -27,8 +26,7 @@ STYLES = {
 _TITLES = ("JOB", "STATE", "LAST", "TOOK_MS", "NEXT", "ERROR")
 
 
-@dataclass(frozen=True, slots=True)
-class Board:
+class Board(NamedTuple):
     """Everything that ``status`` knows at one moment."""
 
     mode: Mode

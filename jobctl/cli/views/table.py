@@ -1,7 +1,7 @@
 """Rows on a terminal: aligned columns without boxes; rows in a pipe: tabs."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from jobctl.cli.views.look import Look, columns, one_line, pad
 from jobctl.text import printable
@@ -9,8 +9,7 @@ from jobctl.text import printable
 GAP = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One column. ``right`` aligns numbers; a ``flexible`` one gives way where there is little room."""
 
     title: str
@@ -18,8 +17,7 @@ class Column:
     flexible: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """What stands in one place of a table, and in which style."""
 
     text: str
