@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jobctl.managers.surroundings import Surroundings
     from jobctl.model import Job
     from jobctl.modes import Mode
+    from jobctl.runs.sqlite.store import SQLiteRunStore
     from jobctl.runs.store import RunStore
     from jobctl.settings.environment import Environment
 
@@ -110,10 +111,7 @@ class Context:
     @cached_property
     def store(self) -> "RunStore":
         """The run store, made where there is none; runs that lost their process are settled."""
-        store = self.surroundings.open_store()
-        if warning := getattr(store, "warning", None):
-            self.output.warn(warning)
-        return self._settled(store)
+        return self._opened(self.surroundings.open_store())
 
     @cached_property
     def store_if_any(self) -> "RunStore | None":
@@ -133,6 +131,8 @@ class Context:
         """
         from jobctl.managers.factory import make_manager
 
+        if kind == "scheduler":
+            self.__dict__["store"] = self._opened(self.surroundings.open_store(for_scheduler=True))
         return make_manager(
             mode,
             store=self.store,
@@ -145,6 +145,11 @@ class Context:
             grace=grace,
             clock=self.clock,
         )
+
+    def _opened(self, store: "SQLiteRunStore") -> "RunStore":
+        if store.warning:
+            self.output.warn(store.warning)
+        return self._settled(store)
 
     def _settled(self, store: "RunStore") -> "RunStore":
         from jobctl.managers.rescue import rescue

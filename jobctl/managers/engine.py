@@ -8,6 +8,7 @@ import heapq
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -22,11 +23,13 @@ from jobctl.events import (
     RunStarted,
     SchedulerStopped,
     SchedulerStopping,
-    SlotsMissed,
 )
 from jobctl.execution.tasks import Executor, Outcome, Task, TaskFinished, TaskOutput, TaskStarted
 from jobctl.managers.active import Active, Finished, finished_run, retry_delay
 from jobctl.managers.agenda import Agenda, Due, Entry
+from jobctl.managers.ask import Ask
+from jobctl.managers.clockwatch import ClockWatch
+from jobctl.managers.misses import Misses
 from jobctl.managers.recorder import Recorder
 from jobctl.model import Job, Reason, Run, Trigger
 from jobctl.runs.store import (
@@ -45,7 +48,6 @@ T = TypeVar("T")
 
 TICK = 1.0
 _BATCH = 128
-_JUMP = 2.0
 _QUICK = timedelta(milliseconds=20)
 _NOTE_PID_AFTER = 0.25
 _FLUSH_AT_END = 10.0
@@ -75,8 +77,8 @@ class Engine:
         self._recorded: list[Run] = []
         self._quick: set[str] = set()
         self._epoch = 0
-        self._wall: datetime = clock.now()
-        self._steady = clock.monotonic()
+        self._watch = ClockWatch(clock)
+        self._misses = Misses(store, bus)
         self._grace: timedelta | None = None
         self._deadline: float | None = None
         self._end_now = False
@@ -92,26 +94,10 @@ class Engine:
 
     def ask(self, request: Callable[[], T]) -> T:
         """Do something in the loop's thread and return, or raise, what it does."""
-        answer: list[T] = []
-        failure: list[BaseException] = []
-        done = threading.Event()
-
-        def carry_out() -> None:
-            try:
-                answer.append(request())
-            except BaseException as error:
-                failure.append(error)
-            finally:
-                done.set()
-
-        self._requests.append(carry_out)
+        asked = Ask(request)
+        self._requests.append(asked)
         self._executor.wake()
-        while not done.wait(TICK):
-            if self.ended.is_set() and not done.is_set():
-                raise StoreError("the scheduler has stopped")
-        if failure:
-            raise failure[0]
-        return answer[0]
+        return asked.answer(self.ended.is_set, StoreError("the scheduler has stopped"))
 
     def stop(self, grace: timedelta) -> None:
         """Start nothing new; give what runs ``grace`` to end, then end it. Returns at once."""
@@ -265,15 +251,7 @@ class Engine:
                 job_id = due.entry.job.id
                 self._ready[job_id in self._quick][job_id] = due
             else:
-                self._miss(due, now)
-
-    def _miss(self, due: Due, now: datetime) -> None:
-        entry = due.entry
-        missed = entry.missed_before(due.slot, entry.cursor) + 1
-        first = entry.schedule.next_after(entry.behind, entry.anchor)
-        if self._try(lambda: self._store.pass_slots(entry.job.id, due.slot, missed)):
-            entry.cursor = due.slot
-            self._bus.publish(SlotsMissed(entry.job.id, missed, first, due.slot, runs_now=False, at=now))
+                self._misses.passed(due, now)
 
     def _hand_over(self) -> None:
         for quick, ready in self._ready.items():
@@ -310,24 +288,17 @@ class Engine:
         match answer:
             case Claimed(run, cursor):
                 tasks.append(self._begin(entry.job, run))
-                self._tell_missed(entry, due.slot, cursor, now)
+                self._misses.before(entry, due.slot, cursor, now)
+                self.agenda.advance(entry, due.slot)
             case Overlap(_, skipped, cursor):
                 if skipped is not None:
                     self._bus.publish(RunFinished(skipped))
-                self._tell_missed(entry, due.slot, cursor, now)
+                self._misses.before(entry, due.slot, cursor, now)
+                self.agenda.advance(entry, due.slot)
             case SlotTaken(cursor):
                 self.agenda.advance(entry, cursor)
             case Stopped():
                 self.agenda.remove(entry.job.id)
-
-    def _tell_missed(self, entry: Entry, slot: datetime, cursor: datetime | None, now: datetime) -> None:
-        missed = entry.missed_before(slot, cursor)
-        if missed:
-            first = entry.schedule.next_after(cursor or entry.behind, entry.anchor)
-            self._try(lambda: self._store.pass_slots(entry.job.id, slot, missed))
-            last = entry.schedule.latest_until(slot - timedelta(milliseconds=1), first, entry.anchor) or first
-            self._bus.publish(SlotsMissed(entry.job.id, missed, first, last, runs_now=True, at=now))
-        self.agenda.advance(entry, slot)
 
     def _begin(self, job: Job, run: Run, *, dry_run: bool = False, timeout: timedelta | None = None) -> Task:
         task = Task(
@@ -349,20 +320,17 @@ class Engine:
             if active is not None and active.pid == pid:
                 self._try(lambda: self._store.progress(run_id, pid=pid))  # noqa: B023
 
-    def _try(self, write: Callable[[], object]) -> bool:
-        try:
+    def _try(self, write: Callable[[], object]) -> None:
+        """A write that may fail: what it notes is not what any promise rests on."""
+        with suppress(StoreError):
             write()
-        except StoreError:
-            return False
-        return True
 
     # The clock
 
     def _watch_clock(self) -> datetime:
         """The wall clock; a move against the steady one is told, and a move back begins an epoch."""
-        now, steady = self._clock.now(), self._clock.monotonic()
-        moved = (now - self._wall).total_seconds() - (steady - self._steady)
-        if moved < -_JUMP:
+        now, moved = self._watch.look()
+        if moved is not None and moved < timedelta(0):
             try:
                 self._epoch = self._store.begin_epoch(self._epoch)
             except StoreError:
@@ -370,9 +338,9 @@ class Engine:
             self.agenda.rebase(now)
             for ready in self._ready.values():
                 ready.clear()
-        if abs(moved) > _JUMP:
-            self._bus.publish(ClockJumped(now, timedelta(seconds=moved)))
-        self._wall, self._steady = now, steady
+        if moved is not None:
+            self._bus.publish(ClockJumped(now, moved))
+        self._watch.accept()
         return now
 
     # The end

@@ -117,7 +117,7 @@ class LocalJobManager:
     def start_jobs(self, ids: Sequence[str]) -> None:
         """Put some back."""
         self._know(ids)
-        self.store.start(ids)
+        self.store.start(ids, self._clock.now())
         with self._lock:
             if self._scheduling:
                 self._schedule([self._jobs[one] for one in ids])

@@ -3,14 +3,16 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from jobctl.catalogue.project import Project, find_project
+from jobctl.errors import ConfigurationError
 from jobctl.settings.environment import Environment
 
 if TYPE_CHECKING:
-    from jobctl.runs.store import RunStore
+    from jobctl.runs.sqlite.store import SQLiteRunStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +39,28 @@ class Surroundings:
         begin = start or Path(values.get("JOBCTL_PROJECT") or Path.cwd())
         project = find_project(begin)
         environment = Environment.load(project.folder, values)
-        named = environment.text("JOBCTL_STATE")
-        state = project.folder / (named or ".jobctl")
-        return cls(project, environment, state)
+        named = environment.text("JOBCTL_STATE") or ".jobctl"
+        if "://" in named:
+            raise ConfigurationError(
+                f"JOBCTL_STATE is a {named.partition('://')[0]}:// address, which this version cannot use",
+                where=str(environment.value("JOBCTL_STATE").source),
+                hint="name a folder on this machine",
+            )
+        return cls(project, environment, project.folder / named)
 
-    def open_store(self) -> "RunStore":
+    def open_store(self, *, for_scheduler: bool = False) -> "SQLiteRunStore":
         """The run store, made where there is none.
+
+        For a scheduler it is looked through first, waits only a second for others, since the loop has
+        other things to see to, and is folded by the scheduler's own chore.
 
         Raises:
             StoreError: it cannot be opened or made.
         """
         from jobctl.runs.choose import open_store
 
-        return open_store(self.state)
+        if not for_scheduler:
+            return open_store(self.state)
+        store = open_store(self.state, busy_timeout=timedelta(seconds=1), verify=True)
+        store.checkpoint_by_hand()
+        return store

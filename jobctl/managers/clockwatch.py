@@ -1,0 +1,26 @@
+"""Sees the wall clock move against the steady one: a jump, or a sleep of the machine."""
+
+from datetime import datetime, timedelta
+
+from jobctl.clock import Clock
+
+JUMP = 2.0
+
+
+class ClockWatch:
+    """Compares the advance of both clocks from look to look."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._wall = clock.now()
+        self._steady = clock.monotonic()
+
+    def look(self) -> tuple[datetime, timedelta | None]:
+        """The wall clock now, and by how much it moved where that is more than 2 s. ``accept`` ends the look."""
+        now, steady = self._clock.now(), self._clock.monotonic()
+        moved = (now - self._wall).total_seconds() - (steady - self._steady)
+        return now, timedelta(seconds=moved) if abs(moved) > JUMP else None
+
+    def accept(self) -> None:
+        """Go on from here; without it the same move is seen again."""
+        self._wall, self._steady = self._clock.now(), self._clock.monotonic()
