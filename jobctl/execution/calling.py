@@ -13,14 +13,16 @@ MAX_DEPTH = 100
 Ending = dict[str, Any]
 
 
-def call(target: str, *, dry_run: bool) -> Ending:
-    """Run a function by its import text; never raises.
+def call(target: str | Callable[..., Any], *, dry_run: bool, trace: bool = True) -> Ending:
+    """Run a function, named by its import text or itself; never raises.
 
-    The answer holds ``reason`` (None or ``error``), ``error``, ``result`` and ``retry``.
+    The answer holds ``reason`` (None or ``error``), ``error``, ``result`` and ``retry``. With ``trace``
+    an error's traceback goes to standard error.
     """
     began = time.monotonic()
     try:
-        value = _resolve(target)(**({"dry_run": True} if dry_run else {}))
+        function = _resolve(target) if isinstance(target, str) else target
+        value = function(**({"dry_run": True} if dry_run else {}))
         if hasattr(value, "__await__"):
             value = _await(value)
     except SystemExit as leaving:
@@ -30,9 +32,10 @@ def call(target: str, *, dry_run: bool) -> Ending:
             return _failed(leaving.code[:MAX_ERROR])
         return _failed(f"exited with code {leaving.code}")
     except BaseException as error:
-        _show_traceback(error)
-        return _failed(described(error), retry=may_retry(error))
-    return returned(value, round((time.monotonic() - began) * 1000))
+        if trace:
+            _show_traceback(error)
+        return _failed(_described(error), retry=_may_retry(error))
+    return _returned(value, round((time.monotonic() - began) * 1000))
 
 
 def run_command(argv: list[str]) -> Ending:
@@ -90,7 +93,7 @@ def _await(value: Any) -> Any:
     return asyncio.run(wait())
 
 
-def returned(value: Any, took_ms: int = 0) -> Ending:
+def _returned(value: Any, took_ms: int) -> Ending:
     """What a function's value means: its result where that is JSON, a failure where it says so.
 
     ``took_ms`` is the duration of a ``JobResult`` that names none.
@@ -105,7 +108,7 @@ def returned(value: Any, took_ms: int = 0) -> Ending:
             failed = None if value.success else _why(value)
             value = _result_fields(value, took_ms)
         except Exception as error:
-            return _failed(f"the job returned a JobResult that cannot be read: {described(error)}")
+            return _failed(f"the job returned a JobResult that cannot be read: {_described(error)}")
     problem = None
     try:
         size = len(json.dumps(value, allow_nan=False))
@@ -114,7 +117,7 @@ def returned(value: Any, took_ms: int = 0) -> Ending:
         elif _deeper(value, MAX_DEPTH):
             problem = f"it is nested more than {MAX_DEPTH} levels deep"
     except (TypeError, ValueError, RecursionError) as error:
-        problem = described(error)
+        problem = _described(error)
     if problem:
         say(f"the returned {type(value).__name__} was not kept: {problem}")
         value = None
@@ -134,7 +137,7 @@ def _deeper(value: Any, levels: int) -> bool:
     return False
 
 
-def may_retry(error: BaseException) -> bool:
+def _may_retry(error: BaseException) -> bool:
     """Whether an error leaves it open that another attempt helps: unless its ``retry`` is False."""
     try:
         return getattr(error, "retry", True) is not False
@@ -156,7 +159,7 @@ def _result_fields(result: Any, took_ms: int) -> dict[str, Any]:
     }
 
 
-def described(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     """One line: ``ValueError: no luck``, or the sentence alone where the error is one of ours."""
     try:
         text = " ".join(str(error).split())
@@ -172,7 +175,7 @@ def _show_traceback(error: BaseException) -> None:
     """Into the run's log, without our own frames, and never with local variables."""
     if any(base.__name__ == "JobctlError" for base in type(error).__mro__):
         hint = getattr(error, "hint", None)
-        say(f"error: {described(error)}" + (f"\nhint:  {hint}" if hint else ""))
+        say(f"error: {_described(error)}" + (f"\nhint:  {hint}" if hint else ""))
         return
     import traceback
 
@@ -180,7 +183,7 @@ def _show_traceback(error: BaseException) -> None:
         frames = error.__traceback__.tb_next if error.__traceback__ else None
         traceback.print_exception(type(error), error, frames, limit=50)
     except Exception:
-        say(described(error))
+        say(_described(error))
 
 
 def _ending(*, result: Any = None) -> Ending:

@@ -12,8 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -58,6 +57,8 @@ class Link:
         self.fault: str | None = None
         self.ending: Reason | None = None
         self.kill_at: float | None = None
+        self.deaf_since: float | None = None
+        self.at_end: set[int] = set()
         self.printed = bytearray()
         self._tasks, self._inbox = socket.socketpair(socket.AF_UNIX, _WHOLE)
         for one in (self._tasks, self._inbox):
@@ -141,7 +142,7 @@ class Link:
                 return taken
             taken.append(self.queue.pop(json.loads(data)["run"]))
 
-    def messages(self) -> deque[dict[str, Any]]:
+    def messages(self) -> Iterator[dict[str, Any]]:
         """What it has told since the last look.
 
         Raises:
@@ -153,6 +154,8 @@ class Link:
             except BlockingIOError:
                 break
             if not data:
+                self.at_end.add(self.result)
+                self.deaf_since = self.deaf_since or time.monotonic()
                 break
             self._messages += data
             if len(data) < _CHUNK:
@@ -160,7 +163,7 @@ class Link:
         *lines, self._messages = self._messages.split(b"\n")
         if len(self._messages) > _LARGEST_MESSAGE:
             raise ValueError("a message without an end")
-        return deque(json.loads(line) for line in lines)
+        yield from map(json.loads, lines)
 
     def read_output(self) -> bool:
         """Take a chunk of what was printed; False where there is none now."""
@@ -168,6 +171,8 @@ class Link:
             data = os.read(self.output, _CHUNK)
         except BlockingIOError:
             return False
+        if not data:
+            self.at_end.add(self.output)
         self.printed += data
         return bool(data)
 

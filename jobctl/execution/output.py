@@ -78,16 +78,14 @@ class RunLog:
         return shown
 
     def _lines(self, data: bytes) -> list[str]:
-        """Complete lines. Masked as one text, so that secrets of several lines are found."""
-        *complete, rest = (self._pending + self._decoder.decode(data)).split("\n")
-        lines = self._safe("\n".join(complete)).split("\n") if complete else []
-        if len(rest) > LONGEST_LINE + _OVERHANG:
-            rest = self._mask(rest)
-            while len(rest) > LONGEST_LINE + _OVERHANG:
-                lines.append(printable(rest[:LONGEST_LINE]))
-                rest = rest[LONGEST_LINE:]
+        """Complete lines. Masked as one text, so that a secret of several lines is found too where it
+        was written at once."""
+        *lines, rest = self._mask(self._pending + self._decoder.decode(data)).split("\n")
+        while len(rest) > LONGEST_LINE + _OVERHANG:
+            lines.append(rest[:LONGEST_LINE])
+            rest = rest[LONGEST_LINE:]
         self._pending = rest
-        return lines
+        return [printable(line) for line in lines]
 
     def _flushed(self) -> list[str]:
         rest = self._pending + self._decoder.decode(b"", final=True)
@@ -111,8 +109,9 @@ class RunLog:
         first = True
         for then, data in self._tail:
             kept = data
-            if first and self._left_out:  # begin with a whole line
-                kept = data[-TAIL:].partition(b"\n")[2]
+            over = max(0, self._tail_size - TAIL)
+            if first and (over or self._left_out):  # begin with a whole line
+                kept = data[over:].partition(b"\n")[2]
                 self._left_out += len(data) - len(kept)
                 self._write([f"… {self._left_out:,} bytes of output are left out here …"], then)
             first = False
@@ -135,7 +134,8 @@ class RunLog:
             self._trouble = error.strerror or str(error)
 
     def _open(self, prefix: str) -> int:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self._path.parent.parent, self._path.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = os.open(
             self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
         )

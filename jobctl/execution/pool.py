@@ -9,25 +9,25 @@ import os
 import selectors
 import signal
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from jobctl.clock import Clock, SystemClock
-from jobctl.execution.link import Current, Link, ending_words
-from jobctl.execution.output import RunLog, masked
-from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskOutput, TaskStarted
+from jobctl.execution.link import Link, ending_words
+from jobctl.execution.tasks import Outcome, Task
+from jobctl.execution.told import Told
 from jobctl.execution.tree import descendants, end_left_by, kill_tree, reap_orphans, send
 from jobctl.model import Command, Reason
-from jobctl.text import printable
 
 BATCH = 32
 STUCK = 0.1
 START_TRIES = 3
 _LONGEST_WAIT = 1.0
 _CHUNK = 64 * 1024
+_MOST_CHUNKS = 64
 
 
 class WorkerPool:
@@ -61,14 +61,12 @@ class WorkerPool:
         self._project = project
         self._environment = environment
         self._owner_id = owner_id
-        self._logs = logs
-        self._mask = mask
         self._grace = grace.total_seconds()
         self._start_limit = start_limit.total_seconds()
         self._clock: Clock = clock or SystemClock()
         self._links: list[Link] = []
         self._backlog: deque[Task] = deque()
-        self._outcomes: list[Outcome] = []
+        self._told = Told(logs, mask, self._clock)
         self._failed_starts = 0
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe()
@@ -94,7 +92,7 @@ class WorkerPool:
 
     def poll(self, timeout: float) -> Sequence[Outcome]:
         """Wait for outcomes, at most ``timeout`` seconds, and see to timeouts."""
-        if self._outcomes:
+        if self._told:
             timeout = 0
         for key, _ in self._selector.select(min(timeout, self._rest())):
             if key.data is None:
@@ -102,11 +100,11 @@ class WorkerPool:
                     os.read(self._wake_read, 4096)
         for link in list(self._links):
             self._look_at(link)
+            self._unregister(link.at_end)  # else it is ready for ever, with nothing to read
         self._dispatch()
         if os.getpid() == 1:
             reap_orphans({link.pid for link in self._links})
-        outcomes, self._outcomes = self._outcomes, []
-        return outcomes
+        return self._told.take()
 
     def wake(self) -> None:
         """Make ``poll`` return now. From any thread or signal handler."""
@@ -125,14 +123,18 @@ class WorkerPool:
     def end(self, run_ids: Sequence[str], reason: Reason, *, now: bool = False) -> None:
         """End tasks with all their processes: SIGTERM, some seconds, SIGKILL; ``now``: SIGKILL."""
         wanted = set(run_ids)
+        for link in self._links:
+            self._hear(link)
+            if wanted & link.queue.keys():
+                self._backlog.extendleft(reversed(link.take_back()))
         for task in [one for one in self._backlog if one.run_id in wanted]:
             self._backlog.remove(task)
-            self._never_began(task, reason)
+            self._told.never_began(task, reason)
         for link in self._links:
             if link.current is not None and link.current.task.run_id in wanted:
                 self._begin_end(link, reason, now=now)
             elif wanted & link.queue.keys():
-                self._begin_end(link, reason, now=True)  # on its way to begin: it has nothing to save
+                self._begin_end(link, reason, now=True)  # about to begin: it has nothing to save
 
     def close(self) -> None:
         """End every worker at once."""
@@ -140,13 +142,14 @@ class WorkerPool:
             return
         self._closed = True
         for link in self._links:
-            busy = link.load > 0
-            if busy:
+            if link.load:
                 kill_tree(link.pid)
             link.process.kill()
             link.close()
-            if busy:
+            if link.load:
                 end_left_by(link.token)
+            if link.current is not None:
+                link.current.log.close(self._clock.now())
         self._links.clear()
         self._selector.close()
         os.close(self._wake_read)
@@ -171,9 +174,12 @@ class WorkerPool:
             ):
                 batch.append(self._backlog.popleft())
             try:
-                self._backlog.extendleft(reversed(link.hand(batch)))
+                unsent = link.hand(batch)
+                self._backlog.extendleft(reversed(unsent))
+                if len(unsent) == len(batch):
+                    return
             except ValueError as error:
-                self._never_began(batch[0], Reason.CRASHED, str(error))
+                self._told.never_began(batch[0], Reason.ERROR, str(error), retry=False)
                 self._backlog.extendleft(reversed(batch[1:]))
 
     def _choose(self, *, quick: bool) -> Link | None:
@@ -208,18 +214,16 @@ class WorkerPool:
         self._selector.register(link.output, selectors.EVENT_READ, link)
         return link
 
+    def _unregister(self, pipes: Iterable[int]) -> None:
+        for pipe in pipes:
+            with suppress(KeyError):
+                self._selector.unregister(pipe)
+
     # What workers tell
 
     def _look_at(self, link: Link) -> None:
         gone = link.process.poll() is not None
-        try:
-            for message in link.messages():
-                self._take(link, message)
-        except (ValueError, KeyError, TypeError, RecursionError):
-            link.fault = (
-                "told something that is no message, as jobs do that write to files that are not theirs"
-            )
-            kill_tree(link.pid)
+        self._hear(link)
         if link.read_output() or link.printed:
             self._show(link)
         if gone:
@@ -239,27 +243,39 @@ class WorkerPool:
             kill_tree(link.pid)
         elif link.retired and link.load == 0:
             link.process.kill()
+        elif link.deaf_since is not None and now - link.deaf_since > 1:
+            link.fault = "closed the files that it needs to tell its end"
+            kill_tree(link.pid)
+
+    def _hear(self, link: Link) -> None:
+        """Take what a worker tells, until it tells something that is no message."""
+        try:
+            for message in link.messages() if link.fault is None else ():
+                self._take(link, message)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            link.fault = "told what is no message, as a job does that writes to files that are not its own"
+            kill_tree(link.pid)
+
+    def _show(self, link: Link) -> None:
+        if link.current is not None:
+            self._told.printed(link.current, link.take_printed())
+        elif not link.queue:
+            del link.printed[:-_CHUNK]  # what a thread goes on to print after its run
 
     def _take(self, link: Link, message: dict[str, Any]) -> None:
         if "started" in message:
-            self._began(link, message)
+            self._told.began(link, message["started"], message["at"])
         elif "finished" in message:
             self._finished(link, message)
         elif "ready" in message:
             link.ready = True
             self._failed_starts = 0
 
-    def _began(self, link: Link, message: dict[str, Any]) -> None:
-        task = link.queue.pop(message["started"])
-        log = RunLog(self._logs, task.job_id, task.run_id, self._mask, task.attempt)
-        current = link.current = Current(task, message["at"], self._wall(message["at"]), log)
-        self._outcomes.append(TaskStarted(task.run_id, link.pid, current.at))
-
     def _finished(self, link: Link, message: dict[str, Any]) -> None:
         current = link.current
         if current is None or current.task.run_id != message["finished"]:
             return
-        self._tell_lines(current, link.take_printed(ended=current.task.run_id))
+        self._told.printed(current, link.take_printed(ended=current.task.run_id))
         reason = Reason(message["reason"]) if message["reason"] else None
         error = message["error"]
         if link.ending is not None and (reason is not None or link.ending is Reason.TIMEOUT):
@@ -267,103 +283,58 @@ class WorkerPool:
         if message["retired"]:
             link.retired = True
             self._take_back(link)
-        self._settle(link, current, reason, error, at=message["at"], took=message["took"], message=message)
+        self._told.ended(
+            link, current, reason, error, at=message["at"], took=message["took"], message=message
+        )
+        link.retired = link.retired or link.ending is not None
         link.ending = link.kill_at = None
-        if reason is Reason.TIMEOUT or reason is Reason.INTERRUPTED:
-            link.retired = True
 
     def _bury(self, link: Link) -> None:
         """A worker has ended: settle what it was on, give on what it had not begun."""
-        while link.read_output():
-            self._show(link)
-        current = link.current
         if link.load:
             end_left_by(link.token)
+        for _ in range(_MOST_CHUNKS):  # somebody who is not ours might hold the pipe and go on for ever
+            if not link.read_output():
+                break
+            self._show(link)
+        current = link.current
         if not link.ready:
             self._failed_starts += 1
         words = bytes(link.printed[-500:]).decode("utf-8", "replace").strip().rpartition("\n")[2]
         if current is not None:
-            self._tell_lines(current, link.take_printed())
+            self._told.printed(current, link.take_printed())
             now = self._clock.monotonic()
             reason = link.ending or Reason.CRASHED
             error = ending_words(current.task, reason, link.end)
-            self._settle(link, current, reason, error, at=now, took=now - current.began, message={})
+            self._told.ended(link, current, reason, error, at=now, took=now - current.began, message={})
         if link.ending not in {None, Reason.TIMEOUT}:
             for task in link.queue.values():
-                self._never_began(task, link.ending or Reason.INTERRUPTED)
+                self._told.never_began(task, link.ending or Reason.INTERRUPTED)
             link.queue.clear()
         self._take_back(link)
-        self._selector.unregister(link.result)
-        self._selector.unregister(link.output)
+        self._unregister((link.result, link.output))
         self._links.remove(link)
         link.close()
         if self._failed_starts >= START_TRIES and not self._links:
             self._no_worker(words or f"it {link.end}")
 
     def _take_back(self, link: Link) -> None:
-        self._backlog.extendleft(reversed(link.queue.values()))
+        """Give on what a worker that takes no more had not begun."""
+        unread = link.take_back()
+        for task in reversed(link.queue.values()):
+            if link.fault is not None and link.ready:  # it may have begun: what was told is not to be trusted
+                self._told.never_began(task, Reason.CRASHED, ending_words(task, Reason.CRASHED, link.end))
+            else:
+                self._backlog.appendleft(task)
         link.queue.clear()
+        self._backlog.extendleft(reversed(unread))
 
     def _no_worker(self, words: str) -> None:
         """Nothing can be run: say so for each task instead of trying for ever."""
         for task in self._backlog:
-            self._never_began(task, Reason.CRASHED, f"no worker could be started: {words}")
+            self._told.never_began(task, Reason.CRASHED, f"no worker could be started: {words}")
         self._backlog.clear()
         self._failed_starts = 0
-
-    # Outcomes
-
-    def _show(self, link: Link) -> None:
-        if link.current is not None:
-            self._tell_lines(link.current, link.take_printed())
-        elif not link.queue:
-            del link.printed[:-_CHUNK]  # what a thread goes on to print after its run
-
-    def _tell_lines(self, current: Current, data: bytes) -> None:
-        if data:
-            at = self._clock.now()
-            self._tell_output(current.task, current.log.feed(data, at))
-
-    def _tell_output(self, task: Task, lines: Sequence[str]) -> None:
-        if lines:
-            self._outcomes.append(TaskOutput(task.run_id, task.job_id, self._clock.now(), lines))
-
-    def _settle(
-        self,
-        link: Link,
-        current: Current,
-        reason: Reason | None,
-        error: str | None,
-        *,
-        at: float,
-        took: float,
-        message: Mapping[str, Any],
-    ) -> None:
-        task = current.task
-        if reason not in {None, Reason.ERROR} and error:
-            self._tell_output(task, current.log.say(error, self._clock.now()))
-        self._tell_output(task, current.log.close(self._clock.now()))
-        self._outcomes.append(
-            TaskFinished(
-                run_id=task.run_id,
-                pid=link.pid,
-                started_at=current.at,
-                finished_at=self._wall(at),
-                duration=timedelta(seconds=took),
-                reason=reason,
-                error=None if error is None else printable(self._mask(error)),
-                result=masked(message.get("result"), self._mask),
-                retry=bool(message.get("retry", True)),
-            )
-        )
-        link.current = None
-
-    def _never_began(self, task: Task, reason: Reason, error: str | None = None) -> None:
-        now = self._clock.now()
-        words = error or ending_words(task, reason)
-        self._outcomes.append(
-            TaskFinished(task.run_id, None, now, now, timedelta(0), reason, self._mask(words))
-        )
 
     # Ending
 
@@ -380,10 +351,6 @@ class WorkerPool:
         program = link.current is not None and isinstance(link.current.task.target, Command)
         send(below if program and below else [*below, link.pid], signal.SIGTERM)
 
-    def _wall(self, steady: float) -> Any:
-        """A time of the steady clock, which all processes share, on the wall clock."""
-        return self._clock.now() - timedelta(seconds=self._clock.monotonic() - steady)
-
     def _rest(self) -> float:
         """Seconds until something must be looked at without being told."""
         rest = _LONGEST_WAIT
@@ -391,7 +358,7 @@ class WorkerPool:
         for link in self._links:
             if link.kill_at is not None:
                 rest = min(rest, link.kill_at - now, 0.05)
-            elif link.ending is not None or (link.retired and link.load == 0):
+            elif link.ending or link.fault or link.deaf_since or (link.retired and link.load == 0):
                 rest = min(rest, 0.02)
             elif link.current is not None:
                 rest = min(rest, link.current.deadline - now)

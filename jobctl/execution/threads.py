@@ -6,19 +6,21 @@ interrupted while it may go on until the process ends. Its prints go where the p
 run's log. A crash of the interpreter takes the scheduler with it.
 """
 
-import inspect
 import os
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from jobctl.clock import Clock
 from jobctl.durations import write_duration
+from jobctl.execution.calling import call
+from jobctl.execution.output import masked
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskStarted
 from jobctl.model import Reason
+from jobctl.text import printable
 
 
 def importable(function: Any) -> str | None:
@@ -36,9 +38,10 @@ def importable(function: Any) -> str | None:
 class ThreadExecutor:
     """Runs each task in a daemon thread of its own."""
 
-    def __init__(self, wake: Callable[[], None], clock: Clock) -> None:
+    def __init__(self, wake: Callable[[], None], clock: Clock, mask: Callable[[str], str] = str) -> None:
         self._wake = wake
         self._clock = clock
+        self._mask = mask
         self._outcomes: deque[Outcome] = deque()
         self._busy: dict[str, None] = {}
 
@@ -77,32 +80,23 @@ class ThreadExecutor:
     def _run(self, task: Task) -> None:
         began, start = self._clock.now(), self._clock.monotonic()
         self._outcomes.append(TaskStarted(task.run_id, os.getpid(), began))
-        reason, error, result, retry = _call(task)
+        ending = call(cast("Callable[..., Any]", task.target), dry_run=task.dry_run, trace=False)
+        reason = Reason.ERROR if ending["reason"] else None
+        error = None if ending["error"] is None else printable(self._mask(ending["error"]))
         took = timedelta(seconds=self._clock.monotonic() - start)
         if took > task.timeout:
             reason, error = Reason.TIMEOUT, f"took longer than {write_duration(task.timeout)}"
         self._outcomes.append(
             TaskFinished(
-                task.run_id, os.getpid(), began, self._clock.now(), took, reason, error, result, retry
+                task.run_id,
+                os.getpid(),
+                began,
+                self._clock.now(),
+                took,
+                reason,
+                error,
+                masked(ending["result"], self._mask),
+                ending["retry"],
             )
         )
         self._wake()
-
-
-def _call(task: Task) -> tuple[Reason | None, str | None, Any, bool]:
-    from jobctl.execution.calling import described, may_retry, returned
-
-    function: Any = task.target
-    try:
-        value = function(**({"dry_run": True} if task.dry_run else {}))
-        if inspect.isawaitable(value):
-            import asyncio
-
-            async def wait() -> Any:
-                return await value
-
-            value = asyncio.run(wait())
-    except BaseException as error:
-        return Reason.ERROR, described(error), None, may_retry(error)
-    ending = returned(value)
-    return (Reason.ERROR if ending["reason"] else None), ending["error"], ending["result"], True

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,14 @@ PATIENCE = 60.0
 class Bench:
     """Hands tasks to a pool and keeps what comes out."""
 
-    def __init__(self, folder: Path, workers: int = 2, secrets: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        workers: int = 2,
+        secrets: Sequence[str] = (),
+        environment: Mapping[str, str] = {},
+        start_limit: float = 30,
+    ) -> None:
         self.folder = folder
         self.logs = folder / ".jobctl" / "logs"
         self.owner = os.urandom(8).hex()
@@ -30,11 +37,12 @@ class Bench:
         self.pool = WorkerPool(
             workers=workers,
             project=folder,
-            environment={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            environment={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
             owner_id=self.owner,
             logs=self.logs,
             mask=Mask(secrets),
             grace=timedelta(seconds=0.5),
+            start_limit=timedelta(seconds=start_limit),
         )
 
     def write(self, code: str, name: str = "work.py") -> None:

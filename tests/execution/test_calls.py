@@ -149,7 +149,7 @@ def test_a_module_beside_the_application_can_be_imported(bench: Any, tmp_path: A
 def test_secrets_leave_neither_by_output_nor_error_nor_result(make_bench: Any) -> None:
     bench = make_bench(secrets=["hunter2hunter2", "line one\nline two"])
     run = bench.call(
-        "print('password hunter2hunter2')\nprint('line one')\nprint('line two')\n"
+        "print('password hunter2hunter2')\nprint('line one\\nline two')\n"
         "print('x' * 8189 + 'hunter2hunter2' + 'y' * 9000)\n"
         "print('(hunter2hunter2')\nreturn {'hunter2hunter2': ['a hunter2hunter2']}"
     )

@@ -258,3 +258,36 @@ def _command(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:
         return ""
+
+
+def test_a_worker_that_never_comes_up_is_given_up(make_bench: Any) -> None:
+    bench = make_bench(start_limit=0.3, environment={"PYTHONPATH": "hanging"})
+    (bench.folder / "hanging").mkdir()
+    bench.write("import threading; threading.Event().wait()", "hanging/sitecustomize.py")
+    run = bench.run("work:main")
+    assert run.reason is Reason.CRASHED
+    assert run.error == "no worker could be started: it was not ready after 0.3 seconds"
+
+
+def test_a_command_that_is_too_long_is_told(bench: Any) -> None:
+    run = bench.program("true", "x" * 300_000)
+    assert (run.reason, run.error, run.retry) == (Reason.ERROR, "the command is longer than 192 KiB", False)
+    assert bench.program("true", "x" * 100_000).reason is None
+
+
+def test_a_job_that_closes_everything_is_not_waited_for(bench: Any) -> None:
+    run = bench.call("import os, threading\nos.closerange(3, 400)\nthreading.Event().wait()", timeout=50)
+    assert run.reason is Reason.CRASHED
+    assert "closed the files" in run.error
+
+
+def test_ending_a_waiting_task_leaves_the_one_before_it_alone(make_bench: Any) -> None:
+    bench = make_bench(workers=1)
+    bench.write("import time\ndef main(): time.sleep(0.5)\n")
+    first, second, third = (bench.task("work:main", quick=True) for _ in range(3))
+    bench.submit(first, second, third)
+    bench.wait_started(first)
+    bench.pool.end([second.run_id], Reason.INTERRUPTED)
+    reasons = [run.reason for run in bench.finish(first, second, third)]
+    assert reasons == [None, Reason.INTERRUPTED, None]
+    assert second.run_id not in bench.started

@@ -1,0 +1,94 @@
+"""The log of a run: bounded, and told where something is left out."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobctl.execution.output import HEAD, LONGEST_LINE, TAIL, RunLog, masked
+from jobctl.text import Mask
+
+AT = datetime(2026, 11, 23, 9, 10, 0, 123_000, UTC)
+
+
+def texts(folder: Path) -> list[str]:
+    log = (folder / "job" / "run.log").read_text(encoding="utf-8")
+    assert all(line.startswith("2026-11-23T09:10:00.123Z [job] ") for line in log.splitlines())
+    return [line.partition("[job] ")[2] for line in log.splitlines()]
+
+
+@pytest.mark.parametrize("piece", [1, 7, 1000])
+def test_pieces_of_any_size_give_the_same_lines(tmp_path: Path, piece: int) -> None:
+    data = "naïve €\r\nsecret-word\n\n10%\r20%\nend".encode() + b"\xff\xe2\x82"
+    log = RunLog(tmp_path, "job", "run", Mask(["secret-word"]))
+    shown = []
+    for at in range(0, len(data), piece):
+        shown += log.feed(data[at : at + piece], AT)
+    shown += log.close(AT)
+    assert shown == ["naïve €", "••••", "", "10%", "20%", "end\\xff\\xe2\\x82"]
+    assert texts(tmp_path) == shown
+
+
+def test_the_first_and_the_newest_are_kept(tmp_path: Path) -> None:
+    lines = [f"{number:07}" + "x" * 92 + "\n" for number in range(30_000)]
+    log = RunLog(tmp_path, "job", "run", str)
+    shown = []
+    for at in range(0, len(lines), 100):
+        shown += log.feed("".join(lines[at : at + 100]).encode(), AT)
+    shown += log.close(AT)
+    kept = texts(tmp_path)
+    whole = [line for line in kept if len(line) == 99]
+    told = next(line for line in kept if "left out" in line)
+    left_out = int("".join(filter(str.isdigit, told)))
+    assert kept[0] == lines[0].rstrip()
+    assert kept[-1] == lines[-1].rstrip()
+    assert sum(map(len, kept)) <= HEAD + TAIL + len(told)
+    cut = 1  # the line at the bound has got an end
+    assert left_out - cut == sum(map(len, lines)) - sum(len(line) + 1 for line in kept if line != told)
+    assert len(whole) > 5_000
+    assert shown[-1].startswith("more output follows")
+
+
+@given(st.integers(min_value=0, max_value=3 * LONGEST_LINE))
+def test_a_secret_in_an_endless_line_is_masked_wherever_it_stands(before: int) -> None:
+    secret = "0123456789abcdef" * 4
+    log = RunLog(Path("/dev/null/logs"), "job", "run", Mask([secret]))
+    data = b"x" * before + secret.encode() + b"y" * 3 * LONGEST_LINE
+    shown = [line for at in range(0, len(data), 4000) for line in log.feed(data[at : at + 4000], AT)]
+    shown += log.close(AT)[:-1]
+    assert "".join(shown) == "x" * before + "••••" + "y" * 3 * LONGEST_LINE
+    assert max(map(len, shown)) <= LONGEST_LINE + 256
+
+
+def test_a_further_attempt_goes_on_in_the_same_log(tmp_path: Path) -> None:
+    for attempt in (1, 2):
+        log = RunLog(tmp_path, "job", "run", str, attempt)
+        log.feed(b"hello", AT)
+        log.say("its end", AT)
+        log.close(AT)
+    assert texts(tmp_path) == ["hello", "its end", "attempt 2", "hello", "its end"]
+
+
+def test_logs_are_the_owners_alone(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "logs", "job", "run", str)
+    log.feed(b"x\n", AT)
+    log.close(AT)
+    modes = [path.stat().st_mode & 0o777 for path in (tmp_path / "logs", tmp_path / "logs" / "job")]
+    assert modes == [0o700, 0o700]
+
+
+def test_a_link_in_the_place_of_a_log_is_not_followed(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("mine")
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "run.log").symlink_to(target)
+    log = RunLog(tmp_path, "job", "run", str)
+    log.feed(b"x\n", AT)
+    assert "could not be kept" in log.close(AT)[-1]
+    assert target.read_text() == "mine"
+
+
+def test_results_are_masked_in_keys_and_values() -> None:
+    assert masked({"secret": ["a secret", 1, None]}, Mask(["secret"])) == {"••••": ["a ••••", 1, None]}

@@ -1,0 +1,108 @@
+"""Functions that no worker can import run in threads of this process."""
+
+import sys
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from jobctl.clock import SystemClock
+from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskStarted
+from jobctl.execution.threads import ThreadExecutor, importable
+from jobctl.model import JobResult, Reason
+from jobctl.text import Mask
+
+
+class Threads:
+    """A thread executor and its outcomes."""
+
+    def __init__(self) -> None:
+        self._woken = threading.Event()
+        self.executor = ThreadExecutor(self._woken.set, SystemClock(), Mask(["hunter2hunter2"]))
+
+    def run(self, function: Callable[..., Any], timeout: float = 30, **options: Any) -> list[Outcome]:
+        self.executor.submit([Task("run", "job", function, timedelta(seconds=timeout), **options)])
+        return self.finish()
+
+    def finish(self) -> list[Outcome]:
+        found: list[Outcome] = []
+        while not any(isinstance(one, TaskFinished) for one in found):
+            found += self.executor.poll()
+            self._woken.wait(0.05)
+        return found
+
+
+@pytest.fixture
+def threads() -> Threads:
+    return Threads()
+
+
+def last(outcomes: list[Outcome]) -> TaskFinished:
+    assert isinstance(outcomes[0], TaskStarted)
+    assert isinstance(outcomes[-1], TaskFinished)
+    return outcomes[-1]
+
+
+def test_a_lambda_and_an_async_closure_give_their_values(threads: Threads) -> None:
+    seven = 7
+
+    async def closure() -> int:
+        return seven
+
+    assert last(threads.run(lambda: [1])).result == [1]
+    assert last(threads.run(closure)).result == 7
+    assert last(threads.run(lambda dry_run=False: dry_run, dry_run=True)).result is True
+    assert threads.executor.busy() == []
+
+
+def test_errors_and_failed_results_fail_the_run(threads: Threads) -> None:
+    def fail() -> None:
+        error = ValueError("no luck")
+        error.retry = False  # type: ignore[attr-defined]
+        raise error
+
+    run = last(threads.run(fail))
+    assert (run.reason, run.error, run.retry) == (Reason.ERROR, "ValueError: no luck", False)
+    told = last(threads.run(lambda: JobResult(success=False, message="no mail")))
+    assert (told.reason, told.error) == (Reason.ERROR, "no mail")
+    left = last(threads.run(lambda: sys.exit(0)))
+    assert left.reason is None
+
+
+def test_secrets_stay_inside(threads: Threads) -> None:
+    assert last(threads.run(lambda: ["hunter2hunter2"])).result == ["••••"]
+    assert last(threads.run(lambda: int("hunter2hunter2"))).error == (
+        "ValueError: invalid literal for int() with base 10: '••••'"
+    )
+
+
+def test_a_late_return_is_a_timeout(threads: Threads) -> None:
+    run = last(threads.run(lambda: threading.Event().wait(0.05), timeout=0.01))
+    assert (run.reason, run.error) == (Reason.TIMEOUT, "took longer than 10ms")
+
+
+def test_a_thread_that_is_given_up_is_told_once(threads: Threads) -> None:
+    go = threading.Event()
+    threads.executor.submit([Task("run", "job", go.wait, timedelta(seconds=30))])
+    threads.executor.end(["run"], Reason.INTERRUPTED)
+    ended = [one for one in threads.finish() if isinstance(one, TaskFinished)]
+    assert [one.reason for one in ended] == [Reason.INTERRUPTED]
+    go.set()
+    assert threads.executor.busy() == []
+    assert threads.executor.poll() == []
+
+
+def test_only_what_leads_to_the_same_function_is_importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def local() -> None:
+        pass
+
+    assert importable(timedelta.total_seconds) is None
+    assert importable(importable) == "jobctl.execution.threads:importable"
+    assert importable(local) is None
+    assert importable(lambda: None) is None
+    assert importable(ThreadExecutor.submit) == "jobctl.execution.threads:ThreadExecutor.submit"
+    assert importable(threading.Event().wait) is None
+    monkeypatch.setattr(local, "__module__", "__main__")
+    assert importable(local) is None
