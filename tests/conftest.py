@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from jobctl.managers.factory import reset_job_manager
 from jobctl.settings.variables import VARIABLES
+from tests.support.project import Site
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -49,3 +50,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A project on disk and the real program; nothing of it outlives the test."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    site = Site(folder)
+    yield site
+    site.clean_up()

@@ -1,0 +1,222 @@
+"""``repository-sync`` as the job that workers call, and as the main job that ``jobctl run`` does."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from jobctl.clock import SystemClock
+from jobctl.errors import PermanentJobError
+from jobctl.jobs.repository_sync import repository_sync
+from tests.support.git_server import GitServer, Upstream, git, serving
+from tests.support.project import Site, until
+
+TOKEN = "ghp_loopbackToken456"
+
+
+@pytest.fixture
+def upstream(tmp_path: Path) -> Upstream:
+    root = tmp_path / "server"
+    root.mkdir()
+    upstream = Upstream(root)
+    upstream.commit({"data/one/one.yml": "name: One\n"})
+    return upstream
+
+
+@pytest.fixture
+def server(upstream: Upstream) -> Iterator[GitServer]:
+    with serving(upstream.bare.parent, token=TOKEN) as running:
+        yield running
+
+
+def test_without_a_repository_it_makes_a_minimal_folder(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = repository_sync()
+
+    assert result.success
+    assert "no DATA_REPOSITORY is set" in result.message
+    assert "warning:" in capsys.readouterr().out
+    assert (here / ".content" / "data").is_dir()
+    assert (here / ".content" / ".works" / "works.yml").read_text() == (
+        f"site_name: Website\nitem_name: Item\nitems_name: Items\ncopyright_year: {SystemClock().now().year}\n"
+    )
+
+
+def test_a_minimal_folder_that_is_there_is_left_alone(here: Path) -> None:
+    repository_sync()
+    settings = here / ".content" / ".works" / "works.yml"
+    settings.write_text("site_name: Mine\n")
+
+    repository_sync()
+
+    assert settings.read_text() == "site_name: Mine\n"
+
+
+def test_a_minimal_folder_gives_way_to_the_first_clone(
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream
+) -> None:
+    repository_sync()
+    monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
+
+    repository_sync()
+
+    assert (here / ".content" / "data" / "one" / "one.yml").exists()
+    assert [path.name for path in here.iterdir()].count(".content") == 1
+    assert not list(here.glob(".content.before-*"))
+
+
+def test_it_reports_what_changed(
+    here: Path, upstream: Upstream, server: GitServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / ".env.local").write_text(f"DATA_REPOSITORY={server.url}/content.git\nGITHUB_TOKEN={TOKEN}\n")
+    first = repository_sync()
+    upstream.commit({"data/two/two.yml": "name: Two\n", "data/one/one.yml": "name: Uno\n"})
+    capsys.readouterr()
+
+    second = repository_sync()
+    third = repository_sync()
+
+    assert first.message.startswith("first clone: 1 files of branch main")
+    assert second.message == "1 new commit: 1 file added, 1 changed, 0 removed"
+    assert (second.processed, second.successful, second.failed) == (2, 2, 0)
+    assert second.details["head"] == git(upstream.work, "rev-parse", "HEAD")
+    assert third.message == "nothing new on branch main"
+    output = capsys.readouterr().out
+    assert f"Fetching {server.url}/content.git" in output
+    assert TOKEN not in output
+
+
+def test_on_vercel_the_content_goes_to_the_temporary_folder(
+    here: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("VERCEL", "1")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+
+    repository_sync()
+
+    assert (tmp_path / "temporary" / ".content" / ".works" / "works.yml").exists()
+    assert not (here / ".content").exists()
+
+
+@pytest.mark.parametrize("switch", [{"DISABLE_AUTO_SYNC": "1"}, {"VERCEL": "1"}])
+def test_where_it_must_not_push_it_does_not(
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream, tmp_path: Path, switch: dict[str, str]
+) -> None:
+    for name, value in {**switch, "DATA_REPOSITORY": str(upstream.bare)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    repository_sync()
+    folder = (tmp_path / "temporary" if "VERCEL" in switch else here) / ".content"
+    (folder / "data" / "one" / "one.yml").write_text("name: Mine\n")
+    upstream.commit({"data/one/one.yml": "name: Theirs\n"})
+
+    result = repository_sync()
+
+    assert "set aside" in result.details["notes"][0]
+    assert "pushing is off" in result.details["notes"][0]
+    assert git(upstream.bare, "log", "--format=%an", "main").split() == ["Author", "Author"]
+
+
+def test_the_caches_are_told_what_changed(
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream
+) -> None:
+    bodies: list[dict[str, object]] = []
+
+    class Caches(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            return
+
+        def do_POST(self) -> None:
+            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+    caches = ThreadingHTTPServer(("127.0.0.1", 0), Caches)
+    thread = threading.Thread(target=caches.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
+    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"http://127.0.0.1:{caches.server_port}/changed")
+    try:
+        repository_sync()
+        repository_sync()
+    finally:
+        caches.shutdown()
+        caches.server_close()
+        thread.join()
+
+    assert bodies == [{"paths": ["data/one/one.yml"], "total": 1}]
+
+
+def test_caches_that_do_not_answer_are_a_warning(
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
+    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", "http://127.0.0.1:9/changed")
+
+    assert repository_sync().success
+    assert "warning: JOBCTL_CONTENT_CHANGED_URL was not told" in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_made(here: Path) -> None:
+    (here / ".content").write_text("a file")
+
+    with pytest.raises(PermanentJobError, match="cannot be written"):
+        repository_sync()
+
+
+@pytest.mark.slow
+def test_the_main_job(site: Site, upstream: Upstream, server: GitServer) -> None:
+    """``jobctl run`` keeps the content in step, and another terminal sees that it does."""
+    site.write(".env.local", f"DATA_REPOSITORY={server.url}/content.git\nGH_TOKEN={TOKEN}\n")
+    site.write("jobctl.toml", '[jobs.repository-sync]\nevery = "1s"\n')
+    scheduler = site.run()
+    content = site.folder / ".content"
+    until((content / "data" / "one" / "one.yml").exists)
+
+    upstream.commit({"data/two/two.yml": "name: Two\n", "data/one/one.yml": None})
+    until((content / "data" / "two" / "two.yml").exists)
+    until(lambda: not (content / "data" / "one").exists())
+
+    status = site.json("status")
+    assert status["scheduler"]["running"]
+    assert status["scheduler"]["pid"] == scheduler.pid
+    seen = until(
+        lambda: [run for run in site.runs() if "1 file added, 0 changed, 1 removed" in str(run["result"])]
+    )
+    assert (seen[0]["status"], seen[0]["trigger"]) == ("completed", "schedule")
+    assert "1 new commit: 1 file added" in site.call("logs", seen[0]["run_id"]).stdout
+    until(lambda: "[repository-sync] 1 new commit: 1 file added, 0 changed, 1 removed" in site.log(scheduler))
+    scheduler.terminate()
+    assert scheduler.wait() == 0
+    kept = [path for path in site.folder.rglob("*") if path.is_file() and path.name != ".env.local"]
+    assert not [path for path in kept if TOKEN.encode() in path.read_bytes()]
+
+
+@pytest.mark.slow
+def test_an_unreachable_server_is_tried_again_and_then_failed(site: Site) -> None:
+    site.write(".env.local", "DATA_REPOSITORY=http://127.0.0.1:9/content.git\n")
+    site.write("jobctl.toml", '[jobs.repository-sync]\nretries = 1\nretry_delay = "100ms"\n')
+
+    done = site.call("trigger", "repository-sync")
+
+    assert done.returncode == 1
+    assert done.stdout.count("did not answer") >= 2
+    (run,) = site.runs()
+    assert (run["attempt"], run["status"], run["reason"]) == (2, "failed", "error")
+    assert not (site.folder / ".content").exists()
+
+
+@pytest.mark.slow
+def test_a_wrong_token_is_not_tried_again(site: Site, server: GitServer) -> None:
+    site.write(".env.local", f"DATA_REPOSITORY={server.url}/content.git\nGH_TOKEN=wrongTokenOfMine\n")
+
+    done = site.call("trigger", "repository-sync")
+
+    assert done.returncode == 1
+    assert "refuses the token" in done.stderr
+    assert "wrongTokenOfMine" not in done.stdout + done.stderr
+    assert site.runs()[0]["attempt"] == 1
