@@ -117,11 +117,11 @@ def terminal_line(event: Event, now: datetime) -> str:
 
 
 def log_line(event: Event, now: datetime) -> str:
-    """``2026-11-23T09:10:00+01:00 repository-sync completed run=3f2a91 took=1204ms``."""
+    """``2026-11-23T09:10:00+01:00 [repository-sync] completed run=3f2a91 took=1204ms``."""
     at = moment(event, now).astimezone().isoformat(timespec="seconds")
-    job = job_of(event) or "scheduler"
+    job = f"[{job_of(event)}]" if job_of(event) else "scheduler"
     if isinstance(event, RunOutput):
-        return f"{at} {job} | {event.line}"
+        return f"{at} {job} {event.line}"
     grave = level(event)
     words = [at, *([grave] if grave else []), job]
     if isinstance(event, RunStarted):
