@@ -163,7 +163,8 @@ class Link:
         *lines, self._messages = self._messages.split(b"\n")
         if len(self._messages) > _LARGEST_MESSAGE:
             raise ValueError("a message without an end")
-        yield from map(json.loads, lines)
+        for line in lines:
+            yield json.loads(line.decode())
 
     def read_output(self) -> bool:
         """Take a chunk of what was printed; False where there is none now."""

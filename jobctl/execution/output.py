@@ -29,11 +29,12 @@ class RunLog:
     def __init__(
         self, folder: Path, job_id: str, run_id: str, mask: Callable[[str], str], attempt: int = 1
     ) -> None:
-        self._path = folder / job_id / f"{run_id}.log"
+        self._folder = folder
+        self._run_id = run_id
         self._job_id = job_id
         self._mask = mask
         self._attempt = attempt
-        self._decoder = _decoder()
+        self._decoder: io.IncrementalNewlineDecoder | None = None  # most runs print nothing
         self._pending = ""
         self._read = 0
         self._tail: deque[tuple[datetime, bytes]] = deque()
@@ -80,15 +81,21 @@ class RunLog:
     def _lines(self, data: bytes) -> list[str]:
         """Complete lines. Masked as one text, so that a secret of several lines is found too where it
         was written at once."""
-        *lines, rest = self._mask(self._pending + self._decoder.decode(data)).split("\n")
+        *lines, rest = self._mask(self._pending + self._decoded(data)).split("\n")
         while len(rest) > LONGEST_LINE + _OVERHANG:
             lines.append(rest[:LONGEST_LINE])
             rest = rest[LONGEST_LINE:]
         self._pending = rest
         return [printable(line) for line in lines]
 
+    def _decoded(self, data: bytes, *, final: bool = False) -> str:
+        if self._decoder is None:
+            utf_8 = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+            self._decoder = io.IncrementalNewlineDecoder(utf_8, translate=True)
+        return self._decoder.decode(data, final)
+
     def _flushed(self) -> list[str]:
-        rest = self._pending + self._decoder.decode(b"", final=True)
+        rest = self._pending + (self._decoded(b"", final=True) if self._read else "")
         self._pending = ""
         return [self._safe(line) for line in rest.removesuffix("\n").split("\n")] if rest else []
 
@@ -134,10 +141,13 @@ class RunLog:
             self._trouble = error.strerror or str(error)
 
     def _open(self, prefix: str) -> int:
-        for folder in (self._path.parent.parent, self._path.parent):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = self._folder / self._job_id
+        for one in (self._folder, folder):
+            one.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = os.open(
-            self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+            folder / f"{self._run_id}.log",
+            os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC,
+            0o600,
         )
         if self._attempt > 1:
             os.write(file, f"{prefix}attempt {self._attempt}\n".encode())
@@ -153,8 +163,3 @@ def masked(value: Any, mask: Callable[[str], str]) -> Any:
     if isinstance(value, dict):
         return {masked(key, mask): masked(one, mask) for key, one in value.items()}
     return value
-
-
-def _decoder() -> io.IncrementalNewlineDecoder:
-    inner = codecs.getincrementaldecoder("utf-8")("backslashreplace")
-    return io.IncrementalNewlineDecoder(inner, translate=True)

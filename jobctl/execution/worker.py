@@ -144,7 +144,8 @@ class CleanState:
         self._output = output
         self._null = os.open(os.devnull, os.O_RDONLY)
         self._folder = os.getcwd()  # noqa: PTH109 - a worker starts without pathlib
-        self._environment = dict(os.environ)
+        self._variables = vars(os.environ).get("_data", os.environ)  # compares without decoding each
+        self._environment = dict(self._variables)
         self._path = list(sys.path)
         self._umask = os.umask(0o022)
         os.umask(self._umask)
@@ -158,9 +159,9 @@ class CleanState:
         self._restore_files()
         sys.stdin, sys.stdout, sys.stderr = self._streams
         os.chdir(self._folder)
-        if os.environ != self._environment:
+        if self._variables != self._environment:
             os.environ.clear()
-            os.environ.update(self._environment)
+            _set_environment(self._environment)
         if sys.path != self._path:
             sys.path[:] = self._path
         os.umask(self._umask)
@@ -191,6 +192,11 @@ class CleanState:
     def outgrown(self) -> bool:
         """Whether jobs have used so much memory that a new worker is better."""
         return _peak_memory() - self._peak > RETIRE_GROWTH
+
+
+def _set_environment(variables: dict[Any, Any]) -> None:
+    for name, value in variables.items():
+        os.environ[os.fsdecode(name)] = os.fsdecode(value)
 
 
 class Logging:
