@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 from jobctl.errors import ScheduleError
+from jobctl.text import quote
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _PART = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?(ms|s|m|h|d|w)", re.ASCII)
@@ -18,14 +19,14 @@ def parse_duration(text: str) -> timedelta:
         ScheduleError: no unit, an unknown one, nothing at all, or more than 100 years.
     """
     stripped = text.strip()
-    if not _WHOLE.fullmatch(stripped):
+    if len(stripped) > 100 or not _WHOLE.fullmatch(stripped):
         raise ScheduleError(
-            f'"{text[:60]!s}" is not a duration'.replace("\n", "\\n"),
+            f"{quote(text)} is not a duration",
             hint="write a number and a unit, such as 30s, 5m, 1h30m or 2d",
         )
     seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(stripped))
     if seconds > MAXIMUM.total_seconds():
-        raise ScheduleError(f'"{text[:60]}" is more than 100 years')
+        raise ScheduleError(f"{quote(text)} is more than 100 years")
     return timedelta(seconds=seconds)
 
 

@@ -20,7 +20,7 @@ def printable(text: str) -> str:
 def quote(text: str, limit: int = 60) -> str:
     """The text in double quotes, made printable and cut to ``limit`` characters."""
     shown = printable(text[: limit + 1]).replace("\t", "\\t").replace("\xa0", "\\xa0")
-    return f'"{shown if len(text) <= limit else shown[:limit] + "…"}"'
+    return f'"{shown if len(shown) <= limit else shown[:limit] + "…"}"'
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -7,22 +7,20 @@ inside a gap of up to three hours at the first instant after it, several such as
 gap not at all. The seconds field does not count. Source: cron(8) and cron.c of Debian.
 """
 
-import threading
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jobctl.errors import ScheduleError
-from jobctl.schedules.fields import DAY, FIELDS, WEEKDAY, CronFieldError, Field, Values, read, split
-from jobctl.schedules.walltime import SECOND, change_at, offsets, readings, wall
+from jobctl.schedules import days
+from jobctl.schedules.fields import parse
+from jobctl.schedules.walltime import LONGEST_GAP, SECOND, change_at, readings, wall
 from jobctl.schedules.zones import zone
 from jobctl.text import quote
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-LONGEST_GAP = timedelta(hours=3)
-YEARS = 50
-_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+    from jobctl.schedules.walker import Walker
 
 
 class Cron:
@@ -30,30 +28,26 @@ class Cron:
 
     Args:
         expression: 5 fields, or 6 with seconds first; or ``@hourly``, ``@daily``, ``@weekly``,
-            ``@monthly``, ``@yearly``.
+            ``@monthly``, ``@yearly``. Sunday is 0 or 7; ``L`` is the last day of the month, ``L5`` or
+            ``5L`` its last Friday, ``5#2`` its second. Both day fields must match where either begins
+            with a star, else one is enough.
         timezone: an IANA name.
 
+    Instants handed in are aware; those handed out are in UTC.
+
     Raises:
-        ScheduleError: what cannot be read, or matches nothing within 50 years; names the field.
+        ScheduleError: what cannot be read, or names no day; the message says which field, and where the
+            fault is in one, the error's ``span`` is its place in the expression.
     """
 
-    __slots__ = ("_either", "_lock", "_walker", "_zone", "expression", "timezone", "values")
+    __slots__ = ("_walker_kept", "_zone", "expression", "fields", "timezone")
 
     def __init__(self, expression: str, timezone: str = "UTC") -> None:
-        parts = split(expression)
-        self.values = tuple(
-            read(field, text, span) for field, (text, span) in zip(FIELDS, parts, strict=True)
-        )
-        self.expression = " ".join(expression.split())
+        self.expression, self.fields = parse(expression)
+        days.check(self.fields, expression)
         self.timezone = timezone
-        self._zone: ZoneInfo | None = None
-        if timezone != "UTC":
-            self._zone = zone(timezone)
-        day, weekday = self.values[3], self.values[5]
-        self._either = not (day.star or weekday.star)
-        self._check_days(parts[3][1], parts[5][1])
-        self._walker: Any = None
-        self._lock = threading.Lock()
+        self._zone: ZoneInfo | None = None if timezone == "UTC" else zone(timezone)
+        self._walker_kept: Walker | None = None
 
     @property
     def text(self) -> str:
@@ -63,28 +57,26 @@ class Cron:
     @property
     def fixed_time(self) -> bool:
         """Whether each wall-clock time is due once: neither minute nor hour begins with a star."""
-        return not (self.values[1].star or self.values[2].star)
+        return not (self.fields.minute.star or self.fields.hour.star)
 
     @property
     def day_rule(self) -> str | None:
-        """How the two day fields go together, where both say something; else None."""
-        day, weekday = self.values[3], self.values[5]
-        if day.full(DAY) or (weekday.full(WEEKDAY) and not weekday.nth):
-            return None
-        if self._either:
-            return "due where the day of month or the day of week matches"
-        return "due where both the day of month and the day of week match"
+        """How the two day fields go together, in words, where both have a say; else None."""
+        return days.rule(self.fields)
 
     def next_after(self, instant: datetime, anchor: datetime | None = None) -> datetime:  # noqa: ARG002
-        """The first due time strictly after ``instant``, in UTC.
+        """The first due time strictly after ``instant``.
 
         Raises:
-            ScheduleError: there is none before the year 9999.
+            ScheduleError: there is none before the year 10,000.
         """
-        start = instant.astimezone(UTC)
-        if self._zone is None:
-            return self._walk(start.replace(tzinfo=None, microsecond=0)).replace(tzinfo=UTC)
-        return self._next_fixed(start) if self.fixed_time else self._next_wildcard(start)
+        try:
+            start = instant.astimezone(UTC).replace(microsecond=0)
+            if self._zone is None:
+                return self._walker.after(start.replace(tzinfo=None)).replace(tzinfo=UTC)
+            return (self._next_fixed if self.fixed_time else self._next_wildcard)(start, self._zone)
+        except OverflowError:
+            raise ScheduleError(f"{quote(self.text)} has no due time after {instant:%Y-%m-%d}") from None
 
     def latest_until(
         self,
@@ -92,162 +84,104 @@ class Cron:
         after: datetime,
         anchor: datetime | None = None,  # noqa: ARG002
     ) -> datetime | None:
-        """The newest due time in ``(after, instant]``: found by halving, never by listing."""
-        span = timedelta(minutes=1)
-        while self.next_after(max(after, instant - span)) > instant:
+        """The newest due time in ``(after, instant]``: by doubling and halving, never by listing."""
+        if after >= instant:
+            return None
+        span = min(timedelta(minutes=1), instant - after)
+        while (newest := self.next_after(instant - span)) > instant:
             if instant - span <= after:
                 return None
-            span *= 2
-        low, high = max(after, instant - span), instant
-        while high - low > SECOND:
-            middle = low + (high - low) / 2
-            if self.next_after(middle) <= instant:
-                low = middle
+            span = min(span * 2, instant - after)
+        high = instant
+        while high - newest > SECOND:
+            middle = newest + (high - newest) / 2
+            found = self.next_after(middle)
+            if found <= instant:
+                newest = found
             else:
                 high = middle
-        newest = self.next_after(low)
-        following = self.next_after(newest)
-        return following if following <= instant else newest
+        last = self.next_after(newest)
+        return last if last <= instant else newest
 
     def count(
         self,
         after: datetime,
         until: datetime,
         anchor: datetime | None = None,  # noqa: ARG002
-        limit: int = 100,
+        limit: int = 1_000_000_000,
     ) -> int:
-        """How many due times lie in ``(after, until]``, listed up to ``limit``."""
-        found = 0
-        while found < limit and (after := self.next_after(after)) <= until:
-            found += 1
-        return found
+        """How many due times lie in ``(after, until]``, by arithmetic, up to ``limit``."""
+        from jobctl.schedules.counting import count_due, count_wall
+
+        after, until = (one.astimezone(UTC).replace(microsecond=0) for one in (after, until))
+        if self._zone is None:
+            found = count_wall(self.fields, after.replace(tzinfo=None), until.replace(tzinfo=None))
+        else:
+            found = count_due(self.fields, self._zone, after, until, fixed=self.fixed_time)
+        return min(found, limit)
 
     def note(self, instant: datetime) -> str | None:
         """What a clock change does to a due time, in words; None on an ordinary day."""
         if self._zone is None:
             return None
-        shown = wall(instant, self._zone)
-        before = instant - SECOND
-        if wall(before, self._zone) + SECOND < shown:
-            named = self._walk(wall(before, self._zone).replace(fold=0))
+        shown, before = wall(instant, self._zone), wall(instant - SECOND, self._zone)
+        left_out = shown - before - SECOND
+        if self.fixed_time and timedelta(0) < left_out <= LONGEST_GAP:
+            named = self._walker.after(before.replace(fold=0))
             return f"{named:%H:%M} does not exist" if named < shown else None
         if len(readings(shown, self._zone)) == 2:
-            which = "second" if shown.fold else "first"
-            return f"{shown:%H:%M} comes twice, this is the {which}"
+            return f"{shown:%H:%M} comes twice, this is the {'second' if shown.fold else 'first'}"
         return None
 
-    def _next_fixed(self, start: datetime) -> datetime:
-        zone_ = self._zone or zone("UTC")
-        time = wall(start, zone_).replace(microsecond=0)
+    def _next_fixed(self, start: datetime, zone_: "ZoneInfo") -> datetime:
+        time = wall(start, zone_)
         if time.fold:
-            time = wall(change_at(time, zone_) - SECOND, zone_)  # the last second of the first pass
-        time = time.replace(fold=0)
+            time = wall(change_at(time, zone_)[0] - SECOND, zone_)  # the last second of the first pass
         while True:
-            time = self._walk(time)
-            found = readings(time, zone_)
-            if found:
-                if found[0] > start:
-                    return found[0]
-                continue
-            before, after = offsets(time, zone_)
-            change = change_at(time, zone_)
-            if after - before <= LONGEST_GAP and change > start:
+            time = self._walker.after(time)
+            if found := readings(time, zone_):
+                return found[0]
+            change, forward = change_at(time, zone_)
+            if forward <= LONGEST_GAP:
                 return change
-            time = wall(change, zone_).replace(fold=0) - SECOND
+            time = wall(change, zone_) - SECOND
 
-    def _next_wildcard(self, start: datetime) -> datetime:
-        zone_ = self._zone or zone("UTC")
-        time = wall(start, zone_).replace(microsecond=0)
+    def _next_wildcard(self, start: datetime, zone_: "ZoneInfo") -> datetime:
+        time = wall(start, zone_)
         found = self._wildcard_from(time.replace(fold=0), start, zone_)
         if not time.fold and len(readings(time, zone_)) == 2:
-            change = change_at(time, zone_)
-            if found >= change:
-                back = wall(change, zone_).replace(fold=0)
-                found = min(found, self._wildcard_from(back - SECOND, start, zone_))
+            change, _ = change_at(time, zone_)
+            if found >= change:  # the second pass begins before it, perhaps with an earlier time
+                found = min(found, self._wildcard_from(wall(change, zone_) - SECOND, start, zone_))
         return found
 
     def _wildcard_from(self, time: datetime, start: datetime, zone_: "ZoneInfo") -> datetime:
         while True:
-            time = self._walk(time)
+            time = self._walker.after(time)
             found = readings(time, zone_)
             if later := [one for one in found if one > start]:
                 return later[0]
             if not found:
-                time = wall(change_at(time, zone_), zone_).replace(fold=0) - SECOND
+                time = wall(change_at(time, zone_)[0], zone_) - SECOND
 
-    def _walk(self, time: datetime) -> datetime:
-        """The next matching wall-clock time strictly after a naive one, by croniter."""
-        with self._lock:
-            if self._walker is None:
-                from croniter import croniter
+    @property
+    def _walker(self) -> "Walker":
+        if self._walker_kept is None:
+            from jobctl.schedules.walker import walker
 
-                self._walker = croniter(
-                    self._canonical(),
-                    time,
-                    ret_type=datetime,
-                    day_or=self._either,
-                    max_years_between_matches=YEARS,
-                )
-            try:
-                self._walker.set_current(time, force=True)
-                found: datetime = self._walker.get_next(datetime)
-            except (ValueError, OverflowError) as error:
-                raise ScheduleError(
-                    f"{quote(self.expression)} has no due time after {time:%Y-%m-%d}"
-                ) from error
-        return found.replace(tzinfo=None)
-
-    def _canonical(self) -> str:
-        """What croniter is given: sorted lists or stars, seconds last, so that none of its grammar matters."""
-        second, minute, hour, day, month, weekday = (
-            _listed(field, values) for field, values in zip(FIELDS, self.values, strict=True)
-        )
-        if self._either and "*" in {day, weekday}:
-            day = weekday = "*"
-        return f"{minute} {hour} {day} {month} {weekday} {second}"
-
-    def _check_days(self, day_span: tuple[int, int], weekday_span: tuple[int, int]) -> None:
-        day, months, weekday = self.values[3], self.values[4], self.values[5]
-        if weekday.nth:
-            if weekday.numbers:
-                raise CronFieldError(
-                    "day of week: plain days do not go together with # or L",
-                    weekday_span,
-                    hint="make two jobs of it",
-                )
-            if not day.full(DAY):
-                raise CronFieldError(
-                    "day of week: # and L do not go together with a day of month",
-                    weekday_span,
-                    hint="write * there",
-                )
-        if day.last_day or (self._either and weekday.numbers):
-            return
-        if not any(number <= _LONGEST[month - 1] for number in day.numbers for month in months.numbers):
-            names = ", ".join(str(number) for number in sorted(day.numbers))
-            raise CronFieldError(
-                f"day of month: {names} is never in month {', '.join(map(str, sorted(months.numbers)))}",
-                day_span,
-            )
+            self._walker_kept = walker(self.fields)
+        return self._walker_kept
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Cron) and (other.expression, other.timezone) == (
-            self.expression,
-            self.timezone,
-        )
+        if not isinstance(other, Cron):
+            return NotImplemented
+        return (other.expression, other.timezone) == (self.expression, self.timezone)
 
     def __hash__(self) -> int:
         return hash((self.expression, self.timezone))
 
+    def __reduce__(self) -> tuple[type["Cron"], tuple[str, str]]:
+        return Cron, (self.expression, self.timezone)
+
     def __repr__(self) -> str:
         return f"Cron({self.expression!r}, {self.timezone!r})"
-
-
-def _listed(field: Field, values: Values) -> str:
-    if values.nth:
-        return ",".join(sorted(f"L{day}" if nth < 0 else f"{day}#{nth}" for day, nth in values.nth))
-    if values.full(field) and not values.last_day:
-        return "*"
-    return ",".join(
-        [*(str(number) for number in sorted(values.numbers)), *(["L"] if values.last_day else [])]
-    )

@@ -1,21 +1,20 @@
 """A fixed interval, counted from an anchor: it does not drift, and a restart keeps its cadence."""
 
-import math
 from datetime import datetime, timedelta
 
 from jobctl.clock import from_ms, to_ms
 from jobctl.durations import MAXIMUM, write_duration
 from jobctl.errors import ScheduleError
-from jobctl.text import quote
 
 MINIMUM = timedelta(seconds=1)
 
 
 class Every:
-    """Due at ``anchor + n * interval``. In whole milliseconds.
+    """Due at ``anchor + n * interval``. In whole milliseconds: it neither drifts nor rounds.
 
     Args:
-        interval: a ``timedelta`` or seconds; 1 second to 100 years.
+        interval: a ``timedelta`` or seconds; 1 second to 100 years. What is finer than a millisecond is
+            rounded.
 
     Raises:
         ScheduleError: it is no number, too short or too long.
@@ -24,21 +23,16 @@ class Every:
     __slots__ = ("_step", "interval")
 
     def __init__(self, interval: timedelta | float) -> None:
-        given: object = interval
-        if not isinstance(interval, timedelta):
-            if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
-                raise ScheduleError(
-                    f"{quote(str(given))} is not an interval", hint="give seconds or a timedelta"
-                )
-            if abs(interval) > MAXIMUM.total_seconds():
-                raise ScheduleError("an interval is at most 100 years")
-            interval = timedelta(seconds=interval)
-        if interval < MINIMUM:
-            raise ScheduleError(f"an interval is at least 1 s, not {interval.total_seconds():g} s")
-        if interval > MAXIMUM:
-            raise ScheduleError("an interval is at most 100 years")
-        self.interval = interval
-        self._step = round(interval.total_seconds() * 1000)
+        seconds: object = interval.total_seconds() if isinstance(interval, timedelta) else interval
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise ScheduleError(f"an interval is a timedelta or seconds, not {type(interval).__name__}")
+        if not seconds <= MAXIMUM.total_seconds():
+            raise ScheduleError("an interval is a number of seconds, and at most 100 years")
+        if seconds < MINIMUM.total_seconds():
+            given = f", not {seconds:g} s" if abs(seconds) < 1e9 else ""
+            raise ScheduleError(f"an interval is at least 1 s{given}")
+        self._step = round(seconds * 1000)
+        self.interval = timedelta(milliseconds=self._step)
 
     @property
     def text(self) -> str:
@@ -56,9 +50,16 @@ class Every:
         return False
 
     def next_after(self, instant: datetime, anchor: datetime) -> datetime:
-        """The first due time strictly after ``instant``; before the anchor too, should a clock be set back."""
+        """The first due time strictly after ``instant``; before the anchor too, should a clock be set back.
+
+        Raises:
+            ScheduleError: it lies behind the year 9999.
+        """
         start = to_ms(anchor)
-        return from_ms(start + ((_floor_ms(instant) - start) // self._step + 1) * self._step)
+        try:
+            return from_ms(start + ((_floor_ms(instant) - start) // self._step + 1) * self._step)
+        except OverflowError:
+            raise ScheduleError(f"{self.text} has no due time after {instant:%Y-%m-%d}") from None
 
     def latest_until(self, instant: datetime, after: datetime, anchor: datetime) -> datetime | None:
         """The newest due time in ``(after, instant]``."""
@@ -66,14 +67,14 @@ class Every:
         found = from_ms(start + (_floor_ms(instant) - start) // self._step * self._step)
         return found if found > after else None
 
-    def count(self, after: datetime, until: datetime, anchor: datetime, limit: int = 1_000_000) -> int:
+    def count(self, after: datetime, until: datetime, anchor: datetime, limit: int = 1_000_000_000) -> int:
         """How many due times lie in ``(after, until]``, by arithmetic, up to ``limit``."""
         start = to_ms(anchor)
         number = (_floor_ms(until) - start) // self._step - (_floor_ms(after) - start) // self._step
         return min(max(0, number), limit)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Every) and other.interval == self.interval
+        return other.interval == self.interval if isinstance(other, Every) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self.interval)

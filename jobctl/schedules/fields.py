@@ -4,36 +4,16 @@ Vixie's and Debian's grammar, plus seconds first where there are six fields, plu
 day fields as croniter has them. Only ASCII, 256 characters at most.
 """
 
-import re
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from jobctl.errors import ScheduleError
 from jobctl.text import quote
 
 MAX_LENGTH = 256
-
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """What one field may hold."""
-
-    name: str
-    least: int
-    most: int
-    names: dict[str, int]
-
-
-SECOND = Field("second", 0, 59, {})
-MINUTE = Field("minute", 0, 59, {})
-HOUR = Field("hour", 0, 23, {})
-DAY = Field("day of month", 1, 31, {})
-MONTH = Field("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, start=1)})
-WEEKDAY = Field("day of week", 0, 7, {name: number for number, name in enumerate(_DAYS)})
-
-FIELDS = (SECOND, MINUTE, HOUR, DAY, MONTH, WEEKDAY)
+LAST = -1
+"""The ``n`` of a last weekday of the month, such as ``L5``."""
 
 ALIASES = {
     "@yearly": "0 0 1 1 *",
@@ -45,13 +25,6 @@ ALIASES = {
     "@hourly": "0 * * * *",
 }
 
-_ITEM = re.compile(
-    r"(?P<low>\*|[0-9]{1,9}|[A-Za-z]{3})(?:-(?P<high>[0-9]{1,9}|[A-Za-z]{3}))?(?:/(?P<step>[0-9]{1,9}))?",
-    re.ASCII,
-)
-_NTH = re.compile(r"(?P<day>[0-9]|[A-Za-z]{3})#(?P<nth>[0-9]{1,3})", re.ASCII)
-_LAST = re.compile(r"[Ll]?(?P<day>[0-9]|[A-Za-z]{3})[Ll]?", re.ASCII)
-
 
 class CronFieldError(ScheduleError):
     """A fault in one field. ``span`` is where it stands in the expression, for a caret below it."""
@@ -61,121 +34,181 @@ class CronFieldError(ScheduleError):
         super().__init__(message, hint=hint)
 
 
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What one field may hold. ``top`` is the highest value of its star."""
+
+    name: str
+    least: int
+    most: int
+    top: int
+    names: tuple[str, ...] = ()
+
+
+SECOND = Field("second", 0, 59, 59)
+MINUTE = Field("minute", 0, 59, 59)
+HOUR = Field("hour", 0, 23, 23)
+DAY = Field("day of month", 1, 31, 31)
+MONTH = Field("month", 1, 12, 12, _MONTHS)
+WEEKDAY = Field("day of week", 0, 7, 6, _DAYS)
+FIELDS = (SECOND, MINUTE, HOUR, DAY, MONTH, WEEKDAY)
+
+
 @dataclass(frozen=True, slots=True)
 class Values:
-    """One field read: its numbers, whether it begins with a star, and its special days.
+    """One field read.
 
-    ``nth`` holds (weekday, n) with n from 1 to 5, or -1 for the last of the month; ``last_day``
-    stands for the last day of the month.
+    Attributes:
+        numbers: rising, each once; Sunday is 0.
+        star: whether the text begins with a star.
+        full: whether it holds every value of its field.
+        nth: (weekday, n) with n from 1 to 5, or ``LAST``.
+        last_day: the last day of the month belongs to it.
     """
 
-    numbers: frozenset[int]
+    numbers: tuple[int, ...]
     star: bool
-    nth: frozenset[tuple[int, int]] = frozenset()
+    full: bool
+    nth: tuple[tuple[int, int], ...] = ()
     last_day: bool = False
 
-    def full(self, field: Field) -> bool:
-        """Whether it holds every value of the field."""
-        most = 6 if field is WEEKDAY else field.most
-        return len(self.numbers) == most - field.least + 1
+
+class Fields(NamedTuple):
+    """A cron expression read."""
+
+    second: Values
+    minute: Values
+    hour: Values
+    day: Values
+    month: Values
+    weekday: Values
 
 
-def split(expression: str) -> list[tuple[str, tuple[int, int]]]:
-    """The six fields with their places, seconds added where there are five; aliases opened.
+def parse(expression: str) -> tuple[str, Fields]:
+    """The expression with one blank between its fields, and its fields.
 
     Raises:
-        CronFieldError: too long, not ASCII, an unknown alias, or another number of fields.
+        CronFieldError: what cannot be read; ``span`` is the field's place.
     """
+    parts = _split(expression)
+    text = " ".join(parts)
+    opened = ALIASES[text.lower()].split() if len(parts) == 1 else parts
+    six = opened if len(opened) == 6 else ["0", *opened]
+    values: list[Values] = []
+    for field, part in zip(FIELDS, six, strict=True):
+        try:
+            values.append(_read(field, part))
+        except CronFieldError as error:
+            error.span = place(expression, field)
+            raise
+    return text, Fields(*values)
+
+
+def place(expression: str, field: Field) -> tuple[int, int]:
+    """Where a field stands in an expression of five or six: its first character, and the one behind its last."""
+    parts = _split(expression)
+    index = len(parts) - len(FIELDS) + FIELDS.index(field)
+    start = 0
+    for part in parts[:index]:
+        start = expression.index(part, start) + len(part)
+    start = expression.index(parts[index], start)
+    return start, start + len(parts[index])
+
+
+def _split(expression: object) -> list[str]:
     if not isinstance(expression, str):
         raise CronFieldError(f"a cron expression is text, not {type(expression).__name__}")
     if len(expression) > MAX_LENGTH:
         raise CronFieldError(
             f"a cron expression has at most {MAX_LENGTH} characters, not {len(expression)}: {quote(expression)}"
         )
-    text = expression.strip(" \t")
-    if text.startswith("@"):
-        if text.lower() not in ALIASES:
-            raise CronFieldError(f"{quote(text)} is not known", hint=f"use one of {' '.join(ALIASES)}")
-        return [("0", (0, 0)), *((part, (0, 0)) for part in ALIASES[text.lower()].split())]
-    parts = [(match.group(), match.span()) for match in re.finditer(r"[^ \t]+", expression)]
-    if len(parts) == 5:
-        return [("0", (0, 0)), *parts]
-    if len(parts) != 6:
+    parts = [part for part in expression.replace("\t", " ").split(" ") if part]
+    if len(parts) == 1 and parts[0].startswith("@"):
+        if parts[0].lower() not in ALIASES:
+            raise CronFieldError(f"{quote(parts[0])} is not known", hint=f"use one of {' '.join(ALIASES)}")
+    elif len(parts) not in {5, 6}:
+        number = f"{len(parts)} field{'' if len(parts) == 1 else 's'}"
         raise CronFieldError(
-            f"{quote(expression)} has {len(parts)} fields, not 5, or 6 with seconds first",
+            f"{quote(expression)} has {number}, not 5, or 6 with seconds first",
             hint="minute hour day-of-month month day-of-week, such as 0 9 * * 1",
         )
     return parts
 
 
-def read(field: Field, text: str, span: tuple[int, int]) -> Values:
-    """One field's list.
-
-    Raises:
-        CronFieldError: a value out of range, a range that falls, a step of 0, or what is none of these.
-    """
+@lru_cache(maxsize=512)  # jobs share most of their fields: time and memory of ten thousand of them
+def _read(field: Field, text: str) -> Values:
     numbers: set[int] = set()
     nth: set[tuple[int, int]] = set()
     last_day = False
     for item in text.split(","):
         if field is DAY and item in {"L", "l"}:
             last_day = True
-        elif field is WEEKDAY and (found := _special_day(item, span)) is not None:
-            nth.add(found)
+        elif field is WEEKDAY and "#" in item:
+            nth.add(_nth(item))
+        elif field is WEEKDAY and item[:1] in {"L", "l"}:
+            nth.add((_value(field, item[1:], item) % 7, LAST))
+        elif field is WEEKDAY and item[-1:] in {"L", "l"}:
+            nth.add((_value(field, item[:-1], item) % 7, LAST))
         else:
-            numbers |= _numbers(field, item, span)
-    return Values(frozenset(numbers), text.startswith("*"), frozenset(nth), last_day)
+            numbers.update(_numbers(field, item))
+    if field is WEEKDAY:
+        numbers = {number % 7 for number in numbers}
+    full = len(numbers) == field.top - field.least + 1
+    return Values(tuple(sorted(numbers)), text.startswith("*"), full, tuple(sorted(nth)), last_day)
 
 
-def _special_day(item: str, span: tuple[int, int]) -> tuple[int, int] | None:
-    if match := _NTH.fullmatch(item):
-        nth = int(match["nth"])
-        if not 1 <= nth <= 5:
-            raise CronFieldError(f"day of week: #{nth} is not in #1-#5", span)
-        return _value(WEEKDAY, match["day"], span) % 7, nth
-    if item[:1] in {"L", "l"} or (item[-1:] in {"L", "l"} and len(item) in {2, 4}):
-        match = _LAST.fullmatch(item)
-        if match is None or len(item) == len(match["day"]):
-            raise CronFieldError(f"day of week: {quote(item)} is not a last weekday such as L5 or 5L", span)
-        return _value(WEEKDAY, match["day"], span) % 7, -1
-    return None
+def _nth(item: str) -> tuple[int, int]:
+    day, _, number = item.partition("#")
+    found = _whole(number)
+    if found is None or not 1 <= found <= 5:
+        raise CronFieldError(f"day of week: {quote(item)} has no number from #1 to #5")
+    return _value(WEEKDAY, day, item) % 7, found
 
 
-def _numbers(field: Field, item: str, span: tuple[int, int]) -> set[int]:
-    match = _ITEM.fullmatch(item)
-    if match is None:
-        raise CronFieldError(f"{field.name}: {quote(item)} is not a value, range or step", span)
-    step = int(match["step"]) if match["step"] else 1
-    if step < 1:
-        raise CronFieldError(f"{field.name}: a step of 0 never moves", span)
-    if match["low"] == "*":
-        if match["high"]:
-            raise CronFieldError(f"{field.name}: {quote(item)} is not a range", span)
-        low, high = field.least, 6 if field is WEEKDAY else field.most
-    else:
-        low = _value(field, match["low"], span)
-        high = _value(field, match["high"], span) if match["high"] else low
-        if match["step"] and not match["high"]:
-            raise CronFieldError(
-                f"{field.name}: {quote(item)} has a step but no range",
-                span,
-                hint=f"write {low}-{field.most}/{step}",
-            )
-        if high < low:
-            raise CronFieldError(
-                f"{field.name}: the range {quote(item)} falls", span, hint="write two ranges"
-            )
-    found = range(low, high + 1, step)
-    return {number % 7 for number in found} if field is WEEKDAY else set(found)
+def _numbers(field: Field, item: str) -> range:
+    values, slash, step_text = item.partition("/")
+    low_text, dash, high_text = values.partition("-")
+    step = _whole(step_text) if slash else 1
+    if step is None or (low_text == "*" and dash):
+        raise _unreadable(field, item)
+    if step == 0:
+        raise CronFieldError(f"{field.name}: a step of 0 never moves")
+    if low_text == "*":
+        return range(field.least, field.top + 1, step)
+    low = _value(field, low_text, item)
+    high = _value(field, high_text, item) if dash else low
+    if slash and not dash:
+        raise CronFieldError(
+            f"{field.name}: {quote(item)} has a step but no range", hint=f"write {low}-{field.most}/{step}"
+        )
+    if high < low:
+        raise CronFieldError(f"{field.name}: the range {quote(item)} falls", hint="write two ranges")
+    return range(low, high + 1, step)
 
 
-def _value(field: Field, text: str, span: tuple[int, int]) -> int:
-    if text.isdigit():
-        number = int(text)
-    elif text.upper() in field.names:
-        return field.names[text.upper()]
-    else:
-        raise CronFieldError(f"{field.name}: {quote(text)} is not a number or a name", span)
-    if not field.least <= number <= field.most:
-        raise CronFieldError(f"{field.name}: {number} is not in {field.least}-{field.most}", span)
-    return number
+def _value(field: Field, text: str, item: str) -> int:
+    number = _whole(text)
+    if number is not None:
+        if not field.least <= number <= field.most:
+            raise CronFieldError(f"{field.name}: {number} is not in {field.least}-{field.most}")
+        return number
+    if text.isascii() and text.upper() in field.names:
+        return field.least + field.names.index(text.upper())
+    raise _unreadable(field, item)
+
+
+def _whole(text: str) -> int | None:
+    """A number of up to nine ASCII digits; None for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
+
+
+def _unreadable(field: Field, item: str) -> CronFieldError:
+    names = f", a name such as {field.names[1]}" if field.names else ""
+    return CronFieldError(
+        f"{field.name}: {quote(item)} is not a number, a range or a step",
+        hint=f"write a number{names}, a range such as 1-5, a step such as */2, or a list of these",
+    )

@@ -1,20 +1,22 @@
 """A schedule from the text that a user writes: an interval or a cron expression."""
 
 from jobctl.durations import parse_duration
+from jobctl.errors import ScheduleError
 from jobctl.schedules.cron import Cron
 from jobctl.schedules.every import Every
 
 
 def parse_schedule(text: str, timezone: str = "UTC") -> Every | Cron:
-    """Read ``every 15m``, ``15m``, ``*/5 * * * *`` or ``@daily``.
+    """Read ``every 15m``, ``15m``, ``*/5 * * * *`` or ``@daily``. An interval has no use for the zone.
 
     Raises:
         ScheduleError: it is neither; says which part is wrong.
     """
-    stripped = text.strip()
-    word, _, rest = stripped.partition(" ")
-    if word.lower() == "every":
-        return Every(parse_duration(rest))
-    if stripped[:1].isdigit() and stripped[-1:].isalpha() and len(stripped.split()) <= 3:
-        return Every(parse_duration(stripped))
+    if not isinstance(text, str):
+        raise ScheduleError(f"a schedule is text, not {type(text).__name__}")
+    words = text[:100].split()
+    if words and words[0].lower() == "every":
+        return Every(parse_duration(text.strip()[len(words[0]) :]))
+    if 0 < len(words) <= 3 and words[0][:1].isdigit() and words[-1][-1:].isalpha():
+        return Every(parse_duration(text))
     return Cron(text, timezone)

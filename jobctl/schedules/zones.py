@@ -9,26 +9,59 @@ from jobctl.text import nearest, quote
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-_NOT_ZONES = ("posix/", "right/")
 _NOT_NAMES = {"localtime", "posixrules", "Factory"}
 
 
-@cache
 def zone(name: str) -> "ZoneInfo":
     """The zone of that name.
 
     Raises:
         ScheduleError: there is none; says which was probably meant.
     """
-    from zoneinfo import ZoneInfo, available_timezones
+    if not isinstance(name, str):
+        raise ScheduleError(f"a time zone is a name, not {type(name).__name__}")
+    return _zone(name)
 
-    if name == "UTC":
-        return ZoneInfo("UTC")
-    known = {one for one in available_timezones() if one not in _NOT_NAMES and not one.startswith(_NOT_ZONES)}
-    if name not in known:
-        near = nearest(name, known)
-        raise ScheduleError(
-            f"{quote(name)} is not a time zone",
-            hint=f'did you mean "{near}"?' if near else "use a name such as Europe/Berlin",
-        )
-    return ZoneInfo(name)
+
+@cache
+def _zone(name: str) -> "ZoneInfo":
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    if name == "UTC" or name in _shipped():
+        try:
+            return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ScheduleError(f"the data of time zone {quote(name)} cannot be read: {error}") from error
+    known = _installed()
+    if name in known:
+        return ZoneInfo(name)
+    near = nearest(name, known)
+    raise ScheduleError(
+        f"{quote(name)} is not a time zone",
+        hint=f'did you mean "{near}"?' if near else "use a name such as Europe/Berlin",
+    )
+
+
+@cache
+def _shipped() -> frozenset[str]:
+    """The names in the ``tzdata`` package, from its list: ``available_timezones`` opens every file instead."""
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    spec = find_spec("tzdata")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        try:
+            return frozenset(Path(folder, "zones").read_text(encoding="ascii").split()) - _NOT_NAMES
+        except OSError:
+            continue
+    return frozenset()
+
+
+def _installed() -> set[str]:
+    from zoneinfo import available_timezones
+
+    return {
+        name
+        for name in available_timezones()
+        if name not in _NOT_NAMES and not name.startswith(("posix/", "right/"))
+    }

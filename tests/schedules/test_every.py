@@ -1,19 +1,21 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobctl.clock import from_ms
 from jobctl.errors import ScheduleError
-from jobctl.schedules import Cron, Every
-from jobctl.schedules.convert import cron_to_interval, interval_to_cron
+from jobctl.schedules import Every, parse_schedule
 
+MILLISECOND = timedelta(milliseconds=1)
 INSTANTS = st.integers(0, 4_000_000_000_000).map(from_ms)
+FINE = st.datetimes(datetime(1971, 1, 1), datetime(2099, 1, 1)).map(lambda naive: naive.replace(tzinfo=UTC))
 STEPS = st.integers(1000, 10_000_000_000).map(lambda ms: timedelta(milliseconds=ms))
 
 
-@given(INSTANTS, INSTANTS, STEPS)
+@settings(deadline=None)
+@given(INSTANTS, st.one_of(INSTANTS, FINE), STEPS)
 def test_each_due_time_is_a_whole_number_of_steps_from_the_anchor(
     anchor: datetime, instant: datetime, step: timedelta
 ) -> None:
@@ -22,52 +24,86 @@ def test_each_due_time_is_a_whole_number_of_steps_from_the_anchor(
     assert instant < found <= instant + step
     assert (found - anchor) % step == timedelta(0)
     assert Every(step).latest_until(found, instant, anchor) == found
-    assert Every(step).latest_until(found - timedelta(milliseconds=1), instant, anchor) is None
+    assert Every(step).latest_until(found - MILLISECOND, instant, anchor) is None
 
 
+@settings(deadline=None)
+@given(INSTANTS, FINE, FINE, STEPS)
+def test_the_newest_and_the_number_agree(
+    anchor: datetime, after: datetime, until: datetime, step: timedelta
+) -> None:
+    every = Every(step)
+    newest = every.latest_until(until, after, anchor)
+    number = every.count(after, until, anchor, limit=10**12)
+
+    assert (newest is None) == (number == 0)
+    if newest is not None:
+        assert after < newest <= until < newest + step
+        assert number == (newest - every.next_after(after, anchor)) // step + 1
+
+
+@settings(deadline=None)
 @given(INSTANTS, st.integers(0, 500), STEPS)
 def test_counting_is_arithmetic(anchor: datetime, number: int, step: timedelta) -> None:
     assert Every(step).count(anchor, anchor + number * step, anchor) == number
+    assert Every(step).count(anchor, anchor + number * step, anchor, limit=7) == min(number, 7)
 
 
-@pytest.mark.parametrize("interval", [0, -5, 0.5, float("inf"), float("nan"), 1e12, True, "5m", None])
-def test_what_is_refused(interval: float) -> None:
-    with pytest.raises(ScheduleError):
+def test_a_million_steps_later_it_is_still_in_step() -> None:
+    anchor = datetime(2026, 1, 1, 0, 0, 0, 123_000, tzinfo=UTC)
+    every = Every(1.001)
+    far = anchor + 1_000_000 * timedelta(milliseconds=1001)
+
+    assert every.next_after(far - MILLISECOND, anchor) == far
+    assert every.next_after(far, anchor) == far + timedelta(milliseconds=1001)
+
+
+@pytest.mark.parametrize(
+    ("interval", "message"),
+    [
+        (0, "at least 1 s, not 0 s"),
+        (-5, "at least 1 s, not -5 s"),
+        (0.5, "at least 1 s, not 0.5 s"),
+        (timedelta(milliseconds=999), "at least 1 s, not 0.999 s"),
+        (timedelta.min, "at least 1 s"),
+        (float("-inf"), "at least 1 s"),
+        (-(10**400), "at least 1 s"),
+        (float("inf"), "at most 100 years"),
+        (float("nan"), "a number of seconds"),
+        (10**400, "at most 100 years"),
+        (timedelta.max, "at most 100 years"),
+        (True, "not bool"),
+        ("5m", "not str"),
+        (None, "not NoneType"),
+    ],
+)
+def test_what_is_refused(interval: float, message: str) -> None:
+    with pytest.raises(ScheduleError, match=message):
         Every(interval)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "cron"),
-    [(60, "* * * * *"), (300, "*/5 * * * *"), (1800, "*/30 * * * *"), (3600, "0 * * * *"),
-     (7200, "0 */2 * * *"), (86400, "0 0 * * *"), (604800, "0 0 * * 0")],
-)  # fmt: skip
-def test_an_even_interval_has_its_cron_expression(seconds: int, cron: str) -> None:
-    assert interval_to_cron(timedelta(seconds=seconds)) == cron
-    assert cron_to_interval(Cron(cron)) == timedelta(seconds=seconds)
+    ("interval", "text"),
+    [
+        (1, "every 1s"),
+        (timedelta(minutes=5), "every 5m"),
+        (5400, "every 1h30m"),
+        (1.5, "every 1500ms"),
+        (1.00049, "every 1s"),
+        (timedelta(days=36525), "every 36525d"),
+    ],
+)
+def test_its_text_reads_back(interval: timedelta | float, text: str) -> None:
+    every = Every(interval)
+
+    assert every.text == text
+    assert parse_schedule(text) == every
+    assert hash(parse_schedule(text)) == hash(every)
+    assert (every.timezone, every.fixed_time) == ("UTC", False)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "reason"),
-    [(45, "whole minutes"), (90, "whole minutes"), (420, "7 does not divide an hour"),
-     (5400, "does not divide a day"), (5 * 3600, "does not divide a day"), (2 * 86400, "does not divide a day")],
-)  # fmt: skip
-def test_an_uneven_one_is_refused_with_the_reason(seconds: int, reason: str) -> None:
-    with pytest.raises(ScheduleError, match=reason):
-        interval_to_cron(timedelta(seconds=seconds))
+def test_behind_the_last_year_there_is_no_due_time() -> None:
+    end = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
-
-@pytest.mark.parametrize("cron", ["*/7 * * * *", "0 9 * * 1,3", "0 0 1 * *", "0 9,10 * * *", "30 2 * * 5#1"])
-def test_an_uneven_cron_has_no_interval(cron: str) -> None:
-    assert cron_to_interval(Cron(cron)) is None
-
-
-@given(st.integers(1, 1500).map(lambda minutes: timedelta(minutes=minutes)))
-def test_whatever_converts_is_due_in_that_rhythm(interval: timedelta) -> None:
-    try:
-        cron = Cron(interval_to_cron(interval))
-    except ScheduleError:
-        return
-    first = cron.next_after(datetime(2026, 11, 23, 23, 30, tzinfo=UTC))
-
-    assert cron.next_after(first) - first == interval
-    assert cron_to_interval(cron) == interval
+    with pytest.raises(ScheduleError, match="every 5m has no due time after 9999-12-31"):
+        Every(300).next_after(end, end)
