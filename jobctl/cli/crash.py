@@ -5,39 +5,38 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
-from jobctl.cli.options import Common
-from jobctl.clock import SystemClock
+from jobctl.cli.context import Context
 from jobctl.errors import JobctlError
 from jobctl.text import Mask
 
 
-def record(error: Exception, common: Common) -> JobctlError:
+def record(error: Exception, context: Context) -> JobctlError:
     """Keep the traceback, masked, and answer with what to tell. Never raises."""
     last = traceback.extract_tb(error.__traceback__)
     place = Path(last[-1].filename).stem if last else "start"
     sentence = f"jobctl itself failed; this is a bug ({type(error).__name__} in {place})"
     try:
-        kept = _keep(error, common)
+        kept = _keep(error, context)
     except Exception:  # the fault may well be in what finds the project; the sentence must still come
         return JobctlError(sentence, hint="--verbose shows the details")
     return JobctlError(sentence, hint=f"details are in {kept}; --verbose shows them")
 
 
-def _keep(error: Exception, common: Common) -> Path:
-    from jobctl.cli.context import Context
-
-    context = Context(common)
-    text = "".join(traceback.format_exception(error))
+def masked_traceback(error: Exception, context: Context) -> str:
+    """The traceback without what is secret in this project, or by its name in the environment."""
     secrets: list[str] = [value for name, value in os.environ.items() if _sounds_secret(name)]
     with suppress(Exception):  # the settings may be what is broken
         secrets.extend(context.environment.secret_texts())
+    return Mask(secrets)("".join(traceback.format_exception(error)))
+
+
+def _keep(error: Exception, context: Context) -> Path:
     folder = context.state_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    moment = SystemClock().now().strftime("%Y%m%d-%H%M%S")
-    path = folder / f"crash-{moment}.txt"
+    path = folder / f"crash-{context.now():%Y%m%d-%H%M%S}.txt"
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(Mask(secrets)(text))
+        file.write(masked_traceback(error, context))
     return path
 
 

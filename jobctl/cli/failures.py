@@ -39,25 +39,25 @@ def forsake_output() -> None:
 def _tell(error: Exception, args: list[str]) -> int:
     common = Common.guess(args)
     told = _for_people(error)
-    if told is None:
-        from jobctl.cli.crash import record
-
-        told = record(error, common)
     try:
         output = Output(common, os.environ)
-        if common.verbose and not isinstance(told, UsageError):
-            import traceback
+        if told is None or (common.verbose and not isinstance(told, UsageError)):
+            from jobctl.cli.context import Context
+            from jobctl.cli.crash import masked_traceback, record
 
-            output.message("".join(traceback.format_exception(error)).rstrip())
+            context = Context(common, output=output)
+            if common.verbose:
+                output.message(masked_traceback(error, context).rstrip())
+            told = told or record(error, context)
         output.problem(told)
     except OSError:
         forsake_output()
-    except JobctlError as second:
-        forsake_output()
+    except JobctlError as second:  # standard output took no document
         Output(Common(), os.environ).problem(second)
-    if told.code == "output":
+        told = second
+    if told is None or told.code == "output":
         forsake_output()
-    return int(told.exit_code)
+    return int(told.exit_code) if told is not None else ExitCode.INTERNAL
 
 
 def _for_people(error: Exception) -> JobctlError | None:

@@ -52,7 +52,7 @@ COMMON = {
     "--quiet": Option("say nothing but results and errors", short="-q"),
     "--verbose": Option("say more, and show the traceback of a fault", short="-v"),
     "--color": Option("colour the output", "WHEN", WHEN),
-    "--project": Option("the project's folder, instead of the working one", "DIR"),
+    "--project": Option("the project's folder, if not this one", "DIR"),
 }
 HELP = Option("show this help", short="-h")
 VERSION = Option("show the version")

@@ -38,13 +38,14 @@ def run(options: Options, context: Context) -> int:
     store.start([one.id for one in jobs])
     report(jobs, context)
     out = context.output
-    what = jobs[0].id if len(jobs) == 1 else f"all {len(jobs)} jobs"
-    out.note(f"{what}: back on the schedule")
-    for job in jobs if options.job_id is not None else []:
-        if job.schedule is None:
-            out.note(f"it has no schedule: run it by hand with jobctl trigger {job.id}")
-        elif not job.enabled:
-            out.note(f"it is not enabled ({job.origin}), so no scheduler runs it")
+    if options.job_id is None:
+        out.note(f"all {len(jobs)} jobs: back on the schedule")
+    elif jobs[0].schedule is None:
+        out.note(f"{jobs[0].id} has no schedule: run it by hand with jobctl trigger {jobs[0].id}")
+    elif not jobs[0].enabled:
+        out.note(f"{jobs[0].id} is not enabled ({jobs[0].origin}), so no scheduler runs it")
+    else:
+        out.note(f"{jobs[0].id}: back on the schedule")
     if context.mode is Mode.LOCAL and not scheduler(store, context.now()).running:
         out.note("no scheduler is running here: jobctl run")
     return 0

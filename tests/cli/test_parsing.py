@@ -1,0 +1,140 @@
+"""What is understood of a command line, and what is answered to one that is not."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+
+import jobctl
+from jobctl.cli.app import app, behind_command, build
+from jobctl.cli.words import COMMANDS, COMMON, GROUPS
+from tests.support.terminal import Cli
+
+
+def test_version(cli: Cli) -> None:
+    assert cli("--version").stdout == f"jobctl {jobctl.__version__}\n"
+
+
+def test_without_arguments_it_shows_the_short_help(cli: Cli) -> None:
+    alone = cli()
+
+    assert alone.code == 0
+    assert alone.stdout == cli("--help").stdout == cli("-h").stdout
+    for name, words in COMMANDS.items():
+        assert f"  {name:<11} {words.summary}" in alone.stdout
+        assert words.group in GROUPS
+    assert max(map(len, alone.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_table_of_words_is_the_application(name: str, cli: Cli) -> None:
+    command = build(name)
+    options = {one.opts[0]: one for one in command.params if one.param_type_name == "option"}
+    expected = {**COMMANDS[name].options, **COMMON}
+
+    assert set(options) == set(expected)
+    for long, words in expected.items():
+        assert options[long].help == words.help
+        assert options[long].opts[1:] == ([words.short] if words.short else [])
+        assert options[long].is_flag is not bool(words.value), long
+        choices = getattr(options[long].type, "choices", ())
+        assert tuple(str(getattr(one, "value", one)) for one in choices) == words.choices
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help_with_examples_of_its_own(name: str, cli: Cli) -> None:
+    shown = cli(name, "--help")
+
+    assert shown.code == 0
+    assert shown.stdout == cli(name, "-h").stdout
+    assert all(f"  $ {example}\n" in shown.stdout for example in COMMANDS[name].examples)
+    assert all(f"jobctl {name}" in example for example in COMMANDS[name].examples)
+    assert all(option in shown.stdout for option in COMMANDS[name].options)
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        ("triger hello", 'there is no command "triger"', 'did you mean "trigger"?'),
+        ("status --jsno", 'there is no option "--jsno"', 'did you mean "--json"?'),
+        ("trigger helo", 'there is no job "helo"', 'did you mean "hello"?'),
+        ("status repositry-sync", 'there is no job "repositry-sync"', '"repository-sync"'),
+        ("logs helo", 'there is no job "helo"', '"hello"'),
+        ("next helo-x", 'there is no job "helo-x"', '"hello"'),
+        ("stop helo", 'there is no job "helo"', '"hello"'),
+        ("run 5m", "run takes no argument; it is the scheduler", "jobctl trigger ID"),
+        ("run --only helo", 'there is no job "helo"', '"hello"'),
+        ("run --grace soon", '--grace: "soon" is not a duration', "30s"),
+        ("start", "start needs the id of a job", "jobctl run"),
+        ("stop", "stop needs the id of a job", "jobctl stop --all"),
+        ("stop hello --all", "stop takes an id or --all, not both", ""),
+        ("trigger", "trigger needs the id of a job", "jobctl status"),
+        ("trigger hello --dry-run", "hello cannot say what it would do: it takes no dry run", ""),
+        ("trigger hello --timeout 0s", '--timeout is at least 1 s, not "0s"', ""),
+        ("logs", "logs needs a job or a run", "jobctl runs"),
+        ("logs abcdef", 'there is no run "abcdef"', "jobctl runs"),
+        ("next", "next needs a job id or a cron expression", "jobctl next"),
+        ("runs --since tomorrowish", '--since "tomorrowish" is not a time', "2d"),
+        ("runs --failed --status completed", "--failed and --status completed exclude each other", ""),
+        ("metrics --json --format prometheus", "--json and --format prometheus exclude each other", ""),
+        ("completion bsh", 'there is no completion for "bsh"', 'did you mean "bash"?'),
+        ("completion", "completion needs a shell", "completion --help"),
+        ("status --project /nowhere-at-all", 'there is no folder "/nowhere-at-all"', "--project"),
+        ("run --workers 0", "invalid value", "jobctl run --help"),
+        ("status --color blue", "invalid value", "jobctl status --help"),
+        ("mode extra", "got unexpected extra argument", "jobctl mode --help"),
+    ],
+)
+def test_a_wrong_use_is_told_with_what_to_do(words: str, message: str, hint: str, cli: Cli) -> None:
+    told = cli(*words.split())
+    as_json = cli(*words.split(), "--json")
+
+    assert told.code == as_json.code == 2
+    if "--json" not in words:
+        assert f"error: {message}" in told.stderr
+        assert hint in told.stderr
+        assert told.stdout == ""
+    error = as_json.json["error"]
+    assert set(error) == {"code", "message", "hint", "where", "exit_code"}
+    assert message in error["message"]
+    assert hint in (error["hint"] or "")
+    assert error["exit_code"] == 2
+    assert as_json.stderr == ""
+
+
+def test_common_options_may_stand_before_the_command(cli: Cli, tmp_path: Path) -> None:
+    assert behind_command(["--json", "--color", "never", "-q", "status", "x"]) == [
+        "status", "--json", "--color", "never", "-q", "x",
+    ]  # fmt: skip
+    assert behind_command(["--project=/x", "mode"]) == ["mode", "--project=/x"]
+    assert json.loads(cli("--json", "mode").stdout)["mode"] == "local"
+    assert cli("--project", str(tmp_path), "status", "hello").code == 2
+
+
+def test_several_faults_are_told_together(cli: Cli, here: Path) -> None:
+    (here / ".env.local").write_text("TRIGGER_DEV_ENABLED=maybe\nNODE_ENV=moon\n")
+
+    told = cli("status")
+    as_json = cli("status", "--json").json["error"]
+
+    assert told.code == 2
+    assert "error: .env.local:1: TRIGGER_DEV_ENABLED is" in told.stderr
+    assert told.stderr.endswith("2 problems, nothing was started\n")
+    assert [one["where"] for one in as_json["problems"]] == [".env.local:2", ".env.local:1"]
+
+
+def test_only_the_asked_command_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+
+    def building(name: str) -> object:
+        built.append(name)
+        return build(name)
+
+    monkeypatch.setattr("jobctl.cli.app.build", building)
+    root = typer.main.get_command(app)
+
+    with pytest.raises(SystemExit):
+        root.main(["mode", "--short"])
+
+    assert built == ["mode"]

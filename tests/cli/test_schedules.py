@@ -1,0 +1,112 @@
+"""``next``, ``stop`` and ``start``: when jobs are due, and whether."""
+
+from datetime import datetime
+
+import pytest
+
+from tests.support.terminal import Cli, Past
+
+
+def test_next_times_of_an_expression(cli: Cli) -> None:
+    words = ("next", "30 2 * * *", "--timezone", "Europe/Berlin", "-n", "3", "--from", "2027-03-27")
+
+    assert cli(*words, "--json").json == {
+        "schedule": "30 2 * * *",
+        "timezone": "Europe/Berlin",
+        "next": ["2027-03-27T01:30:00+00:00", "2027-03-28T01:00:00+00:00", "2027-03-29T00:30:00+00:00"],
+    }
+    lines = cli(*words).stdout.splitlines()
+    assert lines[0] == "30 2 * * *  Europe/Berlin"
+    assert lines[1].startswith("  Sat 2027-03-27 02:30:00 CET    2027-03-27T01:30:00Z")
+    assert lines[2] == "  Sun 2027-03-28 03:00:00 CEST    2027-03-28T01:00:00Z    02:30 does not exist"
+
+
+@pytest.mark.parametrize(
+    ("start", "first"),
+    [
+        ("2026-11-23", "2026-11-23T08:00:00+00:00"),
+        ("2026-11-23T09:00", "2026-11-24T08:00:00+00:00"),
+        ("2026-11-23T07:59:59Z", "2026-11-23T08:00:00+00:00"),
+        ("2026-11-23T12:00:00+04:00", "2026-11-24T08:00:00+00:00"),
+    ],
+)
+def test_from_a_time_in_the_zone_or_with_its_own(start: str, first: str, cli: Cli) -> None:
+    found = cli("next", "0 9 * * *", "--timezone", "Europe/Berlin", "--from", start, "-n", "1", "--json").json
+
+    assert found["next"] == [first]
+
+
+def test_next_times_of_a_job(cli: Cli, past: Past) -> None:
+    past.ran("hello", ago=100)
+    anchor = past.store.jobs()["hello"].anchor
+
+    found = cli("next", "hello", "-n", "4", "--json").json
+
+    times = [datetime.fromisoformat(one) for one in found["next"]]
+    assert found["schedule"] == "every 5m"
+    assert all((one - anchor).total_seconds() % 300 == 0 for one in times)
+    assert times[0] > past.now
+    assert cli("next", "nightly", "-n", "1", "--json").json["timezone"] == "Europe/Berlin"
+
+
+def test_what_must_be_known_of_the_days_or_the_job_is_said(cli: Cli, past: Past) -> None:
+    assert "day of month or the day of week matches" in cli("next", "0 0 1 * 1").stderr
+    assert "is not enabled (built-in, changed in jobctl.toml:2)" in cli("next", "repository-sync").stderr
+    cli("stop", "hello")
+    assert "hello is stopped: put it back with jobctl start hello" in cli("next", "hello").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["61 * * * *"], "61 is not in 0-59"),
+        (["0 0 30 2 *"], "never"),
+        (["* * * * *", "--timezone", "Mars/Base"], '"Mars/Base" is not a time zone'),
+        (["* * * * *", "--from", "yesterday"], '--from "yesterday" is not a time'),
+        (["* * * * *", "-n", "0"], "--count is a number from 1 to 10,000, not 0"),
+        (["every soon"], 'soon" is not a duration'),
+    ],
+)
+def test_what_cannot_be_a_schedule(words: list[str], message: str, cli: Cli) -> None:
+    told = cli("next", *words)
+
+    assert told.code == 2
+    assert message in told.stderr
+
+
+def test_a_stopped_job_stays_stopped_until_it_is_started(cli: Cli) -> None:
+    stopped = cli("stop", "hello", "--reason", "host moves")
+    (state,) = cli("status", "hello", "--json").json["jobs"]
+
+    assert stopped.code == 0
+    assert stopped.stderr == "hello: stopped, off the schedule until: jobctl start hello\n"
+    assert (state["status"], state["note"], state["next_run"]) == ("stopped", "host moves", None)
+
+    started = cli("start", "hello", "--json")
+    assert [one["status"] for one in started.json["jobs"]] == ["scheduled"]
+    assert "no scheduler is running here: jobctl run" in started.stderr
+
+
+def test_all_of_them_only_with_a_yes(cli: Cli) -> None:
+    refused = cli("stop", "--all")
+    done = cli("stop", "--all", "--yes", "--json")
+
+    assert (refused.code, cli("start", "--all").code) == (2, 2)
+    assert "add --yes" in refused.stderr
+    assert {one["status"] for one in done.json["jobs"]} == {"stopped"}
+    assert cli("start", "--all", "--yes").code == 0
+    assert {row["JOB"] for row in cli("status").rows if row["STATE"] == "stopped"} == {"repository-sync"}
+
+
+def test_a_run_in_progress_goes_on(cli: Cli, past: Past) -> None:
+    past.begin("hello")
+
+    assert "a run in progress goes on: hello" in cli("stop", "hello").stderr
+    assert cli("status", "hello", "--json").json["jobs"][0]["status"] == "running"
+
+
+def test_starting_what_no_scheduler_runs_is_said(cli: Cli) -> None:
+    told = cli("start", "repository-sync").stderr
+
+    assert told.startswith("repository-sync is not enabled (built-in, changed in jobctl.toml:2)")
+    assert "back on the schedule" not in told

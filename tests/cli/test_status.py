@@ -1,0 +1,184 @@
+"""``status``: every job as it stands."""
+
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from jobctl.cli.views.look import Look
+from jobctl.cli.views.status import Board, screen, who_schedules
+from jobctl.execution.process import this_process
+from jobctl.managers.presence import Presence
+from jobctl.model import JobStatus, Status
+from jobctl.modes import Mode
+from jobctl.runs.store import Owner
+from tests.support.terminal import Cli, Past
+
+NOW = datetime(2026, 11, 23, 9, 10, tzinfo=UTC)
+
+
+def test_the_document_has_the_fields_that_scripts_rely_on(cli: Cli, past: Past) -> None:
+    run = past.ran("bad", error="ValueError: no [/] way", took=0.4)
+
+    found = cli("status", "--json").json
+
+    assert found["mode"] == "local"
+    assert {"running": False, "pid": None, "host": None, "since": None}.items() <= found["scheduler"].items()
+    by_id = {one["id"]: one for one in found["jobs"]}
+    assert list(by_id) == ["repository-sync", "hello", "bad", "nightly"]
+    bad = by_id["bad"]
+    assert {
+        "id": "bad",
+        "name": "bad",
+        "status": "failed",
+        "schedule": "every 2h",
+        "timezone": "UTC",
+        "duration_ms": 400,
+        "error": "ValueError: no [/] way",
+        "run_id": run.id,
+    }.items() <= bad.items()
+    assert datetime.fromisoformat(bad["last_run"]).utcoffset() == timedelta(0)
+    assert by_id["nightly"]["timezone"] == "Europe/Berlin"
+    assert by_id["hello"]["last_run"] is by_id["hello"]["next_run"] is None
+    assert by_id["hello"]["status"] == "scheduled"
+
+
+def test_one_job_has_its_last_runs_too(cli: Cli, past: Past) -> None:
+    past.ran("hello", ago=120)
+    newest = past.ran("hello", ago=60)
+
+    found = cli("status", "hello", "--json").json
+
+    assert [one["id"] for one in found["jobs"]] == ["hello"]
+    assert found["jobs"][0]["run_id"] == found["runs"][0]["run_id"] == newest.id
+    assert len(found["runs"]) == 2
+
+
+def test_in_a_pipe_each_job_is_a_row(cli: Cli, past: Past) -> None:
+    past.ran("bad", error="line one\nline two\twith tab", took=0.4)
+
+    rows = cli("status").rows
+    bad = rows[2]
+
+    assert [row["JOB"] for row in rows] == ["repository-sync", "hello", "bad", "nightly"]
+    assert (bad["STATE"], bad["TOOK_MS"]) == ("failed", "400")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", bad["LAST"])
+    assert "line one" in bad["ERROR"]
+    assert cli("status", "--no-header").stdout == cli("status").stdout.partition("\n")[2]
+    assert cli("status", "--limit", "1").stdout.count("\n") == 2
+
+
+def test_only_those_that_failed(cli: Cli, past: Past) -> None:
+    past.ran("bad", error="no")
+    past.ran("hello")
+
+    assert [one["id"] for one in cli("status", "--failed", "--json").json["jobs"]] == ["bad"]
+
+
+def test_looking_makes_no_state(cli: Cli, here: Path) -> None:
+    for words in ("status", "runs", "metrics", "logs hello", "next hello", "mode"):
+        assert cli(*words.split()).code == 0, words
+
+    assert not (here / ".jobctl").exists()
+
+
+def test_exit_status(cli: Cli, past: Past) -> None:
+    assert cli("status", "--exit-status").code == 3
+
+    past.store.enrol(this_process("scheduler", past.now))
+    assert cli("status", "--exit-status").code == 0
+    assert cli("status", "--json").json["scheduler"]["pid"] == os.getpid()
+
+    past.ran("bad", error="no")
+    assert cli("status", "--exit-status").code == 1
+    quiet = cli("status", "--exit-status", "--quiet")
+    assert (quiet.code, quiet.stdout) == (1, "")
+    assert cli("status").code == 0
+
+
+def test_a_run_whose_process_died_is_shown_as_lost_at_once(cli: Cli, past: Past) -> None:
+    here = this_process("scheduler", past.now)
+    dead = Owner("d" * 16, "scheduler", here.host, 2**22 - 1, "1", here.boot, past.now, past.now)
+    past.store.enrol(dead)
+    past.begin("hello", owner=dead)
+
+    found = cli("status", "--json").json
+    hello = found["jobs"][1]
+
+    assert (hello["status"], found["scheduler"]["running"]) == ("failed", False)
+    assert found["scheduler"]["pid"] == 2**22 - 1
+    assert cli("runs", "--json").json["runs"][0]["reason"] == "lost"
+
+
+def test_a_job_of_an_application_is_shown_while_it_is_planned(cli: Cli, past: Past) -> None:
+    past.ran("from-code")
+    assert "from-code" not in cli("status").stdout
+
+    past.store.plan({"from-code": past.now + timedelta(hours=1)})
+    assert cli("status", "--json").json["jobs"][-1]["id"] == "from-code"
+
+
+def test_other_modes_show_when_the_platform_will_call(cli: Cli) -> None:
+    found = cli("status", "--json", VERCEL="1").json
+
+    assert found["mode"] == "vercel"
+    assert datetime.fromisoformat(found["jobs"][3]["next_run"]) > datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("mode", "presence", "words"),
+    [
+        (Mode.DISABLED, Presence(False), "scheduling is disabled; jobctl mode shows why"),
+        (Mode.VERCEL, Presence(False), "Vercel Cron"),
+        (Mode.TRIGGER_DEV, Presence(False), "Trigger.dev"),
+        (Mode.LOCAL, Presence(False), "no scheduler is running. Start it: jobctl run"),
+        (
+            Mode.LOCAL,
+            Presence(True, 41, "box", NOW - timedelta(minutes=134)),
+            "running for 2h 14m, pid 41 on box",
+        ),
+        (Mode.LOCAL, Presence(False, 41, "box", NOW, NOW - timedelta(minutes=3)), "ended 3m ago"),
+        (Mode.LOCAL, Presence(False, 41, "box", NOW, None), "died without a goodbye"),
+    ],
+)
+def test_who_schedules(mode: Mode, presence: Presence, words: str) -> None:
+    assert words in who_schedules(Board(mode, presence, [], NOW))
+
+
+def job(number: int, **more: object) -> JobStatus:
+    return JobStatus(f"job-{number}", f"Job {number}", **{"status": Status.COMPLETED, **more})  # type: ignore[arg-type]
+
+
+def test_the_screen_fits_and_names_what_failed() -> None:
+    jobs = [
+        job(
+            1,
+            status=Status.FAILED,
+            last_run=NOW - timedelta(minutes=5),
+            error="[red] " + "x" * 200,
+            schedule="every 5m",
+        ),
+        job(2, status=Status.RUNNING, last_run=NOW - timedelta(seconds=12), schedule="0 9 * * *"),
+        job(3, next_run=NOW + timedelta(seconds=252), duration=timedelta(milliseconds=400), last_run=NOW),
+        job(4, status=Status.STOPPED, note="host moves"),
+    ]
+    board = Board(Mode.LOCAL, Presence(False), jobs, NOW)
+
+    lines: list[str] = []
+    for width in (40, 80, 200):
+        lines = list(screen(board, jobs, 9_800, Look(width)))
+        table = lines[2:7]
+        assert max(map(len, [*table, *lines[8:]])) <= max(width, 60), width
+    shown = "\n".join(lines)
+    assert "5m ago" in shown
+    assert "in 4m 12s" in shown
+    assert "400 ms" in shown
+    assert "- (host moves)" in shown
+    assert "9,800 more: --limit 0" in shown
+    assert "1 of 4 failed: job-1: [red] xxx" in shown
+    assert lines[-1] == "See why: jobctl logs job-1 --failed"
+    assert "\x1b" not in shown
+    assert "\x1b[31mfailed" in "\n".join(screen(board, jobs, 0, Look(80, color=True)))
+    assert "\n".join(screen(board, jobs, 9, Look(60, unicode=False))).isascii()

@@ -1,0 +1,131 @@
+"""Text from outside stays text: no markup, no escape, no character that a terminal would obey."""
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobctl.cli.completion import _form
+from jobctl.cli.options import Common
+from jobctl.cli.output import Output
+from jobctl.cli.views.look import Look, columns
+from jobctl.cli.views.table import Cell, Column, rows, table
+from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError
+
+NASTY = [
+    "[red]",
+    "[/]",
+    "[repository-sync] started",
+    "\x1b[2J",
+    "\udcff",
+    "end\\",
+    "\u202eevil",
+    "a\rb",
+    "日本語",
+    ":smile:",
+]
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_nasty_text_in_a_table(text: str) -> None:
+    lines = table([Column("A"), Column("B", flexible=True)], [[Cell(text), Cell(text)]], Look(80))
+    (row,) = rows([], [[text, "x"]], header=False)
+
+    for line in (*lines, row):
+        assert line.replace("\t", "").isprintable()
+        line.encode()
+    if text.isascii() and text.isprintable():
+        assert text in lines[1]
+        assert text in row
+
+
+@given(
+    cells=st.lists(st.tuples(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60)), max_size=6),
+    width=st.integers(20, 120),
+    plain=st.booleans(),
+)
+def test_a_table_never_is_wider_than_the_terminal(
+    cells: list[tuple[str, ...]], width: int, plain: bool
+) -> None:
+    titles = [Column("ID"), Column("N", right=True), Column("ERROR", flexible=True)]
+
+    lines = table(titles, [[Cell(one) for one in row] for row in cells], Look(width, unicode=not plain))
+
+    assert len(lines) == len(cells) + 1
+    assert all(columns(line) <= width for line in lines)
+
+
+@given(st.lists(st.lists(st.text(), min_size=3, max_size=3), max_size=5))
+def test_a_piped_record_is_one_line_with_its_tabs(records: list[list[str]]) -> None:
+    lines = list(rows(["A", "B", "C"], records, header=True))
+
+    assert len(lines) == len(records) + 1
+    assert all(line.count("\t") == 2 and "\n" not in line and "\r" not in line for line in lines)
+
+
+def test_cutting_and_measuring() -> None:
+    assert Look().cut("x" * 90, 10) == "xxxxxxxxx…"
+    assert Look(unicode=False).cut("x" * 90, 10) == "xxxxxxx..."
+    assert columns("日本") == 4
+    assert columns("é") == 1
+    assert Look().cut("日本語日本語", 5) == "日本…"
+    assert Look(color=True).paint("bad", "red") == "\x1b[31mbad\x1b[0m"
+    assert Look(color=True).paint("", "red") == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environment", "when", "terminal", "colour"),
+    [
+        ({}, "auto", True, True),
+        ({}, "auto", False, False),
+        ({"NO_COLOR": "1"}, "auto", True, False),
+        ({"NO_COLOR": ""}, "auto", True, True),
+        ({"FORCE_COLOR": "1"}, "auto", False, True),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, "auto", True, False),
+        ({"TERM": "dumb"}, "auto", True, False),
+        ({"NO_COLOR": "1"}, "always", False, True),
+        ({}, "never", True, False),
+    ],
+)
+def test_when_to_colour(environment: dict[str, str], when: str, terminal: bool, colour: bool) -> None:
+    stream = Terminal() if terminal else io.StringIO()
+    output = Output(Common(color=when), environment, stream, stream)
+
+    assert output.look.color is colour
+    assert output.is_animated is (terminal and environment.get("TERM") != "dumb")
+
+
+def test_width() -> None:
+    assert Output(Common(), {"COLUMNS": "132"}, io.StringIO(), io.StringIO()).size == (132, 24)
+    assert Output(Common(), {"COLUMNS": "wide"}, io.StringIO(), io.StringIO()).size == (80, 24)
+    assert Output(Common(), {"COLUMNS": "3"}, io.StringIO(), io.StringIO()).size[0] == 20
+
+
+def test_errors_for_people_and_for_programs() -> None:
+    several = ConfigurationErrors(
+        [ConfigurationError("one \x1b[31m", where="a:1", hint="do\nthis"), ConfigurationError("two")]
+    )
+    out, err = io.StringIO(), io.StringIO()
+
+    Output(Common(), {}, out, err).problem(several)
+    Output(Common(quiet=True), {}, out, err).warn("not shown")
+
+    assert err.getvalue() == (
+        "error: a:1: one \\x1b[31m\nhint:  do\n       this\nerror: two\n2 problems, nothing was started\n"
+    )
+    Output(Common(json=True), {}, out, err).problem(UsageError("wrong", hint="right"))
+    assert out.getvalue() == (
+        '{"error": {"code": "usage", "message": "wrong", "hint": "right", "where": null, "exit_code": 2}}\n'
+    )
+
+
+def test_a_colon_in_a_candidate_is_not_the_one_before_the_note() -> None:
+    assert _form("zsh", "a:b", "note: x") == "a\\:b:note: x"
+    assert _form("fish", "a", "two\nlines") == "a\ttwo lines"
+    assert _form("bash", "a", "note") == "a"

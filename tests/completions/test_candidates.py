@@ -1,0 +1,94 @@
+"""What TAB offers at each place of a line."""
+
+from pathlib import Path
+
+import pytest
+
+from jobctl.cli.completion import answer, candidates, joined
+from jobctl.cli.words import COMMANDS
+
+FILE = '[jobs.hello]\nevery = "5m"\ncall = "work:hello"\nname = "Say hello"\n'
+
+
+@pytest.fixture(autouse=True)
+def project(here: Path) -> Path:
+    (here / "jobctl.toml").write_text(FILE)
+    return here
+
+
+def values(*words: str, whole: bool = True) -> list[str]:
+    return [value for value, _ in candidates(list(words), whole=whole)]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", list(COMMANDS)),
+        ("st", ["status", "stop", "start"]),
+        ("trigger |", ["repository-sync", "hello"]),
+        ("trigger he", ["hello"]),
+        ("trigger hello |", []),
+        ("status --watch he", ["hello"]),
+        ("run --only he", ["hello"]),
+        ("run --workers |", []),
+        ("run --workers 4 he", []),
+        ("run --log-format |", ["text", "json"]),
+        ("runs --status f", ["failed"]),
+        ("metrics --format=p", ["--format=prometheus"]),
+        ("--color al", ["always"]),
+        ("--json --color never st", ["status", "stop", "start"]),
+        ("next -n 3 he", ["hello"]),
+        ("logs -f he", ["hello"]),
+        ("completion |", ["bash", "zsh", "fish"]),
+        ("mode |", []),
+        ("mode --s", ["--short"]),
+        ("mode --short --s", []),
+        ("--vers", ["--version"]),
+        ("nonsense |", list(COMMANDS)),
+        ("--unknown=x", []),
+        ("--project /nowhere trigger |", ["repository-sync"]),
+    ],
+)
+def test_candidates(words: str, expected: list[str]) -> None:
+    assert values(*words.replace("|", "").split(" ")) == expected
+
+
+def test_every_option_of_every_command_is_offered() -> None:
+    for name, words in COMMANDS.items():
+        assert set(words.options) | {"--json", "--help", "--project"} <= set(values(name, "--")), name
+
+
+def test_notes_go_with_them() -> None:
+    assert candidates(["trigger", "he"]) == [("hello", "Say hello")]
+    assert candidates(["mod"]) == [("mode", COMMANDS["mode"].summary)]
+
+
+def test_the_words_that_bash_splits_at_an_equals_sign() -> None:
+    assert joined(["status", "--color", "=", "al"]) == ["status", "--color=al"]
+    assert joined(["status", "--color", "="]) == ["status", "--color="]
+    assert joined(["status", "--color", "=", "always", "x"]) == ["status", "--color=always", "x"]
+    assert values("status", "--color=al", whole=False) == ["always"]
+
+
+def test_another_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "jobctl.toml").write_text(FILE.replace("hello", "other"))
+
+    assert values("--project", str(other), "trigger", "o") == ["other"]
+    assert values("trigger", f"--project={other}", "o") == ["other"]
+    monkeypatch.setenv("JOBCTL_PROJECT", str(other))
+    assert values("trigger", "o") == ["other"]
+
+
+@pytest.mark.parametrize("text", ["[jobs.hello\n", "\0\1", "[jobs]\nhello = 3\n", "[[jobs]]\n"])
+def test_a_broken_project_still_completes_what_is_sure(
+    text: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "jobctl.toml").write_text(text)
+
+    answer("zsh", ["trigger", "repo"])
+
+    shown = capsys.readouterr()
+    assert shown.out == "repository-sync:Repository Synchronization\n"
+    assert shown.err == ""
