@@ -44,11 +44,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A job whose newest slot has come. ``serve``: it runs; else it was missed and is only told."""
+    """A job whose newest slot has come.
+
+    ``serve``: it runs; else it was missed and is only told. ``alone``: as far as this process knows no
+    slot lies between the job's cursor and this one.
+    """
 
     entry: Entry
     slot: datetime
     serve: bool
+    alone: bool = True
 
 
 class Agenda:
@@ -91,13 +96,14 @@ class Agenda:
             heapq.heappop(self._heap)
         return None
 
-    def take_due(self, now: datetime) -> list[Due]:
-        """Every job with a slot at or before ``now``, soonest first, at its newest such slot.
+    def take_due(self, now: datetime, most: int = 1_000_000) -> list[Due]:
+        """Jobs with a slot at or before ``now``, soonest first, each at its newest such slot.
 
-        Each goes on to its first slot after ``now``.
+        Each goes on to its first slot after ``now``. ``most`` keeps a burst from being worked out to
+        its end before its first job is handed over.
         """
         found: list[Due] = []
-        while (due := self.next_due()) is not None and due <= now:
+        while len(found) < most and (due := self.next_due()) is not None and due <= now:
             _, job_id = heapq.heappop(self._heap)
             entry = self._entries[job_id]
             following = entry.schedule.next_after(due, entry.anchor)
@@ -106,7 +112,7 @@ class Agenda:
                 slot = entry.schedule.latest_until(now, due, entry.anchor) or due
                 following = entry.schedule.next_after(now, entry.anchor)
             serve = entry.fresh or entry.job.catch_up or now - slot <= LATE
-            found.append(Due(entry, slot, serve))
+            found.append(Due(entry, slot, serve, alone=slot == due))
             self._plan(entry, following)
         return found
 

@@ -12,15 +12,16 @@ class ClockWatch:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._wall = clock.now()
-        self._steady = clock.monotonic()
+        self._wall = self._seen_wall = clock.now()
+        self._steady = self._seen_steady = clock.monotonic()
 
     def look(self) -> tuple[datetime, timedelta | None]:
         """The wall clock now, and by how much it moved where that is more than 2 s. ``accept`` ends the look."""
-        now, steady = self._clock.now(), self._clock.monotonic()
+        now = self._seen_wall = self._clock.now()
+        steady = self._seen_steady = self._clock.monotonic()
         moved = (now - self._wall).total_seconds() - (steady - self._steady)
         return now, timedelta(seconds=moved) if abs(moved) > JUMP else None
 
     def accept(self) -> None:
-        """Go on from here; without it the same move is seen again."""
-        self._wall, self._steady = self._clock.now(), self._clock.monotonic()
+        """Go on from the last look; without it the same move is seen again."""
+        self._wall, self._steady = self._seen_wall, self._seen_steady

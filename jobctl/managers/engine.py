@@ -246,7 +246,7 @@ class Engine:
     # Deciding
 
     def _collect(self, now: datetime) -> None:
-        for due in self.agenda.take_due(now):
+        for due in self.agenda.take_due(now, _BATCH):
             if due.serve:
                 job_id = due.entry.job.id
                 self._ready[job_id in self._quick][job_id] = due
@@ -288,12 +288,12 @@ class Engine:
         match answer:
             case Claimed(run, cursor):
                 tasks.append(self._begin(entry.job, run))
-                self._misses.before(entry, due.slot, cursor, now)
+                self._misses.before(due, cursor, now)
                 self.agenda.advance(entry, due.slot)
             case Overlap(_, skipped, cursor):
                 if skipped is not None:
                     self._bus.publish(RunFinished(skipped))
-                self._misses.before(entry, due.slot, cursor, now)
+                self._misses.before(due, cursor, now)
                 self.agenda.advance(entry, due.slot)
             case SlotTaken(cursor):
                 self.agenda.advance(entry, cursor)

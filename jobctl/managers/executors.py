@@ -72,4 +72,4 @@ def make_executor(
         mask=mask,
         clock=clock,
     )
-    return Executors(pool, ThreadExecutor(wake=pool.wake, clock=clock))
+    return Executors(pool, ThreadExecutor(wake=pool.wake, clock=clock, mask=mask))

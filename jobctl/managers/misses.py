@@ -26,8 +26,11 @@ class Misses:
             self._bus.publish(SlotsMissed(entry.job.id, missed, first, due.slot, runs_now=False, at=now))
         entry.cursor = due.slot
 
-    def before(self, entry: Entry, slot: datetime, cursor: datetime | None, now: datetime) -> None:
+    def before(self, due: Due, cursor: datetime | None, now: datetime) -> None:
         """A slot was taken; those between the job's cursor and it were missed."""
+        entry, slot = due.entry, due.slot
+        if due.alone and cursor == entry.cursor:
+            return  # nothing can lie between, and asking the schedule is dear
         missed = entry.missed_before(slot, cursor)
         if missed and self._count(entry, slot, missed):
             first = entry.schedule.next_after(cursor or entry.behind, entry.anchor)

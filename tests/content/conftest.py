@@ -32,6 +32,23 @@ def server(upstream: Upstream) -> Iterator[GitServer]:
 Sync = Callable[..., SyncReport]
 
 
+def files(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): path.read_text()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".git" not in path.relative_to(folder).parts
+    }
+
+
+START = {".works/works.yml": "site_name: A\n", "README.md": "hi\n", "data/one/one.yml": "name: One\n"}
+
+
+def beside(folder: Path) -> list[str]:
+    return sorted(
+        path.name for path in folder.parent.iterdir() if path.name not in {".content", ".content.lock"}
+    )
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "site").mkdir()

@@ -1,0 +1,85 @@
+"""What somebody changed in the content folder meets what the remote changed."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.content.conftest import START, Sync, files
+from tests.support.git_server import GitServer, Upstream, git
+
+
+def test_local_changes_that_do_not_conflict_are_left_alone(
+    sync: Sync, folder: Path, upstream: Upstream
+) -> None:
+    sync()
+    (folder / "README.md").write_text("mine\n")
+    (folder / "new.md").write_text("mine too\n")
+    upstream.commit({"data/two/two.yml": "name: Two\n"})
+
+    report = sync()
+
+    assert report.notes == []
+    assert files(folder) == {
+        **START,
+        "README.md": "mine\n",
+        "new.md": "mine too\n",
+        "data/two/two.yml": "name: Two\n",
+    }
+
+
+LONG = "".join(f"line {number}\n" for number in range(20))
+
+
+def test_local_changes_that_touch_the_same_file_are_committed_and_pushed(
+    sync: Sync, folder: Path, upstream: Upstream
+) -> None:
+    upstream.commit({"README.md": LONG})
+    sync()
+    (folder / "README.md").write_text(LONG.replace("line 2\n", "line two\n"))
+    upstream.commit({"README.md": LONG.replace("line 17\n", "line seventeen\n")})
+
+    report = sync()
+
+    both = LONG.replace("line 2\n", "line two\n").replace("line 17\n", "line seventeen\n")
+    assert report.pushed
+    assert files(folder)["README.md"] == both
+    upstream.pull()
+    assert (upstream.work / "README.md").read_text() == both
+    log = git(upstream.work, "log", "-3", "--format=%an <%ae> %s")
+    assert "Website Bot <bot@ever.works> [Auto] Save local changes before sync" in log
+    assert sync().changes.paths == []
+
+
+@pytest.mark.parametrize("why", ["contradiction", "refused", "not allowed", "rewritten"])
+def test_what_cannot_be_pushed_is_set_aside_and_told(
+    sync: Sync, folder: Path, upstream: Upstream, server: GitServer, why: str
+) -> None:
+    upstream.commit({"README.md": LONG})
+    sync()
+    mine = LONG.replace("line 2\n", "mine\n")
+    (folder / "README.md").write_text(mine)
+    (folder / "note.md").write_text("a note\n")
+    line = "line 2\n" if why == "contradiction" else "line 17\n"
+    theirs = LONG.replace(line, "theirs\n")
+    server.refuse_push = why == "refused"
+    if why == "rewritten":
+        git(upstream.work, "checkout", "-q", "--orphan", "fresh")
+        git(upstream.work, "branch", "-q", "-D", "main")
+        git(upstream.work, "branch", "-q", "-m", "main")
+        upstream.commit({"README.md": theirs}, push=False)
+        upstream.push("--force")
+    else:
+        upstream.commit({"README.md": theirs})
+
+    report = sync(may_push=why != "not allowed")
+
+    assert files(folder)["README.md"] == theirs
+    (told,) = [note for note in report.notes if "set aside" in note]
+    match = re.search(r"branch (set-aside-[\w-]+)", told)
+    assert match is not None
+    assert git(folder, "show", f"{match[1]}:README.md") == mine.strip()
+    assert git(folder, "show", f"{match[1]}:note.md") == "a note"
+    upstream.pull()
+    assert (upstream.work / "README.md").read_text() == theirs
+    assert sync().changes.paths == []
