@@ -168,3 +168,19 @@ def test_a_reader_that_goes_away_does_not_end_the_job(gated: Site) -> None:
 
     until(lambda: [one["status"] for one in gated.runs()] == ["completed"])
     assert "let through" in gated.call("logs", "gated").stdout
+
+
+def test_following_a_log_ends_with_the_run(gated: Site) -> None:
+    gated.call("trigger", "gated", "--no-wait")
+    until(lambda: "begun" in gated.call("logs", "gated").stdout)
+    reader = gated.popen("logs", "gated", "--follow")
+    assert reader.stdout is not None
+    assert reader.stdout.readline() == "begun\n"
+
+    gated.write("gate", "")
+    output, _ = reader.communicate(timeout=60)
+
+    assert reader.returncode == 0
+    assert output.splitlines()[0] == "let through"
+    assert output.splitlines()[-1].startswith("gated: completed in ")
+    gated.nothing_left()
