@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ OURS = """
 import json, os, sys, threading
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job
 from jobctl.runs.choose import open_store
@@ -30,7 +32,8 @@ from jobctl.schedules import Cron
 def main(folder, jobs, seconds):
     (folder / "noop.py").write_text("def noop():\\n    pass\\n")
     state = folder / "state"
-    store = open_store(state)
+    store = open_store(state, busy_timeout=timedelta(seconds=1))
+    store.checkpoint_by_hand()
     manager = LocalJobManager(store, project=folder, state=state, environment=dict(os.environ), workers=2)
     manager.add(Job(f"noop-{n}", "no-op", Cron("* * * * * *"), "noop:noop") for n in range(jobs))
     manager.start()
@@ -48,6 +51,7 @@ main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
 THEIRS = """
 import json, logging, sys, threading, time
 from pathlib import Path
+from typing import Any
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -75,7 +79,7 @@ if __name__ == "__main__":
 """
 
 
-def measure(script: str, folder: Path) -> list[list[float]]:
+def measure(script: str, folder: Path) -> list[list[Any]]:
     folder.mkdir()
     file = folder / "bench_main.py"
     file.write_text(script)
@@ -85,7 +89,7 @@ def measure(script: str, folder: Path) -> list[list[float]]:
         check=True,
         cwd=folder,
     )
-    rows: list[list[float]] = json.loads(done.stdout)
+    rows: list[list[Any]] = json.loads(done.stdout)
     return rows
 
 

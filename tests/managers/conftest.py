@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from jobctl.runs.choose import open_store
 
 from jobctl.events import Event
 from jobctl.managers.local import LocalJobManager
+from jobctl.runs.choose import open_store
 from jobctl.runs.store import RunStore
 
 

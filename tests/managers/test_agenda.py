@@ -8,12 +8,12 @@ T0 = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-def every_5m(job_id: str = "sync", **more: bool) -> Job:
-    return Job(job_id, job_id, Every(5 * MINUTE), "m:f", **more)
+def every_5m(job_id: str = "sync", catch_up: bool = False) -> Job:
+    return Job(job_id, job_id, Every(5 * MINUTE), "m:f", catch_up=catch_up)
 
 
-def daily_9(**more: bool) -> Job:
-    return Job("daily", "daily", Cron("0 9 * * *"), "m:f", **more)
+def daily_9() -> Job:
+    return Job("daily", "daily", Cron("0 9 * * *"), "m:f")
 
 
 def test_an_interval_that_never_ran_is_due_at_once() -> None:

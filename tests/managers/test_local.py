@@ -6,12 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from jobctl.runs.choose import open_store
 
 from jobctl.errors import AlreadyRunningError, UnknownJobError
 from jobctl.events import RunFinished, RunOutput, RunRetrying, RunStarted, SchedulerStarted, SchedulerStopped
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job, Reason, Run, RunStatus, Status, Trigger
+from jobctl.runs.choose import open_store
 from jobctl.runs.store import RunStore
 from jobctl.schedules import Every
 
