@@ -355,14 +355,14 @@ class Engine:
         grace = self._grace or timedelta(0)
         if self._deadline is None:
             self._deadline = self._clock.monotonic() + grace.total_seconds()
+            running = tuple(active.job.id for active in self._active.values())
+            self._bus.publish(SchedulerStopping(now, running, grace))
             for ready in self._ready.values():
                 ready.clear()
             for task in (*self._waiting, *(self._active[one].task for _, one in self._retries)):
                 self._give_up(task, now)
             self._waiting.clear()
             self._retries.clear()
-            running = tuple(active.job.id for active in self._active.values())
-            self._bus.publish(SchedulerStopping(now, running, grace))
         if self._end_now and not self._killed:
             self._killed = self._told_to_end = True
             self._executor.end(list(self._active), Reason.INTERRUPTED, now=True)
