@@ -132,6 +132,11 @@ WITH_SECONDS = st.tuples(st.sampled_from(["0", "30", "*/20", "5,59"]), TEXTS).ma
 @given(st.one_of(TEXTS, WITH_SECONDS), st.sampled_from(NIGHTS), st.integers(0, 1300))
 @example("*/20 1 * * *", ("Australia/Lord_Howe", "2026-04-04 16:00", 24), 600)
 @example("30 */2,3 * * *", ("Antarctica/Troll", "2026-10-24 16:00", 24), 0)
+@example("30 2 * * *", ("Pacific/Apia", "2011-12-29 12:00", 30), 0)
+@example("30 1,2 * * *", ("America/New_York", "2026-10-31 16:00", 24), 0)
+@example("30 1,2 * * *", ("America/New_York", "2026-10-31 16:00", 24), 610)
+@example("30 2,3 * * *", ("America/New_York", "2026-03-07 16:00", 24), 0)
+@example("0 2,3 * * *", ("America/New_York", "2026-03-07 16:00", 24), 0)
 def test_every_due_time_is_the_references(expression: str, place: tuple[str, str, int], first: int) -> None:
     rows = night(*place)
     start, end = rows[first][0], rows[-1][0]

@@ -208,6 +208,20 @@ def test_a_year_of_seconds_is_not_listed() -> None:
     assert Cron("* * * * * *", "Europe/Berlin").count(datetime(2026, 1, 1, tzinfo=UTC), end) == 365 * 86_400
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+@pytest.mark.parametrize("span", [1, 2, 3, 59, 60, 61, 121, 3601])
+def test_the_newest_of_a_short_absence(zone: str, span: int) -> None:
+    end = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+    after, late = end - span * SECOND, end + timedelta(milliseconds=999)
+
+    assert Cron("* * * * * *", zone).latest_until(end, after) == end
+    assert Cron("* * * * * *", zone).latest_until(late, after) == end
+    assert Cron("*/2 * * * * *", zone).latest_until(end - SECOND, after) == (
+        end - 2 * SECOND if span > 2 else None
+    )
+    assert Cron("59 59 * * * *", zone).latest_until(end, after) == (end - SECOND if span > 1 else None)
+
+
 def test_long_absences() -> None:
     cron = Cron("0 0 29 2 *", "Europe/Berlin")
     now = datetime(2027, 1, 1, tzinfo=UTC)
