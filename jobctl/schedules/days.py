@@ -1,6 +1,5 @@
 """Which days a cron expression names, by our own look at the calendar: for checks, counts and words."""
 
-from calendar import monthrange
 from datetime import date
 
 from jobctl.schedules.fields import DAY, LAST, WEEKDAY, CronFieldError, Fields, place
@@ -26,6 +25,12 @@ def rule(fields: Fields) -> str | None:
     if fields.day.full or fields.weekday.full:
         return None
     return "due where both the day of month and the day of week match"
+
+
+def has_day_of_month(fields: Fields) -> bool:
+    """Whether a month that is meant has, in some year, a day of month that is meant."""
+    longest = max(_LONGEST[month - 1] for month in fields.month.numbers)
+    return fields.day.last_day or fields.day.numbers[0] <= longest
 
 
 def matches(fields: Fields, day: date) -> bool:
@@ -59,15 +64,14 @@ def check(fields: Fields, expression: str) -> None:
             place(expression, WEEKDAY),
             hint="write * as day of month",
         )
-    if day.last_day or (either(fields) and weekday.numbers):
-        return
-    if day.numbers[0] > max(_LONGEST[month - 1] for month in fields.month.numbers):
+    if not has_day_of_month(fields) and not (either(fields) and weekday.numbers):
         days, months = (", ".join(map(str, field.numbers)) for field in (day, fields.month))
         raise CronFieldError(f"day of month: {days} is never in month {months}", place(expression, DAY))
 
 
 def _length(day: date) -> int:
-    return monthrange(day.year, day.month)[1]
+    leap = day.year % 4 == 0 and (day.year % 100 != 0 or day.year % 400 == 0)
+    return 28 if day.month == 2 and not leap else _LONGEST[day.month - 1]
 
 
 def _is_nth(fields: Fields, day: date) -> bool:

@@ -58,7 +58,9 @@ def _walker(canonical: str, either: bool) -> Walker:  # noqa: FBT001
 def _canonical(fields: Fields) -> str:
     """Minute to weekday, and seconds behind them where croniter needs to know."""
     second, minute, hour, day, month, weekday = map(_listed, fields)
-    if days.either(fields) and "*" in {day, weekday}:
+    if not days.has_day_of_month(fields):
+        day = "*"  # croniter 6 fails at a Monday or 30 February
+    elif days.either(fields) and "*" in {day, weekday}:
         day = weekday = "*"
     five = f"{minute} {hour} {day} {month} {weekday}"
     return five if second == "0" else f"{five} {second}"
