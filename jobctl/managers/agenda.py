@@ -33,7 +33,7 @@ class Entry:
         return self.anchor - _INSTANT if self.cursor is None else self.cursor
 
     def missed_before(self, slot: datetime, cursor: datetime | None) -> int:
-        """How many slots lie between ``cursor`` and ``slot``, both excluded; of cron, counted up to 100.
+        """How many slots lie between ``cursor`` and ``slot``, both excluded.
 
         What an interval that never ran could have served before is no miss.
         """
