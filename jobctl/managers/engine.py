@@ -385,5 +385,5 @@ class Engine:
             raise StoreError(
                 f"{self._recorder.pending} ended runs could not be written to {self._store.place}"
             )
-        self._store.retire(self._owner.id, self._clock.now())
+        self._try(lambda: self._store.retire(self._owner.id, self._clock.now()))
         self._bus.publish(SchedulerStopped(self._clock.now(), self.interrupted))

@@ -2,6 +2,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -25,10 +26,13 @@ def store(tmp_path: Path) -> Iterator[RunStore]:
     opened.close()
 
 
+Kind = TypeVar("Kind")
+
+
 class Heard(list[Event]):
     """Every event that was published, in order."""
 
-    def of(self, kind: type) -> list[Event]:
+    def of(self, kind: type[Kind]) -> list[Kind]:
         return [event for event in list(self) if isinstance(event, kind)]
 
 
