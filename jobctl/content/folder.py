@@ -137,8 +137,7 @@ class ContentFolder:
                 "the remote's history was rewritten, or its branch changed: its state was taken"
             )
         deltas = changed_paths(repository, _commit(repository, head).tree, commit.tree)
-        local = changed_locally(repository)
-        if head != last or conflicts(self._folder, local, deltas):
+        if head != last or conflicts(self._folder, deltas):
             tip = self._save(repository, remote, tip, report)
             commit = _commit(repository, tip.commit)
             deltas = changed_paths(repository, _commit(repository, head).tree, commit.tree)

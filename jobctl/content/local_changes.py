@@ -1,10 +1,11 @@
 """What somebody changed in the content folder: found, committed, merged, or set aside; never lost."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import pygit2
-from pygit2.enums import FileStatus
+from pygit2.enums import DeltaStatus, FileStatus
 
 from jobctl.clock import SystemClock
 
@@ -21,15 +22,24 @@ def changed_locally(repository: pygit2.Repository) -> set[str]:
     return {path for path, status in repository.status(untracked_files="all").items() if status & _CHANGED}
 
 
-def conflicts(folder: Path, local: Iterable[str], deltas: Iterable[pygit2.DiffDelta]) -> bool:
-    """Whether a local change is to a path that the remote changed too, and differently."""
-    theirs = {delta.new_file.path: delta for delta in deltas}
-    for path in set(local) & theirs.keys():
-        file = folder / path
-        wanted = theirs[path].new_file.id
-        if not file.is_file() or pygit2.hashfile(str(file)) != wanted:
-            return True
-    return False
+def conflicts(folder: Path, deltas: Iterable[pygit2.DiffDelta]) -> bool:
+    """Whether a path that the remote changed was changed here too, and differently.
+
+    Only these paths are read: a look at each file of the folder would take longer than the sync.
+    """
+    return any(_is_changed_here(folder, delta) for delta in deltas)
+
+
+def _is_changed_here(folder: Path, delta: pygit2.DiffDelta) -> bool:
+    file = folder / delta.new_file.path
+    if file.is_symlink():
+        here = pygit2.hash(os.fsencode(file.readlink()))
+    elif file.is_file():
+        here = pygit2.hashfile(str(file))
+    else:
+        return delta.status is DeltaStatus.MODIFIED  # it was removed here
+    known = {DeltaStatus.ADDED: (delta.new_file.id,), DeltaStatus.DELETED: (delta.old_file.id,)}
+    return here not in known.get(delta.status, (delta.old_file.id, delta.new_file.id))
 
 
 def commit_all(repository: pygit2.Repository) -> str:
