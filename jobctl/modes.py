@@ -230,6 +230,10 @@ def _quoted(seen: Seen) -> str:
 
 def _warnings(environment: Environment, rules: list[Explained]) -> list[str]:
     found = list(environment.warnings)
+    found += [
+        f"{value.source}: python-dotenv reads {value.name} otherwise; a job that calls load_dotenv gets another value"
+        for value in environment.read_otherwise()
+    ]
     node_env = environment.value("NODE_ENV")
     if node_env.source.kind == "file":
         found.append(

@@ -68,8 +68,10 @@ class Environment:
         files: tuple[EnvFile, ...],
         problems: tuple[ConfigurationError, ...] = (),
         warnings: tuple[str, ...] = (),
+        texts: Mapping[str, str | None] | None = None,
     ) -> None:
         self._values = values
+        self._texts = texts or {}
         self.files = files
         self.problems = problems
         self.warnings = warnings
@@ -88,7 +90,9 @@ class Environment:
         for name in names:
             if name != ".env.local" or node_env != "test":
                 reader.take(name)
-        return cls(reader.values(), tuple(reader.files), tuple(reader.problems), tuple(reader.warnings))
+        return cls(
+            reader.values(), tuple(reader.files), tuple(reader.problems), tuple(reader.warnings), reader.texts
+        )
 
     def value(self, name: str) -> Value:
         """A variable with its place; its default where it has one and is not set, or empty."""
@@ -191,6 +195,18 @@ class Environment:
             found.extend(address_secrets(value.text or ""))
         return [one for one in found if one]
 
+    def read_otherwise(self) -> list[Value]:
+        """The values, in use, that python-dotenv would read from the same line otherwise."""
+        from jobctl.settings.otherwise import read_otherwise
+
+        found = []
+        for file in self.files:
+            for name, line in read_otherwise(self._texts.get(file.name) or ""):
+                value = self.value(name)
+                if value.source == Source("file", file.name, line):
+                    found.append(value)
+        return found
+
     def _wrong(self, name: str, expected: str) -> ConfigurationError:
         value = self.value(name)
         return ConfigurationError(f"{name} is {value.shown}, expected {expected}", where=str(value.source))
@@ -210,7 +226,7 @@ class _Reader:
         self._process = process
         self._running = dict(process)  # what ``$NAME`` finds: grows from file to file
         self._found: dict[str, list[tuple[str, Source]]] = {}
-        self._texts: dict[str, str | None] = {}
+        self.texts: dict[str, str | None] = {}
         self.files: list[EnvFile] = []
         self.problems: list[ConfigurationError] = []
         self.warnings: list[str] = []
@@ -261,14 +277,14 @@ class _Reader:
         return found
 
     def _read(self, name: str) -> str | None:
-        if name not in self._texts:
+        if name not in self.texts:
             try:
-                self._texts[name] = self._text_of(self._folder / name)
+                self.texts[name] = self._text_of(self._folder / name)
             except (OSError, UnicodeDecodeError, ValueError) as error:
-                self._texts[name] = None
+                self.texts[name] = None
                 reason = getattr(error, "strerror", None) or "it is not UTF-8"
                 self.problems.append(ConfigurationError(f"it cannot be read: {reason}", where=name))
-        return self._texts[name]
+        return self.texts[name]
 
     def _text_of(self, path: Path) -> str | None:
         try:

@@ -154,3 +154,26 @@ def test_every_secret_is_known_for_masking(tmp_path: Path) -> None:
 def test_the_table_is_whole() -> None:
     assert all(variable.help for variable in VARIABLES.values())
     assert all(variable.choices for variable in VARIABLES.values() if variable.kind is Kind.CHOICE)
+
+
+@pytest.mark.parametrize(
+    ("line", "differs"),
+    [
+        ("A=plain", False),
+        ("A='a b' # c", False),
+        ("A=https://host/path", False),
+        ("A=a#b", True),
+        ("A: yaml", True),
+        ("A=`back`", True),
+        ("A=$B", True),
+        ("A=${B}", False),
+        ('A="pa\\$word"', True),
+        ('A="quote \\" in"', True),
+        ('A="un', True),
+    ],
+)
+def test_what_python_dotenv_reads_otherwise_is_known(tmp_path: Path, line: str, differs: bool) -> None:
+    env = load(tmp_path, {".env": f"# first\n{line}\nB=2\n"})
+
+    found = {str(value.source): value.name for value in env.read_otherwise()}
+    assert (found.get(".env:2") == "A") is differs
