@@ -1,0 +1,111 @@
+"""The content folder against the git program, both over smart HTTP with a token, on 10,000 files.
+
+Prints the table; asserts what each sync costs in requests and written files, and the ratios.
+``JOBCTL_BENCH_FILES`` changes the size.
+"""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from jobctl.content.address import read_address
+from jobctl.content.folder import ContentFolder, SyncReport
+from jobctl.settings.secret import Secret
+from tests.support.git_server import GIT_ENVIRONMENT, GitServer, Upstream, serving
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(600)]
+
+FILES = int(os.environ.get("JOBCTL_BENCH_FILES", "10000"))
+TOKEN = "ghp_loopbackToken789"
+TIMES = 3
+
+
+@pytest.fixture
+def upstream(tmp_path: Path) -> Upstream:
+    root = tmp_path / "server"
+    root.mkdir()
+    upstream = Upstream(root)
+    text = "name: Item {0}\ndescription: " + "word " * 30 + "{0}\n"
+    upstream.commit({f"data/item-{n}/item-{n}.yml": text.format(n) for n in range(FILES)})
+    return upstream
+
+
+@pytest.fixture
+def server(upstream: Upstream) -> Iterator[GitServer]:
+    with serving(upstream.bare.parent, token=TOKEN) as running:
+        yield running
+
+
+def seconds(does: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    does()
+    return time.perf_counter() - begin
+
+
+def written(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in (folder / "data").rglob("*.yml")}
+
+
+def test_against_the_git_program(
+    upstream: Upstream, server: GitServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content, peer = tmp_path / ".content", tmp_path / "peer"
+    address = read_address(f"{server.url}/content.git", Secret(TOKEN), tmp_path)
+    folder = ContentFolder(content, address)
+    peer_url = address.url.replace("://", f"://x-access-token:{TOKEN}@")
+
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", *arguments], env=GIT_ENVIRONMENT, check=True, capture_output=True)
+
+    def clone_with_git() -> None:
+        shutil.rmtree(peer, ignore_errors=True)
+        git("clone", "-q", "--depth", "1", "--single-branch", peer_url, str(peer))
+
+    def clone() -> None:
+        shutil.rmtree(content, ignore_errors=True)
+        assert len(folder.sync().changes.added) == FILES
+
+    def pull_with_git() -> None:
+        git("-C", str(peer), "pull", "-q", "--ff-only")
+
+    reports: list[SyncReport] = []
+
+    def sync() -> None:
+        reports.append(folder.sync())
+
+    table: dict[str, list[tuple[float, float]]] = {"first clone": [], "nothing new": [], "3 of them new": []}
+    for _ in range(TIMES):
+        table["first clone"].append((seconds(clone), seconds(clone_with_git)))
+    for _ in range(TIMES):
+        server.requests.clear()
+        ours = seconds(sync)
+        assert len(server.requests) == 1
+        table["nothing new"].append((ours, seconds(pull_with_git)))
+    for time_ in range(TIMES):
+        upstream.commit({f"data/item-{n}/item-{n}.yml": f"name: {time_}\n" for n in (1, 2, 3)})
+        before = written(content)
+        ours = seconds(sync)
+        after = written(content)
+        assert [path for path in after if after[path] != before[path]] == [
+            path for path in after if path.name in {"item-1.yml", "item-2.yml", "item-3.yml"}
+        ]
+        assert len(reports[-1].changes.changed) == 3
+        table["3 of them new"].append((ours, seconds(pull_with_git)))
+
+    ratios = {}
+    with capsys.disabled():
+        print(f"\n{FILES:,} files, the best of {TIMES}, against the git program")
+        for name, taken in table.items():
+            ours, theirs = min(one for one, _ in taken), min(other for _, other in taken)
+            ratios[name] = ours / theirs
+            print(
+                f"  {name:<14} {ours * 1000:8,.0f} ms, git {theirs * 1000:8,.0f} ms: {ratios[name]:.2f} times"
+            )
+    assert ratios["first clone"] < 4
+    assert ratios["nothing new"] < 1
+    assert ratios["3 of them new"] < 4
