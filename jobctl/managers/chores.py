@@ -28,12 +28,20 @@ class Chores:
 
     - heartbeat, each 10 s: says that this owner lives, for processes that cannot see its pid.
     - rescue, each 5 s: settles what dead processes left behind.
+    - put back, each second: jobs that another process has started again.
     - checkpoint, each 10 s: folds the write-ahead log into the store, so that the loop never waits for it.
     - prune, each hour: removes runs beyond 30 days and 1,000 a job, and their logs.
     """
 
     def __init__(
-        self, store: RunStore, owner: Owner, logs: Path, clock: Clock, lost: Callable[[Run], None]
+        self,
+        store: RunStore,
+        owner: Owner,
+        logs: Path,
+        clock: Clock,
+        *,
+        lost: Callable[[Run], None],
+        put_back: Callable[[], None],
     ) -> None:
         self._store = store
         self._owner = owner
@@ -45,6 +53,7 @@ class Chores:
         self._chores = [
             _Chore(10, self._beat),
             _Chore(5, self._rescue),
+            _Chore(1, put_back),
             _Chore(10, store.checkpoint, due=clock.monotonic() + 10),
             _Chore(3600, self._prune, due=clock.monotonic() + 5),
         ]

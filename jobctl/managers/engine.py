@@ -58,6 +58,7 @@ class Engine:
 
     def __init__(self, store: RunStore, owner: Owner, executor: Executor, bus: Bus, clock: Clock) -> None:
         self.agenda = Agenda()
+        self.off: set[str] = set()
         self.finished = Finished()
         self.trouble: BaseException | None = None
         self.interrupted = 0
@@ -126,13 +127,15 @@ class Engine:
     def place(self, job: Job, anchor: datetime, cursor: datetime | None) -> Entry:
         """Put a job on the agenda."""
         self._forget(job.id)
+        self.off.discard(job.id)
         return self.agenda.put(job, anchor, cursor)
 
-    def displace(self, job_ids: Iterable[str]) -> None:
-        """Take jobs off the agenda; a run in progress goes on."""
+    def displace(self, job_ids: Iterable[str], *, for_good: bool = False) -> None:
+        """Take jobs off the agenda; a run in progress goes on. ``off`` are those that may come back."""
         for job_id in job_ids:
             self._forget(job_id)
             self.agenda.remove(job_id)
+            (self.off.discard if for_good else self.off.add)(job_id)
 
     def _forget(self, job_id: str) -> None:
         for ready in self._ready.values():
@@ -298,7 +301,7 @@ class Engine:
             case SlotTaken(cursor):
                 self.agenda.advance(entry, cursor)
             case Stopped():
-                self.agenda.remove(entry.job.id)
+                self.displace([entry.job.id])
 
     def _begin(self, job: Job, run: Run, *, dry_run: bool = False, timeout: timedelta | None = None) -> Task:
         task = Task(

@@ -13,7 +13,7 @@ from jobctl.errors import AlreadyRunningError
 from jobctl.events import Bus, RunFinished, SchedulerStarted
 from jobctl.managers.define import define, registration, unknown_job
 from jobctl.managers.statuses import job_status, job_statuses
-from jobctl.model import Job, JobMetrics, JobStatus, Run, Target, Trigger
+from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Target, Trigger
 from jobctl.runs.store import Claimed, JobRecord, Overlap, RunStore
 from jobctl.schedules import Cron, Every
 from jobctl.text import Mask
@@ -75,6 +75,7 @@ class LocalJobManager:
         self._engine: Engine | None = None
         self._chores: Chores | None = None
         self._scheduling = False
+        self._seen: object = None
 
     # Definitions
 
@@ -159,10 +160,15 @@ class LocalJobManager:
         Raises:
             TimeoutError: it has not ended by then.
         """
-        engine = self._running_engine()
-        found = engine.finished.wait(run_id, timeout)
-        if found is None and engine.trouble is not None:
-            raise engine.trouble
+        engine = self._engine
+        found = engine.finished.wait(run_id, 0) if engine else None
+        if found is None:
+            kept = self.store.run(run_id)
+            found = kept if kept is not None and kept.status is not RunStatus.RUNNING else None
+        if found is None and engine is not None:
+            found = engine.finished.wait(run_id, timeout)
+            if found is None and engine.trouble is not None:
+                raise engine.trouble
         if found is None:
             raise TimeoutError(f"run {run_id} has not ended")
         return found
@@ -281,7 +287,10 @@ class LocalJobManager:
             plan: dict[str, datetime | None] = {}
             for job in chosen:
                 record = records[job.id]
-                if job.schedule is None or not job.enabled or record.stopped is not None:
+                if job.schedule is None or not job.enabled:
+                    engine.displace([job.id], for_good=True)
+                    plan[job.id] = None
+                elif record.stopped is not None:
                     engine.displace([job.id])
                     plan[job.id] = None
                 else:
@@ -289,6 +298,21 @@ class LocalJobManager:
             self.store.plan(plan)
 
         engine.ask(place)
+
+    def _put_back(self) -> None:
+        """Jobs that another process has put back on their schedules go on here too."""
+        engine = self._engine
+        if engine is None or not self._scheduling or not engine.off:
+            return
+        token = self.store.change_token()
+        if token == self._seen:
+            return
+        self._seen = token
+        with self._lock:
+            records = {one: self.store.job(one) for one in sorted(engine.off) if one in self._jobs}
+            back = [self._jobs[one] for one, record in records.items() if record and record.stopped is None]
+            if back and self._scheduling:
+                self._schedule(back)
 
     def _running_engine(self) -> "Engine":
         with self._lock:
@@ -320,7 +344,12 @@ class LocalJobManager:
         )
         engine = Engine(self.store, owner, executor, self.bus, self._clock)
         self._chores = Chores(
-            self.store, owner, self._logs, self._clock, lambda run: self.bus.publish(RunFinished(run))
+            self.store,
+            owner,
+            self._logs,
+            self._clock,
+            lost=lambda run: self.bus.publish(RunFinished(run)),
+            put_back=self._put_back,
         )
         self._chores.start()
         return engine

@@ -257,3 +257,48 @@ def test_starting_and_shutting_down_twice_changes_nothing(manager: LocalJobManag
     manager.start()
     assert manager.shutdown() == 0
     assert manager.shutdown() == 0
+
+
+def test_what_another_process_stops_and_starts_is_heeded(
+    make_manager: object, project: Path, tmp_path: Path
+) -> None:
+    write_jobs(project, "def work():\n    pass\n")
+    job = Job("work", "Work", Every(timedelta(seconds=1)), "site_jobs:work")
+    scheduler = make_manager()  # type: ignore[operator]
+    other = make_manager(store=open_store(tmp_path / "state"))  # type: ignore[operator]
+    runs: list[Run] = []
+    ran = threading.Event()
+
+    def listen(event: object) -> None:
+        if isinstance(event, RunFinished):
+            runs.append(event.run)
+            ran.set()
+
+    scheduler.bus.subscribe(listen)
+    for one in (scheduler, other):
+        one.add([job])
+    scheduler.start()
+    assert ran.wait(SOON)
+
+    other.stop_job("work")
+    at_most = len(runs) + 1
+    assert not threading.Event().wait(2.5)
+    assert len(runs) <= at_most
+    assert scheduler.get_job_status("work").status is Status.STOPPED
+
+    ran.clear()
+    other.start_job("work")
+    assert ran.wait(SOON)
+
+
+def test_waiting_for_a_run_that_ended_long_ago(manager: LocalJobManager, project: Path) -> None:
+    write_jobs(project, "def work():\n    return 7\n")
+    manager.add([Job("work", "Work", None, "site_jobs:work")])
+    run = manager.trigger_job("work")
+    manager.wait(run.id, SOON)
+
+    manager.shutdown()
+
+    assert manager.wait(run.id, 0).result == 7
+    with pytest.raises(TimeoutError):
+        manager.wait("0" * 16, 0)
