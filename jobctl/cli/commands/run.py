@@ -1,7 +1,9 @@
 """``jobctl run``: the local scheduler, in the foreground, until it is asked to stop."""
 
+import os
 from datetime import timedelta
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from jobctl import __version__
@@ -115,7 +117,7 @@ def _greet(options: Options, context: Context, jobs: list[Job], grace: timedelta
     workers = "1 worker" if options.workers == 1 else f"{options.workers} workers"
     out.note(
         f"jobctl {__version__}, mode {context.mode.value} (why: jobctl mode), {count}, {workers},"
-        f" store {context.store.place}"
+        f" store {_nearby(context.store.place)}"
     )
     out.note(f"Ctrl-C ends it when the running jobs have ended ({format_duration(grace)} at most)")
     other = scheduler(context.store, context.now())
@@ -123,6 +125,12 @@ def _greet(options: Options, context: Context, jobs: list[Job], grace: timedelta
         out.note(f"another scheduler shares this store: pid {other.pid} on {other.host}")
     for warning in context.environment.warnings:
         out.warn(warning)
+
+
+def _nearby(place: str) -> str:
+    """A path as it is seen from the working folder, where that is shorter."""
+    folder = f"{Path.cwd()}{os.sep}"
+    return place.removeprefix(folder)
 
 
 def _farewell(reporter: Reporter, interrupted: int, context: Context) -> None:
