@@ -60,6 +60,7 @@ def repository_sync() -> JobResult:
             "changed": len(changes.changed),
             "removed": len(changes.removed),
             "pushed": report.pushed,
+            "folder": str(folder.relative_to(project) if folder.is_relative_to(project) else folder),
             "notes": report.notes,
         },
     )
@@ -68,15 +69,18 @@ def repository_sync() -> JobResult:
 def _summary(report: Any) -> str:
     changes = report.changes
     if report.first:
-        return f"first clone: {len(changes.added)} files of branch {report.branch}, at {report.head[:8]}"
+        number = _count(len(changes.added), "file")
+        return f"first clone: {number} of branch {report.branch}, at {report.head[:8]}"
     if not report.commits and not changes.paths:
         return f"nothing new on branch {report.branch}"
-    commits = "1 new commit" if report.commits == 1 else f"{report.commits} new commits"
-    files = "file" if len(changes.added) == 1 else "files"
     return (
-        f"{commits}: {len(changes.added)} {files} added, {len(changes.changed)} changed,"
-        f" {len(changes.removed)} removed"
+        f"{_count(report.commits, 'new commit')}: {_count(len(changes.added), 'file')} added,"
+        f" {len(changes.changed)} changed, {len(changes.removed)} removed"
     )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def _minimal(folder: Path) -> JobResult:
@@ -88,7 +92,9 @@ def _minimal(folder: Path) -> JobResult:
             (folder / "data").mkdir(parents=True, exist_ok=True)
             settings.parent.mkdir(exist_ok=True)
             year = f"copyright_year: {SystemClock().now().year}"
-            settings.write_text("\n".join([*MINIMAL, year, ""]), encoding="utf-8")
+            new = settings.with_name(f"works.yml.{os.getpid()}.new")
+            new.write_text("\n".join([*MINIMAL, year, ""]), encoding="utf-8")
+            new.replace(settings)  # a site that reads it meanwhile sees all of it or nothing
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise PermanentJobError(f"{folder} cannot be written: {reason}") from error

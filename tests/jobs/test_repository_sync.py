@@ -80,9 +80,10 @@ def test_it_reports_what_changed(
     second = repository_sync()
     third = repository_sync()
 
-    assert first.message.startswith("first clone: 1 files of branch main")
+    assert first.message.startswith("first clone: 1 file of branch main")
     assert second.message == "1 new commit: 1 file added, 1 changed, 0 removed"
     assert (second.processed, second.successful, second.failed) == (2, 2, 0)
+    assert second.details["folder"] == ".content"
     assert second.details["head"] == git(upstream.work, "rev-parse", "HEAD")
     assert third.message == "nothing new on branch main"
     output = capsys.readouterr().out
