@@ -99,6 +99,8 @@ def _places(file: "ProjectFile", job_id: str) -> "Callable[[str], str]":
 def _decorated(file: "ProjectFile", project: "Project", environment: "Environment | None") -> "list[Job]":
     if not file.modules:
         return []
+    from dataclasses import replace
+
     from jobctl.catalogue.build import build_job
     from jobctl.catalogue.discover import discover
 
@@ -107,4 +109,7 @@ def _decorated(file: "ProjectFile", project: "Project", environment: "Environmen
     found = discover(
         project.folder, file.modules, values, project.folder / (named or ".jobctl"), file.place("modules")
     )
-    return [build_job(one["id"], one["settings"], _always(one["origin"])) for one in found]
+    return [
+        replace(build_job(one["id"], one["settings"], _always(one["origin"])), dry_run=one["dry_run"])
+        for one in found
+    ]

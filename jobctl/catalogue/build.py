@@ -87,9 +87,9 @@ class _Builder:
 
     def _text(self, key: str) -> str | None:
         value = self._settings.get(key)
-        if value is None or (isinstance(value, str) and value.strip()):
+        if value is None or (isinstance(value, str) and value.strip() and value.isprintable()):
             return value
-        self._fault(key, f"expected a text, not {_shown(value)}")
+        self._fault(key, f"expected a text of one line, not {_shown(value)}")
         return None
 
     def _whole(self, key: str) -> int | None:
@@ -140,7 +140,10 @@ class _Builder:
                 and all(isinstance(one, str) for one in command)
                 and command[0]
             ):
-                return Command(tuple(command))
+                if not any("\0" in one for one in command):
+                    return Command(tuple(command))
+                self._fault("command", "no program takes an argument with a zero character")
+                return None
             self._fault(
                 "command",
                 f"expected a list of texts, not {_shown(command)}",

@@ -70,7 +70,10 @@ def job(
         except ConfigurationErrors as error:
             raise UsageError(str(error)) from None
         line = function.__code__.co_firstlineno if hasattr(function, "__code__") else 1
-        setattr(function, ATTRIBUTE, {"id": job_id, "settings": settings, "line": line})
+        knows_dry_run = "dry_run" in inspect.signature(function).parameters
+        setattr(
+            function, ATTRIBUTE, {"id": job_id, "settings": settings, "line": line, "dry_run": knows_dry_run}
+        )
         return function
 
     return decorate

@@ -1,23 +1,29 @@
 """Finds ``@job`` functions in the project's modules, in a child process: ours never imports job code."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
+from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError
 from jobctl.text import printable
 
 TIMEOUT_S = 60
 _CACHE = "discovered.json"
+_FORMAT = 2
+_SHAPE = {"id": str, "settings": dict, "origin": str, "dry_run": bool}
+_KEPT_PRINTS = 65536
 
 
 def discover(
     folder: Path, modules: Sequence[str], environment: Mapping[str, str], state: Path, where: str
 ) -> list[dict[str, Any]]:
-    """Each decorated job as ``{"id", "settings", "origin"}``, in the order of the modules.
+    """Each decorated job as ``{"id", "settings", "origin", "dry_run"}``, in the order of the modules.
 
     What was found is kept beside the run store until a file of the project that was loaded changes.
 
@@ -26,7 +32,7 @@ def discover(
     """
     if not modules:
         return []
-    key = [sys.version, str(folder), list(modules)]
+    key = [_FORMAT, sys.version, str(folder), list(modules)]
     kept = _kept(state / _CACHE, key)
     if kept is None:
         answer = _ask(folder, modules, environment, where)
@@ -45,28 +51,66 @@ def discover(
 def _ask(folder: Path, modules: Sequence[str], environment: Mapping[str, str], where: str) -> dict[str, Any]:
     import json
 
+    names = ", ".join(modules)
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "jobctl.catalogue.discover_child", *modules],
+        cwd=folder,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as child:
+        try:
+            said, printed = _listen(child)
+        except TimeoutError:
+            raise ConfigurationError(
+                f"importing {names} took longer than {TIMEOUT_S} s", where=where
+            ) from None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)  # with whatever the modules started
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "jobctl.catalogue.discover_child", *modules],
-            cwd=folder,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise ConfigurationError(
-            f"importing {', '.join(modules)} took longer than {TIMEOUT_S} s", where=where
-        ) from None
-    try:
-        answer: dict[str, Any] = json.loads(done.stdout)
+        answer: dict[str, Any] = json.loads(said)
     except ValueError:
-        last = printable(done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2][:300])
+        last = printable(printed.decode("utf-8", "replace").strip().rpartition("\n")[2][:300])
         raise ConfigurationError(
-            f"importing {', '.join(modules)} ended with code {done.returncode}: {last}", where=where
+            f"importing {names} ended with code {child.returncode}: {last}", where=where
         ) from None
     return answer
+
+
+def _listen(child: "subprocess.Popen[bytes]") -> tuple[bytes, bytes]:
+    """The child's answer, one line, and the end of what the modules printed.
+
+    Waits for no process that the modules started, though it holds their standard error.
+
+    Raises:
+        TimeoutError: no answer in time.
+    """
+    import selectors
+
+    clock = SystemClock()
+    deadline = clock.monotonic() + TIMEOUT_S
+    answers, prints = cast("IO[bytes]", child.stdout), cast("IO[bytes]", child.stderr)
+    said, printed = bytearray(), bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(answers, selectors.EVENT_READ, said)
+        selector.register(prints, selectors.EVENT_READ, printed)
+        while answers in selector.get_map() and not said.endswith(b"\n"):
+            ready = selector.select(max(0.0, deadline - clock.monotonic()))
+            if not ready or clock.monotonic() > deadline:
+                raise TimeoutError
+            for key, _ in ready:
+                data = os.read(key.fd, 65536)
+                key.data.extend(data)
+                if not data:
+                    selector.unregister(key.fileobj)
+            del printed[:-_KEPT_PRINTS]
+    if not said.endswith(b"\n"):
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(1)  # it ended by itself: its own code is the one to tell
+    return bytes(said), bytes(printed)
 
 
 def _kept(file: Path, key: list[Any]) -> list[dict[str, Any]] | None:
@@ -80,10 +124,13 @@ def _kept(file: Path, key: list[Any]) -> list[dict[str, Any]] | None:
             state = os.stat(path)  # noqa: PTH116 - a listing may name thousands
             if (state.st_mtime_ns, state.st_size) != (changed, size):
                 return None
-        jobs: list[dict[str, Any]] = data["jobs"]
-    except (OSError, ValueError, KeyError, TypeError):
+        jobs: Any = data["jobs"]
+        sound = isinstance(jobs, list) and all(
+            {key: type(one[key]) for key in _SHAPE} == _SHAPE for one in jobs
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return jobs
+    return jobs if sound else None
 
 
 def _keep(file: Path, data: Mapping[str, Any]) -> None:

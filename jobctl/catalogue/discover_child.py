@@ -7,15 +7,18 @@ standard error.
 
 import json
 import os
+import signal
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 ATTRIBUTE = "__jobctl_job__"
+_LIFETIME_S = 90
 
 
 def main() -> None:
     """Entry of ``python -m``."""
+    signal.alarm(_LIFETIME_S)  # should whoever asked be gone
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     folder = os.getcwd()  # noqa: PTH109
@@ -26,11 +29,13 @@ def main() -> None:
         try:
             module = import_module(name)
         except BaseException as error:
-            json.dump({"error": _fault(name, error, folder)}, answer)
-            answer.flush()
-            os._exit(0)
+            _end(answer, {"error": _fault(name, error, folder)})
         jobs.extend(_jobs_of(module, folder))
-    answer.write(json.dumps({"jobs": jobs, "files": _files(before, folder)}))
+    _end(answer, {"jobs": jobs, "files": _files(before, folder)})
+
+
+def _end(answer: TextIO, data: dict[str, Any]) -> NoReturn:
+    answer.write(json.dumps(data) + "\n")
     answer.flush()
     os._exit(0)  # whatever threads the modules started
 

@@ -17,6 +17,7 @@ class _Locator:
         self._at = 0
         self._table: Path = ()
         self._found: dict[Path, int] = {}
+        self._line, self._counted = 1, 0
 
     def run(self) -> dict[Path, int]:
         while self._at < len(self._text):
@@ -39,9 +40,11 @@ class _Locator:
         return self._found
 
     def _note(self, path: Path, at: int | None = None) -> None:
-        line = self._text.count("\n", 0, self._at if at is None else at) + 1
+        upto = self._at if at is None else at
+        self._line += self._text.count("\n", self._counted, upto)  # from the last key, not from the start
+        self._counted = upto
         for length in range(1, len(path) + 1):
-            self._found.setdefault(path[:length], line)
+            self._found.setdefault(path[:length], self._line)
 
     def _peek(self) -> str:
         return self._text[self._at : self._at + 1]
@@ -68,7 +71,7 @@ class _Locator:
         start = self._at
         if self._peek() in {'"', "'"}:
             self._skip_string()
-            return self._text[start + 1 : self._at - 1]
+            return _unquoted(self._text[start : self._at])
         while self._peek() and self._peek() not in " \t.=]\r\n":
             self._at += 1
         return self._text[start : self._at]
@@ -98,3 +101,11 @@ class _Locator:
         self._at += len(mark)
         while len(mark) == 3 and self._peek() == quote:
             self._at += 1
+
+
+def _unquoted(key: str) -> str:
+    if "\\" not in key or key[0] == "'":
+        return key[1:-1]
+    import tomllib
+
+    return str(tomllib.loads(f"key = {key}")["key"])

@@ -1,5 +1,7 @@
 """Where the project is: the nearest folder upward with a project file."""
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +9,11 @@ from jobctl.errors import ConfigurationError
 
 OWN_FILE = "jobctl.toml"
 SHARED_FILE = "pyproject.toml"
+# Each way to write the table: [tool.jobctl], tool.jobctl.x =, jobctl.x = under [tool], tool = {…}.
+_LOOKS_OURS = re.compile(
+    r"""^[ \t]*\[*[ \t]*(?:["']?tool["']?[ \t]*(?:\.|=.*[{,])[ \t]*)?["']?jobctl["']?[ \t]*[].=]""",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +30,12 @@ def find_project(start: Path) -> Project:
     Where there is none, ``start`` is the project's folder.
 
     Raises:
-        ConfigurationError: one folder has both.
+        ConfigurationError: one folder has both, or a ``pyproject.toml`` on the way cannot be read.
     """
     begin = start.absolute()
     for folder in (begin, *begin.parents):
         own, shared = folder / OWN_FILE, folder / SHARED_FILE
-        has_own, has_shared = own.is_file() or own.is_symlink(), _has_table(shared)
+        has_own, has_shared = os.path.lexists(own), _has_table(shared)
         if has_own and has_shared:
             raise ConfigurationError(
                 f"{folder} has both {OWN_FILE} and [tool.jobctl] in {SHARED_FILE}", hint="keep one of them"
@@ -39,11 +46,13 @@ def find_project(start: Path) -> Project:
 
 
 def _has_table(file: Path) -> bool:
-    """Whether a ``pyproject.toml`` is ours too: a look at its lines; reading it comes later."""
-    try:
-        return any(
-            line.lstrip().startswith(b"[tool.jobctl")
-            for line in file.read_bytes()[: 1024 * 1024].splitlines()
-        )
-    except OSError:
+    """Whether a ``pyproject.toml`` is ours too. Parsed only where a line looks as if it were."""
+    if not os.path.isfile(file):  # noqa: PTH113 - False where the folder may not be searched
         return False
+    from jobctl.catalogue.reading import parse, read_text
+
+    text = read_text(file)
+    if not _LOOKS_OURS.search(text):
+        return False
+    tool = parse(file.name, text).get("tool")
+    return isinstance(tool, dict) and "jobctl" in tool

@@ -2,18 +2,16 @@
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from jobctl.catalogue.locate import lines_of_keys
 from jobctl.catalogue.project import OWN_FILE, Project
+from jobctl.catalogue.reading import parse, read_text
 from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.text import nearest, quote
 
-MAX_FILE = 1024 * 1024
 TOP_KEYS = ("jobs", "modules")
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
-_SYNTAX_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +40,8 @@ def read_project_file(project: Project) -> ProjectFile:
     """
     if project.file is None:
         return ProjectFile()
-    text = _text(project.file)
-    whole = _parsed(project.file.name, text)
+    text = read_text(project.file)
+    whole = parse(project.file.name, text)
     own = project.file.name == OWN_FILE
     root: tuple[str, ...] = () if own else ("tool", "jobctl")
     table: Any = whole if own else whole.get("tool", {}).get("jobctl", {})
@@ -58,39 +56,6 @@ def read_project_file(project: Project) -> ProjectFile:
     if faults:
         raise ConfigurationErrors(faults)
     return ProjectFile(project.file.name, modules, jobs, lines, root)
-
-
-def _text(file: Path) -> str:
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(MAX_FILE + 1)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ConfigurationError(f"it cannot be read: {reason}", where=file.name) from error
-    if len(data) > MAX_FILE:
-        raise ConfigurationError("it is larger than 1 MiB", where=file.name)
-    try:
-        return data.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigurationError("it is not UTF-8", where=f"{file.name}:{line}") from error
-
-
-def _parsed(name: str, text: str) -> dict[str, Any]:
-    import tomllib
-
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        words = str(error)
-        match = _SYNTAX_PLACE.search(words)
-        line = match[1] if match and match[1] else text.rstrip("\n").count("\n") + 1
-        reason = words[: match.start()] if match else words
-        raise ConfigurationError(
-            f"this is not TOML: {quote(reason, 120)[1:-1].lower()}", where=f"{name}:{line}"
-        ) from error
-    except RecursionError as error:
-        raise ConfigurationError("it is nested too deeply", where=name) from error
 
 
 def _unknown(shape: ProjectFile, key: str) -> ConfigurationError:

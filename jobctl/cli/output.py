@@ -142,7 +142,7 @@ class Output:
             self.message(f"{self._paint('error:', 'red')} {_indent(str(one))}")
             if one.hint:
                 self.message(f"{self._paint('hint:', 'cyan')}  {_indent(one.hint)}")
-        if isinstance(error, ConfigurationErrors):
+        if isinstance(error, ConfigurationErrors) and len(error.problems) > 1:
             self.message(f"{len(error.problems)} problems, nothing was started")
 
     def _paint(self, text: str, style: str) -> str:

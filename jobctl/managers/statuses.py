@@ -18,7 +18,8 @@ def job_status(job: Job, record: JobRecord | None, now: datetime) -> JobStatus:
     last = record.last if record else None
     state = _BY_RUN.get(last.status, Status.SCHEDULED) if last else Status.SCHEDULED
     off = _off_schedule(job, record)
-    if off is not None and state is not Status.RUNNING:
+    by_hand = job.schedule is None and last is not None
+    if off is not None and state is not Status.RUNNING and not by_hand:
         state = Status.STOPPED
     planned = record.next_run if record and off is None else None
     return JobStatus(

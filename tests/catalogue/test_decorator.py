@@ -1,7 +1,9 @@
 import json
 import os
+import select
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -71,9 +73,44 @@ def test_what_was_found_is_kept_until_a_file_changes(app: Path) -> None:
 
 def test_a_damaged_cache_is_passed_over(app: Path) -> None:
     (app / ".jobctl").mkdir()
-    (app / ".jobctl" / "discovered.json").write_text("{")
+    kept = app / ".jobctl" / "discovered.json"
+    kept.write_text("{")
 
     assert "other" in load(app).ids()
+
+    sound = json.loads(kept.read_text())
+    for jobs in ({"a": 1}, [{"id": 1}], [1], "x", None):
+        kept.write_text(json.dumps({**sound, "jobs": jobs}))
+        assert "other" in load(app).ids()
+
+
+def test_a_job_that_knows_dry_runs_says_so(app: Path) -> None:
+    (app / "myapp" / "jobs.py").write_text(
+        "from jobctl import job\n@job()\ndef knows(dry_run=False): pass\n@job()\ndef does_not(): pass\n"
+    )
+
+    catalogue = load(app)
+
+    assert (catalogue.get("knows").dry_run, catalogue.get("does-not").dry_run) == (True, False)
+
+
+@pytest.mark.parametrize("ending", ["", "import os; os._exit(7)"], ids=["sound", "crashing"])
+def test_a_process_that_a_module_starts_is_ended_and_not_waited_for(app: Path, ending: str) -> None:
+    (app / "myapp" / "jobs.py").write_text(
+        "import subprocess\n"
+        "left = subprocess.Popen(['sleep', '1000'])\nprint('x' * 1_000_000)\n"
+        f"open('left', 'w').write(str(left.pid))\n{ending}"
+    )
+
+    if ending:
+        with pytest.raises(ConfigurationError, match="ended with code 7"):
+            load(app)
+    else:
+        load(app)
+
+    left = int((app / "left").read_text())
+    with suppress(ProcessLookupError), os.fdopen(os.pidfd_open(left)) as ended:
+        assert select.select([ended], [], [], 10)[0]
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,10 @@ def test_each_key_is_found_on_its_line(path: tuple[str, ...], line: int) -> None
     assert lines_of_keys(TEXT)[path] == line
 
 
+def test_a_key_with_escapes_is_found_as_it_is_meant() -> None:
+    assert lines_of_keys('\n"a\\u0062\\"c" = 1\n') == {('ab"c',): 2}
+
+
 def test_what_only_looks_like_a_key_is_not_found() -> None:
     found = lines_of_keys(TEXT)
 

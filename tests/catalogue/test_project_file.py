@@ -1,3 +1,5 @@
+import os
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -108,6 +110,8 @@ def test_two_files_in_one_folder_are_refused(tmp_path: Path) -> None:
         ('[jobs.a]\ncall = "m:f"\nevery = "1m"\ncron = "* * * * *"\n', "jobctl.toml:4: [jobs.a].cron: a job has either"),
         ('[jobs.a]\ncall = "m:f"\ncommand = ["x"]\n', "jobctl.toml:3: [jobs.a].command: a job has either call or"),
         ("[jobs.a]\ncommand = []\n", "expected a list of texts"),
+        ('[jobs.a]\ncommand = ["a\\u0000b"]\n', "jobctl.toml:2: [jobs.a].command: no program takes"),
+        ('[jobs.a]\ncall = "m:f"\nname = "a\\u001b[2J"\n', "jobctl.toml:3: [jobs.a].name: expected a text of one line"),
         ('[jobs.a]\ncommand = "ls -l"\n', "expected a list of texts"),
         ('[jobs.a]\ncall = "m.f"\n', '"m.f" is not an import text'),
         ('[jobs.a]\nevery = "1m"\n', "jobctl.toml:1: [jobs.a]: it says nothing to run"),
@@ -144,6 +148,8 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         (b"a = 1\nb = '\xff'\n", "jobctl.toml:2: it is not UTF-8"),
         (b"#" * 1_100_000, "larger than 1 MiB"),
         (b"a = " + b"[" * 100_000, "nested too deeply|not TOML"),
+        (b"\n" + b"a." * 100_000 + b"b = 1", "jobctl.toml:2: it is nested too deeply"),
+        (b"a = " + b"1" * 5_000, "a number in it is too long"),
     ],
 )
 def test_hostile_files(tmp_path: Path, data: bytes, words: str) -> None:
@@ -151,6 +157,42 @@ def test_hostile_files(tmp_path: Path, data: bytes, words: str) -> None:
 
     with pytest.raises(ConfigurationError, match=words):
         Catalogue.load(find_project(tmp_path))
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_what_is_no_plain_file_is_told_and_not_waited_for(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "jobctl.toml")
+
+    with pytest.raises(ConfigurationError, match="not a plain file"):
+        Catalogue.load(find_project(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[ tool . jobctl ]\nmodules = []",
+        '[tool."jobctl".jobs.a]\ncall = "m:f"',
+        "tool.jobctl.modules = []",
+        "[tool]\njobctl.modules = []",
+        "tool = { other = {}, jobctl = {} }",
+        "[[tool.jobctl]]",
+    ],
+)
+def test_each_way_to_write_the_table_is_seen(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+
+    assert find_project(tmp_path / "below").file == tmp_path / "pyproject.toml"
+
+
+@pytest.mark.parametrize(
+    "text", ["[tool.jobctl-extra]\nx = 1", '[project]\ndependencies = [\n"jobctl==1",\n]', "[tool.other]\n"]
+)
+def test_a_table_of_another_tool_is_not_ours(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+
+    assert find_project(tmp_path).file is None
 
 
 def test_a_link_that_leads_nowhere(tmp_path: Path) -> None:
