@@ -359,7 +359,7 @@ def already_running(run: Run, clock: Clock) -> AlreadyRunningError:
     """Says which run holds the job, since when, where, and who asked for it."""
     since = format_duration(clock.now() - run.started_at)
     place = f", pid {run.pid} on {run.host}" if run.pid else f" on {run.host}"
-    by = "by the schedule" if run.trigger is Trigger.SCHEDULE else f"by {run.trigger.value} request"
+    by = {Trigger.SCHEDULE: "by the schedule", Trigger.MANUAL: "by hand"}.get(run.trigger, "by a request")
     return AlreadyRunningError(
         f"{run.job_id} is already running: run {run.id[:8]}, since {since}{place}, started {by};"
         " nothing was started",

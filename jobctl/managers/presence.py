@@ -28,4 +28,5 @@ def scheduler(store: RunStore, now: datetime) -> Presence:
     if not found:
         return Presence(running=False)
     last = found[-1]
-    return Presence(False, last.pid, last.host, last.since, last.ended, last.beat)
+    ended = None if last.killed else last.ended
+    return Presence(False, last.pid, last.host, last.since, ended, last.beat)

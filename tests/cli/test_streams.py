@@ -44,7 +44,7 @@ def test_a_full_disk_is_one_sentence(words: str, project: Site) -> None:
 
 def test_a_closed_pipe_is_silent(project: Site) -> None:
     gone = shell(project, "jobctl status | :; echo ${PIPESTATUS[0]}")
-    first = shell(project, "jobctl status | head -1")
+    first = shell(project, "jobctl status --quiet | head -1")
 
     assert (gone.stdout, gone.stderr) == ("1\n", "")
     assert (first.stdout, first.stderr) == ("JOB\tSTATE\tLAST\tTOOK_MS\tNEXT\tERROR\n", "")

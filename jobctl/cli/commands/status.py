@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.cli.views.documents import job_document, run_document, scheduler_document
-from jobctl.cli.views.status import Board, detail, piped, screen
+from jobctl.cli.views.status import Board, detail, piped, screen, who_schedules
 from jobctl.errors import ExitCode
 from jobctl.managers.presence import Presence, scheduler
 from jobctl.managers.statuses import job_statuses
@@ -88,6 +88,8 @@ def show(board: Board, options: Options, context: Context) -> None:
     elif not out.is_terminal:
         shown, _ = _page(board.jobs, options.limit, None)
         out.lines(piped(shown, header=options.header))
+        if not board.scheduler.running:
+            out.note(who_schedules(board))
     elif options.job_id is not None:
         out.lines(_detail(board, options.job_id, context))
     else:
