@@ -8,13 +8,15 @@ from pathlib import Path
 import pygit2
 
 from jobctl.content.address import Address
-from jobctl.content.local_changes import changed_locally, commit_all, conflicts, merge, set_aside
-from jobctl.content.remote import Remote, Tip, isolate
-from jobctl.content.swap import alone, new_beside, swap_in, tidy
-from jobctl.content.tree import Changes, apply, changed_paths, fill_index
+from jobctl.content.local_changes import changed_locally, commit_all, merge, set_aside
+from jobctl.content.remote import DamagedError, Remote, Tip, isolate
+from jobctl.content.swap import alone, free_name, new_beside, swap_in, tidy
+from jobctl.content.tree import Changes, apply, changed_paths, clashing, fill_index, is_folder
+from jobctl.content.upkeep import Mark, Way, repack
 from jobctl.errors import PermanentJobError, ServiceError
 
 STEP = timedelta(minutes=2)
+_LOCKED = ("failed to lock", "is locked")
 
 
 @dataclass(slots=True)
@@ -50,7 +52,7 @@ class ContentFolder:
         may_push: bool = True,
         step: timedelta = STEP,
     ) -> None:
-        self._folder = folder
+        self._folder = folder.resolve() if folder.is_symlink() else folder
         self._address = address
         self._branch = branch
         self._may_push = may_push
@@ -64,12 +66,31 @@ class ContentFolder:
             ServiceError: the server did not answer, or not in time.
         """
         isolate(self._step)
-        with alone(self._folder, self._step.total_seconds()):
-            tidy(self._folder)
-            repository = self._opened()
-            if repository is None:
-                return self._clone()
+        try:
+            with alone(self._folder, self._step.total_seconds()):
+                tidy(self._folder)
+                return self._synced()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise ServiceError(f"{error.filename or self._folder} cannot be written: {reason}") from error
+
+    def _synced(self) -> SyncReport:
+        repository = self._opened()
+        if repository is None:
+            return self._clone()
+        try:
             return self._update(repository)
+        except (DamagedError, KeyError, pygit2.GitError, OSError) as error:
+            if any(word in str(error) for word in _LOCKED):
+                raise ServiceError(
+                    f"another git program is at work in {self._folder}",
+                    hint="if none is, remove the .lock file in its .git folder",
+                ) from error
+            if isinstance(error, OSError):
+                raise
+        report = self._clone()
+        report.notes.append("the copy was damaged, so it was cloned anew")
+        return report
 
     def _opened(self) -> pygit2.Repository | None:
         """The copy, if it is one of this repository and has files."""
@@ -105,65 +126,100 @@ class ContentFolder:
 
     def _replace(self, new: Path, report: SyncReport) -> None:
         """Swap the clone in. What somebody put into the old folder is kept beside it."""
-        keep = self._folder.exists() and _is_somebodys(self._folder)
-        old = swap_in(new, self._folder)
-        if old is None:
+        if not (self._folder.exists() and _is_somebodys(self._folder)):
+            swap_in(new, self._folder)
             return
-        if keep:
-            kept = self._folder.with_name(f"{self._folder.name}.before-{report.head[:8]}")
-            number = 1
-            while kept.exists():
-                number += 1
-                kept = kept.with_name(f"{self._folder.name}.before-{report.head[:8]}-{number}")
-            old.rename(kept)
-            report.notes.append(f"the old content had changes of its own; it is kept as {kept.name}")
-        else:
-            shutil.rmtree(old, ignore_errors=True)
+        kept = free_name(self._folder.with_name(f"{self._folder.name}.before-{report.head[:8]}"))
+        swap_in(new, self._folder, kept)
+        report.notes.append(f"the old content had changes of its own; it is kept as {kept.name}")
 
     # Later
 
     def _update(self, repository: pygit2.Repository) -> SyncReport:
+        mark = Mark(Path(repository.path))
+        last = _tracked(repository) or str(repository.head.target)
+        unfinished = mark.taken_over()
+        mark.begin()
+        try:
+            done = self._finish(repository, unfinished) if unfinished else Changes()
+            report = self._follow(repository, mark, unfinished.old if unfinished else last)
+        except BaseException:
+            mark.fail()
+            raise
+        mark.end()
+        report.changes = done.then(report.changes)
+        return report
+
+    def _finish(self, repository: pygit2.Repository, way: Way) -> Changes:
+        """Go where a killed sync was going, but leave alone what was changed since."""
+        commit = _commit(repository, way.new)
+        deltas = changed_paths(repository, _commit(repository, way.old).tree, commit.tree)
+        touched = set(clashing(repository, self._folder, deltas))
+        changes = apply(repository, self._folder, [one for one in deltas if one.new_file.path not in touched])
+        _settle(repository, Tip(way.branch, way.new), commit)
+        return changes
+
+    def _follow(self, repository: pygit2.Repository, mark: Mark, last: str) -> SyncReport:
         remote = Remote(repository, self._address, self._step)
         tip = self._tip(remote)
-        head = str(repository.head.target)
-        last = _tracked(repository) or head
-        if last == tip.commit:  # what is *fetched* says nothing: a kill may have come before the files
-            return SyncReport(tip.branch, head)
+        head = _head(repository)
+        if tip.commit == (_tracked(repository) or str(head.id)):
+            return SyncReport(tip.branch, str(head.id), _new_commits(repository, last, tip.commit))
+        _make_way(repository, f"refs/remotes/origin/{tip.branch}")  # libgit2 sets it while it fetches
         remote.fetch(tip, whole=False)
-        commit = _commit(repository, tip.commit)
         report = SyncReport(tip.branch, tip.commit, _new_commits(repository, last, tip.commit))
         if not _is_ancestor(repository, last, tip.commit):
             report.notes.append(
                 "the remote's history was rewritten, or its branch changed: its state was taken"
             )
-        deltas = changed_paths(repository, _commit(repository, head).tree, commit.tree)
-        if head != last or conflicts(self._folder, deltas):
-            tip = self._save(repository, remote, tip, report)
+        commit = _commit(repository, tip.commit)
+        deltas = changed_paths(repository, head.tree, commit.tree)
+        clashes = clashing(repository, self._folder, deltas)
+        ahead = str(head.id) not in {last, _tracked(repository)} and not _is_ancestor(
+            repository, str(head.id), tip.commit
+        )
+        if ahead or clashes:
+            tip = self._save(repository, remote, tip, report, clashes)
             commit = _commit(repository, tip.commit)
-            deltas = changed_paths(repository, _commit(repository, head).tree, commit.tree)
+            deltas = changed_paths(repository, head.tree, commit.tree)
+        mark.aim(Way(str(head.id), tip.commit, tip.branch))
         report.changes = apply(repository, self._folder, deltas)
         report.head = tip.commit
         _settle(repository, tip, commit)
+        repack(repository)
         return report
 
-    def _save(self, repository: pygit2.Repository, remote: Remote, tip: Tip, report: SyncReport) -> Tip:
+    def _save(
+        self,
+        repository: pygit2.Repository,
+        remote: Remote,
+        tip: Tip,
+        report: SyncReport,
+        clashes: list[str],
+    ) -> Tip:
         """Commit local changes and push them together with the remote's; else keep them as a branch."""
-        ours = commit_all(repository)
-        reason = "pushing is off (auto-sync is disabled, or this is Vercel)"
-        if self._may_push:
-            both = (
-                merge(repository, ours, tip.commit) if _shares_history(repository, ours, tip.commit) else None
-            )
+        ours, whole = commit_all(repository, self._folder, clashes)
+        if _is_ancestor(repository, ours, tip.commit):
+            return tip  # no change that git would see
+        if not self._may_push:
+            reason = "pushing is off (auto-sync is disabled, or this is Vercel)"
+        elif not whole:
+            reason = "the repository has paths that cannot be kept here"
+        elif not _shares_history(repository, ours, tip.commit):
+            reason = "the remote's history is another"
+        elif (both := merge(repository, ours, tip.commit)) is None:
             reason = "they contradict the remote's"
-            if both is not None:
-                try:
-                    remote.push(both, tip.branch)
-                except (PermanentJobError, ServiceError) as error:
-                    reason = error.problem
-                else:
-                    report.pushed = True
-                    report.notes.append("local changes were committed and pushed")
-                    return Tip(tip.branch, both)
+        elif both == tip.commit:
+            return tip
+        else:
+            try:
+                remote.push(both, tip.branch)
+            except (PermanentJobError, ServiceError) as error:
+                reason = error.problem
+            else:
+                report.pushed = True
+                report.notes.append("local changes were committed and pushed")
+                return Tip(tip.branch, both)
         name = set_aside(repository, ours)
         report.notes.append(f"local changes were set aside as branch {name}: {reason}")
         self._take_back(repository, ours)
@@ -171,7 +227,7 @@ class ContentFolder:
 
     def _take_back(self, repository: pygit2.Repository, ours: str) -> None:
         """What was set aside leaves the folder: every file goes back to the last commit's."""
-        head = _commit(repository, str(repository.head.target))
+        head = _head(repository)
         apply(repository, self._folder, changed_paths(repository, _commit(repository, ours).tree, head.tree))
 
     def _tip(self, remote: Remote) -> Tip:
@@ -187,13 +243,25 @@ def _commit(repository: pygit2.Repository, commit: str) -> pygit2.Commit:
     return repository[pygit2.Oid(hex=commit)].peel(pygit2.Commit)
 
 
+def _head(repository: pygit2.Repository) -> pygit2.Commit:
+    return _commit(repository, str(repository.head.target))
+
+
 def _settle(repository: pygit2.Repository, tip: Tip, commit: pygit2.Commit) -> None:
     """The branch, HEAD, what is known of the remote, and the index: last of all, after the files."""
     fill_index(repository, commit.tree)
-    repository.references.create(f"refs/remotes/origin/{tip.branch}", commit.id, force=True)
-    repository.references.create(f"refs/heads/{tip.branch}", commit.id, force=True)
-    repository.references.create("refs/jobctl/synced", commit.id, force=True)
-    repository.set_head(f"refs/heads/{tip.branch}")
+    names = [f"refs/remotes/origin/{tip.branch}", f"refs/heads/{tip.branch}"]
+    for name in (*names, "refs/jobctl/synced"):
+        _make_way(repository, name)
+        repository.references.create(name, commit.id, force=True)
+    repository.set_head(names[1])
+
+
+def _make_way(repository: pygit2.Repository, name: str) -> None:
+    """``next`` goes where ``next/v2`` comes, and the reverse: git cannot hold both."""
+    for other in list(repository.references):
+        if other.startswith(f"{name}/") or name.startswith(f"{other}/"):
+            repository.references.delete(other)
 
 
 def _tracked(repository: pygit2.Repository) -> str | None:
@@ -221,6 +289,8 @@ def _new_commits(repository: pygit2.Repository, old: str, new: str) -> int:
 
 def _is_somebodys(folder: Path) -> bool:
     """Whether a folder holds what no sync and no minimal content put there."""
+    if not is_folder(folder):
+        return True
     if (folder / ".git").is_dir():
         try:
             repository = pygit2.Repository(str(folder / ".git"))

@@ -8,6 +8,7 @@ import pygit2
 from pygit2.enums import DeltaStatus, FileStatus
 
 from jobctl.clock import SystemClock
+from jobctl.content.tree import is_folder, is_passed_over
 
 MESSAGE = "[Auto] Save local changes before sync"
 _NAME, _MAIL = "Website Bot", "bot@ever.works"
@@ -22,45 +23,56 @@ def changed_locally(repository: pygit2.Repository) -> set[str]:
     return {path for path, status in repository.status(untracked_files="all").items() if status & _CHANGED}
 
 
-def conflicts(folder: Path, deltas: Iterable[pygit2.DiffDelta]) -> bool:
-    """Whether a path that the remote changed was changed here too, and differently.
+def commit_all(repository: pygit2.Repository, folder: Path, clashes: Iterable[str]) -> tuple[str, bool]:
+    """Commit every local change on top of the last commit. The branch itself does not move.
 
-    Only these paths are read: a look at each file of the folder would take longer than the sync.
+    Args:
+        repository: whose last commit it is.
+        folder: its files.
+        clashes: paths to take along even where ``.gitignore`` leaves them out.
+
+    Returns:
+        The commit, the last one where nothing changed; and whether it holds all that the last one holds.
     """
-    return any(_is_changed_here(folder, delta) for delta in deltas)
-
-
-def _is_changed_here(folder: Path, delta: pygit2.DiffDelta) -> bool:
-    file = folder / delta.new_file.path
-    if file.is_symlink():
-        here = pygit2.hash(os.fsencode(file.readlink()))
-    elif file.is_file():
-        here = pygit2.hashfile(str(file))
-    else:
-        return delta.status is DeltaStatus.MODIFIED  # it was removed here
-    known = {DeltaStatus.ADDED: (delta.new_file.id,), DeltaStatus.DELETED: (delta.old_file.id,)}
-    return here not in known.get(delta.status, (delta.old_file.id, delta.new_file.id))
-
-
-def commit_all(repository: pygit2.Repository) -> str:
-    """Commit every local change on top of the last commit; its id. The branch itself does not move."""
+    head = repository[repository.head.target].peel(pygit2.Commit)
     index = repository.index
     index.read()
     index.add_all()
+    for path in clashes:
+        for file in _files(folder, folder / path):
+            index.add(file)
+    whole = True
+    for delta in head.tree.diff_to_index(index).deltas:
+        if delta.status is DeltaStatus.DELETED and is_passed_over(repository, folder, delta.old_file):
+            try:
+                index.add(pygit2.IndexEntry(delta.old_file.path, delta.old_file.id, delta.old_file.mode))
+            except pygit2.GitError:  # a path that libgit2 takes into no index
+                whole = False
     tree = index.write_tree()
+    if tree == head.tree.id:
+        return str(head.id), True
     signature = _signature()
-    commit = repository.create_commit(None, signature, signature, MESSAGE, tree, [repository.head.target])
-    return str(commit)
+    return str(repository.create_commit(None, signature, signature, MESSAGE, tree, [head.id])), whole
+
+
+def _files(folder: Path, path: Path) -> list[str]:
+    found = [one for one in path.rglob("*") if not is_folder(one)] if is_folder(path) else [path]
+    return [one.relative_to(folder).as_posix() for one in found if os.path.lexists(one)]
 
 
 def merge(repository: pygit2.Repository, ours: str, theirs: str) -> str | None:
-    """A commit that holds both sides' changes, or None where they contradict each other."""
+    """A commit that holds both sides' changes, or None where they contradict each other.
+
+    It is ``theirs`` itself where that holds them all.
+    """
     index = repository.merge_commits(pygit2.Oid(hex=ours), pygit2.Oid(hex=theirs))
     if index.conflicts is not None:
         return None
+    tree = index.write_tree(repository)
+    if tree == repository[pygit2.Oid(hex=theirs)].peel(pygit2.Commit).tree.id:
+        return theirs
     signature = _signature()
     parents: list[pygit2.Oid | str] = [pygit2.Oid(hex=theirs), pygit2.Oid(hex=ours)]
-    tree = index.write_tree(repository)
     return str(repository.create_commit(None, signature, signature, MESSAGE, tree, parents))
 
 

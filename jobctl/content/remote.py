@@ -20,7 +20,13 @@ Answer = TypeVar("Answer")
 
 _REDIRECT = ("redirect", "status code: 301", "status code: 302", "status code: 307", "status code: 308")
 _REFUSED = ("authentication", "status code: 401", "status code: 403")
+_DAMAGED = ("object not found", "unable to read", "no match for id", "corrupt", "failed to find", "zlib")
+_LOCAL = ("no space left", "disk quota", "read-only file system", "permission denied", "too many open files")
 _CONFIG_LEVELS = (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA)
+
+
+class DamagedError(ServiceError):
+    """The local repository cannot be used as it is; a new clone can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,7 @@ class Remote:
 
     def fetch(self, tip: Tip, *, whole: bool) -> None:
         """Fetch what is new on the branch; the first time only its newest commit."""
-        spec = f"+refs/heads/{tip.branch}:refs/remotes/origin/{tip.branch}"
+        spec = f"+refs/heads/{tip.branch}:refs/jobctl/fetched"
         depth = 1 if whole and self._address.over_network else 0
         self._step_of(
             lambda callbacks: self._origin.fetch([spec], callbacks=callbacks, proxy=True, depth=depth)
@@ -136,7 +142,10 @@ class Remote:
             raise _explained(error, self._address) from None
 
     def _tried(self, step: Callable[["_Callbacks"], Answer]) -> Answer:
-        self._repository.config["http.followRedirects"] = "initial" if self._follow else "false"
+        wanted = "initial" if self._follow else "false"
+        config = self._repository.config
+        if "http.followRedirects" not in config or config["http.followRedirects"] != wanted:
+            config["http.followRedirects"] = wanted
         return step(_Callbacks(self._address, self._step, at_once=not self._follow))
 
 
@@ -196,6 +205,15 @@ def _refused(address: Address) -> PermanentJobError:
 
 def _explained(error: pygit2.GitError, address: Address) -> Exception:
     text = str(error).lower()
+    if "failed to lock" in text or any(word in text for word in _DAMAGED):
+        return DamagedError(f"the copy of {address.url} cannot be used: {text}")
+    if any(word in text for word in _LOCAL):
+        return ServiceError(f"the content folder cannot be written: {text}")
+    if "certificate" in text:
+        return PermanentJobError(
+            f"the certificate of {address.host} is not trusted",
+            hint="an authority of your own goes into SSL_CERT_FILE",
+        )
     if any(word in text for word in _REFUSED):
         return _refused(address)
     if "status code: 404" in text or "not found" in text or "could not find repository" in text:

@@ -1,6 +1,7 @@
 """Putting a whole folder in another's place at once, and tidying up after a kill in between."""
 
 import ctypes
+import errno
 import os
 import shutil
 import sys
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from jobctl.errors import ServiceError
+from jobctl.errors import PermanentJobError, ServiceError
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -50,18 +51,44 @@ def new_beside(folder: Path) -> Path:
     return new
 
 
-def swap_in(new: Path, folder: Path) -> Path | None:
-    """Put ``new`` in ``folder``'s place; answers with where the old one is now, None if there was none."""
+def free_name(path: Path) -> Path:
+    """This name, or with a number behind it where it is taken."""
+    number, free = 1, path
+    while os.path.lexists(free):
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free
+
+
+def swap_in(new: Path, folder: Path, keep: Path | None = None) -> None:
+    """Put ``new`` in ``folder``'s place. The old one is removed, or becomes ``keep``: from the first instant,
+    so that no kill can make it look like a leftover.
+
+    Raises:
+        PermanentJobError: the place is a mount point, which nothing can be put in place of.
+    """
     if not os.path.lexists(folder):
         new.rename(folder)
-        return None
-    old = folder.with_name(f"{folder.name}.old-{os.getpid()}-{os.urandom(4).hex()}")
-    if _exchange(new, folder):
-        new.rename(old)
-    else:
-        folder.rename(old)
-        new.rename(folder)
-    return old
+        return
+    old = keep or folder.with_name(f"{folder.name}.old-{os.getpid()}-{os.urandom(4).hex()}")
+    new.rename(old)
+    try:
+        if not _exchange(old, folder):
+            old.rename(new)
+            folder.rename(old)
+            new.rename(folder)
+    except OSError as error:
+        shutil.rmtree(new, ignore_errors=True)
+        if error.errno != errno.EBUSY:
+            raise
+        raise PermanentJobError(
+            f"{folder} is a mount point, so a clone cannot take its place",
+            hint="make it a symbolic link to a folder inside the mounted one",
+        ) from error
+    if keep is None:
+        shutil.rmtree(old, ignore_errors=True)
+        if os.path.lexists(old):
+            old.unlink()
 
 
 def tidy(folder: Path) -> None:
