@@ -4,8 +4,9 @@ import os
 from typing import TYPE_CHECKING, Self
 
 from jobctl.catalogue.builtin import BUILT_IN
-from jobctl.errors import ConfigurationError, ConfigurationErrors, UnknownJobError
-from jobctl.text import nearest, quote
+from jobctl.catalogue.unknown import unknown_job
+from jobctl.errors import ConfigurationError, ConfigurationErrors
+from jobctl.text import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,9 +42,7 @@ class Catalogue:
         """
         job = self._by_id.get(job_id)
         if job is None:
-            near = nearest(job_id, self._by_id)
-            guess = f'did you mean "{near}"? ' if near else ""
-            raise UnknownJobError(f"there is no job {quote(job_id)}", hint=f"{guess}All jobs: jobctl status")
+            raise unknown_job(job_id, self._by_id, also="All jobs: jobctl status")
         return job
 
     @classmethod
@@ -103,12 +102,11 @@ def _decorated(file: "ProjectFile", project: "Project", environment: "Environmen
 
     from jobctl.catalogue.build import build_job
     from jobctl.catalogue.discover import discover
+    from jobctl.catalogue.project import state_folder
 
-    named = environment.text("JOBCTL_STATE") if environment else None
     values = environment.merged() if environment else dict(os.environ)
-    found = discover(
-        project.folder, file.modules, values, project.folder / (named or ".jobctl"), file.place("modules")
-    )
+    state = state_folder(project, environment)
+    found = discover(project.folder, file.modules, values, state, file.place("modules"))
     return [
         replace(build_job(one["id"], one["settings"], _always(one["origin"])), dry_run=one["dry_run"])
         for one in found

@@ -4,8 +4,12 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobctl.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from jobctl.settings.environment import Environment
 
 OWN_FILE = "jobctl.toml"
 SHARED_FILE = "pyproject.toml"
@@ -56,3 +60,19 @@ def _has_table(file: Path) -> bool:
         return False
     tool = parse(file.name, text).get("tool")
     return isinstance(tool, dict) and "jobctl" in tool
+
+
+def state_folder(project: Project, environment: "Environment | None") -> Path:
+    """Where the run store and the logs are: ``JOBCTL_STATE``, or ``.jobctl`` in the project's folder.
+
+    Raises:
+        ConfigurationError: it is an address, which this version cannot use.
+    """
+    named = (environment.text("JOBCTL_STATE") if environment else None) or ".jobctl"
+    if environment is not None and "://" in named:
+        raise ConfigurationError(
+            f"JOBCTL_STATE is a {named.partition('://')[0]}:// address, which this version cannot use",
+            where=str(environment.value("JOBCTL_STATE").source),
+            hint="name a folder on this machine",
+        )
+    return project.folder / named

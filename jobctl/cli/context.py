@@ -104,9 +104,8 @@ class Context:
         return job_id in self.catalogue.ids() or (store is not None and store.job(job_id) is not None)
 
     def state_folder(self) -> Path:
-        """Where run logs and crash files go, also where the run store is elsewhere."""
-        state = self.surroundings.state
-        return state if "://" not in str(state) else self.project.folder / ".jobctl"
+        """Where the run store, run logs and crash files are."""
+        return self.surroundings.state
 
     @cached_property
     def store(self) -> "RunStore":

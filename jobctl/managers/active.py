@@ -3,7 +3,7 @@
 import random
 import threading
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from jobctl.clock import from_ms, to_ms
@@ -58,19 +58,15 @@ class Active:
 
 def finished_run(run: Run, ending: Ending) -> Run:
     """The run as its ending leaves it."""
-    return Run(
-        id=run.id,
-        job_id=run.job_id,
+    return replace(
+        run,
         status=ending.status,
-        trigger=run.trigger,
         started_at=ending.started_at,
         reason=ending.reason,
-        scheduled_for=run.scheduled_for,
         finished_at=ending.finished_at,
         duration=ending.duration,
         error=ending.error,
         result=ending.result,
-        host=run.host,
         pid=ending.pid,
         attempt=ending.attempt,
     )

@@ -1,11 +1,9 @@
 """A definition from the arguments of ``schedule_job`` and ``schedule_cron_job``, checked."""
 
-from collections.abc import Iterable
-
-from jobctl.errors import UnknownJobError, UsageError
+from jobctl.errors import UsageError
 from jobctl.model import Command, Job, Schedule, Target
 from jobctl.runs.store import Registration
-from jobctl.text import ID_HINT, is_job_id, nearest, quote
+from jobctl.text import ID_HINT, is_job_id, quote
 
 
 def check_id(job_id: str) -> str:
@@ -46,12 +44,4 @@ def registration(job: Job) -> Registration:
     schedule = job.schedule
     return Registration(
         job.id, job.name, schedule.text if schedule else "", schedule.timezone if schedule else "UTC"
-    )
-
-
-def unknown_job(job_id: str, known: Iterable[str]) -> UnknownJobError:
-    """Says that there is no such job, and which was probably meant."""
-    near = nearest(job_id, known)
-    return UnknownJobError(
-        f"there is no job {quote(job_id)}", hint=f'did you mean "{near}"?' if near else None
     )

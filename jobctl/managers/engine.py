@@ -9,7 +9,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TypeVar
 
 from jobctl.clock import Clock
@@ -239,10 +241,7 @@ class Engine:
             active = self._active.get(run_id)
             if active is None:
                 continue
-            old = active.task
-            active.task = Task(
-                run_id, old.job_id, old.target, old.timeout, old.attempt + 1, dry_run=old.dry_run
-            )
+            active.task = replace(active.task, attempt=active.attempt + 1, quick=False)
             self._try(lambda: self._store.progress(run_id, attempt=active.attempt))  # noqa: B023
             self._waiting.append(active.task)
 
@@ -259,7 +258,7 @@ class Engine:
     def _hand_over(self) -> None:
         for quick, ready in self._ready.items():
             if ready and (room := self._executor.capacity(quick=quick)) > 0:
-                picked = list(ready.values())[: min(room, _BATCH)]
+                picked = list(islice(ready.values(), min(room, _BATCH)))
                 self._start(picked, ready)
 
     def _start(self, picked: list[Due], ready: dict[str, Due]) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from jobctl.catalogue.unknown import unknown_job
 from jobctl.clock import Clock, SystemClock
 from jobctl.durations import format_duration
 from jobctl.errors import AlreadyRunningError
 from jobctl.events import Bus, RunFinished, SchedulerStarted
-from jobctl.managers.define import define, registration, unknown_job
+from jobctl.managers.define import define, registration
 from jobctl.managers.statuses import job_status, job_statuses
 from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Target, Trigger
 from jobctl.runs.store import Claimed, JobRecord, Overlap, RunStore
@@ -200,11 +201,9 @@ class LocalJobManager:
         with self._lock:
             if self._scheduling:
                 return
-            engine = self._running_engine()
             self._schedule(self._jobs.values())
             self._scheduling = True
             self.bus.publish(SchedulerStarted(self._clock.now(), len(self._jobs), self._workers))
-            del engine
 
     def shutdown(self, grace: timedelta | None = None) -> int:
         """Start nothing new, give what runs time to end, then end it with its children.

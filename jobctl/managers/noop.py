@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
+from jobctl.catalogue.unknown import unknown_job
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import NotRunError
-from jobctl.managers.define import define, registration, unknown_job
+from jobctl.managers.define import define, registration
 from jobctl.managers.statuses import job_status, job_statuses
 from jobctl.model import Job, JobMetrics, JobStatus, Run, Target
 from jobctl.runs.store import RunStore

@@ -16,7 +16,6 @@ class Presence:
     host: str | None = None
     since: datetime | None = None
     ended: datetime | None = None
-    last_seen: datetime | None = None
 
 
 def scheduler(store: RunStore, now: datetime) -> Presence:
@@ -24,9 +23,9 @@ def scheduler(store: RunStore, now: datetime) -> Presence:
     found = [owner for owner in store.owners() if owner.kind != "trigger"]
     for owner in found:
         if is_alive(owner, now):
-            return Presence(True, owner.pid, owner.host, owner.since, None, owner.beat)
+            return Presence(True, owner.pid, owner.host, owner.since)
     if not found:
         return Presence(running=False)
     last = found[-1]
     ended = None if last.killed else last.ended
-    return Presence(False, last.pid, last.host, last.since, ended, last.beat)
+    return Presence(False, last.pid, last.host, last.since, ended)

@@ -7,8 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from jobctl.catalogue.project import Project, find_project
-from jobctl.errors import ConfigurationError
+from jobctl.catalogue.project import Project, find_project, state_folder
 from jobctl.settings.environment import Environment
 
 if TYPE_CHECKING:
@@ -39,14 +38,7 @@ class Surroundings:
         begin = start or Path(values.get("JOBCTL_PROJECT") or Path.cwd())
         project = find_project(begin)
         environment = Environment.load(project.folder, values)
-        named = environment.text("JOBCTL_STATE") or ".jobctl"
-        if "://" in named:
-            raise ConfigurationError(
-                f"JOBCTL_STATE is a {named.partition('://')[0]}:// address, which this version cannot use",
-                where=str(environment.value("JOBCTL_STATE").source),
-                hint="name a folder on this machine",
-            )
-        return cls(project, environment, project.folder / named)
+        return cls(project, environment, state_folder(project, environment))
 
     def open_store(self, *, for_scheduler: bool = False) -> "SQLiteRunStore":
         """The run store, made where there is none.

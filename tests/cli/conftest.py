@@ -32,11 +32,7 @@ def past(cli: Cli, here: Path) -> Iterator[Past]:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """The program in processes of its own."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    made = Site(folder)
-    made.write("work.py", CODE)
-    yield made
-    made.clean_up()
+def site(site: Site) -> Site:
+    """The program in processes of its own, with jobs to run."""
+    site.write("work.py", CODE)
+    return site

@@ -2,9 +2,10 @@
 
 from typing import Annotated, NamedTuple
 
-from jobctl.cli.commands.stop import chosen_jobs, confirm, registration, report
+from jobctl.cli.commands.stop import chosen_jobs, confirm, report
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
+from jobctl.managers.define import registration
 from jobctl.managers.presence import scheduler
 from jobctl.modes import Mode
 

@@ -6,9 +6,9 @@ from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.cli.views.documents import job_document
 from jobctl.errors import UsageError
+from jobctl.managers.define import registration
 from jobctl.managers.statuses import job_statuses
 from jobctl.model import Job
-from jobctl.runs.store import Registration
 
 
 class Options(NamedTuple):
@@ -87,14 +87,6 @@ def confirm(question: str, context: Context, *, yes: bool, verb: str) -> None:
     context.output.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise UsageError("nothing was changed")
-
-
-def registration(job: Job) -> Registration:
-    """What the store keeps of a job's definition."""
-    schedule = job.schedule
-    return Registration(
-        job.id, job.name, schedule.text if schedule else "", schedule.timezone if schedule else "UTC"
-    )
 
 
 def report(jobs: list[Job], context: Context) -> None:
