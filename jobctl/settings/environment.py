@@ -1,14 +1,14 @@
 """The settings: process environment first, then ``.env`` files in Next.js's order, each with its place."""
 
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.settings.dotenv import ExpansionError, expand, parse
 from jobctl.settings.secret import Secret, address_secrets, masked, masked_address
-from jobctl.settings.variables import ON, VARIABLES, Kind, is_secret, may_hold_password
+from jobctl.settings.variables import DATABASES, ON, VARIABLES, Kind, is_secret, may_hold_password
 from jobctl.text import quote
 
 MAX_FILE = 1024 * 1024
@@ -157,10 +157,40 @@ class Environment:
             raise self._wrong(name, "a URL such as https://example.com")
         return text
 
+    def database(self, name: str) -> str | None:
+        """A variable that is a database's address.
+
+        Raises:
+            ConfigurationError: it has no scheme of a database that jobctl knows.
+        """
+        text = self.text(name)
+        if text is not None and text.partition(":")[0].lower() not in DATABASES:
+            raise self._wrong(name, "postgresql://… or sqlite:///file")
+        return text
+
+    def port(self, name: str) -> int | None:
+        """A variable that is a port's number.
+
+        Raises:
+            ConfigurationError: it is no whole number from 1 to 65535.
+        """
+        text = self.text(name)
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 65535):
+            raise self._wrong(name, "a port from 1 to 65535")
+        return int(text)
+
     def check(self) -> list[ConfigurationError]:
         """Every known variable with a value that cannot be used, and every file that cannot be read."""
         faults = list(self.problems)
-        readers = {Kind.FLAG: self.flag, Kind.CHOICE: self.choice, Kind.URL: self.url}
+        readers: dict[Kind, Callable[[str], object]] = {
+            Kind.FLAG: self.flag,
+            Kind.CHOICE: self.choice,
+            Kind.URL: self.url,
+            Kind.DATABASE: self.database,
+            Kind.PORT: self.port,
+        }
         for variable in VARIABLES.values():
             reader = readers.get(variable.kind)
             if reader is not None:

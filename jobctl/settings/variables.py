@@ -13,6 +13,8 @@ class Kind(StrEnum):
     CHOICE = "choice"
     URL = "url"
     ADDRESS = "address"
+    DATABASE = "database"
+    PORT = "port"
     SECRET = "secret"  # noqa: S105 - a kind, not a password
 
 
@@ -20,7 +22,8 @@ class Variable(NamedTuple):
     """One variable.
 
     ``FLAG`` takes ``true`` or ``false`` and nothing else; ``SWITCH`` is on for ``1 true yes on`` and off for any
-    other text, as the site reads it; ``ADDRESS`` is a URL or path that may hold a password.
+    other text, as the site reads it; ``ADDRESS`` is a URL or path that may hold a password, ``DATABASE`` one
+    with a scheme of ``DATABASES``; ``PORT`` is a number from 1 to 65535.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Variable(NamedTuple):
 
 
 ON = ("1", "true", "yes", "on")
+DATABASES = ("postgresql", "postgres", "sqlite", "file")
 
 _ALL = (
     Variable(
@@ -56,6 +60,23 @@ _ALL = (
     Variable("GH_TOKEN", Kind.SECRET, "token for the content repository"),
     Variable("GITHUB_TOKEN", Kind.SECRET, "the same, where GH_TOKEN is not set"),
     Variable("GITHUB_BRANCH", Kind.TEXT, "branch of the content; the remote's default"),
+    Variable("DATABASE_URL", Kind.DATABASE, "the site's database: postgresql://… or sqlite:///file"),
+    Variable("TENANT_ID", Kind.TEXT, "which tenant the jobs work for; the oldest active one"),
+    Variable("EMAIL_PROVIDER", Kind.CHOICE, "what sends mail", "resend", ("resend", "novu", "smtp")),
+    Variable("EMAIL_FROM", Kind.TEXT, "sender of mails: an address, or Name <address>", "info@ever.works"),
+    Variable("EMAIL_SUPPORT", Kind.TEXT, "support address in mails; the sender's"),
+    Variable("COMPANY_NAME", Kind.TEXT, "the site's name in mails and reports", "Ever Works"),
+    Variable("NEXT_PUBLIC_APP_URL", Kind.URL, "where the site is, for links in mails", "https://ever.works"),
+    Variable("RESEND_API_KEY", Kind.SECRET, "key for Resend"),
+    Variable("RESEND_BASE_URL", Kind.URL, "where Resend's API is", "https://api.resend.com"),
+    Variable("NOVU_API_KEY", Kind.SECRET, "key for Novu"),
+    Variable("NOVU_BASE_URL", Kind.URL, "where Novu's API is", "https://api.novu.co"),
+    Variable("NOVU_TEMPLATE_ID", Kind.TEXT, "Novu's workflow for mails", "email-default"),
+    Variable("SMTP_HOST", Kind.TEXT, "the mail server"),
+    Variable("SMTP_PORT", Kind.PORT, "its port: TLS at once on 465, STARTTLS otherwise", "587"),
+    Variable("SMTP_USER", Kind.TEXT, "login for it"),
+    Variable("SMTP_PASSWORD", Kind.SECRET, "password for it"),
+    Variable("JOBCTL_REPORT_TO", Kind.TEXT, "who gets the reports by mail; several with commas"),
     Variable("JOBCTL_STATE", Kind.TEXT, "where the run store and the logs are", ".jobctl"),
     Variable("JOBCTL_PROJECT", Kind.TEXT, "where to look for the project"),
     Variable("JOBCTL_CONTENT_CHANGED_URL", Kind.URL, "is told which content changed"),
