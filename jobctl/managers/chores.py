@@ -3,17 +3,14 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 from jobctl.clock import Clock
 from jobctl.errors import StoreError
 from jobctl.managers.rescue import rescue
 from jobctl.model import Run
+from jobctl.runs.retention import prune
 from jobctl.runs.store import Owner, RunStore
-
-KEEP = timedelta(days=30)
-KEEP_PER_JOB = 1000
 
 
 @dataclass(slots=True)
@@ -90,6 +87,4 @@ class Chores:
             self._lost(run)
 
     def _prune(self) -> None:
-        pruned = self._store.prune(self._clock.now(), KEEP, KEEP_PER_JOB)
-        for job_id, run_id in pruned.runs:
-            (self._logs / job_id / f"{run_id}.log").unlink(missing_ok=True)
+        prune(self._store, self._logs, self._clock.now())

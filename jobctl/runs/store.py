@@ -294,8 +294,8 @@ class RunStore(Protocol):
 
     # Cached results
 
-    def cache_put(self, key: str, value: Any, computed_at: datetime, expires_at: datetime) -> None:
-        """Keep a JSON value."""
+    def cache_put(self, values: Mapping[str, Any], computed_at: datetime, expires_at: datetime) -> None:
+        """Keep JSON values by key, all or none."""
 
     def cache_get(self, key: str, now: datetime) -> CachedResult | None:
         """A value that has not expired."""
@@ -305,6 +305,17 @@ class RunStore(Protocol):
 
     def cache_purge(self, now: datetime) -> int:
         """Remove what has expired; how many."""
+
+    # Counters
+
+    def count(self, changes: Mapping[str, int]) -> None:
+        """Add to counters, which begin at 0; one transaction."""
+
+    def counters(self) -> Mapping[str, int]:
+        """All of them, since ``reset_counters``."""
+
+    def reset_counters(self) -> None:
+        """Begin anew."""
 
 
 def new_run_id() -> str:

@@ -338,8 +338,8 @@ def test_pruning_forgets_owners_that_are_gone(desk: "Desk", store: RunStore) -> 
 
 def test_cached_results_live_until_they_expire(desk: "Desk", store: RunStore) -> None:
     value = {"months": [1, 2.5, None], "word": "é"}
-    store.cache_put("b", value, desk.at(0), desk.at(10))
-    store.cache_put("a", 1, desk.at(0), desk.at(5))
+    store.cache_put({"b": value}, desk.at(0), desk.at(10))
+    store.cache_put({"a": 1}, desk.at(0), desk.at(5))
     found = desk.again().cache_get("b", desk.at(9))
     assert found is not None
     assert (found.key, found.value, found.computed_at, found.expires_at) == (
@@ -351,7 +351,7 @@ def test_cached_results_live_until_they_expire(desk: "Desk", store: RunStore) ->
     assert store.cache_get("a", desk.at(5)) is None
     assert store.cache_get("c", desk.at(0)) is None
     assert [one.key for one in store.cached()] == ["a", "b"]
-    store.cache_put("b", 2, desk.at(1), desk.at(20))
+    store.cache_put({"b": 2}, desk.at(1), desk.at(20))
     assert [one.value for one in store.cached()] == [1, 2]
     assert store.cache_purge(desk.at(5)) == 1
     assert [one.key for one in store.cached()] == ["b"]

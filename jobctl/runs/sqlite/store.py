@@ -286,15 +286,14 @@ class SQLiteRunStore:
 
     # Cached results
 
-    def cache_put(self, key: str, value: Any, computed_at: datetime, expires_at: datetime) -> None:
-        """Keep a JSON value."""
+    def cache_put(self, values: Mapping[str, Any], computed_at: datetime, expires_at: datetime) -> None:
+        """Keep JSON values, all or none."""
         import json
 
+        times = (to_ms(computed_at), to_ms(expires_at))
+        rows = [(key, json.dumps(value), *times) for key, value in values.items()]
         with self._writing() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO cache VALUES (?, ?, ?, ?)",
-                (key, json.dumps(value), to_ms(computed_at), to_ms(expires_at)),
-            )
+            connection.executemany("INSERT OR REPLACE INTO cache VALUES (?, ?, ?, ?)", rows)
 
     def cache_get(self, key: str, now: datetime) -> CachedResult | None:
         """A value that has not expired."""
@@ -309,6 +308,26 @@ class SQLiteRunStore:
         """Remove what has expired."""
         with self._writing() as connection:
             return connection.execute("DELETE FROM cache WHERE expires_at <= ?", (to_ms(now),)).rowcount
+
+    # Counters
+
+    def count(self, changes: Mapping[str, int]) -> None:
+        """Add to counters."""
+        with self._writing() as connection:
+            connection.executemany(
+                "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+                list(changes.items()),
+            )
+
+    def counters(self) -> Mapping[str, int]:
+        """All of them."""
+        with self._reading() as connection:
+            return dict(connection.execute("SELECT name, value FROM counters").fetchall())
+
+    def reset_counters(self) -> None:
+        """Begin anew."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM counters")
 
     def _cached(self, condition: str, *values: str) -> list[CachedResult]:
         import json
