@@ -106,6 +106,7 @@ class Job:
         enabled: False keeps it off its schedule; it can still be triggered by hand.
         origin: where it was defined: ``built-in``, ``jobctl.toml:12``, a module, or ``code``.
         dry_run: whether its function takes ``dry_run=True``.
+        unmet: which of its needs is not configured, as a clause; it is then neither timed nor triggered.
     """
 
     id: str
@@ -119,6 +120,7 @@ class Job:
     enabled: bool = True
     origin: str = "code"
     dry_run: bool = False
+    unmet: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

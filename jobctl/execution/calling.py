@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +13,7 @@ MAX_DEPTH = 100
 Ending = dict[str, Any]
 
 
-def call(target: str | Callable[..., Any], *, dry_run: bool, trace: bool = True) -> Ending:
+def call(target: str | Callable[..., Any], arguments: Mapping[str, Any], *, trace: bool = True) -> Ending:
     """Run a function, named by its import text or itself; never raises.
 
     The answer holds ``reason`` (None or ``error``), ``error``, ``result`` and ``retry``. With ``trace``
@@ -22,7 +22,7 @@ def call(target: str | Callable[..., Any], *, dry_run: bool, trace: bool = True)
     began = time.monotonic()
     try:
         function = _resolve(target) if isinstance(target, str) else target
-        value = function(**({"dry_run": True} if dry_run else {}))
+        value = function(**arguments)
         if hasattr(value, "__await__"):
             value = _await(value)
     except SystemExit as leaving:

@@ -208,7 +208,7 @@ class Link:
 def _message(task: Task) -> dict[str, Any]:
     if isinstance(task.target, Command):
         return {"run": task.run_id, "argv": list(task.target.argv)}
-    return {"run": task.run_id, "target": task.target, "dry_run": task.dry_run}
+    return {"run": task.run_id, "target": task.target, "arguments": dict(task.arguments)}
 
 
 def ending_words(task: Task, reason: Reason, end: str = "ended") -> str:

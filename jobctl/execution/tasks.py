@@ -1,11 +1,13 @@
 """What goes into an executor and what comes out: tasks and outcomes, as values."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from jobctl.model import Reason, Target
+
+Arguments = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,7 @@ class Task:
     Attributes:
         target: ``"package.module:function"`` or a command, for a worker; a function, for a thread.
         quick: it is known to end within milliseconds, so it may wait behind others in one worker.
-        dry_run: call the function with ``dry_run=True``.
+        arguments: what the function is called with, by name; JSON values.
     """
 
     run_id: str
@@ -24,7 +26,7 @@ class Task:
     timeout: timedelta
     attempt: int = 1
     quick: bool = False
-    dry_run: bool = False
+    arguments: Arguments = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ class ThreadExecutor:
     def _run(self, task: Task) -> None:
         began, start = self._clock.now(), self._clock.monotonic()
         self._outcomes.append(TaskStarted(task.run_id, os.getpid(), began))
-        ending = call(cast("Callable[..., Any]", task.target), dry_run=task.dry_run, trace=False)
+        ending = call(cast("Callable[..., Any]", task.target), task.arguments, trace=False)
         reason = Reason.ERROR if ending["reason"] else None
         error = None if ending["error"] is None else printable(self._mask(ending["error"]))
         took = timedelta(seconds=self._clock.monotonic() - start)

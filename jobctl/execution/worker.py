@@ -57,7 +57,7 @@ class Worker:
         if "argv" in task:
             ending = calling.run_command(task["argv"])
         else:
-            ending = calling.call(task["target"], dry_run=task["dry_run"])
+            ending = calling.call(task["target"], task["arguments"])
         if os.getpid() != self._pid:
             os._exit(0)  # a child that the job forked came back from the call
         took = time.monotonic() - began

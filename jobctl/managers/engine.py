@@ -26,7 +26,7 @@ from jobctl.events import (
     SchedulerStopped,
     SchedulerStopping,
 )
-from jobctl.execution.tasks import Executor, Outcome, Task, TaskFinished, TaskOutput, TaskStarted
+from jobctl.execution.tasks import Arguments, Executor, Outcome, Task, TaskFinished, TaskOutput, TaskStarted
 from jobctl.managers.active import Active, Finished, finished_run, retry_delay
 from jobctl.managers.agenda import Agenda, Due, Entry
 from jobctl.managers.ask import Ask
@@ -115,14 +115,12 @@ class Engine:
 
     # In the loop's thread
 
-    def trigger(
-        self, job: Job, trigger: Trigger, *, dry_run: bool = False, timeout: timedelta | None = None
-    ) -> Answer:
+    def trigger(self, job: Job, trigger: Trigger, arguments: Arguments, timeout: timedelta | None) -> Answer:
         """Claim a run by hand and hand it over; the answer says whether it was."""
         claim = Claim(new_run_id(), job.id, trigger, self._clock.now(), force=True)
         (answer,) = self._store.claim(self._owner, [claim])
         if isinstance(answer, Claimed):
-            self._waiting.append(self._begin(job, answer.run, dry_run=dry_run, timeout=timeout))
+            self._waiting.append(self._begin(job, answer.run, arguments, timeout))
             self._hand_over_waiting()
         return answer
 
@@ -302,9 +300,16 @@ class Engine:
             case Stopped():
                 self.displace([entry.job.id])
 
-    def _begin(self, job: Job, run: Run, *, dry_run: bool = False, timeout: timedelta | None = None) -> Task:
+    def _begin(
+        self, job: Job, run: Run, arguments: Arguments | None = None, timeout: timedelta | None = None
+    ) -> Task:
         task = Task(
-            run.id, job.id, job.target, timeout or job.timeout, quick=job.id in self._quick, dry_run=dry_run
+            run.id,
+            job.id,
+            job.target,
+            timeout or job.timeout,
+            quick=job.id in self._quick,
+            arguments=arguments or {},
         )
         self._active[run.id] = Active(run, job, task)
         self._bus.publish(RunStarted(run))

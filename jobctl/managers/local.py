@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from jobctl.catalogue.unknown import unknown_job
 from jobctl.clock import Clock, SystemClock
 from jobctl.durations import format_duration
-from jobctl.errors import AlreadyRunningError
+from jobctl.errors import AlreadyRunningError, NotRunError
 from jobctl.events import Bus, RunFinished, SchedulerStarted
 from jobctl.managers.define import define, registration
 from jobctl.managers.statuses import job_status, job_statuses
@@ -131,20 +131,28 @@ class LocalJobManager:
         id: str,  # noqa: A002
         *,
         trigger: Trigger = Trigger.MANUAL,
-        dry_run: bool = False,
+        arguments: Mapping[str, Any] | None = None,
         timeout: timedelta | None = None,
     ) -> Run:
         """Start one run now, whatever the schedule, and return it as it started.
 
+        Args:
+            arguments: what the job's function is called with: JSON values.
+
         Raises:
             UnknownJobError: no job has this id.
             AlreadyRunningError: it has an unfinished run; says since when and where.
+            NotRunError: what it needs is not configured; says which variable.
             StoreError: the run cannot be recorded, so it was not started.
         """
         job = self._job(id)
+        if job.unmet is not None:
+            raise NotRunError(
+                f"{job.id} was not run: {job.unmet}", hint="jobctl check tries what is configured"
+            )
         self._know([id])
         engine = self._running_engine()
-        answer = engine.ask(lambda: engine.trigger(job, trigger, dry_run=dry_run, timeout=timeout))
+        answer = engine.ask(lambda: engine.trigger(job, trigger, arguments or {}, timeout))
         if isinstance(answer, Overlap):
             raise already_running(answer.running, self._clock)
         if not isinstance(answer, Claimed):  # a forced claim has no slot that could be taken
@@ -286,7 +294,7 @@ class LocalJobManager:
             plan: dict[str, datetime | None] = {}
             for job in chosen:
                 record = records[job.id]
-                if job.schedule is None or not job.enabled:
+                if job.schedule is None or not job.enabled or job.unmet is not None:
                     engine.displace([job.id], for_good=True)
                     plan[job.id] = None
                 elif record.stopped is not None:

@@ -18,7 +18,7 @@ def job_status(job: Job, record: JobRecord | None, now: datetime) -> JobStatus:
     last = record.last if record else None
     state = _BY_RUN.get(last.status, Status.SCHEDULED) if last else Status.SCHEDULED
     off = _off_schedule(job, record)
-    by_hand = job.schedule is None and last is not None
+    by_hand = job.schedule is None and job.unmet is None and last is not None
     if off is not None and state is not Status.RUNNING and not by_hand:
         state = Status.STOPPED
     planned = record.next_run if record and off is None else None
@@ -47,6 +47,8 @@ def _off_schedule(job: Job, record: JobRecord | None) -> str | None:
         return record.stop_reason or "stopped"
     if not job.enabled:
         return f"not enabled ({job.origin})"
+    if job.unmet is not None:
+        return job.unmet
     if job.schedule is None:
         return "no schedule: by hand only"
     return None

@@ -103,7 +103,7 @@ def test_an_async_function_is_awaited(bench: Any) -> None:
 def test_a_dry_run_is_passed_on_and_a_method_can_be_named(bench: Any) -> None:
     bench.write("class Jobs:\n    @staticmethod\n    def main(dry_run=False): return dry_run\n")
     assert bench.run("work:Jobs.main").result is False
-    assert bench.run("work:Jobs.main", dry_run=True).result is True
+    assert bench.run("work:Jobs.main", arguments={"dry_run": True}).result is True
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_a_lambda_and_an_async_closure_give_their_values(threads: Threads) -> No
 
     assert last(threads.run(lambda: [1])).result == [1]
     assert last(threads.run(closure)).result == 7
-    assert last(threads.run(lambda dry_run=False: dry_run, dry_run=True)).result is True
+    assert last(threads.run(lambda dry_run=False: dry_run, arguments={"dry_run": True})).result is True
     assert threads.executor.busy() == []
 
 

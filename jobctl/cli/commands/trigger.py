@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.failures import forsake_output
@@ -55,6 +55,7 @@ def run(options: Options, context: Context) -> int:
     job = context.job(options.job_id)
     if options.dry_run and not job.dry_run:
         raise UsageError(f"{job.id} cannot say what it would do: it takes no dry run")
+    arguments = {"dry_run": True} if options.dry_run else {}
     timeout = _timeout(options.timeout)
     mode = context.mode
     if options.local or (options.force and mode is Mode.DISABLED):
@@ -68,19 +69,30 @@ def run(options: Options, context: Context) -> int:
         from jobctl.cli.detach import detached
 
         return _tell_started(detached(context), context)
-    teller = _Teller(context)
-    manager.bus.subscribe(teller)
+    ended, code = perform(context, manager, job.id, arguments, timeout)
+    _tell_ended(ended, context)
+    return code
+
+
+def perform(
+    context: Context,
+    manager: LocalJobManager,
+    job_id: str,
+    arguments: dict[str, Any],
+    timeout: timedelta | None = None,
+) -> tuple[Run, int]:
+    """Run a job that the manager has, show what it prints, and wait; the run as it ended, and the exit code."""
+    manager.bus.subscribe(_Teller(context))
     with Stop(again=manager.end_now) as stop:
         try:
-            started = manager.trigger_job(job.id, dry_run=options.dry_run, timeout=timeout)
+            started = manager.trigger_job(job_id, arguments=arguments, timeout=timeout)
             ended = _wait(manager, started.id, stop)
         finally:
             manager.shutdown(timedelta(0))
     ended = ended or context.store.run(started.id) or started
-    _tell_ended(ended, context)
-    if stop.signal is not None and ended.status is not RunStatus.COMPLETED:
-        return stop.exit_code
-    return ExitCode.DONE if ended.status is RunStatus.COMPLETED else ExitCode.JOB_FAILED
+    if ended.status is RunStatus.COMPLETED:
+        return ended, ExitCode.DONE
+    return ended, ExitCode.JOB_FAILED if stop.signal is None else stop.exit_code
 
 
 def _timeout(text: str | None) -> timedelta | None:
