@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from hypothesis import settings
 
 from jobctl.managers.factory import reset_job_manager
 from jobctl.settings.variables import VARIABLES
+from tests.support.postgres import Postgres
 from tests.support.project import Site
+from tests.support.site_database import NOW, OnPostgres, OnSQLite, SiteDatabase
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -60,3 +63,25 @@ def site(tmp_path: Path) -> Iterator[Site]:
     site = Site(folder)
     yield site
     site.clean_up()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server of this test process's own."""
+    server = Postgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SiteDatabase]:
+    """The site's database, empty but for the tenants ``t1`` and ``t2``, on either engine."""
+    made: SiteDatabase
+    if request.param == "sqlite":
+        made = OnSQLite(tmp_path / "site.db")
+    else:
+        made = OnPostgres(request.getfixturevalue("postgres"))
+    made.tenant("t2", created_at=NOW)
+    made.tenant("t1", created_at=NOW - timedelta(days=1))
+    yield made
+    made.close()

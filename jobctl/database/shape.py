@@ -1,0 +1,23 @@
+"""Whether the site's database has every table and column that the jobs use."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, Table, inspect
+
+from jobctl.database.tables import METADATA
+
+
+def missing(connection: Connection, tables: Iterable[Table] = ()) -> list[str]:
+    """What is not there: ``table "votes"`` or ``column "users"."deleted_at"``, all of it."""
+    inspector = inspect(connection)
+    found = []
+    there = {*inspector.get_table_names(), *inspector.get_view_names()}
+    for table in tables or METADATA.sorted_tables:
+        if table.name not in there:
+            found.append(f'table "{table.name}"')
+            continue
+        columns = {column["name"] for column in inspector.get_columns(table.name)}
+        found.extend(
+            f'column "{table.name}"."{column.name}"' for column in table.columns if column.name not in columns
+        )
+    return found
