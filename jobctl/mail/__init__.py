@@ -1,0 +1,1 @@
+"""Mail: a message, four ways to send it, and the words of each kind."""

@@ -1,0 +1,143 @@
+"""JSON over HTTP to a provider of mail, tried again where that may help."""
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from jobctl.clock import SystemClock
+from jobctl.errors import ServiceError
+
+TIMEOUT_S = 30.0
+_PAUSES = (1.0, 2.0, 4.0)
+_LONGEST_PAUSE = 30.0
+_LARGEST = 1024 * 1024
+
+Wait = Callable[[float], object]
+
+
+class Answer(NamedTuple):
+    """What came back. ``body`` is a JSON object, empty where it was none."""
+
+    status: int
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+
+
+class Api:
+    """One provider's API.
+
+    Args:
+        base: ``https://host``, perhaps with a path.
+        headers: sent with each request: the authorization.
+        timeout: of one request, in seconds.
+        wait: between tries; takes seconds.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        headers: Mapping[str, str],
+        *,
+        timeout: float = TIMEOUT_S,
+        wait: Wait | None = None,
+    ) -> None:
+        self.base = base.rstrip("/")
+        self.host = urlsplit(self.base).netloc.rpartition("@")[2]
+        self._headers = headers
+        self._timeout = timeout
+        self._wait = wait or threading.Event().wait
+        self._opener = urllib.request.build_opener(_NoRedirect)
+
+    def call(
+        self,
+        path: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        again: Callable[[Answer], bool] = lambda _: False,
+    ) -> Answer:
+        """POST ``body``, or GET without one; four tries where the provider is busy, broken or away.
+
+        Args:
+            again: whether an answer, besides 429 and 5xx, is worth another try.
+
+        Raises:
+            ServiceError: it never answered.
+        """
+        pauses = iter(_PAUSES)
+        while True:
+            try:
+                answer = self._once(path, body, headers or {})
+            except (OSError, ValueError) as error:
+                pause = next(pauses, None)
+                if pause is None:
+                    raise ServiceError(f"{self.host} did not answer: {_reason(error)}") from error
+                self._wait(pause)
+                continue
+            busy = answer.status == 429 or answer.status >= 500
+            pause = next(pauses, None) if busy or again(answer) else None
+            if pause is None:
+                return answer
+            self._wait(_asked_pause(answer.headers) or pause)
+
+    def _once(self, path: str, body: object, headers: Mapping[str, str]) -> Answer:
+        request = urllib.request.Request(  # noqa: S310 - the setting is checked to be http or https
+            f"{self.base}{path}", data=None if body is None else json.dumps(body).encode()
+        )
+        common = {"User-Agent": "jobctl", "Accept": "application/json"}
+        for name, value in {**common, **self._headers, **headers}.items():
+            request.add_header(name, value)
+        if body is not None:
+            request.add_header("Content-Type", "application/json")
+        try:
+            with self._opener.open(request, timeout=self._timeout) as response:
+                return _answer(response.status, response.read(_LARGEST), response.headers)
+        except urllib.error.HTTPError as error:
+            with error:
+                return _answer(error.code, error.read(_LARGEST), error.headers)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect would take the key to somewhere else."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """None: the 3xx is the answer."""
+
+
+def _answer(status: int, data: bytes, headers: Any) -> Answer:
+    try:
+        body = json.loads(data)
+    except ValueError:
+        body = {}
+    found = {name.lower(): value for name, value in headers.items()}
+    return Answer(status, body if isinstance(body, dict) else {}, found)
+
+
+def _asked_pause(headers: Mapping[str, str]) -> float | None:
+    """``retry-after`` or ``ratelimit-reset``, in seconds or as a date; never more than 30 s."""
+    text = headers.get("retry-after") or headers.get("ratelimit-reset")
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(text) - SystemClock().now()).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return min(max(0.0, seconds), _LONGEST_PAUSE) if seconds == seconds else None  # noqa: PLR0124 - NaN
+
+
+def _reason(error: Exception) -> str:
+    cause = getattr(error, "reason", None)
+    inner = cause if isinstance(cause, Exception) else error
+    if isinstance(inner, TimeoutError):
+        return "not in time"
+    if isinstance(inner, ConnectionRefusedError):
+        return "the connection was refused"
+    return str(getattr(inner, "strerror", None) or type(inner).__name__).lower()

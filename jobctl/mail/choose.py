@@ -1,0 +1,101 @@
+"""Which provider sends mail, from the site's own variables."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from jobctl.errors import NotRunError
+from jobctl.settings.environment import Environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jobctl.mail.message import Message
+    from jobctl.mail.transport import Transport
+
+_NEEDED = {"resend": "RESEND_API_KEY", "novu": "NOVU_API_KEY", "smtp": "SMTP_HOST"}
+OUTBOX = "outbox"
+
+
+class MailSettings(NamedTuple):
+    """What every mail of the site says."""
+
+    app_url: str
+    company: str
+    support: str
+
+
+def unmet(environment: Environment) -> str | None:
+    """What is missing before mail can be sent, as a clause; None where nothing is.
+
+    Outside production a provider that is not set up is no fault: mails go to the outbox.
+    """
+    if _provider(environment) is not None:
+        return None
+    return f"{_NEEDED[environment.choice('EMAIL_PROVIDER') or 'resend']} is not set"
+
+
+def mail_settings(environment: Environment) -> MailSettings:
+    """The facts that mails have in common."""
+    from jobctl.mail.message import parse_sender
+
+    sender = parse_sender(environment.text("EMAIL_FROM") or "", str(environment.value("EMAIL_FROM").source))
+    return MailSettings(
+        app_url=(environment.url("NEXT_PUBLIC_APP_URL") or "").rstrip("/"),
+        company=environment.text("COMPANY_NAME") or "",
+        support=environment.text("EMAIL_SUPPORT") or sender.address,
+    )
+
+
+def open_transport(
+    environment: Environment, outbox: Path, before_data: "Callable[[Message], None] | None" = None
+) -> "Transport":
+    """What sends mail.
+
+    Args:
+        outbox: the folder for mails without a provider.
+        before_data: called before a mail's content leaves this process, where its fate may stay unknown.
+
+    Raises:
+        NotRunError: no provider is configured.
+        ConfigurationError: a variable cannot be used.
+    """
+    from jobctl.mail.message import parse_sender
+
+    sender = parse_sender(environment.text("EMAIL_FROM") or "", str(environment.value("EMAIL_FROM").source))
+    provider = _provider(environment)
+    if provider is None:
+        raise NotRunError(f"no mail can be sent: {unmet(environment)}")
+    if provider == OUTBOX:
+        from jobctl.mail.outbox import Outbox
+
+        return Outbox(outbox, sender)
+    if provider == "smtp":
+        from jobctl.mail.smtp import Smtp
+
+        return Smtp(
+            environment.text("SMTP_HOST") or "",
+            environment.port("SMTP_PORT") or 587,
+            sender,
+            user=environment.text("SMTP_USER"),
+            password=environment.secret("SMTP_PASSWORD"),
+            before_data=before_data,
+        )
+    key = environment.secret(_NEEDED[provider])
+    if key is None:
+        raise AssertionError("a provider without its key is not chosen")
+    if provider == "novu":
+        from jobctl.mail.novu import Novu
+
+        workflow = environment.text("NOVU_TEMPLATE_ID") or ""
+        return Novu(environment.url("NOVU_BASE_URL") or "", key, sender, workflow=workflow)
+    from jobctl.mail.resend import Resend
+
+    return Resend(environment.url("RESEND_BASE_URL") or "", key, sender)
+
+
+def _provider(environment: Environment) -> str | None:
+    """The provider that is set up, the outbox where none is outside production, or None."""
+    provider = environment.choice("EMAIL_PROVIDER") or "resend"
+    if environment.text(_NEEDED[provider]):
+        return provider
+    return None if environment.text("NODE_ENV") == "production" else OUTBOX

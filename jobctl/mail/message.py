@@ -1,0 +1,155 @@
+"""A mail as a value: checked addresses, one idempotency key, nothing that could become a header."""
+
+import hashlib
+import re
+from binascii import b2a_qp
+from dataclasses import dataclass
+from datetime import datetime
+from email.header import Header
+from email.mime.nonmultipart import MIMENonMultipart
+from email.policy import compat32
+from email.utils import format_datetime, parseaddr
+
+from jobctl.errors import ConfigurationError
+from jobctl.text import quote
+
+MOST_SUBJECT = 250
+_ADDRESS = re.compile(r"[^\s@<>\"(),:;\\\[\]]+@[^\s@<>\"(),:;\\\[\]_]+")
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
+_WIRE = compat32.clone(linesep="\r\n", max_line_length=None)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One mail to one person.
+
+    Attributes:
+        to: the bare address.
+        key: equal for the same mail however often it is tried; at most 200 ASCII characters.
+        name: of the person; may hold anything.
+    """
+
+    to: str
+    subject: str
+    html: str
+    text: str
+    key: str
+    name: str = ""
+
+    @property
+    def digest(self) -> str:
+        """The key as 32 hexadecimal characters, for places that take no other."""
+        return hashlib.sha256(self.key.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who mails are from."""
+
+    address: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        return _mailbox_header(self.name, encoded(self.address))
+
+
+def parse_sender(text: str, where: str | None = None) -> Sender:
+    """``a@b.c`` or ``Name <a@b.c>``.
+
+    Raises:
+        ConfigurationError: there is no address in it that could be used.
+    """
+    name, address = parseaddr(text)
+    fault = address_fault(address)
+    if fault is not None:
+        raise ConfigurationError(
+            f"EMAIL_FROM is {quote(text)}, expected an address, or Name <address>", where=where
+        )
+    return Sender(address, name)
+
+
+def address_fault(address: str) -> str | None:
+    """What is wrong with an address, as a clause; None where it can be sent to."""
+    if not address:
+        return "there is no mail address"
+    if _CONTROL.search(address):
+        return f"the mail address {quote(address)} holds control characters"
+    if len(address) > 254:
+        return "the mail address is longer than 254 characters"
+    if not _ADDRESS.fullmatch(address):
+        return f"{quote(address)} is not a mail address"
+    try:
+        encoded(address)
+    except UnicodeError:
+        return f"the domain of {quote(address)} cannot be"
+    return None
+
+
+def one_line(text: str) -> str:
+    """Without line breaks and other controls: what stands in a header must not become another one."""
+    return " ".join(_CONTROL.sub(" ", text.encode("utf-8", "replace").decode()).split())
+
+
+def mailbox(address: str, name: str = "") -> str:
+    """``Name <address>`` for APIs that take it as one text."""
+    plain = one_line(name).replace('"', "").replace("<", "").replace(">", "").replace("\\", "")
+    return f'"{plain}" <{encoded(address)}>' if plain else encoded(address)
+
+
+def to_bytes(message: Message, sender: Sender, at: datetime) -> bytes:
+    """The mail as it goes over the wire: plain text first, HTML second.
+
+    The ``Message-ID`` follows from the key, so that a mail that did arrive twice is seen to be one.
+    Built of the older half of ``email``, which takes a fifth of the time of ``EmailMessage``.
+    """
+    origin = encoded(sender.address)
+    mail = MIMENonMultipart("multipart", "alternative", policy=_WIRE)
+    mail["From"] = _mailbox_header(sender.name, origin)
+    mail["To"] = _mailbox_header(message.name, encoded(message.to))
+    mail["Subject"] = _header(message.subject[:MOST_SUBJECT])
+    mail["Date"] = format_datetime(at)
+    mail["Message-ID"] = f"<{message.digest}@{origin.rpartition('@')[2]}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_payload([_part("plain", message.text), _part("html", message.html)])
+    mail.set_boundary(f"=_{message.digest}")
+    return mail.as_bytes()
+
+
+def _part(kind: str, text: str) -> MIMENonMultipart:
+    part = MIMENonMultipart("text", kind, policy=_WIRE, charset="utf-8")
+    part["Content-Transfer-Encoding"] = "quoted-printable"
+    part.set_payload(b2a_qp(text.encode("utf-8", "replace"), istext=True).decode("ascii"))
+    return part
+
+
+def _header(text: str) -> str:
+    """ASCII as it is, anything else as RFC 2047 has it."""
+    line = one_line(text)
+    return line if line.isascii() else Header(line, "utf-8").encode(linesep="\r\n")
+
+
+def _mailbox_header(name: str, address: str) -> str:
+    plain = one_line(name)[:100]
+    address = address.encode().decode(
+        "ascii", "surrogateescape"
+    )  # beyond ASCII it goes out as it is: SMTPUTF8
+    if not plain:
+        return address
+    if not plain.isascii():
+        return f"{Header(plain, 'utf-8').encode(linesep=chr(13) + chr(10))} <{address}>"
+    return f"{quoted(plain)} <{address}>"
+
+
+def quoted(name: str) -> str:
+    """A name as RFC 5322 has it: in quotes where it holds what else would mean something."""
+    if _ATOMS.fullmatch(name):
+        return name
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def encoded(address: str) -> str:
+    """An address with the domain as the mail system has it. A local part of other letters stays as it is."""
+    local, _, domain = address.rpartition("@")
+    return f"{local}@{domain if domain.isascii() else domain.encode('idna').decode()}"

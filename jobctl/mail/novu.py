@@ -1,0 +1,114 @@
+"""Novu: https://docs.novu.co/api-reference/events/trigger-event."""
+
+from types import TracebackType
+from typing import Self
+
+from jobctl.errors import PermanentJobError, ServiceError
+from jobctl.mail.api import Answer, Api, Wait
+from jobctl.mail.message import Message, Sender, one_line
+from jobctl.mail.transport import MailRefusedError
+from jobctl.settings.secret import Secret
+
+_SILENT = {
+    "trigger_not_active": "is not active",
+    "no_workflow_active_steps_defined": "has no active step",
+    "no_workflow_steps_defined": "has no step",
+}
+
+
+class Novu:
+    """The provider Novu: it runs a workflow, whose e-mail step shows the payload's subject and content.
+
+    It ignores a second trigger with the same ``transactionId``. The subscriber's id is the mail address,
+    as in the template, so that one person stays one subscriber.
+    """
+
+    name = "novu"
+    repeatable = True
+
+    def __init__(
+        self,
+        base: str,
+        key: Secret,
+        sender: Sender,
+        *,
+        workflow: str = "email-default",
+        timeout: float = 30.0,
+        wait: Wait | None = None,
+    ) -> None:
+        self.place = base
+        self._sender = sender
+        self._workflow = workflow
+        headers = {"Authorization": f"ApiKey {key.reveal()}"}
+        self._api = Api(base, headers, timeout=timeout, wait=wait)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is open."""
+
+    def send(self, message: Message) -> None:
+        """Trigger the workflow for one person."""
+        subject = one_line(message.subject)
+        email = {"from": self._sender.address, "subject": subject}
+        if self._sender.name:
+            email["senderName"] = one_line(self._sender.name)
+        to = {"subscriberId": message.to, "email": message.to}
+        if message.name:
+            to["firstName"] = one_line(message.name)
+        body = {
+            "name": self._workflow,
+            "to": to,
+            "payload": {
+                "subject": subject,
+                "content": message.html,
+                "html": message.html,
+                "text": message.text,
+            },
+            "overrides": {"email": email},
+            "transactionId": message.digest,
+        }
+        answer = self._api.call("/v1/events/trigger", body)
+        if answer.status not in {200, 201}:
+            raise self._explained(answer)
+        self._look_at(answer)
+
+    def check(self) -> str:
+        """Ask which environment the key is of."""
+        answer = self._api.call("/v1/environments/me")
+        if answer.status != 200:
+            raise self._explained(answer)
+        data = answer.body.get("data")
+        name = data.get("name") if isinstance(data, dict) else None
+        return f"the key is good, environment {name}" if name else "the key is good"
+
+    def _look_at(self, answer: Answer) -> None:
+        """An event can be taken and come to nothing all the same."""
+        data = answer.body.get("data", answer.body)
+        status = data.get("status") if isinstance(data, dict) else None
+        if status in {"processed", None}:
+            return
+        if status in _SILENT:
+            raise PermanentJobError(
+                f'Novu sent nothing: its workflow "{self._workflow}" {_SILENT[status]}',
+                hint="see NOVU_TEMPLATE_ID and the workflow",
+            )
+        errors = data.get("error") if isinstance(data, dict) else None
+        said = one_line("; ".join(map(str, errors)) if isinstance(errors, list) else str(errors or status))
+        raise MailRefusedError(f"Novu refused it: {said[:200]}")
+
+    def _explained(self, answer: Answer) -> Exception:
+        said = one_line(str(answer.body.get("message") or answer.body.get("error") or ""))[:200]
+        if answer.status in {401, 403}:
+            return PermanentJobError(f"Novu refused the key ({answer.status})", hint="see NOVU_API_KEY")
+        if answer.status == 429 or answer.status >= 500:
+            return ServiceError(f"Novu sends nothing now: {answer.status} {said}".rstrip())
+        if answer.status == 404 or "workflow_not_found" in said or 300 <= answer.status < 400:
+            return PermanentJobError(
+                f"Novu refused it: {answer.status} {said}".rstrip(),
+                hint="see NOVU_TEMPLATE_ID and NOVU_BASE_URL",
+            )
+        return MailRefusedError(f"Novu refused it: {answer.status} {said}".rstrip())

@@ -1,0 +1,62 @@
+"""A folder of ``.eml`` files: where mails go that have no provider. Any mail program opens them."""
+
+import os
+import re
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from jobctl.clock import SystemClock
+from jobctl.errors import ServiceError
+from jobctl.mail.message import Message, Sender, to_bytes
+
+
+class Outbox:
+    """Writes each mail whole. The same key again replaces the earlier file."""
+
+    name = "outbox"
+    repeatable = True
+
+    def __init__(self, folder: Path, sender: Sender) -> None:
+        self.place = str(folder)
+        self._folder = folder
+        self._sender = sender
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is open."""
+
+    def send(self, message: Message) -> None:
+        """Write one file, named by time, subject and key."""
+        now = SystemClock().now()
+        slug = re.sub(r"[^a-z0-9]+", "-", message.subject.lower()).strip("-")[:40] or "mail"
+        mark = message.digest[:12]
+        new = self._folder / f".{mark}.{os.getpid()}.new"
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            earlier = list(self._folder.glob(f"*-{mark}.eml"))
+            new.write_bytes(to_bytes(message, self._sender, now))
+            new.chmod(0o600)
+            new.replace(earlier[0] if earlier else self._folder / f"{now:%Y%m%d-%H%M%S}-{slug}-{mark}.eml")
+        except OSError as error:
+            new.unlink(missing_ok=True)
+            raise _cannot(self._folder, error) from error
+
+    def check(self) -> str:
+        """Whether files can be written there."""
+        probe = self._folder / f".check.{os.getpid()}"
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise _cannot(self._folder, error) from error
+        return "mails are written as files, nobody is sent any"
+
+
+def _cannot(folder: Path, error: OSError) -> ServiceError:
+    return ServiceError(f"the outbox {folder} cannot be written: {(error.strerror or str(error)).lower()}")

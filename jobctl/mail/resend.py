@@ -1,0 +1,84 @@
+"""Resend: https://resend.com/docs/api-reference/emails/send-email."""
+
+from types import TracebackType
+from typing import Self
+
+from jobctl.errors import PermanentJobError, ServiceError
+from jobctl.mail.api import Answer, Api, Wait
+from jobctl.mail.message import Message, Sender, mailbox, one_line
+from jobctl.mail.transport import MailRefusedError
+from jobctl.settings.secret import Secret
+
+_WRONG_KEY = {"missing_api_key", "invalid_api_key", "restricted_api_key", "invalid_access"}
+_WRONG_SENDER = {"invalid_from_address"}
+_QUOTA = {"daily_quota_exceeded", "monthly_quota_exceeded"}
+
+
+class Resend:
+    """The provider Resend. It knows a mail by its idempotency key for 24 hours."""
+
+    name = "resend"
+    repeatable = True
+
+    def __init__(
+        self, base: str, key: Secret, sender: Sender, *, timeout: float = 30.0, wait: Wait | None = None
+    ) -> None:
+        self.place = base
+        self._sender = sender
+        headers = {"Authorization": f"Bearer {key.reveal()}"}
+        self._api = Api(base, headers, timeout=timeout, wait=wait)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is open."""
+
+    def send(self, message: Message) -> None:
+        """Send one mail."""
+        body = {
+            "from": mailbox(self._sender.address, self._sender.name),
+            "to": [mailbox(message.to, message.name)],
+            "subject": one_line(message.subject),
+            "html": message.html,
+            "text": message.text,
+            "headers": {"Auto-Submitted": "auto-generated"},
+        }
+        answer = self._api.call("/emails", body, {"Idempotency-Key": message.key}, again=_is_concurrent)
+        if answer.status not in {200, 201} and _name(answer) != "invalid_idempotent_request":
+            raise self._explained(answer)
+        # the same key with other words: this mail was sent before
+
+    def check(self) -> str:
+        """Ask for the account's domains; a key that may send and nothing else is good, too."""
+        answer = self._api.call("/domains")
+        if answer.status == 200:
+            return "the key is good"
+        if _name(answer) == "restricted_api_key":
+            return "the key is good, for sending alone"
+        raise self._explained(answer)
+
+    def _explained(self, answer: Answer) -> Exception:
+        name, said = _name(answer), one_line(str(answer.body.get("message") or ""))[:200]
+        text = f"Resend refused it: {answer.status} {said or name}"
+        if answer.status == 401 or name in _WRONG_KEY:
+            return PermanentJobError(
+                f"Resend refused the key ({answer.status} {name})", hint="see RESEND_API_KEY"
+            )
+        if name in _WRONG_SENDER or (answer.status == 403 and "domain" in said.lower()):
+            return PermanentJobError(text, hint="see EMAIL_FROM: its domain must be verified with Resend")
+        if answer.status == 429 or answer.status >= 500 or name in _QUOTA:
+            return ServiceError(f"Resend sends nothing now: {answer.status} {said or name}")
+        if answer.status == 404 or 300 <= answer.status < 400:
+            return PermanentJobError(text, hint="see RESEND_BASE_URL")
+        return MailRefusedError(text)
+
+
+def _name(answer: Answer) -> str:
+    return str(answer.body.get("name") or "")
+
+
+def _is_concurrent(answer: Answer) -> bool:
+    return _name(answer) == "concurrent_idempotent_requests"

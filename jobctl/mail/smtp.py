@@ -1,0 +1,232 @@
+"""SMTP: one connection for many mails, encrypted before any password."""
+
+import smtplib
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from jobctl.clock import SystemClock
+from jobctl.errors import JobctlError, PermanentJobError, ServiceError
+from jobctl.mail.message import Message, Sender, encoded, to_bytes
+from jobctl.mail.transport import MailRefusedError, UnknownOutcomeError
+from jobctl.settings.secret import Secret
+
+IMPLICIT_TLS = 465
+TIMEOUT_S = 30.0
+_LOOPBACK = ("localhost", "127.", "::1")
+
+
+class Smtp:
+    """A mail server.
+
+    Args:
+        user: to log in with; None does not log in.
+        before_data: called before a mail's content leaves this process.
+        timeout: of each step, in seconds.
+    """
+
+    name = "smtp"
+    repeatable = False
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        sender: Sender,
+        *,
+        user: str | None = None,
+        password: Secret | None = None,
+        before_data: Callable[[Message], None] | None = None,
+        timeout: float = TIMEOUT_S,
+    ) -> None:
+        self.place = f"{host}:{port}"
+        self._host, self._port = host, port
+        self._sender = sender
+        self._user, self._password = user, password
+        self._before_data = before_data
+        self._timeout = timeout
+        self._server: smtplib.SMTP | None = None
+        self._used = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            with suppress(OSError, smtplib.SMTPException):
+                server.quit()
+
+    def check(self) -> str:
+        """Connect, encrypt and log in."""
+        server = self._connected()
+        with suppress(smtplib.SMTPException):
+            server.noop()
+        encrypted = "encrypted" if isinstance(server.sock, ssl.SSLSocket) else "not encrypted"
+        return f"{encrypted}, logged in as {self._user}" if self._user else f"{encrypted}, no login"
+
+    def send(self, message: Message) -> None:
+        """Send one mail; a connection that the server has closed meanwhile is made anew, once."""
+        if self._server is not None and self._used:
+            try:
+                self._deliver(self._server, message)
+                return
+            except _ClosedError:
+                self._drop()
+        server = self._connected()
+        try:
+            self._deliver(server, message)
+        except _ClosedError as error:
+            self._drop()
+            raise ServiceError(f"the mail server {self.place} closed the connection") from error
+        self._used = True
+
+    def _deliver(self, server: smtplib.SMTP, message: Message) -> None:
+        wide = not message.to.rpartition("@")[0].isascii()
+        if wide and not server.has_extn("smtputf8"):
+            raise MailRefusedError(f"the mail server {self.place} takes no such address: {message.to}")
+        options = ["SMTPUTF8", "BODY=8BITMIME"] if wide else []
+        data = to_bytes(message, self._sender, SystemClock().now())
+        code, said = self._step(lambda: server.mail(encoded(self._sender.address), options))
+        if code != 250:
+            self._reset(server)
+            raise self._sender_refused(code, said)
+        code, said = self._step(lambda: server.rcpt(encoded(message.to)))
+        if code not in {250, 251}:
+            self._reset(server)
+            raise self._refused(code, said)
+        if self._before_data is not None:
+            self._before_data(message)
+        try:
+            code, said = server.data(data)
+        except smtplib.SMTPDataError as error:  # refused before any of the content went
+            code, said = error.smtp_code, _bytes(error.smtp_error)
+        except (OSError, smtplib.SMTPException) as error:
+            self._drop()
+            raise UnknownOutcomeError(
+                f"the mail server {self.place} gave no answer after a mail was handed over"
+            ) from error
+        if code != 250:
+            self._reset(server)
+            raise self._refused(code, said)
+
+    def _step(self, step: Callable[[], tuple[int, bytes]]) -> tuple[int, bytes]:
+        """One command before the content: should the connection be gone, nothing has happened."""
+        try:
+            code, said = step()
+        except TimeoutError as error:
+            self._drop()
+            raise ServiceError(
+                f"the mail server {self.place} did not answer in {self._timeout:g} s"
+            ) from error
+        except (OSError, smtplib.SMTPException) as error:
+            raise _ClosedError from error
+        if code == 421:
+            raise _ClosedError
+        return code, said
+
+    def _connected(self) -> smtplib.SMTP:
+        if self._server is None:
+            self._server = self._connect()
+            self._used = False
+        return self._server
+
+    def _connect(self) -> smtplib.SMTP:
+        context = ssl.create_default_context()
+        server: smtplib.SMTP | None = None
+        try:
+            if self._port == IMPLICIT_TLS:
+                server = smtplib.SMTP_SSL(self._host, self._port, timeout=self._timeout, context=context)
+            else:
+                server = smtplib.SMTP(self._host, self._port, timeout=self._timeout)
+            server.ehlo_or_helo_if_needed()
+            if self._port != IMPLICIT_TLS and server.has_extn("starttls"):
+                server.starttls(context=context)
+                server.ehlo()
+            self._log_in(server)
+        except (OSError, smtplib.SMTPException, JobctlError) as error:
+            if server is not None:
+                server.close()
+            raise self._explained(error) from error
+        return server
+
+    def _log_in(self, server: smtplib.SMTP) -> None:
+        if self._user is None:
+            return
+        if not isinstance(server.sock, ssl.SSLSocket) and not self._host.startswith(_LOOPBACK):
+            raise PermanentJobError(
+                f"the mail server {self.place} offers no encryption, so the password is not sent",
+                hint="use a server with STARTTLS, or port 465",
+            )
+        server.login(self._user, self._password.reveal() if self._password else "")
+
+    def _explained(self, error: Exception) -> Exception:
+        where = f"the mail server {self.place}"
+        if isinstance(error, JobctlError):
+            return error
+        if isinstance(error, smtplib.SMTPAuthenticationError):
+            if 400 <= error.smtp_code < 500:
+                return ServiceError(f"{where} cannot log in {self._user} now ({error.smtp_code})")
+            return PermanentJobError(
+                f"{where} refused the login of {self._user} ({error.smtp_code})",
+                hint="see SMTP_USER and SMTP_PASSWORD",
+            )
+        if isinstance(error, smtplib.SMTPNotSupportedError):
+            return PermanentJobError(f"{where} offers no login", hint="leave SMTP_USER out")
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return PermanentJobError(
+                f"the certificate of {where} is not trusted: {error.verify_message}",
+                hint="an authority of your own goes into SSL_CERT_FILE",
+            )
+        if isinstance(error, TimeoutError):
+            return ServiceError(f"{where} did not answer in {self._timeout:g} s")
+        if isinstance(error, ConnectionRefusedError):
+            return ServiceError(f"{where} did not answer: the connection was refused", hint="see SMTP_HOST")
+        if isinstance(error, smtplib.SMTPResponseException):
+            return ServiceError(f"{where} takes no mail now: {error.smtp_code} {_line(error.smtp_error)}")
+        reason = (getattr(error, "strerror", None) or type(error).__name__).lower()
+        return ServiceError(f"{where} did not answer: {reason}", hint="see SMTP_HOST and SMTP_PORT")
+
+    def _sender_refused(self, code: int, said: bytes) -> Exception:
+        if code == 530:
+            return PermanentJobError(
+                f"the mail server {self.place} demands a login", hint="set SMTP_USER and SMTP_PASSWORD"
+            )
+        if code < 500:
+            return ServiceError(f"the mail server {self.place} takes no mail now: {code} {_line(said)}")
+        return PermanentJobError(
+            f"the mail server {self.place} refused the sender {self._sender.address}: {code} {_line(said)}",
+            hint="see EMAIL_FROM",
+        )
+
+    def _refused(self, code: int, said: bytes) -> MailRefusedError:
+        return MailRefusedError(f"the mail server {self.place} refused it: {code} {_line(said)}")
+
+    def _reset(self, server: smtplib.SMTP) -> None:
+        """Ready for the next mail."""
+        try:
+            server.rset()
+        except (OSError, smtplib.SMTPException):
+            self._drop()
+
+    def _drop(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
+
+class _ClosedError(Exception):
+    """The connection ended before the mail's content was handed over."""
+
+
+def _bytes(said: bytes | str) -> bytes:
+    return said if isinstance(said, bytes) else said.encode()
+
+
+def _line(said: bytes | str) -> str:
+    """What the server said, in one short line."""
+    return " ".join(_bytes(said).decode("utf-8", "replace").split())[:150]
