@@ -1,6 +1,7 @@
 """Talking to the remote repository: one connection, limits in time, the token to its own host only."""
 
 import base64
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -147,6 +148,20 @@ class Remote:
         if "http.followRedirects" not in config or config["http.followRedirects"] != wanted:
             config["http.followRedirects"] = wanted
         return step(_Callbacks(self._address, self._step, at_once=not self._follow))
+
+
+def look(address: Address, branch: str | None, step: timedelta) -> Tip | None:
+    """The tip of a repository of which there is no copy; nothing is fetched, None where it is empty.
+
+    Raises:
+        PermanentJobError: there is no such repository or branch, or the server refuses.
+        ServiceError: it does not answer.
+    """
+    isolate(step)
+    with tempfile.TemporaryDirectory(prefix="jobctl-") as folder:
+        repository = pygit2.init_repository(folder, bare=True)
+        repository.remotes.create("origin", address.url)
+        return Remote(repository, address, step).tip(branch)
 
 
 class _Callbacks(pygit2.RemoteCallbacks):
