@@ -1,0 +1,1 @@
+"""Reports: periods, their figures, and the page that shows them."""

@@ -1,0 +1,183 @@
+"""A real browser, driven over the DevTools protocol by a pipe; fetched once where the machine has none."""
+
+import base64
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_PACKAGE = "@sparticuz/chromium"  # a headless Chromium inside an npm package: nothing else is downloaded
+_UNPACK = f"import chromium from '{_PACKAGE}'; console.log(await chromium.executablePath())"
+_FLAGS = (
+    "--headless=shell", "--no-sandbox", "--no-zygote", "--single-process", "--in-process-gpu", "--disable-gpu",
+    "--hide-scrollbars", "--no-first-run", "--remote-debugging-pipe", "--disable-dev-shm-usage",
+)  # fmt: skip
+
+
+def find_browser(cache: Path) -> Path:
+    """The browser's program; skips the test where there is none to be had."""
+    named = os.environ.get("JOBCTL_TEST_BROWSER")
+    found = named or next((path for name in _NAMES if (path := shutil.which(name))), None)
+    if found:
+        return Path(found)
+    cache.mkdir(parents=True, exist_ok=True)
+    with _alone(cache / "lock"):
+        program = cache / "chromium"
+        if not program.exists():
+            _fetch(cache)
+    return program
+
+
+def _fetch(cache: Path) -> None:
+    if shutil.which("npm") is None:
+        pytest.skip("no browser, and no npm to fetch one: set JOBCTL_TEST_BROWSER")
+    quiet = {"cwd": cache, "stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    environment = {**os.environ, "TMPDIR": str(cache), "AWS_LAMBDA_JS_RUNTIME": "nodejs22.x"}
+    (cache / "package.json").write_text('{"private": true, "type": "module"}')
+    for command in (
+        ["npm", "install", "--no-audit", "--no-fund", _PACKAGE],
+        ["node", "-e", _UNPACK, "--input-type=module"],
+    ):
+        done = subprocess.run(command, check=False, env=environment, timeout=110, **quiet)  # type: ignore[call-overload]
+        if done.returncode:
+            pytest.skip(f"no browser can be fetched here: {done.stderr[-300:]}")
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+class Browser:
+    """One process; close it by leaving the block."""
+
+    def __init__(self, program: Path) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="jobctl-browser-"))
+        commands, answers = os.pipe(), os.pipe()
+        libraries = program.parent / "al2023" / "lib"
+        environment = {**os.environ, "HOME": str(self._folder), "LD_LIBRARY_PATH": str(libraries)}
+        # it reads commands from descriptor 3 and answers on 4
+        line = f'exec 3<&{commands[0]} 4>&{answers[1]}; exec "$0" "$@"'
+        self._process = subprocess.Popen(
+            ["/bin/bash", "-c", line, program, *_FLAGS, f"--user-data-dir={self._folder}", "about:blank"],
+            pass_fds=(commands[0], answers[1]),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(commands[0])
+        os.close(answers[1])
+        self._commands, self._answers = os.fdopen(commands[1], "wb", 0), os.fdopen(answers[0], "rb")
+        self._number = 0
+        self.events: list[dict[str, Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._commands.close()
+        self._answers.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
+        """One command and its answer; events that come between are kept."""
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": parameters}
+        if session:
+            message["sessionId"] = session
+        self._commands.write(json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._read()
+            if answer.get("id") == self._number:
+                assert "error" not in answer, answer
+                result: dict[str, Any] = answer["result"]
+                return result
+            self.events.append(answer)
+
+    def wait_for(self, method: str) -> dict[str, Any]:
+        """The next event of this name."""
+        while True:
+            event = self._read()
+            self.events.append(event)
+            if event.get("method") == method:
+                return event
+
+    def _read(self) -> dict[str, Any]:
+        data = bytearray()
+        while (byte := self._answers.read(1)) != b"\0":
+            assert byte, "the browser has gone"
+            data += byte
+        message: dict[str, Any] = json.loads(data)
+        return message
+
+    def open(self, file: Path, *, width: int, height: int = 740, dark: bool = False) -> "Tab":
+        """Load a file in a window of this size."""
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Network", "Runtime", "Log"):
+            self.call(f"{domain}.enable", session)
+        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        self.call("Emulation.setEmulatedMedia", session, features=scheme)
+        self.call(
+            "Emulation.setDeviceMetricsOverride", session, width=width, height=height, deviceScaleFactor=1,
+            mobile=width < 600,
+        )  # fmt: skip
+        self.call("Page.navigate", session, url=file.as_uri())
+        self.wait_for("Page.loadEventFired")
+        return Tab(self, session, file.as_uri())
+
+
+class Tab:
+    """A loaded page."""
+
+    def __init__(self, browser: Browser, session: str, url: str) -> None:
+        self._browser, self._session, self._url = browser, session, url
+
+    def evaluate(self, script: str) -> Any:
+        """The value of an expression in the page."""
+        answer = self._browser.call(
+            "Runtime.evaluate", self._session, expression=script, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    @property
+    def _events(self) -> list[dict[str, Any]]:
+        return [one for one in self._browser.events if one.get("sessionId") == self._session]
+
+    @property
+    def requests(self) -> list[str]:
+        """What the page asked for, besides itself."""
+        sent = [one for one in self._events if one.get("method") == "Network.requestWillBeSent"]
+        urls = [one["params"]["request"]["url"] for one in sent]
+        return [one for one in urls if one != self._url and not one.startswith("data:")]
+
+    @property
+    def complaints(self) -> list[str]:
+        """What the console said."""
+        names = {"Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown"}
+        return [json.dumps(one["params"]) for one in self._events if one.get("method") in names]
+
+    def screenshot(self, file: Path) -> None:
+        """The whole page."""
+        answer = self._browser.call(
+            "Page.captureScreenshot", self._session, format="png", captureBeyondViewport=True
+        )
+        file.write_bytes(base64.b64decode(answer["data"]))
