@@ -9,8 +9,9 @@ from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.text import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from jobctl.catalogue.builtin import BuiltIn
     from jobctl.catalogue.project import Project
     from jobctl.catalogue.projectfile import ProjectFile
     from jobctl.model import Job
@@ -60,7 +61,7 @@ class Catalogue:
         from jobctl.catalogue.projectfile import read_project_file
 
         file = read_project_file(project)
-        known = {one.id: build_job(one.id, {"name": one.name, **one.settings}, _built_in) for one in BUILT_IN}
+        known = {one.id: _built(one) for one in BUILT_IN}
         faults: list[ConfigurationError] = []
         for job in _decorated(file, project, environment):
             if job.id in known:
@@ -80,11 +81,28 @@ class Catalogue:
             raise faults[0]
         if faults:
             raise ConfigurationErrors(faults)
-        return cls(tuple(known.values()))
+        return cls(tuple(_with_unmet(known.values(), environment) if environment else known.values()))
 
 
-def _built_in(_: str) -> str:
-    return "built-in"
+def _built(one: "BuiltIn") -> "Job":
+    from dataclasses import replace
+
+    from jobctl.catalogue.build import build_job
+
+    job = build_job(one.id, {"name": one.name, **one.settings}, _always("built-in"))
+    return replace(job, dry_run=one.dry_run)
+
+
+def _with_unmet(jobs: "Iterable[Job]", environment: "Environment") -> "Iterator[Job]":
+    """Each with what it needs and lacks. A job whose target was changed has no needs that we know of."""
+    from dataclasses import replace
+
+    from jobctl.catalogue.needs import unmet
+
+    needs = {one.id: (one.settings["call"], one.needs) for one in BUILT_IN if one.needs}
+    for job in jobs:
+        call, needed = needs.get(job.id, (None, ()))
+        yield replace(job, unmet=unmet(needed, environment)) if call == job.target else job
 
 
 def _always(place: str) -> "Callable[[str], str]":

@@ -1,14 +1,13 @@
 """``repository-sync``: keeps the content folder in step with the content repository."""
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from jobctl.clock import SystemClock
 from jobctl.errors import PermanentJobError
+from jobctl.jobs.here import Here
 from jobctl.model import JobResult
-from jobctl.settings.environment import Environment
 
 MINIMAL = ("site_name: Website", "item_name: Item", "items_name: Items")
 _TOLD_PATHS = 1000
@@ -21,10 +20,8 @@ def repository_sync() -> JobResult:
         PermanentJobError: a setting, a token or the repository is wrong: trying again would not help.
         ServiceError: the server did not answer.
     """
-    project = Path.cwd()
-    environment = Environment.load(project, os.environ)
-    on_vercel = environment.text("VERCEL") == "1"
-    folder = (Path(tempfile.gettempdir()) if on_vercel else project) / ".content"
+    here = Here.find()
+    environment, project, folder = here.environment, here.project, here.content
     text = environment.text("DATA_REPOSITORY")
     if text is None:
         return _minimal(folder)
@@ -37,7 +34,7 @@ def repository_sync() -> JobResult:
     print(f"Fetching {address.url}" + (f" (branch {branch})" if branch else ""))
     if address.in_clear:
         print("warning: the token goes over http:// unencrypted; use https://")
-    may_push = not (environment.flag("DISABLE_AUTO_SYNC") or on_vercel)
+    may_push = not (environment.flag("DISABLE_AUTO_SYNC") or environment.text("VERCEL") == "1")
     report = ContentFolder(folder, address, branch=branch, may_push=may_push).sync()
     for line in (*report.notes, *report.changes.warnings):
         print(line)

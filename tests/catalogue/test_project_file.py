@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.catalogue import Catalogue
+from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.catalogue.names import job_names
 from jobctl.catalogue.project import find_project
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UnknownJobError
@@ -29,7 +30,8 @@ def faults(folder: Path, text: str) -> list[str]:
 def test_the_built_in_jobs_alone(tmp_path: Path) -> None:
     catalogue = Catalogue.load(find_project(tmp_path))
 
-    assert catalogue.ids() == ("repository-sync",)
+    assert catalogue.ids() == tuple(one.id for one in BUILT_IN)
+    assert len(catalogue) == 13
     sync = catalogue.get("repository-sync")
     assert (sync.name, sync.schedule, sync.origin) == ("Repository Synchronization", Every(300), "built-in")
     assert (sync.timeout, sync.retries, sync.retry_delay) == (timedelta(minutes=5), 3, timedelta(seconds=10))
@@ -213,4 +215,4 @@ def test_names_for_completion_pass_over_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "jobctl.toml").write_text('[jobs.a]\nname = "A job"\ncrom = 1\n')
     assert ("a", "A job") in job_names(str(tmp_path))
     (tmp_path / "jobctl.toml").write_text("[jobs.a")
-    assert job_names(str(tmp_path)) == [("repository-sync", "Repository Synchronization")]
+    assert job_names(str(tmp_path)) == [(one.id, one.name) for one in BUILT_IN]

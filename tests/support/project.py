@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 SOON = 30.0
+ALONE = "[jobs.repository-sync]\nenabled = false\n[jobs.analytics-cache-cleanup]\nenabled = false\n"
 
 
 def until(look: Callable[[], T], seconds: float = SOON) -> T:
@@ -57,8 +58,8 @@ class Site:
         return path
 
     def jobs(self, toml: str, code: str = "") -> None:
-        """The project's own jobs; the built-in one is switched off."""
-        self.write("jobctl.toml", "[jobs.repository-sync]\nenabled = false\n" + toml)
+        """The project's own jobs; the built-in ones that need nothing are switched off."""
+        self.write("jobctl.toml", ALONE + toml)
         if code:
             self.write("work.py", code)
 

@@ -27,6 +27,9 @@ call = "work:bad"
 cron = "30 2 * * *"
 timezone = "Europe/Berlin"
 call = "work:hello"
+
+[jobs.analytics-cache-cleanup]
+enabled = false
 """
 
 CODE = """

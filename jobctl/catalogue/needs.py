@@ -1,0 +1,40 @@
+"""What a job needs besides its code, and whether that is configured: looked up, never tried."""
+
+from collections.abc import Callable, Iterable
+from importlib.util import find_spec
+
+from jobctl.settings.environment import Environment
+
+
+def unmet(needs: Iterable[str], environment: Environment) -> str | None:
+    """The first need that is not configured, as a clause that names the variable; None where all are.
+
+    Args:
+        needs: names from ``NEEDS``.
+
+    Raises:
+        ConfigurationError: it is configured with a value that cannot be used.
+    """
+    for need in needs:
+        reason = NEEDS[need](environment)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _database(environment: Environment) -> str | None:
+    address = environment.database("DATABASE_URL")
+    if address is None:
+        return "DATABASE_URL is not set"
+    if address.lower().startswith("postgres") and find_spec("psycopg") is None:
+        return 'psycopg is not installed: pip install "jobctl[postgres]"'
+    return None
+
+
+def _mail(environment: Environment) -> str | None:
+    from jobctl.mail.choose import unmet as unmet_mail
+
+    return unmet_mail(environment)
+
+
+NEEDS: dict[str, Callable[[Environment], str | None]] = {"database": _database, "mail": _mail}

@@ -1,0 +1,80 @@
+"""The five analytics jobs: work a result out and keep it where any process can read it."""
+
+from collections.abc import Callable
+
+from jobctl.analytics.results import (
+    ACTIVITY_TRENDS,
+    PERFORMANCE,
+    QUERIES,
+    QUERY_US,
+    RECENT_ACTIVITY,
+    TOP_ITEMS,
+    USER_GROWTH,
+    Analytic,
+    Results,
+)
+from jobctl.jobs.here import Here
+from jobctl.model import JobResult
+
+
+def user_growth() -> JobResult:
+    """Sign-ups a month."""
+    from jobctl.analytics.user_growth import user_growth as compute
+
+    return _keep(USER_GROWTH, lambda here: compute(here.database))
+
+
+def activity_trends() -> JobResult:
+    """Views, votes and comments a day."""
+    from jobctl.analytics.activity_trends import activity_trends as compute
+
+    return _keep(ACTIVITY_TRENDS, lambda here: compute(here.database, here.now()))
+
+
+def top_items() -> JobResult:
+    """The most voted items."""
+    from jobctl.analytics.top_items import top_items as compute
+
+    return _keep(TOP_ITEMS, lambda here: compute(here.database, here.content))
+
+
+def recent_activity() -> JobResult:
+    """The newest sign-ups, comments and votes."""
+    from jobctl.analytics.recent_activity import recent_activity as compute
+
+    return _keep(RECENT_ACTIVITY, lambda here: compute(here.database, here.content))
+
+
+def performance_metrics() -> JobResult:
+    """How the cache and the database do."""
+    from jobctl.analytics.performance import performance as compute
+
+    def look(here: Here) -> Results:
+        with here.store() as store:
+            counted = store.counters()
+        return compute(here.database, counted)
+
+    return _keep(PERFORMANCE, look, counts=False)
+
+
+def _keep(analytic: Analytic, compute: Callable[[Here], Results], *, counts: bool = True) -> JobResult:
+    """Work it out, keep it with its lifetime, and count the queries: but not the looks at the counts."""
+    here = Here.find()
+    results = compute(here)
+    now = here.now()
+    database = here.database
+    with here.store() as store:
+        store.cache_put(results, now, now + analytic.lifetime)
+        if counts:
+            store.count({QUERIES: database.statements, QUERY_US: round(database.statement_time * 1e6)})
+    sizes = {key: len(value) if isinstance(value, list) else 1 for key, value in results.items()}
+    return JobResult(
+        processed=len(results),
+        successful=len(results),
+        message=f"{analytic.title}: {', '.join(results)}",
+        details={
+            "entries": sizes,
+            "queries": database.statements,
+            "query_ms": round(database.statement_time * 1000, 3),
+        },
+    )

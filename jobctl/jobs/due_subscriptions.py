@@ -1,0 +1,105 @@
+"""Subscriptions as the two subscription jobs look at them: rows with whom to write to."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from jobctl.database.tables import client_profiles, subscriptions, users
+
+SOMEONE = "Valued Customer"
+
+
+class Subscription(NamedTuple):
+    """One subscription and its user. ``amount`` is in cents; ``end`` in UTC."""
+
+    id: str
+    user_id: str
+    plan: str
+    end: datetime
+    reference: str
+    amount: int | None
+    currency: str
+    interval: str
+    interval_count: int
+    auto_renewal: bool
+    address: str
+    name: str
+
+    def facts(self) -> dict[str, Any]:
+        """What mails say of it."""
+        return {
+            "name": self.name,
+            "plan": self.plan,
+            "amount": self.amount,
+            "currency": self.currency,
+            "interval": self.interval,
+            "interval_count": self.interval_count,
+            "date": self.end,
+            "subscription_id": self.reference,
+        }
+
+
+def with_users() -> Select[Any]:
+    """Subscriptions, each with its user's address and name; a deleted user has neither."""
+    table = subscriptions
+    alive = users.c.deleted_at.is_(None)
+    profile = client_profiles
+    return (
+        select(
+            table.c.id, table.c.user_id, table.c.plan_id, table.c.end_date, table.c.subscription_id,
+            table.c.amount, table.c.currency, table.c.interval, table.c.interval_count, table.c.auto_renewal,
+            users.c.email, profile.c.email.label("profile_email"), profile.c.display_name,
+            profile.c.name.label("profile_name"),
+        )
+        .outerjoin(users, (users.c.id == table.c.user_id) & alive)
+        .outerjoin(profile, profile.c.user_id == users.c.id)
+    )  # fmt: skip
+
+
+def new_mark(now: datetime) -> datetime:
+    """A value for ``updated_at`` that no other claim has, on whichever machine: a moment within this second."""
+    return now + timedelta(microseconds=secrets.randbelow(1_000_000))
+
+
+def claiming(
+    statement: ReturningUpdate[Any], ids: Sequence[str], mark: datetime
+) -> Callable[[Connection], set[str]]:
+    """A transaction that claims rows by setting ``updated_at`` to ``mark``; it answers with their ids.
+
+    It is right to do again: where the answer to a first commit was lost, the mark tells what it claimed.
+    """
+    table = subscriptions.c
+    tries = count()
+
+    def claim(connection: Connection) -> set[str]:
+        claimed = set(connection.execute(statement).scalars())
+        if next(tries):
+            marked = select(table.id).where(table.id.in_(ids), table.updated_at == mark)
+            claimed |= set(connection.execute(marked).scalars())
+        return claimed
+
+    return claim
+
+
+def subscription_of(row: Row[Any]) -> Subscription:
+    """A row of ``with_users``."""
+    name = " ".join((row.display_name or row.profile_name or "").split())
+    return Subscription(
+        id=row.id,
+        user_id=row.user_id,
+        plan=row.plan_id,
+        end=row.end_date,
+        reference=row.subscription_id or row.id,
+        amount=row.amount,
+        currency=row.currency or "usd",
+        interval=row.interval or "month",
+        interval_count=row.interval_count or 1,
+        auto_renewal=row.auto_renewal is not False,
+        address=(row.email or row.profile_email or "").strip(),
+        name=name or SOMEONE,
+    )

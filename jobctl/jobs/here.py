@@ -1,0 +1,78 @@
+"""Where a built-in job stands: the project, its settings, and what it works on."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from jobctl.catalogue.project import find_project, state_folder
+from jobctl.clock import SystemClock
+from jobctl.settings.environment import Environment
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from jobctl.database.session import Database
+    from jobctl.runs.store import RunStore
+
+
+@dataclass(frozen=True)
+class Here:
+    """Found by a worker from its working folder, which is the project's."""
+
+    project: Path
+    environment: Environment
+    state: Path
+
+    @classmethod
+    def find(cls) -> Self:
+        """Look around."""
+        project = find_project(Path.cwd())
+        environment = Environment.load(project.folder, os.environ)
+        return cls(project.folder, environment, state_folder(project, environment))
+
+    @cached_property
+    def database(self) -> "Database":
+        """The site's database.
+
+        Raises:
+            ConfigurationError: it is not configured.
+        """
+        from jobctl.database.session import Database
+
+        return Database.open(self.environment, self.project)
+
+    @property
+    def content(self) -> Path:
+        """The content folder; on Vercel only the temporary folder can be written."""
+        on_vercel = self.environment.text("VERCEL") == "1"
+        return (Path(tempfile.gettempdir()) if on_vercel else self.project) / ".content"
+
+    @property
+    def outbox(self) -> Path:
+        """Where mails go that have no provider."""
+        return self.state / "outbox"
+
+    @property
+    def reports(self) -> Path:
+        """Where reports go."""
+        return self.state / "reports"
+
+    def now(self) -> "datetime":
+        """The wall clock, in UTC."""
+        return SystemClock().now()
+
+    @contextmanager
+    def store(self) -> Iterator["RunStore"]:
+        """The run store, with its cache and counters."""
+        from jobctl.runs.choose import open_store
+
+        store = open_store(self.state)
+        try:
+            yield store
+        finally:
+            store.close()

@@ -1,0 +1,169 @@
+"""Sending the mails of one job: each once, one bad address not in the way of the rest."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
+
+from jobctl.errors import JobctlError
+from jobctl.jobs.here import Here
+from jobctl.jobs.outgoing import Outgoing
+from jobctl.mail.choose import mail_settings, open_transport
+from jobctl.mail.message import Message, address_fault
+from jobctl.mail.render import render
+from jobctl.mail.transport import MailRefusedError, UnknownOutcomeError
+
+MOST_TOLD = 50
+
+
+class HasId(Protocol):
+    """A row that can be claimed and released."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+
+Row = TypeVar("Row", bound=HasId)
+
+
+@dataclass(slots=True)
+class Tally:
+    """How the mails of a run went. ``errors`` are told; at most fifty of them."""
+
+    sent: int = 0
+    failed: int = 0
+    errors: list[str] = field(default_factory=list)
+
+    def fail(self, error: str) -> None:
+        """One more that was not sent."""
+        self.failed += 1
+        self.tell(error)
+
+    def tell(self, error: str) -> None:
+        """Something to be told that is no mail of its own."""
+        print(f"warning: {error}")
+        if len(self.errors) < MOST_TOLD:
+            self.errors.append(error)
+
+
+class Mailing:
+    """The transport that the settings name, and the journal that outlives a kill.
+
+    Args:
+        kind: of the mails: names their template.
+        journal: the name of theirs; ``kind`` where it is left out.
+
+    Attributes:
+        in_doubt: the row whose mail was handed over and not yet answered for.
+    """
+
+    def __init__(self, here: Here, kind: str, journal: str | None = None) -> None:
+        self.tally = Tally()
+        self.in_doubt: str | None = None
+        self.journal = Outgoing(here.state / "outgoing" / f"{journal or kind}.jsonl")
+        self._kind = kind
+        self._project = here.project
+        self._settings = mail_settings(here.environment)
+        self._at = ""
+        self._transport = open_transport(here.environment, here.outbox, before_data=self._handing)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the provider sees to it that the same mail is sent once, however often it is handed over."""
+        return self._transport.repeatable
+
+    @property
+    def place(self) -> str:
+        """Where mails go, for people."""
+        place = self._transport.place
+        return place.removeprefix(f"{self._project}{os.sep}") if self._transport.name == "outbox" else place
+
+    def __enter__(self) -> Self:
+        self.journal.__enter__()
+        try:
+            self._transport.__enter__()
+        except BaseException:
+            self.journal.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._transport.__exit__(kind, error, trace)
+        finally:
+            self.journal.__exit__(kind, error, trace)
+
+    def send(self, row_id: str, key: str, address: str, name: str, facts: dict[str, Any]) -> bool:
+        """Send one mail. False: it was refused and nothing of it went out.
+
+        Raises:
+            ServiceError, PermanentJobError: no mail can be sent now; ``UnknownOutcomeError`` where this
+                one may have been taken.
+        """
+        fault = address_fault(address) if address else "the user has no mail address"
+        if fault is not None:
+            self.tally.fail(f"{row_id}: {fault}")
+            return False
+        subject, html, text = render(
+            self._kind,
+            **facts,
+            app_url=self._settings.app_url,
+            company=self._settings.company,
+            support=self._settings.support,
+        )
+        self._at = row_id
+        try:
+            self._transport.send(Message(address, subject, html, text, key, name))
+        except UnknownOutcomeError:
+            raise
+        except MailRefusedError as error:
+            self.in_doubt = None
+            self.tally.fail(f"{row_id}: {error.problem}")
+            return False
+        except JobctlError:
+            self.in_doubt = None
+            raise
+        self.in_doubt = None
+        self.journal.done([row_id])
+        self.tally.sent += 1
+        return True
+
+    def _handing(self, _: Message) -> None:
+        if not self.repeatable:
+            self.journal.handing(self._at)
+            self.in_doubt = self._at
+
+
+def send_all(
+    mailing: Mailing, rows: Iterable[Row], send: Callable[[Row], bool], release: Callable[[list[str]], None]
+) -> None:
+    """Send a claimed batch; whatever was surely not sent is released, come what may.
+
+    Args:
+        send: one of them; False where it was refused.
+        release: gives rows back, by id.
+    """
+    waiting = {row.id: row for row in rows}
+    unsent: list[str] = []
+    try:
+        for row_id, row in list(waiting.items()):
+            if not send(row):
+                unsent.append(row_id)
+            del waiting[row_id]
+    finally:
+        doubtful = mailing.in_doubt
+        if doubtful is not None:
+            mailing.tally.fail(may_have_gone(doubtful))
+            mailing.journal.done([doubtful])
+        give_back = [one for one in (*unsent, *waiting) if one != doubtful]
+        if give_back:
+            release(give_back)
+
+
+def may_have_gone(row_id: str) -> str:
+    """The sentence for a mail of which nobody knows; sent again it might arrive twice."""
+    return f"{row_id}: the mail server may have taken the mail or not; it is not sent again"

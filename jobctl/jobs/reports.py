@@ -1,0 +1,126 @@
+"""The four reports: an HTML page and JSON beside it in the reports folder, mailed where asked for."""
+
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jobctl.clock import iso
+from jobctl.errors import JobctlError, PermanentJobError
+from jobctl.jobs.here import Here
+from jobctl.model import JobResult
+from jobctl.reports.periods import Kind, Period, last_ended, read_period
+
+
+def daily_activity_summary(period: str | None = None, mail: str = "once") -> JobResult:
+    """Yesterday, or the day named."""
+    return _report("report-daily-activity-summary", "Daily Activity Summary", Kind.DAY, period, mail)
+
+
+def weekly_user_growth(period: str | None = None, mail: str = "once") -> JobResult:
+    """Last week, Monday to Sunday, or the week named."""
+    return _report("report-weekly-user-growth", "Weekly User Growth", Kind.WEEK, period, mail)
+
+
+def monthly_comprehensive(period: str | None = None, mail: str = "once") -> JobResult:
+    """Last month, or the month named."""
+    return _report("report-monthly-comprehensive", "Monthly Comprehensive Report", Kind.MONTH, period, mail)
+
+
+def quarterly_performance(period: str | None = None, mail: str = "once") -> JobResult:
+    """Last quarter, or the quarter named."""
+    return _report("report-quarterly-performance", "Quarterly Performance Report", Kind.QUARTER, period, mail)
+
+
+def _report(job_id: str, title: str, kind: Kind, name: str | None, mail: str) -> JobResult:
+    """Work it out and write it; then mail it.
+
+    Args:
+        mail: ``once`` a period; ``again`` whatever was mailed before; ``no``.
+    """
+    from jobctl.reports.figures import figures
+    from jobctl.reports.page import page
+
+    here = Here.find()
+    now = here.now()
+    period = read_period(kind, name, now) if name else last_ended(kind, now)
+    report = {
+        "id": job_id,
+        "title": title,
+        "site": here.environment.text("COMPANY_NAME"),
+        "tenant": here.database.tenant_id,
+        "period": _described(period),
+        "before": _described(period.before()),
+        "made_at": iso(now),
+        **figures(here.database, here.content, period),
+    }
+    html = here.reports / f"{job_id}-{period.name}.html"
+    _write(html, page(report))
+    _write(html.with_suffix(".json"), json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+    shown = _nearby(html, here.project)
+    print(f"{title}, {period.label}: {shown}")
+    sent, errors = _mail(here, report, shown, now, mail)
+    return JobResult(
+        processed=1 + sent + len(errors),
+        successful=1 + sent,
+        failed=len(errors),
+        errors=tuple(errors),
+        message=f"{title}, {period.label}",
+        details={"html": shown, "json": _nearby(html.with_suffix(".json"), here.project), "mails": sent},
+    )
+
+
+def _described(period: Period) -> dict[str, str]:
+    return {
+        "name": period.name,
+        "label": period.label,
+        "from": iso(period.start_instant),
+        "to": iso(period.end_instant),
+    }
+
+
+def _write(file: Path, text: str) -> None:
+    """Whole or not at all: somebody may be reading the last one."""
+    new = file.with_name(f".{file.name}.{os.getpid()}.new")
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new.write_text(text, encoding="utf-8")
+        new.chmod(0o600)
+        new.replace(file)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        reason = (error.strerror or str(error)).lower()
+        raise PermanentJobError(f"the report {file} cannot be written: {reason}") from error
+
+
+def _nearby(file: Path, project: Path) -> str:
+    return str(file.relative_to(project) if file.is_relative_to(project) else file)
+
+
+def _mail(here: Here, report: dict[str, Any], file: str, now: datetime, how: str) -> tuple[int, list[str]]:
+    """To everybody in ``JOBCTL_REPORT_TO``. A failed mail is told; the report is written all the same."""
+    addresses = [one.strip() for one in (here.environment.text("JOBCTL_REPORT_TO") or "").split(",")]
+    addresses = [one for one in addresses if one]
+    if how == "no" or not addresses:
+        return 0, []
+    from jobctl.jobs.mailing import Mailing
+    from jobctl.reports.headline import headlines
+
+    facts = {
+        "title": report["title"],
+        "period": report["period"]["label"],
+        "headlines": headlines(report)[:8],
+        "file": file,
+    }
+    again = f"/{iso(now)}" if how == "again" else ""
+    key = f"{report['id']}/{report['tenant']}/{report['period']['name']}{again}"
+    try:
+        with Mailing(here, "report", report["id"]) as mailing:
+            for one in addresses:
+                mailing.send(one, f"{key}/{one}", one, "", facts)
+            tally = mailing.tally
+    except JobctlError as error:
+        print(f"warning: the report was not mailed: {error.problem}")
+        return 0, [f"the report was not mailed: {error.problem}"]
+    return tally.sent, tally.errors
