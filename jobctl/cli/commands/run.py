@@ -1,6 +1,8 @@
 """``jobctl run``: the local scheduler, in the foreground, until it is asked to stop."""
 
 import os
+from collections import Counter
+from contextlib import closing
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
@@ -39,6 +41,7 @@ class Options(NamedTuple):
     form: Form = Form.TEXT
     live: bool = True
     local: bool = False
+    demo: bool = False
 
 
 def command(
@@ -51,9 +54,10 @@ def command(
     form: Annotated[Form, option("run", "--log-format")] = Form.TEXT,
     no_live: Annotated[bool, option("run", "--no-live")] = False,
     local: Annotated[bool, option("run", "--local")] = False,
+    demo: Annotated[bool, option("run", "--demo")] = False,
 ) -> int:
     """Parse."""
-    options = Options(tuple(extra or ()), workers, grace, tuple(only or ()), form, not no_live, local)
+    options = Options(tuple(extra or ()), workers, grace, tuple(only or ()), form, not no_live, local, demo)
     return run(options, context)
 
 
@@ -64,6 +68,9 @@ def run(options: Options, context: Context) -> int:
             "run takes no argument; it is the scheduler",
             hint="one job now: jobctl trigger ID       what ran: jobctl runs",
         )
+    if options.demo:
+        with closing(_sample_site(context)) as sample:
+            return run(options._replace(demo=False), sample)
     grace = read_span(options.grace, "--grace") if options.grace else DEFAULT_GRACE
     mode = Mode.LOCAL if options.local else context.mode
     jobs = [context.job(one) for one in options.only] or list(context.catalogue.jobs)
@@ -88,6 +95,25 @@ def run(options: Options, context: Context) -> int:
         interrupted = _schedule(manager, stop)
     _farewell(reporter, interrupted, context)
     return stop.exit_code if interrupted else ExitCode.DONE
+
+
+def _sample_site(context: Context) -> Context:
+    """The same command in a sample site of its own, made where there is none yet."""
+    from jobctl.demo.make import FOLDER, make
+    from jobctl.settings.variables import VARIABLES
+
+    folder = Path(context.common.project or ".").absolute() / FOLDER
+    made = make(folder, context.now())
+    shown = _nearby(str(folder))
+    out = context.output
+    out.note(
+        f"{'made' if made else 'going on with'} a sample site in {shown}: database, content repository, mail"
+    )
+    out.note(f"from another terminal: cd {shown} && jobctl status, jobctl analytics, ls .jobctl/outbox")
+    # what is set for another site does not count in this one
+    process = {name: value for name, value in context.process.items() if name not in VARIABLES}
+    common = context.common._replace(project=str(folder), verbose=True)
+    return Context(common, process, context.clock, out)
 
 
 def _schedule(manager: LocalJobManager, stop: Stop) -> int:
@@ -123,6 +149,8 @@ def _greet(options: Options, context: Context, jobs: list[Job], grace: timedelta
     other = scheduler(context.store, context.now())
     if other.running:
         out.note(f"another scheduler shares this store: pid {other.pid} on {other.host}")
+    for reason, number in Counter(job.unmet for job in jobs if job.unmet).items():
+        out.note(f"{'1 job is' if number == 1 else f'{number} jobs are'} stopped: {reason}")
     for warning in context.environment.warnings:
         out.warn(warning)
 

@@ -1,0 +1,194 @@
+"""The sample site's database: tables made, and some thousand rows of a believable past."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from sqlalchemy import Connection, Table, create_engine, insert
+
+from jobctl.database import tables
+from jobctl.demo.words import FIRST, ITEMS, LAST, REMARKS
+
+TENANT = "demo"
+USERS = 3000
+_DAYS = 780
+_RECENT = 45
+_PRICES = {"free": 0, "standard": 900, "premium": 2900}
+
+
+def fill(file: Path, seed: int, now: datetime) -> None:
+    """Make the database and its past; the same seed and instant make the same rows."""
+    chance = Random(seed)
+    engine = create_engine(f"sqlite:///{file}")
+    try:
+        with engine.begin() as connection:
+            tables.METADATA.create_all(connection)
+            connection.execute(insert(tables.tenant).values(**_tenant(now)))
+            joined = _users(connection, chance, now)
+            _add(connection, tables.votes, _votes(chance, joined, now))
+            _add(connection, tables.comments, _comments(chance, joined, now))
+            _add(connection, tables.item_views, _views(chance, now))
+            _subscriptions(connection, chance, joined, now)
+    finally:
+        engine.dispose()
+    with closing(sqlite3.connect(file)) as connection_to_file:
+        connection_to_file.execute("PRAGMA journal_mode = WAL")  # several jobs read and write at once
+
+
+def person(chance: Random, number: int, at: datetime) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A user and the profile."""
+    name = f"{chance.choice(FIRST)} {chance.choice(LAST)}"
+    address = f"user{number}@example.com"
+    user = {"id": f"user-{number}", "email": address, "tenant_id": TENANT, "created_at": at, "updated_at": at}
+    profile = {
+        "id": f"profile-{number}",
+        "user_id": user["id"],
+        "email": address,
+        "tenant_id": TENANT,
+        "name": name,
+        "created_at": at,
+    }
+    return user, profile
+
+
+def subscription(chance: Random, number: int, user_id: str, end: datetime, **more: Any) -> dict[str, Any]:
+    """A monthly one that ends at ``end``."""
+    plan = chance.choice(("standard", "standard", "premium"))
+    return {
+        "id": f"subscription-{number}",
+        "user_id": user_id,
+        "plan_id": plan,
+        "status": "active",
+        "start_date": end - timedelta(days=30),
+        "end_date": end,
+        "payment_provider": "stripe",
+        "subscription_id": f"sub_{number:06}",
+        "currency": chance.choice(("usd", "usd", "eur")),
+        "amount": _PRICES[plan],
+        "interval": "month",
+        "interval_count": 1,
+        "auto_renewal": True,
+        "renewal_reminder_sent": False,
+        "cancelled_at": None,
+        "created_at": end - timedelta(days=30),
+        "updated_at": end - timedelta(days=30),
+        "tenant_id": TENANT,
+        **more,
+    }
+
+
+def favourite(chance: Random) -> str:
+    """An item; a few are liked far more than the rest."""
+    return ITEMS[min(int(chance.expovariate(0.09)), len(ITEMS) - 1)][0]
+
+
+def moment(chance: Random, now: datetime, days: float) -> datetime:
+    """Some moment of the last ``days``, the newer the likelier."""
+    return now - timedelta(seconds=int(days * 86400 * chance.random() ** 1.6))
+
+
+def _tenant(now: datetime) -> dict[str, Any]:
+    return {
+        "id": TENANT,
+        "name": "Toolshelf",
+        "slug": "toolshelf",
+        "status": "active",
+        "created_at": now - timedelta(days=_DAYS),
+    }
+
+
+def _users(connection: Connection, chance: Random, now: datetime) -> list[tuple[int, datetime]]:
+    joined = sorted(moment(chance, now, _DAYS) for _ in range(USERS))
+    pairs = [person(chance, number, at) for number, at in enumerate(joined, 1)]
+    _add(connection, tables.users, (user for user, _ in pairs))
+    _add(connection, tables.client_profiles, (profile for _, profile in pairs))
+    return list(enumerate(joined, 1))
+
+
+def _votes(chance: Random, joined: list[tuple[int, datetime]], now: datetime) -> Iterator[dict[str, Any]]:
+    seen = set()
+    for number in range(1, 6001):
+        user, item = chance.choice(joined)[0], favourite(chance)
+        if (user, item) not in seen:
+            seen.add((user, item))
+            yield {
+                "id": f"vote-{number}",
+                "client_id": f"profile-{user}",
+                "item_id": item,
+                "vote_type": "downvote" if chance.random() < 0.1 else "upvote",
+                "created_at": moment(chance, now, _RECENT),
+                "tenant_id": TENANT,
+            }
+
+
+def _comments(chance: Random, joined: list[tuple[int, datetime]], now: datetime) -> Iterator[dict[str, Any]]:
+    for number in range(1, 1501):
+        yield {
+            "id": f"comment-{number}",
+            "client_id": f"profile-{chance.choice(joined)[0]}",
+            "item_id": favourite(chance),
+            "content": chance.choice(REMARKS),
+            "rating": chance.randint(3, 5),
+            "created_at": moment(chance, now, _RECENT),
+            "tenant_id": TENANT,
+        }
+
+
+def _views(chance: Random, now: datetime) -> Iterator[dict[str, Any]]:
+    for number in range(1, 15001):
+        at = moment(chance, now, _RECENT)
+        yield {
+            "id": f"view-{number}",
+            "item_id": favourite(chance),
+            "viewer_id": f"viewer-{number}",
+            "viewed_date_utc": f"{at:%Y-%m-%d}",
+            "viewed_at": at,
+            "tenant_id": TENANT,
+        }
+
+
+def _subscriptions(
+    connection: Connection, chance: Random, joined: list[tuple[int, datetime]], now: datetime
+) -> None:
+    """Most run on; 12 renew within a week, 9 are over, and there is a history of renewals."""
+    subscribers = chance.sample([user for user, _ in joined], 420)
+    rows, history = [], []
+    for number, user in enumerate(subscribers, 1):
+        user_id = f"user-{user}"
+        if number <= 12:
+            end = now + timedelta(hours=chance.randint(1, 160))
+            rows.append(subscription(chance, number, user_id, end))
+        elif number <= 21:
+            end = now - timedelta(hours=chance.randint(1, 40))
+            rows.append(subscription(chance, number, user_id, end, auto_renewal=number % 3 > 0))
+        elif number <= 60:
+            end = moment(chance, now, 90)
+            status = chance.choice(("expired", "cancelled"))
+            cancelled_at = end if status == "cancelled" else None
+            rows.append(subscription(chance, number, user_id, end, status=status, cancelled_at=cancelled_at))
+            history.append(_change(number, f"subscription_{status}", end))
+        else:
+            end = now + timedelta(hours=chance.randint(200, 720))
+            rows.append(subscription(chance, number, user_id, end))
+            if chance.random() < 0.7:
+                history.append(_change(number, "renewal_succeeded", end - timedelta(days=30)))
+    _add(connection, tables.subscriptions, rows)
+    _add(connection, tables.subscription_history, history)
+
+
+def _change(number: int, action: str, at: datetime) -> dict[str, Any]:
+    return {
+        "id": f"change-{number}",
+        "subscription_id": f"subscription-{number}",
+        "action": action,
+        "created_at": at,
+        "tenant_id": TENANT,
+    }
+
+
+def _add(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+    connection.execute(insert(table), list(rows))
