@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterable
 
-from jobctl.cli.words import COMMANDS, COMMON, HELP, SHELLS, VERSION, Option
+from jobctl.cli.words import COMMANDS, COMMON, HELP, NAMES, VERSION, Option
 
 Candidates = Iterable[tuple[str, str]]
 
@@ -104,11 +104,9 @@ def _values(option: Option | None, begun: str, before: list[str]) -> list[tuple[
 
 
 def _arguments(kind: str, begun: str, before: list[str]) -> list[tuple[str, str]]:
-    if kind == "shell":
-        return _matching(((one, "") for one in SHELLS), begun)
     if kind in {"job", "run"}:
         return _matching(_jobs(before), begun)
-    return []
+    return _matching(((one, "") for one in NAMES.get(kind, ())), begun)
 
 
 def _jobs(before: list[str]) -> Candidates:

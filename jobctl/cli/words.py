@@ -26,7 +26,7 @@ class Command:
     Attributes:
         group: where the root help lists it.
         summary: one clause.
-        argument: what its positional argument is: ``job``, ``run`` (a job or a run), ``shell``, or none.
+        argument: what its positional argument is: ``job``, ``run`` (a job or a run), a kind in ``NAMES``, or none.
         options: its own, besides ``COMMON``.
         examples: real invocations that end its help.
     """
@@ -45,6 +45,12 @@ class Command:
 
 WHEN = ("auto", "always", "never")
 SHELLS = ("bash", "zsh", "fish")
+NAMES = {
+    "shell": SHELLS,
+    "analytic": ("user-growth", "activity-trends", "top-items", "recent-activity", "performance-metrics"),
+    "report": ("daily", "weekly", "monthly", "quarterly"),
+    "part": ("settings", "store", "database", "content", "mail"),
+}
 GROUPS = ("Run", "Look", "Change", "Setup")
 
 COMMON = {
@@ -73,8 +79,9 @@ COMMANDS = {
             "--log-format": Option("how events are written", "FORMAT", ("text", "json")),
             "--no-live": Option("no live table, plain lines only"),
             "--local": Option("schedule here, whatever the mode"),
+            "--demo": Option("on a sample site of its own, made in jobctl-demo"),
         },
-        ("jobctl run", "jobctl run --workers 8 --grace 2m", "jobctl run --only repository-sync -v"),
+        ("jobctl run", "jobctl run --demo", "jobctl run --workers 8 --grace 2m"),
     ),
     "trigger": Command(
         "Run",
@@ -169,6 +176,23 @@ COMMANDS = {
             'jobctl next "every 90m" --from 2027-03-27',
         ),
     ),
+    "analytics": Command(
+        "Look",
+        "what the analytics jobs found",
+        "analytic",
+        {"--window": Option("how many months, days, items or events", "N")},
+        ("jobctl analytics", "jobctl analytics user-growth --window 24", "jobctl analytics top-items --json"),
+    ),
+    "report": Command(
+        "Look",
+        "a report, now",
+        "report",
+        {
+            "--period": Option("which one, such as 2026-10; the one that just ended", "PERIOD"),
+            "--mail": Option("send it to JOBCTL_REPORT_TO too"),
+        },
+        ("jobctl report weekly", "jobctl report monthly --period 2026-10", "jobctl report daily --json"),
+    ),
     "stop": Command(
         "Change",
         "take a job off its schedule",
@@ -190,6 +214,13 @@ COMMANDS = {
         "job",
         {"--all": Option("every job"), "--yes": Option("do not ask", short="-y")},
         ("jobctl start repository-sync", "jobctl start --all --yes"),
+    ),
+    "check": Command(
+        "Setup",
+        "try everything that is configured",
+        "part",
+        {"--timeout": Option("how long each part may take", "DURATION")},
+        ("jobctl check", "jobctl check database", "jobctl check --json"),
     ),
     "completion": Command(
         "Setup",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jobctl.catalogue import builtin
 from jobctl.cli.views.look import Look
 from jobctl.cli.views.status import Board, screen, who_schedules
 from jobctl.execution.process import this_process
@@ -17,6 +18,7 @@ from jobctl.runs.store import Owner
 from tests.support.terminal import Cli, Past
 
 NOW = datetime(2026, 11, 23, 9, 10, tzinfo=UTC)
+BUILT_IN = [job.id for job in builtin.BUILT_IN]
 
 
 def test_the_document_has_the_fields_that_scripts_rely_on(cli: Cli, past: Past) -> None:
@@ -27,7 +29,7 @@ def test_the_document_has_the_fields_that_scripts_rely_on(cli: Cli, past: Past) 
     assert found["mode"] == "local"
     assert {"running": False, "pid": None, "host": None, "since": None}.items() <= found["scheduler"].items()
     by_id = {one["id"]: one for one in found["jobs"]}
-    assert list(by_id) == ["repository-sync", "hello", "bad", "nightly"]
+    assert [one["id"] for one in found["jobs"]] == [*BUILT_IN, "hello", "bad", "nightly"]
     bad = by_id["bad"]
     assert {
         "id": "bad",
@@ -60,9 +62,9 @@ def test_in_a_pipe_each_job_is_a_row(cli: Cli, past: Past) -> None:
     past.ran("bad", error="line one\nline two\twith tab", took=0.4)
 
     rows = cli("status").rows
-    bad = rows[2]
+    bad = next(row for row in rows if row["JOB"] == "bad")
 
-    assert [row["JOB"] for row in rows] == ["repository-sync", "hello", "bad", "nightly"]
+    assert [row["JOB"] for row in rows] == [*BUILT_IN, "hello", "bad", "nightly"]
     assert (bad["STATE"], bad["TOOK_MS"]) == ("failed", "400")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", bad["LAST"])
     assert "line one" in bad["ERROR"]
@@ -105,7 +107,7 @@ def test_a_run_whose_process_died_is_shown_as_lost_at_once(cli: Cli, past: Past)
     past.begin("hello", owner=dead)
 
     found = cli("status", "--json").json
-    hello = found["jobs"][1]
+    hello = next(one for one in found["jobs"] if one["id"] == "hello")
 
     assert (hello["status"], found["scheduler"]["running"]) == ("failed", False)
     assert found["scheduler"]["pid"] == 2**22 - 1
@@ -124,7 +126,8 @@ def test_other_modes_show_when_the_platform_will_call(cli: Cli) -> None:
     found = cli("status", "--json", VERCEL="1").json
 
     assert found["mode"] == "vercel"
-    assert datetime.fromisoformat(found["jobs"][3]["next_run"]) > datetime.now(UTC)
+    nightly = next(one for one in found["jobs"] if one["id"] == "nightly")
+    assert datetime.fromisoformat(nightly["next_run"]) > datetime.now(UTC)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from jobctl.catalogue import builtin
 from jobctl.cli.completion import answer, candidates, joined
 from jobctl.cli.words import COMMANDS
 
 FILE = '[jobs.hello]\nevery = "5m"\ncall = "work:hello"\nname = "Say hello"\n'
+
+BUILT_IN = [job.id for job in builtin.BUILT_IN]
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +28,7 @@ def values(*words: str, whole: bool = True) -> list[str]:
     [
         ("", list(COMMANDS)),
         ("st", ["status", "stop", "start"]),
-        ("trigger |", ["repository-sync", "hello"]),
+        ("trigger |", [*BUILT_IN, "hello"]),
         ("trigger he", ["hello"]),
         ("trigger hello |", []),
         ("status --watch he", ["hello"]),
@@ -46,7 +49,7 @@ def values(*words: str, whole: bool = True) -> list[str]:
         ("--vers", ["--version"]),
         ("nonsense |", list(COMMANDS)),
         ("--unknown=x", []),
-        ("--project /nowhere trigger |", ["repository-sync"]),
+        ("--project /nowhere trigger |", [*BUILT_IN]),
     ],
 )
 def test_candidates(words: str, expected: list[str]) -> None:
@@ -87,7 +90,7 @@ def test_a_broken_project_still_completes_what_is_sure(
 ) -> None:
     (project / "jobctl.toml").write_text(text)
 
-    answer("zsh", ["trigger", "repo"])
+    answer("zsh", ["trigger", "repos"])
 
     shown = capsys.readouterr()
     assert shown.out == "repository-sync:Repository Synchronization\n"

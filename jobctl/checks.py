@@ -1,0 +1,156 @@
+"""Trying what is configured, for real: each part is used as the jobs use it, and nothing is changed."""
+
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from jobctl.catalogue.needs import unmet
+from jobctl.durations import format_duration
+from jobctl.errors import ConfigurationError, ExitCode, JobctlError, PermanentJobError, ServiceError
+from jobctl.settings.environment import Environment
+
+TIMEOUT = timedelta(seconds=10)
+
+
+class State(StrEnum):
+    """How a part is."""
+
+    FINE = "ok"
+    FAILED = "failed"
+    ABSENT = "not configured"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of trying one part. ``exit_code`` is what its failure means for the process."""
+
+    part: str
+    state: State
+    detail: str
+    hint: str | None = None
+    exit_code: int = ExitCode.DONE
+
+
+class AbsentError(Exception):
+    """The part is not configured; says which variable is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """Tries the parts of one project."""
+
+    environment: Environment
+    project: Path
+    state: Path
+    jobs: int
+
+    def check(self, part: str, timeout: timedelta = TIMEOUT) -> Checked:
+        """Try one of ``PARTS``; never raises.
+
+        It is tried in a thread that is left behind when the time is over: some parts wait inside a library.
+        """
+        answer: list[Checked] = []
+        work = threading.Thread(target=lambda: answer.append(self._tried(part)), daemon=True)
+        work.start()
+        work.join(timeout.total_seconds())
+        if answer:
+            return answer[0]
+        return Checked(
+            part, State.FAILED, f"no answer in {format_duration(timeout)}", exit_code=ExitCode.SERVICE
+        )
+
+    def _tried(self, part: str) -> Checked:
+        try:
+            return Checked(part, State.FINE, PARTS[part](self))
+        except AbsentError as absent:
+            return Checked(part, State.ABSENT, str(absent))
+        except JobctlError as error:
+            code = (
+                ExitCode.USAGE
+                if isinstance(error, ConfigurationError | PermanentJobError)
+                else error.exit_code
+            )
+            return Checked(part, State.FAILED, str(error), error.hint, code)
+        except Exception as error:
+            text = " ".join(str(error).split())[:200]
+            return Checked(part, State.FAILED, f"{type(error).__name__}: {text}", exit_code=ExitCode.INTERNAL)
+
+    def settings(self) -> str:
+        """The variables and the project file: they were read before, so they are sound."""
+        files = [file.name for file in self.environment.files if file.found]
+        return f"{self.jobs} jobs; {', '.join(files) or 'no .env file'}"
+
+    def store(self) -> str:
+        """The run store: opened, and written to."""
+        from jobctl.runs.choose import open_store
+
+        with closing(open_store(self.state, verify=True)) as store:
+            store.count({"checks": 1})
+            return store.place
+
+    def database(self) -> str:
+        """Connected to, its tables compared with what the jobs use, its tenant found."""
+        missing = unmet(("database",), self.environment)
+        if missing is not None:
+            raise AbsentError(missing)
+        from jobctl.database.session import Database
+
+        database = Database.open(self.environment, self.project)
+        trip = database.round_trip()
+        lacking = database.missing()
+        if lacking:
+            raise PermanentJobError(
+                f"the database at {database.place} has no {', no '.join(lacking)}",
+                hint="jobctl changes no schema: run the site's own migrations",
+            )
+        return f"{database.place}, tenant {database.tenant_id}, round trip {_ms(trip)}"
+
+    def content(self) -> str:
+        """The content repository asked for its branch."""
+        text = self.environment.text("DATA_REPOSITORY")
+        if text is None:
+            raise AbsentError("DATA_REPOSITORY is not set")
+        from jobctl.content.address import read_address
+        from jobctl.content.remote import look
+
+        token = self.environment.secret("GH_TOKEN") or self.environment.secret("GITHUB_TOKEN")
+        address = read_address(text, token, self.project)
+        tip = look(address, self.environment.text("GITHUB_BRANCH"), TIMEOUT)
+        if tip is None:
+            raise ServiceError(
+                f"the content repository {address.url} is empty", hint="push a first commit to it"
+            )
+        return f"{address.url}, branch {tip.branch} at {tip.commit[:8]}"
+
+    def mail(self) -> str:
+        """The provider logged in to; no mail is sent."""
+        missing = unmet(("mail",), self.environment)
+        if missing is not None:
+            raise AbsentError(missing)
+        from jobctl.mail.choose import open_transport
+
+        with open_transport(self.environment, self.state / "outbox") as transport:
+            return f"{transport.name} at {transport.place}: {transport.check()}"
+
+
+PARTS: dict[str, Callable[[Checker], str]] = {
+    "settings": Checker.settings,
+    "store": Checker.store,
+    "database": Checker.database,
+    "content": Checker.content,
+    "mail": Checker.mail,
+}
+
+
+def exit_code(found: Iterable[Checked]) -> int:
+    """What it all means: a wrong setting before a silent service, for it is the one to mend first."""
+    codes = {one.exit_code for one in found}
+    return next((code for code in (ExitCode.INTERNAL, ExitCode.USAGE, ExitCode.SERVICE) if code in codes), 0)
+
+
+def _ms(duration: timedelta) -> str:
+    return f"{duration.total_seconds() * 1000:.1f} ms"

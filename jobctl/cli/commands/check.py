@@ -1,0 +1,79 @@
+"""``jobctl check [PART]``: tries everything that is configured, and says what is wrong."""
+
+from dataclasses import asdict
+from typing import Annotated, NamedTuple
+
+from jobctl.checks import PARTS, TIMEOUT, Checked, Checker, State, exit_code
+from jobctl.cli.context import Context
+from jobctl.cli.options import argument, option
+from jobctl.cli.times import read_span
+from jobctl.cli.views.table import rows
+from jobctl.errors import ExitCode, UsageError
+from jobctl.text import Mask, nearest, printable, quote
+
+_STYLES = {State.FINE: "green", State.FAILED: "red", State.ABSENT: "dim"}
+
+
+class Options(NamedTuple):
+    """What to try; None is every part."""
+
+    part: str | None = None
+    timeout: str | None = None
+
+
+def command(
+    context: Context,
+    *,
+    part: Annotated[str | None, argument("PART")] = None,
+    timeout: Annotated[str | None, option("check", "--timeout")] = None,
+) -> int:
+    """Parse."""
+    return run(Options(part, timeout), context)
+
+
+def run(options: Options, context: Context) -> int:
+    """Try one part after the other, each told as soon as it is known."""
+    limit = read_span(options.timeout, "--timeout") if options.timeout else TIMEOUT
+    parts = [_known(options.part)] if options.part else list(PARTS)
+    checker = Checker(
+        context.environment, context.project.folder, context.state_folder(), len(context.catalogue)
+    )
+    mask = Mask(context.environment.secret_texts())
+    out = context.output
+    found = []
+    for part in parts:
+        one = checker.check(part, limit)
+        found.append(one)
+        if out.json:
+            continue
+        if out.is_terminal:
+            state = out.look.paint(f"{one.state.value:<14}", _STYLES[one.state])
+            out.line(f"{part:<9} {state}  {printable(mask(one.detail))}")
+            if one.hint:
+                out.line(f"{'':<24}  {out.look.paint('hint: ', 'cyan')}{printable(mask(one.hint))}")
+        else:
+            out.lines(
+                rows((), [(part, one.state.value, mask(one.detail), mask(one.hint or ""))], header=False)
+            )
+        out.flush()
+    if out.json:
+        out.document({"parts": [_document(one, mask) for one in found]})
+    code = exit_code(found)
+    if options.part and found[0].state is State.ABSENT:
+        return ExitCode.NOT_RUN
+    return code
+
+
+def _document(one: Checked, mask: Mask) -> dict[str, object]:
+    fields = asdict(one)
+    return {**fields, "state": one.state.value, "detail": mask(one.detail), "exit_code": int(one.exit_code)}
+
+
+def _known(part: str) -> str:
+    if part in PARTS:
+        return part
+    near = nearest(part, PARTS)
+    raise UsageError(
+        f"there is no part {quote(part)}",
+        hint=(f'did you mean "{near}"? ' if near else "") + f"all: {', '.join(PARTS)}",
+    )
