@@ -118,12 +118,10 @@ class Smtp:
         """One command before the content: should the connection be gone, nothing has happened."""
         try:
             code, said = step()
-        except TimeoutError as error:
-            self._drop()
-            raise ServiceError(
-                f"the mail server {self.place} did not answer in {self._timeout:g} s"
-            ) from error
         except (OSError, smtplib.SMTPException) as error:
+            if _is_timeout(error):
+                self._drop()
+                raise self._explained(error) from error
             raise _ClosedError from error
         if code == 421:
             raise _ClosedError
@@ -182,12 +180,14 @@ class Smtp:
                 f"the certificate of {where} is not trusted: {error.verify_message}",
                 hint="an authority of your own goes into SSL_CERT_FILE",
             )
-        if isinstance(error, TimeoutError):
+        if _is_timeout(error):
             return ServiceError(f"{where} did not answer in {self._timeout:g} s")
         if isinstance(error, ConnectionRefusedError):
             return ServiceError(f"{where} did not answer: the connection was refused", hint="see SMTP_HOST")
         if isinstance(error, smtplib.SMTPResponseException):
             return ServiceError(f"{where} takes no mail now: {error.smtp_code} {_line(error.smtp_error)}")
+        if isinstance(error, smtplib.SMTPServerDisconnected):
+            return ServiceError(f"{where} closed the connection at once", hint="see SMTP_HOST and SMTP_PORT")
         reason = (getattr(error, "strerror", None) or type(error).__name__).lower()
         return ServiceError(f"{where} did not answer: {reason}", hint="see SMTP_HOST and SMTP_PORT")
 
@@ -221,6 +221,11 @@ class Smtp:
 
 class _ClosedError(Exception):
     """The connection ended before the mail's content was handed over."""
+
+
+def _is_timeout(error: Exception) -> bool:
+    """Whether the time was over; smtplib has it in words alone."""
+    return isinstance(error, TimeoutError) or "timed out" in str(error)
 
 
 def _bytes(said: bytes | str) -> bytes:

@@ -111,7 +111,7 @@ def smtp_server(
             enable_SMTPUTF8=True,
             tls_context=starttls,
             authenticator=check,
-            auth_required=login,
+            auth_required=login and starttls is not None,  # else aiosmtpd warns
             auth_require_tls=starttls is not None,
             loop=asyncio.get_running_loop(),
         )

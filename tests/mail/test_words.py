@@ -1,0 +1,138 @@
+"""Messages and their words: addresses, senders, templates, amounts and dates."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobctl.errors import ConfigurationError, NotRunError
+from jobctl.mail.choose import mail_settings, open_transport, unmet
+from jobctl.mail.message import Sender, address_fault, parse_sender
+from jobctl.mail.render import KINDS, render
+from jobctl.mail.wording import long_date, money, per, plan_name
+from jobctl.settings.environment import Environment
+
+FACTS: dict[str, Any] = {
+    "name": "Ada", "plan": "premium", "amount": 1900, "currency": "usd", "interval": "month", "interval_count": 1,
+    "date": datetime(2026, 1, 5, 23, 30, tzinfo=UTC), "subscription_id": "sub_1", "app_url": "https://x.example",
+    "company": "Acme & Co", "support": "help@x.example", "status": "expired", "title": "Weekly", "period": "Week 1",
+    "headlines": [("Sign-ups", "41", "+17 % (35 before)")], "file": ".jobctl/reports/a.html",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_mail_is_complete_escaped_and_narrow(kind: str) -> None:
+    evil = "<b>x</b>&\r\nBcc: y"
+    subject, html, text = render(kind, **FACTS | {"name": evil, "company": evil, "title": evil})
+
+    assert "\n" not in subject
+    assert subject
+    assert "<b>x" not in html
+    assert "Bcc: y\n" not in text.replace("& Bcc: y", "")
+    assert max(len(line) for line in text.splitlines() if "http" not in line) <= 72
+    assert "<html" not in text
+    for outside in ("<img", "<link", "<script", "@import", "url("):
+        assert outside not in html
+
+
+def test_a_missing_fact_is_an_error_and_no_blank() -> None:
+    from jinja2 import UndefinedError
+
+    facts = {name: value for name, value in FACTS.items() if name != "amount"}
+    with pytest.raises(UndefinedError, match="amount"):
+        render("renewal_reminder", **facts)
+
+
+@pytest.mark.parametrize("status", ["expired", "cancelled"])
+def test_an_ended_subscription_is_told_as_it_ended(status: str) -> None:
+    _, html, text = render("subscription_ended", **FACTS | {"status": status})
+
+    words = {"expired": "it was not renewed", "cancelled": "automatic renewal was off"}[status]
+    assert words in html
+    assert words in text
+    assert "https://x.example/client/settings/profile/billing" in text
+
+
+@pytest.mark.parametrize(
+    ("cents", "currency", "text"),
+    [(1900, "usd", "$19.00"), (123456789, "USD", "$1,234,567.89"), (5, "eur", "€0.05"), (1900, "jpy", "¥1,900"),
+     (1900, "xyz", "19.00 XYZ"), (0, "gbp", "£0.00"), (None, "usd", "$0.00"), (100, "", "$1.00")],
+)  # fmt: skip
+def test_amounts(cents: int | None, currency: str, text: str) -> None:
+    assert money(cents, currency) == text
+
+
+def test_dates_plans_and_intervals() -> None:
+    assert long_date(datetime.fromisoformat("2026-01-05T23:30:00-05:00")) == "Tuesday, January 6, 2026"
+    assert [plan_name(one) for one in ("free", "standard", "")] == ["Free Plan", "Standard Plan", "Plan"]
+    assert [per("month", 1), per("year", 2)] == ["per month", "every 2 years"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["a@b.c", "ada+tag@mail.example.com", "zoë@example.com", "a@bücher.example", "o'neil@example.com"],
+)
+def test_addresses_that_can_be_sent_to(address: str) -> None:
+    assert address_fault(address) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [("", "no mail address"), ("ada", "is not a mail address"), ("a@b@c", "is not"), ("a b@c.d", "is not"),
+     ("a@b.c\r\nBcc: d@e.f", "control characters"), ("a@b,c", "is not"), ("<a@b.c>", "is not"),
+     ("a@" + "b" * 260, "longer than 254"), ("a@" + "ü" * 70 + ".de", "domain")],
+)  # fmt: skip
+def test_addresses_that_cannot(address: str, words: str) -> None:
+    assert words in (address_fault(address) or "")
+
+
+def test_senders() -> None:
+    assert parse_sender("hello@example.com") == Sender("hello@example.com")
+    assert parse_sender("Tool Shelf <hello@example.com>") == Sender("hello@example.com", "Tool Shelf")
+    assert str(Sender("a@b.c", 'Ann "x" Y')) == '"Ann \\"x\\" Y" <a@b.c>'
+    with pytest.raises(ConfigurationError, match='EMAIL_FROM is "nobody", expected an address'):
+        parse_sender("nobody")
+
+
+def environment(folder: Path, **variables: str) -> Environment:
+    return Environment.load(folder, variables)
+
+
+@pytest.mark.parametrize(
+    ("variables", "name", "missing"),
+    [
+        ({}, "outbox", None),
+        ({"EMAIL_PROVIDER": "smtp"}, "outbox", None),
+        ({"RESEND_API_KEY": "re_1"}, "resend", None),
+        ({"EMAIL_PROVIDER": "novu", "NOVU_API_KEY": "k"}, "novu", None),
+        ({"EMAIL_PROVIDER": "smtp", "SMTP_HOST": "h"}, "smtp", None),
+        ({"NODE_ENV": "production"}, None, "RESEND_API_KEY is not set"),
+        ({"NODE_ENV": "production", "EMAIL_PROVIDER": "novu"}, None, "NOVU_API_KEY is not set"),
+        ({"NODE_ENV": "production", "EMAIL_PROVIDER": "smtp"}, None, "SMTP_HOST is not set"),
+        ({"NODE_ENV": "production", "EMAIL_PROVIDER": "smtp", "SMTP_HOST": "h"}, "smtp", None),
+    ],
+)
+def test_which_provider(
+    tmp_path: Path, variables: dict[str, str], name: str | None, missing: str | None
+) -> None:
+    found = environment(tmp_path, **variables)
+
+    assert unmet(found) == missing
+    if name is None:
+        with pytest.raises(NotRunError, match="no mail can be sent"):
+            open_transport(found, tmp_path)
+    else:
+        assert open_transport(found, tmp_path).name == name
+
+
+def test_settings_that_mails_have_in_common(tmp_path: Path) -> None:
+    plain = mail_settings(environment(tmp_path))
+    own = mail_settings(
+        environment(
+            tmp_path, EMAIL_FROM="A <a@b.c>", NEXT_PUBLIC_APP_URL="https://x.example/", COMPANY_NAME="X"
+        )
+    )
+
+    assert plain == ("https://ever.works", "Ever Works", "info@ever.works")
+    assert own == ("https://x.example", "X", "a@b.c")
