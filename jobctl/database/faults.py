@@ -26,15 +26,23 @@ _REASONS = (
 )
 
 
+_AWAY = ("refused", "starting up", "shutting down", "No such file or directory")
+
+
 class MissingError(PermanentJobError):
     """The site's database lacks a table or a column that a job uses."""
 
     code = "schema"
 
 
-def may_pass(error: DBAPIError) -> bool:
-    """Whether the same transaction may succeed if it is tried again at once."""
+def may_pass(error: DBAPIError, was_there: bool) -> bool:  # noqa: FBT001 - the one thing it depends on
+    """Whether the same transaction may succeed if it is tried again soon.
+
+    A database that ``was_there`` a moment ago and does not answer now may be starting anew.
+    """
     if error.connection_invalidated or _state(error) in _PASSING:
+        return True
+    if was_there and isinstance(error, OperationalError) and any(mark in str(error.orig) for mark in _AWAY):
         return True
     return isinstance(error, OperationalError) and "database is locked" in str(error.orig)
 

@@ -49,6 +49,7 @@ class Database:
         self._tenant_id = tenant_id
         self._timeout = statement_timeout
         self._sqlite = is_sqlite(url)
+        self._was_there = False
         self._engine = _engine(url)
 
     @classmethod
@@ -112,9 +113,10 @@ class Database:
         while True:
             try:
                 with self._transaction(write=write) as connection:
+                    self._was_there = True
                     return work(connection)
             except DBAPIError as error:
-                pause = next(pauses, None) if may_pass(error) else None
+                pause = next(pauses, None) if may_pass(error, self._was_there) else None
                 if pause is None:
                     raise self._told(error) from error
                 threading.Event().wait(pause)
