@@ -1,6 +1,9 @@
 """``jobctl check [PART]``: tries everything that is configured, and says what is wrong."""
 
+import os
+from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from jobctl.checks import PARTS, TIMEOUT, Checked, Checker, State, exit_code
@@ -38,7 +41,12 @@ def run(options: Options, context: Context) -> int:
     checker = Checker(
         context.environment, context.project.folder, context.state_folder(), len(context.catalogue)
     )
-    mask = Mask(context.environment.secret_texts())
+    hide = Mask(context.environment.secret_texts())
+    here = f"{Path.cwd()}{os.sep}"
+
+    def mask(text: str) -> str:
+        return hide(text.replace(here, ""))
+
     out = context.output
     found = []
     for part in parts:
@@ -64,7 +72,7 @@ def run(options: Options, context: Context) -> int:
     return code
 
 
-def _document(one: Checked, mask: Mask) -> dict[str, object]:
+def _document(one: Checked, mask: Callable[[str], str]) -> dict[str, object]:
     fields = asdict(one)
     return {**fields, "state": one.state.value, "detail": mask(one.detail), "exit_code": int(one.exit_code)}
 

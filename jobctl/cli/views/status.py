@@ -1,5 +1,6 @@
 """What ``status`` shows: who schedules, every job on a line, and one job in detail."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -57,12 +58,13 @@ def screen(board: Board, shown: Sequence[JobStatus], hidden: int, look: Look) ->
         Column("STATE"),
         Column("LAST"),
         Column("TOOK", right=True),
-        Column("NEXT"),
+        Column("NEXT", flexible=True),
         Column("SCHEDULE"),
     ]
     yield from table(titles, [_cells(one, board.now) for one in shown], look)
     if hidden:
         yield f"… {hidden:,} more: --limit 0" if look.unicode else f"{hidden:,} more: --limit 0"
+    yield from _why_stopped(board)
     failed = board.failed
     if failed:
         first = failed[0]
@@ -72,6 +74,17 @@ def screen(board: Board, shown: Sequence[JobStatus], hidden: int, look: Look) ->
             f"{len(failed)} of {len(board.jobs)} failed: {others}: {first.error or ''}", look.width
         )
         yield f"See why: jobctl logs {first.id} --failed"
+
+
+def _why_stopped(board: Board) -> Iterator[str]:
+    """The reasons that stand behind several jobs, or may not have found room in their rows."""
+    notes = Counter(
+        one.note for one in board.jobs if one.status is Status.STOPPED and one.note not in {None, "stopped"}
+    )
+    if notes:
+        yield ""
+    for note, number in notes.items():
+        yield f"{number} stopped: {one_line(note or '')}"
 
 
 def who_schedules(board: Board) -> str:

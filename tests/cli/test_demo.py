@@ -1,0 +1,70 @@
+"""``run --demo``: a whole site from nothing, in a folder of its own."""
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from jobctl.demo.make import make
+from jobctl.errors import UsageError
+from tests.support.project import Site, until
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def rows(folder: Path) -> dict[str, list[tuple[object, ...]]]:
+    with closing(sqlite3.connect(folder / "site.db")) as connection:
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: connection.execute(f'SELECT * FROM "{name}" ORDER BY id').fetchall() for name in names}
+
+
+def test_the_same_seed_makes_the_same_site(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert make(tmp_path / name, NOW, seed)
+
+    assert rows(tmp_path / "a") == rows(tmp_path / "b")
+    assert rows(tmp_path / "a") != rows(tmp_path / "c")
+    assert len(rows(tmp_path / "a")["users"]) == 3000
+    assert not make(tmp_path / "a", NOW, 1)
+
+
+def test_it_touches_nothing_that_is_not_its_own(tmp_path: Path) -> None:
+    (tmp_path / "jobctl-demo").mkdir()
+    (tmp_path / "jobctl-demo" / "thesis.txt").write_text("mine")
+
+    with pytest.raises(UsageError, match="is there and holds no sample site"):
+        make(tmp_path / "jobctl-demo", NOW)
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["thesis.txt"]
+
+
+@pytest.mark.slow
+def test_in_the_first_minute_everything_has_run(site: Site) -> None:
+    site.environment |= {"DATABASE_URL": "postgresql://another.example/site", "DISABLE_AUTO_SYNC": "true"}
+    demo = Site(site.folder / "jobctl-demo")
+    demo.environment = {
+        name: value
+        for name, value in site.environment.items()
+        if name not in {"DATABASE_URL", "DISABLE_AUTO_SYNC"}
+    }
+    scheduler = site.popen("run", "--demo")
+    until(lambda: (demo.folder / ".jobctl" / "jobctl.db").exists())
+
+    def all_completed() -> bool:
+        statuses = {one["id"]: one["status"] for one in demo.json("status")["jobs"]}
+        return len(statuses) == 15 and set(statuses.values()) <= {"completed", "running"}
+
+    until(all_completed, 60)
+    until(lambda: len(demo.runs("repository-sync")) >= 2, 60)
+    found = demo.json("analytics")
+    scheduler.terminate()
+    out, _ = scheduler.communicate(timeout=60)
+
+    assert scheduler.returncode == 0
+    assert out.startswith("made a sample site in jobctl-demo")
+    assert len(found) == 12
+    assert len(list((demo.folder / ".jobctl" / "outbox").glob("*.eml"))) >= 21
+    assert len(list((demo.folder / ".jobctl" / "reports").glob("*.html"))) == 4
+    assert {run["status"] for run in demo.runs()} == {"completed"}
+    assert not (site.folder / ".jobctl").exists()
