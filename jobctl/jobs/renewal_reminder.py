@@ -27,7 +27,8 @@ from jobctl.jobs.outgoing import Step
 from jobctl.model import JobResult
 
 AHEAD = timedelta(days=7)
-BATCH = 50
+PAGE = 1000
+BATCH = 100
 
 
 def renewal_reminder(*, dry_run: bool = False) -> JobResult:
@@ -83,15 +84,16 @@ class _Reminders:
         self._mailing.journal.done([one.id for one in unsure])
 
     def send(self) -> None:
-        """Batch after batch, by end date, until nobody is left."""
+        """Batch after batch, by end date, until nobody is left. What is claimed is looked at anew."""
         last: tuple[datetime, str] | None = None
-        while batch := self._due(last):
-            last = (batch[-1].end, batch[-1].id)
-            claimed = self._claim(batch)
-            send_all(self._mailing, claimed, self._send, lambda ids: self._release(ids, self._mark))
+        while page := self._due(last):
+            last = (page[-1].end, page[-1].id)
+            for start in range(0, len(page), BATCH):
+                claimed = self._claim(page[start : start + BATCH])
+                send_all(self._mailing, claimed, self._send, lambda ids: self._release(ids, self._mark))
 
     def _due(self, last: tuple[datetime, str] | None) -> list[Subscription]:
-        query = _in_order(self._database.tenant_id, self._now, last).limit(BATCH)
+        query = _in_order(self._database.tenant_id, self._now, last).limit(PAGE)
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return [subscription_of(row) for row in rows]
 

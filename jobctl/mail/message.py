@@ -6,8 +6,6 @@ from binascii import b2a_qp
 from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
-from email.mime.nonmultipart import MIMENonMultipart
-from email.policy import compat32
 from email.utils import format_datetime, parseaddr
 
 from jobctl.errors import ConfigurationError
@@ -16,7 +14,6 @@ from jobctl.text import quote
 MOST_SUBJECT = 250
 _ADDRESS = re.compile(r"[^\s@<>\"(),:;\\\[\]]+@[^\s@<>\"(),:;\\\[\]_]+")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
-_WIRE = compat32.clone(linesep="\r\n", max_line_length=None)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -100,27 +97,33 @@ def mailbox(address: str, name: str = "") -> str:
 def to_bytes(message: Message, sender: Sender, at: datetime) -> bytes:
     """The mail as it goes over the wire: plain text first, HTML second.
 
-    The ``Message-ID`` follows from the key, so that a mail that did arrive twice is seen to be one.
-    Built of the older half of ``email``, which takes a fifth of the time of ``EmailMessage``.
+    The ``Message-ID`` follows from the key, so that a mail that did arrive twice is seen to be one. Put
+    together here, as two fixed parts need no more: the library's generator takes ten times as long.
     """
     origin = encoded(sender.address)
-    mail = MIMENonMultipart("multipart", "alternative", policy=_WIRE)
-    mail["From"] = _mailbox_header(sender.name, origin)
-    mail["To"] = _mailbox_header(message.name, encoded(message.to))
-    mail["Subject"] = _header(message.subject[:MOST_SUBJECT])
-    mail["Date"] = format_datetime(at)
-    mail["Message-ID"] = f"<{message.digest}@{origin.rpartition('@')[2]}>"
-    mail["Auto-Submitted"] = "auto-generated"
-    mail.set_payload([_part("plain", message.text), _part("html", message.html)])
-    mail.set_boundary(f"=_{message.digest}")
-    return mail.as_bytes()
+    boundary = f"=_{message.digest}"
+    headers = (
+        "MIME-Version: 1.0",
+        f'Content-Type: multipart/alternative; boundary="{boundary}"',
+        f"From: {_mailbox_header(sender.name, origin)}",
+        f"To: {_mailbox_header(message.name, encoded(message.to))}",
+        f"Subject: {_header(message.subject[:MOST_SUBJECT])}",
+        f"Date: {format_datetime(at)}",
+        f"Message-ID: <{message.digest}@{origin.rpartition('@')[2]}>",
+        "Auto-Submitted: auto-generated",
+    )
+    head = "\r\n".join(headers).encode("ascii", "surrogateescape")
+    parts = [_part(boundary, "plain", message.text), _part(boundary, "html", message.html)]
+    return b"".join([head, b"\r\n\r\n", *parts, f"--{boundary}--\r\n".encode()])
 
 
-def _part(kind: str, text: str) -> MIMENonMultipart:
-    part = MIMENonMultipart("text", kind, policy=_WIRE, charset="utf-8")
-    part["Content-Transfer-Encoding"] = "quoted-printable"
-    part.set_payload(b2a_qp(text.encode("utf-8", "replace"), istext=True).decode("ascii"))
-    return part
+def _part(boundary: str, kind: str, text: str) -> bytes:
+    head = (
+        f"--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+    )
+    body = b2a_qp(text.encode("utf-8", "replace"), istext=True).replace(b"\r\n", b"\n")
+    return head.encode() + body.replace(b"\n", b"\r\n") + b"\r\n"
 
 
 def _header(text: str) -> str:

@@ -19,6 +19,7 @@ def render(kind: str, **facts: Any) -> tuple[str, str, str]:
         facts: what its templates name; one that is missing is an error, not a blank.
     """
     templates = _templates()
+    facts = {name: _one_line(value) for name, value in facts.items()}
     subject, _, text = templates.get_template(f"{kind}.txt").render(facts).partition("\n")
     html = templates.get_template(f"{kind}.html").render(facts, subject=subject)
     return subject.strip(), html, text.strip() + "\n"
@@ -35,25 +36,17 @@ def _templates() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        finalize=_plain,
     )
     words = {"plan_name": plan_name, "money": money, "long_date": long_date, "per": per, "column": _column}
     templates.filters.update(words)
     return templates
 
 
-class _Column(str):
-    """Text whose blanks are meant."""
-
-    __slots__ = ()
-
-
 def _column(value: str, width: int) -> str:
     """Filled with blanks to ``width``, on the left where it is negative."""
-    text = " ".join(value.split())
-    return _Column(text.ljust(width) if width > 0 else text.rjust(-width))
+    return value.ljust(width) if width > 0 else value.rjust(-width)
 
 
-def _plain(value: Any) -> Any:
+def _one_line(value: Any) -> Any:
     """A text from outside stays on its line, so that a name can never begin one of its own."""
-    return " ".join(value.split()) if type(value) is str else value
+    return " ".join(value.split()) if isinstance(value, str) else value

@@ -36,14 +36,14 @@ def site(database: SiteDatabase, tmp_path: Path) -> tuple[Database, Rows, Path]:
     for number in range(60):
         tenant, at = chance.choice(["t1", "t1", "t2"]), moment()
         deleted = NOW if chance.random() < 0.1 else None
-        user = {
+        user: dict[str, Any] = {
             "id": database.user(at, tenant, deleted_at=deleted),
             "at": at,
             "tenant": tenant,
             "deleted": deleted,
         }
         rows["users"].append(user)
-        subscription = {
+        subscription: dict[str, Any] = {
             "plan": chance.choice(["free", "standard", "premium"]), "status": chance.choice(["active", "expired", "pending"]),
             "at": moment(), "cancelled": moment() if chance.random() < 0.3 else None, "tenant": tenant,
             "amount": chance.choice([0, 900, 2900, None]), "currency": chance.choice(["usd", "eur", "USD"]),
@@ -142,7 +142,7 @@ def test_each_kind_of_period(site: tuple[Database, Rows, Path], kind: Kind) -> N
 
 @pytest.mark.parametrize("kind", Kind)
 def test_the_days_add_up_to_the_period(site: tuple[Database, Rows, Path], kind: Kind) -> None:
-    database, rows, folder = site
+    database, _, folder = site
     period = last_ended(kind, NOW)
 
     found = figures(database, folder, period)
