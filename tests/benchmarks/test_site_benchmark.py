@@ -95,7 +95,7 @@ def test_analytics_at_size(server: Postgres, tmp_path: Path) -> None:
     ratios = {}
     with closing(psycopg.connect(server.url(name), autocommit=True)) as connection:
         for title, query in CHEAPEST.items():
-            bare = best(lambda: connection.execute(query).fetchall())  # type: ignore[arg-type]  # noqa: B023
+            bare = best(lambda: connection.execute(query).fetchall())  # noqa: B023
             ours = best(lambda: jobs[title](Database.open(settings, tmp_path)))  # noqa: B023
             ratios[title] = ours / bare
             print(f"\n{title}: {ours * 1000:.0f} ms, {ours / bare:.2f} of the database's own time", end="")

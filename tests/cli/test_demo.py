@@ -49,7 +49,7 @@ def test_in_the_first_minute_everything_has_run(site: Site) -> None:
         if name not in {"DATABASE_URL", "DISABLE_AUTO_SYNC"}
     }
     scheduler = site.popen("run", "--demo")
-    until(lambda: (demo.folder / ".jobctl" / "jobctl.db").exists())
+    until((demo.folder / ".jobctl" / "jobctl.db").exists)
 
     def all_completed() -> bool:
         statuses = {one["id"]: one["status"] for one in demo.json("status")["jobs"]}

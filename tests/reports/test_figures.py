@@ -33,7 +33,7 @@ def site(database: SiteDatabase, tmp_path: Path) -> tuple[Database, Rows, Path]:
     rows: Rows = {
         name: [] for name in ("users", "votes", "comments", "views", "log", "subscriptions", "history")
     }
-    for number in range(60):
+    for _ in range(60):
         tenant, at = chance.choice(["t1", "t1", "t2"]), moment()
         deleted = NOW if chance.random() < 0.1 else None
         user: dict[str, Any] = {
