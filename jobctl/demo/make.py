@@ -62,6 +62,7 @@ def make(folder: Path, now: datetime, seed: int = SEED) -> bool:
         fill(new / "site.db", seed, now)
         begin(new / "content.git", now)
         (new / "jobctl.toml").write_text(_JOBS + "".join(map(_job, _EVERY.items())), encoding="utf-8")
+        (new / ".gitignore").write_text("*\n", encoding="utf-8")
         (new / ".env.local").write_text(_environment(seed), encoding="utf-8")
         new.rename(folder)
     except OSError as error:

@@ -26,6 +26,7 @@ from jobctl.jobs.outgoing import Step
 from jobctl.mail.choose import unmet as unmet_mail
 from jobctl.model import JobResult
 
+PAGE = 5000
 BATCH = 200
 _TOLD = 1000
 _PRINTED = 100
@@ -93,19 +94,25 @@ class _Cleanup:
             last = (rows[-1].end, rows[-1].id)
 
     def end(self, mailing: Mailing | None) -> None:
-        """Batch after batch, each in one transaction, then its mails."""
+        """Page after page, batch after batch, each in one transaction, then its mails."""
         if mailing is not None:
             self._settle(mailing)
-        while rows := self._over(None):
-            self._mark = new_mark(self.now)
-            if mailing is not None:
-                mailing.journal.claim((one.id for one in rows), self._mark)
-            ended = self._end(rows)
-            self._tell(ended)
-            if mailing is not None:
-                kept = {one.id for one in ended}
-                mailing.journal.done(one.id for one in rows if one.id not in kept)
-                self._mail(mailing, ended)
+        last: tuple[datetime, str] | None = None
+        while page := self._over(last):
+            last = (page[-1].end, page[-1].id)
+            for start in range(0, len(page), BATCH):
+                self._end_and_mail(page[start : start + BATCH], mailing)
+
+    def _end_and_mail(self, rows: Sequence[Subscription], mailing: Mailing | None) -> None:
+        self._mark = new_mark(self.now)
+        if mailing is not None:
+            mailing.journal.claim((one.id for one in rows), self._mark)
+        ended = self._end(rows)
+        self._tell(ended)
+        if mailing is not None:
+            kept = {one.id for one in ended}
+            mailing.journal.done(one.id for one in rows if one.id not in kept)
+            self._mail(mailing, ended)
 
     def _over(self, last: tuple[datetime, str] | None) -> list[Subscription]:
         table = subscriptions.c
@@ -114,7 +121,7 @@ class _Cleanup:
             query = query.where(
                 or_(table.end_date > last[0], and_(table.end_date == last[0], table.id > last[1]))
             )
-        query = query.order_by(table.end_date, table.id).limit(BATCH)
+        query = query.order_by(table.end_date, table.id).limit(PAGE)
         rows = self.database.read(lambda connection: connection.execute(query).all())
         return [subscription_of(row) for row in rows]
 

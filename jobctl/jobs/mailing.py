@@ -10,7 +10,7 @@ from jobctl.errors import JobctlError
 from jobctl.jobs.here import Here
 from jobctl.jobs.outgoing import Outgoing
 from jobctl.mail.choose import mail_settings, open_transport
-from jobctl.mail.message import Message, address_fault
+from jobctl.mail.message import Attachment, Message, address_fault
 from jobctl.mail.render import render
 from jobctl.mail.transport import MailRefusedError, UnknownOutcomeError
 
@@ -97,7 +97,16 @@ class Mailing:
         finally:
             self.journal.__exit__(kind, error, trace)
 
-    def send(self, row_id: str, key: str, address: str, name: str, facts: dict[str, Any]) -> bool:
+    def send(
+        self,
+        row_id: str,
+        key: str,
+        address: str,
+        name: str,
+        facts: dict[str, Any],
+        *,
+        attachment: Attachment | None = None,
+    ) -> bool:
         """Send one mail. False: it was refused and nothing of it went out.
 
         Raises:
@@ -117,7 +126,7 @@ class Mailing:
         )
         self._at = row_id
         try:
-            self._transport.send(Message(address, subject, html, text, key, name))
+            self._transport.send(Message(address, subject, html, text, key, name, attachment))
         except UnknownOutcomeError:
             raise
         except MailRefusedError as error:

@@ -4,13 +4,16 @@ import json
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import iso
 from jobctl.errors import JobctlError, PermanentJobError
 from jobctl.jobs.here import Here
 from jobctl.model import JobResult
 from jobctl.reports.periods import Kind, Period, last_ended, read_period
+
+if TYPE_CHECKING:
+    from jobctl.mail.message import Attachment
 
 
 def daily_activity_summary(period: str | None = None, mail: str = "once") -> JobResult:
@@ -39,6 +42,7 @@ def _report(job_id: str, title: str, kind: Kind, name: str | None, mail: str) ->
     Args:
         mail: ``once`` a period; ``again`` whatever was mailed before; ``no``.
     """
+    from jobctl.mail.message import Attachment
     from jobctl.reports.figures import figures
     from jobctl.reports.page import page
 
@@ -56,11 +60,12 @@ def _report(job_id: str, title: str, kind: Kind, name: str | None, mail: str) ->
         **figures(here.database, here.content, period),
     }
     html = here.reports / f"{job_id}-{period.name}.html"
-    _write(html, page(report))
+    text = page(report)
+    _write(html, text)
     _write(html.with_suffix(".json"), json.dumps(report, ensure_ascii=False, indent=2) + "\n")
     shown = _nearby(html, here.project)
     print(f"{title}, {period.label}: {shown}")
-    sent, errors = _mail(here, report, shown, now, mail)
+    sent, errors = _mail(here, report, Attachment(html.name, text), now, mail)
     return JobResult(
         processed=1 + sent + len(errors),
         successful=1 + sent,
@@ -98,7 +103,9 @@ def _nearby(file: Path, project: Path) -> str:
     return str(file.relative_to(project) if file.is_relative_to(project) else file)
 
 
-def _mail(here: Here, report: dict[str, Any], file: str, now: datetime, how: str) -> tuple[int, list[str]]:
+def _mail(
+    here: Here, report: dict[str, Any], page: "Attachment", now: datetime, how: str
+) -> tuple[int, list[str]]:
     """To everybody in ``JOBCTL_REPORT_TO``. A failed mail is told; the report is written all the same."""
     addresses = [one.strip() for one in (here.environment.text("JOBCTL_REPORT_TO") or "").split(",")]
     addresses = [one for one in addresses if one]
@@ -111,14 +118,13 @@ def _mail(here: Here, report: dict[str, Any], file: str, now: datetime, how: str
         "title": report["title"],
         "period": report["period"]["label"],
         "headlines": headlines(report)[:8],
-        "file": file,
     }
     again = f"/{iso(now)}" if how == "again" else ""
     key = f"{report['id']}/{report['tenant']}/{report['period']['name']}{again}"
     try:
         with Mailing(here, "report", report["id"]) as mailing:
             for one in addresses:
-                mailing.send(one, f"{key}/{one}", one, "", facts)
+                mailing.send(one, f"{key}/{one}", one, "", facts, attachment=page)
             tally = mailing.tally
     except JobctlError as error:
         print(f"warning: the report was not mailed: {error.problem}")

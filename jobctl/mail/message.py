@@ -2,11 +2,13 @@
 
 import hashlib
 import re
+from base64 import b64encode, encodebytes
 from binascii import b2a_qp
 from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, parseaddr
+from typing import NamedTuple
 
 from jobctl.errors import ConfigurationError
 from jobctl.text import quote
@@ -17,6 +19,18 @@ _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
+class Attachment(NamedTuple):
+    """An HTML page under an ASCII file name."""
+
+    name: str
+    html: str
+
+    @property
+    def base64(self) -> str:
+        """Its bytes, for APIs that take text."""
+        return b64encode(self.html.encode()).decode()
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One mail to one person.
@@ -25,6 +39,7 @@ class Message:
         to: the bare address.
         key: equal for the same mail however often it is tried; at most 200 ASCII characters.
         name: of the person; may hold anything.
+        attachment: a page that goes along, if any.
     """
 
     to: str
@@ -33,6 +48,7 @@ class Message:
     text: str
     key: str
     name: str = ""
+    attachment: Attachment | None = None
 
     @property
     def digest(self) -> str:
@@ -101,10 +117,8 @@ def to_bytes(message: Message, sender: Sender, at: datetime) -> bytes:
     together here, as two fixed parts need no more: the library's generator takes ten times as long.
     """
     origin = encoded(sender.address)
-    boundary = f"=_{message.digest}"
     headers = (
         "MIME-Version: 1.0",
-        f'Content-Type: multipart/alternative; boundary="{boundary}"',
         f"From: {_mailbox_header(sender.name, origin)}",
         f"To: {_mailbox_header(message.name, encoded(message.to))}",
         f"Subject: {_header(message.subject[:MOST_SUBJECT])}",
@@ -113,17 +127,34 @@ def to_bytes(message: Message, sender: Sender, at: datetime) -> bytes:
         "Auto-Submitted: auto-generated",
     )
     head = "\r\n".join(headers).encode("ascii", "surrogateescape")
-    parts = [_part(boundary, "plain", message.text), _part(boundary, "html", message.html)]
-    return b"".join([head, b"\r\n\r\n", *parts, f"--{boundary}--\r\n".encode()])
-
-
-def _part(boundary: str, kind: str, text: str) -> bytes:
-    head = (
-        f"--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\n"
-        "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+    words = _multipart(
+        "alternative", message.digest, [_text("plain", message.text), _text("html", message.html)]
     )
+    if message.attachment is not None:
+        words = _multipart("mixed", f"m{message.digest}", [words, _attached(message.attachment)])
+    return head + b"\r\n" + words
+
+
+def _multipart(kind: str, mark: str, parts: list[bytes]) -> bytes:
+    boundary = f"=_{mark}"
+    head = f'Content-Type: multipart/{kind}; boundary="{boundary}"\r\n\r\n'.encode()
+    begin, end = f"--{boundary}\r\n".encode(), f"--{boundary}--\r\n".encode()
+    return head + b"".join(begin + part for part in parts) + end
+
+
+def _text(kind: str, text: str) -> bytes:
+    head = f"Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
     body = b2a_qp(text.encode("utf-8", "replace"), istext=True).replace(b"\r\n", b"\n")
     return head.encode() + body.replace(b"\n", b"\r\n") + b"\r\n"
+
+
+def _attached(attachment: Attachment) -> bytes:
+    head = (
+        f'Content-Type: text/html; charset=utf-8; name="{attachment.name}"\r\n'
+        f'Content-Disposition: attachment; filename="{attachment.name}"\r\n'
+        "Content-Transfer-Encoding: base64\r\n\r\n"
+    )
+    return head.encode() + encodebytes(attachment.html.encode()).replace(b"\n", b"\r\n")
 
 
 def _header(text: str) -> str:

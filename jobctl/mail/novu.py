@@ -1,7 +1,7 @@
 """Novu: https://docs.novu.co/api-reference/events/trigger-event."""
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from jobctl.errors import PermanentJobError, ServiceError
 from jobctl.mail.api import Answer, Api, Wait
@@ -59,15 +59,19 @@ class Novu:
         to = {"subscriberId": message.to, "email": message.to}
         if message.name:
             to["firstName"] = one_line(message.name)
+        payload: dict[str, Any] = {
+            "subject": subject,
+            "content": message.html,
+            "html": message.html,
+            "text": message.text,
+        }
+        if message.attachment is not None:
+            page = {"name": message.attachment.name, "file": message.attachment.base64, "mime": "text/html"}
+            payload["attachments"] = [page]
         body = {
             "name": self._workflow,
             "to": to,
-            "payload": {
-                "subject": subject,
-                "content": message.html,
-                "html": message.html,
-                "text": message.text,
-            },
+            "payload": payload,
             "overrides": {"email": email},
             "transactionId": message.digest,
         }

@@ -1,7 +1,7 @@
 """Resend: https://resend.com/docs/api-reference/emails/send-email."""
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from jobctl.errors import PermanentJobError, ServiceError
 from jobctl.mail.api import Answer, Api, Wait
@@ -38,7 +38,7 @@ class Resend:
 
     def send(self, message: Message) -> None:
         """Send one mail."""
-        body = {
+        body: dict[str, Any] = {
             "from": mailbox(self._sender.address, self._sender.name),
             "to": [mailbox(message.to, message.name)],
             "subject": one_line(message.subject),
@@ -46,6 +46,10 @@ class Resend:
             "text": message.text,
             "headers": {"Auto-Submitted": "auto-generated"},
         }
+        if message.attachment is not None:
+            body["attachments"] = [
+                {"filename": message.attachment.name, "content": message.attachment.base64}
+            ]
         answer = self._api.call("/emails", body, {"Idempotency-Key": message.key}, again=_is_concurrent)
         if answer.status not in {200, 201} and _name(answer) != "invalid_idempotent_request":
             raise self._explained(answer)

@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 from email import message_from_bytes
+from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
 
@@ -211,7 +212,11 @@ def test_a_scheduled_report_is_mailed_to_everybody_named(site: Site, filled: OnS
     files = list((site.folder / ".jobctl" / "outbox").glob("*.eml"))
     mails = [message_from_bytes(file.read_bytes(), policy=default) for file in files]
     assert sorted(str(mail["To"]) for mail in mails) == ["ann@example.com", "bob@example.com"]
-    assert all(str(mail["Subject"]).startswith("Weekly User Growth, Week ") for mail in mails)
+    for mail in mails:
+        assert str(mail["Subject"]).startswith("Weekly User Growth, Week ")
+        assert isinstance(mail, EmailMessage)
+        (page,) = mail.iter_attachments()
+        assert "<svg" in page.get_content()
 
 
 def test_a_report_of_an_earlier_period_on_a_screen(site: Site, filled: OnSQLite) -> None:

@@ -1,3 +1,4 @@
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from email import message_from_bytes
@@ -35,6 +36,9 @@ def made(folder: Path, **variables: object) -> Transport:
 def read(mail: EmailMessage) -> dict[str, str]:
     parts = {kind: mail.get_body((kind,)) for kind in ("plain", "html")}
     words = {kind: part.get_content().replace("\r\n", "\n") if part else "" for kind, part in parts.items()}
+    for part in mail.iter_attachments():
+        assert isinstance(part, EmailMessage)
+        words["attachment"] = f"{part.get_filename()}: {part.get_content()}".replace("\r\n", "\n")
     return {"to": str(mail["To"]), "from": str(mail["From"]), "subject": str(mail["Subject"]), **words}
 
 
@@ -72,8 +76,16 @@ def _in(folder: Path) -> list[dict[str, str]]:
     return [read(mail) for mail in mails]
 
 
+def _attached(found: list[dict[str, str]], name: str, content: str) -> dict[str, str]:
+    if not found:
+        return {}
+    (one,) = found
+    return {"attachment": f"{one[name]}: {b64decode(one[content]).decode()}"}
+
+
 def _of_resend(body: dict[str, Any]) -> dict[str, str]:
     return {
+        **_attached(body.get("attachments", []), "filename", "content"),
         "to": body["to"][0].replace('"', ""), "from": body["from"].replace('"', ""), "subject": body["subject"],
         "plain": body["text"], "html": body["html"],
     }  # fmt: skip
@@ -84,6 +96,7 @@ def _of_novu(body: dict[str, Any]) -> dict[str, str]:
     address = body["to"]["email"]
     email = body["overrides"]["email"]
     return {
+        **_attached(body["payload"].get("attachments", []), "name", "file"),
         "to": f"{name} <{address}>" if name else address, "from": f"{email['senderName']} <{email['from']}>",
         "subject": body["payload"]["subject"], "plain": body["payload"]["text"], "html": body["payload"]["html"],
     }  # fmt: skip

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from jobctl.mail.message import Message
+from jobctl.mail.message import Attachment, Message
 from tests.mail.conftest import Post
 
 MESSAGE = Message(
@@ -61,6 +61,16 @@ def test_words_of_any_language_arrive(post: Post) -> None:
     (mail,) = post.arrived()
     assert mail["plain"] == text
     assert text in mail["html"]
+
+
+def test_a_page_goes_along(post: Post) -> None:
+    page = Attachment("report.html", "<h1>Grüße 🙂</h1>\n" * 200)
+    with post.transport as transport:
+        transport.send(replace(MESSAGE, attachment=page))
+
+    (mail,) = post.arrived()
+    assert mail["attachment"] == f"report.html: {page.html}"
+    assert mail["plain"] == "Hello Ada\n"
 
 
 def test_the_same_key_again_does_no_harm_where_it_is_said(post: Post) -> None:

@@ -17,7 +17,7 @@ FACTS: dict[str, Any] = {
     "name": "Ada", "plan": "premium", "amount": 1900, "currency": "usd", "interval": "month", "interval_count": 1,
     "date": datetime(2026, 1, 5, 23, 30, tzinfo=UTC), "subscription_id": "sub_1", "app_url": "https://x.example",
     "company": "Acme & Co", "support": "help@x.example", "status": "expired", "title": "Weekly", "period": "Week 1",
-    "headlines": [("Sign-ups", "41", "+17 % (35 before)")], "file": ".jobctl/reports/a.html",
+    "headlines": [("Sign-ups", "41", "+17 % (35 before)")],
 }  # fmt: skip
 
 
