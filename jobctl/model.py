@@ -145,7 +145,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """What a job may return. ``success=False`` makes its run failed.
+    """What a job may return. ``success=False`` makes its run failed, and ``retry=False`` says that
+    another attempt could not help.
 
     ``details`` is any JSON value that the job wants kept with the run; ``duration`` is filled in
     from the run where the job leaves it out.
@@ -159,6 +160,7 @@ class JobResult:
     duration: timedelta | None = None
     message: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    retry: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,10 +102,10 @@ def _returned(value: Any, took_ms: int) -> Ending:
         return _ending()
     import json
 
-    failed = None
+    failed, retry = None, True
     if type(value).__name__ == "JobResult" and type(value).__module__ == "jobctl.model":
         try:
-            failed = None if value.success else _why(value)
+            failed, retry = None if value.success else _why(value), value.retry
             value = _result_fields(value, took_ms)
         except Exception as error:
             return _failed(f"the job returned a JobResult that cannot be read: {_described(error)}")
@@ -121,7 +121,7 @@ def _returned(value: Any, took_ms: int) -> Ending:
     if problem:
         say(f"the returned {type(value).__name__} was not kept: {problem}")
         value = None
-    return _failed(failed, result=value) if failed else _ending(result=value)
+    return _failed(failed, result=value, retry=retry) if failed else _ending(result=value)
 
 
 def _why(result: Any) -> str:

@@ -113,7 +113,7 @@ class Mailing:
             ServiceError, PermanentJobError: no mail can be sent now; ``UnknownOutcomeError`` where this
                 one may have been taken.
         """
-        fault = address_fault(address) if address else "the user has no mail address"
+        fault = address_fault(address) if address else "the user has no mail address, or is deleted"
         if fault is not None:
             self.tally.fail(f"{row_id}: {fault}")
             return False

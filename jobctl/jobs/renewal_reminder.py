@@ -62,6 +62,7 @@ def renewal_reminder(*, dry_run: bool = False) -> JobResult:
         failed=tally.failed,
         errors=tuple(tally.errors),
         message=message,
+        retry=False,  # who was refused now is tried again tomorrow, as long as the seven days last
     )
 
 

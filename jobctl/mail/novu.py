@@ -1,12 +1,11 @@
 """Novu: https://docs.novu.co/api-reference/events/trigger-event."""
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from jobctl.errors import PermanentJobError, ServiceError
 from jobctl.mail.api import Answer, Api, Wait
 from jobctl.mail.message import Message, Sender, one_line
-from jobctl.mail.transport import MailRefusedError
+from jobctl.mail.transport import MailRefusedError, Stateless
 from jobctl.settings.secret import Secret
 
 _SILENT = {
@@ -16,7 +15,7 @@ _SILENT = {
 }
 
 
-class Novu:
+class Novu(Stateless):
     """The provider Novu: it runs a workflow, whose e-mail step shows the payload's subject and content.
 
     It ignores a second trigger with the same ``transactionId``. The subscriber's id is the mail address,
@@ -41,14 +40,6 @@ class Novu:
         self._workflow = workflow
         headers = {"Authorization": f"ApiKey {key.reveal()}"}
         self._api = Api(base, headers, timeout=timeout, wait=wait)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is open."""
 
     def send(self, message: Message) -> None:
         """Trigger the workflow for one person."""

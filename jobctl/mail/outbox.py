@@ -3,15 +3,14 @@
 import os
 import re
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from jobctl.clock import SystemClock
 from jobctl.errors import ServiceError
 from jobctl.mail.message import Message, Sender, to_bytes
+from jobctl.mail.transport import Stateless
 
 
-class Outbox:
+class Outbox(Stateless):
     """Writes each mail whole. The same key again replaces the earlier file."""
 
     name = "outbox"
@@ -21,14 +20,6 @@ class Outbox:
         self.place = str(folder)
         self._folder = folder
         self._sender = sender
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is open."""
 
     def send(self, message: Message) -> None:
         """Write one file, named by time, subject and key."""

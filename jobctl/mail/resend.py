@@ -1,12 +1,11 @@
 """Resend: https://resend.com/docs/api-reference/emails/send-email."""
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from jobctl.errors import PermanentJobError, ServiceError
 from jobctl.mail.api import Answer, Api, Wait
 from jobctl.mail.message import Message, Sender, mailbox, one_line
-from jobctl.mail.transport import MailRefusedError
+from jobctl.mail.transport import MailRefusedError, Stateless
 from jobctl.settings.secret import Secret
 
 _WRONG_KEY = {"missing_api_key", "invalid_api_key", "restricted_api_key", "invalid_access"}
@@ -14,7 +13,7 @@ _WRONG_SENDER = {"invalid_from_address"}
 _QUOTA = {"daily_quota_exceeded", "monthly_quota_exceeded"}
 
 
-class Resend:
+class Resend(Stateless):
     """The provider Resend. It knows a mail by its idempotency key for 24 hours."""
 
     name = "resend"
@@ -27,14 +26,6 @@ class Resend:
         self._sender = sender
         headers = {"Authorization": f"Bearer {key.reveal()}"}
         self._api = Api(base, headers, timeout=timeout, wait=wait)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is open."""
 
     def send(self, message: Message) -> None:
         """Send one mail."""

@@ -59,3 +59,15 @@ class Transport(Protocol):
 
     def check(self) -> str:
         """Try it without sending anything; a clause about it. Raises as ``send`` does."""
+
+
+class Stateless:
+    """A transport that holds nothing open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to leave."""
