@@ -46,7 +46,7 @@ class Outbox(Stateless):
             probe.unlink()
         except OSError as error:
             raise _cannot(self._folder, error) from error
-        return "mails are written as files, nobody is sent any"
+        return "mails are written as files"
 
 
 def _cannot(folder: Path, error: OSError) -> ServiceError:

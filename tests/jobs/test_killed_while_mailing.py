@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -9,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from jobctl.clock import SystemClock
+from tests.support.http_server import Reply, Request, Resend, http_server
 from tests.support.project import Site, marked
 from tests.support.site_database import SiteDatabase
 from tests.support.smtp_server import Mails, smtp_server
@@ -130,3 +132,33 @@ def test_a_stop_releases_what_was_not_sent(site: Site, database: SiteDatabase, m
 
     assert process.returncode == 143
     assert database.rows("SELECT count(*) FROM subscriptions WHERE renewal_reminder_sent = ?", True) == [(0,)]
+
+
+def test_a_provider_that_knows_the_key_sends_it_once(site: Site, database: SiteDatabase) -> None:
+    """Killed after Resend took a mail and before it could say so: the same mail is handed over again."""
+    for hour in range(4):
+        database.subscription(database.user(), NOW + timedelta(days=2, hours=hour))
+    rule, reached, hang = Resend(), threading.Event(), threading.Event()
+
+    def slow_third(request: Request) -> Reply:
+        reply = rule(request)
+        if len(rule.sent) == 3:
+            reached.set()
+            hang.wait(60)
+        return reply
+
+    with http_server(slow_third) as provider:
+        site.environment |= {
+            "DATABASE_URL": database.url, "RESEND_API_KEY": Resend.KEY, "RESEND_BASE_URL": provider.url,
+        }  # fmt: skip
+        site.popen("trigger", REMINDER)
+        assert reached.wait(30)
+        kill(site)
+        hang.set()
+        done = site.call("trigger", REMINDER)
+        keys = [request.headers["idempotency-key"] for request in provider.requests]
+
+    assert done.returncode == 0, done
+    assert len(rule.sent) == 4
+    assert len(keys) == 5  # the third twice, under one key
+    assert len(set(keys)) == 4
