@@ -91,7 +91,7 @@ class _Reminders:
             last = (page[-1].end, page[-1].id)
             for start in range(0, len(page), BATCH):
                 claimed = self._claim(page[start : start + BATCH])
-                send_all(self._mailing, claimed, self._send, lambda ids: self._release(ids, self._mark))
+                send_all(self._mailing, claimed, self._send, self._give_back)
 
     def _due(self, last: tuple[datetime, str] | None) -> list[Subscription]:
         query = _in_order(self._database.tenant_id, self._now, last).limit(PAGE)
@@ -118,7 +118,13 @@ class _Reminders:
         key = f"renewal-reminder/{self._database.tenant_id}/{one.id}/{one.end:%Y%m%dT%H%M%S}"
         return self._mailing.send(one.id, key, one.address, one.name, one.facts())
 
-    def _release(self, ids: list[str], mark: datetime) -> None:
+    def _give_back(self, ids: list[str]) -> None:
+        kept = len(ids) - self._release(ids, self._mark)
+        if kept:
+            print(f"{kept} of {len(ids)} were changed by the site meanwhile and are left as they are")
+
+    def _release(self, ids: list[str], mark: datetime) -> int:
+        """Give rows back that are still as their claim left them; how many were."""
         statement = (
             update(subscriptions)
             .where(
@@ -130,10 +136,7 @@ class _Reminders:
         )
         released = self._database.transact(lambda connection: connection.execute(statement).rowcount)
         self._mailing.journal.done(ids)
-        if released < len(ids):
-            print(
-                f"{len(ids) - released} of {len(ids)} were changed by the site meanwhile and are left as they are"
-            )
+        return released
 
 
 def due(tenant_id: str, now: datetime) -> ColumnElement[bool]:

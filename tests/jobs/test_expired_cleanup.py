@@ -1,6 +1,7 @@
 """``subscription-expired-cleanup`` on both engines: which rows, why, and who is told."""
 
 import json
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -157,4 +158,34 @@ def test_many_rows_go_in_batches(desk: Desk, database: SiteDatabase) -> None:
     assert result["processed"] == 450
     assert database.rows('SELECT count(*), count(DISTINCT subscription_id) FROM "subscriptionHistory"') == [
         (450, 450)
+    ]
+
+
+def test_two_machines_end_each_subscription_once(desk: Desk, database: SiteDatabase) -> None:
+    from jobctl.jobs.expired_cleanup import _Cleanup
+    from jobctl.jobs.here import Here
+
+    user = database.user()
+    for number in range(500):
+        database.subscription(user, AGO + timedelta(seconds=number), auto_renewal=number % 2 == 0)
+    counts: list[dict[str, int]] = []
+
+    def machine() -> None:
+        here = Here.find()
+        cleanup = _Cleanup(here.database, here.now())
+        cleanup.end(None)
+        counts.append(cleanup.counts)
+
+    threads = [threading.Thread(target=machine) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert {status: sum(one[status] for one in counts) for status in ("expired", "cancelled")} == {
+        "expired": 250,
+        "cancelled": 250,
+    }
+    assert database.rows('SELECT count(*), count(DISTINCT subscription_id) FROM "subscriptionHistory"') == [
+        (500, 500)
     ]
