@@ -1,5 +1,6 @@
 """JSON over HTTP to a provider of mail, tried again where that may help."""
 
+import http.client
 import json
 import threading
 import urllib.error
@@ -10,7 +11,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from jobctl.clock import SystemClock
-from jobctl.errors import ServiceError
+from jobctl.errors import ConfigurationError, ServiceError
+from jobctl.settings.secret import Secret
 
 TIMEOUT_S = 30.0
 _PAUSES = (1.0, 2.0, 4.0)
@@ -26,6 +28,23 @@ class Answer(NamedTuple):
     status: int
     body: dict[str, Any]
     headers: Mapping[str, str]
+
+
+def is_busy(answer: Answer) -> bool:
+    """Whether the provider is busy or broken: another try may help."""
+    return answer.status == 429 or answer.status >= 500
+
+
+def authorization(scheme: str, key: Secret, variable: str) -> dict[str, str]:
+    """The header that carries a key.
+
+    Raises:
+        ConfigurationError: no header can carry it; said here, as the library's own error would show it.
+    """
+    text = key.reveal()
+    if not (text.isascii() and text.isprintable()):
+        raise ConfigurationError(f"{variable} holds a character that no key has", hint="copy it once more")
+    return {"Authorization": f"{scheme} {text}"}
 
 
 class Api:
@@ -59,12 +78,12 @@ class Api:
         body: object = None,
         headers: Mapping[str, str] | None = None,
         *,
-        again: Callable[[Answer], bool] = lambda _: False,
+        again: Callable[[Answer], bool] = is_busy,
     ) -> Answer:
         """POST ``body``, or GET without one; four tries where the provider is busy, broken or away.
 
         Args:
-            again: whether an answer, besides 429 and 5xx, is worth another try.
+            again: whether an answer is worth another try.
 
         Raises:
             ServiceError: it never answered.
@@ -73,14 +92,13 @@ class Api:
         while True:
             try:
                 answer = self._once(path, body, headers or {})
-            except (OSError, ValueError) as error:
+            except (OSError, http.client.HTTPException) as error:
                 pause = next(pauses, None)
                 if pause is None:
                     raise ServiceError(f"{self.host} did not answer: {_reason(error)}") from error
                 self._wait(pause)
                 continue
-            busy = answer.status == 429 or answer.status >= 500
-            pause = next(pauses, None) if busy or again(answer) else None
+            pause = next(pauses, None) if again(answer) else None
             if pause is None:
                 return answer
             self._wait(_asked_pause(answer.headers) or pause)
@@ -112,7 +130,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 def _answer(status: int, data: bytes, headers: Any) -> Answer:
     try:
         body = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = {}
     found = {name.lower(): value for name, value in headers.items()}
     return Answer(status, body if isinstance(body, dict) else {}, found)
@@ -140,4 +158,6 @@ def _reason(error: Exception) -> str:
         return "not in time"
     if isinstance(inner, ConnectionRefusedError):
         return "the connection was refused"
+    if isinstance(inner, http.client.HTTPException):
+        return "it does not speak HTTP"
     return str(getattr(inner, "strerror", None) or type(inner).__name__).lower()

@@ -16,6 +16,9 @@ from jobctl.text import quote
 MOST_SUBJECT = 250
 _ADDRESS = re.compile(r"[^\s@<>\"(),:;\\\[\]]+@[^\s@<>\"(),:;\\\[\]_]+")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
+_DOMAIN = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -88,15 +91,16 @@ def address_fault(address: str) -> str | None:
         return "there is no mail address"
     if _CONTROL.search(address):
         return f"the mail address {quote(address)} holds control characters"
-    if len(address) > 254:
+    if len(address.encode("utf-8", "replace")) > 254:
         return "the mail address is longer than 254 characters"
     if not _ADDRESS.fullmatch(address):
         return f"{quote(address)} is not a mail address"
     try:
-        encoded(address)
+        domain = encoded(address).rpartition("@")[2]
+        address.encode()
     except UnicodeError:
-        return f"the domain of {quote(address)} cannot be"
-    return None
+        domain = ""
+    return None if _DOMAIN.fullmatch(domain) else f"the domain of {quote(address)} cannot be"
 
 
 def one_line(text: str) -> str:
@@ -144,7 +148,9 @@ def _multipart(kind: str, mark: str, parts: list[bytes]) -> bytes:
 
 def _text(kind: str, text: str) -> bytes:
     head = f"Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
-    body = b2a_qp(text.encode("utf-8", "replace"), istext=True).replace(b"\r\n", b"\n")
+    # a carriage return of its own would go out as it is, and may end a line for a careless server
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    body = b2a_qp(lines.encode("utf-8", "replace"), istext=True)
     return head.encode() + body.replace(b"\n", b"\r\n") + b"\r\n"
 
 
@@ -158,21 +164,27 @@ def _attached(attachment: Attachment) -> bytes:
 
 
 def _header(text: str) -> str:
-    """ASCII as it is, anything else as RFC 2047 has it."""
+    """Plain ASCII as it is, anything else as RFC 2047 has it."""
     line = one_line(text)
-    return line if line.isascii() else Header(line, "utf-8").encode(linesep="\r\n")
+    return line if _is_plain(line) else _coded(line)
+
+
+def _is_plain(line: str) -> bool:
+    """Not so where it looks coded already: mail programs would decode it, in quotes or not."""
+    return line.isascii() and "=?" not in line
+
+
+def _coded(line: str) -> str:
+    return Header(line, "utf-8").encode(linesep="\r\n")
 
 
 def _mailbox_header(name: str, address: str) -> str:
     plain = one_line(name)[:100]
-    address = address.encode().decode(
-        "ascii", "surrogateescape"
-    )  # beyond ASCII it goes out as it is: SMTPUTF8
+    # beyond ASCII it goes out as it is: SMTPUTF8
+    address = address.encode().decode("ascii", "surrogateescape")
     if not plain:
         return address
-    if not plain.isascii():
-        return f"{Header(plain, 'utf-8').encode(linesep=chr(13) + chr(10))} <{address}>"
-    return f"{quoted(plain)} <{address}>"
+    return f"{quoted(plain) if _is_plain(plain) else _coded(plain)} <{address}>"
 
 
 def quoted(name: str) -> str:

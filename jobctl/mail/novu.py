@@ -3,8 +3,8 @@
 from typing import Any
 
 from jobctl.errors import PermanentJobError, ServiceError
-from jobctl.mail.api import Answer, Api, Wait
-from jobctl.mail.message import Message, Sender, one_line
+from jobctl.mail.api import Answer, Api, Wait, authorization
+from jobctl.mail.message import Message, Sender, encoded, one_line
 from jobctl.mail.transport import MailRefusedError, Stateless
 from jobctl.settings.secret import Secret
 
@@ -38,13 +38,12 @@ class Novu(Stateless):
         self.place = base
         self._sender = sender
         self._workflow = workflow
-        headers = {"Authorization": f"ApiKey {key.reveal()}"}
-        self._api = Api(base, headers, timeout=timeout, wait=wait)
+        self._api = Api(base, authorization("ApiKey", key, "NOVU_API_KEY"), timeout=timeout, wait=wait)
 
     def send(self, message: Message) -> None:
         """Trigger the workflow for one person."""
         subject = one_line(message.subject)
-        email = {"from": self._sender.address, "subject": subject}
+        email = {"from": encoded(self._sender.address), "subject": subject}
         if self._sender.name:
             email["senderName"] = one_line(self._sender.name)
         to = {"subscriberId": message.to, "email": message.to}
@@ -67,9 +66,11 @@ class Novu(Stateless):
             "transactionId": message.digest,
         }
         answer = self._api.call("/v1/events/trigger", body)
-        if answer.status not in {200, 201}:
+        if answer.status in {200, 201}:
+            self._look_at(answer)
+        elif "transactionId property is not unique" not in _said(answer):
             raise self._explained(answer)
-        self._look_at(answer)
+        # an older server refuses what a newer one passes over: a mail that was sent before
 
     def check(self) -> str:
         """Ask which environment the key is of."""
@@ -84,8 +85,12 @@ class Novu(Stateless):
         """An event can be taken and come to nothing all the same."""
         data = answer.body.get("data", answer.body)
         status = data.get("status") if isinstance(data, dict) else None
-        if status in {"processed", None}:
+        if status == "processed":
             return
+        if status is None:
+            raise ServiceError(
+                f"{self._api.host} answered as Novu never does, without a status", hint="see NOVU_BASE_URL"
+            )
         if status in _SILENT:
             raise PermanentJobError(
                 f'Novu sent nothing: its workflow "{self._workflow}" {_SILENT[status]}',
@@ -96,10 +101,10 @@ class Novu(Stateless):
         raise MailRefusedError(f"Novu refused it: {said[:200]}")
 
     def _explained(self, answer: Answer) -> Exception:
-        said = one_line(str(answer.body.get("message") or answer.body.get("error") or ""))[:200]
+        said = _said(answer)
         if answer.status in {401, 403}:
             return PermanentJobError(f"Novu refused the key ({answer.status})", hint="see NOVU_API_KEY")
-        if answer.status == 429 or answer.status >= 500:
+        if answer.status in {402, 429} or answer.status >= 500:
             return ServiceError(f"Novu sends nothing now: {answer.status} {said}".rstrip())
         if answer.status == 404 or "workflow_not_found" in said or 300 <= answer.status < 400:
             return PermanentJobError(
@@ -107,3 +112,7 @@ class Novu(Stateless):
                 hint="see NOVU_TEMPLATE_ID and NOVU_BASE_URL",
             )
         return MailRefusedError(f"Novu refused it: {answer.status} {said}".rstrip())
+
+
+def _said(answer: Answer) -> str:
+    return one_line(str(answer.body.get("message") or answer.body.get("error") or ""))[:200]

@@ -1,15 +1,17 @@
 """Resend: https://resend.com/docs/api-reference/emails/send-email."""
 
+import re
 from typing import Any
 
 from jobctl.errors import PermanentJobError, ServiceError
-from jobctl.mail.api import Answer, Api, Wait
+from jobctl.mail.api import Answer, Api, Wait, authorization, is_busy
 from jobctl.mail.message import Message, Sender, mailbox, one_line
 from jobctl.mail.transport import MailRefusedError, Stateless
 from jobctl.settings.secret import Secret
 
 _WRONG_KEY = {"missing_api_key", "invalid_api_key", "restricted_api_key", "invalid_access"}
 _WRONG_SENDER = {"invalid_from_address"}
+_KEY = re.compile(r"[!-~]{1,256}")
 _QUOTA = {"daily_quota_exceeded", "monthly_quota_exceeded"}
 
 
@@ -24,8 +26,7 @@ class Resend(Stateless):
     ) -> None:
         self.place = base
         self._sender = sender
-        headers = {"Authorization": f"Bearer {key.reveal()}"}
-        self._api = Api(base, headers, timeout=timeout, wait=wait)
+        self._api = Api(base, authorization("Bearer", key, "RESEND_API_KEY"), timeout=timeout, wait=wait)
 
     def send(self, message: Message) -> None:
         """Send one mail."""
@@ -41,10 +42,17 @@ class Resend(Stateless):
             body["attachments"] = [
                 {"filename": message.attachment.name, "content": message.attachment.base64}
             ]
-        answer = self._api.call("/emails", body, {"Idempotency-Key": message.key}, again=_is_concurrent)
-        if answer.status not in {200, 201} and _name(answer) != "invalid_idempotent_request":
+        key = message.key if _KEY.fullmatch(message.key) else message.digest
+        answer = self._api.call("/emails", body, {"Idempotency-Key": key}, again=_may_pass)
+        if _name(answer) == "invalid_idempotent_request":
+            return  # the same key with other words: this mail was sent before
+        if answer.status not in {200, 201}:
             raise self._explained(answer)
-        # the same key with other words: this mail was sent before
+        if not answer.body.get("id"):
+            raise ServiceError(
+                f"{self._api.host} answered as Resend never does, without the mail's id",
+                hint="see RESEND_BASE_URL",
+            )
 
     def check(self) -> str:
         """Ask for the account's domains; a key that may send and nothing else is good, too."""
@@ -75,5 +83,7 @@ def _name(answer: Answer) -> str:
     return str(answer.body.get("name") or "")
 
 
-def _is_concurrent(answer: Answer) -> bool:
-    return _name(answer) == "concurrent_idempotent_requests"
+def _may_pass(answer: Answer) -> bool:
+    """A quota lasts for longer than anybody waits."""
+    name = _name(answer)
+    return name == "concurrent_idempotent_requests" or (is_busy(answer) and name not in _QUOTA)

@@ -2,8 +2,10 @@
 
 import smtplib
 import ssl
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Self
 
@@ -15,7 +17,6 @@ from jobctl.settings.secret import Secret
 
 IMPLICIT_TLS = 465
 TIMEOUT_S = 30.0
-_LOOPBACK = ("localhost", "127.", "::1")
 
 
 class Smtp:
@@ -23,7 +24,7 @@ class Smtp:
 
     Args:
         user: to log in with; None does not log in.
-        before_data: called before a mail's content leaves this process.
+        before_data: called right before a mail's content leaves this process, when the server has asked for it.
         timeout: of each step, in seconds.
     """
 
@@ -86,31 +87,50 @@ class Smtp:
         self._used = True
 
     def _deliver(self, server: smtplib.SMTP, message: Message) -> None:
-        wide = not message.to.rpartition("@")[0].isascii()
+        sender, to = encoded(self._sender.address), encoded(message.to)
+        wide = not (sender + to).isascii()
         if wide and not server.has_extn("smtputf8"):
-            raise MailRefusedError(f"the mail server {self.place} takes no such address: {message.to}")
+            raise self._too_wide(sender, to)
         options = ["SMTPUTF8", "BODY=8BITMIME"] if wide else []
         data = to_bytes(message, self._sender, SystemClock().now())
-        code, said = self._step(lambda: server.mail(encoded(self._sender.address), options))
+        code, said = self._step(lambda: server.mail(sender, options))
         if code != 250:
             self._reset(server)
             raise self._sender_refused(code, said)
-        code, said = self._step(lambda: server.rcpt(encoded(message.to)))
+        code, said = self._step(lambda: server.rcpt(to))
         if code not in {250, 251}:
             self._reset(server)
             raise self._refused(code, said)
-        if self._before_data is not None:
-            self._before_data(message)
+        code, said = self._step(lambda: server.docmd("DATA"))
+        if code != 354:
+            self._reset(server)
+            raise self._refused(code, said)
+        self._hand_over(server, message, data)
+
+    def _hand_over(self, server: smtplib.SMTP, message: Message, data: bytes) -> None:
+        """The content. Only from here on can it stay unknown what became of the mail."""
         try:
-            code, said = server.data(data)
-        except smtplib.SMTPDataError as error:  # refused before any of the content went
-            code, said = error.smtp_code, _bytes(error.smtp_error)
+            if self._before_data is not None:
+                self._before_data(message)
+        except BaseException:
+            self._drop()  # it waits for the content; a mail without its end is forgotten
+            raise
+        unknown = UnknownOutcomeError(
+            f"the mail server {self.place} gave no answer after a mail was handed over"
+        )
+        try:
+            server.send(data.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+            code, said = server.getreply()
         except (OSError, smtplib.SMTPException) as error:
             self._drop()
-            raise UnknownOutcomeError(
-                f"the mail server {self.place} gave no answer after a mail was handed over"
-            ) from error
-        if code != 250:
+            raise unknown from error
+        if not 200 <= code < 600:
+            self._drop()
+            raise unknown
+        if code == 421:
+            self._drop()
+            raise ServiceError(f"the mail server {self.place} takes no mail now: {code} {_line(said)}")
+        if code >= 300:
             self._reset(server)
             raise self._refused(code, said)
 
@@ -155,12 +175,20 @@ class Smtp:
     def _log_in(self, server: smtplib.SMTP) -> None:
         if self._user is None:
             return
-        if not isinstance(server.sock, ssl.SSLSocket) and not self._host.startswith(_LOOPBACK):
+        if not isinstance(server.sock, ssl.SSLSocket) and not _is_loopback(self._host):
             raise PermanentJobError(
                 f"the mail server {self.place} offers no encryption, so the password is not sent",
                 hint="use a server with STARTTLS, or port 465",
             )
-        server.login(self._user, self._password.reveal() if self._password else "")
+        password = self._password.reveal() if self._password else ""
+        if (self._user + password).isascii():
+            server.login(self._user, password)
+            return
+        # smtplib's login knows ASCII alone; RFC 4616 has UTF-8
+        token = b64encode(f"\0{self._user}\0{password}".encode()).decode()
+        code, said = server.docmd("AUTH", f"PLAIN {token}")
+        if code != 235:
+            raise smtplib.SMTPAuthenticationError(code, said)
 
     def _explained(self, error: Exception) -> Exception:
         where = f"the mail server {self.place}"
@@ -203,6 +231,13 @@ class Smtp:
             hint="see EMAIL_FROM",
         )
 
+    def _too_wide(self, sender: str, to: str) -> Exception:
+        if not sender.isascii():
+            return PermanentJobError(
+                f"the mail server {self.place} takes no sender such as {sender}", hint="see EMAIL_FROM"
+            )
+        return MailRefusedError(f"the mail server {self.place} takes no such address: {to}")
+
     def _refused(self, code: int, said: bytes) -> MailRefusedError:
         return MailRefusedError(f"the mail server {self.place} refused it: {code} {_line(said)}")
 
@@ -221,6 +256,14 @@ class Smtp:
 
 class _ClosedError(Exception):
     """The connection ended before the mail's content was handed over."""
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether it is this machine by its own name; ``localhost.example.com`` is somebody else's."""
+    try:
+        return host.lower() == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_timeout(error: Exception) -> bool:

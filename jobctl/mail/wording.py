@@ -6,7 +6,11 @@ _SIGNS = {
     "usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "cny": "CN¥", "inr": "₹", "krw": "₩", "ils": "₪",
     "cad": "CA$", "aud": "A$", "brl": "R$", "mxn": "MX$", "chf": "CHF ", "pln": "zł ", "uah": "₴",
 }  # fmt: skip
-_WITHOUT_CENTS = {"jpy", "krw", "vnd", "clp", "isk", "ugx", "xaf", "xof", "xpf"}
+# as Stripe counts: ISK and UGX have no cents, yet their amounts come in hundredths
+_WITHOUT_CENTS = {
+    "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf",
+}  # fmt: skip
+_IN_THOUSANDTHS = {"bhd", "jod", "kwd", "omr", "tnd"}
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
@@ -22,8 +26,10 @@ def plan_name(plan: str) -> str:
 def money(cents: int | None, currency: str) -> str:
     """An amount in its smallest unit as ``$19.00``, ``¥1,900`` or ``19.00 XYZ``."""
     code = (currency or "usd").lower()
-    amount = f"{cents or 0:,}" if code in _WITHOUT_CENTS else f"{(cents or 0) / 100:,.2f}"
-    return f"{_SIGNS[code]}{amount}" if code in _SIGNS else f"{amount} {code.upper()}"
+    places = 0 if code in _WITHOUT_CENTS else 3 if code in _IN_THOUSANDTHS else 2
+    minus = "-" if (cents or 0) < 0 else ""
+    amount = f"{abs(cents or 0) / 10**places:,.{places}f}"
+    return f"{minus}{_SIGNS[code]}{amount}" if code in _SIGNS else f"{minus}{amount} {code.upper()}"
 
 
 def long_date(instant: datetime) -> str:

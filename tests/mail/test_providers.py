@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from jobctl.errors import PermanentJobError, ServiceError
+from jobctl.errors import ConfigurationError, PermanentJobError, ServiceError
 from jobctl.mail.message import Message, Sender
 from jobctl.mail.novu import Novu
 from jobctl.mail.resend import Resend
@@ -13,6 +13,7 @@ from jobctl.mail.transport import MailRefusedError
 from jobctl.settings.secret import Secret
 from tests.support import http_server as play
 from tests.support.http_server import Provider, Reply, http_server
+from tests.support.smtp_server import smtp_server
 
 MESSAGE = Message("ada@example.com", "Hello", "<p>Hello</p>", "Hello", "greeting/1", "Ada")
 SENDER = Sender("hello@example.com", "Toolshelf")
@@ -123,6 +124,29 @@ def test_a_wrong_key_is_told_and_not_shown(bench: Bench) -> None:
     assert told.value.hint == ("see RESEND_API_KEY" if bench.kind == "resend" else "see NOVU_API_KEY")
 
 
+@pytest.mark.parametrize("key", ["re_secret\nmore", "re_secretя"])
+def test_a_key_that_no_header_could_carry_is_told_and_not_shown(bench: Bench, key: str) -> None:
+    with pytest.raises(ConfigurationError, match="_API_KEY holds a character that no key has") as told:
+        bench.transport(key=key)
+    assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize("body", [None, b"<html>Welcome</html>", {"fine": True}, b"[" * 100_000])
+def test_an_answer_of_somebody_else_is_no_mail_sent(bench: Bench, body: object) -> None:
+    bench.provider.replies = [Reply(200, body)]
+
+    with pytest.raises(ServiceError, match="never does") as told:
+        bench.transport().send(MESSAGE)
+    assert told.value.hint == ("see RESEND_BASE_URL" if bench.kind == "resend" else "see NOVU_BASE_URL")
+
+
+def test_what_answers_is_no_web_server(bench: Bench) -> None:
+    with smtp_server() as server:
+        bench.provider.url = f"http://127.0.0.1:{server.port}"
+        with pytest.raises(ServiceError, match="it does not speak HTTP"):
+            bench.transport().send(MESSAGE)
+
+
 def test_a_redirect_does_not_take_the_key_along(bench: Bench) -> None:
     bench.provider.replies = [Reply(302, None, (("Location", "http://127.0.0.1:1/else"),))]
 
@@ -177,6 +201,15 @@ def test_resend_quota(resend: Bench) -> None:
 
     with pytest.raises(ServiceError, match="sends nothing now: 429 daily quota"):
         resend.transport().send(MESSAGE)
+    assert resend.waits == []  # it lasts until tomorrow
+
+
+@pytest.mark.parametrize("key", ["k" * 257, "report/ü@example.com", "a\nb"])
+def test_resend_takes_a_mail_whose_key_no_header_could_carry(resend: Bench, key: str) -> None:
+    for _ in range(2):
+        resend.transport().send(replace(MESSAGE, key=key))
+
+    assert len(resend.rule.sent) == 1
 
 
 @pytest.mark.parametrize(
@@ -195,6 +228,23 @@ def test_novu_acknowledges_and_sends_nothing(
     novu.rule.status = status
 
     with pytest.raises(error, match=words):
+        novu.transport().send(MESSAGE)
+
+
+def test_an_older_novu_refuses_a_mail_that_it_has_sent(novu: Bench) -> None:
+    said = "transactionId property is not unique, please make sure all triggers have a unique transactionId"
+    novu.transport().send(MESSAGE)
+    novu.provider.replies = [Reply(400, {"statusCode": 400, "message": said})]
+
+    novu.transport().send(MESSAGE)
+
+    assert len(novu.rule.sent) == 1
+
+
+def test_novu_is_not_paid(novu: Bench) -> None:
+    novu.provider.replies = [Reply(402, {"statusCode": 402, "message": "Payment required"})]
+
+    with pytest.raises(ServiceError, match="402 Payment required"):
         novu.transport().send(MESSAGE)
 
 

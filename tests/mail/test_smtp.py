@@ -29,12 +29,16 @@ def smtp(server: Mails, host: str = "127.0.0.1", password: str | None = None) ->
     return Smtp(host, server.port, SENDER, user=USER if password else None, password=secret)
 
 
+def numbered_and_noted(server: Mails, notes: list[str]) -> Smtp:
+    return Smtp("127.0.0.1", server.port, SENDER, before_data=lambda message: notes.append(message.key))
+
+
 @pytest.mark.parametrize("implicit", [False, True], ids=["starttls", "tls at once"])
 def test_encrypted_with_login(*, implicit: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority, context = certificates()
     monkeypatch.setenv("SSL_CERT_FILE", trust(authority, tmp_path))
-    settings = {"implicit": context} if implicit else {"starttls": context}
-    with smtp_server(login=True, **settings) as server:
+    at_once, later = (context, None) if implicit else (None, context)
+    with smtp_server(login=True, implicit=at_once, starttls=later) as server:
         monkeypatch.setattr("jobctl.mail.smtp.IMPLICIT_TLS", server.port if implicit else 465)
         with smtp(server, password=PASSWORD) as transport:
             assert transport.check() == f"encrypted, logged in as {USER}"
@@ -67,11 +71,22 @@ def test_a_wrong_password_is_told_and_not_shown(tmp_path: Path, monkeypatch: pyt
     assert "wrong-word" not in repr(told.value.__cause__)
 
 
-def test_a_password_never_goes_over_a_network_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_beyond_ascii(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority, context = certificates()
+    monkeypatch.setenv("SSL_CERT_FILE", trust(authority, tmp_path))
+    with smtp_server(starttls=context, login=True, password="schlüssel") as server:
+        with smtp(server, password="schlüssel") as transport:
+            assert transport.check() == f"encrypted, logged in as {USER}"
+        with smtp(server, password="lösung") as transport, pytest.raises(PermanentJobError, match="535"):
+            transport.check()
+
+
+@pytest.mark.parametrize("host", ["mail.example.com", "localhost.example.com", "127.example.com"])
+def test_a_password_never_goes_over_a_network_in_clear(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with smtp_server() as server:
         monkeypatch.setattr(socket, "getaddrinfo", _everything_is_here)
         with (
-            smtp(server, host="mail.example.com", password=PASSWORD) as transport,
+            smtp(server, host=host, password=PASSWORD) as transport,
             pytest.raises(PermanentJobError) as told,
         ):
             transport.send(MESSAGE)
@@ -130,6 +145,54 @@ def test_a_connection_that_was_closed_between_mails_is_made_anew() -> None:
     assert server.connections == 3
 
 
+@pytest.mark.parametrize("said", ["421 enough", ""], ids=["said so", "closed"])
+def test_a_connection_that_ends_before_the_content_is_made_anew(said: str) -> None:
+    noted: list[str] = []
+    with smtp_server() as server, numbered_and_noted(server, noted) as transport:
+        transport.send(numbered(1))
+        server.at_data = [said]
+        transport.send(numbered(2))
+
+    assert server.recipients == ["user1@example.com", "user2@example.com"]
+    assert server.connections == 2
+    assert noted == ["k1", "k2"]
+
+
+def test_content_that_the_server_does_not_ask_for_is_not_handed_over() -> None:
+    noted: list[str] = []
+    with smtp_server() as server, numbered_and_noted(server, noted) as transport:
+        server.at_data = ["554 no valid recipients"]
+        with pytest.raises(MailRefusedError, match="554 no valid recipients"):
+            transport.send(numbered(1))
+        transport.send(numbered(2))
+
+    assert server.connections == 1
+    assert noted == ["k2"]
+
+
+def test_a_mail_that_cannot_be_noted_is_not_handed_over() -> None:
+    def full(_: Message) -> None:
+        raise ServiceError("the disk is full")
+
+    with smtp_server() as server:
+        with Smtp("127.0.0.1", server.port, SENDER, before_data=full) as transport:
+            for _ in range(2):
+                with pytest.raises(ServiceError, match="the disk is full"):
+                    transport.send(MESSAGE)
+        assert server.taken == []
+
+
+def test_lines_that_begin_with_a_dot_arrive() -> None:
+    text = "one\n.\n..two\r\n.three\r.\rQUIT\n"
+    with smtp_server() as server, smtp(server) as transport:
+        transport.send(replace(MESSAGE, text=text))
+
+    (mail,) = server.taken
+    part = mail.get_body(("plain",))
+    assert part is not None
+    assert part.get_content().replace("\r\n", "\n").rstrip() == "one\n.\n..two\n.three\n.\nQUIT"
+
+
 def test_no_server_at_all() -> None:
     with smtp_server() as server:
         pass
@@ -181,9 +244,16 @@ def test_a_server_that_goes_down_in_between_is_no_unknown_outcome() -> None:
     with smtp_server() as server, smtp(server) as transport:
         transport.send(numbered(1))
         server.answer = lambda _: "421 closing"
-        with pytest.raises((ServiceError, MailRefusedError)) as told:
+        with pytest.raises(ServiceError, match="takes no mail now: 421 closing") as told:
             transport.send(numbered(2))
     assert not isinstance(told.value, UnknownOutcomeError)
+
+
+def test_an_answer_that_means_nothing_is_an_unknown_outcome() -> None:
+    with smtp_server() as server, smtp(server) as transport:
+        server.answer = lambda _: "what?"
+        with pytest.raises(UnknownOutcomeError):
+            transport.send(MESSAGE)
 
 
 def test_an_address_beyond_ascii() -> None:

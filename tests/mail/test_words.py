@@ -57,7 +57,9 @@ def test_an_ended_subscription_is_told_as_it_ended(status: str) -> None:
 @pytest.mark.parametrize(
     ("cents", "currency", "text"),
     [(1900, "usd", "$19.00"), (123456789, "USD", "$1,234,567.89"), (5, "eur", "€0.05"), (1900, "jpy", "¥1,900"),
-     (1900, "xyz", "19.00 XYZ"), (0, "gbp", "£0.00"), (None, "usd", "$0.00"), (100, "", "$1.00")],
+     (1900, "xyz", "19.00 XYZ"), (0, "gbp", "£0.00"), (None, "usd", "$0.00"),
+     (-1900, "usd", "-$19.00"), (-5, "xyz", "-0.05 XYZ"), (1500, "kwd", "1.500 KWD"), (50000, "isk", "500.00 ISK"),
+     (100, "", "$1.00")],
 )  # fmt: skip
 def test_amounts(cents: int | None, currency: str, text: str) -> None:
     assert money(cents, currency) == text
@@ -81,7 +83,9 @@ def test_addresses_that_can_be_sent_to(address: str) -> None:
     ("address", "words"),
     [("", "no mail address"), ("ada", "is not a mail address"), ("a@b@c", "is not"), ("a b@c.d", "is not"),
      ("a@b.c\r\nBcc: d@e.f", "control characters"), ("a@b,c", "is not"), ("<a@b.c>", "is not"),
-     ("a@" + "b" * 260, "longer than 254"), ("a@" + "ü" * 70 + ".de", "domain")],
+     ("a@" + "b" * 260, "longer than 254"), ("a@" + "ü" * 70 + ".de", "domain"),
+     ("a@b..c", "domain"), ("a@-b.c", "domain"), ("a@b.c.", "domain"), ("a@" + "b" * 64 + ".c", "domain"),
+     ("a\udc80@b.c", "cannot be"), ("ü" * 126 + "@b.de", "longer than 254")],
 )  # fmt: skip
 def test_addresses_that_cannot(address: str, words: str) -> None:
     assert words in (address_fault(address) or "")

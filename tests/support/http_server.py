@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
@@ -23,6 +23,13 @@ class Reply(NamedTuple):
     status: int
     body: Any = None
     headers: tuple[tuple[str, str], ...] = ()
+
+
+def _bytes(body: Any) -> bytes:
+    """JSON; bytes go out as they are."""
+    if isinstance(body, bytes):
+        return body
+    return b"" if body is None else json.dumps(body).encode()
 
 
 class Provider:
@@ -52,14 +59,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self.provider.hang is not None:
             self.provider.hang.wait(30)
         reply = self.provider.replies.pop(0) if self.provider.replies else self.provider.rule(request)
-        body = b"" if reply.body is None else json.dumps(reply.body).encode()
+        body = _bytes(reply.body)
         self.send_response(reply.status)
         for name, value in reply.headers:
             self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        with suppress(ConnectionError):  # whoever asked did not wait
+            self.wfile.write(body)
 
     do_GET = do_POST = _answer
 

@@ -22,7 +22,8 @@ class Mails:
 
     ``refuse`` names recipients; ``answer`` is asked for each DATA and may say something else than 250, or
     ``silent``: then it is taken and nothing is ever answered. ``hold`` answers no mail's beginning.
-    ``close_after`` mails the connection is closed.
+    ``close_after`` mails the connection is closed. ``at_data`` answers the command DATA, one each: a line,
+    or nothing, which closes the connection.
     """
 
     def __init__(self) -> None:
@@ -35,6 +36,7 @@ class Mails:
         self.answer: Callable[[EmailMessage], str | None] = lambda _: None
         self.on_data: Callable[[EmailMessage], None] = lambda _: None
         self.close_after: int | None = None
+        self.at_data: list[str] = []
         self.connections = 0
         self.encrypted: list[bool] = []
         self.arrived = threading.Semaphore(0)
@@ -82,6 +84,22 @@ class Mails:
         return "250 OK"
 
 
+class _Server(SMTP):
+    """aiosmtpd, with a word about DATA before it asks for the content."""
+
+    async def smtp_DATA(self, arg: str) -> None:
+        mails: Mails = self.event_handler
+        if not mails.at_data:
+            await super().smtp_DATA(arg)
+            return
+        said = mails.at_data.pop(0)
+        if said:
+            await self.push(said)
+        if not said or said.startswith("421"):
+            assert self.transport is not None
+            self.transport.close()
+
+
 def certificates() -> tuple[trustme.CA, ssl.SSLContext]:
     """An authority of our own, and what a server for 127.0.0.1 and localhost needs from it."""
     authority = trustme.CA()
@@ -92,7 +110,11 @@ def certificates() -> tuple[trustme.CA, ssl.SSLContext]:
 
 @contextmanager
 def smtp_server(
-    *, implicit: ssl.SSLContext | None = None, starttls: ssl.SSLContext | None = None, login: bool = False
+    *,
+    implicit: ssl.SSLContext | None = None,
+    starttls: ssl.SSLContext | None = None,
+    login: bool = False,
+    password: str = PASSWORD,
 ) -> Iterator[Mails]:
     """A server for the block, on a free port."""
     mails = Mails()
@@ -100,12 +122,12 @@ def smtp_server(
     stop: list[Callable[[], object]] = []
 
     def check(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
-        good = (data.login, data.password) == (USER.encode(), PASSWORD.encode())
+        good = (data.login, data.password) == (USER.encode(), password.encode())
         return AuthResult(success=good, handled=good)
 
     def connected() -> SMTP:
         mails.connections += 1
-        return SMTP(
+        return _Server(
             mails,
             hostname="mail.test",
             enable_SMTPUTF8=True,
