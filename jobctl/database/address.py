@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -31,7 +31,7 @@ def read_address(text: str, project: Path) -> URL:
     if scheme in {"sqlite", "file"}:
         return _sqlite(text, project)
     try:
-        url = make_url("postgresql+psycopg:" + text.partition(":")[2])
+        url = make_url(f"postgresql+psycopg://{_encoded(text.partition(':')[2].removeprefix('//'))}")
     except (ArgumentError, ValueError) as error:
         raise ConfigurationError(
             "DATABASE_URL cannot be read as an address", hint="write postgresql://user:password@host/name"
@@ -83,7 +83,18 @@ def place_of(url: URL) -> str:
     if is_sqlite(url):
         return urlsplit(url.database or "").path or "memory"
     host = url.host or str(url.query.get("host") or "localhost")
-    return f"{host}:{url.port or 5432}/{url.database}"
+    # a password with a slash is cut in the wrong place: what stands before the last @ is never shown
+    return f"{host}:{url.port or 5432}/{url.database}".rpartition("@")[2]
+
+
+def _encoded(rest: str) -> str:
+    """With user and password percent-encoded: other clients of the site take an ``@`` in them as it is."""
+    end = next((at for at, one in enumerate(rest) if one in "/?#"), len(rest))
+    login, at, host = rest[:end].rpartition("@")
+    user, colon, password = login.partition(":")
+    return "".join(
+        [*(quote(unquote(user), safe=""), colon, quote(unquote(password), safe="")), at, host, rest[end:]]
+    )
 
 
 def _sqlite(text: str, project: Path) -> URL:

@@ -7,6 +7,7 @@ template's two code paths in one job.
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -52,13 +53,8 @@ def expired_cleanup(*, dry_run: bool = False) -> JobResult:
         cleanup.look()
         verb = "would end"
     else:
-        missing = unmet_mail(here.environment)
-        if missing is None:
-            with Mailing(here, "subscription_ended") as mailing:
-                cleanup.end(mailing)
-        else:
-            cleanup.end(None)
-            print(f"nobody is told by mail: {missing}")
+        with ExitStack() as stack:
+            cleanup.end(_mailing(here, stack, cleanup.errors))
         verb = "ended"
     counts = ", ".join(f"{count} {status}" for status, count in cleanup.counts.items() if count)
     message = f"{verb} {sum(cleanup.counts.values())} subscriptions" + (f": {counts}" if counts else "")
@@ -71,6 +67,19 @@ def expired_cleanup(*, dry_run: bool = False) -> JobResult:
         message=message,
         details={**cleanup.counts, "mails": cleanup.mails, "affected": cleanup.affected, "dry_run": dry_run},
     )
+
+
+def _mailing(here: Here, stack: ExitStack, errors: list[str]) -> Mailing | None:
+    """What tells the users, if anything can: trouble with mail is told, and ends no less."""
+    missing = unmet_mail(here.environment)
+    if missing is None:
+        try:
+            return stack.enter_context(Mailing(here, "subscription_ended"))
+        except JobctlError as error:
+            missing = error.problem
+            errors.append(f"nobody was told by mail: {missing}")
+    print(f"nobody is told by mail: {missing}")
+    return None
 
 
 @dataclass
@@ -210,11 +219,14 @@ class _Cleanup:
             )
             rows = self.database.read(lambda connection: connection.execute(query).all())  # noqa: B023
             ended = [subscription_of(row) for row in rows]
+            kept = {one.id for one in ended}
+            mailing.journal.done(one for one in ids if one not in kept)
             self._mail(mailing, ended)
-            mailing.journal.done(ids)
 
     def _mail(self, mailing: Mailing, ended: Sequence[Subscription]) -> None:
+        """What could not be sent stays in the journal: the next run sends it."""
         before = len(mailing.tally.errors)
+        handled = []
         for one in ended:
             if self._mail_trouble:
                 break
@@ -224,9 +236,12 @@ class _Cleanup:
             except JobctlError as error:
                 self._mail_trouble = True
                 mailing.tally.tell(f"no further mail was sent: {error.problem}")
+                if mailing.in_doubt != one.id:
+                    break
+            handled.append(one.id)
         self.mails = mailing.tally.sent
         self.errors += mailing.tally.errors[before:]
-        mailing.journal.done(one.id for one in ended)
+        mailing.journal.done(handled)
 
 
 def status_of(one: Subscription) -> str:

@@ -136,10 +136,9 @@ class Mailing:
         except JobctlError:
             self.in_doubt = None
             raise
-        self.in_doubt = None
         self.journal.done([row_id])
         self.tally.sent += 1
-        return True
+        return True  # still in doubt until the caller has taken it off its list: a signal may come in between
 
     def _handing(self, _: Message) -> None:
         if not self.repeatable:
@@ -163,6 +162,7 @@ def send_all(
             if not send(row):
                 unsent.append(row_id)
             del waiting[row_id]
+            mailing.in_doubt = None
     finally:
         doubtful = mailing.in_doubt
         if doubtful is not None:

@@ -113,4 +113,4 @@ class Outgoing:
 
 def _cannot(path: Path, error: OSError) -> ServiceError:
     reason = (error.strerror or str(error)).lower()
-    return ServiceError(f"the journal {path} cannot be written: {reason}; no mail was sent")
+    return ServiceError(f"the journal {path} cannot be written: {reason}")

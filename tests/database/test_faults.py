@@ -92,6 +92,20 @@ def test_a_wrong_password_is_told_and_never_shown(postgres: Postgres, tmp_path: 
     assert PASSWORD not in shown
 
 
+@pytest.mark.parametrize("password", ["pa@hidden", "pa%40hidden", "pa:se@hid/den", "50%@hidden"])
+def test_an_at_sign_in_a_password_shows_nothing_of_it(tmp_path: Path, password: str) -> None:
+    with pytest.raises((ServiceError, ConfigurationError, PermanentJobError)) as told:
+        opened(f"postgresql://site:{password}@127.0.0.1:1/db", tmp_path).round_trip()
+    assert "hid" not in str(told.value)
+    assert "den" not in str(told.value)
+
+
+def test_an_at_sign_in_a_password_works(tmp_path: Path) -> None:
+    url = read_address("postgres://site:p@ss:w%C3%B6rd@host:6543/db?sslmode=require", tmp_path)
+
+    assert (url.username, url.password, url.host, url.port) == ("site", "p@ss:wörd", "host", 6543)
+
+
 def test_no_such_database_and_no_server(postgres: Postgres, tmp_path: Path) -> None:
     with pytest.raises(PermanentJobError, match="does not exist on that server"):
         opened(postgres.url("nothing"), tmp_path).round_trip()

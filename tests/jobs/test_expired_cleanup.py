@@ -120,6 +120,21 @@ def test_a_mail_server_that_is_down_is_told_once(desk: Desk, database: SiteDatab
     assert ending["reason"] is None
     (error,) = ending["result"]["errors"]
     assert error.startswith("no further mail was sent: the mail server 127.0.0.1:1 did not answer")
+    desk.set(SMTP_PORT=mails.port)
+    assert desk.run(CLEANUP)["result"]["details"]["mails"] == 3  # the next run sends what is left
+    assert len({mail["To"] for mail in mails.taken}) == len(mails.taken) == 3
+    assert desk.journal == []
+
+
+def test_a_sender_that_cannot_be_ends_no_less(desk: Desk, database: SiteDatabase) -> None:
+    one = database.subscription(database.user(), AGO)
+    desk.set(EMAIL_FROM="nonsense")
+
+    ending = desk.run(CLEANUP)
+
+    assert ending["reason"] is None
+    assert status(database, one) == "expired"
+    assert ending["result"]["errors"][0].startswith("nobody was told by mail: EMAIL_FROM is")
 
 
 def test_in_production_without_mail_it_works_and_says_so(

@@ -210,3 +210,26 @@ def test_without_a_provider_development_has_an_outbox(desk: Desk, database: Site
 
     (file,) = (desk.folder / ".jobctl" / "outbox").glob("*.eml")
     assert "To: Ada Lovelace <ada@example.com>" in file.read_text()
+
+
+def test_a_stop_right_after_the_servers_answer_releases_nothing(
+    desk: Desk, database: SiteDatabase, mails: Mails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal, or a full disk, between the answer and the note of it: the mail has gone, so it is not sent again."""
+    from jobctl.jobs.outgoing import Outgoing
+
+    for hour in range(3):
+        database.subscription(database.user(), SOON + timedelta(hours=hour))
+    done = Outgoing.done
+
+    def stopped(self: Outgoing, ids: object) -> None:
+        if len(mails.taken) == 2:
+            monkeypatch.setattr(Outgoing, "done", done)
+            raise SystemExit(143)
+        done(self, ids)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Outgoing, "done", stopped)
+    desk.run(REMINDER)
+    desk.run(REMINDER)
+
+    assert len(mails.taken) == len({mail["To"] for mail in mails.taken}) == 3
