@@ -1,14 +1,15 @@
 """Subscriptions as the two subscription jobs look at them: rows with whom to write to."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from jobctl.database.session import Database
 from jobctl.database.tables import client_profiles, subscriptions, users
 
 SOMEONE = "Valued Customer"
@@ -29,6 +30,10 @@ class Subscription(NamedTuple):
     auto_renewal: bool
     address: str
     name: str
+
+    def key(self, kind: str, tenant_id: str) -> str:
+        """The idempotency key of a mail about it: another one for each end date."""
+        return f"{kind}/{tenant_id}/{self.id}/{self.end:%Y%m%dT%H%M%S}"
 
     def facts(self) -> dict[str, Any]:
         """What mails say of it."""
@@ -59,6 +64,26 @@ def with_users() -> Select[Any]:
         .outerjoin(users, (users.c.id == table.c.user_id) & alive)
         .outerjoin(profile, profile.c.user_id == users.c.id)
     )  # fmt: skip
+
+
+def pages(database: Database, condition: ColumnElement[bool], size: int) -> Iterator[list[Subscription]]:
+    """Subscriptions by end date, a page at a time: each begins behind the last row of the one before.
+
+    So rows that leave the condition meanwhile move none of the others, and one that stays is not met twice.
+    """
+    table = subscriptions.c
+    query = with_users().where(condition).order_by(table.end_date, table.id).limit(size)
+    behind = query
+    while page := found(database, behind):
+        yield page
+        end, last = page[-1].end, page[-1].id
+        behind = query.where(or_(table.end_date > end, and_(table.end_date == end, table.id > last)))
+
+
+def found(database: Database, query: Select[Any]) -> list[Subscription]:
+    """What a query made ``with_users`` finds."""
+    rows = database.read(lambda connection: connection.execute(query).all())
+    return [subscription_of(row) for row in rows]
 
 
 def new_mark(now: datetime) -> datetime:

@@ -6,7 +6,7 @@ template's two code paths in one job.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,10 +20,9 @@ from jobctl.clock import iso
 from jobctl.database.session import Database
 from jobctl.database.tables import subscription_history, subscriptions
 from jobctl.errors import JobctlError
-from jobctl.jobs.due_subscriptions import Subscription, new_mark, subscription_of, with_users
+from jobctl.jobs.due_subscriptions import Subscription, found, new_mark, pages, with_users
 from jobctl.jobs.here import Here
-from jobctl.jobs.mailing import Mailing, may_have_gone
-from jobctl.jobs.outgoing import Step
+from jobctl.jobs.mailing import Mailing, Tally
 from jobctl.mail.choose import unmet as unmet_mail
 from jobctl.model import JobResult
 
@@ -49,37 +48,40 @@ def expired_cleanup(*, dry_run: bool = False) -> JobResult:
     """
     here = Here.find()
     cleanup = _Cleanup(here.database, here.now())
+    tally = Tally()
     if dry_run:
         cleanup.look()
-        verb = "would end"
     else:
         with ExitStack() as stack:
-            cleanup.end(_mailing(here, stack, cleanup.errors))
-        verb = "ended"
-    counts = ", ".join(f"{count} {status}" for status, count in cleanup.counts.items() if count)
-    message = f"{verb} {sum(cleanup.counts.values())} subscriptions" + (f": {counts}" if counts else "")
-    print(message)
+            mailing = _mailing(here, stack, tally)
+            tally = mailing.tally if mailing else tally
+            cleanup.end(mailing)
     number = sum(cleanup.counts.values())
+    counts = ", ".join(f"{count} {status}" for status, count in cleanup.counts.items() if count)
+    message = f"{'would end' if dry_run else 'ended'} {number} subscriptions" + (
+        f": {counts}" if counts else ""
+    )
+    print(message)
     return JobResult(
         processed=number,
         successful=0 if dry_run else number,
-        errors=tuple(cleanup.errors),
+        errors=tuple(tally.errors),
         message=message,
-        details={**cleanup.counts, "mails": cleanup.mails, "affected": cleanup.affected, "dry_run": dry_run},
+        details={**cleanup.counts, "mails": tally.sent, "affected": cleanup.affected, "dry_run": dry_run},
     )
 
 
-def _mailing(here: Here, stack: ExitStack, errors: list[str]) -> Mailing | None:
+def _mailing(here: Here, stack: ExitStack, tally: Tally) -> Mailing | None:
     """What tells the users, if anything can: trouble with mail is told, and ends no less."""
     missing = unmet_mail(here.environment)
-    if missing is None:
-        try:
-            return stack.enter_context(Mailing(here, "subscription_ended"))
-        except JobctlError as error:
-            missing = error.problem
-            errors.append(f"nobody was told by mail: {missing}")
-    print(f"nobody is told by mail: {missing}")
-    return None
+    if missing is not None:
+        print(f"nobody is told by mail: {missing}")
+        return None
+    try:
+        return stack.enter_context(Mailing(here, "subscription_ended"))
+    except JobctlError as error:
+        tally.tell(f"nobody was told by mail: {error.problem}")
+        return None
 
 
 @dataclass
@@ -88,60 +90,41 @@ class _Cleanup:
     now: datetime
     counts: dict[str, int] = field(default_factory=lambda: {"expired": 0, "cancelled": 0})
     affected: list[dict[str, str]] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    mails: int = 0
-
-    def __post_init__(self) -> None:
-        self._mark = self.now
-        self._mail_trouble = False
+    mail_trouble: bool = False
 
     def look(self) -> None:
         """What would be done."""
-        last: tuple[datetime, str] | None = None
-        while rows := self._over(last):
-            self._tell(rows)
-            last = (rows[-1].end, rows[-1].id)
+        for page in self._pages():
+            self._tell(page)
 
     def end(self, mailing: Mailing | None) -> None:
         """Page after page, batch after batch, each in one transaction, then its mails."""
         if mailing is not None:
             self._settle(mailing)
-        last: tuple[datetime, str] | None = None
-        while page := self._over(last):
-            last = (page[-1].end, page[-1].id)
+        for page in self._pages():
             for start in range(0, len(page), BATCH):
                 self._end_and_mail(page[start : start + BATCH], mailing)
 
+    def _pages(self) -> Iterator[list[Subscription]]:
+        return pages(self.database, over(self.database.tenant_id, self.now), PAGE)
+
     def _end_and_mail(self, rows: Sequence[Subscription], mailing: Mailing | None) -> None:
-        self._mark = new_mark(self.now)
+        mark = new_mark(self.now)
         if mailing is not None:
-            mailing.journal.claim((one.id for one in rows), self._mark)
-        ended = self._end(rows)
+            mailing.journal.claim((one.id for one in rows), mark)
+        ended = self._end(rows, mark)
         self._tell(ended)
         if mailing is not None:
-            kept = {one.id for one in ended}
-            mailing.journal.done(one.id for one in rows if one.id not in kept)
-            self._mail(mailing, ended)
+            self._mail(mailing, [one.id for one in rows], ended)
 
-    def _over(self, last: tuple[datetime, str] | None) -> list[Subscription]:
-        table = subscriptions.c
-        query = with_users().where(over(self.database.tenant_id, self.now))
-        if last is not None:
-            query = query.where(
-                or_(table.end_date > last[0], and_(table.end_date == last[0], table.id > last[1]))
-            )
-        query = query.order_by(table.end_date, table.id).limit(PAGE)
-        rows = self.database.read(lambda connection: connection.execute(query).all())
-        return [subscription_of(row) for row in rows]
-
-    def _end(self, rows: Sequence[Subscription]) -> list[Subscription]:
+    def _end(self, rows: Sequence[Subscription], mark: datetime) -> list[Subscription]:
         """Those that are still over and that nobody else ended meanwhile; each with its history row."""
         statements = {
-            status: self._update([one.id for one in rows if status_of(one) == status], status)
+            status: self._update([one.id for one in rows if status_of(one) == status], status, mark)
             for status in _REASONS
         }
         marked = select(subscriptions.c.id).where(
-            subscriptions.c.id.in_([one.id for one in rows]), subscriptions.c.updated_at == self._mark
+            subscriptions.c.id.in_([one.id for one in rows]), subscriptions.c.updated_at == mark
         )
 
         def end(connection: Connection) -> list[Subscription]:
@@ -155,9 +138,9 @@ class _Cleanup:
 
         return self.database.transact(end)
 
-    def _update(self, ids: list[str], status: str) -> ReturningUpdate[Any]:
+    def _update(self, ids: list[str], status: str, mark: datetime) -> ReturningUpdate[Any]:
         table = subscriptions.c
-        values: dict[str, Any] = {"status": status, "updated_at": self._mark}
+        values: dict[str, Any] = {"status": status, "updated_at": mark}
         if status == "cancelled":
             values |= {"cancelled_at": self.now, "cancel_reason": _REASONS[status]}
         renewal = table.auto_renewal.is_(False) if status == "cancelled" else table.auto_renewal.is_not(False)
@@ -207,40 +190,30 @@ class _Cleanup:
 
     def _settle(self, mailing: Mailing) -> None:
         """The mails of rows that a killed process had ended."""
-        left = mailing.journal.left()
-        unsure = {one.id for one in left if one.step is Step.HANDING and not mailing.repeatable}
-        self.errors += [may_have_gone(one) for one in sorted(unsure)]
-        mailing.journal.done(unsure)
-        for mark in {one.mark for one in left if one.id not in unsure}:
-            ids = [one.id for one in left if one.mark == mark and one.id not in unsure]
-            table = subscriptions.c
+        table = subscriptions.c
+        for mark, ids in mailing.left_behind().items():
             query = with_users().where(
                 table.id.in_(ids), table.updated_at == mark, table.status.in_(("expired", "cancelled"))
             )
-            rows = self.database.read(lambda connection: connection.execute(query).all())  # noqa: B023
-            ended = [subscription_of(row) for row in rows]
-            kept = {one.id for one in ended}
-            mailing.journal.done(one for one in ids if one not in kept)
-            self._mail(mailing, ended)
+            self._mail(mailing, ids, found(self.database, query))
 
-    def _mail(self, mailing: Mailing, ended: Sequence[Subscription]) -> None:
-        """What could not be sent stays in the journal: the next run sends it."""
-        before = len(mailing.tally.errors)
+    def _mail(self, mailing: Mailing, claimed: Iterable[str], ended: Sequence[Subscription]) -> None:
+        """Tell the users of what was ended. What could not be sent stays in the journal for the next run."""
+        unsent = {one.id for one in ended}
+        mailing.journal.done(one for one in claimed if one not in unsent)
         handled = []
         for one in ended:
-            if self._mail_trouble:
+            if self.mail_trouble:
                 break
-            key = f"subscription-ended/{self.database.tenant_id}/{one.id}/{one.end:%Y%m%dT%H%M%S}"
+            key = one.key("subscription-ended", self.database.tenant_id)
             try:
                 mailing.send(one.id, key, one.address, one.name, {**one.facts(), "status": status_of(one)})
             except JobctlError as error:
-                self._mail_trouble = True
+                self.mail_trouble = True
                 mailing.tally.tell(f"no further mail was sent: {error.problem}")
                 if mailing.in_doubt != one.id:
                     break
             handled.append(one.id)
-        self.mails = mailing.tally.sent
-        self.errors += mailing.tally.errors[before:]
         mailing.journal.done(handled)
 
 

@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from jobctl.errors import JobctlError
 from jobctl.jobs.here import Here
-from jobctl.jobs.outgoing import Outgoing
+from jobctl.jobs.outgoing import Outgoing, Step
 from jobctl.mail.choose import mail_settings, open_transport
 from jobctl.mail.message import Attachment, Message, address_fault
 from jobctl.mail.render import render
@@ -65,6 +67,7 @@ class Mailing:
         self.journal = Outgoing(here.state / "outgoing" / f"{journal or kind}.jsonl")
         self._kind = kind
         self._project = here.project
+        self._opened = ExitStack()
         self._settings = mail_settings(here.environment)
         self._at = ""
         self._transport = open_transport(here.environment, here.outbox, before_data=self._handing)
@@ -81,21 +84,30 @@ class Mailing:
         return place.removeprefix(f"{self._project}{os.sep}") if self._transport.name == "outbox" else place
 
     def __enter__(self) -> Self:
-        self.journal.__enter__()
-        try:
-            self._transport.__enter__()
-        except BaseException:
-            self.journal.__exit__(None, None, None)
-            raise
+        with ExitStack() as stack:
+            stack.enter_context(self.journal)
+            stack.enter_context(self._transport)
+            self._opened = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            self._transport.__exit__(kind, error, trace)
-        finally:
-            self.journal.__exit__(kind, error, trace)
+        self._opened.__exit__(kind, error, trace)
+
+    def left_behind(self) -> dict[datetime, list[str]]:
+        """By mark, the rows that a killed process had claimed and whose mail is yet to be sent.
+
+        A mail that it had handed over goes again only where that is harmless; else it is told and done with.
+        """
+        again: dict[datetime, list[str]] = {}
+        for one in self.journal.left():
+            if one.step is Step.HANDING and not self.repeatable:
+                self.tally.tell(may_have_gone(one.id))
+                self.journal.done([one.id])
+            else:
+                again.setdefault(one.mark, []).append(one.id)
+        return again
 
     def send(
         self,
