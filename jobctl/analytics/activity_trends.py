@@ -9,6 +9,7 @@ from jobctl.analytics.results import ACTIVITY_TRENDS, Results
 from jobctl.database.columns import day_name, day_of
 from jobctl.database.session import Database
 from jobctl.database.tables import comments, item_views, votes
+from jobctl.dates import midnight, short_day
 
 KINDS = ("views", "votes", "comments")
 
@@ -19,7 +20,7 @@ def activity_trends(database: Database, now: datetime) -> Results:
     days = [today - timedelta(days=back) for back in range(max(ACTIVITY_TRENDS.windows))][::-1]
     found = daily_counts(database, days[0], today + timedelta(days=1))
     entries = [
-        {"day": f"{day:%b} {day.day}", **{kind: found.get((kind, day.isoformat()), 0) for kind in KINDS}}
+        {"day": short_day(day), **{kind: found.get((kind, day.isoformat()), 0) for kind in KINDS}}
         for day in days
     ]
     return {ACTIVITY_TRENDS.key(window): entries[-window:] for window in ACTIVITY_TRENDS.windows}
@@ -49,8 +50,3 @@ def _counted(kind: str, first: date, end: date, tenant_id: str) -> Select[Any, A
         conditions.append(comments.c.deleted_at.is_(None))
     counted: Select[Any, Any, Any] = select(literal(kind), day_name(day_cut), func.count())
     return counted.where(*conditions).group_by(day_cut)
-
-
-def midnight(day: date) -> datetime:
-    """Where a UTC day begins."""
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -8,8 +8,7 @@ from jobctl.analytics.results import USER_GROWTH, Results
 from jobctl.database.columns import month_of, month_text
 from jobctl.database.session import Database
 from jobctl.database.tables import users
-
-_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+from jobctl.dates import short_month
 
 
 def user_growth(database: Database) -> Results:
@@ -36,4 +35,4 @@ def user_growth(database: Database) -> Results:
 def label(month: str) -> str:
     """``2026-01`` as ``Jan 2026``."""
     year, _, number = month.partition("-")
-    return f"{_NAMES[int(number) - 1]} {year}"
+    return short_month(int(year), int(number))

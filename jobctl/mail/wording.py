@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from jobctl.dates import long_day
+
 _SIGNS = {
     "usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "cny": "CN¥", "inr": "₹", "krw": "₩", "ils": "₪",
     "cad": "CA$", "aud": "A$", "brl": "R$", "mxn": "MX$", "chf": "CHF ", "pln": "zł ", "uah": "₴",
@@ -11,11 +13,6 @@ _WITHOUT_CENTS = {
     "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf",
 }  # fmt: skip
 _IN_THOUSANDTHS = {"bhd", "jod", "kwd", "omr", "tnd"}
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-    "November", "December",
-)  # fmt: skip
 
 
 def plan_name(plan: str) -> str:
@@ -34,8 +31,7 @@ def money(cents: int | None, currency: str) -> str:
 
 def long_date(instant: datetime) -> str:
     """``Monday, January 5, 2026``, in UTC."""
-    day = instant.astimezone(UTC)
-    return f"{_DAYS[day.weekday()]}, {_MONTHS[day.month - 1]} {day.day}, {day.year}"
+    return long_day(instant.astimezone(UTC))
 
 
 def per(interval: str, count: int) -> str:

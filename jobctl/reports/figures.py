@@ -4,9 +4,9 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, union
+from sqlalchemy import Column, ColumnElement, Connection, Select, Table, func, select, union
 
-from jobctl.analytics.activity_trends import daily_counts, midnight
+from jobctl.analytics.activity_trends import daily_counts
 from jobctl.analytics.top_items import ranking
 from jobctl.content.items import read_items
 from jobctl.database.columns import day_name, day_of
@@ -21,6 +21,7 @@ from jobctl.database.tables import (
     users,
     votes,
 )
+from jobctl.dates import midnight
 from jobctl.reports.periods import Kind, Period
 
 TOP = 10
@@ -35,15 +36,15 @@ def figures(database: Database, content: Path, period: Period) -> dict[str, Any]
     has an entry in the activity log. Revenue is what subscriptions cost that started or renewed.
     """
     before = period.before()
-    tenant_id = database.tenant_id
-    counts = _counts(tenant_id)
+    own = {"now": _Rows(database.tenant_id, period), "before": _Rows(database.tenant_id, before)}
 
     def look(connection: Connection) -> dict[str, Any]:
-        found = {
-            name: {"now": _one(connection, query, period), "before": _one(connection, query, before)}
-            for name, query in counts.items()
+        counts = {
+            when: {name: int(connection.execute(query).scalar_one()) for name, query in rows.counts().items()}
+            for when, rows in own.items()
         }
-        return {"figures": found, "revenue": _revenue(connection, tenant_id, period, before)}
+        found = {name: {when: counts[when][name] for when in own} for name in counts["now"]}
+        return {"figures": found, "revenue": _revenue(connection, own)}
 
     return {
         **database.read(look),
@@ -53,98 +54,74 @@ def figures(database: Database, content: Path, period: Period) -> dict[str, Any]
     }
 
 
-class _Counted:
-    """A count of rows with an instant, or a day, in a period."""
+class _Rows:
+    """The conditions for the rows of one tenant and period, kind by kind."""
 
-    def __init__(self, instant: Any, *conditions: ColumnElement[bool], what: Any = None) -> None:
-        self.instant = instant
-        self.conditions = conditions
-        self.what = func.count() if what is None else what
-
-    def within(self, period: Period) -> list[ColumnElement[bool]]:
-        """The conditions for one period."""
-        if self.instant is item_views.c.viewed_date_utc:
-            first, end = period.first.isoformat(), period.end.isoformat()
-            return [self.instant >= first, self.instant < end, *self.conditions]
-        return [
-            self.instant >= period.start_instant,
-            self.instant < period.end_instant,
-            *self.conditions,
+    def __init__(self, tenant_id: str, period: Period) -> None:
+        self._tenant_id = tenant_id
+        self._period = period
+        history, sold = subscription_history, subscriptions
+        self.sign_ups = self._within(users, users.c.created_at, users.c.deleted_at.is_(None))
+        self.votes = self._within(votes, votes.c.created_at)
+        self.comments = self._within(comments, comments.c.created_at, comments.c.deleted_at.is_(None))
+        self.log = self._within(activity_logs, activity_logs.c.timestamp)
+        self.views = [
+            item_views.c.tenant_id == tenant_id,
+            item_views.c.viewed_date_utc >= period.first.isoformat(),
+            item_views.c.viewed_date_utc < period.end.isoformat(),
         ]
+        self.started = self._within(sold, sold.c.start_date, sold.c.status != "pending")
+        self.cancelled = self._within(sold, sold.c.cancelled_at)
+        self.renewed = self._within(history, history.c.created_at, history.c.action.in_(RENEWED))
+        self.expired = self._within(history, history.c.created_at, history.c.action == "subscription_expired")
+
+    def _within(
+        self, table: Table, instant: Column[Any], *more: ColumnElement[bool]
+    ) -> list[ColumnElement[bool]]:
+        start, end = self._period.start_instant, self._period.end_instant
+        return [table.c.tenant_id == self._tenant_id, instant >= start, instant < end, *more]
+
+    def counts(self) -> dict[str, Select[int]]:
+        """A query for each figure, in the order in which they are shown."""
+        kinds = {
+            "votes": self.votes, "comments": self.comments, "views": self.views, "started": self.started,
+            "renewed": self.renewed, "expired": self.expired, "cancelled": self.cancelled,
+        }  # fmt: skip
+        count = select(func.count())
+        counted = {name: count.where(*conditions) for name, conditions in kinds.items()}
+        return {"sign_ups": count.where(*self.sign_ups), "active_users": self._active(), **counted}
+
+    def _active(self) -> Select[int]:
+        """Users by their profiles' votes, comments and entries in the log, or by entries of their own."""
+        profile = client_profiles.c
+        acts = ((votes, self.votes), (comments, self.comments), (activity_logs, self.log))
+        by_profile = [
+            select(profile.user_id)
+            .join_from(table, client_profiles, profile.id == table.c.client_id)
+            .where(*conditions)
+            for table, conditions in acts
+        ]
+        own = activity_logs.c.user_id
+        who = union(*by_profile, select(own).where(*self.log, own.is_not(None))).subquery()
+        return select(func.count()).select_from(who)
+
+    def sales(self) -> list[Select[Any, Any]]:
+        """What was started and renewed, summed by currency."""
+        sold, history = subscriptions, subscription_history
+        total = select(sold.c.currency, func.sum(sold.c.amount)).group_by(sold.c.currency)
+        paid = total.where(sold.c.plan_id != "free", sold.c.amount > 0)
+        renewed = paid.join_from(history, sold, sold.c.id == history.c.subscription_id)
+        return [paid.where(*self.started), renewed.where(*self.renewed)]
 
 
-def _counts(tenant_id: str) -> dict[str, Any]:
-    history, sold = subscription_history.c, subscriptions.c
-    return {
-        "sign_ups": _Counted(
-            users.c.created_at, users.c.tenant_id == tenant_id, users.c.deleted_at.is_(None)
-        ),
-        "active_users": lambda period: _active(tenant_id, period),
-        "votes": _Counted(votes.c.created_at, votes.c.tenant_id == tenant_id),
-        "comments": _Counted(
-            comments.c.created_at, comments.c.tenant_id == tenant_id, comments.c.deleted_at.is_(None)
-        ),
-        "views": _Counted(item_views.c.viewed_date_utc, item_views.c.tenant_id == tenant_id),
-        "started": _Counted(sold.start_date, sold.tenant_id == tenant_id, sold.status != "pending"),
-        "renewed": _Counted(history.created_at, history.tenant_id == tenant_id, history.action.in_(RENEWED)),
-        "expired": _Counted(
-            history.created_at, history.tenant_id == tenant_id, history.action == "subscription_expired"
-        ),
-        "cancelled": _Counted(sold.cancelled_at, sold.tenant_id == tenant_id),
-    }
-
-
-def _one(connection: Connection, counted: Any, period: Period) -> int:
-    query = (
-        select(counted.what).where(*counted.within(period))
-        if isinstance(counted, _Counted)
-        else counted(period)
-    )
-    return int(connection.execute(query).scalar_one())
-
-
-def _active(tenant_id: str, period: Period) -> Select[int]:
-    profile, log = client_profiles.c, activity_logs.c
-    voted = _Counted(votes.c.created_at, votes.c.tenant_id == tenant_id).within(period)
-    said = _Counted(
-        comments.c.created_at, comments.c.tenant_id == tenant_id, comments.c.deleted_at.is_(None)
-    ).within(period)
-    logged = _Counted(log.timestamp, log.tenant_id == tenant_id).within(period)
-    by_profile = [
-        select(profile.user_id).join_from(votes, client_profiles, profile.id == votes.c.client_id).where(*voted),
-        select(profile.user_id).join_from(comments, client_profiles, profile.id == comments.c.client_id).where(*said),
-        select(profile.user_id).join_from(activity_logs, client_profiles, profile.id == log.client_id).where(*logged),
-    ]  # fmt: skip
-    by_user = select(log.user_id).where(*logged, log.user_id.is_not(None))
-    who = union(*by_profile, by_user).subquery()
-    return select(func.count()).select_from(who)
-
-
-def _revenue(connection: Connection, tenant_id: str, period: Period, before: Period) -> list[dict[str, Any]]:
+def _revenue(connection: Connection, own: dict[str, _Rows]) -> list[dict[str, Any]]:
     sums: dict[str, dict[str, int]] = {}
-    for name, one in (("now", period), ("before", before)):
-        for query in _sales(tenant_id, one):
+    for when, rows in own.items():
+        for query in rows.sales():
             for currency, amount in connection.execute(query):
-                row = sums.setdefault((currency or "usd").lower(), {"now": 0, "before": 0})
-                row[name] += int(amount or 0)
+                row = sums.setdefault((currency or "usd").lower(), dict.fromkeys(own, 0))
+                row[when] += int(amount or 0)
     return [{"currency": one, **sums[one]} for one in sorted(sums) if any(sums[one].values())]
-
-
-def _sales(tenant_id: str, period: Period) -> list[Select[Any, Any]]:
-    sold, history = subscriptions.c, subscription_history.c
-    paid = sold.plan_id != "free", sold.amount > 0
-    started = _Counted(sold.start_date, sold.tenant_id == tenant_id, sold.status != "pending").within(period)
-    renewed = _Counted(
-        history.created_at, history.tenant_id == tenant_id, history.action.in_(RENEWED)
-    ).within(period)
-    total = func.sum(sold.amount)
-    return [
-        select(sold.currency, total).where(*started, *paid).group_by(sold.currency),
-        select(sold.currency, total)
-        .join_from(subscription_history, subscriptions, sold.id == history.subscription_id)
-        .where(*renewed, *paid)
-        .group_by(sold.currency),
-    ]
 
 
 def _series(database: Database, period: Period) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from datetime import date, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from jobctl.dates import long_day, short_day
 from jobctl.mail.wording import money, plan_name
 from jobctl.reports.charts import Share, columns, stacked
 from jobctl.reports.headline import change, headlines
@@ -46,8 +47,8 @@ def _card(label: str, value: str, changed: str) -> dict[str, str]:
 
 def _charts(series: dict[str, Any]) -> list[dict[str, Any]]:
     days = [date.fromisoformat(one) for one in series["labels"]]
-    labels = [f"{day:%A, %B} {day.day}, {day.year}" for day in days]
-    shown = [f"{day:%b} {day.day}" for day in days]
+    labels = [long_day(day) for day in days]
+    shown = [short_day(day) for day in days]
     return [
         {
             "title": title,

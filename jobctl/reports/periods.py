@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
+from jobctl.dates import MONTHS, long_day, midnight
 from jobctl.errors import UsageError
 from jobctl.text import quote
 
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-    "November", "December",
-)  # fmt: skip
 _FORMS = {
     "day": (re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII), "2026-11-22"),
     "week": (re.compile(r"(\d{4})-W(\d\d)", re.ASCII), "2026-W47"),
@@ -52,26 +49,26 @@ class Period:
     def label(self) -> str:
         """For people: ``Week 47, November 16 to 22, 2026``."""
         first, last = self.first, self.end - timedelta(days=1)
-        month = _MONTHS[first.month - 1]
+        month = MONTHS[first.month - 1]
         if self.kind is Kind.DAY:
-            return f"{first:%A}, {month} {first.day}, {first.year}"
+            return long_day(first)
         if self.kind is Kind.MONTH:
             return f"{month} {first.year}"
         if self.kind is Kind.QUARTER:
-            return f"{self.name[5:]} {first.year}, {month} to {_MONTHS[last.month - 1]}"
-        to = f"{last.day}" if last.month == first.month else f"{_MONTHS[last.month - 1]} {last.day}"
+            return f"{self.name[5:]} {first.year}, {month} to {MONTHS[last.month - 1]}"
+        to = f"{last.day}" if last.month == first.month else f"{MONTHS[last.month - 1]} {last.day}"
         year = f", {first.year}" if last.year != first.year else ""
         return f"Week {first.isocalendar().week}, {month} {first.day}{year} to {to}, {last.year}"
 
     @property
     def start_instant(self) -> datetime:
         """Where it begins."""
-        return _midnight(self.first)
+        return midnight(self.first)
 
     @property
     def end_instant(self) -> datetime:
         """Where the next one begins."""
-        return _midnight(self.end)
+        return midnight(self.end)
 
     @property
     def days(self) -> list[date]:
@@ -100,10 +97,10 @@ def read_period(kind: Kind, text: str, now: datetime) -> Period:
         if found is None:
             raise ValueError
         period = containing(kind, _first(kind, [int(part) for part in found.groups()]))
-        begun = period.first <= now.astimezone(UTC).date()
+        period.before()  # a report compares with it, and the first one of the calendar has none
     except (ValueError, OverflowError):
         raise UsageError(f"{quote(text)} is not a {kind}", hint=f"write it such as {example}") from None
-    if not begun:
+    if period.first > now.astimezone(UTC).date():
         raise UsageError(f"{quote(text)} lies in the future")
     return period
 
@@ -127,7 +124,3 @@ def _first(kind: Kind, numbers: list[int]) -> date:
     if kind is Kind.QUARTER:
         return date(numbers[0], numbers[1] * 3 - 2, 1)
     return date(numbers[0], numbers[1], numbers[2] if kind is Kind.DAY else 1)
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -76,7 +76,7 @@ def test_periods_follow_each_other_without_a_gap(kind: Kind, day: date) -> None:
 @pytest.mark.parametrize(
     ("kind", "text"),
     [(Kind.DAY, "2026-02-30"), (Kind.DAY, "yesterday"), (Kind.WEEK, "2026-W54"), (Kind.MONTH, "2026-13"),
-     (Kind.QUARTER, "2026-Q5"), (Kind.MONTH, "2026-W47"), (Kind.WEEK, ""), (Kind.MONTH, "٢٠٢٦-١٠")],
+     (Kind.QUARTER, "2026-Q5"), (Kind.MONTH, "2026-W47"), (Kind.WEEK, ""), (Kind.MONTH, "٢٠٢٦-١٠"), (Kind.DAY, "0001-01-01")],
 )  # fmt: skip
 def test_what_is_no_period_is_told(kind: Kind, text: str) -> None:
     with pytest.raises(UsageError, match=f"is not a {kind}") as told:
