@@ -34,6 +34,11 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+def reason_of(error: OSError) -> str:
+    """What the system says of it, as a clause."""
+    return (error.strerror or str(error)).lower()
+
+
 class JobctlError(Exception):
     """The root: a sentence, perhaps a place and a hint, and the exit code.
 

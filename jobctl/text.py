@@ -31,6 +31,12 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
+def suggestion(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """A hint: which known word was probably meant, if any, and what to do ``otherwise``."""
+    near = nearest(word, known)
+    return f'did you mean "{near}"? {otherwise}'.rstrip() if near else otherwise
+
+
 MAX_ID = 64
 ID_HINT = f"use lower-case letters, digits and single dashes, {MAX_ID} characters at most"
 

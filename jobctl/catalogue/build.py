@@ -10,7 +10,7 @@ from jobctl.durations import parse_duration
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ScheduleError
 from jobctl.model import Command, Job, Schedule, Target
 from jobctl.schedules import Cron, Every
-from jobctl.text import ID_HINT, is_job_id, nearest, quote
+from jobctl.text import ID_HINT, is_job_id, quote, suggestion
 
 KEYS = (
     "name", "call", "command", "every", "cron", "timezone", "timeout", "retries", "retry_delay", "catch_up",
@@ -71,13 +71,11 @@ class _Builder:
         self.faults.append(ConfigurationError(f"{label}: {message}", where=self._where(key), hint=hint))
 
     def _unknown(self, key: str) -> None:
-        near = nearest(key, KEYS)
-        guess = f'did you mean "{near}"? ' if near else ""
         self.faults.append(
             ConfigurationError(
                 f"[jobs.{self._id}] has no key {quote(key)}",
                 where=self._where(key),
-                hint=f"{guess}Keys: {', '.join(sorted(KEYS))}",
+                hint=suggestion(key, KEYS, f"Keys: {', '.join(sorted(KEYS))}"),
             )
         )
 

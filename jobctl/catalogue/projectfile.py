@@ -8,7 +8,7 @@ from jobctl.catalogue.locate import lines_of_keys
 from jobctl.catalogue.project import OWN_FILE, Project
 from jobctl.catalogue.reading import parse, read_text
 from jobctl.errors import ConfigurationError, ConfigurationErrors
-from jobctl.text import nearest, quote
+from jobctl.text import quote, suggestion
 
 TOP_KEYS = ("jobs", "modules")
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
@@ -63,11 +63,8 @@ def _unknown(shape: ProjectFile, key: str) -> ConfigurationError:
         return ConfigurationError(
             "notify is not in this version of jobctl", where=shape.place(key), hint="take it out"
         )
-    near = nearest(key, TOP_KEYS)
-    guess = f'did you mean "{near}"? ' if near else ""
-    return ConfigurationError(
-        f"there is no key {quote(key)}", where=shape.place(key), hint=f"{guess}Keys: {', '.join(TOP_KEYS)}"
-    )
+    hint = suggestion(key, TOP_KEYS, f"Keys: {', '.join(TOP_KEYS)}")
+    return ConfigurationError(f"there is no key {quote(key)}", where=shape.place(key), hint=hint)
 
 
 def _modules(shape: ProjectFile, value: Any, faults: list[ConfigurationError]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from jobctl.errors import ConfigurationError
+from jobctl.errors import ConfigurationError, reason_of
 from jobctl.text import quote
 
 MAX_FILE = 1024 * 1024
@@ -34,8 +34,7 @@ def read_text(file: Path) -> str:
         finally:
             os.close(descriptor)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ConfigurationError(f"it cannot be read: {reason}", where=file.name) from error
+        raise ConfigurationError(f"it cannot be read: {reason_of(error)}", where=file.name) from error
     if len(data) > MAX_FILE:
         raise ConfigurationError("it is larger than 1 MiB", where=file.name)
     try:

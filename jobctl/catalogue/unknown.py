@@ -3,12 +3,9 @@
 from collections.abc import Iterable
 
 from jobctl.errors import UnknownJobError
-from jobctl.text import nearest, quote
+from jobctl.text import quote, suggestion
 
 
 def unknown_job(job_id: str, known: Iterable[str], *, also: str = "") -> UnknownJobError:
     """Says that there is no such job, which was probably meant, and ``also`` where to look."""
-    near = nearest(job_id, known)
-    guess = f'did you mean "{near}"?' if near else ""
-    hint = " ".join(part for part in (guess, also) if part)
-    return UnknownJobError(f"there is no job {quote(job_id)}", hint=hint or None)
+    return UnknownJobError(f"there is no job {quote(job_id)}", hint=suggestion(job_id, known, also) or None)

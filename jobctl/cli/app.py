@@ -16,7 +16,7 @@ from jobctl.cli.options import Common, common_options
 from jobctl.cli.views.help import examples, overview
 from jobctl.cli.words import COMMANDS, COMMON, VERSION
 from jobctl.errors import UsageError
-from jobctl.text import nearest, quote
+from jobctl.text import quote, suggestion
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -47,10 +47,9 @@ class Root(TyperGroup):
         """The command, or which one was probably meant."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            near = nearest(name, COMMANDS)
             raise UsageError(
                 f"there is no command {quote(name)}",
-                hint=(f'did you mean "{near}"? ' if near else "") + "all commands: jobctl --help",
+                hint=suggestion(name, COMMANDS, "all commands: jobctl --help"),
             )
         return super().resolve_command(ctx, args)
 

@@ -10,7 +10,7 @@ import typer
 from jobctl.cli.options import Common
 from jobctl.cli.output import Output, cannot_write
 from jobctl.errors import ExitCode, JobctlError, UsageError
-from jobctl.text import nearest
+from jobctl.text import suggestion
 
 _ParseError = typer.BadParameter.__mro__[1]  # Typer's own usage error, whose home is private
 
@@ -83,8 +83,6 @@ def _usage(error: Exception) -> UsageError:
     if missing is not None and text.lower().startswith("no such option"):
         text = f'there is no option "{missing}"'
         known = [name for one in context.command.get_params(context) for name in one.opts] if context else []
-        near = nearest(missing, known)
-        if near:
-            hint = f'did you mean "{near}"? {hint}'
+        hint = suggestion(missing, known, hint)
     text = text.strip().rstrip(".")
     return UsageError(text[:1].lower() + text[1:].replace("'", '"'), hint=hint)

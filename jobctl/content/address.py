@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from jobctl.errors import PermanentJobError
+from jobctl.settings.environment import Environment
 from jobctl.settings.secret import Secret, masked_address
 from jobctl.text import quote
 
@@ -34,6 +35,11 @@ class Address:
     def in_clear(self) -> bool:
         """Whether a token would go over a network unencrypted."""
         return self.token is not None and self.url.startswith("http://") and self.host not in _LOOPBACK
+
+
+def token_of(environment: Environment) -> Secret | None:
+    """``GH_TOKEN``, or ``GITHUB_TOKEN`` where it is not set."""
+    return environment.secret("GH_TOKEN") or environment.secret("GITHUB_TOKEN")
 
 
 def read_address(text: str, token: Secret | None, folder: Path) -> Address:

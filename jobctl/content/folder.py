@@ -13,7 +13,7 @@ from jobctl.content.remote import DamagedError, Remote, Tip, isolate
 from jobctl.content.swap import alone, free_name, new_beside, swap_in, tidy
 from jobctl.content.tree import Changes, apply, changed_paths, clashing, fill_index, is_folder
 from jobctl.content.upkeep import Mark, Way, repack
-from jobctl.errors import PermanentJobError, ServiceError
+from jobctl.errors import PermanentJobError, ServiceError, reason_of
 
 STEP = timedelta(minutes=2)
 _LOCKED = ("failed to lock", "is locked")
@@ -71,7 +71,7 @@ class ContentFolder:
                 tidy(self._folder)
                 return self._synced()
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
+            reason = reason_of(error)
             raise ServiceError(f"{error.filename or self._folder} cannot be written: {reason}") from error
 
     def _synced(self) -> SyncReport:
@@ -112,7 +112,7 @@ class ContentFolder:
             repository = pygit2.init_repository(str(new))
             repository.remotes.create("origin", self._address.url)
             remote = Remote(repository, self._address, self._step)
-            tip = self._tip(remote)
+            tip = remote.tip(self._branch)
             remote.fetch(tip, whole=True)
             commit = _commit(repository, tip.commit)
             changes = apply(repository, new, changed_paths(repository, None, commit.tree))
@@ -161,7 +161,7 @@ class ContentFolder:
 
     def _follow(self, repository: pygit2.Repository, mark: Mark, last: str) -> SyncReport:
         remote = Remote(repository, self._address, self._step)
-        tip = self._tip(remote)
+        tip = remote.tip(self._branch)
         head = _head(repository)
         if tip.commit == (_tracked(repository) or str(head.id)):
             return SyncReport(tip.branch, str(head.id), _new_commits(repository, last, tip.commit))
@@ -229,14 +229,6 @@ class ContentFolder:
         """What was set aside leaves the folder: every file goes back to the last commit's."""
         head = _head(repository)
         apply(repository, self._folder, changed_paths(repository, _commit(repository, ours).tree, head.tree))
-
-    def _tip(self, remote: Remote) -> Tip:
-        tip = remote.tip(self._branch)
-        if tip is None:
-            raise PermanentJobError(
-                f"the content repository {self._address.url} is empty", hint="push a first commit to it"
-            )
-        return tip
 
 
 def _commit(repository: pygit2.Repository, commit: str) -> pygit2.Commit:

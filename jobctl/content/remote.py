@@ -62,16 +62,16 @@ class Remote:
         self._step = step
         self._follow = False
 
-    def tip(self, wanted: str | None) -> Tip | None:
-        """The wanted branch's tip, or the default branch's; None where the remote is empty. One round trip.
+    def tip(self, wanted: str | None) -> Tip:
+        """The wanted branch's tip, or the default branch's. One round trip.
 
         Raises:
-            PermanentJobError: there is no such branch, or the server refuses.
+            PermanentJobError: there is no such branch, the remote is empty, or the server refuses.
             ServiceError: it does not answer.
         """
         heads = self._step_of(self._list)
         if not heads:
-            return None
+            raise self._empty()
         by_name = {head.name: str(head.oid) for head in heads}
         if wanted is not None:
             commit = by_name.get(f"refs/heads/{wanted}")
@@ -88,9 +88,14 @@ class Remote:
             names = [name for name in by_name if name and name.startswith("refs/heads/")]
             same = [name for name in names if by_name[name] == by_name.get("HEAD")] or names
             if not same:
-                return None
+                raise self._empty()
             default = same[0]
         return Tip(default.removeprefix("refs/heads/"), by_name[default])
+
+    def _empty(self) -> PermanentJobError:
+        return PermanentJobError(
+            f"the content repository {self._address.url} is empty", hint="push a first commit to it"
+        )
 
     def fetch(self, tip: Tip, *, whole: bool) -> None:
         """Fetch what is new on the branch; the first time only its newest commit."""
@@ -150,11 +155,11 @@ class Remote:
         return step(_Callbacks(self._address, self._step, at_once=not self._follow))
 
 
-def look(address: Address, branch: str | None, step: timedelta) -> Tip | None:
-    """The tip of a repository of which there is no copy; nothing is fetched, None where it is empty.
+def look(address: Address, branch: str | None, step: timedelta) -> Tip:
+    """The tip of a repository of which there is no copy; nothing is fetched.
 
     Raises:
-        PermanentJobError: there is no such repository or branch, or the server refuses.
+        PermanentJobError: there is no such repository or branch, it is empty, or the server refuses.
         ServiceError: it does not answer.
     """
     isolate(step)

@@ -11,6 +11,7 @@ from typing import Self
 import pygit2
 from pygit2.enums import DeltaStatus, FileMode
 
+from jobctl.errors import reason_of
 from jobctl.text import quote
 
 # A name that this file system cannot hold: passed over and told. Any other error, a full disk say, ends the sync.
@@ -135,8 +136,7 @@ def _write(repository: pygit2.Repository, folder: Path, delta: pygit2.DiffDelta,
     except OSError as error:
         if error.errno not in _CANNOT_BE:
             raise
-        reason = (error.strerror or str(error)).lower()
-        changes.warnings.append(f"passed over {quote(path)}: {reason}")
+        changes.warnings.append(f"passed over {quote(path)}: {reason_of(error)}")
         return
     (changes.added if delta.status is DeltaStatus.ADDED else changes.changed).append(path)
 

@@ -84,18 +84,14 @@ def _name_on_postgres(element: day_name, compiler: Any, **options: Any) -> str:
     return f"to_char({compiler.process(element.clauses, **options)}, 'YYYY-MM-DD')"
 
 
-@compiles(day_name, "sqlite")
-def _name_on_sqlite(element: day_name, compiler: Any, **options: Any) -> str:
-    return str(compiler.process(element.clauses, **options))
-
-
 @compiles(bytewise, "postgresql")
 def _bytes_on_postgres(element: bytewise, compiler: Any, **options: Any) -> str:
     return f'{compiler.process(element.clauses, **options)} COLLATE "C"'
 
 
+@compiles(day_name, "sqlite")
 @compiles(bytewise, "sqlite")
-def _bytes_on_sqlite(element: bytewise, compiler: Any, **options: Any) -> str:
+def _as_it_is_on_sqlite(element: FunctionElement[Any], compiler: Any, **options: Any) -> str:
     return str(compiler.process(element.clauses, **options))
 
 

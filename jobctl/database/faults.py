@@ -1,6 +1,7 @@
 """What a database says when something is wrong, as one sentence and whether trying again may help."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
@@ -53,6 +54,14 @@ def is_missing(error: DBAPIError) -> bool:
     return _state(error) in _MISSING or "no such table" in said or "no such column" in said
 
 
+def lacking(place: str, names: Iterable[str]) -> MissingError:
+    """The error that names what is not there: ``table "votes"``, ``column "users"."deleted_at"``."""
+    return MissingError(
+        f"the database at {place} has no {', no '.join(names)}",
+        hint="jobctl changes no schema: run the site's own migrations",
+    )
+
+
 def told(error: DBAPIError, place: str) -> JobctlError:
     """The error for people: what, where, what to do. Nothing of the statement or its values is in it."""
     said, state = str(error.orig), _state(error)
@@ -67,9 +76,7 @@ def told(error: DBAPIError, place: str) -> JobctlError:
     if re.search(r'role "[^"]*" does not exist', said):
         return PermanentJobError(f"{where} knows no user {_quoted(said)}", hint="see DATABASE_URL")
     if is_missing(error):
-        return MissingError(
-            f"{where} has no {_missing(said)}", hint="jobctl changes no schema: run the site's own migrations"
-        )
+        return lacking(place, [_missing(said)])
     if state == "42501":
         return PermanentJobError(f"{where} does not permit this: {_first_line(said)}")
     if state == "57014":

@@ -14,10 +14,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from jobctl.database.address import connect_arguments, is_sqlite, place_of, read_address
-from jobctl.database.faults import MissingError, is_missing, may_pass, told
+from jobctl.database.faults import MissingError, is_missing, lacking, may_pass, told
 from jobctl.database.shape import missing
 from jobctl.database.tables import tenant
-from jobctl.errors import ConfigurationError, PermanentJobError
+from jobctl.errors import ConfigurationError, JobctlError, PermanentJobError
 from jobctl.settings.environment import Environment
 
 T = TypeVar("T")
@@ -36,6 +36,7 @@ class Database:
         statement_timeout: how long Postgres may take over one statement.
 
     Attributes:
+        is_sqlite: whether it is a file of SQLite's.
         statements: how many of a job's statements were executed.
         statement_time: how long the database took over them, in seconds.
     """
@@ -48,7 +49,7 @@ class Database:
         self.place = place_of(url)
         self._tenant_id = tenant_id
         self._timeout = statement_timeout
-        self._sqlite = is_sqlite(url)
+        self.is_sqlite = is_sqlite(url)
         self._was_there = False
         self._engine = _engine(url)
 
@@ -64,11 +65,6 @@ class Database:
         if address is None:
             raise ConfigurationError("DATABASE_URL is not set")
         return cls(read_address(address, project), environment.text("TENANT_ID"))
-
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether it is SQLite, which locks a whole file and knows no rows to skip."""
-        return self._sqlite
 
     @cached_property
     def tenant_id(self) -> str:
@@ -136,12 +132,22 @@ class Database:
         """The tables and columns that the jobs use and that are not there."""
         return self.read(missing)
 
+    def demand_tables(self) -> None:
+        """That everything is there that the jobs use.
+
+        Raises:
+            MissingError: something is not; names all of it.
+        """
+        found = self.missing()
+        if found:
+            raise lacking(self.place, found)
+
     @contextmanager
     def _transaction(self, *, write: bool) -> Iterator[Connection]:
         with self._engine.connect() as plain:
             connection = plain.execution_options(jobctl_write=write)
             connection.begin()
-            if not self._sqlite:
+            if not self.is_sqlite:
                 # for this transaction alone: behind a pooler the connection belongs to somebody else next
                 connection.exec_driver_sql(
                     f"SET LOCAL statement_timeout = {_ms(self._timeout)};"
@@ -162,14 +168,10 @@ class Database:
     def _told(self, error: DBAPIError) -> Exception:
         if is_missing(error):
             try:
-                found = self.missing()
-            except (PermanentJobError, OSError):
-                found = []
-            if found:
-                return MissingError(
-                    f"the database at {self.place} has no {', no '.join(found)}",
-                    hint="jobctl changes no schema: run the site's own migrations",
-                )
+                self.demand_tables()
+            except JobctlError as missed:
+                if isinstance(missed, MissingError):
+                    return missed
         return told(error, self.place)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jobctl.demo.content import begin
 from jobctl.demo.people import fill
-from jobctl.errors import UsageError
+from jobctl.errors import UsageError, reason_of
 
 FOLDER = "jobctl-demo"
 SEED = 2026
@@ -66,8 +66,7 @@ def make(folder: Path, now: datetime, seed: int = SEED) -> bool:
         (new / ".env.local").write_text(_environment(seed), encoding="utf-8")
         new.rename(folder)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(f"the sample site {folder} cannot be made: {reason}") from error
+        raise UsageError(f"the sample site {folder} cannot be made: {reason_of(error)}") from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return True

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jobctl.clock import Clock, SystemClock
+from jobctl.errors import reason_of
 from jobctl.execution.link import Link, ending_words
 from jobctl.execution.tasks import Outcome, Task
 from jobctl.execution.told import Told
@@ -207,7 +208,7 @@ class WorkerPool:
             link = Link(self._project, self._environment, self._owner_id)
         except OSError as error:
             self._failed_starts = START_TRIES
-            self._no_worker((error.strerror or str(error)).lower())
+            self._no_worker(reason_of(error))
             return None
         self._links.append(link)
         self._selector.register(link.result, selectors.EVENT_READ, link)

@@ -62,6 +62,11 @@ class Here:
         """Where reports go."""
         return self.state / "reports"
 
+    def nearby(self, file: Path | str) -> str:
+        """A path as it is seen from the project, where it lies in it."""
+        path = Path(file)
+        return str(path.relative_to(self.project) if path.is_relative_to(self.project) else path)
+
     def now(self) -> "datetime":
         """The wall clock, in UTC."""
         return SystemClock().now()

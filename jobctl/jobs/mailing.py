@@ -1,6 +1,5 @@
 """Sending the mails of one job: each once, one bad address not in the way of the rest."""
 
-import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -66,7 +65,7 @@ class Mailing:
         self.in_doubt: str | None = None
         self.journal = Outgoing(here.state / "outgoing" / f"{journal or kind}.jsonl")
         self._kind = kind
-        self._project = here.project
+        self._here = here
         self._opened = ExitStack()
         self._settings = mail_settings(here.environment)
         self._at = ""
@@ -81,7 +80,7 @@ class Mailing:
     def place(self) -> str:
         """Where mails go, for people."""
         place = self._transport.place
-        return place.removeprefix(f"{self._project}{os.sep}") if self._transport.name == "outbox" else place
+        return self._here.nearby(place) if self._transport.name == "outbox" else place
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:

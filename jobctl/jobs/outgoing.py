@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from jobctl.errors import ServiceError
+from jobctl.errors import ServiceError, reason_of
 
 
 class Step(StrEnum):
@@ -112,5 +112,4 @@ class Outgoing:
 
 
 def _cannot(path: Path, error: OSError) -> ServiceError:
-    reason = (error.strerror or str(error)).lower()
-    return ServiceError(f"the journal {path} cannot be written: {reason}")
+    return ServiceError(f"the journal {path} cannot be written: {reason_of(error)}")

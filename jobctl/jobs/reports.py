@@ -1,13 +1,13 @@
 """The four reports: an HTML page and JSON beside it in the reports folder, mailed where asked for."""
 
 import json
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import iso
-from jobctl.errors import JobctlError, PermanentJobError
+from jobctl.errors import JobctlError, PermanentJobError, reason_of
+from jobctl.files import write_whole
 from jobctl.jobs.here import Here
 from jobctl.model import JobResult
 from jobctl.reports.periods import Kind, Period, last_ended, read_period
@@ -63,7 +63,7 @@ def _report(job_id: str, title: str, kind: Kind, name: str | None, mail: str) ->
     text = page(report)
     _write(html, text)
     _write(html.with_suffix(".json"), json.dumps(report, ensure_ascii=False, indent=2) + "\n")
-    shown = _nearby(html, here.project)
+    shown = here.nearby(html)
     print(f"{title}, {period.label}: {shown}")
     sent, errors = _mail(here, report, Attachment(html.name, text), now, mail)
     return JobResult(
@@ -72,7 +72,7 @@ def _report(job_id: str, title: str, kind: Kind, name: str | None, mail: str) ->
         failed=len(errors),
         errors=tuple(errors),
         message=f"{title}, {period.label}",
-        details={"html": shown, "json": _nearby(html.with_suffix(".json"), here.project), "mails": sent},
+        details={"html": shown, "json": here.nearby(html.with_suffix(".json")), "mails": sent},
     )
 
 
@@ -86,21 +86,11 @@ def _described(period: Period) -> dict[str, str]:
 
 
 def _write(file: Path, text: str) -> None:
-    """Whole or not at all: somebody may be reading the last one."""
-    new = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new.write_text(text, encoding="utf-8")
-        new.chmod(0o600)
-        new.replace(file)
+        write_whole(file, text.encode(), mode=0o600)
     except OSError as error:
-        new.unlink(missing_ok=True)
-        reason = (error.strerror or str(error)).lower()
-        raise PermanentJobError(f"the report {file} cannot be written: {reason}") from error
-
-
-def _nearby(file: Path, project: Path) -> str:
-    return str(file.relative_to(project) if file.is_relative_to(project) else file)
+        raise PermanentJobError(f"the report {file} cannot be written: {reason_of(error)}") from error
 
 
 def _mail(

@@ -1,11 +1,11 @@
 """``repository-sync``: keeps the content folder in step with the content repository."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 from jobctl.clock import SystemClock
-from jobctl.errors import PermanentJobError
+from jobctl.errors import PermanentJobError, reason_of
+from jobctl.files import write_whole
 from jobctl.jobs.here import Here
 from jobctl.model import JobResult
 
@@ -21,15 +21,14 @@ def repository_sync() -> JobResult:
         ServiceError: the server did not answer.
     """
     here = Here.find()
-    environment, project, folder = here.environment, here.project, here.content
+    environment, folder = here.environment, here.content
     text = environment.text("DATA_REPOSITORY")
     if text is None:
         return _minimal(folder)
-    from jobctl.content.address import read_address
+    from jobctl.content.address import read_address, token_of
     from jobctl.content.folder import ContentFolder
 
-    token = environment.secret("GH_TOKEN") or environment.secret("GITHUB_TOKEN")
-    address = read_address(text, token, project)
+    address = read_address(text, token_of(environment), here.project)
     branch = environment.text("GITHUB_BRANCH")
     print(f"Fetching {address.url}" + (f" (branch {branch})" if branch else ""))
     if address.in_clear:
@@ -57,7 +56,7 @@ def repository_sync() -> JobResult:
             "changed": len(changes.changed),
             "removed": len(changes.removed),
             "pushed": report.pushed,
-            "folder": str(folder.relative_to(project) if folder.is_relative_to(project) else folder),
+            "folder": here.nearby(folder),
             "notes": report.notes,
         },
     )
@@ -89,12 +88,9 @@ def _minimal(folder: Path) -> JobResult:
             (folder / "data").mkdir(parents=True, exist_ok=True)
             settings.parent.mkdir(exist_ok=True)
             year = f"copyright_year: {SystemClock().now().year}"
-            new = settings.with_name(f"works.yml.{os.getpid()}.new")
-            new.write_text("\n".join([*MINIMAL, year, ""]), encoding="utf-8")
-            new.replace(settings)  # a site that reads it meanwhile sees all of it or nothing
+            write_whole(settings, "\n".join([*MINIMAL, year, ""]).encode())
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise PermanentJobError(f"{folder} cannot be written: {reason}") from error
+            raise PermanentJobError(f"{folder} cannot be written: {reason_of(error)}") from error
     print(f"warning: {warning}")
     return JobResult(message=warning, details={"minimal": True})
 

@@ -9,7 +9,7 @@ from jobctl.settings.environment import Environment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jobctl.mail.message import Message
+    from jobctl.mail.message import Message, Sender
     from jobctl.mail.transport import Transport
 
 _NEEDED = {"resend": "RESEND_API_KEY", "novu": "NOVU_API_KEY", "smtp": "SMTP_HOST"}
@@ -36,13 +36,10 @@ def unmet(environment: Environment) -> str | None:
 
 def mail_settings(environment: Environment) -> MailSettings:
     """The facts that mails have in common."""
-    from jobctl.mail.message import parse_sender
-
-    sender = parse_sender(environment.text("EMAIL_FROM") or "", str(environment.value("EMAIL_FROM").source))
     return MailSettings(
         app_url=(environment.url("NEXT_PUBLIC_APP_URL") or "").rstrip("/"),
         company=environment.text("COMPANY_NAME") or "",
-        support=environment.text("EMAIL_SUPPORT") or sender.address,
+        support=environment.text("EMAIL_SUPPORT") or _sender(environment).address,
     )
 
 
@@ -59,9 +56,7 @@ def open_transport(
         NotRunError: no provider is configured.
         ConfigurationError: a variable cannot be used.
     """
-    from jobctl.mail.message import parse_sender
-
-    sender = parse_sender(environment.text("EMAIL_FROM") or "", str(environment.value("EMAIL_FROM").source))
+    sender = _sender(environment)
     provider = _provider(environment)
     if provider is None:
         raise NotRunError(f"no mail can be sent: {unmet(environment)}")
@@ -91,6 +86,12 @@ def open_transport(
     from jobctl.mail.resend import Resend
 
     return Resend(environment.url("RESEND_BASE_URL") or "", key, sender)
+
+
+def _sender(environment: Environment) -> "Sender":
+    from jobctl.mail.message import parse_sender
+
+    return parse_sender(environment.text("EMAIL_FROM") or "", str(environment.value("EMAIL_FROM").source))
 
 
 def _provider(environment: Environment) -> str | None:

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 from jobctl.clock import SystemClock
-from jobctl.errors import ServiceError
+from jobctl.errors import ServiceError, reason_of
+from jobctl.files import write_whole
 from jobctl.mail.message import Message, Sender, to_bytes
 from jobctl.mail.transport import Stateless
 
@@ -26,15 +27,12 @@ class Outbox(Stateless):
         now = SystemClock().now()
         slug = re.sub(r"[^a-z0-9]+", "-", message.subject.lower()).strip("-")[:40] or "mail"
         mark = message.digest[:12]
-        new = self._folder / f".{mark}.{os.getpid()}.new"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             earlier = list(self._folder.glob(f"*-{mark}.eml"))
-            new.write_bytes(to_bytes(message, self._sender, now))
-            new.chmod(0o600)
-            new.replace(earlier[0] if earlier else self._folder / f"{now:%Y%m%d-%H%M%S}-{slug}-{mark}.eml")
+            file = earlier[0] if earlier else self._folder / f"{now:%Y%m%d-%H%M%S}-{slug}-{mark}.eml"
+            write_whole(file, to_bytes(message, self._sender, now), mode=0o600)
         except OSError as error:
-            new.unlink(missing_ok=True)
             raise _cannot(self._folder, error) from error
 
     def check(self) -> str:
@@ -50,4 +48,4 @@ class Outbox(Stateless):
 
 
 def _cannot(folder: Path, error: OSError) -> ServiceError:
-    return ServiceError(f"the outbox {folder} cannot be written: {(error.strerror or str(error)).lower()}")
+    return ServiceError(f"the outbox {folder} cannot be written: {reason_of(error)}")

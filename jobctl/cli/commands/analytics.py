@@ -9,11 +9,11 @@ from jobctl.cli.options import argument, option
 from jobctl.cli.views.analytics import Found, document, piped, screen
 from jobctl.errors import StoreError, UsageError
 from jobctl.runs.store import RunStore
-from jobctl.text import nearest, quote
+from jobctl.text import quote, suggestion
 
 
 class Options(NamedTuple):
-    """What is asked for. ``window`` None is the first on a screen, all elsewhere."""
+    """What is asked for. ``window`` None is the middle one on a screen, all elsewhere."""
 
     name: str | None = None
     window: int | None = None
@@ -60,16 +60,15 @@ def _named(name: str) -> Analytic:
         if name in {one.name, one.job_id, one.prefix}:
             return one
     names = [one.name for one in ANALYTICS]
-    near = nearest(name, names)
     raise UsageError(
-        f"there are no analytics {quote(name)}",
-        hint=(f'did you mean "{near}"? ' if near else "") + f"all: {', '.join(names)}",
+        f"there are no analytics {quote(name)}", hint=suggestion(name, names, f"all: {', '.join(names)}")
     )
 
 
 def _keys(analytic: Analytic, window: int | None, *, one_each: bool) -> tuple[str, ...]:
+    keys = analytic.keys
     if window is None or not analytic.windows:
-        return analytic.keys[-2:-1] or analytic.keys if one_each else analytic.keys
+        return (keys[(len(keys) - 1) // 2],) if one_each else keys
     if window not in analytic.windows:
         known = ", ".join(str(one) for one in analytic.windows)
         raise UsageError(

@@ -1,8 +1,7 @@
 """``jobctl check [PART]``: tries everything that is configured, and says what is wrong."""
 
 import os
-from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -12,7 +11,7 @@ from jobctl.cli.options import argument, option
 from jobctl.cli.times import read_span
 from jobctl.cli.views.table import rows
 from jobctl.errors import ExitCode, UsageError
-from jobctl.text import Mask, nearest, printable, quote
+from jobctl.text import Mask, printable, quote, suggestion
 
 _STYLES = {State.FINE: "green", State.FAILED: "red", State.ABSENT: "dim"}
 
@@ -50,38 +49,34 @@ def run(options: Options, context: Context) -> int:
     out = context.output
     found = []
     for part in parts:
-        one = checker.check(part, limit)
+        tried = checker.check(part, limit)
+        one = replace(tried, detail=mask(tried.detail), hint=mask(tried.hint) if tried.hint else None)
         found.append(one)
         if out.json:
             continue
         if out.is_terminal:
             state = out.look.paint(f"{one.state.value:<14}", _STYLES[one.state])
-            out.line(f"{part:<9} {state}  {printable(mask(one.detail))}")
+            out.line(f"{part:<9} {state}  {printable(one.detail)}")
             if one.hint:
-                out.line(f"{'':<24}  {out.look.paint('hint: ', 'cyan')}{printable(mask(one.hint))}")
+                out.line(f"{'':<24}  {out.look.paint('hint: ', 'cyan')}{printable(one.hint)}")
         else:
-            out.lines(
-                rows((), [(part, one.state.value, mask(one.detail), mask(one.hint or ""))], header=False)
-            )
+            out.lines(rows((), [(part, one.state.value, one.detail, one.hint or "")], header=False))
         out.flush()
     if out.json:
-        out.document({"parts": [_document(one, mask) for one in found]})
+        out.document({"parts": [_document(one) for one in found]})
     code = exit_code(found)
     if options.part and found[0].state is State.ABSENT:
         return ExitCode.NOT_RUN
     return code
 
 
-def _document(one: Checked, mask: Callable[[str], str]) -> dict[str, object]:
-    fields = asdict(one)
-    return {**fields, "state": one.state.value, "detail": mask(one.detail), "exit_code": int(one.exit_code)}
+def _document(one: Checked) -> dict[str, object]:
+    return {**asdict(one), "state": one.state.value, "exit_code": int(one.exit_code)}
 
 
 def _known(part: str) -> str:
     if part in PARTS:
         return part
-    near = nearest(part, PARTS)
     raise UsageError(
-        f"there is no part {quote(part)}",
-        hint=(f'did you mean "{near}"? ' if near else "") + f"all: {', '.join(PARTS)}",
+        f"there is no part {quote(part)}", hint=suggestion(part, PARTS, f"all: {', '.join(PARTS)}")
     )

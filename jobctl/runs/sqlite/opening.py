@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from jobctl.clock import SystemClock
-from jobctl.errors import StoreDamagedError, StoreError
+from jobctl.errors import StoreDamagedError, StoreError, reason_of
 from jobctl.runs.sqlite.connect import Access, Connections, connect
 from jobctl.runs.sqlite.failures import DAMAGED_HINT, telling
 from jobctl.runs.sqlite.store import SQLiteRunStore
@@ -257,7 +257,7 @@ def _cannot(folder: Path, error: OSError) -> StoreError:
         errno.EROFS: "it is read-only",
         errno.ENOSPC: "the disk is full",
     }
-    reason = words.get(error.errno or 0) or (error.strerror or str(error)).lower()
+    reason = words.get(error.errno or 0) or reason_of(error)
     return StoreError(f"the state folder {folder} cannot be used: {reason}", hint=_hint(folder))
 
 
