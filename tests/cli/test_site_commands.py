@@ -227,6 +227,39 @@ def test_a_report_of_an_earlier_period_on_a_screen(site: Site, filled: OnSQLite)
     assert "Sign-ups" in done.stdout
 
 
+def test_a_report_that_fails_is_one_document_too(site: Site, filled: OnSQLite) -> None:
+    filled = OnSQLite(site.folder / "broken.db")
+    filled.tenant("t1")
+    filled.execute("DROP TABLE comments")
+    filled.close()
+    site.environment["DATABASE_URL"] = filled.url
+    site.write("jobctl.toml", "[jobs.report-daily-activity-summary]\nretries = 0\n")
+
+    done = site.call("report", "daily", "--json")
+
+    assert done.returncode == 1
+    assert 'has no table "comments"' in json.loads(done.stdout)["error"]
+
+
+def test_what_tab_offers_is_what_the_commands_take() -> None:
+    from jobctl.analytics.results import ANALYTICS
+    from jobctl.checks import PARTS
+    from jobctl.cli.words import NAMES
+    from jobctl.reports.known import REPORTS
+
+    assert NAMES["analytic"] == tuple(one.name for one in ANALYTICS)
+    assert NAMES["report"] == tuple(REPORTS)
+    assert NAMES["part"] == tuple(PARTS)
+
+
+def test_the_reports_are_the_built_in_jobs() -> None:
+    from jobctl.catalogue.builtin import BUILT_IN
+    from jobctl.reports.known import REPORTS
+
+    names = {one.id: one.name for one in BUILT_IN}
+    assert {one.job_id: one.title for one in REPORTS.values()}.items() <= names.items()
+
+
 # check
 
 

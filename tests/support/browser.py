@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import pytest
 
@@ -25,7 +25,7 @@ _FLAGS = (
 
 
 def find_browser(cache: Path) -> Path:
-    """The browser's program; skips the test where there is none to be had."""
+    """The browser's program; skips the test where there is none to be had, but fails it in CI."""
     named = os.environ.get("JOBCTL_TEST_BROWSER")
     found = named or next((path for name in _NAMES if (path := shutil.which(name))), None)
     if found:
@@ -40,7 +40,7 @@ def find_browser(cache: Path) -> Path:
 
 def _fetch(cache: Path) -> None:
     if shutil.which("npm") is None:
-        pytest.skip("no browser, and no npm to fetch one: set JOBCTL_TEST_BROWSER")
+        _do_without("no browser, and no npm to fetch one: set JOBCTL_TEST_BROWSER")
     quiet = {"cwd": cache, "stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
     environment = {**os.environ, "TMPDIR": str(cache), "AWS_LAMBDA_JS_RUNTIME": "nodejs22.x"}
     (cache / "package.json").write_text('{"private": true, "type": "module"}')
@@ -50,7 +50,11 @@ def _fetch(cache: Path) -> None:
     ):
         done = subprocess.run(command, check=False, env=environment, timeout=110, **quiet)  # type: ignore[call-overload]
         if done.returncode:
-            pytest.skip(f"no browser can be fetched here: {done.stderr[-300:]}")
+            _do_without(f"no browser can be fetched here: {done.stderr[-300:]}")
+
+
+def _do_without(reason: str) -> NoReturn:
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
 
 
 @contextmanager

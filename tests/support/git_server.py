@@ -7,8 +7,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+
+from tests.support.serving import serving_http
 
 GIT_ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -166,16 +168,9 @@ def serving(root: Path, **state: object) -> Iterator[GitServer]:
     """A server for the block, on a free port."""
     server_state = GitServer(root, **state)  # type: ignore[arg-type]
     handler = type("Handler", (_Handler,), {"server_state": server_state})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    server_state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server_state
-    finally:
-        if server_state.silent is not None:
-            server_state.silent.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving_http(handler) as server_state.url:
+        try:
+            yield server_state
+        finally:
+            if server_state.silent is not None:
+                server_state.silent.set()

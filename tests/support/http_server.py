@@ -4,8 +4,10 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
+
+from tests.support.serving import serving_http
 
 
 class Request(NamedTuple):
@@ -80,19 +82,12 @@ def http_server(rule: Callable[[Request], Reply]) -> Iterator[Provider]:
     """A server for the block, on a free port."""
     provider = Provider(rule)
     handler = type("Handler", (_Handler,), {"provider": provider})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    provider.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield provider
-    finally:
-        if provider.hang is not None:
-            provider.hang.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving_http(handler) as provider.url:
+        try:
+            yield provider
+        finally:
+            if provider.hang is not None:
+                provider.hang.set()
 
 
 class Resend:

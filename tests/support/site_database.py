@@ -1,6 +1,7 @@
 """The site's database on either engine, filled row by row: the tests' own way in, beside the code's."""
 
 import sqlite3
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import count
@@ -17,17 +18,19 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 _numbers = count(1)
 
 
-class SiteDatabase:
+class SiteDatabase(ABC):
     """One database with the site's tables; ``url`` is its ``DATABASE_URL``."""
 
     url: str
     engine: str
 
+    @abstractmethod
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        raise NotImplementedError
+        """Beside the code under test."""
 
+    @abstractmethod
     def execute(self, statement: str, *values: Any) -> None:
-        raise NotImplementedError
+        """Beside the code under test."""
 
     def add(self, table: str, **values: Any) -> str:
         """Insert one row; its id is made up where none is given."""
@@ -37,12 +40,13 @@ class SiteDatabase:
         self.execute(f'INSERT INTO "{table}" ({columns}) VALUES ({marks})', *map(self.kept, values.values()))
         return str(values["id"])
 
+    @abstractmethod
     def close(self) -> None:
-        raise NotImplementedError
+        """Let go of the connection."""
 
+    @abstractmethod
     def kept(self, value: Any) -> Any:
         """A value as this engine's driver takes it."""
-        raise NotImplementedError
 
     # What the site's users do
 
