@@ -10,7 +10,8 @@ from jobctl.errors import JobctlError, PermanentJobError, reason_of
 from jobctl.files import write_whole
 from jobctl.jobs.here import Here
 from jobctl.model import JobResult
-from jobctl.reports.periods import Kind, Period, last_ended, read_period
+from jobctl.reports.known import REPORTS, Known
+from jobctl.reports.periods import Period, last_ended, read_period
 
 if TYPE_CHECKING:
     from jobctl.mail.message import Attachment
@@ -18,25 +19,25 @@ if TYPE_CHECKING:
 
 def daily_activity_summary(period: str | None = None, mail: str = "once") -> JobResult:
     """Yesterday, or the day named."""
-    return _report("report-daily-activity-summary", "Daily Activity Summary", Kind.DAY, period, mail)
+    return _report(REPORTS["daily"], period, mail)
 
 
 def weekly_user_growth(period: str | None = None, mail: str = "once") -> JobResult:
     """Last week, Monday to Sunday, or the week named."""
-    return _report("report-weekly-user-growth", "Weekly User Growth", Kind.WEEK, period, mail)
+    return _report(REPORTS["weekly"], period, mail)
 
 
 def monthly_comprehensive(period: str | None = None, mail: str = "once") -> JobResult:
     """Last month, or the month named."""
-    return _report("report-monthly-comprehensive", "Monthly Comprehensive Report", Kind.MONTH, period, mail)
+    return _report(REPORTS["monthly"], period, mail)
 
 
 def quarterly_performance(period: str | None = None, mail: str = "once") -> JobResult:
     """Last quarter, or the quarter named."""
-    return _report("report-quarterly-performance", "Quarterly Performance Report", Kind.QUARTER, period, mail)
+    return _report(REPORTS["quarterly"], period, mail)
 
 
-def _report(job_id: str, title: str, kind: Kind, name: str | None, mail: str) -> JobResult:
+def _report(known: Known, name: str | None, mail: str) -> JobResult:
     """Work it out and write it; then mail it.
 
     Args:
@@ -48,10 +49,10 @@ def _report(job_id: str, title: str, kind: Kind, name: str | None, mail: str) ->
 
     here = Here.find()
     now = here.now()
-    period = read_period(kind, name, now) if name else last_ended(kind, now)
+    period = read_period(known.kind, name, now) if name else last_ended(known.kind, now)
     report = {
-        "id": job_id,
-        "title": title,
+        "id": known.job_id,
+        "title": known.title,
         "site": here.environment.text("COMPANY_NAME"),
         "tenant": here.database.tenant_id,
         "period": _described(period),
@@ -59,19 +60,20 @@ def _report(job_id: str, title: str, kind: Kind, name: str | None, mail: str) ->
         "made_at": iso(now),
         **figures(here.database, here.content, period),
     }
-    html = here.reports / f"{job_id}-{period.name}.html"
+    html = here.reports / f"{known.job_id}-{period.name}.html"
     text = page(report)
     _write(html, text)
     _write(html.with_suffix(".json"), json.dumps(report, ensure_ascii=False, indent=2) + "\n")
     shown = here.nearby(html)
-    print(f"{title}, {period.label}: {shown}")
+    message = f"{known.title}, {period.label}"
+    print(f"{message}: {shown}")
     sent, errors = _mail(here, report, Attachment(html.name, text), now, mail)
     return JobResult(
         processed=1 + sent + len(errors),
         successful=1 + sent,
         failed=len(errors),
         errors=tuple(errors),
-        message=f"{title}, {period.label}",
+        message=message,
         details={"html": shown, "json": here.nearby(html.with_suffix(".json")), "mails": sent},
     )
 

@@ -3,23 +3,16 @@
 import json
 from typing import Annotated, Any, NamedTuple
 
-from jobctl.cli.commands.trigger import perform
+from jobctl.cli.commands.trigger import perform, tell_ended
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.cli.views.report import screen
-from jobctl.cli.views.runs import ending
 from jobctl.errors import ExitCode, UsageError
 from jobctl.managers.local import LocalJobManager
 from jobctl.modes import Mode
-from jobctl.reports.periods import Kind, read_period
-from jobctl.text import nearest, quote
-
-REPORTS = {
-    "daily": ("report-daily-activity-summary", Kind.DAY),
-    "weekly": ("report-weekly-user-growth", Kind.WEEK),
-    "monthly": ("report-monthly-comprehensive", Kind.MONTH),
-    "quarterly": ("report-quarterly-performance", Kind.QUARTER),
-}
+from jobctl.reports.known import REPORTS, Known
+from jobctl.reports.periods import read_period
+from jobctl.text import quote, suggestion
 
 
 class Options(NamedTuple):
@@ -43,13 +36,13 @@ def command(
 
 def run(options: Options, context: Context) -> int:
     """Run the report's job here, whatever the mode, and show what it wrote."""
-    job_id, kind = _named(options.name)
+    asked = _named(options.name)
     arguments: dict[str, Any] = {"mail": "again" if options.mail else "no"}
     if options.period is not None:
-        arguments["period"] = read_period(kind, options.period, context.now()).name
+        arguments["period"] = read_period(asked.kind, options.period, context.now()).name
     if options.mail and not context.environment.text("JOBCTL_REPORT_TO"):
         raise UsageError("--mail needs JOBCTL_REPORT_TO, which is not set", hint="set it to a mail address")
-    job = context.job(job_id)
+    job = context.job(asked.job_id)
     manager = context.manager(Mode.LOCAL, kind="trigger", workers=1)
     if not isinstance(manager, LocalJobManager):
         raise TypeError("the local mode has a local manager")
@@ -57,7 +50,7 @@ def run(options: Options, context: Context) -> int:
     ended, code = perform(context, manager, job.id, arguments)
     out = context.output
     if code != ExitCode.DONE:
-        out.message(ending(ended))
+        tell_ended(ended, context)
         return code
     file = context.project.folder / ended.result["details"]["json"]
     report = json.loads(file.read_text(encoding="utf-8"))
@@ -68,14 +61,13 @@ def run(options: Options, context: Context) -> int:
     return code
 
 
-def _named(name: str | None) -> tuple[str, Kind]:
+def _named(name: str | None) -> Known:
     """A report by its short name or its job's id."""
-    for short, (job_id, kind) in REPORTS.items():
-        if name in {short, job_id, job_id.removeprefix("report-")}:
-            return job_id, kind
-    known = f"all: {', '.join(REPORTS)}"
+    for short, report in REPORTS.items():
+        if name in {short, report.job_id, report.job_id.removeprefix("report-")}:
+            return report
+    all_names = f"all: {', '.join(REPORTS)}"
     if name is None:
-        raise UsageError("report needs a name", hint=known)
-    near = nearest(name, [*REPORTS, *(job_id for job_id, _ in REPORTS.values())])
-    guess = f'did you mean "{near}"? ' if near else ""
-    raise UsageError(f"there is no report {quote(name)}", hint=guess + known)
+        raise UsageError("report needs a name", hint=all_names)
+    names = [*REPORTS, *(report.job_id for report in REPORTS.values())]
+    raise UsageError(f"there is no report {quote(name)}", hint=suggestion(name, names, all_names))

@@ -70,7 +70,7 @@ def run(options: Options, context: Context) -> int:
 
         return _tell_started(detached(context), context)
     ended, code = perform(context, manager, job.id, arguments, timeout)
-    _tell_ended(ended, context)
+    tell_ended(ended, context)
     return code
 
 
@@ -115,7 +115,8 @@ def _tell_started(run: dict[str, object], context: Context) -> int:
     return ExitCode.DONE
 
 
-def _tell_ended(run: Run, context: Context) -> None:
+def tell_ended(run: Run, context: Context) -> None:
+    """How it ended: the document with ``--json``, else a line on standard error."""
     out = context.output
     if out.json:
         if DETACHED not in os.environ:
