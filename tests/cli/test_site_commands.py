@@ -267,11 +267,11 @@ def test_check_tries_everything_for_real(site: Site, postgres: Postgres, tmp_pat
     database = OnPostgres(postgres)
     database.tenant("t1")
     database.close()
-    upstream = Upstream(tmp_path)
+    upstream = Upstream(site.folder)
     commit = upstream.commit({"data/a/a.yml": "name: A\n"})
     with smtp_server() as server:
         site.environment |= {
-            "DATABASE_URL": database.url, "DATA_REPOSITORY": str(tmp_path / "content.git"),
+            "DATABASE_URL": database.url, "DATA_REPOSITORY": "content.git",
             "EMAIL_PROVIDER": "smtp", "SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(server.port),
         }  # fmt: skip
         parts = {one["part"]: one for one in site.json("check")["parts"]}
@@ -280,7 +280,7 @@ def test_check_tries_everything_for_real(site: Site, postgres: Postgres, tmp_pat
         ("settings", "store", "database", "content", "mail"), "ok"
     )
     assert "tenant t1, round trip " in parts["database"]["detail"]
-    assert commit[:8] in parts["content"]["detail"]
+    assert parts["content"]["detail"] == f"{upstream.bare.as_uri()}, branch main at {commit[:8]}"
     assert server.taken == []
 
 

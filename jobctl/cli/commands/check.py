@@ -1,6 +1,7 @@
 """``jobctl check [PART]``: tries everything that is configured, and says what is wrong."""
 
 import os
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -41,10 +42,10 @@ def run(options: Options, context: Context) -> int:
         context.environment, context.project.folder, context.state_folder(), len(context.catalogue)
     )
     hide = Mask(context.environment.secret_texts())
-    here = f"{Path.cwd()}{os.sep}"
+    here = re.compile(rf"(?<!/){re.escape(f'{Path.cwd()}{os.sep}')}")  # a path, but not the middle of a URL
 
     def mask(text: str) -> str:
-        return hide(text.replace(here, ""))
+        return hide(here.sub("", text))
 
     out = context.output
     found = []
