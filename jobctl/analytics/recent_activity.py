@@ -58,9 +58,13 @@ def newest(database: Database, most: int) -> list[Event]:
 def _newest_of(
     table: Table, who: Column[str], profile: Column[str], own: Iterable[ColumnElement[bool]], most: int
 ) -> Select[Any]:
-    """The newest rows first, and only then who they are of: else every row would be joined."""
+    """The newest rows first, and only then who they are of: else every row would be joined.
+
+    Only the columns that are shown: the database sorts whatever it is asked for.
+    """
+    shown = [table.c[name] for name in ("id", "created_at", "item_id", "vote_type") if name in table.c]
     rows = (
-        select(table, who.label("who"))
+        select(*shown, who.label("who"))
         .where(*own)
         .order_by(table.c.created_at.desc(), bytewise(table.c.id))
         .limit(most)
