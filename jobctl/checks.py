@@ -126,6 +126,24 @@ class Checker:
         with open_transport(self.environment, self.state / "outbox") as transport:
             return f"{transport.name} at {transport.place}: {transport.check()}"
 
+    def trigger_dev(self) -> str:
+        """Asked for its schedules with the key; nothing is changed there."""
+        if self.environment.secret("TRIGGER_DEV_API_KEY") is None:
+            raise AbsentError("TRIGGER_DEV_API_KEY is not set")
+        from jobctl.trigger_dev.account import Account
+
+        account = Account.read(self.environment)
+        try:
+            from jobctl.trigger_dev.api import TriggerDev
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                f"the package {error.name} is not installed", hint='pip install "jobctl[trigger-dev]"'
+            ) from error
+        with closing(TriggerDev(account)) as api:
+            count = len(api.schedules())
+        number = "1 schedule" if count == 1 else f"{count} schedules"
+        return f"{account.host}, environment {account.environment}, {number}"
+
 
 PARTS: dict[str, Callable[[Checker], str]] = {
     "settings": Checker.settings,
@@ -133,6 +151,7 @@ PARTS: dict[str, Callable[[Checker], str]] = {
     "database": Checker.database,
     "content": Checker.content,
     "mail": Checker.mail,
+    "trigger-dev": Checker.trigger_dev,
 }
 
 

@@ -61,9 +61,11 @@ class RunRetrying:
 
 @dataclass(frozen=True, slots=True)
 class RunFinished:
-    """A run ended: completed, failed or skipped. ``run`` is as recorded."""
+    """A run ended: completed, failed or skipped. ``run`` is as recorded; ``retry`` says whether another
+    attempt might have helped."""
 
     run: Run
+    retry: bool = True
 
 
 @dataclass(frozen=True, slots=True)

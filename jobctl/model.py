@@ -142,6 +142,11 @@ class Run:
     pid: int | None = None
     attempt: int = 1
 
+    @property
+    def short_id(self) -> str:
+        """Enough of the id for people: eight characters of ours, the whole of another engine's."""
+        return self.id if self.id.startswith("run_") else self.id[:8]
+
 
 @dataclass(frozen=True, slots=True)
 class JobResult:

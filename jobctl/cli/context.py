@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jobctl.managers.local import LocalJobManager
     from jobctl.managers.noop import NoOpJobManager
     from jobctl.managers.surroundings import Surroundings
+    from jobctl.managers.trigger_dev import TriggerDevJobManager
     from jobctl.model import Job
     from jobctl.modes import Mode
     from jobctl.runs.sqlite.store import SQLiteRunStore
@@ -122,11 +123,11 @@ class Context:
 
     def manager(
         self, mode: "Mode", *, kind: str, workers: int, grace: timedelta | None = None
-    ) -> "LocalJobManager | NoOpJobManager":
+    ) -> "LocalJobManager | NoOpJobManager | TriggerDevJobManager":
         """What runs jobs in this mode.
 
         Raises:
-            NotRunError: nothing here does.
+            ServiceError: Trigger.dev does, and its key is none that it takes.
         """
         from jobctl.managers.factory import make_manager
 
@@ -137,13 +138,26 @@ class Context:
             store=self.store,
             project=self.project.folder,
             state=self.state_folder(),
-            environment=self.environment.merged(),
-            secrets=self.environment.secret_texts(),
+            environment=self.environment,
             kind=kind,
             workers=workers,
             grace=grace,
             clock=self.clock,
         )
+
+    @cached_property
+    def trigger_dev(self) -> "TriggerDevJobManager":
+        """What Trigger.dev knows of the catalogue's jobs, for looking and for taking them off and on.
+
+        Raises:
+            ServiceError: its key is none that it takes.
+        """
+        from jobctl.managers.trigger_dev import TriggerDevJobManager
+        from jobctl.trigger_dev.account import Account
+
+        manager = TriggerDevJobManager(Account.read(self.environment), self.store_if_any, clock=self.clock)
+        manager.add(self.catalogue.jobs)
+        return manager
 
     def _opened(self, store: "SQLiteRunStore") -> "RunStore":
         if store.warning:
@@ -165,7 +179,10 @@ class Context:
             self._settled(store)
 
     def close(self) -> None:
-        """Let go of the store, if one was opened."""
+        """Let go of the store and of connections, if any were opened."""
+        engine = self.__dict__.pop("trigger_dev", None)
+        if engine is not None:
+            engine.shutdown()
         for name in ("store", "store_if_any"):
             store = self.__dict__.pop(name, None)
             if store is not None:

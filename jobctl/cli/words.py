@@ -49,7 +49,8 @@ NAMES = {
     "shell": SHELLS,
     "analytic": ("user-growth", "activity-trends", "top-items", "recent-activity", "performance-metrics"),
     "report": ("daily", "weekly", "monthly", "quarterly"),
-    "part": ("settings", "store", "database", "content", "mail"),
+    "platform": ("trigger-dev",),
+    "part": ("settings", "store", "database", "content", "mail", "trigger-dev"),
 }
 GROUPS = ("Run", "Look", "Change", "Setup")
 
@@ -80,6 +81,7 @@ COMMANDS = {
             "--no-live": Option("no live table, plain lines only"),
             "--local": Option("schedule here, whatever the mode"),
             "--demo": Option("on a sample site of its own, made in jobctl-demo"),
+            "--dry-run": Option("say what would be registered, where Trigger.dev is in charge"),
         },
         ("jobctl run", "jobctl run --demo", "jobctl run --workers 8 --grace 2m"),
     ),
@@ -93,6 +95,7 @@ COMMANDS = {
             "--force": Option("run it though scheduling is disabled"),
             "--local": _LOCAL,
             "--timeout": Option("end it after this long, instead of the job's own timeout", "DURATION"),
+            "--no-retry": Option("one attempt only, whatever the job's retries"),
         },
         (
             "jobctl trigger repository-sync",
@@ -221,6 +224,13 @@ COMMANDS = {
         "part",
         {"--timeout": Option("how long each part may take", "DURATION")},
         ("jobctl check", "jobctl check database", "jobctl check --json"),
+    ),
+    "export": Command(
+        "Setup",
+        "what another platform needs to run these jobs",
+        "platform",
+        {"--check": Option("write nothing, exit 1 where a file is out of date")},
+        ("jobctl export trigger-dev worker", "jobctl export trigger-dev worker --check"),
     ),
     "completion": Command(
         "Setup",

@@ -77,7 +77,7 @@ class Engine:
         self._waiting: deque[Task] = deque()
         self._retries: list[tuple[float, str]] = []
         self._unnoted: deque[tuple[float, str, int]] = deque()
-        self._recorded: list[Run] = []
+        self._recorded: list[RunFinished] = []
         self._quick: set[str] = set()
         self._epoch = 0
         self._watch = ClockWatch(clock)
@@ -216,13 +216,13 @@ class Engine:
         if ending.reason is Reason.INTERRUPTED:
             self.interrupted += 1
         self._recorder.end(ending)
-        self._recorded.append(finished_run(active.run, ending))
+        self._recorded.append(RunFinished(finished_run(active.run, ending), retry=outcome.retry))
 
     def _flush(self) -> None:
         if self._recorder.flush() and self._recorded:
-            for run in self._recorded:
-                self._bus.publish(RunFinished(run))
-                self.finished.add(run)
+            for ended in self._recorded:
+                self._bus.publish(ended)
+                self.finished.add(ended.run)
             self._recorded.clear()
 
     # Retries

@@ -3,23 +3,23 @@
 import atexit
 import os
 import threading
-from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobctl.clock import Clock
-from jobctl.errors import NotRunError
 from jobctl.events import Bus
 from jobctl.modes import Mode
 
 if TYPE_CHECKING:
     from jobctl.managers.local import LocalJobManager
     from jobctl.managers.noop import NoOpJobManager
+    from jobctl.managers.trigger_dev import TriggerDevJobManager
     from jobctl.runs.store import RunStore
+    from jobctl.settings.environment import Environment
 
 _lock = threading.Lock()
-_managers: dict[int, "LocalJobManager | NoOpJobManager"] = {}
+_managers: dict[int, "LocalJobManager | NoOpJobManager | TriggerDevJobManager"] = {}
 
 
 def make_manager(
@@ -28,21 +28,21 @@ def make_manager(
     store: "RunStore",
     project: Path,
     state: Path,
-    environment: Mapping[str, str],
-    secrets: Iterable[str] = (),
+    environment: "Environment",
     kind: str = "application",
     workers: int | None = None,
     grace: timedelta | None = None,
     clock: Clock | None = None,
     bus: Bus | None = None,
     autostart: bool = False,
-) -> "LocalJobManager | NoOpJobManager":
-    """The manager for a mode: no-op where scheduling is disabled, else the local one.
+) -> "LocalJobManager | NoOpJobManager | TriggerDevJobManager":
+    """The manager for a mode: no-op where scheduling is disabled, Trigger.dev's in its mode, else the local one.
 
     In Vercel mode the local manager runs what it is asked to; Vercel Cron keeps the times.
 
     Raises:
-        NotRunError: Trigger.dev is in charge, which this version cannot drive yet.
+        ConfigurationError: a setting that the manager needs cannot be used.
+        ServiceError: the key is none that Trigger.dev takes.
     """
     if mode is Mode.DISABLED:
         from jobctl.managers.noop import NoOpJobManager
@@ -54,18 +54,18 @@ def make_manager(
             clock=clock,
         )
     if mode is Mode.TRIGGER_DEV:
-        raise NotRunError(
-            "Trigger.dev is in charge, and this version of jobctl cannot drive it yet",
-            hint="run jobs here with --local, or unset TRIGGER_DEV_ENABLED",
-        )
+        from jobctl.managers.trigger_dev import TriggerDevJobManager
+        from jobctl.trigger_dev.account import Account
+
+        return TriggerDevJobManager(Account.read(environment), store, clock=clock)
     from jobctl.managers import local
 
     return local.LocalJobManager(
         store,
         project=project,
         state=state,
-        environment=environment,
-        secrets=secrets,
+        environment=environment.merged(),
+        secrets=environment.secret_texts(),
         kind=kind,
         workers=workers or local.DEFAULT_WORKERS,
         grace=local.DEFAULT_GRACE if grace is None else grace,
@@ -75,7 +75,7 @@ def make_manager(
     )
 
 
-def get_job_manager() -> "LocalJobManager | NoOpJobManager":
+def get_job_manager() -> "LocalJobManager | NoOpJobManager | TriggerDevJobManager":
     """The one manager of this process, made at the first call from the environment and folder.
 
     Its scheduler begins with the first job that is scheduled, in a thread, and is shut down when the
@@ -83,7 +83,7 @@ def get_job_manager() -> "LocalJobManager | NoOpJobManager":
 
     Raises:
         ConfigurationError: a setting is wrong; says which and where.
-        NotRunError: Trigger.dev is in charge, which this version cannot drive yet.
+        ServiceError: Trigger.dev is in charge, and its key is none that it takes.
         StoreError: the run store cannot be opened.
     """
     with _lock:
@@ -107,7 +107,7 @@ def reset_job_manager() -> None:
         manager.store.close()
 
 
-def _from_surroundings() -> "LocalJobManager | NoOpJobManager":
+def _from_surroundings() -> "LocalJobManager | NoOpJobManager | TriggerDevJobManager":
     from jobctl.managers.surroundings import Surroundings
     from jobctl.modes import resolve
 
@@ -119,8 +119,7 @@ def _from_surroundings() -> "LocalJobManager | NoOpJobManager":
         store=around.open_store(),
         project=around.folder,
         state=around.state,
-        environment=environment.merged(),
-        secrets=environment.secret_texts(),
+        environment=environment,
         autostart=True,
     )
     atexit.register(reset_job_manager)

@@ -368,7 +368,7 @@ def already_running(run: Run, clock: Clock) -> AlreadyRunningError:
     place = f", pid {run.pid} on {run.host}" if run.pid else f" on {run.host}"
     by = {Trigger.SCHEDULE: "by the schedule", Trigger.MANUAL: "by hand"}.get(run.trigger, "by a request")
     return AlreadyRunningError(
-        f"{run.job_id} is already running: run {run.id[:8]}, since {since}{place}, started {by};"
+        f"{run.job_id} is already running: run {run.short_id}, since {since}{place}, started {by};"
         " nothing was started",
         hint=f"follow it with: jobctl logs {run.job_id} --follow",
     )

@@ -55,6 +55,7 @@ _ALL = (
         "development",
         ("development", "staging", "production"),
     ),
+    Variable("TRIGGER_PREVIEW_BRANCH", Kind.TEXT, "branch of a Trigger.dev preview environment"),
     Variable("VERCEL", Kind.TEXT, "1: Vercel Cron is in charge"),
     Variable("DATA_REPOSITORY", Kind.ADDRESS, "the content repository"),
     Variable("GH_TOKEN", Kind.SECRET, "token for the content repository"),

@@ -113,10 +113,6 @@ def test_what_is_routine_is_not_shown_in_development() -> None:
     [
         ({"DISABLE_AUTO_SYNC": "1"}, "scheduling is disabled (DISABLE_AUTO_SYNC)"),
         ({"VERCEL": "1"}, "mode is vercel: Vercel Cron calls the endpoints"),
-        (
-            {"NODE_ENV": "production", "TRIGGER_DEV_ENABLED": "true", "TRIGGER_DEV_API_KEY": "tr_prod_x"},
-            "Trigger.dev is in charge",
-        ),
     ],
 )
 def test_where_another_schedules_it_says_so_and_ends(

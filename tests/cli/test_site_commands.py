@@ -16,6 +16,7 @@ from tests.support.project import Site
 from tests.support.site_database import OnPostgres, OnSQLite
 from tests.support.smtp_server import smtp_server
 from tests.support.terminal import Cli
+from tests.support.trigger_dev import KEY, trigger_dev
 
 NOW = SystemClock().now()
 NEEDS_DATABASE = 11
@@ -269,15 +270,15 @@ def test_check_tries_everything_for_real(site: Site, postgres: Postgres, tmp_pat
     database.close()
     upstream = Upstream(site.folder)
     commit = upstream.commit({"data/a/a.yml": "name: A\n"})
-    with smtp_server() as server:
+    with smtp_server() as server, trigger_dev() as cloud:
         site.environment |= {
-            "DATABASE_URL": database.url, "DATA_REPOSITORY": "content.git",
+            "TRIGGER_DEV_API_KEY": KEY, "TRIGGER_DEV_API_URL": cloud.url, "DATABASE_URL": database.url, "DATA_REPOSITORY": "content.git",
             "EMAIL_PROVIDER": "smtp", "SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(server.port),
         }  # fmt: skip
         parts = {one["part"]: one for one in site.json("check")["parts"]}
 
     assert {name: one["state"] for name, one in parts.items()} == dict.fromkeys(
-        ("settings", "store", "database", "content", "mail"), "ok"
+        ("settings", "store", "database", "content", "mail", "trigger-dev"), "ok"
     )
     assert "tenant t1, round trip " in parts["database"]["detail"]
     assert parts["content"]["detail"] == f"{upstream.bare.as_uri()}, branch main at {commit[:8]}"

@@ -60,6 +60,7 @@ def test_the_document(cli: Cli) -> None:
 
     assert set(good.json) == {
         "run_id", "job_id", "status", "reason", "started_at", "finished_at", "duration_ms", "error", "result",
+        "retry",
     }  # fmt: skip
     assert {
         "job_id": "hello",
@@ -98,13 +99,13 @@ def test_other_modes(cli: Cli) -> None:
     distributed = {
         "NODE_ENV": "production",
         "TRIGGER_DEV_ENABLED": "true",
-        "TRIGGER_DEV_API_KEY": "tr_prod_x",
+        "TRIGGER_DEV_API_KEY": "tr_pat_x",
     }
 
     assert (refused.code, forced.code) == (4, 0)
     assert "hello was not run: scheduling is disabled (DISABLE_AUTO_SYNC)" in refused.stderr
     assert cli("trigger", "hello", VERCEL="1").code == 0
-    assert cli("trigger", "hello", **distributed).code == 4
+    assert cli("trigger", "hello", **distributed).code == 5  # such a key is refused before anything is asked
     assert cli("trigger", "hello", "--local", **distributed).code == 0
 
 

@@ -1,5 +1,6 @@
 """What every manager keeps, whatever is behind it."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -8,16 +9,26 @@ from jobctl.errors import NotRunError, UnknownJobError, UsageError
 from jobctl.interface import BackgroundJobManager
 from jobctl.managers.local import LocalJobManager
 from jobctl.managers.noop import NoOpJobManager
+from jobctl.managers.trigger_dev import TriggerDevJobManager
 from jobctl.model import JobMetrics, RunStatus, Status
 from jobctl.runs.store import RunStore
+from jobctl.settings.secret import Secret
+from jobctl.trigger_dev.account import Account
+from tests.support.trigger_dev import KEY, trigger_dev
 
 
-@pytest.fixture(params=["local", "no-op"])
-def any_manager(request: pytest.FixtureRequest, store: RunStore) -> BackgroundJobManager:
+@pytest.fixture(params=["local", "no-op", "trigger-dev"])
+def any_manager(request: pytest.FixtureRequest, store: RunStore) -> Iterator[BackgroundJobManager]:
     if request.param == "no-op":
-        return NoOpJobManager(store, "scheduling is disabled")
-    manager: LocalJobManager = request.getfixturevalue("manager")
-    return manager
+        yield NoOpJobManager(store, "scheduling is disabled")
+    elif request.param == "local":
+        manager: LocalJobManager = request.getfixturevalue("manager")
+        yield manager
+    else:
+        with trigger_dev("a-job", "b-job") as cloud:
+            there = TriggerDevJobManager(Account(cloud.url, Secret(KEY), "production"), store)
+            yield there
+            there.shutdown()
 
 
 def test_it_keeps_the_interface(any_manager: BackgroundJobManager) -> None:

@@ -64,7 +64,7 @@ def run(options: Options, context: Context) -> int:
         else:
             out.lines(_shown(lines, timestamps=options.timestamps))
             if not lines:
-                out.note(f"run {found.id[:8]} printed nothing")
+                out.note(f"run {found.short_id} printed nothing")
     if not out.json and found.status is not RunStatus.RUNNING:
         out.flush()
         out.note(ending(found))

@@ -7,8 +7,9 @@ from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.cli.views.documents import metrics_document
 from jobctl.cli.views.metrics import openmetrics, piped, screen
-from jobctl.errors import UsageError
+from jobctl.errors import ServiceError, UsageError
 from jobctl.model import JobMetrics
+from jobctl.modes import Mode
 
 
 class Form(Enum):
@@ -45,7 +46,16 @@ def run(options: Options, context: Context) -> int:
     store = context.store_if_any
     if options.job_id is not None:
         context.check_known(options.job_id)
-    metrics = store.metrics(options.job_id) if store else JobMetrics()
+    trouble: ServiceError | None = None
+    metrics = JobMetrics()
+    if context.mode is Mode.TRIGGER_DEV:
+        try:
+            metrics = context.trigger_dev.get_job_metrics(options.job_id)
+        except ServiceError as error:
+            trouble = error
+            out.warn("Trigger.dev does not answer; these are the runs recorded here")
+    if store is not None and (trouble is not None or context.mode is not Mode.TRIGGER_DEV):
+        metrics = store.metrics(options.job_id)
     if out.json:
         out.document(metrics_document(metrics))
     elif options.form is Form.PROMETHEUS:
@@ -54,4 +64,6 @@ def run(options: Options, context: Context) -> int:
         out.lines(screen(metrics, context.now(), out.look))
     else:
         out.lines(piped(metrics, header=options.header))
-    return 0
+    if trouble is not None and not out.json:
+        out.problem(trouble)
+    return trouble.exit_code if trouble is not None else 0

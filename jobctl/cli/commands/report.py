@@ -47,18 +47,18 @@ def run(options: Options, context: Context) -> int:
     if not isinstance(manager, LocalJobManager):
         raise TypeError("the local mode has a local manager")
     manager.add([job])
-    ended, code = perform(context, manager, job.id, arguments)
+    done = perform(context, manager, job.id, arguments)
     out = context.output
-    if code != ExitCode.DONE:
-        tell_ended(ended, context)
-        return code
-    file = context.project.folder / ended.result["details"]["json"]
+    if done.code != ExitCode.DONE:
+        tell_ended(done.run, context, retry=done.retry)
+        return done.code
+    file = context.project.folder / done.run.result["details"]["json"]
     report = json.loads(file.read_text(encoding="utf-8"))
     if out.json:
         out.document(report)
     else:
         out.lines(screen(report, out.look))
-    return code
+    return ExitCode.DONE
 
 
 def _named(name: str | None) -> Known:

@@ -42,6 +42,7 @@ class Options(NamedTuple):
     live: bool = True
     local: bool = False
     demo: bool = False
+    dry_run: bool = False
 
 
 def command(
@@ -55,9 +56,11 @@ def command(
     no_live: Annotated[bool, option("run", "--no-live")] = False,
     local: Annotated[bool, option("run", "--local")] = False,
     demo: Annotated[bool, option("run", "--demo")] = False,
+    dry_run: Annotated[bool, option("run", "--dry-run")] = False,
 ) -> int:
     """Parse."""
-    options = Options(tuple(extra or ()), workers, grace, tuple(only or ()), form, not no_live, local, demo)
+    named = tuple(only or ())
+    options = Options(tuple(extra or ()), workers, grace, named, form, not no_live, local, demo, dry_run)
     return run(options, context)
 
 
@@ -83,6 +86,15 @@ def run(options: Options, context: Context) -> int:
         raise NotRunError(
             "mode is vercel: Vercel Cron calls the endpoints, so there is nothing to run here",
             hint="to run jobs here anyway: jobctl run --local",
+        )
+    if mode is Mode.TRIGGER_DEV:
+        from jobctl.cli.register import register
+
+        return register(context, jobs, dry_run=options.dry_run, prune=not options.only)
+    if options.dry_run:
+        raise UsageError(
+            f"mode is {mode.value}: run --dry-run shows what would be registered, and nothing is",
+            hint="when jobs are due: jobctl next ID",
         )
     manager = context.manager(mode, kind="scheduler", workers=options.workers, grace=grace)
     if not isinstance(manager, LocalJobManager):

@@ -8,8 +8,9 @@ from jobctl.cli.options import argument, option
 from jobctl.cli.times import read_since
 from jobctl.cli.views.documents import run_document
 from jobctl.cli.views.runs import piped, screen
-from jobctl.errors import UsageError
+from jobctl.errors import ServiceError, UsageError
 from jobctl.model import Run, RunStatus
+from jobctl.modes import Mode
 
 
 class State(Enum):
@@ -59,8 +60,16 @@ def run(options: Options, context: Context) -> int:
     wanted = "failed" if options.failed else options.status
     most = options.limit + 1 if options.limit else None
     found: list[Run] = []
-    if store is not None:
-        statuses = [RunStatus(wanted)] if wanted else []
+    statuses = [RunStatus(wanted)] if wanted else []
+    trouble: ServiceError | None = None
+    there = context.mode is Mode.TRIGGER_DEV
+    if there:
+        try:
+            found = context.trigger_dev.runs(options.job_id, statuses=statuses, since=since, limit=most)
+        except ServiceError as error:
+            trouble = error
+            context.output.warn("Trigger.dev does not answer; these are the runs recorded here")
+    if store is not None and (trouble is not None or not there):
         found = list(store.runs(options.job_id, statuses=statuses, since=since, limit=most))
     more = bool(options.limit) and len(found) > options.limit
     shown = found[: options.limit] if options.limit else found
@@ -71,4 +80,6 @@ def run(options: Options, context: Context) -> int:
         out.lines(screen(shown, now, out.look, more=more))
     else:
         out.lines(piped(shown, header=options.header))
-    return 0
+    if trouble is not None and not out.json:
+        out.problem(trouble)
+    return trouble.exit_code if trouble is not None else 0

@@ -34,6 +34,14 @@ def run(options: Options, context: Context) -> int:
     jobs = chosen_jobs(options.job_id, context, every=options.every, verb="start")
     if options.every:
         confirm(f"Put all {len(jobs)} jobs back on their schedules?", context, yes=options.yes, verb="start")
+    if context.mode is Mode.TRIGGER_DEV:
+        if options.every:
+            context.trigger_dev.start_all_jobs()
+        else:
+            context.trigger_dev.start_job(jobs[0].id)
+        report(jobs, context)
+        context.output.note("back on the schedule at Trigger.dev")
+        return 0
     store = context.store
     store.register([registration(one) for one in jobs], context.now())
     store.start([one.id for one in jobs])

@@ -1,19 +1,20 @@
 """``jobctl status [ID]``: every job as it stands, or one in detail."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
+from jobctl.cli.output import error_document
 from jobctl.cli.views.documents import job_document, run_document, scheduler_document
 from jobctl.cli.views.status import Board, detail, piped, screen, who_schedules
-from jobctl.errors import ExitCode
+from jobctl.errors import ExitCode, ServiceError
 from jobctl.managers.presence import Presence, scheduler
 from jobctl.managers.statuses import job_statuses
-from jobctl.model import Job, JobStatus, Status
+from jobctl.model import Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
 from jobctl.runs.store import JobRecord
 
@@ -55,6 +56,10 @@ def run(options: Options, context: Context) -> int:
     board = look(options, context)
     if not (context.output.quiet and options.exit_status):
         show(board, options, context)
+    if board.trouble is not None:
+        if not context.output.json:
+            context.output.problem(board.trouble)
+        return board.trouble.exit_code
     return _exit_status(board) if options.exit_status else ExitCode.DONE
 
 
@@ -62,6 +67,8 @@ def look(options: Options, context: Context) -> Board:
     """Everything at this moment."""
     now = context.now()
     store = context.store_if_any
+    if context.mode is Mode.TRIGGER_DEV:
+        return _look_there(options, context, now)
     chosen: list[Job]
     if options.job_id is not None:
         chosen = [context.job(options.job_id)]
@@ -72,12 +79,31 @@ def look(options: Options, context: Context) -> Board:
         records = dict(store.jobs()) if store else {}
         chosen += _of_applications(records, {one.id for one in chosen}, now)
     jobs: Iterable[JobStatus] = job_statuses(chosen, records, now)
-    if context.mode in {Mode.VERCEL, Mode.TRIGGER_DEV}:
+    if context.mode is Mode.VERCEL:
         jobs = [_computed(one, job, now) for one, job in zip(jobs, chosen, strict=True)]
     if options.failed:
         jobs = [one for one in jobs if one.status is Status.FAILED]
     found = scheduler(store, now) if store else Presence(running=False)
     return Board(context.mode, found, list(jobs), now)
+
+
+def _look_there(options: Options, context: Context, now: datetime) -> Board:
+    """What Trigger.dev knows; where it does not answer, what follows from the definitions."""
+    jobs = [context.job(options.job_id)] if options.job_id is not None else list(context.catalogue.jobs)
+    trouble: ServiceError | None = None
+    try:
+        manager = context.trigger_dev
+        found = (
+            [one for one in [manager.get_job_status(options.job_id)] if one is not None]
+            if options.job_id is not None
+            else list(manager.get_all_job_statuses())
+        )
+    except ServiceError as error:
+        trouble = error
+        found = [_computed(one, job, now) for one, job in zip(job_statuses(jobs, {}, now), jobs, strict=True)]
+    if options.failed:
+        found = [one for one in found if one.status is Status.FAILED]
+    return Board(context.mode, Presence(running=False), found, now, trouble)
 
 
 def show(board: Board, options: Options, context: Context) -> None:
@@ -103,23 +129,36 @@ def _document(board: Board, options: Options, context: Context) -> dict[str, Any
         "scheduler": scheduler_document(board.scheduler),
         "jobs": [job_document(one) for one in board.jobs],
     }
+    if board.mode is Mode.TRIGGER_DEV:
+        document["trigger_dev"] = {
+            "answers": board.trouble is None,
+            "error": None if board.trouble is None else error_document(board.trouble),
+        }
     if options.job_id is not None:
-        store = context.store_if_any
-        document["runs"] = (
-            [run_document(one) for one in store.runs(options.job_id, limit=10)] if store else []
-        )
+        document["runs"] = [run_document(one) for one in _history(board, options.job_id, context)]
     return document
+
+
+def _history(board: Board, job_id: str, context: Context) -> Sequence[Run]:
+    """The newest ten runs of a job, from whoever runs it."""
+    if board.mode is Mode.TRIGGER_DEV:
+        return context.trigger_dev.runs(job_id, limit=10) if board.trouble is None else []
+    store = context.store_if_any
+    return store.runs(job_id, limit=10) if store else []
 
 
 def _detail(board: Board, job_id: str, context: Context) -> Iterable[str]:
     from jobctl.schedules.zones import zone
 
-    store = context.store_if_any
-    runs = store.runs(job_id, limit=10) if store else []
-    totals = store.metrics(job_id).jobs if store else ()
     if not board.jobs:
         return [f"the last run of {job_id} did not fail"]
     status = board.jobs[0]
+    runs = list(_history(board, job_id, context))
+    totals: Sequence[JobTotals] = ()
+    if board.mode is Mode.TRIGGER_DEV:  # a list tells no error there, one run does
+        runs = [replace(runs[0], error=status.error), *runs[1:]] if runs and runs[0].error else runs
+    elif (store := context.store_if_any) is not None:
+        totals = store.metrics(job_id).jobs
     return detail(
         status,
         definition=context.job(job_id),

@@ -9,6 +9,7 @@ from jobctl.errors import UsageError
 from jobctl.managers.define import registration
 from jobctl.managers.statuses import job_statuses
 from jobctl.model import Job
+from jobctl.modes import Mode
 
 
 class Options(NamedTuple):
@@ -37,6 +38,15 @@ def run(options: Options, context: Context) -> int:
     jobs = chosen_jobs(options.job_id, context, every=options.every, verb="stop")
     if options.every:
         confirm(f"Take all {len(jobs)} jobs off their schedules?", context, yes=options.yes, verb="stop")
+    if context.mode is Mode.TRIGGER_DEV:
+        if options.every:
+            context.trigger_dev.stop_all_jobs()
+        else:
+            context.trigger_dev.stop_job(jobs[0].id)
+        report(jobs, context)
+        undo = "--all" if options.every else jobs[0].id
+        context.output.note(f"stopped at Trigger.dev; back on with: jobctl start {undo}")
+        return 0
     store = context.store
     store.register([registration(one) for one in jobs], context.now())
     store.stop([one.id for one in jobs], context.now(), options.reason)
@@ -91,7 +101,10 @@ def confirm(question: str, context: Context, *, yes: bool, verb: str) -> None:
 
 def report(jobs: list[Job], context: Context) -> None:
     """The jobs as they now are, for ``--json``."""
-    if context.output.json:
+    if context.output.json and context.mode is Mode.TRIGGER_DEV:
+        found = [context.trigger_dev.get_job_status(one.id) for one in jobs]
+        context.output.document({"jobs": [job_document(one) for one in found if one is not None]})
+    elif context.output.json:
         records = context.store.jobs()
         now = context.now()
         context.output.document({"jobs": [job_document(one) for one in job_statuses(jobs, records, now)]})

@@ -1,7 +1,7 @@
 """``jobctl trigger ID``: runs one job now, shows what it prints, and exits by its result."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Annotated, Any, NamedTuple
 
@@ -14,12 +14,14 @@ from jobctl.cli.views.documents import trigger_document
 from jobctl.cli.views.runs import ending
 from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, UsageError
-from jobctl.events import Event, RunOutput, RunRetrying, RunStarted
+from jobctl.events import Event, RunFinished, RunOutput, RunRetrying, RunStarted
 from jobctl.managers.local import LocalJobManager
-from jobctl.model import Run, RunStatus
+from jobctl.model import Run, RunStatus, Trigger
 from jobctl.modes import Mode
 
 DETACHED = "_JOBCTL_DETACHED"
+ASKED_BY = "_JOBCTL_TRIGGER"
+"""Set by an exported worker: what asked for the run, ``schedule`` or ``manual``."""
 TICK = 0.2
 
 
@@ -32,6 +34,7 @@ class Options(NamedTuple):
     force: bool = False
     local: bool = False
     timeout: str | None = None
+    retry: bool = True
 
 
 def command(
@@ -43,9 +46,10 @@ def command(
     force: Annotated[bool, option("trigger", "--force")] = False,
     local: Annotated[bool, option("trigger", "--local")] = False,
     timeout: Annotated[str | None, option("trigger", "--timeout")] = None,
+    no_retry: Annotated[bool, option("trigger", "--no-retry")] = False,
 ) -> int:
     """Parse."""
-    return run(Options(job_id, not no_wait, dry_run, force, local, timeout), context)
+    return run(Options(job_id, not no_wait, dry_run, force, local, timeout, not no_retry), context)
 
 
 def run(options: Options, context: Context) -> int:
@@ -55,6 +59,8 @@ def run(options: Options, context: Context) -> int:
     job = context.job(options.job_id)
     if options.dry_run and not job.dry_run:
         raise UsageError(f"{job.id} cannot say what it would do: it takes no dry run")
+    if not options.retry:
+        job = replace(job, retries=0)
     arguments = {"dry_run": True} if options.dry_run else {}
     timeout = _timeout(options.timeout)
     mode = context.mode
@@ -62,6 +68,12 @@ def run(options: Options, context: Context) -> int:
         mode = Mode.LOCAL
     manager = context.manager(mode, kind="trigger", workers=1)
     manager.add([job])
+    if mode is Mode.TRIGGER_DEV:
+        from jobctl.cli.remote import trigger_there
+
+        there, code = trigger_there(context, manager, job.id, arguments, timeout, wait=options.wait)  # type: ignore[arg-type]
+        tell_ended(there, context)
+        return code
     if not isinstance(manager, LocalJobManager):
         manager.trigger_job(job.id)  # raises: this manager runs nothing, and says why
         return ExitCode.NOT_RUN
@@ -69,9 +81,17 @@ def run(options: Options, context: Context) -> int:
         from jobctl.cli.detach import detached
 
         return _tell_started(detached(context), context)
-    ended, code = perform(context, manager, job.id, arguments, timeout)
-    tell_ended(ended, context)
-    return code
+    done = perform(context, manager, job.id, arguments, timeout)
+    tell_ended(done.run, context, retry=done.retry)
+    return done.code
+
+
+class Performed(NamedTuple):
+    """A run as it ended, the exit code, and whether another attempt might have helped."""
+
+    run: Run
+    code: int
+    retry: bool
 
 
 def perform(
@@ -80,19 +100,22 @@ def perform(
     job_id: str,
     arguments: dict[str, Any],
     timeout: timedelta | None = None,
-) -> tuple[Run, int]:
-    """Run a job that the manager has, show what it prints, and wait; the run as it ended, and the exit code."""
-    manager.bus.subscribe(_Teller(context))
+) -> Performed:
+    """Run a job that the manager has, show what it prints, and wait for its end."""
+    teller = _Teller(context)
+    manager.bus.subscribe(teller)
+    by = Trigger(context.process.get(ASKED_BY) or Trigger.MANUAL)
     with Stop(again=manager.end_now) as stop:
         try:
-            started = manager.trigger_job(job_id, arguments=arguments, timeout=timeout)
+            started = manager.trigger_job(job_id, trigger=by, arguments=arguments, timeout=timeout)
             ended = _wait(manager, started.id, stop)
         finally:
             manager.shutdown(timedelta(0))
     ended = ended or context.store.run(started.id) or started
     if ended.status is RunStatus.COMPLETED:
-        return ended, ExitCode.DONE
-    return ended, ExitCode.JOB_FAILED if stop.signal is None else stop.exit_code
+        return Performed(ended, ExitCode.DONE, retry=True)
+    code = ExitCode.JOB_FAILED if stop.signal is None else stop.exit_code
+    return Performed(ended, code, teller.retry)
 
 
 def _timeout(text: str | None) -> timedelta | None:
@@ -115,14 +138,17 @@ def _tell_started(run: dict[str, object], context: Context) -> int:
     return ExitCode.DONE
 
 
-def tell_ended(run: Run, context: Context) -> None:
+def tell_ended(run: Run, context: Context, *, retry: bool = True) -> None:
     """How it ended: the document with ``--json``, else a line on standard error."""
     out = context.output
     if out.json:
         if DETACHED not in os.environ:
-            out.document(trigger_document(run))
+            failed = run.status is RunStatus.FAILED
+            out.document({**trigger_document(run), "retry": retry if failed else None})
     elif run.status is RunStatus.COMPLETED:
         out.note(ending(run))
+    elif run.status is RunStatus.RUNNING:
+        return
     else:
         out.message(ending(run))
 
@@ -133,6 +159,7 @@ class _Teller:
 
     context: Context
     mute: bool = field(default=False)
+    retry: bool = field(default=True)
 
     def __call__(self, event: Event) -> None:
         out = self.context.output
@@ -142,7 +169,7 @@ class _Teller:
                     out.document(trigger_document(event.run))
                     out.flush()
                     forsake_output()
-                out.note(f"{event.run.job_id}: started, run {event.run.id[:8]}")
+                out.note(f"{event.run.job_id}: started, run {event.run.short_id}")
             elif isinstance(event, RunOutput) and out.json:
                 out.message(event.line)
             elif isinstance(event, RunOutput) and not self.mute:
@@ -150,6 +177,8 @@ class _Teller:
                 out.flush()
             elif isinstance(event, RunRetrying):
                 out.note(f"{event.run.job_id}: {event.error}; again in {format_duration(event.delay)}")
+            elif isinstance(event, RunFinished):
+                self.retry = event.retry
         except Exception:  # the reader has gone, or its disk is full: the job must still end well
             self.mute = True
             forsake_output()

@@ -74,7 +74,7 @@ def sentence(event: Event) -> str:
 def _of_run(event: Event) -> str:
     match event:
         case RunStarted():
-            return f"started, run {event.run.id[:8]}"
+            return f"started, run {event.run.short_id}"
         case RunOutput():
             return event.line or " "
         case RunRetrying():
@@ -126,10 +126,10 @@ def log_line(event: Event, now: datetime) -> str:
     words = [at, *([grave] if grave else []), job]
     if isinstance(event, RunStarted):
         slot = event.run.scheduled_for
-        words += ["started", f"run={event.run.id[:8]}", *([f"slot={iso(slot)}"] if slot else [])]
+        words += ["started", f"run={event.run.short_id}", *([f"slot={iso(slot)}"] if slot else [])]
     elif isinstance(event, RunFinished):
         run = event.run
-        words += [run.status.value, f"run={run.id[:8]}"]
+        words += [run.status.value, f"run={run.short_id}"]
         words += [f"took={milliseconds(run.duration)}ms"] if run.duration is not None else []
         words += [f"reason={run.reason.value}"] if run.reason else []
         words += [sentence(event).partition(": ")[2]] if run.error else []

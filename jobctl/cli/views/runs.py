@@ -61,7 +61,7 @@ def ending(run: Run) -> str:
 def _cells(run: Run, now: datetime) -> list[Cell]:
     state = run.status.value if run.reason in {None, "error"} else f"{run.status.value} ({run.reason})"
     return [
-        Cell(run.id[:8]),
+        Cell(run.short_id),
         Cell(run.job_id),
         Cell(state, STYLES[run.status]),
         Cell(ago(run.started_at, now)),

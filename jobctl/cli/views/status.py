@@ -9,6 +9,7 @@ from jobctl.cli.views.look import Look, one_line
 from jobctl.cli.views.table import Cell, Column, rows, table
 from jobctl.cli.views.times import ago, exact, short, took, until, zulu
 from jobctl.durations import format_duration, milliseconds
+from jobctl.errors import ServiceError
 from jobctl.model import Job, JobStatus, JobTotals, Run, RunStatus, Status
 from jobctl.modes import Mode
 
@@ -34,6 +35,7 @@ class Board(NamedTuple):
     scheduler: "Presence"
     jobs: Sequence[JobStatus]
     now: datetime
+    trouble: ServiceError | None = None
 
     @property
     def failed(self) -> list[JobStatus]:
@@ -93,7 +95,9 @@ def who_schedules(board: Board) -> str:
     if board.mode is Mode.DISABLED:
         return "scheduling is disabled; jobctl mode shows why"
     if board.mode is Mode.TRIGGER_DEV:
-        return "scheduled by Trigger.dev; next times are computed from the schedules"
+        if board.trouble is None:
+            return "scheduled by Trigger.dev; this is what it has"
+        return "Trigger.dev does not answer; next times are computed from the schedules, runs are not known"
     if board.mode is Mode.VERCEL:
         return "scheduled by Vercel Cron; next times are computed from the schedules"
     if found.running and found.since:
@@ -140,7 +144,7 @@ def _last(run: Run, definition: Job | None, now: datetime, zone: "tzinfo") -> It
     attempts = (
         f", attempt {run.attempt} of {definition.retries + 1}" if definition and definition.retries else ""
     )
-    yield f"last      {exact(run.started_at, zone)} ({ago(run.started_at, now)}){spent}, run {run.id[:8]}{attempts}"
+    yield f"last      {exact(run.started_at, zone)} ({ago(run.started_at, now)}){spent}, run {run.short_id}{attempts}"
     if run.error:
         yield f"error     {one_line(run.error)}"
     summary = result_summary(run)

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import timedelta
 
+from jobctl.durations import percentile
 from jobctl.model import JobMetrics, JobTotals
 from jobctl.runs.sqlite.rows import when
 
@@ -51,18 +52,11 @@ def _of_job(connection: sqlite3.Connection, row: Sequence[int]) -> JobTotals:
         failed_jobs=failed,
         skipped=skipped + missed,
         average_job_duration=_average(total, timed),
-        p50=_at(durations, 50),
-        p95=_at(durations, 95),
+        p50=percentile(durations, 50),
+        p95=percentile(durations, 95),
         max=timedelta(milliseconds=longest) if timed else None,
     )
 
 
 def _average(total_ms: int, count: int) -> timedelta | None:
     return timedelta(milliseconds=total_ms / count) if count else None
-
-
-def _at(ordered: list[int], percent: int) -> timedelta | None:
-    """The nearest-rank percentile: the least value that ``percent`` of all do not exceed."""
-    if not ordered:
-        return None
-    return timedelta(milliseconds=ordered[-(-len(ordered) * percent // 100) - 1])

@@ -1,0 +1,228 @@
+"""Requests to Trigger.dev: tried again where that is safe and may help, and every failure one sentence.
+
+The policy is that of the official SDK (``@trigger.dev/core``, ``zodfetch``): ``x-should-retry`` decides where
+it is sent; else no answer, 408, 409, 429 and 5xx are tried three times, 1 s apart and doubling, a 429 after
+the reset that it names. Ours adds a limit to the whole wait. Every request may be repeated: one that writes
+carries a key by which the server knows it again.
+"""
+
+import json
+import random
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any, Literal, NamedTuple
+
+import httpx2
+
+from jobctl.clock import Clock, SystemClock
+from jobctl.errors import ServiceError
+from jobctl.text import Mask, quote
+from jobctl.trigger_dev.account import Account
+
+API_VERSION = "2025-07-16"
+"""Without it the server answers in an older vocabulary of run statuses."""
+TRIES = 3
+CONNECT_S, READ_S, WHOLE_S = 10.0, 30.0, 60.0
+LONGEST_WAIT_S = 60.0
+_LARGEST = 16 * 1024 * 1024  # an output may have 10 MB
+_AGAIN = {408, 409, 429}
+
+Method = Literal["GET", "POST", "DELETE"]
+Query = Mapping[str, str | int]
+
+
+class Answer(NamedTuple):
+    """What came back. ``body`` is JSON of any kind; None where it was none."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+    @property
+    def said(self) -> str:
+        """The server's own words for what is wrong, on one line; empty where it has none."""
+        body = self.body if isinstance(self.body, dict) else {}
+        text = next((body[one] for one in ("error", "detail", "title") if isinstance(body.get(one), str)), "")
+        return " ".join(text.split())[:300]
+
+
+class RefusedError(ServiceError):
+    """Trigger.dev answered, and not with what was asked for. ``status`` is the HTTP one."""
+
+    def __init__(self, message: str, status: int, said: str = "", *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.said = said
+
+
+class Connection:
+    """One connection pool to one account; usable from one thread at a time.
+
+    Args:
+        wait: between tries; takes seconds.
+    """
+
+    def __init__(
+        self, account: Account, *, clock: Clock | None = None, wait: Callable[[float], object] | None = None
+    ) -> None:
+        self.account = account
+        self._clock = clock or SystemClock()
+        self._wait = wait or threading.Event().wait
+        self._mask = Mask([account.key.reveal()])
+        headers = {
+            "Authorization": f"Bearer {account.key.reveal()}",
+            "Accept": "application/json",
+            "User-Agent": "jobctl",
+            "x-trigger-api-version": API_VERSION,
+        }
+        if account.branch:
+            headers["x-trigger-branch"] = account.branch
+        self._client = httpx2.Client(
+            base_url=account.url,
+            headers=headers,
+            timeout=httpx2.Timeout(READ_S, connect=CONNECT_S),
+            follow_redirects=False,  # a redirect would take the key to somewhere else
+            trust_env=False,  # and so would a proxy that nobody here knows of
+            verify=_authorities(account),
+        )
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+    def call(self, method: Method, path: str, *, query: Query | None = None, body: object = None) -> Any:
+        """The JSON of the answer.
+
+        Raises:
+            RefusedError: the answer is no success; the message says what it is.
+            ServiceError: there was none, after all tries.
+        """
+        answer = self._tried(method, path, query or {}, body)
+        if 200 <= answer.status < 300 and answer.body is not None:
+            return answer.body
+        raise self._refusal(answer)
+
+    def _tried(self, method: Method, path: str, query: Query, body: object) -> Answer:
+        # the same on each try: the server gives the first answer again instead of doing it twice
+        headers = {"x-trigger-request-idempotency-key": str(uuid.uuid4())}
+        waited = 0.0
+        for number in count(1):
+            found = self._once_or_error(method, path, query, body, headers)
+            pause = self._pause(found, number) if number < TRIES else None
+            if pause is None or waited + pause > LONGEST_WAIT_S:
+                if isinstance(found, ServiceError):
+                    raise found
+                return found
+            waited += pause
+            self._wait(pause)
+        raise AssertionError("the tries end above")
+
+    def _once_or_error(
+        self, method: Method, path: str, query: Query, body: object, headers: Mapping[str, str]
+    ) -> Answer | ServiceError:
+        try:
+            return self._once(method, path, query, body, headers)
+        except httpx2.HTTPError as error:
+            return ServiceError(f"Trigger.dev ({self.account.host}) {_reason(error)}")
+
+    def _once(
+        self, method: Method, path: str, query: Query, body: object, headers: Mapping[str, str]
+    ) -> Answer:
+        begun = self._clock.monotonic()
+        data = bytearray()
+        with self._client.stream(method, path, params=query, json=body, headers=headers) as response:
+            for chunk in response.iter_bytes():
+                data += chunk
+                if len(data) > _LARGEST or self._clock.monotonic() - begun > WHOLE_S:
+                    raise httpx2.ReadTimeout("the answer has no end")
+        try:
+            found = json.loads(data)
+        except (ValueError, RecursionError):
+            found = None
+        return Answer(response.status_code, found, response.headers)
+
+    def _pause(self, found: Answer | ServiceError, number: int) -> float | None:
+        """Seconds until the next try; None where another one is of no use."""
+        backoff = min(LONGEST_WAIT_S, 2.0 ** (number - 1)) * (1 + random.random() / 10)
+        if isinstance(found, ServiceError):
+            return backoff
+        if found.status < 300 and found.body is not None:
+            return None
+        told = found.headers.get("x-should-retry")
+        again = found.status in _AGAIN or found.status >= 500 or _broken(found)
+        if told == "false" or (told != "true" and not again):
+            return None
+        asked = self._until_reset(found) if found.status == 429 else None
+        return backoff if asked is None else asked + random.random()
+
+    def _until_reset(self, answer: Answer) -> float | None:
+        """What a 429 asks for: ``x-ratelimit-reset`` in milliseconds since 1970, or ``retry-after`` in seconds."""
+        reset, after = (_number(answer.headers.get(one)) for one in ("x-ratelimit-reset", "retry-after"))
+        if reset is not None:
+            return max(0.0, reset / 1000 - self._clock.now().timestamp())
+        return after
+
+    def _refusal(self, answer: Answer) -> RefusedError:
+        status, said = answer.status, self._mask(answer.said)
+        hint: str | None = None
+        if status == 401:
+            text = "refuses the key"
+            hint = "TRIGGER_DEV_API_KEY is wrong, revoked or of another project: take it anew from the page API keys"
+        elif status == 403:
+            text = "does not allow this key to do that"
+            hint = "the key is restricted or expired: make one without a preset"
+        elif status == 429:
+            seconds = self._until_reset(answer)
+            text = "has had too many requests" + (f"; again in {seconds:.0f} s" if seconds else "")
+        elif status >= 500:
+            text = f"is in trouble: it answered {status}, {TRIES} times"
+        elif 300 <= status < 400:
+            text = f"answered {status}, a redirect, which is not followed"
+            hint = "TRIGGER_DEV_API_URL must be the API's own address"
+        elif _broken(answer):
+            text = f"answered {status} with something that is not JSON"
+            hint = "TRIGGER_DEV_API_URL may lead to another server, or a proxy answers in its place"
+        else:
+            text = f"answered {status}"
+        words = f": {quote(said, 300)}" if said and status not in {401, 429} else ""
+        return RefusedError(f"Trigger.dev ({self.account.host}) {text}{words}", status, said, hint=hint)
+
+
+def _broken(answer: Answer) -> bool:
+    return 200 <= answer.status < 300 and answer.body is None
+
+
+def _authorities(account: Account) -> Any:
+    """The system's, or those of ``SSL_CERT_FILE``; made only where they are needed."""
+    if not account.url.lower().startswith("https"):
+        return False
+    import ssl
+
+    return ssl.create_default_context()
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        found = float(text or "")
+    except ValueError:
+        return None
+    return found if 0 <= found < 1e15 else None
+
+
+def _reason(error: httpx2.HTTPError) -> str:
+    if isinstance(error, httpx2.TimeoutException):
+        return "did not answer in time"
+    text = str(error.__cause__ or error).lower()
+    if isinstance(error, httpx2.ConnectError):
+        if "refused" in text:
+            return "did not answer: the connection was refused"
+        if "certificate" in text:
+            return "shows a certificate that is not trusted here; SSL_CERT_FILE may name its authority"
+        if "name" in text or "address" in text:
+            return "cannot be found: its name has no address"
+        return "cannot be reached"
+    if isinstance(error, httpx2.ReadError | httpx2.RemoteProtocolError | httpx2.WriteError):
+        return "broke off in the middle of an answer"
+    return f"did not answer: {type(error).__name__}"

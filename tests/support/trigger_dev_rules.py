@@ -1,0 +1,128 @@
+"""What Trigger.dev's API takes and how it answers: the rules of the test server."""
+
+import re
+import zoneinfo
+from datetime import UTC, datetime
+from typing import Any
+
+from croniter import croniter
+
+FINAL = ("COMPLETED", "CANCELED", "FAILED", "CRASHED", "SYSTEM_FAILURE", "TIMED_OUT", "EXPIRED")
+_MACHINES = ("micro", "small-1x", "small-2x", "medium-1x", "medium-2x", "large-1x", "large-2x")
+
+
+class RefusalError(Exception):
+    """An answer that is no success."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        self.status = status
+        self.body = body if isinstance(body, dict) else {"error": body}
+
+
+def check_schedule(body: Any) -> dict[str, Any]:
+    """As ``CreateScheduleOptions`` parses it: what is optional may be left out, and not be null."""
+    issues = [] if isinstance(body, dict) else ["object"]
+    if not issues:
+        issues = [one for one in ("task", "cron", "deduplicationKey") if not isinstance(body.get(one), str)]
+        issues += [
+            one
+            for one in ("externalId", "timezone", "window")
+            if one in body and not isinstance(body[one], str)
+        ]
+        if isinstance(body.get("window"), str) and not _window(body["window"]):
+            issues.append("window")
+    if issues:
+        raise RefusalError(
+            400, {"error": "Invalid request body", "issues": [{"path": [one]} for one in issues]}
+        )
+    return dict(body)
+
+
+def _window(text: str) -> bool:
+    found = re.fullmatch(r"(\d+)(m|h|%)", text)
+    most = {"m": 1440, "h": 24, "%": 100}
+    return bool(found) and 1 <= int(found[1]) <= most[found[2]] if found else False
+
+
+def check_trigger(body: Any) -> dict[str, Any]:
+    """As ``TriggerTaskRequestBody`` parses it; names that it does not know are passed over."""
+    options = body.get("options", {}) if isinstance(body, dict) else None
+    fine = isinstance(options, dict)
+    if fine and options is not None:
+        kinds: dict[str, Any] = {
+            "queue": lambda one: isinstance(one, dict) and isinstance(one.get("name"), str),
+            "idempotencyKey": lambda one: isinstance(one, str) and len(one) <= 2048,
+            "maxDuration": _is_number,
+            "maxAttempts": lambda one: _is_number(one) and one == int(one),
+            "machine": lambda one: one in _MACHINES,
+            "tags": lambda one: all(isinstance(each, str) and len(each) <= 128
+                                    for each in (one if isinstance(one, list) else [one])),
+            "ttl": lambda one: isinstance(one, str) or (_is_number(one) and one >= 0 and one == int(one)),
+        }  # fmt: skip
+        fine = all(kinds[name](value) for name, value in options.items() if name in kinds)
+    if not fine:
+        raise RefusalError(400, "Invalid request body")
+    return dict(body)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def check_cron(text: str) -> None:
+    """The webapp's rule: split at single blanks, at most five parts, then cron-parser."""
+    if len(text.split(" ")) > 5:
+        raise RefusalError(422, "CRON expressions with seconds are not allowed")
+    if not croniter.is_valid(text):
+        raise RefusalError(422, f"Invalid CRON expression: {text}")
+
+
+def shown(kept: dict[str, Any]) -> dict[str, Any]:
+    """A schedule as the API has it."""
+    after = croniter(kept["cron"], datetime.now(zoneinfo.ZoneInfo(kept["timezone"]))).get_next(datetime)
+    found = {
+        "id": kept["id"], "type": kept["type"], "task": kept["task"], "active": kept["active"],
+        "deduplicationKey": kept["key"], "externalId": kept["externalId"], "timezone": kept["timezone"],
+        "generator": {"type": "CRON", "expression": kept["cron"], "description": "as written"},
+        "nextRun": iso(after) if kept["active"] else None,
+        "environments": [{"id": "env_1", "type": kept["environment"], "userName": None}],
+    }  # fmt: skip
+    return found if kept["externalId"] is not None else {**found, "externalId": None}
+
+
+def shown_run(run_id: str, run: dict[str, Any], *, whole: bool) -> dict[str, Any]:
+    """A run as the API has it; its flags are false for runs that expired or ran out of time."""
+    status = run["status"]
+    spent = (
+        (run["finished"] - run["started"]).total_seconds() * 1000 if run["finished"] and run["started"] else 0
+    )
+    found: dict[str, Any] = {
+        "id": run_id, "status": status, "taskIdentifier": run["task"], "tags": [], "isTest": False,
+        "isQueued": status in {"QUEUED", "PENDING_VERSION", "DELAYED"}, "isExecuting": status == "EXECUTING",
+        "isWaiting": status == "WAITING", "isCompleted": status in {"COMPLETED", "FAILED", "CRASHED", "CANCELED"},
+        "isSuccess": status == "COMPLETED", "isFailed": status in {"FAILED", "CRASHED", "SYSTEM_FAILURE"},
+        "isCancelled": status == "CANCELED", "createdAt": iso(run["created"]), "updatedAt": iso(run["created"]),
+        "costInCents": 0, "baseCostInCents": 0, "durationMs": spent, "version": "20261123.1",
+    }  # fmt: skip
+    found.update({name: iso(run[short]) for name, short in (("startedAt", "started"), ("finishedAt", "finished"))
+                  if run[short]})  # fmt: skip
+    if run["key"]:
+        found["idempotencyKey"] = run["key"]
+    if not whole:
+        return {**found, "env": {"id": "env_1", "name": "Production"}}
+    found.update(
+        {"depth": 0, "triggerFunction": "trigger", "relatedRuns": {}, "attempts": [], "attemptCount": 1}
+    )
+    if status == "COMPLETED" and run["output"] is not None:
+        found["output"] = run["output"]
+    if status not in {"COMPLETED", "CANCELED"} and status in FINAL and run["error"]:
+        found["error"] = {"message": run["error"], "name": "Error"}
+    return found
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def iso(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

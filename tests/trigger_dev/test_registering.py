@@ -1,0 +1,279 @@
+"""Schedules there become the catalogue's: what is created, changed, removed, left, refused."""
+
+from datetime import timedelta
+
+import pytest
+
+from jobctl.errors import ScheduleError, ServiceError, UsageError
+from jobctl.managers.registering import Change, Step
+from jobctl.managers.trigger_dev import TriggerDevJobManager
+from jobctl.settings.secret import Secret
+from jobctl.trigger_dev.account import Account
+from tests.support.trigger_dev import Cloud, Fault
+from tests.trigger_dev.conftest import MakeManager, job
+
+
+def registered(manager: TriggerDevJobManager, *, prune: bool = True) -> dict[str, Step]:
+    steps, _ = manager.plan(prune=prune)
+    return {one.job_id: one for one in manager.register(steps)}
+
+
+def changes(found: dict[str, Step]) -> dict[str, str]:
+    return {job_id: one.change.value for job_id, one in found.items()}
+
+
+def test_what_is_new_is_created_once(make_manager: MakeManager, cloud: Cloud) -> None:
+    manager = make_manager(job("a-job", "every 5m"), job("b-job", "30 2 * * *", "Europe/Berlin"))
+
+    first, second = registered(manager), registered(manager)
+
+    assert changes(first) == {"a-job": "created", "b-job": "created"}
+    assert changes(second) == {"a-job": "left", "b-job": "left"}
+    sent = [one.body for one in cloud.sent("POST", "/api/v1/schedules")]
+    assert sent == [
+        {"task": "a-job", "cron": "*/5 * * * *", "deduplicationKey": "jobctl:production:a-job",
+         "externalId": "a-job", "timezone": "UTC"},
+        {"task": "b-job", "cron": "30 2 * * *", "deduplicationKey": "jobctl:production:b-job",
+         "externalId": "b-job", "timezone": "Europe/Berlin"},
+    ]  # fmt: skip
+    assert first["a-job"].next_run is not None
+
+
+def test_a_look_changes_nothing(make_manager: MakeManager, cloud: Cloud) -> None:
+    cloud.schedule("gone-job")
+    manager = make_manager(job("a-job"))
+
+    steps, _ = manager.plan()
+
+    assert [one.change for one in steps] == [Change.CREATED, Change.REMOVED]
+    assert cloud.writes() == []
+
+
+@pytest.mark.parametrize(
+    ("there", "was"),
+    [({"cron": "0 8 * * *"}, "was 0 8 * * *"), ({"timezone": "Asia/Tokyo"}, "was 0 9 * * * Asia/Tokyo"),
+     ({"externalId": "other"}, "was 0 9 * * *")],
+)  # fmt: skip
+def test_what_differs_is_changed(
+    there: dict[str, str], was: str, make_manager: MakeManager, cloud: Cloud
+) -> None:
+    kept = cloud.schedule("a-job", **there)
+
+    found = registered(make_manager(job("a-job")))
+
+    assert (found["a-job"].change, found["a-job"].detail) == (Change.CHANGED, was)
+    assert (kept["cron"], kept["timezone"], kept["externalId"]) == ("0 9 * * *", "UTC", "a-job")
+    assert list(cloud.schedules) == [kept["id"]]
+
+
+def test_a_schedule_for_another_task_is_made_anew(make_manager: MakeManager, cloud: Cloud) -> None:
+    """An update never changes the task."""
+    old = cloud.schedule("b-job", key="jobctl:production:a-job", active=False)
+
+    found = registered(make_manager(job("a-job")))
+
+    (made,) = cloud.schedules.values()
+    assert found["a-job"].change is Change.CHANGED
+    assert made["task"] == "a-job"
+    assert made["id"] != old["id"]
+    assert not made["active"]
+
+
+def test_jobs_that_left_the_catalogue_lose_their_schedules_and_nobody_else_does(
+    make_manager: MakeManager, cloud: Cloud
+) -> None:
+    cloud.schedule("gone-job")
+    mine = [
+        cloud.schedule("a-job", key="by-hand"),
+        cloud.schedule("b-job", key="jobctl-like:production:b-job"),
+        cloud.schedule("c-job", key="", type="DECLARATIVE"),
+        cloud.schedule("gone-job", key="jobctl:production:x", type="DECLARATIVE"),
+        cloud.schedule("a-job", key="jobctl:staging:a-job", environment="STAGING"),
+    ]
+
+    found = registered(make_manager(job("a-job")))
+
+    assert changes(found) == {"a-job": "created", "gone-job": "removed"}
+    assert {one["id"] for one in mine} < set(cloud.schedules)
+    assert len(cloud.schedules) == len(mine) + 1
+    assert {path for method, path in cloud.writes() if method == "DELETE"} == {
+        "/api/v1/schedules/sched_0000000000000000000001"
+    }
+
+
+def test_a_schedule_in_the_workers_code_is_not_doubled(make_manager: MakeManager, cloud: Cloud) -> None:
+    cloud.schedule("a-job", key="", type="DECLARATIVE")
+
+    found = registered(make_manager(job("a-job")))
+
+    assert (found["a-job"].change, found["a-job"].detail) == (Change.LEFT, "declared in the worker's code")
+    assert cloud.writes() == []
+
+
+def test_some_jobs_alone_remove_nothing(make_manager: MakeManager, cloud: Cloud) -> None:
+    cloud.schedule("b-job")
+
+    assert changes(registered(make_manager(job("a-job")), prune=False)) == {"a-job": "created"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [({"enabled": False}, "not enabled (code)"), ({"unmet": "DATABASE_URL is not set"}, "DATABASE_URL is not set"),
+     ({"schedule": None}, "no schedule: by hand only")],
+)  # fmt: skip
+def test_a_job_that_is_not_to_be_timed_has_no_schedule(
+    settings: dict[str, object], why: str, make_manager: MakeManager, cloud: Cloud
+) -> None:
+    manager = make_manager(job("a-job", **settings))  # type: ignore[arg-type]
+
+    never = registered(manager)["a-job"]
+    cloud.schedule("a-job")
+    once = registered(manager)["a-job"]
+
+    assert (never.change, never.detail) == (Change.LEFT, why)
+    assert (once.change, once.detail) == (Change.REMOVED, why)
+    assert cloud.schedules == {}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "timezone", "why"),
+    [
+        ("every 30s", "UTC", "cron counts whole minutes"),
+        ("every 7m", "UTC", "does not divide an hour"),
+        ("*/30 * * * * *", "UTC", "counts seconds"),
+        ("0 9 */2 * 1", "UTC", "both day fields must match"),
+        ("0 9 * * *", "Asia/Calcutta", "does not know the time zone"),
+    ],
+)
+def test_what_trigger_dev_cannot_say_is_refused_with_the_reason(
+    schedule: str,
+    timezone: str,
+    why: str,
+    make_manager: MakeManager,
+    cloud: Cloud,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cloud.schedule("a-job")
+    cloud.faults = [Fault(body=b'{"timezones": ["UTC", "Asia/Kolkata"]}', only="GET /api/v1/timezones")]
+
+    found = registered(make_manager(job("a-job", schedule, timezone), job("b-job")))
+
+    assert changes(found) == {"a-job": "refused", "b-job": "created"}
+    assert why in found["a-job"].detail
+    assert [one["task"] for one in cloud.schedules.values()] == ["b-job"]
+
+
+def test_one_that_somebody_stopped_stays_stopped(make_manager: MakeManager, cloud: Cloud) -> None:
+    manager = make_manager(job("a-job"))
+    registered(manager)
+    manager.stop_job("a-job")
+
+    found = registered(manager)["a-job"]
+    later = registered(make_manager(job("a-job", "0 10 * * *")))["a-job"]
+
+    assert (found.change, found.detail) == (Change.LEFT, "stopped; back on with: jobctl start a-job")
+    assert later.change is Change.CHANGED
+    assert [(one["active"], one["cron"]) for one in cloud.schedules.values()] == [(False, "0 10 * * *")]
+    manager.start_job("a-job")
+    assert [one["active"] for one in cloud.schedules.values()] == [True]
+
+
+def test_all_can_be_stopped_and_started(make_manager: MakeManager, cloud: Cloud) -> None:
+    manager = make_manager(job("a-job"), job("b-job"))
+    registered(manager)
+    foreign = cloud.schedule("c-job", key="by-hand")
+
+    manager.stop_all_jobs()
+    assert [one["active"] for one in cloud.schedules.values()] == [False, False, True]
+    manager.start_all_jobs()
+    assert all(one["active"] for one in cloud.schedules.values())
+    assert foreign["active"]
+
+
+def test_stopping_what_is_not_ours_is_refused(make_manager: MakeManager, cloud: Cloud) -> None:
+    cloud.schedule("b-job", key="", type="DECLARATIVE")
+    manager = make_manager(job("a-job"), job("b-job"))
+
+    with pytest.raises(UsageError, match=r"a-job has no schedule at Trigger\.dev"):
+        manager.stop_job("a-job")
+    with pytest.raises(UsageError, match="in the worker's code, which jobctl does not touch"):
+        manager.start_job("b-job")
+
+
+def test_nothing_is_concluded_from_an_empty_list(make_manager: MakeManager, cloud: Cloud) -> None:
+    """The list is empty while no worker is deployed; the schedules exist all the same."""
+    manager = make_manager(job("a-job"))
+    registered(manager)
+    cloud.deployed = False
+
+    assert changes(registered(manager)) == {"a-job": "left"}
+
+
+def test_a_worker_that_is_not_deployed_is_said_job_by_job(make_manager: MakeManager, cloud: Cloud) -> None:
+    found = registered(make_manager(job("a-job"), job("new-job"), job("b-job")))
+
+    assert changes(found) == {"a-job": "created", "new-job": "failed", "b-job": "created"}
+    assert found["new-job"].detail == (
+        'Trigger.dev knows no scheduled task "new-job" in production: no worker with it is deployed'
+    )
+    assert "jobctl export trigger-dev" in (found["new-job"].hint or "")
+
+
+def test_the_plan_is_told_before_it_is_used_up(make_manager: MakeManager, cloud: Cloud) -> None:
+    cloud.tasks = {f"job-{number}" for number in range(12)}
+    cloud.limit = 10
+    manager = make_manager(*(job(one) for one in sorted(cloud.tasks)))
+
+    steps, warnings = manager.plan()
+    found = {one.job_id: one for one in manager.register(steps)}
+
+    assert "this makes 12 schedules in production" in warnings[0]
+    assert "Free 10, Hobby 100, Pro 1,000" in warnings[0]
+    assert sorted(changes(found).values()) == ["created"] * 10 + ["failed"] * 2
+    failed = next(one for one in found.values() if one.change is Change.FAILED)
+    assert "You have created 10/10 schedules" in failed.detail
+    assert "larger plan" in (failed.hint or "")
+
+
+def test_development_has_no_plan(cloud: Cloud, pauses: list[float]) -> None:
+    cloud.tasks = {f"job-{number}" for number in range(12)}
+    account = Account(cloud.url, Secret("tr_dev_abcdefghijklmnop"), "development")
+    manager = TriggerDevJobManager(account, wait=pauses.append)
+    manager.add(job(one) for one in cloud.tasks)
+
+    assert manager.plan()[1] == []
+    manager.shutdown()
+
+
+def test_a_wrong_key_on_the_way_ends_it(make_manager: MakeManager, cloud: Cloud) -> None:
+    manager = make_manager(job("a-job"), job("b-job"), job("c-job"))
+    steps, _ = manager.plan()
+    cloud.faults = [Fault(status=401, only="POST /api/v1/schedules")]
+
+    told: list[Step] = []
+    with pytest.raises(ServiceError, match="refuses the key"):
+        told.extend(manager.register(steps))
+    done = {one["task"] for one in cloud.schedules.values()}
+    assert done == set()
+
+
+def test_a_night_in_which_clocks_change_is_told(make_manager: MakeManager) -> None:
+    manager = make_manager(
+        job("a-job", "30 2 * * *", "Europe/Berlin"), job("b-job", "0 9 * * *", "Europe/Berlin")
+    )
+
+    _, warnings = manager.plan()
+    assert warnings == ["a-job: when the clocks change it may be due at another minute than under jobctl run"]
+
+
+def test_an_application_schedules_there_at_once(make_manager: MakeManager, cloud: Cloud) -> None:
+    manager = make_manager()
+
+    manager.schedule_job("a-job", "A", "json:dumps", timedelta(hours=2))
+    manager.schedule_cron_job("a-job", "A", "json:dumps", "0 9 * * MON")
+
+    assert [one["cron"] for one in cloud.schedules.values()] == ["0 9 * * 1"]
+    with pytest.raises(ScheduleError, match="cron counts whole minutes"):
+        manager.schedule_job("b-job", "B", "json:dumps", 90)
+    with pytest.raises(ServiceError, match='no scheduled task "new-job"'):
+        manager.schedule_job("new-job", "N", "json:dumps", 60)
