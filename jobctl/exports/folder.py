@@ -1,0 +1,116 @@
+"""A folder of files that are ours to write again, until somebody edits one: then it is theirs."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from jobctl.errors import UsageError, reason_of
+from jobctl.files import write_whole
+
+RECORD = ".jobctl-export.json"
+"""What was written last, by name: the SHA-256 of each file."""
+
+
+class Fate(StrEnum):
+    """What becomes of one file."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    REMOVED = "removed"
+    UNCHANGED = "unchanged"
+    EDITED = "edited"
+
+
+class Written(NamedTuple):
+    """One file and its fate. An ``edited`` one is not as we would write it, and is left alone."""
+
+    name: str
+    fate: Fate
+
+
+def compare(folder: Path, files: Mapping[str, str]) -> list[Written]:
+    """What writing these files would do; nothing is changed.
+
+    Raises:
+        UsageError: the folder cannot be read.
+    """
+    return [Written(name, fate) for name, fate, _ in _fates(folder, files)]
+
+
+def write(folder: Path, files: Mapping[str, str]) -> list[Written]:
+    """Write what is new or has changed; a file that somebody edited, or that was there before, stays.
+
+    A file that is no longer among them goes, unless it was edited.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    found = _fates(folder, files)
+    try:
+        for name, fate, text in found:
+            path = folder / name
+            if fate in {Fate.CREATED, Fate.CHANGED} and text is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(path, text.encode())
+            elif fate is Fate.REMOVED:
+                path.unlink()
+        before = _record(folder)
+        after = {name: before[name] for name, fate, _ in found if fate is Fate.EDITED and name in before}
+        after |= {
+            name: _hash(text) for name, fate, text in found if text is not None and fate is not Fate.EDITED
+        }
+        if after != before:
+            kept = json.dumps({"files": dict(sorted(after.items()))}, indent=2)
+            write_whole(folder / RECORD, f"{kept}\n".encode())
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {reason_of(error)}") from error
+    return [Written(name, fate) for name, fate, _ in found]
+
+
+def _fates(folder: Path, files: Mapping[str, str]) -> list[tuple[str, Fate, str | None]]:
+    try:
+        return list(_each(folder, files))
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read: {reason_of(error)}") from error
+
+
+def _each(folder: Path, files: Mapping[str, str]) -> Iterator[tuple[str, Fate, str | None]]:
+    record = _record(folder)
+    for name, text in files.items():
+        there = _there(folder / name)
+        if there is None:
+            yield name, Fate.CREATED, text
+        elif there == _hash(text):
+            yield name, Fate.UNCHANGED, text
+        else:
+            yield name, Fate.CHANGED if there == record.get(name) else Fate.EDITED, text
+    for name, written in record.items():
+        if name not in files and (there := _there(folder / name)) is not None:
+            yield name, Fate.REMOVED if there == written else Fate.EDITED, None
+
+
+def _there(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _record(folder: Path) -> dict[str, str]:
+    """What was written last; a record that is none makes every file somebody's own."""
+    try:
+        found = json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return {}
+    plain = isinstance(found, dict) and all(
+        isinstance(one, str) and ".." not in Path(name).parts and not Path(name).is_absolute()
+        for name, one in found.items()
+    )
+    return found if plain else {}

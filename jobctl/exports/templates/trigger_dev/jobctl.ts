@@ -1,0 +1,118 @@
+// Runs one of jobctl's jobs as a child process, and tells Trigger.dev how it ended.
+// https://trigger.dev/docs/errors-retrying: AbortTaskRunError ends a run without another attempt.
+import { AbortTaskRunError, type TaskRunContext } from "@trigger.dev/sdk";
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { IMAGE_PYTHON, PROJECT_BESIDE, PROJECT_IN_IMAGE } from "./project.js";
+
+/** What `jobctl trigger --json` prints, and what a skipped run answers. */
+export type Outcome = {
+  job_id: string;
+  status: "completed" | "failed" | "skipped";
+  reason?: string | null;
+  error?: string | null;
+  retry?: boolean;
+  [more: string]: unknown;
+};
+
+type Refusal = { error: { code: string; message: string; hint: string | null } };
+
+type Told = { ctx: TaskRunContext; signal: AbortSignal };
+
+// jobctl's exit codes, as its README has them
+const DONE = 0;
+const JOB_FAILED = 1;
+const WRONG_USE = 2;
+const ALREADY_RUNNING = 3;
+const NOT_CONFIGURED = 4;
+
+const LARGEST_ANSWER = 10 * 1024 * 1024;
+
+/** Run a job to its end. What it prints goes to the run's log, line by line. */
+export async function runJob(id: string, payload: unknown, { ctx, signal }: Told): Promise<Outcome> {
+  const given = isRecord(payload) ? payload : {};
+  const words = ["-m", "jobctl", "trigger", id, "--local", "--no-retry", "--json"];
+  if (given.dry_run === true) words.push("--dry-run");
+  if (typeof given.timeout === "string") words.push("--timeout", given.timeout);
+
+  const { code, killedBy, answer } = await spawnJobctl(words, environment(given, ctx), signal);
+  const said = read(answer);
+  if (code === DONE && said !== null && "job_id" in said) return said as Outcome;
+  if (code === JOB_FAILED && said !== null && "job_id" in said) {
+    const failed = said as Outcome;
+    const message = failed.error ?? failed.reason ?? "the job failed";
+    throw failed.retry === false ? new AbortTaskRunError(message) : new Error(message);
+  }
+  const message = refusal(said) ?? `jobctl ended with ${killedBy ?? code} and no answer`;
+  if (code === ALREADY_RUNNING) return { job_id: id, status: "skipped", reason: "overlap", error: message };
+  if (code === WRONG_USE || code === NOT_CONFIGURED) throw new AbortTaskRunError(message);
+  throw new Error(message);
+}
+
+function environment(given: Record<string, unknown>, ctx: TaskRunContext): NodeJS.ProcessEnv {
+  const deployed = existsSync(IMAGE_PYTHON);
+  const project = deployed ? PROJECT_IN_IMAGE : PROJECT_BESIDE;
+  const scheduled = "scheduleId" in given;
+  return {
+    ...process.env,
+    JOBCTL_PROJECT: process.env.JOBCTL_PROJECT ?? resolve(project),
+    // an image's own folder may be read-only; a shared store is named by JOBCTL_STATE
+    ...(deployed && !process.env.JOBCTL_STATE ? { JOBCTL_STATE: join(tmpdir(), "jobctl") } : {}),
+    _JOBCTL_TRIGGER: scheduled ? "schedule" : "manual",
+    // for jobs that want to know
+    TRIGGER_RUN_ID: ctx.run.id,
+    TRIGGER_ATTEMPT: String(ctx.attempt.number),
+    ...(scheduled ? { TRIGGER_SCHEDULED_FOR: iso(given.timestamp) } : {}),
+  };
+}
+
+type Ended = { code: number | null; killedBy: string | null; answer: string };
+
+function spawnJobctl(words: string[], env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<Ended> {
+  const python = process.env.JOBCTL_PYTHON ?? (existsSync(IMAGE_PYTHON) ? IMAGE_PYTHON : "python3");
+  return new Promise((done, fail) => {
+    const child = spawn(python, words, { env, stdio: ["ignore", "pipe", "pipe"] });
+    let answer = "";
+    child.stdout.setEncoding("utf8");
+    child.stdout.on("data", (text: string) => {
+      if (answer.length < LARGEST_ANSWER) answer += text;
+    });
+    createInterface({ input: child.stderr }).on("line", (line) => console.log(line));
+    // a cancelled run: jobctl ends the job with its children and records it
+    const stop = () => void child.kill("SIGTERM");
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    child.on("error", (error) => fail(new AbortTaskRunError(`${python} cannot be started: ${error.message}`)));
+    child.on("close", (code, killedBy) => {
+      signal.removeEventListener("abort", stop);
+      done({ code, killedBy, answer });
+    });
+  });
+}
+
+function read(text: string): Outcome | Refusal | null {
+  try {
+    const found: unknown = JSON.parse(text);
+    return isRecord(found) ? (found as Outcome | Refusal) : null;
+  } catch {
+    return null;
+  }
+}
+
+function refusal(said: Outcome | Refusal | null): string | null {
+  const error = said?.error;
+  if (!isRecord(error)) return null;
+  return error.hint ? `${error.message} (${error.hint})` : String(error.message);
+}
+
+/** A Date from the scheduler, a text where somebody triggered the task over the API. */
+function iso(time: unknown): string {
+  return time instanceof Date ? time.toISOString() : String(time ?? "");
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
