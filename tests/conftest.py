@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from typer.testing import CliRunner
 
+from jobctl.cli.app import app
 from jobctl.managers.factory import reset_job_manager
 from jobctl.settings.variables import VARIABLES
+from tests.support.npm import TRIGGER_DEV, fetch, shared_folder
 from tests.support.postgres import Postgres
 from tests.support.project import Site
 from tests.support.site_database import NOW, OnPostgres, OnSQLite, SiteDatabase
+from tests.support.terminal import CODE, JOBS, Answer, Cli
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -56,6 +60,20 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def cli(here: Path) -> Cli:
+    """The program in this process, in a project with three jobs."""
+    (here / "jobctl.toml").write_text(JOBS, encoding="utf-8")
+    (here / "work.py").write_text(CODE, encoding="utf-8")
+
+    def call(*words: str, **environment: str) -> Answer:
+        done = CliRunner().invoke(app, list(words), env=environment)
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return Answer(done.exit_code, done.stdout, done.stderr)
+
+    return call
+
+
+@pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """A project on disk and the real program; nothing of it outlives the test."""
     folder = tmp_path / "site"
@@ -71,6 +89,12 @@ def postgres() -> Iterator[Postgres]:
     server = Postgres()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def trigger_dev_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with Trigger.dev's own packages in its ``node_modules``."""
+    return fetch(shared_folder(tmp_path_factory, "trigger-dev-packages"), TRIGGER_DEV)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,19 +1,16 @@
 """A real browser, driven over the DevTools protocol by a pipe; fetched once where the machine has none."""
 
 import base64
-import fcntl
 import json
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
-import pytest
+from tests.support.npm import alone, do_without
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _PACKAGE = "@sparticuz/chromium"  # a headless Chromium inside an npm package: nothing else is downloaded
@@ -31,7 +28,7 @@ def find_browser(cache: Path) -> Path:
     if found:
         return Path(found)
     cache.mkdir(parents=True, exist_ok=True)
-    with _alone(cache / "lock"):
+    with alone(cache / "lock"):
         program = cache / "chromium"
         if not program.exists():
             _fetch(cache)
@@ -40,7 +37,7 @@ def find_browser(cache: Path) -> Path:
 
 def _fetch(cache: Path) -> None:
     if shutil.which("npm") is None:
-        _do_without("no browser, and no npm to fetch one: set JOBCTL_TEST_BROWSER")
+        do_without("no browser, and no npm to fetch one: set JOBCTL_TEST_BROWSER")
     quiet = {"cwd": cache, "stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
     environment = {**os.environ, "TMPDIR": str(cache), "AWS_LAMBDA_JS_RUNTIME": "nodejs22.x"}
     (cache / "package.json").write_text('{"private": true, "type": "module"}')
@@ -50,18 +47,7 @@ def _fetch(cache: Path) -> None:
     ):
         done = subprocess.run(command, check=False, env=environment, timeout=110, **quiet)  # type: ignore[call-overload]
         if done.returncode:
-            _do_without(f"no browser can be fetched here: {done.stderr[-300:]}")
-
-
-def _do_without(reason: str) -> NoReturn:
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-
-
-@contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    with file.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+            do_without(f"no browser can be fetched here: {done.stderr[-300:]}")
 
 
 class Browser:

@@ -41,7 +41,7 @@ def check_schedule(body: Any) -> dict[str, Any]:
 def _window(text: str) -> bool:
     found = re.fullmatch(r"(\d+)(m|h|%)", text)
     most = {"m": 1440, "h": 24, "%": 100}
-    return bool(found) and 1 <= int(found[1]) <= most[found[2]] if found else False
+    return bool(found) and 0 <= int(found[1]) <= most[found[2]] if found else False
 
 
 def check_trigger(body: Any) -> dict[str, Any]:

@@ -24,7 +24,6 @@ type Told = { ctx: TaskRunContext; signal: AbortSignal };
 
 // jobctl's exit codes, as its README has them
 const DONE = 0;
-const JOB_FAILED = 1;
 const WRONG_USE = 2;
 const ALREADY_RUNNING = 3;
 const NOT_CONFIGURED = 4;
@@ -40,11 +39,11 @@ export async function runJob(id: string, payload: unknown, { ctx, signal }: Told
 
   const { code, killedBy, answer } = await spawnJobctl(words, environment(given, ctx), signal);
   const said = read(answer);
-  if (code === DONE && said !== null && "job_id" in said) return said as Outcome;
-  if (code === JOB_FAILED && said !== null && "job_id" in said) {
-    const failed = said as Outcome;
-    const message = failed.error ?? failed.reason ?? "the job failed";
-    throw failed.retry === false ? new AbortTaskRunError(message) : new Error(message);
+  if (said !== null && "job_id" in said) {
+    const ended = said as Outcome;
+    if (code === DONE) return ended;
+    const message = ended.error ?? ended.reason ?? "the job failed";
+    throw ended.retry === false ? new AbortTaskRunError(message) : new Error(message);
   }
   const message = refusal(said) ?? `jobctl ended with ${killedBy ?? code} and no answer`;
   if (code === ALREADY_RUNNING) return { job_id: id, status: "skipped", reason: "overlap", error: message };

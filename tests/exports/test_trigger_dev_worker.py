@@ -1,0 +1,141 @@
+"""An exported worker, without the cloud: its own run functions, and the SDK's executor over them."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.exports.conftest import RunTask
+from tests.support.project import Site, until
+
+pytestmark = pytest.mark.slow
+
+
+def test_it_declares_each_job_once(run_task: RunTask) -> None:
+    listed, _ = run_task("list")
+
+    tasks = {one["id"]: one for one in listed}
+    assert len(tasks) == len(listed) == 18
+    assert {one["triggerSource"] for one in listed} == {"schedule"}
+    assert not any("schedule" in one for one in listed)  # the schedules are made by jobctl run
+    assert {"maxDuration": 150, "queue": {"concurrencyLimit": 1}}.items() <= tasks["hello"].items()
+    assert {"maxAttempts": 4, "minTimeoutInMs": 20000, "factor": 2}.items() <= tasks["hello"]["retry"].items()
+    assert tasks["slow"]["retry"]["maxAttempts"] == 1
+
+
+def test_a_task_runs_its_job_and_answers_with_the_result(run_task: RunTask, site: Site) -> None:
+    answer, log = run_task("function", "hello")
+
+    assert answer["output"]["status"] == "completed"
+    assert answer["output"]["result"]["processed"] == 2
+    assert "hello there" in log
+    assert (site.folder / "greeted").read_text() == "yes"
+    (kept,) = site.runs()
+    assert (kept["run_id"], kept["trigger"]) == (answer["output"]["run_id"], "manual")
+
+
+def test_a_schedule_is_told_as_one(run_task: RunTask, site: Site) -> None:
+    payload = {
+        "timestamp": "2026-11-24T09:00:00.000Z",
+        "timezone": "UTC",
+        "scheduleId": "sched_1",
+        "type": "IMPERATIVE",
+    }
+
+    by_engine, _ = run_task("engine", "told", payload, dates=True, attempt=2)
+    by_hand, _ = run_task("engine", "told", payload)  # over the API times stay texts
+
+    assert by_engine["ok"]
+    assert by_engine["output"]["result"] == {
+        "TRIGGER_RUN_ID": "run_test",
+        "TRIGGER_ATTEMPT": "2",
+        "TRIGGER_SCHEDULED_FOR": "2026-11-24T09:00:00.000Z",
+    }
+    assert by_hand["output"]["result"]["TRIGGER_SCHEDULED_FOR"] == "2026-11-24T09:00:00.000Z"
+    assert {one["trigger"] for one in site.runs()} == {"schedule"}
+
+
+def test_a_failure_is_tried_again_by_the_engine_alone(run_task: RunTask, site: Site) -> None:
+    first, _ = run_task("engine", "failing")
+    last, _ = run_task("engine", "failing", attempt=2)
+
+    assert (first["ok"], first["error"]["message"]) == (False, "ValueError: broken")
+    assert first["retry"]["delay"] >= 10_000
+    assert "retry" not in last
+    assert [(one["status"], one["attempt"]) for one in site.runs()] == [("failed", 1)] * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("", "the token is wrong"),
+        ("unknown", 'there is no job "permanent"'),
+        ("broken", "jobctl.toml"),
+        ("disabled", "is not configured"),
+    ],
+)
+def test_what_no_retry_can_help_is_not_tried_again(
+    change: str, words: str, run_task: RunTask, site: Site
+) -> None:
+    task = "permanent"
+    if change == "unknown":
+        site.jobs("")
+    elif change == "broken":
+        site.write("jobctl.toml", "[jobs.permanent]\nevery = 7\n")
+    elif change == "disabled":
+        task, words = "analytics-user-growth", "DATABASE_URL is not set"
+
+    answer, _ = run_task("engine", task)
+
+    assert answer["error"]["name"] == "AbortTaskRunError"
+    assert words in answer["error"]["message"]
+    assert "retry" not in answer
+
+
+def test_without_a_python_it_says_so(run_task: RunTask) -> None:
+    answer, _ = run_task("engine", "hello", env={"JOBCTL_PYTHON": "/nonexistent/python"})
+
+    assert answer["error"]["message"].startswith("/nonexistent/python cannot be started")
+    assert "retry" not in answer
+
+
+def test_a_run_that_is_going_on_elsewhere_is_skipped_and_not_tried_again(
+    run_task: RunTask, site: Site
+) -> None:
+    going = site.popen("trigger", "slow")
+    until(site.runs)
+
+    answer, _ = run_task("engine", "slow")
+
+    assert answer["ok"]
+    assert (answer["output"]["status"], answer["output"]["reason"]) == ("skipped", "overlap")
+    assert "already running" in answer["output"]["error"]
+    going.terminate()
+    going.wait()
+
+
+def test_a_cancelled_run_ends_the_job_and_records_it(run_task: RunTask, site: Site) -> None:
+    answer, _ = run_task("function", "slow", abortAfterLine="slow has begun")
+
+    assert answer["error"]
+    assert [(one["status"], one["reason"]) for one in site.runs()] == [("failed", "interrupted")]
+    site.nothing_left()
+
+
+def test_a_hand_trigger_may_ask_for_a_dry_run_and_a_timeout(run_task: RunTask) -> None:
+    dry, _ = run_task("function", "hello", {"dry_run": True})
+    short, _ = run_task("function", "slow", {"timeout": "1s"})
+
+    assert (dry["final"], "takes no dry run" in dry["error"]) == (True, True)
+    assert short == {"error": "timed out after 1s", "final": False}
+
+
+def test_it_type_checks_against_the_real_sdk(worker: Path, trigger_dev_packages: Path) -> None:
+    found = subprocess.run(
+        ["node", trigger_dev_packages / "node_modules" / "typescript" / "bin" / "tsc", "--noEmit", "--listFilesOnly"],
+        cwd=worker, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+
+    assert str(Path("@trigger.dev", "sdk", "dist")) in found
+    assert f"src{os.sep}trigger{os.sep}repository-sync.ts" in found
