@@ -177,7 +177,7 @@ class Connection:
             seconds = self._until_reset(answer)
             text = "has had too many requests" + (f"; again in {seconds:.0f} s" if seconds else "")
         elif status >= 500:
-            text = f"is in trouble: it answered {status}, {TRIES} times"
+            text = f"is in trouble: it answered {status}"
         elif 300 <= status < 400:
             text = f"answered {status}, a redirect, which is not followed"
             hint = "TRIGGER_DEV_API_URL must be the API's own address"

@@ -1,9 +1,13 @@
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from jobctl.managers.trigger_dev import TriggerDevJobManager
 from jobctl.model import Job
+from jobctl.runs.choose import open_store
+from jobctl.runs.store import RunStore
 from jobctl.schedules import parse_schedule
 from jobctl.settings.secret import Secret
 from jobctl.trigger_dev.account import Account
@@ -57,3 +61,10 @@ def make_manager(account: Account, pauses: list[float]) -> Iterator[MakeManager]
 def job(job_id: str, schedule: str | None = "0 9 * * *", timezone: str = "UTC", **more: object) -> Job:
     when = parse_schedule(schedule, timezone) if schedule else None
     return Job(job_id, job_id, when, "json:dumps", **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def remembering(tmp_path: Path) -> Iterator[RunStore]:
+    """A run store, in which ids of runs are kept."""
+    with closing(open_store(tmp_path / "state")) as store:
+        yield store

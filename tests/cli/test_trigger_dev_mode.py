@@ -1,0 +1,211 @@
+"""The commands where Trigger.dev is in charge, as a user at a shell has them."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.project import Site
+from tests.support.terminal import Cli
+from tests.support.trigger_dev import KEY, Cloud, Fault, trigger_dev
+from tests.support.trigger_dev_settings import in_charge
+
+SAID = {"run_id": "abcd", "job_id": "hello", "status": "completed", "reason": None, "result": {"greeted": 1}}
+BUILT_IN = {
+    "repository-sync", "subscription-renewal-reminder", "subscription-expired-cleanup", "analytics-user-growth",
+    "analytics-activity-trends", "analytics-top-items", "analytics-recent-activity",
+    "analytics-performance-metrics", "analytics-cache-cleanup", "report-daily-activity-summary",
+    "report-weekly-user-growth", "report-monthly-comprehensive", "report-quarterly-performance",
+}  # fmt: skip
+
+
+@pytest.fixture
+def cloud(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    with trigger_dev("hello", "bad", "daily", "nightly", *BUILT_IN) as cloud:
+        for name, value in in_charge(cloud.url, KEY).items():
+            monkeypatch.setenv(name, value)
+        yield cloud
+
+
+def test_run_registers_everything_tells_what_it_did_and_ends(cli: Cli, cloud: Cloud) -> None:
+    cloud.schedule("gone-job")
+    dry = cli("run", "--dry-run")
+    assert cloud.writes() == []
+
+    done, again = cli("run"), cli("run", "--json")
+
+    assert (dry.code, done.code, again.code) == (0, 0, 0)
+    assert dry.stdout.count("created") == done.stdout.count("created") > 0
+    assert "nothing was changed: a dry run" in dry.stderr
+    rows = {line.split("\t")[0]: line.split("\t")[1:3] for line in done.stdout.splitlines()}
+    assert rows["gone-job"][0] == "removed"
+    assert rows["hello"] == ["created", "*/5 * * * *"]
+    assert {one["change"] for one in again.json["jobs"]} == {"left"}
+    assert again.json["environment"] == "production"
+
+
+def test_run_for_one_job_leaves_the_others(cli: Cli, cloud: Cloud) -> None:
+    cloud.schedule("bad")
+
+    assert cli("run", "--only", "hello").code == 0
+    assert {one["task"] for one in cloud.schedules.values()} == {"bad", "hello"}
+
+
+def test_what_is_refused_is_told_and_the_others_are_registered(cli: Cli, cloud: Cloud) -> None:
+    done = cli("run", DATABASE_URL="sqlite:///site.db")
+
+    assert done.code == 0
+    assert (
+        "warning: analytics-performance-metrics is not scheduled: every 30s is no cron schedule"
+        in done.stderr
+    )
+    assert "use 1m" in done.stderr
+
+
+def test_a_worker_that_is_not_deployed_fails_it(cli: Cli, cloud: Cloud) -> None:
+    cloud.tasks.clear()
+
+    done = cli("run")
+
+    assert done.code == 5
+    assert 'error: Trigger.dev knows no scheduled task "' in done.stderr
+    assert "jobctl export trigger-dev" in done.stderr
+
+
+def test_trigger_follows_the_run_and_exits_by_it(cli: Cli, cloud: Cloud) -> None:
+    cloud.path, cloud.output = ("QUEUED", "COMPLETED"), SAID
+    good = cli("trigger", "hello")
+    document = cli("trigger", "hello", "--json").json
+    cloud.path, cloud.output, cloud.error = ("FAILED",), None, "the disk is full"
+    bad = cli("trigger", "bad")
+
+    assert (good.code, bad.code) == (0, 1)
+    assert "hello: waits in the queue" in good.stderr
+    assert "hello: completed in" in good.stderr
+    assert (document["status"], document["result"]) == ("completed", {"greeted": 1})
+    assert document["run_id"].startswith("run_")
+    assert "bad: failed" in bad.stderr
+    assert "the disk is full" in bad.stderr
+
+
+def test_trigger_may_start_it_and_leave(cli: Cli, cloud: Cloud) -> None:
+    started = cli("trigger", "hello", "--no-wait", "--json")
+
+    assert started.code == 0
+    assert (started.json["run_id"] in cloud.runs, started.json["status"]) == (True, "running")
+    assert cli("trigger", "hello").code == 3
+    assert cli("trigger", "hello", "--local").code == 0
+
+
+def test_a_skipped_run_is_not_done(cli: Cli, cloud: Cloud) -> None:
+    cloud.path = ("COMPLETED",)
+    cloud.output = {"job_id": "hello", "status": "skipped", "reason": "overlap", "error": "it runs already"}
+
+    done = cli("trigger", "hello")
+
+    assert done.code == 3
+    assert "hello: skipped (overlap)" in done.stderr
+
+
+def test_ctrl_c_ends_the_waiting_and_not_the_run(site: Site) -> None:
+    site.jobs('[jobs.hello]\nevery = "1h"\ncall = "work:hello"\n')
+    with trigger_dev("hello") as cloud:
+        cloud.path = ("EXECUTING",)
+        waiting = site.popen("trigger", "hello", env=in_charge(cloud.url, KEY))
+        assert cloud.looked.wait(30)
+        waiting.send_signal(signal.SIGINT)
+        told, _ = waiting.communicate(timeout=30)
+
+        assert waiting.returncode == 130
+        assert "goes on at Trigger.dev" in told
+        assert [one["status"] for one in cloud.runs.values()] == ["EXECUTING"]
+        assert not [one for one in cloud.asked if one.path.endswith("/cancel")]
+
+
+def test_status_runs_and_metrics_show_what_the_engine_knows(cli: Cli, cloud: Cloud) -> None:
+    cloud.schedule("repository-sync", "*/5 * * * *")
+    run_id = cloud.run("repository-sync", "FAILED", error="the token is wrong", took=3)
+
+    status, runs, metrics = cli("status", "--json"), cli("runs", "--json"), cli("metrics", "--json")
+
+    shown = {one["id"]: one for one in status.json["jobs"]}["repository-sync"]
+    assert (shown["status"], shown["error"], shown["run_id"]) == ("failed", "the token is wrong", run_id)
+    assert status.json["trigger_dev"] == {"answers": True, "error": None}
+    assert [(one["run_id"], one["duration_ms"]) for one in runs.json["runs"]] == [(run_id, 3000)]
+    assert metrics.json["failed_jobs"] == 1
+    assert "scheduled by Trigger.dev; this is what it has" in cli("status").stderr
+    detail = cli("status", "repository-sync", "--json").json
+    assert [one["run_id"] for one in detail["runs"]] == [run_id]
+
+
+def test_where_it_does_not_answer_that_is_said(cli: Cli, cloud: Cloud) -> None:
+    fault = Fault(status=503, headers={"x-should-retry": "false"})
+    for words in ("status", "runs", "metrics"):
+        cloud.faults = [fault]
+        told = cli(words)
+        assert told.code == 5, words
+        assert "error: Trigger.dev (127.0.0.1:" in told.stderr
+        assert "is in trouble: it answered 503" in told.stderr
+    cloud.faults = [fault]
+    document = cli("status", "--json").json
+    assert document["trigger_dev"]["answers"] is False
+    hello = {one["id"]: one for one in document["jobs"]}["hello"]
+    assert hello["next_run"] is not None  # as the schedule has it
+
+
+def test_stop_and_start_act_there(cli: Cli, cloud: Cloud) -> None:
+    cloud.schedule("repository-sync", "*/5 * * * *")
+
+    stopped = cli("stop", "repository-sync", "--json")
+    (kept,) = cloud.schedules.values()
+    assert (stopped.json["jobs"][0]["status"], kept["active"]) == ("stopped", False)
+    assert cli("start", "repository-sync").code == 0
+    assert kept["active"]
+    assert cli("stop", "--all", "--yes").code == 0
+    assert not kept["active"]
+    assert cli("start", "--all", "--yes").code == 0
+    assert kept["active"]
+    assert "has no schedule at Trigger.dev" in cli("stop", "hello").stderr
+
+
+@pytest.mark.parametrize("words", [["run"], ["trigger", "hello"], ["status"], ["check", "trigger-dev"]])
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("tr_pat_secretsecret", "a personal access token"), ("tr_prod_wrongwrong", "refuses the key")],
+)
+def test_a_wrong_key_is_one_sentence(key: str, said: str, words: list[str], cli: Cli, cloud: Cloud) -> None:
+    told = cli(*words, TRIGGER_DEV_API_KEY=key)
+
+    assert told.code == 5
+    assert said in told.stderr + told.stdout
+    assert key not in told.stderr + told.stdout
+
+
+def test_check_tries_it(cli: Cli, cloud: Cloud) -> None:
+    cloud.schedule("repository-sync")
+
+    assert cli("check", "trigger-dev").stdout.split("\t")[1:3] == [
+        "ok",
+        f"{cloud.url.removeprefix('http://')}, environment production, 1 schedule",
+    ]
+
+
+def test_the_client_is_loaded_on_first_use(site: Site) -> None:
+    site.jobs("")
+    code = (
+        "import sys\n"
+        "from jobctl import get_job_manager\n"
+        "manager = get_job_manager()\n"
+        "print(type(manager).__name__, manager.get_job_status('x'), 'httpx2' in sys.modules)\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=site.folder,
+        env={**site.environment, **in_charge("http://127.0.0.1:1", KEY)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert told.split() == ["TriggerDevJobManager", "None", "False"]

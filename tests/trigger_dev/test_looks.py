@@ -1,0 +1,225 @@
+"""What the engine knows, in jobctl's words: statuses, runs, totals; and runs started and followed there."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from jobctl.errors import AlreadyRunningError, ServiceError, UnknownJobError
+from jobctl.model import Reason, RunStatus, Status, Trigger
+from jobctl.runs.store import RunStore
+from tests.support.trigger_dev import Cloud, Fault
+from tests.trigger_dev.conftest import MakeManager, job
+
+SAID = {
+    "run_id": "abcd",
+    "job_id": "a-job",
+    "status": "completed",
+    "reason": None,
+    "result": {"processed": 3},
+}
+
+
+@pytest.mark.parametrize(
+    ("word", "status", "run_status", "reason"),
+    [
+        ("PENDING_VERSION", Status.SCHEDULED, RunStatus.RUNNING, None),
+        ("DELAYED", Status.SCHEDULED, RunStatus.RUNNING, None),
+        ("QUEUED", Status.SCHEDULED, RunStatus.RUNNING, None),
+        ("DEQUEUED", Status.RUNNING, RunStatus.RUNNING, None),
+        ("EXECUTING", Status.RUNNING, RunStatus.RUNNING, None),
+        ("WAITING", Status.RUNNING, RunStatus.RUNNING, None),
+        ("COMPLETED", Status.COMPLETED, RunStatus.COMPLETED, None),
+        ("CANCELED", Status.STOPPED, RunStatus.FAILED, Reason.INTERRUPTED),
+        ("FAILED", Status.FAILED, RunStatus.FAILED, Reason.ERROR),
+        ("CRASHED", Status.FAILED, RunStatus.FAILED, Reason.CRASHED),
+        ("SYSTEM_FAILURE", Status.FAILED, RunStatus.FAILED, Reason.CRASHED),
+        ("TIMED_OUT", Status.FAILED, RunStatus.FAILED, Reason.TIMEOUT),
+        ("EXPIRED", Status.FAILED, RunStatus.FAILED, Reason.LOST),
+        ("SOMETHING_NEW", Status.RUNNING, RunStatus.RUNNING, None),
+    ],
+)
+def test_each_word_of_the_engine_has_one_of_ours(
+    word: str,
+    status: Status,
+    run_status: RunStatus,
+    reason: Reason | None,
+    make_manager: MakeManager,
+    cloud: Cloud,
+) -> None:
+    cloud.schedule("a-job")
+    cloud.run("a-job", word)
+    manager = make_manager(job("a-job"))
+
+    shown = manager.get_job_status("a-job")
+    (run,) = manager.runs("a-job")
+
+    assert shown is not None
+    assert (shown.status, run.status, run.reason) == (status, run_status, reason)
+
+
+def test_a_status_comes_from_the_schedule_and_the_newest_run(make_manager: MakeManager, cloud: Cloud) -> None:
+    cloud.schedule("a-job")
+    cloud.schedule("b-job", active=False)
+    cloud.run("a-job", "COMPLETED", ago=500)
+    newest = cloud.run("a-job", "FAILED", ago=100, took=2.5, error="no such table")
+    manager = make_manager(job("a-job"), job("b-job"), job("c-job"), job("d-job", "every 30s"))
+
+    failed, stopped, missing, refused = manager.get_all_job_statuses()
+
+    assert (failed.status, failed.run_id, failed.error) == (Status.FAILED, newest, "no such table")
+    assert failed.duration == timedelta(seconds=2.5)
+    assert failed.next_run is not None
+    assert failed.next_run > datetime.now(UTC)
+    assert (stopped.status, stopped.note, stopped.next_run) == (Status.STOPPED, "stopped", None)
+    assert (missing.status, missing.note) == (
+        Status.STOPPED,
+        "not registered at Trigger.dev: jobctl run does that",
+    )
+    assert (refused.status, refused.note) == (
+        Status.STOPPED,
+        "every 30s is no cron schedule: cron counts whole minutes",
+    )
+
+
+def test_a_look_at_many_jobs_asks_little(make_manager: MakeManager, cloud: Cloud) -> None:
+    cloud.tasks = {f"job-{number}" for number in range(13)}
+    for task in cloud.tasks:
+        cloud.schedule(task)
+        cloud.run(task)
+    manager = make_manager(*(job(one) for one in sorted(cloud.tasks)))
+
+    assert {one.status for one in manager.get_all_job_statuses()} == {Status.COMPLETED}
+    assert len(cloud.asked) == 2
+
+
+def test_a_run_that_the_list_lacks_is_remembered(
+    make_manager: MakeManager, cloud: Cloud, remembering: RunStore
+) -> None:
+    """The list lags behind, and on some servers stays empty for ever."""
+    cloud.unlisted = True
+    cloud.schedule("a-job")
+    run = make_manager(job("a-job"), store=remembering).trigger_job("a-job")
+
+    shown = make_manager(job("a-job"), store=remembering).get_job_status("a-job")
+
+    assert shown is not None
+    assert shown.run_id == run.id
+
+
+def test_totals_are_made_of_the_engines_runs(make_manager: MakeManager, cloud: Cloud) -> None:
+    for number in range(120):
+        cloud.run("a-job", "COMPLETED", ago=1000 + number, took=(number + 1) / 10)
+    cloud.run("a-job", "TIMED_OUT", took=20)
+    cloud.run("a-job", "EXECUTING")
+    cloud.run("unknown", "FAILED")
+
+    metrics = make_manager(job("a-job"), job("b-job")).get_job_metrics()
+
+    ours, none = metrics.jobs
+    assert (metrics.total_executions, metrics.successful_jobs, metrics.failed_jobs) == (121, 120, 1)
+    assert (ours.p50, ours.p95, ours.max) == tuple(timedelta(seconds=one) for one in (6.1, 11.5, 20))
+    assert (none.total_executions, none.average_job_duration) == (0, None)
+
+
+def test_runs_are_chosen_by_the_engine(make_manager: MakeManager, cloud: Cloud) -> None:
+    old = cloud.run("a-job", "FAILED", ago=7200)
+    new = cloud.run("a-job", "CRASHED", ago=60)
+    cloud.run("a-job", "COMPLETED", ago=30)
+    manager = make_manager(job("a-job"), job("b-job"))
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+
+    assert [one.id for one in manager.runs(statuses=[RunStatus.FAILED])] == [new, old]
+    assert [one.id for one in manager.runs(statuses=[RunStatus.FAILED], since=hour_ago)] == [new]
+    assert len(manager.runs(limit=2)) == 2
+    assert manager.runs(statuses=[RunStatus.SKIPPED]) == []
+    assert manager.runs("b-job") == []
+
+
+def test_who_asked_is_told(make_manager: MakeManager, cloud: Cloud) -> None:
+    cloud.run("a-job", ago=100)
+    manager = make_manager(job("a-job"))
+    manager.trigger_job("a-job")
+
+    by_hand, by_schedule = manager.runs()
+
+    assert (by_hand.trigger, by_hand.scheduled_for) == (Trigger.MANUAL, None)
+    assert by_schedule.trigger is Trigger.SCHEDULE
+    assert by_schedule.scheduled_for is not None
+
+
+def test_a_run_is_followed_to_its_end(make_manager: MakeManager, cloud: Cloud, pauses: list[float]) -> None:
+    cloud.path = ("QUEUED", "QUEUED", "DEQUEUED", "EXECUTING", "EXECUTING", "EXECUTING", "COMPLETED")
+    cloud.output = SAID
+    manager = make_manager(job("a-job"))
+
+    started = manager.trigger_job("a-job", arguments={"dry_run": True}, timeout=timedelta(minutes=10))
+    seen = [one.status for one in manager.follow(started.id)]
+    ended = manager.wait(started.id)
+
+    assert seen == ["QUEUED", "DEQUEUED", "EXECUTING", "COMPLETED"]
+    assert pauses == [1, 2, 3, 5, 5, 5]
+    assert (ended.status, ended.result) == (RunStatus.COMPLETED, {"processed": 3})
+    (sent,) = cloud.sent("POST", "/api/v1/tasks/a-job/trigger")
+    assert sent.body["payload"] == {"dry_run": True, "timeout": "10m"}
+    assert sent.body["options"]["maxDuration"] == 630
+
+
+def test_a_skipped_run_is_told_as_one(make_manager: MakeManager, cloud: Cloud) -> None:
+    cloud.path = ("COMPLETED",)
+    cloud.output = {"job_id": "a-job", "status": "skipped", "reason": "overlap", "error": "it runs elsewhere"}
+    manager = make_manager(job("a-job"))
+
+    ended = manager.wait(manager.trigger_job("a-job").id)
+
+    assert (ended.status, ended.reason, ended.error) == (
+        RunStatus.SKIPPED,
+        Reason.OVERLAP,
+        "it runs elsewhere",
+    )
+
+
+@pytest.mark.parametrize("state", ["QUEUED", "EXECUTING", "WAITING"])
+def test_a_job_is_not_started_over_itself(state: str, make_manager: MakeManager, cloud: Cloud) -> None:
+    going = cloud.run("a-job", state)
+    manager = make_manager(job("a-job"))
+
+    with pytest.raises(AlreadyRunningError, match=f"a-job has an unfinished run at Trigger.dev: {going}"):
+        manager.trigger_job("a-job")
+    assert cloud.writes() == []
+
+
+def test_a_worker_that_lacks_the_job_is_told(
+    make_manager: MakeManager, cloud: Cloud, pauses: list[float]
+) -> None:
+    manager = make_manager(job("a-job"), job("new-job"))
+    cloud.path = ("PENDING_VERSION",)
+
+    with pytest.raises(
+        ServiceError, match=r'no scheduled task "new-job" in production: .*; nothing was started'
+    ):
+        manager.trigger_job("new-job")
+    run = manager.trigger_job("a-job")
+    with pytest.raises(ServiceError, match=f"run {run.id} waits there for one"):
+        manager.wait(run.id)
+    assert sum(pauses) >= 15
+    with pytest.raises(UnknownJobError):
+        manager.trigger_job("unknown")
+
+
+def test_a_run_may_not_be_known_at_once(make_manager: MakeManager, cloud: Cloud) -> None:
+    cloud.path = ("COMPLETED",)
+    manager = make_manager(job("a-job"))
+    run = manager.trigger_job("a-job")
+    cloud.faults = [Fault(status=404, body=b'{"error": "Run not found"}', only="/api/v3/runs")] * 4
+
+    assert manager.wait(run.id).status is RunStatus.COMPLETED
+    with pytest.raises(ServiceError, match="does not know the run run_none"):
+        manager.wait("run_none")
+
+
+def test_a_wait_may_end_before_the_run(make_manager: MakeManager, cloud: Cloud) -> None:
+    cloud.path = ("EXECUTING",)
+    manager = make_manager(job("a-job"))
+
+    with pytest.raises(TimeoutError):
+        manager.wait(manager.trigger_job("a-job").id, timeout=0)
