@@ -3,6 +3,7 @@ import type { BuildExtension } from "@trigger.dev/build";
 import { additionalFiles } from "@trigger.dev/build/extensions/core";
 import { defineConfig } from "@trigger.dev/sdk";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { IMAGE_PYTHON, PROJECT_FILES } from "./src/project.js";
 
 export default defineConfig({
@@ -20,7 +21,7 @@ function python(): BuildExtension {
     onBuildComplete(context) {
       if (context.target !== "deploy") return;
       const folder = IMAGE_PYTHON.replace(/\/bin\/python$/, "");
-      const requirements = readFileSync("requirements.txt", "utf8")
+      const requirements = readFileSync(join(context.workingDir, "requirements.txt"), "utf8")
         .split("\n")
         .map((line) => line.replace(/(^|\s)#.*$/, "").trim())
         .filter((line) => line !== "")
@@ -28,8 +29,10 @@ function python(): BuildExtension {
       context.addLayer({
         id: "jobctl-python",
         image: {
-          pkgs: ["python3", "python3-venv", "git"],
+          // not as pkgs: those are installed after these lines have run
           instructions: [
+            "RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv git" +
+              " && rm -rf /var/lib/apt/lists/*",
             `RUN python3 -m venv ${folder}`,
             `RUN ${IMAGE_PYTHON} -m pip install --no-cache-dir ${requirements.join(" ")}`,
           ],

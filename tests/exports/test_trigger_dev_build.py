@@ -1,0 +1,51 @@
+"""An exported worker in the hands of Trigger.dev's own builder, as `trigger deploy` builds it. On request."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.exports.conftest import SUPPORT
+from tests.support.npm import TRIGGER_DEV, do_without, fetch, shared_folder
+from tests.support.project import Site
+
+pytestmark = pytest.mark.request
+
+
+@pytest.fixture(scope="session")
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the command's package, some 300 others and a lock file."""
+    if shutil.which("node") is None:
+        do_without("there is no node")
+    packages = {**TRIGGER_DEV, "trigger.dev": "4.8.3"}
+    folder = fetch(shared_folder(tmp_path_factory, "trigger-dev-builder"), packages)
+    shutil.copy(SUPPORT / "build.mjs", folder)
+    return folder
+
+
+def test_the_image_gets_a_python_with_jobctl_and_the_projects_files(
+    site: Site, builder: Path, tmp_path: Path
+) -> None:
+    assert site.call("export", "trigger-dev", "worker").returncode == 0
+    worker, image = site.folder / "worker", tmp_path / "image"
+    (worker / "node_modules").symlink_to(builder / "node_modules")
+    shutil.copy(builder / "package-lock.json", worker)
+
+    done = subprocess.run(
+        ["node", "build.mjs", worker, image],
+        cwd=builder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+    assert done.returncode == 0, done.stderr
+    steps = (image / "Containerfile").read_text().splitlines()
+    ours = [one for one in steps if "python3-venv" in one or "/opt/jobctl" in one]
+    assert [one.split()[1] for one in ours] == ["apt-get", "python3", "/opt/jobctl/bin/python"]
+    assert "'jobctl[postgres]==" in ours[2]
+    assert (image / "jobctl.toml").is_file()
+    assert (image / "myapp" / "work.py").is_file()
+    assert list(image.rglob("src/trigger/hello.mjs"))
