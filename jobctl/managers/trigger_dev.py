@@ -19,7 +19,7 @@ from jobctl.managers.define import define
 from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Target, Trigger
 from jobctl.runs.store import RunStore
 from jobctl.schedules import Cron, Every
-from jobctl.trigger_dev.account import Account
+from jobctl.trigger_dev.account import DEVELOPMENT, Account
 from jobctl.trigger_dev.runs import as_run, totals
 from jobctl.trigger_dev.statuses import meaning, unfinished, words_for
 
@@ -127,6 +127,8 @@ class TriggerDevJobManager:
         if found.foreign:
             number = "1 schedule" if found.foreign == 1 else f"{found.foreign} schedules"
             warnings.append(f"{number} of that environment not made by jobctl: left alone")
+        if self.account.environment == DEVELOPMENT:
+            warnings.append("in development schedules fire only while `npx trigger dev` is connected")
         warnings += [f"{step.job_id}: {step.caution}" for step in steps if step.caution]
         return steps, [one for one in warnings if one]
 

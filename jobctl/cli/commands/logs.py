@@ -13,6 +13,7 @@ from jobctl.cli.views.documents import run_document
 from jobctl.cli.views.runs import ending
 from jobctl.errors import UsageError
 from jobctl.model import Run, RunStatus
+from jobctl.modes import Mode
 from jobctl.text import printable, quote
 
 _LINE = re.compile(r"(\S+Z) \[[^\]]*\] ?(.*)", re.DOTALL)
@@ -52,6 +53,8 @@ def run(options: Options, context: Context) -> int:
         if out.json:
             out.document({"run": None, "lines": []})
         out.note(f"{options.what} has no {'failed ' if options.failed else ''}run")
+        if context.mode is Mode.TRIGGER_DEV:
+            out.note("of runs at Trigger.dev, what they printed is in its dashboard")
         return 0
     path = context.state_folder() / "logs" / found.job_id / f"{found.id}.log"
     if options.follow:
