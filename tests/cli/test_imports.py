@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 HEAVY = {
-    "pydantic", "rich", "asyncio", "croniter", "dateutil", "dotenv", "httpx", "multiprocessing", "sqlalchemy",
+    "pydantic", "rich", "asyncio", "croniter", "dateutil", "dotenv", "httpx", "httpx2", "multiprocessing", "sqlalchemy",
     "tomllib", "concurrent",
 }  # fmt: skip
 
