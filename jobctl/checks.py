@@ -131,14 +131,9 @@ class Checker:
         if self.environment.secret("TRIGGER_DEV_API_KEY") is None:
             raise AbsentError("TRIGGER_DEV_API_KEY is not set")
         from jobctl.trigger_dev.account import Account
+        from jobctl.trigger_dev.api import TriggerDev
 
         account = Account.read(self.environment)
-        try:
-            from jobctl.trigger_dev.api import TriggerDev
-        except ModuleNotFoundError as error:
-            raise ConfigurationError(
-                f"the package {error.name} is not installed", hint='pip install "jobctl[trigger-dev]"'
-            ) from error
         with closing(TriggerDev(account)) as api:
             count = len(api.schedules())
         number = "1 schedule" if count == 1 else f"{count} schedules"
@@ -158,7 +153,14 @@ PARTS: dict[str, Callable[[Checker], str]] = {
 def exit_code(found: Iterable[Checked]) -> int:
     """What it all means: a wrong setting before a silent service, for it is the one to mend first."""
     codes = {one.exit_code for one in found}
-    return next((code for code in (ExitCode.INTERNAL, ExitCode.USAGE, ExitCode.SERVICE) if code in codes), 0)
+    return next(
+        (
+            code
+            for code in (ExitCode.INTERNAL, ExitCode.USAGE, ExitCode.SERVICE, ExitCode.NOT_RUN)
+            if code in codes
+        ),
+        0,
+    )
 
 
 def _ms(duration: timedelta) -> str:

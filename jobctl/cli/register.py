@@ -100,7 +100,8 @@ def _show(steps: list[Step], account: Account, context: Context, *, dry_run: boo
         if one.change is Change.REFUSED:
             out.warn(f"{one.job_id} is not scheduled: {one.detail}" + (f"; {one.hint}" if one.hint else ""))
         elif one.change is Change.LEFT and one.detail:
-            out.note(f"{one.job_id} is left as it is: {one.detail}")
+            what = "left as it is" if one.there else "not registered"
+            out.note(f"{one.job_id} is {what}: {one.detail}")
 
 
 def _cron(step: Step) -> str:

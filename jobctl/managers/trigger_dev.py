@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jobctl.catalogue.unknown import unknown_job
 from jobctl.clock import Clock, SystemClock
 from jobctl.durations import format_duration, write_duration
-from jobctl.errors import AlreadyRunningError, NotRunError, ServiceError, UsageError
+from jobctl.errors import AlreadyRunningError, ServiceError, UsageError
 from jobctl.managers.define import define
 from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Target, Trigger
 from jobctl.runs.store import RunStore
@@ -74,13 +74,8 @@ class TriggerDevJobManager:
             NotRunError: its package is not installed.
         """
         if self._api_kept is None:
-            try:
-                from jobctl.trigger_dev.api import TriggerDev
-            except ModuleNotFoundError as error:
-                raise NotRunError(
-                    f"Trigger.dev cannot be asked: the package {error.name} is not installed",
-                    hint='pip install "jobctl[trigger-dev]"',
-                ) from error
+            from jobctl.trigger_dev.api import TriggerDev
+
             self._api_kept = TriggerDev(self.account, clock=self._clock, wait=self._wait)
         return self._api_kept
 

@@ -14,12 +14,18 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any, Literal, NamedTuple
 
-import httpx2
-
 from jobctl.clock import Clock, SystemClock
-from jobctl.errors import ServiceError
+from jobctl.errors import NotRunError, ServiceError
 from jobctl.text import Mask, quote
 from jobctl.trigger_dev.account import Account
+
+try:
+    import httpx2
+except ModuleNotFoundError as missing:
+    raise NotRunError(
+        f"Trigger.dev cannot be asked: the package {missing.name} is not installed",
+        hint='pip install "jobctl[trigger-dev]"',
+    ) from missing
 
 API_VERSION = "2025-07-16"
 """Without it the server answers in an older vocabulary of run statuses."""

@@ -209,3 +209,20 @@ def test_the_client_is_loaded_on_first_use(site: Site) -> None:
         check=True,
     ).stdout
     assert told.split() == ["TriggerDevJobManager", "None", "False"]
+
+
+@pytest.mark.parametrize("words", ["run", "trigger repository-sync", "status", "check trigger-dev"])
+def test_without_the_client_it_says_what_to_install(words: str, site: Site) -> None:
+    code = "import sys; sys.modules['httpx2'] = None; from jobctl.cli.main import main; main()"
+
+    told = subprocess.run(
+        [sys.executable, "-c", code, *words.split()],
+        cwd=site.folder,
+        env={**site.environment, **in_charge("http://127.0.0.1:1", KEY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "the package httpx2 is not installed" in told.stdout + told.stderr
+    assert 'pip install "jobctl[trigger-dev]"' in told.stdout + told.stderr
+    assert told.returncode == 4

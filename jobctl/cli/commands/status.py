@@ -20,6 +20,8 @@ from jobctl.runs.store import JobRecord
 
 SCREENFUL = 200
 TICK = 1.0
+TICK_THERE = 10.0
+"""Where each look is a handful of requests to Trigger.dev, which counts them."""
 
 
 class Options(NamedTuple):
@@ -214,5 +216,5 @@ def _watch(options: Options, context: Context) -> int:
             show(board, options, context)
         out.flush()
         before = now
-        pause.wait(TICK)
+        pause.wait(TICK_THERE if context.mode is Mode.TRIGGER_DEV else TICK)
         context.look_again()
