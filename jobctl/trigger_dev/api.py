@@ -53,7 +53,8 @@ class TriggerDev:
         for page in range(1, _MOST_PAGES):
             answer = self._connection.call("GET", "/api/v1/schedules", query={"page": page, "perPage": PAGE})
             found += [RemoteSchedule.read(one) for one in _list(answer, "data")]
-            if page >= _count(answer, "totalPages"):
+            pages = _paging(answer).get("totalPages")
+            if not isinstance(pages, int) or page >= pages:
                 break
         return found
 
@@ -156,7 +157,7 @@ class TriggerDev:
                 run = RemoteRun.read(one)
                 if run.task in tasks:
                     yield run
-            after = answer.get("pagination", {}).get("next")
+            after = _paging(answer).get("next")
             if not isinstance(after, str):
                 return
             query["page[after]"] = after
@@ -169,6 +170,6 @@ def _list(answer: Any, name: str) -> list[Any]:
     return found
 
 
-def _count(answer: Any, name: str) -> int:
-    found = answer.get("pagination", {}).get(name, 1)
-    return found if isinstance(found, int) else 1
+def _paging(answer: Any) -> dict[str, Any]:
+    found = answer.get("pagination") if isinstance(answer, dict) else None
+    return found if isinstance(found, dict) else {}

@@ -7,6 +7,8 @@ from typing import Any, Self
 
 from jobctl.errors import ServiceError
 
+_UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+
 
 class ShapeError(ServiceError):
     """An answer that is JSON, but not what the API answers."""
@@ -47,14 +49,14 @@ class RemoteSchedule:
                 id=_text(value["id"]),
                 task=_text(value["task"]),
                 active=value["active"] is True,
-                key=value.get("deduplicationKey") or "",
+                key=_text(value.get("deduplicationKey") or ""),
                 external_id=value.get("externalId"),
                 cron=_text(value["generator"]["expression"]),
                 timezone=_text(value["timezone"]),
                 declared=value["type"] == "DECLARATIVE",
                 next_run=instant(value.get("nextRunEffectiveAt") or value.get("nextRun")),
             )
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except _UNREADABLE:
             raise ShapeError("a schedule") from None
 
 
@@ -98,7 +100,7 @@ class RemoteRun:
                 output=value.get("output"),
                 error=_text(error["message"]) if isinstance(error, Mapping) else None,
             )
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except _UNREADABLE:
             raise ShapeError("a run") from None
 
 
