@@ -92,7 +92,17 @@ class Account:
 def _url(environment: Environment) -> str:
     text = environment.url("TRIGGER_DEV_API_URL") or ""
     where = str(environment.value("TRIGGER_DEV_API_URL").source)
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+        if parts.port == 0:
+            raise ValueError
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # a bracket that does not close, a port that is no number, a name that is none
+        raise ConfigurationError(
+            "TRIGGER_DEV_API_URL is no address",
+            hint="write scheme and host, such as https://api.trigger.dev",
+            where=where,
+        ) from None
     if parts.path not in {"", "/"} or parts.query or parts.fragment or "@" in parts.netloc:
         raise ConfigurationError(
             "TRIGGER_DEV_API_URL is more than an origin",

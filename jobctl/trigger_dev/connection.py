@@ -130,7 +130,7 @@ class Connection:
     ) -> Answer | ServiceError:
         try:
             return self._once(method, path, query, body, headers)
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             return ServiceError(f"Trigger.dev ({self.account.host}) {_reason(error)}")
 
     def _once(
@@ -217,9 +217,11 @@ def _number(text: str | None) -> float | None:
     return found if 0 <= found < 1e15 else None
 
 
-def _reason(error: httpx2.HTTPError) -> str:
+def _reason(error: httpx2.HTTPError | httpx2.InvalidURL) -> str:
     if isinstance(error, httpx2.TimeoutException):
         return "did not answer in time"
+    if isinstance(error, httpx2.InvalidURL):
+        return "cannot be found: its name can have no address"
     text = str(error.__cause__ or error).lower()
     if isinstance(error, httpx2.ConnectError):
         if "refused" in text:

@@ -194,7 +194,17 @@ def test_lists_are_read_page_by_page(api: TriggerDev, cloud: Cloud) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://example.com", "http://10.0.0.7:3030", "http://localhost.example.com", "https://x.test/api"],
+    [
+        "http://example.com",
+        "http://10.0.0.7:3030",
+        "http://localhost.example.com",
+        "https://x.test/api",
+        "https://x:abc",
+        "https://[::1",
+        "https://x:99999999",
+        "https://a..b",
+        "https://user:pw@x.test",
+    ],
 )
 def test_the_key_never_leaves_in_clear(url: str) -> None:
     from tests.support.trigger_dev_settings import settings

@@ -23,7 +23,7 @@ class Options(NamedTuple):
 def command(
     context: Context,
     *,
-    platform: Annotated[str | None, argument("PLATFORM")] = None,
+    platform: Annotated[str | None, argument("|".join(NAMES["platform"]))] = None,
     folder: Annotated[str | None, argument("DIR")] = None,
     check: Annotated[bool, option("export", "--check")] = False,
 ) -> int:
