@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any, Literal, NamedTuple
 
 from jobctl.clock import Clock, SystemClock
-from jobctl.errors import NotRunError, ServiceError
+from jobctl.errors import ConfigurationError, NotRunError, ServiceError
 from jobctl.text import Mask, quote
 from jobctl.trigger_dev.account import Account
 
@@ -85,14 +85,17 @@ class Connection:
         }
         if account.branch:
             headers["x-trigger-branch"] = account.branch
-        self._client = httpx2.Client(
-            base_url=account.url,
-            headers=headers,
-            timeout=httpx2.Timeout(READ_S, connect=CONNECT_S),
-            follow_redirects=False,  # a redirect would take the key to somewhere else
-            trust_env=False,  # and so would a proxy that nobody here knows of
-            verify=_authorities(account),
-        )
+        try:
+            self._client = httpx2.Client(
+                base_url=account.url,
+                headers=headers,
+                timeout=httpx2.Timeout(READ_S, connect=CONNECT_S),
+                follow_redirects=False,  # a redirect would take the key to somewhere else
+                trust_env=False,  # and so would a proxy that nobody here knows of
+                verify=_authorities(account),
+            )
+        except httpx2.InvalidURL:
+            raise ConfigurationError("TRIGGER_DEV_API_URL is no address") from None
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -130,7 +133,7 @@ class Connection:
     ) -> Answer | ServiceError:
         try:
             return self._once(method, path, query, body, headers)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        except httpx2.HTTPError as error:
             return ServiceError(f"Trigger.dev ({self.account.host}) {_reason(error)}")
 
     def _once(
@@ -217,11 +220,9 @@ def _number(text: str | None) -> float | None:
     return found if 0 <= found < 1e15 else None
 
 
-def _reason(error: httpx2.HTTPError | httpx2.InvalidURL) -> str:
+def _reason(error: httpx2.HTTPError) -> str:
     if isinstance(error, httpx2.TimeoutException):
         return "did not answer in time"
-    if isinstance(error, httpx2.InvalidURL):
-        return "cannot be found: its name can have no address"
     text = str(error.__cause__ or error).lower()
     if isinstance(error, httpx2.ConnectError):
         if "refused" in text:

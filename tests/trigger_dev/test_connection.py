@@ -170,6 +170,11 @@ def test_a_server_that_never_answers_is_given_up(
     api.close()
 
 
+def test_a_name_that_none_can_have(account: Account) -> None:
+    with pytest.raises(ConfigurationError, match="TRIGGER_DEV_API_URL is no address"):
+        TriggerDev(Account("https://ex\u200bample.com", account.key, "production"))
+
+
 def test_a_schedule_that_is_gone_already_is_removed(api: TriggerDev, cloud: Cloud) -> None:
     made = api.put_schedule(WANTED)
     cloud.faults = [Fault("lost")]
