@@ -6,10 +6,10 @@ from typing import Any
 
 from jobctl import __version__
 from jobctl.cli.context import Context
-from jobctl.cli.views.documents import time
 from jobctl.cli.views.look import one_line
 from jobctl.cli.views.table import Cell, Column, rows, table
 from jobctl.cli.views.times import until, zulu
+from jobctl.documents import time
 from jobctl.errors import ExitCode, ServiceError
 from jobctl.managers.registering import Change, Step
 from jobctl.managers.trigger_dev import TriggerDevJobManager

@@ -196,6 +196,16 @@ COMMANDS = {
         },
         ("jobctl report weekly", "jobctl report monthly --period 2026-10", "jobctl report daily --json"),
     ),
+    "serve": Command(
+        "Run",
+        "the cron HTTP endpoints, in the foreground",
+        "",
+        {
+            "--host": Option("the address to listen on; 127.0.0.1", "ADDRESS"),
+            "--port": Option("the port, 0 for any free one; 8000", "N"),
+        },
+        ("jobctl serve", "jobctl serve --host 0.0.0.0 --port 8080"),
+    ),
     "stop": Command(
         "Change",
         "take a job off its schedule",

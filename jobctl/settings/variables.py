@@ -77,6 +77,7 @@ _ALL = (
     Variable("SMTP_PORT", Kind.PORT, "its port: TLS at once on 465, STARTTLS otherwise", "587"),
     Variable("SMTP_USER", Kind.TEXT, "login for it"),
     Variable("SMTP_PASSWORD", Kind.SECRET, "password for it"),
+    Variable("CRON_SECRET", Kind.SECRET, "who knows it may call the HTTP endpoints"),
     Variable("JOBCTL_REPORT_TO", Kind.TEXT, "who gets the reports by mail; several with commas"),
     Variable("JOBCTL_STATE", Kind.TEXT, "where the run store and the logs are", ".jobctl"),
     Variable("JOBCTL_PROJECT", Kind.TEXT, "where to look for the project"),

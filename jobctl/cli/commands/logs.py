@@ -9,8 +9,8 @@ from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
-from jobctl.cli.views.documents import run_document
 from jobctl.cli.views.runs import ending
+from jobctl.documents import run_document
 from jobctl.errors import UsageError
 from jobctl.model import Run, RunStatus
 from jobctl.modes import Mode

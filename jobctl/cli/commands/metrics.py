@@ -5,8 +5,8 @@ from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
-from jobctl.cli.views.documents import metrics_document
 from jobctl.cli.views.metrics import openmetrics, piped, screen
+from jobctl.documents import metrics_document
 from jobctl.errors import ServiceError, UsageError
 from jobctl.model import JobMetrics
 from jobctl.modes import Mode

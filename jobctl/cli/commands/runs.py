@@ -6,8 +6,8 @@ from typing import Annotated, NamedTuple
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.cli.times import read_since
-from jobctl.cli.views.documents import run_document
 from jobctl.cli.views.runs import piped, screen
+from jobctl.documents import run_document
 from jobctl.errors import ServiceError, UsageError
 from jobctl.model import Run, RunStatus
 from jobctl.modes import Mode

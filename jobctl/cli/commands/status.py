@@ -9,8 +9,8 @@ from typing import Annotated, Any, NamedTuple
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.cli.output import error_document
-from jobctl.cli.views.documents import job_document, run_document, scheduler_document
 from jobctl.cli.views.status import Board, detail, piped, screen, who_schedules
+from jobctl.documents import job_document, run_document, scheduler_document
 from jobctl.errors import ExitCode, ServiceError
 from jobctl.managers.presence import Presence, scheduler
 from jobctl.managers.statuses import job_statuses

@@ -4,7 +4,7 @@ from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
-from jobctl.cli.views.documents import job_document
+from jobctl.documents import job_document
 from jobctl.errors import UsageError
 from jobctl.managers.define import registration
 from jobctl.managers.statuses import job_statuses

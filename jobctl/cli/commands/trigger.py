@@ -10,8 +10,8 @@ from jobctl.cli.failures import forsake_output
 from jobctl.cli.options import argument, option
 from jobctl.cli.signals import Stop
 from jobctl.cli.times import read_span
-from jobctl.cli.views.documents import trigger_document
 from jobctl.cli.views.runs import ending
+from jobctl.documents import trigger_document
 from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, UsageError
 from jobctl.events import Event, RunFinished, RunOutput, RunRetrying, RunStarted

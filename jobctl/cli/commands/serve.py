@@ -1,0 +1,105 @@
+"""``jobctl serve``: the cron HTTP endpoints, in the foreground, until it is asked to stop."""
+
+import logging
+import signal
+import socket
+from typing import Annotated, NamedTuple
+
+from jobctl.cli.context import Context
+from jobctl.cli.options import option
+from jobctl.errors import ExitCode, NotRunError, UsageError, reason_of
+from jobctl.text import printable, quote
+
+
+class Options(NamedTuple):
+    """Where to listen."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+
+
+def command(
+    context: Context,
+    *,
+    host: Annotated[str, option("serve", "--host")] = "127.0.0.1",
+    port: Annotated[int, option("serve", "--port", min=0, max=65535)] = 8000,
+) -> int:
+    """Parse."""
+    return run(Options(host, port), context)
+
+
+def run(options: Options, context: Context) -> int:
+    """Serve until SIGINT or SIGTERM; then answer what is under way, and end what still runs."""
+    try:
+        import uvicorn
+
+        from jobctl.web.app import create_app
+        from jobctl.web.patience import PatientProtocol
+    except ModuleNotFoundError as error:
+        raise NotRunError(
+            f"nothing can be served: the package {error.name} is not installed",
+            hint='pip install "jobctl[web]"',
+        ) from error
+    out = context.output
+    app = create_app(context.project.folder)
+    listening = _listen(options)
+    with listening:
+        host, port = listening.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        out.note(f"serving http://{shown}:{port}, Ctrl-C ends it")
+        if context.environment.secret("CRON_SECRET") is None:
+            out.warn(
+                "CRON_SECRET is not set: only this machine may call, and only in development"
+                if context.environment.text("NODE_ENV") == "development"
+                else "CRON_SECRET is not set, so every request is refused"
+            )
+        _log_to(context)
+        config = uvicorn.Config(
+            app,
+            http=PatientProtocol,
+            log_config=None,
+            access_log=True,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+            lifespan="on",
+        )
+        server = uvicorn.Server(config)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # uvicorn puts its own in place, and at its graceful end raises the signal once more for these
+            signal.signal(number, lambda *_: None)
+        server.run(sockets=[listening])
+    return ExitCode.DONE if server.started else ExitCode.INTERNAL
+
+
+def _listen(options: Options) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        raise UsageError(
+            f"{quote(options.host)} port {options.port} cannot be listened on: {reason_of(error)}",
+            hint="another --port, or --port 0 for any free one",
+        ) from error
+    return listening
+
+
+def _log_to(context: Context) -> None:
+    """A line a request on standard error: address, method, path, status. No header and no query is in it."""
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.name == "uvicorn.access" and isinstance(record.args, tuple) and len(record.args) == 5:
+                client, method, path, _, status = record.args
+                place = str(path).partition("?")[0]
+                context.output.note(printable(f"{client} {method} {place} {status}"))
+
+    logger = logging.getLogger("uvicorn.access")
+    logger.handlers = [Lines()]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers = [logging.NullHandler()]
+        logging.getLogger(name).propagate = False

@@ -1,0 +1,44 @@
+"""Who may call: the bearer of the secret, and without one only loopback, in development."""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jobctl.settings.environment import Environment
+from jobctl.settings.secret import Secret
+
+_LOOPBACK = ("127.0.0.1", "::1")
+_LOCAL_NAMES = ("localhost", *_LOOPBACK)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """``CRON_SECRET``, and whether this is development."""
+
+    secret: Secret | None
+    development: bool
+
+    @classmethod
+    def read(cls, environment: Environment) -> "Access":
+        """From the settings."""
+        return cls(environment.secret("CRON_SECRET"), environment.text("NODE_ENV") == "development")
+
+    def allows(self, headers: Mapping[str, str], client: str | None) -> bool:
+        """Whether a request may act.
+
+        The secret is compared in constant time. Without one, a page of another site that the developer has
+        open must not get in either: its requests name another host, or say that they cross sites.
+
+        Args:
+            headers: by lower-case name.
+            client: the address that the connection comes from.
+        """
+        if self.secret is not None:
+            scheme, _, given = headers.get("authorization", "").partition(" ")
+            told = given.strip().encode("utf-8", "surrogateescape")
+            fine = hmac.compare_digest(told, self.secret.reveal().encode())
+            return fine and scheme.lower() == "bearer"
+        host = headers.get("host", "").strip()
+        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        crosses = headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
+        return self.development and client in _LOOPBACK and name.lower() in _LOCAL_NAMES and not crosses

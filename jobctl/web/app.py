@@ -1,0 +1,156 @@
+"""The ASGI application: its routes, who may use them, and the headers that every answer carries."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from jobctl.clock import SystemClock
+from jobctl.documents import job_document, metrics_document
+from jobctl.errors import JobctlError
+from jobctl.managers.statuses import job_statuses
+from jobctl.managers.surroundings import Surroundings
+from jobctl.web.access import Access
+from jobctl.web.answers import Answer, Expiration, Plain, Reminders, Shape, Sync, status_of
+from jobctl.web.running import Runner
+
+UNAUTHORIZED = "Unauthorized"
+NO_STORE = {"Cache-Control": "no-cache, no-store, must-revalidate", "X-Content-Type-Options": "nosniff"}
+BEARER = {"WWW-Authenticate": "Bearer"}
+ROUTES: dict[str, tuple[str, Shape]] = {
+    "/api/cron/sync": ("repository-sync", Sync()),
+    "/api/cron/subscription-reminders": ("subscription-renewal-reminder", Reminders()),
+    "/api/cron/subscription-expiration": ("subscription-expired-cleanup", Expiration()),
+}
+"""The original's, each with its job and the shape of its answers."""
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def create_app(start: Path | None = None) -> Starlette:
+    """The application for a project: the one at ``start``, else as for the command line.
+
+    Raises:
+        ConfigurationError: a setting cannot be used.
+    """
+    around = Surroundings.find(start)
+    around.environment.require()
+    runner = Runner(around)
+    desk = Desk(runner, Access.read(around.environment))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        del app
+        try:
+            yield
+        finally:
+            await run_in_threadpool(runner.close)
+
+    both = ["GET", "POST"]
+    app = Starlette(
+        routes=[
+            *(Route(path, desk.running(*one), methods=both) for path, one in ROUTES.items()),
+            Route("/api/cron/jobs/{id}", desk.run_any, methods=both),
+            Route("/api/jobs", desk.looking(_jobs)),
+            Route("/api/metrics", desk.looking(_metrics)),
+            Route("/metrics", desk.looking(_prometheus)),
+            Route("/healthz", _health),
+        ],
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _http_error, Exception: _fault},
+    )
+    app.router.redirect_slashes = False  # a caller that follows no redirect would do nothing, and not know
+    return app
+
+
+class Desk:
+    """What stands between a request and the jobs: who may call, and how much of an error is told."""
+
+    def __init__(self, runner: Runner, access: Access) -> None:
+        self._runner = runner
+        self._access = access
+        self._detail = access.development
+
+    def running(self, job_id: str, shape: Shape) -> Handler:
+        """The handler that runs one job."""
+
+        async def handle(request: Request) -> Response:
+            return await self._run(request, job_id, shape)
+
+        return handle
+
+    async def run_any(self, request: Request) -> Response:
+        """Run the job that the path names."""
+        return await self._run(request, request.path_params["id"], Plain())
+
+    def looking(self, look: Callable[[Runner], Response]) -> Handler:
+        """The handler that shows something."""
+
+        async def handle(request: Request) -> Response:
+            if not self._may(request):
+                return _json(Answer(401, {"error": UNAUTHORIZED}), BEARER)
+            return await run_in_threadpool(look, self._runner)
+
+        return handle
+
+    async def _run(self, request: Request, job_id: str, shape: Shape) -> Response:
+        now = SystemClock().now()
+        if request.method == "HEAD":  # the router lets it in beside GET, and it must run nothing
+            raise HTTPException(405, headers={"Allow": "GET, POST"})
+        if not self._may(request):
+            return _json(shape.refused(401, UNAUTHORIZED, now), BEARER)
+        try:
+            run = await run_in_threadpool(self._runner.run, job_id)
+        except JobctlError as error:
+            status = status_of(error)
+            message = str(error) if self._detail or status != 500 else "the job could not be started"
+            return _json(shape.refused(status, message, now))
+        return _json(shape.ended(run, detail=self._detail))
+
+    def _may(self, request: Request) -> bool:
+        return self._access.allows(request.headers, request.client.host if request.client else None)
+
+
+def _jobs(runner: Runner) -> Response:
+    found = job_statuses(runner.catalogue.jobs, runner.store.jobs(), SystemClock().now())
+    return _json(Answer(200, {"jobs": [job_document(one) for one in found]}))
+
+
+def _metrics(runner: Runner) -> Response:
+    return _json(Answer(200, metrics_document(runner.store.metrics())))
+
+
+def _prometheus(runner: Runner) -> Response:
+    from jobctl.web.prometheus import CONTENT_TYPE, exposition
+
+    return Response(exposition(runner.store.metrics()), headers=NO_STORE, media_type=CONTENT_TYPE)
+
+
+async def _health(request: Request) -> Response:
+    """That this process answers, and nothing else: no secret is needed."""
+    del request
+    return PlainTextResponse("ok\n", headers=NO_STORE)
+
+
+def _json(answer: Answer, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(answer.body, answer.status, {**NO_STORE, **(headers or {})})
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """404 and 405 of the router."""
+    del request
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    words = {404: "Not found", 405: "Method not allowed"}.get(status, "Bad request")
+    return _json(Answer(status, {"error": words}), dict(getattr(error, "headers", None) or {}))
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    """A fault of ours: its text may hold anything, so none of it goes out."""
+    del request, error
+    return _json(Answer(500, {"success": False, "error": "a fault of jobctl itself"}))

@@ -1,0 +1,48 @@
+"""Totals as OpenMetrics text, written by Prometheus' own client."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from jobctl.model import JobMetrics
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+def exposition(metrics: JobMetrics) -> bytes:
+    """The text, names and labels as those of ``jobctl metrics --format prometheus``."""
+    registry = CollectorRegistry()
+    registry.register(_Totals(metrics))
+    found: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Totals(Collector):
+    def __init__(self, metrics: JobMetrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        """Counters and gauges with the label ``job``."""
+        jobs = self._metrics.jobs
+        counts = {
+            "jobctl_runs": ("Runs that ended.", [one.total_executions for one in jobs]),
+            "jobctl_runs_completed": ("Runs that completed.", [one.successful_jobs for one in jobs]),
+            "jobctl_runs_failed": ("Runs that failed.", [one.failed_jobs for one in jobs]),
+            "jobctl_slots_skipped": ("Slots that were skipped.", [one.skipped for one in jobs]),
+        }
+        for name, (text, values) in counts.items():
+            family = CounterMetricFamily(name, text, labels=["job"])
+            for one, value in zip(jobs, values, strict=True):
+                family.add_metric([one.id], value)
+            yield family
+        durations = GaugeMetricFamily(
+            "jobctl_run_duration_seconds", "Durations of the newest kept runs.", labels=["job", "quantile"]
+        )
+        for one in jobs:
+            for quantile, duration in (("0.5", one.p50), ("0.95", one.p95)):
+                if duration is not None:
+                    durations.add_metric([one.id, quantile], duration.total_seconds())
+        yield durations

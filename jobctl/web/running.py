@@ -1,0 +1,88 @@
+"""Running one job for a request, through the same manager and run store as everybody else."""
+
+import threading
+from datetime import timedelta
+
+from jobctl.catalogue import Catalogue
+from jobctl.errors import JobctlError
+from jobctl.managers.factory import make_manager
+from jobctl.managers.local import LocalJobManager
+from jobctl.managers.noop import NoOpJobManager
+from jobctl.managers.surroundings import Surroundings
+from jobctl.managers.trigger_dev import TriggerDevJobManager
+from jobctl.model import Run, Trigger
+from jobctl.modes import Mode, resolve
+from jobctl.runs.store import RunStore
+
+GRACE = timedelta(seconds=10)
+
+
+class Runner:
+    """Made on the first request that needs it; usable from any thread."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self.around = around
+        self._lock = threading.Lock()
+        self._manager: LocalJobManager | NoOpJobManager | TriggerDevJobManager | None = None
+        self._store: RunStore | None = None
+        self._catalogue: Catalogue | None = None
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """All jobs known to this project."""
+        with self._lock:
+            if self._catalogue is None:
+                self._catalogue = Catalogue.load(self.around.project, self.around.environment)
+            return self._catalogue
+
+    @property
+    def store(self) -> RunStore:
+        """The run store, made where there is none."""
+        with self._lock:
+            if self._store is None:
+                self._store = self.around.open_store()
+            return self._store
+
+    def run(self, job_id: str) -> Run:
+        """Run a job to its end; waits for it.
+
+        Raises:
+            UnknownJobError: the catalogue has no such job.
+            AlreadyRunningError: it has an unfinished run; nothing was started.
+            NotRunError: scheduling is disabled, or what the job needs is not configured.
+            StoreError: the run cannot be recorded, so it was not started.
+        """
+        self.catalogue.get(job_id)
+        manager = self._made()
+        if isinstance(manager, LocalJobManager):
+            return manager.wait(manager.trigger_job(job_id, trigger=Trigger.HTTP).id)
+        manager.trigger_job(job_id)
+        raise JobctlError(f"{job_id} was not run here")
+
+    def close(self) -> None:
+        """End what runs, with a grace time, and let go of the store."""
+        with self._lock:
+            manager, store = self._manager, self._store
+            self._manager = self._store = None
+        if isinstance(manager, LocalJobManager):
+            manager.shutdown(GRACE)
+        if store is not None:
+            store.close()
+
+    def _made(self) -> LocalJobManager | NoOpJobManager | TriggerDevJobManager:
+        store, catalogue = self.store, self.catalogue
+        with self._lock:
+            if self._manager is None:
+                environment = self.around.environment
+                mode = resolve(environment)
+                self._manager = make_manager(
+                    # who calls this endpoint has decided that the job runs here
+                    Mode.DISABLED if mode is Mode.DISABLED else Mode.VERCEL,
+                    store=store,
+                    project=self.around.folder,
+                    state=self.around.state,
+                    environment=environment,
+                    kind="application",
+                )
+                self._manager.add(catalogue.jobs)
+            return self._manager

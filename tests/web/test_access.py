@@ -1,0 +1,60 @@
+"""Who may call: the rule by itself, and clients that never say what they want."""
+
+import socket
+import threading
+
+import pytest
+import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobctl.settings.secret import Secret
+from jobctl.web.access import Access
+from jobctl.web.patience import PatientProtocol
+
+SECRET = "a-secret-of-the-site"
+
+
+@given(
+    header=st.text() | st.builds(lambda text: f"Bearer {text}", st.text()),
+    client=st.sampled_from([None, "127.0.0.1"]),
+)
+def test_whatever_is_sent_only_the_secret_is_let_in(header: str, client: str | None) -> None:
+    for development in (True, False):
+        access = Access(Secret(SECRET), development)
+        assert access.allows({"authorization": header}, client) == (header.split() == ["Bearer", SECRET])
+    assert Access(Secret(SECRET), development=False).allows({"authorization": f"bearer {SECRET}"}, None)
+
+
+@pytest.mark.parametrize(
+    ("client", "host", "allowed"),
+    [
+        ("127.0.0.1", "localhost:8000", True), ("127.0.0.1", "127.0.0.1", True), ("::1", "[::1]:8000", True),
+        ("10.0.0.7", "localhost:8000", False), ("127.0.0.1", "evil.test:8000", False), ("127.0.0.1", "", False),
+        (None, "localhost", False), ("127.0.0.1", "localhost.evil.test", False),
+    ],
+)  # fmt: skip
+def test_without_a_secret_it_is_this_machine_in_development(
+    client: str | None, host: str, allowed: bool
+) -> None:
+    headers = {"host": host}
+
+    assert Access(None, development=True).allows(headers, client) is allowed
+    assert not Access(None, development=False).allows(headers, client)
+
+
+def test_a_client_that_never_ends_its_request_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PatientProtocol, "LOOK_S", 0.1)
+
+    async def app(scope: object, receive: object, send: object) -> None:
+        raise AssertionError("there was no request")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, http=PatientProtocol, lifespan="off", log_config=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        with socket.create_connection(listening.getsockname(), timeout=30) as slow:
+            slow.sendall(b"GET /api/cron/sync HTTP/1.1\r\nHost: loc")
+            assert slow.recv(1) == b""
+        server.should_exit = True
+        thread.join()

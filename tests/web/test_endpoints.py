@@ -1,0 +1,179 @@
+"""The endpoints on a real server, over HTTP."""
+
+import signal
+import threading
+from contextlib import suppress
+
+import httpx2
+import pytest
+
+from tests.support.project import Site, until
+from tests.web.conftest import SECRET, Serve
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_three_of_the_original_answer_in_its_shapes(method: str, serve: Serve) -> None:
+    client = serve()
+
+    sync = client.request(method, "/api/cron/sync")
+    reminders = client.request(method, "/api/cron/subscription-reminders")
+    expiration = client.request(method, "/api/cron/subscription-expiration")
+
+    assert (sync.status_code, sync.json()["success"]) == (200, True)
+    assert {"success", "timestamp", "duration", "message"} <= set(sync.json())
+    assert (reminders.status_code, expiration.status_code) == (503, 503)  # no database is configured
+    assert reminders.json() == {
+        "success": False,
+        "error": "subscription-renewal-reminder was not run: DATABASE_URL is not set",
+    }
+    assert expiration.json() == {
+        "success": False,
+        "message": "subscription-expired-cleanup was not run: DATABASE_URL is not set",
+    }
+    for one in (sync, reminders, expiration):
+        assert one.headers["cache-control"] == "no-cache, no-store, must-revalidate"
+
+
+def test_any_other_job_can_be_run_and_is_recorded(serve: Serve, site: Site) -> None:
+    client = serve()
+
+    done = client.post("/api/cron/jobs/quick")
+
+    assert (done.status_code, done.json()["result"], done.json()["status"]) == (200, {"n": 1}, "completed")
+    (kept,) = site.runs()
+    assert (kept["trigger"], kept["run_id"]) == ("http", done.json()["run_id"])
+
+
+def test_a_failure_tells_its_reason_in_development_alone(serve: Serve) -> None:
+    production, development = serve(), serve(NODE_ENV="development")
+
+    hidden, shown = (client.get("/api/cron/jobs/broken") for client in (production, development))
+
+    assert (hidden.status_code, shown.status_code) == (500, 500)
+    assert "hunter2" not in hidden.text
+    assert shown.json()["error"] == "ValueError: the password is hunter2"
+
+
+def test_a_second_call_while_it_runs_runs_nothing(serve: Serve, site: Site) -> None:
+    client = serve()
+    first: list[httpx2.Response] = []
+    calling = threading.Thread(target=lambda: first.append(client.get("/api/cron/jobs/gated")))
+    calling.start()
+    until((site.folder / "began").exists)
+
+    second = client.get("/api/cron/jobs/gated")
+    (site.folder / "go").touch()
+    calling.join()
+
+    assert (second.status_code, first[0].status_code) == (409, 200)
+    assert "already running" in second.json()["error"]
+    assert len(site.runs()) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404), ("GET", "/api/cron/jobs/unknown", 404), ("GET", "/api/cron/jobs/..%2fquick", 404),
+        ("GET", "/api/cron/sync/", 404), ("GET", "/api/cron//sync", 404), ("GET", "/api/cron/jobs/", 404),
+        ("PUT", "/api/cron/sync", 405), ("DELETE", "/api/cron/jobs/quick", 405), ("HEAD", "/api/cron/jobs/quick", 405),
+        ("OPTIONS", "/api/cron/sync", 405), ("POST", "/api/jobs", 405), ("GET", "/api/cron/jobs/quick%00", 404),
+    ],
+)  # fmt: skip
+def test_what_is_no_endpoint_runs_nothing(
+    method: str, path: str, status: int, serve: Serve, site: Site
+) -> None:
+    client = serve()
+
+    assert client.request(method, path).status_code == status
+    assert site.runs() == []
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer wrong", f"Basic {SECRET}", SECRET, f"Bearer {SECRET}x"]
+)
+def test_without_the_secret_nothing_is_run_or_shown(header: str, serve: Serve, site: Site) -> None:
+    client = serve()
+    paths = (
+        "/api/cron/sync",
+        "/api/cron/jobs/quick",
+        "/api/cron/jobs/unknown",
+        "/api/jobs",
+        "/api/metrics",
+        "/metrics",
+    )
+
+    told = [client.get(path, headers={"Authorization": header}) for path in paths]
+
+    assert [one.status_code for one in told] == [401] * len(paths)
+    assert not [one for one in told if SECRET in one.text]
+    assert site.runs() == []
+    assert client.get("/healthz", headers={"Authorization": header}).text == "ok\n"
+
+
+def test_without_any_secret_only_development_on_loopback_is_served(serve: Serve) -> None:
+    production = serve(CRON_SECRET="")
+    development = serve(CRON_SECRET="", NODE_ENV="development")
+    names = [{"Host": "evil.test"}, {"Sec-Fetch-Site": "cross-site"}]
+
+    assert production.get("/api/jobs").status_code == 401
+    assert development.get("/api/jobs").status_code == 200
+    assert [development.get("/api/jobs", headers=one).status_code for one in names] == [401, 401]
+
+
+def test_disabled_means_disabled(serve: Serve) -> None:
+    told = serve(DISABLE_AUTO_SYNC="1").get("/api/cron/sync")
+
+    assert told.status_code == 503
+    assert "scheduling is disabled" in told.json()["message"]
+
+
+def test_looks_are_those_of_the_command_line(serve: Serve, site: Site) -> None:
+    client = serve()
+    client.get("/api/cron/jobs/quick")
+
+    assert client.get("/api/jobs").json()["jobs"] == site.json("status")["jobs"]
+    assert client.get("/api/metrics").json() == site.json("metrics")
+    text = client.get("/metrics")
+    assert text.headers["content-type"].startswith("application/openmetrics-text")
+    assert 'jobctl_runs_completed_total{job="quick"} 1.0' in text.text
+    assert text.text.endswith("# EOF\n")
+
+
+def test_huge_headers_are_refused(serve: Serve) -> None:
+    client = serve()
+
+    with suppress(httpx2.TransportError):  # the connection may be closed before all was sent
+        assert client.get("/api/jobs", headers={"X-Big": "x" * 200_000}).status_code == 400
+    assert client.get("/healthz").status_code == 200
+
+
+def test_a_stop_is_graceful(site: Site) -> None:
+    process = site.popen("serve", "--port", "0", env={"NODE_ENV": "production", "CRON_SECRET": SECRET})
+    assert process.stdout is not None
+    url = process.stdout.readline().split()[1].rstrip(",")
+    first: list[httpx2.Response] = []
+
+    def call() -> None:
+        headers = {"Authorization": f"Bearer {SECRET}"}
+        first.append(httpx2.get(f"{url}/api/cron/jobs/gated?x={SECRET}", headers=headers, timeout=60))
+
+    calling = threading.Thread(target=call)
+    calling.start()
+    until((site.folder / "began").exists)
+    process.send_signal(signal.SIGTERM)
+    (site.folder / "go").touch()
+    told, _ = process.communicate(timeout=30)
+    calling.join()
+
+    assert process.returncode == 0
+    assert first[0].json()["status"] == "completed"
+    assert "GET /api/cron/jobs/gated 200" in told
+    assert SECRET not in told
+    site.nothing_left()
+
+
+def test_a_port_that_is_taken_is_told(site: Site) -> None:
+    told = site.call("serve", "--host", "203.0.113.7", "--port", "8000")
+
+    assert told.returncode == 2
+    assert '"203.0.113.7" port 8000 cannot be listened on' in told.stderr
