@@ -12,6 +12,7 @@ from jobctl.catalogue.needs import unmet
 from jobctl.durations import format_duration
 from jobctl.errors import ConfigurationError, ExitCode, JobctlError, PermanentJobError
 from jobctl.settings.environment import Environment
+from jobctl.text import counted
 
 TIMEOUT = timedelta(seconds=10)
 
@@ -136,8 +137,7 @@ class Checker:
         account = Account.read(self.environment)
         with closing(TriggerDev(account)) as api:
             count = len(api.schedules())
-        number = "1 schedule" if count == 1 else f"{count} schedules"
-        return f"{account.host}, environment {account.environment}, {number}"
+        return f"{account.host}, environment {account.environment}, {counted(count, 'schedule')}"
 
 
 PARTS: dict[str, Callable[[Checker], str]] = {
@@ -153,14 +153,8 @@ PARTS: dict[str, Callable[[Checker], str]] = {
 def exit_code(found: Iterable[Checked]) -> int:
     """What it all means: a wrong setting before a silent service, for it is the one to mend first."""
     codes = {one.exit_code for one in found}
-    return next(
-        (
-            code
-            for code in (ExitCode.INTERNAL, ExitCode.USAGE, ExitCode.SERVICE, ExitCode.NOT_RUN)
-            if code in codes
-        ),
-        0,
-    )
+    worst_first = (ExitCode.INTERNAL, ExitCode.USAGE, ExitCode.SERVICE, ExitCode.NOT_RUN)
+    return next((code for code in worst_first if code in codes), 0)
 
 
 def _ms(duration: timedelta) -> str:

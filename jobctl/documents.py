@@ -1,5 +1,6 @@
-"""The JSON of ``--json``: the fields that scripts may rely on. More may be added, none renamed."""
+"""The JSON of ``--json``, and the names of Prometheus counters: what scripts may rely on. More may be added, none renamed."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,15 @@ from jobctl.model import JobMetrics, JobStatus, JobTotals, Run
 
 if TYPE_CHECKING:
     from jobctl.managers.presence import Presence
+
+
+COUNTERS: dict[str, tuple[str, Callable[[JobTotals], int]]] = {
+    "jobctl_runs": ("Runs that ended.", lambda one: one.total_executions),
+    "jobctl_runs_completed": ("Runs that completed.", lambda one: one.successful_jobs),
+    "jobctl_runs_failed": ("Runs that failed.", lambda one: one.failed_jobs),
+    "jobctl_slots_skipped": ("Slots that were skipped.", lambda one: one.skipped),
+}
+"""What is counted of each job for Prometheus: name to help and value."""
 
 
 def time(instant: datetime | None) -> str | None:
@@ -74,27 +84,27 @@ def scheduler_document(found: "Presence") -> dict[str, Any]:
 def metrics_document(metrics: JobMetrics) -> dict[str, Any]:
     """Totals as ``metrics --json`` shows them. A rate over nothing is null."""
     return {
-        "total_executions": metrics.total_executions,
-        "successful_jobs": metrics.successful_jobs,
-        "failed_jobs": metrics.failed_jobs,
-        "skipped": metrics.skipped,
-        "success_rate": metrics.success_rate,
-        "average_job_duration_ms": milliseconds(metrics.average_job_duration),
+        **_totals(metrics),
         "last_cleanup": time(metrics.last_cleanup),
-        "jobs": [_totals(one) for one in metrics.jobs],
+        "jobs": [
+            {
+                "id": one.id,
+                **_totals(one),
+                "p50_ms": milliseconds(one.p50),
+                "p95_ms": milliseconds(one.p95),
+                "max_ms": milliseconds(one.max),
+            }
+            for one in metrics.jobs
+        ],
     }
 
 
-def _totals(totals: JobTotals) -> dict[str, Any]:
+def _totals(totals: JobMetrics | JobTotals) -> dict[str, Any]:
     return {
-        "id": totals.id,
         "total_executions": totals.total_executions,
         "successful_jobs": totals.successful_jobs,
         "failed_jobs": totals.failed_jobs,
         "skipped": totals.skipped,
         "success_rate": totals.success_rate,
         "average_job_duration_ms": milliseconds(totals.average_job_duration),
-        "p50_ms": milliseconds(totals.p50),
-        "p95_ms": milliseconds(totals.p95),
-        "max_ms": milliseconds(totals.max),
     }

@@ -37,6 +37,11 @@ def suggestion(word: str, known: Iterable[str], otherwise: str = "") -> str:
     return f'did you mean "{near}"? {otherwise}'.rstrip() if near else otherwise
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 job``, ``2 jobs``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 MAX_ID = 64
 ID_HINT = f"use lower-case letters, digits and single dashes, {MAX_ID} characters at most"
 

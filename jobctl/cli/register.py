@@ -43,13 +43,11 @@ def register(context: Context, jobs: Iterable[Job], *, dry_run: bool, prune: boo
         planned, warnings = manager.plan(prune=prune)
         for warning in warnings:
             out.warn(warning)
-        if dry_run:
-            done = planned
-        else:
-            try:
-                done.extend(manager.register(planned))
-            except ServiceError as error:
-                trouble = error
+        try:
+            for step in planned if dry_run else manager.register(planned):
+                done.append(step)  # noqa: PERF402 - what was done before a failure is told too
+        except ServiceError as error:
+            trouble = error
     finally:
         manager.shutdown()
     _show(done, account, context, dry_run=dry_run)
@@ -105,10 +103,9 @@ def _show(steps: list[Step], account: Account, context: Context, *, dry_run: boo
 
 
 def _cron(step: Step) -> str:
-    if step.put is not None:
-        return step.put.cron + ("" if step.put.timezone == "UTC" else f"  {step.put.timezone}")
-    kept = step.there if step.change is Change.LEFT else None
-    return kept.cron + ("" if kept.timezone == "UTC" else f"  {kept.timezone}") if kept else ""
+    if (kept := step.stays) is None:
+        return ""
+    return kept.cron if kept.timezone == "UTC" else f"{kept.cron}  {kept.timezone}"
 
 
 def _document(step: Step) -> dict[str, Any]:
@@ -128,7 +125,7 @@ def _document(step: Step) -> dict[str, Any]:
 
 
 def _record(step: Step) -> tuple[str, ...]:
-    kept = step.put or (step.there if step.change is Change.LEFT else None)
+    kept = step.stays
     return (
         step.job_id,
         step.change.value,

@@ -8,8 +8,11 @@ from jobctl.cli.signals import Stop
 from jobctl.errors import ExitCode, ServiceError
 from jobctl.managers.trigger_dev import TriggerDevJobManager
 from jobctl.model import Run, RunStatus
+from jobctl.modes import Mode
 from jobctl.trigger_dev.runs import as_run
 from jobctl.trigger_dev.statuses import meaning
+
+_CODES = {RunStatus.FAILED: ExitCode.JOB_FAILED, RunStatus.SKIPPED: ExitCode.ALREADY_RUNNING}
 
 
 class _StoppedError(Exception):
@@ -18,7 +21,6 @@ class _StoppedError(Exception):
 
 def trigger_there(
     context: Context,
-    manager: TriggerDevJobManager,
     job_id: str,
     arguments: dict[str, Any],
     timeout: timedelta | None,
@@ -30,6 +32,10 @@ def trigger_there(
     A signal ends the waiting, not the run.
     """
     out = context.output
+    manager = context.manager(Mode.TRIGGER_DEV, kind="trigger", workers=1)
+    if not isinstance(manager, TriggerDevJobManager):
+        raise TypeError("Trigger.dev mode has Trigger.dev's manager")
+    manager.add([context.job(job_id)])
     try:
         started = manager.trigger_job(job_id, arguments=arguments, timeout=timeout)
         out.note(f"{job_id}: started at Trigger.dev, run {started.id}")
@@ -51,11 +57,10 @@ def trigger_there(
                 out.message(f"{job_id}: no longer waited for; run {started.id} goes on at Trigger.dev")
                 out.note("cancel it in Trigger.dev's dashboard; how it ended: jobctl status " + job_id)
                 return last, stop.exit_code
-            except ServiceError as error:
+            except ServiceError:
                 out.message(f"{job_id}: run {started.id} was started, and may still go on at Trigger.dev")
-                raise error from None
-        failed = last.status is RunStatus.FAILED
-        return last, ExitCode.JOB_FAILED if failed else _code(last)
+                raise
+        return last, _CODES.get(last.status, ExitCode.DONE)
     finally:
         manager.shutdown()
 
@@ -63,7 +68,3 @@ def trigger_there(
 def _give_up() -> None:
     """A second signal: do not even wait for an answer that is on its way."""
     raise KeyboardInterrupt
-
-
-def _code(run: Run) -> int:
-    return ExitCode.ALREADY_RUNNING if run.status is RunStatus.SKIPPED else ExitCode.DONE

@@ -37,7 +37,7 @@ def compare(folder: Path, files: Mapping[str, str]) -> list[Written]:
     Raises:
         UsageError: the folder cannot be read.
     """
-    return [Written(name, fate) for name, fate, _ in _fates(folder, files)]
+    return [Written(name, fate) for name, fate, _ in _fates(folder, files, _record(folder))]
 
 
 def write(folder: Path, files: Mapping[str, str]) -> list[Written]:
@@ -48,7 +48,8 @@ def write(folder: Path, files: Mapping[str, str]) -> list[Written]:
     Raises:
         UsageError: the folder cannot be written.
     """
-    found = _fates(folder, files)
+    before = _record(folder)
+    found = _fates(folder, files, before)
     try:
         for name, fate, text in found:
             path = folder / name
@@ -57,7 +58,6 @@ def write(folder: Path, files: Mapping[str, str]) -> list[Written]:
                 write_whole(path, text.encode())
             elif fate is Fate.REMOVED:
                 path.unlink()
-        before = _record(folder)
         after = {name: before[name] for name, fate, _ in found if fate is Fate.EDITED and name in before}
         after |= {
             name: _hash(text) for name, fate, text in found if text is not None and fate is not Fate.EDITED
@@ -70,15 +70,18 @@ def write(folder: Path, files: Mapping[str, str]) -> list[Written]:
     return [Written(name, fate) for name, fate, _ in found]
 
 
-def _fates(folder: Path, files: Mapping[str, str]) -> list[tuple[str, Fate, str | None]]:
+def _fates(
+    folder: Path, files: Mapping[str, str], record: Mapping[str, str]
+) -> list[tuple[str, Fate, str | None]]:
     try:
-        return list(_each(folder, files))
+        return list(_each(folder, files, record))
     except OSError as error:
         raise UsageError(f"{folder} cannot be read: {reason_of(error)}") from error
 
 
-def _each(folder: Path, files: Mapping[str, str]) -> Iterator[tuple[str, Fate, str | None]]:
-    record = _record(folder)
+def _each(
+    folder: Path, files: Mapping[str, str], record: Mapping[str, str]
+) -> Iterator[tuple[str, Fate, str | None]]:
     for name, text in files.items():
         there = _there(folder / name)
         if there is None:
@@ -109,6 +112,8 @@ def _record(folder: Path) -> dict[str, str]:
         found = json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return {}
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read: {reason_of(error)}") from error
     plain = isinstance(found, dict) and all(
         isinstance(one, str) and ".." not in Path(name).parts and not Path(name).is_absolute()
         for name, one in found.items()

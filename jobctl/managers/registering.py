@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from jobctl.errors import ScheduleError, ServiceError
+from jobctl.managers.statuses import BY_HAND, not_to_be_timed
 from jobctl.model import Job
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
 from jobctl.trigger_dev.api import TriggerDev, Wanted
@@ -13,7 +14,8 @@ from jobctl.trigger_dev.connection import RefusedError
 from jobctl.trigger_dev.crons import caution, trigger_cron
 from jobctl.trigger_dev.wire import RemoteSchedule
 
-PLANS = ((10, "Free"), (100, "Hobby"), (1000, "Pro"))
+SMALLEST_PLAN = 10
+PLANS = f"Free {SMALLEST_PLAN}, Hobby 100, Pro 1,000"
 """Schedules a project, outside development: https://trigger.dev/docs/limits."""
 _ONE_JOB_ONLY = {400, 404, 422}
 
@@ -50,10 +52,14 @@ class Step:
     caution: str | None = None
 
     @property
+    def stays(self) -> Wanted | RemoteSchedule | None:
+        """The schedule that will be there, if any will."""
+        return self.put or (self.there if self.change is Change.LEFT else None)
+
+    @property
     def next_run(self) -> datetime | None:
         """When it is due next, where it is in force."""
-        stays = self.put is not None or self.change is Change.LEFT
-        return self.there.next_run if stays and self.there and self.there.active else None
+        return self.there.next_run if self.stays and self.there and self.there.active else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +112,11 @@ def over_plan(steps: Iterable[Step], found: Found, account: Account) -> str | No
     new = sum(1 for step in steps if step.change is Change.CREATED)
     gone = sum(1 for step in steps if step.remove and step.there and step.there.active)
     wanted = found.active + new - gone
-    plans = [f"{name} {most:,}" for most, name in PLANS]
-    if not new or account.environment == DEVELOPMENT or wanted <= PLANS[0][0]:
+    if not new or account.environment == DEVELOPMENT or wanted <= SMALLEST_PLAN:
         return None
     return (
         f"this makes {wanted} schedules in {account.environment}; a project may have, all environments"
-        f" together: {', '.join(plans)}"
+        f" together: {PLANS}"
     )
 
 
@@ -137,6 +142,12 @@ def apply(api: TriggerDev, steps: Iterable[Step]) -> Iterator[Step]:
         raise trouble
 
 
+def lacks_task(error: ServiceError) -> bool:
+    """Whether Trigger.dev refused because no deployed worker has the task."""
+    said = error.said.lower() if isinstance(error, RefusedError) else ""
+    return "task" in said and ("not found" in said or "not a scheduled" in said)
+
+
 def unknown_task(task: str, account: Account) -> tuple[str, str]:
     """The sentence and the hint for a task that no deployed worker has."""
     return (
@@ -158,20 +169,20 @@ def _do(api: TriggerDev, step: Step) -> Step:
 
 def _failed(step: Step, error: ServiceError, account: Account) -> Step:
     detail, hint = str(error), error.hint
-    said = error.said.lower() if isinstance(error, RefusedError) else ""
-    if "task" in said and ("not found" in said or "not a scheduled" in said):
+    said = error.said if isinstance(error, RefusedError) else ""
+    if lacks_task(error):
         detail, hint = unknown_task(step.job_id, account)
     elif "schedules" in said and "/" in said:
-        hint = "remove schedules, or take a larger plan: Free 10, Hobby 100, Pro 1,000 a project"
+        hint = f"remove schedules, or take a larger plan: {PLANS} a project"
     return replace(step, change=Change.FAILED, detail=detail, hint=hint)
 
 
 def _decide(job: Job, found: Found, prefix: str, zones: frozenset[str]) -> Step:
     there = found.ours.get(prefix + job.id)
-    off = _off(job, found)
+    declared = "declared in the worker's code" if job.id in found.declared else None
+    off = not_to_be_timed(job) or declared
     if job.schedule is None or off is not None:
-        detail = off or "no schedule: by hand only"
-        return _without(job.id, there, Change.LEFT, detail)
+        return _without(job.id, there, Change.LEFT, off or BY_HAND)
     zone = job.schedule.timezone
     try:
         cron = trigger_cron(job.schedule)
@@ -190,16 +201,6 @@ def _decide(job: Job, found: Found, prefix: str, zones: frozenset[str]) -> Step:
         return replace(step, change=Change.LEFT, detail=stopped, put=None)
     was = there.cron if there.timezone == zone else f"{there.cron} {there.timezone}"
     return replace(step, change=Change.CHANGED, detail="; ".join(filter(None, (f"was {was}", stopped))))
-
-
-def _off(job: Job, found: Found) -> str | None:
-    if not job.enabled:
-        return f"not enabled ({job.origin})"
-    if job.unmet is not None:
-        return job.unmet
-    if job.id in found.declared:
-        return "declared in the worker's code"
-    return None
 
 
 def _without(

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from jobctl.errors import ScheduleError
+from jobctl.managers.statuses import BY_HAND, not_to_be_timed, status_from
 from jobctl.model import Job, JobStatus, RunStatus, Status
 from jobctl.trigger_dev.api import PAGE, TriggerDev
 from jobctl.trigger_dev.crons import trigger_cron
@@ -44,32 +45,19 @@ def remote_status(
     off = _off_schedule(job, schedule, declared)
     if off is not None and state is not Status.RUNNING:
         state = Status.STOPPED
-    return JobStatus(
-        id=job.id,
-        name=job.name,
-        status=state,
-        last_run=run.started_at if run else None,
-        next_run=schedule.next_run if schedule and off is None else None,
-        duration=run.duration if run else None,
-        error=run.error if run else None,
-        schedule=job.schedule.text if job.schedule else None,
-        timezone=job.schedule.timezone if job.schedule else "UTC",
-        run_id=run.id if run else None,
-        note=off,
-    )
+    next_run = schedule.next_run if schedule and off is None else None
+    return status_from(job, state, run, next_run=next_run, note=off)
 
 
 def _off_schedule(job: Job, schedule: RemoteSchedule | None, declared: Collection[str]) -> str | None:
     if job.schedule is None:
-        return "no schedule: by hand only"
+        return BY_HAND
     if job.id in declared:
         return None
     if schedule is not None:
         return None if schedule.active else "stopped"
-    if not job.enabled:
-        return f"not enabled ({job.origin})"
-    if job.unmet is not None:
-        return job.unmet
+    if (why := not_to_be_timed(job)) is not None:
+        return why
     try:
         trigger_cron(job.schedule)
     except ScheduleError as error:

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from jobctl.model import Job, JobStatus, RunStatus, Status
+from jobctl.model import Job, JobStatus, Run, RunStatus, Status
 from jobctl.runs.store import JobRecord
 
+BY_HAND = "no schedule: by hand only"
 _BY_RUN = {
     RunStatus.RUNNING: Status.RUNNING,
     RunStatus.COMPLETED: Status.COMPLETED,
@@ -22,18 +23,25 @@ def job_status(job: Job, record: JobRecord | None, now: datetime) -> JobStatus:
     if off is not None and state is not Status.RUNNING and not by_hand:
         state = Status.STOPPED
     planned = record.next_run if record and off is None else None
+    return status_from(job, state, last, next_run=planned if planned and planned > now else None, note=off)
+
+
+def status_from(
+    job: Job, state: Status, last: Run | None, *, next_run: datetime | None, note: str | None
+) -> JobStatus:
+    """A status put together from the definition and the newest run, wherever that is known from."""
     return JobStatus(
         id=job.id,
         name=job.name,
         status=state,
         last_run=last.started_at if last else None,
-        next_run=planned if planned and planned > now else None,
+        next_run=next_run,
         duration=last.duration if last else None,
         error=last.error if last else None,
         schedule=job.schedule.text if job.schedule else None,
         timezone=job.schedule.timezone if job.schedule else "UTC",
         run_id=last.id if last else None,
-        note=off,
+        note=note,
     )
 
 
@@ -45,10 +53,9 @@ def job_statuses(jobs: Iterable[Job], records: Mapping[str, JobRecord], now: dat
 def _off_schedule(job: Job, record: JobRecord | None) -> str | None:
     if record is not None and record.stopped is not None:
         return record.stop_reason or "stopped"
-    if not job.enabled:
-        return f"not enabled ({job.origin})"
-    if job.unmet is not None:
-        return job.unmet
-    if job.schedule is None:
-        return "no schedule: by hand only"
-    return None
+    return not_to_be_timed(job) or (BY_HAND if job.schedule is None else None)
+
+
+def not_to_be_timed(job: Job) -> str | None:
+    """Why a definition with a schedule is left off it, or None."""
+    return job.unmet if job.enabled else f"not enabled ({job.origin})"

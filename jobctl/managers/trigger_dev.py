@@ -19,9 +19,10 @@ from jobctl.managers.define import define
 from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Target, Trigger
 from jobctl.runs.store import RunStore
 from jobctl.schedules import Cron, Every
+from jobctl.text import counted
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
-from jobctl.trigger_dev.runs import as_run, totals
-from jobctl.trigger_dev.statuses import meaning, unfinished, words_for
+from jobctl.trigger_dev.runs import PLACE, as_run, totals
+from jobctl.trigger_dev.statuses import meaning, words_for
 
 if TYPE_CHECKING:
     from jobctl.managers.registering import Step
@@ -120,8 +121,9 @@ class TriggerDevJobManager:
         steps = decide(jobs, found, self.account, self._zones(jobs), prune=prune)
         warnings = [over_plan(steps, found, self.account)]
         if found.foreign:
-            number = "1 schedule" if found.foreign == 1 else f"{found.foreign} schedules"
-            warnings.append(f"{number} of that environment not made by jobctl: left alone")
+            warnings.append(
+                f"{counted(found.foreign, 'schedule')} of that environment not made by jobctl: left alone"
+            )
         if self.account.environment == DEVELOPMENT:
             warnings.append("in development schedules fire only while `npx trigger dev` is connected")
         warnings += [f"{step.job_id}: {step.caution}" for step in steps if step.caution]
@@ -186,7 +188,7 @@ class TriggerDevJobManager:
             raise self._explained(error, job) from error
         now = self._clock.now()
         self._remember(job.id, run_id, now)
-        return Run(run_id, job.id, RunStatus.RUNNING, Trigger.MANUAL, now, host="Trigger.dev")
+        return Run(run_id, job.id, RunStatus.RUNNING, Trigger.MANUAL, now, host=PLACE)
 
     def follow(self, run_id: str, pause: Callable[[float], object] | None = None) -> "Iterator[RemoteRun]":
         """The run whenever its state has changed, until it has ended.
@@ -226,11 +228,29 @@ class TriggerDevJobManager:
     def get_job_status(self, id: str) -> JobStatus | None:  # noqa: A002
         """One job as Trigger.dev has it now, or None where no job has this id."""
         job = self._jobs.get(id)
-        return self._statuses([job])[0] if job else None
+        return self.statuses_of([job])[0] if job else None
 
     def get_all_job_statuses(self) -> Sequence[JobStatus]:
         """Every job as Trigger.dev has it now, in the order in which they were defined."""
-        return self._statuses(list(self._jobs.values()))
+        return self.statuses_of(list(self._jobs.values()))
+
+    def statuses_of(self, jobs: Sequence[Job]) -> list[JobStatus]:
+        """Some jobs as Trigger.dev has them now, asked for together."""
+        from jobctl.managers.registering import look
+        from jobctl.managers.remote_statuses import newest_runs, remote_status
+
+        now = self._clock.now()
+        remembered = {}
+        for job in jobs:
+            kept = self.store.cache_get(_REMEMBERED + job.id, now) if self.store else None
+            if kept is not None:
+                remembered[job.id] = str(kept.value)
+        found = look(self._api, jobs)
+        last = newest_runs(self._api, [job.id for job in jobs], remembered)
+        return [
+            remote_status(job, found.ours.get(self.account.prefix + job.id), last.get(job.id), found.declared)
+            for job in jobs
+        ]
 
     def get_job_metrics(self, id: str | None = None) -> JobMetrics:  # noqa: A002
         """Totals over the runs that Trigger.dev still keeps, the newest 10,000 of them."""
@@ -303,7 +323,7 @@ class TriggerDevJobManager:
             raise ServiceError(f"{text}; run {run_id} waits there for one", hint=hint)
 
     def _refuse_overlap(self, job: Job) -> None:
-        listed = self._api.runs([job.id], statuses=unfinished(), limit=1)
+        listed = self._api.runs([job.id], statuses=words_for([RunStatus.RUNNING]), limit=1)
         run = self._api.run(listed[0].id) if listed else None  # the list lags behind
         if run is None or meaning(run.status).run is not RunStatus.RUNNING:
             return
@@ -315,10 +335,10 @@ class TriggerDevJobManager:
         )
 
     def _explained(self, error: ServiceError, job: Job) -> ServiceError:
-        if getattr(error, "status", None) not in {404, 422} or "task" not in str(error).lower():
-            return error
-        from jobctl.managers.registering import unknown_task
+        from jobctl.managers.registering import lacks_task, unknown_task
 
+        if not lacks_task(error):
+            return error
         text, hint = unknown_task(job.id, self.account)
         return ServiceError(f"{text}; nothing was started", hint=hint)
 
@@ -349,23 +369,6 @@ class TriggerDevJobManager:
     def _remember(self, job_id: str, run_id: str, now: datetime) -> None:
         if self.store is not None:
             self.store.cache_put({_REMEMBERED + job_id: run_id}, now, now + _KEPT)
-
-    def _statuses(self, jobs: Sequence[Job]) -> list[JobStatus]:
-        from jobctl.managers.registering import look
-        from jobctl.managers.remote_statuses import newest_runs, remote_status
-
-        now = self._clock.now()
-        remembered = {}
-        for job in jobs:
-            kept = self.store.cache_get(_REMEMBERED + job.id, now) if self.store else None
-            if kept is not None:
-                remembered[job.id] = str(kept.value)
-        found = look(self._api, jobs)
-        last = newest_runs(self._api, [job.id for job in jobs], remembered)
-        return [
-            remote_status(job, found.ours.get(self.account.prefix + job.id), last.get(job.id), found.declared)
-            for job in jobs
-        ]
 
 
 def max_duration(timeout: timedelta) -> int:

@@ -47,6 +47,16 @@ class Answer(NamedTuple):
     headers: Mapping[str, str]
 
     @property
+    def fine(self) -> bool:
+        """A success with JSON in it."""
+        return 200 <= self.status < 300 and self.body is not None
+
+    @property
+    def broken(self) -> bool:
+        """Called a success, with something else in it."""
+        return 200 <= self.status < 300 and self.body is None
+
+    @property
     def said(self) -> str:
         """The server's own words for what is wrong, on one line; empty where it has none."""
         body = self.body if isinstance(self.body, dict) else {}
@@ -109,7 +119,7 @@ class Connection:
             ServiceError: there was none, after all tries.
         """
         answer = self._tried(method, path, query or {}, body)
-        if 200 <= answer.status < 300 and answer.body is not None:
+        if answer.fine:
             return answer.body
         raise self._refusal(answer)
 
@@ -157,10 +167,10 @@ class Connection:
         backoff = min(LONGEST_WAIT_S, 2.0 ** (number - 1)) * (1 + random.random() / 10)
         if isinstance(found, ServiceError):
             return backoff
-        if found.status < 300 and found.body is not None:
+        if found.fine:
             return None
         told = found.headers.get("x-should-retry")
-        again = found.status in _AGAIN or found.status >= 500 or _broken(found)
+        again = found.status in _AGAIN or found.status >= 500 or found.broken
         if told == "false" or (told != "true" and not again):
             return None
         asked = self._until_reset(found) if found.status == 429 else None
@@ -190,17 +200,13 @@ class Connection:
         elif 300 <= status < 400:
             text = f"answered {status}, a redirect, which is not followed"
             hint = "TRIGGER_DEV_API_URL must be the API's own address"
-        elif _broken(answer):
+        elif answer.broken:
             text = f"answered {status} with something that is not JSON"
             hint = "TRIGGER_DEV_API_URL may lead to another server, or a proxy answers in its place"
         else:
             text = f"answered {status}"
         words = f": {quote(said, 300)}" if said and status not in {401, 429} else ""
         return RefusedError(f"Trigger.dev ({self.account.host}) {text}{words}", status, said, hint=hint)
-
-
-def _broken(answer: Answer) -> bool:
-    return 200 <= answer.status < 300 and answer.body is None
 
 
 def _authorities(account: Account) -> Any:

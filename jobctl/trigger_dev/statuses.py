@@ -42,11 +42,6 @@ def meaning(status: str) -> Meaning:
     return MEANINGS.get(status) or Meaning(_RUNNING, Status.RUNNING, None, status.lower())
 
 
-def unfinished() -> list[str]:
-    """Every word for a run that has not ended."""
-    return [word for word, one in MEANINGS.items() if one.run is _RUNNING]
-
-
 def words_for(statuses: Iterable[RunStatus]) -> list[str]:
     """Every word of Trigger.dev for some of ours. It has none for ``skipped``."""
     wanted = set(statuses)

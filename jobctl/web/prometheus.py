@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from jobctl.documents import COUNTERS
 from jobctl.model import JobMetrics
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -27,16 +28,10 @@ class _Totals(Collector):
     def collect(self) -> Iterator[Metric]:
         """Counters and gauges with the label ``job``."""
         jobs = self._metrics.jobs
-        counts = {
-            "jobctl_runs": ("Runs that ended.", [one.total_executions for one in jobs]),
-            "jobctl_runs_completed": ("Runs that completed.", [one.successful_jobs for one in jobs]),
-            "jobctl_runs_failed": ("Runs that failed.", [one.failed_jobs for one in jobs]),
-            "jobctl_slots_skipped": ("Slots that were skipped.", [one.skipped for one in jobs]),
-        }
-        for name, (text, values) in counts.items():
+        for name, (text, value) in COUNTERS.items():
             family = CounterMetricFamily(name, text, labels=["job"])
-            for one, value in zip(jobs, values, strict=True):
-                family.add_metric([one.id], value)
+            for one in jobs:
+                family.add_metric([one.id], value(one))
             yield family
         durations = GaugeMetricFamily(
             "jobctl_run_duration_seconds", "Durations of the newest kept runs.", labels=["job", "quantile"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from jobctl.exports.trigger_dev import SDK
 from tests.exports.conftest import SUPPORT
 from tests.support.npm import TRIGGER_DEV, do_without, fetch, shared_folder
 from tests.support.project import Site
@@ -18,7 +19,7 @@ def builder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the command's package, some 300 others and a lock file."""
     if shutil.which("node") is None:
         do_without("there is no node")
-    packages = {**TRIGGER_DEV, "trigger.dev": "4.8.3"}
+    packages = {**TRIGGER_DEV, "trigger.dev": SDK}
     folder = fetch(shared_folder(tmp_path_factory, "trigger-dev-builder"), packages)
     shutil.copy(SUPPORT / "build.mjs", folder)
     return folder

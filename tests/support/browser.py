@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.support.npm import alone, do_without
+from tests.support.npm import alone, do_without, fetch
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _PACKAGE = "@sparticuz/chromium"  # a headless Chromium inside an npm package: nothing else is downloaded
@@ -27,27 +27,27 @@ def find_browser(cache: Path) -> Path:
     found = named or next((path for name in _NAMES if (path := shutil.which(name))), None)
     if found:
         return Path(found)
-    cache.mkdir(parents=True, exist_ok=True)
-    with alone(cache / "lock"):
+    fetch(cache, {_PACKAGE: "*"})
+    with alone(cache / "unpacking"):
         program = cache / "chromium"
         if not program.exists():
-            _fetch(cache)
+            _unpack(cache)
     return program
 
 
-def _fetch(cache: Path) -> None:
-    if shutil.which("npm") is None:
-        do_without("no browser, and no npm to fetch one: set JOBCTL_TEST_BROWSER")
-    quiet = {"cwd": cache, "stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
-    environment = {**os.environ, "TMPDIR": str(cache), "AWS_LAMBDA_JS_RUNTIME": "nodejs22.x"}
-    (cache / "package.json").write_text('{"private": true, "type": "module"}')
-    for command in (
-        ["npm", "install", "--no-audit", "--no-fund", _PACKAGE],
+def _unpack(cache: Path) -> None:
+    done = subprocess.run(
         ["node", "-e", _UNPACK, "--input-type=module"],
-    ):
-        done = subprocess.run(command, check=False, env=environment, timeout=110, **quiet)  # type: ignore[call-overload]
-        if done.returncode:
-            do_without(f"no browser can be fetched here: {done.stderr[-300:]}")
+        cwd=cache,
+        check=False,
+        env={**os.environ, "TMPDIR": str(cache), "AWS_LAMBDA_JS_RUNTIME": "nodejs22.x"},
+        timeout=110,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        do_without(f"the browser cannot be unpacked: {done.stderr[-300:]}")
 
 
 class Browser:

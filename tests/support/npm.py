@@ -12,10 +12,12 @@ from typing import NoReturn
 
 import pytest
 
+from jobctl.exports.trigger_dev import SDK
+
 TRIGGER_DEV = {
-    "@trigger.dev/sdk": "4.8.3",
-    "@trigger.dev/build": "4.8.3",
-    "@trigger.dev/core": "4.8.3",
+    "@trigger.dev/sdk": SDK,
+    "@trigger.dev/build": SDK,
+    "@trigger.dev/core": SDK,
     "cron-parser": "4.9.0",  # the webapp's
     "typescript": "5.9.3",
     "@types/node": "22.19.1",
@@ -35,7 +37,7 @@ def alone(file: Path) -> Iterator[None]:
         yield
 
 
-def fetch(folder: Path, packages: Mapping[str, str], environment: Mapping[str, str] | None = None) -> Path:
+def fetch(folder: Path, packages: Mapping[str, str]) -> Path:
     """``folder`` with these packages in its ``node_modules``, by name and version."""
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder / "lock"):
@@ -48,7 +50,6 @@ def fetch(folder: Path, packages: Mapping[str, str], environment: Mapping[str, s
                 ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts"],
                 cwd=folder,
                 check=False,
-                env={**os.environ, **(environment or {})},
                 timeout=110,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

@@ -5,11 +5,11 @@ from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
+from jobctl.cli.sources import ask, told
 from jobctl.cli.views.metrics import openmetrics, piped, screen
 from jobctl.documents import metrics_document
-from jobctl.errors import ServiceError, UsageError
+from jobctl.errors import UsageError
 from jobctl.model import JobMetrics
-from jobctl.modes import Mode
 
 
 class Form(Enum):
@@ -43,19 +43,15 @@ def run(options: Options, context: Context) -> int:
     out = context.output
     if out.json and options.form is Form.PROMETHEUS:
         raise UsageError("--json and --format prometheus exclude each other")
-    store = context.store_if_any
-    if options.job_id is not None:
-        context.check_known(options.job_id)
-    trouble: ServiceError | None = None
-    metrics = JobMetrics()
-    if context.mode is Mode.TRIGGER_DEV:
-        try:
-            metrics = context.trigger_dev.get_job_metrics(options.job_id)
-        except ServiceError as error:
-            trouble = error
-            out.warn("Trigger.dev does not answer; these are the runs recorded here")
-    if store is not None and (trouble is not None or context.mode is not Mode.TRIGGER_DEV):
-        metrics = store.metrics(options.job_id)
+    job_id = options.job_id
+    if job_id is not None:
+        context.check_known(job_id)
+    metrics, trouble = ask(
+        context,
+        there=lambda manager: manager.get_job_metrics(job_id),
+        here=lambda store: store.metrics(job_id),
+        nothing=JobMetrics(),
+    )
     if out.json:
         out.document(metrics_document(metrics))
     elif options.form is Form.PROMETHEUS:
@@ -64,6 +60,4 @@ def run(options: Options, context: Context) -> int:
         out.lines(screen(metrics, context.now(), out.look))
     else:
         out.lines(piped(metrics, header=options.header))
-    if trouble is not None and not out.json:
-        out.problem(trouble)
-    return trouble.exit_code if trouble is not None else 0
+    return told(trouble, out)

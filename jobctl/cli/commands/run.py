@@ -20,6 +20,7 @@ from jobctl.managers.local import DEFAULT_GRACE, DEFAULT_WORKERS, LocalJobManage
 from jobctl.managers.presence import scheduler
 from jobctl.model import Job
 from jobctl.modes import Mode
+from jobctl.text import counted
 
 MOST_WORKERS = 256
 
@@ -151,11 +152,9 @@ def _reporter(options: Options, context: Context, manager: LocalJobManager) -> R
 
 def _greet(options: Options, context: Context, jobs: list[Job], grace: timedelta) -> None:
     out = context.output
-    count = "1 job" if len(jobs) == 1 else f"{len(jobs)} jobs"
-    workers = "1 worker" if options.workers == 1 else f"{options.workers} workers"
     out.note(
-        f"jobctl {__version__}, mode {context.mode.value} (why: jobctl mode), {count}, {workers},"
-        f" store {_nearby(context.store.place)}"
+        f"jobctl {__version__}, mode {context.mode.value} (why: jobctl mode), {counted(len(jobs), 'job')},"
+        f" {counted(options.workers, 'worker')}, store {_nearby(context.store.place)}"
     )
     out.note(f"Ctrl-C ends it when the running jobs have ended ({format_duration(grace)} at most)")
     other = scheduler(context.store, context.now())

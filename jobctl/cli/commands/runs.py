@@ -5,12 +5,12 @@ from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
+from jobctl.cli.sources import ask, told
 from jobctl.cli.times import read_since
 from jobctl.cli.views.runs import piped, screen
 from jobctl.documents import run_document
-from jobctl.errors import ServiceError, UsageError
+from jobctl.errors import UsageError
 from jobctl.model import Run, RunStatus
-from jobctl.modes import Mode
 
 
 class State(Enum):
@@ -54,23 +54,19 @@ def run(options: Options, context: Context) -> int:
         raise UsageError(f"--failed and --status {options.status} exclude each other")
     now = context.now()
     since = read_since(options.since, now) if options.since else None
-    store = context.store_if_any
-    if options.job_id is not None:
-        context.check_known(options.job_id)
+    job_id = options.job_id
+    if job_id is not None:
+        context.check_known(job_id)
     wanted = "failed" if options.failed else options.status
     most = options.limit + 1 if options.limit else None
-    found: list[Run] = []
     statuses = [RunStatus(wanted)] if wanted else []
-    trouble: ServiceError | None = None
-    there = context.mode is Mode.TRIGGER_DEV
-    if there:
-        try:
-            found = context.trigger_dev.runs(options.job_id, statuses=statuses, since=since, limit=most)
-        except ServiceError as error:
-            trouble = error
-            context.output.warn("Trigger.dev does not answer; these are the runs recorded here")
-    if store is not None and (trouble is not None or not there):
-        found = list(store.runs(options.job_id, statuses=statuses, since=since, limit=most))
+    nothing: list[Run] = []
+    found, trouble = ask(
+        context,
+        there=lambda manager: manager.runs(job_id, statuses=statuses, since=since, limit=most),
+        here=lambda store: list(store.runs(job_id, statuses=statuses, since=since, limit=most)),
+        nothing=nothing,
+    )
     more = bool(options.limit) and len(found) > options.limit
     shown = found[: options.limit] if options.limit else found
     out = context.output
@@ -80,6 +76,4 @@ def run(options: Options, context: Context) -> int:
         out.lines(screen(shown, now, out.look, more=more))
     else:
         out.lines(piped(shown, header=options.header))
-    if trouble is not None and not out.json:
-        out.problem(trouble)
-    return trouble.exit_code if trouble is not None else 0
+    return told(trouble, out)

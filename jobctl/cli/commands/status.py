@@ -9,6 +9,7 @@ from typing import Annotated, Any, NamedTuple
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.cli.output import error_document
+from jobctl.cli.sources import told
 from jobctl.cli.views.status import Board, detail, piped, screen, who_schedules
 from jobctl.documents import job_document, run_document, scheduler_document
 from jobctl.errors import ExitCode, ServiceError
@@ -59,9 +60,7 @@ def run(options: Options, context: Context) -> int:
     if not (context.output.quiet and options.exit_status):
         show(board, options, context)
     if board.trouble is not None:
-        if not context.output.json:
-            context.output.problem(board.trouble)
-        return board.trouble.exit_code
+        return told(board.trouble, context.output)
     return _exit_status(board) if options.exit_status else ExitCode.DONE
 
 
@@ -94,12 +93,7 @@ def _look_there(options: Options, context: Context, now: datetime) -> Board:
     jobs = [context.job(options.job_id)] if options.job_id is not None else list(context.catalogue.jobs)
     trouble: ServiceError | None = None
     try:
-        manager = context.trigger_dev
-        found = (
-            [one for one in [manager.get_job_status(options.job_id)] if one is not None]
-            if options.job_id is not None
-            else list(manager.get_all_job_statuses())
-        )
+        found = context.trigger_dev.statuses_of(jobs)
     except ServiceError as error:
         trouble = error
         found = [_computed(one, job, now) for one, job in zip(job_statuses(jobs, {}, now), jobs, strict=True)]

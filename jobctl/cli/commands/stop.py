@@ -101,10 +101,10 @@ def confirm(question: str, context: Context, *, yes: bool, verb: str) -> None:
 
 def report(jobs: list[Job], context: Context) -> None:
     """The jobs as they now are, for ``--json``."""
-    if context.output.json and context.mode is Mode.TRIGGER_DEV:
-        found = [context.trigger_dev.get_job_status(one.id) for one in jobs]
-        context.output.document({"jobs": [job_document(one) for one in found if one is not None]})
-    elif context.output.json:
-        records = context.store.jobs()
-        now = context.now()
-        context.output.document({"jobs": [job_document(one) for one in job_statuses(jobs, records, now)]})
+    if context.output.json:
+        found = (
+            context.trigger_dev.statuses_of(jobs)
+            if context.mode is Mode.TRIGGER_DEV
+            else job_statuses(jobs, context.store.jobs(), context.now())
+        )
+        context.output.document({"jobs": [job_document(one) for one in found]})

@@ -66,14 +66,14 @@ def run(options: Options, context: Context) -> int:
     mode = context.mode
     if options.local or (options.force and mode is Mode.DISABLED):
         mode = Mode.LOCAL
-    manager = context.manager(mode, kind="trigger", workers=1)
-    manager.add([job])
     if mode is Mode.TRIGGER_DEV:
         from jobctl.cli.remote import trigger_there
 
-        there, code = trigger_there(context, manager, job.id, arguments, timeout, wait=options.wait)  # type: ignore[arg-type]
+        there, code = trigger_there(context, job.id, arguments, timeout, wait=options.wait)
         tell_ended(there, context)
         return code
+    manager = context.manager(mode, kind="trigger", workers=1)
+    manager.add([job])
     if not isinstance(manager, LocalJobManager):
         manager.trigger_job(job.id)  # raises: this manager runs nothing, and says why
         return ExitCode.NOT_RUN

@@ -22,6 +22,7 @@ from jobctl.events import (
     StoreTrouble,
 )
 from jobctl.model import RunStatus
+from jobctl.text import counted
 
 _NAMES = {
     SchedulerStarted: "scheduler_started",
@@ -84,7 +85,7 @@ def _of_run(event: Event) -> str:
         case RunFinished():
             return ending(event.run).removeprefix(f"{event.run.job_id}: ")
         case SlotsMissed():
-            slots = "1 slot" if event.count == 1 else f"{event.count} slots"
+            slots = counted(event.count, "slot")
             return f"missed {slots}; " + (
                 "it runs once now" if event.runs_now else "it waits for its next one"
             )

@@ -1,11 +1,12 @@
 """What ``metrics`` shows: totals, a line a job, or OpenMetrics text."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from jobctl.cli.views.look import Look
 from jobctl.cli.views.table import Cell, Column, rows, table
 from jobctl.cli.views.times import ago, took
+from jobctl.documents import COUNTERS
 from jobctl.durations import milliseconds
 from jobctl.model import JobMetrics, JobTotals
 
@@ -44,17 +45,11 @@ def screen(metrics: JobMetrics, now: datetime, look: Look) -> Iterator[str]:
 
 def openmetrics(metrics: JobMetrics) -> Iterator[str]:
     """OpenMetrics 1.0 text: counters and gauges named ``jobctl_…`` with the label ``job``."""
-    counts: dict[str, tuple[str, Callable[[JobTotals], int]]] = {
-        "runs": ("Runs that ended.", lambda one: one.total_executions),
-        "runs_completed": ("Runs that completed.", lambda one: one.successful_jobs),
-        "runs_failed": ("Runs that failed.", lambda one: one.failed_jobs),
-        "slots_skipped": ("Slots that were skipped.", lambda one: one.skipped),
-    }
-    for name, (text, value) in counts.items():
-        yield f"# TYPE jobctl_{name} counter"
-        yield f"# HELP jobctl_{name} {text}"
+    for name, (text, value) in COUNTERS.items():
+        yield f"# TYPE {name} counter"
+        yield f"# HELP {name} {text}"
         for one in metrics.jobs:
-            yield f'jobctl_{name}_total{{job="{_label(one.id)}"}} {value(one)}'
+            yield f'{name}_total{{job="{_label(one.id)}"}} {value(one)}'
     yield "# TYPE jobctl_run_duration_seconds summary"
     yield "# UNIT jobctl_run_duration_seconds seconds"
     yield "# HELP jobctl_run_duration_seconds Durations of the newest kept runs."

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from jobctl.cli.views.look import Look, one_line, pad
 from jobctl.modes import Explained, Explanation, Seen
+from jobctl.text import counted
 
 
 def screen(found: Explanation, folder: str, look: Look) -> Iterator[str]:
@@ -59,5 +60,5 @@ def _files(found: Explanation, folder: str) -> Iterator[str]:
     names = max(len("process environment"), *(len(file.name) for file in found.files))
     yield f"  {pad('process environment', names)}  always"
     for file in found.files:
-        count = "1 variable" if file.variables == 1 else f"{file.variables} variables"
+        count = counted(file.variables, "variable")
         yield f"  {pad(file.name, names)}  {count if file.found else 'not there'}"
