@@ -26,6 +26,7 @@ def trigger_there(
     timeout: timedelta | None,
     *,
     wait: bool,
+    retry: bool,
 ) -> tuple[Run, int]:
     """Start it, tell how it goes, and answer with the run as it last stood and the exit code.
 
@@ -37,7 +38,7 @@ def trigger_there(
         raise TypeError("Trigger.dev mode has Trigger.dev's manager")
     manager.add([context.job(job_id)])
     try:
-        started = manager.trigger_job(job_id, arguments=arguments, timeout=timeout)
+        started = manager.trigger_job(job_id, arguments=arguments, timeout=timeout, retry=retry)
         out.note(f"{job_id}: started at Trigger.dev, run {started.id}")
         if not wait:
             return started, ExitCode.DONE

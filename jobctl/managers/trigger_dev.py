@@ -163,12 +163,14 @@ class TriggerDevJobManager:
         *,
         arguments: Mapping[str, Any] | None = None,
         timeout: timedelta | None = None,
+        retry: bool = True,
     ) -> Run:
         """Start one run there and return it as it began.
 
         Args:
             arguments: what the job's function is called with: JSON values.
             timeout: of one attempt, instead of the job's own.
+            retry: False makes it one attempt, whatever the job's retries.
 
         Raises:
             UnknownJobError: no job has this id.
@@ -183,7 +185,9 @@ class TriggerDevJobManager:
             payload["timeout"] = write_duration(timeout)
             longest = max_duration(timeout)
         try:
-            run_id = self._api.trigger(job.id, payload, max_duration=longest)
+            run_id = self._api.trigger(
+                job.id, payload, max_duration=longest, max_attempts=None if retry else 1
+            )
         except ServiceError as error:
             raise self._explained(error, job) from error
         now = self._clock.now()

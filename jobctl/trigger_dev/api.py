@@ -101,18 +101,28 @@ class TriggerDev:
 
     # Runs
 
-    def trigger(self, task: str, payload: Mapping[str, Any], *, max_duration: int | None = None) -> str:
+    def trigger(
+        self,
+        task: str,
+        payload: Mapping[str, Any],
+        *,
+        max_duration: int | None = None,
+        max_attempts: int | None = None,
+    ) -> str:
         """Start a run; its id.
 
         Args:
             task: the task's id.
             payload: what the task gets: JSON.
             max_duration: of one attempt, in seconds of computing, instead of the task's own.
+            max_attempts: the first one counted, instead of the task's own.
         """
         # one key a call: a key of the job's would give yesterday's completed run back
         options: dict[str, Any] = {"idempotencyKey": f"jobctl-{uuid.uuid4()}", "tags": [TAG]}
         if max_duration is not None:
             options["maxDuration"] = max_duration
+        if max_attempts is not None:
+            options["maxAttempts"] = max_attempts
         path = f"/api/v1/tasks/{escaped(task, safe='')}/trigger"
         answer = self._connection.call("POST", path, body={"payload": dict(payload), "options": options})
         try:

@@ -90,6 +90,14 @@ def test_trigger_follows_the_run_and_exits_by_it(cli: Cli, cloud: Cloud) -> None
     assert "the disk is full" in bad.stderr
 
 
+def test_one_attempt_alone_is_asked_for_where_no_retry_is_wanted(cli: Cli, cloud: Cloud) -> None:
+    cloud.path, cloud.output = ("COMPLETED",), SAID
+    assert [cli("trigger", "hello", *more).code for more in (["--no-retry"], [])] == [0, 0]
+
+    sent = [one.body["options"].get("maxAttempts") for one in cloud.asked if one.path.endswith("/trigger")]
+    assert sent == [1, None]
+
+
 def test_trigger_may_start_it_and_leave(cli: Cli, cloud: Cloud) -> None:
     started = cli("trigger", "hello", "--no-wait", "--json")
 

@@ -69,7 +69,9 @@ def run(options: Options, context: Context) -> int:
     if mode is Mode.TRIGGER_DEV:
         from jobctl.cli.remote import trigger_there
 
-        there, code = trigger_there(context, job.id, arguments, timeout, wait=options.wait)
+        there, code = trigger_there(
+            context, job.id, arguments, timeout, wait=options.wait, retry=options.retry
+        )
         tell_ended(there, context)
         return code
     manager = context.manager(mode, kind="trigger", workers=1)
