@@ -11,8 +11,9 @@ from jobctl.errors import ScheduleError
 from jobctl.model import Schedule
 from jobctl.schedules import Cron, Every, days
 from jobctl.schedules.convert import interval_to_cron
-from jobctl.schedules.fields import DAY, HOUR, LAST, MINUTE, MONTH, WEEKDAY, Field, Fields, Values
+from jobctl.schedules.fields import DAY, HOUR, LAST, MINUTE, MONTH, WEEKDAY, Fields
 from jobctl.schedules.walltime import changes
+from jobctl.schedules.write import write_field
 from jobctl.schedules.zones import zone
 from jobctl.text import quote
 
@@ -36,8 +37,8 @@ def trigger_cron(schedule: Schedule) -> str:
             f"{quote(schedule.text)} counts seconds, and Trigger.dev whole minutes", hint="write five fields"
         )
     day, weekday = _days(fields, schedule.text)
-    minute, hour = _text(MINUTE, fields.minute), _text(HOUR, fields.hour)
-    return f"{minute} {hour} {day} {_text(MONTH, fields.month)} {weekday}"
+    minute, hour = write_field(MINUTE, fields.minute), write_field(HOUR, fields.hour)
+    return f"{minute} {hour} {day} {write_field(MONTH, fields.month)} {weekday}"
 
 
 def caution(schedule: Schedule) -> str | None:
@@ -57,7 +58,7 @@ def _days(fields: Fields, text: str) -> tuple[str, str]:
         raise ScheduleError(
             f"{quote(text)} has several #, and Trigger.dev takes one", hint="make two jobs of it"
         )
-    day, weekday = _text(DAY, fields.day), _text(WEEKDAY, fields.weekday)
+    day, weekday = write_field(DAY, fields.day), write_field(WEEKDAY, fields.weekday)
     if days.either(fields):
         return ("*", "*") if "*" in {day, weekday} else (day, weekday)
     if "*" not in {day, weekday}:
@@ -66,20 +67,3 @@ def _days(fields: Fields, text: str) -> tuple[str, str]:
             hint="write * in one of them",
         )
     return day, weekday
-
-
-def _text(field: Field, values: Values) -> str:
-    """One field: a star, a step, a range or a list, whichever is the shortest that says it."""
-    if values.full:
-        return "*"
-    numbers = list(values.numbers)
-    extra = [f"{day}{'L' if nth == LAST else f'#{nth}'}" for day, nth in values.nth]
-    if values.last_day:
-        extra.append("L")
-    if len(numbers) > 2 and not extra:
-        step = numbers[1] - numbers[0]
-        if numbers == list(range(field.least, field.top + 1, step)):
-            return f"*/{step}"
-        if numbers == list(range(numbers[0], numbers[-1] + 1)):
-            return f"{numbers[0]}-{numbers[-1]}"
-    return ",".join([*map(str, numbers), *extra])
