@@ -49,7 +49,7 @@ NAMES = {
     "shell": SHELLS,
     "analytic": ("user-growth", "activity-trends", "top-items", "recent-activity", "performance-metrics"),
     "report": ("daily", "weekly", "monthly", "quarterly"),
-    "platform": ("trigger-dev",),
+    "platform": ("trigger-dev", "vercel"),
     "part": ("settings", "store", "database", "content", "mail", "trigger-dev"),
 }
 GROUPS = ("Run", "Look", "Change", "Setup")
@@ -239,8 +239,15 @@ COMMANDS = {
         "Setup",
         "what another platform needs to run these jobs",
         "platform",
-        {"--check": Option("write nothing, exit 1 where a file is out of date")},
-        ("jobctl export trigger-dev worker", "jobctl export trigger-dev worker --check"),
+        {
+            "--check": Option("write nothing, exit 1 where a file is out of date"),
+            "--plan": Option("Vercel's: once a day at most, or once a minute", "PLAN", ("hobby", "pro")),
+        },
+        (
+            "jobctl export trigger-dev worker",
+            "jobctl export vercel . --plan hobby",
+            "jobctl export vercel . --check",
+        ),
     ),
     "completion": Command(
         "Setup",

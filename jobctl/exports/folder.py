@@ -31,16 +31,23 @@ class Written(NamedTuple):
     fate: Fate
 
 
-def compare(folder: Path, files: Mapping[str, str]) -> list[Written]:
+Texts = Mapping[str, str]
+_NONE: Texts = {}
+
+
+def compare(folder: Path, files: Texts, merged: Texts = _NONE) -> list[Written]:
     """What writing these files would do; nothing is changed.
+
+    Args:
+        merged: files that others write in too, with our part put in: never somebody's own, and not in the record.
 
     Raises:
         UsageError: the folder cannot be read.
     """
-    return [Written(name, fate) for name, fate, _ in _fates(folder, files, _record(folder))]
+    return [Written(name, fate) for name, fate, _ in _fates(folder, files, merged, _record(folder))]
 
 
-def write(folder: Path, files: Mapping[str, str]) -> list[Written]:
+def write(folder: Path, files: Texts, merged: Texts = _NONE) -> list[Written]:
     """Write what is new or has changed; a file that somebody edited, or that was there before, stays.
 
     A file that is no longer among them goes, unless it was edited.
@@ -49,7 +56,7 @@ def write(folder: Path, files: Mapping[str, str]) -> list[Written]:
         UsageError: the folder cannot be written.
     """
     before = _record(folder)
-    found = _fates(folder, files, before)
+    found = _fates(folder, files, merged, before)
     try:
         for name, fate, text in found:
             path = folder / name
@@ -60,7 +67,9 @@ def write(folder: Path, files: Mapping[str, str]) -> list[Written]:
                 path.unlink()
         after = {name: before[name] for name, fate, _ in found if fate is Fate.EDITED and name in before}
         after |= {
-            name: _hash(text) for name, fate, text in found if text is not None and fate is not Fate.EDITED
+            name: _hash(text)
+            for name, fate, text in found
+            if text is not None and fate is not Fate.EDITED and name not in merged
         }
         if after != before:
             kept = json.dumps({"files": dict(sorted(after.items()))}, indent=2)
@@ -70,18 +79,14 @@ def write(folder: Path, files: Mapping[str, str]) -> list[Written]:
     return [Written(name, fate) for name, fate, _ in found]
 
 
-def _fates(
-    folder: Path, files: Mapping[str, str], record: Mapping[str, str]
-) -> list[tuple[str, Fate, str | None]]:
+def _fates(folder: Path, files: Texts, merged: Texts, record: Texts) -> list[tuple[str, Fate, str | None]]:
     try:
-        return list(_each(folder, files, record))
+        return list(_each(folder, files, merged, record))
     except OSError as error:
         raise UsageError(f"{folder} cannot be read: {reason_of(error)}") from error
 
 
-def _each(
-    folder: Path, files: Mapping[str, str], record: Mapping[str, str]
-) -> Iterator[tuple[str, Fate, str | None]]:
+def _each(folder: Path, files: Texts, merged: Texts, record: Texts) -> Iterator[tuple[str, Fate, str | None]]:
     for name, text in files.items():
         there = _there(folder / name)
         if there is None:
@@ -90,6 +95,10 @@ def _each(
             yield name, Fate.UNCHANGED, text
         else:
             yield name, Fate.CHANGED if there == record.get(name) else Fate.EDITED, text
+    for name, text in merged.items():
+        there = _there(folder / name)
+        fate = Fate.UNCHANGED if there == _hash(text) else Fate.CHANGED
+        yield name, Fate.CREATED if there is None else fate, text
     for name, written in record.items():
         if name not in files and (there := _there(folder / name)) is not None:
             yield name, Fate.REMOVED if there == written else Fate.EDITED, None

@@ -18,17 +18,17 @@ from jobctl.managers.statuses import job_statuses
 from jobctl.managers.surroundings import Surroundings
 from jobctl.web.access import Access
 from jobctl.web.answers import Answer, Expiration, Plain, Reminders, Shape, Sync, status_of
+from jobctl.web.routes import JOBS, ORIGINAL
 from jobctl.web.running import Runner
 
 UNAUTHORIZED = "Unauthorized"
 NO_STORE = {"Cache-Control": "no-cache, no-store, must-revalidate", "X-Content-Type-Options": "nosniff"}
 BEARER = {"WWW-Authenticate": "Bearer"}
-ROUTES: dict[str, tuple[str, Shape]] = {
-    "/api/cron/sync": ("repository-sync", Sync()),
-    "/api/cron/subscription-reminders": ("subscription-renewal-reminder", Reminders()),
-    "/api/cron/subscription-expiration": ("subscription-expired-cleanup", Expiration()),
+_SHAPES: dict[str, Shape] = {
+    "/api/cron/sync": Sync(),
+    "/api/cron/subscription-reminders": Reminders(),
+    "/api/cron/subscription-expiration": Expiration(),
 }
-"""The original's, each with its job and the shape of its answers."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -55,8 +55,11 @@ def create_app(start: Path | None = None) -> Starlette:
     both = ["GET", "POST"]
     app = Starlette(
         routes=[
-            *(Route(path, desk.running(*one), methods=both) for path, one in ROUTES.items()),
-            Route("/api/cron/jobs/{id}", desk.run_any, methods=both),
+            *(
+                Route(path, desk.running(ORIGINAL[path], shape), methods=both)
+                for path, shape in _SHAPES.items()
+            ),
+            Route(f"{JOBS}{{id}}", desk.run_any, methods=both),
             Route("/api/jobs", desk.looking(_jobs)),
             Route("/api/metrics", desk.looking(_metrics)),
             Route("/metrics", desk.looking(_prometheus)),

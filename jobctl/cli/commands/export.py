@@ -1,15 +1,20 @@
 """``jobctl export PLATFORM DIR``: writes what another platform needs to run these same jobs."""
 
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
+from jobctl.cli.views.crons import crons_document, show_crons
 from jobctl.cli.views.table import rows
 from jobctl.cli.words import NAMES
 from jobctl.errors import ExitCode, UsageError
 from jobctl.exports.folder import RECORD, Fate, Written, compare, write
+from jobctl.exports.plans import Plan
 from jobctl.text import quote, suggestion
+
+if TYPE_CHECKING:
+    from jobctl.exports.vercel import Placed
 
 
 class Options(NamedTuple):
@@ -18,6 +23,7 @@ class Options(NamedTuple):
     platform: str | None = None
     folder: str | None = None
     check: bool = False
+    plan: Plan | None = None
 
 
 def command(
@@ -26,20 +32,30 @@ def command(
     platform: Annotated[str | None, argument("|".join(NAMES["platform"]))] = None,
     folder: Annotated[str | None, argument("DIR")] = None,
     check: Annotated[bool, option("export", "--check")] = False,
+    plan: Annotated[Plan | None, option("export", "--plan")] = None,
 ) -> int:
     """Parse."""
-    return run(Options(platform, folder, check), context)
+    return run(Options(platform, folder, check, plan), context)
 
 
 def run(options: Options, context: Context) -> int:
     """Write what has changed, or with ``--check`` say what would."""
     _demand(options)
     folder = Path(options.folder or "")
-    from jobctl.exports.trigger_dev import worker_files
+    placed: list[Placed] = []
+    merged: dict[str, str] = {}
+    if options.platform == "vercel":
+        from jobctl.exports.vercel import config, deployment_files, place
 
-    files = worker_files(folder, context.project, context.catalogue.jobs)
-    found = compare(folder, files) if options.check else write(folder, files)
-    _show(found, folder, options, context)
+        files = deployment_files(folder, context.project)
+        placed = place(folder, context.catalogue.jobs, options.plan or Plan.PRO, context.now())
+        merged = config(folder, placed)
+    else:
+        from jobctl.exports.trigger_dev import worker_files
+
+        files = worker_files(folder, context.project, context.catalogue.jobs)
+    found = compare(folder, files, merged) if options.check else write(folder, files, merged)
+    _show(found, placed, folder, options, context)
     stale = [one for one in found if one.fate not in {Fate.UNCHANGED, Fate.EDITED}]
     return ExitCode.JOB_FAILED if options.check and stale else ExitCode.DONE
 
@@ -53,23 +69,29 @@ def _demand(options: Options) -> None:
             f"there is no platform {quote(options.platform)}",
             hint=suggestion(options.platform, known, f"all: {', '.join(known)}"),
         )
+    if options.plan is not None and options.platform != "vercel":
+        raise UsageError(f"{options.platform} has no --plan: it is for vercel", hint="leave it out")
     folder = Path(options.folder)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{quote(options.folder)} is no folder", hint="name a folder, or one to make")
 
 
-def _show(found: list[Written], folder: Path, options: Options, context: Context) -> None:
+def _show(
+    found: list[Written], placed: "list[Placed]", folder: Path, options: Options, context: Context
+) -> None:
     out = context.output
     if out.json:
-        out.document(
-            {
-                "platform": options.platform,
-                "folder": str(folder),
-                "check": options.check,
-                "files": [{"name": one.name, "change": one.fate.value} for one in found],
-            }
-        )
+        document: dict[str, Any] = {
+            "platform": options.platform,
+            "folder": str(folder),
+            "check": options.check,
+            "files": [{"name": one.name, "change": one.fate.value} for one in found],
+        }
+        if options.platform == "vercel":
+            document["crons"] = crons_document(placed)
+        out.document(document)
         return
+    show_crons(placed, out)
     told = [one for one in found if one.fate is not Fate.UNCHANGED]
     out.lines(rows((), ((one.fate.value, str(folder / one.name)) for one in told), header=False))
     for one in told:
@@ -80,4 +102,7 @@ def _show(found: list[Written], folder: Path, options: Options, context: Context
     if same or not told:
         out.note(words)
     if not options.check and any(one.fate is Fate.CREATED for one in told):
-        out.note(f"how to deploy it: {folder / 'README.md'}; keep {RECORD} beside it")
+        how = f"{folder / 'README.md'}" if options.platform == "trigger-dev" else "vercel deploy --prod"
+        out.note(f"how to deploy it: {how}; keep {RECORD} beside it")
+        if options.platform == "vercel":
+            out.note("set CRON_SECRET, and JOBCTL_STATE=/tmp/jobctl, in the Vercel project: only /tmp can be written there")

@@ -1,0 +1,193 @@
+"""``export vercel``: what Vercel can keep of a schedule, the file that others write in too, and what is served."""
+
+import json
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobctl.errors import ScheduleError, UsageError
+from jobctl.exports.plans import Plan
+from jobctl.exports.vercel_crons import vercel_cron
+from jobctl.exports.vercel_json import Cron as Entry
+from jobctl.exports.vercel_json import foreign, merged
+from jobctl.schedules import Cron, Every
+from tests.support.project import Site
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+RUNTIME = Path(__file__).parents[1] / "support" / "vercel_runtime.py"
+SECRET = "a-secret-of-the-site"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "plan", "expected"),
+    [
+        (Every(timedelta(minutes=5)), Plan.PRO, ("*/5 * * * *", None)),
+        (Every(timedelta(seconds=30)), Plan.PRO, ("* * * * *", "once a minute")),
+        (Every(timedelta(days=1)), Plan.HOBBY, ("0 0 * * *", None)),
+        (Every(timedelta(minutes=5)), Plan.HOBBY, ("0 0 * * *", "once a day, at 00:00 UTC")),
+        (Cron("0 9 * * MON-FRI"), Plan.HOBBY, ("0 9 * * 1-5", None)),
+        (Cron("0 9 1 jan *"), Plan.HOBBY, ("0 9 1 1 *", None)),
+        (Cron("30 9,17 * * 7"), Plan.HOBBY, ("30 9 * * 0", "once a day, at 09:30 UTC")),
+        (Cron("5-59/15 9 * * *"), Plan.PRO, ("5,20,35,50 9 * * *", None)),
+        (Cron("*/15 9 * * *"), Plan.PRO, ("*/15 9 * * *", None)),
+        (Cron("*/30 0 9 * * *"), Plan.PRO, ("0 9 * * *", "once in each such minute")),
+        (Cron("15 0 9 * * *"), Plan.PRO, ("0 9 * * *", "at second 0 instead of 15")),
+        (Cron("0 9 * * *", "Asia/Kolkata"), Plan.PRO, ("30 3 * * *", None)),
+    ],
+)
+def test_what_is_written(schedule: Cron | Every, plan: Plan, expected: tuple[str, str | None]) -> None:
+    found = vercel_cron(schedule, plan, NOW)
+
+    assert found.cron == expected[0]
+    assert (found.instead or "").startswith(expected[1] or "")
+    assert bool(found.instead) == bool(expected[1])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "reason"),
+    [
+        (Every(timedelta(minutes=7)), "does not divide an hour"),
+        (Cron("0 0 13 * 5"), "takes one of them"),
+        (Cron("0 0 L * *"), "L or #"),
+        (Cron("0 0 * * 1#2"), "L or #"),
+        (Cron("0 9 * * *", "Europe/Berlin"), "changes its clocks"),
+    ],
+)
+def test_what_is_left_out(schedule: Cron | Every, reason: str) -> None:
+    with pytest.raises(ScheduleError, match=reason):
+        vercel_cron(schedule, Plan.PRO, NOW)
+
+
+THEIRS = """{
+    "version":2, "rewrites" : [ {"source":"/a",  "destination":"/b"} ],
+    "crons": [{"path": "/api/theirs", "schedule": "0 1 * * *"},
+              {"path": "/api/cron/jobs/gone?x=1", "schedule": "0 2 * * *"}]
+    , "regions": ["fra1"]
+}
+"""
+
+
+def test_what_others_wrote_stays_as_it_was() -> None:
+    text = merged(THEIRS, [Entry("/api/cron/sync", "*/5 * * * *")], "vercel.json")
+
+    before, after = THEIRS[: THEIRS.index("[{")], THEIRS[THEIRS.index("\n    , ") :]
+    assert text.startswith(before)
+    assert text.endswith(after)
+    assert json.loads(text)["crons"] == [
+        {"path": "/api/theirs", "schedule": "0 1 * * *"},
+        {"path": "/api/cron/sync", "schedule": "*/5 * * * *"},
+    ]
+    assert merged(text, [Entry("/api/cron/sync", "*/5 * * * *")], "vercel.json") == text
+    assert len(foreign(text, "vercel.json")) == 1
+
+
+members = st.dictionaries(
+    st.text().filter(lambda name: name != "crons"),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda some: st.lists(some) | st.dictionaries(st.text(), some),
+        max_leaves=8,
+    ),
+    max_size=4,
+)
+
+
+@given(
+    members,
+    st.none() | st.lists(st.just({"path": "/x", "schedule": "0 1 * * *"}), max_size=2),
+    st.sampled_from([None, 2]),
+)
+def test_whatever_is_there_is_kept(
+    there: dict[str, object], crons: list[object] | None, indent: int | None
+) -> None:
+    whole = {**there, **({"crons": crons} if crons is not None else {})}
+
+    found = json.loads(merged(json.dumps(whole, indent=indent), [Entry("/api/cron/sync", "0 1 * * *")], "x"))
+
+    assert {name: value for name, value in found.items() if name != "crons"} == there
+    assert found["crons"] == [*(crons or []), {"path": "/api/cron/sync", "schedule": "0 1 * * *"}]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"crons": {}}', '{"crons": [], "crons": []}', "// no\n{}", "[" * 100_000]
+)
+def test_a_file_that_cannot_be_read_is_told_and_left(text: str) -> None:
+    with pytest.raises(UsageError, match=r"vercel\.json"):
+        merged(text, [], "vercel.json")
+
+
+def test_the_export_says_what_becomes_of_each_job(site: Site) -> None:
+    site.jobs(
+        '[jobs.odd]\nevery = "7m"\ncall = "work:odd"\n[jobs.fine]\ncron = "0 9 * * *"\ncall = "work:fine"\n'
+    )
+
+    crons = {one["id"]: one for one in site.json("export", "vercel", ".")["crons"]}
+    again = site.call("export", "vercel", ".", "--check")
+    slower = site.call("export", "vercel", ".", "--check", "--plan", "hobby")
+
+    assert (again.returncode, slower.returncode) == (0, 1)
+    assert (crons["odd"]["change"], crons["odd"]["cron"]) == ("left out", None)
+    assert (crons["fine"]["path"], crons["fine"]["cron"]) == ("/api/cron/jobs/fine", "0 9 * * *")
+    assert "repository-sync" not in crons  # it is not enabled
+    assert "odd is left out:" in again.stderr
+    assert "analytics-top-items runs once a day, at 00:00 UTC" in slower.stderr
+
+
+def test_what_is_not_the_projects_own_folder_is_refused(site: Site) -> None:
+    site.jobs('[jobs.fine]\ncron = "0 9 * * *"\ncall = "work:fine"\n')
+
+    refused = site.call("export", "vercel", "elsewhere")
+
+    assert refused.returncode == 2
+    assert "Vercel gets that folder alone" in refused.stderr
+    assert not (site.folder / "elsewhere").exists()
+
+
+def test_no_more_crons_than_a_project_has(site: Site) -> None:
+    theirs = [{"path": f"/api/theirs/{number}", "schedule": "0 1 * * *"} for number in range(99)]
+    site.write("vercel.json", json.dumps({"crons": theirs}))
+
+    done = site.call("export", "vercel", ".")
+
+    assert "a project has 100 crons at most" in done.stderr
+    assert len(json.loads((site.folder / "vercel.json").read_text())["crons"]) == 100
+
+
+def test_the_exported_folder_is_served_as_vercel_does(site: Site) -> None:
+    code = "def hello():\n    return {'said': 'hello'}\n"
+    site.jobs('[jobs.hello]\ncron = "0 9 * * *"\ncall = "work:hello"\n', code)
+    assert site.call("export", "vercel", ".").returncode == 0
+    crons = json.loads((site.folder / "vercel.json").read_text())["crons"]
+    environment = {
+        **site.environment, "VERCEL": "1", "VERCEL_ENV": "production", "NODE_ENV": "production",
+        "CRON_SECRET": SECRET,
+    }  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, RUNTIME, "app.py"],
+        cwd=site.folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        headers = {"User-Agent": "vercel-cron/1.0", "Authorization": f"Bearer {SECRET}"}
+        url = process.stdout.readline().strip()
+        with httpx2.Client(base_url=url, trust_env=False, timeout=60) as client:
+            told = {one["path"]: client.get(one["path"], headers=headers) for one in crons}
+            nobody = client.get("/api/cron/jobs/hello", headers={"Authorization": ""})
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+
+    assert told["/api/cron/jobs/hello"].json()["result"] == {"said": "hello"}
+    assert {one.status_code for one in told.values()} <= {200, 503}  # 503: no database is configured
+    assert nobody.status_code == 401
+    assert [one["trigger"] for one in site.runs() if one["job_id"] == "hello"] == ["http"]
