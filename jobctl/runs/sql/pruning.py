@@ -1,34 +1,41 @@
 """Removing old runs: chosen without a lock, removed in short transactions."""
 
-from jobctl.runs.sqlite.connect import Connections
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from jobctl.runs.sql.connection import Connection
+
+Transaction = Callable[[], AbstractContextManager[Connection]]
 
 _BATCH = 500
 _OLDEST = """
 SELECT seq, id, started_at FROM runs
-WHERE job_id = ?1 AND status <> 'running'
-  AND seq < (SELECT seq FROM runs WHERE job_id = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)
-  AND seq IS NOT (SELECT last_run FROM jobs WHERE id = ?1)
-ORDER BY seq LIMIT ?3
+WHERE job_id = :job AND status <> 'running'
+  AND seq < (SELECT seq FROM runs WHERE job_id = :job ORDER BY seq DESC LIMIT 1 OFFSET :keep)
+  AND seq <> coalesce((SELECT last_run FROM jobs WHERE id = :job), -1)
+ORDER BY seq LIMIT :batch
 """
 
 
-def prune(connections: Connections, before: int, keep: int) -> list[tuple[str, str]]:
+def prune(reading: Transaction, writing: Transaction, before: int, keep: int) -> list[tuple[str, str]]:
     """Remove runs that began before an instant (in ms) and are beyond the newest ``keep`` of their job.
 
     The last run of each job stays, whatever was skipped since. Looking stops at a batch of a job's
     oldest runs in which none is old enough: it costs the same however many runs there are.
     """
     removed: list[tuple[str, str]] = []
-    with connections.reading() as connection:
+    with reading() as connection:
         jobs = [row[0] for row in connection.execute("SELECT id FROM jobs")]
     for job_id in jobs:
         while True:
-            with connections.reading() as connection:
-                found = connection.execute(_OLDEST, (job_id, max(0, keep - 1), _BATCH)).fetchall()
+            with reading() as connection:
+                found = connection.execute(
+                    _OLDEST, {"job": job_id, "keep": max(0, keep - 1), "batch": _BATCH}
+                ).fetchall()
             old = [(seq, run_id) for seq, run_id, started_at in found if started_at < before]
             if old:
                 # a run that has ended never changes, so what was chosen still holds
-                with connections.writing() as connection:
+                with writing() as connection:
                     connection.executemany("DELETE FROM runs WHERE seq = ?", [(seq,) for seq, _ in old])
                 removed.extend((job_id, run_id) for _, run_id in old)
             if len(old) < _BATCH:

@@ -1,22 +1,22 @@
 """Metrics from kept totals, and percentiles over the newest runs of each job: never a scan."""
 
-import sqlite3
 from collections.abc import Sequence
 from datetime import timedelta
 
 from jobctl.durations import percentile
 from jobctl.model import JobMetrics, JobTotals
-from jobctl.runs.sqlite.rows import when
+from jobctl.runs.sql.connection import Connection, Dialect
+from jobctl.runs.sql.rows import when
 
 _NEWEST = 1000
 
 
-def metrics(connection: sqlite3.Connection, job_id: str | None) -> JobMetrics:
+def metrics(connection: Connection, dialect: Dialect, job_id: str | None) -> JobMetrics:
     """Totals of all jobs, or of one."""
     where, values = ("WHERE id = ?", (job_id,)) if job_id else ("", ())
     rows = connection.execute(
         "SELECT id, completed, failed, skipped, missed, timed, total_ms, max_ms"
-        f" FROM jobs {where} ORDER BY rowid",
+        f" FROM jobs {where} ORDER BY {dialect.order}",
         values,
     ).fetchall()
     completed, failed, skipped, timed, total = (sum(row[n] for row in rows) for n in (1, 2, 3, 5, 6))
@@ -29,16 +29,16 @@ def metrics(connection: sqlite3.Connection, job_id: str | None) -> JobMetrics:
         skipped=skipped + missed,
         average_job_duration=_average(total, timed),
         last_cleanup=when(cleanup[0]) if cleanup else None,
-        jobs=tuple(_of_job(connection, row) for row in rows),
+        jobs=tuple(_of_job(connection, dialect, row) for row in rows),
     )
 
 
-def _of_job(connection: sqlite3.Connection, row: Sequence[int]) -> JobTotals:
+def _of_job(connection: Connection, dialect: Dialect, row: Sequence[int]) -> JobTotals:
     job_id, completed, failed, skipped, missed, timed, total, longest = row
     durations = [
         found[0]
         for found in connection.execute(
-            "SELECT duration_ms FROM runs INDEXED BY runs_durations"
+            f"SELECT duration_ms FROM runs {dialect.durations}"
             " WHERE job_id = ? AND duration_ms IS NOT NULL"
             f" ORDER BY seq DESC LIMIT {_NEWEST}",
             (job_id,),

@@ -1,6 +1,5 @@
 """Starting and ending runs: the two statements that everything rests on, in batches."""
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -9,52 +8,55 @@ from jobctl.clock import from_ms, to_ms
 from jobctl.durations import milliseconds
 from jobctl.errors import UsageError
 from jobctl.model import Reason, Run, RunStatus
-from jobctl.runs.sqlite.rows import RUN, ms_of, run_of, when
+from jobctl.runs.sql.connection import Connection
+from jobctl.runs.sql.rows import RUN, ms_of, run_of, when
 from jobctl.runs.store import Answer, Claim, Claimed, Ending, Overlap, Owner, SlotTaken, Stopped
 
 _INSERT = """
-INSERT OR IGNORE INTO runs
+INSERT INTO runs
   (id, job_id, status, reason, trigger, scheduled_for, epoch, started_at, finished_at, duration_ms, owner, host)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING RETURNING seq
 """
 _ENROL = """
 INSERT INTO owners (id, kind, host, pid, start, boot, since, beat) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET ended = NULL, killed = 0 WHERE ended IS NOT NULL
+ON CONFLICT (id) DO UPDATE SET ended = NULL, killed = 0 WHERE owners.ended IS NOT NULL
 """
 _MOVE = """
 UPDATE jobs SET
-  cursor = coalesce(?2, cursor), cursor_epoch = iif(?2 IS NULL, cursor_epoch, ?3),
-  next_run = coalesce(?4, next_run), last_run = coalesce(?5, last_run), skipped = skipped + ?6
-WHERE id = ?1
+  cursor = coalesce(:slot, cursor), cursor_epoch = CASE WHEN :slot IS NULL THEN cursor_epoch ELSE :epoch END,
+  next_run = coalesce(:next_run, next_run), last_run = coalesce(:seq, last_run), skipped = skipped + :skipped
+WHERE id = :job
 """
 _FINISH = """
 UPDATE runs SET
-  status = ?2, reason = ?3, started_at = ?4, finished_at = ?5, duration_ms = ?6, error = ?7, result = ?8,
-  pid = coalesce(?9, pid), attempt = ?10
-WHERE id = ?1 AND status = 'running' RETURNING job_id
+  status = ?, reason = ?, started_at = ?, finished_at = ?, duration_ms = ?, error = ?, result = ?,
+  pid = coalesce(?, pid), attempt = ?
+WHERE id = ? AND status = 'running' RETURNING job_id
 """
 _COUNT = """
 UPDATE jobs SET
-  completed = completed + ?2, failed = failed + ?3, timed = timed + (?4 IS NOT NULL),
-  total_ms = total_ms + coalesce(?4, 0), max_ms = max(max_ms, coalesce(?4, 0))
-WHERE id = ?1
+  completed = completed + :completed, failed = failed + :failed,
+  timed = timed + CASE WHEN :ms IS NULL THEN 0 ELSE 1 END, total_ms = total_ms + coalesce(:ms, 0),
+  max_ms = CASE WHEN :ms > max_ms THEN :ms ELSE max_ms END
+WHERE id = :job
 """
 
 
-def enrol(connection: sqlite3.Connection, owner: Owner) -> None:
+def enrol(connection: Connection, owner: Owner) -> None:
     """Know the owner, and that it lives: one that was held for dead, or forgotten, may wake up and claim."""
     row = (owner.id, owner.kind, owner.host, owner.pid, owner.start, owner.boot)
     connection.execute(_ENROL, (*row, to_ms(owner.since), to_ms(owner.beat)))
 
 
-def claim_all(connection: sqlite3.Connection, owner: Owner, wanted: Sequence[Claim]) -> list[Answer]:
+def claim_all(connection: Connection, owner: Owner, wanted: Sequence[Claim]) -> list[Answer]:
     """Try to start runs, inside the caller's transaction. The unique indexes decide, not this code."""
     enrol(connection, owner)
     current = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0]
     return [_claim(connection, owner, one, max(one.epoch, current)) for one in wanted]
 
 
-def _claim(connection: sqlite3.Connection, owner: Owner, one: Claim, epoch: int) -> Answer:
+def _claim(connection: Connection, owner: Owner, one: Claim, epoch: int) -> Answer:
     found = connection.execute(
         "SELECT cursor, cursor_epoch, stopped FROM jobs WHERE id = ?", (one.job_id,)
     ).fetchone()
@@ -66,10 +68,9 @@ def _claim(connection: sqlite3.Connection, owner: Owner, one: Claim, epoch: int)
     slot = ms_of(one.slot)
     if slot is not None and cursor is not None and cursor_epoch >= epoch and slot <= cursor:
         return SlotTaken(from_ms(cursor))
-    next_run = ms_of(one.next_run)
     seq = _insert(connection, owner, one, epoch, RunStatus.RUNNING)
     if seq is not None:
-        connection.execute(_MOVE, (one.job_id, slot, epoch, next_run, seq, 0))
+        _move(connection, one, epoch, seq=seq)
         return Claimed(_begun(owner, one), when(cursor))
     running = connection.execute(
         f"SELECT {RUN} FROM runs r WHERE job_id = ? AND status = 'running'", (one.job_id,)
@@ -79,17 +80,23 @@ def _claim(connection: sqlite3.Connection, owner: Owner, one: Claim, epoch: int)
     if running is None and connection.execute("SELECT 1 FROM runs WHERE id = ?", (one.run_id,)).fetchone():
         raise UsageError(f'the run store has a run "{one.run_id}" already', hint="make a new id for each run")
     if running is None or _insert(connection, owner, one, epoch, RunStatus.SKIPPED) is None:
-        connection.execute(_MOVE, (one.job_id, slot, epoch, next_run, None, 0))
+        _move(connection, one, epoch)
         return SlotTaken(when(slot))
-    connection.execute(_MOVE, (one.job_id, slot, epoch, next_run, None, 1))
+    _move(connection, one, epoch, skipped=1)
     begun = _begun(owner, one)
     skipped = replace(begun, status=RunStatus.SKIPPED, reason=Reason.OVERLAP, finished_at=begun.started_at)
     return Overlap(run_of(running), skipped, when(cursor))
 
 
-def _insert(
-    connection: sqlite3.Connection, owner: Owner, one: Claim, epoch: int, status: RunStatus
-) -> int | None:
+def _move(
+    connection: Connection, one: Claim, epoch: int, *, seq: int | None = None, skipped: int = 0
+) -> None:
+    """The job's record after an answer."""
+    values = {"slot": ms_of(one.slot), "epoch": epoch, "next_run": ms_of(one.next_run)}
+    connection.execute(_MOVE, {**values, "seq": seq, "skipped": skipped, "job": one.job_id})
+
+
+def _insert(connection: Connection, owner: Owner, one: Claim, epoch: int, status: RunStatus) -> int | None:
     at = to_ms(one.at)
     skipped = status is RunStatus.SKIPPED
     row = (
@@ -106,8 +113,8 @@ def _insert(
         owner.id,
         owner.host,
     )
-    done = connection.execute(_INSERT, row)
-    return done.lastrowid if done.rowcount else None
+    done = connection.execute(_INSERT, row).fetchone()
+    return int(done[0]) if done else None
 
 
 def _begun(owner: Owner, one: Claim) -> Run:
@@ -118,7 +125,7 @@ def _begun(owner: Owner, one: Claim) -> Run:
     )
 
 
-def finish(connection: sqlite3.Connection, ending: Ending) -> bool:
+def finish(connection: Connection, ending: Ending) -> bool:
     """Record an end and count it, inside the caller's transaction."""
     result = ending.result
     if result is not None:
@@ -129,7 +136,6 @@ def finish(connection: sqlite3.Connection, ending: Ending) -> bool:
     row = connection.execute(
         _FINISH,
         (
-            ending.run_id,
             ending.status.value,
             ending.reason.value if ending.reason else None,
             to_ms(ending.started_at),
@@ -139,16 +145,22 @@ def finish(connection: sqlite3.Connection, ending: Ending) -> bool:
             result,
             ending.pid,
             ending.attempt,
+            ending.run_id,
         ),
     ).fetchone()
     if row is None:
         return False
     completed = ending.status is RunStatus.COMPLETED
-    connection.execute(_COUNT, (row[0], completed, not completed, duration))
+    _count(connection, row[0], completed=completed, ms=duration)
     return True
 
 
-def lose(connection: sqlite3.Connection, owner_id: str, at: datetime) -> Sequence[Run]:
+def _count(connection: Connection, job_id: str, *, completed: bool, ms: int | None = None) -> None:
+    values = {"job": job_id, "completed": int(completed), "failed": int(not completed), "ms": ms}
+    connection.execute(_COUNT, values)
+
+
+def lose(connection: Connection, owner_id: str, at: datetime) -> Sequence[Run]:
     """Every unfinished run of an owner becomes ``lost``; how long it took is not known."""
     rows = connection.execute(
         "UPDATE runs SET status = 'failed', reason = 'lost', finished_at = ?,"
@@ -157,7 +169,9 @@ def lose(connection: sqlite3.Connection, owner_id: str, at: datetime) -> Sequenc
         (to_ms(at), owner_id),
     ).fetchall()
     for _, job_id in rows:
-        connection.execute(_COUNT, (job_id, 0, 1, None))
+        _count(connection, job_id, completed=False)
+    if not rows:
+        return []
     marks = ", ".join("?" * len(rows))
     found = connection.execute(f"SELECT {RUN} FROM runs r WHERE id IN ({marks})", [row[0] for row in rows])
     return [run_of(row) for row in found]

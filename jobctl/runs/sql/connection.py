@@ -1,0 +1,45 @@
+"""A connection as the shared statements see it: values go in by ``?`` or ``:name``."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+Values = Sequence[Any] | Mapping[str, Any]
+
+
+class Cursor(Protocol):
+    """What a statement answered."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it changed."""
+
+    def fetchone(self) -> Any:
+        """The next row, or None."""
+
+    def fetchall(self) -> list[Any]:
+        """The rest."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Row by row."""
+
+
+class Connection(Protocol):
+    """Inside a transaction that somebody else ends."""
+
+    def execute(self, statement: str, values: Values = (), /) -> Cursor:
+        """One statement."""
+
+    def executemany(self, statement: str, rows: Iterable[Values], /) -> object:
+        """One statement, once a row."""
+
+
+class Dialect(NamedTuple):
+    """Where the databases differ.
+
+    Attributes:
+        order: the column of ``jobs`` that says in which order they were registered.
+        durations: behind ``FROM runs``, the index to take for the newest durations of a job.
+    """
+
+    order: str
+    durations: str

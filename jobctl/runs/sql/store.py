@@ -1,0 +1,358 @@
+"""The run store's contract in SQL; each method one transaction."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobctl.clock import SystemClock, from_ms, to_ms
+from jobctl.errors import UsageError
+from jobctl.model import JobMetrics, Run, RunStatus
+from jobctl.runs.sql import claims, pruning, totals
+from jobctl.runs.sql.connection import Connection, Dialect
+from jobctl.runs.sql.rows import JOB, OWNER, RUN, ms_of, owner_of, record_of, run_of
+from jobctl.runs.store import (
+    Answer,
+    CachedResult,
+    Claim,
+    Ending,
+    JobRecord,
+    Owner,
+    Pruned,
+    Registration,
+)
+
+_JOBS = f"SELECT {JOB}, {RUN} FROM jobs j LEFT JOIN runs r ON r.seq = j.last_run"
+_REGISTER = """
+INSERT INTO jobs (id, name, schedule, timezone, anchor) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+  name = excluded.name,
+  anchor = CASE WHEN jobs.schedule = excluded.schedule AND jobs.timezone = excluded.timezone
+    THEN jobs.anchor ELSE excluded.anchor END,
+  cursor = CASE WHEN jobs.schedule = excluded.schedule AND jobs.timezone = excluded.timezone
+    THEN jobs.cursor ELSE NULL END,
+  next_run = CASE WHEN jobs.schedule = excluded.schedule AND jobs.timezone = excluded.timezone
+    THEN jobs.next_run ELSE NULL END,
+  schedule = excluded.schedule,
+  timezone = excluded.timezone
+"""
+_OWNERS = f"""
+SELECT {OWNER} FROM owners o
+WHERE ended IS NULL OR id IN (SELECT owner FROM runs WHERE status = 'running')
+   OR id = (SELECT id FROM owners WHERE kind <> 'trigger' ORDER BY since DESC LIMIT 1)
+ORDER BY since
+"""
+_MOVE_ON = """
+UPDATE jobs SET
+  cursor = :until, missed = missed + :missed,
+  cursor_epoch = CASE WHEN epoch > cursor_epoch THEN epoch ELSE cursor_epoch END
+FROM (SELECT value AS epoch FROM meta WHERE name = 'epoch') AS clock
+WHERE id = :job AND (
+  cursor IS NULL OR cursor < :until OR cursor_epoch < epoch
+  OR cursor = :until AND EXISTS (SELECT 1 FROM runs WHERE job_id = :job AND scheduled_for = :until)
+)
+"""
+_START = """
+UPDATE jobs SET
+  stopped = NULL, stop_reason = NULL, anchor = CASE WHEN cursor IS NULL THEN :now ELSE anchor END,
+  cursor = CASE WHEN cursor < :now THEN :now ELSE cursor END
+WHERE id = :job AND stopped IS NOT NULL
+"""
+_CACHE = """
+INSERT INTO cache (key, value, computed_at, expires_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET
+  value = excluded.value, computed_at = excluded.computed_at, expires_at = excluded.expires_at
+"""
+_ADD = """
+INSERT INTO counters (name, value) VALUES (?, ?)
+ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value
+"""
+
+
+class SQLRunStore(ABC):
+    """Runs, job state, owners and cached results in tables. Where they are, its children know.
+
+    Attributes:
+        warning: what opening it had to tell.
+        read_only: nothing in it can be changed from here.
+        dialect: where this database differs.
+    """
+
+    warning: str | None = None
+    read_only = False
+    dialect: Dialect
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where it is, for people."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of every connection. Idempotent."""
+
+    @abstractmethod
+    def change_token(self) -> object:
+        """Differs whenever another process has changed something."""
+
+    @abstractmethod
+    def _reading(self) -> AbstractContextManager[Connection]:
+        """Statements that only look."""
+
+    @abstractmethod
+    def _writing(self) -> AbstractContextManager[Connection]:
+        """One transaction, one writer at a time."""
+
+    @abstractmethod
+    def checkpoint(self) -> None:
+        """Fold what was written into the main file; nothing, where the engine has no such thing."""
+
+    # Owners
+
+    def enrol(self, owner: Owner) -> None:
+        """Announce a process before it claims anything."""
+        with self._writing() as connection:
+            claims.enrol(connection, owner)
+
+    def beat(self, owner_id: str, at: datetime) -> None:
+        """Say that the owner lives."""
+        with self._writing() as connection:
+            connection.execute("UPDATE owners SET beat = ? WHERE id = ?", (to_ms(at), owner_id))
+
+    def retire(self, owner_id: str, at: datetime) -> None:
+        """Say goodbye."""
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE owners SET beat = ?, ended = ? WHERE id = ?", (to_ms(at), to_ms(at), owner_id)
+            )
+
+    def owners(self) -> Sequence[Owner]:
+        """Owners that matter, oldest first."""
+        with self._reading() as connection:
+            return [owner_of(row) for row in connection.execute(_OWNERS)]
+
+    def disown(self, owner_id: str, at: datetime) -> Sequence[Run]:
+        """Make every unfinished run of a dead owner ``lost``, and mark it killed."""
+        with self._writing() as connection:
+            lost = claims.lose(connection, owner_id, at)
+            connection.execute(
+                "UPDATE owners SET ended = ?, killed = 1 WHERE id = ? AND ended IS NULL",
+                (to_ms(at), owner_id),
+            )
+            return lost
+
+    # Jobs
+
+    def register(self, jobs: Sequence[Registration], at: datetime) -> Mapping[str, JobRecord]:
+        """Make or refresh the jobs' records."""
+        now = to_ms(at)
+        with self._writing() as connection:
+            connection.executemany(
+                _REGISTER, [(job.id, job.name, job.schedule, job.timezone, now) for job in jobs]
+            )
+        if len(jobs) == 1:
+            record = self.job(jobs[0].id)
+            return {record.id: record} if record else {}
+        wanted = {job.id for job in jobs}
+        return {job_id: record for job_id, record in self.jobs().items() if job_id in wanted}
+
+    def jobs(self) -> Mapping[str, JobRecord]:
+        """Every job that was ever registered."""
+        with self._reading() as connection:
+            return {
+                row[0]: record_of(row)
+                for row in connection.execute(f"{_JOBS} ORDER BY j.{self.dialect.order}")
+            }
+
+    def job(self, job_id: str) -> JobRecord | None:
+        """One of them."""
+        with self._reading() as connection:
+            row = connection.execute(f"{_JOBS} WHERE j.id = ?", (job_id,)).fetchone()
+            return record_of(row) if row else None
+
+    def plan(self, next_runs: Mapping[str, datetime | None]) -> None:
+        """Keep the jobs' next due times."""
+        with self._writing() as connection:
+            connection.executemany(
+                "UPDATE jobs SET next_run = ? WHERE id = ?",
+                [(ms_of(next_run), job_id) for job_id, next_run in next_runs.items()],
+            )
+
+    def pass_slots(self, job_id: str, until: datetime, missed: int) -> bool:
+        """Move a job's cursor forward and count what was missed, unless somebody has."""
+        with self._writing() as connection:
+            return (
+                connection.execute(
+                    _MOVE_ON, {"until": to_ms(until), "missed": missed, "job": job_id}
+                ).rowcount
+                > 0
+            )
+
+    def stop(self, job_ids: Iterable[str], at: datetime, reason: str | None = None) -> None:
+        """Take jobs off their schedules."""
+        with self._writing() as connection:
+            connection.executemany(
+                "UPDATE jobs SET stopped = coalesce(stopped, ?), stop_reason = ?, next_run = NULL"
+                " WHERE id = ?",
+                [(to_ms(at), reason, job_id) for job_id in job_ids],
+            )
+
+    def start(self, job_ids: Iterable[str], at: datetime | None = None) -> None:
+        """Put jobs back on their schedules; what they missed meanwhile is passed over."""
+        now = to_ms(at or SystemClock().now())
+        with self._writing() as connection:
+            connection.executemany(_START, [{"now": now, "job": job_id} for job_id in job_ids])
+
+    # The clock
+
+    def epoch(self) -> int:
+        """The current clock epoch."""
+        with self._reading() as connection:
+            return int(connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0])
+
+    def begin_epoch(self, held: int) -> int:
+        """Begin the epoch after ``held`` unless somebody has."""
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE meta SET value = ? WHERE name = 'epoch' AND value = ?", (held + 1, held)
+            )
+        return self.epoch()
+
+    # Runs
+
+    def claim(self, owner: Owner, wanted: Sequence[Claim]) -> Sequence[Answer]:
+        """Try to start runs, an answer each."""
+        with self._writing() as connection:
+            return claims.claim_all(connection, owner, wanted)
+
+    def finish(self, endings: Sequence[Ending]) -> Sequence[bool]:
+        """Record how runs ended."""
+        with self._writing() as connection:
+            return [claims.finish(connection, ending) for ending in endings]
+
+    def progress(self, run_id: str, *, pid: int | None = None, attempt: int | None = None) -> None:
+        """Note the worker's pid, or a further attempt."""
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE runs SET pid = coalesce(?, pid), attempt = coalesce(?, attempt)"
+                " WHERE id = ? AND status = 'running'",
+                (pid, attempt, run_id),
+            )
+
+    def run(self, run_id: str) -> Run | None:
+        """The run with this id or unique prefix."""
+        if len(run_id) < 4 or not set(run_id) <= set("0123456789abcdef"):
+            return None
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"SELECT {RUN} FROM runs r WHERE id >= ? AND id < ? LIMIT 2", (run_id, run_id + "g")
+            ).fetchall()
+        if len(rows) > 1:
+            raise UsageError(f'several runs begin with "{run_id}"', hint="give more of its characters")
+        return run_of(rows[0]) if rows else None
+
+    def runs(
+        self,
+        job_id: str | None = None,
+        *,
+        statuses: Iterable[RunStatus] = (),
+        since: datetime | None = None,
+        limit: int | None = 20,
+    ) -> Sequence[Run]:
+        """Runs, newest first."""
+        where: list[str] = []
+        values: list[Any] = []
+        if job_id is not None:
+            where.append("job_id = ?")
+            values.append(job_id)
+        if wanted := [status.value for status in statuses]:
+            # one status is written as a constant, so that the index of failed runs can serve
+            where.append(" OR ".join(f"status = '{status}'" for status in wanted).join("()"))
+        if since is not None:
+            where.append("started_at >= ?")
+            values.append(to_ms(since))
+        condition = f"WHERE {' AND '.join(where)}" if where else ""
+        most = "" if limit is None else f"LIMIT {limit:d}"
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"SELECT {RUN} FROM runs r {condition} ORDER BY seq DESC {most}", values
+            ).fetchall()
+        return [run_of(row) for row in rows]
+
+    def unfinished(self, job_id: str | None = None) -> Sequence[tuple[Run, Owner]]:
+        """Runs that have not ended, with who runs them."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"SELECT {OWNER}, {RUN} FROM runs r JOIN owners o ON o.id = r.owner"
+                f" WHERE r.status = 'running' {'AND r.job_id = ?' if job_id else ''}",
+                (job_id,) if job_id else (),
+            ).fetchall()
+        width = OWNER.count(",") + 1
+        return [(run_of(row[width:]), owner_of(row[:width])) for row in rows]
+
+    def metrics(self, job_id: str | None = None) -> JobMetrics:
+        """Totals from kept rows."""
+        with self._reading() as connection:
+            return totals.metrics(connection, self.dialect, job_id)
+
+    def prune(self, now: datetime, keep: timedelta, keep_per_job: int) -> Pruned:
+        """Remove old runs in short transactions, and owners that nobody asks for any more."""
+        removed = pruning.prune(self._reading, self._writing, to_ms(now - keep), keep_per_job)
+        with self._writing() as connection:
+            connection.execute("UPDATE meta SET value = ? WHERE name = 'last_cleanup'", (to_ms(now),))
+            connection.execute(f"DELETE FROM owners WHERE id NOT IN (SELECT id FROM ({_OWNERS}) AS kept)")
+        return Pruned(removed)
+
+    # Cached results
+
+    def cache_put(self, values: Mapping[str, Any], computed_at: datetime, expires_at: datetime) -> None:
+        """Keep JSON values, all or none."""
+        import json
+
+        times = (to_ms(computed_at), to_ms(expires_at))
+        rows = [(key, json.dumps(value), *times) for key, value in values.items()]
+        with self._writing() as connection:
+            connection.executemany(_CACHE, rows)
+
+    def cache_get(self, key: str, now: datetime) -> CachedResult | None:
+        """A value that has not expired."""
+        found = [one for one in self._cached("WHERE key = ?", key) if one.expires_at > now]
+        return found[0] if found else None
+
+    def cached(self) -> Sequence[CachedResult]:
+        """Every value, also the expired ones."""
+        return self._cached("ORDER BY key")
+
+    def cache_purge(self, now: datetime) -> int:
+        """Remove what has expired."""
+        with self._writing() as connection:
+            return connection.execute("DELETE FROM cache WHERE expires_at <= ?", (to_ms(now),)).rowcount
+
+    # Counters
+
+    def count(self, changes: Mapping[str, int]) -> None:
+        """Add to counters."""
+        with self._writing() as connection:
+            connection.executemany(_ADD, list(changes.items()))
+
+    def counters(self) -> Mapping[str, int]:
+        """All of them."""
+        with self._reading() as connection:
+            return dict(connection.execute("SELECT name, value FROM counters").fetchall())
+
+    def reset_counters(self) -> None:
+        """Begin anew."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM counters")
+
+    def _cached(self, condition: str, *values: str) -> list[CachedResult]:
+        import json
+
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"SELECT key, value, computed_at, expires_at FROM cache {condition}", values
+            ).fetchall()
+        return [
+            CachedResult(key, json.loads(value), from_ms(at), from_ms(end)) for key, value, at, end in rows
+        ]
