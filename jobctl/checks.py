@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from jobctl.catalogue.needs import unmet
+from jobctl.catalogue.project import store_place
 from jobctl.durations import format_duration
 from jobctl.errors import ConfigurationError, ExitCode, JobctlError, PermanentJobError
 from jobctl.settings.environment import Environment
@@ -89,7 +90,7 @@ class Checker:
         """The run store: opened, made where there is none, looked through, and able to write."""
         from jobctl.runs.choose import open_store
 
-        with closing(open_store(self.state, verify=True)) as store:
+        with closing(open_store(store_place(self.environment, self.state), verify=True)) as store:
             store.count({})  # a transaction that writes nothing
             return store.place
 

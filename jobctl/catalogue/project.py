@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobctl.errors import ConfigurationError
+from jobctl.settings.libpq import is_address
 
 if TYPE_CHECKING:
     from jobctl.settings.environment import Environment
@@ -63,16 +64,30 @@ def _has_table(file: Path) -> bool:
 
 
 def state_folder(project: Project, environment: "Environment | None") -> Path:
-    """Where the run store and the logs are: ``JOBCTL_STATE``, or ``.jobctl`` in the project's folder.
+    """Where the logs are, and the run store if it is a file: ``JOBCTL_STATE``, else ``.jobctl``.
+
+    ``.jobctl`` is in the project's folder, on Vercel in the temporary folder: nothing else can be written.
 
     Raises:
-        ConfigurationError: it is an address, which this version cannot use.
+        ConfigurationError: it is an address, and none of Postgres.
     """
-    named = (environment.text("JOBCTL_STATE") if environment else None) or ".jobctl"
-    if environment is not None and "://" in named:
-        raise ConfigurationError(
-            f"JOBCTL_STATE is a {named.partition('://')[0]}:// address, which this version cannot use",
-            where=str(environment.value("JOBCTL_STATE").source),
-            hint="name a folder on this machine",
-        )
-    return project.folder / named
+    named = environment.text("JOBCTL_STATE") if environment else None
+    if environment is not None and named and "://" in named:
+        if not is_address(named):
+            raise ConfigurationError(
+                f"JOBCTL_STATE is a {named.partition('://')[0]}:// address, and only Postgres can be one",
+                where=str(environment.value("JOBCTL_STATE").source),
+                hint="name a folder, or write postgresql://user:password@host/name",
+            )
+        named = None
+    if named is None and environment is not None and environment.text("VERCEL") == "1":
+        import tempfile
+
+        return Path(tempfile.gettempdir()) / ".jobctl"
+    return project.folder / (named or ".jobctl")
+
+
+def store_place(environment: "Environment", state: Path) -> Path | str:
+    """Where the run store is: the address in ``JOBCTL_STATE``, else the state folder."""
+    named = environment.text("JOBCTL_STATE") or ""
+    return named if is_address(named) else state

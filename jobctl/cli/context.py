@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jobctl.managers.trigger_dev import TriggerDevJobManager
     from jobctl.model import Job
     from jobctl.modes import Mode
-    from jobctl.runs.sqlite.store import SQLiteRunStore
+    from jobctl.runs.sql.store import SQLRunStore
     from jobctl.runs.store import RunStore
     from jobctl.settings.environment import Environment
 
@@ -118,7 +118,7 @@ class Context:
         """The run store for looking: a look makes nothing."""
         from jobctl.runs.choose import look_at_store
 
-        store = look_at_store(self.surroundings.state)
+        store = look_at_store(self.surroundings.store_place)
         return self._settled(store) if store is not None else None
 
     def manager(
@@ -159,7 +159,7 @@ class Context:
         manager.add(self.catalogue.jobs)
         return manager
 
-    def _opened(self, store: "SQLiteRunStore") -> "RunStore":
+    def _opened(self, store: "SQLRunStore") -> "RunStore":
         if store.warning:
             self.output.warn(store.warning)
         return self._settled(store)

@@ -2,19 +2,13 @@
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from jobctl.errors import ConfigurationError, PermanentJobError
-
-CONNECT_TIMEOUT_S = 10
-_FOR_LIBPQ = frozenset({
-    "sslmode", "sslrootcert", "sslcert", "sslkey", "sslnegotiation", "channel_binding", "connect_timeout",
-    "options", "target_session_attrs", "keepalives", "keepalives_idle", "gssencmode", "krbsrvname",
-    "service", "passfile", "application_name", "host", "port",
-})  # fmt: skip
+from jobctl.settings.libpq import CONNECT_TIMEOUT_S, PARAMETERS, encoded
 
 
 def read_address(text: str, project: Path) -> URL:
@@ -31,7 +25,7 @@ def read_address(text: str, project: Path) -> URL:
     if scheme in {"sqlite", "file"}:
         return _sqlite(text, project)
     try:
-        url = make_url(f"postgresql+psycopg://{_encoded(text.partition(':')[2].removeprefix('//'))}")
+        url = make_url(f"postgresql+psycopg://{encoded(text)}")
     except (ArgumentError, ValueError) as error:
         raise ConfigurationError(
             "DATABASE_URL cannot be read as an address", hint="write postgresql://user:password@host/name"
@@ -41,7 +35,7 @@ def read_address(text: str, project: Path) -> URL:
             "DATABASE_URL names no database", hint="write postgresql://user:password@host/name"
         )
     demand_psycopg()
-    query = {name: value for name, value in url.query.items() if name in _FOR_LIBPQ}
+    query = {name: value for name, value in url.query.items() if name in PARAMETERS}
     return url.set(query=query)
 
 
@@ -85,16 +79,6 @@ def place_of(url: URL) -> str:
     host = url.host or str(url.query.get("host") or "localhost")
     # a password with a slash is cut in the wrong place: what stands before the last @ is never shown
     return f"{host}:{url.port or 5432}/{url.database}".rpartition("@")[2]
-
-
-def _encoded(rest: str) -> str:
-    """With user and password percent-encoded: other clients of the site take an ``@`` in them as it is."""
-    end = next((at for at, one in enumerate(rest) if one in "/?#"), len(rest))
-    login, at, host = rest[:end].rpartition("@")
-    user, colon, password = login.partition(":")
-    return "".join(
-        [*(quote(unquote(user), safe=""), colon, quote(unquote(password), safe="")), at, host, rest[end:]]
-    )
 
 
 def _sqlite(text: str, project: Path) -> URL:

@@ -2,13 +2,11 @@
 
 import os
 import socket
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from jobctl.runs.store import Owner
-
-BEAT_LASTS = timedelta(seconds=60)
+from jobctl.runs.store import LEASE, Owner
 
 
 @cache
@@ -62,4 +60,5 @@ def is_alive(owner: Owner, now: datetime) -> bool:
         return False
     if owner.boot == boot():
         return start_of(owner.pid) == owner.start
-    return now - owner.beat <= BEAT_LASTS
+    silent = now - owner.beat if owner.silent is None else owner.silent
+    return silent <= LEASE

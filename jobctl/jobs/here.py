@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from jobctl.catalogue.project import find_project, state_folder
+from jobctl.catalogue.project import find_project, state_folder, store_place
 from jobctl.clock import SystemClock
 from jobctl.settings.environment import Environment
 
@@ -76,7 +76,7 @@ class Here:
         """The run store, with its cache and counters."""
         from jobctl.runs.choose import open_store
 
-        store = open_store(self.state)
+        store = open_store(store_place(self.environment, self.state))
         try:
             yield store
         finally:

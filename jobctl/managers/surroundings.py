@@ -7,16 +7,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from jobctl.catalogue.project import Project, find_project, state_folder
+from jobctl.catalogue.project import Project, find_project, state_folder, store_place
 from jobctl.settings.environment import Environment
 
 if TYPE_CHECKING:
-    from jobctl.runs.sqlite.store import SQLiteRunStore
+    from jobctl.runs.sql.store import SQLRunStore
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Found once, then handed around. ``state`` is ``JOBCTL_STATE`` or ``.jobctl`` in the project."""
+    """Found once, then handed around. ``state`` is the folder of the logs, and of a run store that is a file."""
 
     project: Project
     environment: Environment
@@ -26,6 +26,11 @@ class Surroundings:
     def folder(self) -> Path:
         """The project's folder."""
         return self.project.folder
+
+    @property
+    def store_place(self) -> Path | str:
+        """Where the run store is: the state folder, or an address that holds a password."""
+        return store_place(self.environment, self.state)
 
     @classmethod
     def find(cls, start: Path | None = None, process: Mapping[str, str] | None = None) -> Self:
@@ -40,7 +45,7 @@ class Surroundings:
         environment = Environment.load(project.folder, values)
         return cls(project, environment, state_folder(project, environment))
 
-    def open_store(self, *, for_scheduler: bool = False) -> "SQLiteRunStore":
+    def open_store(self, *, for_scheduler: bool = False) -> "SQLRunStore":
         """The run store, made where there is none.
 
         For a scheduler it is looked through first, waits only a second for others, since the loop has
@@ -52,7 +57,7 @@ class Surroundings:
         from jobctl.runs.choose import open_store
 
         if not for_scheduler:
-            return open_store(self.state)
-        store = open_store(self.state, busy_timeout=timedelta(seconds=1), verify=True)
+            return open_store(self.store_place)
+        store = open_store(self.store_place, busy_timeout=timedelta(seconds=1), verify=True)
         store.checkpoint_by_hand()
         return store

@@ -1,8 +1,7 @@
 """What a run store does, as a protocol, and the values that go in and out.
 
-SQLite keeps it today; a Postgres store can join by keeping the same contract. Two constraints
-carry promise 1 in every store: a job has at most one unfinished run; a slot has at most one run.
-Each method is one transaction. Errors: ``StoreBusyError`` where somebody else holds the store longer
+SQLite keeps it for one machine, Postgres for several. Two constraints carry promise 1 in both: a job
+has at most one unfinished run; a slot has at most one run. Each method is one transaction. Errors: ``StoreBusyError`` where somebody else holds the store longer
 than the store's busy timeout, ``StoreError`` where it cannot be read or written (full disk,
 read-only), ``StoreDamagedError`` where what is there is not a sound store.
 """
@@ -13,6 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from jobctl.model import JobMetrics, Reason, Run, RunStatus, Trigger
+
+LEASE = timedelta(seconds=60)
+"""So long after its last heartbeat an owner is held for alive, where its pid cannot be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Owner:
         beat: last heartbeat, for owners whose pid cannot be looked at from here.
         ended: when it said goodbye, or was found dead; None while it lives.
         killed: it was found dead: it never said goodbye.
+        silent: for how long, by the clock of the store's own server; None where the store has none.
     """
 
     id: str
@@ -39,6 +42,7 @@ class Owner:
     beat: datetime
     ended: datetime | None = None
     killed: bool = False
+    silent: timedelta | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,9 @@ _ALL = (
     Variable("SMTP_PASSWORD", Kind.SECRET, "password for it"),
     Variable("CRON_SECRET", Kind.SECRET, "who knows it may call the HTTP endpoints"),
     Variable("JOBCTL_REPORT_TO", Kind.TEXT, "who gets the reports by mail; several with commas"),
-    Variable("JOBCTL_STATE", Kind.TEXT, "where the run store and the logs are", ".jobctl"),
+    Variable(
+        "JOBCTL_STATE", Kind.ADDRESS, "folder of the run store and the logs, or postgresql://…", ".jobctl"
+    ),
     Variable("JOBCTL_PROJECT", Kind.TEXT, "where to look for the project"),
     Variable("JOBCTL_CONTENT_CHANGED_URL", Kind.URL, "is told which content changed"),
 )

@@ -39,6 +39,7 @@ def best(does: Callable[[], object], times: int = 5) -> float:
 
 def opened(folder: Path, jobs: int) -> SQLiteRunStore:
     store = open_store(folder)
+    assert isinstance(store, SQLiteRunStore)
     store.register([Registration(f"job-{n}", "a job", "every 1m", "UTC") for n in range(jobs)], NOW)
     return store
 

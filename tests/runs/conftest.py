@@ -1,6 +1,6 @@
 """A run store to try, and short ways to claim and end runs.
 
-A further store joins the contract suite as one more line in ``STORES``.
+The contract suite runs on every store of ``STORES``.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,10 +12,11 @@ import pytest
 from jobctl.model import Reason, Run, RunStatus, Trigger
 from jobctl.runs.choose import open_store
 from jobctl.runs.store import Answer, Claim, Claimed, Ending, Owner, Registration, RunStore, new_run_id
+from tests.support.postgres import Postgres
 
 START = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
-STORES: dict[str, Callable[[Path], RunStore]] = {"sqlite": lambda folder: open_store(folder / "state")}
+STORES = ("sqlite", "postgresql")
 
 
 class Desk:
@@ -126,9 +127,18 @@ class Desk:
         return run
 
 
-@pytest.fixture(params=list(STORES))
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(lambda: STORES[request.param](tmp_path))
+@pytest.fixture(params=STORES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where a store may be made: nothing is there."""
+    if request.param == "sqlite":
+        return tmp_path / "state"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.schema()
+
+
+@pytest.fixture
+def desk(place: Path | str) -> Iterator[Desk]:
+    desk = Desk(lambda: open_store(place))
     yield desk
     desk.close()
 

@@ -236,7 +236,13 @@ def test_an_end_is_kept_as_told(desk: "Desk", store: RunStore) -> None:
     kept = desk.again().run(run.id)
     assert kept is not None
     for name in ("status", "started_at", "finished_at", "duration", "reason", "error", "result", "pid"):
-        assert getattr(kept, name) == getattr(ending, name), name
+        told = getattr(kept, name)
+        # Postgres keeps no NUL in a text
+        assert (
+            told in {getattr(ending, name), "no [red]luck[/]\ufffdé"}
+            if name == "error"
+            else told == getattr(ending, name)
+        )
     assert (kept.attempt, kept.scheduled_for, kept.host) == (3, desk.at(1), "here")
 
 

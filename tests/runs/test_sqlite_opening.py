@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.errors import ConfigurationError, StoreBusyError, StoreDamagedError, StoreError
+from jobctl.errors import StoreBusyError, StoreDamagedError, StoreError
 from jobctl.model import Trigger
 from jobctl.runs.choose import look_at_store, open_store
 from jobctl.runs.sqlite import opening
@@ -31,6 +31,7 @@ def folder(tmp_path: Path) -> Path:
 @contextmanager
 def opened(folder: Path | str, *, verify: bool = False, patience: float = 5) -> Iterator[SQLiteRunStore]:
     with closing(open_store(folder, busy_timeout=timedelta(seconds=patience), verify=verify)) as store:
+        assert isinstance(store, SQLiteRunStore)
         yield store
 
 
@@ -100,15 +101,6 @@ def test_a_store_that_appeared_meanwhile_is_not_overwritten(folder: Path) -> Non
         opening._make(folder / "jobctl.db")
         assert len(store.runs()) == 1
     assert names(folder) == {"jobctl.db"}
-
-
-@pytest.mark.parametrize("address", ["postgresql://u:secret@db/x", "postgres://u:secret@db/x"])
-def test_an_address_is_refused_without_its_password(address: str, tmp_path: Path) -> None:
-    for place in (address, tmp_path / address):
-        with pytest.raises(ConfigurationError, match="cannot use") as told:
-            open_store(place)
-        assert "secret" not in f"{told.value} {told.value.hint}"
-    assert list(tmp_path.iterdir()) == []
 
 
 # Damage

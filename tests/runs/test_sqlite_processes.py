@@ -16,6 +16,7 @@ import pytest
 from jobctl.errors import StoreError
 from jobctl.model import Reason, RunStatus, Trigger
 from jobctl.runs.choose import look_at_store, open_store
+from jobctl.runs.sqlite.store import SQLiteRunStore
 from jobctl.runs.store import Claim, Claimed, Ending, Owner, Registration, RunStore, new_run_id
 
 pytestmark = pytest.mark.fault
@@ -238,6 +239,7 @@ def fill(store: RunStore) -> int:
 def test_a_full_file_stops_starts_and_loses_nothing(folder: Path) -> None:
     with closing(open_store(folder)) as store:
         store.register([Registration("job", "Job", "every 1m", "UTC")], NOW)
+        assert isinstance(store, SQLiteRunStore)
         connection = store._connections.get()
         connection.execute("PRAGMA max_page_count = 60")
         done = fill(store)

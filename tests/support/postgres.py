@@ -37,6 +37,7 @@ class Postgres:
             "--no-locale", "-E", "UTF8", "-D", str(self.data),
         )  # fmt: skip
         self.databases = 0
+        self.schemas = 0
         self.start()
 
     def start(self) -> None:
@@ -78,6 +79,11 @@ class Postgres:
         if schema:
             self.execute(schema, name)
         return name
+
+    def schema(self) -> str:
+        """The address of a schema that nobody has made yet, for a run store."""
+        self.schemas += 1
+        return f"{self.url('postgres')}?schema=store{self.schemas}"
 
     def _programs(self) -> Path:
         """Where the server's programs are. It refuses to run as root, and its stand-in must find them."""

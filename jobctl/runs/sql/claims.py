@@ -34,6 +34,11 @@ UPDATE runs SET
   pid = coalesce(?, pid), attempt = ?
 WHERE id = ? AND status = 'running' RETURNING job_id
 """
+_LOSE = """
+UPDATE runs SET
+  status = 'failed', reason = 'lost', finished_at = ?, error = 'the process that ran it ended without a word'
+WHERE id = ? AND status = 'running' RETURNING job_id
+"""
 _COUNT = """
 UPDATE jobs SET
   completed = completed + :completed, failed = failed + :failed,
@@ -160,18 +165,19 @@ def _count(connection: Connection, job_id: str, *, completed: bool, ms: int | No
     connection.execute(_COUNT, values)
 
 
-def lose(connection: Connection, owner_id: str, at: datetime) -> Sequence[Run]:
-    """Every unfinished run of an owner becomes ``lost``; how long it took is not known."""
-    rows = connection.execute(
-        "UPDATE runs SET status = 'failed', reason = 'lost', finished_at = ?,"
-        " error = 'the process that ran it ended without a word'"
-        " WHERE owner = ? AND status = 'running' RETURNING id, job_id",
-        (to_ms(at), owner_id),
-    ).fetchall()
-    for _, job_id in rows:
-        _count(connection, job_id, completed=False)
-    if not rows:
-        return []
-    marks = ", ".join("?" * len(rows))
-    found = connection.execute(f"SELECT {RUN} FROM runs r WHERE id IN ({marks})", [row[0] for row in rows])
-    return [run_of(row) for row in found]
+def unfinished_of(connection: Connection, owner_id: str) -> list[str]:
+    """The runs of an owner that have not ended."""
+    found = connection.execute("SELECT id FROM runs WHERE owner = ? AND status = 'running'", (owner_id,))
+    return [row[0] for row in found.fetchall()]
+
+
+def lose(connection: Connection, at: datetime, run_ids: Sequence[str]) -> Sequence[Run]:
+    """Those of some runs that are unfinished become ``lost``; how long they took is not known."""
+    lost: list[Run] = []
+    for run_id in run_ids:
+        row = connection.execute(_LOSE, (to_ms(at), run_id)).fetchone()
+        if row is not None:
+            _count(connection, row[0], completed=False)
+            found = connection.execute(f"SELECT {RUN} FROM runs r WHERE id = ?", (run_id,)).fetchone()
+            lost.append(run_of(found))
+    return lost

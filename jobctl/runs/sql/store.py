@@ -104,6 +104,9 @@ class SQLRunStore(ABC):
     def _writing(self) -> AbstractContextManager[Connection]:
         """One transaction, one writer at a time."""
 
+    def checkpoint_by_hand(self) -> None:  # noqa: B027 - what a server sees to itself needs no word
+        """From now on only ``checkpoint`` folds what was written, never a commit in passing."""
+
     @abstractmethod
     def checkpoint(self) -> None:
         """Fold what was written into the main file; nothing, where the engine has no such thing."""
@@ -135,7 +138,7 @@ class SQLRunStore(ABC):
     def disown(self, owner_id: str, at: datetime) -> Sequence[Run]:
         """Make every unfinished run of a dead owner ``lost``, and mark it killed."""
         with self._writing() as connection:
-            lost = claims.lose(connection, owner_id, at)
+            lost = claims.lose(connection, at, claims.unfinished_of(connection, owner_id))
             connection.execute(
                 "UPDATE owners SET ended = ?, killed = 1 WHERE id = ? AND ended IS NULL",
                 (to_ms(at), owner_id),

@@ -1,0 +1,1 @@
+"""The run store on Postgres: for schedulers, endpoints and hand triggers on several machines."""

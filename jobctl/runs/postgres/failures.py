@@ -1,0 +1,46 @@
+"""Which of Postgres' errors mean what: one table, by SQLSTATE and never by message."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from jobctl.errors import StoreBusyError, StoreError
+
+_BUSY = ("55P03", "57014", "40001", "40P01", "53300")
+"""A lock or statement took too long, transactions met, too many connections."""
+_WORDS = {
+    "28": ("it refuses the login", "look at the user and password in JOBCTL_STATE"),
+    "3D000": ("there is no such database", "make it, or name another in JOBCTL_STATE"),
+    "42501": ("permission denied", "its user must own the schema, or may make one"),
+    "42P": ("its tables are not those of jobctl", "name another schema: ?schema=name in JOBCTL_STATE"),
+    "25006": ("it is read-only", "name the primary server in JOBCTL_STATE"),
+    "53100": ("its disk is full", "free some space; nothing starts until it can be written"),
+}
+
+
+class InDoubtError(StoreError):
+    """The connection was lost while committing, and whether it was committed could not be found out."""
+
+
+def explained(error: psycopg.Error, place: str) -> StoreError:
+    """The store's own error for one of Postgres'."""
+    state = error.sqlstate or ""
+    if state in _BUSY:
+        return StoreBusyError(f"the run store {place} is held by another process", hint="try again")
+    for prefix, (words, hint) in _WORDS.items():
+        if state.startswith(prefix):
+            return StoreError(f"the run store {place} cannot be used: {words}", hint=hint)
+    said = " ".join(str(error).split())[:200]
+    if isinstance(error, psycopg.OperationalError):
+        return StoreError(f"the run store {place} does not answer: {said}", hint="is the server up?")
+    return StoreError(f"the run store {place} cannot be used: {said}")
+
+
+@contextmanager
+def telling(place: str) -> Iterator[None]:
+    """Turn Postgres' errors inside into the store's."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explained(error, place) from error

@@ -1,0 +1,61 @@
+"""Opening the store: its schema made where there is none, by one process at a time, and migrated forward."""
+
+from datetime import timedelta
+from importlib import resources
+
+from jobctl.errors import StoreError
+from jobctl.runs.postgres.address import read_address
+from jobctl.runs.postgres.pool import Pool
+from jobctl.runs.postgres.session import Session
+from jobctl.runs.postgres.store import PostgresRunStore
+
+VERSION = 1
+
+
+def open_address(text: str, busy_timeout: timedelta, *, create: bool) -> PostgresRunStore | None:
+    """The store at an address; None where there is none and none is to be made.
+
+    Raises:
+        ConfigurationError: the address cannot be read.
+        NotRunError: psycopg is not installed.
+        StoreError: the server does not answer, refuses, or the tables are not ours.
+    """
+    address = read_address(text)
+    pool = Pool(address, busy_timeout)
+    try:
+        with pool.reading() as session:
+            found = _version(session, address.schema)
+        if found is None and not create:
+            pool.close()
+            return None
+        if found is not None and found > VERSION:
+            raise StoreError(
+                f"the run store {address.place} was made by a newer jobctl (version {found} of its tables)",
+                hint="install that version, or name another schema: ?schema=name in JOBCTL_STATE",
+            )
+        if found != VERSION:
+            with pool.making() as session:
+                _migrate(session, address.schema)
+    except BaseException:
+        pool.close()
+        raise
+    return PostgresRunStore(pool)
+
+
+def _version(session: Session, schema: str) -> int | None:
+    if session.execute("SELECT to_regclass(?)", (f'"{schema}".meta',)).fetchone()[0] is None:
+        return None
+    row = session.execute("SELECT value FROM meta WHERE name = 'version'").fetchone()
+    return int(row[0]) if row else None
+
+
+def _migrate(session: Session, schema: str) -> None:
+    """Under the lock of all makers; who comes second finds it done."""
+    if session.execute("SELECT to_regnamespace(?)", (f'"{schema}"',)).fetchone()[0] is None:
+        session.execute(f'CREATE SCHEMA "{schema}"')
+    found = _version(session, schema) or 0
+    for number in range(found + 1, VERSION + 1):
+        name = f"{number:03}.sql"
+        session.execute(resources.files("jobctl.runs.postgres").joinpath("schema", name).read_text("utf-8"))
+    session.execute("DELETE FROM meta WHERE name = 'version'")
+    session.execute("INSERT INTO meta (name, value) VALUES ('version', ?)", (VERSION,))

@@ -1,0 +1,212 @@
+"""A few connections, kept open between transactions; made anew after a loss."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+
+from jobctl.errors import StoreBusyError, StoreError
+from jobctl.runs.postgres.address import Address
+from jobctl.runs.postgres.failures import InDoubtError, telling
+from jobctl.runs.postgres.session import Session
+from jobctl.settings.libpq import CONNECT_TIMEOUT_S
+
+SIZE = 4
+_SILENCE_MS = 30_000
+_IDLE_IN_TRANSACTION = "15s"
+_ASK_AGAIN_S = 0.2
+_INHERITED: list[psycopg.Connection[Any]] = []
+"""A parent's connections, seen by a forked child: neither used nor closed there, only held."""
+
+
+class Pool:
+    """Usable from any thread; a forked child gets connections of its own."""
+
+    def __init__(self, address: Address, busy_timeout: timedelta) -> None:
+        self.place = address.place
+        self._address = address
+        self._timeout_s = busy_timeout.total_seconds()
+        ms = max(1, int(self._timeout_s * 1000))
+        # said in each transaction: a pooler may hand each one another connection
+        here = (
+            f'SET LOCAL search_path TO "{address.schema}"; SET LOCAL lock_timeout TO {ms};'
+            f" SET LOCAL statement_timeout TO {max(ms, _SILENCE_MS)};"
+            f" SET LOCAL idle_in_transaction_session_timeout TO '{_IDLE_IN_TRANSACTION}'"
+        )
+        self._read = f"BEGIN READ ONLY; {here}"
+        # the one row is the lock of all writers, the token of change, and shows the transaction's number
+        self._write = (
+            f"BEGIN; {here}; UPDATE meta SET value = value + 1 WHERE name = 'changes'"
+            " RETURNING pg_current_xact_id()::text"
+        )
+        self._make = (
+            f"BEGIN; {here}; SELECT pg_advisory_xact_lock(hashtextextended('jobctl {address.schema}', 0))"
+        )
+        self._free = threading.BoundedSemaphore(SIZE)
+        self._idle: list[psycopg.Connection[Any]] = []
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._closed = False
+        self._pause = threading.Event()
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A transaction that only looks."""
+        with telling(self.place), self._taken() as box:
+            self._begin(box, self._read)
+            yield Session(box.raw)
+            box.raw.execute("COMMIT")
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction; all others wait for its end."""
+        with telling(self.place), self._taken() as box:
+            number = self._begin(box, self._write)
+            yield Session(box.raw)
+            try:
+                box.raw.execute("COMMIT")
+            except psycopg.OperationalError as error:
+                box.drop()
+                if not self._committed(number):
+                    raise
+                del error
+
+    @contextmanager
+    def making(self) -> Iterator[Session]:
+        """A transaction that may make the tables, one process at a time."""
+        with telling(self.place), self._taken() as box:
+            self._begin(box, self._make)
+            yield Session(box.raw)
+            box.raw.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close what is idle now and what is given back later. Idempotent."""
+        self._closed = True
+        with self._lock:
+            idle, self._idle = self._idle, []
+        if self._pid == os.getpid():
+            for raw in idle:
+                raw.close()
+
+    @contextmanager
+    def _taken(self) -> Iterator["_Box"]:
+        if self._closed:
+            raise StoreError(f"the run store {self.place} is closed")
+        self._mine()
+        if not self._free.acquire(timeout=self._timeout_s):
+            raise StoreBusyError(f"the run store {self.place} is held by this process", hint="try again")
+        box = _Box(self._idle.pop() if self._idle else None)
+        try:
+            yield box
+        except Exception:
+            box.undo()
+            raise
+        except BaseException:
+            box.drop()
+            raise
+        finally:
+            self._give_back(box)
+
+    def _give_back(self, box: "_Box") -> None:
+        if self._closed:
+            box.drop()
+        if box.kept is not None:
+            self._idle.append(box.kept)
+        self._free.release()
+
+    def _begin(self, box: "_Box", batch: str) -> Any:
+        """The batch's last row, if it has one. A kept connection that was lost meanwhile is made anew."""
+        if box.kept is not None:
+            try:
+                return _last_row(box.kept.execute(batch.encode()))
+            except psycopg.OperationalError:
+                lost = box.kept.closed
+                box.drop()
+                if not lost:
+                    raise
+        box.kept = self._connected()
+        return _last_row(box.kept.execute(batch.encode()))
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            self._address.text,
+            autocommit=True,  # transactions are said in words
+            cursor_factory=psycopg.ClientCursor,
+            prepare_threshold=None,
+            **self._defaults(),
+        )
+
+    def _defaults(self) -> dict[str, Any]:
+        """What the address does not say."""
+        wanted = {
+            "application_name": "jobctl",
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "tcp_user_timeout": _SILENCE_MS,
+        }
+        return {name: value for name, value in wanted.items() if f"{name}=" not in self._address.text}
+
+    def _committed(self, number: str) -> bool:
+        """Whether a transaction whose connection was lost at its end took effect."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                with self._taken() as box:
+                    found = self._begin(box, f"SELECT pg_xact_status('{number}'::xid8)")
+            except (psycopg.Error, StoreBusyError):
+                found = None
+            if found in {"committed", "aborted"}:
+                return bool(found == "committed")
+            if time.monotonic() >= deadline:
+                raise InDoubtError(
+                    f"the connection to the run store {self.place} was lost while something was written",
+                    hint="look what was recorded: jobctl status",
+                )
+            self._pause.wait(_ASK_AGAIN_S)
+
+    def _mine(self) -> None:
+        """After a fork nothing of the parent's is touched."""
+        with self._lock:
+            if self._pid != os.getpid():
+                _INHERITED.extend(self._idle)
+                self._idle = []
+                self._free = threading.BoundedSemaphore(SIZE)
+                self._pid = os.getpid()
+
+
+class _Box:
+    """A connection while it is in use; empty where it was lost."""
+
+    def __init__(self, kept: psycopg.Connection[Any] | None) -> None:
+        self.kept = kept
+
+    @property
+    def raw(self) -> psycopg.Connection[Any]:
+        if self.kept is None:
+            raise psycopg.OperationalError("the connection was lost")
+        return self.kept
+
+    def undo(self) -> None:
+        """End what it had begun, and keep it if it lives."""
+        try:
+            if self.kept is not None:
+                self.kept.execute("ROLLBACK")
+        except psycopg.Error:
+            self.drop()
+
+    def drop(self) -> None:
+        """Close it: the server undoes whatever it had begun."""
+        kept, self.kept = self.kept, None
+        if kept is not None:
+            kept.close()
+
+
+def _last_row(cursor: psycopg.Cursor[Any]) -> Any:
+    while cursor.nextset():
+        pass
+    row = cursor.fetchone() if cursor.description else None
+    return row[0] if row else None
