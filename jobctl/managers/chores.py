@@ -10,7 +10,10 @@ from jobctl.errors import StoreError
 from jobctl.managers.rescue import rescue
 from jobctl.model import Run
 from jobctl.runs.retention import prune
-from jobctl.runs.store import Owner, RunStore
+from jobctl.runs.store import LEASE, Owner, RunStore
+
+_GIVE_UP = LEASE * 0.75
+"""Silent for so long, an owner ends its runs; the rest of the lease is for them to be gone."""
 
 
 @dataclass(slots=True)
@@ -23,7 +26,9 @@ class _Chore:
 class Chores:
     """One thread that does the duties in turn. A store that cannot be written is tried again later.
 
-    - heartbeat, each 10 s: says that this owner lives, for processes that cannot see its pid.
+    - heartbeat, each 10 s: says that this owner lives, for processes that cannot see its pid. One that others
+      held for dead ends what it still runs: its jobs may be running elsewhere by now.
+    - lease, each second: the same, before others may, where the store on a server is out of reach.
     - rescue, each 5 s: settles what dead processes left behind.
     - put back, each second: jobs that another process has started again.
     - checkpoint, each 10 s: folds the write-ahead log into the store, so that the loop never waits for it.
@@ -38,17 +43,28 @@ class Chores:
         clock: Clock,
         *,
         lost: Callable[[Run], None],
+        lapsed: Callable[[], None],
         put_back: Callable[[], None],
     ) -> None:
+        """Prepare them.
+
+        Args:
+            lost: told of each run of another owner that was settled.
+            lapsed: ends what this owner runs.
+        """
         self._store = store
         self._owner = owner
         self._logs = logs
         self._clock = clock
         self._lost = lost
+        self._lapsed = lapsed
+        self._beaten = clock.monotonic()
+        self._has_lapsed = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="jobctl-chores", daemon=True)
         self._chores = [
             _Chore(10, self._beat),
+            _Chore(1, self._keep_lease),
             _Chore(5, self._rescue),
             _Chore(1, put_back),
             _Chore(10, store.checkpoint, due=clock.monotonic() + 10),
@@ -80,7 +96,21 @@ class Chores:
         return max(0.0, min(chore.due for chore in self._chores) - self._clock.monotonic())
 
     def _beat(self) -> None:
-        self._store.beat(self._owner.id, self._clock.now())
+        if not self._store.beat(self._owner.id, self._clock.now()):
+            self._lapse()
+            self._store.enrol(self._owner)
+        self._beaten = self._clock.monotonic()
+        self._has_lapsed = False
+
+    def _keep_lease(self) -> None:
+        silent = self._clock.monotonic() - self._beaten
+        if self._store.leased and silent > _GIVE_UP.total_seconds():
+            self._lapse()
+
+    def _lapse(self) -> None:
+        if not self._has_lapsed:
+            self._has_lapsed = True
+            self._lapsed()
 
     def _rescue(self) -> None:
         for run in rescue(self._store, self._clock.now()):

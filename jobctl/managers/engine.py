@@ -137,6 +137,12 @@ class Engine:
             self.agenda.remove(job_id)
             (self.off.discard if for_good else self.off.add)(job_id)
 
+    def lose_all(self) -> None:
+        """End every run at once: other machines may hold this process for dead, and run its jobs."""
+        words = "the run store was out of reach before it began"
+        self._give_up_waiting(self._clock.now(), Reason.LOST, words)
+        self._executor.end(list(self._active), Reason.LOST, now=True)
+
     def _forget(self, job_id: str) -> None:
         for ready in self._ready.values():
             ready.pop(job_id, None)
@@ -366,10 +372,7 @@ class Engine:
             self._bus.publish(SchedulerStopping(now, running, grace))
             for ready in self._ready.values():
                 ready.clear()
-            for task in (*self._waiting, *(self._active[one].task for _, one in self._retries)):
-                self._give_up(task, now)
-            self._waiting.clear()
-            self._retries.clear()
+            self._give_up_waiting(now, Reason.INTERRUPTED, "the scheduler stopped before it began")
         if self._end_now and not self._killed:
             self._killed = self._told_to_end = True
             self._executor.end(list(self._active), Reason.INTERRUPTED, now=True)
@@ -377,15 +380,14 @@ class Engine:
             self._told_to_end = True
             self._executor.end(list(self._active), Reason.INTERRUPTED)
 
-    def _give_up(self, task: Task, now: datetime) -> None:
-        active = self._active[task.run_id]
-        error = active.error or "the scheduler stopped before it began"
-        self._finish(
-            active,
-            TaskFinished(
-                task.run_id, None, active.run.started_at, now, timedelta(0), Reason.INTERRUPTED, error
-            ),
-        )
+    def _give_up_waiting(self, now: datetime, reason: Reason, words: str) -> None:
+        """End the runs that wait for a worker or for their next attempt."""
+        for task in (*self._waiting, *(self._active[one].task for _, one in self._retries)):
+            active = self._active[task.run_id]
+            began, error = active.run.started_at, active.error or words
+            self._finish(active, TaskFinished(task.run_id, None, began, now, timedelta(0), reason, error))
+        self._waiting.clear()
+        self._retries.clear()
 
     def _close(self) -> None:
         if self._recorder.pending:

@@ -356,6 +356,7 @@ class LocalJobManager:
             self._logs,
             self._clock,
             lost=lambda run: self.bus.publish(RunFinished(run)),
+            lapsed=lambda: engine.ask(engine.lose_all),
             put_back=self._put_back,
         )
         self._chores.start()

@@ -185,6 +185,10 @@ class RunStore(Protocol):
     def place(self) -> str:
         """Where it is, for people: a path or an address without its password."""
 
+    @property
+    def leased(self) -> bool:
+        """Whether other machines hold an owner for dead that has not been heard of for ``LEASE``."""
+
     def close(self) -> None:
         """Let go of everything. Idempotent."""
 
@@ -193,8 +197,8 @@ class RunStore(Protocol):
     def enrol(self, owner: Owner) -> None:
         """Announce a process before it claims anything."""
 
-    def beat(self, owner_id: str, at: datetime) -> None:
-        """Say that the owner lives."""
+    def beat(self, owner_id: str, at: datetime) -> bool:
+        """Say that the owner lives; False where it was held for dead meanwhile: its runs are others' now."""
 
     def retire(self, owner_id: str, at: datetime) -> None:
         """Say goodbye."""

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from jobctl.errors import StoreBusyError, StoreError
+from jobctl.errors import ExitCode, StoreBusyError, StoreError
 
 _BUSY = ("55P03", "57014", "40001", "40P01", "53300")
 """A lock or statement took too long, transactions met, too many connections."""
@@ -19,7 +19,13 @@ _WORDS = {
 }
 
 
-class InDoubtError(StoreError):
+class ServerError(StoreError):
+    """The server does not answer, or refuses."""
+
+    exit_code = ExitCode.SERVICE
+
+
+class InDoubtError(ServerError):
     """The connection was lost while committing, and whether it was committed could not be found out."""
 
 
@@ -30,10 +36,12 @@ def explained(error: psycopg.Error, place: str) -> StoreError:
         return StoreBusyError(f"the run store {place} is held by another process", hint="try again")
     for prefix, (words, hint) in _WORDS.items():
         if state.startswith(prefix):
-            return StoreError(f"the run store {place} cannot be used: {words}", hint=hint)
-    said = " ".join(str(error).split())[:200]
+            return ServerError(f"the run store {place} cannot be used: {words}", hint=hint)
+    said = " ".join(str(error).split())[:300]
     if isinstance(error, psycopg.OperationalError):
-        return StoreError(f"the run store {place} does not answer: {said}", hint="is the server up?")
+        reason = said.rpartition(" failed: ")[2]
+        hint = "look at the server, and at JOBCTL_STATE"
+        return ServerError(f"the run store {place} cannot be reached: {reason}", hint=hint)
     return StoreError(f"the run store {place} cannot be used: {said}")
 
 

@@ -145,7 +145,7 @@ class Pool:
         """What the address does not say."""
         wanted = {
             "application_name": "jobctl",
-            "connect_timeout": CONNECT_TIMEOUT_S,
+            "connect_timeout": max(2, min(CONNECT_TIMEOUT_S, int(self._timeout_s))),
             "tcp_user_timeout": _SILENCE_MS,
         }
         return {name: value for name, value in wanted.items() if f"{name}=" not in self._address.text}

@@ -28,6 +28,7 @@ class PostgresRunStore(SQLRunStore):
         pool: its connections; the tables are there (see ``opening.open_address``).
     """
 
+    leased = True
     dialect = Dialect(order="seq", durations="")
 
     def __init__(self, pool: Pool) -> None:

@@ -76,11 +76,13 @@ class SQLRunStore(ABC):
     Attributes:
         warning: what opening it had to tell.
         read_only: nothing in it can be changed from here.
+        leased: other machines hold an owner for dead that has not been heard of for ``LEASE``.
         dialect: where this database differs.
     """
 
     warning: str | None = None
     read_only = False
+    leased = False
     dialect: Dialect
 
     @property
@@ -118,10 +120,12 @@ class SQLRunStore(ABC):
         with self._writing() as connection:
             claims.enrol(connection, owner)
 
-    def beat(self, owner_id: str, at: datetime) -> None:
-        """Say that the owner lives."""
+    def beat(self, owner_id: str, at: datetime) -> bool:
+        """Say that the owner lives; False where it was held for dead meanwhile."""
         with self._writing() as connection:
-            connection.execute("UPDATE owners SET beat = ? WHERE id = ?", (to_ms(at), owner_id))
+            values = (to_ms(at), owner_id)
+            done = connection.execute("UPDATE owners SET beat = ? WHERE id = ? AND ended IS NULL", values)
+            return done.rowcount > 0
 
     def retire(self, owner_id: str, at: datetime) -> None:
         """Say goodbye."""
