@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from jobctl.model import Reason, RunStatus, Trigger
 from jobctl.runs.choose import open_store
@@ -23,6 +23,7 @@ from jobctl.runs.store import (
     Stopped,
     new_run_id,
 )
+from tests.support.postgres import Postgres
 
 START = datetime(2026, 11, 23, 9, tzinfo=UTC)
 JOBS = st.sampled_from(["interval", "fixed"])
@@ -35,7 +36,8 @@ class AnyOrder(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.store = open_store(Path(self.folder.name) / "state")
+        self.place = self.made()
+        self.store = open_store(self.place)
         self.owners = [
             Owner(f"owner-{n}", "scheduler", "here", n + 1, "1", "boot", START, START) for n in range(2)
         ]
@@ -45,6 +47,10 @@ class AnyOrder(RuleBasedStateMachine):
         self.dealt: set[tuple[str, int, int]] = set()
         self.counts: Counter[tuple[str, str]] = Counter()
         self.epochs = [1, 1]
+
+    def made(self) -> Path | str:
+        """Where the next store will be."""
+        return Path(self.folder.name) / "state"
 
     def teardown(self) -> None:
         self.store.close()
@@ -158,7 +164,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def open_again(self) -> None:
         self.store.close()
-        self.store = open_store(Path(self.folder.name) / "state")
+        self.store = open_store(self.place)
         assert self.store.warning is None
 
     @invariant()
@@ -178,11 +184,23 @@ class AnyOrder(RuleBasedStateMachine):
         assert found == self.running
 
 
-TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(
-    max_examples=50,
+STEPS = settings(
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+def test_on_sqlite() -> None:
+    run_state_machine_as_test(AnyOrder, settings=settings(STEPS, max_examples=50))
+
+
+def test_on_postgres(postgres: Postgres) -> None:
+    class OnPostgres(AnyOrder):
+        def made(self) -> str:
+            return postgres.schema()
+
+    run_state_machine_as_test(OnPostgres, settings=settings(STEPS, max_examples=15))
+
+
 pytestmark = pytest.mark.slow

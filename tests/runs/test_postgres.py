@@ -1,0 +1,284 @@
+"""What is Postgres' own: the schema made on first use, connections lost at any moment, leases by its clock."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from jobctl.clock import SystemClock
+from jobctl.errors import ConfigurationError, StoreBusyError, StoreError
+from jobctl.execution.process import is_alive
+from jobctl.model import RunStatus, Trigger
+from jobctl.runs.choose import look_at_store, open_store
+from jobctl.runs.postgres.address import read_address
+from jobctl.runs.postgres.failures import InDoubtError
+from jobctl.runs.store import Claim, Claimed, Owner, Registration, RunStore, new_run_id
+from tests.support.postgres import PASSWORD, Postgres
+from tests.support.proxy import Proxy, proxied
+
+NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
+OWNER = Owner("owner-1", "scheduler", "here", 4711, "77", "boot", NOW, NOW)
+
+
+@pytest.fixture
+def address(postgres: Postgres) -> str:
+    return postgres.schema()
+
+
+@pytest.fixture
+def store(address: str) -> Iterator[RunStore]:
+    with closing(open_store(address, busy_timeout=timedelta(seconds=5))) as store:
+        store.register([Registration("job", "Job", "every 1m", "UTC")], NOW)
+        yield store
+
+
+def wish() -> Claim:
+    return Claim(new_run_id(), "job", Trigger.MANUAL, NOW)
+
+
+def schema_of(address: str) -> str:
+    return address.rpartition("=")[2]
+
+
+# Opening
+
+
+def test_a_look_makes_nothing(address: str, postgres: Postgres) -> None:
+    assert look_at_store(address) is None
+    assert postgres.execute(f"SELECT to_regnamespace('{schema_of(address)}')") == [(None,)]
+
+
+def test_ten_processes_at_once_make_one_store(address: str) -> None:
+    code = (
+        "import sys\nfrom jobctl.runs.choose import open_store\nsys.stdin.readline()\n"
+        "with __import__('contextlib').closing(open_store(sys.argv[1])) as store:\n"
+        "    store.count({'opened': 1})\n"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, address], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(10)
+    ]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+
+    told = [process.communicate(timeout=60)[1] for process in processes]
+
+    assert [process.returncode for process in processes] == [0] * 10, told
+    with closing(open_store(address)) as store:
+        assert store.counters() == {"opened": 10}
+
+
+def test_tables_of_a_newer_jobctl_are_left_alone(address: str, store: RunStore, postgres: Postgres) -> None:
+    postgres.execute(f"UPDATE {schema_of(address)}.meta SET value = 99 WHERE name = 'version'")
+
+    with pytest.raises(StoreError, match="made by a newer jobctl"):
+        open_store(address)
+
+
+def test_tables_of_somebody_else_are_left_alone(address: str, postgres: Postgres) -> None:
+    postgres.execute(f"CREATE SCHEMA {schema_of(address)}")
+    postgres.execute(f"CREATE TABLE {schema_of(address)}.runs (mine int)")
+
+    with pytest.raises(StoreError, match="not those of jobctl"):
+        open_store(address)
+    assert postgres.execute(f"SELECT * FROM {schema_of(address)}.runs") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("postgresql://u:p@db.example/app", "db.example:5432/app"),
+        ("postgres://u:p@a@b@db.example:6543/app?schema=staging&pgbouncer=true", "db.example:6543/app, schema staging"),
+        ("postgresql://u:p%40w@[::1]:5433/app?sslmode=require", "::1:5433/app"),
+    ],
+)  # fmt: skip
+def test_an_address_is_read(text: str, place: str) -> None:
+    found = read_address(text)
+
+    assert found.place == place
+    assert "pgbouncer" not in found.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://u:hunter2@db", "postgresql://u:hunter2@db:port/x", "postgresql://u:hunter2@db/x?schema=a;b",
+        "mysql://u:hunter2@db/x", "postgresql://u:hunter2@[::1/x",
+    ],
+)  # fmt: skip
+def test_an_address_that_is_none_is_told_without_its_password(text: str) -> None:
+    with pytest.raises(ConfigurationError) as told:
+        open_store(text)
+    assert "hunter2" not in f"{told.value} {told.value.hint}"
+
+
+def test_a_server_that_refuses_is_told_without_the_password(postgres: Postgres) -> None:
+    for url in (
+        postgres.url("postgres", password="hunter2"),  # noqa: S106
+        postgres.url("nowhere"),
+        "postgresql://u:hunter2@127.0.0.1:1/x",
+    ):
+        with pytest.raises(StoreError, match="cannot be reached") as told:
+            open_store(url)
+        assert told.value.exit_code == 5
+        assert "hunter2" not in f"{told.value}"
+        assert PASSWORD not in f"{told.value}"
+
+
+# Losses
+
+
+def test_a_connection_that_was_lost_meanwhile_is_made_anew(
+    address: str, store: RunStore, postgres: Postgres
+) -> None:
+    postgres.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'jobctl'"
+    )
+
+    assert store.jobs().keys() == {"job"}
+    (answer,) = store.claim(OWNER, [wish()])
+    assert isinstance(answer, Claimed)
+
+
+@pytest.fixture
+def proxy(postgres: Postgres) -> Iterator[Proxy]:
+    with proxied(postgres.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def far(address: str, store: RunStore, postgres: Postgres, proxy: Proxy) -> Iterator[RunStore]:
+    """The store, through the proxy."""
+    url = address.replace(f":{postgres.port}/", f":{proxy.port}/")
+    with closing(open_store(url, busy_timeout=timedelta(seconds=3))) as far:
+        yield far
+
+
+def test_a_loss_before_the_end_undoes_it_all(far: RunStore, store: RunStore, proxy: Proxy) -> None:
+    proxy.cut_at, proxy.answer = b"INSERT INTO runs", False
+
+    with pytest.raises(StoreError):
+        far.claim(OWNER, [wish()])
+
+    assert proxy.cuts == 1
+    assert list(store.runs()) == []
+    (answer,) = far.claim(OWNER, [wish()])
+    assert isinstance(answer, Claimed)
+
+
+def test_a_commit_whose_answer_is_lost_is_asked_for(far: RunStore, store: RunStore, proxy: Proxy) -> None:
+    wanted = wish()
+    proxy.cut_at = b"COMMIT"
+
+    (answer,) = far.claim(OWNER, [wanted])
+
+    assert proxy.cuts == 1
+    assert isinstance(answer, Claimed)
+    assert [run.id for run in store.runs()] == [wanted.run_id]
+
+
+def test_a_commit_that_never_came_is_told(far: RunStore, store: RunStore, proxy: Proxy) -> None:
+    proxy.cut_at, proxy.answer = b"COMMIT", False
+
+    with pytest.raises(StoreError):
+        far.claim(OWNER, [wish()])
+
+    assert list(store.runs()) == []
+
+
+def test_a_claim_in_doubt_never_blocks_its_job(far: RunStore, store: RunStore, proxy: Proxy) -> None:
+    """The server commits, and is out of reach for as long as anybody asks."""
+    proxy.cut_at = b"COMMIT"
+    proxy.down = True  # what is connected already goes on
+
+    with pytest.raises(InDoubtError):
+        far.claim(OWNER, [wish()])
+    proxy.down = False
+    assert [run.status for run in store.runs()] == [RunStatus.RUNNING]
+    (answer,) = far.claim(OWNER, [wish()])
+
+    assert isinstance(answer, Claimed)
+    assert sorted(run.status.value for run in store.runs()) == ["failed", "running"]
+    assert store.metrics().failed_jobs == 1
+
+
+def test_a_server_that_starts_again_is_found_again(postgres: Postgres) -> None:
+    address = postgres.schema()
+    with closing(open_store(address, busy_timeout=timedelta(seconds=1))) as store:
+        store.register([Registration("job", "Job", "every 1m", "UTC")], NOW)
+        postgres.stop("fast")
+        try:
+            with pytest.raises(StoreError):
+                store.jobs()
+        finally:
+            postgres.start()
+        assert store.jobs().keys() == {"job"}
+
+
+def test_who_holds_the_store_too_long_is_told(address: str, store: RunStore, postgres: Postgres) -> None:
+    with (
+        closing(open_store(address, busy_timeout=timedelta(milliseconds=200))) as impatient,
+        psycopg.connect(postgres.url("postgres")) as holder,
+    ):
+        holder.execute(f"SELECT * FROM {schema_of(address)}.meta FOR UPDATE")
+        with pytest.raises(StoreBusyError):
+            impatient.claim(OWNER, [wish()])
+        assert impatient.jobs().keys() == {"job"}
+
+
+def test_a_forked_child_gets_connections_of_its_own(address: str, store: RunStore) -> None:
+    code = (
+        "import os, sys\nfrom jobctl.runs.choose import open_store\nstore = open_store(sys.argv[1])\n"
+        "assert store.jobs()\nchild = os.fork()\nassert store.jobs()\nstore.count({'counted': 1})\n"
+        "if child:\n    _, code = os.waitpid(child, 0)\n    assert code == 0\n    assert store.jobs()\n"
+        "else:\n    os._exit(0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, address], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert store.counters() == {"counted": 2}
+
+
+# Clocks
+
+
+def test_a_lease_goes_by_the_servers_clock_whatever_the_machine_says(
+    address: str, store: RunStore, postgres: Postgres
+) -> None:
+    elsewhere = replace(OWNER, boot="another machine", beat=NOW - timedelta(days=1))
+    store.enrol(elsewhere)
+    (fresh,) = store.owners()
+    table = f"{schema_of(address)}.owners"
+    postgres.execute(f"ALTER TABLE {table} DISABLE TRIGGER owners_seen")
+    postgres.execute(f"UPDATE {table} SET seen = seen - 61000")
+    (stale,) = store.owners()
+
+    for now in (NOW - timedelta(days=2), SystemClock().now() + timedelta(days=2)):
+        assert is_alive(fresh, now)
+        assert not is_alive(stale, now)
+
+
+def test_one_machine_whose_clock_is_set_back_begins_no_epoch_for_the_others(store: RunStore) -> None:
+    store.enrol(OWNER)
+    store.enrol(replace(OWNER, id="owner-2", host="there"))
+
+    assert store.begin_epoch(1) == 1
+    store.retire("owner-2", NOW)
+    assert store.begin_epoch(1) == 2
+
+
+def test_an_owner_learns_that_it_was_held_for_dead(store: RunStore) -> None:
+    store.enrol(OWNER)
+
+    assert store.beat(OWNER.id, NOW)
+    store.disown(OWNER.id, NOW)
+    assert not store.beat(OWNER.id, NOW)
