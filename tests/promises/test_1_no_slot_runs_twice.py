@@ -8,6 +8,12 @@ from tests.support.project import Site, until
 
 pytestmark = pytest.mark.slow
 
+
+@pytest.fixture
+def site(site_on_either_store: Site) -> Site:
+    return site_on_either_store
+
+
 TICK = '[jobs.tick]\nevery = "1s"\ncall = "work:tick"\n'
 
 

@@ -10,6 +10,12 @@ from tests.support.project import Site, marked, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault]
 
+
+@pytest.fixture
+def site(site_on_either_store: Site) -> Site:
+    return site_on_either_store
+
+
 SLEEPER = """
 import subprocess, time
 def slow():

