@@ -105,6 +105,4 @@ def _show(
         how = f"{folder / 'README.md'}" if options.platform == "trigger-dev" else "vercel deploy --prod"
         out.note(f"how to deploy it: {how}; keep {RECORD} beside it")
         if options.platform == "vercel":
-            out.note(
-                "set CRON_SECRET, and JOBCTL_STATE=/tmp/jobctl, in the Vercel project: only /tmp can be written there"
-            )
+            out.note("set CRON_SECRET, and JOBCTL_STATE to a postgresql:// address, in the Vercel project")

@@ -67,11 +67,19 @@ def run(options: Options, context: Context) -> int:
         else:
             out.lines(_shown(lines, timestamps=options.timestamps))
             if not lines:
-                out.note(f"run {found.short_id} printed nothing")
+                out.note(_why_nothing(found, path))
     if not out.json and found.status is not RunStatus.RUNNING:
         out.flush()
         out.note(ending(found))
     return 0
+
+
+def _why_nothing(run: Run, path: Path) -> str:
+    from socket import gethostname
+
+    if run.host not in {None, gethostname()} and not path.exists():
+        return f"run {run.short_id} was on {run.host}: what it printed is there"
+    return f"run {run.short_id} printed nothing"
 
 
 def _find(options: Options, context: Context) -> Run | None:
