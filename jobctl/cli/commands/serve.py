@@ -78,6 +78,7 @@ def _listen(options: Options) -> socket.socket:
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen(socket.SOMAXCONN)  # who reads "serving" may call at once
     except OSError as error:
         raise UsageError(
             f"{quote(options.host)} port {options.port} cannot be listened on: {reason_of(error)}",
