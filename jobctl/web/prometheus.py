@@ -33,11 +33,19 @@ class _Totals(Collector):
             for one in jobs:
                 family.add_metric([one.id], value(one))
             yield family
-        durations = GaugeMetricFamily(
-            "jobctl_run_duration_seconds", "Durations of the newest kept runs.", labels=["job", "quantile"]
+        durations = Metric(
+            "jobctl_run_duration_seconds", "Durations of the newest kept runs.", "summary", "seconds"
         )
         for one in jobs:
             for quantile, duration in (("0.5", one.p50), ("0.95", one.p95)):
                 if duration is not None:
-                    durations.add_metric([one.id, quantile], duration.total_seconds())
+                    labels = {"job": one.id, "quantile": quantile}
+                    durations.add_sample(durations.name, labels, duration.total_seconds())
         yield durations
+        if (cleanup := self._metrics.last_cleanup) is not None:
+            yield GaugeMetricFamily(
+                "jobctl_last_cleanup_timestamp_seconds",
+                "When old runs were last removed.",
+                cleanup.timestamp(),
+                unit="seconds",
+            )
