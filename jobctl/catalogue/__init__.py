@@ -1,4 +1,4 @@
-"""All jobs known to a project: the built-in ones, those of its file, those of its modules."""
+"""All jobs known to a project: the built-in ones, those of packages, of its modules and of its file."""
 
 import os
 from typing import TYPE_CHECKING, Self
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Catalogue:
-    """Jobs by id, in order: built-in, the project's modules, the project's file."""
+    """Jobs by id, in order: built-in, installed packages, the project's modules, the project's file."""
 
     def __init__(self, jobs: "tuple[Job, ...]") -> None:
         self.jobs = jobs
@@ -113,19 +113,22 @@ def _places(file: "ProjectFile", job_id: str) -> "Callable[[str], str]":
     return lambda key: file.place("jobs", job_id, *([key] if key else []))
 
 
-def _decorated(file: "ProjectFile", project: "Project", environment: "Environment | None") -> "list[Job]":
-    if not file.modules:
-        return []
+def _decorated(file: "ProjectFile", project: "Project", environment: "Environment | None") -> "Iterator[Job]":
+    from jobctl.catalogue.packages import packages
+
+    installed = packages()
+    if not (file.modules or installed):
+        return
     from dataclasses import replace
 
     from jobctl.catalogue.build import build_job
     from jobctl.catalogue.discover import discover
     from jobctl.catalogue.project import state_folder
+    from jobctl.catalogue.sources import origin_of, sources
 
     values = environment.merged() if environment else dict(os.environ)
     state = state_folder(project, environment)
-    found = discover(project.folder, file.modules, values, state, file.place("modules"))
-    return [
-        replace(build_job(one["id"], one["settings"], _always(one["origin"])), dry_run=one["dry_run"])
-        for one in found
-    ]
+    for source in sources(file, installed):
+        for one in discover(project.folder, source, values, state):
+            job = build_job(one["id"], one["settings"], _always(origin_of(one, installed)))
+            yield replace(job, dry_run=one["dry_run"])

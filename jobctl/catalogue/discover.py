@@ -1,4 +1,4 @@
-"""Finds ``@job`` functions in the project's modules, in a child process: ours never imports job code."""
+"""Finds ``@job`` functions in modules, in a child process: ours never imports job code."""
 
 import os
 import signal
@@ -7,53 +7,68 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError
 from jobctl.text import printable
 
 TIMEOUT_S = 60
-_CACHE = "discovered.json"
-_FORMAT = 2
+_FORMAT = 3
 _SHAPE = {"id": str, "settings": dict, "origin": str, "dry_run": bool}
 _KEPT_PRINTS = 65536
 
 
+class Source(NamedTuple):
+    """Modules to look into.
+
+    Attributes:
+        modules: their names.
+        place: where they are listed, for messages.
+        cache: the name of the file, beside the run store, that keeps what was found.
+        versions: what else decides whether that still counts.
+    """
+
+    modules: Sequence[str]
+    place: str
+    cache: str
+    versions: Sequence[str] = ()
+
+
 def discover(
-    folder: Path, modules: Sequence[str], environment: Mapping[str, str], state: Path, where: str
+    folder: Path, source: Source, environment: Mapping[str, str], state: Path
 ) -> list[dict[str, Any]]:
     """Each decorated job as ``{"id", "settings", "origin", "dry_run"}``, in the order of the modules.
 
-    What was found is kept beside the run store until a file of the project that was loaded changes.
+    What was found is kept beside the run store until a file of theirs, or of the project, changes.
 
     Raises:
         ConfigurationError: a module cannot be imported, or not in 60 seconds.
     """
-    if not modules:
+    if not source.modules:
         return []
-    key = [_FORMAT, sys.version, str(folder), list(modules)]
-    kept = _kept(state / _CACHE, key)
+    key = [_FORMAT, sys.version, str(folder), list(source.modules), list(source.versions)]
+    kept = _kept(state / source.cache, key)
     if kept is None:
-        answer = _ask(folder, modules, environment, where)
+        answer = _ask(folder, source, environment)
         if "error" in answer:
             fault = answer["error"]
             raise ConfigurationError(
                 f"module {fault['module']} cannot be imported: {printable(fault['error'])}",
                 where=fault["where"],
-                hint=f"it is listed in {where}",
+                hint=f"it is listed in {source.place}",
             )
         kept = answer["jobs"]
-        _keep(state / _CACHE, {"key": key, **answer})
+        _keep(state / source.cache, {"key": key, **answer})
     return kept
 
 
-def _ask(folder: Path, modules: Sequence[str], environment: Mapping[str, str], where: str) -> dict[str, Any]:
+def _ask(folder: Path, source: Source, environment: Mapping[str, str]) -> dict[str, Any]:
     import json
 
-    names = ", ".join(modules)
+    names = ", ".join(source.modules)
     with subprocess.Popen(
-        [sys.executable, "-P", "-m", "jobctl.catalogue.discover_child", *modules],
+        [sys.executable, "-P", "-m", "jobctl.catalogue.discover_child", *source.modules],
         cwd=folder,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
@@ -65,7 +80,7 @@ def _ask(folder: Path, modules: Sequence[str], environment: Mapping[str, str], w
             said, printed = _listen(child)
         except TimeoutError:
             raise ConfigurationError(
-                f"importing {names} took longer than {TIMEOUT_S} s", where=where
+                f"importing {names} took longer than {TIMEOUT_S} s", where=source.place
             ) from None
         finally:
             with suppress(ProcessLookupError):
@@ -75,7 +90,7 @@ def _ask(folder: Path, modules: Sequence[str], environment: Mapping[str, str], w
     except ValueError:
         last = printable(printed.decode("utf-8", "replace").strip().rpartition("\n")[2][:300])
         raise ConfigurationError(
-            f"importing {names} ended with code {child.returncode}: {last}", where=where
+            f"importing {names} ended with code {child.returncode}: {last}", where=source.place
         ) from None
     return answer
 

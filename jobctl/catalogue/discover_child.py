@@ -1,4 +1,4 @@
-"""The child that imports a project's modules and tells which jobs they define.
+"""The child that imports modules and tells which jobs they define.
 
 Run as ``python -P -m jobctl.catalogue.discover_child MODULE...`` in the project's folder. Its one JSON
 document goes to the standard output that it was started with; whatever the modules print goes to
@@ -31,7 +31,7 @@ def main() -> None:
         except BaseException as error:
             _end(answer, {"error": _fault(name, error, folder)})
         jobs.extend(_jobs_of(module, folder))
-    _end(answer, {"jobs": jobs, "files": _files(before, folder)})
+    _end(answer, {"jobs": jobs, "files": _files(before, folder, sys.argv[1:])})
 
 
 def _end(answer: TextIO, data: dict[str, Any]) -> NoReturn:
@@ -62,12 +62,13 @@ def _fault(name: str, error: BaseException, folder: str) -> dict[str, str]:
     return {"module": name, "where": where, "error": f"{type(error).__name__}: {text}"[:500]}
 
 
-def _files(before: set[str], folder: str) -> list[list[Any]]:
-    """The project's own files that were loaded, with what tells whether they have changed."""
+def _files(before: set[str], folder: str, asked: list[str]) -> list[list[Any]]:
+    """The files of the project and of these modules' packages that were loaded, and what tells of a change."""
+    packages = {name.partition(".")[0] for name in asked}
     found = []
     for name in set(sys.modules) - before:
         file = getattr(sys.modules[name], "__file__", None)
-        if file and file.startswith(folder + os.sep):
+        if file and (file.startswith(folder + os.sep) or name.partition(".")[0] in packages):
             state = os.stat(file)  # noqa: PTH116
             found.append([file, state.st_mtime_ns, state.st_size])
     return sorted(found)

@@ -8,19 +8,24 @@ from jobctl.catalogue.builtin import BUILT_IN
 
 def job_names(folder: str) -> list[tuple[str, str]]:
     """Each job's id and name, as far as they can be had at once; what is wrong is passed over."""
+    from jobctl.catalogue.caches import IN_MODULES, IN_PACKAGES
     from jobctl.catalogue.project import find_project
     from jobctl.errors import JobctlError
 
     found = {one.id: one.name for one in BUILT_IN}
-    with suppress(JobctlError, OSError, ValueError, KeyError, TypeError):
+    passed_over = (JobctlError, OSError, ValueError, KeyError, TypeError)
+    with suppress(*passed_over):
         project = find_project(Path(folder))
+        kept = project.folder / ".jobctl"
+        with suppress(*passed_over):
+            found.update(_kept(kept / IN_PACKAGES))
         if project.file is not None:
             from jobctl.catalogue.projectfile import read_project_file
 
             file = read_project_file(project)
             found.update((job_id, str(one.get("name", job_id))) for job_id, one in file.jobs.items())
             if file.modules:
-                found.update(_kept(project.folder / ".jobctl" / "discovered.json"))
+                found.update(_kept(kept / IN_MODULES))
     return list(found.items())
 
 
