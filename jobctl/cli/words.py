@@ -249,6 +249,20 @@ COMMANDS = {
             "jobctl export vercel . --check",
         ),
     ),
+    "new": Command(
+        "Setup",
+        "add a job with its file and test",
+        "none",
+        {
+            "--cron": Option("when it is due, as cron has it", "CRON"),
+            "--every": Option("or how often", "DURATION"),
+            "--timezone": Option("of --cron; UTC unless said", "ZONE"),
+            "--name": Option("what people call it", "TEXT"),
+            "--command": Option("run this program instead of a function", "TEXT"),
+            "--module": Option("where its function goes; jobs.NAME unless said", "MODULE"),
+        },
+        ('jobctl new tidy-up --cron "30 2 * * *"', 'jobctl new dump --every 6h --command "pg_dump app"'),
+    ),
     "completion": Command(
         "Setup",
         "the completion script for a shell",

@@ -1,0 +1,164 @@
+"""A new job in a project: its function, its entry in the project's file, and its test."""
+
+import json
+import keyword
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jobctl.catalogue.build import build_job
+from jobctl.catalogue.project import OWN_FILE, SHARED_FILE, Project
+from jobctl.errors import ConfigurationErrors, UsageError, reason_of
+from jobctl.files import write_whole
+from jobctl.model import Job
+from jobctl.text import quote
+
+_FUNCTION = '''\
+"""{name}."""
+
+from jobctl import JobResult
+
+
+def {function}() -> JobResult:
+    """Say what came of it; raise to fail. What is printed is in the run's log."""
+    done = 0
+    print(f"{{done}} things done")
+    return JobResult(processed=done, successful=done)
+'''
+_TEST = """\
+from {module} import {function}
+
+
+def test_{function}_does_its_work() -> None:
+    assert {function}().success
+"""
+
+
+class NewFile(NamedTuple):
+    """A file to write: its path in the project, and its whole text."""
+
+    name: str
+    text: str
+    change: str
+
+
+class NewJob(NamedTuple):
+    """What will be there."""
+
+    job: Job
+    files: list[NewFile]
+    test: str | None
+
+
+def new_job(project: Project, job_id: str, settings: Mapping[str, Any], module: str | None) -> NewJob:
+    """Prepare it; nothing is written.
+
+    Args:
+        settings: as in the project's file, without ``call``; with ``command`` there is no function and no test.
+        module: where the function goes; ``jobs.NAME`` where it is None.
+
+    Raises:
+        UsageError: a setting cannot be used, or a file is there already.
+    """
+    files: list[NewFile] = []
+    test = None
+    whole = dict(settings)
+    name = _python_name(job_id)
+    place = module or f"jobs.{name}"
+    if "command" not in settings:
+        whole["call"] = f"{place}:{name}"
+    try:
+        job = build_job(job_id, whole, lambda key: f"--{key}" if key in settings else "jobctl new")
+    except ConfigurationErrors as error:
+        raise UsageError(str(error.problems[0]), hint=error.problems[0].hint) from None
+    if "command" not in settings:
+        test = f"tests/test_{name}.py"
+        words = {"name": job.name.replace("\\", "\\\\").replace('"', "'"), "function": name, "module": place}
+        files.append(_fresh(project, f"{place.replace('.', '/')}.py", _FUNCTION.format(**words)))
+        files.append(_fresh(project, test, _TEST.format(**words)))
+        _demand_importable(project, place)
+    files.append(_entry(project, job_id, whole))
+    return NewJob(job, files, test)
+
+
+def write(project: Project, new: NewJob) -> None:
+    """Write its files, the project's own file last.
+
+    Raises:
+        UsageError: one cannot be written.
+    """
+    for one in new.files:
+        path = project.folder / one.name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, one.text.encode())
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {reason_of(error)}") from error
+
+
+def _python_name(job_id: str) -> str:
+    name = job_id.replace("-", "_")
+    return name if name.isidentifier() and not keyword.iskeyword(name) else f"job_{name}"
+
+
+def _fresh(project: Project, name: str, text: str) -> NewFile:
+    if (project.folder / name).exists():
+        raise UsageError(f"{name} is there already", hint="another id, or --module for another place")
+    return NewFile(name, text, "created")
+
+
+def _demand_importable(project: Project, module: str) -> None:
+    """A module beside a folder of its name would be imported in its place."""
+    parts = module.split(".")[:-1]
+    for end in range(1, len(parts) + 1):
+        path = Path(*parts[:end]).with_suffix(".py")
+        if (project.folder / path).exists():
+            raise UsageError(
+                f"{module} cannot be imported beside {path}", hint="name another place by --module"
+            )
+
+
+def _entry(project: Project, job_id: str, settings: Mapping[str, Any]) -> NewFile:
+    file = project.file or project.folder / OWN_FILE
+    before = ""
+    try:
+        if project.file is not None:
+            with file.open(encoding="utf-8", newline="") as opened:
+                before = opened.read()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {reason_of(error)}") from error
+    shared = file.name == SHARED_FILE
+    lines = [f"[{'tool.jobctl.' if shared else ''}jobs.{job_id}]"]
+    lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
+    end = "\r\n" if "\r\n" in before else "\n"
+    gap = "" if not before else end if before.endswith("\n") else end * 2
+    text = before + gap + end.join([*lines, ""])
+    if not _says(text, [*(["tool", "jobctl"] if shared else []), "jobs", job_id], settings):
+        raise UsageError(
+            f"{file.name} writes its jobs in a way that nothing can be added to",
+            hint=f"add by hand: {'; '.join(lines)}",
+        )
+    return NewFile(file.name, text, "changed" if before else "created")
+
+
+def _says(text: str, path: list[str], settings: Mapping[str, Any]) -> bool:
+    try:
+        found: Any = tomllib.loads(text)
+        for key in path:
+            found = found[key]
+        return bool(found == dict(settings))
+    except (tomllib.TOMLDecodeError, KeyError, TypeError):
+        return False
+
+
+def demand_unknown(job_id: str, known: Mapping[str, Job]) -> None:
+    """That no job has this id.
+
+    Raises:
+        UsageError: one has.
+    """
+    if job_id in known:
+        raise UsageError(
+            f"there is a job {quote(job_id)} already: {known[job_id].origin}", hint="choose another id"
+        )

@@ -1,0 +1,110 @@
+"""``jobctl new ID``: a job with its function, its entry in the project's file and its test."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Annotated, Any, NamedTuple
+
+from jobctl.cli.context import Context
+from jobctl.cli.options import argument, option
+from jobctl.cli.views.table import rows
+from jobctl.cli.views.times import exact, until
+from jobctl.clock import iso
+from jobctl.errors import UsageError
+from jobctl.model import Schedule
+from jobctl.schedules import Cron
+from jobctl.schedules.zones import zone
+
+
+class Options(NamedTuple):
+    """What the job is."""
+
+    job_id: str | None = None
+    cron: str | None = None
+    every: str | None = None
+    timezone: str | None = None
+    name: str | None = None
+    command: str | None = None
+    module: str | None = None
+
+
+def command(
+    context: Context,
+    *,
+    job_id: Annotated[str | None, argument("ID")] = None,
+    cron: Annotated[str | None, option("new", "--cron")] = None,
+    every: Annotated[str | None, option("new", "--every")] = None,
+    timezone: Annotated[str | None, option("new", "--timezone")] = None,
+    name: Annotated[str | None, option("new", "--name")] = None,
+    program: Annotated[str | None, option("new", "--command")] = None,
+    module: Annotated[str | None, option("new", "--module")] = None,
+) -> int:
+    """Parse."""
+    return run(Options(job_id, cron, every, timezone, name, program, module), context)
+
+
+def run(options: Options, context: Context) -> int:
+    """Check everything, then write, then say what was done and what comes next."""
+    from jobctl.catalogue.scaffold import demand_unknown, new_job, write
+
+    if options.job_id is None:
+        raise UsageError("new needs an id", hint='such as: jobctl new tidy-up --cron "30 2 * * *"')
+    if (options.cron is None) == (options.every is None):
+        raise UsageError("new needs either --cron or --every", hint='--cron "30 2 * * *", or --every 15m')
+    demand_unknown(options.job_id, {job.id: job for job in context.catalogue})
+    new = new_job(context.project, options.job_id, _settings(options), options.module)
+    write(context.project, new)
+    out = context.output
+    schedule = new.job.schedule
+    now = context.now()
+    times = list(islice(_due(schedule, now), 3))
+    if out.json:
+        document = {
+            "id": new.job.id,
+            "files": [{"name": one.name, "change": one.change} for one in new.files],
+            "next": [iso(one) for one in times],
+        }
+        out.document(document)
+        return 0
+    out.lines(rows((), ((one.change, one.name) for one in new.files), header=False))
+    local = zone(schedule.timezone) if isinstance(schedule, Cron) else zone("UTC")
+    first = f"first due {exact(times[0], local)} ({until(times[0], now)})"
+    due = first if isinstance(schedule, Cron) else "first due as soon as a scheduler runs"
+    steps = [
+        f"its function: {new.files[0].name}" if new.test else f"its program: {options.command}",
+        f"its entry: {new.files[-1].name}",
+        f"its schedule: {schedule.text if schedule else ''}, {due}",
+        f"its test: python -m pytest {new.test}" if new.test else "no test: a program is tried by running it",
+    ]
+    for number, step in enumerate(steps, 1):
+        out.note(f"{number}. {step}")
+    out.note(f"try it: jobctl trigger {new.job.id}")
+    return 0
+
+
+def _settings(options: Options) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        "name": options.name,
+        "cron": options.cron,
+        "every": options.every,
+        "timezone": options.timezone,
+    }
+    if options.command is not None:
+        import shlex
+
+        try:
+            given["command"] = shlex.split(options.command)
+        except ValueError as error:
+            raise UsageError(f"--command cannot be read: {str(error).lower()}") from None
+        if options.module is not None:
+            raise UsageError("--module goes with a function, not with --command")
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _due(schedule: Schedule | None, now: datetime) -> Iterator[datetime]:
+    at = now
+    if schedule is None:
+        return
+    while True:
+        at = schedule.next_after(at, now)
+        yield at
