@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 DEFAULT_TIMEOUT = timedelta(hours=1)
 DEFAULT_RETRY_DELAY = timedelta(seconds=10)
+DEFAULT_GRACE = timedelta(seconds=5)
 
 
 class Status(StrEnum):
@@ -104,6 +105,10 @@ class Job:
         retry_delay: before the first retry, doubled for each further one, with jitter.
         catch_up: run once for all slots that were missed while no scheduler ran.
         enabled: False keeps it off its schedule; it can still be triggered by hand.
+        grace: between SIGTERM and SIGKILL where a run must end.
+        environment: variables for its runs, besides the process's own.
+        folder: where its runs begin, seen from the project's folder; that folder where it is None.
+        needs: variables that must be set, by its ``environment`` or the process's.
         origin: where it was defined: ``built-in``, ``jobctl.toml:12``, a module, or ``code``.
         dry_run: whether its function takes ``dry_run=True``.
         unmet: which of its needs is not configured, as a clause; it is then neither timed nor triggered.
@@ -118,6 +123,10 @@ class Job:
     retry_delay: timedelta = DEFAULT_RETRY_DELAY
     catch_up: bool = False
     enabled: bool = True
+    grace: timedelta = DEFAULT_GRACE
+    environment: Mapping[str, str] = field(default_factory=dict)
+    folder: str | None = None
+    needs: tuple[str, ...] = ()
     origin: str = "code"
     dry_run: bool = False
     unmet: str | None = None

@@ -94,15 +94,18 @@ def _built(one: "BuiltIn") -> "Job":
 
 
 def _with_unmet(jobs: "Iterable[Job]", environment: "Environment") -> "Iterator[Job]":
-    """Each with what it needs and lacks. A job whose target was changed has no needs that we know of."""
+    """Each with what it needs and lacks. A job whose target was changed has only the needs that it names."""
     from dataclasses import replace
 
-    from jobctl.catalogue.needs import unmet
+    from jobctl.catalogue.needs import unmet, unset
 
     needs = {one.id: (one.settings["call"], one.needs) for one in BUILT_IN if one.needs}
     for job in jobs:
         call, needed = needs.get(job.id, (None, ()))
-        yield replace(job, unmet=unmet(needed, environment)) if call == job.target else job
+        missing = unset(job.needs, job.environment, environment)
+        if missing is None and call == job.target:
+            missing = unmet(needed, environment)
+        yield job if missing is None else replace(job, unmet=missing)
 
 
 def _always(place: str) -> "Callable[[str], str]":

@@ -14,9 +14,10 @@ from jobctl.text import ID_HINT, is_job_id, quote, suggestion
 
 KEYS = (
     "name", "call", "command", "every", "cron", "timezone", "timeout", "retries", "retry_delay", "catch_up",
-    "enabled",
+    "enabled", "grace", "environment", "folder", "needs",
 )  # fmt: skip
 _CALL = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _DAY = timedelta(days=1)
 
 Where = Callable[[str], str]
@@ -59,6 +60,10 @@ class _Builder:
             "retry_delay": self._duration("retry_delay"),
             "catch_up": self._yes_or_no("catch_up"),
             "enabled": self._yes_or_no("enabled"),
+            "grace": self._duration("grace"),
+            "environment": self._variables("environment"),
+            "folder": self._text("folder"),
+            "needs": self._names("needs"),
             "schedule": schedule,
             "target": target,
         }
@@ -95,6 +100,22 @@ class _Builder:
         if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100):
             return value
         self._fault(key, f"expected a whole number from 0 to 100, not {_shown(value)}")
+        return None
+
+    def _variables(self, key: str) -> dict[str, str] | None:
+        value = self._settings.get(key)
+        if value is None:
+            return None
+        if isinstance(value, dict) and all(map(_is_variable, value)) and all(map(_is_value, value.values())):
+            return dict(value)
+        self._fault(key, "expected a table of names and texts", 'write { PGUSER = "app" }')
+        return None
+
+    def _names(self, key: str) -> tuple[str, ...] | None:
+        value = self._settings.get(key)
+        if value is None or (isinstance(value, list) and all(map(_is_variable, value))):
+            return None if value is None else tuple(value)
+        self._fault(key, "expected a list of variables' names", 'write ["PGPASSWORD"]')
         return None
 
     def _yes_or_no(self, key: str) -> bool | None:
@@ -190,6 +211,14 @@ class _Builder:
                 caret = f"\n{value}\n{' ' * span[0]}{'^' * max(1, span[1] - span[0])}"
             self._fault(key, f"{shown}{error.problem}{caret}", error.hint)
             return None
+
+
+def _is_variable(value: object) -> bool:
+    return isinstance(value, str) and _VARIABLE.fullmatch(value) is not None
+
+
+def _is_value(value: object) -> bool:
+    return isinstance(value, str) and "\0" not in value
 
 
 def _shown(value: Any) -> str:

@@ -1,7 +1,7 @@
 """``@job``: a definition beside its function, in one of the project's ``modules``."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -25,6 +25,10 @@ def job(
     retry_delay: timedelta | str | None = None,
     catch_up: bool | None = None,
     enabled: bool | None = None,
+    grace: timedelta | str | None = None,
+    environment: Mapping[str, str] | None = None,
+    folder: str | None = None,
+    needs: Sequence[str] | None = None,
 ) -> Callable[[Function], Function]:
     """Make a module's function a job. The function itself stays as it is.
 
@@ -39,6 +43,10 @@ def job(
         retry_delay: before the first retry, doubled for each further one; 10 seconds where left out.
         catch_up: run once for all slots that were missed.
         enabled: False keeps it off its schedule.
+        grace: between SIGTERM and SIGKILL where a run must end; 5 seconds where left out.
+        environment: variables for its runs.
+        folder: where its runs begin, seen from the project's folder.
+        needs: variables that must be set.
 
     Raises:
         UsageError: an argument cannot be used, or the function has no importable name.
@@ -63,6 +71,10 @@ def job(
             "retry_delay": _text(retry_delay),
             "catch_up": catch_up,
             "enabled": enabled,
+            "grace": _text(grace),
+            "environment": dict(environment) if environment is not None else None,
+            "folder": folder,
+            "needs": list(needs) if needs is not None else None,
         }
         settings = {key: value for key, value in given.items() if value is not None}
         try:

@@ -1,6 +1,6 @@
 """What a job needs besides its code, and whether that is configured: looked up, never tried."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 
 from jobctl.settings.environment import Environment
@@ -20,6 +20,19 @@ def unmet(needs: Iterable[str], environment: Environment) -> str | None:
         if reason is not None:
             return reason
     return None
+
+
+def unset(names: Iterable[str], own: Mapping[str, str], environment: Environment) -> str | None:
+    """The first variable that has no text, as a clause; None where all have.
+
+    Args:
+        own: what the job brings itself.
+    """
+    wanted = list(names)
+    if not wanted:
+        return None
+    known = {**environment.merged(), **own}
+    return next((f"{name} is not set" for name in wanted if not known.get(name)), None)
 
 
 def _database(environment: Environment) -> str | None:

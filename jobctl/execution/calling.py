@@ -29,12 +29,12 @@ def call(target: str | Callable[..., Any], arguments: Mapping[str, Any], *, trac
         if leaving.code in {None, 0}:
             return _ending()
         if isinstance(leaving.code, str):
-            return _failed(leaving.code[:MAX_ERROR])
-        return _failed(f"exited with code {leaving.code}")
+            return failure(leaving.code[:MAX_ERROR])
+        return failure(f"exited with code {leaving.code}")
     except BaseException as error:
         if trace:
             _show_traceback(error)
-        return _failed(_described(error), retry=_may_retry(error))
+        return failure(_described(error), retry=_may_retry(error))
     return _returned(value, round((time.monotonic() - began) * 1000))
 
 
@@ -45,14 +45,14 @@ def run_command(argv: list[str]) -> Ending:
     try:
         code = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL).returncode
     except OSError as error:
-        return _failed(
+        return failure(
             f'"{argv[0]}" cannot be started: {(error.strerror or str(error)).lower()}', retry=False
         )
     if code < 0:
         from jobctl.execution.tree import signal_name
 
-        return _failed(f'"{argv[0]}" was killed by signal {signal_name(-code)}')
-    return _failed(f'"{argv[0]}" exited with code {code}') if code else _ending()
+        return failure(f'"{argv[0]}" was killed by signal {signal_name(-code)}')
+    return failure(f'"{argv[0]}" exited with code {code}') if code else _ending()
 
 
 def say(text: str) -> None:
@@ -108,7 +108,7 @@ def _returned(value: Any, took_ms: int) -> Ending:
             failed, retry = None if value.success else _why(value), value.retry
             value = _result_fields(value, took_ms)
         except Exception as error:
-            return _failed(f"the job returned a JobResult that cannot be read: {_described(error)}")
+            return failure(f"the job returned a JobResult that cannot be read: {_described(error)}")
     problem = None
     try:
         size = len(json.dumps(value, allow_nan=False))
@@ -121,7 +121,7 @@ def _returned(value: Any, took_ms: int) -> Ending:
     if problem:
         say(f"the returned {type(value).__name__} was not kept: {problem}")
         value = None
-    return _failed(failed, result=value, retry=retry) if failed else _ending(result=value)
+    return failure(failed, result=value, retry=retry) if failed else _ending(result=value)
 
 
 def _why(result: Any) -> str:
@@ -190,5 +190,6 @@ def _ending(*, result: Any = None) -> Ending:
     return {"reason": None, "error": None, "result": result, "retry": True}
 
 
-def _failed(error: str, *, result: Any = None, retry: bool = True) -> Ending:
+def failure(error: str, *, result: Any = None, retry: bool = True) -> Ending:
+    """How a call ended that did not go well."""
     return {"reason": "error", "error": error, "result": result, "retry": retry}

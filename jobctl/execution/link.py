@@ -206,9 +206,14 @@ class Link:
 
 
 def _message(task: Task) -> dict[str, Any]:
+    message: dict[str, Any] = {"run": task.run_id}
+    if task.environment:
+        message["environment"] = dict(task.environment)
+    if task.folder is not None:
+        message["folder"] = task.folder
     if isinstance(task.target, Command):
-        return {"run": task.run_id, "argv": list(task.target.argv)}
-    return {"run": task.run_id, "target": task.target, "arguments": dict(task.arguments)}
+        return {**message, "argv": list(task.target.argv)}
+    return {**message, "target": task.target, "arguments": dict(task.arguments)}
 
 
 def ending_words(task: Task, reason: Reason, end: str = "ended") -> str:

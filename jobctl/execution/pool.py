@@ -347,7 +347,8 @@ class WorkerPool:
             return
         if link.kill_at is not None:
             return
-        link.kill_at = self._clock.monotonic() + self._grace
+        own = link.current.task.grace if link.current is not None else None
+        link.kill_at = self._clock.monotonic() + (self._grace if own is None else own.total_seconds())
         below = descendants(link.pid)
         program = link.current is not None and isinstance(link.current.task.target, Command)
         send(below if program and below else [*below, link.pid], signal.SIGTERM)

@@ -18,6 +18,9 @@ class Task:
         target: ``"package.module:function"`` or a command, for a worker; a function, for a thread.
         quick: it is known to end within milliseconds, so it may wait behind others in one worker.
         arguments: what the function is called with, by name; JSON values.
+        grace: between SIGTERM and SIGKILL where it must end; the executor's own where it is None.
+        environment: variables for it, besides those of its worker.
+        folder: where it begins, seen from the project's folder.
     """
 
     run_id: str
@@ -27,6 +30,9 @@ class Task:
     attempt: int = 1
     quick: bool = False
     arguments: Arguments = field(default_factory=dict)
+    grace: timedelta | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    folder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

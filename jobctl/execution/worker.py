@@ -54,9 +54,10 @@ class Worker:
         name = str(task.get("target") or task["argv"])
         self._clean.restore(name)
         began = time.monotonic()
-        if "argv" in task:
+        ending = _prepare(task)
+        if ending is None and "argv" in task:
             ending = calling.run_command(task["argv"])
-        else:
+        elif ending is None:
             ending = calling.call(task["target"], task["arguments"])
         if os.getpid() != self._pid:
             os._exit(0)  # a child that the job forked came back from the call
@@ -135,6 +136,20 @@ class Worker:
             send(below, signal.SIGKILL)
             _children_left()
         os._exit(0)
+
+
+def _prepare(task: dict[str, Any]) -> calling.Ending | None:
+    """Go where the task begins, with its variables; how it failed, where that cannot be done."""
+    os.environ.update(task.get("environment", {}))
+    if "folder" not in task:
+        return None
+    try:
+        os.chdir(task["folder"])
+    except OSError as error:
+        return calling.failure(
+            f"the folder {task['folder']} cannot be entered: {(error.strerror or '').lower()}"
+        )
+    return None
 
 
 class CleanState:

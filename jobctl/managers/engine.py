@@ -316,6 +316,9 @@ class Engine:
             timeout or job.timeout,
             quick=job.id in self._quick,
             arguments=arguments or {},
+            grace=job.grace,
+            environment=job.environment,
+            folder=job.folder,
         )
         self._active[run.id] = Active(run, job, task)
         self._bus.publish(RunStarted(run))
