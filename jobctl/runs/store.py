@@ -95,6 +95,8 @@ class Claim:
             setting the clock back never repeats a slot that was run.
         next_run: the job's next due time after this one, written along; None leaves it.
         force: start though the job is stopped (a run by hand).
+        group: no two runs of a group at the same time.
+        queue: where it cannot run now, nothing is recorded: it is asked for again later.
     """
 
     run_id: str
@@ -106,6 +108,8 @@ class Claim:
     fixed: bool = False
     next_run: datetime | None = None
     force: bool = False
+    group: str | None = None
+    queue: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +122,9 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """The job has an unfinished run.
+    """The job, or another of its group, has an unfinished run.
 
-    For a slot, ``skipped`` is the run that was recorded as skipped, reason ``overlap``.
+    For a slot, ``skipped`` is the run that was recorded as skipped, reason ``overlap``; None for one that queues.
     """
 
     running: Run

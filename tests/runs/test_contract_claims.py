@@ -270,3 +270,40 @@ def test_a_long_run_notes_its_worker_and_attempt(desk: "Desk", store: RunStore) 
     ended = store.run(run.id)
     assert ended is not None
     assert ended.pid == 12
+
+
+def test_of_a_group_one_runs_at_a_time(desk: "Desk", store: RunStore) -> None:
+    desk.register("one", "two", "other")
+    first = replace(desk.wish("one", 1), group="exports")
+    second = replace(desk.wish("two", 1), group="exports")
+    third = replace(desk.wish("other", 1), group="imports")
+
+    begun, held, free = store.claim(desk.owner, [first, second, third])
+
+    assert isinstance(begun, Claimed)
+    assert isinstance(held, Overlap)
+    assert held.running == begun.run
+    assert held.skipped is not None
+    assert (held.skipped.job_id, held.skipped.reason) == ("two", Reason.OVERLAP)
+    assert isinstance(free, Claimed)
+    by_hand = replace(desk.wish("two"), group="exports")
+    assert isinstance(store.claim(desk.owner, [by_hand])[0], Overlap)
+    assert desk.end(begun.run)
+    assert isinstance(store.claim(desk.owner, [by_hand])[0], Claimed)
+
+
+def test_who_queues_leaves_nothing_and_comes_again(desk: "Desk", store: RunStore) -> None:
+    desk.register("job")
+    running = desk.begin("job", 1)
+    wish = replace(desk.wish("job", 2), queue=True)
+
+    (held,) = store.claim(desk.owner, [wish])
+
+    assert isinstance(held, Overlap)
+    assert held.skipped is None
+    assert [run.id for run in store.runs("job")] == [running.id]
+    assert desk.end(running)
+    (begun,) = store.claim(desk.owner, [wish])
+    assert isinstance(begun, Claimed)
+    assert begun.run.scheduled_for == desk.at(2)
+    assert store.metrics("job").skipped == 0

@@ -280,3 +280,20 @@ def test_an_owner_learns_that_it_was_held_for_dead(store: RunStore) -> None:
     assert store.beat(OWNER.id, NOW)
     store.disown(OWNER.id, NOW)
     assert not store.beat(OWNER.id, NOW)
+
+
+def test_older_tables_are_migrated_and_keep_what_is_in_them(
+    address: str, store: RunStore, postgres: Postgres
+) -> None:
+    """As version 1 left them."""
+    schema = schema_of(address)
+    (answer,) = store.claim(OWNER, [wish()])
+    postgres.execute(f"ALTER TABLE {schema}.runs DROP COLUMN grouped")
+    postgres.execute(f"UPDATE {schema}.meta SET value = 1 WHERE name = 'version'")
+
+    with closing(open_store(address)) as again:
+        assert isinstance(answer, Claimed)
+        assert again.run(answer.run.id) == answer.run
+        (held,) = again.claim(OWNER, [replace(wish(), group="any")])
+        assert not isinstance(held, Claimed)
+    assert postgres.execute(f"SELECT value FROM {schema}.meta WHERE name = 'version'") == [(2,)]

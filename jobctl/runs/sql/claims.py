@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from jobctl.clock import from_ms, to_ms
 from jobctl.durations import milliseconds
@@ -14,7 +15,8 @@ from jobctl.runs.store import Answer, Claim, Claimed, Ending, Overlap, Owner, Sl
 
 _INSERT = """
 INSERT INTO runs
-  (id, job_id, status, reason, trigger, scheduled_for, epoch, started_at, finished_at, duration_ms, owner, host)
+  (id, job_id, status, reason, trigger, scheduled_for, epoch, started_at, finished_at, owner, host,
+   grouped)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING RETURNING seq
 """
@@ -77,10 +79,8 @@ def _claim(connection: Connection, owner: Owner, one: Claim, epoch: int) -> Answ
     if seq is not None:
         _move(connection, one, epoch, seq=seq)
         return Claimed(_begun(owner, one), when(cursor))
-    running = connection.execute(
-        f"SELECT {RUN} FROM runs r WHERE job_id = ? AND status = 'running'", (one.job_id,)
-    ).fetchone()
-    if slot is None and running is not None:
+    running = _in_the_way(connection, one)
+    if (slot is None or one.queue) and running is not None:
         return Overlap(run_of(running), None, when(cursor))
     if running is None and connection.execute("SELECT 1 FROM runs WHERE id = ?", (one.run_id,)).fetchone():
         raise UsageError(f'the run store has a run "{one.run_id}" already', hint="make a new id for each run")
@@ -91,6 +91,15 @@ def _claim(connection: Connection, owner: Owner, one: Claim, epoch: int) -> Answ
     begun = _begun(owner, one)
     skipped = replace(begun, status=RunStatus.SKIPPED, reason=Reason.OVERLAP, finished_at=begun.started_at)
     return Overlap(run_of(running), skipped, when(cursor))
+
+
+def _in_the_way(connection: Connection, one: Claim) -> Any:
+    """The unfinished run of the job, or of its group."""
+    statement = f"SELECT {RUN} FROM runs r WHERE status = 'running' AND"
+    found = connection.execute(f"{statement} job_id = ?", (one.job_id,)).fetchone()
+    if found is None and one.group is not None:
+        found = connection.execute(f"{statement} grouped = ?", (one.group,)).fetchone()
+    return found
 
 
 def _move(
@@ -114,9 +123,9 @@ def _insert(connection: Connection, owner: Owner, one: Claim, epoch: int, status
         None if one.slot is None else 0 if one.fixed else epoch,
         at,
         at if skipped else None,
-        None,
         owner.id,
         owner.host,
+        one.group,
     )
     done = connection.execute(_INSERT, row).fetchone()
     return int(done[0]) if done else None
