@@ -33,6 +33,13 @@ class RunStatus(StrEnum):
     SKIPPED = "skipped"
 
 
+class OnOverlap(StrEnum):
+    """What becomes of a slot while a run is in its way: of its own job, or of its group."""
+
+    SKIP = "skip"
+    QUEUE = "queue"
+
+
 class Reason(StrEnum):
     """Why a run failed or was skipped."""
 
@@ -105,6 +112,9 @@ class Job:
         retry_delay: before the first retry, doubled for each further one, with jitter.
         catch_up: run once for all slots that were missed while no scheduler ran.
         enabled: False keeps it off its schedule; it can still be triggered by hand.
+        jitter: a slot begins up to so much later, each at a time of its own, the same on every machine.
+        overlap: what becomes of a slot while a run is in its way; of those that queue the newest waits.
+        group: no two jobs of a group run at the same time.
         grace: between SIGTERM and SIGKILL where a run must end.
         environment: variables for its runs, besides the process's own.
         folder: where its runs begin, seen from the project's folder; that folder where it is None.
@@ -123,6 +133,9 @@ class Job:
     retry_delay: timedelta = DEFAULT_RETRY_DELAY
     catch_up: bool = False
     enabled: bool = True
+    jitter: timedelta = timedelta(0)
+    overlap: OnOverlap = OnOverlap.SKIP
+    group: str | None = None
     grace: timedelta = DEFAULT_GRACE
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: str | None = None

@@ -8,13 +8,13 @@ from typing import Any
 
 from jobctl.durations import parse_duration
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ScheduleError
-from jobctl.model import Command, Job, Schedule, Target
+from jobctl.model import Command, Job, OnOverlap, Schedule, Target
 from jobctl.schedules import Cron, Every
 from jobctl.text import ID_HINT, is_job_id, quote, suggestion
 
 KEYS = (
     "name", "call", "command", "every", "cron", "timezone", "timeout", "retries", "retry_delay", "catch_up",
-    "enabled", "grace", "environment", "folder", "needs",
+    "enabled", "jitter", "overlap", "group", "grace", "environment", "folder", "needs",
 )  # fmt: skip
 _CALL = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -60,6 +60,9 @@ class _Builder:
             "retry_delay": self._duration("retry_delay"),
             "catch_up": self._yes_or_no("catch_up"),
             "enabled": self._yes_or_no("enabled"),
+            "jitter": self._duration("jitter"),
+            "overlap": self._on_overlap(),
+            "group": self._text("group"),
             "grace": self._duration("grace"),
             "environment": self._variables("environment"),
             "folder": self._text("folder"),
@@ -100,6 +103,13 @@ class _Builder:
         if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100):
             return value
         self._fault(key, f"expected a whole number from 0 to 100, not {_shown(value)}")
+        return None
+
+    def _on_overlap(self) -> OnOverlap | None:
+        value = self._settings.get("overlap")
+        if value is None or value in list(OnOverlap):
+            return None if value is None else OnOverlap(value)
+        self._fault("overlap", f'expected "skip" or "queue", not {_shown(value)}')
         return None
 
     def _variables(self, key: str) -> dict[str, str] | None:

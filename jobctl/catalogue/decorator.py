@@ -25,6 +25,9 @@ def job(
     retry_delay: timedelta | str | None = None,
     catch_up: bool | None = None,
     enabled: bool | None = None,
+    jitter: timedelta | str | None = None,
+    overlap: str | None = None,
+    group: str | None = None,
     grace: timedelta | str | None = None,
     environment: Mapping[str, str] | None = None,
     folder: str | None = None,
@@ -43,6 +46,9 @@ def job(
         retry_delay: before the first retry, doubled for each further one; 10 seconds where left out.
         catch_up: run once for all slots that were missed.
         enabled: False keeps it off its schedule.
+        jitter: a slot begins up to so much later.
+        overlap: ``"skip"`` a slot while a run is in its way, or ``"queue"`` it; skipped where left out.
+        group: no two jobs of a group run at the same time.
         grace: between SIGTERM and SIGKILL where a run must end; 5 seconds where left out.
         environment: variables for its runs.
         folder: where its runs begin, seen from the project's folder.
@@ -71,6 +77,9 @@ def job(
             "retry_delay": _text(retry_delay),
             "catch_up": catch_up,
             "enabled": enabled,
+            "jitter": _text(jitter),
+            "overlap": overlap,
+            "group": group,
             "grace": _text(grace),
             "environment": dict(environment) if environment is not None else None,
             "folder": folder,

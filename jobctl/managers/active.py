@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from jobctl.clock import from_ms, to_ms
 from jobctl.durations import milliseconds
 from jobctl.execution.tasks import Task, TaskFinished
-from jobctl.model import Job, Reason, Run, RunStatus
-from jobctl.runs.store import Ending
+from jobctl.managers.agenda import Due
+from jobctl.model import Job, OnOverlap, Reason, Run, RunStatus, Trigger
+from jobctl.runs.store import Claim, Ending, new_run_id
 
 _RETRIED = {Reason.ERROR, Reason.TIMEOUT, Reason.CRASHED}
 _KEPT = 1000
@@ -54,6 +55,36 @@ class Active:
             pid=outcome.pid,
             attempt=self.attempt,
         )
+
+
+def claim_of(due: Due, now: datetime, epoch: int) -> Claim:
+    """The wish to run a slot."""
+    job = due.entry.job
+    return Claim(
+        new_run_id(),
+        job.id,
+        Trigger.SCHEDULE,
+        now,
+        slot=due.slot,
+        epoch=epoch,
+        fixed=due.entry.schedule.fixed_time,
+        next_run=due.entry.due,
+        group=job.group,
+        queue=job.overlap is OnOverlap.QUEUE,
+    )
+
+
+def task_of(job: Job, run: Run) -> Task:
+    """The first attempt of a run."""
+    return Task(
+        run.id,
+        job.id,
+        job.target,
+        job.timeout,
+        grace=job.grace,
+        environment=job.environment,
+        folder=job.folder,
+    )
 
 
 def finished_run(run: Run, ending: Ending) -> Run:

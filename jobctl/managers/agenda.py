@@ -4,6 +4,7 @@ A job's place on its schedule is its *cursor*: every slot up to there was run, s
 """
 
 import heapq
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +27,11 @@ class Entry:
     cursor: datetime | None
     due: datetime | None = None
     fresh: bool = False
+
+    @property
+    def wakes(self) -> datetime | None:
+        """When its next slot begins: at ``due``, or by its jitter later."""
+        return None if self.due is None else self.due + jitter_of(self.job, self.due)
 
     @property
     def behind(self) -> datetime:
@@ -54,6 +60,11 @@ class Due:
     slot: datetime
     serve: bool
     alone: bool = True
+
+
+def jitter_of(job: Job, slot: datetime) -> timedelta:
+    """How much later a slot begins: drawn from the job's id and the slot, so that every machine agrees."""
+    return random.Random(f"{job.id} {slot.timestamp()}").random() * job.jitter if job.jitter else job.jitter
 
 
 class Agenda:
@@ -87,11 +98,11 @@ class Agenda:
         self._entries.pop(job_id, None)
 
     def next_due(self) -> datetime | None:
-        """When the soonest job is due, or None."""
+        """When the soonest job begins, or None."""
         while self._heap:
             due, job_id = self._heap[0]
             entry = self._entries.get(job_id)
-            if entry is not None and entry.due == due:
+            if entry is not None and entry.wakes == due:
                 return due
             heapq.heappop(self._heap)
         return None
@@ -103,15 +114,16 @@ class Agenda:
         its end before its first job is handed over.
         """
         found: list[Due] = []
-        while len(found) < most and (due := self.next_due()) is not None and due <= now:
+        while len(found) < most and (wakes := self.next_due()) is not None and wakes <= now:
             _, job_id = heapq.heappop(self._heap)
             entry = self._entries[job_id]
+            due = entry.due or wakes
             following = entry.schedule.next_after(due, entry.anchor)
             slot = due
-            if following <= now:
+            if following + jitter_of(entry.job, following) <= now:
                 slot = entry.schedule.latest_until(now, due, entry.anchor) or due
                 following = entry.schedule.next_after(now, entry.anchor)
-            serve = entry.fresh or entry.job.catch_up or now - slot <= LATE
+            serve = entry.fresh or entry.job.catch_up or now - slot <= LATE + entry.job.jitter
             found.append(Due(entry, slot, serve, alone=slot == due))
             self._plan(entry, following)
         return found
@@ -137,4 +149,4 @@ class Agenda:
 
     def _plan(self, entry: Entry, due: datetime) -> None:
         entry.due = due
-        heapq.heappush(self._heap, (due, entry.job.id))
+        heapq.heappush(self._heap, (due + jitter_of(entry.job, due), entry.job.id))

@@ -27,11 +27,12 @@ from jobctl.events import (
     SchedulerStopping,
 )
 from jobctl.execution.tasks import Arguments, Executor, Outcome, Task, TaskFinished, TaskOutput, TaskStarted
-from jobctl.managers.active import Active, Finished, finished_run, retry_delay
+from jobctl.managers.active import Active, Finished, claim_of, finished_run, retry_delay, task_of
 from jobctl.managers.agenda import Agenda, Due, Entry
 from jobctl.managers.ask import Ask
 from jobctl.managers.clockwatch import ClockWatch
 from jobctl.managers.misses import Misses
+from jobctl.managers.queueing import Queue
 from jobctl.managers.recorder import Recorder
 from jobctl.model import Job, Reason, Run, Trigger
 from jobctl.runs.store import (
@@ -82,6 +83,7 @@ class Engine:
         self._epoch = 0
         self._watch = ClockWatch(clock)
         self._misses = Misses(store, bus)
+        self._queue = Queue()
         self._grace: timedelta | None = None
         self._deadline: float | None = None
         self._end_now = False
@@ -117,7 +119,7 @@ class Engine:
 
     def trigger(self, job: Job, trigger: Trigger, arguments: Arguments, timeout: timedelta | None) -> Answer:
         """Claim a run by hand and hand it over; the answer says whether it was."""
-        claim = Claim(new_run_id(), job.id, trigger, self._clock.now(), force=True)
+        claim = Claim(new_run_id(), job.id, trigger, self._clock.now(), force=True, group=job.group)
         (answer,) = self._store.claim(self._owner, [claim])
         if isinstance(answer, Claimed):
             self._waiting.append(self._begin(job, answer.run, arguments, timeout))
@@ -144,6 +146,7 @@ class Engine:
         self._executor.end(list(self._active), Reason.LOST, now=True)
 
     def _forget(self, job_id: str) -> None:
+        self._queue.forget(job_id)
         for ready in self._ready.values():
             ready.pop(job_id, None)
 
@@ -229,6 +232,7 @@ class Engine:
             for ended in self._recorded:
                 self._bus.publish(ended)
                 self.finished.add(ended.run)
+                self._queue.nudge()
             self._recorded.clear()
 
     # Retries
@@ -254,12 +258,17 @@ class Engine:
     def _collect(self, now: datetime) -> None:
         for due in self.agenda.take_due(now, _BATCH):
             if due.serve:
-                job_id = due.entry.job.id
-                self._ready[job_id in self._quick][job_id] = due
+                self._make_ready(self._queue.passed_by(due))
             else:
                 self._misses.passed(due, now)
 
+    def _make_ready(self, due: Due) -> None:
+        job_id = due.entry.job.id
+        self._ready[job_id in self._quick][job_id] = due
+
     def _hand_over(self) -> None:
+        for due in self._queue.again(self._clock.monotonic()):
+            self._make_ready(due)
         for quick, ready in self._ready.items():
             if ready and (room := self._executor.capacity(quick=quick)) > 0:
                 picked = list(islice(ready.values(), min(room, _BATCH)))
@@ -267,20 +276,7 @@ class Engine:
 
     def _start(self, picked: list[Due], ready: dict[str, Due]) -> None:
         now = self._clock.now()
-        claims = [
-            Claim(
-                new_run_id(),
-                due.entry.job.id,
-                Trigger.SCHEDULE,
-                now,
-                slot=due.slot,
-                epoch=self._epoch,
-                fixed=due.entry.schedule.fixed_time,
-                next_run=due.entry.due,
-            )
-            for due in picked
-        ]
-        answers = self._recorder.claim(claims)
+        answers = self._recorder.claim([claim_of(due, now, self._epoch) for due in picked])
         if answers is None:
             return
         tasks: list[Task] = []
@@ -296,6 +292,8 @@ class Engine:
                 tasks.append(self._begin(entry.job, run))
                 self._misses.before(due, cursor, now)
                 self.agenda.advance(entry, due.slot)
+            case Overlap(_, skipped, _) if skipped is None:
+                self._queue.hold(due, self._clock.monotonic())
             case Overlap(_, skipped, cursor):
                 if skipped is not None:
                     self._bus.publish(RunFinished(skipped))
@@ -309,17 +307,8 @@ class Engine:
     def _begin(
         self, job: Job, run: Run, arguments: Arguments | None = None, timeout: timedelta | None = None
     ) -> Task:
-        task = Task(
-            run.id,
-            job.id,
-            job.target,
-            timeout or job.timeout,
-            quick=job.id in self._quick,
-            arguments=arguments or {},
-            grace=job.grace,
-            environment=job.environment,
-            folder=job.folder,
-        )
+        task = replace(task_of(job, run), quick=job.id in self._quick, arguments=arguments or {})
+        task = replace(task, timeout=timeout) if timeout is not None else task
         self._active[run.id] = Active(run, job, task)
         self._bus.publish(RunStarted(run))
         return task
@@ -352,6 +341,7 @@ class Engine:
             except StoreError:
                 return now  # seen again in the next turn
             self.agenda.rebase(now)
+            self._queue.forget()
             for ready in self._ready.values():
                 ready.clear()
         if moved is not None:

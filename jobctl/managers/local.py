@@ -154,7 +154,7 @@ class LocalJobManager:
         engine = self._running_engine()
         answer = engine.ask(lambda: engine.trigger(job, trigger, arguments or {}, timeout))
         if isinstance(answer, Overlap):
-            raise already_running(answer.running, self._clock)
+            raise already_running(id, answer.running, self._clock)
         if not isinstance(answer, Claimed):  # a forced claim has no slot that could be taken
             raise TypeError(f"unexpected answer {answer!r}")
         return answer.run
@@ -363,13 +363,14 @@ class LocalJobManager:
         return engine
 
 
-def already_running(run: Run, clock: Clock) -> AlreadyRunningError:
+def already_running(job_id: str, run: Run, clock: Clock) -> AlreadyRunningError:
     """Says which run holds the job, since when, where, and who asked for it."""
     since = format_duration(clock.now() - run.started_at)
     place = f", pid {run.pid} on {run.host}" if run.pid else f" on {run.host}"
     by = {Trigger.SCHEDULE: "by the schedule", Trigger.MANUAL: "by hand"}.get(run.trigger, "by a request")
+    beside = "" if run.job_id == job_id else f"{job_id} must not run beside it: "
     return AlreadyRunningError(
-        f"{run.job_id} is already running: run {run.short_id}, since {since}{place}, started {by};"
+        f"{beside}{run.job_id} is already running: run {run.short_id}, since {since}{place}, started {by};"
         " nothing was started",
         hint=f"follow it with: jobctl logs {run.job_id} --follow",
     )

@@ -1,0 +1,105 @@
+"""What becomes of a slot while a run is in its way; jobs that must not run together; jitter."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from jobctl.managers.agenda import Agenda, jitter_of
+from jobctl.model import Job
+from jobctl.schedules import Cron
+from tests.support.project import Site, until
+
+CODE = """
+import time
+def note(word):
+    with open("order", "a") as file:
+        file.write(word)
+def slow():
+    note("(")
+    time.sleep(2.5)
+    note(")")
+def other():
+    note("[")
+    time.sleep(0.3)
+    note("]")
+"""
+
+
+@pytest.mark.slow
+def test_a_slot_that_queues_runs_when_the_way_is_free(site: Site) -> None:
+    site.jobs('[jobs.slow]\nevery = "1s"\ncall = "work:slow"\noverlap = "queue"\n', CODE)
+    scheduler = site.run()
+
+    until(lambda: len(site.runs("slow")) >= 3)
+    scheduler.terminate()
+    scheduler.wait()
+
+    runs = site.runs("slow")
+    assert {run["status"] for run in runs} <= {"completed", "interrupted", "failed"}
+    assert "()(" in (site.folder / "order").read_text()
+    assert site.json("metrics", "slow")["skipped"] >= 1  # the older of those that waited
+    assert len({run["scheduled_for"] for run in runs}) == len(runs)
+
+
+@pytest.mark.slow
+def test_jobs_of_a_group_never_run_together(site: Site) -> None:
+    jobs = ('[jobs.{}]\nevery = "1s"\ncall = "work:{}"\ngroup = "one"\noverlap = "{}"\n'.format(*one)
+            for one in (("slow", "slow", "skip"), ("other", "other", "queue")))  # fmt: skip
+    site.jobs("".join(jobs), CODE)
+    first, second = site.run(), site.run()
+
+    until(lambda: len([run for run in site.runs("other") if run["status"] == "completed"]) >= 2)
+    refused = (
+        site.call("trigger", "other")
+        if site.json("status", "slow")["jobs"][0]["status"] == "running"
+        else None
+    )
+    for process in (first, second):
+        process.terminate()
+        process.wait()
+
+    order = (site.folder / "order").read_text().replace("()", "").replace("[]", "")
+    assert order in {"", "(", "["}, "together"
+    if refused is not None and refused.returncode == 3:
+        assert "other must not run beside it: slow is already running" in refused.stderr.replace(
+            "\n       ", " "
+        )
+
+
+def test_by_hand_a_group_holds_too(site: Site) -> None:
+    site.jobs(
+        '[jobs.slow]\ncall = "work:slow"\ngroup = "one"\n[jobs.other]\ncall = "work:other"\ngroup = "one"\n',
+        CODE,
+    )
+    running = site.popen("trigger", "slow")
+    until((site.folder / "order").exists)
+
+    refused = site.call("trigger", "other")
+    running.wait()
+
+    assert refused.returncode == 3
+    assert "other must not run beside it: slow is already running" in refused.stderr.replace("\n       ", " ")
+    assert (site.folder / "order").read_text() == "()"
+
+
+START = datetime(2026, 11, 23, 9, tzinfo=UTC)
+
+
+def test_jitter_moves_the_beginning_and_never_the_slot() -> None:
+    job = Job("x", "X", Cron("* * * * *"), "m:f", jitter=timedelta(seconds=30))
+    agenda = Agenda()
+    agenda.put(job, START, START)
+    found: list[tuple[datetime, timedelta]] = []
+    while len(found) < 50:
+        begins = agenda.next_due()
+        assert begins is not None
+        assert agenda.take_due(begins - timedelta(milliseconds=1)) == []
+        (due,) = agenda.take_due(begins)
+        agenda.advance(due.entry, due.slot)
+        found.append((due.slot, begins - due.slot))
+
+    assert [slot for slot, _ in found] == [START + timedelta(minutes=n) for n in range(1, 51)]
+    assert all(timedelta(0) <= late <= timedelta(seconds=30) for _, late in found)
+    assert max(Counter(late for _, late in found).values()) == 1
+    assert found[0][1] == jitter_of(job, found[0][0])
