@@ -31,6 +31,7 @@ def job_names(folder: str) -> list[tuple[str, str]]:
 
 def _kept(file: Path) -> list[tuple[str, str]]:
     """What ``discover`` found last time."""
+    data = file.read_bytes()  # before anything is imported for it
     import json
 
-    return [(one["id"], one["settings"]["name"]) for one in json.loads(file.read_bytes())["jobs"]]
+    return [(one["id"], one["settings"]["name"]) for one in json.loads(data)["jobs"]]

@@ -49,7 +49,7 @@ NAMES = {
     "shell": SHELLS,
     "analytic": ("user-growth", "activity-trends", "top-items", "recent-activity", "performance-metrics"),
     "report": ("daily", "weekly", "monthly", "quarterly"),
-    "platform": ("trigger-dev", "vercel"),
+    "platform": ("trigger-dev", "vercel", "schema"),
     "part": ("settings", "store", "database", "content", "mail", "trigger-dev"),
 }
 GROUPS = ("Run", "Look", "Change", "Setup")
@@ -237,7 +237,7 @@ COMMANDS = {
     ),
     "export": Command(
         "Setup",
-        "what another platform needs to run these jobs",
+        "what another platform, or an editor, needs",
         "platform",
         {
             "--check": Option("write nothing, exit 1 where a file is out of date"),
@@ -247,6 +247,7 @@ COMMANDS = {
             "jobctl export trigger-dev worker",
             "jobctl export vercel . --plan hobby",
             "jobctl export vercel . --check",
+            "jobctl export schema .",
         ),
     ),
     "new": Command(

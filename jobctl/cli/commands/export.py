@@ -50,6 +50,10 @@ def run(options: Options, context: Context) -> int:
         files = deployment_files(folder, context.project)
         placed = place(folder, context.catalogue.jobs, options.plan or Plan.PRO, context.now())
         merged = config(folder, placed)
+    elif options.platform == "schema":
+        from jobctl.exports.schema import schema_files
+
+        files = schema_files()
     else:
         from jobctl.exports.trigger_dev import worker_files
 
@@ -102,6 +106,9 @@ def _show(
     if same or not told:
         out.note(words)
     if not options.check and any(one.fate is Fate.CREATED for one in told):
+        if options.platform == "schema":
+            out.note(f"first line of jobctl.toml, for editors: #:schema ./{folder / 'jobctl.schema.json'}")
+            return
         how = f"{folder / 'README.md'}" if options.platform == "trigger-dev" else "vercel deploy --prod"
         out.note(f"how to deploy it: {how}; keep {RECORD} beside it")
         if options.platform == "vercel":

@@ -16,7 +16,7 @@ STYLES = {
     RunStatus.FAILED: "red",
     RunStatus.SKIPPED: "yellow",
 }
-_TITLES = ("RUN", "JOB", "STATE", "REASON", "STARTED", "TOOK_MS", "TRIGGER", "ERROR")
+_TITLES = ("RUN", "JOB", "STATE", "REASON", "STARTED", "TOOK_MS", "TRIGGER", "ERROR", "ATTEMPT")
 
 
 def piped(runs: Iterable[Run], *, header: bool) -> Iterable[str]:
@@ -60,6 +60,7 @@ def ending(run: Run) -> str:
 
 def _cells(run: Run, now: datetime) -> list[Cell]:
     state = run.status.value if run.reason in {None, "error"} else f"{run.status.value} ({run.reason})"
+    state += f", attempt {run.attempt}" if run.attempt > 1 else ""
     return [
         Cell(run.short_id),
         Cell(run.job_id),
@@ -82,4 +83,5 @@ def _record(run: Run) -> tuple[str, ...]:
         "" if spent is None else str(spent),
         run.trigger.value,
         one_line(run.error or ""),
+        str(run.attempt),
     )
