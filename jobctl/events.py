@@ -103,6 +103,24 @@ class StoreRecovered:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class JobsChanged:
+    """An edited project file was taken up: ids of the jobs that are new, other than before, or gone."""
+
+    at: datetime
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobsRefused:
+    """An edited project file cannot be used; the jobs go on as they were."""
+
+    at: datetime
+    error: Exception
+
+
 Event = (
     SchedulerStarted
     | SchedulerStopping
@@ -115,6 +133,8 @@ Event = (
     | ClockJumped
     | StoreTrouble
     | StoreRecovered
+    | JobsChanged
+    | JobsRefused
 )
 
 Listener = Callable[[Event], None]

@@ -88,6 +88,14 @@ class LocalJobManager:
             if self._scheduling:
                 self._schedule(added.values())
 
+    def remove(self, ids: Iterable[str]) -> None:
+        """Forget definitions. A run in progress goes on to its end; what is known of past runs stays."""
+        with self._lock:
+            gone = [one for one in ids if self._jobs.pop(one, None) is not None]
+            engine = self._engine
+            if gone and engine is not None and self._scheduling:
+                engine.ask(lambda: engine.displace(gone, for_good=True))
+
     def schedule_job(self, id: str, name: str, job: Target, interval: timedelta | float) -> None:  # noqa: A002
         """Run ``job`` every ``interval`` (a ``timedelta`` or seconds), the first time at once."""
         self._define(define(id, name, job, Every(interval)))

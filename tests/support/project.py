@@ -6,9 +6,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
+
+from jobctl.model import Run
+from jobctl.runs.choose import open_store
 
 T = TypeVar("T")
 
@@ -102,6 +106,11 @@ class Site:
     def runs(self, *arguments: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.json("runs", "--limit", "0", *arguments)["runs"]
         return found
+
+    def runs_kept(self, job_id: str) -> Sequence[Run]:
+        """Read from the store itself: the command line refuses while the project file is broken."""
+        with closing(open_store(self.folder / ".jobctl")) as store:
+            return store.runs(job_id, limit=None)
 
     def run(self, *arguments: str) -> subprocess.Popen[str]:
         """``jobctl run`` in the background, once it is up; its output goes to ``run-N.log``."""

@@ -18,6 +18,7 @@ from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, NotRunError, UsageError
 from jobctl.managers.local import DEFAULT_GRACE, DEFAULT_WORKERS, LocalJobManager
 from jobctl.managers.presence import scheduler
+from jobctl.managers.reload import Reload
 from jobctl.model import Job
 from jobctl.modes import Mode
 from jobctl.text import counted
@@ -104,8 +105,9 @@ def run(options: Options, context: Context) -> int:
     reporter = _reporter(options, context, manager)
     manager.bus.subscribe(reporter)
     _greet(options, context, jobs, grace)
+    reload = Reload(manager, context.surroundings, jobs, options.only)
     with Stop(again=manager.end_now) as stop, reporter.live():
-        interrupted = _schedule(manager, stop)
+        interrupted = _schedule(manager, stop, reload)
     _farewell(reporter, interrupted, context)
     return stop.exit_code if interrupted else ExitCode.DONE
 
@@ -129,12 +131,13 @@ def _sample_site(context: Context) -> Context:
     return Context(common, process, context.clock, out)
 
 
-def _schedule(manager: LocalJobManager, stop: Stop) -> int:
+def _schedule(manager: LocalJobManager, stop: Stop, reload: Reload) -> int:
     try:
         manager.start()
         while not stop.wait(1.0):
             if manager.wait_ended(0):
                 break
+            reload.look()
     finally:
         interrupted = manager.shutdown()
     return interrupted

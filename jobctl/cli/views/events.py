@@ -10,6 +10,8 @@ from jobctl.durations import format_duration, milliseconds
 from jobctl.events import (
     ClockJumped,
     Event,
+    JobsChanged,
+    JobsRefused,
     RunFinished,
     RunOutput,
     RunRetrying,
@@ -36,6 +38,8 @@ _NAMES = {
     ClockJumped: "clock_jumped",
     StoreTrouble: "store_trouble",
     StoreRecovered: "store_recovered",
+    JobsChanged: "jobs_changed",
+    JobsRefused: "jobs_refused",
 }
 
 
@@ -61,7 +65,7 @@ def level(event: Event) -> str | None:
     """``error``, ``warning`` or None."""
     if isinstance(event, RunFinished) and event.run.status is RunStatus.FAILED:
         return "error"
-    if isinstance(event, StoreTrouble):
+    if isinstance(event, StoreTrouble | JobsRefused):
         return "error"
     skipped = isinstance(event, RunFinished) and event.run.status is RunStatus.SKIPPED
     return "warning" if skipped or isinstance(event, SlotsMissed | ClockJumped | RunRetrying) else None
@@ -92,6 +96,11 @@ def _of_run(event: Event) -> str:
     return ""
 
 
+def _changes(event: JobsChanged) -> str:
+    kinds = {"new": event.added, "changed": event.changed, "gone": event.removed}
+    return "; ".join(f"{', '.join(ids)} {word}" for word, ids in kinds.items() if ids)
+
+
 def _of_scheduler(event: Event) -> str:
     match event:
         case SchedulerStarted():
@@ -107,6 +116,11 @@ def _of_scheduler(event: Event) -> str:
             return f"the run store cannot be written, so nothing starts: {event.problem}"
         case StoreRecovered():
             return "the run store can be written again"
+        case JobsChanged():
+            return f"the project file was edited: {_changes(event)}"
+        case JobsRefused():
+            problem = " ".join(str(event.error).split())
+            return f"the edited project file is not used, the jobs go on as before: {problem}"
     return ""
 
 
