@@ -121,6 +121,16 @@ class JobsRefused:
     error: Exception
 
 
+@dataclass(frozen=True, slots=True)
+class NotTold:
+    """Somebody who should hear of a job could not be told, after all tries."""
+
+    at: datetime
+    job_id: str
+    whom: str
+    problem: str
+
+
 Event = (
     SchedulerStarted
     | SchedulerStopping
@@ -135,6 +145,7 @@ Event = (
     | StoreRecovered
     | JobsChanged
     | JobsRefused
+    | NotTold
 )
 
 Listener = Callable[[Event], None]

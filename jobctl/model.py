@@ -118,6 +118,7 @@ class Job:
         grace: between SIGTERM and SIGKILL where a run must end.
         environment: variables for its runs, besides the process's own.
         folder: where its runs begin, seen from the project's folder; that folder where it is None.
+        check_in: URL of a monitor that is told of each start and end; or ``$NAME``, the variable that holds it.
         needs: variables that must be set, by its ``environment`` or the process's.
         origin: where it was defined: ``built-in``, ``jobctl.toml:12``, a module, or ``code``.
         dry_run: whether its function takes ``dry_run=True``.
@@ -140,6 +141,7 @@ class Job:
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: str | None = None
     needs: tuple[str, ...] = ()
+    check_in: str | None = None
     origin: str = "code"
     dry_run: bool = False
     unmet: str | None = None

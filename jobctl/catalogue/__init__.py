@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.catalogue.unknown import unknown_job
 from jobctl.errors import ConfigurationError, ConfigurationErrors
+from jobctl.notify.settings import NOBODY
 from jobctl.text import quote
 
 if TYPE_CHECKING:
@@ -15,14 +16,16 @@ if TYPE_CHECKING:
     from jobctl.catalogue.project import Project
     from jobctl.catalogue.projectfile import ProjectFile
     from jobctl.model import Job
+    from jobctl.notify.settings import Notify
     from jobctl.settings.environment import Environment
 
 
 class Catalogue:
     """Jobs by id, in order: built-in, installed packages, the project's modules, the project's file."""
 
-    def __init__(self, jobs: "tuple[Job, ...]") -> None:
+    def __init__(self, jobs: "tuple[Job, ...]", notify: "Notify" = NOBODY) -> None:
         self.jobs = jobs
+        self.notify = notify
         self._by_id = {job.id: job for job in jobs}
 
     def __iter__(self) -> "Iterator[Job]":
@@ -81,7 +84,8 @@ class Catalogue:
             raise faults[0]
         if faults:
             raise ConfigurationErrors(faults)
-        return cls(tuple(_with_unmet(known.values(), environment) if environment else known.values()))
+        jobs = _with_unmet(known.values(), environment) if environment else known.values()
+        return cls(tuple(jobs), file.notify)
 
 
 def _built(one: "BuiltIn") -> "Job":

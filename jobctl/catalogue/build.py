@@ -9,12 +9,14 @@ from typing import Any
 from jobctl.durations import parse_duration
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ScheduleError
 from jobctl.model import Command, Job, OnOverlap, Schedule, Target
+from jobctl.notify.settings import is_url
 from jobctl.schedules import Cron, Every
 from jobctl.text import ID_HINT, is_job_id, quote, suggestion
 
 KEYS = (
     "name", "call", "command", "every", "cron", "timezone", "timeout", "retries", "retry_delay", "catch_up",
     "enabled", "jitter", "overlap", "group", "grace", "environment", "folder", "needs",
+    "check_in",
 )  # fmt: skip
 _CALL = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -67,6 +69,7 @@ class _Builder:
             "environment": self._variables("environment"),
             "folder": self._text("folder"),
             "needs": self._names("needs"),
+            "check_in": self._url("check_in"),
             "schedule": schedule,
             "target": target,
         }
@@ -103,6 +106,13 @@ class _Builder:
         if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100):
             return value
         self._fault(key, f"expected a whole number from 0 to 100, not {_shown(value)}")
+        return None
+
+    def _url(self, key: str) -> str | None:
+        value = self._settings.get(key)
+        if value is None or is_url(value):
+            return value
+        self._fault(key, "expected a URL", "write https://… or the name of a variable: $NAME")
         return None
 
     def _on_overlap(self) -> OnOverlap | None:

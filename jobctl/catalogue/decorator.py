@@ -32,6 +32,7 @@ def job(
     environment: Mapping[str, str] | None = None,
     folder: str | None = None,
     needs: Sequence[str] | None = None,
+    check_in: str | None = None,
 ) -> Callable[[Function], Function]:
     """Make a module's function a job. The function itself stays as it is.
 
@@ -53,6 +54,7 @@ def job(
         environment: variables for its runs.
         folder: where its runs begin, seen from the project's folder.
         needs: variables that must be set.
+        check_in: URL of a monitor that is told of each start and end.
 
     Raises:
         UsageError: an argument cannot be used, or the function has no importable name.
@@ -84,6 +86,7 @@ def job(
             "environment": dict(environment) if environment is not None else None,
             "folder": folder,
             "needs": list(needs) if needs is not None else None,
+            "check_in": check_in,
         }
         settings = {key: value for key, value in given.items() if value is not None}
         try:

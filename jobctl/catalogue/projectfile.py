@@ -8,18 +8,20 @@ from jobctl.catalogue.locate import lines_of_keys
 from jobctl.catalogue.project import OWN_FILE, Project
 from jobctl.catalogue.reading import parse, read_text
 from jobctl.errors import ConfigurationError, ConfigurationErrors
+from jobctl.notify.settings import NOBODY, Notify, read_notify
 from jobctl.text import quote, suggestion
 
-TOP_KEYS = ("jobs", "modules")
+TOP_KEYS = ("jobs", "modules", "notify")
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectFile:
-    """What a project file says: modules with jobs, and each job's settings."""
+    """What a project file says: modules with jobs, who is told, and each job's settings."""
 
     name: str = ""
     modules: tuple[str, ...] = ()
+    notify: Notify = NOBODY
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     lines: dict[tuple[str, ...], int] = field(default_factory=dict)
     root: tuple[str, ...] = ()
@@ -46,23 +48,23 @@ def read_project_file(project: Project) -> ProjectFile:
     root: tuple[str, ...] = () if own else ("tool", "jobctl")
     table: Any = whole if own else whole.get("tool", {}).get("jobctl", {})
     lines = lines_of_keys(text)
-    shape = ProjectFile(project.file.name, (), {}, lines, root)
+    shape = ProjectFile(project.file.name, lines=lines, root=root)
     faults: list[ConfigurationError] = []
     if not isinstance(table, dict):
         raise ConfigurationError("[tool.jobctl] is not a table", where=shape.place())
     faults.extend(_unknown(shape, key) for key in table if key not in TOP_KEYS)
     modules = _modules(shape, table.get("modules", []), faults)
     jobs = _jobs(shape, table.get("jobs", {}), faults)
+    notify, wrong = read_notify(table.get("notify", {}))
+    faults.extend(
+        ConfigurationError(text, where=shape.place("notify", key), hint=hint) for key, text, hint in wrong
+    )
     if faults:
         raise ConfigurationErrors(faults)
-    return ProjectFile(project.file.name, modules, jobs, lines, root)
+    return ProjectFile(project.file.name, modules, notify, jobs, lines, root)
 
 
 def _unknown(shape: ProjectFile, key: str) -> ConfigurationError:
-    if key == "notify":
-        return ConfigurationError(
-            "notify is not in this version of jobctl", where=shape.place(key), hint="take it out"
-        )
     hint = suggestion(key, TOP_KEYS, f"Keys: {', '.join(TOP_KEYS)}")
     return ConfigurationError(f"there is no key {quote(key)}", where=shape.place(key), hint=hint)
 

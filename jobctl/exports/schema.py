@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from jobctl.notify.settings import URLS, About
 from jobctl.text import MAX_ID
 
 FILE = "jobctl.schema.json"
@@ -13,6 +14,7 @@ _DURATION = {
 }
 _TEXT = {"type": "string", "minLength": 1}
 _FLAG = {"type": "boolean"}
+_URL = "^(https?://|[$])"
 _VARIABLE = "^[A-Za-z_][A-Za-z0-9_]*$"
 _NAME = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 
@@ -44,6 +46,10 @@ KEYS: dict[str, tuple[dict[str, Any], str]] = {
         "Variables for its runs.",
     ),
     "folder": (_TEXT, "Where its runs begin, seen from the project's folder."),
+    "check_in": (
+        {"type": "string", "pattern": _URL},
+        "A monitor's URL, or $NAME, told of each start, success and failure.",
+    ),
     "needs": (
         {"type": "array", "items": {"type": "string", "pattern": _VARIABLE}},
         "Variables that must be set.",
@@ -74,6 +80,17 @@ def schema() -> dict[str, Any]:
                 "type": "array",
                 "items": {"type": "string", "pattern": f"^{_NAME}$"},
                 "description": "Modules whose @job functions join.",
+            },
+            "notify": {
+                "type": "object",
+                "description": "Who is told when a job fails, recovers or misses slots.",
+                "properties": {
+                    **{key: {"type": "string", "pattern": _URL} for key in URLS},
+                    "command": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+                    "mail": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+                    "on": {"type": "array", "items": {"enum": [one.value for one in About]}},
+                },
+                "additionalProperties": False,
             },
             "jobs": {
                 "type": "object",

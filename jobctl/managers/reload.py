@@ -11,6 +11,7 @@ from jobctl.errors import ConfigurationError, JobctlError
 from jobctl.events import JobsChanged, JobsRefused
 from jobctl.managers.local import LocalJobManager
 from jobctl.managers.surroundings import Surroundings
+from jobctl.managers.telling import Telling
 from jobctl.model import Job
 
 Mark = tuple[int, int, int] | None
@@ -22,13 +23,20 @@ class Reload:
     A file is read when it looks the same twice in a row: editors write in several steps.
 
     Args:
+        telling: takes up an edited ``notify``.
         jobs: what is scheduled now.
         only: the ids that were chosen, none for all.
     """
 
     def __init__(
-        self, manager: LocalJobManager, around: Surroundings, jobs: Collection[Job], only: Collection[str]
+        self,
+        manager: LocalJobManager,
+        telling: Telling,
+        around: Surroundings,
+        jobs: Collection[Job],
+        only: Collection[str],
     ) -> None:
+        self._telling = telling
         self._manager = manager
         self._folder = around.folder
         self._environment = around.environment
@@ -55,6 +63,7 @@ class Reload:
         removed = sorted(self._jobs.keys() - found.keys())
         changed = [job for job in found.values() if _differs(self._jobs.get(job.id), job)]
         added = [job.id for job in changed if job.id not in self._jobs]
+        self._telling.use(catalogue)
         self._manager.remove(removed)
         self._manager.add(changed)
         self._jobs = found

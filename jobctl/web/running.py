@@ -9,6 +9,7 @@ from jobctl.managers.factory import make_manager
 from jobctl.managers.local import LocalJobManager
 from jobctl.managers.noop import NoOpJobManager
 from jobctl.managers.surroundings import Surroundings
+from jobctl.managers.telling import Telling
 from jobctl.managers.trigger_dev import TriggerDevJobManager
 from jobctl.model import Run, Trigger
 from jobctl.modes import Mode, resolve
@@ -26,6 +27,7 @@ class Runner:
         self._manager: LocalJobManager | NoOpJobManager | TriggerDevJobManager | None = None
         self._store: RunStore | None = None
         self._catalogue: Catalogue | None = None
+        self._telling: Telling | None = None
 
     @property
     def catalogue(self) -> Catalogue:
@@ -62,10 +64,12 @@ class Runner:
     def close(self) -> None:
         """End what runs, with a grace time, and let go of the store."""
         with self._lock:
-            manager, store = self._manager, self._store
-            self._manager = self._store = None
+            manager, store, telling = self._manager, self._store, self._telling
+            self._manager = self._store = self._telling = None
         if isinstance(manager, LocalJobManager):
             manager.shutdown(GRACE)
+        if telling is not None:
+            telling.close()
         if store is not None:
             store.close()
 
@@ -85,4 +89,6 @@ class Runner:
                     kind="application",
                 )
                 self._manager.add(catalogue.jobs)
+                if isinstance(self._manager, LocalJobManager):
+                    self._telling = Telling(self._manager, catalogue, self.around)
             return self._manager

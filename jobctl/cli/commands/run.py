@@ -19,6 +19,7 @@ from jobctl.errors import ExitCode, NotRunError, UsageError
 from jobctl.managers.local import DEFAULT_GRACE, DEFAULT_WORKERS, LocalJobManager
 from jobctl.managers.presence import scheduler
 from jobctl.managers.reload import Reload
+from jobctl.managers.telling import Telling
 from jobctl.model import Job
 from jobctl.modes import Mode
 from jobctl.text import counted
@@ -105,8 +106,9 @@ def run(options: Options, context: Context) -> int:
     reporter = _reporter(options, context, manager)
     manager.bus.subscribe(reporter)
     _greet(options, context, jobs, grace)
-    reload = Reload(manager, context.surroundings, jobs, options.only)
-    with Stop(again=manager.end_now) as stop, reporter.live():
+    told = Telling(manager, context.catalogue, context.surroundings)
+    reload = Reload(manager, told, context.surroundings, jobs, options.only)
+    with told, Stop(again=manager.end_now) as stop, reporter.live():
         interrupted = _schedule(manager, stop, reload)
     _farewell(reporter, interrupted, context)
     return stop.exit_code if interrupted else ExitCode.DONE

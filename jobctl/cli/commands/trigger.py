@@ -16,6 +16,7 @@ from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, UsageError
 from jobctl.events import Event, RunFinished, RunOutput, RunRetrying, RunStarted
 from jobctl.managers.local import LocalJobManager
+from jobctl.managers.telling import Telling
 from jobctl.model import Run, RunStatus, Trigger
 from jobctl.modes import Mode
 
@@ -83,8 +84,9 @@ def run(options: Options, context: Context) -> int:
         from jobctl.cli.detach import detached
 
         return _tell_started(detached(context), context)
-    done = perform(context, manager, job.id, arguments, timeout)
-    tell_ended(done.run, context, retry=done.retry)
+    with Telling(manager, context.catalogue, context.surroundings):
+        done = perform(context, manager, job.id, arguments, timeout)
+        tell_ended(done.run, context, retry=done.retry)
     return done.code
 
 

@@ -12,6 +12,7 @@ from jobctl.events import (
     Event,
     JobsChanged,
     JobsRefused,
+    NotTold,
     RunFinished,
     RunOutput,
     RunRetrying,
@@ -40,6 +41,7 @@ _NAMES = {
     StoreRecovered: "store_recovered",
     JobsChanged: "jobs_changed",
     JobsRefused: "jobs_refused",
+    NotTold: "not_told",
 }
 
 
@@ -58,7 +60,7 @@ def job_of(event: Event) -> str | None:
     """The job that it is about; None for the scheduler itself."""
     if isinstance(event, RunStarted | RunFinished | RunRetrying):
         return event.run.job_id
-    return event.job_id if isinstance(event, RunOutput | SlotsMissed) else None
+    return event.job_id if isinstance(event, RunOutput | SlotsMissed | NotTold) else None
 
 
 def level(event: Event) -> str | None:
@@ -68,7 +70,9 @@ def level(event: Event) -> str | None:
     if isinstance(event, StoreTrouble | JobsRefused):
         return "error"
     skipped = isinstance(event, RunFinished) and event.run.status is RunStatus.SKIPPED
-    return "warning" if skipped or isinstance(event, SlotsMissed | ClockJumped | RunRetrying) else None
+    return (
+        "warning" if skipped or isinstance(event, SlotsMissed | ClockJumped | RunRetrying | NotTold) else None
+    )
 
 
 def sentence(event: Event) -> str:
@@ -88,6 +92,8 @@ def _of_run(event: Event) -> str:
             )
         case RunFinished():
             return ending(event.run).removeprefix(f"{event.run.job_id}: ")
+        case NotTold():
+            return f"{event.whom} could not be told: {event.problem}"
         case SlotsMissed():
             slots = counted(event.count, "slot")
             return f"missed {slots}; " + (

@@ -1,0 +1,1 @@
+"""Telling somebody: when a job fails, when it recovers, when slots were missed; and pinging monitors."""

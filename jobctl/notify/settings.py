@@ -1,0 +1,140 @@
+"""``notify`` of a project file: who is told of what."""
+
+import re
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from jobctl.errors import ConfigurationError
+from jobctl.settings.environment import Environment
+from jobctl.text import quote, suggestion
+
+_VARIABLE = re.compile(r"\$([A-Za-z_]\w*)", re.ASCII)
+
+
+class About(StrEnum):
+    """What is told."""
+
+    FAILURE = "failure"
+    RECOVERY = "recovery"
+    MISSED = "missed"
+
+
+class Notify(NamedTuple):
+    """Who is told. A URL may be ``$NAME``: it is then that variable's text, for it is as good as a password.
+
+    Attributes:
+        webhook: gets the whole of it as JSON.
+        slack: gets ``{"text"}``, as Slack and those that follow it take it.
+        discord: gets ``{"content"}``.
+        command: a program and its arguments; gets the JSON on its standard input.
+        mail: addresses.
+        on: what is told.
+    """
+
+    webhook: str | None = None
+    slack: str | None = None
+    discord: str | None = None
+    command: tuple[str, ...] = ()
+    mail: tuple[str, ...] = ()
+    on: tuple[About, ...] = tuple(About)
+
+
+NOBODY = Notify()
+URLS = ("webhook", "slack", "discord")
+
+
+class Fault(NamedTuple):
+    """What is wrong with a key, and what would be right."""
+
+    key: str
+    message: str
+    hint: str | None = None
+
+
+def read_notify(value: Any) -> tuple[Notify, list[Fault]]:
+    """The settings of a table, and all that is wrong with it."""
+    if not isinstance(value, dict):
+        return Notify(), [Fault("", "notify: expected a table", 'write { webhook = "https://…" }')]
+    faults = list(_faults(value))
+    if faults:
+        return Notify(), faults
+    mail = value.get("mail", [])
+    return (
+        Notify(
+            **{key: value.get(key) for key in URLS},
+            command=tuple(value.get("command", ())),
+            mail=(mail,) if isinstance(mail, str) else tuple(mail),
+            on=tuple(About(one) for one in value.get("on", About)),
+        ),
+        [],
+    )
+
+
+def _faults(table: Mapping[str, Any]) -> Iterator[Fault]:
+    for key, value in table.items():
+        if key in URLS:
+            if not is_url(value):
+                yield Fault(
+                    key, f"notify.{key}: expected a URL", "write https://… or the name of a variable: $NAME"
+                )
+        elif key == "command":
+            if not (_texts(value) and value and value[0]):
+                yield Fault(
+                    key, "notify.command: expected a list of texts", 'write ["notify-send", "jobctl"]'
+                )
+        elif key == "mail":
+            if not all(
+                "@" in one for one in ([value] if isinstance(value, str) else value or [""]) if _texts([one])
+            ) or not _texts([value] if isinstance(value, str) else value):
+                yield Fault(key, "notify.mail: expected an address, or a list of them")
+        elif key == "on":
+            if not (_texts(value) and set(value) <= set(About)):
+                yield Fault(key, "notify.on: expected a list", f"of {', '.join(About)}")
+        else:
+            yield Fault(
+                key,
+                f"notify has no key {quote(key)}",
+                suggestion(key, Notify._fields, f"Keys: {', '.join(Notify._fields)}"),
+            )
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) and "\0" not in one for one in value)
+
+
+def is_url(value: object) -> bool:
+    """Whether it is ``https://host…``, ``http://host…``, or the name of a variable."""
+    if not isinstance(value, str):
+        return False
+    if _VARIABLE.fullmatch(value):
+        return True
+    try:
+        url = urlsplit(value)
+    except ValueError:
+        return False
+    return (
+        url.scheme in {"http", "https"}
+        and bool(url.hostname)
+        and value.isascii()
+        and value.isprintable()
+        and " " not in value
+    )
+
+
+def resolved(url: str, environment: Environment) -> str:
+    """The URL itself, where it names a variable.
+
+    Raises:
+        ConfigurationError: the variable holds none.
+    """
+    named = _VARIABLE.fullmatch(url)
+    if named is None:
+        return url
+    text = environment.merged().get(named[1]) or ""
+    if not is_url(text) or text.startswith("$"):
+        raise ConfigurationError(
+            f"{named[1]} is no URL, and the project file names it", hint="set it to https://…"
+        )
+    return text
