@@ -1,0 +1,13 @@
+-- What alerts ask of a job: when it last completed, and whether the last run that ended failed.
+
+ALTER TABLE jobs ADD COLUMN last_success INTEGER;
+ALTER TABLE jobs ADD COLUMN failing INTEGER;
+
+UPDATE jobs SET
+  last_success = (
+    SELECT finished_at FROM runs WHERE job_id = jobs.id AND status = 'completed' ORDER BY seq DESC LIMIT 1
+  ),
+  failing = (
+    SELECT CASE WHEN status = 'failed' THEN 1 ELSE 0 END FROM runs
+    WHERE job_id = jobs.id AND status IN ('completed', 'failed') ORDER BY seq DESC LIMIT 1
+  );
