@@ -153,9 +153,14 @@ COMMANDS = {
         "job",
         {
             "--format": Option("a table, or OpenMetrics text", "FORMAT", ("table", "prometheus")),
+            "--output": Option("write it to this .prom file, for node_exporter's textfile collector", "FILE"),
             "--no-header": _NO_HEADER,
         },
-        ("jobctl metrics", "jobctl metrics --format prometheus", "jobctl metrics repository-sync --json"),
+        (
+            "jobctl metrics",
+            "jobctl metrics repository-sync",
+            "jobctl metrics --format prometheus --output /var/lib/node_exporter/jobctl.prom",
+        ),
     ),
     "mode": Command(
         "Look",

@@ -15,6 +15,7 @@ class Kind(StrEnum):
     ADDRESS = "address"
     DATABASE = "database"
     PORT = "port"
+    TEXTFILE = "textfile"
     SECRET = "secret"  # noqa: S105 - a kind, not a password
 
 
@@ -23,7 +24,8 @@ class Variable(NamedTuple):
 
     ``FLAG`` takes ``true`` or ``false`` and nothing else; ``SWITCH`` is on for ``1 true yes on`` and off for any
     other text, as the site reads it; ``ADDRESS`` is a URL or path that may hold a password, ``DATABASE`` one
-    with a scheme of ``DATABASES``; ``PORT`` is a number from 1 to 65535.
+    with a scheme of ``DATABASES``; ``PORT`` is a number from 1 to 65535;
+    ``TEXTFILE`` is a file whose name ends in ``TEXTFILE_SUFFIX``.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Variable(NamedTuple):
 
 ON = ("1", "true", "yes", "on")
 DATABASES = ("postgresql", "postgres", "sqlite", "file")
+TEXTFILE_SUFFIX = ".prom"
+"""node_exporter reads no other: https://github.com/prometheus/node_exporter#textfile-collector."""
 
 _ALL = (
     Variable(
@@ -83,6 +87,7 @@ _ALL = (
         "JOBCTL_STATE", Kind.ADDRESS, "folder of the run store and the logs, or postgresql://…", ".jobctl"
     ),
     Variable("JOBCTL_PROJECT", Kind.TEXT, "where to look for the project"),
+    Variable("JOBCTL_METRICS_FILE", Kind.TEXTFILE, "kept fresh by run, for node_exporter: a .prom file"),
     Variable("JOBCTL_CONTENT_CHANGED_URL", Kind.URL, "is told which content changed"),
 )
 
