@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 
 from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.settings.dotenv import ExpansionError, expand, parse
-from jobctl.settings.secret import Secret, address_secrets, masked, masked_address
+from jobctl.settings.secret import Secret, address_secrets, header_secrets, masked, masked_address
 from jobctl.settings.variables import (
     DATABASES,
     ON,
@@ -243,6 +243,8 @@ class Environment:
             if is_secret(name):
                 found.extend(part for part in (value.text or "").splitlines() if part)
             found.extend(address_secrets(value.text or ""))
+            if name.startswith("OTEL_") and name.endswith("_HEADERS"):
+                found.extend(header_secrets(value.text or ""))
         return [one for one in found if one]
 
     def read_otherwise(self) -> list[Value]:

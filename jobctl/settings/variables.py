@@ -87,6 +87,17 @@ _ALL = (
         "JOBCTL_STATE", Kind.ADDRESS, "folder of the run store and the logs, or postgresql://…", ".jobctl"
     ),
     Variable("JOBCTL_PROJECT", Kind.TEXT, "where to look for the project"),
+    Variable("OTEL_TRACES_EXPORTER", Kind.TEXT, "otlp: traces of runs are sent; none: they are not"),
+    Variable(
+        "OTEL_EXPORTER_OTLP_ENDPOINT", Kind.TEXT, "the collector: traces of runs are sent to its /v1/traces"
+    ),
+    Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Kind.TEXT, "where traces go, the whole URL"),
+    Variable("OTEL_EXPORTER_OTLP_HEADERS", Kind.SECRET, "sent to the collector: name=value,name=value"),
+    Variable("OTEL_EXPORTER_OTLP_TRACES_HEADERS", Kind.SECRET, "the same, for traces alone"),
+    Variable("OTEL_EXPORTER_OTLP_PROTOCOL", Kind.TEXT, "http/protobuf; by another no traces are sent"),
+    Variable("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", Kind.TEXT, "the same, for traces alone"),
+    Variable("OTEL_SERVICE_NAME", Kind.TEXT, "what traces call this service; jobctl"),
+    Variable("OTEL_SDK_DISABLED", Kind.TEXT, "true: no traces"),
     Variable("JOBCTL_METRICS_FILE", Kind.TEXTFILE, "kept fresh by run, for node_exporter: a .prom file"),
     Variable("JOBCTL_CONTENT_CHANGED_URL", Kind.URL, "is told which content changed"),
 )
@@ -94,7 +105,7 @@ _ALL = (
 VARIABLES = {variable.name: variable for variable in _ALL}
 
 _SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
-_SECRET_ADDRESSES = ("_URL", "_URI", "_DSN", "DATA_REPOSITORY", "WEBHOOK")
+_SECRET_ADDRESSES = ("_URL", "_URI", "_DSN", "_ENDPOINT", "DATA_REPOSITORY", "WEBHOOK")
 
 
 def is_secret(name: str) -> bool:
