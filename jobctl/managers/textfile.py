@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jobctl.clock import SystemClock
 from jobctl.errors import StoreError, reason_of
-from jobctl.events import Bus, MetricsNotWritten
+from jobctl.events import Bus, Event, MetricsNotWritten, SchedulerStarted
 from jobctl.prometheus import current, write_textfile
 from jobctl.runs.store import RunStore
 
@@ -16,7 +16,8 @@ END_S = 5.0
 
 
 class Textfile:
-    """Written at once, each 15 seconds, and at the end; more seldom where it would take a twentieth of the time.
+    """Written when the scheduler is up, each 15 seconds, and at its end; more seldom where it would take a
+    twentieth of the time.
 
     In a thread of its own: a folder that does not answer holds up nothing else. What went wrong is told once.
     """
@@ -29,12 +30,18 @@ class Textfile:
         self._told = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="jobctl-textfile", daemon=True)
-        self._thread.start()
+        self._unsubscribe = bus.subscribe(self._hear)
 
     def close(self) -> None:
         """Write it for the last time; waits 5 seconds at most."""
+        self._unsubscribe()
         self._stop.set()
-        self._thread.join(END_S)
+        if self._thread.is_alive():
+            self._thread.join(END_S)
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, SchedulerStarted):
+            self._thread.start()
 
     def _run(self) -> None:
         clock = SystemClock()
