@@ -50,8 +50,8 @@ def piped(jobs: Iterable[JobStatus], *, header: bool) -> Iterable[str]:
     return rows(_TITLES, (_record(one) for one in jobs), header=header)
 
 
-def screen(board: Board, shown: Sequence[JobStatus], hidden: int, look: Look) -> Iterator[str]:
-    """The whole answer on a terminal; ``hidden`` jobs were left out for length."""
+def screen(board: Board, shown: Sequence[JobStatus], left_out: str, look: Look) -> Iterator[str]:
+    """The whole answer on a terminal; ``left_out`` says what was, for length."""
     yield from look.wrap(who_schedules(board))
     yield ""
     if not shown:
@@ -66,8 +66,8 @@ def screen(board: Board, shown: Sequence[JobStatus], hidden: int, look: Look) ->
         Column("SCHEDULE"),
     ]
     yield from table(titles, [_cells(one, board.now) for one in shown], look)
-    if hidden:
-        yield f"… {hidden:,} more: --limit 0" if look.unicode else f"{hidden:,} more: --limit 0"
+    if left_out:
+        yield f"… {left_out}" if look.unicode else left_out
     yield from _why_stopped(board, look)
     failed = board.failed
     if failed:
