@@ -136,7 +136,7 @@ COMMANDS = {
         "what a run printed",
         "run",
         {
-            "--follow": Option("go on until the run has ended", short="-f"),
+            "--follow": Option("go on until the run has ended; wait for a first one", short="-f"),
             "--failed": Option("the last run that failed"),
             "--tail": Option("only the last lines", "N"),
             "--timestamps": Option("when each line was printed"),
