@@ -1,13 +1,13 @@
-"""What is told: once a change, not once a run."""
+"""What is told: once a change, not once a run. The run store keeps what people were told last."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from jobctl.clock import iso
 from jobctl.durations import format_duration
-from jobctl.events import RunFinished, SlotsMissed
+from jobctl.events import SlotsMissed
 from jobctl.model import Run, RunStatus
 from jobctl.notify.settings import About
 from jobctl.runs.store import RunStore
@@ -15,6 +15,9 @@ from jobctl.text import counted
 
 _ENDED = (RunStatus.COMPLETED, RunStatus.FAILED)
 _LOOK_BACK = 200
+
+Name = Callable[[str], str | None]
+"""A job's name by its id; None where nobody is told of it."""
 
 
 class News(NamedTuple):
@@ -56,48 +59,58 @@ class News(NamedTuple):
         }
 
 
-def of_run(event: RunFinished, store: RunStore, name: Callable[[str], str]) -> News | None:
-    """The change that a run has made: its job failed after going well, or the other way round.
+def of_run(run: Run, store: RunStore, name: Name) -> News | None:
+    """The change that a run has made: its job fails, as nobody was told yet, or goes well again.
 
-    The run store knows what was before, whoever ran it; so a restart tells nothing twice.
+    Of several processes one tells it, and a restart tells nothing twice.
+
+    Raises:
+        StoreError: the run store cannot be read or written.
     """
-    run = event.run
-    if run.status not in _ENDED:
+    known = name(run.job_id)
+    if known is None or run.status not in _ENDED:
         return None
     failing = run.status is RunStatus.FAILED
-    before = _before(run, store)
-    if not before:
-        return _failed(run, name) if failing else None
-    if (before[0].status is RunStatus.FAILED) == failing:
+    record = store.job(run.job_id)
+    if record is None or record.told is failing or not store.tell(run.job_id, failing=failing):
         return None
-    return _failed(run, name) if failing else _recovered(run, before, name)
+    at = run.finished_at or run.started_at
+    if failing:
+        return News(About.FAILURE, run.job_id, known, _failure(run), at, run)
+    return News(About.RECOVERY, run.job_id, known, _recovery(run, at, store), at, run)
 
 
-def of_slots(event: SlotsMissed, name: Callable[[str], str]) -> News:
+def of_slots(event: SlotsMissed, name: Name) -> News | None:
     """Slots that nobody served."""
+    known = name(event.job_id)
+    if known is None:
+        return None
     now = "it runs once now" if event.runs_now else "it waits for its next one"
     text = f"{event.job_id} missed {counted(event.count, 'slot')}; {now}"
-    return News(About.MISSED, event.job_id, name(event.job_id), text, event.at, missed=event.count)
+    return News(About.MISSED, event.job_id, known, text, event.at, missed=event.count)
 
 
-def _before(run: Run, store: RunStore) -> list[Run]:
-    """The job's runs that ended before this one, newest first."""
-    found = list(store.runs(run.job_id, statuses=_ENDED, limit=_LOOK_BACK))
-    place = next((at for at, one in enumerate(found) if one.id == run.id), -1)
-    return found[place + 1 :]
+def untold(store: RunStore, name: Name) -> Iterator[News]:
+    """Jobs that failed while nobody was there to tell: a look had settled what a dead process left."""
+    for record in store.jobs().values():
+        if record.last is not None and record.last.status is RunStatus.FAILED and not record.told:
+            news = of_run(record.last, store, name)
+            if news is not None:
+                yield news
 
 
-def _failed(run: Run, name: Callable[[str], str]) -> News:
+def _failure(run: Run) -> str:
     why = " ".join((run.error or str(run.reason)).split())[:300]
     reason = f" ({run.reason.value})" if run.reason and run.reason.value != "error" else ""
-    at = run.finished_at or run.started_at
-    return News(About.FAILURE, run.job_id, name(run.job_id), f"{run.job_id} failed{reason}: {why}", at, run)
+    return f"{run.job_id} failed{reason}: {why}"
 
 
-def _recovered(run: Run, before: list[Run], name: Callable[[str], str]) -> News:
-    failures = next((at for at, one in enumerate(before) if one.status is not RunStatus.FAILED), len(before))
-    at = run.finished_at or run.started_at
+def _recovery(run: Run, at: datetime, store: RunStore) -> str:
+    ended = store.runs(run.job_id, statuses=_ENDED, limit=_LOOK_BACK)
+    before = [one for one in ended if one.started_at <= run.started_at and one.id != run.id]
+    failures = next((place for place, one in enumerate(before) if one.status is _ENDED[0]), len(before))
+    if not failures:
+        return f"{run.job_id} goes well again"
     since = format_duration(at - before[failures - 1].started_at)
     more = "at least " if failures >= _LOOK_BACK - 1 else ""
-    text = f"{run.job_id} goes well again, after {more}{counted(failures, 'failed run')} in {since}"
-    return News(About.RECOVERY, run.job_id, name(run.job_id), text, at, run)
+    return f"{run.job_id} goes well again, after {more}{counted(failures, 'failed run')} in {since}"

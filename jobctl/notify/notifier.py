@@ -2,24 +2,28 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from jobctl.clock import SystemClock
-from jobctl.errors import JobctlError
-from jobctl.events import Bus, Event, NotTold, RunFinished, RunStarted, SlotsMissed
+from jobctl.errors import JobctlError, ServiceError
+from jobctl.events import Bus, Event, NotTold, RunFinished, RunStarted, SchedulerStarted, SlotsMissed
 from jobctl.model import Job, RunStatus
-from jobctl.notify.channels import Channel, channels, request
+from jobctl.notify.channels import channels, request
 from jobctl.notify.checkin import Step, check_in_url
-from jobctl.notify.news import News, of_run, of_slots
+from jobctl.notify.news import News, of_run, of_slots, untold
 from jobctl.notify.settings import Notify, resolved
 from jobctl.runs.store import RunStore
 from jobctl.settings.environment import Environment
 
 DRAIN_S = 15.0
-_MOST_WAITING = 1000
+PAUSES_S = (10.0, 60.0, 300.0)
+"""Between tries at a receiver that cannot be told; each try asks a busy one four times by itself."""
+
+_MOST_WAITING = 10_000
 Work = Callable[[], None]
 
 
@@ -32,7 +36,7 @@ class Place(NamedTuple):
 
 
 class Lane:
-    """One thread for one receiver: a slow one holds up nobody else. What is over 1,000 deep is dropped."""
+    """One thread for one receiver: a slow one holds up nobody else. What is over 10,000 deep is dropped."""
 
     def __init__(self, name: str) -> None:
         self._work: deque[Work] = deque(maxlen=_MOST_WAITING)
@@ -64,13 +68,29 @@ class Lane:
 
 
 class Notifier:
-    """Subscribed to ``bus`` until it is closed."""
+    """Subscribed to ``bus`` until it is closed. All but ``close`` returns at once.
 
-    def __init__(self, bus: Bus, store: RunStore, notify: Notify, jobs: Iterable[Job], place: Place) -> None:
+    Args:
+        pauses: between tries, in seconds.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        store: RunStore,
+        notify: Notify,
+        jobs: Iterable[Job],
+        place: Place,
+        *,
+        pauses: Sequence[float] = PAUSES_S,
+    ) -> None:
         self._bus = bus
         self._store = store
         self._place = place
+        self._pauses = pauses
         self._lanes: dict[str, Lane] = {}
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
         self._missed: set[str] = set()
         self.use(notify, jobs)
         self._unsubscribe = bus.subscribe(self._hear)
@@ -91,66 +111,79 @@ class Notifier:
         self._notify, self._jobs, self._check_ins = notify, chosen, check_ins
 
     def close(self, timeout: float = DRAIN_S) -> None:
-        """Hear no more; what waits is told first, for ``timeout`` seconds at most."""
+        """Hear no more; what waits is tried once first, for ``timeout`` seconds at most."""
         self._unsubscribe()
+        self._closing.set()
         clock = SystemClock()
         deadline = clock.monotonic() + timeout
-        for lane in [*self._lanes.values(), *self._lanes.values()]:  # the first one fills the others
-            lane.drain(max(0.0, deadline - clock.monotonic()))
+        for _ in range(2):  # the lane that looks fills the others
+            for lane in list(self._lanes.values()):
+                lane.drain(max(0.0, deadline - clock.monotonic()))
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, RunStarted):
             self._check_in(event.run.job_id, Step.START, event.run.id)
         elif isinstance(event, RunFinished) and event.run.status is not RunStatus.SKIPPED:
-            done = event.run.status is RunStatus.COMPLETED
-            self._missed.discard(event.run.job_id)
-            self._check_in(event.run.job_id, Step.SUCCESS if done else Step.FAILURE, event.run.id)
-            if self._channels:
-                self._lane("news").put(lambda: self._look(event))
-        elif isinstance(event, SlotsMissed) and event.job_id not in self._missed and self._channels:
+            run = event.run
+            done = run.status is RunStatus.COMPLETED
+            self._missed.discard(run.job_id)
+            self._check_in(run.job_id, Step.SUCCESS if done else Step.FAILURE, run.id)
+            self._look(run.job_id, lambda: [of_run(run, self._store, self._name)])
+        elif isinstance(event, SlotsMissed) and event.job_id not in self._missed:
             self._missed.add(event.job_id)
-            self._tell(of_slots(event, self._name))
+            self._look(event.job_id, lambda: [of_slots(event, self._name)])
+        elif isinstance(event, SchedulerStarted):
+            self._look(None, lambda: untold(self._store, self._name))
 
-    def _name(self, job_id: str) -> str:
+    def _name(self, job_id: str) -> str | None:
         job = self._jobs.get(job_id)
-        return job.name if job else job_id
+        return job.name if job else None
 
-    def _look(self, event: RunFinished) -> None:
-        try:
-            self._tell(of_run(event, self._store, self._name))
-        except JobctlError as error:
-            self._not_told(event.run.job_id, "anybody", error)
-
-    def _tell(self, news: News | None) -> None:
-        if news is None or news.about not in self._notify.on:
+    def _look(self, job_id: str | None, found: Callable[[], Iterable[News | None]]) -> None:
+        """Find out in a thread of its own what is new, and hand it to every channel."""
+        if not self._channels:
             return
-        for channel in self._channels:
-            self._lane(channel.label).put(lambda channel=channel: self._try(channel, news))  # type: ignore[misc]
 
-    def _try(self, channel: Channel, news: News) -> None:
-        try:
-            channel.tell(news)
-        except JobctlError as error:
-            self._not_told(news.job_id, channel.label, error)
+        def look() -> None:
+            try:
+                for news in found():
+                    if news is not None and news.about in self._notify.on:
+                        self._tell(news)
+            except JobctlError as error:
+                self._not_told(job_id, "anybody", error)
+
+        self._lane("news").put(look)
+
+    def _tell(self, news: News) -> None:
+        for channel in self._channels:
+            self._try(channel.label, news.job_id, partial(channel.tell, news), self._pauses)
 
     def _check_in(self, job_id: str, step: Step, run_id: str) -> None:
         url = self._check_ins.get(job_id)
-        if url is None:
-            return
-        host = str(urlsplit(url).hostname)
-        asked = check_in_url(url, step, run_id)
-        self._lane(f"check-in {host}").put(lambda: self._ping(asked, job_id, host))
+        if url is not None:
+            label = f"check-in {urlsplit(url).hostname}"
+            asked = check_in_url(url, step, run_id)
+            self._try(label, job_id, partial(request, asked), ())  # one that is late says nothing
 
-    def _ping(self, url: str, job_id: str, host: str) -> None:
-        try:
-            request(url)
-        except JobctlError as error:
-            self._not_told(job_id, f"check-in {host}", error)
+    def _try(self, label: str, job_id: str, tell: Work, pauses: Sequence[float]) -> None:
+        def try_again_and_again() -> None:
+            rest = iter(pauses)
+            while True:
+                try:
+                    return tell()
+                except JobctlError as error:
+                    pause = None if self._closing.is_set() else next(rest, None)
+                    if pause is None or not isinstance(error, ServiceError):
+                        return self._not_told(job_id, label, error)
+                    self._closing.wait(pause)
 
-    def _not_told(self, job_id: str, whom: str, error: JobctlError) -> None:
+        self._lane(label).put(try_again_and_again)
+
+    def _not_told(self, job_id: str | None, whom: str, error: JobctlError) -> None:
         self._bus.publish(NotTold(SystemClock().now(), job_id, whom, str(error)))
 
     def _lane(self, name: str) -> Lane:
-        if name not in self._lanes:
-            self._lanes[name] = Lane(name)
-        return self._lanes[name]
+        with self._lock:
+            if name not in self._lanes:
+                self._lanes[name] = Lane(name)
+            return self._lanes[name]

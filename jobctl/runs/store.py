@@ -57,6 +57,7 @@ class JobRecord:
         stopped: since when it is off its schedule, or None.
         last: its newest run that is not ``skipped``, finished or not; None if it never ran.
         missed: slots that nobody served.
+        told: people were told last that it fails.
     """
 
     id: str
@@ -70,6 +71,7 @@ class JobRecord:
     stop_reason: str | None = None
     last: Run | None = None
     missed: int = 0
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,9 @@ class RunStore(Protocol):
         """Put jobs back on their schedules. What was missed meanwhile is not caught up: this moves the
         cursor of a stopped job to ``at`` (the machine's time where it is None), and the anchor of one
         that has no cursor yet, which so begins anew. A job that is not stopped is left alone."""
+
+    def tell(self, job_id: str, *, failing: bool) -> bool:
+        """Note what people are told of a job; False where they were told so last, perhaps by another process."""
 
     def change_token(self) -> object:
         """A value that differs whenever another process has changed the store. Cheap."""

@@ -289,6 +289,7 @@ def test_older_tables_are_migrated_and_keep_what_is_in_them(
     schema = schema_of(address)
     (answer,) = store.claim(OWNER, [wish()])
     postgres.execute(f"ALTER TABLE {schema}.runs DROP COLUMN grouped")
+    postgres.execute(f"ALTER TABLE {schema}.jobs DROP COLUMN told")
     postgres.execute(f"UPDATE {schema}.meta SET value = 1 WHERE name = 'version'")
 
     with closing(open_store(address)) as again:
@@ -296,4 +297,4 @@ def test_older_tables_are_migrated_and_keep_what_is_in_them(
         assert again.run(answer.run.id) == answer.run
         (held,) = again.claim(OWNER, [replace(wish(), group="any")])
         assert not isinstance(held, Claimed)
-    assert postgres.execute(f"SELECT value FROM {schema}.meta WHERE name = 'version'") == [(2,)]
+    assert postgres.execute(f"SELECT value FROM {schema}.meta WHERE name = 'version'") == [(3,)]

@@ -10,11 +10,12 @@ from jobctl.cli.failures import forsake_output
 from jobctl.cli.options import argument, option
 from jobctl.cli.signals import Stop
 from jobctl.cli.times import read_span
+from jobctl.cli.views.events import sentence
 from jobctl.cli.views.runs import ending
 from jobctl.documents import trigger_document
 from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, UsageError
-from jobctl.events import Event, RunFinished, RunOutput, RunRetrying, RunStarted
+from jobctl.events import Event, NotTold, RunFinished, RunOutput, RunRetrying, RunStarted
 from jobctl.managers.local import LocalJobManager
 from jobctl.managers.telling import Telling
 from jobctl.model import Run, RunStatus, Trigger
@@ -183,6 +184,8 @@ class _Teller:
                 out.note(f"{event.run.job_id}: {event.error}; again in {format_duration(event.delay)}")
             elif isinstance(event, RunFinished):
                 self.retry = event.retry
+            elif isinstance(event, NotTold):
+                out.warn(sentence(event))
         except Exception:  # the reader has gone, or its disk is full: the job must still end well
             self.mute = True
             forsake_output()

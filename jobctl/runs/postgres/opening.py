@@ -9,7 +9,7 @@ from jobctl.runs.postgres.pool import Pool
 from jobctl.runs.postgres.session import Session
 from jobctl.runs.postgres.store import PostgresRunStore
 
-VERSION = 2
+VERSION = 3
 
 
 def open_address(text: str, busy_timeout: timedelta, *, create: bool) -> PostgresRunStore | None:

@@ -13,7 +13,8 @@ RUN = (
 )
 OWNER = "o.id, o.kind, o.host, o.pid, o.start, o.boot, o.since, o.beat, o.ended, o.killed"
 JOB = (
-    "j.id, j.name, j.schedule, j.timezone, j.anchor, j.cursor, j.next_run, j.stopped, j.stop_reason, j.missed"
+    "j.id, j.name, j.schedule, j.timezone, j.anchor, j.cursor, j.next_run, j.stopped, j.stop_reason, j.missed,"
+    " j.told"
 )
 _RUN_WIDTH = RUN.count(",") + 1
 _JOB_WIDTH = JOB.count(",") + 1
@@ -76,5 +77,6 @@ def record_of(row: Any) -> JobRecord:
         stopped=when(row[7]),
         stop_reason=row[8],
         missed=row[9],
+        told=bool(row[10]),
         last=run_of(last) if last[0] is not None else None,
     )

@@ -211,6 +211,13 @@ class SQLRunStore(ABC):
         with self._writing() as connection:
             connection.executemany(_START, [{"now": now, "job": job_id} for job_id in job_ids])
 
+    def tell(self, job_id: str, *, failing: bool) -> bool:
+        """Note what people are told of a job, unless they were told so last."""
+        with self._writing() as connection:
+            values = (int(failing), job_id, int(failing))
+            done = connection.execute("UPDATE jobs SET told = ? WHERE id = ? AND told <> ?", values)
+            return done.rowcount > 0
+
     # The clock
 
     def epoch(self) -> int:
