@@ -18,7 +18,7 @@ from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, NotRunError, UsageError
 from jobctl.managers.local import DEFAULT_GRACE, DEFAULT_WORKERS, LocalJobManager
 from jobctl.managers.presence import scheduler
-from jobctl.managers.reload import Reload
+from jobctl.managers.reload import Reload, mark_of
 from jobctl.managers.telling import Telling
 from jobctl.model import Job
 from jobctl.modes import Mode
@@ -79,6 +79,7 @@ def run(options: Options, context: Context) -> int:
             return run(options._replace(demo=False), sample)
     grace = read_span(options.grace, "--grace") if options.grace else DEFAULT_GRACE
     mode = Mode.LOCAL if options.local else context.mode
+    mark = mark_of(context.surroundings.folder)
     jobs = [context.job(one) for one in options.only] or list(context.catalogue.jobs)
     if mode is Mode.DISABLED:
         raise NotRunError(
@@ -107,7 +108,7 @@ def run(options: Options, context: Context) -> int:
     manager.bus.subscribe(reporter)
     _greet(options, context, jobs, grace)
     told = Telling(manager, context.catalogue, context.surroundings)
-    reload = Reload(manager, told, context.surroundings, jobs, options.only)
+    reload = Reload(manager, told, context.surroundings, jobs, only=options.only, mark=mark)
     with told, Stop(again=manager.end_now) as stop, reporter.live():
         interrupted = _schedule(manager, stop, reload)
     _farewell(reporter, interrupted, context)
