@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
+from jobctl.histogram import Bin
+
 DEFAULT_TIMEOUT = timedelta(hours=1)
 DEFAULT_RETRY_DELAY = timedelta(seconds=10)
 DEFAULT_GRACE = timedelta(seconds=5)
@@ -211,7 +213,7 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True)
 class JobTotals:
-    """Counts and durations of one job's runs. Percentiles are over its newest 1,000 kept runs."""
+    """Counts and durations of one job's runs. Percentiles and histogram are over its newest 1,000 kept runs."""
 
     id: str
     total_executions: int = 0
@@ -222,6 +224,7 @@ class JobTotals:
     p50: timedelta | None = None
     p95: timedelta | None = None
     max: timedelta | None = None
+    histogram: tuple[Bin, ...] = ()
 
     @property
     def success_rate(self) -> float | None:

@@ -3,6 +3,7 @@
 import random
 import threading
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -74,15 +75,15 @@ def claim_of(due: Due, now: datetime, epoch: int) -> Claim:
     )
 
 
-def task_of(job: Job, run: Run) -> Task:
-    """The first attempt of a run."""
+def task_of(job: Job, run: Run, environment: Mapping[str, str]) -> Task:
+    """The first attempt of a run, with variables for this run beside the job's."""
     return Task(
         run.id,
         job.id,
         job.target,
         job.timeout,
         grace=job.grace,
-        environment=job.environment,
+        environment={**job.environment, **environment},
         folder=job.folder,
     )
 

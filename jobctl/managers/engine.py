@@ -241,7 +241,8 @@ class Engine:
         delay = retry_delay(active.job, active.attempt)
         active.error = outcome.error
         heapq.heappush(self._retries, (self._clock.monotonic() + delay.total_seconds(), active.run.id))
-        self._bus.publish(RunRetrying(active.run, outcome.error or str(outcome.reason), delay))
+        failed = replace(active.run, attempt=active.attempt)
+        self._bus.publish(RunRetrying(failed, outcome.error or str(outcome.reason), delay))
 
     def _retry_due(self) -> None:
         while self._retries and self._retries[0][0] <= self._clock.monotonic():
@@ -307,10 +308,12 @@ class Engine:
     def _begin(
         self, job: Job, run: Run, arguments: Arguments | None = None, timeout: timedelta | None = None
     ) -> Task:
-        task = replace(task_of(job, run), quick=job.id in self._quick, arguments=arguments or {})
+        started = RunStarted(run)
+        self._bus.publish(started)
+        task = task_of(job, run, started.environment)
+        task = replace(task, quick=job.id in self._quick, arguments=arguments or {})
         task = replace(task, timeout=timeout) if timeout is not None else task
         self._active[run.id] = Active(run, job, task)
-        self._bus.publish(RunStarted(run))
         return task
 
     def _hand_over_waiting(self) -> None:

@@ -62,11 +62,11 @@ class LocalJobManager:
     ) -> None:
         self.store = store
         self.bus = bus or Bus()
+        self.kind = kind
         self._project = project
         self._logs = state / "logs"
         self._environment = environment
         self._mask = Mask(secrets)
-        self._kind = kind
         self._workers = workers
         self._grace = grace
         self._clock: Clock = clock or SystemClock()
@@ -344,7 +344,7 @@ class LocalJobManager:
         from jobctl.managers.rescue import rescue
 
         now = self._clock.now()
-        owner = this_process(self._kind, now)
+        owner = this_process(self.kind, now)
         for run in rescue(self.store, now):
             self.bus.publish(RunFinished(run))
         self.store.enrol(owner)

@@ -57,6 +57,8 @@ class JobRecord:
         stopped: since when it is off its schedule, or None.
         last: its newest run that is not ``skipped``, finished or not; None if it never ran.
         missed: slots that nobody served.
+        last_success: when a run of it last completed.
+        failing: whether the last one that ended failed; None where none has.
         told: people were told last that it fails.
     """
 
@@ -71,6 +73,8 @@ class JobRecord:
     stop_reason: str | None = None
     last: Run | None = None
     missed: int = 0
+    last_success: datetime | None = None
+    failing: bool | None = None
     told: bool = False
 
 

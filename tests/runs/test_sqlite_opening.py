@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from jobctl.errors import StoreBusyError, StoreDamagedError, StoreError
-from jobctl.model import Trigger
+from jobctl.model import RunStatus, Trigger
 from jobctl.runs.choose import look_at_store, open_store
 from jobctl.runs.sqlite import opening
 from jobctl.runs.sqlite.store import SQLiteRunStore
-from jobctl.runs.store import Claim, Owner, Registration, new_run_id
+from jobctl.runs.store import Claim, Ending, Owner, Registration, new_run_id
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 OWNER = Owner("owner-1", "scheduler", "here", 1, "1", "boot", NOW, NOW)
@@ -283,6 +283,22 @@ def test_an_older_store_is_brought_up_to_date(
             assert connection.execute("PRAGMA user_version").fetchone() == (len(opening._migrations()),)
             assert connection.execute("SELECT note, more FROM jobs").fetchall() == [("x", None)]
             assert len(store.runs()) == 1
+
+
+def test_what_alerts_ask_for_is_filled_in_from_the_runs_that_are_kept(folder: Path) -> None:
+    """A store as version 3 left it."""
+    with opened(folder) as store:
+        fill(store)
+        (run,) = store.runs()
+        store.finish([Ending(run.id, RunStatus.COMPLETED, NOW, NOW, timedelta(0))])
+    with closing(sqlite3.connect(folder / "jobctl.db")) as connection:
+        for name in ("last_success", "failing", "told"):
+            connection.execute(f"ALTER TABLE jobs DROP COLUMN {name}")
+        connection.execute("PRAGMA user_version = 3")
+    with opened(folder) as store:
+        record = store.job(run.job_id)
+        assert record is not None
+        assert (record.last_success, record.failing) == (NOW, False)
 
 
 def test_a_migration_that_fails_changes_nothing(

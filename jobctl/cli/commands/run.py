@@ -108,6 +108,8 @@ def run(options: Options, context: Context) -> int:
     manager.bus.subscribe(reporter)
     _greet(options, context, jobs, grace)
     told = Telling(manager, context.catalogue, context.surroundings)
+    if told.trouble is not None:
+        context.output.warn(told.trouble)
     reload = Reload(manager, told, context.surroundings, jobs, only=options.only, mark=mark)
     with told, Stop(again=manager.end_now) as stop, reporter.live():
         interrupted = _schedule(manager, stop, reload)

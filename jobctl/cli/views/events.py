@@ -13,6 +13,7 @@ from jobctl.events import (
     Event,
     JobsChanged,
     JobsRefused,
+    MetricsNotWritten,
     NotTold,
     RunFinished,
     RunOutput,
@@ -24,9 +25,10 @@ from jobctl.events import (
     SlotsMissed,
     StoreRecovered,
     StoreTrouble,
+    TracesNotTaken,
 )
 from jobctl.model import RunStatus
-from jobctl.text import counted
+from jobctl.text import counted, printable
 
 _NAMES = {
     SchedulerStarted: "scheduler_started",
@@ -43,7 +45,10 @@ _NAMES = {
     JobsChanged: "jobs_changed",
     JobsRefused: "jobs_refused",
     NotTold: "not_told",
+    TracesNotTaken: "traces_not_taken",
+    MetricsNotWritten: "metrics_not_written",
 }
+_WARNINGS = SlotsMissed | ClockJumped | RunRetrying | NotTold | TracesNotTaken | MetricsNotWritten
 
 
 def moment(event: Event, now: datetime) -> datetime:
@@ -71,14 +76,12 @@ def level(event: Event) -> str | None:
     if isinstance(event, StoreTrouble | JobsRefused):
         return "error"
     skipped = isinstance(event, RunFinished) and event.run.status is RunStatus.SKIPPED
-    return (
-        "warning" if skipped or isinstance(event, SlotsMissed | ClockJumped | RunRetrying | NotTold) else None
-    )
+    return "warning" if skipped or isinstance(event, _WARNINGS) else None
 
 
 def sentence(event: Event) -> str:
     """What happened, without time and job."""
-    return _of_run(event) or _of_scheduler(event)
+    return _of_run(event) or _of_scheduler(event) or _of_files(event)
 
 
 def _of_run(event: Event) -> str:
@@ -123,12 +126,21 @@ def _of_scheduler(event: Event) -> str:
             return f"the run store cannot be written, so nothing starts: {event.problem}"
         case StoreRecovered():
             return "the run store can be written again"
+    return ""
+
+
+def _of_files(event: Event) -> str:
+    match event:
         case JobsChanged():
             return f"the project file was edited: {_changes(event)}"
         case JobsRefused():
             odd = "" if isinstance(event.error, JobctlError) else f"{type(event.error).__name__}: "
             problem = odd + " ".join(str(event.error).split())
             return f"the edited project file is not used, the jobs go on as before: {problem}"
+        case TracesNotTaken():
+            return f"traces of runs are lost: {printable(event.problem)}"
+        case MetricsNotWritten():
+            return f"the metrics file {printable(str(event.file))} cannot be written: {event.problem}"
     return ""
 
 

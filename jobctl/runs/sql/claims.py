@@ -44,6 +44,7 @@ WHERE id = ? AND status = 'running' RETURNING job_id
 _COUNT = """
 UPDATE jobs SET
   completed = completed + :completed, failed = failed + :failed,
+  failing = :failed, last_success = coalesce(:success, last_success),
   timed = timed + CASE WHEN :ms IS NULL THEN 0 ELSE 1 END, total_ms = total_ms + coalesce(:ms, 0),
   max_ms = CASE WHEN :ms > max_ms THEN :ms ELSE max_ms END
 WHERE id = :job
@@ -164,13 +165,21 @@ def finish(connection: Connection, ending: Ending) -> bool:
     ).fetchone()
     if row is None:
         return False
-    completed = ending.status is RunStatus.COMPLETED
-    _count(connection, row[0], completed=completed, ms=duration)
+    success = ending.finished_at if ending.status is RunStatus.COMPLETED else None
+    _count(connection, row[0], success=success, ms=duration)
     return True
 
 
-def _count(connection: Connection, job_id: str, *, completed: bool, ms: int | None = None) -> None:
-    values = {"job": job_id, "completed": int(completed), "failed": int(not completed), "ms": ms}
+def _count(connection: Connection, job_id: str, *, success: datetime | None, ms: int | None = None) -> None:
+    """One run more has ended: with ``success``, at that instant, or without."""
+    done = success is not None
+    values = {
+        "job": job_id,
+        "completed": int(done),
+        "failed": int(not done),
+        "success": ms_of(success),
+        "ms": ms,
+    }
     connection.execute(_COUNT, values)
 
 
@@ -186,7 +195,7 @@ def lose(connection: Connection, at: datetime, run_ids: Sequence[str]) -> Sequen
     for run_id in run_ids:
         row = connection.execute(_LOSE, (to_ms(at), run_id)).fetchone()
         if row is not None:
-            _count(connection, row[0], completed=False)
+            _count(connection, row[0], success=None)
             found = connection.execute(f"SELECT {RUN} FROM runs r WHERE id = ?", (run_id,)).fetchone()
             lost.append(run_of(found))
     return lost
