@@ -10,7 +10,7 @@ import pytest
 
 from jobctl.model import Reason
 
-pytestmark = pytest.mark.fault
+pytestmark = pytest.mark.faults
 
 
 @pytest.mark.parametrize(
