@@ -148,7 +148,7 @@ class WorkerPool:
             link.process.kill()
             link.close()
             if link.load:
-                end_left_by(link.token)
+                end_left_by(link.token, link.pid)
             if link.current is not None:
                 link.current.log.close(self._clock.now())
         self._links.clear()
@@ -293,7 +293,7 @@ class WorkerPool:
     def _bury(self, link: Link) -> None:
         """A worker has ended: settle what it was on, give on what it had not begun."""
         if link.load:
-            end_left_by(link.token)
+            end_left_by(link.token, link.pid)
         for _ in range(_MOST_CHUNKS):  # somebody who is not ours might hold the pipe and go on for ever
             if not link.read_output():
                 break

@@ -72,6 +72,7 @@ def claim_of(due: Due, now: datetime, epoch: int) -> Claim:
         next_run=due.entry.due,
         group=job.group,
         queue=job.overlap is OnOverlap.QUEUE,
+        missed=due.missed,
     )
 
 

@@ -45,7 +45,16 @@ class Entry:
         """
         if cursor is None and self.fresh:
             return 0
-        return self.schedule.count(cursor or self.anchor - _INSTANT, slot - _INSTANT, self.anchor)
+        return self.schedule.count(self.last_dealt_with(slot, cursor), slot - _INSTANT, self.anchor)
+
+    def last_dealt_with(self, slot: datetime, cursor: datetime | None) -> datetime:
+        """Where the slots before ``slot`` begin of which nothing is known.
+
+        A cursor beyond it is from before the clock was set back: what is known here counts.
+        """
+        if cursor is None:
+            return self.anchor - _INSTANT
+        return cursor if cursor <= slot else self.behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,12 @@ class Due:
     slot: datetime
     serve: bool
     alone: bool = True
+
+    def missed(self, cursor: datetime | None) -> int:
+        """How many slots were missed before this one, by the cursor that the run store has."""
+        if self.alone and cursor == self.entry.cursor:
+            return 0  # nothing can lie between, and asking the schedule is dear
+        return self.entry.missed_before(self.slot, cursor)
 
 
 def jitter_of(job: Job, slot: datetime) -> timedelta:

@@ -289,16 +289,16 @@ class Engine:
     def _answered(self, due: Due, answer: Answer, tasks: list[Task], now: datetime) -> None:
         entry = due.entry
         match answer:
-            case Claimed(run, cursor):
+            case Claimed(run):
                 tasks.append(self._begin(entry.job, run))
-                self._misses.before(due, cursor, now)
+                self._misses.before(due, answer, now)
                 self.agenda.advance(entry, due.slot)
-            case Overlap(_, skipped, _) if skipped is None:
+            case Overlap(skipped=None):
                 self._queue.hold(due, self._clock.monotonic())
-            case Overlap(_, skipped, cursor):
+            case Overlap(_, skipped):
                 if skipped is not None:
                     self._bus.publish(RunFinished(skipped))
-                self._misses.before(due, cursor, now)
+                self._misses.before(due, answer, now)
                 self.agenda.advance(entry, due.slot)
             case SlotTaken(cursor):
                 self.agenda.advance(entry, cursor)

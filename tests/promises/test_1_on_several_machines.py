@@ -20,7 +20,7 @@ import pytest
 from tests.support.postgres import Postgres
 from tests.support.project import Site, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.fault]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 SECONDS = float(os.environ.get("JOBCTL_TEST_SECONDS", "20"))
 MACHINE = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"]
