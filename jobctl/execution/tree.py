@@ -66,19 +66,6 @@ def end_left_by(token: str) -> int:
     return _end(f"{WORKER_MARK}={token}")
 
 
-def reap_orphans(known: set[int]) -> None:
-    """As PID 1: collect the exit status of processes that nobody else waits for."""
-    while True:
-        try:
-            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return
-        if found is None or found.si_pid in known:
-            return
-        with suppress(ChildProcessError):
-            os.waitpid(found.si_pid, os.WNOHANG)
-
-
 def _end(mark: str) -> int:
     number = 0
     for _ in range(10):  # each pass finds what the one before was too late for
