@@ -20,7 +20,7 @@ from jobctl.errors import reason_of
 from jobctl.execution.link import Link, ending_words
 from jobctl.execution.tasks import Outcome, Task
 from jobctl.execution.told import Told
-from jobctl.execution.tree import descendants, end_left_by, kill_tree, reap_orphans, send
+from jobctl.execution.tree import descendants, end_left_by, kill_tree, send
 from jobctl.model import Command, Reason
 
 BATCH = 32
@@ -103,8 +103,6 @@ class WorkerPool:
             self._look_at(link)
             self._unregister(link.at_end)  # else it is ready for ever, with nothing to read
         self._dispatch()
-        if os.getpid() == 1:
-            reap_orphans({link.pid for link in self._links})
         return self._told.take()
 
     def wake(self) -> None:

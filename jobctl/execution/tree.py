@@ -87,19 +87,6 @@ def end_left_by(token: str, session: int) -> int:
     return _end(lambda one: one.session == session or _carries(one.pid, mark))
 
 
-def reap_orphans(known: set[int]) -> None:
-    """As PID 1: collect the exit status of processes that nobody else waits for."""
-    while True:
-        try:
-            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return
-        if found is None or found.si_pid in known:
-            return
-        with suppress(ChildProcessError):
-            os.waitpid(found.si_pid, os.WNOHANG)
-
-
 def _end(belongs: Callable[[_Process], bool]) -> int:
     """SIGKILL all that belong until the kernel has let go of them, or two seconds have passed."""
     killed: set[tuple[int, bytes]] = set()

@@ -94,7 +94,15 @@ def run(options: Options, context: Context) -> int:
     if mode is Mode.TRIGGER_DEV:
         from jobctl.cli.register import register
 
-        return register(context, jobs, dry_run=options.dry_run, prune=not options.only)
+        code = register(context, jobs, dry_run=options.dry_run, prune=not options.only)
+        if code == ExitCode.DONE and context.process.get("NOTIFY_SOCKET"):
+            from jobctl.cli.service import ServiceManager
+
+            # a service that ends before it was ready counts as failed, and would be started again
+            ServiceManager.of(context.process, context.clock).tell(
+                "READY=1", "STATUS=schedules are registered"
+            )
+        return code
     if options.dry_run:
         raise UsageError(
             f"mode is {mode.value}: run --dry-run shows what would be registered, and nothing is",
@@ -106,6 +114,10 @@ def run(options: Options, context: Context) -> int:
     manager.add(jobs)
     reporter = _reporter(options, context, manager)
     manager.bus.subscribe(reporter)
+    if context.process.get("NOTIFY_SOCKET"):
+        from jobctl.cli.service import report
+
+        report(manager, context.process, context.clock)
     _greet(options, context, jobs, grace)
     told = Telling(manager, context.catalogue, context.surroundings)
     if told.trouble is not None:
