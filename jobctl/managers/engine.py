@@ -241,7 +241,8 @@ class Engine:
         delay = retry_delay(active.job, active.attempt)
         active.error = outcome.error
         heapq.heappush(self._retries, (self._clock.monotonic() + delay.total_seconds(), active.run.id))
-        self._bus.publish(RunRetrying(active.run, outcome.error or str(outcome.reason), delay))
+        failed = replace(active.run, attempt=active.attempt)
+        self._bus.publish(RunRetrying(failed, outcome.error or str(outcome.reason), delay))
 
     def _retry_due(self) -> None:
         while self._retries and self._retries[0][0] <= self._clock.monotonic():
