@@ -128,7 +128,7 @@ class NotTold:
     """Somebody who should hear of a job could not be told, after all tries."""
 
     at: datetime
-    job_id: str
+    job_id: str | None
     whom: str
     problem: str
 

@@ -114,7 +114,8 @@ class Job:
         retry_delay: before the first retry, doubled for each further one, with jitter.
         catch_up: run once for all slots that were missed while no scheduler ran.
         enabled: False keeps it off its schedule; it can still be triggered by hand.
-        jitter: a slot begins up to so much later, each at a time of its own, the same on every machine.
+        jitter: a slot begins up to so much later, but before the next one; each at a time of its own, the same
+            on every machine.
         overlap: what becomes of a slot while a run is in its way; of those that queue the newest waits.
         group: no two jobs of a group run at the same time.
         grace: between SIGTERM and SIGKILL where a run must end.

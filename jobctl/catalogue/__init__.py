@@ -10,9 +10,10 @@ from jobctl.notify.settings import NOBODY
 from jobctl.text import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from jobctl.catalogue.builtin import BuiltIn
+    from jobctl.catalogue.packages import Package
     from jobctl.catalogue.project import Project
     from jobctl.catalogue.projectfile import ProjectFile
     from jobctl.model import Job
@@ -21,11 +22,18 @@ if TYPE_CHECKING:
 
 
 class Catalogue:
-    """Jobs by id, in order: built-in, installed packages, the project's modules, the project's file."""
+    """Jobs by id, in order: built-in, installed packages, the project's modules, the project's file.
 
-    def __init__(self, jobs: "tuple[Job, ...]", notify: "Notify" = NOBODY) -> None:
+    Attributes:
+        warnings: what is left out, and why: a sentence for each package that is broken.
+    """
+
+    def __init__(
+        self, jobs: "tuple[Job, ...]", notify: "Notify" = NOBODY, warnings: "Sequence[str]" = ()
+    ) -> None:
         self.jobs = jobs
         self.notify = notify
+        self.warnings = warnings
         self._by_id = {job.id: job for job in jobs}
 
     def __iter__(self) -> "Iterator[Job]":
@@ -46,7 +54,7 @@ class Catalogue:
         """
         job = self._by_id.get(job_id)
         if job is None:
-            raise unknown_job(job_id, self._by_id, also="All jobs: jobctl status")
+            raise unknown_job(job_id, self._by_id, also="All jobs: jobctl status", left_out=self.warnings)
         return job
 
     @classmethod
@@ -61,12 +69,19 @@ class Catalogue:
             ConfigurationError: something in the file, or in a module, is wrong; several are told together.
         """
         from jobctl.catalogue.build import build_job
+        from jobctl.catalogue.packages import packages
         from jobctl.catalogue.projectfile import read_project_file
 
+        installed = packages()
+        warnings = [
+            f"{one.label} is broken, so its jobs are left out: {one.problem}"
+            for one in installed
+            if one.problem
+        ]
         file = read_project_file(project)
         known = {one.id: _built(one) for one in BUILT_IN}
         faults: list[ConfigurationError] = []
-        for job in _decorated(file, project, environment):
+        for job in _decorated(file, [one for one in installed if not one.problem], project, environment):
             if job.id in known:
                 faults.append(
                     ConfigurationError(
@@ -85,7 +100,7 @@ class Catalogue:
         if faults:
             raise ConfigurationErrors(faults)
         jobs = _with_unmet(known.values(), environment) if environment else known.values()
-        return cls(tuple(jobs), file.notify)
+        return cls(tuple(jobs), file.notify, warnings)
 
 
 def _built(one: "BuiltIn") -> "Job":
@@ -120,10 +135,9 @@ def _places(file: "ProjectFile", job_id: str) -> "Callable[[str], str]":
     return lambda key: file.place("jobs", job_id, *([key] if key else []))
 
 
-def _decorated(file: "ProjectFile", project: "Project", environment: "Environment | None") -> "Iterator[Job]":
-    from jobctl.catalogue.packages import packages
-
-    installed = packages()
+def _decorated(
+    file: "ProjectFile", installed: "Sequence[Package]", project: "Project", environment: "Environment | None"
+) -> "Iterator[Job]":
     if not (file.modules or installed):
         return
     from dataclasses import replace

@@ -12,7 +12,7 @@ from jobctl.catalogue.projectfile import ProjectFile
 def sources(file: ProjectFile, installed: Sequence[Package]) -> Iterator[Source]:
     """Packages first, so that the project has the last word."""
     yield Source(
-        [one.module for one in installed],
+        [module for one in installed for module in one.modules],
         f"the entry points {GROUP} of {', '.join(one.label for one in installed)}",
         IN_PACKAGES,
         [one.label for one in installed],
@@ -23,4 +23,4 @@ def sources(file: ProjectFile, installed: Sequence[Package]) -> Iterator[Source]
 def origin_of(found: Mapping[str, Any], installed: Sequence[Package]) -> str:
     """``acme-jobs 1.2`` for a package's job, else its file and line."""
     module = str(found["settings"]["call"]).partition(":")[0]
-    return next((one.label for one in installed if one.module == module), str(found["origin"]))
+    return next((one.label for one in installed if module in one.modules), str(found["origin"]))

@@ -77,10 +77,13 @@ class Context:
 
     @cached_property
     def catalogue(self) -> "Catalogue":
-        """All jobs known to this project."""
+        """All jobs known to this project; what is left out of it is told."""
         from jobctl.catalogue import Catalogue
 
-        return Catalogue.load(self.project, self.environment)
+        found = Catalogue.load(self.project, self.environment)
+        for warning in found.warnings:
+            self.output.warn(warning)
+        return found
 
     def job(self, job_id: str) -> "Job":
         """A job of the catalogue.

@@ -57,7 +57,10 @@ _FLUSH_AT_END = 10.0
 
 
 class Engine:
-    """Runs jobs of one process. All but ``ask``, ``stop`` and ``end_now`` happens in its own thread."""
+    """Runs jobs of one process. All but ``ask``, ``stop`` and ``end_now`` happens in its own thread.
+
+    ``pulse`` is called in each turn of the loop, every ``TICK`` seconds at least while it is sound.
+    """
 
     def __init__(self, store: RunStore, owner: Owner, executor: Executor, bus: Bus, clock: Clock) -> None:
         self.agenda = Agenda()
@@ -66,6 +69,7 @@ class Engine:
         self.trouble: BaseException | None = None
         self.interrupted = 0
         self.ended = threading.Event()
+        self.pulse: Callable[[], None] = lambda: None
         self._store = store
         self._owner = owner
         self._executor = executor
@@ -179,6 +183,7 @@ class Engine:
         if self._grace is None:
             self._hand_over()
         self._note_pids()
+        self.pulse()
 
     def _rest(self) -> float:
         """Seconds to wait at most: until the next due slot, retry or deadline; never more than a tick."""
@@ -289,16 +294,16 @@ class Engine:
     def _answered(self, due: Due, answer: Answer, tasks: list[Task], now: datetime) -> None:
         entry = due.entry
         match answer:
-            case Claimed(run, cursor):
+            case Claimed(run):
                 tasks.append(self._begin(entry.job, run))
-                self._misses.before(due, cursor, now)
+                self._misses.before(due, answer, now)
                 self.agenda.advance(entry, due.slot)
-            case Overlap(_, skipped, _) if skipped is None:
+            case Overlap(skipped=None):
                 self._queue.hold(due, self._clock.monotonic())
-            case Overlap(_, skipped, cursor):
+            case Overlap(_, skipped):
                 if skipped is not None:
                     self._bus.publish(RunFinished(skipped))
-                self._misses.before(due, cursor, now)
+                self._misses.before(due, answer, now)
                 self.agenda.advance(entry, due.slot)
             case SlotTaken(cursor):
                 self.agenda.advance(entry, cursor)

@@ -1,7 +1,7 @@
 """The local manager: jobs run on this machine, in worker processes, on their schedules or by hand."""
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +43,9 @@ class LocalJobManager:
         kind: what this process is to others: ``scheduler``, ``trigger`` or ``application``.
         workers: how many worker processes may run at once; they start when needed.
         grace: how long runs have to end by themselves at ``shutdown``.
+
+    Attributes:
+        pulse: called in each turn of the scheduler's loop, each second at least; to be set before it starts.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class LocalJobManager:
         self.store = store
         self.bus = bus or Bus()
         self.kind = kind
+        self.pulse: Callable[[], None] = lambda: None
         self._project = project
         self._logs = state / "logs"
         self._environment = environment
@@ -358,6 +362,7 @@ class LocalJobManager:
             clock=self._clock,
         )
         engine = Engine(self.store, owner, executor, self.bus, self._clock)
+        engine.pulse = self.pulse
         self._chores = Chores(
             self.store,
             owner,

@@ -49,7 +49,7 @@ class Telling:
         """
         if self._notifier is not None:
             self._notifier.use(catalogue.notify, catalogue.jobs)
-        elif any(catalogue.notify[:-1]) or any(job.check_in for job in catalogue):
+        elif catalogue.notify.anybody or any(job.check_in for job in catalogue):
             from jobctl.notify.notifier import Notifier, Place
 
             place = Place(self._around.environment, self._around.folder, self._around.state / "outbox")

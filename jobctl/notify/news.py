@@ -1,19 +1,18 @@
-"""What is told: once a change, not once a run."""
+"""What is told, in a sentence and as JSON."""
 
 import socket
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from jobctl.clock import iso
 from jobctl.durations import format_duration
-from jobctl.events import RunFinished, SlotsMissed
+from jobctl.events import SlotsMissed
 from jobctl.model import Run, RunStatus
 from jobctl.notify.settings import About
 from jobctl.runs.store import RunStore
 from jobctl.text import counted
 
-_ENDED = (RunStatus.COMPLETED, RunStatus.FAILED)
+ENDED = (RunStatus.COMPLETED, RunStatus.FAILED)
 _LOOK_BACK = 200
 
 
@@ -56,48 +55,39 @@ class News(NamedTuple):
         }
 
 
-def of_run(event: RunFinished, store: RunStore, name: Callable[[str], str]) -> News | None:
-    """The change that a run has made: its job failed after going well, or the other way round.
+def of_run(run: Run, name: str, store: RunStore) -> News:
+    """What a run that ended, otherwise than people were told last, means for its job.
 
-    The run store knows what was before, whoever ran it; so a restart tells nothing twice.
+    Raises:
+        StoreError: the run store cannot be read.
     """
-    run = event.run
-    if run.status not in _ENDED:
-        return None
-    failing = run.status is RunStatus.FAILED
-    before = _before(run, store)
-    if not before:
-        return _failed(run, name) if failing else None
-    if (before[0].status is RunStatus.FAILED) == failing:
-        return None
-    return _failed(run, name) if failing else _recovered(run, before, name)
+    at = run.finished_at or run.started_at
+    if run.status is RunStatus.FAILED:
+        return News(About.FAILURE, run.job_id, name, _failure(run), at, run)
+    return News(About.RECOVERY, run.job_id, name, _recovery(run, at, store), at, run)
 
 
-def of_slots(event: SlotsMissed, name: Callable[[str], str]) -> News:
+def of_slots(event: SlotsMissed, name: str) -> News:
     """Slots that nobody served."""
     now = "it runs once now" if event.runs_now else "it waits for its next one"
     text = f"{event.job_id} missed {counted(event.count, 'slot')}; {now}"
-    return News(About.MISSED, event.job_id, name(event.job_id), text, event.at, missed=event.count)
+    return News(About.MISSED, event.job_id, name, text, event.at, missed=event.count)
 
 
-def _before(run: Run, store: RunStore) -> list[Run]:
-    """The job's runs that ended before this one, newest first."""
-    found = list(store.runs(run.job_id, statuses=_ENDED, limit=_LOOK_BACK))
-    place = next((at for at, one in enumerate(found) if one.id == run.id), -1)
-    return found[place + 1 :]
-
-
-def _failed(run: Run, name: Callable[[str], str]) -> News:
+def _failure(run: Run) -> str:
     why = " ".join((run.error or str(run.reason)).split())[:300]
     reason = f" ({run.reason.value})" if run.reason and run.reason.value != "error" else ""
-    at = run.finished_at or run.started_at
-    return News(About.FAILURE, run.job_id, name(run.job_id), f"{run.job_id} failed{reason}: {why}", at, run)
+    return f"{run.job_id} failed{reason}: {why}"
 
 
-def _recovered(run: Run, before: list[Run], name: Callable[[str], str]) -> News:
-    failures = next((at for at, one in enumerate(before) if one.status is not RunStatus.FAILED), len(before))
-    at = run.finished_at or run.started_at
+def _recovery(run: Run, at: datetime, store: RunStore) -> str:
+    ended = store.runs(run.job_id, statuses=ENDED, limit=_LOOK_BACK)
+    before = [one for one in ended if one.started_at <= run.started_at and one.id != run.id]
+    failures = next(
+        (place for place, one in enumerate(before) if one.status is RunStatus.COMPLETED), len(before)
+    )
+    if not failures:
+        return f"{run.job_id} goes well again"
     since = format_duration(at - before[failures - 1].started_at)
     more = "at least " if failures >= _LOOK_BACK - 1 else ""
-    text = f"{run.job_id} goes well again, after {more}{counted(failures, 'failed run')} in {since}"
-    return News(About.RECOVERY, run.job_id, name(run.job_id), text, at, run)
+    return f"{run.job_id} goes well again, after {more}{counted(failures, 'failed run')} in {since}"

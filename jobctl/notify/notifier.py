@@ -1,26 +1,32 @@
-"""Listens to a manager's events, and tells: beside the jobs, never in their way."""
+"""Listens to a manager's events and tells: once a change, beside the jobs, never in their way."""
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from jobctl.clock import SystemClock
-from jobctl.errors import JobctlError
-from jobctl.events import Bus, Event, NotTold, RunFinished, RunStarted, SlotsMissed
-from jobctl.model import Job, RunStatus
+from jobctl.errors import JobctlError, ServiceError
+from jobctl.events import Bus, Event, NotTold, RunFinished, RunStarted, SchedulerStarted, SlotsMissed
+from jobctl.model import Job, Run, RunStatus
 from jobctl.notify.channels import Channel, channels, request
 from jobctl.notify.checkin import Step, check_in_url
-from jobctl.notify.news import News, of_run, of_slots
-from jobctl.notify.settings import Notify, resolved
+from jobctl.notify.lanes import Lanes, Work
+from jobctl.notify.news import ENDED, News, of_run, of_slots
+from jobctl.notify.settings import About, Notify, resolved
 from jobctl.runs.store import RunStore
 from jobctl.settings.environment import Environment
 
 DRAIN_S = 15.0
-_MOST_WAITING = 1000
-Work = Callable[[], None]
+PAUSES_S = (10.0, 60.0, 300.0)
+"""Between tries at a receiver that cannot be told; each try asks a busy one four times by itself."""
+
+_MOST_NEWS = 10_000
+_MOST_CHECK_INS = 4
+"""Of one job: what is older says nothing any more."""
 
 
 class Place(NamedTuple):
@@ -31,126 +37,199 @@ class Place(NamedTuple):
     outbox: Path
 
 
-class Lane:
-    """One thread for one receiver: a slow one holds up nobody else. What is over 1,000 deep is dropped."""
+class _Known(NamedTuple):
+    """A job as people know it, and its monitor."""
 
-    def __init__(self, name: str) -> None:
-        self._work: deque[Work] = deque(maxlen=_MOST_WAITING)
-        self._changed = threading.Condition()
-        self._busy = False
-        self._thread = threading.Thread(target=self._run, name=f"jobctl-tell-{name}", daemon=True)
-        self._thread.start()
+    name: str
+    check_in: str | None
 
-    def put(self, work: Work) -> None:
-        """Do it after what waits; returns at once."""
-        with self._changed:
-            self._work.append(work)
-            self._changed.notify_all()
 
-    def drain(self, timeout: float) -> bool:
-        """Wait until all is done; False where it is not in time."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._work and not self._busy, timeout)
+class _Parcel:
+    """News on its way to so many channels."""
 
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: bool(self._work))
-                work, self._busy = self._work.popleft(), True
-            work()
-            with self._changed:
-                self._busy = False
-                self._changed.notify_all()
+    def __init__(self, news: News, left: int) -> None:
+        self.news = news
+        self.left = left
 
 
 class Notifier:
-    """Subscribed to ``bus`` until it is closed."""
+    """Subscribed to ``bus`` until it is closed. All but ``close`` returns at once.
 
-    def __init__(self, bus: Bus, store: RunStore, notify: Notify, jobs: Iterable[Job], place: Place) -> None:
+    That people know of a job's failure is kept in the run store, once a receiver has taken it. So neither a
+    restart nor another process tells it again, and what nobody took is told at the next failure or start.
+
+    Args:
+        pauses: between tries, in seconds.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        store: RunStore,
+        notify: Notify,
+        jobs: Iterable[Job],
+        place: Place,
+        *,
+        pauses: Sequence[float] = PAUSES_S,
+    ) -> None:
         self._bus = bus
         self._store = store
         self._place = place
-        self._lanes: dict[str, Lane] = {}
-        self._missed: set[str] = set()
+        self._pauses = pauses
+        self._lanes = Lanes()
+        self._closing = threading.Event()
+        self._closed = False
+        self._lock = threading.Lock()
+        self._running: dict[str, _Known] = {}
+        self._missed: dict[str, int] = {}
+        self._newest: dict[str, _Parcel] = {}
         self.use(notify, jobs)
         self._unsubscribe = bus.subscribe(self._hear)
 
     def use(self, notify: Notify, jobs: Iterable[Job]) -> None:
-        """Tell by these settings from now on.
+        """Tell by these settings from now on; of runs that are on, as they began.
 
         Raises:
-            ConfigurationError: a URL's variable holds none.
+            ConfigurationError: the variable of a URL holds none.
         """
-        chosen: Mapping[str, Job] = {job.id: job for job in jobs}
-        check_ins = {
-            job.id: resolved(job.check_in, self._place.environment)
-            for job in chosen.values()
-            if job.check_in is not None
+        environment = self._place.environment
+        known = {
+            job.id: _Known(job.name, job.check_in and resolved(job.check_in, environment, job.origin))
+            for job in jobs
         }
         self._channels = list(channels(notify, *self._place))
-        self._notify, self._jobs, self._check_ins = notify, chosen, check_ins
+        self._on: Sequence[About] = notify.on
+        self._known: Mapping[str, _Known] = known
 
     def close(self, timeout: float = DRAIN_S) -> None:
-        """Hear no more; what waits is told first, for ``timeout`` seconds at most."""
+        """Hear no more. What waits is tried once, for ``timeout`` seconds at most; Ctrl-C ends that."""
         self._unsubscribe()
+        self._closing.set()
         clock = SystemClock()
         deadline = clock.monotonic() + timeout
-        for lane in [*self._lanes.values(), *self._lanes.values()]:  # the first one fills the others
-            lane.drain(max(0.0, deadline - clock.monotonic()))
+        with suppress(KeyboardInterrupt):
+            for _ in range(2):  # the lane that looks fills the others
+                self._lanes.drain(lambda: deadline - clock.monotonic())
+        for label, job_id in sorted(self._lanes.drain(lambda: 0.0)):
+            self._not_told(job_id, label, ServiceError("it had not answered when jobctl ended"))
+        self._closed = True
+        for channel in self._channels:
+            channel.abandon()
+
+    # In the publisher's thread
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, RunStarted):
-            self._check_in(event.run.job_id, Step.START, event.run.id)
-        elif isinstance(event, RunFinished) and event.run.status is not RunStatus.SKIPPED:
-            done = event.run.status is RunStatus.COMPLETED
-            self._missed.discard(event.run.job_id)
-            self._check_in(event.run.job_id, Step.SUCCESS if done else Step.FAILURE, event.run.id)
-            if self._channels:
-                self._lane("news").put(lambda: self._look(event))
-        elif isinstance(event, SlotsMissed) and event.job_id not in self._missed and self._channels:
-            self._missed.add(event.job_id)
-            self._tell(of_slots(event, self._name))
+            self._began(event.run)
+        elif isinstance(event, RunFinished) and event.run.status in ENDED:
+            self._ended(event.run)
+        elif isinstance(event, SlotsMissed):
+            self._slots_missed(event)
+        elif isinstance(event, SchedulerStarted) and self._channels:
+            self._find_out("", self._untold)
 
-    def _name(self, job_id: str) -> str:
-        job = self._jobs.get(job_id)
-        return job.name if job else job_id
+    def _began(self, run: Run) -> None:
+        known = self._known.get(run.job_id)
+        if known is not None:
+            self._running[run.id] = known
+            self._check_in(run, known, Step.START)
 
-    def _look(self, event: RunFinished) -> None:
-        try:
-            self._tell(of_run(event, self._store, self._name))
-        except JobctlError as error:
-            self._not_told(event.run.job_id, "anybody", error)
-
-    def _tell(self, news: News | None) -> None:
-        if news is None or news.about not in self._notify.on:
+    def _ended(self, run: Run) -> None:
+        known = self._running.pop(run.id, None) or self._known.get(run.job_id)
+        missed = self._missed.get(run.job_id)
+        if missed is not None:
+            self._missed[run.job_id] = missed - 1
+            if not self._missed[run.job_id]:
+                del self._missed[run.job_id]
+        if known is None:
             return
-        for channel in self._channels:
-            self._lane(channel.label).put(lambda channel=channel: self._try(channel, news))  # type: ignore[misc]
+        self._check_in(run, known, Step.SUCCESS if run.status is RunStatus.COMPLETED else Step.FAILURE)
+        if self._channels:
+            self._find_out(run.job_id, lambda: self._look_at(run, known.name))
 
-    def _try(self, channel: Channel, news: News) -> None:
+    def _slots_missed(self, event: SlotsMissed) -> None:
+        """Told at the first miss; again only after a run before which none was missed."""
+        known = self._known.get(event.job_id)
+        told = event.job_id in self._missed
+        self._missed[event.job_id] = 2
+        if known is not None and not told and self._channels:
+            self._find_out(event.job_id, lambda: self._tell(of_slots(event, known.name)))
+
+    def _check_in(self, run: Run, known: _Known, step: Step) -> None:
+        if known.check_in is not None:
+            label = f"check-in {urlsplit(known.check_in).hostname}"
+            ask = partial(request, check_in_url(known.check_in, step, run.id))
+            self._put(f"{label} {run.job_id}", label, run.job_id, ask, most=_MOST_CHECK_INS)
+
+    def _find_out(self, job_id: str, look: Work) -> None:
+        """The run store is asked in a thread of its own."""
+        self._put("news", "anybody", job_id, look)
+
+    # In the lanes
+
+    def _look_at(self, run: Run, name: str) -> None:
+        failing = run.status is RunStatus.FAILED
+        record = self._store.job(run.job_id)
+        told = record is not None and record.told
+        on_its_way = self._newest.get(run.job_id)
+        if on_its_way is not None:
+            told = on_its_way.news.about is About.FAILURE
+        if told is not failing:
+            self._tell(of_run(run, name, self._store))
+
+    def _untold(self) -> None:
+        """Jobs that failed while nobody was there to tell: a look had settled what a dead process left."""
+        for record in self._store.jobs().values():
+            known = self._known.get(record.id)
+            if known and record.last is not None and record.last.status is RunStatus.FAILED:
+                self._look_at(record.last, known.name)
+
+    def _tell(self, news: News) -> None:
+        told = news.about in self._on
+        parcel = _Parcel(news, len(self._channels))
+        if news.about is not About.MISSED:
+            self._newest[news.job_id] = parcel
+            if not told:  # nobody wants to know of this change: that is as good as told
+                self._arrived(parcel)
+                del self._newest[news.job_id]
+        for channel in self._channels if told else ():
+            self._put(channel.label, channel.label, news.job_id, partial(self._hand, channel, parcel))
+
+    def _hand(self, channel: Channel, parcel: _Parcel) -> None:
+        """Try again and again; raises after the last try."""
+        pauses = iter(self._pauses)
         try:
-            channel.tell(news)
-        except JobctlError as error:
-            self._not_told(news.job_id, channel.label, error)
+            while True:
+                try:
+                    channel.tell(parcel.news)
+                    return self._arrived(parcel)
+                except ServiceError:
+                    pause = None if self._closing.is_set() else next(pauses, None)
+                    if pause is None:
+                        raise
+                    self._closing.wait(pause)
+        finally:
+            with self._lock:
+                parcel.left -= 1
+                if not parcel.left and self._newest.get(parcel.news.job_id) is parcel:
+                    del self._newest[parcel.news.job_id]
 
-    def _check_in(self, job_id: str, step: Step, run_id: str) -> None:
-        url = self._check_ins.get(job_id)
-        if url is None:
-            return
-        host = str(urlsplit(url).hostname)
-        asked = check_in_url(url, step, run_id)
-        self._lane(f"check-in {host}").put(lambda: self._ping(asked, job_id, host))
+    def _arrived(self, parcel: _Parcel) -> None:
+        """Somebody knows it now. A slow receiver of older news changes nothing."""
+        news = parcel.news
+        if self._newest.get(news.job_id) is parcel:
+            self._store.tell(news.job_id, failing=news.about is About.FAILURE)
 
-    def _ping(self, url: str, job_id: str, host: str) -> None:
-        try:
-            request(url)
-        except JobctlError as error:
-            self._not_told(job_id, f"check-in {host}", error)
+    def _put(self, lane: str, label: str, job_id: str, tell: Work, *, most: int = _MOST_NEWS) -> None:
+        def guarded() -> None:
+            try:
+                tell()
+            except Exception as error:  # what nobody thought of must not end the lane
+                self._not_told(job_id, label, error)
 
-    def _not_told(self, job_id: str, whom: str, error: JobctlError) -> None:
-        self._bus.publish(NotTold(SystemClock().now(), job_id, whom, str(error)))
+        self._lanes.put(lane, (label, job_id), guarded, most)
 
-    def _lane(self, name: str) -> Lane:
-        if name not in self._lanes:
-            self._lanes[name] = Lane(name)
-        return self._lanes[name]
+    def _not_told(self, job_id: str, whom: str, error: Exception) -> None:
+        if not self._closed:
+            problem = str(error) if isinstance(error, JobctlError) else type(error).__name__
+            self._bus.publish(NotTold(SystemClock().now(), job_id or None, whom, problem))

@@ -6,7 +6,7 @@ than the store's busy timeout, ``StoreError`` where it cannot be read or written
 read-only), ``StoreDamagedError`` where what is there is not a sound store.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -59,6 +59,7 @@ class JobRecord:
         missed: slots that nobody served.
         last_success: when a run of it last completed.
         failing: whether the last one that ended failed; None where none has.
+        told: people were told last that it fails.
     """
 
     id: str
@@ -74,6 +75,7 @@ class JobRecord:
     missed: int = 0
     last_success: datetime | None = None
     failing: bool | None = None
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,11 @@ class Registration:
     name: str
     schedule: str
     timezone: str
+
+
+Missed = Callable[[datetime | None], int]
+"""How many slots lie between a job's cursor and a slot. Asked inside the transaction that deals with the slot,
+so that both are recorded or neither, and with the cursor that the store has, whoever moved it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,7 @@ class Claim:
         force: start though the job is stopped (a run by hand).
         group: no two runs of a group at the same time.
         queue: where it cannot run now, nothing is recorded: it is asked for again later.
+        missed: counts what nobody served before the slot.
     """
 
     run_id: str
@@ -114,6 +122,7 @@ class Claim:
     force: bool = False
     group: str | None = None
     queue: bool = False
+    missed: Missed = field(default=lambda _: 0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +131,7 @@ class Claimed:
 
     run: Run
     cursor: datetime | None
+    missed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +144,7 @@ class Overlap:
     running: Run
     skipped: Run | None
     cursor: datetime | None
+    missed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +162,14 @@ class Stopped:
 
 
 Answer = Claimed | Overlap | SlotTaken | Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Slots were given up: so many, after ``cursor``."""
+
+    missed: int
+    cursor: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,12 +252,11 @@ class RunStore(Protocol):
     def plan(self, next_runs: Mapping[str, datetime | None]) -> None:
         """Keep the jobs' next due times."""
 
-    def pass_slots(self, job_id: str, until: datetime, missed: int) -> bool:
-        """Move a job's cursor forward to ``until`` and count ``missed`` slots.
+    def pass_slots(self, job_id: str, until: datetime, missed: Missed) -> Passed | None:
+        """Give up the slot ``until``: move the job's cursor there, and count it and what was missed before.
 
         Where the cursor, set in the current epoch, is at or beyond ``until`` already, nothing changes
-        and the answer is False: another process has told. At ``until`` itself it counts all the same
-        where that slot has a run: its claimer counts what was missed before it.
+        and the answer is None: somebody has run, skipped or passed it.
         """
 
     def stop(self, job_ids: Iterable[str], at: datetime, reason: str | None = None) -> None:
@@ -248,6 +266,9 @@ class RunStore(Protocol):
         """Put jobs back on their schedules. What was missed meanwhile is not caught up: this moves the
         cursor of a stopped job to ``at`` (the machine's time where it is None), and the anchor of one
         that has no cursor yet, which so begins anew. A job that is not stopped is left alone."""
+
+    def tell(self, job_id: str, *, failing: bool) -> bool:
+        """Note what people are told of a job; False where they were told so last, perhaps by another process."""
 
     def change_token(self) -> object:
         """A value that differs whenever another process has changed the store. Cheap."""

@@ -20,6 +20,8 @@ from jobctl.settings.variables import (
 from jobctl.text import quote
 
 MAX_FILE = 1024 * 1024
+_OF_THIS_PROCESS = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
+"""By these, sd_notify(3), a service manager listens to this process, and to none that it starts."""
 
 
 class Source(NamedTuple):
@@ -234,7 +236,11 @@ class Environment:
 
     def merged(self) -> dict[str, str]:
         """All of it as one environment, for worker processes."""
-        return {name: value.text for name, value in self._values.items() if value.text is not None}
+        return {
+            name: value.text
+            for name, value in self._values.items()
+            if value.text is not None and name not in _OF_THIS_PROCESS
+        }
 
     def secret_texts(self) -> list[str]:
         """Every text that must never be shown: secrets, and passwords inside addresses."""

@@ -89,5 +89,39 @@ def test_only_packages_with_the_group_count(tmp_path: Path) -> None:
     install(tmp_path / "other", group="console_scripts")
 
     assert packages([str(tmp_path / "one"), str(tmp_path / "other"), str(tmp_path / "missing")]) == [
-        Package("acme-jobs", "1.2", "acme_jobs")
+        Package("acme-jobs", "1.2", ("acme_jobs",))
     ]
+
+
+@pytest.mark.parametrize(
+    ("entries", "problem"),
+    [
+        ("x = not a module!!", 'its entry point "not a module!!" names no module'),
+        ("nothing but junk", "its metadata cannot be read"),
+        ("x = \xe9\xff", "its metadata cannot be read"),
+    ],
+)
+def test_entries_that_cannot_be_read_are_a_warning(
+    entries: str, problem: str, site: Site, there: Path
+) -> None:
+    install(there)
+    about = there / "acme_jobs-1.2.dist-info" / "entry_points.txt"
+    about.write_text(f"[jobctl.jobs]\n{entries}\n", encoding="latin-1")
+    site.jobs('[jobs.mine]\ncommand = ["echo", "well"]\n')
+    warning = f"warning: acme-jobs 1.2 is broken, so its jobs are left out: {problem}\n"
+
+    for words in (["status"], ["check", "store"], ["next", "mine"]):
+        assert site.call(*words).stderr.count(warning) == 1, words
+    ran, unknown = site.call("trigger", "mine"), site.call("trigger", "acme-sync", "--quiet")
+
+    assert (ran.returncode, ran.stdout, ran.stderr.count(warning)) == (0, "well\n", 1)
+    assert unknown.returncode == 2
+    assert unknown.stderr.startswith('error: there is no job "acme-sync" among those that can be read\nhint:')
+    assert f"acme-jobs 1.2 is broken, so its jobs are left out: {problem}" in unknown.stderr
+
+
+def test_a_distribution_without_metadata_is_known_by_its_folder(tmp_path: Path) -> None:
+    install(tmp_path)
+    (tmp_path / "acme_jobs-1.2.dist-info" / "METADATA").unlink()
+
+    assert packages([str(tmp_path)]) == [Package("acme_jobs", "1.2", ("acme_jobs",))]

@@ -93,6 +93,19 @@ def test_a_start_passes_over_what_was_missed(desk: "Desk", store: RunStore) -> N
     assert all(record.stopped is None and record.stop_reason is None for record in records.values())
 
 
+def test_what_people_are_told_is_noted_once(desk: "Desk", store: RunStore) -> None:
+    desk.register("sync")
+
+    other = desk.again()
+    assert not other.tell("sync", failing=False)
+    assert [one.tell("sync", failing=True) for one in (store, other)] == [True, False]
+    record = other.job("sync")
+    assert record is not None
+    assert record.told
+    assert other.tell("sync", failing=False)
+    assert not store.jobs()["sync"].told
+
+
 def test_the_change_token_tells_of_others(desk: "Desk", store: RunStore) -> None:
     desk.register("job")
     token = store.change_token()

@@ -136,7 +136,7 @@ def without_tables(path: Path) -> None:
         connection.execute("PRAGMA user_version = 1")
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 @pytest.mark.parametrize("damage", [text, header, nothing, cut_short, another_program, without_tables])
 def test_a_damaged_file_is_set_aside_whole(folder: Path, damage: Callable[[Path], None]) -> None:
     with opened(folder) as store:
@@ -161,7 +161,7 @@ def test_a_damaged_file_is_set_aside_whole(folder: Path, damage: Callable[[Path]
         assert len(store.runs()) == 1
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_its_write_ahead_log_goes_with_it(folder: Path) -> None:
     with opened(folder):
         pass
@@ -175,7 +175,7 @@ def test_its_write_ahead_log_goes_with_it(folder: Path) -> None:
     assert kept["-wal"].read_bytes() == b"log"
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_damage_after_damage_overwrites_nothing(folder: Path) -> None:
     folder.mkdir()
     for content in ("first", "second", "third"):
@@ -186,7 +186,7 @@ def test_damage_after_damage_overwrites_nothing(folder: Path) -> None:
     assert sorted(kept) == ["first", "second", "third"]
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_damage_in_the_middle_is_told_when_it_is_met(folder: Path) -> None:
     with opened(folder) as store:
         fill(store, 500)
@@ -205,7 +205,7 @@ def test_damage_in_the_middle_is_told_when_it_is_met(folder: Path) -> None:
         assert store.runs() == []
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_a_damaged_file_that_is_in_use_is_left_alone(folder: Path) -> None:
     script = (
         "import sys\nfrom pathlib import Path\nfrom jobctl.runs.choose import open_store\n"
@@ -234,7 +234,7 @@ def test_a_damaged_file_that_is_in_use_is_left_alone(folder: Path) -> None:
         assert store.warning is None
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_a_damaged_file_that_this_process_uses_is_left_alone(folder: Path) -> None:
     with opened(folder) as store:
         store.jobs()
@@ -292,7 +292,7 @@ def test_what_alerts_ask_for_is_filled_in_from_the_runs_that_are_kept(folder: Pa
         (run,) = store.runs()
         store.finish([Ending(run.id, RunStatus.COMPLETED, NOW, NOW, timedelta(0))])
     with closing(sqlite3.connect(folder / "jobctl.db")) as connection:
-        for name in ("last_success", "failing"):
+        for name in ("last_success", "failing", "told"):
             connection.execute(f"ALTER TABLE jobs DROP COLUMN {name}")
         connection.execute("PRAGMA user_version = 3")
     with opened(folder) as store:
@@ -344,7 +344,7 @@ def test_a_link_to_nowhere_in_the_place_of_the_file(folder: Path, tmp_path: Path
     assert not (tmp_path / "nowhere").exists()
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_a_file_that_is_taken_away_is_told_and_not_written_to(folder: Path, tmp_path: Path) -> None:
     with opened(folder) as store:
         fill(store)

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -112,6 +113,12 @@ class Site:
     def runs(self, *arguments: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.json("runs", "--limit", "0", *arguments)["runs"]
         return found
+
+    def forget_seconds(self, seconds: float) -> None:
+        """As if all that the store knows of jobs had been so much earlier."""
+        past = f"anchor = anchor - {seconds * 1000:.0f}, cursor = cursor - {seconds * 1000:.0f}"
+        with closing(sqlite3.connect(self.folder / ".jobctl" / "jobctl.db")) as connection, connection:
+            connection.execute(f"UPDATE jobs SET {past}")
 
     def runs_kept(self, job_id: str) -> Sequence[Run]:
         """Read from the store itself: the command line refuses while the project file is broken."""

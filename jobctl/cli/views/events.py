@@ -7,6 +7,7 @@ from jobctl.cli.views.runs import ending
 from jobctl.cli.views.times import short
 from jobctl.clock import iso
 from jobctl.durations import format_duration, milliseconds
+from jobctl.errors import JobctlError
 from jobctl.events import (
     ClockJumped,
     Event,
@@ -107,7 +108,7 @@ def _of_run(event: Event) -> str:
 
 def _changes(event: JobsChanged) -> str:
     kinds = {"new": event.added, "changed": event.changed, "gone": event.removed}
-    return "; ".join(f"{', '.join(ids)} {word}" for word, ids in kinds.items() if ids)
+    return "; ".join(f"{', '.join(ids)} {word}" for word, ids in kinds.items() if ids) or "no job has changed"
 
 
 def _of_scheduler(event: Event) -> str:
@@ -133,7 +134,8 @@ def _of_files(event: Event) -> str:
         case JobsChanged():
             return f"the project file was edited: {_changes(event)}"
         case JobsRefused():
-            problem = " ".join(str(event.error).split())
+            odd = "" if isinstance(event.error, JobctlError) else f"{type(event.error).__name__}: "
+            problem = odd + " ".join(str(event.error).split())
             return f"the edited project file is not used, the jobs go on as before: {problem}"
         case TracesNotTaken():
             return f"traces of runs are lost: {printable(event.problem)}"

@@ -14,7 +14,7 @@ RUN = (
 OWNER = "o.id, o.kind, o.host, o.pid, o.start, o.boot, o.since, o.beat, o.ended, o.killed"
 JOB = (
     "j.id, j.name, j.schedule, j.timezone, j.anchor, j.cursor, j.next_run, j.stopped, j.stop_reason, j.missed,"
-    " j.last_success, j.failing"
+    " j.last_success, j.failing, j.told"
 )
 _RUN_WIDTH = RUN.count(",") + 1
 _JOB_WIDTH = JOB.count(",") + 1
@@ -79,5 +79,6 @@ def record_of(row: Any) -> JobRecord:
         missed=row[9],
         last_success=when(row[10]),
         failing=None if row[11] is None else bool(row[11]),
+        told=bool(row[12]),
         last=run_of(last) if last[0] is not None else None,
     )

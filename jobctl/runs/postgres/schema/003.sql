@@ -1,7 +1,9 @@
--- What alerts ask of a job: when it last completed, and whether the last run that ended failed.
+-- What alerts ask of a job: when it last completed, whether the last run that ended failed, and whether
+-- people were told so: once a change, by however many processes.
 
 ALTER TABLE jobs ADD COLUMN last_success BIGINT;
 ALTER TABLE jobs ADD COLUMN failing INTEGER;
+ALTER TABLE jobs ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
 
 UPDATE jobs SET
   last_success = (

@@ -1,0 +1,169 @@
+"""Who is told, of what, and how often: the real program, real receivers."""
+
+import json
+import signal
+
+import pytest
+
+from tests.notify.conftest import Fickle
+from tests.support.http_server import Provider, Reply
+from tests.support.project import until
+from tests.support.smtp_server import smtp_server
+
+pytestmark = pytest.mark.slow
+
+
+def told(receiver: Provider) -> list[str]:
+    return [request.body["event"] for request in receiver.requests]
+
+
+def test_a_change_is_told_once_not_each_run(fickle: Fickle, receiver: Provider) -> None:
+    fickle.tell(f'{{ webhook = "{receiver.url}/hook" }}')
+
+    for broken in (False, True, True, True, False, False, True):
+        fickle.trigger(broken=broken)
+
+    assert told(receiver) == ["failure", "recovery", "failure"]
+    failure, recovery, _ = (request.body for request in receiver.requests)
+    assert failure["job"] == {"id": "fickle", "name": "A fickle one"}
+    assert failure["text"] == "fickle failed: ValueError: no such table: votes"
+    assert failure["run"]["reason"] == "error"
+    assert failure["run"]["run_id"] in {run["run_id"] for run in fickle.site.runs()}
+    assert recovery["text"].startswith("fickle goes well again, after 3 failed runs in ")
+    assert recovery["run"]["status"] == "completed"
+
+
+def test_only_what_is_asked_for_is_told(fickle: Fickle, receiver: Provider) -> None:
+    fickle.tell(f'{{ webhook = "{receiver.url}", on = ["recovery"] }}')
+
+    fickle.trigger(broken=True)
+    fickle.trigger(broken=False)
+
+    assert told(receiver) == ["recovery"]
+
+
+TEXT = "fickle failed: ValueError: no such table: votes"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [("slack", {"text": TEXT}), ("discord", {"content": TEXT, "allowed_mentions": {"parse": []}})],
+)
+def test_chat_rooms_get_their_shape(fickle: Fickle, receiver: Provider, kind: str, body: object) -> None:
+    fickle.tell(f'{{ {kind} = "$ROOM" }}')
+
+    fickle.trigger(broken=True, ROOM=f"{receiver.url}/services/T0/B0/hidden?thread=1")
+
+    (request,) = receiver.requests
+    assert request.body == body
+    assert request.path == "/services/T0/B0/hidden?thread=1"
+
+
+def test_a_program_gets_it_on_its_standard_input(fickle: Fickle) -> None:
+    fickle.tell("""{ command = ["sh", "-c", "cat > told.json; echo $JOBCTL_EVENT $JOBCTL_JOB > words"] }""")
+
+    fickle.trigger(broken=True)
+
+    assert json.loads((fickle.site.folder / "told.json").read_text())["event"] == "failure"
+    assert (fickle.site.folder / "words").read_text() == "failure fickle\n"
+
+
+def test_a_mail_goes_out_as_the_site_sends_mail(fickle: Fickle) -> None:
+    fickle.tell('{ mail = ["ops@example.com", "boss@example.com"] }')
+
+    with smtp_server() as mails:
+        fickle.trigger(broken=True, EMAIL_PROVIDER="smtp", SMTP_HOST="127.0.0.1", SMTP_PORT=str(mails.port))
+
+    assert sorted(mails.recipients) == ["boss@example.com", "ops@example.com"]
+    (subject,) = {mail["subject"] for mail in mails.taken}
+    assert subject == "[jobctl] fickle failed: ValueError: no such table: votes"
+
+
+def test_a_receiver_that_is_busy_is_asked_again(fickle: Fickle, receiver: Provider) -> None:
+    fickle.tell(f'{{ webhook = "{receiver.url}" }}')
+    receiver.replies = [Reply(503, headers=(("Retry-After", "0"),)), Reply(429)]
+
+    said = fickle.trigger(broken=True)
+
+    assert told(receiver) == ["failure"] * 3
+    assert "could not be told" not in said
+
+
+def test_who_could_not_be_told_is_said_without_the_address(fickle: Fickle, receiver: Provider) -> None:
+    receiver.rule = lambda _: Reply(404)
+    fickle.tell('{ webhook = "$HOOK", command = ["false"] }')
+
+    said = " ".join(fickle.trigger(broken=True, HOOK=f"{receiver.url}/hidden-path").split())
+
+    assert "webhook 127.0.0.1 could not be told: " in said
+    assert "answered 404" in said
+    assert "command false could not be told: it exited with code 1" in said
+    assert "hidden-path" not in said
+
+
+def test_a_variable_that_holds_no_url_is_told_before_anything_starts(fickle: Fickle) -> None:
+    fickle.tell('{ webhook = "$HOOK" }')
+
+    done = fickle.site.call("trigger", "fickle")
+
+    assert done.returncode == 2
+    assert "jobctl.toml:1: the URL is to be found in HOOK, which is not set" in done.stderr
+    assert fickle.site.runs() == []
+
+
+def test_what_a_killed_scheduler_left_is_told_by_the_next_one(fickle: Fickle, receiver: Provider) -> None:
+    slow = '[jobs.slow]\nevery = "1h"\ncall = "time:monotonic"\n[jobs.endless]\nevery = "1h"\ncommand = ["sleep", "300"]\n'
+    fickle.tell(f'{{ webhook = "{receiver.url}" }}', slow)
+    scheduler = fickle.site.run()
+    until(lambda: fickle.site.json("status", "endless")["jobs"][0]["status"] == "running")
+    scheduler.send_signal(signal.SIGKILL)
+    scheduler.wait()
+    assert fickle.site.json("status", "endless")["jobs"][0]["status"] == "failed"  # a look settles it
+
+    for _ in range(2):
+        again = fickle.site.run()
+        until(lambda: receiver.requests)
+        again.terminate()
+        assert again.wait() == 0
+
+    (failure,) = [request.body for request in receiver.requests]
+    assert (failure["job"]["id"], failure["run"]["reason"]) == ("endless", "lost")
+
+
+def test_missed_slots_are_told(fickle: Fickle, receiver: Provider) -> None:
+    tick = '[jobs.tick]\nevery = "100s"\ncall = "time:monotonic"\n'
+    fickle.tell(f'{{ webhook = "{receiver.url}" }}', tick)
+    scheduler = fickle.site.run()
+    until(lambda: [run for run in fickle.site.runs("tick") if run["status"] == "completed"])
+    scheduler.terminate()
+    scheduler.wait()
+    fickle.site.forget_seconds(280)
+
+    again = fickle.site.run()
+    until(lambda: receiver.requests)
+    again.terminate()
+    again.wait()
+
+    (missed,) = [request.body for request in receiver.requests]
+    assert (missed["event"], missed["job"]["id"], missed["missed"]) == ("missed", "tick", 2)
+    assert missed["text"] == "tick missed 2 slots; it waits for its next one"
+
+
+def test_a_receiver_that_hangs_delays_no_job(fickle: Fickle, receiver: Provider) -> None:
+    import threading
+
+    receiver.hang = threading.Event()
+    tick = '[jobs.tick]\nevery = "1s"\ncall = "time:monotonic"\ncheck_in = "URL/ping/tick"\n'
+    fickle.tell(f'{{ webhook = "{receiver.url}" }}', tick.replace("URL", receiver.url))
+    (fickle.site.folder / "broken").touch()
+
+    scheduler = fickle.site.run()
+    until(lambda: len(fickle.site.runs("tick")) >= 4)
+    assert receiver.requests
+    receiver.hang.set()
+    scheduler.terminate()
+    assert scheduler.wait() == 0
+
+    slots = sorted(run["scheduled_for"] for run in fickle.site.runs("tick"))
+    assert len(set(slots)) == len(slots)
+    assert fickle.site.json("metrics", "tick")["skipped"] == 0
