@@ -114,6 +114,14 @@ class JobsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class JobsLeftOut:
+    """A package is broken, so what was taken up is without its jobs. Told at each edited project file."""
+
+    at: datetime
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobsRefused:
     """An edited project file cannot be used; the jobs go on as they were."""
 
@@ -144,6 +152,7 @@ Event = (
     | StoreTrouble
     | StoreRecovered
     | JobsChanged
+    | JobsLeftOut
     | JobsRefused
     | NotTold
 )

@@ -93,7 +93,8 @@ def run(options: Options, context: Context) -> int:
     if mode is Mode.TRIGGER_DEV:
         from jobctl.cli.register import register
 
-        return register(context, jobs, dry_run=options.dry_run, prune=not options.only)
+        whole = not options.only and not context.catalogue.warnings  # what is left out is not to be removed
+        return register(context, jobs, dry_run=options.dry_run, prune=whole)
     if options.dry_run:
         raise UsageError(
             f"mode is {mode.value}: run --dry-run shows what would be registered, and nothing is",

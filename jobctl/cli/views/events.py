@@ -11,6 +11,7 @@ from jobctl.events import (
     ClockJumped,
     Event,
     JobsChanged,
+    JobsLeftOut,
     JobsRefused,
     NotTold,
     RunFinished,
@@ -40,6 +41,7 @@ _NAMES = {
     StoreTrouble: "store_trouble",
     StoreRecovered: "store_recovered",
     JobsChanged: "jobs_changed",
+    JobsLeftOut: "jobs_left_out",
     JobsRefused: "jobs_refused",
     NotTold: "not_told",
 }
@@ -70,9 +72,8 @@ def level(event: Event) -> str | None:
     if isinstance(event, StoreTrouble | JobsRefused):
         return "error"
     skipped = isinstance(event, RunFinished) and event.run.status is RunStatus.SKIPPED
-    return (
-        "warning" if skipped or isinstance(event, SlotsMissed | ClockJumped | RunRetrying | NotTold) else None
-    )
+    odd = isinstance(event, SlotsMissed | ClockJumped | RunRetrying | JobsLeftOut | NotTold)
+    return "warning" if skipped or odd else None
 
 
 def sentence(event: Event) -> str:
@@ -124,6 +125,8 @@ def _of_scheduler(event: Event) -> str:
             return "the run store can be written again"
         case JobsChanged():
             return f"the project file was edited: {_changes(event)}"
+        case JobsLeftOut():
+            return event.problem
         case JobsRefused():
             problem = " ".join(str(event.error).split())
             return f"the edited project file is not used, the jobs go on as before: {problem}"
