@@ -114,7 +114,7 @@ class Context:
     @cached_property
     def store(self) -> "RunStore":
         """The run store, made where there is none; runs that lost their process are settled."""
-        return self._opened(self.surroundings.open_store())
+        return self._settled(self._opened(self.surroundings.open_store()))
 
     @cached_property
     def store_if_any(self) -> "RunStore | None":
@@ -134,7 +134,7 @@ class Context:
         """
         from jobctl.managers.factory import make_manager
 
-        if kind == "scheduler":
+        if kind == "scheduler":  # what lost its process is settled as it starts, and told
             self.__dict__["store"] = self._opened(self.surroundings.open_store(for_scheduler=True))
         return make_manager(
             mode,
@@ -165,7 +165,7 @@ class Context:
     def _opened(self, store: "SQLRunStore") -> "RunStore":
         if store.warning:
             self.output.warn(store.warning)
-        return self._settled(store)
+        return store
 
     def _settled(self, store: "RunStore") -> "RunStore":
         from jobctl.managers.rescue import rescue

@@ -8,6 +8,10 @@ from typing import NoReturn
 def main() -> NoReturn:
     """Run the command of ``sys.argv`` and leave the process with its exit code."""
     try:
+        if os.getpid() == 1:
+            from jobctl.cli.pid_one import stand_by
+
+            stand_by()
         _hold_standard_streams()
         args = sys.argv[1:]
         if "_JOBCTL_COMPLETE" in os.environ:

@@ -20,7 +20,7 @@ from jobctl.errors import reason_of
 from jobctl.execution.link import Link, ending_words
 from jobctl.execution.tasks import Outcome, Task
 from jobctl.execution.told import Told
-from jobctl.execution.tree import descendants, end_left_by, kill_tree, reap_orphans, send
+from jobctl.execution.tree import descendants, end_left_by, kill_tree, send
 from jobctl.model import Command, Reason
 
 BATCH = 32
@@ -103,8 +103,6 @@ class WorkerPool:
             self._look_at(link)
             self._unregister(link.at_end)  # else it is ready for ever, with nothing to read
         self._dispatch()
-        if os.getpid() == 1:
-            reap_orphans({link.pid for link in self._links})
         return self._told.take()
 
     def wake(self) -> None:
@@ -148,7 +146,7 @@ class WorkerPool:
             link.process.kill()
             link.close()
             if link.load:
-                end_left_by(link.token)
+                end_left_by(link.token, link.pid)
             if link.current is not None:
                 link.current.log.close(self._clock.now())
         self._links.clear()
@@ -293,7 +291,7 @@ class WorkerPool:
     def _bury(self, link: Link) -> None:
         """A worker has ended: settle what it was on, give on what it had not begun."""
         if link.load:
-            end_left_by(link.token)
+            end_left_by(link.token, link.pid)
         for _ in range(_MOST_CHUNKS):  # somebody who is not ours might hold the pipe and go on for ever
             if not link.read_output():
                 break

@@ -3,6 +3,7 @@
 import random
 import threading
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -40,8 +41,8 @@ class Active:
 
     def ending(self, outcome: TaskFinished, steady: float) -> Ending:
         """How the whole run ended; its duration goes from the first attempt to now."""
-        duration = outcome.duration
-        if self.attempt > 1 and self.began_steady is not None:
+        duration = outcome.duration  # exact, where it is of the only attempt; of none where no process had it
+        if self.began_steady is not None and (self.attempt > 1 or outcome.pid is None):
             duration = timedelta(seconds=steady - self.began_steady)
         return Ending(
             run_id=self.run.id,
@@ -71,18 +72,19 @@ def claim_of(due: Due, now: datetime, epoch: int) -> Claim:
         next_run=due.entry.due,
         group=job.group,
         queue=job.overlap is OnOverlap.QUEUE,
+        missed=due.missed,
     )
 
 
-def task_of(job: Job, run: Run) -> Task:
-    """The first attempt of a run."""
+def task_of(job: Job, run: Run, environment: Mapping[str, str]) -> Task:
+    """The first attempt of a run, with variables for this run beside the job's."""
     return Task(
         run.id,
         job.id,
         job.target,
         job.timeout,
         grace=job.grace,
-        environment=job.environment,
+        environment={**job.environment, **environment},
         folder=job.folder,
     )
 

@@ -57,7 +57,10 @@ _FLUSH_AT_END = 10.0
 
 
 class Engine:
-    """Runs jobs of one process. All but ``ask``, ``stop`` and ``end_now`` happens in its own thread."""
+    """Runs jobs of one process. All but ``ask``, ``stop`` and ``end_now`` happens in its own thread.
+
+    ``pulse`` is called in each turn of the loop, every ``TICK`` seconds at least while it is sound.
+    """
 
     def __init__(self, store: RunStore, owner: Owner, executor: Executor, bus: Bus, clock: Clock) -> None:
         self.agenda = Agenda()
@@ -66,6 +69,7 @@ class Engine:
         self.trouble: BaseException | None = None
         self.interrupted = 0
         self.ended = threading.Event()
+        self.pulse: Callable[[], None] = lambda: None
         self._store = store
         self._owner = owner
         self._executor = executor
@@ -179,6 +183,7 @@ class Engine:
         if self._grace is None:
             self._hand_over()
         self._note_pids()
+        self.pulse()
 
     def _rest(self) -> float:
         """Seconds to wait at most: until the next due slot, retry or deadline; never more than a tick."""
@@ -241,7 +246,8 @@ class Engine:
         delay = retry_delay(active.job, active.attempt)
         active.error = outcome.error
         heapq.heappush(self._retries, (self._clock.monotonic() + delay.total_seconds(), active.run.id))
-        self._bus.publish(RunRetrying(active.run, outcome.error or str(outcome.reason), delay))
+        failed = replace(active.run, attempt=active.attempt)
+        self._bus.publish(RunRetrying(failed, outcome.error or str(outcome.reason), delay))
 
     def _retry_due(self) -> None:
         while self._retries and self._retries[0][0] <= self._clock.monotonic():
@@ -288,16 +294,16 @@ class Engine:
     def _answered(self, due: Due, answer: Answer, tasks: list[Task], now: datetime) -> None:
         entry = due.entry
         match answer:
-            case Claimed(run, cursor):
+            case Claimed(run):
                 tasks.append(self._begin(entry.job, run))
-                self._misses.before(due, cursor, now)
+                self._misses.before(due, answer, now)
                 self.agenda.advance(entry, due.slot)
-            case Overlap(_, skipped, _) if skipped is None:
+            case Overlap(skipped=None):
                 self._queue.hold(due, self._clock.monotonic())
-            case Overlap(_, skipped, cursor):
+            case Overlap(_, skipped):
                 if skipped is not None:
                     self._bus.publish(RunFinished(skipped))
-                self._misses.before(due, cursor, now)
+                self._misses.before(due, answer, now)
                 self.agenda.advance(entry, due.slot)
             case SlotTaken(cursor):
                 self.agenda.advance(entry, cursor)
@@ -307,10 +313,12 @@ class Engine:
     def _begin(
         self, job: Job, run: Run, arguments: Arguments | None = None, timeout: timedelta | None = None
     ) -> Task:
-        task = replace(task_of(job, run), quick=job.id in self._quick, arguments=arguments or {})
+        started = RunStarted(run)
+        self._bus.publish(started)
+        task = task_of(job, run, started.environment)
+        task = replace(task, quick=job.id in self._quick, arguments=arguments or {})
         task = replace(task, timeout=timeout) if timeout is not None else task
         self._active[run.id] = Active(run, job, task)
-        self._bus.publish(RunStarted(run))
         return task
 
     def _hand_over_waiting(self) -> None:

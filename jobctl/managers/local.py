@@ -1,7 +1,7 @@
 """The local manager: jobs run on this machine, in worker processes, on their schedules or by hand."""
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +43,9 @@ class LocalJobManager:
         kind: what this process is to others: ``scheduler``, ``trigger`` or ``application``.
         workers: how many worker processes may run at once; they start when needed.
         grace: how long runs have to end by themselves at ``shutdown``.
+
+    Attributes:
+        pulse: called in each turn of the scheduler's loop, each second at least; to be set before it starts.
     """
 
     def __init__(
@@ -62,11 +65,12 @@ class LocalJobManager:
     ) -> None:
         self.store = store
         self.bus = bus or Bus()
+        self.kind = kind
+        self.pulse: Callable[[], None] = lambda: None
         self._project = project
         self._logs = state / "logs"
         self._environment = environment
         self._mask = Mask(secrets)
-        self._kind = kind
         self._workers = workers
         self._grace = grace
         self._clock: Clock = clock or SystemClock()
@@ -344,7 +348,7 @@ class LocalJobManager:
         from jobctl.managers.rescue import rescue
 
         now = self._clock.now()
-        owner = this_process(self._kind, now)
+        owner = this_process(self.kind, now)
         for run in rescue(self.store, now):
             self.bus.publish(RunFinished(run))
         self.store.enrol(owner)
@@ -358,6 +362,7 @@ class LocalJobManager:
             clock=self._clock,
         )
         engine = Engine(self.store, owner, executor, self.bus, self._clock)
+        engine.pulse = self.pulse
         self._chores = Chores(
             self.store,
             owner,

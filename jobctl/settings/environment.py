@@ -7,11 +7,21 @@ from typing import NamedTuple, Self
 
 from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.settings.dotenv import ExpansionError, expand, parse
-from jobctl.settings.secret import Secret, address_secrets, masked, masked_address
-from jobctl.settings.variables import DATABASES, ON, VARIABLES, Kind, is_secret, may_hold_password
+from jobctl.settings.secret import Secret, address_secrets, header_secrets, masked, masked_address
+from jobctl.settings.variables import (
+    DATABASES,
+    ON,
+    TEXTFILE_SUFFIX,
+    VARIABLES,
+    Kind,
+    is_secret,
+    may_hold_password,
+)
 from jobctl.text import quote
 
 MAX_FILE = 1024 * 1024
+_OF_THIS_PROCESS = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
+"""By these, sd_notify(3), a service manager listens to this process, and to none that it starts."""
 
 
 class Source(NamedTuple):
@@ -181,6 +191,17 @@ class Environment:
             raise self._wrong(name, "a port from 1 to 65535")
         return int(text)
 
+    def textfile(self, name: str) -> str | None:
+        """A variable that is a file for node_exporter's textfile collector.
+
+        Raises:
+            ConfigurationError: its name is not one that the collector reads.
+        """
+        text = self.text(name)
+        if text is not None and not text.endswith(TEXTFILE_SUFFIX):
+            raise self._wrong(name, f"a file whose name ends in {TEXTFILE_SUFFIX}")
+        return text
+
     def check(self) -> list[ConfigurationError]:
         """Every known variable with a value that cannot be used, and every file that cannot be read."""
         faults = list(self.problems)
@@ -190,6 +211,7 @@ class Environment:
             Kind.URL: self.url,
             Kind.DATABASE: self.database,
             Kind.PORT: self.port,
+            Kind.TEXTFILE: self.textfile,
         }
         for variable in VARIABLES.values():
             reader = readers.get(variable.kind)
@@ -214,7 +236,11 @@ class Environment:
 
     def merged(self) -> dict[str, str]:
         """All of it as one environment, for worker processes."""
-        return {name: value.text for name, value in self._values.items() if value.text is not None}
+        return {
+            name: value.text
+            for name, value in self._values.items()
+            if value.text is not None and name not in _OF_THIS_PROCESS
+        }
 
     def secret_texts(self) -> list[str]:
         """Every text that must never be shown: secrets, and passwords inside addresses."""
@@ -223,6 +249,8 @@ class Environment:
             if is_secret(name):
                 found.extend(part for part in (value.text or "").splitlines() if part)
             found.extend(address_secrets(value.text or ""))
+            if name.startswith("OTEL_") and name.endswith("_HEADERS"):
+                found.extend(header_secrets(value.text or ""))
         return [one for one in found if one]
 
     def read_otherwise(self) -> list[Value]:

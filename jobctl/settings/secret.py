@@ -75,6 +75,14 @@ def masked_address(text: str) -> str:
     return f"{scheme}://{MASK + '@' if user or at else ''}{host}{slash}{path}{query}"
 
 
+def header_secrets(text: str) -> list[str]:
+    """The values of ``name=value,name=value``, as they stand there and decoded."""
+    from urllib.parse import unquote
+
+    values = [one.partition("=")[2].strip() for one in text.split(",")]
+    return [*values, *map(unquote, values)]
+
+
 def address_secrets(text: str) -> list[str]:
     """The password of a URL, as it stands there and decoded."""
     _, separator, rest = text.partition("://")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.project import Site
+from tests.support.service_manager import Ear
 from tests.support.terminal import Cli
 from tests.support.trigger_dev import KEY, Cloud, Fault, trigger_dev
 from tests.support.trigger_dev_settings import in_charge
@@ -45,6 +46,12 @@ def test_run_registers_everything_tells_what_it_did_and_ends(cli: Cli, cloud: Cl
     assert rows["hello"] == ["created", "*/5 * * * *"]
     assert {one["change"] for one in again.json["jobs"]} == {"left"}
     assert again.json["environment"] == "production"
+
+
+def test_as_a_service_it_was_ready_before_it_ended(cli: Cli, cloud: Cloud, here: Path) -> None:
+    with Ear(here / "notify") as ear:
+        assert cli("run", **ear.variables()).code == 0
+        assert ear.next("READY", 0) == "1"
 
 
 def test_run_for_one_job_leaves_the_others(cli: Cli, cloud: Cloud) -> None:

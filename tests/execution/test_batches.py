@@ -30,7 +30,7 @@ def test_a_batch_is_run_each_once_and_its_output_kept_apart(bench: Any) -> None:
         ("os.kill(os.getpid(), signal.SIGSTOP)", Reason.TIMEOUT),
     ],
 )
-@pytest.mark.fault
+@pytest.mark.faults
 def test_one_that_hangs_or_crashes_in_the_middle_holds_up_nobody(
     bench: Any, body: str, reason: Reason
 ) -> None:

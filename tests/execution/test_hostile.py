@@ -10,7 +10,7 @@ import pytest
 
 from jobctl.model import Reason
 
-pytestmark = pytest.mark.fault
+pytestmark = pytest.mark.faults
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,17 @@ def test_a_crash_takes_the_daemons_along(bench: Any) -> None:
     )
     assert run.reason is Reason.CRASHED
     assert [pid for pid in bench.processes() if "sleep" in _command(pid)] == []
+
+
+def test_a_crash_takes_children_along_that_have_another_environment(bench: Any) -> None:
+    run = bench.call(
+        "import os, subprocess, sys\n"
+        "code = 'import sys, time; print(flush=True); time.sleep(300)'\n"
+        "child = subprocess.Popen([sys.executable, '-c', code, 'bare'], env={}, stdout=subprocess.PIPE)\n"
+        "child.stdout.readline()\nprint(child.pid, flush=True)\nos._exit(1)"
+    )
+    assert run.reason is Reason.CRASHED
+    assert "bare" not in _command(int(bench.lines(run)[0]))
 
 
 def test_a_forked_child_that_returns_is_not_a_second_worker(bench: Any) -> None:

@@ -41,7 +41,7 @@ def test_elsewhere_the_beat_decides() -> None:
     assert not is_alive(owner, NOW + timedelta(seconds=61))
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_a_tree_is_killed_with_those_that_ignore_everything() -> None:
     code = "trap '' TERM; (trap '' TERM; sleep 300 & sleep 300) & echo up; wait"
     with subprocess.Popen(["sh", "-c", code], stdout=subprocess.PIPE, start_new_session=True) as child:
@@ -53,7 +53,7 @@ def test_a_tree_is_killed_with_those_that_ignore_everything() -> None:
         assert child.stdout.read() == b""  # nobody holds it any longer
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_a_daemon_of_a_dead_owner_is_found_by_its_mark() -> None:
     owner = os.urandom(8).hex()
     environment = {**os.environ, OWNER_MARK: owner}
@@ -65,20 +65,3 @@ def test_a_daemon_of_a_dead_owner_is_found_by_its_mark() -> None:
         assert end_marked(owner) >= 1
         assert child.stdout.read() == b""
     assert end_marked(owner) == 0
-
-
-def test_orphans_are_reaped_and_known_children_left_alone() -> None:
-    code = (
-        "import os\nfrom jobctl.execution.tree import reap_orphans\n"
-        "known, orphan = os.fork(), None\n"
-        "if known == 0: os._exit(7)\n"
-        "orphan = os.fork()\n"
-        "if orphan == 0: os._exit(8)\n"
-        "for pid in (known, orphan): os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)\n"
-        "reap_orphans({known})\n"
-        "print(os.waitstatus_to_exitcode(os.waitpid(known, 0)[1]))\n"
-        "reap_orphans(set())\n"
-        "try: os.waitpid(orphan, 0)\nexcept ChildProcessError: print('reaped')\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["7", "reaped"]

@@ -13,6 +13,7 @@ from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job, RunStatus
 from jobctl.runs.store import RunStore
 from jobctl.schedules import Cron, Every
+from tests.support.project import until
 
 SOON = 20.0
 HOUR = timedelta(hours=1)
@@ -176,3 +177,25 @@ def test_the_clock_is_set_back_and_a_fixed_time_is_not_run_again(
     assert again.wait(SOON), heard
 
     assert len(store.runs("fixed")) == 1
+
+
+def test_who_comes_late_to_a_slot_that_another_ran_counts_no_miss(
+    make_manager: Callable[..., LocalJobManager], clock: MovableClock, store: RunStore
+) -> None:
+    late = MovableClock()
+    managers = [make_manager(clock=clock), make_manager(clock=late)]
+    jobs = [one("rare", Every(timedelta(minutes=10)))]
+    for manager in managers:
+        manager.add(jobs)
+        manager.start()
+    until(lambda: store.metrics().successful_jobs == 1)
+
+    clock.by += timedelta(minutes=10)
+    until(lambda: store.metrics().successful_jobs == 2)
+    heard, woken = hear(managers[1], lambda heard: any(isinstance(one, ClockJumped) for one in heard))
+    late.by += timedelta(minutes=12)
+    assert woken.wait(SOON)
+    managers[1].stop_job("rare")  # answered once that turn of its loop is over
+
+    assert not [event for event in heard if isinstance(event, SlotsMissed)]
+    assert store.metrics().skipped == 0

@@ -6,10 +6,8 @@ A machine is a pid namespace of its own: nobody else sees its processes, and all
 
 import os
 import random
-import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta
@@ -17,13 +15,13 @@ from itertools import pairwise
 
 import pytest
 
+from tests.support.machine import boot, has_machines
 from tests.support.postgres import Postgres
 from tests.support.project import Site, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.fault]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 SECONDS = float(os.environ.get("JOBCTL_TEST_SECONDS", "20"))
-MACHINE = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"]
 JOBS = "".join(f'[jobs.{name}]\nevery = "1s"\ncall = "work:{name}"\n' for name in ("quick", "medium", "long"))
 CODE = """
 import os, time
@@ -117,26 +115,13 @@ def test_schedulers_killed_at_random_lose_nothing(site: Site) -> None:
     check(site)
 
 
-def has_machines() -> bool:
-    if shutil.which("unshare") is None:
-        return False
-    return subprocess.run([*MACHINE, "true"], check=False, capture_output=True).returncode == 0
-
-
 @pytest.mark.skipif(not has_machines(), reason="pid namespaces cannot be made here")
 def test_a_machine_that_dies_frees_its_jobs_when_its_lease_has_passed(site: Site, postgres: Postgres) -> None:
     site.jobs(
         '[jobs.hang]\nevery = "1s"\ncall = "work:hang"\n',
         "import time\nfrom pathlib import Path\ndef hang():\n    if not Path('healed').exists():\n        time.sleep(300)\n",
     )
-    first = subprocess.Popen(
-        [*MACHINE, sys.executable, "-m", "jobctl", "run"],
-        cwd=site.folder,
-        env=site.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    first = boot(site, "run")
     try:
         (held,) = until(lambda: [run for run in site.runs("hang") if run["status"] == "running"])
         assert site.call("trigger", "hang").returncode == 3

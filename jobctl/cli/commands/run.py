@@ -18,7 +18,7 @@ from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, NotRunError, UsageError
 from jobctl.managers.local import DEFAULT_GRACE, DEFAULT_WORKERS, LocalJobManager
 from jobctl.managers.presence import scheduler
-from jobctl.managers.reload import Reload
+from jobctl.managers.reload import Reload, mark_of
 from jobctl.managers.telling import Telling
 from jobctl.model import Job
 from jobctl.modes import Mode
@@ -79,7 +79,42 @@ def run(options: Options, context: Context) -> int:
             return run(options._replace(demo=False), sample)
     grace = read_span(options.grace, "--grace") if options.grace else DEFAULT_GRACE
     mode = Mode.LOCAL if options.local else context.mode
+    mark = mark_of(context.surroundings.folder)
     jobs = [context.job(one) for one in options.only] or list(context.catalogue.jobs)
+    if mode is not Mode.LOCAL:
+        return _elsewhere(mode, options, jobs, context)
+    if options.dry_run:
+        raise UsageError(
+            "mode is local: run --dry-run shows what would be registered, and nothing is",
+            hint="when jobs are due: jobctl next ID",
+        )
+    manager = context.manager(mode, kind="scheduler", workers=options.workers, grace=grace)
+    if not isinstance(manager, LocalJobManager):
+        raise NotRunError(f"mode is {mode.value}: there is nothing to run here")
+    manager.add(jobs)
+    reporter = _reporter(options, context, manager)
+    manager.bus.subscribe(reporter)
+    if context.process.get("NOTIFY_SOCKET"):
+        from jobctl.cli.service import report
+
+        report(manager, context.process, context.clock)
+    _greet(options, context, jobs, grace)
+    told = Telling(manager, context.catalogue, context.surroundings)
+    if told.trouble is not None:
+        context.output.warn(told.trouble)
+    reload = Reload(manager, told, context.surroundings, jobs, only=options.only, mark=mark)
+    with told, Stop(again=manager.end_now) as stop, reporter.live():
+        interrupted = _schedule(manager, stop, reload)
+    _farewell(reporter, interrupted, context)
+    return stop.exit_code if interrupted else ExitCode.DONE
+
+
+def _elsewhere(mode: Mode, options: Options, jobs: list[Job], context: Context) -> int:
+    """What ``run`` does where another scheduler is in charge, or none.
+
+    Raises:
+        NotRunError: nothing; says who is.
+    """
     if mode is Mode.DISABLED:
         raise NotRunError(
             "scheduling is disabled (DISABLE_AUTO_SYNC), so there is nothing to run",
@@ -90,29 +125,16 @@ def run(options: Options, context: Context) -> int:
             "mode is vercel: Vercel Cron calls the endpoints, so there is nothing to run here",
             hint="to run jobs here anyway: jobctl run --local",
         )
-    if mode is Mode.TRIGGER_DEV:
-        from jobctl.cli.register import register
+    from jobctl.cli.register import register
 
-        whole = not options.only and not context.catalogue.warnings  # what is left out is not to be removed
-        return register(context, jobs, dry_run=options.dry_run, prune=whole)
-    if options.dry_run:
-        raise UsageError(
-            f"mode is {mode.value}: run --dry-run shows what would be registered, and nothing is",
-            hint="when jobs are due: jobctl next ID",
-        )
-    manager = context.manager(mode, kind="scheduler", workers=options.workers, grace=grace)
-    if not isinstance(manager, LocalJobManager):
-        raise NotRunError(f"mode is {mode.value}: there is nothing to run here")
-    manager.add(jobs)
-    reporter = _reporter(options, context, manager)
-    manager.bus.subscribe(reporter)
-    _greet(options, context, jobs, grace)
-    told = Telling(manager, context.catalogue, context.surroundings)
-    reload = Reload(manager, told, context.surroundings, jobs, options.only)
-    with told, Stop(again=manager.end_now) as stop, reporter.live():
-        interrupted = _schedule(manager, stop, reload)
-    _farewell(reporter, interrupted, context)
-    return stop.exit_code if interrupted else ExitCode.DONE
+    whole = not options.only and not context.catalogue.warnings  # what is left out is not to be removed
+    code = register(context, jobs, dry_run=options.dry_run, prune=whole)
+    if code == ExitCode.DONE and context.process.get("NOTIFY_SOCKET"):
+        from jobctl.cli.service import ServiceManager
+
+        # a service that ends before it was ready counts as failed, and would be started again
+        ServiceManager.of(context.process, context.clock).tell("READY=1", "STATUS=schedules are registered")
+    return code
 
 
 def _sample_site(context: Context) -> Context:

@@ -3,12 +3,15 @@
 import logging
 import signal
 import socket
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import option
 from jobctl.errors import ExitCode, NotRunError, UsageError, reason_of
 from jobctl.text import printable, quote
+
+if TYPE_CHECKING:
+    import uvicorn
 
 
 class Options(NamedTuple):
@@ -63,12 +66,41 @@ def run(options: Options, context: Context) -> int:
             timeout_graceful_shutdown=10,
             lifespan="on",
         )
-        server = uvicorn.Server(config)
+        server = _server(config, f"http://{shown}:{port}", context)
         for number in (signal.SIGINT, signal.SIGTERM):
             # uvicorn puts its own in place, and at its graceful end raises the signal once more for these
             signal.signal(number, lambda *_: None)
         server.run(sockets=[listening])
     return ExitCode.DONE if server.started else ExitCode.INTERNAL
+
+
+def _server(config: "uvicorn.Config", address: str, context: Context) -> "uvicorn.Server":
+    import uvicorn
+
+    if not context.process.get("NOTIFY_SOCKET"):
+        return uvicorn.Server(config)
+
+    from jobctl.cli.service import ServiceManager
+
+    listener = ServiceManager.of(context.process, context.clock)
+
+    class Server(uvicorn.Server):
+        """Tells the service manager when it is up, while its loop turns, and when it stops."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                listener.tell("READY=1", f"STATUS=serving {address}")
+
+        async def on_tick(self, counter: int) -> bool:
+            listener.feed()
+            return await super().on_tick(counter)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            listener.tell("STOPPING=1", "STATUS=stopping")
+            await super().shutdown(sockets)
+
+    return Server(config)
 
 
 def _listen(options: Options) -> socket.socket:
@@ -88,19 +120,23 @@ def _listen(options: Options) -> socket.socket:
 
 
 def _log_to(context: Context) -> None:
-    """A line a request on standard error: address, method, path, status. No header and no query is in it."""
+    """A line a request on standard error: address, method, path, status. No header and no query is in it.
+    What the application has to tell beside them is a warning."""
 
     class Lines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.name == "uvicorn.access" and isinstance(record.args, tuple) and len(record.args) == 5:
+            if record.name == "jobctl":
+                context.output.warn(record.getMessage())
+            elif record.name == "uvicorn.access" and isinstance(record.args, tuple) and len(record.args) == 5:
                 client, method, path, _, status = record.args
                 place = str(path).partition("?")[0]
                 context.output.note(printable(f"{client} {method} {place} {status}"))
 
-    logger = logging.getLogger("uvicorn.access")
-    logger.handlers = [Lines()]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+    for name in ("uvicorn.access", "jobctl"):
+        logger = logging.getLogger(name)
+        logger.handlers = [Lines()]
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers = [logging.NullHandler()]
         logging.getLogger(name).propagate = False

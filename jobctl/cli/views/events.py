@@ -7,12 +7,14 @@ from jobctl.cli.views.runs import ending
 from jobctl.cli.views.times import short
 from jobctl.clock import iso
 from jobctl.durations import format_duration, milliseconds
+from jobctl.errors import JobctlError
 from jobctl.events import (
     ClockJumped,
     Event,
     JobsChanged,
     JobsLeftOut,
     JobsRefused,
+    MetricsNotWritten,
     NotTold,
     RunFinished,
     RunOutput,
@@ -24,9 +26,10 @@ from jobctl.events import (
     SlotsMissed,
     StoreRecovered,
     StoreTrouble,
+    TracesNotTaken,
 )
 from jobctl.model import RunStatus
-from jobctl.text import counted
+from jobctl.text import counted, printable
 
 _NAMES = {
     SchedulerStarted: "scheduler_started",
@@ -44,7 +47,12 @@ _NAMES = {
     JobsLeftOut: "jobs_left_out",
     JobsRefused: "jobs_refused",
     NotTold: "not_told",
+    TracesNotTaken: "traces_not_taken",
+    MetricsNotWritten: "metrics_not_written",
 }
+_WARNINGS = (
+    SlotsMissed | ClockJumped | RunRetrying | JobsLeftOut | NotTold | TracesNotTaken | MetricsNotWritten
+)
 
 
 def moment(event: Event, now: datetime) -> datetime:
@@ -72,13 +80,12 @@ def level(event: Event) -> str | None:
     if isinstance(event, StoreTrouble | JobsRefused):
         return "error"
     skipped = isinstance(event, RunFinished) and event.run.status is RunStatus.SKIPPED
-    odd = isinstance(event, SlotsMissed | ClockJumped | RunRetrying | JobsLeftOut | NotTold)
-    return "warning" if skipped or odd else None
+    return "warning" if skipped or isinstance(event, _WARNINGS) else None
 
 
 def sentence(event: Event) -> str:
     """What happened, without time and job."""
-    return _of_run(event) or _of_scheduler(event)
+    return _of_run(event) or _of_scheduler(event) or _of_files(event)
 
 
 def _of_run(event: Event) -> str:
@@ -105,7 +112,7 @@ def _of_run(event: Event) -> str:
 
 def _changes(event: JobsChanged) -> str:
     kinds = {"new": event.added, "changed": event.changed, "gone": event.removed}
-    return "; ".join(f"{', '.join(ids)} {word}" for word, ids in kinds.items() if ids)
+    return "; ".join(f"{', '.join(ids)} {word}" for word, ids in kinds.items() if ids) or "no job has changed"
 
 
 def _of_scheduler(event: Event) -> str:
@@ -123,13 +130,23 @@ def _of_scheduler(event: Event) -> str:
             return f"the run store cannot be written, so nothing starts: {event.problem}"
         case StoreRecovered():
             return "the run store can be written again"
+    return ""
+
+
+def _of_files(event: Event) -> str:
+    match event:
         case JobsChanged():
             return f"the project file was edited: {_changes(event)}"
         case JobsLeftOut():
             return event.problem
         case JobsRefused():
-            problem = " ".join(str(event.error).split())
+            odd = "" if isinstance(event.error, JobctlError) else f"{type(event.error).__name__}: "
+            problem = odd + " ".join(str(event.error).split())
             return f"the edited project file is not used, the jobs go on as before: {problem}"
+        case TracesNotTaken():
+            return f"traces of runs are lost: {printable(event.problem)}"
+        case MetricsNotWritten():
+            return f"the metrics file {printable(str(event.file))} cannot be written: {event.problem}"
     return ""
 
 
