@@ -124,7 +124,8 @@ def _elsewhere(mode: Mode, options: Options, jobs: list[Job], context: Context) 
         )
     from jobctl.cli.register import register
 
-    code = register(context, jobs, dry_run=options.dry_run, prune=not options.only)
+    whole = not options.only and not context.catalogue.warnings  # what is left out is not to be removed
+    code = register(context, jobs, dry_run=options.dry_run, prune=whole)
     if code == ExitCode.DONE and context.process.get("NOTIFY_SOCKET"):
         from jobctl.cli.service import ServiceManager
 

@@ -12,6 +12,7 @@ from jobctl.events import (
     ClockJumped,
     Event,
     JobsChanged,
+    JobsLeftOut,
     JobsRefused,
     MetricsNotWritten,
     NotTold,
@@ -43,12 +44,15 @@ _NAMES = {
     StoreTrouble: "store_trouble",
     StoreRecovered: "store_recovered",
     JobsChanged: "jobs_changed",
+    JobsLeftOut: "jobs_left_out",
     JobsRefused: "jobs_refused",
     NotTold: "not_told",
     TracesNotTaken: "traces_not_taken",
     MetricsNotWritten: "metrics_not_written",
 }
-_WARNINGS = SlotsMissed | ClockJumped | RunRetrying | NotTold | TracesNotTaken | MetricsNotWritten
+_WARNINGS = (
+    SlotsMissed | ClockJumped | RunRetrying | JobsLeftOut | NotTold | TracesNotTaken | MetricsNotWritten
+)
 
 
 def moment(event: Event, now: datetime) -> datetime:
@@ -133,6 +137,8 @@ def _of_files(event: Event) -> str:
     match event:
         case JobsChanged():
             return f"the project file was edited: {_changes(event)}"
+        case JobsLeftOut():
+            return event.problem
         case JobsRefused():
             odd = "" if isinstance(event.error, JobctlError) else f"{type(event.error).__name__}: "
             problem = odd + " ".join(str(event.error).split())
