@@ -282,10 +282,8 @@ class _Reader:
         values = {entry.name: entry.text for entry in entries}
         try:
             expand(values, self._running)
-        except ExpansionError:
-            self.problems.append(
-                ConfigurationError("a value refers to itself, so Next.js drops the whole file", where=name)
-            )
+        except ExpansionError as error:
+            self.problems.append(ConfigurationError(str(error), where=name))
             return
         lines = {entry.name: entry.line for entry in entries}
         for key, value in values.items():
