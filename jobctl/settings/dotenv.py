@@ -10,14 +10,17 @@ import re
 from collections.abc import Mapping, MutableMapping
 from typing import NamedTuple
 
-_IN_LINE = " \\t\\f\\v\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff"
-_BLANK = rf"[\n{_IN_LINE}]"
+# JavaScript's: what ends a line, for ^ and $ and the dot, and what is blank besides.
+_ENDS = "\\n\\u2028\\u2029"
+_IN_LINE = " \\t\\f\\v\\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000\\ufeff"
+_BLANK = f"[{_ENDS}{_IN_LINE}]"
+_BEGIN, _END = f"(?<![^{_ENDS}])", f"(?![^{_ENDS}])"
 _BLANKS = " \t\n\r\f\v\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
 _ASSIGNMENT = re.compile(
     rf"""
-    ^ [{_IN_LINE}]*+ (?: export {_BLANK}+ )?  # from each line's own start: blank ones are looked at once
+    {_BEGIN} [{_IN_LINE}]*+ (?: export {_BLANK}+ )?  # from each line's own start: blank ones are looked at once
     (?P<key> [A-Za-z0-9_.-]+ )
     (?: {_BLANK}* = {_BLANK}*? | : {_BLANK}+? )
     (?P<value>
@@ -26,11 +29,11 @@ _ASSIGNMENT = re.compile(
       | {_BLANK}* ` (?: \\` | [^`] )* `
       | [^#\r\n]+
     )?
-    {_BLANK}* (?: \#.* )? $
+    {_BLANK}* (?: \#[^{_ENDS}]* )? {_END}
     """,
-    re.MULTILINE | re.VERBOSE,
+    re.VERBOSE,
 )
-_QUOTED = re.compile(r"^(['\"`])([\s\S]*)\1$", re.MULTILINE)
+_QUOTED = re.compile(rf"{_BEGIN} (['\"`]) ([\s\S]*) \1 {_END}", re.VERBOSE)
 _REFERENCE = re.compile(r"\$\{?(?P<name>[A-Za-z0-9_]+)(?::-(?P<default>[^}\\]*))?\}?")
 _MOST_EXPANSIONS = 1000
 _MOST_WORK = 10_000_000
