@@ -12,6 +12,7 @@ from jobctl.settings.variables import DATABASES, ON, VARIABLES, Kind, is_secret,
 from jobctl.text import quote
 
 MAX_FILE = 1024 * 1024
+_MOST_WARNINGS = 20
 
 
 class Source(NamedTuple):
@@ -81,11 +82,13 @@ class Environment:
         """Read the files of a folder for the ``NODE_ENV`` that holds there.
 
         ``NODE_ENV`` is the process's, else that of ``.env.local`` or ``.env`` (Next.js itself looks only at
-        the process), else ``development``. A file that cannot be read is kept in ``problems``, a line
-        that sets nothing, which Next.js passes over, in ``warnings``.
+        the process), else, or where it is no known one, ``development``. A file that cannot be read is kept
+        in ``problems``, a line that sets nothing, which Next.js passes over, in ``warnings``.
         """
         reader = _Reader(folder, process)
-        node_env = process.get("NODE_ENV") or reader.take_node_env() or "development"
+        node_env = (process.get("NODE_ENV") or reader.take_node_env() or "").strip()
+        if node_env not in VARIABLES["NODE_ENV"].choices:  # told by ``check``; no part of a file's name
+            node_env = "development"
         names = (f".env.{node_env}.local", ".env.local", f".env.{node_env}", ".env")
         for name in names:
             if name != ".env.local" or node_env != "test":
@@ -177,9 +180,10 @@ class Environment:
         text = self.text(name)
         if text is None:
             return None
-        if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 65535):
+        number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 5 else 0
+        if not 1 <= number <= 65535:
             raise self._wrong(name, "a port from 1 to 65535")
-        return int(text)
+        return number
 
     def check(self) -> list[ConfigurationError]:
         """Every known variable with a value that cannot be used, and every file that cannot be read."""
@@ -277,8 +281,10 @@ class _Reader:
         self.files.append(EnvFile(name, text is not None, len({entry.name for entry in entries})))
         self.warnings.extend(
             f"{name}:{fault.line}: this line{_named(fault.text)} sets nothing; write NAME=value, or # before a comment"
-            for fault in faults
+            for fault in faults[:_MOST_WARNINGS]
         )
+        if len(faults) > _MOST_WARNINGS:
+            self.warnings.append(f"{name}: {len(faults) - _MOST_WARNINGS} more lines set nothing")
         values = {entry.name: entry.text for entry in entries}
         try:
             expand(values, self._running)

@@ -65,6 +65,9 @@ def load(folder: Path, data: bytes, file: str = ".env") -> Environment:
 @example(b"".join(b"A%d=$A%d$A%d\n" % (n, n + 1, n + 1) for n in range(60)) + b"A60=xxxxxxxxxx\n")
 @example(b"".join(b"A%d=%s\n" % (n, b"$B" * 900) for n in range(200)) + b"B=" + b"x" * 10_000)
 @example(b"A=" + b"$B" * 900 + b"\nB=${C:-" + b"x" * 100_000)
+@example(b"SMTP_PORT=" + b"9" * 5000)
+@example(b"NODE_ENV=" + b"x" * 5000)
+@example(b"NODE_ENV=../../x")
 @example(b"\xef\xbb\xbfA=1\r\nB=\xff")
 def test_any_file_is_read_and_its_faults_are_told(tmp_path: Path, data: bytes) -> None:
     environment = load(tmp_path, data)
@@ -72,6 +75,7 @@ def test_any_file_is_read_and_its_faults_are_told(tmp_path: Path, data: bytes) -
     with bounded():
         for fault in environment.check():
             told_well(fault)
+    assert len(environment.warnings) <= 100
     assert all(warning.isprintable() and len(warning) <= 300 for warning in environment.warnings)
     merged = environment.merged()
     assert sum(map(len, merged.values())) < 20 * 1024 * 1024
