@@ -12,6 +12,8 @@ from jobctl.settings.variables import DATABASES, ON, VARIABLES, Kind, is_secret,
 from jobctl.text import quote
 
 MAX_FILE = 1024 * 1024
+_LONGEST = 128 * 1024
+"""Bytes of ``NAME=value`` and its end, as Linux hands it to a process: execve(2), MAX_ARG_STRLEN."""
 _MOST_WARNINGS = 20
 
 
@@ -252,6 +254,15 @@ def _named(line: str) -> str:
     return f" ({word[:40]})" if word.isidentifier() and word.isupper() and "_" in word else ""
 
 
+def _unfit(name: str, value: str) -> str | None:
+    """Why no process can be given a variable, as the rest of a sentence; None where one can."""
+    if "\0" in value:
+        return "holds a zero character, which no variable can"
+    if len(name) + len(value.encode()) + 2 > _LONGEST:
+        return f"is longer than {_LONGEST // 1024} KiB, which no process can be given"
+    return None
+
+
 class _Reader:
     """Collects values from the process and file after file, the first to name one wins."""
 
@@ -269,7 +280,7 @@ class _Reader:
         """What ``.env.local`` or ``.env`` say of ``NODE_ENV``: kept, for ``.env.local`` may then not be read."""
         for name in (".env.local", ".env"):
             for entry in parse(self._read(name) or "")[0]:
-                if entry.name == "NODE_ENV" and entry.text:
+                if entry.name == "NODE_ENV" and entry.text and not _unfit(*entry[:2]):
                     self._found["NODE_ENV"] = [(entry.text, Source("file", name, entry.line))]
                     return entry.text
         return None
@@ -295,7 +306,11 @@ class _Reader:
         for key, value in values.items():
             if key == "NODE_ENV" and self._found.get(key, [("", PROCESS)])[0][1].file == name:
                 continue
-            self._found.setdefault(key, []).append((value, Source("file", name, lines[key])))
+            source = Source("file", name, lines[key])
+            if reason := _unfit(key, value):
+                self.problems.append(ConfigurationError(f"{quote(key)[1:-1]} {reason}", where=str(source)))
+            else:
+                self._found.setdefault(key, []).append((value, source))
 
     def values(self) -> dict[str, Value]:
         """The winners, with the places of those that lost."""

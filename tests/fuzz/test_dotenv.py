@@ -68,6 +68,8 @@ def load(folder: Path, data: bytes, file: str = ".env") -> Environment:
 @example(b"SMTP_PORT=" + b"9" * 5000)
 @example(b"NODE_ENV=" + b"x" * 5000)
 @example(b"NODE_ENV=../../x")
+@example(b"NODE_ENV=a\0b")
+@example(b"A=a\0b")
 @example(b"\xef\xbb\xbfA=1\r\nB=\xff")
 def test_any_file_is_read_and_its_faults_are_told(tmp_path: Path, data: bytes) -> None:
     environment = load(tmp_path, data)
@@ -79,6 +81,7 @@ def test_any_file_is_read_and_its_faults_are_told(tmp_path: Path, data: bytes) -
     assert all(warning.isprintable() and len(warning) <= 300 for warning in environment.warnings)
     merged = environment.merged()
     assert sum(map(len, merged.values())) < 20 * 1024 * 1024
+    assert not any("\0" in one for one in merged.values())
 
 
 @examples(100)
