@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from jobctl.errors import ConfigurationError
 from jobctl.settings.environment import Environment
+from jobctl.settings.url import is_web_address
 from jobctl.text import quote, suggestion
 
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)", re.ASCII)
@@ -108,19 +108,7 @@ def is_url(value: object) -> bool:
     """Whether it is ``https://host…``, ``http://host…``, or the name of a variable."""
     if not isinstance(value, str):
         return False
-    if _VARIABLE.fullmatch(value):
-        return True
-    try:
-        url = urlsplit(value)
-    except ValueError:
-        return False
-    return (
-        url.scheme in {"http", "https"}
-        and bool(url.hostname)
-        and value.isascii()
-        and value.isprintable()
-        and " " not in value
-    )
+    return _VARIABLE.fullmatch(value) is not None or (value.isascii() and is_web_address(value))
 
 
 def resolved(url: str, environment: Environment) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.settings.dotenv import ExpansionError, expand, parse
 from jobctl.settings.secret import Secret, address_secrets, masked, masked_address
+from jobctl.settings.url import is_web_address
 from jobctl.settings.variables import DATABASES, ON, VARIABLES, Kind, is_secret, may_hold_password
 from jobctl.text import quote
 
@@ -155,10 +156,7 @@ class Environment:
         text = self.text(name)
         if text is None:
             return None
-        scheme, separator, rest = text.partition("://")
-        host = rest.partition("/")[0].rpartition("@")[2]
-        fine = separator and scheme.lower() in {"http", "https"} and host and not any(map(str.isspace, text))
-        if not fine:
+        if not is_web_address(text):
             raise self._wrong(name, "a URL such as https://example.com")
         return text
 
