@@ -50,6 +50,7 @@ NAMES = {
     "analytic": ("user-growth", "activity-trends", "top-items", "recent-activity", "performance-metrics"),
     "report": ("daily", "weekly", "monthly", "quarterly"),
     "platform": ("trigger-dev", "vercel", "schema"),
+    "service": ("systemd",),
     "part": ("settings", "store", "database", "content", "mail", "trigger-dev"),
 }
 GROUPS = ("Run", "Look", "Change", "Setup")
@@ -268,6 +269,30 @@ COMMANDS = {
             "--module": Option("where its function goes; jobs.NAME unless said", "MODULE"),
         },
         ('jobctl new tidy-up --cron "30 2 * * *"', 'jobctl new dump --every 6h --command "pg_dump app"'),
+    ),
+    "install": Command(
+        "Setup",
+        "a service that runs it for good",
+        "service",
+        {
+            "--user": Option("for your own service manager; so unless you are root"),
+            "--system": Option("for the machine's, run as the owner of the project's folder"),
+            "--name": Option("what the service is called; jobctl unless said", "NAME"),
+            "--node-env": Option(
+                "its NODE_ENV; production unless said", "ENV", ("development", "production", "test")
+            ),
+            "--local": Option("have it schedule here, whatever the mode"),
+            "--workers": Option("how many jobs may run at once", "N"),
+            "--grace": Option("how long running jobs have to end at a stop", "DURATION"),
+            "--output": Option("write into this folder instead of systemd's", "DIR"),
+            "--force": Option("replace a unit that jobctl did not make, or that was edited"),
+            "--dry-run": Option("write nothing, print the unit"),
+        },
+        (
+            "jobctl install systemd",
+            "jobctl install systemd --dry-run",
+            "sudo .venv/bin/jobctl install systemd --system",
+        ),
     ),
     "completion": Command(
         "Setup",
