@@ -273,7 +273,7 @@ class Engine:
     def _make_ready(self, due: Due, *, first: bool = False) -> None:
         job_id = due.entry.job.id
         ready = self._ready[job_id in self._quick]
-        ready[job_id] = due
+        ready[job_id] = replace(due, alone=False) if job_id in ready else due
         if first:
             ready.move_to_end(job_id, last=False)
 

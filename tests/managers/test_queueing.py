@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -97,3 +98,22 @@ def test_one_whose_way_is_not_free_holds_up_no_other(
     assert set(ended(heard)) == {"free"}
     assert heard.of(SlotsMissed) == []
     assert len({event.run.scheduled_for for event in heard.of(RunStarted)}) >= 4
+
+
+def test_slots_that_pass_while_no_worker_is_free_are_told_as_missed(
+    make_manager: Callable[..., LocalJobManager], project: Path
+) -> None:
+    (project / "work.py").write_text(CODE.replace("0.8", "3.5"))
+    manager, heard = make_manager(workers=1), Heard()
+    manager.bus.subscribe(heard.append)
+    manager.add([Job("hog", "Hog", None, "work:short"), replace(job("tick", "tick"), overlap=OnOverlap.SKIP)])
+    manager.start()
+    wait_until(manager, lambda: len(ended(heard)) >= 1)
+    manager.trigger_job("hog")
+
+    wait_until(manager, lambda: "hog" in ended(heard) and ended(heard)[-1] == "tick")
+
+    slots = [event.run.scheduled_for for event in heard.of(RunStarted) if event.run.scheduled_for]
+    passed = (max(slots) - min(slots)) / timedelta(seconds=1) + 1
+    assert len(slots) < passed
+    assert len(slots) + sum(event.count for event in heard.of(SlotsMissed)) == passed
