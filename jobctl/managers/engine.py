@@ -6,7 +6,7 @@ that a jump of the wall clock is seen soon; it decides by the wall clock and mea
 
 import heapq
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -78,7 +78,7 @@ class Engine:
         self._recorder = Recorder(store, owner, bus, clock)
         self._requests: deque[Callable[[], None]] = deque()
         self._active: dict[str, Active] = {}
-        self._ready: dict[bool, dict[str, Due]] = {True: {}, False: {}}
+        self._ready: dict[bool, OrderedDict[str, Due]] = {True: OrderedDict(), False: OrderedDict()}
         self._waiting: deque[Task] = deque()
         self._retries: list[tuple[float, str]] = []
         self._unnoted: deque[tuple[float, str, int]] = deque()
@@ -192,6 +192,8 @@ class Engine:
         rest = TICK
         if self._recorder.in_trouble or self._grace is not None:
             rest = TICK / 10
+        elif any(ready and self._executor.capacity(quick=quick) > 0 for quick, ready in self._ready.items()):
+            return 0.0  # those before them could not run
         if self._retries:
             rest = min(rest, self._retries[0][0] - self._clock.monotonic())
         due = self.agenda.next_due()
@@ -263,18 +265,21 @@ class Engine:
 
     def _collect(self, now: datetime) -> None:
         for due in self.agenda.take_due(now, _BATCH):
-            if due.serve:
-                self._make_ready(self._queue.passed_by(due))
-            else:
+            if not due.serve:
                 self._misses.passed(due, now)
+            elif not self._queue.takes(due):
+                self._make_ready(due)
 
-    def _make_ready(self, due: Due) -> None:
+    def _make_ready(self, due: Due, *, first: bool = False) -> None:
         job_id = due.entry.job.id
-        self._ready[job_id in self._quick][job_id] = due
+        ready = self._ready[job_id in self._quick]
+        ready[job_id] = replace(due, alone=False) if job_id in ready else due
+        if first:
+            ready.move_to_end(job_id, last=False)
 
     def _hand_over(self) -> None:
-        for due in self._queue.again(self._clock.monotonic()):
-            self._make_ready(due)
+        for due in reversed(self._queue.again(self._clock.monotonic())):
+            self._make_ready(due, first=True)
         for quick, ready in self._ready.items():
             if ready and (room := self._executor.capacity(quick=quick)) > 0:
                 picked = list(islice(ready.values(), min(room, _BATCH)))
