@@ -68,7 +68,7 @@ class Worker:
             self._print(f"ended {left} process{'es' * (left > 1)} that the job left behind")
         self._print_marker(task["run"])
         self._done += 1
-        worn = self._done >= RETIRE_AFTER or self._clean.outgrown()
+        worn = self._done >= RETIRE_AFTER or self._clean.outgrown() or self._clean.bound()
         retired = bool(left) or worn or _threads_left()
         self._tell(
             {
@@ -167,6 +167,7 @@ class CleanState:
         self._signals = {number: signal.getsignal(number) for number in _RESTORED}
         self._streams = _streams()
         self._peak = _peak_memory()
+        self._bounds = _bounds()
         self._logging = Logging()
 
     def restore(self, task: str) -> None:
@@ -207,6 +208,10 @@ class CleanState:
     def outgrown(self) -> bool:
         """Whether jobs have used so much memory that a new worker is better."""
         return _peak_memory() - self._peak > RETIRE_GROWTH
+
+    def bound(self) -> bool:
+        """Whether a job has given up rights or limits, which a process does not get back."""
+        return _bounds() != self._bounds
 
 
 def _set_environment(variables: dict[Any, Any]) -> None:
@@ -282,6 +287,19 @@ def _threads_left() -> bool:
     """Whether the job left threads that would keep a process alive."""
     main = threading.main_thread()
     return any(not one.daemon for one in threading.enumerate() if one is not main)
+
+
+def _bounds() -> list[object]:
+    """User, group, niceness and the limits that programs set; asked after each run, so no more than these."""
+    import resource
+
+    limits = ("AS", "CORE", "CPU", "DATA", "FSIZE", "NOFILE", "NPROC", "STACK")
+    return [
+        os.geteuid(),
+        os.getegid(),
+        os.nice(0),
+        *(resource.getrlimit(getattr(resource, f"RLIMIT_{name}")) for name in limits),
+    ]
 
 
 def _peak_memory() -> int:

@@ -30,7 +30,7 @@ from jobctl.execution.tasks import Arguments, Executor, Outcome, Task, TaskFinis
 from jobctl.managers.active import Active, Finished, claim_of, finished_run, retry_delay, task_of
 from jobctl.managers.agenda import Agenda, Due, Entry
 from jobctl.managers.ask import Ask
-from jobctl.managers.clockwatch import ClockWatch
+from jobctl.managers.clockwatch import ClockWatch, leeway
 from jobctl.managers.misses import Misses
 from jobctl.managers.queueing import Queue
 from jobctl.managers.recorder import Recorder
@@ -85,6 +85,7 @@ class Engine:
         self._recorded: list[RunFinished] = []
         self._quick: set[str] = set()
         self._epoch = 0
+        self._leeway = leeway(store)
         self._watch = ClockWatch(clock)
         self._misses = Misses(store, bus)
         self._queue = Queue()
@@ -130,11 +131,19 @@ class Engine:
             self._hand_over_waiting()
         return answer
 
+    def look_back(self) -> None:
+        """Begin an epoch where the clock was set back while nobody scheduled here: what was run lies ahead."""
+        now, newest = self._clock.now(), self._store.newest_cursor()
+        if newest is not None and newest > now + self._leeway:
+            self._epoch = self._store.begin_epoch(self._epoch)
+            self._bus.publish(ClockJumped(now, now - newest))
+
     def place(self, job: Job, anchor: datetime, cursor: datetime | None) -> Entry:
-        """Put a job on the agenda."""
+        """Put a job on the agenda; one that stands ahead of the clock goes on from now."""
         self._forget(job.id)
         self.off.discard(job.id)
-        return self.agenda.put(job, anchor, cursor)
+        now = self._clock.now()
+        return self.agenda.put(job, anchor, now if (cursor or anchor) > now + self._leeway else cursor)
 
     def displace(self, job_ids: Iterable[str], *, for_good: bool = False) -> None:
         """Take jobs off the agenda; a run in progress goes on. ``off`` are those that may come back."""

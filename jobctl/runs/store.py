@@ -278,6 +278,9 @@ class RunStore(Protocol):
     def epoch(self) -> int:
         """The current clock epoch, from 1."""
 
+    def newest_cursor(self) -> datetime | None:
+        """The furthest place on its schedule that a job was brought to in the current epoch."""
+
     def begin_epoch(self, held: int) -> int:
         """Begin the epoch after ``held`` unless somebody has; answers with the current one."""
 

@@ -1,6 +1,6 @@
 """Events of ``run`` as lines: for a terminal, for a log, and as JSON."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from jobctl.cli.views.runs import ending
@@ -124,8 +124,9 @@ def _of_scheduler(event: Event) -> str:
         case SchedulerStopped():
             return f"stopped, {event.interrupted} interrupted"
         case ClockJumped():
-            way = "forward" if event.by.total_seconds() > 0 else "back"
-            return f"the clock jumped {short(abs(event.by))} {way}, or the machine slept"
+            if event.by < timedelta(0):
+                return f"the clock was set back by {short(-event.by)}; jobs go on from now"
+            return f"the clock jumped {short(event.by)} forward, or the machine slept"
         case StoreTrouble():
             return f"the run store cannot be written, so nothing starts: {event.problem}"
         case StoreRecovered():

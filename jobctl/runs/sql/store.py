@@ -11,7 +11,7 @@ from jobctl.errors import UsageError
 from jobctl.model import JobMetrics, Run, RunStatus
 from jobctl.runs.sql import claims, pruning, totals
 from jobctl.runs.sql.connection import Connection, Dialect
-from jobctl.runs.sql.rows import JOB, OWNER, RUN, ms_of, owner_of, record_of, run_of
+from jobctl.runs.sql.rows import JOB, OWNER, RUN, ms_of, owner_of, record_of, run_of, when
 from jobctl.runs.store import (
     Answer,
     CachedResult,
@@ -211,6 +211,13 @@ class SQLRunStore(ABC):
         """The current clock epoch."""
         with self._reading() as connection:
             return claims.current_epoch(connection)
+
+    def newest_cursor(self) -> datetime | None:
+        """The furthest one of the current epoch."""
+        with self._reading() as connection:
+            epoch = claims.current_epoch(connection)
+            found = connection.execute("SELECT max(cursor) FROM jobs WHERE cursor_epoch >= ?", (epoch,))
+            return when(found.fetchone()[0])
 
     def begin_epoch(self, held: int) -> int:
         """Begin the epoch after ``held`` unless somebody has."""
