@@ -6,9 +6,9 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from jobctl.clock import from_ms, to_ms
+from jobctl.clock import whole
 from jobctl.durations import milliseconds
-from jobctl.execution.tasks import Task, TaskFinished
+from jobctl.execution.tasks import Arguments, Task, TaskFinished
 from jobctl.managers.agenda import Due
 from jobctl.model import Job, OnOverlap, Reason, Run, RunStatus, Trigger
 from jobctl.runs.store import Claim, Ending, new_run_id
@@ -46,8 +46,8 @@ class Active:
         return Ending(
             run_id=self.run.id,
             status=RunStatus.COMPLETED if outcome.reason is None else RunStatus.FAILED,
-            started_at=_whole(self.began or outcome.started_at),
-            finished_at=_whole(outcome.finished_at),
+            started_at=whole(self.began or outcome.started_at),
+            finished_at=whole(outcome.finished_at),
             duration=timedelta(milliseconds=milliseconds(duration) or 0),
             reason=outcome.reason,
             error=outcome.error,
@@ -74,13 +74,17 @@ def claim_of(due: Due, now: datetime, epoch: int) -> Claim:
     )
 
 
-def task_of(job: Job, run: Run) -> Task:
+def task_of(
+    job: Job, run: Run, *, quick: bool, arguments: Arguments | None = None, timeout: timedelta | None = None
+) -> Task:
     """The first attempt of a run."""
     return Task(
         run.id,
         job.id,
         job.target,
-        job.timeout,
+        job.timeout if timeout is None else timeout,
+        quick=quick,
+        arguments=arguments or {},
         grace=job.grace,
         environment=job.environment,
         folder=job.folder,
@@ -101,10 +105,6 @@ def finished_run(run: Run, ending: Ending) -> Run:
         pid=ending.pid,
         attempt=ending.attempt,
     )
-
-
-def _whole(instant: datetime) -> datetime:
-    return from_ms(to_ms(instant))
 
 
 def retry_delay(job: Job, attempt: int) -> timedelta:

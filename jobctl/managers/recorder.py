@@ -24,6 +24,7 @@ class Recorder:
         self._bus = bus
         self._clock = clock
         self._endings: list[Ending] = []
+        self._oldest = 0.0
         self._told: datetime | None = None
 
     @property
@@ -36,8 +37,15 @@ class Recorder:
         """Endings that are not written yet."""
         return len(self._endings)
 
+    @property
+    def held(self) -> float:
+        """For how many seconds the oldest of them has waited."""
+        return self._clock.monotonic() - self._oldest if self._endings else 0.0
+
     def end(self, ending: Ending) -> None:
         """Keep an ending for the next ``flush``."""
+        if not self._endings:
+            self._oldest = self._clock.monotonic()
         self._endings.append(ending)
 
     def flush(self) -> bool:
