@@ -50,8 +50,8 @@ def environment(**values: str) -> Environment:
 
 
 def notified(text: str) -> object:
-    found, wrong = read_notify({"webhook": text, "slack": "$A"})
-    assert wrong or check_in_url(resolved(text, environment(A=text)), Step.START, "1")
+    found, wrong = read_notify({"webhook": text, "slack": "$A"}, "jobctl.toml:1")
+    assert wrong or check_in_url(resolved(text, environment(A=text), "jobctl.toml:1"), Step.START, "1")
     return list(channels(found, environment(A=text), Path("/nowhere"), Path("/nowhere")))
 
 
