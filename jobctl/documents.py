@@ -1,6 +1,6 @@
-"""The JSON of ``--json``, and the names of Prometheus counters: what scripts may rely on. More may be added, none renamed."""
+"""The JSON of ``--json``: what scripts may rely on. More may be added, none renamed."""
 
-from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +10,6 @@ from jobctl.model import JobMetrics, JobStatus, JobTotals, Run
 
 if TYPE_CHECKING:
     from jobctl.managers.presence import Presence
-
-
-COUNTERS: dict[str, tuple[str, Callable[[JobTotals], int]]] = {
-    "jobctl_runs": ("Runs that ended.", lambda one: one.total_executions),
-    "jobctl_runs_completed": ("Runs that completed.", lambda one: one.successful_jobs),
-    "jobctl_runs_failed": ("Runs that failed.", lambda one: one.failed_jobs),
-    "jobctl_slots_skipped": ("Slots that were skipped.", lambda one: one.skipped),
-}
-"""What is counted of each job for Prometheus: name to help and value."""
 
 
 def time(instant: datetime | None) -> str | None:
@@ -81,8 +72,8 @@ def scheduler_document(found: "Presence") -> dict[str, Any]:
     }
 
 
-def metrics_document(metrics: JobMetrics) -> dict[str, Any]:
-    """Totals as ``metrics --json`` shows them. A rate over nothing is null."""
+def metrics_document(metrics: JobMetrics, *, detail: bool = False) -> dict[str, Any]:
+    """Totals as ``metrics --json`` shows them, in ``detail`` for one job. A rate over nothing is null."""
     return {
         **_totals(metrics),
         "last_cleanup": time(metrics.last_cleanup),
@@ -93,6 +84,7 @@ def metrics_document(metrics: JobMetrics) -> dict[str, Any]:
                 "p50_ms": milliseconds(one.p50),
                 "p95_ms": milliseconds(one.p95),
                 "max_ms": milliseconds(one.max),
+                **({"histogram": [asdict(each) for each in one.histogram]} if detail else {}),
             }
             for one in metrics.jobs
         ],

@@ -1,8 +1,9 @@
 """What happens, as values. The core publishes; log lines, the live table and tests subscribe."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from jobctl.model import Run
 
@@ -35,9 +36,10 @@ class SchedulerStopped:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A run was recorded and handed over."""
+    """A run was recorded and is handed over. What listeners put into ``environment``, its processes get."""
 
     run: Run
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class RunOutput:
 
 @dataclass(frozen=True, slots=True)
 class RunRetrying:
-    """An attempt failed; the run goes on with another after ``delay``."""
+    """An attempt failed, the one that ``run`` names; the run goes on with another after ``delay``."""
 
     run: Run
     error: str
@@ -114,6 +116,14 @@ class JobsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class JobsLeftOut:
+    """A package is broken, so what was taken up is without its jobs. Told at each edited project file."""
+
+    at: datetime
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobsRefused:
     """An edited project file cannot be used; the jobs go on as they were."""
 
@@ -131,6 +141,23 @@ class NotTold:
     problem: str
 
 
+@dataclass(frozen=True, slots=True)
+class TracesNotTaken:
+    """Traces of runs could not be sent, after all tries. Told once, until some are taken again."""
+
+    at: datetime
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsNotWritten:
+    """The file that is kept fresh for node_exporter cannot be written. Told once, until it can."""
+
+    at: datetime
+    file: Path
+    problem: str
+
+
 Event = (
     SchedulerStarted
     | SchedulerStopping
@@ -144,8 +171,11 @@ Event = (
     | StoreTrouble
     | StoreRecovered
     | JobsChanged
+    | JobsLeftOut
     | JobsRefused
     | NotTold
+    | TracesNotTaken
+    | MetricsNotWritten
 )
 
 Listener = Callable[[Event], None]

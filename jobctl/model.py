@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
+from jobctl.histogram import Bin
+
 DEFAULT_TIMEOUT = timedelta(hours=1)
 DEFAULT_RETRY_DELAY = timedelta(seconds=10)
 DEFAULT_GRACE = timedelta(seconds=5)
@@ -112,7 +114,8 @@ class Job:
         retry_delay: before the first retry, doubled for each further one, with jitter.
         catch_up: run once for all slots that were missed while no scheduler ran.
         enabled: False keeps it off its schedule; it can still be triggered by hand.
-        jitter: a slot begins up to so much later, each at a time of its own, the same on every machine.
+        jitter: a slot begins up to so much later, but before the next one; each at a time of its own, the same
+            on every machine.
         overlap: what becomes of a slot while a run is in its way; of those that queue the newest waits.
         group: no two jobs of a group run at the same time.
         grace: between SIGTERM and SIGKILL where a run must end.
@@ -211,7 +214,7 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True)
 class JobTotals:
-    """Counts and durations of one job's runs. Percentiles are over its newest 1,000 kept runs."""
+    """Counts and durations of one job's runs. Percentiles and histogram are over its newest 1,000 kept runs."""
 
     id: str
     total_executions: int = 0
@@ -222,6 +225,7 @@ class JobTotals:
     p50: timedelta | None = None
     p95: timedelta | None = None
     max: timedelta | None = None
+    histogram: tuple[Bin, ...] = ()
 
     @property
     def success_rate(self) -> float | None:

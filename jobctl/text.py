@@ -38,8 +38,8 @@ def suggestion(word: str, known: Iterable[str], otherwise: str = "") -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 job``, ``2 jobs``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """``1 job``, ``2 jobs``, ``1,000 jobs``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 MAX_ID = 64

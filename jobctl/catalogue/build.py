@@ -173,19 +173,16 @@ class _Builder:
                 return call
             self._fault("call", f"{_shown(call)} is not an import text", 'write "package.module:function"')
         if command is not None:
-            if (
-                isinstance(command, list)
-                and command
-                and all(isinstance(one, str) for one in command)
-                and command[0]
-            ):
+            texts = isinstance(command, list) and all(isinstance(one, str) for one in command)
+            if texts and command and command[0]:
                 if not any("\0" in one for one in command):
                     return Command(tuple(command))
                 self._fault("command", "no program takes an argument with a zero character")
                 return None
             self._fault(
                 "command",
-                f"expected a list of texts, not {_shown(command)}",
+                "expected a list of texts that begins with a program"
+                + ("" if texts else f", not {_shown(command)}"),
                 'write the program and its arguments: ["pg_dump", "app"]',
             )
         if call is None and command is None and self._base is None:

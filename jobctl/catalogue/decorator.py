@@ -47,7 +47,7 @@ def job(
         retry_delay: before the first retry, doubled for each further one; 10 seconds where left out.
         catch_up: run once for all slots that were missed.
         enabled: False keeps it off its schedule.
-        jitter: a slot begins up to so much later.
+        jitter: a slot begins up to so much later, but before the next one.
         overlap: ``"skip"`` a slot while a run is in its way, or ``"queue"`` it; skipped where left out.
         group: no two jobs of a group run at the same time.
         grace: between SIGTERM and SIGKILL where a run must end; 5 seconds where left out.

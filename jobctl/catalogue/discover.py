@@ -14,7 +14,7 @@ from jobctl.errors import ConfigurationError
 from jobctl.text import printable
 
 TIMEOUT_S = 60
-_FORMAT = 3
+_FORMAT = 4
 _SHAPE = {"id": str, "settings": dict, "origin": str, "dry_run": bool}
 _KEPT_PRINTS = 65536
 

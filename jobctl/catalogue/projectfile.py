@@ -55,7 +55,7 @@ def read_project_file(project: Project) -> ProjectFile:
     faults.extend(_unknown(shape, key) for key in table if key not in TOP_KEYS)
     modules = _modules(shape, table.get("modules", []), faults)
     jobs = _jobs(shape, table.get("jobs", {}), faults)
-    notify, wrong = read_notify(table.get("notify", {}))
+    notify, wrong = read_notify(table.get("notify", {}), shape.place("notify"))
     faults.extend(
         ConfigurationError(text, where=shape.place("notify", key), hint=hint) for key, text, hint in wrong
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jobctl.managers.local import LocalJobManager
     from jobctl.managers.noop import NoOpJobManager
     from jobctl.managers.surroundings import Surroundings
+    from jobctl.managers.telling import Telling
     from jobctl.managers.trigger_dev import TriggerDevJobManager
     from jobctl.model import Job
     from jobctl.modes import Mode
@@ -77,10 +78,13 @@ class Context:
 
     @cached_property
     def catalogue(self) -> "Catalogue":
-        """All jobs known to this project."""
+        """All jobs known to this project; what is left out of it is told."""
         from jobctl.catalogue import Catalogue
 
-        return Catalogue.load(self.project, self.environment)
+        found = Catalogue.load(self.project, self.environment)
+        for warning in found.warnings:
+            self.output.warn(warning)
+        return found
 
     def job(self, job_id: str) -> "Job":
         """A job of the catalogue.
@@ -111,7 +115,7 @@ class Context:
     @cached_property
     def store(self) -> "RunStore":
         """The run store, made where there is none; runs that lost their process are settled."""
-        return self._opened(self.surroundings.open_store())
+        return self._settled(self._opened(self.surroundings.open_store()))
 
     @cached_property
     def store_if_any(self) -> "RunStore | None":
@@ -131,7 +135,7 @@ class Context:
         """
         from jobctl.managers.factory import make_manager
 
-        if kind == "scheduler":
+        if kind == "scheduler":  # what lost its process is settled as it starts, and told
             self.__dict__["store"] = self._opened(self.surroundings.open_store(for_scheduler=True))
         return make_manager(
             mode,
@@ -144,6 +148,19 @@ class Context:
             grace=grace,
             clock=self.clock,
         )
+
+    def telling(self, manager: "LocalJobManager") -> "Telling":
+        """Who hears of a manager's runs besides; what was asked for and cannot be is said.
+
+        Raises:
+            ConfigurationError: the variable of a URL holds none.
+        """
+        from jobctl.managers.telling import Telling
+
+        made = Telling(manager, self.catalogue, self.surroundings)
+        if made.trouble is not None:
+            self.output.warn(made.trouble)
+        return made
 
     @cached_property
     def trigger_dev(self) -> "TriggerDevJobManager":
@@ -162,7 +179,7 @@ class Context:
     def _opened(self, store: "SQLRunStore") -> "RunStore":
         if store.warning:
             self.output.warn(store.warning)
-        return self._settled(store)
+        return store
 
     def _settled(self, store: "RunStore") -> "RunStore":
         from jobctl.managers.rescue import rescue

@@ -7,7 +7,7 @@ from typing import Any
 from jobctl import __version__
 from jobctl.cli.context import Context
 from jobctl.cli.views.look import one_line
-from jobctl.cli.views.table import Cell, Column, rows, table
+from jobctl.cli.views.table import LEAST_ID, Cell, Column, rows, table
 from jobctl.cli.views.times import until, zulu
 from jobctl.documents import time
 from jobctl.errors import ExitCode, ServiceError
@@ -72,11 +72,11 @@ def _show(steps: list[Step], account: Account, context: Context, *, dry_run: boo
         return
     if out.is_terminal:
         titles = [
-            Column("JOB"),
+            Column("JOB", least=LEAST_ID),
             Column("CHANGE"),
             Column("CRON"),
             Column("NEXT"),
-            Column("WHY", flexible=True),
+            Column("WHY", least=12),
         ]
         cells = [
             [

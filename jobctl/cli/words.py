@@ -137,7 +137,7 @@ COMMANDS = {
         "what a run printed",
         "run",
         {
-            "--follow": Option("go on until the run has ended", short="-f"),
+            "--follow": Option("go on until the run has ended; wait for a first one", short="-f"),
             "--failed": Option("the last run that failed"),
             "--tail": Option("only the last lines", "N"),
             "--timestamps": Option("when each line was printed"),
@@ -154,9 +154,14 @@ COMMANDS = {
         "job",
         {
             "--format": Option("a table, or OpenMetrics text", "FORMAT", ("table", "prometheus")),
+            "--output": Option("write it to this .prom file, for node_exporter's textfile collector", "FILE"),
             "--no-header": _NO_HEADER,
         },
-        ("jobctl metrics", "jobctl metrics --format prometheus", "jobctl metrics repository-sync --json"),
+        (
+            "jobctl metrics",
+            "jobctl metrics repository-sync",
+            "jobctl metrics --format prometheus --output /var/lib/node_exporter/jobctl.prom",
+        ),
     ),
     "mode": Command(
         "Look",

@@ -14,6 +14,7 @@ from jobctl.text import printable
 HEAD = 512 * 1024
 TAIL = 256 * 1024
 LONGEST_LINE = 8 * 1024
+_REST = f"more output follows; the newest {TAIL // 1024} KiB of it come when the run ends"
 _OVERHANG = 256  # a secret up to this long is masked even where a long line is cut
 
 
@@ -21,8 +22,8 @@ class RunLog:
     """The output of one attempt: ``<folder>/<job-id>/<run-id>.log``, made when there is any.
 
     Each line is kept as ``2026-11-23T09:10:00.123Z [job-id] text``: UTC, decoded, printable, masked.
-    Of more than ``HEAD`` bytes the first ``HEAD`` and the newest ``TAIL`` are kept, with a line that
-    says how much was left out; the newest part is written at the end. A log that cannot be written
+    Of more than ``HEAD`` bytes the first ``HEAD`` and the newest ``TAIL`` are kept, with lines that
+    say so and how much was left out; the newest part is written at the end. A log that cannot be written
     hurts nothing: it is said once, to the listeners, at the end.
     """
 
@@ -52,10 +53,8 @@ class RunLog:
             return []
         lines = self._lines(data[:room])
         if len(data) >= room:
-            lines += self._flushed()
-            self._write(lines, at)
+            lines += [*self._flushed(), _REST]
             self._keep_newest(data[room:], at)
-            return [*lines, f"more output follows; the newest {TAIL // 1024} KiB of it are kept in the log"]
         self._write(lines, at)
         return lines
 

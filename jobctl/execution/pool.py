@@ -23,7 +23,7 @@ from jobctl.execution.told import Told
 from jobctl.execution.tree import descendants, end_left_by, kill_tree, send
 from jobctl.model import Command, Reason
 
-BATCH = 32
+BATCH = 64
 STUCK = 0.1
 START_TRIES = 3
 _LONGEST_WAIT = 1.0
@@ -146,7 +146,7 @@ class WorkerPool:
             link.process.kill()
             link.close()
             if link.load:
-                end_left_by(link.token)
+                end_left_by(link.token, link.pid)
             if link.current is not None:
                 link.current.log.close(self._clock.now())
         self._links.clear()
@@ -291,7 +291,7 @@ class WorkerPool:
     def _bury(self, link: Link) -> None:
         """A worker has ended: settle what it was on, give on what it had not begun."""
         if link.load:
-            end_left_by(link.token)
+            end_left_by(link.token, link.pid)
         for _ in range(_MOST_CHUNKS):  # somebody who is not ours might hold the pipe and go on for ever
             if not link.read_output():
                 break

@@ -1,25 +1,39 @@
 """Process trees: who descends from whom, and how all of it is ended.
 
-Descendants are found by parentage, and those that left the tree (a daemon whose parents are gone) by
-the mark that each worker's environment carries. Without ``/proc`` only the process group can be ended.
+Descendants are found by parentage, and those that left the tree (their parents are gone) by the mark that
+each worker's environment carries, or by the session that the worker led. Without ``/proc`` only the process
+group can be ended.
 """
 
 import os
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 _PROC = Path("/proc")
 OWNER_MARK = "JOBCTL_OWNER"
 WORKER_MARK = "JOBCTL_WORKER"
+_PAUSE = 0.01
+_LOOKS = 200
+
+
+class _Process(NamedTuple):
+    """A living process, no zombie. ``birth`` tells it from a later one with its pid."""
+
+    pid: int
+    parent: int
+    session: int
+    birth: bytes
 
 
 def descendants(pid: int) -> list[int]:
     """Every living process below ``pid``, parents before children."""
     children: dict[int, list[int]] = {}
-    for child, parent in _parents():
-        children.setdefault(parent, []).append(child)
+    for one in _processes():
+        children.setdefault(one.parent, []).append(one.pid)
     found: list[int] = []
     level = children.get(pid, [])
     while level:
@@ -58,50 +72,55 @@ def kill_tree(pid: int) -> None:
 
 def end_marked(owner_id: str) -> int:
     """SIGKILL every process that a dead owner's workers left; how many there were."""
-    return _end(f"{OWNER_MARK}={owner_id}")
+    mark = f"{OWNER_MARK}={owner_id}".encode()
+    return _end(lambda one: _carries(one.pid, mark))
 
 
-def end_left_by(token: str) -> int:
-    """SIGKILL every process that one worker left; how many there were."""
-    return _end(f"{WORKER_MARK}={token}")
+def end_left_by(token: str, session: int) -> int:
+    """SIGKILL every process that one worker left; how many there were.
+
+    Args:
+        token: of the worker; what its job started with another environment does not carry it.
+        session: which the worker led. The kernel gives its number to nobody while one of it lives.
+    """
+    mark = f"{WORKER_MARK}={token}".encode()
+    return _end(lambda one: one.session == session or _carries(one.pid, mark))
 
 
-def _end(mark: str) -> int:
-    number = 0
-    for _ in range(10):  # each pass finds what the one before was too late for
-        found = list(_marked(mark.encode()))
-        if not found:
+def _end(belongs: Callable[[_Process], bool]) -> int:
+    """SIGKILL all that belong until the kernel has let go of them, or two seconds have passed."""
+    killed: set[tuple[int, bytes]] = set()
+    pause = threading.Event()
+    for _ in range(_LOOKS):
+        left = [one for one in _processes() if (one.pid, one.birth) in killed or belongs(one)]
+        if not left:
             break
-        number += len(found)
-        send(found, signal.SIGKILL)
-    return number
+        killed.update((one.pid, one.birth) for one in left)
+        send([one.pid for one in left], signal.SIGKILL)
+        pause.wait(_PAUSE)
+    return len(killed)
 
 
-def _marked(mark: bytes) -> Iterator[int]:
-    for pid in _pids():
-        if pid == os.getpid():
-            continue
-        try:
-            if mark in (_PROC / str(pid) / "environ").read_bytes().split(b"\0"):
-                yield pid
-        except OSError:
-            continue
+def _carries(pid: int, mark: bytes) -> bool:
+    try:
+        return mark in (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
 
 
-def _parents() -> Iterator[tuple[int, int]]:
-    for pid in _pids():
-        try:
-            stat = (_PROC / str(pid) / "stat").read_bytes()
-        except OSError:
-            continue
-        state, parent = stat.rpartition(b")")[2].split()[:2]
-        if state not in {b"Z", b"X"}:
-            yield pid, int(parent)
-
-
-def _pids() -> Iterator[int]:
+def _processes() -> Iterator[_Process]:
+    """Every other one that can be looked at."""
     try:
         names = os.listdir(_PROC)  # noqa: PTH208 - only the names are needed
     except OSError:
         return
-    yield from (int(name) for name in names if name.isdigit())
+    for name in names:
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            stat = (_PROC / name / "stat").read_bytes()
+        except OSError:
+            continue
+        state, parent, _, session, *rest = stat.rpartition(b")")[2].split()
+        if state not in {b"Z", b"X"}:
+            yield _Process(int(name), int(parent), int(session), rest[15])

@@ -3,12 +3,13 @@
 import random
 import threading
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from jobctl.clock import from_ms, to_ms
+from jobctl.clock import whole
 from jobctl.durations import milliseconds
-from jobctl.execution.tasks import Task, TaskFinished
+from jobctl.execution.tasks import Arguments, Task, TaskFinished
 from jobctl.managers.agenda import Due
 from jobctl.model import Job, OnOverlap, Reason, Run, RunStatus, Trigger
 from jobctl.runs.store import Claim, Ending, new_run_id
@@ -40,14 +41,14 @@ class Active:
 
     def ending(self, outcome: TaskFinished, steady: float) -> Ending:
         """How the whole run ended; its duration goes from the first attempt to now."""
-        duration = outcome.duration
-        if self.attempt > 1 and self.began_steady is not None:
+        duration = outcome.duration  # exact, where it is of the only attempt; of none where no process had it
+        if self.began_steady is not None and (self.attempt > 1 or outcome.pid is None):
             duration = timedelta(seconds=steady - self.began_steady)
         return Ending(
             run_id=self.run.id,
             status=RunStatus.COMPLETED if outcome.reason is None else RunStatus.FAILED,
-            started_at=_whole(self.began or outcome.started_at),
-            finished_at=_whole(outcome.finished_at),
+            started_at=whole(self.began or outcome.started_at),
+            finished_at=whole(outcome.finished_at),
             duration=timedelta(milliseconds=milliseconds(duration) or 0),
             reason=outcome.reason,
             error=outcome.error,
@@ -71,18 +72,29 @@ def claim_of(due: Due, now: datetime, epoch: int) -> Claim:
         next_run=due.entry.due,
         group=job.group,
         queue=job.overlap is OnOverlap.QUEUE,
+        missed=due.missed,
     )
 
 
-def task_of(job: Job, run: Run) -> Task:
-    """The first attempt of a run."""
+def task_of(
+    job: Job,
+    run: Run,
+    environment: Mapping[str, str],
+    *,
+    quick: bool,
+    arguments: Arguments | None = None,
+    timeout: timedelta | None = None,
+) -> Task:
+    """The first attempt of a run, with variables for this run beside the job's."""
     return Task(
         run.id,
         job.id,
         job.target,
-        job.timeout,
+        job.timeout if timeout is None else timeout,
+        quick=quick,
+        arguments=arguments or {},
         grace=job.grace,
-        environment=job.environment,
+        environment={**job.environment, **environment},
         folder=job.folder,
     )
 
@@ -101,10 +113,6 @@ def finished_run(run: Run, ending: Ending) -> Run:
         pid=ending.pid,
         attempt=ending.attempt,
     )
-
-
-def _whole(instant: datetime) -> datetime:
-    return from_ms(to_ms(instant))
 
 
 def retry_delay(job: Job, attempt: int) -> timedelta:

@@ -19,19 +19,31 @@ _INSTANT = timedelta(milliseconds=1)
 
 @dataclass(slots=True)
 class Entry:
-    """A job on the agenda. ``fresh``: an interval that never ran, and so is due at its anchor."""
+    """A job on the agenda.
+
+    Attributes:
+        due: its next slot.
+        wakes: when that slot begins.
+        fresh: an interval that never ran, and so is due at its anchor.
+    """
 
     job: Job
     schedule: Schedule
     anchor: datetime
     cursor: datetime | None
     due: datetime | None = None
+    wakes: datetime | None = None
     fresh: bool = False
 
-    @property
-    def wakes(self) -> datetime | None:
-        """When its next slot begins: at ``due``, or by its jitter later."""
-        return None if self.due is None else self.due + jitter_of(self.job, self.due)
+    def begins(self, slot: datetime) -> datetime:
+        """When a slot begins: at its time, or by its jitter later, but before the next slot.
+
+        Drawn from the job's id and the slot, so that every machine agrees.
+        """
+        if not self.job.jitter:
+            return slot
+        room = min(self.job.jitter, self.schedule.next_after(slot, self.anchor) - slot)
+        return slot + random.Random(f"{self.job.id} {slot.timestamp()}").random() * room
 
     @property
     def behind(self) -> datetime:
@@ -45,7 +57,16 @@ class Entry:
         """
         if cursor is None and self.fresh:
             return 0
-        return self.schedule.count(cursor or self.anchor - _INSTANT, slot - _INSTANT, self.anchor)
+        return self.schedule.count(self.last_dealt_with(slot, cursor), slot - _INSTANT, self.anchor)
+
+    def last_dealt_with(self, slot: datetime, cursor: datetime | None) -> datetime:
+        """Where the slots before ``slot`` begin of which nothing is known.
+
+        A cursor beyond it is from before the clock was set back: what is known here counts.
+        """
+        if cursor is None:
+            return self.anchor - _INSTANT
+        return cursor if cursor <= slot else self.behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +82,11 @@ class Due:
     serve: bool
     alone: bool = True
 
-
-def jitter_of(job: Job, slot: datetime) -> timedelta:
-    """How much later a slot begins: drawn from the job's id and the slot, so that every machine agrees."""
-    return random.Random(f"{job.id} {slot.timestamp()}").random() * job.jitter if job.jitter else job.jitter
+    def missed(self, cursor: datetime | None) -> int:
+        """How many slots were missed before this one, by the cursor that the run store has."""
+        if self.alone and cursor == self.entry.cursor:
+            return 0  # nothing can lie between, and asking the schedule is dear
+        return self.entry.missed_before(self.slot, cursor)
 
 
 class Agenda:
@@ -108,9 +130,9 @@ class Agenda:
         return None
 
     def take_due(self, now: datetime, most: int = 1_000_000) -> list[Due]:
-        """Jobs with a slot at or before ``now``, soonest first, each at its newest such slot.
+        """Jobs with a slot that began at or before ``now``, soonest first, each at its newest such slot.
 
-        Each goes on to its first slot after ``now``. ``most`` keeps a burst from being worked out to
+        Each goes on to its first slot that begins after ``now``. ``most`` keeps a burst from being worked out to
         its end before its first job is handed over.
         """
         found: list[Due] = []
@@ -120,10 +142,12 @@ class Agenda:
             due = entry.due or wakes
             following = entry.schedule.next_after(due, entry.anchor)
             slot = due
-            if following + jitter_of(entry.job, following) <= now:
+            if entry.begins(following) <= now:
                 slot = entry.schedule.latest_until(now, due, entry.anchor) or due
-                following = entry.schedule.next_after(now, entry.anchor)
-            serve = entry.fresh or entry.job.catch_up or now - slot <= LATE + entry.job.jitter
+                if entry.begins(slot) > now:
+                    slot = entry.schedule.latest_until(slot - _INSTANT, due, entry.anchor) or due
+                following = entry.schedule.next_after(slot, entry.anchor)
+            serve = entry.fresh or entry.job.catch_up or now - entry.begins(slot) <= LATE
             found.append(Due(entry, slot, serve, alone=slot == due))
             self._plan(entry, following)
         return found
@@ -148,5 +172,5 @@ class Agenda:
             self._plan(entry, entry.schedule.next_after(now, entry.anchor))
 
     def _plan(self, entry: Entry, due: datetime) -> None:
-        entry.due = due
-        heapq.heappush(self._heap, (due + jitter_of(entry.job, due), entry.job.id))
+        entry.due, entry.wakes = due, entry.begins(due)
+        heapq.heappush(self._heap, (entry.wakes, entry.job.id))

@@ -3,8 +3,14 @@
 from datetime import datetime, timedelta
 
 from jobctl.clock import Clock
+from jobctl.runs.store import LEASE, RunStore
 
-JUMP = 2.0
+JUMP = timedelta(seconds=2)
+
+
+def leeway(store: RunStore) -> timedelta:
+    """How far ahead of the clock here another process may have seen it: machines' clocks differ."""
+    return LEASE if store.leased else JUMP
 
 
 class ClockWatch:
@@ -19,8 +25,8 @@ class ClockWatch:
         """The wall clock now, and by how much it moved where that is more than 2 s. ``accept`` ends the look."""
         now = self._seen_wall = self._clock.now()
         steady = self._seen_steady = self._clock.monotonic()
-        moved = (now - self._wall).total_seconds() - (steady - self._steady)
-        return now, timedelta(seconds=moved) if abs(moved) > JUMP else None
+        moved = now - self._wall - timedelta(seconds=steady - self._steady)
+        return now, moved if abs(moved) > JUMP else None
 
     def accept(self) -> None:
         """Go on from the last look; without it the same move is seen again."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import TypeVar
 
 from jobctl.clock import Clock
@@ -30,9 +29,10 @@ from jobctl.execution.tasks import Arguments, Executor, Outcome, Task, TaskFinis
 from jobctl.managers.active import Active, Finished, claim_of, finished_run, retry_delay, task_of
 from jobctl.managers.agenda import Agenda, Due, Entry
 from jobctl.managers.ask import Ask
-from jobctl.managers.clockwatch import ClockWatch
+from jobctl.managers.clockwatch import ClockWatch, leeway
 from jobctl.managers.misses import Misses
 from jobctl.managers.queueing import Queue
+from jobctl.managers.ready import Ready
 from jobctl.managers.recorder import Recorder
 from jobctl.model import Job, Reason, Run, Trigger
 from jobctl.runs.store import (
@@ -51,7 +51,7 @@ T = TypeVar("T")
 
 TICK = 1.0
 _BATCH = 128
-_QUICK = timedelta(milliseconds=20)
+_HELD = 0.02  # seconds that an ending waits at most for a claim to write it along with
 _NOTE_PID_AFTER = 0.25
 _FLUSH_AT_END = 10.0
 
@@ -75,16 +75,15 @@ class Engine:
         self._executor = executor
         self._bus = bus
         self._clock = clock
-        self._recorder = Recorder(store, owner, bus, clock)
+        self._recorder = Recorder(store, owner, bus, clock, ended=self._ended)
         self._requests: deque[Callable[[], None]] = deque()
         self._active: dict[str, Active] = {}
-        self._ready: dict[bool, dict[str, Due]] = {True: {}, False: {}}
+        self._ready = Ready()
         self._waiting: deque[Task] = deque()
         self._retries: list[tuple[float, str]] = []
         self._unnoted: deque[tuple[float, str, int]] = deque()
-        self._recorded: list[RunFinished] = []
-        self._quick: set[str] = set()
         self._epoch = 0
+        self._leeway = leeway(store)
         self._watch = ClockWatch(clock)
         self._misses = Misses(store, bus)
         self._queue = Queue()
@@ -123,6 +122,7 @@ class Engine:
 
     def trigger(self, job: Job, trigger: Trigger, arguments: Arguments, timeout: timedelta | None) -> Answer:
         """Claim a run by hand and hand it over; the answer says whether it was."""
+        self._recorder.flush()
         claim = Claim(new_run_id(), job.id, trigger, self._clock.now(), force=True, group=job.group)
         (answer,) = self._store.claim(self._owner, [claim])
         if isinstance(answer, Claimed):
@@ -130,11 +130,19 @@ class Engine:
             self._hand_over_waiting()
         return answer
 
+    def look_back(self) -> None:
+        """Begin an epoch where the clock was set back while nobody scheduled here: what was run lies ahead."""
+        now, newest = self._clock.now(), self._store.newest_cursor()
+        if newest is not None and newest > now + self._leeway:
+            self._epoch = self._store.begin_epoch(self._epoch)
+            self._bus.publish(ClockJumped(now, now - newest))
+
     def place(self, job: Job, anchor: datetime, cursor: datetime | None) -> Entry:
-        """Put a job on the agenda."""
+        """Put a job on the agenda; one that stands ahead of the clock goes on from now."""
         self._forget(job.id)
         self.off.discard(job.id)
-        return self.agenda.put(job, anchor, cursor)
+        now = self._clock.now()
+        return self.agenda.put(job, anchor, now if (cursor or anchor) > now + self._leeway else cursor)
 
     def displace(self, job_ids: Iterable[str], *, for_good: bool = False) -> None:
         """Take jobs off the agenda; a run in progress goes on. ``off`` are those that may come back."""
@@ -151,8 +159,7 @@ class Engine:
 
     def _forget(self, job_id: str) -> None:
         self._queue.forget(job_id)
-        for ready in self._ready.values():
-            ready.pop(job_id, None)
+        self._ready.forget(job_id)
 
     def _main(self) -> None:
         try:
@@ -178,7 +185,8 @@ class Engine:
             self._collect(now)
         else:
             self._stopping(now)
-        self._flush()
+        if not self._holds_back():
+            self._recorder.flush()
         self._hand_over_waiting()
         if self._grace is None:
             self._hand_over()
@@ -192,6 +200,8 @@ class Engine:
         rest = TICK
         if self._recorder.in_trouble or self._grace is not None:
             rest = TICK / 10
+        elif self._recorder.pending:
+            rest = _HELD - self._recorder.held
         if self._retries:
             rest = min(rest, self._retries[0][0] - self._clock.monotonic())
         due = self.agenda.next_due()
@@ -218,10 +228,7 @@ class Engine:
                 self._finish(active, outcome)
 
     def _finish(self, active: Active, outcome: TaskFinished) -> None:
-        if outcome.reason is None and outcome.duration < _QUICK:
-            self._quick.add(active.job.id)
-        else:
-            self._quick.discard(active.job.id)
+        self._ready.learn(active.job.id, outcome.duration, failed=outcome.reason is not None)
         if self._grace is None and active.may_retry(outcome):
             self._retry_later(active, outcome)
             return
@@ -229,16 +236,16 @@ class Engine:
         ending = active.ending(outcome, self._clock.monotonic())
         if ending.reason is Reason.INTERRUPTED:
             self.interrupted += 1
-        self._recorder.end(ending)
-        self._recorded.append(RunFinished(finished_run(active.run, ending), retry=outcome.retry))
+        self._recorder.end(ending, RunFinished(finished_run(active.run, ending), retry=outcome.retry))
 
-    def _flush(self) -> None:
-        if self._recorder.flush() and self._recorded:
-            for ended in self._recorded:
-                self._bus.publish(ended)
-                self.finished.add(ended.run)
-                self._queue.nudge()
-            self._recorded.clear()
+    def _holds_back(self) -> bool:
+        """While quick runs are due, endings wait for the next claim, which writes them; but not for long."""
+        return self._ready.any_quick and self._grace is None and self._recorder.held < _HELD
+
+    def _ended(self, event: RunFinished) -> None:
+        self._bus.publish(event)
+        self.finished.add(event.run)
+        self._queue.nudge()
 
     # Retries
 
@@ -246,7 +253,8 @@ class Engine:
         delay = retry_delay(active.job, active.attempt)
         active.error = outcome.error
         heapq.heappush(self._retries, (self._clock.monotonic() + delay.total_seconds(), active.run.id))
-        self._bus.publish(RunRetrying(active.run, outcome.error or str(outcome.reason), delay))
+        failed = replace(active.run, attempt=active.attempt)
+        self._bus.publish(RunRetrying(failed, outcome.error or str(outcome.reason), delay))
 
     def _retry_due(self) -> None:
         while self._retries and self._retries[0][0] <= self._clock.monotonic():
@@ -262,47 +270,43 @@ class Engine:
 
     def _collect(self, now: datetime) -> None:
         for due in self.agenda.take_due(now, _BATCH):
-            if due.serve:
-                self._make_ready(self._queue.passed_by(due))
-            else:
+            if not due.serve:
                 self._misses.passed(due, now)
-
-    def _make_ready(self, due: Due) -> None:
-        job_id = due.entry.job.id
-        self._ready[job_id in self._quick][job_id] = due
+            elif not self._queue.takes(due):
+                self._ready.put(due)
 
     def _hand_over(self) -> None:
-        for due in self._queue.again(self._clock.monotonic()):
-            self._make_ready(due)
-        for quick, ready in self._ready.items():
-            if ready and (room := self._executor.capacity(quick=quick)) > 0:
-                picked = list(islice(ready.values(), min(room, _BATCH)))
-                self._start(picked, ready)
+        for due in reversed(self._queue.again(self._clock.monotonic())):
+            self._ready.put(due, first=True)
+        while picked := self._ready.pick(lambda quick: self._executor.capacity(quick=quick)):
+            if not self._start(picked):
+                return
 
-    def _start(self, picked: list[Due], ready: dict[str, Due]) -> None:
+    def _start(self, picked: list[Due]) -> bool:
         now = self._clock.now()
         answers = self._recorder.claim([claim_of(due, now, self._epoch) for due in picked])
         if answers is None:
-            return
+            return False
         tasks: list[Task] = []
         for due, answer in zip(picked, answers, strict=True):
-            del ready[due.entry.job.id]
+            self._ready.forget(due.entry.job.id)
             self._answered(due, answer, tasks, now)
         self._executor.submit(tasks)
+        return True
 
     def _answered(self, due: Due, answer: Answer, tasks: list[Task], now: datetime) -> None:
         entry = due.entry
         match answer:
-            case Claimed(run, cursor):
+            case Claimed(run):
                 tasks.append(self._begin(entry.job, run))
-                self._misses.before(due, cursor, now)
+                self._misses.before(due, answer, now)
                 self.agenda.advance(entry, due.slot)
-            case Overlap(_, skipped, _) if skipped is None:
+            case Overlap(skipped=None):
                 self._queue.hold(due, self._clock.monotonic())
-            case Overlap(_, skipped, cursor):
+            case Overlap(_, skipped):
                 if skipped is not None:
                     self._bus.publish(RunFinished(skipped))
-                self._misses.before(due, cursor, now)
+                self._misses.before(due, answer, now)
                 self.agenda.advance(entry, due.slot)
             case SlotTaken(cursor):
                 self.agenda.advance(entry, cursor)
@@ -312,10 +316,11 @@ class Engine:
     def _begin(
         self, job: Job, run: Run, arguments: Arguments | None = None, timeout: timedelta | None = None
     ) -> Task:
-        task = replace(task_of(job, run), quick=job.id in self._quick, arguments=arguments or {})
-        task = replace(task, timeout=timeout) if timeout is not None else task
+        started = RunStarted(run)
+        self._bus.publish(started)
+        quick = self._ready.is_quick(job.id)
+        task = task_of(job, run, started.environment, quick=quick, arguments=arguments, timeout=timeout)
         self._active[run.id] = Active(run, job, task)
-        self._bus.publish(RunStarted(run))
         return task
 
     def _hand_over_waiting(self) -> None:
@@ -347,8 +352,7 @@ class Engine:
                 return now  # seen again in the next turn
             self.agenda.rebase(now)
             self._queue.forget()
-            for ready in self._ready.values():
-                ready.clear()
+            self._ready.forget()
         if moved is not None:
             self._bus.publish(ClockJumped(now, moved))
         self._watch.accept()
@@ -368,8 +372,7 @@ class Engine:
             self._deadline = self._clock.monotonic() + grace.total_seconds()
             running = tuple(active.job.id for active in self._active.values())
             self._bus.publish(SchedulerStopping(now, running, grace))
-            for ready in self._ready.values():
-                ready.clear()
+            self._ready.forget()
             self._give_up_waiting(now, Reason.INTERRUPTED, "the scheduler stopped before it began")
         if self._end_now and not self._killed:
             self._killed = self._told_to_end = True

@@ -65,12 +65,12 @@ class LocalJobManager:
     ) -> None:
         self.store = store
         self.bus = bus or Bus()
+        self.kind = kind
         self.pulse: Callable[[], None] = lambda: None
         self._project = project
         self._logs = state / "logs"
         self._environment = environment
         self._mask = Mask(secrets)
-        self._kind = kind
         self._workers = workers
         self._grace = grace
         self._clock: Clock = clock or SystemClock()
@@ -303,6 +303,7 @@ class LocalJobManager:
         records = self._know([job.id for job in chosen])
 
         def place() -> None:
+            engine.look_back()
             plan: dict[str, datetime | None] = {}
             for job in chosen:
                 record = records[job.id]
@@ -348,7 +349,7 @@ class LocalJobManager:
         from jobctl.managers.rescue import rescue
 
         now = self._clock.now()
-        owner = this_process(self._kind, now)
+        owner = this_process(self.kind, now)
         for run in rescue(self.store, now):
             self.bus.publish(RunFinished(run))
         self.store.enrol(owner)

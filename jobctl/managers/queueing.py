@@ -8,7 +8,11 @@ _ASK_AGAIN_S = 1.0
 
 
 class Queue:
-    """Asked for again whenever a run ends here, and each second for those that end elsewhere."""
+    """In line: who has waited longest is asked for first.
+
+    They are asked for again whenever a run ends here, each second for runs that end elsewhere, and before a
+    newcomer of their group.
+    """
 
     def __init__(self) -> None:
         self._dues: dict[str, Due] = {}
@@ -19,13 +23,19 @@ class Queue:
         return bool(self._dues)
 
     def hold(self, due: Due, now: float) -> None:
-        """Keep a slot that could not run at ``now``, in seconds of the steady clock."""
+        """Put a slot that could not run at ``now``, in seconds of the steady clock, at the end."""
         self._dues[due.entry.job.id] = due
         self._asked = now
 
-    def passed_by(self, due: Due) -> Due:
-        """A newer slot of the job takes the place of the one that waits, which was missed."""
-        return due if self._dues.pop(due.entry.job.id, None) is None else replace(due, alone=False)
+    def takes(self, due: Due) -> bool:
+        """Whether a slot of the same job waits: the newer one has its place in line now, and it was missed."""
+        job = due.entry.job
+        if job.id in self._dues:
+            self._dues[job.id] = replace(due, alone=False)
+            return True
+        if job.group is not None and any(job.group == one.entry.job.group for one in self._dues.values()):
+            self.nudge()
+        return False
 
     def forget(self, job_id: str | None = None) -> None:
         """Of a job that is off its schedule nothing waits; nor of any where none is named."""
@@ -35,11 +45,11 @@ class Queue:
             self._dues.pop(job_id, None)
 
     def nudge(self) -> None:
-        """A run has ended here."""
+        """Have them asked for: a run has ended here."""
         self._nudged = True
 
     def again(self, now: float) -> list[Due]:
-        """Those to ask for now."""
+        """Those to ask for now, in line."""
         if not self._dues or not (self._nudged or now - self._asked >= _ASK_AGAIN_S):
             return []
         self._nudged = False

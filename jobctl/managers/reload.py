@@ -1,20 +1,63 @@
 """Takes up an edited project file while the scheduler runs; one that cannot be used changes nothing."""
 
 import os
+import threading
 from collections.abc import Collection
 from dataclasses import replace
+from pathlib import Path
 
 from jobctl.catalogue import Catalogue
 from jobctl.catalogue.project import find_project
 from jobctl.clock import SystemClock
-from jobctl.errors import ConfigurationError, JobctlError
-from jobctl.events import JobsChanged, JobsRefused
+from jobctl.errors import ConfigurationError, JobctlError, StoreError
+from jobctl.events import JobsChanged, JobsLeftOut, JobsRefused
 from jobctl.managers.local import LocalJobManager
 from jobctl.managers.surroundings import Surroundings
 from jobctl.managers.telling import Telling
 from jobctl.model import Job
 
 Mark = tuple[int, int, int] | None
+
+
+def mark_of(folder: Path) -> Mark:
+    """What tells the project file from an edited one; None where there is none."""
+    try:
+        file = find_project(folder).file
+        state = os.stat(file) if file is not None else None  # noqa: PTH116
+    except (OSError, JobctlError):
+        return (0, 0, 0)  # it cannot even be found or looked at: that is told by reading it
+    return (state.st_mtime_ns, state.st_size, state.st_ino) if state else None
+
+
+class _Reading:
+    """Reads a project file in a thread: importing its modules may take a minute, and a stop must not wait."""
+
+    def __init__(self, around: Surroundings, mark: Mark) -> None:
+        self.mark = mark
+        self._around = around
+        self._found: Catalogue | Exception | None = None
+        self._thread = threading.Thread(target=self._read, name="jobctl-reload", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it was read, for good or ill."""
+        return not self._thread.is_alive()
+
+    def catalogue(self) -> Catalogue:
+        """What it says; raises what was wrong with it."""
+        if isinstance(self._found, Catalogue):
+            return self._found
+        raise self._found or AssertionError("not read yet")
+
+    def _read(self) -> None:
+        folder = self._around.folder
+        try:
+            if self.mark is None:
+                raise ConfigurationError(f"the project file of {folder} is gone", hint="put it back")
+            self._found = Catalogue.load(find_project(folder), self._around.environment)
+        except Exception as error:  # told by whoever asks
+            self._found = error
 
 
 class Reload:
@@ -26,6 +69,7 @@ class Reload:
         telling: takes up an edited ``notify``.
         jobs: what is scheduled now.
         only: the ids that were chosen, none for all.
+        mark: of the file that ``jobs`` come from, taken before it was read.
     """
 
     def __init__(
@@ -34,51 +78,52 @@ class Reload:
         telling: Telling,
         around: Surroundings,
         jobs: Collection[Job],
+        *,
         only: Collection[str],
+        mark: Mark,
     ) -> None:
         self._telling = telling
         self._manager = manager
-        self._folder = around.folder
-        self._environment = around.environment
+        self._around = around
         self._jobs = {job.id: job for job in jobs}
         self._only = set(only)
-        self._taken = self._seen = self._mark()
+        self._taken = self._seen = mark
+        self._reading: _Reading | None = None
 
     def look(self) -> None:
-        """Take up what has changed since."""
-        mark = self._mark()
-        settled, self._seen = mark == self._seen, mark
-        if mark == self._taken or not settled:
+        """Take up what has changed since. Returns soon: what has to be read is taken up at a later look."""
+        if self._reading is not None:
+            if self._reading.is_done:
+                reading, self._reading = self._reading, None
+                self._take_up(reading)
             return
-        self._taken = mark
+        mark = mark_of(self._around.folder)
+        settled, self._seen = mark == self._seen, mark
+        if mark != self._taken and settled:
+            self._reading = _Reading(self._around, mark)
+
+    def _take_up(self, reading: _Reading) -> None:
         try:
-            if mark is None:
-                raise ConfigurationError(f"the project file of {self._folder} is gone", hint="put it back")
-            self._take(Catalogue.load(find_project(self._folder), self._environment))
-        except JobctlError as error:
+            self._take(reading.catalogue())
+        except StoreError:
+            return  # the loop tells of it; the file is read again at the next look
+        except Exception as error:
             self._manager.bus.publish(JobsRefused(SystemClock().now(), error))
+        self._taken = reading.mark
 
     def _take(self, catalogue: Catalogue) -> None:
         found = {job.id: job for job in catalogue if not self._only or job.id in self._only}
         removed = sorted(self._jobs.keys() - found.keys())
         changed = [job for job in found.values() if _differs(self._jobs.get(job.id), job)]
         added = [job.id for job in changed if job.id not in self._jobs]
+        for warning in catalogue.warnings:
+            self._manager.bus.publish(JobsLeftOut(SystemClock().now(), warning))
         self._telling.use(catalogue)
         self._manager.remove(removed)
         self._manager.add(changed)
         self._jobs = found
-        if changed or removed:
-            other = tuple(job.id for job in changed if job.id not in added)
-            self._manager.bus.publish(JobsChanged(SystemClock().now(), tuple(added), other, tuple(removed)))
-
-    def _mark(self) -> Mark:
-        """What tells the file from an edited one."""
-        try:
-            file = find_project(self._folder).file
-            state = os.stat(file) if file is not None else None  # noqa: PTH116
-        except (OSError, JobctlError):
-            return (0, 0, 0)  # it cannot even be found or looked at: that is told by reading it
-        return (state.st_mtime_ns, state.st_size, state.st_ino) if state else None
+        other = tuple(job.id for job in changed if job.id not in added)
+        self._manager.bus.publish(JobsChanged(SystemClock().now(), tuple(added), other, tuple(removed)))
 
 
 def _differs(before: Job | None, after: Job) -> bool:

@@ -1,27 +1,37 @@
 """The ways to tell: a request, a program, a mail. Each raises where it could not."""
 
 import json
+import os
+import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-from jobctl.errors import JobctlError, ServiceError
+from jobctl.errors import JobctlError, ServiceError, reason_of
 from jobctl.notify.news import News
 from jobctl.notify.settings import Notify, resolved
 from jobctl.settings.environment import Environment
 
 TIMEOUT_S = 10.0
-COMMAND_TIMEOUT_S = 30.0
+COMMAND_TIMEOUT_S = 10.0
 
 
 class Channel(NamedTuple):
-    """``label`` is for people: a kind and a host, never a whole URL."""
+    """One way to tell.
+
+    Attributes:
+        label: for people: a kind and a host, never a whole URL.
+        tell: raises where it could not.
+        abandon: ends what is still being told.
+    """
 
     label: str
     tell: Callable[[News], None]
+    abandon: Callable[[], None] = lambda: None
 
 
 def channels(notify: Notify, environment: Environment, project: Path, outbox: Path) -> Iterator[Channel]:
@@ -32,18 +42,23 @@ def channels(notify: Notify, environment: Environment, project: Path, outbox: Pa
     """
     shapes: dict[str, Callable[[News], object]] = {
         "webhook": lambda news: news.document(),
-        "slack": lambda news: {"text": news.text},
-        "discord": lambda news: {"content": news.text[:2000]},
+        "slack": lambda news: {"text": _escaped(news.text)},
+        "discord": lambda news: {"content": news.text[:2000], "allowed_mentions": {"parse": []}},
     }
     for kind, shape in shapes.items():
         named = getattr(notify, kind)
         if named is not None:
-            yield _request(kind, resolved(named, environment), shape)
+            yield _request(kind, resolved(named, environment, notify.where), shape)
     if notify.command:
-        argv, merged = list(notify.command), environment.merged()
-        yield Channel(f"command {argv[0]}", lambda news: _run(argv, merged, project, news))
+        program = Program(notify.command, environment.merged(), project)
+        yield Channel(f"command {notify.command[0]}", program.tell, program.abandon)
     for address in notify.mail:
         yield Channel(f"mail to {address}", _mailer(address, environment, outbox))
+
+
+def _escaped(text: str) -> str:
+    """As Slack demands, or ``<!channel>`` would ring: https://docs.slack.dev/messaging/formatting-message-text."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def request(url: str, body: object = None) -> None:
@@ -65,26 +80,54 @@ def _request(kind: str, url: str, shape: Callable[[News], object]) -> Channel:
     return Channel(f"{kind} {urlsplit(url).hostname}", lambda news: request(url, shape(news)))
 
 
-def _run(argv: list[str], environment: dict[str, str], project: Path, news: News) -> None:
-    more = {"JOBCTL_EVENT": news.about.value, "JOBCTL_JOB": news.job_id, "JOBCTL_TEXT": news.text}
-    try:
-        done = subprocess.run(
-            argv,
-            cwd=project,
-            env={**environment, **more},
-            input=json.dumps(news.document()).encode(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=COMMAND_TIMEOUT_S,
-            start_new_session=True,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise ServiceError(f"it took longer than {COMMAND_TIMEOUT_S:.0f} s") from None
-    except OSError as error:
-        raise ServiceError(f"it cannot be started: {(error.strerror or '').lower()}") from error
-    if done.returncode:
-        raise ServiceError(f"it exited with code {done.returncode}")
+class Program:
+    """A program that gets the news on its standard input. It has 10 seconds; what it leaves behind is ended."""
+
+    def __init__(self, argv: Sequence[str], environment: Mapping[str, str], project: Path) -> None:
+        self._argv = list(argv)
+        self._environment = environment
+        self._project = project
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def tell(self, news: News) -> None:
+        """Run it once.
+
+        Raises:
+            ServiceError: it cannot be started, fails, or takes too long.
+        """
+        more = {"JOBCTL_EVENT": news.about.value, "JOBCTL_JOB": news.job_id, "JOBCTL_TEXT": news.text}
+        try:
+            self._running = subprocess.Popen(
+                self._argv,
+                cwd=self._project,
+                env={**self._environment, **more},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ServiceError(f"it cannot be started: {reason_of(error)}") from error
+        with self._running as running:
+            try:
+                running.communicate(json.dumps(news.document()).encode(), COMMAND_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                raise ServiceError(f"it took longer than {COMMAND_TIMEOUT_S:.0f} s") from None
+            finally:
+                self.abandon()
+                self._running = None
+        if running.returncode:
+            raise ServiceError(f"it {_end_of(running.returncode)}")
+
+    def abandon(self) -> None:
+        """End it, with all that it started."""
+        if self._running is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._running.pid, signal.SIGKILL)
+
+
+def _end_of(code: int) -> str:
+    return f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
 
 
 def _mailer(address: str, environment: Environment, outbox: Path) -> Callable[[News], None]:

@@ -1,7 +1,6 @@
-"""What is told: once a change, not once a run. The run store keeps what people were told last."""
+"""What is told, in a sentence and as JSON."""
 
 import socket
-from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -13,11 +12,8 @@ from jobctl.notify.settings import About
 from jobctl.runs.store import RunStore
 from jobctl.text import counted
 
-_ENDED = (RunStatus.COMPLETED, RunStatus.FAILED)
+ENDED = (RunStatus.COMPLETED, RunStatus.FAILED)
 _LOOK_BACK = 200
-
-Name = Callable[[str], str | None]
-"""A job's name by its id; None where nobody is told of it."""
 
 
 class News(NamedTuple):
@@ -59,44 +55,23 @@ class News(NamedTuple):
         }
 
 
-def of_run(run: Run, store: RunStore, name: Name) -> News | None:
-    """The change that a run has made: its job fails, as nobody was told yet, or goes well again.
-
-    Of several processes one tells it, and a restart tells nothing twice.
+def of_run(run: Run, name: str, store: RunStore) -> News:
+    """What a run that ended, otherwise than people were told last, means for its job.
 
     Raises:
-        StoreError: the run store cannot be read or written.
+        StoreError: the run store cannot be read.
     """
-    known = name(run.job_id)
-    if known is None or run.status not in _ENDED:
-        return None
-    failing = run.status is RunStatus.FAILED
-    record = store.job(run.job_id)
-    if record is None or record.told is failing or not store.tell(run.job_id, failing=failing):
-        return None
     at = run.finished_at or run.started_at
-    if failing:
-        return News(About.FAILURE, run.job_id, known, _failure(run), at, run)
-    return News(About.RECOVERY, run.job_id, known, _recovery(run, at, store), at, run)
+    if run.status is RunStatus.FAILED:
+        return News(About.FAILURE, run.job_id, name, _failure(run), at, run)
+    return News(About.RECOVERY, run.job_id, name, _recovery(run, at, store), at, run)
 
 
-def of_slots(event: SlotsMissed, name: Name) -> News | None:
+def of_slots(event: SlotsMissed, name: str) -> News:
     """Slots that nobody served."""
-    known = name(event.job_id)
-    if known is None:
-        return None
     now = "it runs once now" if event.runs_now else "it waits for its next one"
     text = f"{event.job_id} missed {counted(event.count, 'slot')}; {now}"
-    return News(About.MISSED, event.job_id, known, text, event.at, missed=event.count)
-
-
-def untold(store: RunStore, name: Name) -> Iterator[News]:
-    """Jobs that failed while nobody was there to tell: a look had settled what a dead process left."""
-    for record in store.jobs().values():
-        if record.last is not None and record.last.status is RunStatus.FAILED and not record.told:
-            news = of_run(record.last, store, name)
-            if news is not None:
-                yield news
+    return News(About.MISSED, event.job_id, name, text, event.at, missed=event.count)
 
 
 def _failure(run: Run) -> str:
@@ -106,9 +81,11 @@ def _failure(run: Run) -> str:
 
 
 def _recovery(run: Run, at: datetime, store: RunStore) -> str:
-    ended = store.runs(run.job_id, statuses=_ENDED, limit=_LOOK_BACK)
+    ended = store.runs(run.job_id, statuses=ENDED, limit=_LOOK_BACK)
     before = [one for one in ended if one.started_at <= run.started_at and one.id != run.id]
-    failures = next((place for place, one in enumerate(before) if one.status is _ENDED[0]), len(before))
+    failures = next(
+        (place for place, one in enumerate(before) if one.status is RunStatus.COMPLETED), len(before)
+    )
     if not failures:
         return f"{run.job_id} goes well again"
     since = format_duration(at - before[failures - 1].started_at)

@@ -1,8 +1,8 @@
-"""Listens to a manager's events, and tells: beside the jobs, never in their way."""
+"""Listens to a manager's events and tells: once a change, beside the jobs, never in their way."""
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 from jobctl.clock import SystemClock
 from jobctl.errors import JobctlError, ServiceError
 from jobctl.events import Bus, Event, NotTold, RunFinished, RunStarted, SchedulerStarted, SlotsMissed
-from jobctl.model import Job, RunStatus
-from jobctl.notify.channels import channels, request
+from jobctl.model import Job, Run, RunStatus
+from jobctl.notify.channels import Channel, channels, request
 from jobctl.notify.checkin import Step, check_in_url
-from jobctl.notify.news import News, of_run, of_slots, untold
-from jobctl.notify.settings import Notify, resolved
+from jobctl.notify.lanes import Lanes, Work
+from jobctl.notify.news import ENDED, News, of_run, of_slots
+from jobctl.notify.settings import About, Notify, resolved
 from jobctl.runs.store import RunStore
 from jobctl.settings.environment import Environment
 
@@ -23,8 +24,9 @@ DRAIN_S = 15.0
 PAUSES_S = (10.0, 60.0, 300.0)
 """Between tries at a receiver that cannot be told; each try asks a busy one four times by itself."""
 
-_MOST_WAITING = 10_000
-Work = Callable[[], None]
+_MOST_NEWS = 10_000
+_MOST_CHECK_INS = 4
+"""Of one job: what is older says nothing any more."""
 
 
 class Place(NamedTuple):
@@ -35,40 +37,26 @@ class Place(NamedTuple):
     outbox: Path
 
 
-class Lane:
-    """One thread for one receiver: a slow one holds up nobody else. What is over 10,000 deep is dropped."""
+class _Known(NamedTuple):
+    """A job as people know it, and its monitor."""
 
-    def __init__(self, name: str) -> None:
-        self._work: deque[Work] = deque(maxlen=_MOST_WAITING)
-        self._changed = threading.Condition()
-        self._busy = False
-        self._thread = threading.Thread(target=self._run, name=f"jobctl-tell-{name}", daemon=True)
-        self._thread.start()
+    name: str
+    check_in: str | None
 
-    def put(self, work: Work) -> None:
-        """Do it after what waits; returns at once."""
-        with self._changed:
-            self._work.append(work)
-            self._changed.notify_all()
 
-    def drain(self, timeout: float) -> bool:
-        """Wait until all is done; False where it is not in time."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._work and not self._busy, timeout)
+class _Parcel:
+    """News on its way to so many channels."""
 
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: bool(self._work))
-                work, self._busy = self._work.popleft(), True
-            work()
-            with self._changed:
-                self._busy = False
-                self._changed.notify_all()
+    def __init__(self, news: News, left: int) -> None:
+        self.news = news
+        self.left = left
 
 
 class Notifier:
     """Subscribed to ``bus`` until it is closed. All but ``close`` returns at once.
+
+    That people know of a job's failure is kept in the run store, once a receiver has taken it. So neither a
+    restart nor another process tells it again, and what nobody took is told at the next failure or start.
 
     Args:
         pauses: between tries, in seconds.
@@ -88,102 +76,160 @@ class Notifier:
         self._store = store
         self._place = place
         self._pauses = pauses
-        self._lanes: dict[str, Lane] = {}
-        self._lock = threading.Lock()
+        self._lanes = Lanes()
         self._closing = threading.Event()
-        self._missed: set[str] = set()
+        self._closed = False
+        self._lock = threading.Lock()
+        self._running: dict[str, _Known] = {}
+        self._missed: dict[str, int] = {}
+        self._newest: dict[str, _Parcel] = {}
         self.use(notify, jobs)
         self._unsubscribe = bus.subscribe(self._hear)
 
     def use(self, notify: Notify, jobs: Iterable[Job]) -> None:
-        """Tell by these settings from now on.
+        """Tell by these settings from now on; of runs that are on, as they began.
 
         Raises:
-            ConfigurationError: a URL's variable holds none.
+            ConfigurationError: the variable of a URL holds none.
         """
-        chosen: Mapping[str, Job] = {job.id: job for job in jobs}
-        check_ins = {
-            job.id: resolved(job.check_in, self._place.environment)
-            for job in chosen.values()
-            if job.check_in is not None
+        environment = self._place.environment
+        known = {
+            job.id: _Known(job.name, job.check_in and resolved(job.check_in, environment, job.origin))
+            for job in jobs
         }
         self._channels = list(channels(notify, *self._place))
-        self._notify, self._jobs, self._check_ins = notify, chosen, check_ins
+        self._on: Sequence[About] = notify.on
+        self._known: Mapping[str, _Known] = known
 
     def close(self, timeout: float = DRAIN_S) -> None:
-        """Hear no more; what waits is tried once first, for ``timeout`` seconds at most."""
+        """Hear no more. What waits is tried once, for ``timeout`` seconds at most; Ctrl-C ends that."""
         self._unsubscribe()
         self._closing.set()
         clock = SystemClock()
         deadline = clock.monotonic() + timeout
-        for _ in range(2):  # the lane that looks fills the others
-            for lane in list(self._lanes.values()):
-                lane.drain(max(0.0, deadline - clock.monotonic()))
+        with suppress(KeyboardInterrupt):
+            for _ in range(2):  # the lane that looks fills the others
+                self._lanes.drain(lambda: deadline - clock.monotonic())
+        for label, job_id in sorted(self._lanes.drain(lambda: 0.0)):
+            self._not_told(job_id, label, ServiceError("it had not answered when jobctl ended"))
+        self._closed = True
+        for channel in self._channels:
+            channel.abandon()
+
+    # In the publisher's thread
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, RunStarted):
-            self._check_in(event.run.job_id, Step.START, event.run.id)
-        elif isinstance(event, RunFinished) and event.run.status is not RunStatus.SKIPPED:
-            run = event.run
-            done = run.status is RunStatus.COMPLETED
-            self._missed.discard(run.job_id)
-            self._check_in(run.job_id, Step.SUCCESS if done else Step.FAILURE, run.id)
-            self._look(run.job_id, lambda: [of_run(run, self._store, self._name)])
-        elif isinstance(event, SlotsMissed) and event.job_id not in self._missed:
-            self._missed.add(event.job_id)
-            self._look(event.job_id, lambda: [of_slots(event, self._name)])
-        elif isinstance(event, SchedulerStarted):
-            self._look(None, lambda: untold(self._store, self._name))
+            self._began(event.run)
+        elif isinstance(event, RunFinished) and event.run.status in ENDED:
+            self._ended(event.run)
+        elif isinstance(event, SlotsMissed):
+            self._slots_missed(event)
+        elif isinstance(event, SchedulerStarted) and self._channels:
+            self._find_out("", self._untold)
 
-    def _name(self, job_id: str) -> str | None:
-        job = self._jobs.get(job_id)
-        return job.name if job else None
+    def _began(self, run: Run) -> None:
+        known = self._known.get(run.job_id)
+        if known is not None:
+            self._running[run.id] = known
+            self._check_in(run, known, Step.START)
 
-    def _look(self, job_id: str | None, found: Callable[[], Iterable[News | None]]) -> None:
-        """Find out in a thread of its own what is new, and hand it to every channel."""
-        if not self._channels:
+    def _ended(self, run: Run) -> None:
+        known = self._running.pop(run.id, None) or self._known.get(run.job_id)
+        missed = self._missed.get(run.job_id)
+        if missed is not None:
+            self._missed[run.job_id] = missed - 1
+            if not self._missed[run.job_id]:
+                del self._missed[run.job_id]
+        if known is None:
             return
+        self._check_in(run, known, Step.SUCCESS if run.status is RunStatus.COMPLETED else Step.FAILURE)
+        if self._channels:
+            self._find_out(run.job_id, lambda: self._look_at(run, known.name))
 
-        def look() -> None:
-            try:
-                for news in found():
-                    if news is not None and news.about in self._notify.on:
-                        self._tell(news)
-            except JobctlError as error:
-                self._not_told(job_id, "anybody", error)
+    def _slots_missed(self, event: SlotsMissed) -> None:
+        """Told at the first miss; again only after a run before which none was missed."""
+        known = self._known.get(event.job_id)
+        told = event.job_id in self._missed
+        self._missed[event.job_id] = 2
+        if known is not None and not told and self._channels:
+            self._find_out(event.job_id, lambda: self._tell(of_slots(event, known.name)))
 
-        self._lane("news").put(look)
+    def _check_in(self, run: Run, known: _Known, step: Step) -> None:
+        if known.check_in is not None:
+            label = f"check-in {urlsplit(known.check_in).hostname}"
+            ask = partial(request, check_in_url(known.check_in, step, run.id))
+            self._put(f"{label} {run.job_id}", label, run.job_id, ask, most=_MOST_CHECK_INS)
+
+    def _find_out(self, job_id: str, look: Work) -> None:
+        """The run store is asked in a thread of its own."""
+        self._put("news", "anybody", job_id, look)
+
+    # In the lanes
+
+    def _look_at(self, run: Run, name: str) -> None:
+        failing = run.status is RunStatus.FAILED
+        record = self._store.job(run.job_id)
+        told = record is not None and record.told
+        on_its_way = self._newest.get(run.job_id)
+        if on_its_way is not None:
+            told = on_its_way.news.about is About.FAILURE
+        if told is not failing:
+            self._tell(of_run(run, name, self._store))
+
+    def _untold(self) -> None:
+        """Jobs that failed while nobody was there to tell: a look had settled what a dead process left."""
+        for record in self._store.jobs().values():
+            known = self._known.get(record.id)
+            if known and record.last is not None and record.last.status is RunStatus.FAILED:
+                self._look_at(record.last, known.name)
 
     def _tell(self, news: News) -> None:
-        for channel in self._channels:
-            self._try(channel.label, news.job_id, partial(channel.tell, news), self._pauses)
+        told = news.about in self._on
+        parcel = _Parcel(news, len(self._channels))
+        if news.about is not About.MISSED:
+            self._newest[news.job_id] = parcel
+            if not told:  # nobody wants to know of this change: that is as good as told
+                self._arrived(parcel)
+                del self._newest[news.job_id]
+        for channel in self._channels if told else ():
+            self._put(channel.label, channel.label, news.job_id, partial(self._hand, channel, parcel))
 
-    def _check_in(self, job_id: str, step: Step, run_id: str) -> None:
-        url = self._check_ins.get(job_id)
-        if url is not None:
-            label = f"check-in {urlsplit(url).hostname}"
-            asked = check_in_url(url, step, run_id)
-            self._try(label, job_id, partial(request, asked), ())  # one that is late says nothing
-
-    def _try(self, label: str, job_id: str, tell: Work, pauses: Sequence[float]) -> None:
-        def try_again_and_again() -> None:
-            rest = iter(pauses)
+    def _hand(self, channel: Channel, parcel: _Parcel) -> None:
+        """Try again and again; raises after the last try."""
+        pauses = iter(self._pauses)
+        try:
             while True:
                 try:
-                    return tell()
-                except JobctlError as error:
-                    pause = None if self._closing.is_set() else next(rest, None)
-                    if pause is None or not isinstance(error, ServiceError):
-                        return self._not_told(job_id, label, error)
+                    channel.tell(parcel.news)
+                    return self._arrived(parcel)
+                except ServiceError:
+                    pause = None if self._closing.is_set() else next(pauses, None)
+                    if pause is None:
+                        raise
                     self._closing.wait(pause)
+        finally:
+            with self._lock:
+                parcel.left -= 1
+                if not parcel.left and self._newest.get(parcel.news.job_id) is parcel:
+                    del self._newest[parcel.news.job_id]
 
-        self._lane(label).put(try_again_and_again)
+    def _arrived(self, parcel: _Parcel) -> None:
+        """Somebody knows it now. A slow receiver of older news changes nothing."""
+        news = parcel.news
+        if self._newest.get(news.job_id) is parcel:
+            self._store.tell(news.job_id, failing=news.about is About.FAILURE)
 
-    def _not_told(self, job_id: str | None, whom: str, error: JobctlError) -> None:
-        self._bus.publish(NotTold(SystemClock().now(), job_id, whom, str(error)))
+    def _put(self, lane: str, label: str, job_id: str, tell: Work, *, most: int = _MOST_NEWS) -> None:
+        def guarded() -> None:
+            try:
+                tell()
+            except Exception as error:  # what nobody thought of must not end the lane
+                self._not_told(job_id, label, error)
 
-    def _lane(self, name: str) -> Lane:
-        with self._lock:
-            if name not in self._lanes:
-                self._lanes[name] = Lane(name)
-            return self._lanes[name]
+        self._lanes.put(lane, (label, job_id), guarded, most)
+
+    def _not_told(self, job_id: str, whom: str, error: Exception) -> None:
+        if not self._closed:
+            problem = str(error) if isinstance(error, JobctlError) else type(error).__name__
+            self._bus.publish(NotTold(SystemClock().now(), job_id or None, whom, problem))

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from jobctl.errors import ConfigurationError
 from jobctl.settings.environment import Environment
+from jobctl.settings.url import is_web_address
 from jobctl.text import quote, suggestion
 
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)", re.ASCII)
@@ -31,6 +32,7 @@ class Notify(NamedTuple):
         command: a program and its arguments; gets the JSON on its standard input.
         mail: addresses.
         on: what is told.
+        where: the file that says so.
     """
 
     webhook: str | None = None
@@ -39,9 +41,16 @@ class Notify(NamedTuple):
     command: tuple[str, ...] = ()
     mail: tuple[str, ...] = ()
     on: tuple[About, ...] = tuple(About)
+    where: str = "notify"
+
+    @property
+    def anybody(self) -> bool:
+        """Whether there is anybody to tell."""
+        return any((self.webhook, self.slack, self.discord, self.command, self.mail))
 
 
 NOBODY = Notify()
+KEYS = Notify._fields[:-1]
 URLS = ("webhook", "slack", "discord")
 
 
@@ -53,7 +62,7 @@ class Fault(NamedTuple):
     hint: str | None = None
 
 
-def read_notify(value: Any) -> tuple[Notify, list[Fault]]:
+def read_notify(value: Any, where: str) -> tuple[Notify, list[Fault]]:
     """The settings of a table, and all that is wrong with it."""
     if not isinstance(value, dict):
         return Notify(), [Fault("", "notify: expected a table", 'write { webhook = "https://…" }')]
@@ -67,6 +76,7 @@ def read_notify(value: Any) -> tuple[Notify, list[Fault]]:
             command=tuple(value.get("command", ())),
             mail=(mail,) if isinstance(mail, str) else tuple(mail),
             on=tuple(About(one) for one in value.get("on", About)),
+            where=where,
         ),
         [],
     )
@@ -85,9 +95,8 @@ def _faults(table: Mapping[str, Any]) -> Iterator[Fault]:
                     key, "notify.command: expected a list of texts", 'write ["notify-send", "jobctl"]'
                 )
         elif key == "mail":
-            if not all(
-                "@" in one for one in ([value] if isinstance(value, str) else value or [""]) if _texts([one])
-            ) or not _texts([value] if isinstance(value, str) else value):
+            addresses = [value] if isinstance(value, str) else value
+            if not (_texts(addresses) and addresses and all("@" in one for one in addresses)):
                 yield Fault(key, "notify.mail: expected an address, or a list of them")
         elif key == "on":
             if not (_texts(value) and set(value) <= set(About)):
@@ -96,7 +105,7 @@ def _faults(table: Mapping[str, Any]) -> Iterator[Fault]:
             yield Fault(
                 key,
                 f"notify has no key {quote(key)}",
-                suggestion(key, Notify._fields, f"Keys: {', '.join(Notify._fields)}"),
+                suggestion(key, KEYS, f"Keys: {', '.join(KEYS)}"),
             )
 
 
@@ -110,31 +119,24 @@ def is_url(value: object) -> bool:
         return False
     if _VARIABLE.fullmatch(value):
         return True
-    try:
-        url = urlsplit(value)
-    except ValueError:
-        return False
-    return (
-        url.scheme in {"http", "https"}
-        and bool(url.hostname)
-        and value.isascii()
-        and value.isprintable()
-        and " " not in value
-    )
+    return value.isascii() and is_web_address(value) and "@" not in urlsplit(value).netloc
 
 
-def resolved(url: str, environment: Environment) -> str:
+def resolved(url: str, environment: Environment, where: str) -> str:
     """The URL itself, where it names a variable.
 
     Raises:
-        ConfigurationError: the variable holds none.
+        ConfigurationError: the variable holds none; ``where`` says who names it.
     """
     named = _VARIABLE.fullmatch(url)
     if named is None:
         return url
     text = environment.merged().get(named[1]) or ""
     if not is_url(text) or text.startswith("$"):
+        state = "is no URL" if text else "is not set"
         raise ConfigurationError(
-            f"{named[1]} is no URL, and the project file names it", hint="set it to https://…"
+            f"the URL is to be found in {named[1]}, which {state}",
+            where=where,
+            hint=f"set {named[1]} to https://…, in the environment or an .env file",
         )
     return text

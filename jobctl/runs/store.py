@@ -6,7 +6,7 @@ than the store's busy timeout, ``StoreError`` where it cannot be read or written
 read-only), ``StoreDamagedError`` where what is there is not a sound store.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -57,6 +57,8 @@ class JobRecord:
         stopped: since when it is off its schedule, or None.
         last: its newest run that is not ``skipped``, finished or not; None if it never ran.
         missed: slots that nobody served.
+        last_success: when a run of it last completed.
+        failing: whether the last one that ended failed; None where none has.
         told: people were told last that it fails.
     """
 
@@ -71,6 +73,8 @@ class JobRecord:
     stop_reason: str | None = None
     last: Run | None = None
     missed: int = 0
+    last_success: datetime | None = None
+    failing: bool | None = None
     told: bool = False
 
 
@@ -82,6 +86,11 @@ class Registration:
     name: str
     schedule: str
     timezone: str
+
+
+Missed = Callable[[datetime | None], int]
+"""How many slots lie between a job's cursor and a slot. Asked inside the transaction that deals with the slot,
+so that both are recorded or neither, and with the cursor that the store has, whoever moved it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +108,7 @@ class Claim:
         force: start though the job is stopped (a run by hand).
         group: no two runs of a group at the same time.
         queue: where it cannot run now, nothing is recorded: it is asked for again later.
+        missed: counts what nobody served before the slot.
     """
 
     run_id: str
@@ -112,6 +122,7 @@ class Claim:
     force: bool = False
     group: str | None = None
     queue: bool = False
+    missed: Missed = field(default=lambda _: 0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +131,7 @@ class Claimed:
 
     run: Run
     cursor: datetime | None
+    missed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +144,7 @@ class Overlap:
     running: Run
     skipped: Run | None
     cursor: datetime | None
+    missed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +162,14 @@ class Stopped:
 
 
 Answer = Claimed | Overlap | SlotTaken | Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Slots were given up: so many, after ``cursor``."""
+
+    missed: int
+    cursor: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,12 +252,11 @@ class RunStore(Protocol):
     def plan(self, next_runs: Mapping[str, datetime | None]) -> None:
         """Keep the jobs' next due times."""
 
-    def pass_slots(self, job_id: str, until: datetime, missed: int) -> bool:
-        """Move a job's cursor forward to ``until`` and count ``missed`` slots.
+    def pass_slots(self, job_id: str, until: datetime, missed: Missed) -> Passed | None:
+        """Give up the slot ``until``: move the job's cursor there, and count it and what was missed before.
 
         Where the cursor, set in the current epoch, is at or beyond ``until`` already, nothing changes
-        and the answer is False: another process has told. At ``until`` itself it counts all the same
-        where that slot has a run: its claimer counts what was missed before it.
+        and the answer is None: somebody has run, skipped or passed it.
         """
 
     def stop(self, job_ids: Iterable[str], at: datetime, reason: str | None = None) -> None:
@@ -257,6 +277,9 @@ class RunStore(Protocol):
 
     def epoch(self) -> int:
         """The current clock epoch, from 1."""
+
+    def newest_cursor(self) -> datetime | None:
+        """The furthest place on its schedule that a job was brought to in the current epoch."""
 
     def begin_epoch(self, held: int) -> int:
         """Begin the epoch after ``held`` unless somebody has; answers with the current one."""

@@ -15,6 +15,7 @@ class Kind(StrEnum):
     ADDRESS = "address"
     DATABASE = "database"
     PORT = "port"
+    TEXTFILE = "textfile"
     SECRET = "secret"  # noqa: S105 - a kind, not a password
 
 
@@ -23,7 +24,8 @@ class Variable(NamedTuple):
 
     ``FLAG`` takes ``true`` or ``false`` and nothing else; ``SWITCH`` is on for ``1 true yes on`` and off for any
     other text, as the site reads it; ``ADDRESS`` is a URL or path that may hold a password, ``DATABASE`` one
-    with a scheme of ``DATABASES``; ``PORT`` is a number from 1 to 65535.
+    with a scheme of ``DATABASES``; ``PORT`` is a number from 1 to 65535;
+    ``TEXTFILE`` is a file whose name ends in ``TEXTFILE_SUFFIX``.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Variable(NamedTuple):
 
 ON = ("1", "true", "yes", "on")
 DATABASES = ("postgresql", "postgres", "sqlite", "file")
+TEXTFILE_SUFFIX = ".prom"
+"""node_exporter reads no other: https://github.com/prometheus/node_exporter#textfile-collector."""
 
 _ALL = (
     Variable(
@@ -83,13 +87,25 @@ _ALL = (
         "JOBCTL_STATE", Kind.ADDRESS, "folder of the run store and the logs, or postgresql://…", ".jobctl"
     ),
     Variable("JOBCTL_PROJECT", Kind.TEXT, "where to look for the project"),
+    Variable("OTEL_TRACES_EXPORTER", Kind.TEXT, "otlp: traces of runs are sent; none: they are not"),
+    Variable(
+        "OTEL_EXPORTER_OTLP_ENDPOINT", Kind.TEXT, "the collector: traces of runs are sent to its /v1/traces"
+    ),
+    Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Kind.TEXT, "where traces go, the whole URL"),
+    Variable("OTEL_EXPORTER_OTLP_HEADERS", Kind.SECRET, "sent to the collector: name=value,name=value"),
+    Variable("OTEL_EXPORTER_OTLP_TRACES_HEADERS", Kind.SECRET, "the same, for traces alone"),
+    Variable("OTEL_EXPORTER_OTLP_PROTOCOL", Kind.TEXT, "http/protobuf; by another no traces are sent"),
+    Variable("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", Kind.TEXT, "the same, for traces alone"),
+    Variable("OTEL_SERVICE_NAME", Kind.TEXT, "what traces call this service; jobctl"),
+    Variable("OTEL_SDK_DISABLED", Kind.TEXT, "true: no traces"),
+    Variable("JOBCTL_METRICS_FILE", Kind.TEXTFILE, "kept fresh by run, for node_exporter: a .prom file"),
     Variable("JOBCTL_CONTENT_CHANGED_URL", Kind.URL, "is told which content changed"),
 )
 
 VARIABLES = {variable.name: variable for variable in _ALL}
 
 _SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
-_SECRET_ADDRESSES = ("_URL", "_URI", "_DSN", "DATA_REPOSITORY", "WEBHOOK")
+_SECRET_ADDRESSES = ("_URL", "_URI", "_DSN", "_ENDPOINT", "DATA_REPOSITORY", "WEBHOOK")
 
 
 def is_secret(name: str) -> bool:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from jobctl.durations import milliseconds, percentile
+from jobctl.histogram import histogram
 from jobctl.model import JobMetrics, JobTotals, Reason, Run, RunStatus, Trigger
 from jobctl.trigger_dev.statuses import meaning
 from jobctl.trigger_dev.wire import RemoteRun
@@ -76,6 +77,7 @@ def _of_job(job_id: str, runs: list[Run]) -> JobTotals:
         p50=percentile(ordered, 50),
         p95=percentile(ordered, 95),
         max=percentile(ordered, 100),
+        histogram=histogram(ordered),
     )
 
 

@@ -130,9 +130,12 @@ def _metrics(runner: Runner) -> Response:
 
 
 def _prometheus(runner: Runner) -> Response:
-    from jobctl.web.prometheus import CONTENT_TYPE, exposition
+    from jobctl.prometheus import CONTENT_TYPE, current, exposition
 
-    return Response(exposition(runner.store.metrics()), headers=NO_STORE, media_type=CONTENT_TYPE)
+    store = runner.store
+    jobs = current(store.jobs().values(), runner.catalogue.ids(), SystemClock().now())
+    text = "\n".join(exposition(store.metrics(), jobs)) + "\n"
+    return Response(text, headers={**NO_STORE, "Content-Type": CONTENT_TYPE})
 
 
 async def _health(request: Request) -> Response:

@@ -1,5 +1,6 @@
 """Running one job for a request, through the same manager and run store as everybody else."""
 
+import logging
 import threading
 from datetime import timedelta
 
@@ -91,4 +92,6 @@ class Runner:
                 self._manager.add(catalogue.jobs)
                 if isinstance(self._manager, LocalJobManager):
                     self._telling = Telling(self._manager, catalogue, self.around)
+                    if self._telling.trouble is not None:
+                        logging.getLogger("jobctl").warning(self._telling.trouble)
             return self._manager

@@ -84,7 +84,7 @@ class Measured:
         """Microseconds, in the largest burst, starting included."""
         burst = self.bursts[SIZES[-1]]
         runs = burst.get("all_runs", len(burst["late_s"]))
-        return float(burst["cpu_s"]) / max(1, runs) * 1e6
+        return float(burst["cpu_s"] / max(1, runs) * 1e6)
 
     @property
     def mebibytes(self) -> tuple[float, float]:

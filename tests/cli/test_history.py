@@ -1,13 +1,8 @@
-"""``runs``, ``logs`` and ``metrics``: what happened."""
-
-import re
-from datetime import UTC, datetime, timedelta
+"""``runs`` and ``logs``: what happened."""
 
 from jobctl.cli.views.look import Look
-from jobctl.cli.views.metrics import screen as metrics_screen
-from jobctl.cli.views.metrics import share
 from jobctl.cli.views.runs import ending, screen
-from jobctl.model import JobMetrics, Reason, Trigger
+from jobctl.model import Reason, Trigger
 from tests.support.terminal import Cli, Past
 
 
@@ -111,70 +106,21 @@ def test_logs_where_there_are_none(cli: Cli, past: Past) -> None:
     assert cli("logs", "bad", "--json").json == {"run": None, "lines": []}
 
 
-def test_metrics_as_a_document(cli: Cli, past: Past) -> None:
-    for _ in range(3):
-        past.ran("hello", took=2)
-    past.ran("bad", error="no", took=1)
+def test_the_last_runs_at_a_glance(past: Past) -> None:
+    for number in range(22):
+        past.ran("hello", ago=1000 - number, took=1 + number % 3, error="no" if number == 20 else None)
+    past.begin("hello", ago=10)
+    runs = list(past.store.runs("hello", limit=None))
 
-    found = cli("metrics", "--json").json
+    words, outcomes, durations = list(screen(runs, past.now, Look(80), more=False, lately=runs))[:3]
+    plain = list(screen(runs, past.now, Look(80, unicode=False), more=False, lately=runs))[:3]
 
-    assert {
-        "total_executions": 4,
-        "successful_jobs": 3,
-        "failed_jobs": 1,
-        "skipped": 0,
-        "success_rate": 0.75,
-        "average_job_duration_ms": 1750,
-        "last_cleanup": None,
-    }.items() <= found.items()
-    hello = next(one for one in found["jobs"] if one["id"] == "hello")
-    assert {
-        "total_executions": 3,
-        "successful_jobs": 3,
-        "failed_jobs": 0,
-        "success_rate": 1.0,
-        "average_job_duration_ms": 2000,
-        "p50_ms": 2000,
-        "p95_ms": 2000,
-        "max_ms": 2000,
-    }.items() <= hello.items()
-    assert [one["id"] for one in cli("metrics", "bad", "--json").json["jobs"]] == ["bad"]
-    assert {row["JOB"]: row["SUCCESS"] for row in cli("metrics").rows} == {"hello": "1.0000", "bad": "0.0000"}
-
-
-def test_metrics_of_nothing(cli: Cli) -> None:
-    found = cli("metrics", "--json").json
-
-    assert found["success_rate"] is found["average_job_duration_ms"] is None
-    assert found["total_executions"] == 0
-    assert share(None) == "-"
-    assert share(2999 / 3000) == "99.9 %"
-    assert "success -      avg -" in next(metrics_screen(JobMetrics(), datetime.now(UTC), Look()))
-
-
-def test_metrics_for_prometheus(cli: Cli, past: Past) -> None:
-    past.ran("hello", took=2)
-    past.ran("bad", error="no", took=0.5)
-    past.store.prune(past.now, timedelta(days=30), 1000)
-
-    text = cli("metrics", "--format", "prometheus").stdout
-    lines = text.splitlines()
-
-    assert lines[-1] == "# EOF"
-    assert text.endswith("# EOF\n")
-    assert 'jobctl_runs_total{job="hello"} 1' in lines
-    assert 'jobctl_runs_failed_total{job="bad"} 1' in lines
-    assert 'jobctl_run_duration_seconds{job="hello",quantile="0.5"} 2' in lines
-    families: dict[str, str] = {}
-    for line in lines[:-1]:
-        if line.startswith("# TYPE "):
-            _, _, name, kind = line.split()
-            assert name not in families
-            families[name] = kind
-        elif not line.startswith("#"):
-            sample = re.fullmatch(r'(jobctl_[a-z_]+)(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? \S+', line)
-            assert sample, line
-            family = sample[1].removesuffix("_total")
-            assert family == list(families)[-1]
-            assert sample[1].endswith("_total") == (families[family] == "counter")
-    assert "jobctl_last_cleanup_timestamp_seconds" in families
+    assert words == "the last 20, oldest to newest:"
+    assert outcomes == "  " + "✓" * 17 + "✗✓·  1 running, 18 completed, 1 failed"
+    assert durations == "  " + "▃▆█" * 6 + "▃  took 1.0 s to 3.0 s"
+    assert plain[1:] == [
+        "  " + "+" * 17 + "x+.  1 running, 18 completed, 1 failed",
+        "  " + ":+#" * 6 + ":  took 1.0 s to 3.0 s",
+    ]
+    assert next(screen(runs, past.now, Look(), more=False)).startswith("RUN ")
+    assert next(screen(runs[:1], past.now, Look(), more=False, lately=runs[:1])).startswith("RUN ")

@@ -1,11 +1,16 @@
 """An edited ``jobctl.toml`` under a running scheduler."""
 
 import json
+import os
+import signal
+import sqlite3
+import subprocess
+from contextlib import closing
 from typing import Any
 
 import pytest
 
-from tests.support.project import Site, until
+from tests.support.project import Site, marked, until
 
 pytestmark = pytest.mark.slow
 
@@ -82,3 +87,69 @@ def test_stop_and_start_act_at_once(site: Site) -> None:
     until(lambda: len(site.runs("tick")) > count)
     scheduler.terminate()
     scheduler.wait()
+
+
+SLOW_MODULE = "import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(40)\n"
+
+
+def test_a_stop_does_not_wait_for_an_edit(site: Site) -> None:
+    site.jobs(TICK, CODE)
+    scheduler = site.run("--json")
+    site.write("slow_module.py", SLOW_MODULE)
+    site.write("jobctl.toml", 'modules = ["slow_module"]\n' + (site.folder / "jobctl.toml").read_text())
+    until((site.folder / "importing").exists)
+    began = len(site.runs_kept("tick"))
+    until(lambda: len(site.runs_kept("tick")) > began)  # jobs go on meanwhile
+
+    scheduler.terminate()
+
+    assert scheduler.wait(10) == 0
+    assert not events(site, scheduler, "jobs_changed")
+    for pid in marked(site.mark):
+        os.kill(pid, signal.SIGKILL)  # what imports the module ends by itself, in 90 s at most
+
+
+def test_an_edit_that_meets_a_busy_store_is_taken_up_later(site: Site) -> None:
+    site.jobs(TICK, CODE)
+    scheduler = site.run("--json")
+    until(lambda: site.runs("tick"))
+
+    with closing(sqlite3.connect(site.folder / ".jobctl" / "jobctl.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        site.jobs(TICK + TICK.replace("jobs.tick", "jobs.more"), CODE)
+        until(lambda: events(site, scheduler, "store_trouble"))
+        other.execute("ROLLBACK")
+    (changed,) = until(lambda: events(site, scheduler, "jobs_changed"))
+    until(lambda: site.runs("more"))
+    scheduler.terminate()
+    assert scheduler.wait() == 0
+
+    assert changed["message"] == "the project file was edited: more new"
+    assert not events(site, scheduler, "jobs_refused")
+
+
+def test_an_edit_during_the_start_is_taken_up(site: Site) -> None:
+    site.write("slow_start.py", SLOW_MODULE.replace("40", "2"))
+    site.jobs(TICK, CODE)
+    modules = 'modules = ["slow_start"]\n'
+    site.write("jobctl.toml", modules + (site.folder / "jobctl.toml").read_text())
+    process = site.popen("run", "--json", stdout=subprocess.DEVNULL)
+    until((site.folder / "importing").exists)
+
+    site.jobs(TICK + TICK.replace("jobs.tick", "jobs.more"), CODE)
+    until(lambda: site.runs_kept("more"))
+    process.terminate()
+    assert process.wait() == 0
+
+
+def test_an_edit_that_changes_no_job_is_told_too(site: Site) -> None:
+    site.jobs(TICK, CODE)
+    scheduler = site.run("--json")
+    text = (site.folder / "jobctl.toml").read_text()
+
+    site.write("jobctl.toml", 'notify = { command = ["true"] }\n' + text)
+    (changed,) = until(lambda: events(site, scheduler, "jobs_changed"))
+    scheduler.terminate()
+    assert scheduler.wait() == 0
+
+    assert changed["message"] == "the project file was edited: no job has changed"

@@ -171,7 +171,7 @@ def test_the_screen_fits_and_names_what_failed() -> None:
 
     lines: list[str] = []
     for width in (40, 80, 200):
-        lines = list(screen(board, jobs, 9_800, Look(width)))
+        lines = list(screen(board, jobs, "9,800 more: --limit 0", Look(width)))
         table = lines[2:7]
         assert max(map(len, [*table, *lines[8:]])) <= max(width, 60), width
     shown = "\n".join(lines)
@@ -183,5 +183,5 @@ def test_the_screen_fits_and_names_what_failed() -> None:
     assert "1 of 4 failed: job-1: [red] xxx" in shown
     assert lines[-1] == "See why: jobctl logs job-1 --failed"
     assert "\x1b" not in shown
-    assert "\x1b[31mfailed" in "\n".join(screen(board, jobs, 0, Look(80, color=True)))
-    assert "\n".join(screen(board, jobs, 9, Look(60, unicode=False))).isascii()
+    assert "\x1b[31mfailed" in "\n".join(screen(board, jobs, "", Look(80, color=True)))
+    assert "\n".join(screen(board, jobs, "9 more", Look(60, unicode=False))).isascii()

@@ -29,7 +29,7 @@ NASTY = [
 
 @pytest.mark.parametrize("text", NASTY)
 def test_nasty_text_in_a_table(text: str) -> None:
-    lines = table([Column("A"), Column("B", flexible=True)], [[Cell(text), Cell(text)]], Look(80))
+    lines = table([Column("A"), Column("B", least=12)], [[Cell(text), Cell(text)]], Look(80))
     (row,) = rows([], [[text, "x"]], header=False)
 
     for line in (*lines, row):
@@ -48,7 +48,7 @@ def test_nasty_text_in_a_table(text: str) -> None:
 def test_a_table_never_is_wider_than_the_terminal(
     cells: list[tuple[str, ...]], width: int, plain: bool
 ) -> None:
-    titles = [Column("ID"), Column("N", right=True), Column("ERROR", flexible=True)]
+    titles = [Column("ID"), Column("N", right=True), Column("ERROR", least=12)]
 
     lines = table(titles, [[Cell(one) for one in row] for row in cells], Look(width, unicode=not plain))
 

@@ -18,7 +18,7 @@ from tests.content.conftest import Sync
 from tests.content.test_local_changes import LONG
 from tests.support.git_server import Upstream, git
 
-pytestmark = pytest.mark.fault
+pytestmark = pytest.mark.faults
 
 CHILD = """
 import os, pathlib, resource, signal, sys

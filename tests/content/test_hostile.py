@@ -64,7 +64,7 @@ def test_it_needs_no_git_program_and_no_home(folder: Path, server: GitServer) ->
     assert (done.stdout.strip(), done.stderr) == ("main", "")
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_killed_while_it_clones_the_next_sync_begins_anew(
     sync: Sync, folder: Path, server: GitServer
 ) -> None:
@@ -89,7 +89,7 @@ def test_killed_while_it_clones_the_next_sync_begins_anew(
     assert beside(folder) == []
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_killed_while_it_writes_files_the_next_sync_goes_on(
     sync: Sync, folder: Path, upstream: Upstream
 ) -> None:

@@ -115,7 +115,7 @@ def test_no_such_database_and_no_server(postgres: Postgres, tmp_path: Path) -> N
         opened("postgresql://a:b@no-such-host.invalid/x", tmp_path).round_trip()
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_lost_in_the_middle_and_back(tmp_path: Path) -> None:
     server = Postgres()
     try:
@@ -142,7 +142,7 @@ def test_lost_in_the_middle_and_back(tmp_path: Path) -> None:
         server.close()
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_lost_for_good_is_told(tmp_path: Path) -> None:
     server = Postgres()
     here = opened(server.url(server.create()), tmp_path)

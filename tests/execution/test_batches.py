@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from jobctl.execution.pool import BATCH
 from jobctl.model import Reason
 
 
@@ -30,7 +31,7 @@ def test_a_batch_is_run_each_once_and_its_output_kept_apart(bench: Any) -> None:
         ("os.kill(os.getpid(), signal.SIGSTOP)", Reason.TIMEOUT),
     ],
 )
-@pytest.mark.fault
+@pytest.mark.faults
 def test_one_that_hangs_or_crashes_in_the_middle_holds_up_nobody(
     bench: Any, body: str, reason: Reason
 ) -> None:
@@ -57,7 +58,7 @@ def test_capacity_counts_workers_and_room_behind_quick_tasks(make_bench: Any) ->
     slow = bench.task("work:hang")
     bench.submit(slow)
     assert bench.pool.capacity(quick=False) == 1
-    assert bench.pool.capacity(quick=True) == 32
+    assert bench.pool.capacity(quick=True) == BATCH
     bench.wait_started(slow)
     other = bench.task("work:hang")
     bench.submit(other)

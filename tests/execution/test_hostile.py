@@ -10,7 +10,7 @@ import pytest
 
 from jobctl.model import Reason
 
-pytestmark = pytest.mark.fault
+pytestmark = pytest.mark.faults
 
 
 @pytest.mark.parametrize(
@@ -111,6 +111,17 @@ def test_a_crash_takes_the_daemons_along(bench: Any) -> None:
     assert [pid for pid in bench.processes() if "sleep" in _command(pid)] == []
 
 
+def test_a_crash_takes_children_along_that_have_another_environment(bench: Any) -> None:
+    run = bench.call(
+        "import os, subprocess, sys\n"
+        "code = 'import sys, time; print(flush=True); time.sleep(300)'\n"
+        "child = subprocess.Popen([sys.executable, '-c', code, 'bare'], env={}, stdout=subprocess.PIPE)\n"
+        "child.stdout.readline()\nprint(child.pid, flush=True)\nos._exit(1)"
+    )
+    assert run.reason is Reason.CRASHED
+    assert "bare" not in _command(int(bench.lines(run)[0]))
+
+
 def test_a_forked_child_that_returns_is_not_a_second_worker(bench: Any) -> None:
     run = bench.call("import os\nif os.fork() == 0: return 'child'\nos.wait()\nreturn 'parent'")
     assert run.result == "parent"
@@ -200,6 +211,22 @@ def test_what_a_job_changes_does_not_reach_the_next(make_bench: Any) -> None:
     assert first.pid == second.pid
     assert second.result == [str(bench.folder), True, umask, False, 0, 0, True, True]
     assert bench.lines(second) == ["out", "err"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (50, 50))",
+        "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (9, resource.RLIM_INFINITY))",
+        "import os\nos.nice(1)",
+    ],
+)
+def test_a_limit_that_a_job_sets_binds_no_other(make_bench: Any, body: str) -> None:
+    bench = make_bench(workers=1)
+    asked = "import os, resource\nreturn [os.nice(0), resource.getrlimit(resource.RLIMIT_NOFILE), resource.getrlimit(resource.RLIMIT_FSIZE)]"
+    before = bench.call(asked)
+    assert bench.call(body).pid == before.pid
+    assert bench.call(asked).result == before.result
 
 
 def test_output_that_does_not_block_is_put_right(make_bench: Any) -> None:

@@ -41,7 +41,7 @@ def test_elsewhere_the_beat_decides() -> None:
     assert not is_alive(owner, NOW + timedelta(seconds=61))
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_a_tree_is_killed_with_those_that_ignore_everything() -> None:
     code = "trap '' TERM; (trap '' TERM; sleep 300 & sleep 300) & echo up; wait"
     with subprocess.Popen(["sh", "-c", code], stdout=subprocess.PIPE, start_new_session=True) as child:
@@ -53,7 +53,7 @@ def test_a_tree_is_killed_with_those_that_ignore_everything() -> None:
         assert child.stdout.read() == b""  # nobody holds it any longer
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_a_daemon_of_a_dead_owner_is_found_by_its_mark() -> None:
     owner = os.urandom(8).hex()
     environment = {**os.environ, OWNER_MARK: owner}

@@ -17,7 +17,7 @@ from tests.support.smtp_server import Mails, smtp_server
 
 NOW = SystemClock().now()
 REMINDER, CLEANUP = "subscription-renewal-reminder", "subscription-expired-cleanup"
-pytestmark = pytest.mark.fault
+pytestmark = pytest.mark.faults
 
 
 @pytest.fixture

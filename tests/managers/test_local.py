@@ -139,8 +139,28 @@ def test_a_failed_attempt_is_followed_by_another_in_the_same_run(
 
     assert (run.status, run.attempt, run.error) == (RunStatus.COMPLETED, 3, None)
     assert marks.read_text() == "xxx"
-    assert [event.error for event in heard if isinstance(event, RunRetrying)] == ["OSError: not yet"] * 2
+    failed = [(event.run.attempt, event.error) for event in heard if isinstance(event, RunRetrying)]
+    assert failed == [(1, "OSError: not yet"), (2, "OSError: not yet")]
     assert len(store.runs()) == 1
+
+
+def test_a_run_that_is_ended_between_its_attempts_took_the_time_since_the_first(
+    manager: LocalJobManager, heard: list[object], project: Path
+) -> None:
+    write_jobs(project, "def work():\n    raise OSError('not yet')\n")
+    manager.add([Job("work", "Work", None, "site_jobs:work", retries=3, retry_delay=timedelta(hours=1))])
+    retrying = threading.Event()
+    manager.bus.subscribe(lambda event: retrying.set() if isinstance(event, RunRetrying) else None)
+
+    manager.trigger_job("work")
+    assert retrying.wait(SOON)
+    threading.Event().wait(0.05)
+    manager.shutdown(timedelta(0))
+
+    (run,) = [event.run for event in heard if isinstance(event, RunFinished)]
+    assert (run.reason, run.error) == (Reason.INTERRUPTED, "OSError: not yet")
+    assert run.duration is not None
+    assert run.duration >= timedelta(seconds=0.05)
 
 
 def test_a_failure_that_is_final_is_not_tried_again(manager: LocalJobManager, project: Path) -> None:

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobctl.managers.agenda import Agenda, jitter_of
-from jobctl.model import Job
-from jobctl.schedules import Cron
+from jobctl.managers.agenda import Agenda
+from jobctl.model import Job, Schedule
+from jobctl.schedules import Cron, Every
 from tests.support.project import Site, until
 
 CODE = """
@@ -88,8 +88,10 @@ START = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
 def test_jitter_moves_the_beginning_and_never_the_slot() -> None:
     job = Job("x", "X", Cron("* * * * *"), "m:f", jitter=timedelta(seconds=30))
-    agenda = Agenda()
+    agenda, elsewhere = Agenda(), Agenda()
     agenda.put(job, START, START)
+    elsewhere.put(job, START, START)
+    assert agenda.next_due() == elsewhere.next_due()
     found: list[tuple[datetime, timedelta]] = []
     while len(found) < 50:
         begins = agenda.next_due()
@@ -102,4 +104,43 @@ def test_jitter_moves_the_beginning_and_never_the_slot() -> None:
     assert [slot for slot, _ in found] == [START + timedelta(minutes=n) for n in range(1, 51)]
     assert all(timedelta(0) <= late <= timedelta(seconds=30) for _, late in found)
     assert max(Counter(late for _, late in found).values()) == 1
-    assert found[0][1] == jitter_of(job, found[0][0])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "slots"),
+    [
+        (Every(3), [START + timedelta(seconds=3 * n) for n in range(1, 51)]),
+        (Cron("0 9,10 * * *"), [START + timedelta(days=n // 2, hours=(n % 2)) for n in range(1, 51)]),
+    ],
+)
+def test_jitter_that_is_longer_than_the_interval_loses_no_slot(
+    schedule: Schedule, slots: list[datetime]
+) -> None:
+    agenda = Agenda()
+    agenda.put(Job("x", "X", schedule, "m:f", jitter=timedelta(days=2)), START, START)
+    found: list[datetime] = []
+    while len(found) < 50:
+        begins = agenda.next_due()
+        assert begins is not None
+        (due,) = agenda.take_due(begins)
+        agenda.advance(due.entry, due.slot)
+        assert due.serve
+        assert due.slot <= begins < schedule.next_after(due.slot, START)
+        found.append(due.slot)
+
+    assert found == slots
+
+
+def test_after_a_sleep_the_newest_slot_is_the_one_whose_time_has_come() -> None:
+    job = Job("x", "X", Cron("* * * * *"), "m:f", jitter=timedelta(minutes=1))
+    for seconds in range(60):
+        agenda = Agenda()
+        agenda.put(job, START, START)
+        now = START + timedelta(minutes=30, seconds=seconds)
+        (due,) = agenda.take_due(now)
+        begins = agenda.next_due()
+        assert begins is not None
+        assert due.slot < now < begins
+        assert due.slot in {START + timedelta(minutes=30), START + timedelta(minutes=29)}
+        (following,) = agenda.take_due(begins)
+        assert following.slot == due.slot + timedelta(minutes=1)

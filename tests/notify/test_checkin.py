@@ -1,12 +1,14 @@
 """Monitors that are told of each start and end."""
 
+import threading
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from jobctl.notify.checkin import Step, check_in_url
 from tests.notify.conftest import Fickle
-from tests.support.http_server import Provider, Reply
+from tests.support.http_server import Provider, Reply, Request
+from tests.support.project import until
 
 HEALTHCHECKS = "https://hc-ping.com/5bf66975-d4c7-4bf5-bcc8-b8d8a82ea278"
 SENTRY = "https://o0.ingest.sentry.io/api/1/cron/nightly/key/"
@@ -62,3 +64,44 @@ def test_a_monitor_that_refuses_is_said_and_fails_no_job(fickle: Fickle, receive
 
     assert "check-in 127.0.0.1 could not be told: " in " ".join(said.split())
     assert "answered 410" in " ".join(said.split())
+
+
+@pytest.mark.slow
+def test_a_silent_monitor_holds_up_no_other_job(fickle: Fickle, receiver: Provider) -> None:
+    def rule(request: Request) -> Reply:
+        if "silent" in request.path:
+            silent.wait(30)
+        return Reply(200)
+
+    silent = threading.Event()
+    receiver.rule = rule
+    tick = '[jobs.{0}]\nevery = "1s"\ncall = "time:monotonic"\ncheck_in = "{1}/{0}"\n'
+    fickle.tell("{}", "".join(tick.format(name, receiver.url) for name in ("silent", "other")))
+
+    scheduler = fickle.site.run()
+    until(lambda: len([one for one in receiver.requests if one.path.startswith("/other?")]) >= 3)
+    silent.set()
+    scheduler.terminate()
+    assert scheduler.wait() == 0
+
+
+@pytest.mark.slow
+def test_a_job_that_leaves_the_file_while_it_runs_is_followed_to_its_end(
+    fickle: Fickle, receiver: Provider
+) -> None:
+    waiting = 'every = "1h"\ncommand = ["sh", "-c", "while [ ! -e go ]; do sleep 0.05; done; exit 3"]\n'
+    hook = f'{{ webhook = "{receiver.url}/hook" }}'
+    fickle.tell(hook, f'[jobs.old]\n{waiting}check_in = "{receiver.url}/ping"\n')
+    scheduler = fickle.site.run("--json")
+    until(lambda: [one for one in receiver.requests if one.path.startswith("/ping/start")])
+
+    fickle.tell(hook)
+    until(lambda: "jobs_changed" in fickle.site.log(scheduler))
+    (fickle.site.folder / "go").touch()
+    until(lambda: [one for one in receiver.requests if one.path == "/hook"])
+    scheduler.terminate()
+    assert scheduler.wait() == 0
+
+    assert [one for one in receiver.requests if one.path.startswith("/ping/fail")]
+    (failure,) = [one.body for one in receiver.requests if one.path == "/hook"]
+    assert failure["job"]["id"] == "old"

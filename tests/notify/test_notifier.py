@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.events import Bus, Event, NotTold, SchedulerStarted, SlotsMissed
-from jobctl.model import Job
+from jobctl.events import Bus, Event, NotTold, RunFinished, SchedulerStarted, SlotsMissed
+from jobctl.execution.process import this_process
+from jobctl.model import Job, RunStatus, Trigger
 from jobctl.notify.notifier import Notifier, Place
 from jobctl.notify.settings import Notify
 from jobctl.runs.choose import open_store
-from jobctl.runs.store import RunStore
+from jobctl.runs.store import Claim, Claimed, Ending, Registration, RunStore, new_run_id
 from jobctl.settings.environment import Environment
 from tests.support.project import until
 
@@ -42,10 +43,8 @@ def heard_by(
     notifier = Notifier(bus, store, notify, JOBS, place, pauses=pauses)
     for event in events:
         bus.publish(event)
-    for lane in [*notifier._lanes.values()]:
-        lane.drain(20)
-    for lane in [*notifier._lanes.values()]:
-        lane.drain(20)
+    for _ in range(2):
+        assert notifier._lanes.drain(lambda: 20) == set()
     notifier.close()
     return heard[len(events) :]
 
@@ -74,12 +73,99 @@ def test_the_end_waits_for_no_pause(tmp_path: Path, store: RunStore) -> None:
     assert (tmp_path / "told").exists()
 
 
-def test_slots_missed_in_a_row_are_told_once(tmp_path: Path, store: RunStore) -> None:
-    count = Notify(command=("sh", "-c", "echo >> told"))
+def ran(store: RunStore, *, failed: bool = False) -> RunFinished:
+    """A run of the job that has ended, as the store has it."""
+    store.register([Registration("sync", "Sync", "", "UTC")], NOW)
+    owner = this_process("trigger", NOW)
+    (answer,) = store.claim(owner, [Claim(new_run_id(), "sync", Trigger.MANUAL, NOW, force=True)])
+    assert isinstance(answer, Claimed)
+    status = RunStatus.FAILED if failed else RunStatus.COMPLETED
+    store.finish([Ending(answer.run.id, status, NOW, NOW, timedelta(0), error="no luck" if failed else None)])
+    ended = store.run(answer.run.id)
+    assert ended is not None
+    return RunFinished(ended)
 
-    heard_by(tmp_path, store, missed(), missed(), missed(), notify=count, pauses=())
 
-    assert (tmp_path / "told").read_text() == "\n"
+def test_misses_are_told_again_only_after_a_run_without_one(tmp_path: Path, store: RunStore) -> None:
+    count = Notify(command=("sh", "-c", "echo $JOBCTL_EVENT >> told"))
+    late = [event for _ in range(3) for event in (missed(), ran(store))]
+
+    heard_by(tmp_path, store, *late, ran(store), missed(), notify=count, pauses=())
+
+    assert (tmp_path / "told").read_text().split() == ["missed", "missed"]
+
+
+def test_what_nobody_took_is_told_at_the_next_failure(tmp_path: Path, store: RunStore) -> None:
+    nobody, somebody = Notify(command=("false",)), Notify(command=("sh", "-c", "echo $JOBCTL_EVENT >> told"))
+
+    (said,) = heard_by(tmp_path, store, ran(store, failed=True), notify=nobody, pauses=())
+    heard_by(tmp_path, store, ran(store, failed=True), notify=somebody, pauses=())
+    heard_by(tmp_path, store, ran(store, failed=True), ran(store), notify=somebody, pauses=())
+
+    assert isinstance(said, NotTold)
+    assert (tmp_path / "told").read_text().split() == ["failure", "recovery"]
+
+
+def test_a_failure_and_a_recovery_on_their_way_are_both_told(tmp_path: Path, store: RunStore) -> None:
+    slow = Notify(command=("sh", "-c", "echo $JOBCTL_EVENT >> told; sleep 0.2"))
+    events = [ran(store, failed=failed) for failed in (True, True, False, True, False)]
+
+    heard_by(tmp_path, store, *events, notify=slow, pauses=())
+
+    assert (tmp_path / "told").read_text().split() == ["failure", "recovery"] * 2
+    record = store.job("sync")
+    assert record is not None
+    assert not record.told
+
+
+def test_a_program_is_ended_with_what_it_started(tmp_path: Path, store: RunStore) -> None:
+    leaver = Notify(command=("sh", "-c", "sleep 300 & echo $! > child"))
+
+    assert heard_by(tmp_path, store, missed(), notify=leaver, pauses=()) == []
+
+    child = int((tmp_path / "child").read_text())
+    until(
+        lambda: (
+            not Path(f"/proc/{child}").exists() or "State:\tZ" in Path(f"/proc/{child}/status").read_text()
+        )
+    )
+
+
+def test_who_has_not_answered_at_the_end_is_said(tmp_path: Path, store: RunStore) -> None:
+    bus = Bus()
+    heard: list[Event] = []
+    bus.subscribe(heard.append)
+    place = Place(Environment.load(tmp_path, {"PATH": "/usr/bin:/bin"}), tmp_path, tmp_path / "outbox")
+    endless = Notify(command=("sh", "-c", "touch began; sleep 300"))
+    notifier = Notifier(bus, store, endless, JOBS, place)
+    bus.publish(missed())
+    until((tmp_path / "began").exists)
+
+    notifier.close(timeout=0)
+
+    (said,) = [event for event in heard if isinstance(event, NotTold)]
+    assert (said.job_id, said.whom) == ("sync", "command sh")
+    assert said.problem == "it had not answered when jobctl ended"
+
+
+def test_what_nobody_thought_of_ends_no_lane(tmp_path: Path, store: RunStore) -> None:
+    bus = Bus()
+    heard: list[Event] = []
+    bus.subscribe(heard.append)
+    place = Place(Environment.load(tmp_path, {"PATH": "/usr/bin:/bin"}), tmp_path, tmp_path / "outbox")
+    notifier = Notifier(bus, store, Notify(command=("touch", "told")), JOBS, place)
+
+    def broken(_: object) -> None:
+        raise KeyError("odd")
+
+    notifier._channels = [notifier._channels[0]._replace(tell=broken), *notifier._channels]
+    bus.publish(missed())
+    for _ in range(2):
+        notifier._lanes.drain(lambda: 20)
+    notifier.close()
+
+    assert [event.problem for event in heard if isinstance(event, NotTold)] == ["KeyError"]
+    assert (tmp_path / "told").exists()
 
 
 def test_of_a_job_that_is_no_longer_known_nobody_hears(tmp_path: Path, store: RunStore) -> None:

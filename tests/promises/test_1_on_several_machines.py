@@ -19,7 +19,7 @@ from tests.support.machine import boot, has_machines
 from tests.support.postgres import Postgres
 from tests.support.project import Site, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.fault]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 SECONDS = float(os.environ.get("JOBCTL_TEST_SECONDS", "20"))
 JOBS = "".join(f'[jobs.{name}]\nevery = "1s"\ncall = "work:{name}"\n' for name in ("quick", "medium", "long"))

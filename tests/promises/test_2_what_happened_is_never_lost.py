@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.project import Site, marked, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.fault]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 
 @pytest.fixture

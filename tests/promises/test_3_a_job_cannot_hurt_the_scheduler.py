@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.project import Site, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.fault]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 HOSTILE = {
     "raises": ("raise ValueError('no [red]luck[/red]')", "error", "ValueError: no [red]luck[/red]"),

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.project import Site, marked, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.fault]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 CODE = """
 import pathlib, signal, subprocess, time

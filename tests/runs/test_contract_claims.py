@@ -1,14 +1,14 @@
 """What every run store keeps: starting and ending runs, slots, cursors and the clock's epochs."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from jobctl.errors import UsageError
 from jobctl.model import Reason, Run, RunStatus, Trigger
-from jobctl.runs.store import Claimed, Ending, Overlap, RunStore, SlotTaken, Stopped, new_run_id
+from jobctl.runs.store import Claimed, Ending, Overlap, Passed, RunStore, SlotTaken, Stopped, new_run_id
 
 if TYPE_CHECKING:
     from tests.runs.conftest import Desk
@@ -185,8 +185,8 @@ def test_a_process_of_the_epoch_before_may_be_the_first_in_the_new_one(desk: "De
 def test_misses_are_counted_in_a_new_epoch(desk: "Desk", store: RunStore) -> None:
     desk.ran(slot=60)
     store.begin_epoch(1)
-    assert store.pass_slots("job", desk.at(5), 4)
-    assert not store.pass_slots("job", desk.at(4), 4)
+    assert store.pass_slots("job", desk.at(5), lambda _: 3) == Passed(4, desk.at(60))
+    assert store.pass_slots("job", desk.at(4), lambda _: 3) is None
     record = store.job("job")
     assert record is not None
     assert (record.cursor, record.missed) == (desk.at(5), 4)
@@ -196,9 +196,9 @@ def test_misses_are_counted_in_a_new_epoch(desk: "Desk", store: RunStore) -> Non
 
 
 def test_misses_are_counted_once(desk: "Desk", store: RunStore) -> None:
-    assert store.pass_slots("job", desk.at(5), 5)
-    assert not desk.again().pass_slots("job", desk.at(5), 5), "a second scheduler saw the same"
-    assert not store.pass_slots("job", desk.at(3), 3)
+    assert store.pass_slots("job", desk.at(5), lambda _: 4) == Passed(5, None)
+    assert desk.again().pass_slots("job", desk.at(5), lambda _: 4) is None, "a second scheduler saw the same"
+    assert store.pass_slots("job", desk.at(3), lambda _: 2) is None
     record = store.job("job")
     assert record is not None
     assert (record.cursor, record.missed) == (desk.at(5), 5)
@@ -206,12 +206,30 @@ def test_misses_are_counted_once(desk: "Desk", store: RunStore) -> None:
     assert desk.claim(slot=5) == SlotTaken(desk.at(5))
 
 
-def test_the_claimer_of_a_slot_counts_what_was_missed_before_it(desk: "Desk", store: RunStore) -> None:
+def test_what_was_missed_before_a_slot_is_counted_with_its_claim(desk: "Desk", store: RunStore) -> None:
     desk.ran(slot=5)
-    assert store.pass_slots("job", desk.at(5), 4)
+
+    def minutes(cursor: datetime | None) -> int:
+        assert cursor is not None
+        return (cursor - desk.at(0)) // timedelta(minutes=1)
+
+    wishes = [replace(desk.wish("job", slot), missed=minutes) for slot in (8, 9, 9)]
+    begun, skipped, taken = store.claim(desk.owner, wishes)
+
+    assert isinstance(begun, Claimed)
+    assert isinstance(skipped, Overlap)
+    assert (begun.missed, begun.cursor) == (5, desk.at(5))
+    assert (skipped.missed, skipped.cursor) == (8, desk.at(8))
+    assert taken == SlotTaken(desk.at(9))
     record = store.job("job")
     assert record is not None
-    assert (record.cursor, record.missed) == (desk.at(5), 4)
+    assert record.missed == 13
+
+
+def test_a_slot_that_was_run_is_not_missed(desk: "Desk", store: RunStore) -> None:
+    desk.ran(slot=5)
+    assert store.pass_slots("job", desk.at(5), lambda _: 4) is None, "by a scheduler that was away meanwhile"
+    assert store.metrics().skipped == 0
 
 
 # Ends

@@ -289,7 +289,8 @@ def test_older_tables_are_migrated_and_keep_what_is_in_them(
     schema = schema_of(address)
     (answer,) = store.claim(OWNER, [wish()])
     postgres.execute(f"ALTER TABLE {schema}.runs DROP COLUMN grouped")
-    postgres.execute(f"ALTER TABLE {schema}.jobs DROP COLUMN told")
+    for name in ("last_success", "failing", "told"):
+        postgres.execute(f"ALTER TABLE {schema}.jobs DROP COLUMN {name}")
     postgres.execute(f"UPDATE {schema}.meta SET value = 1 WHERE name = 'version'")
 
     with closing(open_store(address)) as again:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from jobctl.errors import StoreBusyError, StoreDamagedError, StoreError
-from jobctl.model import Trigger
+from jobctl.model import RunStatus, Trigger
 from jobctl.runs.choose import look_at_store, open_store
 from jobctl.runs.sqlite import opening
 from jobctl.runs.sqlite.store import SQLiteRunStore
-from jobctl.runs.store import Claim, Owner, Registration, new_run_id
+from jobctl.runs.store import Claim, Ending, Owner, Registration, new_run_id
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 OWNER = Owner("owner-1", "scheduler", "here", 1, "1", "boot", NOW, NOW)
@@ -136,7 +136,7 @@ def without_tables(path: Path) -> None:
         connection.execute("PRAGMA user_version = 1")
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 @pytest.mark.parametrize("damage", [text, header, nothing, cut_short, another_program, without_tables])
 def test_a_damaged_file_is_set_aside_whole(folder: Path, damage: Callable[[Path], None]) -> None:
     with opened(folder) as store:
@@ -161,7 +161,7 @@ def test_a_damaged_file_is_set_aside_whole(folder: Path, damage: Callable[[Path]
         assert len(store.runs()) == 1
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_its_write_ahead_log_goes_with_it(folder: Path) -> None:
     with opened(folder):
         pass
@@ -175,7 +175,7 @@ def test_its_write_ahead_log_goes_with_it(folder: Path) -> None:
     assert kept["-wal"].read_bytes() == b"log"
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_damage_after_damage_overwrites_nothing(folder: Path) -> None:
     folder.mkdir()
     for content in ("first", "second", "third"):
@@ -186,7 +186,7 @@ def test_damage_after_damage_overwrites_nothing(folder: Path) -> None:
     assert sorted(kept) == ["first", "second", "third"]
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_damage_in_the_middle_is_told_when_it_is_met(folder: Path) -> None:
     with opened(folder) as store:
         fill(store, 500)
@@ -205,7 +205,7 @@ def test_damage_in_the_middle_is_told_when_it_is_met(folder: Path) -> None:
         assert store.runs() == []
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_a_damaged_file_that_is_in_use_is_left_alone(folder: Path) -> None:
     script = (
         "import sys\nfrom pathlib import Path\nfrom jobctl.runs.choose import open_store\n"
@@ -234,7 +234,7 @@ def test_a_damaged_file_that_is_in_use_is_left_alone(folder: Path) -> None:
         assert store.warning is None
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_a_damaged_file_that_this_process_uses_is_left_alone(folder: Path) -> None:
     with opened(folder) as store:
         store.jobs()
@@ -285,6 +285,22 @@ def test_an_older_store_is_brought_up_to_date(
             assert len(store.runs()) == 1
 
 
+def test_what_alerts_ask_for_is_filled_in_from_the_runs_that_are_kept(folder: Path) -> None:
+    """A store as version 3 left it."""
+    with opened(folder) as store:
+        fill(store)
+        (run,) = store.runs()
+        store.finish([Ending(run.id, RunStatus.COMPLETED, NOW, NOW, timedelta(0))])
+    with closing(sqlite3.connect(folder / "jobctl.db")) as connection:
+        for name in ("last_success", "failing", "told"):
+            connection.execute(f"ALTER TABLE jobs DROP COLUMN {name}")
+        connection.execute("PRAGMA user_version = 3")
+    with opened(folder) as store:
+        record = store.job(run.job_id)
+        assert record is not None
+        assert (record.last_success, record.failing) == (NOW, False)
+
+
 def test_a_migration_that_fails_changes_nothing(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,7 +344,7 @@ def test_a_link_to_nowhere_in_the_place_of_the_file(folder: Path, tmp_path: Path
     assert not (tmp_path / "nowhere").exists()
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_a_file_that_is_taken_away_is_told_and_not_written_to(folder: Path, tmp_path: Path) -> None:
     with opened(folder) as store:
         fill(store)

@@ -19,7 +19,7 @@ from jobctl.runs.choose import look_at_store, open_store
 from jobctl.runs.sqlite.store import SQLiteRunStore
 from jobctl.runs.store import Claim, Claimed, Ending, Owner, Registration, RunStore, new_run_id
 
-pytestmark = pytest.mark.fault
+pytestmark = pytest.mark.faults
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 OWNER = Owner("owner-1", "scheduler", "here", 1, "1", "boot", NOW, NOW)

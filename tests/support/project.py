@@ -84,8 +84,14 @@ class Site:
         return process
 
     def call(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        return self._python("-m", "jobctl", *arguments, **more)
+
+    def python(self, code: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        return self._python("-c", code, **more)
+
+    def _python(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "jobctl", *arguments],
+            [sys.executable, *arguments],
             cwd=self.folder,
             env={**self.environment, **more.pop("env", {})},
             stdin=subprocess.DEVNULL,

@@ -6,7 +6,6 @@ from contextlib import suppress
 
 import httpx2
 import pytest
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from tests.support.project import Site, until
 from tests.web.conftest import SECRET, Serve
@@ -128,13 +127,6 @@ def test_disabled_means_disabled(serve: Serve) -> None:
     assert "scheduling is disabled" in told.json()["message"]
 
 
-def families(text: str) -> list[object]:
-    return [
-        (one.name, one.type, one.unit, one.documentation, one.samples)
-        for one in text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
-    ]
-
-
 def test_looks_are_those_of_the_command_line(serve: Serve, site: Site) -> None:
     client = serve()
     client.get("/api/cron/jobs/quick")
@@ -143,9 +135,8 @@ def test_looks_are_those_of_the_command_line(serve: Serve, site: Site) -> None:
     assert client.get("/api/metrics").json() == site.json("metrics")
     text = client.get("/metrics")
     assert text.headers["content-type"].startswith("application/openmetrics-text")
-    printed = site.call("metrics", "--format", "prometheus").stdout
-    assert families(text.text) == families(printed)
-    assert 'jobctl_runs_completed_total{job="quick"} 1.0' in text.text
+    assert text.text == site.call("metrics", "--format", "prometheus").stdout
+    assert 'jobctl_runs_completed_total{job="quick"} 1\n' in text.text
 
 
 def test_huge_headers_are_refused(serve: Serve) -> None:

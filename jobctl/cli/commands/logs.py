@@ -50,13 +50,13 @@ def run(options: Options, context: Context) -> int:
     found = _find(options, context)
     out = context.output
     if found is None:
-        if out.json:
-            out.document({"run": None, "lines": []})
-        out.note(f"{options.what} has no {'failed ' if options.failed else ''}run")
-        if context.mode is Mode.TRIGGER_DEV:
-            out.note("of runs at Trigger.dev, what they printed is in its dashboard")
-        return 0
+        if not options.follow or options.failed or context.mode is Mode.TRIGGER_DEV:
+            return _no_run(options, context)
+        found = _first(options, context)
     path = context.state_folder() / "logs" / found.job_id / f"{found.id}.log"
+    elsewhere = _is_elsewhere(found) and not path.exists()
+    if elsewhere:
+        out.note(f"run {found.short_id} was on {found.host}: what it printed is there")
     if options.follow:
         found = _follow(found, path, options, context)
     else:
@@ -66,20 +66,42 @@ def run(options: Options, context: Context) -> int:
             out.document({"run": run_document(found), "lines": shown})
         else:
             out.lines(_shown(lines, timestamps=options.timestamps))
-            if not lines:
-                out.note(_why_nothing(found, path))
-    if not out.json and found.status is not RunStatus.RUNNING:
+    if not out.json:
         out.flush()
-        out.note(ending(found))
+        if not (elsewhere or path.exists()):
+            yet = "has printed nothing yet" if found.status is RunStatus.RUNNING else "printed nothing"
+            out.note(f"run {found.short_id} {yet}")
+        if found.status is not RunStatus.RUNNING:
+            out.note(ending(found))
     return 0
 
 
-def _why_nothing(run: Run, path: Path) -> str:
+def _no_run(options: Options, context: Context) -> int:
+    out = context.output
+    if out.json:
+        out.document({"run": None, "lines": []})
+    out.note(f"{options.what} has no {'failed ' if options.failed else ''}run")
+    if context.mode is Mode.TRIGGER_DEV:
+        out.note("of runs at Trigger.dev, what they printed is in its dashboard")
+    return 0
+
+
+def _is_elsewhere(run: Run) -> bool:
     from socket import gethostname
 
-    if run.host not in {None, gethostname()} and not path.exists():
-        return f"run {run.short_id} was on {run.host}: what it printed is there"
-    return f"run {run.short_id} printed nothing"
+    return run.host not in {None, gethostname()}
+
+
+def _first(options: Options, context: Context) -> Run:
+    """The first run of a job, once it has begun."""
+    context.output.note(f"{options.what} has not run yet; waiting for its first run")
+    pause = threading.Event()
+    while True:
+        pause.wait(TICK)
+        context.look_again()
+        found = _find(options, context)
+        if found is not None:
+            return found
 
 
 def _find(options: Options, context: Context) -> Run | None:

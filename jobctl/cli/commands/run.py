@@ -18,8 +18,7 @@ from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, NotRunError, UsageError
 from jobctl.managers.local import DEFAULT_GRACE, DEFAULT_WORKERS, LocalJobManager
 from jobctl.managers.presence import scheduler
-from jobctl.managers.reload import Reload
-from jobctl.managers.telling import Telling
+from jobctl.managers.reload import Reload, mark_of
 from jobctl.model import Job
 from jobctl.modes import Mode
 from jobctl.text import counted
@@ -79,32 +78,13 @@ def run(options: Options, context: Context) -> int:
             return run(options._replace(demo=False), sample)
     grace = read_span(options.grace, "--grace") if options.grace else DEFAULT_GRACE
     mode = Mode.LOCAL if options.local else context.mode
+    mark = mark_of(context.surroundings.folder)
     jobs = [context.job(one) for one in options.only] or list(context.catalogue.jobs)
-    if mode is Mode.DISABLED:
-        raise NotRunError(
-            "scheduling is disabled (DISABLE_AUTO_SYNC), so there is nothing to run",
-            hint="jobctl mode shows where that is set; to run jobs here anyway: jobctl run --local",
-        )
-    if mode is Mode.VERCEL:
-        raise NotRunError(
-            "mode is vercel: Vercel Cron calls the endpoints, so there is nothing to run here",
-            hint="to run jobs here anyway: jobctl run --local",
-        )
-    if mode is Mode.TRIGGER_DEV:
-        from jobctl.cli.register import register
-
-        code = register(context, jobs, dry_run=options.dry_run, prune=not options.only)
-        if code == ExitCode.DONE and context.process.get("NOTIFY_SOCKET"):
-            from jobctl.cli.service import ServiceManager
-
-            # a service that ends before it was ready counts as failed, and would be started again
-            ServiceManager.of(context.process, context.clock).tell(
-                "READY=1", "STATUS=schedules are registered"
-            )
-        return code
+    if mode is not Mode.LOCAL:
+        return _elsewhere(mode, options, jobs, context)
     if options.dry_run:
         raise UsageError(
-            f"mode is {mode.value}: run --dry-run shows what would be registered, and nothing is",
+            "mode is local: run --dry-run shows what would be registered, and nothing is",
             hint="when jobs are due: jobctl next ID",
         )
     manager = context.manager(mode, kind="scheduler", workers=options.workers, grace=grace)
@@ -118,12 +98,40 @@ def run(options: Options, context: Context) -> int:
 
         report(manager, context.process, context.clock)
     _greet(options, context, jobs, grace)
-    told = Telling(manager, context.catalogue, context.surroundings)
-    reload = Reload(manager, told, context.surroundings, jobs, options.only)
+    told = context.telling(manager)
+    reload = Reload(manager, told, context.surroundings, jobs, only=options.only, mark=mark)
     with told, Stop(again=manager.end_now) as stop, reporter.live():
         interrupted = _schedule(manager, stop, reload)
     _farewell(reporter, interrupted, context)
     return stop.exit_code if interrupted else ExitCode.DONE
+
+
+def _elsewhere(mode: Mode, options: Options, jobs: list[Job], context: Context) -> int:
+    """What ``run`` does where another scheduler is in charge, or none.
+
+    Raises:
+        NotRunError: nothing; says who is.
+    """
+    if mode is Mode.DISABLED:
+        raise NotRunError(
+            "scheduling is disabled (DISABLE_AUTO_SYNC), so there is nothing to run",
+            hint="jobctl mode shows where that is set; to run jobs here anyway: jobctl run --local",
+        )
+    if mode is Mode.VERCEL:
+        raise NotRunError(
+            "mode is vercel: Vercel Cron calls the endpoints, so there is nothing to run here",
+            hint="to run jobs here anyway: jobctl run --local",
+        )
+    from jobctl.cli.register import register
+
+    whole = not options.only and not context.catalogue.warnings  # what is left out is not to be removed
+    code = register(context, jobs, dry_run=options.dry_run, prune=whole)
+    if code == ExitCode.DONE and context.process.get("NOTIFY_SOCKET"):
+        from jobctl.cli.service import ServiceManager
+
+        # a service that ends before it was ready counts as failed, and would be started again
+        ServiceManager.of(context.process, context.clock).tell("READY=1", "STATUS=schedules are registered")
+    return code
 
 
 def _sample_site(context: Context) -> Context:

@@ -7,6 +7,7 @@ from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.cli.sources import ask, told
 from jobctl.cli.times import read_since
+from jobctl.cli.views.history import LAST
 from jobctl.cli.views.runs import piped, screen
 from jobctl.documents import run_document
 from jobctl.errors import UsageError
@@ -58,7 +59,9 @@ def run(options: Options, context: Context) -> int:
     if job_id is not None:
         context.check_known(job_id)
     wanted = "failed" if options.failed else options.status
-    most = options.limit + 1 if options.limit else None
+    out = context.output
+    at_a_glance = job_id is not None and not (wanted or since) and out.is_terminal and not out.json
+    most = max(options.limit + 1, LAST if at_a_glance else 0) if options.limit else None
     statuses = [RunStatus(wanted)] if wanted else []
     nothing: list[Run] = []
     found, trouble = ask(
@@ -69,11 +72,10 @@ def run(options: Options, context: Context) -> int:
     )
     more = bool(options.limit) and len(found) > options.limit
     shown = found[: options.limit] if options.limit else found
-    out = context.output
     if out.json:
         out.document({"runs": [run_document(one) for one in shown]})
     elif out.is_terminal:
-        out.lines(screen(shown, now, out.look, more=more))
+        out.lines(screen(shown, now, out.look, more=more, lately=found[:LAST] if at_a_glance else ()))
     else:
         out.lines(piped(shown, header=options.header))
     return told(trouble, out)

@@ -120,19 +120,23 @@ def _listen(options: Options) -> socket.socket:
 
 
 def _log_to(context: Context) -> None:
-    """A line a request on standard error: address, method, path, status. No header and no query is in it."""
+    """A line a request on standard error: address, method, path, status. No header and no query is in it.
+    What the application has to tell beside them is a warning."""
 
     class Lines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.name == "uvicorn.access" and isinstance(record.args, tuple) and len(record.args) == 5:
+            if record.name == "jobctl":
+                context.output.warn(record.getMessage())
+            elif record.name == "uvicorn.access" and isinstance(record.args, tuple) and len(record.args) == 5:
                 client, method, path, _, status = record.args
                 place = str(path).partition("?")[0]
                 context.output.note(printable(f"{client} {method} {place} {status}"))
 
-    logger = logging.getLogger("uvicorn.access")
-    logger.handlers = [Lines()]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+    for name in ("uvicorn.access", "jobctl"):
+        logger = logging.getLogger(name)
+        logger.handlers = [Lines()]
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers = [logging.NullHandler()]
         logging.getLogger(name).propagate = False

@@ -1,18 +1,19 @@
 """``jobctl status [ID]``: every job as it stands, or one in detail."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
 from jobctl.cli.context import Context
+from jobctl.cli.frames import Frames
 from jobctl.cli.options import argument, option
 from jobctl.cli.output import error_document
 from jobctl.cli.sources import told
 from jobctl.cli.views.status import Board, detail, piped, screen, who_schedules
 from jobctl.documents import job_document, run_document, scheduler_document
-from jobctl.errors import ExitCode, ServiceError
+from jobctl.errors import ExitCode, ServiceError, UsageError
 from jobctl.managers.presence import Presence, scheduler
 from jobctl.managers.statuses import job_statuses
 from jobctl.model import Job, JobStatus, JobTotals, Run, Status
@@ -55,6 +56,11 @@ def run(options: Options, context: Context) -> int:
     if options.job_id is not None:
         context.job(options.job_id)
     if options.watch:
+        if options.exit_status:
+            raise UsageError(
+                "--watch goes on until Ctrl-C, so there is no state to exit by",
+                hint="leave --exit-status out",
+            )
         return _watch(options, context)
     board = look(options, context)
     if not (context.output.quiet and options.exit_status):
@@ -116,7 +122,7 @@ def show(board: Board, options: Options, context: Context) -> None:
         out.lines(_detail(board, options.job_id, context))
     else:
         shown, hidden = _page(board.jobs, options.limit, SCREENFUL)
-        out.lines(screen(board, shown, hidden, out.look))
+        out.lines(screen(board, shown, f"{hidden:,} more: --limit 0" if hidden else "", out.look))
 
 
 def _document(board: Board, options: Options, context: Context) -> dict[str, Any]:
@@ -197,18 +203,43 @@ def _exit_status(board: Board) -> int:
 
 
 def _watch(options: Options, context: Context) -> int:
+    """In place on a terminal; elsewhere, for a screen reader too, a block whenever something has changed."""
     out = context.output
-    pause = threading.Event()
+    if out.is_animated and not out.json:
+        with Frames(out) as frames:
+            for board in _boards(options, context):
+                frames.draw(_fitted(board, options, context))
     before: object = None
-    while True:
-        board = look(options, context)
+    for board in _boards(options, context):
         now = (board.scheduler.running, board.scheduler.pid, board.jobs)
-        if out.is_animated and not out.json:
-            out.raw("\x1b[H\x1b[2J")
+        if now != before:
+            if before is not None and not out.json:
+                out.line()
             show(board, options, context)
-        elif now != before:
-            show(board, options, context)
-        out.flush()
+            out.flush()
         before = now
+    return ExitCode.DONE
+
+
+def _boards(options: Options, context: Context) -> Iterator[Board]:
+    """A look each second, for ever."""
+    pause = threading.Event()
+    while True:
+        yield look(options, context)
         pause.wait(TICK_THERE if context.mode is Mode.TRIGGER_DEV else TICK)
         context.look_again()
+
+
+def _fitted(board: Board, options: Options, context: Context) -> list[str]:
+    """As many jobs as the window has lines for; where these are too few, the stopped ones come last."""
+    out = context.output
+    if options.job_id is not None:
+        return list(_detail(board, options.job_id, context))
+    shown, _ = _page(board.jobs, options.limit, None)
+    lines = list(screen(board, shown, "", out.look))
+    over = len(lines) - out.size[1]
+    if over <= 0:
+        return lines
+    shown.sort(key=lambda one: one.status is Status.STOPPED)
+    room = max(0, len(shown) - over - 1)
+    return list(screen(board, shown[:room], f"{len(shown) - room:,} more in a higher window", out.look))

@@ -15,9 +15,8 @@ from jobctl.cli.views.runs import ending
 from jobctl.documents import trigger_document
 from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, UsageError
-from jobctl.events import Event, NotTold, RunFinished, RunOutput, RunRetrying, RunStarted
+from jobctl.events import Event, NotTold, RunFinished, RunOutput, RunRetrying, RunStarted, TracesNotTaken
 from jobctl.managers.local import LocalJobManager
-from jobctl.managers.telling import Telling
 from jobctl.model import Run, RunStatus, Trigger
 from jobctl.modes import Mode
 
@@ -85,7 +84,7 @@ def run(options: Options, context: Context) -> int:
         from jobctl.cli.detach import detached
 
         return _tell_started(detached(context), context)
-    with Telling(manager, context.catalogue, context.surroundings):
+    with context.telling(manager):
         done = perform(context, manager, job.id, arguments, timeout)
         tell_ended(done.run, context, retry=done.retry)
     return done.code
@@ -184,7 +183,7 @@ class _Teller:
                 out.note(f"{event.run.job_id}: {event.error}; again in {format_duration(event.delay)}")
             elif isinstance(event, RunFinished):
                 self.retry = event.retry
-            elif isinstance(event, NotTold):
+            elif isinstance(event, NotTold | TracesNotTaken):
                 out.warn(sentence(event))
         except Exception:  # the reader has gone, or its disk is full: the job must still end well
             self.mute = True

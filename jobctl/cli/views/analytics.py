@@ -115,10 +115,10 @@ def _top(entries: Entries, now: datetime, look: Look) -> list[str]:
     most = max(entry["votes"] for entry in entries)
     titles = [
         Column("", right=True),
-        Column("ITEM", flexible=True),
+        Column("ITEM", least=12),
         Column("VOTES", right=True),
         Column("VIEWS", right=True),
-        Column("CATEGORY", flexible=True),
+        Column("CATEGORY", least=12),
         Column(""),
     ]
     rows = [
@@ -136,7 +136,7 @@ def _top(entries: Entries, now: datetime, look: Look) -> list[str]:
 
 
 def _recent(entries: Entries, now: datetime, look: Look) -> list[str]:
-    titles = [Column("WHEN"), Column("WHO", flexible=True), Column("WHAT", flexible=True)]
+    titles = [Column("WHEN"), Column("WHO", least=12), Column("WHAT", least=12)]
     rows = [
         [
             Cell(ago(datetime.fromisoformat(entry["timestamp"]), now), "dim"),

@@ -18,7 +18,7 @@ def show_crons(placed: "Sequence[Placed]", out: Output) -> None:
     if not placed:
         return
     if out.is_terminal:
-        titles = [Column("JOB", flexible=True), Column("VERCEL"), Column("CRON, UTC")]
+        titles = [Column("JOB", least=12), Column("VERCEL"), Column("CRON, UTC")]
         cells = [
             [Cell(one.job_id), Cell(one.kept.value, _STYLES[one.kept.value]), Cell(one.cron)]
             for one in placed

@@ -1,17 +1,20 @@
 """Events of ``run`` as lines: for a terminal, for a log, and as JSON."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from jobctl.cli.views.runs import ending
 from jobctl.cli.views.times import short
 from jobctl.clock import iso
 from jobctl.durations import format_duration, milliseconds
+from jobctl.errors import JobctlError
 from jobctl.events import (
     ClockJumped,
     Event,
     JobsChanged,
+    JobsLeftOut,
     JobsRefused,
+    MetricsNotWritten,
     NotTold,
     RunFinished,
     RunOutput,
@@ -23,9 +26,10 @@ from jobctl.events import (
     SlotsMissed,
     StoreRecovered,
     StoreTrouble,
+    TracesNotTaken,
 )
 from jobctl.model import RunStatus
-from jobctl.text import counted
+from jobctl.text import counted, printable
 
 _NAMES = {
     SchedulerStarted: "scheduler_started",
@@ -40,9 +44,15 @@ _NAMES = {
     StoreTrouble: "store_trouble",
     StoreRecovered: "store_recovered",
     JobsChanged: "jobs_changed",
+    JobsLeftOut: "jobs_left_out",
     JobsRefused: "jobs_refused",
     NotTold: "not_told",
+    TracesNotTaken: "traces_not_taken",
+    MetricsNotWritten: "metrics_not_written",
 }
+_WARNINGS = (
+    SlotsMissed | ClockJumped | RunRetrying | JobsLeftOut | NotTold | TracesNotTaken | MetricsNotWritten
+)
 
 
 def moment(event: Event, now: datetime) -> datetime:
@@ -70,14 +80,12 @@ def level(event: Event) -> str | None:
     if isinstance(event, StoreTrouble | JobsRefused):
         return "error"
     skipped = isinstance(event, RunFinished) and event.run.status is RunStatus.SKIPPED
-    return (
-        "warning" if skipped or isinstance(event, SlotsMissed | ClockJumped | RunRetrying | NotTold) else None
-    )
+    return "warning" if skipped or isinstance(event, _WARNINGS) else None
 
 
 def sentence(event: Event) -> str:
     """What happened, without time and job."""
-    return _of_run(event) or _of_scheduler(event)
+    return _of_run(event) or _of_scheduler(event) or _of_files(event)
 
 
 def _of_run(event: Event) -> str:
@@ -104,7 +112,7 @@ def _of_run(event: Event) -> str:
 
 def _changes(event: JobsChanged) -> str:
     kinds = {"new": event.added, "changed": event.changed, "gone": event.removed}
-    return "; ".join(f"{', '.join(ids)} {word}" for word, ids in kinds.items() if ids)
+    return "; ".join(f"{', '.join(ids)} {word}" for word, ids in kinds.items() if ids) or "no job has changed"
 
 
 def _of_scheduler(event: Event) -> str:
@@ -116,17 +124,30 @@ def _of_scheduler(event: Event) -> str:
         case SchedulerStopped():
             return f"stopped, {event.interrupted} interrupted"
         case ClockJumped():
-            way = "forward" if event.by.total_seconds() > 0 else "back"
-            return f"the clock jumped {short(abs(event.by))} {way}, or the machine slept"
+            if event.by < timedelta(0):
+                return f"the clock was set back by {short(-event.by)}; jobs go on from now"
+            return f"the clock jumped {short(event.by)} forward, or the machine slept"
         case StoreTrouble():
             return f"the run store cannot be written, so nothing starts: {event.problem}"
         case StoreRecovered():
             return "the run store can be written again"
+    return ""
+
+
+def _of_files(event: Event) -> str:
+    match event:
         case JobsChanged():
             return f"the project file was edited: {_changes(event)}"
+        case JobsLeftOut():
+            return event.problem
         case JobsRefused():
-            problem = " ".join(str(event.error).split())
+            odd = "" if isinstance(event.error, JobctlError) else f"{type(event.error).__name__}: "
+            problem = odd + " ".join(str(event.error).split())
             return f"the edited project file is not used, the jobs go on as before: {problem}"
+        case TracesNotTaken():
+            return f"traces of runs are lost: {printable(event.problem)}"
+        case MetricsNotWritten():
+            return f"the metrics file {printable(str(event.file))} cannot be written: {event.problem}"
     return ""
 
 

@@ -1,5 +1,6 @@
 """What a terminal can show: width, colour, characters. Text from outside passes through here."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from jobctl.text import printable
@@ -31,6 +32,34 @@ class Look(NamedTuple):
                 break
             kept += character
         return (kept + mark)[: max(0, width)]
+
+    def wrap(self, text: str, *, indent: int = 0) -> list[str]:
+        """Text from outside on as many lines as it needs, broken at blanks, the further ones indented."""
+        lines: list[str] = []
+        line = ""
+        for number, word in enumerate(one_line(text).split(" ")):
+            if number and columns(f"{line} {word}") <= self.width:
+                line += f" {word}"
+                continue
+            if number:
+                lines.append(line.rstrip())
+                line = " " * indent
+            for character in word:
+                if columns(line + character) > self.width:
+                    lines.append(line)
+                    line = " " * indent
+                line += character
+        return [*lines, line.rstrip()]
+
+    def spread(self, parts: Iterable[str], *, gap: int = 6, indent: int = 0) -> list[str]:
+        """Short parts from outside side by side, on a further line, indented, where they find no room."""
+        lines: list[str] = []
+        for part in map(one_line, parts):
+            if lines and columns(lines[-1]) + gap + columns(part) <= self.width:
+                lines[-1] += " " * gap + part
+            else:
+                lines.extend(self.wrap(" " * indent + part if lines else part, indent=indent))
+        return lines
 
 
 def one_line(text: str) -> str:

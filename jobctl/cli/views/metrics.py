@@ -1,14 +1,16 @@
-"""What ``metrics`` shows: totals, a line a job, or OpenMetrics text."""
+"""What ``metrics`` shows: totals and a line a job, or one job with how its durations spread."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
+from jobctl.cli.views.chart import bar
 from jobctl.cli.views.look import Look
-from jobctl.cli.views.table import Cell, Column, rows, table
+from jobctl.cli.views.table import GAP, LEAST_ID, Cell, Column, rows, table
 from jobctl.cli.views.times import ago, took
-from jobctl.documents import COUNTERS
-from jobctl.durations import milliseconds
+from jobctl.durations import format_duration, milliseconds
+from jobctl.histogram import Bin
 from jobctl.model import JobMetrics, JobTotals
+from jobctl.text import counted
 
 _TITLES = ("JOB", "RUNS", "FAILED", "SKIPPED", "SUCCESS", "AVG_MS", "P50_MS", "P95_MS", "MAX_MS")
 
@@ -27,51 +29,56 @@ def piped(metrics: JobMetrics, *, header: bool) -> Iterable[str]:
 
 def screen(metrics: JobMetrics, now: datetime, look: Look) -> Iterator[str]:
     """Totals, then a table."""
-    completed, failed, skipped = metrics.successful_jobs, metrics.failed_jobs, metrics.skipped
-    yield (
-        f"{metrics.total_executions:,} runs: {completed:,} completed, {failed:,} failed"
-        + (f", {skipped:,} slots skipped" if skipped else "")
-        + f"      success {share(metrics.success_rate)}      avg {took(metrics.average_job_duration)}"
-    )
+    yield from look.spread([*_counts(metrics), f"avg {took(metrics.average_job_duration)}"])
     if metrics.last_cleanup:
         yield f"last cleanup {ago(metrics.last_cleanup, now)}"
     if not metrics.jobs:
         return
     yield ""
     numbers = ("RUNS", "FAILED", "SUCCESS", "AVG", "P50", "P95", "MAX")
-    titles = [Column("JOB"), *(Column(one, right=True) for one in numbers)]
+    titles = [Column("JOB", least=LEAST_ID), *(Column(one, right=True) for one in numbers)]
     yield from table(titles, [_cells(one) for one in metrics.jobs], look)
 
 
-def openmetrics(metrics: JobMetrics) -> Iterator[str]:
-    """OpenMetrics 1.0 text: counters and gauges named ``jobctl_…`` with the label ``job``."""
-    for name, (text, value) in COUNTERS.items():
-        yield f"# TYPE {name} counter"
-        yield f"# HELP {name} {text}"
-        for one in metrics.jobs:
-            yield f'{name}_total{{job="{_label(one.id)}"}} {value(one)}'
-    yield "# TYPE jobctl_run_duration_seconds summary"
-    yield "# UNIT jobctl_run_duration_seconds seconds"
-    yield "# HELP jobctl_run_duration_seconds Durations of the newest kept runs."
-    for one in metrics.jobs:
-        for quantile, duration in (("0.5", one.p50), ("0.95", one.p95)):
-            if duration is not None:
-                labels = f'job="{_label(one.id)}",quantile="{quantile}"'
-                yield f"jobctl_run_duration_seconds{{{labels}}} {_seconds(duration)}"
-    if metrics.last_cleanup is not None:
-        yield "# TYPE jobctl_last_cleanup_timestamp_seconds gauge"
-        yield "# UNIT jobctl_last_cleanup_timestamp_seconds seconds"
-        yield "# HELP jobctl_last_cleanup_timestamp_seconds When old runs were last removed."
-        yield f"jobctl_last_cleanup_timestamp_seconds {metrics.last_cleanup.timestamp():.3f}"
-    yield "# EOF"
+def detail(job: JobTotals, look: Look) -> Iterator[str]:
+    """One job: totals, percentiles, and how its durations spread."""
+    yield from (look.paint(line, "bold") for line in look.wrap(job.id))
+    yield from look.spread(_counts(job))
+    durations = {"avg": job.average_job_duration, "p50": job.p50, "p95": job.p95, "max": job.max}
+    yield from look.spread(f"{name} {took(duration)}" for name, duration in durations.items())
+    if not job.histogram:
+        return
+    yield ""
+    newest = counted(sum(one.count for one in job.histogram), "run")
+    yield f"how long the newest {newest} took:"
+    yield from _bars(job.histogram, look)
 
 
-def _label(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _counts(totals: JobMetrics | JobTotals) -> list[str]:
+    parts = [f"{totals.successful_jobs:,} completed", f"{totals.failed_jobs:,} failed"]
+    if totals.skipped:
+        parts.append(f"{counted(totals.skipped, 'slot')} skipped")
+    runs = f"{counted(totals.total_executions, 'run')}: {', '.join(parts)}"
+    return [runs, f"success {share(totals.success_rate)}"]
 
 
-def _seconds(duration: timedelta) -> str:
-    return f"{duration.total_seconds():g}"
+def _bars(bins: Sequence[Bin], look: Look) -> list[str]:
+    """The numbers say all; a bar beside them shows it."""
+    records = [
+        [
+            *(format_duration(timedelta(milliseconds=one)) for one in (each.from_ms, each.to_ms)),
+            str(each.count),
+        ]
+        for each in bins
+    ]
+    titles = ("FROM", "BELOW", "RUNS")
+    taken = sum(max(map(len, column)) + GAP for column in zip(titles, *records, strict=True))
+    most = max(one.count for one in bins)
+    rows = [
+        [*map(Cell, record), Cell(bar(each.count, most, look.width - taken, look), "cyan")]
+        for record, each in zip(records, bins, strict=True)
+    ]
+    return table([*(Column(one, right=True) for one in titles), Column("")], rows, look)
 
 
 def _cells(one: JobTotals) -> list[Cell]:

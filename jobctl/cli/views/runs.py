@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
+from jobctl.cli.views.history import recent
 from jobctl.cli.views.look import Look, one_line
 from jobctl.cli.views.status import result_summary
-from jobctl.cli.views.table import Cell, Column, rows, table
+from jobctl.cli.views.table import LEAST_ID, Cell, Column, rows, table
 from jobctl.cli.views.times import ago, took, zulu
 from jobctl.durations import format_duration, milliseconds
 from jobctl.model import Run, RunStatus
@@ -24,19 +25,24 @@ def piped(runs: Iterable[Run], *, header: bool) -> Iterable[str]:
     return rows(_TITLES, (_record(one) for one in runs), header=header)
 
 
-def screen(runs: Sequence[Run], now: datetime, look: Look, *, more: bool) -> Iterator[str]:
-    """A table; the error is cut to what is left of the width."""
+def screen(
+    runs: Sequence[Run], now: datetime, look: Look, *, more: bool, lately: Sequence[Run] = ()
+) -> Iterator[str]:
+    """A table; the error is cut to what is left of the width. ``lately`` are runs of one job to show at a glance."""
     if not runs:
         yield "no run to show"
         return
+    if len(lately) > 1:
+        yield from recent(lately, look)
+        yield ""
     titles = [
         Column("RUN"),
-        Column("JOB"),
+        Column("JOB", least=LEAST_ID),
         Column("STATE"),
         Column("STARTED"),
         Column("TOOK", right=True),
         Column("BY"),
-        Column("ERROR", flexible=True),
+        Column("ERROR", least=12),
     ]
     yield from table(titles, [_cells(one, now) for one in runs], look)
     if more:

@@ -5,12 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from jobctl.cli.views.history import marks
 from jobctl.cli.views.look import Look, one_line
-from jobctl.cli.views.table import Cell, Column, rows, table
+from jobctl.cli.views.metrics import share
+from jobctl.cli.views.table import LEAST_ID, Cell, Column, rows, table
 from jobctl.cli.views.times import ago, exact, short, took, until, zulu
 from jobctl.durations import format_duration, milliseconds
 from jobctl.errors import ServiceError
-from jobctl.model import Job, JobStatus, JobTotals, Run, RunStatus, Status
+from jobctl.model import Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
 
 if TYPE_CHECKING:
@@ -48,37 +50,37 @@ def piped(jobs: Iterable[JobStatus], *, header: bool) -> Iterable[str]:
     return rows(_TITLES, (_record(one) for one in jobs), header=header)
 
 
-def screen(board: Board, shown: Sequence[JobStatus], hidden: int, look: Look) -> Iterator[str]:
-    """The whole answer on a terminal; ``hidden`` jobs were left out for length."""
-    yield who_schedules(board)
+def screen(board: Board, shown: Sequence[JobStatus], left_out: str, look: Look) -> Iterator[str]:
+    """The whole answer on a terminal; ``left_out`` says what was, for length."""
+    yield from look.wrap(who_schedules(board))
     yield ""
     if not shown:
         yield "no job to show"
         return
     titles = [
-        Column("JOB"),
+        Column("JOB", least=LEAST_ID),
         Column("STATE"),
         Column("LAST"),
         Column("TOOK", right=True),
-        Column("NEXT", flexible=True),
+        Column("NEXT", least=12),
         Column("SCHEDULE"),
     ]
     yield from table(titles, [_cells(one, board.now) for one in shown], look)
-    if hidden:
-        yield f"… {hidden:,} more: --limit 0" if look.unicode else f"{hidden:,} more: --limit 0"
-    yield from _why_stopped(board)
+    if left_out:
+        yield f"… {left_out}" if look.unicode else left_out
+    yield from _why_stopped(board, look)
     failed = board.failed
     if failed:
         first = failed[0]
-        others = ", ".join(one.id for one in failed[:3]) + (" …" if len(failed) > 3 else "")
+        others = ", ".join([*(one.id for one in failed[:3]), *(["others"] if len(failed) > 3 else [])])
         yield ""
         yield look.cut(
             f"{len(failed)} of {len(board.jobs)} failed: {others}: {first.error or ''}", look.width
         )
-        yield f"See why: jobctl logs {first.id} --failed"
+        yield from look.wrap(f"See why: jobctl logs {first.id} --failed")
 
 
-def _why_stopped(board: Board) -> Iterator[str]:
+def _why_stopped(board: Board, look: Look) -> Iterator[str]:
     """The reasons that stand behind several jobs, or may not have found room in their rows."""
     notes = Counter(
         one.note for one in board.jobs if one.status is Status.STOPPED and one.note not in {None, "stopped"}
@@ -86,7 +88,7 @@ def _why_stopped(board: Board) -> Iterator[str]:
     if notes:
         yield ""
     for note, number in notes.items():
-        yield f"{number} stopped: {one_line(note or '')}"
+        yield from look.wrap(f"{number} stopped: {note}")
 
 
 def who_schedules(board: Board) -> str:
@@ -125,31 +127,37 @@ def detail(
 ) -> Iterator[str]:
     """One job with its exact times, last result and history."""
     origin = f"  ({definition.origin})" if definition else ""
-    yield look.paint(job.id, "bold") + f"  {one_line(job.name)}{origin}"
-    yield f"state     {look.paint(job.status.value, STYLES[job.status])}" + (
-        f"  ({one_line(job.note)})" if job.note else ""
-    )
-    yield f"schedule  {job.schedule or 'none, by hand only'}" + (f"  {job.timezone}" if job.schedule else "")
+    yield from _painted(look.spread([job.id, f"{job.name}{origin}"], gap=2), job.id, "bold", look)
+    state = _field("state", job.status.value + (f"  ({job.note})" if job.note else ""), look)
+    yield from _painted(state, job.status.value, STYLES[job.status], look)
+    schedule = f"{job.schedule}  {job.timezone}" if job.schedule else "none, by hand only"
+    yield from _field("schedule", schedule, look)
     if job.next_run:
-        yield f"next      {exact(job.next_run, zone)} ({until(job.next_run, now)})"
+        yield from _field("next", f"{exact(job.next_run, zone)} ({until(job.next_run, now)})", look)
     if runs:
-        yield from _last(runs[0], definition, now, zone)
-        yield f"history   {_history(runs, look)}" + (f"   {_rate(totals)}" if totals else "")
+        yield from _last(runs[0], definition, now, zone, look)
+        yield from _history(runs, totals, look)
     else:
         yield "last      never"
 
 
-def _last(run: Run, definition: Job | None, now: datetime, zone: "tzinfo") -> Iterator[str]:
+def _painted(lines: list[str], word: str, style: str | None, look: Look) -> Iterator[str]:
+    """Measured first, painted then: the word stands in the first line."""
+    yield lines[0].replace(word, look.paint(word, style), 1)
+    yield from lines[1:]
+
+
+def _last(run: Run, definition: Job | None, now: datetime, zone: "tzinfo", look: Look) -> Iterator[str]:
     spent = f", took {format_duration(run.duration)}" if run.duration is not None else ""
     attempts = (
         f", attempt {run.attempt} of {definition.retries + 1}" if definition and definition.retries else ""
     )
-    yield f"last      {exact(run.started_at, zone)} ({ago(run.started_at, now)}){spent}, run {run.short_id}{attempts}"
+    when = f"{exact(run.started_at, zone)} ({ago(run.started_at, now)})"
+    yield from _field("last", f"{when}{spent}, run {run.short_id}{attempts}", look)
     if run.error:
-        yield f"error     {one_line(run.error)}"
-    summary = result_summary(run)
-    if summary:
-        yield f"result    {summary}"
+        yield from _field("error", run.error, look)
+    if summary := result_summary(run):
+        yield from _field("result", summary, look)
 
 
 def result_summary(run: Run) -> str:
@@ -162,19 +170,23 @@ def result_summary(run: Run) -> str:
     return ": ".join([*parts, ", ".join(counts)] if counts else parts)
 
 
-def _history(runs: Sequence[Run], look: Look) -> str:
-    good, bad, other = ("✓", "✗", "·") if look.unicode else ("+", "x", ".")
-    marks = {RunStatus.COMPLETED: (good, "green"), RunStatus.FAILED: (bad, "red")}
-    return " ".join(look.paint(*marks.get(one.status, (other, None))) for one in runs) + "   newest first"
+def _history(runs: Sequence[Run], totals: JobTotals | None, look: Look) -> list[str]:
+    plain, painted = (" ".join(marks(runs, one)) for one in (look._replace(color=False), look))
+    parts = [f"history   {plain}", "newest first", *([_rate(totals)] if totals else [])]
+    first, *others = look.spread(filter(None, parts), gap=3, indent=10)
+    return [first.replace(plain, painted), *others]
 
 
 def _rate(totals: JobTotals) -> str:
-    share = totals.success_rate
+    if totals.success_rate is None:
+        return ""
     return (
-        ""
-        if share is None
-        else f"{totals.successful_jobs} of {totals.total_executions} completed ({share:.1%})"
+        f"{totals.successful_jobs:,} of {totals.total_executions:,} completed ({share(totals.success_rate)})"
     )
+
+
+def _field(name: str, text: str, look: Look) -> list[str]:
+    return look.wrap(f"{name:<10}{text}", indent=10)
 
 
 def _cells(job: JobStatus, now: datetime) -> list[Cell]:

@@ -7,14 +7,16 @@ from jobctl.cli.views.look import Look, columns, one_line, pad
 from jobctl.text import printable
 
 GAP = 2
+LEAST_ID = 30
+"""Room for the id of every built-in job."""
 
 
 class Column(NamedTuple):
-    """One column. ``right`` aligns numbers; a ``flexible`` one gives way where there is little room."""
+    """One column. ``right`` aligns numbers; one with a ``least`` width is cut down to it where there is little room."""
 
     title: str
     right: bool = False
-    flexible: bool = False
+    least: int = 0
 
 
 class Cell(NamedTuple):
@@ -25,7 +27,7 @@ class Cell(NamedTuple):
 
 
 def table(titles: Sequence[Column], rows: Sequence[Sequence[Cell]], look: Look) -> list[str]:
-    """The lines of a table fitted to the width: the flexible column is cut, the last ones go."""
+    """The lines of a table fitted to the width: those that may be cut are, the widest first; then the last go."""
     grid = [[one_line(cell.text) for cell in row] for row in rows]
     widths = [
         max([columns(title.title), *(columns(row[at]) for row in grid)]) for at, title in enumerate(titles)
@@ -51,17 +53,22 @@ def rows(titles: Iterable[str], records: Iterable[Iterable[str]], *, header: boo
 
 
 def _fit(titles: Sequence[Column], widths: list[int], room: int) -> list[int]:
-    shown = list(range(len(titles)))
-    while True:
-        excess = sum(widths[at] for at in shown) + GAP * (len(shown) - 1) - room
-        if excess <= 0 or len(shown) == 1:
-            widths[shown[0]] = min(widths[shown[0]], room)
-            return shown
-        soft = next((at for at in shown if titles[at].flexible and widths[at] > 12), None)
-        if soft is not None:
-            widths[soft] = max(12, widths[soft] - excess)
-        else:
-            shown.pop()
+    """The columns to show, as many as there is room for; ``widths`` become what each is cut to."""
+    least = [min(width, title.least or width) for title, width in zip(titles, widths, strict=True)]
+    number = len(titles)
+    while number > 1 and sum(least[:number]) + GAP * (number - 1) > room:
+        number -= 1
+    excess = sum(widths[:number]) + GAP * (number - 1) - room
+    while excess > 0:
+        soft = [at for at in range(number) if least[at] < widths[at]]
+        if not soft:
+            widths[0] = min(widths[0], room)
+            break
+        widest = max(soft, key=lambda at: widths[at])
+        cut = min(excess, widths[widest] - least[widest])
+        widths[widest] -= cut
+        excess -= cut
+    return list(range(number))
 
 
 def _place(title: Column, text: str, width: int) -> str:

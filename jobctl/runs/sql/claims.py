@@ -5,13 +5,24 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from jobctl.clock import from_ms, to_ms
+from jobctl.clock import from_ms, to_ms, whole
 from jobctl.durations import milliseconds
 from jobctl.errors import UsageError
 from jobctl.model import Reason, Run, RunStatus
 from jobctl.runs.sql.connection import Connection
 from jobctl.runs.sql.rows import RUN, ms_of, run_of, when
-from jobctl.runs.store import Answer, Claim, Claimed, Ending, Overlap, Owner, SlotTaken, Stopped
+from jobctl.runs.store import (
+    Answer,
+    Claim,
+    Claimed,
+    Ending,
+    Missed,
+    Overlap,
+    Owner,
+    Passed,
+    SlotTaken,
+    Stopped,
+)
 
 _INSERT = """
 INSERT INTO runs
@@ -27,7 +38,8 @@ ON CONFLICT (id) DO UPDATE SET ended = NULL, killed = 0 WHERE owners.ended IS NO
 _MOVE = """
 UPDATE jobs SET
   cursor = coalesce(:slot, cursor), cursor_epoch = CASE WHEN :slot IS NULL THEN cursor_epoch ELSE :epoch END,
-  next_run = coalesce(:next_run, next_run), last_run = coalesce(:seq, last_run), skipped = skipped + :skipped
+  next_run = coalesce(:next_run, next_run), last_run = coalesce(:seq, last_run),
+  skipped = skipped + :skipped, missed = missed + :missed
 WHERE id = :job
 """
 _FINISH = """
@@ -44,6 +56,7 @@ WHERE id = ? AND status = 'running' RETURNING job_id
 _COUNT = """
 UPDATE jobs SET
   completed = completed + :completed, failed = failed + :failed,
+  failing = :failed, last_success = coalesce(:success, last_success),
   timed = timed + CASE WHEN :ms IS NULL THEN 0 ELSE 1 END, total_ms = total_ms + coalesce(:ms, 0),
   max_ms = CASE WHEN :ms > max_ms THEN :ms ELSE max_ms END
 WHERE id = :job
@@ -59,7 +72,7 @@ def enrol(connection: Connection, owner: Owner) -> None:
 def claim_all(connection: Connection, owner: Owner, wanted: Sequence[Claim]) -> list[Answer]:
     """Try to start runs, inside the caller's transaction. The unique indexes decide, not this code."""
     enrol(connection, owner)
-    current = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0]
+    current = current_epoch(connection)
     return [_claim(connection, owner, one, max(one.epoch, current)) for one in wanted]
 
 
@@ -73,12 +86,13 @@ def _claim(connection: Connection, owner: Owner, one: Claim, epoch: int) -> Answ
     if stopped is not None and not one.force:
         return Stopped(from_ms(stopped))
     slot = ms_of(one.slot)
-    if slot is not None and cursor is not None and cursor_epoch >= epoch and slot <= cursor:
+    if slot is not None and _is_behind(slot, cursor, cursor_epoch, epoch):
         return SlotTaken(from_ms(cursor))
     seq = _insert(connection, owner, one, epoch, RunStatus.RUNNING)
     if seq is not None:
-        _move(connection, one, epoch, seq=seq)
-        return Claimed(_begun(owner, one), when(cursor))
+        missed = _missed(one, cursor)
+        _move(connection, one, epoch, seq=seq, missed=missed)
+        return Claimed(_begun(owner, one), when(cursor), missed)
     running = _in_the_way(connection, one)
     if (slot is None or one.queue) and running is not None:
         return Overlap(run_of(running), None, when(cursor))
@@ -87,10 +101,37 @@ def _claim(connection: Connection, owner: Owner, one: Claim, epoch: int) -> Answ
     if running is None or _insert(connection, owner, one, epoch, RunStatus.SKIPPED) is None:
         _move(connection, one, epoch)
         return SlotTaken(when(slot))
-    _move(connection, one, epoch, skipped=1)
+    missed = _missed(one, cursor)
+    _move(connection, one, epoch, skipped=1, missed=missed)
     begun = _begun(owner, one)
     skipped = replace(begun, status=RunStatus.SKIPPED, reason=Reason.OVERLAP, finished_at=begun.started_at)
-    return Overlap(run_of(running), skipped, when(cursor))
+    return Overlap(run_of(running), skipped, when(cursor), missed)
+
+
+def pass_slots(connection: Connection, job_id: str, until: datetime, missed: Missed) -> Passed | None:
+    """Give up a slot, inside the caller's transaction, unless somebody has dealt with it."""
+    epoch = current_epoch(connection)
+    found = connection.execute("SELECT cursor, cursor_epoch FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    if found is None or _is_behind(to_ms(until), found[0], found[1], epoch):
+        return None
+    passed = Passed(missed(when(found[0])) + 1, when(found[0]))
+    values = {"slot": to_ms(until), "epoch": epoch, "next_run": None, "seq": None, "skipped": 0}
+    connection.execute(_MOVE, {**values, "missed": passed.missed, "job": job_id})
+    return passed
+
+
+def current_epoch(connection: Connection) -> int:
+    """The clock's."""
+    return int(connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0])
+
+
+def _is_behind(slot: int, cursor: int | None, cursor_epoch: int, epoch: int) -> bool:
+    """Whether a slot lies at or before the cursor of its epoch: it is dealt with."""
+    return cursor is not None and cursor_epoch >= epoch and slot <= cursor
+
+
+def _missed(one: Claim, cursor: int | None) -> int:
+    return 0 if one.slot is None else one.missed(when(cursor))
 
 
 def _in_the_way(connection: Connection, one: Claim) -> Any:
@@ -103,11 +144,18 @@ def _in_the_way(connection: Connection, one: Claim) -> Any:
 
 
 def _move(
-    connection: Connection, one: Claim, epoch: int, *, seq: int | None = None, skipped: int = 0
+    connection: Connection,
+    one: Claim,
+    epoch: int,
+    *,
+    seq: int | None = None,
+    skipped: int = 0,
+    missed: int = 0,
 ) -> None:
     """The job's record after an answer."""
     values = {"slot": ms_of(one.slot), "epoch": epoch, "next_run": ms_of(one.next_run)}
-    connection.execute(_MOVE, {**values, "seq": seq, "skipped": skipped, "job": one.job_id})
+    counts = {"skipped": skipped, "missed": missed}
+    connection.execute(_MOVE, {**values, **counts, "seq": seq, "job": one.job_id})
 
 
 def _insert(connection: Connection, owner: Owner, one: Claim, epoch: int, status: RunStatus) -> int | None:
@@ -132,8 +180,8 @@ def _insert(connection: Connection, owner: Owner, one: Claim, epoch: int, status
 
 
 def _begun(owner: Owner, one: Claim) -> Run:
-    at = from_ms(to_ms(one.at))
-    slot = None if one.slot is None else from_ms(to_ms(one.slot))
+    slot = None if one.slot is None else whole(one.slot)
+    at = whole(one.at)
     return Run(
         one.run_id, one.job_id, RunStatus.RUNNING, one.trigger, at, scheduled_for=slot, host=owner.host
     )
@@ -164,13 +212,21 @@ def finish(connection: Connection, ending: Ending) -> bool:
     ).fetchone()
     if row is None:
         return False
-    completed = ending.status is RunStatus.COMPLETED
-    _count(connection, row[0], completed=completed, ms=duration)
+    success = ending.finished_at if ending.status is RunStatus.COMPLETED else None
+    _count(connection, row[0], success=success, ms=duration)
     return True
 
 
-def _count(connection: Connection, job_id: str, *, completed: bool, ms: int | None = None) -> None:
-    values = {"job": job_id, "completed": int(completed), "failed": int(not completed), "ms": ms}
+def _count(connection: Connection, job_id: str, *, success: datetime | None, ms: int | None = None) -> None:
+    """One run more has ended: with ``success``, at that instant, or without."""
+    done = success is not None
+    values = {
+        "job": job_id,
+        "completed": int(done),
+        "failed": int(not done),
+        "success": ms_of(success),
+        "ms": ms,
+    }
     connection.execute(_COUNT, values)
 
 
@@ -186,7 +242,7 @@ def lose(connection: Connection, at: datetime, run_ids: Sequence[str]) -> Sequen
     for run_id in run_ids:
         row = connection.execute(_LOSE, (to_ms(at), run_id)).fetchone()
         if row is not None:
-            _count(connection, row[0], completed=False)
+            _count(connection, row[0], success=None)
             found = connection.execute(f"SELECT {RUN} FROM runs r WHERE id = ?", (run_id,)).fetchone()
             lost.append(run_of(found))
     return lost

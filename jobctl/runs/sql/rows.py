@@ -14,7 +14,7 @@ RUN = (
 OWNER = "o.id, o.kind, o.host, o.pid, o.start, o.boot, o.since, o.beat, o.ended, o.killed"
 JOB = (
     "j.id, j.name, j.schedule, j.timezone, j.anchor, j.cursor, j.next_run, j.stopped, j.stop_reason, j.missed,"
-    " j.told"
+    " j.last_success, j.failing, j.told"
 )
 _RUN_WIDTH = RUN.count(",") + 1
 _JOB_WIDTH = JOB.count(",") + 1
@@ -77,6 +77,8 @@ def record_of(row: Any) -> JobRecord:
         stopped=when(row[7]),
         stop_reason=row[8],
         missed=row[9],
-        told=bool(row[10]),
+        last_success=when(row[10]),
+        failing=None if row[11] is None else bool(row[11]),
+        told=bool(row[12]),
         last=run_of(last) if last[0] is not None else None,
     )

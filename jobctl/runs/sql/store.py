@@ -11,14 +11,16 @@ from jobctl.errors import UsageError
 from jobctl.model import JobMetrics, Run, RunStatus
 from jobctl.runs.sql import claims, pruning, totals
 from jobctl.runs.sql.connection import Connection, Dialect
-from jobctl.runs.sql.rows import JOB, OWNER, RUN, ms_of, owner_of, record_of, run_of
+from jobctl.runs.sql.rows import JOB, OWNER, RUN, ms_of, owner_of, record_of, run_of, when
 from jobctl.runs.store import (
     Answer,
     CachedResult,
     Claim,
     Ending,
     JobRecord,
+    Missed,
     Owner,
+    Passed,
     Pruned,
     Registration,
 )
@@ -42,16 +44,6 @@ SELECT {OWNER} FROM owners o
 WHERE ended IS NULL OR id IN (SELECT owner FROM runs WHERE status = 'running')
    OR id = (SELECT id FROM owners WHERE kind <> 'trigger' ORDER BY since DESC LIMIT 1)
 ORDER BY since
-"""
-_MOVE_ON = """
-UPDATE jobs SET
-  cursor = :until, missed = missed + :missed,
-  cursor_epoch = CASE WHEN epoch > cursor_epoch THEN epoch ELSE cursor_epoch END
-FROM (SELECT value AS epoch FROM meta WHERE name = 'epoch') AS clock
-WHERE id = :job AND (
-  cursor IS NULL OR cursor < :until OR cursor_epoch < epoch
-  OR cursor = :until AND EXISTS (SELECT 1 FROM runs WHERE job_id = :job AND scheduled_for = :until)
-)
 """
 _START = """
 UPDATE jobs SET
@@ -186,15 +178,10 @@ class SQLRunStore(ABC):
                 [(ms_of(next_run), job_id) for job_id, next_run in next_runs.items()],
             )
 
-    def pass_slots(self, job_id: str, until: datetime, missed: int) -> bool:
-        """Move a job's cursor forward and count what was missed, unless somebody has."""
+    def pass_slots(self, job_id: str, until: datetime, missed: Missed) -> Passed | None:
+        """Give up a slot and what was missed before it, unless somebody has dealt with it."""
         with self._writing() as connection:
-            return (
-                connection.execute(
-                    _MOVE_ON, {"until": to_ms(until), "missed": missed, "job": job_id}
-                ).rowcount
-                > 0
-            )
+            return claims.pass_slots(connection, job_id, until, missed)
 
     def stop(self, job_ids: Iterable[str], at: datetime, reason: str | None = None) -> None:
         """Take jobs off their schedules."""
@@ -223,7 +210,14 @@ class SQLRunStore(ABC):
     def epoch(self) -> int:
         """The current clock epoch."""
         with self._reading() as connection:
-            return int(connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0])
+            return claims.current_epoch(connection)
+
+    def newest_cursor(self) -> datetime | None:
+        """The furthest one of the current epoch."""
+        with self._reading() as connection:
+            epoch = claims.current_epoch(connection)
+            found = connection.execute("SELECT max(cursor) FROM jobs WHERE cursor_epoch >= ?", (epoch,))
+            return when(found.fetchone()[0])
 
     def begin_epoch(self, held: int) -> int:
         """Begin the epoch after ``held`` unless somebody has."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from jobctl.durations import percentile
+from jobctl.histogram import histogram
 from jobctl.model import JobMetrics, JobTotals
 from jobctl.runs.sql.connection import Connection, Dialect
 from jobctl.runs.sql.rows import when
@@ -55,6 +56,7 @@ def _of_job(connection: Connection, dialect: Dialect, row: Sequence[int]) -> Job
         p50=percentile(durations, 50),
         p95=percentile(durations, 95),
         max=timedelta(milliseconds=longest) if timed else None,
+        histogram=histogram(durations),
     )
 
 

@@ -1,0 +1,173 @@
+"""A span a run, sent to a collector by OTLP over HTTP: beside the jobs, never in their way.
+
+A run's id is its span's id, and its trace's id follows from it. So whoever knows a run finds its span; a job's own
+spans join it by ``TRACEPARENT``, in the form of https://www.w3.org/TR/trace-context/; and the span of a
+run that was lost with its process is sent by the scheduler that settles it, with the ids that the job was given.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from hashlib import sha256
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.trace import Span, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from jobctl.clock import SystemClock, iso, to_ms
+from jobctl.durations import milliseconds
+from jobctl.events import Bus, Event, RunFinished, RunRetrying, RunStarted, TracesNotTaken
+from jobctl.model import Run, RunStatus
+from jobctl.settings.environment import Environment
+from jobctl.text import Mask
+from jobctl.tracing.asked import collector
+
+FLUSH_S = 5.0
+_LONGEST_ERROR = 1000
+_LOGGER = logging.getLogger("opentelemetry")
+
+
+class Tracer:
+    """Subscribed to ``bus`` until it is closed.
+
+    Args:
+        joining: runs join the trace of the environment's ``TRACEPARENT``, where there is one.
+    """
+
+    def __init__(self, bus: Bus, environment: Environment, *, joining: bool = False) -> None:
+        self._said = _Said()
+        _LOGGER.addHandler(self._said)
+        self._ids = _Ids()
+        with _shown_to_sdk(environment.merged()):
+            name = OTELResourceDetector().detect().attributes.get(SERVICE_NAME, "jobctl")
+            self._provider = TracerProvider(
+                resource=Resource.create({SERVICE_NAME: name}), id_generator=self._ids, shutdown_on_exit=False
+            )
+            sender = _Sender(bus, self._said, collector(environment), Mask(environment.secret_texts()))
+            self._provider.add_span_processor(BatchSpanProcessor(sender))
+        self._tracer = self._provider.get_tracer("jobctl")
+        carrier = {"traceparent": environment.text("TRACEPARENT") or ""} if joining else {}
+        self._context = TraceContextTextMapPropagator().extract(carrier)
+        self._spans: dict[str, Span] = {}
+        self._lock = threading.Lock()
+        self._unsubscribe = bus.subscribe(self._hear)
+
+    def close(self, timeout: float = FLUSH_S) -> None:
+        """Hear no more; what waits is sent first, for ``timeout`` seconds at most."""
+        self._unsubscribe()
+        ending = threading.Thread(target=self._provider.shutdown, name="jobctl-traces", daemon=True)
+        ending.start()
+        ending.join(timeout)
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            span = self._spans[event.run.id] = self._begin(event.run)
+            known = span.get_span_context()
+            event.environment["TRACEPARENT"] = (
+                f"00-{known.trace_id:032x}-{known.span_id:016x}-{known.trace_flags & 1:02x}"
+            )
+        elif isinstance(event, RunRetrying) and event.run.id in self._spans:
+            failed: dict[str, str | int] = {
+                "run.attempt": event.run.attempt,
+                "run.error": event.error[:_LONGEST_ERROR],
+                "run.delay_ms": milliseconds(event.delay) or 0,
+            }
+            self._spans[event.run.id].add_event("retry", failed)
+        elif isinstance(event, RunFinished) and event.run.status is not RunStatus.SKIPPED:
+            begun = self._spans.pop(event.run.id) if event.run.id in self._spans else self._begin(event.run)
+            _end(begun, event.run)
+
+    def _begin(self, run: Run) -> Span:
+        slot = run.scheduled_for
+        attributes = {"job.id": run.job_id, "run.id": run.id, "run.trigger": run.trigger.value}
+        attributes |= {"run.scheduled_for": iso(slot)} if slot else {}
+        with self._lock:
+            self._ids.run_id = run.id
+            return self._tracer.start_span(
+                run.job_id, self._context, attributes=attributes, start_time=_ns(run.started_at)
+            )
+
+
+def _end(span: Span, run: Run) -> None:
+    span.set_attributes({"run.status": run.status.value, "run.attempt": run.attempt, "host.name": run.host})
+    if run.reason is not None:
+        span.set_attribute("run.reason", run.reason.value)
+    if run.scheduled_for is not None:
+        late = milliseconds(run.started_at - run.scheduled_for) or 0
+        span.set_attribute("run.lateness_ms", late)
+    span.add_event("began", timestamp=_ns(run.started_at))  # a worker may not have been free at once
+    if run.status is RunStatus.FAILED:
+        span.set_status(Status(StatusCode.ERROR, (run.error or str(run.reason))[:_LONGEST_ERROR]))
+    span.end(_ns(run.finished_at or run.started_at))
+
+
+def _ns(instant: datetime) -> int:
+    return to_ms(instant) * 1_000_000
+
+
+class _Ids(IdGenerator):
+    """Those of the run that a span is begun for."""
+
+    run_id = ""
+
+    def generate_span_id(self) -> int:
+        return int(self.run_id, 16)
+
+    def generate_trace_id(self) -> int:
+        return int.from_bytes(sha256(f"jobctl:{self.run_id}".encode()).digest()[:16])
+
+
+class _Sender(SpanExporter):
+    """Sends, and tells once where nobody takes it."""
+
+    def __init__(self, bus: Bus, said: "_Said", place: str, mask: Mask) -> None:
+        self._exporter = OTLPSpanExporter()
+        self._bus = bus
+        self._said = said
+        self._place = place
+        self._mask = mask
+        self._told = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = self._exporter.export(spans)
+        failed = result is not SpanExportResult.SUCCESS
+        if failed and not self._told:
+            problem = f"{self._place}: {self._said.last or 'no reason was given'}"
+            self._bus.publish(TracesNotTaken(SystemClock().now(), self._mask(problem)))
+        self._told = failed
+        return result
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]
+
+
+class _Said(logging.Handler):
+    """What OpenTelemetry last complained of. Without a handler its lines would go to standard error."""
+
+    last: str | None = None
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.last = record.getMessage()
+
+
+@contextmanager
+def _shown_to_sdk(environment: dict[str, str]) -> Iterator[None]:
+    """OpenTelemetry's classes read the process's environment when they are made, and know no ``.env`` file."""
+    more = {name: text for name, text in environment.items() if name.startswith("OTEL_")}
+    added = more.keys() - os.environ.keys()
+    os.environ.update({name: more[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]

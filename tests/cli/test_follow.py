@@ -1,0 +1,167 @@
+"""``logs --follow``: a run that is running, from its first line to its last."""
+
+import json
+import subprocess
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+
+from jobctl.model import Trigger
+from jobctl.runs.choose import open_store
+from jobctl.runs.store import Claim, Owner, Registration
+from tests.support.project import Site, until
+
+JOBS = """
+[jobs.steps]
+call = "work:steps"
+retries = 1
+retry_delay = "10ms"
+[jobs.torrent]
+call = "work:torrent"
+"""
+CODE = """
+import time
+from pathlib import Path
+
+def until(name):
+    while not Path(name).exists():
+        time.sleep(0.02)
+
+def steps():
+    if Path("again").exists():
+        print("once more", flush=True)
+        return
+    print("one", flush=True)
+    until("two")
+    print("two")
+    print("three", flush=True)
+    until("fail")
+    Path("again").touch()
+    raise ValueError("not yet")
+
+def torrent():
+    for number in range(30_000):
+        print(f"{number:06} {'x' * 92}")
+    print("waiting", flush=True)
+    until("go")
+    for number in range(30_000, 30_010):
+        print(f"{number:06}")
+"""
+
+
+@pytest.fixture
+def site(site: Site) -> Site:
+    site.jobs(JOBS, CODE)
+    return site
+
+
+def following(site: Site, *words: str) -> subprocess.Popen[str]:
+    return site.popen("logs", "--follow", *words, stderr=subprocess.PIPE)
+
+
+def begun(site: Site, job: str) -> subprocess.Popen[str]:
+    process = site.popen("trigger", job, stdout=subprocess.DEVNULL)
+    until(lambda: site.runs(job))
+    return process
+
+
+def next_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+@pytest.mark.parametrize("by_run", [False, True])
+def test_lines_come_as_they_are_printed_over_all_attempts(by_run: bool, site: Site) -> None:
+    running = begun(site, "steps")
+    follow = following(site, site.runs("steps")[0]["run_id"] if by_run else "steps")
+
+    assert next_line(follow) == "one\n"
+    (site.folder / "two").touch()
+    assert [next_line(follow) for _ in range(2)] == ["two\n", "three\n"]
+    (site.folder / "fail").touch()
+    rest, told = follow.communicate(timeout=30)
+
+    assert rest.startswith("Traceback")
+    assert rest.endswith("ValueError: not yet\nattempt 2\nonce more\n")
+    assert follow.returncode == 0
+    assert told.startswith("steps: completed in ")
+    running.communicate(timeout=30)
+
+
+def test_a_job_that_has_not_run_yet_is_waited_for(site: Site) -> None:
+    follow = following(site, "steps")
+    assert follow.stderr is not None
+    assert follow.stderr.readline() == "steps has not run yet; waiting for its first run\n"
+    for name in ("two", "fail"):
+        (site.folder / name).touch()
+
+    site.call("trigger", "steps")
+    lines, _ = follow.communicate(timeout=30)
+
+    assert lines.startswith("one\ntwo\nthree\n")
+    assert lines.endswith("once more\n")
+
+
+def test_of_more_than_is_kept_no_line_comes_twice_and_what_is_left_out_is_told(site: Site) -> None:
+    running = begun(site, "torrent")
+    follow = following(site, "torrent")
+    seen = [next_line(follow)]
+    while not seen[-1].startswith("more output follows"):
+        seen.append(next_line(follow))
+    (site.folder / "go").touch()
+    rest, _ = follow.communicate(timeout=60)
+    running.communicate(timeout=30)
+
+    lines = "".join(seen) + rest
+    assert lines == site.call("logs", "torrent").stdout
+    numbers = [int(line[:6]) for line in lines.splitlines() if line[:6].isdecimal() and len(line) in {6, 99}]
+    assert numbers[0] == 0
+    assert numbers[-10:] == list(range(30_000, 30_010))
+    assert numbers == sorted(set(numbers))
+    assert "bytes of output are left out here" in rest.partition("\n")[0]
+
+
+def test_as_json_each_line_is_a_document_and_the_run_the_last(site: Site) -> None:
+    running = begun(site, "steps")
+    follow = following(site, "steps", "--json")
+    assert json.loads(next_line(follow))["line"] == "one"
+    for name in ("two", "fail"):
+        (site.folder / name).touch()
+    rest, told = follow.communicate(timeout=30)
+    running.communicate(timeout=30)
+
+    *lines, last = [json.loads(line) for line in rest.splitlines()]
+    assert [one["line"] for one in lines][:2] == ["two", "three"]
+    assert last["run"]["status"] == "completed"
+    assert told == ""
+
+
+def test_ctrl_c_ends_the_following_and_not_the_run(site: Site) -> None:
+    running = begun(site, "steps")
+    follow = following(site, "steps")
+    assert next_line(follow) == "one\n"
+
+    follow.send_signal(2)
+    follow.communicate(timeout=30)
+    for name in ("two", "fail"):
+        (site.folder / name).touch()
+    running.communicate(timeout=30)
+
+    assert follow.returncode == 130
+    assert site.runs("steps")[0]["status"] == "completed"
+
+
+def test_a_run_on_another_machine_is_told_at_once(site: Site) -> None:
+    now = datetime.now(UTC)
+    with closing(open_store(site.folder / ".jobctl")) as store:
+        owner = Owner("there", "trigger", "machine-7", 1, "1", "another boot", now, now)
+        store.register([Registration("steps", "Steps", "", "UTC")], now)
+        store.enrol(owner)
+        store.claim(owner, [Claim("0123456789abcdef", "steps", Trigger.MANUAL, now)])
+
+    follow = following(site, "steps")
+    assert follow.stderr is not None
+    assert follow.stderr.readline() == "run 01234567 was on machine-7: what it printed is there\n"
+    follow.kill()
+    follow.communicate()
