@@ -5,6 +5,7 @@ passes over what it does not know. The rules of quoting are those of systemd.syn
 """
 
 import hashlib
+import os
 import re
 from datetime import timedelta
 from enum import StrEnum
@@ -202,7 +203,8 @@ def _writable(service: Service) -> list[str]:
 def _is_in_temporary(service: Service) -> bool:
     """Whether a private /tmp would hide what the service needs."""
     needed = [Path(service.command[0]), service.folder, *service.writable]
-    return any(one.is_relative_to(temporary) for one in needed for temporary in _TEMPORARY)
+    places = {*needed, *(Path(os.path.realpath(one)) for one in needed)}
+    return any(one.is_relative_to(temporary) for one in places for temporary in _TEMPORARY)
 
 
 def _command(words: tuple[str, ...]) -> str:
