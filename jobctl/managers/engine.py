@@ -6,12 +6,11 @@ that a jump of the wall clock is seen soon; it decides by the wall clock and mea
 
 import heapq
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import TypeVar
 
 from jobctl.clock import Clock
@@ -33,6 +32,7 @@ from jobctl.managers.ask import Ask
 from jobctl.managers.clockwatch import ClockWatch
 from jobctl.managers.misses import Misses
 from jobctl.managers.queueing import Queue
+from jobctl.managers.ready import Ready
 from jobctl.managers.recorder import Recorder
 from jobctl.model import Job, Reason, Run, Trigger
 from jobctl.runs.store import (
@@ -51,7 +51,6 @@ T = TypeVar("T")
 
 TICK = 1.0
 _BATCH = 128
-_QUICK = timedelta(milliseconds=20)
 _NOTE_PID_AFTER = 0.25
 _FLUSH_AT_END = 10.0
 
@@ -78,12 +77,11 @@ class Engine:
         self._recorder = Recorder(store, owner, bus, clock)
         self._requests: deque[Callable[[], None]] = deque()
         self._active: dict[str, Active] = {}
-        self._ready: dict[bool, OrderedDict[str, Due]] = {True: OrderedDict(), False: OrderedDict()}
+        self._ready = Ready()
         self._waiting: deque[Task] = deque()
         self._retries: list[tuple[float, str]] = []
         self._unnoted: deque[tuple[float, str, int]] = deque()
         self._recorded: list[RunFinished] = []
-        self._quick: set[str] = set()
         self._epoch = 0
         self._watch = ClockWatch(clock)
         self._misses = Misses(store, bus)
@@ -151,8 +149,7 @@ class Engine:
 
     def _forget(self, job_id: str) -> None:
         self._queue.forget(job_id)
-        for ready in self._ready.values():
-            ready.pop(job_id, None)
+        self._ready.forget(job_id)
 
     def _main(self) -> None:
         try:
@@ -192,8 +189,6 @@ class Engine:
         rest = TICK
         if self._recorder.in_trouble or self._grace is not None:
             rest = TICK / 10
-        elif any(ready and self._executor.capacity(quick=quick) > 0 for quick, ready in self._ready.items()):
-            return 0.0  # those before them could not run
         if self._retries:
             rest = min(rest, self._retries[0][0] - self._clock.monotonic())
         due = self.agenda.next_due()
@@ -220,10 +215,7 @@ class Engine:
                 self._finish(active, outcome)
 
     def _finish(self, active: Active, outcome: TaskFinished) -> None:
-        if outcome.reason is None and outcome.duration < _QUICK:
-            self._quick.add(active.job.id)
-        else:
-            self._quick.discard(active.job.id)
+        self._ready.learn(active.job.id, outcome.duration, failed=outcome.reason is not None)
         if self._grace is None and active.may_retry(outcome):
             self._retry_later(active, outcome)
             return
@@ -268,33 +260,26 @@ class Engine:
             if not due.serve:
                 self._misses.passed(due, now)
             elif not self._queue.takes(due):
-                self._make_ready(due)
-
-    def _make_ready(self, due: Due, *, first: bool = False) -> None:
-        job_id = due.entry.job.id
-        ready = self._ready[job_id in self._quick]
-        ready[job_id] = replace(due, alone=False) if job_id in ready else due
-        if first:
-            ready.move_to_end(job_id, last=False)
+                self._ready.put(due)
 
     def _hand_over(self) -> None:
         for due in reversed(self._queue.again(self._clock.monotonic())):
-            self._make_ready(due, first=True)
-        for quick, ready in self._ready.items():
-            if ready and (room := self._executor.capacity(quick=quick)) > 0:
-                picked = list(islice(ready.values(), min(room, _BATCH)))
-                self._start(picked, ready)
+            self._ready.put(due, first=True)
+        while picked := self._ready.pick(lambda quick: self._executor.capacity(quick=quick)):
+            if not self._start(picked):
+                return
 
-    def _start(self, picked: list[Due], ready: dict[str, Due]) -> None:
+    def _start(self, picked: list[Due]) -> bool:
         now = self._clock.now()
         answers = self._recorder.claim([claim_of(due, now, self._epoch) for due in picked])
         if answers is None:
-            return
+            return False
         tasks: list[Task] = []
         for due, answer in zip(picked, answers, strict=True):
-            del ready[due.entry.job.id]
+            self._ready.forget(due.entry.job.id)
             self._answered(due, answer, tasks, now)
         self._executor.submit(tasks)
+        return True
 
     def _answered(self, due: Due, answer: Answer, tasks: list[Task], now: datetime) -> None:
         entry = due.entry
@@ -321,7 +306,7 @@ class Engine:
         started = RunStarted(run)
         self._bus.publish(started)
         task = task_of(job, run, started.environment)
-        task = replace(task, quick=job.id in self._quick, arguments=arguments or {})
+        task = replace(task, quick=self._ready.is_quick(job.id), arguments=arguments or {})
         task = replace(task, timeout=timeout) if timeout is not None else task
         self._active[run.id] = Active(run, job, task)
         return task
@@ -355,8 +340,7 @@ class Engine:
                 return now  # seen again in the next turn
             self.agenda.rebase(now)
             self._queue.forget()
-            for ready in self._ready.values():
-                ready.clear()
+            self._ready.forget()
         if moved is not None:
             self._bus.publish(ClockJumped(now, moved))
         self._watch.accept()
@@ -376,8 +360,7 @@ class Engine:
             self._deadline = self._clock.monotonic() + grace.total_seconds()
             running = tuple(active.job.id for active in self._active.values())
             self._bus.publish(SchedulerStopping(now, running, grace))
-            for ready in self._ready.values():
-                ready.clear()
+            self._ready.forget()
             self._give_up_waiting(now, Reason.INTERRUPTED, "the scheduler stopped before it began")
         if self._end_now and not self._killed:
             self._killed = self._told_to_end = True
