@@ -56,7 +56,13 @@ class Mask:
     """Replaces each secret that occurs in a text by ``••••``. Secrets under 4 characters are left alone."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets = sorted({one for one in secrets if len(one) >= 4}, key=len, reverse=True)
+        self._secrets: list[str] = []
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Replace these too, from now on."""
+        known = {*self._secrets, *(one for one in secrets if len(one) >= 4)}
+        self._secrets = sorted(known, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         """The text without its secrets."""

@@ -17,6 +17,7 @@ from jobctl.managers.statuses import job_status, job_statuses
 from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Target, Trigger
 from jobctl.runs.store import Claimed, JobRecord, Overlap, RunStore
 from jobctl.schedules import Cron, Every
+from jobctl.settings.secret import secret_texts
 from jobctl.text import Mask
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class LocalJobManager:
         project: the folder that jobs run in and import from.
         state: the folder for run logs.
         environment: what worker processes get as their environment.
-        secrets: texts that are masked in logs, errors and results.
+        secrets: texts that are masked in logs, errors and results, beside those of the jobs' own variables.
         kind: what this process is to others: ``scheduler``, ``trigger`` or ``application``.
         workers: how many worker processes may run at once; they start when needed.
         grace: how long runs have to end by themselves at ``shutdown``.
@@ -87,6 +88,8 @@ class LocalJobManager:
     def add(self, jobs: Iterable[Job]) -> None:
         """Take definitions; an id that is known already is replaced and keeps what is known of its runs."""
         added = {job.id: job for job in jobs}
+        for job in added.values():
+            self._mask.add(secret_texts(job.environment))
         with self._lock:
             self._jobs.update(added)
             if self._scheduling:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 
 from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.settings.dotenv import ExpansionError, expand, parse
-from jobctl.settings.secret import Secret, address_secrets, header_secrets, masked, masked_address
+from jobctl.settings.secret import Secret, masked, masked_address, secret_texts
 from jobctl.settings.url import is_web_address
 from jobctl.settings.variables import (
     DATABASES,
@@ -248,14 +248,7 @@ class Environment:
 
     def secret_texts(self) -> list[str]:
         """Every text that must never be shown: secrets, and passwords inside addresses."""
-        found: list[str] = []
-        for name, value in self._values.items():
-            if is_secret(name):
-                found.extend(part for part in (value.text or "").splitlines() if part)
-            found.extend(address_secrets(value.text or ""))
-            if name.startswith("OTEL_") and name.endswith("_HEADERS"):
-                found.extend(header_secrets(value.text or ""))
-        return [one for one in found if one]
+        return secret_texts({name: value.text or "" for name, value in self._values.items()})
 
     def read_otherwise(self) -> list[Value]:
         """The values, in use, that python-dotenv would read from the same line otherwise."""

@@ -1,6 +1,9 @@
 """Secrets that cannot be printed by accident, and how they are shown when one must be named."""
 
+from collections.abc import Mapping
 from typing import NoReturn
+
+from jobctl.settings.variables import is_secret
 
 _PREFIXES = (
     "tr_dev_",
@@ -94,3 +97,15 @@ def address_secrets(text: str) -> list[str]:
 
     found = password if colon else name
     return [found, unquote(found)]
+
+
+def secret_texts(variables: Mapping[str, str]) -> list[str]:
+    """Every text of some variables that must never be shown: secrets, and passwords inside addresses."""
+    found: list[str] = []
+    for name, text in variables.items():
+        if is_secret(name):
+            found.extend(text.splitlines())
+        found.extend(address_secrets(text))
+        if name.startswith("OTEL_") and name.endswith("_HEADERS"):
+            found.extend(header_secrets(text))
+    return [one for one in found if one]

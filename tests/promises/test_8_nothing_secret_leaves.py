@@ -40,6 +40,28 @@ def test_a_secret_that_a_job_prints(site: Site) -> None:
     assert not [path for path in kept if SECRET.encode() in path.read_bytes()]
 
 
+def test_a_secret_among_a_jobs_own_variables_also_after_an_edit(site: Site) -> None:
+    code = 'import os\ndef tell():\n    print("with", os.environ["API_TOKEN"], os.environ["API_URL"])\n'
+    variables = '{{ API_TOKEN = "{0}-1", API_URL = "https://me:{0}-2@localhost/" }}'
+    tell = '[jobs.tell]\nevery = "1s"\ncall = "work:tell"\nenvironment = ' + variables + "\n"
+    site.jobs(tell.format("s3cr3t"), code)
+
+    by_hand = site.call("trigger", "tell")
+    scheduler = site.run("-v")
+    until(lambda: len(site.runs("tell")) >= 2)
+    site.jobs(tell.format("an0ther"), code)
+    until(lambda: "tell changed" in site.log(scheduler))
+    known = len(site.runs("tell"))
+    until(lambda: len(site.runs("tell")) >= known + 2)
+    scheduler.terminate()
+    assert scheduler.wait() == 0
+
+    assert by_hand.stdout == "with •••• https://me:••••@localhost/\n"
+    kept = [path.read_bytes() for path in (site.folder / ".jobctl").rglob("*") if path.is_file()]
+    texts = [site.log(scheduler), site.call("logs", "tell").stdout, by_hand.stderr, *map(repr, kept)]
+    assert not [text for text in texts if "s3cr3t" in text or "an0ther" in text]
+
+
 def test_state_is_readable_by_its_owner_alone(site: Site) -> None:
     assert site.call("trigger", "repository-sync").returncode == 0
 

@@ -124,7 +124,7 @@ def test_a_run_of_a_slot_says_how_late_it_was(traced: Site, collector: Collector
         assert found["run.trigger"] == "schedule"
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_a_run_that_was_lost_with_its_scheduler_is_told_by_the_next(
     traced: Site, collector: Collector
 ) -> None:
