@@ -62,6 +62,16 @@ COMMON = {
     "--color": Option("colour the output", "WHEN", WHEN),
     "--project": Option("the project's folder, if not this one", "DIR"),
 }
+EXIT_CODES = {
+    "0": "done",
+    "1": "the job failed (also: a closed pipe)",
+    "2": "wrong use: unknown job, bad option, bad configuration",
+    "3": "not run: it is running already",
+    "4": "not run: scheduling is disabled, another scheduler is in charge, or something is not configured",
+    "5": "a service did not answer, or refused: Trigger.dev in its mode, any in check",
+    "70": "a fault of jobctl itself, or a run store that cannot be used",
+    "130, 143": "interrupted (Ctrl-C), terminated, before the work ended",
+}
 HELP = Option("show this help", short="-h")
 VERSION = Option("show the version")
 
