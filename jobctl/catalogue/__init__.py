@@ -24,14 +24,20 @@ class Catalogue:
 
     Attributes:
         warnings: what is left out, and why: a package that is broken, a job of one that is defined elsewhere too.
+        others: ids of the jobs that are not the project file's own, whatever it changes of them.
     """
 
     def __init__(
-        self, jobs: "tuple[Job, ...]", notify: "Notify" = NOBODY, warnings: "Sequence[str]" = ()
+        self,
+        jobs: "tuple[Job, ...]",
+        notify: "Notify" = NOBODY,
+        warnings: "Sequence[str]" = (),
+        others: "Sequence[str]" = (),
     ) -> None:
         self.jobs = jobs
         self.notify = notify
         self.warnings = warnings
+        self.others = others
         self._by_id = {job.id: job for job in jobs}
 
     def __iter__(self) -> "Iterator[Job]":
@@ -71,6 +77,7 @@ class Catalogue:
 
         file = read_project_file(project)
         known, faults, left_out = _found(file, project, environment)
+        others = tuple(known)
         for job_id, settings in file.jobs.items():
             if left_out and job_id not in known and not settings.keys() & {"call", "command"}:
                 left_out.append(
@@ -88,7 +95,7 @@ class Catalogue:
             raise ConfigurationErrors(faults)
         jobs = _with_unmet(known.values(), environment) if environment else known.values()
         hide = Mask(environment.secret_texts() if environment else ())
-        return cls(tuple(jobs), file.notify, [printable(hide(one)) for one in left_out])
+        return cls(tuple(jobs), file.notify, [printable(hide(one)) for one in left_out], others)
 
 
 def _found(

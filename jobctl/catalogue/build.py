@@ -103,8 +103,11 @@ class _Builder:
 
     def _whole(self, key: str) -> int | None:
         value = self._settings.get(key)
-        if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100):
-            return value
+        if value is None:
+            return None
+        # 3.0 is whole as well, to JSON Schema and to most of its editors
+        if type(value) in {int, float} and 0 <= value <= 100 and value == int(value):
+            return int(value)
         self._fault(key, f"expected a whole number from 0 to 100, not {_shown(value)}")
         return None
 

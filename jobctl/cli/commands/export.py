@@ -53,7 +53,7 @@ def run(options: Options, context: Context) -> int:
     elif options.platform == "schema":
         from jobctl.exports.schema import schema_files
 
-        files = schema_files()
+        files = schema_files(context.catalogue.others)
     else:
         from jobctl.exports.trigger_dev import worker_files
 
