@@ -1,7 +1,6 @@
 """The scheduler's promises in figures: what a kill costs, drift, the next due time, and 10,000 jobs at a start."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -33,7 +32,7 @@ OTHERS_OFF = "".join(
     f"[jobs.{one}]\nenabled = false\n" for one in ("repository-sync", "analytics-cache-cleanup")
 )
 _KILLED = """
-import threading, sys
+import sys, threading
 from pathlib import Path
 from jobctl.model import Job
 from jobctl.schedules import Cron
@@ -57,11 +56,13 @@ def test_a_kill_loses_only_what_ended_just_before_it(tmp_path: Path, figures: Fi
             f"import time\ndef note():\n    with open({str(notes)!r}, 'a') as file: file.write(f'{{time.time()}}\\n')\n"
         )
         process = subprocess.Popen([sys.executable, "-c", _KILLED, str(folder)])
-        until(lambda: notes.exists() and notes.read_text().count("\n") > 900)  # noqa: B023
-        threading.Event().wait(random.random())
-        killed = time.time()
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        try:
+            until(lambda: notes.exists() and notes.read_text().count("\n") > 900)  # noqa: B023
+            threading.Event().wait(random.random())
+        finally:
+            killed = time.time()
+            process.send_signal(signal.SIGKILL)
+            process.wait()
         ended = sorted(one for one in map(float, notes.read_text().split()) if one < killed)
         with closing(open_store(folder / "state")) as store:
             recorded = store.metrics().successful_jobs
@@ -239,6 +240,4 @@ def _jobctl(folder: Path, *words: str) -> str:
 
 
 def _run(folder: Path, *words: str) -> str:
-    return subprocess.run(
-        words, cwd=folder, env=os.environ, capture_output=True, text=True, check=True
-    ).stdout
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True).stdout
