@@ -27,7 +27,7 @@ from jobctl.events import (
 )
 from jobctl.execution.tasks import Arguments, Executor, Outcome, Task, TaskFinished, TaskOutput, TaskStarted
 from jobctl.managers.active import Active, Finished, claim_of, finished_run, retry_delay, task_of
-from jobctl.managers.agenda import Agenda, Due, Entry
+from jobctl.managers.agenda import Agenda, Due, Entry, Span
 from jobctl.managers.ask import Ask
 from jobctl.managers.clockwatch import ClockWatch
 from jobctl.managers.misses import Misses
@@ -128,11 +128,16 @@ class Engine:
             self._hand_over_waiting()
         return answer
 
-    def place(self, job: Job, anchor: datetime, cursor: datetime | None) -> Entry:
-        """Put a job on the agenda."""
-        self._forget(job.id)
+    def place(
+        self, job: Job, anchor: datetime, cursor: datetime | None, ahead: tuple[Span, ...] = ()
+    ) -> Entry:
+        """Put a job on the agenda. With the schedule that it has there, its slots go on to wait."""
         self.off.discard(job.id)
-        return self.agenda.put(job, anchor, cursor)
+        entry = self.agenda.renew(job, anchor)
+        if entry is None:
+            self._forget(job.id)
+            entry = self.agenda.put(job, anchor, cursor, ahead)
+        return entry
 
     def displace(self, job_ids: Iterable[str], *, for_good: bool = False) -> None:
         """Take jobs off the agenda; a run in progress goes on. ``off`` are those that may come back."""

@@ -13,6 +13,7 @@ from jobctl.durations import format_duration
 from jobctl.errors import AlreadyRunningError, NotRunError
 from jobctl.events import Bus, RunFinished, SchedulerStarted
 from jobctl.managers.define import define, registration
+from jobctl.managers.queueing import ahead_of
 from jobctl.managers.statuses import job_status, job_statuses
 from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Target, Trigger
 from jobctl.runs.store import Claimed, JobRecord, Overlap, RunStore
@@ -304,6 +305,7 @@ class LocalJobManager:
         engine = self._running_engine()
         chosen = list(jobs)
         records = self._know([job.id for job in chosen])
+        ahead = ahead_of(chosen, records)
 
         def place() -> None:
             plan: dict[str, datetime | None] = {}
@@ -316,7 +318,8 @@ class LocalJobManager:
                     engine.displace([job.id])
                     plan[job.id] = None
                 else:
-                    plan[job.id] = engine.place(job, record.anchor, record.cursor).due
+                    placed = engine.place(job, record.anchor, record.cursor, ahead.get(job.id, ()))
+                    plan[job.id] = placed.due
             self.store.plan(plan)
 
         engine.ask(place)
