@@ -11,7 +11,7 @@ from jobctl.clock import from_ms, to_ms
 from jobctl.durations import milliseconds
 from jobctl.execution.tasks import Task, TaskFinished
 from jobctl.managers.agenda import Due
-from jobctl.model import Job, OnOverlap, Reason, Run, RunStatus, Trigger
+from jobctl.model import Command, Job, OnOverlap, Reason, Run, RunStatus, Trigger
 from jobctl.runs.store import Claim, Ending, new_run_id
 
 _RETRIED = {Reason.ERROR, Reason.TIMEOUT, Reason.CRASHED}
@@ -77,14 +77,19 @@ def claim_of(due: Due, now: datetime, epoch: int) -> Claim:
 
 
 def task_of(job: Job, run: Run, environment: Mapping[str, str]) -> Task:
-    """The first attempt of a run, with variables for this run beside the job's."""
+    """The first attempt of a run, with variables for this run beside the job's.
+
+    A program gets all of them at once; a function gets a worker that has the job's from its start.
+    """
+    program = isinstance(job.target, Command)
     return Task(
         run.id,
         job.id,
         job.target,
         job.timeout,
         grace=job.grace,
-        environment={**job.environment, **environment},
+        environment={**job.environment, **environment} if program else environment,
+        worker_environment={} if program else job.environment,
         folder=job.folder,
     )
 

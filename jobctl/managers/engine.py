@@ -146,6 +146,10 @@ class Engine:
             self.agenda.remove(job_id)
             (self.off.discard if for_good else self.off.add)(job_id)
 
+    def renew_workers(self) -> None:
+        """Have what begins from now on import its code anew."""
+        self._executor.renew()
+
     def lose_all(self) -> None:
         """End every run at once: other machines may hold this process for dead, and run its jobs."""
         words = "the run store was out of reach before it began"
@@ -311,7 +315,7 @@ class Engine:
         started = RunStarted(run)
         self._bus.publish(started)
         task = task_of(job, run, started.environment)
-        task = replace(task, quick=self._ready.is_quick(job.id), arguments=arguments or {})
+        task = replace(task, quick=self._ready.is_quick(job), arguments=arguments or {})
         task = replace(task, timeout=timeout) if timeout is not None else task
         self._active[run.id] = Active(run, job, task)
         return task

@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import islice
 
 from jobctl.managers.agenda import Due
+from jobctl.model import Job
 
 _MOST = 128
 _QUICK = timedelta(milliseconds=20)
@@ -22,7 +23,7 @@ class Ready:
     def put(self, due: Due, *, first: bool = False) -> None:
         """The job's slot to run next; an older one that still waits was missed. ``first``: before all others."""
         job_id = due.entry.job.id
-        dues = self._dues[self.is_quick(job_id)]
+        dues = self._dues[self.is_quick(due.entry.job)]
         dues[job_id] = replace(due, alone=False) if job_id in dues else due
         if first:
             dues.move_to_end(job_id, last=False)
@@ -42,9 +43,9 @@ class Ready:
                 return list(islice(dues.values(), min(room, _MOST)))
         return []
 
-    def is_quick(self, job_id: str) -> bool:
-        """Whether its run may wait behind others in one worker."""
-        return job_id in self._quick
+    def is_quick(self, job: Job) -> bool:
+        """Whether its run may wait behind others in one worker, that is not for it alone."""
+        return job.id in self._quick and not job.environment
 
     def learn(self, job_id: str, took: timedelta, *, failed: bool) -> None:
         """How its last run went."""
