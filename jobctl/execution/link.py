@@ -45,9 +45,15 @@ class Current:
 
 
 class Link:
-    """One worker. ``queue`` holds tasks that it was sent and has not begun."""
+    """One worker. ``queue`` holds tasks that it was sent and has not begun.
 
-    def __init__(self, project: Path, environment: Mapping[str, str], owner_id: str) -> None:
+    ``variables`` are those of its own, beside the environment that all workers have.
+    """
+
+    def __init__(
+        self, project: Path, environment: Mapping[str, str], owner_id: str, variables: Mapping[str, str]
+    ) -> None:
+        self.variables = variables
         self.token = os.urandom(12).hex()
         self.queue: dict[str, Task] = {}
         self.current: Current | None = None
@@ -73,7 +79,7 @@ class Link:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "jobctl.execution.worker", *map(str, handed)],
                 cwd=project,
-                env={**environment, OWNER_MARK: owner_id, WORKER_MARK: self.token},
+                env={**environment, **variables, OWNER_MARK: owner_id, WORKER_MARK: self.token},
                 stdin=subprocess.DEVNULL,
                 stdout=output_write,
                 stderr=output_write,
@@ -100,6 +106,11 @@ class Link:
     def load(self) -> int:
         """Tasks in its hands."""
         return len(self.queue) + (self.current is not None)
+
+    @property
+    def gives_up(self) -> bool:
+        """Whether it takes no more tasks."""
+        return self.retired or self.ending is not None
 
     @property
     def end(self) -> str:

@@ -68,7 +68,7 @@ class WorkerPool:
         self._links: list[Link] = []
         self._backlog: deque[Task] = deque()
         self._told = Told(logs, mask, self._clock)
-        self._failed_starts = 0
+        self._failed_starts: list[Mapping[str, str]] = []  # the variables of each
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -135,6 +135,13 @@ class WorkerPool:
             elif wanted & link.queue.keys():
                 self._begin_end(link, reason, now=True)  # about to begin: it has nothing to save
 
+    def renew(self) -> None:
+        """Have new workers: the idle ones end now, those on a task after it."""
+        for link in self._links:
+            link.retired = True
+            self._backlog.extendleft(reversed(link.take_back()))
+        self._dispatch()
+
     def close(self) -> None:
         """End every worker at once."""
         if self._closed:
@@ -160,7 +167,7 @@ class WorkerPool:
         """Give waiting tasks to workers: each to an idle one, quick ones also behind others."""
         while self._backlog:
             task = self._backlog[0]
-            link = self._choose(quick=task.quick)
+            link = self._choose(task)
             if link is None:
                 return
             batch = [self._backlog.popleft()]
@@ -169,6 +176,7 @@ class WorkerPool:
                 task.quick
                 and self._backlog
                 and self._backlog[0].quick
+                and self._backlog[0].worker_environment == task.worker_environment
                 and len(batch) <= min(share, BATCH - 1)
             ):
                 batch.append(self._backlog.popleft())
@@ -181,32 +189,39 @@ class WorkerPool:
                 self._told.never_began(batch[0], Reason.ERROR, str(error), retry=False)
                 self._backlog.extendleft(reversed(batch[1:]))
 
-    def _choose(self, *, quick: bool) -> Link | None:
-        usable = [link for link in self._links if not link.retired and link.ending is None]
+    def _choose(self, task: Task) -> Link | None:
+        variables = task.worker_environment
+        usable = [link for link in self._links if link.variables == variables and not link.gives_up]
         for link in usable:
             if link.load == 0:
                 return link
-        if len(self._links) < self._most and self._failed_starts < START_TRIES:
-            return self._start()
-        if quick:
+        if len(self._links) < self._most:
+            return self._start(variables) if self._failed_starts.count(variables) < START_TRIES else None
+        self._make_room()
+        if task.quick:
             flowing = [link for link in usable if link.load < BATCH and self._flows(link)]
             return min(flowing, key=lambda link: link.load, default=None)
         return None
 
+    def _make_room(self) -> None:
+        """Let an idle worker go, for one with other variables, unless one goes already."""
+        idle = [link for link in self._links if link.load == 0]
+        if idle and not any(link.retired for link in idle):
+            idle[0].retired = True
+
     def _flows(self, link: Link) -> bool:
         """Whether what is handed to a worker now will soon begin: it is on quick tasks and not stuck."""
-        if link.retired or link.ending is not None:
+        if link.gives_up:
             return False
         if link.current is None:
             return all(task.quick for task in link.queue.values())
         return link.current.task.quick and self._clock.monotonic() - link.current.began < STUCK
 
-    def _start(self) -> Link | None:
+    def _start(self, variables: Mapping[str, str]) -> Link | None:
         try:
-            link = Link(self._project, self._environment, self._owner_id)
+            link = Link(self._project, self._environment, self._owner_id, variables)
         except OSError as error:
-            self._failed_starts = START_TRIES
-            self._no_worker(reason_of(error))
+            self._no_worker(variables, reason_of(error))
             return None
         self._links.append(link)
         self._selector.register(link.result, selectors.EVENT_READ, link)
@@ -268,7 +283,7 @@ class WorkerPool:
             self._finished(link, message)
         elif "ready" in message:
             link.ready = True
-            self._failed_starts = 0
+            self._forgive(link.variables)
 
     def _finished(self, link: Link, message: dict[str, Any]) -> None:
         current = link.current
@@ -297,8 +312,8 @@ class WorkerPool:
                 break
             self._show(link)
         current = link.current
-        if not link.ready:
-            self._failed_starts += 1
+        if not link.ready and not link.retired:
+            self._failed_starts.append(link.variables)
         words = bytes(link.printed[-500:]).decode("utf-8", "replace").strip().rpartition("\n")[2]
         if current is not None:
             self._told.printed(current, link.take_printed())
@@ -314,8 +329,9 @@ class WorkerPool:
         self._unregister((link.result, link.output))
         self._links.remove(link)
         link.close()
-        if self._failed_starts >= START_TRIES and not self._links:
-            self._no_worker(words or f"it {link.end}")
+        like = [one for one in self._links if one.variables == link.variables]
+        if self._failed_starts.count(link.variables) >= START_TRIES and not like:
+            self._no_worker(link.variables, words or f"it {link.end}")
 
     def _take_back(self, link: Link) -> None:
         """Give on what a worker that takes no more had not begun."""
@@ -328,12 +344,16 @@ class WorkerPool:
         link.queue.clear()
         self._backlog.extendleft(reversed(unread))
 
-    def _no_worker(self, words: str) -> None:
-        """Nothing can be run: say so for each task instead of trying for ever."""
-        for task in self._backlog:
+    def _no_worker(self, variables: Mapping[str, str], words: str) -> None:
+        """Nothing can be run with these variables: say so for each task instead of trying for ever."""
+        for task in [one for one in self._backlog if one.worker_environment == variables]:
+            self._backlog.remove(task)
             self._told.never_began(task, Reason.CRASHED, f"no worker could be started: {words}")
-        self._backlog.clear()
-        self._failed_starts = 0
+        self._forgive(variables)
+
+    def _forgive(self, variables: Mapping[str, str]) -> None:
+        if self._failed_starts:
+            self._failed_starts = [one for one in self._failed_starts if one != variables]
 
     # Ending
 

@@ -20,6 +20,7 @@ class Task:
         arguments: what the function is called with, by name; JSON values.
         grace: between SIGTERM and SIGKILL where it must end; the executor's own where it is None.
         environment: variables for it, besides those of its worker.
+        worker_environment: variables that its worker must have from its start, for what is imported to read.
         folder: where it begins, seen from the project's folder.
     """
 
@@ -32,6 +33,7 @@ class Task:
     arguments: Arguments = field(default_factory=dict)
     grace: timedelta | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    worker_environment: Mapping[str, str] = field(default_factory=dict)
     folder: str | None = None
 
 
@@ -104,6 +106,9 @@ class Executor(Protocol):
 
         Each still comes out of ``poll`` as ``TaskFinished`` with ``reason``.
         """
+
+    def renew(self) -> None:
+        """Have what begins from now on import its code anew; what runs goes on."""
 
     def close(self) -> None:
         """End every worker at once. Idempotent."""

@@ -11,7 +11,7 @@ from jobctl.clock import whole
 from jobctl.durations import milliseconds
 from jobctl.execution.tasks import Arguments, Task, TaskFinished
 from jobctl.managers.agenda import Due
-from jobctl.model import Job, OnOverlap, Reason, Run, RunStatus, Trigger
+from jobctl.model import Command, Job, OnOverlap, Reason, Run, RunStatus, Trigger
 from jobctl.runs.store import Claim, Ending, new_run_id
 
 _RETRIED = {Reason.ERROR, Reason.TIMEOUT, Reason.CRASHED}
@@ -85,7 +85,11 @@ def task_of(
     arguments: Arguments | None = None,
     timeout: timedelta | None = None,
 ) -> Task:
-    """The first attempt of a run, with variables for this run beside the job's."""
+    """The first attempt of a run, with variables for this run beside the job's.
+
+    A program gets all of them at once; a function gets a worker that has the job's from its start.
+    """
+    program = isinstance(job.target, Command)
     return Task(
         run.id,
         job.id,
@@ -94,7 +98,8 @@ def task_of(
         quick=quick,
         arguments=arguments or {},
         grace=job.grace,
-        environment={**job.environment, **environment},
+        environment={**job.environment, **environment} if program else environment,
+        worker_environment={} if program else job.environment,
         folder=job.folder,
     )
 

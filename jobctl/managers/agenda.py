@@ -12,9 +12,14 @@ from datetime import datetime, timedelta
 from jobctl.model import Job, Schedule
 
 LATE = timedelta(seconds=60)
-"""A slot up to this late still runs, whatever ``catch_up`` says: a restart over it loses nothing."""
+"""A slot that could have begun up to so long ago still runs, whatever ``catch_up`` says: a restart over it
+loses nothing."""
 
 _INSTANT = timedelta(milliseconds=1)
+
+
+Span = tuple[datetime, datetime | None]
+"""From when to when; None where it goes on."""
 
 
 @dataclass(slots=True)
@@ -25,6 +30,7 @@ class Entry:
         due: its next slot.
         wakes: when that slot begins.
         fresh: an interval that never ran, and so is due at its anchor.
+        ahead: where its slots queue, the runs that may have been before them when it was placed.
     """
 
     job: Job
@@ -34,6 +40,7 @@ class Entry:
     due: datetime | None = None
     wakes: datetime | None = None
     fresh: bool = False
+    ahead: tuple[Span, ...] = ()
 
     def begins(self, slot: datetime) -> datetime:
         """When a slot begins: at its time, or by its jitter later, but before the next slot.
@@ -44,6 +51,11 @@ class Entry:
             return slot
         room = min(self.job.jitter, self.schedule.next_after(slot, self.anchor) - slot)
         return slot + random.Random(f"{self.job.id} {slot.timestamp()}").random() * room
+
+    def free_since(self, slot: datetime, now: datetime) -> datetime:
+        """Since when a slot can begin: as it would, or from the end of the runs that it had to wait for."""
+        ends = [end or now for begin, end in self.ahead if begin <= slot]
+        return max([self.begins(slot), *ends])
 
     @property
     def behind(self) -> datetime:
@@ -105,11 +117,20 @@ class Agenda:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, job: Job, anchor: datetime, cursor: datetime | None) -> Entry:
+    def renew(self, job: Job, anchor: datetime) -> Entry | None:
+        """Change a job that goes on where it stands; None where it has another schedule, or no place yet."""
+        entry = self._entries.get(job.id)
+        if entry is None or entry.due is None or (entry.schedule, entry.anchor) != (job.schedule, anchor):
+            return None
+        entry.job = job
+        self._plan(entry, entry.due)
+        return entry
+
+    def put(self, job: Job, anchor: datetime, cursor: datetime | None, ahead: tuple[Span, ...] = ()) -> Entry:
         """Place a job by where it stands; replaces an earlier definition."""
         if job.schedule is None:
             raise ValueError("a job without a schedule has no place on the agenda")
-        entry = Entry(job, job.schedule, anchor, cursor)
+        entry = Entry(job, job.schedule, anchor, cursor, ahead=ahead)
         self._entries[job.id] = entry
         self._plan(entry, job.schedule.next_after(entry.behind, anchor))
         entry.fresh = cursor is None and entry.due == anchor
@@ -147,7 +168,7 @@ class Agenda:
                 if entry.begins(slot) > now:
                     slot = entry.schedule.latest_until(slot - _INSTANT, due, entry.anchor) or due
                 following = entry.schedule.next_after(slot, entry.anchor)
-            serve = entry.fresh or entry.job.catch_up or now - entry.begins(slot) <= LATE
+            serve = entry.fresh or entry.job.catch_up or now - entry.free_since(slot, now) <= LATE
             found.append(Due(entry, slot, serve, alone=slot == due))
             self._plan(entry, following)
         return found

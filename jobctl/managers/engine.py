@@ -27,7 +27,7 @@ from jobctl.events import (
 )
 from jobctl.execution.tasks import Arguments, Executor, Outcome, Task, TaskFinished, TaskOutput, TaskStarted
 from jobctl.managers.active import Active, Finished, claim_of, finished_run, retry_delay, task_of
-from jobctl.managers.agenda import Agenda, Due, Entry
+from jobctl.managers.agenda import Agenda, Due, Entry, Span
 from jobctl.managers.ask import Ask
 from jobctl.managers.clockwatch import ClockWatch, leeway
 from jobctl.managers.misses import Misses
@@ -137,12 +137,21 @@ class Engine:
             self._epoch = self._store.begin_epoch(self._epoch)
             self._bus.publish(ClockJumped(now, now - newest))
 
-    def place(self, job: Job, anchor: datetime, cursor: datetime | None) -> Entry:
-        """Put a job on the agenda; one that stands ahead of the clock goes on from now."""
-        self._forget(job.id)
+    def place(
+        self, job: Job, anchor: datetime, cursor: datetime | None, ahead: tuple[Span, ...] = ()
+    ) -> Entry:
+        """Put a job on the agenda; one that stands ahead of the clock goes on from now.
+
+        With the schedule that it has there, its slots go on to wait.
+        """
         self.off.discard(job.id)
-        now = self._clock.now()
-        return self.agenda.put(job, anchor, now if (cursor or anchor) > now + self._leeway else cursor)
+        entry = self.agenda.renew(job, anchor)
+        if entry is None:
+            self._forget(job.id)
+            now = self._clock.now()
+            begin = now if (cursor or anchor) > now + self._leeway else cursor
+            entry = self.agenda.put(job, anchor, begin, ahead)
+        return entry
 
     def displace(self, job_ids: Iterable[str], *, for_good: bool = False) -> None:
         """Take jobs off the agenda; a run in progress goes on. ``off`` are those that may come back."""
@@ -150,6 +159,10 @@ class Engine:
             self._forget(job_id)
             self.agenda.remove(job_id)
             (self.off.discard if for_good else self.off.add)(job_id)
+
+    def renew_workers(self) -> None:
+        """Have what begins from now on import its code anew."""
+        self._executor.renew()
 
     def lose_all(self) -> None:
         """End every run at once: other machines may hold this process for dead, and run its jobs."""
@@ -318,7 +331,7 @@ class Engine:
     ) -> Task:
         started = RunStarted(run)
         self._bus.publish(started)
-        quick = self._ready.is_quick(job.id)
+        quick = self._ready.is_quick(job)
         task = task_of(job, run, started.environment, quick=quick, arguments=arguments, timeout=timeout)
         self._active[run.id] = Active(run, job, task)
         return task

@@ -47,6 +47,10 @@ class Executors:
         self._pool.end(run_ids, reason, now=now)
         self._threads.end(run_ids, reason)
 
+    def renew(self) -> None:
+        """Have new workers; what runs in threads is of this process."""
+        self._pool.renew()
+
     def close(self) -> None:
         """End every worker at once."""
         self._pool.close()

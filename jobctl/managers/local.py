@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from jobctl.catalogue.unknown import unknown_job
 from jobctl.clock import Clock, SystemClock
-from jobctl.durations import format_duration
-from jobctl.errors import AlreadyRunningError, NotRunError
+from jobctl.errors import NotRunError
 from jobctl.events import Bus, RunFinished, SchedulerStarted
 from jobctl.managers.define import define, registration
+from jobctl.managers.overlap import already_running
+from jobctl.managers.queueing import ahead_of
 from jobctl.managers.statuses import job_status, job_statuses
 from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Target, Trigger
 from jobctl.runs.store import Claimed, JobRecord, Overlap, RunStore
@@ -197,6 +198,12 @@ class LocalJobManager:
             raise TimeoutError(f"run {run_id} has not ended")
         return found
 
+    def renew_workers(self) -> None:
+        """Have each run that begins from now on import its code anew. A run in progress goes on."""
+        engine = self._engine
+        if engine is not None:
+            engine.ask(engine.renew_workers)
+
     # Looking
 
     def get_job_status(self, id: str) -> JobStatus | None:  # noqa: A002
@@ -304,6 +311,7 @@ class LocalJobManager:
         engine = self._running_engine()
         chosen = list(jobs)
         records = self._know([job.id for job in chosen])
+        ahead = ahead_of(chosen, records)
 
         def place() -> None:
             engine.look_back()
@@ -317,7 +325,8 @@ class LocalJobManager:
                     engine.displace([job.id])
                     plan[job.id] = None
                 else:
-                    plan[job.id] = engine.place(job, record.anchor, record.cursor).due
+                    placed = engine.place(job, record.anchor, record.cursor, ahead.get(job.id, ()))
+                    plan[job.id] = placed.due
             self.store.plan(plan)
 
         engine.ask(place)
@@ -378,16 +387,3 @@ class LocalJobManager:
         )
         self._chores.start()
         return engine
-
-
-def already_running(job_id: str, run: Run, clock: Clock) -> AlreadyRunningError:
-    """Says which run holds the job, since when, where, and who asked for it."""
-    since = format_duration(clock.now() - run.started_at)
-    place = f", pid {run.pid} on {run.host}" if run.pid else f" on {run.host}"
-    by = {Trigger.SCHEDULE: "by the schedule", Trigger.MANUAL: "by hand"}.get(run.trigger, "by a request")
-    beside = "" if run.job_id == job_id else f"{job_id} must not run beside it: "
-    return AlreadyRunningError(
-        f"{beside}{run.job_id} is already running: run {run.short_id}, since {since}{place}, started {by};"
-        " nothing was started",
-        hint=f"follow it with: jobctl logs {run.job_id} --follow",
-    )

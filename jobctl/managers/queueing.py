@@ -1,8 +1,11 @@
 """Slots that wait for the end of a run that is in their way: one a job, the newest."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from jobctl.managers.agenda import Due
+from jobctl.managers.agenda import Due, Span
+from jobctl.model import Job, OnOverlap
+from jobctl.runs.store import JobRecord
 
 _ASK_AGAIN_S = 1.0
 
@@ -56,3 +59,21 @@ class Queue:
         found = list(self._dues.values())
         self._dues.clear()
         return found
+
+
+def ahead_of(jobs: Iterable[Job], records: Mapping[str, JobRecord]) -> dict[str, tuple[Span, ...]]:
+    """For each job that queues, the newest run of those that must not run beside it.
+
+    A run has its place in line by its slot, or by its start where it has none.
+    """
+    chosen = list(jobs)
+    lines: dict[tuple[str | None, str], list[Span]] = {}
+    for job in chosen:
+        run = records[job.id].last
+        if run is not None:
+            lines.setdefault(_line_of(job), []).append((run.scheduled_for or run.started_at, run.finished_at))
+    return {job.id: tuple(lines.get(_line_of(job), ())) for job in chosen if job.overlap is OnOverlap.QUEUE}
+
+
+def _line_of(job: Job) -> tuple[str | None, str]:
+    return (job.group, "" if job.group is not None else job.id)

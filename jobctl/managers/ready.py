@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import islice
 
 from jobctl.managers.agenda import Due
+from jobctl.model import Job
 
 _MOST = 128
 _LEAST = 32  # to a claim while more are due: each is a transaction, and a burst is worked off by few
@@ -37,7 +38,7 @@ class Ready:
         if any(job_id in dues for dues in self._dues.values()):
             due = replace(due, alone=False)
             self.forget(job_id)
-        dues = self._dues[self.is_quick(job_id)]
+        dues = self._dues[self.is_quick(due.entry.job)]
         dues[job_id] = due
         if first:
             dues.move_to_end(job_id, last=False)
@@ -58,9 +59,9 @@ class Ready:
                 return list(islice(dues.values(), min(room, _MOST)))
         return []
 
-    def is_quick(self, job_id: str) -> bool:
-        """Whether its run may wait behind others in one worker."""
-        return self._known.get(job_id, self._newcomers_quick)
+    def is_quick(self, job: Job) -> bool:
+        """Whether its run may wait behind others in one worker, that is not for it alone."""
+        return self._known.get(job.id, self._newcomers_quick) and not job.environment
 
     def learn(self, job_id: str, took: timedelta, *, failed: bool) -> None:
         """How its last run went."""
@@ -68,7 +69,11 @@ class Ready:
         if job_id not in self._known:
             if quick and not self._newcomers_quick:
                 others = self._dues[False]
-                newcomers = [one for one in others if one not in self._known]
+                newcomers = [
+                    one
+                    for one, due in others.items()
+                    if one not in self._known and not due.entry.job.environment
+                ]
                 self._dues[True].update({one: others.pop(one) for one in newcomers})
             self._newcomers_quick = quick
         self._known[job_id] = quick

@@ -61,6 +61,28 @@ def test_nothing_of_it_is_left_for_the_next_run_in_the_same_worker(site: Site) -
     assert told == {"mine": {"1"}, "plain": {None}}
 
 
+@pytest.mark.slow
+def test_what_a_module_reads_when_it_is_imported_is_the_jobs_own(site: Site) -> None:
+    code = 'import os\nREGION = os.environ.get("REGION")\ndef tell():\n    return REGION\n'
+    regions = {"eu": "eu", "us": "us", "none": None}
+    site.jobs(
+        "".join(
+            f'[jobs.{job}]\nevery = "1s"\ncall = "work:tell"\noverlap = "queue"\n'
+            + (f'environment = {{ REGION = "{region}" }}\n' if region else "")
+            for job, region in regions.items()
+        ),
+        code,
+    )
+    scheduler = site.run("--workers", "1")
+    until(lambda: min(len(site.runs(job)) for job in regions) >= 3)
+    scheduler.terminate()
+    scheduler.wait()
+
+    told = {job: {one["result"] for one in site.runs(job) if one["status"] == "completed"} for job in regions}
+
+    assert told == {job: {region} for job, region in regions.items()}
+
+
 def test_a_folder_that_is_not_there_is_the_runs_error(site: Site) -> None:
     site.jobs('[jobs.mine]\ncall = "work:tell"\nfolder = "nowhere"\n', CODE)
 

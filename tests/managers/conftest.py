@@ -1,11 +1,13 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from jobctl.clock import SystemClock
 from jobctl.events import Event
 from jobctl.managers.local import LocalJobManager
 from jobctl.runs.choose import open_store
@@ -24,6 +26,21 @@ def store(tmp_path: Path) -> Iterator[RunStore]:
     opened = open_store(tmp_path / "state")
     yield opened
     opened.close()
+
+
+class MovableClock(SystemClock):
+    """The machine's clock, moved."""
+
+    def __init__(self) -> None:
+        self.by = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.by
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
 
 
 Kind = TypeVar("Kind")

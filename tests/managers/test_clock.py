@@ -7,26 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.clock import SystemClock
 from jobctl.events import ClockJumped, RunFinished, SlotsMissed
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job, RunStatus
 from jobctl.runs.store import RunStore
 from jobctl.schedules import Cron, Every
+from tests.managers.conftest import MovableClock
 from tests.support.project import until
 
 SOON = 20.0
 HOUR = timedelta(hours=1)
-
-
-class MovableClock(SystemClock):
-    """The machine's clock, moved."""
-
-    def __init__(self) -> None:
-        self.by = timedelta(0)
-
-    def now(self) -> datetime:
-        return super().now() + self.by
 
 
 def hear(
@@ -46,11 +36,6 @@ def hear(
 
 def ended(heard: list[object]) -> int:
     return sum(isinstance(event, RunFinished) for event in heard)
-
-
-@pytest.fixture
-def clock() -> MovableClock:
-    return MovableClock()
 
 
 @pytest.fixture(autouse=True)

@@ -163,6 +163,20 @@ def test_a_run_that_is_ended_between_its_attempts_took_the_time_since_the_first(
     assert run.duration >= timedelta(seconds=0.05)
 
 
+def test_renewed_workers_know_what_was_written_since(manager: LocalJobManager, project: Path) -> None:
+    write_jobs(project, "def one():\n    return 1\n")
+    manager.add([Job(name, name, None, f"site_jobs:{name}") for name in ("one", "two")])
+    manager.renew_workers()
+    before = manager.wait(manager.trigger_job("one").id, SOON)
+    write_jobs(project, "def one():\n    return 'changed'\ndef two():\n    return 2\n")
+
+    manager.renew_workers()
+
+    after = [manager.wait(manager.trigger_job(name).id, SOON) for name in ("one", "two")]
+    assert [run.result for run in (before, *after)] == [1, "changed", 2]
+    assert before.pid not in {run.pid for run in after}
+
+
 def test_a_failure_that_is_final_is_not_tried_again(manager: LocalJobManager, project: Path) -> None:
     write_jobs(
         project,

@@ -1,0 +1,19 @@
+"""What is said of a run that is in the way of another."""
+
+from jobctl.clock import Clock
+from jobctl.durations import format_duration
+from jobctl.errors import AlreadyRunningError
+from jobctl.model import Run, Trigger
+
+
+def already_running(job_id: str, run: Run, clock: Clock) -> AlreadyRunningError:
+    """Says which run holds the job, since when, where, and who asked for it."""
+    since = format_duration(clock.now() - run.started_at)
+    place = f", pid {run.pid} on {run.host}" if run.pid else f" on {run.host}"
+    by = {Trigger.SCHEDULE: "by the schedule", Trigger.MANUAL: "by hand"}.get(run.trigger, "by a request")
+    beside = "" if run.job_id == job_id else f"{job_id} must not run beside it: "
+    return AlreadyRunningError(
+        f"{beside}{run.job_id} is already running: run {run.short_id}, since {since}{place}, started {by};"
+        " nothing was started",
+        hint=f"follow it with: jobctl logs {run.job_id} --follow",
+    )
