@@ -303,7 +303,7 @@ class LocalJobManager:
         records = self._know([job.id for job in chosen])
 
         def place() -> None:
-            engine.look_back()
+            engine.watch.look_back()
             plan: dict[str, datetime | None] = {}
             for job in chosen:
                 record = records[job.id]
