@@ -17,7 +17,6 @@ from jobctl.clock import Clock
 from jobctl.errors import StoreError
 from jobctl.events import (
     Bus,
-    ClockJumped,
     RunFinished,
     RunOutput,
     RunRetrying,
@@ -29,7 +28,7 @@ from jobctl.execution.tasks import Arguments, Executor, Outcome, Task, TaskFinis
 from jobctl.managers.active import Active, Finished, claim_of, finished_run, retry_delay, task_of
 from jobctl.managers.agenda import Agenda, Due, Entry, Span
 from jobctl.managers.ask import Ask
-from jobctl.managers.clockwatch import ClockWatch, leeway
+from jobctl.managers.clockwatch import ClockWatch
 from jobctl.managers.misses import Misses
 from jobctl.managers.queueing import Queue
 from jobctl.managers.ready import Ready
@@ -69,6 +68,7 @@ class Engine:
         self.trouble: BaseException | None = None
         self.interrupted = 0
         self.ended = threading.Event()
+        self.watch = ClockWatch(clock, store, bus)
         self.pulse: Callable[[], None] = lambda: None
         self._store = store
         self._owner = owner
@@ -82,9 +82,6 @@ class Engine:
         self._waiting: deque[Task] = deque()
         self._retries: list[tuple[float, str]] = []
         self._unnoted: deque[tuple[float, str, int]] = deque()
-        self._epoch = 0
-        self._leeway = leeway(store)
-        self._watch = ClockWatch(clock)
         self._misses = Misses(store, bus)
         self._queue = Queue()
         self._grace: timedelta | None = None
@@ -130,13 +127,6 @@ class Engine:
             self._hand_over_waiting()
         return answer
 
-    def look_back(self) -> None:
-        """Begin an epoch where the clock was set back while nobody scheduled here: what was run lies ahead."""
-        now, newest = self._clock.now(), self._store.newest_cursor()
-        if newest is not None and newest > now + self._leeway:
-            self._epoch = self._store.begin_epoch(self._epoch)
-            self._bus.publish(ClockJumped(now, now - newest))
-
     def place(
         self, job: Job, anchor: datetime, cursor: datetime | None, ahead: tuple[Span, ...] = ()
     ) -> Entry:
@@ -149,7 +139,7 @@ class Engine:
         if entry is None:
             self._forget(job.id)
             now = self._clock.now()
-            begin = now if (cursor or anchor) > now + self._leeway else cursor
+            begin = now if self.watch.is_ahead(cursor or anchor, now) else cursor
             entry = self.agenda.put(job, anchor, begin, ahead)
         return entry
 
@@ -176,7 +166,7 @@ class Engine:
 
     def _main(self) -> None:
         try:
-            self._epoch = self._store.epoch()
+            self.watch.begin()
             while not self._all_ended():
                 self._turn()
             self._close()
@@ -297,7 +287,7 @@ class Engine:
 
     def _start(self, picked: list[Due]) -> bool:
         now = self._clock.now()
-        answers = self._recorder.claim([claim_of(due, now, self._epoch) for due in picked])
+        answers = self._recorder.claim([claim_of(due, now, self.watch.epoch) for due in picked])
         if answers is None:
             return False
         tasks: list[Task] = []
@@ -356,19 +346,17 @@ class Engine:
     # The clock
 
     def _watch_clock(self) -> datetime:
-        """The wall clock; a move against the steady one is told, and a move back begins an epoch."""
-        now, moved = self._watch.look()
-        if moved is not None and moved < timedelta(0):
+        """The wall clock; where it was set back, all jobs go on from now."""
+        now, moved = self.watch.look()
+        if moved < timedelta(0):
             try:
-                self._epoch = self._store.begin_epoch(self._epoch)
+                self.watch.begin_epoch()
             except StoreError:
                 return now  # seen again in the next turn
             self.agenda.rebase(now)
             self._queue.forget()
             self._ready.forget()
-        if moved is not None:
-            self._bus.publish(ClockJumped(now, moved))
-        self._watch.accept()
+        self.watch.accept(moved)
         return now
 
     # The end

@@ -314,7 +314,7 @@ class LocalJobManager:
         ahead = ahead_of(chosen, records)
 
         def place() -> None:
-            engine.look_back()
+            engine.watch.look_back()
             plan: dict[str, datetime | None] = {}
             for job in chosen:
                 record = records[job.id]

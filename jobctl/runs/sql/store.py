@@ -18,6 +18,7 @@ from jobctl.runs.store import (
     Claim,
     Ending,
     JobRecord,
+    LetGo,
     Missed,
     Owner,
     Passed,
@@ -304,9 +305,11 @@ class SQLRunStore(ABC):
         with self._reading() as connection:
             return totals.metrics(connection, self.dialect, job_id)
 
-    def prune(self, now: datetime, keep: timedelta, keep_per_job: int) -> Pruned:
+    def prune(
+        self, now: datetime, keep: timedelta, keep_per_job: int, let_go: LetGo = lambda *_: None
+    ) -> Pruned:
         """Remove old runs in short transactions, and owners that nobody asks for any more."""
-        removed = pruning.prune(self._reading, self._writing, to_ms(now - keep), keep_per_job)
+        removed = pruning.prune(self._reading, self._writing, to_ms(now - keep), keep_per_job, let_go)
         with self._writing() as connection:
             connection.execute("UPDATE meta SET value = ? WHERE name = 'last_cleanup'", (to_ms(now),))
             connection.execute(f"DELETE FROM owners WHERE id NOT IN (SELECT id FROM ({_OWNERS}) AS kept)")
