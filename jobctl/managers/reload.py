@@ -120,6 +120,7 @@ class Reload:
             self._manager.bus.publish(JobsLeftOut(SystemClock().now(), warning))
         self._telling.use(catalogue)
         self._manager.remove(removed)
+        self._manager.renew_workers()  # what was edited along with the file is imported anew
         self._manager.add(changed)
         self._jobs = found
         other = tuple(job.id for job in changed if job.id not in added)
