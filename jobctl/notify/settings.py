@@ -85,9 +85,8 @@ def _faults(table: Mapping[str, Any]) -> Iterator[Fault]:
                     key, "notify.command: expected a list of texts", 'write ["notify-send", "jobctl"]'
                 )
         elif key == "mail":
-            if not all(
-                "@" in one for one in ([value] if isinstance(value, str) else value or [""]) if _texts([one])
-            ) or not _texts([value] if isinstance(value, str) else value):
+            addresses = [value] if isinstance(value, str) else value
+            if not (_texts(addresses) and addresses and all("@" in one for one in addresses)):
                 yield Fault(key, "notify.mail: expected an address, or a list of them")
         elif key == "on":
             if not (_texts(value) and set(value) <= set(About)):

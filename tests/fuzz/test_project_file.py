@@ -55,6 +55,8 @@ NAMES = st.sampled_from(["jobctl.toml", "jobctl.toml", "pyproject.toml"])
 
 @examples(300)
 @given(NAMES, data)
+@example("jobctl.toml", b"notify = { mail = 5 }")
+@example("jobctl.toml", b"notify = { mail = nan }")
 @example("jobctl.toml", b"notify = { webhook = 'https://x:99999' }")
 @example("jobctl.toml", b"a." * 63 + b"a = 1\n" + b"'a'." * 100_000 + b"b = 1")
 @example("jobctl.toml", b"a=" + b"{a=" * 5000)
