@@ -59,11 +59,13 @@ NAMES = st.sampled_from(["jobctl.toml", "jobctl.toml", "pyproject.toml"])
 @example("jobctl.toml", b"notify = { mail = nan }")
 @example("jobctl.toml", b"notify = { webhook = 'https://x:99999' }")
 @example("jobctl.toml", b"[jobs.a]\ncall = 'm:f'\nretries = 0x" + b"f" * 5000)
+@example("jobctl.toml", b'"\\"".' * 20_000 + b"a = 1")
 @example("jobctl.toml", b"a." * 63 + b"a = 1\n" + b"'a'." * 100_000 + b"b = 1")
 @example("jobctl.toml", b"a=" + b"{a=" * 5000)
 @example("jobctl.toml", b"[jobs." + b"a" * 70_000 + b"]\nx=1")
 @example("jobctl.toml", b"".join(b"[jobs.a%d]\nx%d = 1\n" % (n, n) for n in range(2000)))
 @example("jobctl.toml", b"[jobs.a]\n" + b"".join(b"x%d = 1\n" % n for n in range(20_000)))
+@example("pyproject.toml", b" " * 100_000)
 @example("pyproject.toml", b"[tool.jobctl]\nmodules = 1\n[tool.jobctl.jobs]\n")
 def test_any_file_is_a_catalogue_or_is_refused_with_lines(tmp_path: Path, name: str, data: bytes) -> None:
     for one in tmp_path.iterdir():
