@@ -121,7 +121,10 @@ settings = st.fixed_dictionaries(
 
 @examples(150)
 @given(NAMES, st.none() | data, ids, settings, modules)
+@example("jobctl.toml", b"\xef\xbb\xbf[jobs.a]\r\ncall = 'm:f'\r\n", "b", {"every": "5m"}, None)
+@example("jobctl.toml", b"\xff", "b", {"every": "5m"}, None)
 @example("jobctl.toml", b"a = " + b"9" * 5000, "b", {"every": "5m"}, None)
+@example("jobctl.toml", None, "b", {"every": "5m"}, "m" * 300)
 def test_a_new_job_is_added_and_nothing_lost_or_is_refused_in_a_sentence(
     tmp_path: Path, name: str, before: bytes | None, job_id: str, settings: dict[str, Any], module: str | None
 ) -> None:
