@@ -62,6 +62,9 @@ def given_words(*words: str, **environment: str) -> None:
 
 @examples(250)
 @given(words)
+@example(("runs", ["--limit", "9" * 25]))
+@example(("status", ["--limit", "9" * 25]))
+@example(("logs", ["hello", "--tail", "9" * 25]))
 @example(("serve", ["--host", "a" * 64]))
 @example(("new", ["a-job", "--every", "5m", "--module", "m" * 300]))
 @example(("next", ["* * * * *", "--from", "0001-01-01", "--timezone", "America/New_York"]))
