@@ -66,6 +66,8 @@ def given_words(*words: str, **environment: str) -> None:
 @example(("status", ["--limit", "9" * 25]))
 @example(("logs", ["hello", "--tail", "9" * 25]))
 @example(("serve", ["--host", "a" * 64]))
+@example(("status", ["--project", "x" * 300]))
+@example(("export", ["vercel", "x" * 300]))
 @example(("new", ["a-job", "--every", "5m", "--module", "m" * 300]))
 @example(("next", ["* * * * *", "--from", "0001-01-01", "--timezone", "America/New_York"]))
 @example(("next", ["* * * * *", "--from", "9999-12-31T23:58", "--timezone", "Asia/Tokyo", "-n", "1"]))
