@@ -42,6 +42,7 @@ def build_job(job_id: str, settings: Mapping[str, Any], where: Where, base: Job 
 class _Builder:
     def __init__(self, job_id: str, settings: Mapping[str, Any], where: Where, base: Job | None) -> None:
         self._id = job_id
+        self._label = f"[jobs.{quote(job_id)[1:-1]}]"
         self._settings = settings
         self._where = where
         self._base = base
@@ -78,15 +79,18 @@ class _Builder:
         return replace(base, **{key: value for key, value in changes.items() if value is not None})
 
     def _fault(self, key: str, message: str, hint: str | None = None) -> None:
-        label = f"[jobs.{self._id}]" + (f".{key}" if key else "")
+        label = self._label + (f".{key}" if key else "")
         self.faults.append(ConfigurationError(f"{label}: {message}", where=self._where(key), hint=hint))
 
     def _unknown(self, key: str) -> None:
         self.faults.append(
             ConfigurationError(
-                f"[jobs.{self._id}] has no key {quote(key)}",
+                f"{self._label} has no key {quote(key)}",
                 where=self._where(key),
-                hint=suggestion(key, KEYS, f"Keys: {', '.join(sorted(KEYS))}"),
+                # looked for as often as somebody may read it: each takes a tenth of a millisecond
+                hint=suggestion(key, KEYS, f"Keys: {', '.join(sorted(KEYS))}")
+                if len(self.faults) < 20
+                else None,
             )
         )
 
@@ -246,6 +250,8 @@ def _shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str):
         return quote(value)
-    if isinstance(value, int | float):
-        return str(value)[:40]
-    return {"list": "a list", "dict": "a table"}.get(type(value).__name__, "a date")
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**18):
+        return str(value)
+    return {"list": "a list", "dict": "a table", "int": "so large a number"}.get(
+        type(value).__name__, "a date"
+    )

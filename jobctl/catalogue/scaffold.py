@@ -3,6 +3,7 @@
 import builtins
 import json
 import keyword
+import os
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
@@ -13,7 +14,8 @@ from typing import Any, NamedTuple
 
 from jobctl.catalogue.build import build_job
 from jobctl.catalogue.project import OWN_FILE, SHARED_FILE, Project
-from jobctl.errors import ConfigurationErrors, UsageError, reason_of
+from jobctl.catalogue.reading import parse
+from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError, reason_of
 from jobctl.files import write_whole
 from jobctl.model import Job
 from jobctl.text import quote
@@ -101,7 +103,8 @@ def write(project: Project, new: NewJob) -> None:
                     undo.callback(_if_possible, folder.rmdir)
                 write_whole(path, one.text.encode())
             except OSError as error:
-                raise UsageError(f"{path} cannot be written: {reason_of(error)}") from error
+                shown = quote(str(path), 200)[1:-1]
+                raise UsageError(f"{shown} cannot be written: {reason_of(error)}") from error
             if one.change == "created":
                 undo.callback(_if_possible, path.unlink)
         undo.pop_all()
@@ -120,7 +123,7 @@ def _python_name(job_id: str) -> str:
 
 
 def _fresh(project: Project, name: str, text: str) -> NewFile:
-    if (project.folder / name).exists():
+    if os.path.exists(project.folder / name):  # noqa: PTH110 - False for what no path can be
         raise UsageError(f"{name} is there already", hint="another id, or --module for another place")
     return NewFile(name, text, "created")
 
@@ -139,7 +142,7 @@ def _demand_importable(project: Project, module: str) -> None:
         raise UsageError(f"{module} cannot be imported: another {top} is installed", hint=hint)
     for end in range(1, len(parts)):
         path = Path(*parts[:end]).with_suffix(".py")
-        if (folder / path).exists():
+        if os.path.exists(folder / path):  # noqa: PTH110
             raise UsageError(f"{module} cannot be imported beside {path}", hint=hint)
 
 
@@ -150,8 +153,9 @@ def _entry(project: Project, job_id: str, settings: Mapping[str, Any]) -> NewFil
         if project.file is not None:
             with file.open(encoding="utf-8", newline="") as opened:
                 before = opened.read()
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {reason_of(error)}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = reason_of(error) if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"{file} cannot be read: {reason}") from error
     shared = file.name == SHARED_FILE
     lines = [f"[{'tool.jobctl.' if shared else ''}jobs.{job_id}]"]
     lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
@@ -168,11 +172,11 @@ def _entry(project: Project, job_id: str, settings: Mapping[str, Any]) -> NewFil
 
 def _says(text: str, path: list[str], settings: Mapping[str, Any]) -> bool:
     try:
-        found: Any = tomllib.loads(text)
+        found: Any = parse("", text.removeprefix("\ufeff"))
         for key in path:
             found = found[key]
         return bool(found == dict(settings))
-    except (tomllib.TOMLDecodeError, KeyError, TypeError):
+    except (ConfigurationError, KeyError, TypeError):
         return False
 
 

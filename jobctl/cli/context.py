@@ -53,7 +53,7 @@ class Context:
         from jobctl.managers.surroundings import Surroundings
 
         start = Path(self.common.project) if self.common.project else None
-        if start is not None and not start.is_dir():
+        if start is not None and not os.path.isdir(start):  # noqa: PTH112 - False for what no path can be
             raise UsageError(f"there is no folder {quote(str(start))}", hint="see --project")
         found = Surroundings.find(start, self.process)
         found.environment.require()
