@@ -12,7 +12,7 @@ from tests.support.project import Site, until
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.fault,
+    pytest.mark.faults,
     pytest.mark.skipif(not has_machines(), reason="pid namespaces cannot be made here"),
 ]
 
