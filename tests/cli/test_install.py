@@ -112,11 +112,12 @@ def test_a_state_folder_elsewhere_may_be_written_and_must_be_there(
     cli: Cli, here: Path, tmp_path: Path
 ) -> None:
     place = tmp_path / "state"
-    (here / ".env").write_text(f"JOBCTL_STATE={place}\n")
+    metrics = tmp_path / "node_exporter"
+    (here / ".env").write_text(f"JOBCTL_STATE={place}\nJOBCTL_METRICS_FILE={metrics}/jobctl.prom\n")
     (here / ".content").symlink_to(tmp_path)
 
     done = cli("install", "systemd", "--system", "--dry-run")
-    assert f"ReadWritePaths={here} -{place} -{tmp_path}\n" in done.stdout
+    assert f"ReadWritePaths={here} -{place} -{tmp_path} -{metrics}\n" in done.stdout
     assert f"{place} is not there, and the service may not make it" in done.stderr
 
 

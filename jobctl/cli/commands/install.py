@@ -175,9 +175,11 @@ def _owner(folder: Path) -> str:
 def _outside(folder: Path, seen: Context) -> Iterator[Path]:
     """What jobctl and the jobs write to outside the project's folder, as far as settings and links tell."""
     home = os.path.realpath(folder)
+    metrics = seen.environment.text("JOBCTL_METRICS_FILE")
     named = [
         seen.state_folder(),
         folder / ".content",
+        *([(folder / metrics).parent] if metrics else []),
         *(folder / job.folder for job in seen.catalogue if job.folder),
     ]
     for one in dict.fromkeys(Path(os.path.realpath(each)) for each in named):
