@@ -5,7 +5,6 @@ import json
 import keyword
 import os
 import sys
-import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from importlib.machinery import PathFinder

@@ -44,7 +44,7 @@ threading.Event().wait()
 """
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_a_kill_loses_only_what_ended_just_before_it(tmp_path: Path, figures: Figures) -> None:
     """Jobs note when they end. Endings are recorded in that order, so the first note too many is the oldest lost."""
     ages = []
