@@ -129,7 +129,9 @@ def _record(folder: Path) -> dict[str, str]:
     except OSError as error:
         raise _cannot(folder, "read", error) from error
     plain = isinstance(found, dict) and all(
-        isinstance(one, str) and not {"..", "\0"} & {*Path(name).parts, *name} and not Path(name).is_absolute()
+        isinstance(one, str)
+        and not {"..", "\0"} & {*Path(name).parts, *name}
+        and not Path(name).is_absolute()
         for name, one in found.items()
     )
     return found if plain else {}
