@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TextIO
 
@@ -138,8 +138,8 @@ class Output:
             self.document({"error": error_document(error)})
             self.flush()
             return
-        several = error.problems if isinstance(error, ConfigurationErrors) else []
-        for one in several[:MOST_TOLD] or [error]:
+        several: Sequence[JobctlError] = error.problems if isinstance(error, ConfigurationErrors) else [error]
+        for one in several[:MOST_TOLD]:
             self.message(f"{self._paint('error:', 'red')} {_indent(str(one))}")
             if one.hint:
                 self.message(f"{self._paint('hint:', 'cyan')}  {_indent(one.hint)}")

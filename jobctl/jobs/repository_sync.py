@@ -99,6 +99,7 @@ def _tell(url: str | None, paths: list[str]) -> None:
     """Tell the site's caches what changed; a failure is told and nothing more."""
     if url is None:
         return
+    import http.client
     import json
     import urllib.request
 
@@ -109,5 +110,5 @@ def _tell(url: str | None, paths: list[str]) -> None:
     try:
         with urllib.request.urlopen(request, timeout=10):  # noqa: S310
             print(f"told JOBCTL_CONTENT_CHANGED_URL of {len(paths)} paths")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         print(f"warning: JOBCTL_CONTENT_CHANGED_URL was not told: {type(error).__name__}")

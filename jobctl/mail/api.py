@@ -86,7 +86,7 @@ class Api:
             again: whether an answer is worth another try.
 
         Raises:
-            ServiceError: it never answered.
+            ServiceError: it never answered, or cannot be asked.
         """
         pauses = iter(_PAUSES)
         while True:
@@ -98,6 +98,8 @@ class Api:
                     raise ServiceError(f"{self.host} did not answer: {_reason(error)}") from error
                 self._wait(pause)
                 continue
+            except ValueError as error:  # a character of the address or of a header
+                raise ServiceError(f"{self.host} cannot be asked: no request can carry that") from error
             pause = next(pauses, None) if again(answer) else None
             if pause is None:
                 return answer

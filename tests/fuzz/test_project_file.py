@@ -69,8 +69,8 @@ NAMES = st.sampled_from(["jobctl.toml", "jobctl.toml", "pyproject.toml"])
 @example("pyproject.toml", b" " * 100_000)
 @example("pyproject.toml", b"[tool.jobctl]\nmodules = 1\n[tool.jobctl.jobs]\n")
 def test_any_file_is_a_catalogue_or_is_refused_with_lines(tmp_path: Path, name: str, data: bytes) -> None:
-    for one in tmp_path.iterdir():
-        one.unlink()
+    for old in tmp_path.iterdir():
+        old.unlink()
     (tmp_path / name).write_bytes(data)
     lines = data.count(b"\n") + 1
 

@@ -16,7 +16,7 @@ from jobctl.model import Run, RunStatus
 from jobctl.modes import Mode
 from jobctl.text import printable, quote
 
-_LINE = re.compile(r"(\S+Z) \[[^\]]*\] ?(.*)", re.DOTALL)
+_LINE = re.compile(r"([0-9T:.-]+Z) \[[^\]]*\] ?(.*)", re.DOTALL)
 _RUN_ID = re.compile(r"[0-9a-f]{4,32}", re.ASCII)
 _EXECUTED = (RunStatus.RUNNING, RunStatus.COMPLETED, RunStatus.FAILED)
 TICK = 0.2
@@ -133,7 +133,7 @@ def _follow(found: Run, path: Path, options: Options, context: Context) -> Run:
         store = context.store_if_any
         now = (store.run(found.id) if store else None) or found
         text, place = _from(path, place)
-        lines = [_parsed(one) for one in text.splitlines()]
+        lines = [_parsed(one) for one in text.split("\n")[:-1]]
         if first:
             lines, first = _tail(lines, options.tail), False
         if out.json:
@@ -163,7 +163,7 @@ def _from(path: Path, place: int) -> tuple[str, int]:
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
+        with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
             for line in file:
                 yield _parsed(line.rstrip("\n"))
     except FileNotFoundError:

@@ -1,0 +1,137 @@
+"""Any ``notify`` table, and any answer of what is told: taken or refused in a sentence, and no thread ends by it."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from jobctl.errors import JobctlError, ServiceError
+from jobctl.jobs.repository_sync import _tell
+from jobctl.mail.api import Api
+from jobctl.notify.channels import channels
+from jobctl.notify.news import News
+from jobctl.notify.settings import About, Notify, read_notify
+from jobctl.settings.environment import Environment
+from jobctl.text import printable
+from tests.fuzz.test_addresses import rest, user, whole
+from tests.support.fuzzing import anything, bounded, examples, told_well
+
+key = st.sampled_from(Notify._fields) | anything
+plain = st.none() | st.booleans() | st.integers() | st.floats() | anything | st.datetimes() | st.sampled_from(["$NAME", "$", "a@b", "https://a.b", *About])  # fmt: skip
+value = st.recursive(plain | whole, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(key, inner, max_size=3), max_leaves=6)  # fmt: skip
+usual = st.fixed_dictionaries(
+    {},
+    optional={"webhook": whole, "slack": st.just("$NAME"), "command": st.lists(anything, min_size=1, max_size=3), "mail": value, "on": st.lists(st.sampled_from([*About]))},
+)  # fmt: skip
+
+
+@examples(300)
+@given(usual | st.dictionaries(key, value, max_size=4) | value, whole | anything)
+@example({"mail": 5}, "")
+@example({"on": [[]]}, "")
+@example({"webhook": "https://x:0"}, "")
+def test_any_table_is_taken_or_refused_with_keys(table: Any, held: str) -> None:
+    with bounded():
+        found, wrong = read_notify(table)
+        for one in wrong:
+            assert printable(one.message) == one.message
+            assert len(one.message) + len(one.hint or "") <= 300
+        environment = Environment.load(Path("/nowhere"), {"NAME": held})
+        try:
+            labels = [one.label for one in channels(found, environment, Path("/nowhere"), Path("/nowhere"))]
+        except JobctlError as error:
+            told_well(error)
+        else:
+            assert wrong or len(labels) == sum(map(bool, (found.webhook, found.slack, found.discord, found.command))) + len(found.mail)  # fmt: skip
+
+
+@pytest.fixture
+def answers() -> Iterator[tuple[str, Callable[[bytes], object]]]:
+    """A server that answers each connection with the bytes it was last given, and its address."""
+    given = [b""]
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                with connection, suppress(OSError):
+                    connection.recv(65536)
+                    connection.sendall(given[0])
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", lambda data: given.__setitem__(0, data)
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+status = st.sampled_from([b"HTTP/1.1 200 OK", b"HTTP/1.1 429 x", b"HTTP/1.1 999 ", b"HTTP/9.9 200", b"HTTP/1.1 -1 x", b"HTTP/1.1 302 F", b"ICY 200", b"HTTP/1.1 " + b"9" * 5000])  # fmt: skip
+header = st.sampled_from(
+    [b"Content-Length: 5", b"Content-Length: -1", b"Content-Length: " + b"9" * 5000, b"Content-Length: x", b"Transfer-Encoding: chunked",
+     b"Retry-After: nan", b"Retry-After: -1", b"Retry-After: Wed, 99 Foo", b"Retry-After: 1e400", b"Location: http://[", b"Location: file:///etc/passwd",
+     b"Content-Encoding: gzip", b"A" * 70_000, b"\xff: \xfe", b": ", b" x", b"Set-Cookie: a"]
+)  # fmt: skip
+body = st.sampled_from([b"", b"ok", b'{"id": 1}', b"[" * 10_000, b"zz\r\n", b"5\r\nhello\r\n0\r\n\r\n", b"9" * 5000, b"\xff", b'"' + b"x" * 100_000])  # fmt: skip
+answer = st.builds(
+    lambda status, headers, body: b"\r\n".join([status, *headers, b"", body]), status, st.lists(header, max_size=3), body
+) | st.binary(max_size=60)  # fmt: skip
+
+
+@examples(100)
+@given(answer)
+@example(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nx")
+@example(b"no HTTP at all\r\n\r\n")
+def test_any_answer_is_understood_or_told_in_a_sentence(
+    answers: tuple[str, Callable[[bytes], object]], answer: bytes
+) -> None:
+    url, give = answers
+    give(answer)
+    pauses: list[float] = []
+
+    with bounded():
+        try:
+            json.dumps(Api(url, {}, timeout=5, wait=pauses.append).call("/x", {"a": 1}))
+        except ServiceError as error:
+            told_well(error)
+        _tell(url, ["a"])
+
+    assert len(pauses) <= 3
+    assert all(0 <= one <= 30 for one in pauses)
+
+
+@examples(60)
+@given(st.builds("http://{}127.0.0.1:1{}".format, user, rest), anything)
+@example("http://127.0.0.1:1/é", "")
+@example("http://127.0.0.1:1", "é\n")
+def test_what_is_taken_as_a_url_can_be_asked(url: str, header: str) -> None:
+    with bounded():
+        try:
+            Api(url, {"X-Any": header}, timeout=1, wait=lambda _: None).call("")
+        except ServiceError as error:
+            told_well(error)
+
+
+@examples(40)
+@given(anything.map(printable), anything.map(printable), st.sampled_from(About))
+@example("failed: a\tb" * 100, "é", About.FAILURE)
+def test_any_news_is_told_to_programs_and_by_mail(tmp_path: Path, text: str, name: str, about: About) -> None:
+    notify = Notify(command=("cat",), mail=("a@b.example",))
+    news = News(about, "a-job", name, text, datetime(2026, 11, 23, tzinfo=UTC))
+    environment = Environment.load(Path("/nowhere"), {"PATH": "/usr/bin:/bin"})
+
+    with bounded():
+        for channel in channels(notify, environment, tmp_path, tmp_path / "outbox"):
+            channel.tell(news)
+
+    assert list((tmp_path / "outbox").iterdir())
