@@ -22,8 +22,7 @@ class SystemClock:
 
     def now(self) -> datetime:
         """The wall clock in whole milliseconds, as the run store keeps times."""
-        now = datetime.now(UTC)  # noqa: TID251
-        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+        return from_ms(time.time_ns() // 1_000_000)
 
     def monotonic(self) -> float:
         """Seconds on a clock that never goes back."""
@@ -37,7 +36,12 @@ def to_ms(instant: datetime) -> int:
 
 def from_ms(ms: int) -> datetime:
     """The other way round, aware, in UTC."""
-    return _EPOCH + timedelta(milliseconds=ms)
+    return _EPOCH + timedelta(0, ms // 1000, ms % 1000 * 1000)  # a third less than with milliseconds=ms
+
+
+def whole(instant: datetime) -> datetime:
+    """As the run store gives it back: in whole milliseconds."""
+    return from_ms(to_ms(instant)) if instant.microsecond % 1000 else instant
 
 
 def iso(instant: datetime) -> str:

@@ -8,7 +8,7 @@ from jobctl.errors import ScheduleError
 from jobctl.text import quote
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_PART = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?(ms|s|m|h|d|w)", re.ASCII)
+_PART = re.compile(r"(\d{1,13}(?:\.\d{1,6})?) ?(ms|s|m|h|d|w)", re.ASCII)  # 100 years of milliseconds
 _WHOLE = re.compile(rf"{_PART.pattern}(?: ?{_PART.pattern})*", re.ASCII)
 MAXIMUM = timedelta(days=36525)
 

@@ -83,12 +83,18 @@ class ConfigurationError(UsageError):
     code = "bad_configuration"
 
 
+MOST_TOLD = 20
+"""Of several faults, so many are told to people; programs get all."""
+
+
 class ConfigurationErrors(ConfigurationError):  # noqa: N818 - the plural is the point
     """Several configuration faults, told together. ``problems`` holds each one."""
 
     def __init__(self, problems: list[ConfigurationError]) -> None:
         self.problems = problems
-        super().__init__("; ".join(str(problem) for problem in problems))
+        more = len(problems) - MOST_TOLD
+        told = [*map(str, problems[:MOST_TOLD]), *([f"and {more} more"] if more > 0 else [])]
+        super().__init__("; ".join(told))
 
 
 class AlreadyRunningError(JobctlError):

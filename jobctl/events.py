@@ -116,6 +116,14 @@ class JobsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class JobsLeftOut:
+    """A package is broken, so what was taken up is without its jobs. Told at each edited project file."""
+
+    at: datetime
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobsRefused:
     """An edited project file cannot be used; the jobs go on as they were."""
 
@@ -163,6 +171,7 @@ Event = (
     | StoreTrouble
     | StoreRecovered
     | JobsChanged
+    | JobsLeftOut
     | JobsRefused
     | NotTold
     | TracesNotTaken

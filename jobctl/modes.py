@@ -7,6 +7,7 @@ from typing import Any
 
 from jobctl.settings.environment import EnvFile, Environment
 from jobctl.settings.variables import ON, is_secret
+from jobctl.text import quote
 
 
 class Mode(StrEnum):
@@ -231,7 +232,7 @@ def _quoted(seen: Seen) -> str:
 def _warnings(environment: Environment, rules: list[Explained]) -> list[str]:
     found = list(environment.warnings)
     found += [
-        f"{value.source}: python-dotenv reads {value.name} otherwise; a job that calls load_dotenv gets another value"
+        f"{value.source}: python-dotenv reads {quote(value.name)[1:-1]} otherwise; a job that calls load_dotenv gets another value"
         for value in environment.read_otherwise()
     ]
     node_env = environment.value("NODE_ENV")

@@ -1,19 +1,17 @@
 """All jobs known to a project: the built-in ones, those of packages, of its modules and of its file."""
 
-import os
 from typing import TYPE_CHECKING, Self
 
 from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.catalogue.unknown import unknown_job
 from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.notify.settings import NOBODY
-from jobctl.text import quote
+from jobctl.text import Mask, printable, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from jobctl.catalogue.builtin import BuiltIn
-    from jobctl.catalogue.packages import Package
     from jobctl.catalogue.project import Project
     from jobctl.catalogue.projectfile import ProjectFile
     from jobctl.model import Job
@@ -25,15 +23,21 @@ class Catalogue:
     """Jobs by id, in order: built-in, installed packages, the project's modules, the project's file.
 
     Attributes:
-        warnings: what is left out, and why: a sentence for each package that is broken.
+        warnings: what is left out, and why: a package that is broken, a job of one that is defined elsewhere too.
+        others: ids of the jobs that are not the project file's own, whatever it changes of them.
     """
 
     def __init__(
-        self, jobs: "tuple[Job, ...]", notify: "Notify" = NOBODY, warnings: "Sequence[str]" = ()
+        self,
+        jobs: "tuple[Job, ...]",
+        notify: "Notify" = NOBODY,
+        warnings: "Sequence[str]" = (),
+        others: "Sequence[str]" = (),
     ) -> None:
         self.jobs = jobs
         self.notify = notify
         self.warnings = warnings
+        self.others = others
         self._by_id = {job.id: job for job in jobs}
 
     def __iter__(self) -> "Iterator[Job]":
@@ -69,28 +73,18 @@ class Catalogue:
             ConfigurationError: something in the file, or in a module, is wrong; several are told together.
         """
         from jobctl.catalogue.build import build_job
-        from jobctl.catalogue.packages import packages
         from jobctl.catalogue.projectfile import read_project_file
 
-        installed = packages()
-        warnings = [
-            f"{one.label} is broken, so its jobs are left out: {one.problem}"
-            for one in installed
-            if one.problem
-        ]
         file = read_project_file(project)
-        known = {one.id: _built(one) for one in BUILT_IN}
-        faults: list[ConfigurationError] = []
-        for job in _decorated(file, [one for one in installed if not one.problem], project, environment):
-            if job.id in known:
-                faults.append(
-                    ConfigurationError(
-                        f"job {quote(job.id)} is defined twice: also in {known[job.id].origin}",
-                        where=job.origin,
-                    )
-                )
-            known[job.id] = job
+        known, faults, left_out = _found(file, project, environment)
+        others = tuple(known)
         for job_id, settings in file.jobs.items():
+            if left_out and job_id not in known and not settings.keys() & {"call", "command"}:
+                left_out.append(
+                    f"{file.place('jobs', job_id)}: [jobs.{job_id}] says nothing to run, so it is left out:"
+                    " it may change a job that is left out"
+                )
+                continue
             try:
                 known[job_id] = build_job(job_id, settings, _places(file, job_id), known.get(job_id))
             except ConfigurationErrors as error:
@@ -100,7 +94,36 @@ class Catalogue:
         if faults:
             raise ConfigurationErrors(faults)
         jobs = _with_unmet(known.values(), environment) if environment else known.values()
-        return cls(tuple(jobs), file.notify, warnings)
+        hide = Mask(environment.secret_texts() if environment else ())
+        return cls(tuple(jobs), file.notify, [printable(hide(one)) for one in left_out], others)
+
+
+def _found(
+    file: "ProjectFile", project: "Project", environment: "Environment | None"
+) -> "tuple[dict[str, Job], list[ConfigurationError], list[str]]":
+    """The jobs that the project's file may change, what is wrong with them, and what is left out of them."""
+    from jobctl.catalogue.sources import Finder
+
+    finder = Finder(project, environment)
+    known = {one.id: _built(one) for one in BUILT_IN}
+    faults: list[ConfigurationError] = []
+    brought, left_out = finder.in_packages()
+    for job in brought:
+        if known.setdefault(job.id, job) is not job:
+            left_out.append(_left_out(job, known[job.id]))
+    for job in finder.in_modules(file):
+        other = known.get(job.id)
+        if other in brought:
+            left_out.append(_left_out(other, job))
+        elif other is not None:
+            twice = f"job {quote(job.id)} is defined twice: also in {other.origin}"
+            faults.append(ConfigurationError(twice, where=job.origin))
+        known[job.id] = job
+    return known, faults, left_out
+
+
+def _left_out(job: "Job", other: "Job") -> str:
+    return f"job {quote(job.id)} of {job.origin} is left out: it is defined twice, also in {other.origin}"
 
 
 def _built(one: "BuiltIn") -> "Job":
@@ -133,23 +156,3 @@ def _always(place: str) -> "Callable[[str], str]":
 
 def _places(file: "ProjectFile", job_id: str) -> "Callable[[str], str]":
     return lambda key: file.place("jobs", job_id, *([key] if key else []))
-
-
-def _decorated(
-    file: "ProjectFile", installed: "Sequence[Package]", project: "Project", environment: "Environment | None"
-) -> "Iterator[Job]":
-    if not (file.modules or installed):
-        return
-    from dataclasses import replace
-
-    from jobctl.catalogue.build import build_job
-    from jobctl.catalogue.discover import discover
-    from jobctl.catalogue.project import state_folder
-    from jobctl.catalogue.sources import origin_of, sources
-
-    values = environment.merged() if environment else dict(os.environ)
-    state = state_folder(project, environment)
-    for source in sources(file, installed):
-        for one in discover(project.folder, source, values, state):
-            job = build_job(one["id"], one["settings"], _always(origin_of(one, installed)))
-            yield replace(job, dry_run=one["dry_run"])

@@ -42,6 +42,7 @@ def build_job(job_id: str, settings: Mapping[str, Any], where: Where, base: Job 
 class _Builder:
     def __init__(self, job_id: str, settings: Mapping[str, Any], where: Where, base: Job | None) -> None:
         self._id = job_id
+        self._label = f"[jobs.{quote(job_id)[1:-1]}]"
         self._settings = settings
         self._where = where
         self._base = base
@@ -78,15 +79,18 @@ class _Builder:
         return replace(base, **{key: value for key, value in changes.items() if value is not None})
 
     def _fault(self, key: str, message: str, hint: str | None = None) -> None:
-        label = f"[jobs.{self._id}]" + (f".{key}" if key else "")
+        label = self._label + (f".{key}" if key else "")
         self.faults.append(ConfigurationError(f"{label}: {message}", where=self._where(key), hint=hint))
 
     def _unknown(self, key: str) -> None:
         self.faults.append(
             ConfigurationError(
-                f"[jobs.{self._id}] has no key {quote(key)}",
+                f"{self._label} has no key {quote(key)}",
                 where=self._where(key),
-                hint=suggestion(key, KEYS, f"Keys: {', '.join(sorted(KEYS))}"),
+                # looked for as often as somebody may read it: each takes a tenth of a millisecond
+                hint=suggestion(key, KEYS, f"Keys: {', '.join(sorted(KEYS))}")
+                if len(self.faults) < 20
+                else None,
             )
         )
 
@@ -103,8 +107,11 @@ class _Builder:
 
     def _whole(self, key: str) -> int | None:
         value = self._settings.get(key)
-        if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100):
-            return value
+        if value is None:
+            return None
+        # 3.0 is whole as well, to JSON Schema and to most of its editors
+        if type(value) in {int, float} and 0 <= value <= 100 and value == int(value):
+            return int(value)
         self._fault(key, f"expected a whole number from 0 to 100, not {_shown(value)}")
         return None
 
@@ -173,19 +180,16 @@ class _Builder:
                 return call
             self._fault("call", f"{_shown(call)} is not an import text", 'write "package.module:function"')
         if command is not None:
-            if (
-                isinstance(command, list)
-                and command
-                and all(isinstance(one, str) for one in command)
-                and command[0]
-            ):
+            texts = isinstance(command, list) and all(isinstance(one, str) for one in command)
+            if texts and command and command[0]:
                 if not any("\0" in one for one in command):
                     return Command(tuple(command))
                 self._fault("command", "no program takes an argument with a zero character")
                 return None
             self._fault(
                 "command",
-                f"expected a list of texts, not {_shown(command)}",
+                "expected a list of texts that begins with a program"
+                + ("" if texts else f", not {_shown(command)}"),
                 'write the program and its arguments: ["pg_dump", "app"]',
             )
         if call is None and command is None and self._base is None:
@@ -246,6 +250,8 @@ def _shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str):
         return quote(value)
-    if isinstance(value, int | float):
-        return str(value)[:40]
-    return {"list": "a list", "dict": "a table"}.get(type(value).__name__, "a date")
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**18):
+        return str(value)
+    return {"list": "a list", "dict": "a table", "int": "so large a number"}.get(
+        type(value).__name__, "a date"
+    )

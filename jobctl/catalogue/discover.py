@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 from jobctl.clock import SystemClock
-from jobctl.errors import ConfigurationError
-from jobctl.text import printable
+from jobctl.errors import ConfigurationError, reason_of
+from jobctl.text import printable, quote
 
 TIMEOUT_S = 60
-_FORMAT = 3
+_FORMAT = 4
 _SHAPE = {"id": str, "settings": dict, "origin": str, "dry_run": bool}
 _KEPT_PRINTS = 65536
 
@@ -66,16 +66,15 @@ def discover(
 def _ask(folder: Path, source: Source, environment: Mapping[str, str]) -> dict[str, Any]:
     import json
 
-    names = ", ".join(source.modules)
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "jobctl.catalogue.discover_child", *source.modules],
-        cwd=folder,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as child:
+    names = quote(", ".join(source.modules), 100)[1:-1]
+    try:
+        child = _start(folder, source.modules, environment)
+    except (OSError, ValueError) as error:  # ValueError: a zero character in a variable
+        reason = reason_of(error) if isinstance(error, OSError) else error
+        raise ConfigurationError(
+            f"importing {names} cannot be started: {reason}", where=source.place
+        ) from error
+    with child:
         try:
             said, printed = _listen(child)
         except TimeoutError:
@@ -93,6 +92,18 @@ def _ask(folder: Path, source: Source, environment: Mapping[str, str]) -> dict[s
             f"importing {names} ended with code {child.returncode}: {last}", where=source.place
         ) from None
     return answer
+
+
+def _start(folder: Path, modules: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "jobctl.catalogue.discover_child", *modules],
+        cwd=folder,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def _listen(child: "subprocess.Popen[bytes]") -> tuple[bytes, bytes]:

@@ -24,14 +24,14 @@ def main() -> None:
     folder = os.getcwd()  # noqa: PTH109
     sys.path.insert(0, folder)
     before = set(sys.modules)
-    jobs: list[dict[str, Any]] = []
+    jobs: dict[str, dict[str, Any]] = {}  # by function: one may be had from several modules
     for name in sys.argv[1:]:
         try:
-            module = import_module(name)
+            for one in _jobs_of(import_module(name), folder):
+                jobs.setdefault(one["settings"]["call"], one)
         except BaseException as error:
             _end(answer, {"error": _fault(name, error, folder)})
-        jobs.extend(_jobs_of(module, folder))
-    _end(answer, {"jobs": jobs, "files": _files(before, folder, sys.argv[1:])})
+    _end(answer, {"jobs": list(jobs.values()), "files": _files(before, folder, sys.argv[1:])})
 
 
 def _end(answer: TextIO, data: dict[str, Any]) -> NoReturn:
@@ -41,11 +41,13 @@ def _end(answer: TextIO, data: dict[str, Any]) -> NoReturn:
 
 
 def _jobs_of(module: Any, folder: str) -> list[dict[str, Any]]:
-    file = _relative(getattr(module, "__file__", None) or module.__name__, folder)
+    """Those that it defines, and those that it has from modules below it."""
     found = []
     for value in vars(module).values():
         definition = getattr(value, ATTRIBUTE, None)
-        if isinstance(definition, dict) and getattr(value, "__module__", None) == module.__name__:
+        home = str(getattr(value, "__module__", ""))
+        if isinstance(definition, dict) and f"{home}.".startswith(f"{module.__name__}."):
+            file = _relative(getattr(sys.modules.get(home), "__file__", None) or home, folder)
             found.append({**definition, "origin": f"{file}:{definition['line']}"})
     return found
 

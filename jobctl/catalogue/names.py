@@ -8,7 +8,7 @@ from jobctl.catalogue.builtin import BUILT_IN
 
 def job_names(folder: str) -> list[tuple[str, str]]:
     """Each job's id and name, as far as they can be had at once; what is wrong is passed over."""
-    from jobctl.catalogue.caches import IN_MODULES, IN_PACKAGES
+    from jobctl.catalogue.caches import IN_MODULES, kept_packages
     from jobctl.catalogue.project import find_project
     from jobctl.errors import JobctlError
 
@@ -17,8 +17,10 @@ def job_names(folder: str) -> list[tuple[str, str]]:
     with suppress(*passed_over):
         project = find_project(Path(folder))
         kept = project.folder / ".jobctl"
-        with suppress(*passed_over):
-            found.update(_kept(kept / IN_PACKAGES))
+        with suppress(OSError):
+            for one in kept_packages(kept):
+                with suppress(*passed_over):
+                    found.update(_kept(one))
         if project.file is not None:
             from jobctl.catalogue.projectfile import read_project_file
 

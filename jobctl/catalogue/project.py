@@ -16,7 +16,7 @@ OWN_FILE = "jobctl.toml"
 SHARED_FILE = "pyproject.toml"
 # Each way to write the table: [tool.jobctl], tool.jobctl.x =, jobctl.x = under [tool], tool = {…}.
 _LOOKS_OURS = re.compile(
-    r"""^[ \t]*\[*[ \t]*(?:["']?tool["']?[ \t]*(?:\.|=.*[{,])[ \t]*)?["']?jobctl["']?[ \t]*[].=]""",
+    r"""^[ \t]*+\[*+[ \t]*+(?:["']?tool["']?[ \t]*(?:\.|=.*[{,])[ \t]*)?["']?jobctl["']?[ \t]*[].=]""",
     re.MULTILINE,
 )
 

@@ -12,6 +12,7 @@ from jobctl.notify.settings import NOBODY, Notify, read_notify
 from jobctl.text import quote, suggestion
 
 TOP_KEYS = ("jobs", "modules", "notify")
+MAX_MODULE = 255
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 
 
@@ -70,7 +71,7 @@ def _unknown(shape: ProjectFile, key: str) -> ConfigurationError:
 
 
 def _modules(shape: ProjectFile, value: Any, faults: list[ConfigurationError]) -> tuple[str, ...]:
-    if isinstance(value, list) and all(isinstance(one, str) and _MODULE.fullmatch(one) for one in value):
+    if isinstance(value, list) and all(isinstance(one, str) and _is_module(one) for one in value):
         return tuple(dict.fromkeys(value))
     faults.append(
         ConfigurationError(
@@ -80,6 +81,10 @@ def _modules(shape: ProjectFile, value: Any, faults: list[ConfigurationError]) -
         )
     )
     return ()
+
+
+def _is_module(name: str) -> bool:
+    return len(name) <= MAX_MODULE and _MODULE.fullmatch(name) is not None
 
 
 def _jobs(shape: ProjectFile, value: Any, faults: list[ConfigurationError]) -> dict[str, dict[str, Any]]:

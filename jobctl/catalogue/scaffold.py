@@ -1,15 +1,21 @@
 """A new job in a project: its function, its entry in the project's file, and its test."""
 
+import builtins
 import json
 import keyword
+import os
+import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jobctl.catalogue.build import build_job
 from jobctl.catalogue.project import OWN_FILE, SHARED_FILE, Project
-from jobctl.errors import ConfigurationErrors, UsageError, reason_of
+from jobctl.catalogue.reading import parse
+from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError, reason_of
 from jobctl.files import write_whole
 from jobctl.model import Job
 from jobctl.text import quote
@@ -59,13 +65,13 @@ def new_job(project: Project, job_id: str, settings: Mapping[str, Any], module: 
         module: where the function goes; ``jobs.NAME`` where it is None.
 
     Raises:
-        UsageError: a setting cannot be used, or a file is there already.
+        UsageError: a setting cannot be used, a file is there already, or Python would not import it.
     """
     files: list[NewFile] = []
     test = None
     whole = dict(settings)
     name = _python_name(job_id)
-    place = module or f"jobs.{name}"
+    place = f"jobs.{name}" if module is None else module
     if "command" not in settings:
         whole["call"] = f"{place}:{name}"
     try:
@@ -73,50 +79,71 @@ def new_job(project: Project, job_id: str, settings: Mapping[str, Any], module: 
     except ConfigurationErrors as error:
         raise UsageError(str(error.problems[0]), hint=error.problems[0].hint) from None
     if "command" not in settings:
+        _demand_importable(project, place)
         test = f"tests/test_{name}.py"
         words = {"name": job.name.replace("\\", "\\\\").replace('"', "'"), "function": name, "module": place}
         files.append(_fresh(project, f"{place.replace('.', '/')}.py", _FUNCTION.format(**words)))
         files.append(_fresh(project, test, _TEST.format(**words)))
-        _demand_importable(project, place)
     files.append(_entry(project, job_id, whole))
     return NewJob(job, files, test)
 
 
 def write(project: Project, new: NewJob) -> None:
-    """Write its files, the project's own file last.
+    """Write its files, the project's own file last. All of them, or none.
 
     Raises:
-        UsageError: one cannot be written.
+        UsageError: one cannot be written; those before it are removed again.
     """
-    for one in new.files:
-        path = project.folder / one.name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, one.text.encode())
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {reason_of(error)}") from error
+    with ExitStack() as undo:
+        for one in new.files:
+            path = (project.folder / one.name).resolve()  # what a link leads to, so that it stays a link
+            try:
+                for folder in [above for above in reversed(path.parents) if not above.exists()]:
+                    folder.mkdir()
+                    undo.callback(_if_possible, folder.rmdir)
+                write_whole(path, one.text.encode())
+            except OSError as error:
+                shown = quote(str(path), 200)[1:-1]
+                raise UsageError(f"{shown} cannot be written: {reason_of(error)}") from error
+            if one.change == "created":
+                undo.callback(_if_possible, path.unlink)
+        undo.pop_all()
+
+
+def _if_possible(remove: Callable[[], None]) -> None:
+    with suppress(OSError):
+        remove()
 
 
 def _python_name(job_id: str) -> str:
+    """The id as a name that hides none of Python's, and that pytest takes for no test."""
     name = job_id.replace("-", "_")
-    return name if name.isidentifier() and not keyword.iskeyword(name) else f"job_{name}"
+    taken = keyword.iskeyword(name) or hasattr(builtins, name) or name.startswith("test")
+    return f"job_{name}" if taken or not name.isidentifier() else name
 
 
 def _fresh(project: Project, name: str, text: str) -> NewFile:
-    if (project.folder / name).exists():
+    if os.path.exists(project.folder / name):  # noqa: PTH110 - False for what no path can be
         raise UsageError(f"{name} is there already", hint="another id, or --module for another place")
     return NewFile(name, text, "created")
 
 
 def _demand_importable(project: Project, module: str) -> None:
-    """A module beside a folder of its name would be imported in its place."""
-    parts = module.split(".")[:-1]
-    for end in range(1, len(parts) + 1):
+    """That Python finds the module there: no other of its name is imported in its place."""
+    hint = "name another place by --module"
+    parts = module.split(".")
+    reserved = next(filter(keyword.iskeyword, parts), None)
+    if reserved:
+        raise UsageError(f"{module} cannot be imported: {reserved} is a word of Python's own", hint=hint)
+    folder, top = project.folder, parts[0]
+    found = PathFinder.find_spec(top, [str(folder), *sys.path])
+    here = found is None or found.origin is None or Path(found.origin).parent in {folder, folder / top}
+    if top in sys.stdlib_module_names or not here:
+        raise UsageError(f"{module} cannot be imported: another {top} is installed", hint=hint)
+    for end in range(1, len(parts)):
         path = Path(*parts[:end]).with_suffix(".py")
-        if (project.folder / path).exists():
-            raise UsageError(
-                f"{module} cannot be imported beside {path}", hint="name another place by --module"
-            )
+        if os.path.exists(folder / path):  # noqa: PTH110
+            raise UsageError(f"{module} cannot be imported beside {path}", hint=hint)
 
 
 def _entry(project: Project, job_id: str, settings: Mapping[str, Any]) -> NewFile:
@@ -126,8 +153,9 @@ def _entry(project: Project, job_id: str, settings: Mapping[str, Any]) -> NewFil
         if project.file is not None:
             with file.open(encoding="utf-8", newline="") as opened:
                 before = opened.read()
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {reason_of(error)}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = reason_of(error) if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"{file} cannot be read: {reason}") from error
     shared = file.name == SHARED_FILE
     lines = [f"[{'tool.jobctl.' if shared else ''}jobs.{job_id}]"]
     lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
@@ -144,11 +172,11 @@ def _entry(project: Project, job_id: str, settings: Mapping[str, Any]) -> NewFil
 
 def _says(text: str, path: list[str], settings: Mapping[str, Any]) -> bool:
     try:
-        found: Any = tomllib.loads(text)
+        found: Any = parse("", text.removeprefix("\ufeff"))
         for key in path:
             found = found[key]
         return bool(found == dict(settings))
-    except (tomllib.TOMLDecodeError, KeyError, TypeError):
+    except (ConfigurationError, KeyError, TypeError):
         return False
 
 

@@ -1,26 +1,85 @@
-"""Which modules are looked into for ``@job`` functions, and what they are called."""
+"""Jobs that are found by importing: those of installed packages, and those of the project's modules."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from jobctl.catalogue.caches import IN_MODULES, IN_PACKAGES
-from jobctl.catalogue.discover import Source
-from jobctl.catalogue.packages import GROUP, Package
+from jobctl.catalogue.build import build_job
+from jobctl.catalogue.caches import IN_MODULES, in_package, kept_packages
+from jobctl.catalogue.packages import GROUP, Package, packages
+from jobctl.catalogue.project import Project, state_folder
 from jobctl.catalogue.projectfile import ProjectFile
+from jobctl.errors import ConfigurationError
+from jobctl.model import Job
+from jobctl.settings.environment import Environment
 
 
-def sources(file: ProjectFile, installed: Sequence[Package]) -> Iterator[Source]:
-    """Packages first, so that the project has the last word."""
-    yield Source(
-        [module for one in installed for module in one.modules],
-        f"the entry points {GROUP} of {', '.join(one.label for one in installed)}",
-        IN_PACKAGES,
-        [one.label for one in installed],
-    )
-    yield Source(file.modules, file.place("modules"), IN_MODULES)
+class Finder:
+    """Imports for a project, in child processes.
+
+    Args:
+        environment: for the children; the process's own where it is None.
+    """
+
+    def __init__(self, project: Project, environment: Environment | None) -> None:
+        self._project = project
+        self._environment = environment
+
+    def in_modules(self, file: ProjectFile) -> Iterator[Job]:
+        """Those of the project's modules.
+
+        Raises:
+            ConfigurationError: a module cannot be imported.
+        """
+        return self._jobs(file.modules, file.place("modules"), IN_MODULES)
+
+    def in_packages(self) -> tuple[list[Job], list[str]]:
+        """Those of the installed packages, and a sentence for each package that is broken.
+
+        Each is imported by itself, for none may stop the others, or the project.
+        """
+        jobs: list[Job] = []
+        broken: list[str] = []
+        installed = packages()
+        for package in installed:
+            try:
+                jobs += self._brought(package)
+            except ConfigurationError as error:
+                broken.append(f"{package.label} is broken, so its jobs are left out: {error.problem}")
+        self._forget_all_but({in_package(one.key) for one in installed})
+        return jobs, broken
+
+    def _brought(self, package: Package) -> list[Job]:
+        if package.problem:
+            raise ConfigurationError(package.problem)
+        place = f"the entry points {GROUP} of {package.label}"
+        found = self._jobs(package.modules, place, in_package(package.key), package.label)
+        return [replace(job, origin=package.label) for job in found]
+
+    def _jobs(self, modules: Sequence[str], place: str, cache: str, *versions: str) -> Iterator[Job]:
+        if not modules:
+            return
+        from jobctl.catalogue.discover import Source, discover
+
+        values = self._environment.merged() if self._environment else dict(os.environ)
+        source = Source(modules, place, cache, versions)
+        for one in discover(self._project.folder, source, values, self._state):
+            yield replace(_built(one), dry_run=one["dry_run"])
+
+    def _forget_all_but(self, names: set[str]) -> None:
+        with suppress(OSError, ConfigurationError):
+            for file in kept_packages(self._state):
+                if file.name not in names:
+                    file.unlink()
+
+    @cached_property
+    def _state(self) -> Path:
+        return state_folder(self._project, self._environment)
 
 
-def origin_of(found: Mapping[str, Any], installed: Sequence[Package]) -> str:
-    """``acme-jobs 1.2`` for a package's job, else its file and line."""
-    module = str(found["settings"]["call"]).partition(":")[0]
-    return next((one.label for one in installed if module in one.modules), str(found["origin"]))
+def _built(found: Mapping[str, Any]) -> Job:
+    return build_job(found["id"], found["settings"], lambda _: str(found["origin"]))

@@ -24,6 +24,10 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 class Command(TyperCommand):
     """A command whose help ends with real invocations."""
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The usage line's words, without an argument that is taken only to be refused."""
+        return [piece for piece in super().collect_usage_pieces(ctx) if piece != "[]"]
+
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """The examples."""
         del ctx

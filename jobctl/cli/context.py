@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jobctl.managers.local import LocalJobManager
     from jobctl.managers.noop import NoOpJobManager
     from jobctl.managers.surroundings import Surroundings
+    from jobctl.managers.telling import Telling
     from jobctl.managers.trigger_dev import TriggerDevJobManager
     from jobctl.model import Job
     from jobctl.modes import Mode
@@ -52,7 +53,7 @@ class Context:
         from jobctl.managers.surroundings import Surroundings
 
         start = Path(self.common.project) if self.common.project else None
-        if start is not None and not start.is_dir():
+        if start is not None and not os.path.isdir(start):  # noqa: PTH112 - False for what no path can be
             raise UsageError(f"there is no folder {quote(str(start))}", hint="see --project")
         found = Surroundings.find(start, self.process)
         found.environment.require()
@@ -147,6 +148,19 @@ class Context:
             grace=grace,
             clock=self.clock,
         )
+
+    def telling(self, manager: "LocalJobManager") -> "Telling":
+        """Who hears of a manager's runs besides; what was asked for and cannot be is said.
+
+        Raises:
+            ConfigurationError: the variable of a URL holds none.
+        """
+        from jobctl.managers.telling import Telling
+
+        made = Telling(manager, self.catalogue, self.surroundings)
+        if made.trouble is not None:
+            self.output.warn(made.trouble)
+        return made
 
     @cached_property
     def trigger_dev(self) -> "TriggerDevJobManager":

@@ -7,6 +7,9 @@ import typer
 
 from jobctl.cli.words import COMMANDS, COMMON, Option
 
+MOST = 2**31 - 1
+"""The largest number that is taken as a count: more would fit neither a database nor a list."""
+
 
 class Common(NamedTuple):
     """The options that every command takes."""

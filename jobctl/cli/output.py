@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from jobctl.cli.options import Common
 from jobctl.cli.views.look import Look
-from jobctl.errors import ConfigurationErrors, JobctlError
+from jobctl.errors import MOST_TOLD, ConfigurationErrors, JobctlError
 from jobctl.text import printable
 
 
@@ -62,7 +62,7 @@ class Output:
             except (OSError, ValueError):
                 columns, lines = 0, 0
         asked = self._environment.get("COLUMNS", "")
-        if asked.isdecimal() and int(asked):
+        if asked.isdecimal() and len(asked) <= 4 and int(asked):
             columns = int(asked)
         return max(20, columns or 80), lines or 24
 
@@ -138,12 +138,14 @@ class Output:
             self.document({"error": error_document(error)})
             self.flush()
             return
-        for one in error.problems if isinstance(error, ConfigurationErrors) else [error]:
+        several = error.problems if isinstance(error, ConfigurationErrors) else []
+        for one in several[:MOST_TOLD] or [error]:
             self.message(f"{self._paint('error:', 'red')} {_indent(str(one))}")
             if one.hint:
                 self.message(f"{self._paint('hint:', 'cyan')}  {_indent(one.hint)}")
-        if isinstance(error, ConfigurationErrors) and len(error.problems) > 1:
-            self.message(f"{len(error.problems)} problems, nothing was started")
+        if len(several) > 1:
+            shown = f", {MOST_TOLD} of them shown" if len(several) > MOST_TOLD else ""
+            self.message(f"{len(several)} problems{shown}, nothing was started")
 
     def _paint(self, text: str, style: str) -> str:
         return Look(color=self.has_color(self.stderr)).paint(text, style)

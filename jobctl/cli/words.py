@@ -50,6 +50,7 @@ NAMES = {
     "analytic": ("user-growth", "activity-trends", "top-items", "recent-activity", "performance-metrics"),
     "report": ("daily", "weekly", "monthly", "quarterly"),
     "platform": ("trigger-dev", "vercel", "schema"),
+    "service": ("systemd",),
     "part": ("settings", "store", "database", "content", "mail", "trigger-dev"),
 }
 GROUPS = ("Run", "Look", "Change", "Setup")
@@ -60,6 +61,16 @@ COMMON = {
     "--verbose": Option("say more, and show the traceback of a fault", short="-v"),
     "--color": Option("colour the output", "WHEN", WHEN),
     "--project": Option("the project's folder, if not this one", "DIR"),
+}
+EXIT_CODES = {
+    "0": "done",
+    "1": "the job failed (also: a closed pipe)",
+    "2": "wrong use: unknown job, bad option, bad configuration",
+    "3": "not run: it is running already",
+    "4": "not run: scheduling is disabled, another scheduler is in charge, or something is not configured",
+    "5": "a service did not answer, or refused: Trigger.dev in its mode, any in check",
+    "70": "a fault of jobctl itself, or a run store that cannot be used",
+    "130, 143": "interrupted (Ctrl-C), terminated, before the work ended",
 }
 HELP = Option("show this help", short="-h")
 VERSION = Option("show the version")
@@ -268,6 +279,30 @@ COMMANDS = {
             "--module": Option("where its function goes; jobs.NAME unless said", "MODULE"),
         },
         ('jobctl new tidy-up --cron "30 2 * * *"', 'jobctl new dump --every 6h --command "pg_dump app"'),
+    ),
+    "install": Command(
+        "Setup",
+        "a service that runs it for good",
+        "service",
+        {
+            "--user": Option("for your own service manager; so unless you are root"),
+            "--system": Option("for the machine's, run as the owner of the project's folder"),
+            "--name": Option("what the service is called; jobctl unless said", "NAME"),
+            "--node-env": Option(
+                "its NODE_ENV; production unless said", "ENV", ("development", "production", "test")
+            ),
+            "--local": Option("have it schedule here, whatever the mode"),
+            "--workers": Option("how many jobs may run at once", "N"),
+            "--grace": Option("how long running jobs have to end at a stop", "DURATION"),
+            "--output": Option("write into this folder instead of systemd's", "DIR"),
+            "--force": Option("replace a unit that jobctl did not make, or that was edited"),
+            "--dry-run": Option("write nothing, print the unit"),
+        },
+        (
+            "jobctl install systemd",
+            "jobctl install systemd --dry-run",
+            "sudo .venv/bin/jobctl install systemd --system",
+        ),
     ),
     "completion": Command(
         "Setup",

@@ -1,5 +1,6 @@
 """Where the content repository is, its credentials split off so that they are kept nowhere."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -55,7 +56,8 @@ def read_address(text: str, token: Secret | None, folder: Path) -> Address:
     """
     scheme, separator, rest = text.partition("://")
     if not separator:
-        if text.startswith("git@") or (":" in text.partition("/")[0] and not Path(text).exists()):
+        there = os.path.exists(text)  # noqa: PTH110 - False for what no path can be
+        if text.startswith("git@") or (":" in text.partition("/")[0] and not there):
             raise _unsupported(text)
         return Address((folder / text).absolute().as_uri())
     if scheme == "file":

@@ -23,7 +23,7 @@ from jobctl.execution.told import Told
 from jobctl.execution.tree import descendants, end_left_by, kill_tree, send
 from jobctl.model import Command, Reason
 
-BATCH = 32
+BATCH = 64
 STUCK = 0.1
 START_TRIES = 3
 _LONGEST_WAIT = 1.0

@@ -8,8 +8,10 @@ with all below it. It does so in a thread, rather than by ``PR_SET_PDEATHSIG``, 
 thread that started it and would leave its children.
 """
 
+import _signal  # type: ignore[import-not-found]  # signal itself makes an enum's member of each number
 import json
 import os
+import select
 import signal
 import sys
 import threading
@@ -36,18 +38,37 @@ class Worker:
         self._pid = os.getpid()
         self._token = os.environ["JOBCTL_WORKER"]
         self._done = 0
+        self._unsaid = b""
+        self._task = bytearray(_LARGEST_TASK)  # kept: to make one costs more than to read into it
         self._clean = CleanState(output)
 
     def main(self) -> None:
         """Work until the life line closes or nothing more should run here."""
         threading.Thread(target=self._live, name=_LIFE_LINE, daemon=True).start()
-        self._tell({"ready": self._pid})
+        os.set_blocking(self._inbox, False)
+        self._say({"ready": self._pid})
         retired = False
         while not retired:
-            task = json.loads(os.read(self._inbox, _LARGEST_TASK))
-            self._tell({"started": task["run"], "at": time.monotonic()})
+            task = self._next()
+            self._say({"started": task["run"], "at": time.monotonic()})
+            self._tell()
             retired = self._run(task)
+        self._tell()
         threading.Event().wait()  # for the pool, which ends it
+
+    def _next(self) -> dict[str, Any]:
+        """The next task. Where one waits, the end of the last is told together with its start."""
+        while True:
+            try:
+                size = os.readv(self._inbox, [self._task])
+            except BlockingIOError:
+                self._tell()
+                waiting = select.poll()
+                waiting.register(self._inbox, select.POLLIN)
+                waiting.poll()
+            else:
+                task: dict[str, Any] = json.loads(self._task[:size])
+                return task
 
     def _run(self, task: dict[str, Any]) -> bool:
         """Run one task; True where this worker should run no other."""
@@ -68,9 +89,9 @@ class Worker:
             self._print(f"ended {left} process{'es' * (left > 1)} that the job left behind")
         self._print_marker(task["run"])
         self._done += 1
-        worn = self._done >= RETIRE_AFTER or self._clean.outgrown()
+        worn = self._done >= RETIRE_AFTER or self._clean.outgrown() or self._clean.bound()
         retired = bool(left) or worn or _threads_left()
-        self._tell(
+        self._say(
             {
                 "finished": task["run"],
                 "at": time.monotonic(),
@@ -89,24 +110,24 @@ class Worker:
             os.read(self._life, 1)
         self._end_all()
 
-    def _tell(self, message: dict[str, Any]) -> None:
-        data = json.dumps(message).encode() + b"\n"
-        try:
-            while data:
-                data = data[os.write(self._result, data) :]
-        except BrokenPipeError:
-            self._end_all()
+    def _say(self, message: dict[str, Any]) -> None:
+        self._unsaid += json.dumps(message).encode() + b"\n"
+
+    def _tell(self) -> None:
+        """Let out what was said. Nothing is held back while a job runs or while there is no task."""
+        self._put(self._result, self._unsaid)
+        self._unsaid = b""
 
     def _print(self, line: str) -> None:
-        self._put(f"{line}\n".encode())
+        self._put(self._output, f"{line}\n".encode())
 
     def _print_marker(self, run_id: str) -> None:
-        self._put(b"\x1e%s %s\n" % (self._token.encode(), run_id.encode()))
+        self._put(self._output, b"\x1e%s %s\n" % (self._token.encode(), run_id.encode()))
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, pipe: int, data: bytes) -> None:
         try:
             while data:
-                data = data[os.write(self._output, data) :]
+                data = data[os.write(pipe, data) :]
         except BrokenPipeError:
             self._end_all()
 
@@ -164,14 +185,17 @@ class CleanState:
         self._path = list(sys.path)
         self._umask = os.umask(0o022)
         os.umask(self._umask)
-        self._signals = {number: signal.getsignal(number) for number in _RESTORED}
+        self._signals = {number: _signal.getsignal(number) for number in _RESTORED}
         self._streams = _streams()
         self._peak = _peak_memory()
+        self._bounds = _bounds()
         self._logging = Logging()
 
     def restore(self, task: str) -> None:
-        """Put everything back, but leave ``task`` the logging that it set up itself."""
-        self._restore_files()
+        """Put everything back, but leave ``task`` the logging that it set up itself.
+
+        The files are as they were: ``settle`` saw to them.
+        """
         sys.stdin, sys.stdout, sys.stderr = self._streams
         os.chdir(self._folder)
         if self._variables != self._environment:
@@ -181,9 +205,9 @@ class CleanState:
             sys.path[:] = self._path
         os.umask(self._umask)
         for number, handler in self._signals.items():
-            if signal.getsignal(number) is not handler:
+            if _signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        _signal.pthread_sigmask(signal.SIG_SETMASK, ())
         self._logging.restore(task)
 
     def settle(self, task: str) -> None:
@@ -207,6 +231,10 @@ class CleanState:
     def outgrown(self) -> bool:
         """Whether jobs have used so much memory that a new worker is better."""
         return _peak_memory() - self._peak > RETIRE_GROWTH
+
+    def bound(self) -> bool:
+        """Whether a job has given up rights or limits, which a process does not get back."""
+        return _bounds() != self._bounds
 
 
 def _set_environment(variables: dict[Any, Any]) -> None:
@@ -282,6 +310,19 @@ def _threads_left() -> bool:
     """Whether the job left threads that would keep a process alive."""
     main = threading.main_thread()
     return any(not one.daemon for one in threading.enumerate() if one is not main)
+
+
+def _bounds() -> list[object]:
+    """User, group, niceness and the limits that programs set; asked after each run, so no more than these."""
+    import resource
+
+    limits = ("AS", "CORE", "CPU", "DATA", "FSIZE", "NOFILE", "NPROC", "STACK")
+    return [
+        os.geteuid(),
+        os.getegid(),
+        os.nice(0),
+        *(resource.getrlimit(getattr(resource, f"RLIMIT_{name}")) for name in limits),
+    ]
 
 
 def _peak_memory() -> int:

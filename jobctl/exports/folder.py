@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from jobctl.errors import UsageError, reason_of
 from jobctl.files import write_whole
+from jobctl.text import quote
 
 RECORD = ".jobctl-export.json"
 """What was written last, by name: the SHA-256 of each file."""
@@ -75,7 +76,7 @@ def write(folder: Path, files: Texts, merged: Texts = _NONE) -> list[Written]:
             kept = json.dumps({"files": dict(sorted(after.items()))}, indent=2)
             write_whole(folder / RECORD, f"{kept}\n".encode())
     except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {reason_of(error)}") from error
+        raise _cannot(folder, "written", error) from error
     return [Written(name, fate) for name, fate, _ in found]
 
 
@@ -83,7 +84,7 @@ def _fates(folder: Path, files: Texts, merged: Texts, record: Texts) -> list[tup
     try:
         return list(_each(folder, files, merged, record))
     except OSError as error:
-        raise UsageError(f"{folder} cannot be read: {reason_of(error)}") from error
+        raise _cannot(folder, "read", error) from error
 
 
 def _each(folder: Path, files: Texts, merged: Texts, record: Texts) -> Iterator[tuple[str, Fate, str | None]]:
@@ -104,6 +105,10 @@ def _each(folder: Path, files: Texts, merged: Texts, record: Texts) -> Iterator[
             yield name, Fate.REMOVED if there == written else Fate.EDITED, None
 
 
+def _cannot(folder: Path, what: str, error: OSError) -> UsageError:
+    return UsageError(f"{quote(str(folder), 200)[1:-1]} cannot be {what}: {reason_of(error)}")
+
+
 def _there(path: Path) -> str | None:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -119,12 +124,14 @@ def _record(folder: Path) -> dict[str, str]:
     """What was written last; a record that is none makes every file somebody's own."""
     try:
         found = json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         return {}
     except OSError as error:
-        raise UsageError(f"{folder} cannot be read: {reason_of(error)}") from error
+        raise _cannot(folder, "read", error) from error
     plain = isinstance(found, dict) and all(
-        isinstance(one, str) and ".." not in Path(name).parts and not Path(name).is_absolute()
+        isinstance(one, str)
+        and not {"..", "\0"} & {*Path(name).parts, *name}
+        and not Path(name).is_absolute()
         for name, one in found.items()
     )
     return found if plain else {}

@@ -10,6 +10,7 @@ from jobctl.errors import UsageError
 from jobctl.web.routes import is_ours
 
 _BLANKS = re.compile(r"[ \t\r\n]*")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NEW = {"$schema": "https://openapi.vercel.sh/vercel.json", "framework": "python"}
 
 
@@ -85,7 +86,7 @@ def _members(text: str, name: str) -> list[Member]:
         if not isinstance(json.loads(text), dict):
             raise UsageError(f"{name} is no JSON object", hint="mend it, or remove it")
         found = list(_walk(text))
-    except (JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: a number of 5,000 digits
         where = f", line {error.lineno}" if isinstance(error, JSONDecodeError) else ""
         raise UsageError(f"{name} is not JSON{where}", hint="mend it, or remove it") from error
     names = [one.name for one in found]
@@ -119,4 +120,5 @@ def _indent(text: str, members: list[Member]) -> int:
 
 
 def _dumped(value: Any, indent: int) -> str:
-    return json.dumps(value, indent=indent, ensure_ascii=False)
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return _SURROGATE.sub(lambda one: f"\\u{ord(one[0]):04x}", text)  # no file can hold half a character

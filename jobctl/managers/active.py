@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from jobctl.clock import from_ms, to_ms
+from jobctl.clock import whole
 from jobctl.durations import milliseconds
-from jobctl.execution.tasks import Task, TaskFinished
+from jobctl.execution.tasks import Arguments, Task, TaskFinished
 from jobctl.managers.agenda import Due
 from jobctl.model import Command, Job, OnOverlap, Reason, Run, RunStatus, Trigger
 from jobctl.runs.store import Claim, Ending, new_run_id
@@ -47,8 +47,8 @@ class Active:
         return Ending(
             run_id=self.run.id,
             status=RunStatus.COMPLETED if outcome.reason is None else RunStatus.FAILED,
-            started_at=_whole(self.began or outcome.started_at),
-            finished_at=_whole(outcome.finished_at),
+            started_at=whole(self.began or outcome.started_at),
+            finished_at=whole(outcome.finished_at),
             duration=timedelta(milliseconds=milliseconds(duration) or 0),
             reason=outcome.reason,
             error=outcome.error,
@@ -76,7 +76,15 @@ def claim_of(due: Due, now: datetime, epoch: int) -> Claim:
     )
 
 
-def task_of(job: Job, run: Run, environment: Mapping[str, str]) -> Task:
+def task_of(
+    job: Job,
+    run: Run,
+    environment: Mapping[str, str],
+    *,
+    quick: bool,
+    arguments: Arguments | None = None,
+    timeout: timedelta | None = None,
+) -> Task:
     """The first attempt of a run, with variables for this run beside the job's.
 
     A program gets all of them at once; a function gets a worker that has the job's from its start.
@@ -86,7 +94,9 @@ def task_of(job: Job, run: Run, environment: Mapping[str, str]) -> Task:
         run.id,
         job.id,
         job.target,
-        job.timeout,
+        job.timeout if timeout is None else timeout,
+        quick=quick,
+        arguments=arguments or {},
         grace=job.grace,
         environment={**job.environment, **environment} if program else environment,
         worker_environment={} if program else job.environment,
@@ -108,10 +118,6 @@ def finished_run(run: Run, ending: Ending) -> Run:
         pid=ending.pid,
         attempt=ending.attempt,
     )
-
-
-def _whole(instant: datetime) -> datetime:
-    return from_ms(to_ms(instant))
 
 
 def retry_delay(job: Job, attempt: int) -> timedelta:

@@ -1,27 +1,58 @@
-"""Sees the wall clock move against the steady one: a jump, or a sleep of the machine."""
+"""Sees the wall clock move against the steady one, or set back while nobody looked; keeps the clock's epoch."""
 
 from datetime import datetime, timedelta
 
 from jobctl.clock import Clock
+from jobctl.events import Bus, ClockJumped
+from jobctl.runs.store import LEASE, RunStore
 
-JUMP = 2.0
+JUMP = timedelta(seconds=2)
 
 
 class ClockWatch:
-    """Compares the advance of both clocks from look to look."""
+    """Compares the advance of both clocks from look to look, and tells of moves.
 
-    def __init__(self, clock: Clock) -> None:
+    Attributes:
+        epoch: the clock's, which claims are made in; each move back begins one in the run store.
+    """
+
+    def __init__(self, clock: Clock, store: RunStore, bus: Bus) -> None:
+        self.epoch = 0
         self._clock = clock
+        self._store = store
+        self._bus = bus
+        self._leeway = LEASE if store.leased else JUMP  # several machines' clocks differ
         self._wall = self._seen_wall = clock.now()
         self._steady = self._seen_steady = clock.monotonic()
 
-    def look(self) -> tuple[datetime, timedelta | None]:
+    def begin(self) -> None:
+        """Take up the store's epoch."""
+        self.epoch = self._store.epoch()
+
+    def look(self) -> tuple[datetime, timedelta]:
         """The wall clock now, and by how much it moved where that is more than 2 s. ``accept`` ends the look."""
         now = self._seen_wall = self._clock.now()
         steady = self._seen_steady = self._clock.monotonic()
-        moved = (now - self._wall).total_seconds() - (steady - self._steady)
-        return now, timedelta(seconds=moved) if abs(moved) > JUMP else None
+        moved = now - self._wall - timedelta(seconds=steady - self._steady)
+        return now, moved if abs(moved) > JUMP else timedelta(0)
 
-    def accept(self) -> None:
-        """Go on from the last look; without it the same move is seen again."""
+    def accept(self, moved: timedelta) -> None:
+        """Tell of a move, and go on from the last look; without it the same move is seen again."""
         self._wall, self._steady = self._seen_wall, self._seen_steady
+        if moved:
+            self._bus.publish(ClockJumped(self._seen_wall, moved))
+
+    def begin_epoch(self) -> None:
+        """The clock was set back."""
+        self.epoch = self._store.begin_epoch(self.epoch)
+
+    def look_back(self) -> None:
+        """Where slots of this epoch lie ahead, the clock was set back while nobody scheduled here."""
+        now, newest = self._clock.now(), self._store.newest_cursor()
+        if newest is not None and self.is_ahead(newest, now):
+            self.begin_epoch()
+            self._bus.publish(ClockJumped(now, now - newest))
+
+    def is_ahead(self, instant: datetime, now: datetime) -> bool:
+        """Whether an instant that somebody has seen lies further ahead than clocks differ."""
+        return instant > now + self._leeway

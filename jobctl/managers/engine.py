@@ -17,7 +17,6 @@ from jobctl.clock import Clock
 from jobctl.errors import StoreError
 from jobctl.events import (
     Bus,
-    ClockJumped,
     RunFinished,
     RunOutput,
     RunRetrying,
@@ -51,6 +50,7 @@ T = TypeVar("T")
 
 TICK = 1.0
 _BATCH = 128
+_HELD = 0.02  # seconds that an ending waits at most for a claim to write it along with
 _NOTE_PID_AFTER = 0.25
 _FLUSH_AT_END = 10.0
 
@@ -68,22 +68,20 @@ class Engine:
         self.trouble: BaseException | None = None
         self.interrupted = 0
         self.ended = threading.Event()
+        self.watch = ClockWatch(clock, store, bus)
         self.pulse: Callable[[], None] = lambda: None
         self._store = store
         self._owner = owner
         self._executor = executor
         self._bus = bus
         self._clock = clock
-        self._recorder = Recorder(store, owner, bus, clock)
+        self._recorder = Recorder(store, owner, bus, clock, ended=self._ended)
         self._requests: deque[Callable[[], None]] = deque()
         self._active: dict[str, Active] = {}
         self._ready = Ready()
         self._waiting: deque[Task] = deque()
         self._retries: list[tuple[float, str]] = []
         self._unnoted: deque[tuple[float, str, int]] = deque()
-        self._recorded: list[RunFinished] = []
-        self._epoch = 0
-        self._watch = ClockWatch(clock)
         self._misses = Misses(store, bus)
         self._queue = Queue()
         self._grace: timedelta | None = None
@@ -121,6 +119,7 @@ class Engine:
 
     def trigger(self, job: Job, trigger: Trigger, arguments: Arguments, timeout: timedelta | None) -> Answer:
         """Claim a run by hand and hand it over; the answer says whether it was."""
+        self._recorder.flush()
         claim = Claim(new_run_id(), job.id, trigger, self._clock.now(), force=True, group=job.group)
         (answer,) = self._store.claim(self._owner, [claim])
         if isinstance(answer, Claimed):
@@ -131,12 +130,17 @@ class Engine:
     def place(
         self, job: Job, anchor: datetime, cursor: datetime | None, ahead: tuple[Span, ...] = ()
     ) -> Entry:
-        """Put a job on the agenda. With the schedule that it has there, its slots go on to wait."""
+        """Put a job on the agenda; one that stands ahead of the clock goes on from now.
+
+        With the schedule that it has there, its slots go on to wait.
+        """
         self.off.discard(job.id)
         entry = self.agenda.renew(job, anchor)
         if entry is None:
             self._forget(job.id)
-            entry = self.agenda.put(job, anchor, cursor, ahead)
+            now = self._clock.now()
+            begin = now if self.watch.is_ahead(cursor or anchor, now) else cursor
+            entry = self.agenda.put(job, anchor, begin, ahead)
         return entry
 
     def displace(self, job_ids: Iterable[str], *, for_good: bool = False) -> None:
@@ -162,7 +166,7 @@ class Engine:
 
     def _main(self) -> None:
         try:
-            self._epoch = self._store.epoch()
+            self.watch.begin()
             while not self._all_ended():
                 self._turn()
             self._close()
@@ -184,7 +188,8 @@ class Engine:
             self._collect(now)
         else:
             self._stopping(now)
-        self._flush()
+        if not self._holds_back():
+            self._recorder.flush()
         self._hand_over_waiting()
         if self._grace is None:
             self._hand_over()
@@ -198,6 +203,8 @@ class Engine:
         rest = TICK
         if self._recorder.in_trouble or self._grace is not None:
             rest = TICK / 10
+        elif self._recorder.pending:
+            rest = _HELD - self._recorder.held
         if self._retries:
             rest = min(rest, self._retries[0][0] - self._clock.monotonic())
         due = self.agenda.next_due()
@@ -232,16 +239,16 @@ class Engine:
         ending = active.ending(outcome, self._clock.monotonic())
         if ending.reason is Reason.INTERRUPTED:
             self.interrupted += 1
-        self._recorder.end(ending)
-        self._recorded.append(RunFinished(finished_run(active.run, ending), retry=outcome.retry))
+        self._recorder.end(ending, RunFinished(finished_run(active.run, ending), retry=outcome.retry))
 
-    def _flush(self) -> None:
-        if self._recorder.flush() and self._recorded:
-            for ended in self._recorded:
-                self._bus.publish(ended)
-                self.finished.add(ended.run)
-                self._queue.nudge()
-            self._recorded.clear()
+    def _holds_back(self) -> bool:
+        """While quick runs are due, endings wait for the next claim, which writes them; but not for long."""
+        return self._ready.any_quick and self._grace is None and self._recorder.held < _HELD
+
+    def _ended(self, event: RunFinished) -> None:
+        self._bus.publish(event)
+        self.finished.add(event.run)
+        self._queue.nudge()
 
     # Retries
 
@@ -280,7 +287,7 @@ class Engine:
 
     def _start(self, picked: list[Due]) -> bool:
         now = self._clock.now()
-        answers = self._recorder.claim([claim_of(due, now, self._epoch) for due in picked])
+        answers = self._recorder.claim([claim_of(due, now, self.watch.epoch) for due in picked])
         if answers is None:
             return False
         tasks: list[Task] = []
@@ -314,9 +321,8 @@ class Engine:
     ) -> Task:
         started = RunStarted(run)
         self._bus.publish(started)
-        task = task_of(job, run, started.environment)
-        task = replace(task, quick=self._ready.is_quick(job), arguments=arguments or {})
-        task = replace(task, timeout=timeout) if timeout is not None else task
+        quick = self._ready.is_quick(job)
+        task = task_of(job, run, started.environment, quick=quick, arguments=arguments, timeout=timeout)
         self._active[run.id] = Active(run, job, task)
         return task
 
@@ -340,19 +346,17 @@ class Engine:
     # The clock
 
     def _watch_clock(self) -> datetime:
-        """The wall clock; a move against the steady one is told, and a move back begins an epoch."""
-        now, moved = self._watch.look()
-        if moved is not None and moved < timedelta(0):
+        """The wall clock; where it was set back, all jobs go on from now."""
+        now, moved = self.watch.look()
+        if moved < timedelta(0):
             try:
-                self._epoch = self._store.begin_epoch(self._epoch)
+                self.watch.begin_epoch()
             except StoreError:
                 return now  # seen again in the next turn
             self.agenda.rebase(now)
             self._queue.forget()
             self._ready.forget()
-        if moved is not None:
-            self._bus.publish(ClockJumped(now, moved))
-        self._watch.accept()
+        self.watch.accept(moved)
         return now
 
     # The end

@@ -314,6 +314,7 @@ class LocalJobManager:
         ahead = ahead_of(chosen, records)
 
         def place() -> None:
+            engine.watch.look_back()
             plan: dict[str, datetime | None] = {}
             for job in chosen:
                 record = records[job.id]

@@ -1,11 +1,11 @@
 """Writes how runs ended; keeps what cannot be written now until it can."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from jobctl.clock import Clock
 from jobctl.errors import StoreError
-from jobctl.events import Bus, StoreRecovered, StoreTrouble
+from jobctl.events import Bus, RunFinished, StoreRecovered, StoreTrouble
 from jobctl.runs.store import Answer, Claim, Ending, Owner, RunStore
 
 _TELL_AGAIN = timedelta(minutes=1)
@@ -18,12 +18,22 @@ class Recorder:
     claimed until they are written.
     """
 
-    def __init__(self, store: RunStore, owner: Owner, bus: Bus, clock: Clock) -> None:
+    def __init__(
+        self, store: RunStore, owner: Owner, bus: Bus, clock: Clock, *, ended: Callable[[RunFinished], None]
+    ) -> None:
+        """Begin.
+
+        Args:
+            ended: told of each run once its ending is written.
+        """
         self._store = store
         self._owner = owner
         self._bus = bus
         self._clock = clock
+        self._ended = ended
         self._endings: list[Ending] = []
+        self._events: list[RunFinished] = []
+        self._oldest = 0.0
         self._told: datetime | None = None
 
     @property
@@ -36,9 +46,17 @@ class Recorder:
         """Endings that are not written yet."""
         return len(self._endings)
 
-    def end(self, ending: Ending) -> None:
-        """Keep an ending for the next ``flush``."""
+    @property
+    def held(self) -> float:
+        """For how many seconds the oldest of them has waited."""
+        return self._clock.monotonic() - self._oldest if self._endings else 0.0
+
+    def end(self, ending: Ending, event: RunFinished) -> None:
+        """Keep an ending for the next ``flush``, and what is to be told then."""
+        if not self._endings:
+            self._oldest = self._clock.monotonic()
         self._endings.append(ending)
+        self._events.append(event)
 
     def flush(self) -> bool:
         """Write what waits; False where it has to wait on."""
@@ -49,8 +67,11 @@ class Recorder:
         except StoreError as error:
             self._trouble(error)
             return False
+        written, self._events = self._events, []
         self._endings.clear()
         self._recovered()
+        for event in written:
+            self._ended(event)
         return True
 
     def claim(self, claims: Sequence[Claim]) -> Sequence[Answer] | None:

@@ -10,7 +10,7 @@ from jobctl.catalogue import Catalogue
 from jobctl.catalogue.project import find_project
 from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError, JobctlError, StoreError
-from jobctl.events import JobsChanged, JobsRefused
+from jobctl.events import JobsChanged, JobsLeftOut, JobsRefused
 from jobctl.managers.local import LocalJobManager
 from jobctl.managers.surroundings import Surroundings
 from jobctl.managers.telling import Telling
@@ -116,8 +116,11 @@ class Reload:
         removed = sorted(self._jobs.keys() - found.keys())
         changed = [job for job in found.values() if _differs(self._jobs.get(job.id), job)]
         added = [job.id for job in changed if job.id not in self._jobs]
+        for warning in catalogue.warnings:
+            self._manager.bus.publish(JobsLeftOut(SystemClock().now(), warning))
         self._telling.use(catalogue)
         self._manager.remove(removed)
+        self._manager.renew_workers()  # what was edited along with the file is imported anew
         self._manager.add(changed)
         self._jobs = found
         other = tuple(job.id for job in changed if job.id not in added)

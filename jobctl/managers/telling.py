@@ -77,12 +77,14 @@ class Telling:
             return
         try:
             from jobctl.tracing.spans import Tracer
+
+            self._tracer = Tracer(self._manager.bus, environment, joining=self._manager.kind == "trigger")
         except ModuleNotFoundError as error:
             self.trouble = (
                 f'no traces are sent: the package {error.name} is not installed; pip install "jobctl[otel]"'
             )
-            return
-        self._tracer = Tracer(self._manager.bus, environment, joining=self._manager.kind == "trigger")
+        except Exception as error:  # a value of one of its variables that OpenTelemetry cannot use
+            self.trouble = f"no traces are sent: {error}"
 
     def __enter__(self) -> Self:
         return self

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from jobctl.errors import ConfigurationError
 from jobctl.settings.environment import Environment
+from jobctl.settings.url import is_web_address
 from jobctl.text import quote, suggestion
 
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)", re.ASCII)
@@ -118,13 +119,7 @@ def is_url(value: object) -> bool:
         return False
     if _VARIABLE.fullmatch(value):
         return True
-    try:
-        url = urlsplit(value)
-        host = (url.hostname or "").encode("idna")
-    except ValueError:  # a bracket that does not close, a port that is no number, a name that is none
-        return False
-    written = value.isascii() and value.isprintable() and " " not in value
-    return url.scheme in {"http", "https"} and bool(host) and "@" not in url.netloc and written
+    return value.isascii() and is_web_address(value) and "@" not in urlsplit(value).netloc
 
 
 def resolved(url: str, environment: Environment, where: str) -> str:

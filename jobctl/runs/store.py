@@ -93,6 +93,10 @@ Missed = Callable[[datetime | None], int]
 so that both are recorded or neither, and with the cursor that the store has, whoever moved it."""
 
 
+LetGo = Callable[[str, str], None]
+"""Told a job's id and a run's, before the run is removed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """The wish to start a run.
@@ -200,7 +204,7 @@ class CachedResult:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What pruning removed. ``runs`` holds (job id, run id) so that their logs can go too."""
+    """What pruning removed. ``runs`` holds (job id, run id)."""
 
     runs: Sequence[tuple[str, str]] = field(default_factory=tuple)
 
@@ -278,6 +282,9 @@ class RunStore(Protocol):
     def epoch(self) -> int:
         """The current clock epoch, from 1."""
 
+    def newest_cursor(self) -> datetime | None:
+        """The furthest place on its schedule that a job was brought to in the current epoch."""
+
     def begin_epoch(self, held: int) -> int:
         """Begin the epoch after ``held`` unless somebody has; answers with the current one."""
 
@@ -322,9 +329,12 @@ class RunStore(Protocol):
     def metrics(self, job_id: str | None = None) -> JobMetrics:
         """Totals from kept rows, never by a scan over all runs."""
 
-    def prune(self, now: datetime, keep: timedelta, keep_per_job: int) -> Pruned:
+    def prune(
+        self, now: datetime, keep: timedelta, keep_per_job: int, let_go: LetGo = lambda *_: None
+    ) -> Pruned:
         """Remove finished runs that are both older than ``keep`` and beyond the newest
-        ``keep_per_job`` of their job, but never a job's last; sets ``last_cleanup``. Totals stay."""
+        ``keep_per_job`` of their job, but never a job's last; sets ``last_cleanup``. Totals stay.
+        What else belongs to a run goes first, by ``let_go``: a kill leaves nothing that nobody knows of."""
 
     def checkpoint(self) -> None:
         """Fold what was written into the main file, where the engine has such a thing."""

@@ -7,16 +7,20 @@ it. A test compares with the real thing.
 """
 
 import re
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import NamedTuple
 
-_BLANK = "[ \\t\\n\\r\\f\\v\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff]"
+# JavaScript's: what ends a line, for ^ and $ and the dot, and what is blank besides.
+_ENDS = "\\n\\u2028\\u2029"
+_IN_LINE = " \\t\\f\\v\\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000\\ufeff"
+_BLANK = f"[{_ENDS}{_IN_LINE}]"
+_BEGIN, _END = f"(?<![^{_ENDS}])", f"(?![^{_ENDS}])"
 _BLANKS = " \t\n\r\f\v\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
 _ASSIGNMENT = re.compile(
     rf"""
-    ^ {_BLANK}* (?: export {_BLANK}+ )?
+    {_BEGIN} [{_IN_LINE}]*+ (?: export {_BLANK}+ )?  # from each line's own start: blank ones are looked at once
     (?P<key> [A-Za-z0-9_.-]+ )
     (?: {_BLANK}* = {_BLANK}*? | : {_BLANK}+? )
     (?P<value>
@@ -25,14 +29,15 @@ _ASSIGNMENT = re.compile(
       | {_BLANK}* ` (?: \\` | [^`] )* `
       | [^#\r\n]+
     )?
-    {_BLANK}* (?: \#.* )? $
+    {_BLANK}* (?: \#[^{_ENDS}]* )? {_END}
     """,
-    re.MULTILINE | re.VERBOSE,
+    re.VERBOSE,
 )
-_QUOTED = re.compile(r"^(['\"`])([\s\S]*)\1$", re.MULTILINE)
+_QUOTED = re.compile(rf"{_BEGIN} (['\"`]) ([\s\S]*) \1 {_END}", re.VERBOSE)
 _REFERENCE = re.compile(r"\$\{?(?P<name>[A-Za-z0-9_]+)(?::-(?P<default>[^}\\]*))?\}?")
 _MOST_EXPANSIONS = 1000
-_LONGEST = 1_000_000
+_MOST_WORK = 10_000_000
+"""Characters that the expansions of one file may write."""
 
 
 class Entry(NamedTuple):
@@ -51,7 +56,7 @@ class Fault(NamedTuple):
 
 
 class ExpansionError(ValueError):
-    """A value refers to itself without end; Next.js drops the whole file then."""
+    """A file's values cannot be expanded; says why, as a clause."""
 
 
 def parse(text: str) -> tuple[list[Entry], list[Fault]]:
@@ -59,17 +64,20 @@ def parse(text: str) -> tuple[list[Entry], list[Fault]]:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     entries: list[Entry] = []
     faults: list[Fault] = []
-    end = 0
+    end, line = 0, 1
     for match in _ASSIGNMENT.finditer(text):
-        faults.extend(_left_over(text, end, match.start()))
-        end = match.end()
+        key = match.start("key")
+        faults.extend(_left_over(text[end : match.start()], line))
+        line += text.count("\n", end, key)  # from the last entry, not from the start
         value = (match["value"] or "").strip(_BLANKS)
         opening = value[:1]
         value = _QUOTED.sub(r"\2", value)
         if opening == '"':
             value = value.replace("\\n", "\n").replace("\\r", "\r")
-        entries.append(Entry(match["key"], value, text.count("\n", 0, match.start("key")) + 1))
-    faults.extend(_left_over(text, end, len(text)))
+        entries.append(Entry(match["key"], value, line))
+        end = match.end()
+        line += text.count("\n", key, end)
+    faults.extend(_left_over(text[end:], line))
     return entries, faults
 
 
@@ -79,28 +87,48 @@ def expand(values: MutableMapping[str, str], environment: MutableMapping[str, st
     The environment then holds them too, so that files further down can refer to them.
 
     Raises:
-        ExpansionError: a value refers to itself.
+        ExpansionError: a value refers to itself, or they grow beyond reason.
     """
+    expanded = _Expander(values, environment)
     for name in values:
         start = environment.get(name, values[name])
-        values[name] = _interpolate(start, environment, values).replace("\\$", "$")
+        values[name] = expanded(start).replace("\\$", "$")
     environment.update(values)
 
 
-def _interpolate(text: str, environment: MutableMapping[str, str], values: MutableMapping[str, str]) -> str:
-    """From the last ``$`` backwards, until one is left that names nothing."""
-    for _ in range(_MOST_EXPANSIONS):
-        at = _last_dollar(text)
-        match = _REFERENCE.match(text, at) if at >= 0 else None
-        if match is None:
-            return text
-        name = match["name"]
-        found = environment.get(name) or match["default"] or values.get(name) or ""
-        before, _, after = text.partition(match.group())
-        text = before + _as_replacement(found, match.group(), before, after) + after
-        if len(text) > _LONGEST:
-            break
-    raise ExpansionError("a value refers to itself")
+class _Expander:
+    """Expands the values of one file, each from its last ``$`` backwards, until one is left that names nothing."""
+
+    def __init__(self, values: Mapping[str, str], environment: Mapping[str, str]) -> None:
+        self._values = values
+        self._environment = environment
+        self._left = _MOST_WORK
+
+    def __call__(self, text: str) -> str:
+        for _ in range(_MOST_EXPANSIONS):
+            at = _last_dollar(text)
+            match = _REFERENCE.match(text, at) if at >= 0 else None
+            if match is None:
+                return text
+            name = match["name"]
+            found = self._environment.get(name) or match["default"] or self._values.get(name) or ""
+            before, _, after = text.partition(match.group())
+            text = before + self._as_replacement(found, match.group(), before, after) + after
+            self._spend(len(text))
+        raise ExpansionError("a value refers to itself, so Next.js drops the whole file")
+
+    def _as_replacement(self, found: str, matched: str, before: str, after: str) -> str:
+        """JavaScript's ``replace`` gives ``$$``, ``$&``, ``$``` and ``$'`` a meaning in what it puts in."""
+        if "$" not in found:
+            return found
+        meaning = {"$$": "$", "$&": matched, "$`": before, "$'": after}
+        self._spend(sum(found.count(sign) * len(text) for sign, text in meaning.items()))
+        return re.sub(r"\$[$&`']", lambda one: meaning[one.group()], found)
+
+    def _spend(self, characters: int) -> None:
+        self._left -= characters
+        if self._left < 0:
+            raise ExpansionError("its values refer to each other until they are too long")
 
 
 def _last_dollar(text: str) -> int:
@@ -110,18 +138,9 @@ def _last_dollar(text: str) -> int:
     return at
 
 
-def _as_replacement(found: str, matched: str, before: str, after: str) -> str:
-    """JavaScript's ``replace`` gives ``$$``, ``$&``, ``$``` and ``$'`` a meaning in what it puts in."""
-    if "$" not in found:
-        return found
-    meaning = {"$$": "$", "$&": matched, "$`": before, "$'": after}
-    return re.sub(r"\$[$&`']", lambda one: meaning[one.group()], found)
-
-
-def _left_over(text: str, start: int, end: int) -> list[Fault]:
-    line = text.count("\n", 0, start) + 1
+def _left_over(text: str, line: int) -> list[Fault]:
     return [
         Fault(number, one.strip())
-        for number, one in enumerate(text[start:end].split("\n"), start=line)
+        for number, one in enumerate(text.split("\n"), start=line)
         if one.strip(_BLANKS) and not one.strip(_BLANKS).startswith("#")
     ]

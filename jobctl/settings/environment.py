@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.settings.dotenv import ExpansionError, expand, parse
 from jobctl.settings.secret import Secret, masked, masked_address, secret_texts
+from jobctl.settings.url import is_web_address
 from jobctl.settings.variables import (
     DATABASES,
     ON,
@@ -22,6 +23,9 @@ from jobctl.text import quote
 MAX_FILE = 1024 * 1024
 _OF_THIS_PROCESS = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
 """By these, sd_notify(3), a service manager listens to this process, and to none that it starts."""
+_LONGEST = 128 * 1024
+"""Bytes of ``NAME=value`` and its end, as Linux hands it to a process: execve(2), MAX_ARG_STRLEN."""
+_MOST_WARNINGS = 20
 
 
 class Source(NamedTuple):
@@ -91,11 +95,13 @@ class Environment:
         """Read the files of a folder for the ``NODE_ENV`` that holds there.
 
         ``NODE_ENV`` is the process's, else that of ``.env.local`` or ``.env`` (Next.js itself looks only at
-        the process), else ``development``. A file that cannot be read is kept in ``problems``, a line
-        that sets nothing, which Next.js passes over, in ``warnings``.
+        the process), else, or where it is no known one, ``development``. A file that cannot be read is kept
+        in ``problems``, a line that sets nothing, which Next.js passes over, in ``warnings``.
         """
         reader = _Reader(folder, process)
-        node_env = process.get("NODE_ENV") or reader.take_node_env() or "development"
+        node_env = (process.get("NODE_ENV") or reader.take_node_env() or "").strip()
+        if node_env not in VARIABLES["NODE_ENV"].choices:  # told by ``check``; no part of a file's name
+            node_env = "development"
         names = (f".env.{node_env}.local", ".env.local", f".env.{node_env}", ".env")
         for name in names:
             if name != ".env.local" or node_env != "test":
@@ -160,10 +166,7 @@ class Environment:
         text = self.text(name)
         if text is None:
             return None
-        scheme, separator, rest = text.partition("://")
-        host = rest.partition("/")[0].rpartition("@")[2]
-        fine = separator and scheme.lower() in {"http", "https"} and host and not any(map(str.isspace, text))
-        if not fine:
+        if not is_web_address(text):
             raise self._wrong(name, "a URL such as https://example.com")
         return text
 
@@ -187,9 +190,10 @@ class Environment:
         text = self.text(name)
         if text is None:
             return None
-        if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 65535):
+        number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 5 else 0
+        if not 1 <= number <= 65535:
             raise self._wrong(name, "a port from 1 to 65535")
-        return int(text)
+        return number
 
     def textfile(self, name: str) -> str | None:
         """A variable that is a file for node_exporter's textfile collector.
@@ -269,6 +273,15 @@ def _named(line: str) -> str:
     return f" ({word[:40]})" if word.isidentifier() and word.isupper() and "_" in word else ""
 
 
+def _unfit(name: str, value: str) -> str | None:
+    """Why no process can be given a variable, as the rest of a sentence; None where one can."""
+    if "\0" in value:
+        return "holds a zero character, which no variable can"
+    if len(name) + len(value.encode()) + 2 > _LONGEST:
+        return f"is longer than {_LONGEST // 1024} KiB, which no process can be given"
+    return None
+
+
 class _Reader:
     """Collects values from the process and file after file, the first to name one wins."""
 
@@ -286,7 +299,7 @@ class _Reader:
         """What ``.env.local`` or ``.env`` say of ``NODE_ENV``: kept, for ``.env.local`` may then not be read."""
         for name in (".env.local", ".env"):
             for entry in parse(self._read(name) or "")[0]:
-                if entry.name == "NODE_ENV" and entry.text:
+                if entry.name == "NODE_ENV" and entry.text and not _unfit(*entry[:2]):
                     self._found["NODE_ENV"] = [(entry.text, Source("file", name, entry.line))]
                     return entry.text
         return None
@@ -298,21 +311,25 @@ class _Reader:
         self.files.append(EnvFile(name, text is not None, len({entry.name for entry in entries})))
         self.warnings.extend(
             f"{name}:{fault.line}: this line{_named(fault.text)} sets nothing; write NAME=value, or # before a comment"
-            for fault in faults
+            for fault in faults[:_MOST_WARNINGS]
         )
+        if len(faults) > _MOST_WARNINGS:
+            self.warnings.append(f"{name}: {len(faults) - _MOST_WARNINGS} more lines set nothing")
         values = {entry.name: entry.text for entry in entries}
         try:
             expand(values, self._running)
-        except ExpansionError:
-            self.problems.append(
-                ConfigurationError("a value refers to itself, so Next.js drops the whole file", where=name)
-            )
+        except ExpansionError as error:
+            self.problems.append(ConfigurationError(str(error), where=name))
             return
         lines = {entry.name: entry.line for entry in entries}
         for key, value in values.items():
             if key == "NODE_ENV" and self._found.get(key, [("", PROCESS)])[0][1].file == name:
                 continue
-            self._found.setdefault(key, []).append((value, Source("file", name, lines[key])))
+            source = Source("file", name, lines[key])
+            if reason := _unfit(key, value):
+                self.problems.append(ConfigurationError(f"{quote(key)[1:-1]} {reason}", where=str(source)))
+            else:
+                self._found.setdefault(key, []).append((value, source))
 
     def values(self) -> dict[str, Value]:
         """The winners, with the places of those that lost."""

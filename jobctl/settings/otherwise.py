@@ -10,18 +10,20 @@ from collections.abc import Iterator
 from jobctl.settings.dotenv import parse
 
 _SUSPICIOUS = re.compile(
-    r"[$`\\] | \S\# | ^\s*(?:export\s+)?[\w.-]+\s*:\s | [\"'].*[\"'].*[\"'] | =\s*[\"'][^\"'\n]*$",
+    r"[$`\\] | \S\# | ^[^\S\n]*(?:export\s+)?[\w.-]+\s*:\s | [\"'].*[\"'].*[\"'] | =\s*[\"'][^\"'\n]*$",
     re.MULTILINE | re.VERBOSE,
 )
+_LONGEST = 64 * 1024
 _BARE_REFERENCE = re.compile(r"(?<!\\)\$[A-Za-z_]|\\\$")
 
 
 def read_otherwise(text: str) -> Iterator[tuple[str, int]]:
     """Each variable of a file whose value differs, with its line from 1.
 
-    python-dotenv is loaded only for a text in which the two could differ at all.
+    python-dotenv is loaded only for a text in which the two could differ at all. It takes ten seconds for
+    1 MiB, so a text that is longer than any real one is not compared.
     """
-    if not _SUSPICIOUS.search(text):
+    if len(text) > _LONGEST or not _SUSPICIOUS.search(text):
         return
     from dotenv.parser import parse_stream
 

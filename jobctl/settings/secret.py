@@ -67,15 +67,15 @@ def masked(text: str) -> str:
 
 
 def masked_address(text: str) -> str:
-    """A URL with its user's name and password, and its query, masked."""
-    scheme, separator, rest = text.partition("://")
-    if not separator:
-        return text
-    place, slash, path = rest.partition("/")
-    user, at, host = place.rpartition("@")
-    path, mark, _ = path.partition("?")
-    query = f"{mark}{MASK}" if mark else ""
-    return f"{scheme}://{MASK + '@' if user or at else ''}{host}{slash}{path}{query}"
+    """A URL with its user's name and password, and its query, masked.
+
+    What stands before the last ``@`` is never shown, whether or not the rest is a URL: it may be a mistyped one.
+    """
+    login, at, place = text.rpartition("@")
+    scheme, separator, _ = login.partition("://")
+    begin = f"{scheme}://" if separator and scheme.replace("+", "").isalpha() else ""
+    path, mark, _ = place.partition("?")
+    return f"{begin}{MASK}@{path}{mark}{mark and MASK}" if at else f"{path}{mark}{mark and MASK}"
 
 
 def header_secrets(text: str) -> list[str]:

@@ -65,7 +65,6 @@ class Tracer:
         ending = threading.Thread(target=self._provider.shutdown, name="jobctl-traces", daemon=True)
         ending.start()
         ending.join(timeout)
-        _LOGGER.removeHandler(self._said)
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, RunStarted):

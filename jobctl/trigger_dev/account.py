@@ -54,7 +54,8 @@ class Account:
         """From ``TRIGGER_DEV_API_KEY``, ``TRIGGER_DEV_API_URL`` and what goes with them; nothing is asked.
 
         Raises:
-            ConfigurationError: the address would carry the key over a network in clear, or is no origin.
+            ConfigurationError: the address is none, is more than an origin, or would carry the key over a
+                network in clear.
             ServiceError: the key is none that the API takes, or belongs to another environment than the
                 settings name.
         """
@@ -92,17 +93,7 @@ class Account:
 def _url(environment: Environment) -> str:
     text = environment.url("TRIGGER_DEV_API_URL") or ""
     where = str(environment.value("TRIGGER_DEV_API_URL").source)
-    try:
-        parts = urlsplit(text)
-        if parts.port == 0:
-            raise ValueError
-        (parts.hostname or "").encode("idna")
-    except ValueError:  # a bracket that does not close, a port that is no number, a name that is none
-        raise ConfigurationError(
-            "TRIGGER_DEV_API_URL is no address",
-            hint="write scheme and host, such as https://api.trigger.dev",
-            where=where,
-        ) from None
+    parts = urlsplit(text)
     if parts.path not in {"", "/"} or parts.query or parts.fragment or "@" in parts.netloc:
         raise ConfigurationError(
             "TRIGGER_DEV_API_URL is more than an origin",

@@ -39,6 +39,12 @@ class Figures:
     def add(self, figure: Figure) -> None:
         self.found.append(figure)
 
+    def check(self, found: Iterable[Figure]) -> None:
+        """Add them all, then see that every bar is kept."""
+        found = list(found)
+        self.found += found
+        assert [one for one in found if not one.kept] == []
+
     def table(self, title: str, rows: list[list[str]]) -> None:
         self.tables.append((title, rows))
 

@@ -25,6 +25,7 @@ from jobctl.analytics.user_growth import user_growth
 from jobctl.clock import SystemClock
 from jobctl.database.session import Database
 from jobctl.settings.environment import Environment
+from tests.benchmarks.conftest import Figure, Figures
 from tests.support.postgres import Postgres
 from tests.support.site_database import SCHEMA
 
@@ -80,7 +81,7 @@ def best(work: Callable[[], object], times: int = 5) -> float:
     return min(found)
 
 
-def test_analytics_at_size(server: Postgres, tmp_path: Path) -> None:
+def test_analytics_at_size(server: Postgres, tmp_path: Path, figures: Figures) -> None:
     name = server.create(SCHEMA)
     server.execute(FILL, name)
     settings = Environment.load(tmp_path, {"DATABASE_URL": server.url(name), "TENANT_ID": "t1"})
@@ -92,17 +93,20 @@ def test_analytics_at_size(server: Postgres, tmp_path: Path) -> None:
         "recent activity": lambda database: recent_activity(database, tmp_path),
     }
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    ratios = {}
+    found = []
     with closing(psycopg.connect(server.url(name), autocommit=True)) as connection:
         for title, query in CHEAPEST.items():
             bare = best(lambda: connection.execute(query).fetchall())  # noqa: B023
             ours = best(lambda: jobs[title](Database.open(settings, tmp_path)))  # noqa: B023
-            ratios[title] = ours / bare
-            print(f"\n{title}: {ours * 1000:.0f} ms, {ours / bare:.2f} of the database's own time", end="")
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(f"\nmemory: {grown / 1024:.1f} MiB more at most")
-    assert max(ratios.values()) <= 1.5, ratios
-    assert grown < 32 * 1024
+            found.append(
+                Figure(
+                    f"analytics at {VOTES:,} votes: {title}", f"{ours * 1000:.0f} ms",
+                    f"{bare * 1000:.0f} ms, the database alone", ours / bare, 1.5,
+                )
+            )  # fmt: skip
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    found.append(Figure("analytics: memory", f"{grown:.1f} MiB more", "32 MiB", grown / 32, 1))
+    figures.check(found)
 
 
 _SERVER = """
@@ -117,7 +121,7 @@ with smtp_server() as mails:
 
 
 def test_reminders_against_a_bare_loop(
-    server: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figures: Figures
 ) -> None:
     name = server.create(SCHEMA)
     server.execute(
@@ -155,11 +159,15 @@ def test_reminders_against_a_bare_loop(
     finally:
         process.communicate("")
     assert result.successful == REMINDERS
-    share = statistics.median(bare) / ours
-    print(
-        f"\n{REMINDERS / ours:.0f} reminders/s, {share:.0%} of a bare loop ({[round(REMINDERS / one) for one in bare]}/s)"
-    )
-    assert share >= 0.6
+    alone = statistics.median(bare)
+    figures.check(
+        [
+            Figure(
+                "reminders a second", f"{REMINDERS / ours:,.0f}", f"{REMINDERS / alone:,.0f}, a bare SMTP loop",
+                alone / ours, 0.6, more=True,
+            )
+        ]
+    )  # fmt: skip
 
 
 def _bare(port: int) -> float:

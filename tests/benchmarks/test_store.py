@@ -1,6 +1,6 @@
 """The run store against bare sqlite3 in the same run: recorded runs a second, and looks over a large history.
 
-Prints the table; asserts the ratios of the bars. ``JOBCTL_BENCH_RUNS`` changes the size of the history.
+Adds its findings to the table of figures; asserts the bars. ``JOBCTL_BENCH_RUNS`` changes the size of the history.
 """
 
 import os
@@ -18,6 +18,7 @@ from jobctl.model import RunStatus, Trigger
 from jobctl.runs.choose import open_store
 from jobctl.runs.sqlite.store import SQLiteRunStore
 from jobctl.runs.store import Claim, Claimed, Ending, Owner, Registration, new_run_id
+from tests.benchmarks.conftest import Figure, Figures
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(600)]
 
@@ -88,14 +89,21 @@ def record(folder: Path) -> float:
     return TAKEN / taken
 
 
-def test_recorded_runs_a_second(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recorded_runs_a_second(tmp_path: Path, figures: Figures) -> None:
     bare = max(record_bare(tmp_path / f"bare-{n}") for n in range(3))
     ours = max(record(tmp_path / f"ours-{n}") for n in range(3))
-    with capsys.disabled():
-        print(
-            f"\n{BATCH} to a commit: bare sqlite3 {bare:,.0f}, the store {ours:,.0f} runs/s: {bare / ours:.1f} times"
-        )
-    assert bare / ours < 6
+    figures.check(
+        [
+            Figure(
+                "run store: runs a second",
+                f"{ours:,.0f}",
+                f"{bare:,.0f}, bare sqlite3",
+                ours / bare,
+                1 / 6,
+                more=True,
+            )
+        ]
+    )
 
 
 def with_history(folder: Path, runs: int) -> SQLiteRunStore:
@@ -115,7 +123,7 @@ def with_history(folder: Path, runs: int) -> SQLiteRunStore:
     return store
 
 
-def test_a_large_history_costs_no_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_large_history_costs_no_more(tmp_path: Path, figures: Figures) -> None:
     sizes = (1000, 20_000, RUNS)
     looks: dict[str, list[float]] = {}
     for runs in sizes:
@@ -130,19 +138,27 @@ def test_a_large_history_costs_no_more(tmp_path: Path, capsys: pytest.CaptureFix
             }
             for name, look in tried.items():
                 looks.setdefault(name, []).append(best(look))
-    with capsys.disabled():
-        print("\nms over a history of " + ", ".join(f"{size:,}" for size in sizes) + " runs of ten jobs")
-        for name, taken in looks.items():
-            print(f"  {name:18}" + "".join(f"{one * 1000:9.3f}" for one in taken))
-    for name, (_, some, many) in looks.items():  # from 1,000 runs a job on, percentiles cost the same
-        assert many < some * 3 + 0.001, name
+    ms = [[name, *(f"{one * 1000:.3f}" for one in taken)] for name, taken in looks.items()]
+    figures.table("ms over a history of ten jobs", [["look", *(f"{size:,} runs" for size in sizes)], *ms])
+    figures.check(  # from 1,000 runs a job on, percentiles cost the same; the rest is noise of looks that take none
+        Figure(
+            f"run store: {name} over {RUNS:,} runs", f"{many * 1000:.3f} ms", f"{some * 1000:.3f} ms over {sizes[1]:,}",
+            many / (some + 0.0003), 3, 1.05,
+        )
+        for name, (_, some, many) in looks.items()
+    )  # fmt: skip
 
 
-def test_ten_thousand_jobs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ten_thousand_jobs(tmp_path: Path, figures: Figures) -> None:
     with closing(opened(tmp_path / "state", 10_000)) as store:
         connection = store._connections.get()
         plain = best(lambda: connection.execute("SELECT * FROM jobs").fetchall())
         ours = best(store.jobs)
-    with capsys.disabled():
-        print(f"\n10,000 jobs: plain rows {plain * 1000:.1f} ms, records {ours * 1000:.1f} ms")
-    assert ours < plain * 12
+    figures.check(
+        [
+            Figure(
+                "run store: records of 10,000 jobs", f"{ours * 1000:.1f} ms", f"{plain * 1000:.1f} ms, plain rows",
+                ours / plain, 12,
+            )
+        ]
+    )  # fmt: skip

@@ -1,12 +1,14 @@
 """Jobs that an installed package brings, by its entry point."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
+from jobctl.catalogue.names import job_names
 from jobctl.catalogue.packages import Package, packages
-from tests.support.project import Site
+from tests.support.project import Site, until
 
 CODE = """
 import jobctl
@@ -19,13 +21,26 @@ def sync():
 """
 
 
-def install(folder: Path, *, version: str = "1.2", code: str = CODE, group: str = "jobctl.jobs") -> None:
+def install(
+    folder: Path,
+    *,
+    version: str = "1.2",
+    code: str = CODE,
+    group: str = "jobctl.jobs",
+    name: str = "acme-jobs",
+) -> None:
     """What pip leaves in site-packages."""
-    about = folder / f"acme_jobs-{version}.dist-info"
+    module = name.replace("-", "_")
+    about = folder / f"{module}-{version}.dist-info"
     about.mkdir(parents=True)
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: acme-jobs\nVersion: {version}\n")
-    (about / "entry_points.txt").write_text(f"[{group}]\nany-name = acme_jobs\n")
-    (folder / "acme_jobs.py").write_text(code)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (about / "entry_points.txt").write_text(f"[{group}]\nany-name = {module}\n")
+    (folder / f"{module}.py").write_text(code)
+
+
+def left_out(problem: str, label: str = "acme-jobs 1.2") -> str:
+    """The warning."""
+    return f"warning: {label} is broken, so its jobs are left out: {problem}"
 
 
 @pytest.fixture
@@ -71,17 +86,115 @@ def test_a_new_version_is_seen(site: Site, there: Path) -> None:
     assert job["schedule"] == "every 2h"
 
 
-def test_what_is_wrong_with_it_names_the_package(site: Site, there: Path) -> None:
-    install(there, code="import nothing_of_the_kind\n")
-    broken = site.call("status")
-    (there / "acme_jobs.py").write_text(CODE.replace("acme-sync", "repository-sync"))
-    twice = site.call("status")
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("import nothing_of_the_kind", "module acme_jobs cannot be imported: ModuleNotFoundError: No module"),
+        ("import os; os._exit(7)", "importing acme_jobs ended with code 7"),
+        ("class Odd:\n    def __getattr__(self, name): raise RuntimeError('not yet')\nodd = Odd()", "module acme_jobs"),
+    ],
+    ids=["raises", "dies", "holds what cannot be looked at"],
+)  # fmt: skip
+def test_a_broken_package_is_a_warning_and_all_else_goes_on(
+    code: str, problem: str, site: Site, there: Path
+) -> None:
+    install(there, code=code)
+    install(there, code=CODE.replace("acme", "good"), name="good-jobs")
+    site.jobs('[jobs.mine]\ncommand = ["echo", "well"]\n[jobs.acme-sync]\nenabled = false\n')
 
-    assert (broken.returncode, twice.returncode) == (2, 2)
-    assert "module acme_jobs cannot be imported: ModuleNotFoundError" in broken.stderr
-    assert "acme-jobs 1.2" in broken.stderr
-    assert "acme-jobs 1.2" in twice.stderr
-    assert "is defined twice" in twice.stderr
+    seen, ran = site.call("status", "--json"), site.call("trigger", "good-sync")
+    quiet, unknown = site.call("next", "mine", "--quiet"), site.call("trigger", "acme-sync")
+
+    assert {"mine", "good-sync"} <= {one["id"] for one in json.loads(seen.stdout)["jobs"]}
+    assert seen.stderr.count(left_out(problem)) == 1
+    assert "jobctl.toml:7: [jobs.acme-sync] says nothing to run, so it is left out" in seen.stderr
+    assert (ran.returncode, "good says hello" in ran.stdout) == (0, True)
+    assert quiet.stderr.startswith("error: mine has no schedule")
+    assert unknown.returncode == 2
+    assert f"hint:  acme-jobs 1.2 is broken, so its jobs are left out: {problem}" in unknown.stderr
+
+
+def test_its_secrets_are_masked(site: Site, there: Path) -> None:
+    install(there, code="import os; raise OSError(os.environ['CRON_SECRET'])")
+
+    told = site.call("status", env={"CRON_SECRET": "open-sesame-1234"}).stderr
+
+    assert "acme-jobs 1.2 is broken" in told
+    assert "open-sesame" not in told
+
+
+def test_an_id_that_is_taken_is_left_out(site: Site, there: Path) -> None:
+    install(there, code=CODE.replace("acme-sync", "repository-sync"))
+    install(there, code=CODE, name="more-jobs")
+    site.jobs('modules = ["work"]\n', CODE.replace("1h", "3h"))
+    site.write("jobctl.toml", 'modules = ["work"]\n')
+
+    seen = site.call("status", "--json")
+
+    jobs = {one["id"]: one for one in json.loads(seen.stdout)["jobs"]}
+    assert (jobs["repository-sync"]["schedule"], jobs["acme-sync"]["schedule"]) == ("every 5m", "every 3h")
+    assert seen.stderr.splitlines() == [
+        'warning: job "repository-sync" of acme-jobs 1.2 is left out: it is defined twice, also in built-in',
+        'warning: job "acme-sync" of more-jobs 1.2 is left out: it is defined twice, also in work.py:4',
+    ]
+
+
+def test_of_two_with_one_name_the_first_on_the_path_counts(tmp_path: Path) -> None:
+    install(tmp_path / "mine", version="1.3")
+    install(tmp_path / "ours", version="1.2")
+    both = [str(tmp_path / "mine"), str(tmp_path / "ours")]
+
+    assert [one.version for one in packages(both)] == ["1.3"]
+    assert [one.version for one in packages(both[::-1])] == ["1.2"]
+    (tmp_path / "mine" / "acme_jobs-1.3.dist-info" / "entry_points.txt").unlink()
+    assert packages(both) == []
+
+
+def test_jobs_from_modules_below_count_once(site: Site, there: Path) -> None:
+    install(there)
+    (there / "acme_jobs.py").unlink()
+    (there / "acme_jobs").mkdir()
+    (there / "acme_jobs" / "__init__.py").write_text("from acme_jobs.all import sync, sync as again\n")
+    (there / "acme_jobs" / "all.py").write_text(CODE)
+
+    done = site.call("trigger", "acme-sync")
+
+    assert (done.returncode, done.stdout) == (0, "acme says hello\n"), done.stderr
+
+
+def test_what_was_found_is_kept_a_package_and_forgotten_with_it(site: Site, there: Path) -> None:
+    install(there)
+    site.jobs("")
+    site.call("trigger", "acme-sync")
+    site.call("status")  # a look makes no state folder, so the first one keeps nothing
+    kept = site.folder / ".jobctl" / "package-acme_jobs.json"
+    assert ("acme-sync", "Acme's sync") in job_names(str(site.folder))
+
+    kept.write_text(kept.read_text().replace("every", "cron").replace("1h", "30 2 * * *"))
+    schedules = {one["id"]: one["schedule"] for one in site.json("status")["jobs"]}
+    (there / "acme_jobs-1.2.dist-info" / "entry_points.txt").unlink()
+    site.call("status")
+
+    assert schedules["acme-sync"] == "30 2 * * *"
+    assert not kept.exists()
+
+
+@pytest.mark.slow
+def test_one_that_breaks_is_told_when_the_file_is_edited(site: Site, there: Path) -> None:
+    install(there)
+    site.jobs("")
+    scheduler = site.run("--json")
+
+    (there / "acme_jobs.py").write_text("1 / 0\n")
+    site.jobs('[jobs.mine]\ncommand = ["true"]\n')
+    until(lambda: "jobs_changed" in site.log(scheduler))
+    scheduler.terminate()
+    assert scheduler.wait() == 0
+
+    told = [json.loads(one) for one in site.log(scheduler).splitlines() if one.startswith("{")]
+    (broken,) = [one for one in told if one["event"] == "jobs_left_out"]
+    assert broken["level"] == "warning"
+    assert broken["message"].startswith("acme-jobs 1.2 is broken, so its jobs are left out: module acme_jobs")
 
 
 def test_only_packages_with_the_group_count(tmp_path: Path) -> None:
@@ -89,7 +202,7 @@ def test_only_packages_with_the_group_count(tmp_path: Path) -> None:
     install(tmp_path / "other", group="console_scripts")
 
     assert packages([str(tmp_path / "one"), str(tmp_path / "other"), str(tmp_path / "missing")]) == [
-        Package("acme-jobs", "1.2", ("acme_jobs",))
+        Package("acme_jobs", "acme-jobs", "1.2", ("acme_jobs",))
     ]
 
 
@@ -108,7 +221,7 @@ def test_entries_that_cannot_be_read_are_a_warning(
     about = there / "acme_jobs-1.2.dist-info" / "entry_points.txt"
     about.write_text(f"[jobctl.jobs]\n{entries}\n", encoding="latin-1")
     site.jobs('[jobs.mine]\ncommand = ["echo", "well"]\n')
-    warning = f"warning: acme-jobs 1.2 is broken, so its jobs are left out: {problem}\n"
+    warning = f"{left_out(problem)}\n"
 
     for words in (["status"], ["check", "store"], ["next", "mine"]):
         assert site.call(*words).stderr.count(warning) == 1, words
@@ -124,4 +237,4 @@ def test_a_distribution_without_metadata_is_known_by_its_folder(tmp_path: Path) 
     install(tmp_path)
     (tmp_path / "acme_jobs-1.2.dist-info" / "METADATA").unlink()
 
-    assert packages([str(tmp_path)]) == [Package("acme_jobs", "1.2", ("acme_jobs",))]
+    assert packages([str(tmp_path)]) == [Package("acme_jobs", "acme_jobs", "1.2", ("acme_jobs",))]

@@ -117,10 +117,10 @@ def test_the_last_runs_at_a_glance(past: Past) -> None:
 
     assert words == "the last 20, oldest to newest:"
     assert outcomes == "  " + "✓" * 17 + "✗✓·  1 running, 18 completed, 1 failed"
-    assert durations == "  " + "▃▆█" * 6 + "▃   took 1.0 s to 3.0 s"
+    assert durations == "  " + "▃▆█" * 6 + "▃  took 1.0 s to 3.0 s"
     assert plain[1:] == [
         "  " + "+" * 17 + "x+.  1 running, 18 completed, 1 failed",
-        "  " + ":+#" * 6 + ":   took 1.0 s to 3.0 s",
+        "  " + ":+#" * 6 + ":  took 1.0 s to 3.0 s",
     ]
     assert next(screen(runs, past.now, Look(), more=False)).startswith("RUN ")
     assert next(screen(runs[:1], past.now, Look(), more=False, lately=runs[:1])).startswith("RUN ")

@@ -1,15 +1,11 @@
 """``run`` and others at a terminal: a real one, and its screen read back."""
 
 import signal
-import sys
-import threading
-from collections.abc import Callable
 
-import pexpect
-import pyte
 import pytest
 
 from tests.support.project import Site
+from tests.support.screen import Terminal, state_of
 
 JOBS = """
 [jobs.hello]
@@ -35,80 +31,11 @@ def wait():
 """
 
 
-class Terminal:
-    """A program at a terminal, and what is to be seen there."""
-
-    def __init__(
-        self, site: Site, words: list[str], rows: int = 24, columns: int = 80, **environment: str
-    ) -> None:
-        given = {**site.environment, "TERM": "xterm-256color", **environment}
-        for name in ("NO_COLOR", "COLUMNS"):
-            if name not in environment:
-                given.pop(name, None)
-        self.bytes = b""
-        self.screen = pyte.Screen(columns, rows)
-        self._stream = pyte.ByteStream(self.screen)
-        self.child: pexpect.spawn[bytes] = pexpect.spawn(
-            sys.executable,
-            ["-m", "jobctl", *words],
-            cwd=str(site.folder),
-            env=given,
-            dimensions=(rows, columns),
-            timeout=30,
-        )
-
-    @property
-    def lines(self) -> list[str]:
-        return [line.rstrip() for line in self.screen.display]
-
-    def until(self, seen: Callable[[list[str]], object]) -> list[str]:
-        deadline = threading.Event()
-        timer = threading.Timer(30, deadline.set)
-        timer.start()
-        try:
-            while not deadline.is_set():
-                self._read()
-                if seen(self.lines):
-                    return self.lines
-            raise AssertionError("\n".join(self.lines))
-        finally:
-            timer.cancel()
-
-    def end(self) -> int:
-        """What it exits with; everything that it wrote before has been read."""
-        while self._read():
-            pass
-        self.child.close()
-        assert self.child.exitstatus is not None
-        return self.child.exitstatus
-
-    def resize(self, rows: int, columns: int) -> None:
-        self.screen.resize(rows, columns)
-        self.child.setwinsize(rows, columns)
-
-    def _read(self) -> bool:
-        try:
-            new = self.child.read_nonblocking(65536, timeout=0.1)
-        except pexpect.TIMEOUT:
-            return True
-        except pexpect.EOF:
-            return False
-        self.bytes += new
-        self._stream.feed(new)
-        return True
-
-
 @pytest.fixture
 def live(site: Site) -> Site:
     site.jobs(JOBS)
     site.write("gated.py", GATED)
     return site
-
-
-def state_of(lines: list[str], job: str) -> str:
-    """The state column of a job's row in the table under the log."""
-    found = [line.split() for line in lines if line.startswith(f"{job} ")]
-    return found[-1][1] if found else ""
 
 
 def test_the_table_stays_below_the_log(live: Site) -> None:
@@ -212,17 +139,6 @@ def test_a_job_in_detail(live: Site) -> None:
     assert "schedule  every 1d  UTC" in text
     assert "error     ValueError: no [/] way" in text
     assert "history   ✗   newest first   0 of 1 completed" in text
-
-
-def test_watch_shows_what_changes(live: Site) -> None:
-    terminal = Terminal(live, ["status", "--watch"])
-    terminal.until(lambda lines: state_of(lines, "hello") == "scheduled")
-
-    live.call("trigger", "hello")
-    terminal.until(lambda lines: state_of(lines, "hello") == "completed")
-    terminal.child.sendintr()
-
-    assert terminal.end() == 130
 
 
 @pytest.mark.parametrize(("answer", "state"), [("y", "stopped"), ("n", "scheduled")])

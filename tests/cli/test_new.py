@@ -75,6 +75,10 @@ def test_what_is_there_stays(name: str, before: str, end: str, site: Site) -> No
         (["Not_An_Id", "--every", "1h"], "is not a job id"),
         (["x", "--every", "1h", "--module", "not-a-module"], "is not an import text"),
         (["x", "--every", "1h", "--command", "echo 'a"], "--command cannot be read"),
+        (["x", "--every", "1h", "--command", ""], "--command names no program"),
+        (["x", "--every", "1h", "--module", ""], "is not an import text"),
+        (["x", "--every", "1h", "--module", "class.foo"], "class is a word of Python's own"),
+        (["x", "--every", "1h", "--module", "json.tidy"], "another json is installed"),
         (["x", "--every", "1h", "--command", "echo", "--module", "m"], "--module goes with a function"),
         (["x", "--every", "1h", "--timezone", "UTC"], "an interval has no time zone"),
         (["repository-sync", "--every", "1h"], 'there is a job "repository-sync" already'),
@@ -109,3 +113,75 @@ def test_what_is_in_the_way_is_told_and_left(name: str, text: str, told: str, si
     assert refused.returncode == 2
     assert told in refused.stderr.replace("\n       ", " ")
     assert (files(site), (site.folder / name).read_text()) == (before, text)
+
+
+@pytest.mark.parametrize("job_id", ["print", "test-it", "class"])
+def test_a_name_of_pythons_own_is_not_taken(job_id: str, site: Site) -> None:
+    made = site.call("new", job_id, "--every", "1h")
+    (step,) = [one for one in made.stderr.splitlines() if "its test: " in one]
+
+    tested = run(step.partition("its test: ")[2], site, site.folder)
+
+    assert (tested.returncode, "1 passed" in tested.stdout) == (0, True), tested.stdout
+
+
+def test_from_a_folder_below_all_is_shown_as_seen_from_there(site: Site) -> None:
+    site.jobs("")
+    below = site.folder / "deep" / "down"
+    below.mkdir(parents=True)
+
+    made = subprocess.run(
+        [sys.executable, "-m", "jobctl", "new", "tidy", "--every", "1h"],
+        cwd=below, env=site.environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    (step,) = [one for one in made.stderr.splitlines() if "its test: " in one]
+    tested = run(step.partition("its test: ")[2], site, below)
+
+    shown = [line.split("\t")[1] for line in made.stdout.splitlines()]
+    assert shown == ["../../jobs/tidy.py", "../../tests/test_tidy.py", "../../jobctl.toml"]
+    assert all((below / one).is_file() for one in shown)
+    assert (tested.returncode, "1 passed" in tested.stdout) == (0, True), tested.stdout
+
+
+def run(command: str, site: Site, folder: Path) -> subprocess.CompletedProcess[str]:
+    """As somebody at a shell, where ``python`` is this one."""
+    path = f"{Path(sys.executable).parent}:{site.environment['PATH']}"
+    return subprocess.run(
+        ["sh", "-c", f"{command} -q -p no:cacheprovider -W error"],
+        cwd=folder, env={**site.environment, "PATH": path}, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def test_a_project_file_keeps_its_link_and_its_mode(site: Site) -> None:
+    real = site.write("real.toml", "# mine\n")
+    real.chmod(0o640)
+    link = site.folder / "jobctl.toml"
+    link.symlink_to("real.toml")
+
+    assert site.call("new", "x", "--every", "1h").returncode == 0
+
+    assert link.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert "[jobs.x]" in real.read_text()
+
+
+def test_what_cannot_be_written_whole_leaves_nothing(site: Site) -> None:
+    site.write("tests", "a file")
+    before = files(site)
+
+    refused = site.call("new", "x", "--every", "1h")
+
+    assert refused.returncode == 2
+    assert "tests/test_x.py cannot be written" in refused.stderr
+    assert files(site) == before
+
+
+def test_an_installed_package_is_no_place_and_a_folder_of_the_projects_own_is(site: Site) -> None:
+    (site.folder / "mine").mkdir()
+    (site.folder / "mine" / "__init__.py").touch()
+
+    assert (
+        "another pytest is installed" in site.call("new", "x", "--every", "1h", "--module", "pytest.x").stderr
+    )
+    assert site.call("new", "x", "--every", "1h", "--module", "mine.deep.x").returncode == 0
+    assert site.call("trigger", "x").stdout == "0 things done\n"

@@ -22,9 +22,15 @@ def test_without_arguments_it_shows_the_short_help(cli: Cli) -> None:
     assert alone.code == 0
     assert alone.stdout == cli("--help").stdout == cli("-h").stdout
     for name, words in COMMANDS.items():
-        assert f"  {name:<11} {words.summary}" in alone.stdout
+        assert f" {name:<11} {words.summary}\n" in alone.stdout
         assert words.group in GROUPS
-    assert max(map(len, alone.stdout.splitlines())) <= 80
+
+
+def test_the_short_help_fits_a_small_terminal_above_the_next_prompt(cli: Cli) -> None:
+    lines = cli("--help").stdout.splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 23
 
 
 @pytest.mark.parametrize("name", COMMANDS)

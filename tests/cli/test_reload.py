@@ -153,3 +153,17 @@ def test_an_edit_that_changes_no_job_is_told_too(site: Site) -> None:
     assert scheduler.wait() == 0
 
     assert changed["message"] == "the project file was edited: no job has changed"
+
+
+def test_what_was_edited_along_with_it_is_run(site: Site) -> None:
+    site.jobs(TICK, CODE)
+    scheduler = site.run()
+    until(lambda: [run for run in site.runs("tick") if run["status"] == "completed"])
+
+    site.write("work.py", CODE + "\ndef fresh():\n    print('fresh code')\n")
+    site.jobs(TICK + TICK.replace("jobs.tick", "jobs.fresh").replace("work:tick", "work:fresh"))
+    until(lambda: [run for run in site.runs("fresh") if run["status"] == "completed"])
+    scheduler.terminate()
+    assert scheduler.wait() == 0
+
+    assert {run["status"] for run in site.runs("fresh")} == {"completed"}

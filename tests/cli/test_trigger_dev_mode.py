@@ -83,6 +83,23 @@ def test_run_for_one_job_leaves_the_others(cli: Cli, cloud: Cloud) -> None:
     assert {one["task"] for one in cloud.schedules.values()} == {"bad", "hello"}
 
 
+def test_what_a_broken_package_registered_stays(
+    cli: Cli, cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.schedule("gone-job")
+    about = tmp_path / "installed" / "acme-1.dist-info"
+    about.mkdir(parents=True)
+    (about / "entry_points.txt").write_text("[jobctl.jobs]\nx = nothing_of_the_kind\n")
+
+    monkeypatch.syspath_prepend(about.parent)
+
+    done = cli("run")
+
+    assert done.code == 0
+    assert "warning: acme 1 is broken, so its jobs are left out" in done.stderr
+    assert "gone-job" in {one["task"] for one in cloud.schedules.values()}
+
+
 def test_what_is_refused_is_told_and_the_others_are_registered(cli: Cli, cloud: Cloud) -> None:
     done = cli("run", DATABASE_URL="sqlite:///site.db")
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from jobctl.execution.pool import BATCH
 from jobctl.model import Reason
 
 
@@ -57,7 +58,7 @@ def test_capacity_counts_workers_and_room_behind_quick_tasks(make_bench: Any) ->
     slow = bench.task("work:hang")
     bench.submit(slow)
     assert bench.pool.capacity(quick=False) == 1
-    assert bench.pool.capacity(quick=True) == 32
+    assert bench.pool.capacity(quick=True) == BATCH
     bench.wait_started(slow)
     other = bench.task("work:hang")
     bench.submit(other)

@@ -213,6 +213,22 @@ def test_what_a_job_changes_does_not_reach_the_next(make_bench: Any) -> None:
     assert bench.lines(second) == ["out", "err"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (50, 50))",
+        "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (9, resource.RLIM_INFINITY))",
+        "import os\nos.nice(1)",
+    ],
+)
+def test_a_limit_that_a_job_sets_binds_no_other(make_bench: Any, body: str) -> None:
+    bench = make_bench(workers=1)
+    asked = "import os, resource\nreturn [os.nice(0), resource.getrlimit(resource.RLIMIT_NOFILE), resource.getrlimit(resource.RLIMIT_FSIZE)]"
+    before = bench.call(asked)
+    assert bench.call(body).pid == before.pid
+    assert bench.call(asked).result == before.result
+
+
 def test_output_that_does_not_block_is_put_right(make_bench: Any) -> None:
     bench = make_bench(workers=1)
     bench.call(

@@ -1,6 +1,9 @@
 """The JSON Schema of ``jobctl.toml`` says what ``build_job`` takes."""
 
+import json
+import re
 import tomllib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +14,45 @@ from hypothesis import strategies as st
 
 from jobctl.catalogue import build
 from jobctl.catalogue.build import build_job
+from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.errors import ConfigurationErrors
 from jobctl.exports.schema import KEYS, schema
+from jobctl.model import Job
+from jobctl.notify.settings import read_notify
 from tests.support.project import Site
 
 README = Path(__file__).parents[2] / "README.md"
-VALIDATOR = jsonschema.Draft202012Validator(schema())
+REPORT = build_job("report-x", {"call": "a.b:c", "cron": "0 9 * * 1"}, lambda _: "built-in")
+SCHEMA = schema([REPORT.id])
 
 
-def fine(settings: dict[str, Any]) -> bool:
-    return bool(VALIDATOR.is_valid({"jobs": {"x": settings}}))
+def as_ecmascript_has_it(_: Any, pattern: str, text: Any, __: Any) -> Iterator[jsonschema.ValidationError]:
+    """To Python ``$`` is also before a last line end; to an editor it is the end."""
+    end = r"\Z" if pattern.endswith("$") else ""
+    if isinstance(text, str) and not re.search(pattern.removesuffix("$") + end, text):
+        yield jsonschema.ValidationError(f"{text!r} is not {pattern}")
 
 
-def built(settings: dict[str, Any]) -> bool:
+Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator, {"pattern": as_ecmascript_has_it}
+)
+VALIDATOR = Validator(SCHEMA)
+
+
+def fine(settings: dict[str, Any], job_id: str = "x") -> bool:
+    return bool(VALIDATOR.is_valid({"jobs": {job_id: settings}}))
+
+
+def built(settings: dict[str, Any], base: Job | None = None) -> bool:
     try:
-        build_job("x", settings, lambda _: "here")
+        build_job(base.id if base else "x", settings, lambda _: "here", base)
     except ConfigurationErrors:
         return False
     return True
 
 
 def test_it_is_a_schema_and_knows_every_key() -> None:
-    jsonschema.Draft202012Validator.check_schema(schema())
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert set(KEYS) == set(build.KEYS)
 
 
@@ -41,21 +61,79 @@ def test_what_the_readme_shows_is_fine() -> None:
     whole = tomllib.loads(text)
 
     assert "jobs" in whole
-    VALIDATOR.validate(whole)
+    Validator(schema(one.id for one in BUILT_IN)).validate(whole)
 
 
-values = st.one_of(
-    st.sampled_from(["5m", "1h 30m", "soon", "", "skip", "queue", "a.b:c", "0 9 * * *", "UTC", True, 3, -1, 101]),
-    st.integers(), st.booleans(), st.text(max_size=5), st.lists(st.sampled_from(["A", "b c", "", 1]), max_size=2),
-    st.dictionaries(st.sampled_from(["A", "a b"]), st.sampled_from(["x", 1]), max_size=2),
+texts = st.text(st.sampled_from('aZ9 -_.:@/$\\"\x00\t\n\x1b\x7f\xa0\xad\u00e9\u4e2d'), max_size=6)
+numbers = st.one_of(st.integers(-2, 102), st.sampled_from([1.0, 1.5, 100.0, -0.5, 1e300]))
+durations = st.builds(
+    "{}{}{}{}{}".format,
+    st.sampled_from(["", " ", "x"]), st.sampled_from(["0", "1", "007", "999", "1000", "0.5", "1.5", "0.0"]),
+    st.sampled_from(["", " ", "  "]), st.sampled_from(["ms", "s", "m", "h", "d", "w", "", "y"]), st.sampled_from(["", "\n"]),
 )  # fmt: skip
+urls = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["https://", "HTTPS://", "http:/", "ftp://", "$", "", "http://"]),
+    st.sampled_from(["a.example", "a..b", "[::1]", "a b", "user@a", "A", "{A}", "", "a.", "a:80", "a" * 64]),
+    st.sampled_from(["", "/x?y#z", "/a b", "/\u00e9", "\n", "#", "/@"]),
+)
+commands = st.lists(st.sampled_from(["ls", "", " ", "a\0b", 1]), max_size=3)
+tables = st.dictionaries(
+    st.sampled_from(["A", "a b", "_1", "1", "A\n"]), st.sampled_from(["x", "", "a\0b", 1]), max_size=2
+)
+names = st.sampled_from(["a.b:c", "a:b", "a.b", ":c", "a:", "a b:c", "\u00e9:c", "a:b\n", "a..b:c"])
+anything = st.one_of(numbers, st.booleans(), commands, tables, st.just(""))
+FITTING: dict[str, st.SearchStrategy[Any]] = {
+    "name": texts, "group": texts, "folder": texts, "call": names, "command": commands, "environment": tables,
+    "cron": st.sampled_from(["0 9 * * *", "*/5 0 9 * * *", "@daily", "* * *", "", " 0 9 * * * "]),
+    "timezone": st.sampled_from(["UTC", "Europe/Berlin", "", " "]), "retries": numbers, "check_in": urls,
+    "overlap": st.sampled_from(["skip", "queue", "wait", ""]), "needs": st.lists(st.sampled_from(["A", "a b", 1])),
+    **dict.fromkeys(["catch_up", "enabled"], st.booleans()),
+    **dict.fromkeys(["every", "timeout", "retry_delay", "jitter", "grace"], durations),
+}  # fmt: skip
 
 
-@given(st.dictionaries(st.sampled_from([*KEYS, "unknown"]), values, max_size=4))
-def test_whatever_runs_is_no_fault_to_an_editor(settings: dict[str, Any]) -> None:
-    whole = {"call": "a.b:c", **settings} if "command" not in settings else settings
+def settings_of(keys: Sequence[str]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({key: FITTING.get(key, anything) | anything for key in keys})
 
-    assert fine(whole) or not built(whole)
+
+settings = st.lists(st.sampled_from([*KEYS, "unknown"]), unique=True, max_size=4).flatmap(settings_of)
+
+
+@given(settings, st.sampled_from([{"call": "a.b:c"}, {}]))
+def test_an_editor_takes_of_a_job_what_jobctl_takes(some: dict[str, Any], target: dict[str, Any]) -> None:
+    whole = {**target, **some}
+
+    assert fine(whole) == built(whole), whole
+
+
+@pytest.mark.parametrize("key", [*KEYS, "unknown"])
+@given(st.data())
+def test_an_editor_takes_of_each_key_what_jobctl_takes(key: str, data: st.DataObject) -> None:
+    some = data.draw(settings_of([key]))
+    target = {} if some.keys() & {"call", "command"} else {"call": "a.b:c"}
+    whole = {**target, **some, **({"cron": "0 9 * * *"} if "timezone" in some else {})}
+
+    assert fine(whole) == built(whole), whole
+
+
+@given(settings)
+def test_an_editor_takes_of_a_change_what_jobctl_takes(some: dict[str, Any]) -> None:
+    assert fine(some, REPORT.id) == built(some, REPORT), some
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "webhook": urls | anything, "command": commands | anything, "other": texts,
+            "mail": st.one_of(texts, st.lists(st.sampled_from(["a@b", "x", "", 1]), max_size=2), anything),
+            "on": st.lists(st.sampled_from(["failure", "never", 1]), max_size=2) | anything,
+        },
+    )
+)  # fmt: skip
+def test_an_editor_takes_of_notify_what_jobctl_takes(table: dict[str, Any]) -> None:
+    assert VALIDATOR.is_valid({"notify": table}) == (not read_notify(table, "here")[1]), table
 
 
 @pytest.mark.parametrize(
@@ -63,7 +141,8 @@ def test_whatever_runs_is_no_fault_to_an_editor(settings: dict[str, Any]) -> Non
     [
         ("every", 5), ("every", "soon"), ("retries", "3"), ("retries", 101), ("overlap", "wait"), ("needs", "A"),
         ("environment", {"A": 1}), ("command", []), ("call", "no-module"), ("enabled", "yes"), ("folder", ""),
-        ("unknown", 1),
+        ("unknown", 1), ("check_in", "$"), ("check_in", "${A}"), ("command", [""]), ("name", "  "), ("every", "500ms"),
+        ("timezone", "UTC"),
     ],
 )  # fmt: skip
 def test_what_is_refused_is_a_fault_to_an_editor(key: str, value: object) -> None:
@@ -71,6 +150,21 @@ def test_what_is_refused_is_a_fault_to_an_editor(key: str, value: object) -> Non
 
     assert not built(settings)
     assert not fine(settings)
+
+
+def test_a_job_of_ones_own_says_what_to_run() -> None:
+    assert not fine({"every": "5m"})
+    assert fine({"every": "5m"}, REPORT.id)
+
+
+def test_a_file_may_change_what_its_project_has_elsewhere(site: Site) -> None:
+    site.write("work.py", "from jobctl import job\n@job(every='5m')\ndef sweep(): pass\n")
+    text = 'modules = ["work"]\n[jobs.sweep]\nenabled = false\n[jobs.repository-sync]\nevery = "1h"\n'
+    site.write("jobctl.toml", text)
+
+    assert site.call("export", "schema", ".").returncode == 0
+
+    Validator(json.loads((site.folder / "jobctl.schema.json").read_text())).validate(tomllib.loads(text))
 
 
 def test_it_is_written_and_checked(site: Site) -> None:

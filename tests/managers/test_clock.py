@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -162,6 +162,36 @@ def test_the_clock_is_set_back_and_a_fixed_time_is_not_run_again(
     assert again.wait(SOON), heard
 
     assert len(store.runs("fixed")) == 1
+
+
+def test_the_clock_is_set_back_while_nobody_schedules_and_jobs_go_on_at_once(
+    make_manager: Callable[..., LocalJobManager], clock: MovableClock, store: RunStore
+) -> None:
+    jobs = [one("interval", Every(timedelta(minutes=10))), one("fixed", Cron("0 0 1 1 *"), catch_up=True)]
+    clock.by += 1000 * HOUR
+    with make_manager(clock=clock) as ahead:
+        ahead.add(jobs)
+        until(lambda: store.metrics().successful_jobs == 1)
+    epoch = store.epoch()
+    clock.by -= 1000 * HOUR
+
+    back = make_manager(clock=clock)
+    heard, _ = hear(back, lambda _: False)
+    back.add(jobs)
+    back.start()
+    again = make_manager(clock=clock)
+    again.add(jobs)
+    again.start()
+
+    assert [round(event.by / HOUR) for event in heard if isinstance(event, ClockJumped)] == [-1000]
+    assert store.epoch() == epoch + 1, "one epoch for one jump, whoever starts"
+    for manager in (back, again):
+        due = {status.id: status.next_run for status in manager.get_all_job_statuses()}
+        assert due["interval"] is not None
+        assert due["interval"] <= clock.now() + timedelta(minutes=10)
+        assert due["fixed"] == datetime(clock.now().year + 1, 1, 1, tzinfo=UTC)
+    clock.by += timedelta(minutes=10)
+    until(lambda: store.metrics().successful_jobs == 2)
 
 
 def test_who_comes_late_to_a_slot_that_another_ran_counts_no_miss(

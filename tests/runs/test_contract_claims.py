@@ -325,3 +325,25 @@ def test_who_queues_leaves_nothing_and_comes_again(desk: "Desk", store: RunStore
     assert isinstance(begun, Claimed)
     assert begun.run.scheduled_for == desk.at(2)
     assert store.metrics("job").skipped == 0
+
+
+def test_a_job_knows_its_last_success_and_whether_it_fails_now(desk: "Desk", store: RunStore) -> None:
+    def known() -> tuple[datetime | None, bool | None]:
+        record = store.job("job")
+        assert record is not None
+        return record.last_success, record.failing
+
+    assert known() == (None, None)
+    good = desk.ran(slot=1)
+    success = good.started_at + timedelta(seconds=1)
+    assert known() == (success, False)
+
+    desk.begin(slot=2)
+    assert known() == (success, False)  # while it runs, what was before holds
+    store.disown(desk.owner.id, desk.at(3))
+    assert known() == (success, True)
+    desk.end(desk.begin(slot=4), reason=Reason.TIMEOUT)
+    assert known() == (success, True)
+
+    again = desk.ran(slot=5)
+    assert known() == (again.started_at + timedelta(seconds=1), False)

@@ -1,6 +1,6 @@
 """What every run store keeps: jobs, owners, history, totals, pruning and cached results."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -266,29 +266,6 @@ def test_totals_and_percentiles(desk: "Desk", store: RunStore) -> None:
     assert [(one.from_ms, one.to_ms, one.count) for one in other.histogram] == [(50_000, 55_000, 1)]
     assert store.metrics("other").jobs == (other,)
     assert store.metrics("other").total_executions == 1
-
-
-def test_a_job_knows_its_last_success_and_whether_it_fails_now(desk: "Desk", store: RunStore) -> None:
-    def known() -> tuple[datetime | None, bool | None]:
-        record = store.job("job")
-        assert record is not None
-        return record.last_success, record.failing
-
-    desk.register("job")
-    assert known() == (None, None)
-    good = desk.ran(slot=1)
-    success = good.started_at + timedelta(seconds=1)
-    assert known() == (success, False)
-
-    desk.begin(slot=2)
-    assert known() == (success, False)  # while it runs, what was before holds
-    store.disown(desk.owner.id, desk.at(3))
-    assert known() == (success, True)
-    desk.end(desk.begin(slot=4), reason=Reason.TIMEOUT)
-    assert known() == (success, True)
-
-    again = desk.ran(slot=5)
-    assert known() == (again.started_at + timedelta(seconds=1), False)
 
 
 def test_percentiles_are_of_the_newest_thousand(desk: "Desk", store: RunStore) -> None:

@@ -124,7 +124,7 @@ def test_a_run_of_a_slot_says_how_late_it_was(traced: Site, collector: Collector
         assert found["run.trigger"] == "schedule"
 
 
-@pytest.mark.fault
+@pytest.mark.faults
 def test_a_run_that_was_lost_with_its_scheduler_is_told_by_the_next(
     traced: Site, collector: Collector
 ) -> None:
@@ -187,11 +187,22 @@ def test_headers_name_and_endpoint_are_those_of_the_variables(traced: Site, coll
     assert collector.services[0]["service.name"] == "our-site"
 
 
-def test_a_protocol_that_is_not_spoken_is_told(traced: Site, collector: Collector) -> None:
-    done = traced.call("trigger", "good", env={"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"})
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", 'they go by http/protobuf, not by "grpc"'),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_told_and_hurts_nothing(
+    name: str, text: str, words: str, traced: Site, collector: Collector
+) -> None:
+    done = traced.call("trigger", "good", env={name: text})
 
     assert done.returncode == 0
-    assert 'warning: no traces are sent: they go by http/protobuf, not by "grpc"\n' in done.stderr
+    (warning,) = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert warning.startswith("warning: no traces are sent: ")
+    assert words in warning
     assert collector.requests == []
 
 
@@ -211,6 +222,14 @@ def test_a_collector_that_refuses_is_told_once_and_hurts_nothing(traced: Site, c
     assert "404" in lost["message"]
     assert {one["status"] for one in traced.runs("ticking")} <= {"completed", "skipped"}
     assert process.returncode == 0
+
+
+def test_traces_of_a_run_by_hand_that_are_lost_are_told(traced: Site, collector: Collector) -> None:
+    collector.refuses = 404
+    done = traced.call("trigger", "good")
+
+    assert done.returncode == 0
+    assert f"warning: traces of runs are lost: {collector.url}: " in done.stderr
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 
 from jobctl.analytics.results import ANALYTICS, HITS, MISSES, Analytic
 from jobctl.cli.context import Context
-from jobctl.cli.options import argument, option
+from jobctl.cli.options import MOST, argument, option
 from jobctl.cli.views.analytics import Found, document, piped, screen
 from jobctl.errors import StoreError, UsageError
 from jobctl.runs.store import RunStore
@@ -23,7 +23,7 @@ def command(
     context: Context,
     *,
     name: Annotated[str | None, argument("NAME")] = None,
-    window: Annotated[int | None, option("analytics", "--window", min=1)] = None,
+    window: Annotated[int | None, option("analytics", "--window", min=1, max=MOST)] = None,
 ) -> int:
     """Parse."""
     return run(Options(name, window), context)

@@ -1,5 +1,6 @@
 """``jobctl export PLATFORM DIR``: writes what another platform needs to run these same jobs."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -53,7 +54,7 @@ def run(options: Options, context: Context) -> int:
     elif options.platform == "schema":
         from jobctl.exports.schema import schema_files
 
-        files = schema_files()
+        files = schema_files(context.catalogue.others)
     else:
         from jobctl.exports.trigger_dev import worker_files
 
@@ -86,8 +87,7 @@ def _demand(options: Options) -> None:
         )
     if options.plan is not None and options.platform != "vercel":
         raise UsageError(f"{options.platform} has no --plan: it is for vercel", hint="leave it out")
-    folder = Path(options.folder)
-    if folder.exists() and not folder.is_dir():
+    if os.path.lexists(options.folder) and not os.path.isdir(options.folder):  # noqa: PTH112
         raise UsageError(f"{quote(options.folder)} is no folder", hint="name a folder, or one to make")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
-from jobctl.cli.options import argument, option
+from jobctl.cli.options import MOST, argument, option
 from jobctl.cli.views.runs import ending
 from jobctl.documents import run_document
 from jobctl.errors import UsageError
@@ -38,7 +38,7 @@ def command(
     what: Annotated[str | None, argument("ID|RUN")] = None,
     follow: Annotated[bool, option("logs", "--follow")] = False,
     failed: Annotated[bool, option("logs", "--failed")] = False,
-    tail: Annotated[int | None, option("logs", "--tail", min=0)] = None,
+    tail: Annotated[int | None, option("logs", "--tail", min=0, max=MOST)] = None,
     timestamps: Annotated[bool, option("logs", "--timestamps")] = False,
 ) -> int:
     """Parse."""

@@ -1,5 +1,7 @@
 """``jobctl new ID``: a job with its function, its entry in the project's file and its test."""
 
+import os
+import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
@@ -54,6 +56,8 @@ def run(options: Options, context: Context) -> int:
     demand_unknown(options.job_id, {job.id: job for job in context.catalogue})
     new = new_job(context.project, options.job_id, _settings(options), options.module)
     write(context.project, new)
+    folder = os.path.relpath(context.project.folder)
+    files = [(one.change, os.path.normpath(os.path.join(folder, one.name))) for one in new.files]  # noqa: PTH118
     out = context.output
     schedule = new.job.schedule
     now = context.now()
@@ -61,20 +65,23 @@ def run(options: Options, context: Context) -> int:
     if out.json:
         document = {
             "id": new.job.id,
-            "files": [{"name": one.name, "change": one.change} for one in new.files],
+            "files": [{"name": name, "change": change} for change, name in files],
             "next": [iso(one) for one in times],
         }
         out.document(document)
         return 0
-    out.lines(rows((), ((one.change, one.name) for one in new.files), header=False))
+    out.lines(rows((), files, header=False))
     local = zone(schedule.timezone) if isinstance(schedule, Cron) else zone("UTC")
     first = f"first due {exact(times[0], local)} ({until(times[0], now)})"
     due = first if isinstance(schedule, Cron) else "first due as soon as a scheduler runs"
+    there = f"cd {shlex.quote(folder)} && " if folder != "." else ""
     steps = [
-        f"its function: {new.files[0].name}" if new.test else f"its program: {options.command}",
-        f"its entry: {new.files[-1].name}",
+        f"its function: {files[0][1]}" if new.test else f"its program: {options.command}",
+        f"its entry: {files[-1][1]}",
         f"its schedule: {schedule.text if schedule else ''}, {due}",
-        f"its test: python -m pytest {new.test}" if new.test else "no test: a program is tried by running it",
+        f"its test: {there}python -m pytest {new.test}"
+        if new.test
+        else "no test: a program is tried by running it",
     ]
     for number, step in enumerate(steps, 1):
         out.note(f"{number}. {step}")
@@ -90,12 +97,12 @@ def _settings(options: Options) -> dict[str, Any]:
         "timezone": options.timezone,
     }
     if options.command is not None:
-        import shlex
-
         try:
             given["command"] = shlex.split(options.command)
         except ValueError as error:
             raise UsageError(f"--command cannot be read: {str(error).lower()}") from None
+        if not given["command"]:
+            raise UsageError("--command names no program", hint="such as: --command 'pg_dump app'")
         if options.module is not None:
             raise UsageError("--module goes with a function, not with --command")
     return {key: value for key, value in given.items() if value is not None}

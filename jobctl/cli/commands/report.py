@@ -47,7 +47,8 @@ def run(options: Options, context: Context) -> int:
     if not isinstance(manager, LocalJobManager):
         raise TypeError("the local mode has a local manager")
     manager.add([job])
-    done = perform(context, manager, job.id, arguments)
+    with context.telling(manager):
+        done = perform(context, manager, job.id, arguments)
     out = context.output
     if done.code != ExitCode.DONE:
         tell_ended(done.run, context, retry=done.retry)

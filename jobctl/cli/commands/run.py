@@ -19,7 +19,6 @@ from jobctl.errors import ExitCode, NotRunError, UsageError
 from jobctl.managers.local import DEFAULT_GRACE, DEFAULT_WORKERS, LocalJobManager
 from jobctl.managers.presence import scheduler
 from jobctl.managers.reload import Reload, mark_of
-from jobctl.managers.telling import Telling
 from jobctl.model import Job
 from jobctl.modes import Mode
 from jobctl.text import counted
@@ -99,9 +98,7 @@ def run(options: Options, context: Context) -> int:
 
         report(manager, context.process, context.clock)
     _greet(options, context, jobs, grace)
-    told = Telling(manager, context.catalogue, context.surroundings)
-    if told.trouble is not None:
-        context.output.warn(told.trouble)
+    told = context.telling(manager)
     reload = Reload(manager, told, context.surroundings, jobs, only=options.only, mark=mark)
     with told, Stop(again=manager.end_now) as stop, reporter.live():
         interrupted = _schedule(manager, stop, reload)
@@ -127,7 +124,8 @@ def _elsewhere(mode: Mode, options: Options, jobs: list[Job], context: Context) 
         )
     from jobctl.cli.register import register
 
-    code = register(context, jobs, dry_run=options.dry_run, prune=not options.only)
+    whole = not options.only and not context.catalogue.warnings  # what is left out is not to be removed
+    code = register(context, jobs, dry_run=options.dry_run, prune=whole)
     if code == ExitCode.DONE and context.process.get("NOTIFY_SOCKET"):
         from jobctl.cli.service import ServiceManager
 

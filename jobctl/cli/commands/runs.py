@@ -4,7 +4,7 @@ from enum import Enum
 from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
-from jobctl.cli.options import argument, option
+from jobctl.cli.options import MOST, argument, option
 from jobctl.cli.sources import ask, told
 from jobctl.cli.times import read_since
 from jobctl.cli.views.history import LAST
@@ -41,7 +41,7 @@ def command(
     failed: Annotated[bool, option("runs", "--failed")] = False,
     status: Annotated[State | None, option("runs", "--status")] = None,
     since: Annotated[str | None, option("runs", "--since")] = None,
-    limit: Annotated[int, option("runs", "--limit", min=0)] = 20,
+    limit: Annotated[int, option("runs", "--limit", min=0, max=MOST)] = 20,
     no_header: Annotated[bool, option("runs", "--no-header")] = False,
 ) -> int:
     """Parse."""

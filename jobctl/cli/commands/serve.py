@@ -111,9 +111,10 @@ def _listen(options: Options) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(socket.SOMAXCONN)  # who reads "serving" may call at once
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: what no name of a host can be
+        reason = reason_of(error) if isinstance(error, OSError) else "it is no host"
         raise UsageError(
-            f"{quote(options.host)} port {options.port} cannot be listened on: {reason_of(error)}",
+            f"{quote(options.host)} port {options.port} cannot be listened on: {reason}",
             hint="another --port, or --port 0 for any free one",
         ) from error
     return listening

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.frames import Frames
-from jobctl.cli.options import argument, option
+from jobctl.cli.options import MOST, argument, option
 from jobctl.cli.output import error_document
 from jobctl.cli.sources import told
 from jobctl.cli.views.status import Board, detail, piped, screen, who_schedules
@@ -44,7 +44,7 @@ def command(
     watch: Annotated[bool, option("status", "--watch")] = False,
     failed: Annotated[bool, option("status", "--failed")] = False,
     exit_status: Annotated[bool, option("status", "--exit-status")] = False,
-    limit: Annotated[int | None, option("status", "--limit", min=0)] = None,
+    limit: Annotated[int | None, option("status", "--limit", min=0, max=MOST)] = None,
     no_header: Annotated[bool, option("status", "--no-header")] = False,
 ) -> int:
     """Parse."""

@@ -17,7 +17,6 @@ from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, UsageError
 from jobctl.events import Event, NotTold, RunFinished, RunOutput, RunRetrying, RunStarted, TracesNotTaken
 from jobctl.managers.local import LocalJobManager
-from jobctl.managers.telling import Telling
 from jobctl.model import Run, RunStatus, Trigger
 from jobctl.modes import Mode
 
@@ -85,9 +84,7 @@ def run(options: Options, context: Context) -> int:
         from jobctl.cli.detach import detached
 
         return _tell_started(detached(context), context)
-    with Telling(manager, context.catalogue, context.surroundings) as told:
-        if told.trouble is not None:
-            context.output.warn(told.trouble)
+    with context.telling(manager):
         done = perform(context, manager, job.id, arguments, timeout)
         tell_ended(done.run, context, retry=done.retry)
     return done.code

@@ -1,6 +1,6 @@
 """Events of ``run`` as lines: for a terminal, for a log, and as JSON."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from jobctl.cli.views.runs import ending
@@ -12,6 +12,7 @@ from jobctl.events import (
     ClockJumped,
     Event,
     JobsChanged,
+    JobsLeftOut,
     JobsRefused,
     MetricsNotWritten,
     NotTold,
@@ -43,12 +44,15 @@ _NAMES = {
     StoreTrouble: "store_trouble",
     StoreRecovered: "store_recovered",
     JobsChanged: "jobs_changed",
+    JobsLeftOut: "jobs_left_out",
     JobsRefused: "jobs_refused",
     NotTold: "not_told",
     TracesNotTaken: "traces_not_taken",
     MetricsNotWritten: "metrics_not_written",
 }
-_WARNINGS = SlotsMissed | ClockJumped | RunRetrying | NotTold | TracesNotTaken | MetricsNotWritten
+_WARNINGS = (
+    SlotsMissed | ClockJumped | RunRetrying | JobsLeftOut | NotTold | TracesNotTaken | MetricsNotWritten
+)
 
 
 def moment(event: Event, now: datetime) -> datetime:
@@ -120,8 +124,9 @@ def _of_scheduler(event: Event) -> str:
         case SchedulerStopped():
             return f"stopped, {event.interrupted} interrupted"
         case ClockJumped():
-            way = "forward" if event.by.total_seconds() > 0 else "back"
-            return f"the clock jumped {short(abs(event.by))} {way}, or the machine slept"
+            if event.by < timedelta(0):
+                return f"the clock was set back by {short(-event.by)}; jobs go on from now"
+            return f"the clock jumped {short(event.by)} forward, or the machine slept"
         case StoreTrouble():
             return f"the run store cannot be written, so nothing starts: {event.problem}"
         case StoreRecovered():
@@ -133,6 +138,8 @@ def _of_files(event: Event) -> str:
     match event:
         case JobsChanged():
             return f"the project file was edited: {_changes(event)}"
+        case JobsLeftOut():
+            return event.problem
         case JobsRefused():
             odd = "" if isinstance(event.error, JobctlError) else f"{type(event.error).__name__}: "
             problem = odd + " ".join(str(event.error).split())

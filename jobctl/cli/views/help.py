@@ -1,22 +1,23 @@
-"""The root help by groups, and the examples that end each command's help."""
+"""The root help, which fits a small terminal, and the examples that end each command's help."""
 
-from jobctl.cli.words import COMMANDS, COMMON, GROUPS, HELP, VERSION, Command, Option
+from collections.abc import Iterator
+
+from jobctl.cli.words import COMMANDS, COMMON, GROUPS, HELP, Command, Option
 
 
 def overview() -> str:
-    """What ``jobctl`` alone shows."""
-    lines = [
-        "Usage: jobctl COMMAND [OPTIONS]",
-        "",
-        "Runs the background jobs of an Ever Works site, and your own.",
-    ]
-    for group in GROUPS:
-        lines += ["", f"{group}:"]
-        lines += [f"  {name:<11} {one.summary}" for name, one in COMMANDS.items() if one.group == group]
-    lines += ["", "Options, of every command:"]
-    lines += [_option(name, one) for name, one in {**COMMON, "--version": VERSION, "--help": HELP}.items()]
-    lines += ["", "Examples:", "  $ jobctl run", "  $ jobctl trigger repository-sync", "  $ jobctl mode"]
-    return "\n".join(lines)
+    """What ``jobctl`` alone shows: each command on a line, by what it is for."""
+    options = "  ".join(_brief(name, one) for name, one in {**COMMON, "--help": HELP}.items())
+    return "\n".join(
+        [
+            "Usage: jobctl COMMAND [OPTIONS]     background jobs of a site, and your own",
+            "",
+            *(line for group in GROUPS for line in _group(group)),
+            "",
+            f"Each    {options} (options, examples)",
+            "Begin   jobctl run --demo     jobctl mode     jobctl --version",
+        ]
+    )
 
 
 def examples(command: Command) -> str:
@@ -24,7 +25,13 @@ def examples(command: Command) -> str:
     return "\n".join(["", "Examples:", *(f"  $ {one}" for one in command.examples), ""])
 
 
-def _option(name: str, option: Option) -> str:
-    names = f"{option.short}, {name}" if option.short else f"    {name}"
-    value = "|".join(option.choices) or option.value
-    return f"  {f'{names} {value}'.rstrip():<30} {option.help}"
+def _group(group: str) -> Iterator[str]:
+    label = group
+    for name, one in COMMANDS.items():
+        if one.group == group:
+            yield f"{label:<7} {name:<11} {one.summary}"
+            label = ""
+
+
+def _brief(name: str, option: Option) -> str:
+    return f"{option.short or name} {option.value}".rstrip()

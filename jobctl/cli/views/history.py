@@ -24,9 +24,13 @@ def recent(newest_first: Sequence[Run], look: Look) -> Iterator[str]:
     counts = Counter(one.status.value for one in runs)
     outcomes = ", ".join(f"{counts[one.value]} {one.value}" for one in RunStatus if counts[one.value])
     yield f"the last {len(runs)}, oldest to newest:"
-    yield f"  {''.join(marks(runs, look))}  {outcomes}"
+    plain, painted = ("".join(marks(runs, one)) for one in (look._replace(color=False), look))
+    first, *others = look.spread([f"  {plain}", outcomes], gap=2, indent=2)
+    yield first.replace(plain, painted)
+    yield from others
     durations = [one.duration for one in runs if one.duration is not None]
     if durations:
         levels = iter(sparkline([one.total_seconds() for one in durations], look))
         shown = "".join(" " if one.duration is None else next(levels) for one in runs)  # under its mark
-        yield f"  {shown}  took {took(min(durations))} to {took(max(durations))}"
+        words = f"took {took(min(durations))} to {took(max(durations))}"
+        yield from look.spread([f"  {shown}", words], gap=2, indent=2)

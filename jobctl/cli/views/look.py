@@ -51,14 +51,14 @@ class Look(NamedTuple):
                 line += character
         return [*lines, line.rstrip()]
 
-    def spread(self, parts: Iterable[str], gap: int = 6) -> list[str]:
-        """Short parts side by side, on a further line where they find no room."""
+    def spread(self, parts: Iterable[str], *, gap: int = 6, indent: int = 0) -> list[str]:
+        """Short parts from outside side by side, on a further line, indented, where they find no room."""
         lines: list[str] = []
-        for part in parts:
+        for part in map(one_line, parts):
             if lines and columns(lines[-1]) + gap + columns(part) <= self.width:
                 lines[-1] += " " * gap + part
             else:
-                lines.extend(self.wrap(part))
+                lines.extend(self.wrap(" " * indent + part if lines else part, indent=indent))
         return lines
 
 

@@ -42,7 +42,7 @@ def screen(metrics: JobMetrics, now: datetime, look: Look) -> Iterator[str]:
 
 def detail(job: JobTotals, look: Look) -> Iterator[str]:
     """One job: totals, percentiles, and how its durations spread."""
-    yield look.paint(job.id, "bold")
+    yield from (look.paint(line, "bold") for line in look.wrap(job.id))
     yield from look.spread(_counts(job))
     durations = {"avg": job.average_job_duration, "p50": job.p50, "p95": job.p95, "max": job.max}
     yield from look.spread(f"{name} {took(duration)}" for name, duration in durations.items())

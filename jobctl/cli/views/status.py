@@ -127,7 +127,7 @@ def detail(
 ) -> Iterator[str]:
     """One job with its exact times, last result and history."""
     origin = f"  ({definition.origin})" if definition else ""
-    yield from _painted(look.spread([job.id, f"{job.name}{origin}"], 2), job.id, "bold", look)
+    yield from _painted(look.spread([job.id, f"{job.name}{origin}"], gap=2), job.id, "bold", look)
     state = _field("state", job.status.value + (f"  ({job.note})" if job.note else ""), look)
     yield from _painted(state, job.status.value, STYLES[job.status], look)
     schedule = f"{job.schedule}  {job.timezone}" if job.schedule else "none, by hand only"
@@ -173,8 +173,8 @@ def result_summary(run: Run) -> str:
 def _history(runs: Sequence[Run], totals: JobTotals | None, look: Look) -> list[str]:
     plain, painted = (" ".join(marks(runs, one)) for one in (look._replace(color=False), look))
     parts = [f"history   {plain}", "newest first", *([_rate(totals)] if totals else [])]
-    first, *others = look.spread(filter(None, parts), 3)
-    return [first.replace(plain, painted), *(f"          {one}" for one in others)]
+    first, *others = look.spread(filter(None, parts), gap=3, indent=10)
+    return [first.replace(plain, painted), *others]
 
 
 def _rate(totals: JobTotals) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from jobctl.clock import from_ms, to_ms
+from jobctl.clock import from_ms, to_ms, whole
 from jobctl.durations import milliseconds
 from jobctl.errors import UsageError
 from jobctl.model import Reason, Run, RunStatus
@@ -187,8 +187,8 @@ def _insert(
 
 
 def _begun(owner: Owner, one: Claim) -> Run:
-    at = from_ms(to_ms(one.at))
-    slot = None if one.slot is None else from_ms(to_ms(one.slot))
+    slot = None if one.slot is None else whole(one.slot)
+    at = whole(one.at)
     return Run(
         one.run_id, one.job_id, RunStatus.RUNNING, one.trigger, at, scheduled_for=slot, host=owner.host
     )

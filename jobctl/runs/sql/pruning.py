@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from jobctl.runs.sql.connection import Connection
+from jobctl.runs.store import LetGo
 
 Transaction = Callable[[], AbstractContextManager[Connection]]
 
@@ -17,7 +18,9 @@ ORDER BY seq LIMIT :batch
 """
 
 
-def prune(reading: Transaction, writing: Transaction, before: int, keep: int) -> list[tuple[str, str]]:
+def prune(
+    reading: Transaction, writing: Transaction, before: int, keep: int, let_go: LetGo
+) -> list[tuple[str, str]]:
     """Remove runs that began before an instant (in ms) and are beyond the newest ``keep`` of their job.
 
     The last run of each job stays, whatever was skipped since. Looking stops at a batch of a job's
@@ -33,6 +36,8 @@ def prune(reading: Transaction, writing: Transaction, before: int, keep: int) ->
                     _OLDEST, {"job": job_id, "keep": max(0, keep - 1), "batch": _BATCH}
                 ).fetchall()
             old = [(seq, run_id) for seq, run_id, started_at in found if started_at < before]
+            for _, run_id in old:
+                let_go(job_id, run_id)
             if old:
                 # a run that has ended never changes, so what was chosen still holds
                 with writing() as connection:

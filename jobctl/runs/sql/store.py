@@ -11,13 +11,14 @@ from jobctl.errors import UsageError
 from jobctl.model import JobMetrics, Run, RunStatus
 from jobctl.runs.sql import claims, pruning, totals
 from jobctl.runs.sql.connection import Connection, Dialect
-from jobctl.runs.sql.rows import JOB, OWNER, RUN, ms_of, owner_of, record_of, run_of
+from jobctl.runs.sql.rows import JOB, OWNER, RUN, ms_of, owner_of, record_of, run_of, when
 from jobctl.runs.store import (
     Answer,
     CachedResult,
     Claim,
     Ending,
     JobRecord,
+    LetGo,
     Missed,
     Owner,
     Passed,
@@ -212,6 +213,13 @@ class SQLRunStore(ABC):
         with self._reading() as connection:
             return claims.current_epoch(connection)
 
+    def newest_cursor(self) -> datetime | None:
+        """The furthest one of the current epoch."""
+        with self._reading() as connection:
+            epoch = claims.current_epoch(connection)
+            found = connection.execute("SELECT max(cursor) FROM jobs WHERE cursor_epoch >= ?", (epoch,))
+            return when(found.fetchone()[0])
+
     def begin_epoch(self, held: int) -> int:
         """Begin the epoch after ``held`` unless somebody has."""
         with self._writing() as connection:
@@ -297,9 +305,11 @@ class SQLRunStore(ABC):
         with self._reading() as connection:
             return totals.metrics(connection, self.dialect, job_id)
 
-    def prune(self, now: datetime, keep: timedelta, keep_per_job: int) -> Pruned:
+    def prune(
+        self, now: datetime, keep: timedelta, keep_per_job: int, let_go: LetGo = lambda *_: None
+    ) -> Pruned:
         """Remove old runs in short transactions, and owners that nobody asks for any more."""
-        removed = pruning.prune(self._reading, self._writing, to_ms(now - keep), keep_per_job)
+        removed = pruning.prune(self._reading, self._writing, to_ms(now - keep), keep_per_job, let_go)
         with self._writing() as connection:
             connection.execute("UPDATE meta SET value = ? WHERE name = 'last_cleanup'", (to_ms(now),))
             connection.execute(f"DELETE FROM owners WHERE id NOT IN (SELECT id FROM ({_OWNERS}) AS kept)")

@@ -111,4 +111,5 @@ def ticks(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-answer(burst=burst, drain=drain, idle=idle)
+if __name__ == "__main__":
+    answer(burst=burst, drain=drain, idle=idle)

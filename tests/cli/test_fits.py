@@ -1,0 +1,114 @@
+"""What is shown fits the terminal, needs no colour, and can be read where there is only ASCII."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobctl.cli.views import metrics, runs, status
+from jobctl.cli.views.look import Look, columns
+from jobctl.histogram import histogram
+from jobctl.managers.presence import Presence
+from jobctl.model import Job, JobMetrics, JobStatus, JobTotals, Reason, Run, RunStatus, Status, Trigger
+from jobctl.modes import Mode
+
+NOW = datetime(2026, 11, 23, 9, 10, tzinfo=UTC)
+COLOR = re.compile(r"\x1b\[[\d;]*m")
+
+ids = st.from_regex(r"[a-z0-9]{1,20}(-[a-z0-9]{1,20}){0,2}", fullmatch=True) | st.just("a" * 63 + "b")
+texts = st.text(st.characters(max_codepoint=0x7E), max_size=300)
+spans = st.timedeltas(timedelta(0), timedelta(days=3000))
+instants = spans.map(lambda ago: NOW - ago)
+counts = st.integers(0, 10**12)
+
+past = st.builds(
+    Run,
+    id=st.just("0123456789abcdef"),
+    job_id=ids,
+    status=st.sampled_from(RunStatus),
+    trigger=st.sampled_from(Trigger),
+    started_at=instants,
+    reason=st.none() | st.sampled_from(Reason),
+    duration=st.none() | spans,
+    error=st.none() | texts,
+    result=st.none() | st.fixed_dictionaries({"message": texts, "processed": counts}),
+    attempt=st.integers(1, 100),
+)
+jobs = st.builds(
+    JobStatus,
+    id=ids,
+    name=texts,
+    status=st.sampled_from(Status),
+    last_run=st.none() | instants,
+    next_run=st.none() | spans.map(lambda ahead: NOW + ahead),
+    duration=st.none() | spans,
+    error=st.none() | texts,
+    schedule=st.none() | st.sampled_from(["every 5m", "0 9 * * *"]),
+    note=st.none() | texts,
+)
+totals = st.builds(
+    JobTotals,
+    id=ids,
+    total_executions=st.integers(10**12, 10**13),
+    successful_jobs=counts,
+    failed_jobs=counts,
+    skipped=counts,
+    average_job_duration=st.none() | spans,
+    p50=st.none() | spans,
+    p95=st.none() | spans,
+    max=st.none() | spans,
+    histogram=st.lists(st.integers(0, 10**11), max_size=50).map(lambda found: histogram(sorted(found))),
+)
+presences = st.builds(
+    Presence,
+    running=st.booleans(),
+    pid=st.none() | st.integers(1, 2**22),
+    host=st.text(st.sampled_from("abc-."), min_size=1, max_size=80),
+    since=instants,
+    ended=st.none() | instants,
+)
+
+
+@st.composite
+def views(draw: st.DrawFn, look: Look) -> list[str]:
+    """One of the five, of something that may have happened."""
+    history, counted = (
+        draw(st.lists(past, min_size=1, max_size=25)),
+        draw(st.lists(totals, min_size=1, max_size=4)),
+    )
+    board = status.Board(
+        draw(st.sampled_from(Mode)), draw(presences), draw(st.lists(jobs, min_size=1, max_size=5)), NOW
+    )
+    job = board.jobs[0]
+    definition = Job(job.id, job.name, None, "work:hello", retries=3, origin="jobctl.toml:4")
+
+    def shown() -> Iterator[str]:
+        yield from status.screen(board, board.jobs, "9,800 more", look)
+        yield from status.detail(
+            job, definition=definition, runs=history[:10], totals=counted[0], now=NOW, zone=UTC, look=look
+        )
+        yield from runs.screen(history, NOW, look, more=True, lately=history[:20])
+        yield from metrics.screen(
+            JobMetrics(10**9, 10**8, 10**7, 10**6, last_cleanup=NOW, jobs=tuple(counted)), NOW, look
+        )
+        yield from metrics.detail(counted[0], look)
+
+    return list(shown())
+
+
+@pytest.mark.slow
+@settings(max_examples=60)
+@given(st.data(), st.integers(40, 120), st.booleans(), st.booleans())
+def test_no_line_is_longer_than_the_terminal_is_wide(
+    data: st.DataObject, width: int, color: bool, unicode: bool
+) -> None:
+    lines = data.draw(views(Look(width, color, unicode)))
+
+    plain = [COLOR.sub("", line) for line in lines]
+    assert [line for line in plain if columns(line) > width] == []
+    assert "\x1b" not in "".join(plain)
+    assert color or plain == lines
+    assert unicode or "".join(plain).isascii()
