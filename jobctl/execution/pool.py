@@ -195,9 +195,10 @@ class WorkerPool:
         for link in usable:
             if link.load == 0:
                 return link
-        if len(self._links) < self._most:
-            return self._start(variables) if self._failed_starts.count(variables) < START_TRIES else None
-        self._make_room()
+        if len(self._links) == self._most:
+            self._make_room()
+        elif self._failed_starts.count(variables) < START_TRIES:
+            return self._start(variables)
         if task.quick:
             flowing = [link for link in usable if link.load < BATCH and self._flows(link)]
             return min(flowing, key=lambda link: link.load, default=None)

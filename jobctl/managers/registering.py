@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from jobctl.errors import ScheduleError, ServiceError
+from jobctl.managers.elsewhere import AT_TRIGGER_DEV, not_kept
 from jobctl.managers.statuses import BY_HAND, not_to_be_timed
 from jobctl.model import Job
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
@@ -39,7 +40,7 @@ class Step:
         detail: one clause; empty where the change says it all.
         remove: the id of the schedule that must go first.
         put: the schedule to create or to bring up to date.
-        caution: where Trigger.dev keeps another rule than jobctl.
+        caution: where Trigger.dev keeps another rule than jobctl, in clauses.
     """
 
     job_id: str
@@ -49,7 +50,7 @@ class Step:
     remove: str | None = None
     put: Wanted | None = None
     there: RemoteSchedule | None = None
-    caution: str | None = None
+    caution: str = ""
 
     @property
     def stays(self) -> Wanted | RemoteSchedule | None:
@@ -191,7 +192,8 @@ def _decide(job: Job, found: Found, prefix: str, zones: frozenset[str]) -> Step:
     if zone != "UTC" and zone not in zones:
         return _without(job.id, there, Change.REFUSED, f'Trigger.dev does not know the time zone "{zone}"')
     wanted = Wanted(job.id, prefix + job.id, cron, zone)
-    step = Step(job.id, Change.CREATED, put=wanted, there=there, caution=caution(job.schedule))
+    cautions = filter(None, (caution(job.schedule), not_kept(job, AT_TRIGGER_DEV)))
+    step = Step(job.id, Change.CREATED, put=wanted, there=there, caution="; ".join(cautions))
     if there is None:
         return step
     stopped = "" if there.active else f"stopped; back on with: jobctl start {job.id}"

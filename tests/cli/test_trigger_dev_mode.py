@@ -54,6 +54,28 @@ def test_as_a_service_it_was_ready_before_it_ended(cli: Cli, cloud: Cloud, here:
         assert ear.next("READY", 0) == "1"
 
 
+def test_what_does_not_hold_there_is_told_by_run_and_by_the_exports(
+    cli: Cli, cloud: Cloud, here: Path
+) -> None:
+    (here / "jobctl.toml").write_text(
+        '[jobs.daily]\ncron = "0 4 * * *"\ncall = "work:hello"\njitter = "5m"\ngroup = "g"\noverlap = "queue"\n'
+        '[jobs.hello]\ncall = "work:hello"\ngroup = "g"\n'
+        '[jobs.bad]\nevery = "1m"\ncall = "work:hello"\njitter = "5s"\nenabled = false\n'
+    )
+
+    told = [cli(*words.split()).stderr for words in ("run", "export trigger-dev there", "export vercel .")]
+
+    waits = "every slot waits there, not the newest alone"
+    for text, queued in zip(
+        told, (waits, waits, "a slot that finds a run in its way is dropped there"), strict=True
+    ):
+        assert " ".join(text.split()).count(" hold") == 3
+        assert (
+            f'daily: overlap = "queue" does not hold: {queued}; group holds only among runs that share a run'
+            " store (JOBCTL_STATE); jitter does not hold: it begins on time"
+        ) in " ".join(text.split())
+
+
 def test_run_for_one_job_leaves_the_others(cli: Cli, cloud: Cloud) -> None:
     cloud.schedule("bad")
 

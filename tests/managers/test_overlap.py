@@ -11,13 +11,18 @@ from jobctl.schedules import Cron, Every
 from tests.support.project import Site, until
 
 CODE = """
-import time
+import os, time
 def note(word):
     with open("order", "a") as file:
         file.write(word)
 def slow():
     note("(")
     time.sleep(2.5)
+    note(")")
+def held():
+    note("(")
+    while not os.path.exists("gate"):
+        time.sleep(0.05)
     note(")")
 def other():
     note("[")
@@ -69,18 +74,42 @@ def test_jobs_of_a_group_never_run_together(site: Site) -> None:
 
 def test_by_hand_a_group_holds_too(site: Site) -> None:
     site.jobs(
-        '[jobs.slow]\ncall = "work:slow"\ngroup = "one"\n[jobs.other]\ncall = "work:other"\ngroup = "one"\n',
+        '[jobs.slow]\ncall = "work:held"\ngroup = "one"\n[jobs.other]\ncall = "work:other"\ngroup = "one"\n',
         CODE,
     )
     running = site.popen("trigger", "slow")
     until((site.folder / "order").exists)
 
     refused = site.call("trigger", "other")
+    site.write("gate", "")
     running.wait()
 
     assert refused.returncode == 3
     assert "other must not run beside it: slow is already running" in refused.stderr.replace("\n       ", " ")
     assert (site.folder / "order").read_text() == "()"
+
+
+@pytest.mark.slow
+def test_a_skipped_slot_names_the_run_that_was_in_its_way(site: Site) -> None:
+    site.jobs(
+        '[jobs.slow]\ncall = "work:held"\ngroup = "one"\n'
+        '[jobs.other]\nevery = "1s"\ncall = "work:other"\ngroup = "one"\n',
+        CODE,
+    )
+    running = site.popen("trigger", "slow")
+    until((site.folder / "order").exists)
+    scheduler = site.run()
+    (slow,) = site.runs("slow")
+    skipped = until(lambda: [run for run in site.runs("other") if run["status"] == "skipped"])
+    site.write("gate", "")
+    running.wait()
+    scheduler.terminate()
+    scheduler.wait()
+
+    words = f"run {slow['run_id'][:8]} of slow was in its way"
+    assert {run["error"] for run in skipped} == {words}
+    assert f"reason=overlap {words}" in site.log(scheduler)
+    assert words in site.call("runs", "other").stdout
 
 
 START = datetime(2026, 11, 23, 9, tzinfo=UTC)

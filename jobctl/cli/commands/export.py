@@ -61,8 +61,19 @@ def run(options: Options, context: Context) -> int:
         files = worker_files(folder, context.project, context.catalogue.jobs)
     found = compare(folder, files, merged) if options.check else write(folder, files, merged)
     _show(found, placed, folder, options, context)
+    _caution(options, context)
     stale = [one for one in found if one.fate not in {Fate.UNCHANGED, Fate.EDITED}]
     return ExitCode.JOB_FAILED if options.check and stale else ExitCode.DONE
+
+
+def _caution(options: Options, context: Context) -> None:
+    """A warning for each job of which something does not hold there."""
+    from jobctl.managers.elsewhere import AT_TRIGGER_DEV, AT_VERCEL, not_kept
+
+    queued = {"trigger-dev": AT_TRIGGER_DEV, "vercel": AT_VERCEL}.get(options.platform or "")
+    for job in context.catalogue.jobs if queued else ():
+        if words := not_kept(job, queued or ""):
+            context.output.warn(f"{job.id}: {words}")
 
 
 def _demand(options: Options) -> None:

@@ -56,7 +56,8 @@ def ending(run: Run) -> str:
         summary = result_summary(run)
         return f"{run.job_id}: completed in {spent}" + (f" ({summary})" if summary else "")
     if run.status is RunStatus.SKIPPED:
-        return f"{run.job_id}: skipped ({run.reason.value if run.reason else 'not run'})"
+        told = f": {one_line(run.error)}" if run.error else ""
+        return f"{run.job_id}: skipped ({run.reason.value if run.reason else 'not run'}){told}"
     why = one_line(run.error) if run.error else (run.reason.value if run.reason else "unknown")
     after = f" after {spent}" if spent else ""
     reason = run.reason.value if run.reason else ""

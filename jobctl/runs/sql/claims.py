@@ -27,8 +27,8 @@ from jobctl.runs.store import (
 _INSERT = """
 INSERT INTO runs
   (id, job_id, status, reason, trigger, scheduled_for, epoch, started_at, finished_at, owner, host,
-   grouped)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+   grouped, error)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING RETURNING seq
 """
 _ENROL = """
@@ -88,24 +88,28 @@ def _claim(connection: Connection, owner: Owner, one: Claim, epoch: int) -> Answ
     slot = ms_of(one.slot)
     if slot is not None and _is_behind(slot, cursor, cursor_epoch, epoch):
         return SlotTaken(from_ms(cursor))
-    seq = _insert(connection, owner, one, epoch, RunStatus.RUNNING)
+    seq = _insert(connection, owner, one, epoch)
     if seq is not None:
         missed = _missed(one, cursor)
         _move(connection, one, epoch, seq=seq, missed=missed)
         return Claimed(_begun(owner, one), when(cursor), missed)
-    running = _in_the_way(connection, one)
+    row = _in_the_way(connection, one)
+    running = None if row is None else run_of(row)
     if (slot is None or one.queue) and running is not None:
-        return Overlap(run_of(running), None, when(cursor))
+        return Overlap(running, None, when(cursor))
     if running is None and connection.execute("SELECT 1 FROM runs WHERE id = ?", (one.run_id,)).fetchone():
         raise UsageError(f'the run store has a run "{one.run_id}" already', hint="make a new id for each run")
-    if running is None or _insert(connection, owner, one, epoch, RunStatus.SKIPPED) is None:
+    why = f"run {running.short_id} of {running.job_id} was in its way" if running is not None else None
+    if running is None or _insert(connection, owner, one, epoch, skipped=why) is None:
         _move(connection, one, epoch)
         return SlotTaken(when(slot))
     missed = _missed(one, cursor)
     _move(connection, one, epoch, skipped=1, missed=missed)
     begun = _begun(owner, one)
-    skipped = replace(begun, status=RunStatus.SKIPPED, reason=Reason.OVERLAP, finished_at=begun.started_at)
-    return Overlap(run_of(running), skipped, when(cursor), missed)
+    skipped = replace(
+        begun, status=RunStatus.SKIPPED, reason=Reason.OVERLAP, finished_at=begun.started_at, error=why
+    )
+    return Overlap(running, skipped, when(cursor), missed)
 
 
 def pass_slots(connection: Connection, job_id: str, until: datetime, missed: Missed) -> Passed | None:
@@ -158,13 +162,15 @@ def _move(
     connection.execute(_MOVE, {**values, **counts, "seq": seq, "job": one.job_id})
 
 
-def _insert(connection: Connection, owner: Owner, one: Claim, epoch: int, status: RunStatus) -> int | None:
+def _insert(
+    connection: Connection, owner: Owner, one: Claim, epoch: int, *, skipped: str | None = None
+) -> int | None:
+    """A run that begins, or with ``skipped``, which says why, does not."""
     at = to_ms(one.at)
-    skipped = status is RunStatus.SKIPPED
     row = (
         one.run_id,
         one.job_id,
-        status.value,
+        (RunStatus.SKIPPED if skipped else RunStatus.RUNNING).value,
         Reason.OVERLAP.value if skipped else None,
         one.trigger.value,
         ms_of(one.slot),
@@ -174,6 +180,7 @@ def _insert(connection: Connection, owner: Owner, one: Claim, epoch: int, status
         owner.id,
         owner.host,
         one.group,
+        skipped,
     )
     done = connection.execute(_INSERT, row).fetchone()
     return int(done[0]) if done else None
