@@ -40,7 +40,7 @@ usual = st.fixed_dictionaries(
 @example({"webhook": "https://x:0"}, "")
 def test_any_table_is_taken_or_refused_with_keys(table: Any, held: str) -> None:
     with bounded():
-        found, wrong = read_notify(table)
+        found, wrong = read_notify(table, "jobctl.toml:1")
         for one in wrong:
             assert printable(one.message) == one.message
             assert len(one.message) + len(one.hint or "") <= 300
