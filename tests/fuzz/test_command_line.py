@@ -25,7 +25,7 @@ options = st.sampled_from([one for command in COMMANDS.values() for one in [*com
 usual = st.sampled_from(
     ["hello", "bad", "nightly", "repository-sync", "a-b", "--", "-", "", "5m", "0", "-1", "20", "30 2 * * *", "every 1h", "2d",
      "UTC", "Asia/Tokyo", "2027-03-27", "0001-01-01", "9999-12-31T23:59", "json", "prometheus", "abcdef", "jobs", "x" * 300,
-     "9" * 25, "9" * 5000, "1e400", "nan", "vercel", "schema", "trigger-dev", "-n", "-q", "-v", "-y", "-h", "--version",
+     "9" * 25, "9" * 5000, SURROGATES, "1e400", "nan", "vercel", "schema", "trigger-dev", "-n", "-q", "-v", "-y", "-h", "--version",
      *NAMES["part"], *NAMES["report"], *NAMES["analytic"], *COMMON]
 )  # fmt: skip
 word = mutated(usual | options, "-=./").filter(lambda one: ".." not in one and "/" not in one)
@@ -73,6 +73,7 @@ def given_words(*words: str, **environment: str) -> None:
 @example(("next", ["* * * * *", "--from", "9999-12-31T23:58", "--timezone", "Asia/Tokyo", "-n", "1"]))
 @example(("next", ["1s", "-n", "10000"]))
 @example(("runs", ["--since", SURROGATES]))
+@example(("stop", ["hello", "--reason", SURROGATES]))
 def test_any_words_are_answered_by_the_table(past: Past, given: tuple[str, list[str]]) -> None:
     command, more = given
     if command in WAITS:

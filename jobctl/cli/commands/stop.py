@@ -10,6 +10,7 @@ from jobctl.managers.define import registration
 from jobctl.managers.statuses import job_statuses
 from jobctl.model import Job
 from jobctl.modes import Mode
+from jobctl.text import printable
 
 
 class Options(NamedTuple):
@@ -49,7 +50,9 @@ def run(options: Options, context: Context) -> int:
         return 0
     store = context.store
     store.register([registration(one) for one in jobs], context.now())
-    store.stop([one.id for one in jobs], context.now(), options.reason)
+    # half a character, as other encodings than UTF-8 leave it, fits no database
+    reason = printable(options.reason) if options.reason is not None else None
+    store.stop([one.id for one in jobs], context.now(), reason)
     report(jobs, context)
     out = context.output
     running = [run.job_id for run, _ in store.unfinished() if run.job_id in {one.id for one in jobs}]
