@@ -19,8 +19,12 @@ def filled(*job_ids: str) -> Ready:
     return ready
 
 
+def job(job_id: str, **environment: str) -> Job:
+    return Job(job_id, job_id, EVERY, "work:work", environment=environment)
+
+
 def put(ready: Ready, job_id: str) -> None:
-    ready.put(Due(Entry(Job(job_id, job_id, EVERY, "work:work"), EVERY, NOW, None), NOW, serve=True))
+    ready.put(Due(Entry(job(job_id), EVERY, NOW, None), NOW, serve=True))
 
 
 def picked(ready: Ready, quick: int, others: int) -> list[str]:
@@ -43,15 +47,15 @@ def test_a_slow_newcomer_makes_the_next_ones_wait_for_a_worker_of_their_own() ->
     ready.learn("b", SLOW, failed=False)
     put(ready, "c")
     assert picked(ready, quick=128, others=0) == []
-    assert ready.is_quick("a"), "what is known of a job is not changed by another"
+    assert ready.is_quick(job("a")), "what is known of a job is not changed by another"
 
 
 def test_a_slow_or_failed_run_makes_a_quick_job_slow_and_the_newcomers_stay_quick() -> None:
     ready = filled()
     ready.learn("a", QUICK, failed=False)
     ready.learn("a", QUICK, failed=True)
-    assert not ready.is_quick("a")
-    assert ready.is_quick("new")
+    assert not ready.is_quick(job("a"))
+    assert ready.is_quick(job("new"))
 
 
 def test_slow_ones_do_not_become_quick_with_the_newcomers() -> None:
@@ -83,3 +87,9 @@ def test_nothing_waits_of_what_is_forgotten() -> None:
     assert picked(ready, quick=9, others=9) == ["b"]
     ready.forget()
     assert picked(ready, quick=9, others=9) == []
+
+
+def test_a_job_with_variables_of_its_own_shares_no_worker() -> None:
+    ready = filled()
+    ready.learn("a", QUICK, failed=False)
+    assert not ready.is_quick(job("a", REGION="eu"))
