@@ -9,7 +9,7 @@ from jobctl.text import MAX_ID
 
 FILE = "jobctl.schema.json"
 
-# Patterns are read by the editor's engine: they hold nothing that ECMAScript, Rust and Python take differently.
+# Patterns are read by the editor's engine: classes are spelt out, for engines differ on \w and \d.
 _PART = r"[0-9]{1,12}(\.[0-9]{1,6})? ?(ms|s|m|h|d|w)"
 _DURATION = {"type": "string", "maxLength": 100, "pattern": rf"^\s*{_PART}( ?{_PART})*\s*$"}
 _HIDDEN = r"\x00-\x1f\x7f-\xa0\xad"
