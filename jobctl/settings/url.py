@@ -1,6 +1,10 @@
 """What a web address must have, so that whoever opens it later can: a scheme, a host and a port that can be."""
 
+from string import ascii_letters, digits, hexdigits
 from urllib.parse import urlsplit
+
+_IN_LABELS = frozenset(ascii_letters + digits + "-_")
+_IN_ADDRESSES = frozenset(hexdigits + ":.")
 
 
 def is_web_address(text: str) -> bool:
@@ -15,10 +19,12 @@ def is_web_address(text: str) -> bool:
 
 
 def _is_host(name: str) -> bool:
-    """By the limits of RFC 1035, which Python's resolver turns into a UnicodeError: labels of 1 to 63 letters."""
+    """A name by the limits of RFC 1035, with the underscore that names in use have; or an IPv6 address."""
+    if ":" in name:
+        return set(name) <= _IN_ADDRESSES  # urlsplit takes a colon within brackets alone
     if not name.isascii():
         try:
             name = name.encode("idna").decode()
         except UnicodeError:
             return False
-    return all(1 <= len(label) <= 63 for label in name.removesuffix(".").split("."))
+    return all(1 <= len(one) <= 63 and set(one) <= _IN_LABELS for one in name.removesuffix(".").split("."))

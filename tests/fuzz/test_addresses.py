@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from jobctl.content import address as content
@@ -85,6 +85,7 @@ READERS: dict[str, Callable[[str], object]] = {
 @example("sqlite:///a\0b")
 @example(SURROGATES)
 def test_any_text_is_an_address_or_is_refused_in_a_sentence(reader: str, text: str) -> None:
+    assume(SECRET not in text or "@" in text)  # nothing else tells a password from the rest of what is no URL
     with bounded():
         try:
             READERS[reader](text)
