@@ -94,7 +94,8 @@ class Link:
                 os.close(number)
         os.set_blocking(self.result, False)
         os.set_blocking(self.output, False)
-        os.write(self._life, json.dumps([os.path.abspath(one) for one in sys.path]).encode() + b"\n")  # noqa: PTH100
+        with suppress(BrokenPipeError):  # it may have ended already: whoever looks at it will see that
+            os.write(self._life, json.dumps([os.path.abspath(one) for one in sys.path]).encode() + b"\n")  # noqa: PTH100
         self._messages = b""
 
     @property

@@ -1,6 +1,7 @@
 """Any words on the command line, in any surroundings: an exit code of the table, one JSON document where it was asked for."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,8 @@ def given_words(*words: str, **environment: str) -> None:
     assert done.exception is None or isinstance(done.exception, SystemExit), repr(done.exception)
     assert done.exit_code in CODES, done.stderr
     assert "Traceback" not in done.stderr
-    for shown in (done.stdout, done.stderr):
+    colours = re.compile(r"\x1b\[\d+m" if environment.get("FORCE_COLOR") else "(?!)")
+    for shown in (colours.sub("", done.stdout), colours.sub("", done.stderr)):
         assert all(printable(line) == line for line in shown.split("\n"))
     if "--json" in words and not {"-h", "--help", "--version"} & set(words):
         document = json.loads(done.stdout)
@@ -95,6 +97,7 @@ environments = st.dictionaries(
 
 
 @examples(60)
+@example("status", False, {"NO_COLOR": "", "NODE_ENV": "0", "FORCE_COLOR": "0"})
 @given(st.sampled_from(["status", "mode", "metrics", "next 5m", "runs", "logs hello", "stop hello", "start hello"]), st.booleans(), environments)  # fmt: skip
 @example("status", False, {"COLUMNS": "9" * 5000})
 @example("status", False, {"COLUMNS": "9" * 12})
