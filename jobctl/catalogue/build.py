@@ -55,7 +55,6 @@ class _Builder:
                 self._unknown(key)
         target = self._target()
         schedule = self._schedule()
-        base = self._base or Job(self._id, self._id, None, target or "", origin=self._where(""))
         changes: dict[str, Any] = {
             "name": self._text("name"),
             "timeout": self._duration("timeout", least=timedelta(milliseconds=1)),
@@ -74,9 +73,13 @@ class _Builder:
             "schedule": schedule,
             "target": target,
         }
-        if self._base is not None and self._settings:
-            changes["origin"] = f"{self._base.origin}, changed in {self._where('')}"
-        return replace(base, **{key: value for key, value in changes.items() if value is not None})
+        given = {key: value for key, value in changes.items() if value is not None}
+        if self._base is None:
+            bare = {"name": self._id, "schedule": None, "target": "", "origin": self._where("")}
+            return Job(self._id, **{**bare, **given})
+        if self._settings:
+            given["origin"] = f"{self._base.origin}, changed in {self._where('')}"
+        return replace(self._base, **given)
 
     def _fault(self, key: str, message: str, hint: str | None = None) -> None:
         label = self._label + (f".{key}" if key else "")
