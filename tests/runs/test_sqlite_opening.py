@@ -206,6 +206,29 @@ def test_damage_in_the_middle_is_told_when_it_is_met(folder: Path) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize(
+    ("change", "look"),
+    [
+        ("runs SET status = 'dancing'", SQLiteRunStore.runs),
+        ("runs SET started_at = 9e300", SQLiteRunStore.unfinished),
+        ("runs SET result = '{'", SQLiteRunStore.jobs),
+        ("owners SET since = x'00'", SQLiteRunStore.owners),
+        ("jobs SET completed = 'many'", SQLiteRunStore.metrics),
+    ],
+)
+def test_values_that_nobody_wrote_are_damage(
+    folder: Path, change: str, look: Callable[[SQLiteRunStore], object]
+) -> None:
+    with opened(folder) as store:
+        fill(store)
+        with closing(sqlite3.connect(folder / "jobctl.db")) as connection, connection:
+            connection.execute(f"UPDATE {change}")
+        with pytest.raises(StoreDamagedError, match="cannot be read") as told:
+            look(store)
+        assert told.value.hint
+
+
+@pytest.mark.faults
 def test_a_damaged_file_that_is_in_use_is_left_alone(folder: Path) -> None:
     script = (
         "import sys\nfrom pathlib import Path\nfrom jobctl.runs.choose import open_store\n"

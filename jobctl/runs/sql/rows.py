@@ -1,9 +1,12 @@
 """Rows to values and back."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from jobctl.clock import from_ms, to_ms
+from jobctl.errors import StoreDamagedError
 from jobctl.model import Reason, Run, RunStatus, Trigger
 from jobctl.runs.store import JobRecord, Owner
 
@@ -18,6 +21,24 @@ JOB = (
 )
 _RUN_WIDTH = RUN.count(",") + 1
 _JOB_WIDTH = JOB.count(",") + 1
+_Values = ParamSpec("_Values")
+_Read = TypeVar("_Read")
+
+
+def readable(read: Callable[_Values, _Read]) -> Callable[_Values, _Read]:
+    """Values that nobody can have written are damage that the engine did not see."""
+
+    @wraps(read)
+    def reading(*args: _Values.args, **kwargs: _Values.kwargs) -> _Read:
+        try:
+            return read(*args, **kwargs)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise StoreDamagedError(
+                "the run store is damaged: it holds values that cannot be read",
+                hint="move it away, and jobctl begins a new one",
+            ) from error
+
+    return reading
 
 
 def when(ms: int | None) -> datetime | None:
@@ -30,6 +51,7 @@ def ms_of(instant: datetime | None) -> int | None:
     return None if instant is None else to_ms(instant)
 
 
+@readable
 def run_of(row: Any) -> Run:
     """A run from the columns ``RUN``."""
     result = row[10]
@@ -55,6 +77,7 @@ def run_of(row: Any) -> Run:
     )
 
 
+@readable
 def owner_of(row: Any) -> Owner:
     """An owner from the columns ``OWNER``."""
     owner_id, kind, host, pid, start, boot, since, beat, ended, killed = row
@@ -63,6 +86,7 @@ def owner_of(row: Any) -> Owner:
     )
 
 
+@readable
 def record_of(row: Any) -> JobRecord:
     """A job's record from the columns ``JOB`` and, after them, those of its last run."""
     last = row[_JOB_WIDTH : _JOB_WIDTH + _RUN_WIDTH]

@@ -7,11 +7,12 @@ from jobctl.durations import percentile
 from jobctl.histogram import histogram
 from jobctl.model import JobMetrics, JobTotals
 from jobctl.runs.sql.connection import Connection, Dialect
-from jobctl.runs.sql.rows import when
+from jobctl.runs.sql.rows import readable, when
 
 _NEWEST = 1000
 
 
+@readable
 def metrics(connection: Connection, dialect: Dialect, job_id: str | None) -> JobMetrics:
     """Totals of all jobs, or of one."""
     where, values = ("WHERE id = ?", (job_id,)) if job_id else ("", ())

@@ -39,3 +39,5 @@ def telling(place: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise explained(error, place) from error
+    except UnicodeDecodeError as error:  # the module stumbles over what SQLite quotes of a damaged file
+        raise StoreDamagedError(f"the run store {place} is damaged", hint=DAMAGED_HINT) from error
