@@ -393,8 +393,7 @@ class Engine:
 
     def _close(self) -> None:
         if self._recorder.pending:
-            raise StoreError(
-                f"{self._recorder.pending} ended runs could not be written to {self._store.place}"
-            )
+            runs = "1 run" if self._recorder.pending == 1 else f"{self._recorder.pending} runs"
+            raise StoreError(f"the end of {runs} could not be written to {self._store.place}")
         self._try(lambda: self._store.retire(self._owner.id, self._clock.now()))
         self._bus.publish(SchedulerStopped(self._clock.now(), self.interrupted))

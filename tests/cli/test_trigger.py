@@ -93,6 +93,21 @@ def test_a_running_job_is_not_started_again(cli: Cli, past: Past) -> None:
     assert len(past.store.runs("hello")) == 1
 
 
+def test_an_end_that_cannot_be_recorded_is_not_waited_for_for_ever(
+    cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobctl.cli.commands.trigger.PATIENCE_S", 0.2)
+    monkeypatch.setattr("jobctl.managers.engine._FLUSH_AT_END", 0.2)
+    (here / "work.py").write_text("import os\ndef hello():\n    os.rename('.jobctl', 'away')\n")
+
+    told = cli("trigger", "hello")
+
+    assert told.code == 70
+    assert "the run has ended, which cannot be recorded" in told.stderr
+    assert "was moved, deleted or replaced while it was in use" in told.stderr
+    assert "error: the end of 1 run could not be written to" in told.stderr
+
+
 def test_other_modes(cli: Cli) -> None:
     refused = cli("trigger", "hello", DISABLE_AUTO_SYNC="1")
     forced = cli("trigger", "hello", "--force", DISABLE_AUTO_SYNC="1")

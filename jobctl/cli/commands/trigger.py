@@ -15,7 +15,17 @@ from jobctl.cli.views.runs import ending
 from jobctl.documents import trigger_document
 from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, UsageError
-from jobctl.events import Event, NotTold, RunFinished, RunOutput, RunRetrying, RunStarted, TracesNotTaken
+from jobctl.events import (
+    Event,
+    NotTold,
+    RunFinished,
+    RunOutput,
+    RunRetrying,
+    RunStarted,
+    StoreRecovered,
+    StoreTrouble,
+    TracesNotTaken,
+)
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Run, RunStatus, Trigger
 from jobctl.modes import Mode
@@ -24,6 +34,8 @@ DETACHED = "_JOBCTL_DETACHED"
 ASKED_BY = "_JOBCTL_TRIGGER"
 """Set by an exported worker: what asked for the run, ``schedule`` or ``manual``."""
 TICK = 0.2
+PATIENCE_S = 30.0
+"""How long an end that cannot be recorded is waited for."""
 
 
 class Options(NamedTuple):
@@ -112,7 +124,7 @@ def perform(
     with Stop(again=manager.end_now) as stop:
         try:
             started = manager.trigger_job(job_id, trigger=by, arguments=arguments, timeout=timeout)
-            ended = _wait(manager, started.id, stop)
+            ended = _wait(manager, started.id, stop, teller)
         finally:
             manager.shutdown(timedelta(0))
     ended = ended or context.store.run(started.id) or started
@@ -126,8 +138,8 @@ def _timeout(text: str | None) -> timedelta | None:
     return read_span(text, "--timeout", least=timedelta(seconds=1)) if text else None
 
 
-def _wait(manager: LocalJobManager, run_id: str, stop: Stop) -> Run | None:
-    while stop.signal is None:
+def _wait(manager: LocalJobManager, run_id: str, stop: Stop, teller: "_Teller") -> Run | None:
+    while stop.signal is None and not teller.is_out_of_patience:
         try:
             return manager.wait(run_id, TICK)
         except TimeoutError:
@@ -164,6 +176,12 @@ class _Teller:
     context: Context
     mute: bool = field(default=False)
     retry: bool = field(default=True)
+    troubled: float | None = field(default=None)
+
+    @property
+    def is_out_of_patience(self) -> bool:
+        """Whether the run store could not be written for too long; it is written to when a run has ended."""
+        return self.troubled is not None and self.context.clock.monotonic() - self.troubled > PATIENCE_S
 
     def __call__(self, event: Event) -> None:
         out = self.context.output
@@ -183,8 +201,17 @@ class _Teller:
                 out.note(f"{event.run.job_id}: {event.error}; again in {format_duration(event.delay)}")
             elif isinstance(event, RunFinished):
                 self.retry = event.retry
-            elif isinstance(event, NotTold | TracesNotTaken):
-                out.warn(sentence(event))
+            else:
+                self._tell_trouble(event)
         except Exception:  # the reader has gone, or its disk is full: the job must still end well
             self.mute = True
             forsake_output()
+
+    def _tell_trouble(self, event: Event) -> None:
+        if isinstance(event, NotTold | TracesNotTaken):
+            self.context.output.warn(sentence(event))
+        elif isinstance(event, StoreTrouble):
+            self.troubled = self.troubled or self.context.clock.monotonic()
+            self.context.output.warn(f"the run has ended, which cannot be recorded: {event.problem}")
+        elif isinstance(event, StoreRecovered):
+            self.troubled = None
