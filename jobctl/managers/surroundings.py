@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from jobctl.catalogue.project import Project, find_project, state_folder, store_place
+from jobctl.errors import UsageError
 from jobctl.settings.environment import Environment
 
 if TYPE_CHECKING:
@@ -38,9 +39,14 @@ class Surroundings:
 
         Raises:
             ConfigurationError: a project file or an ``.env`` file cannot be used.
+            UsageError: the working folder is gone.
         """
         values = os.environ if process is None else process
-        begin = start or Path(values.get("JOBCTL_PROJECT") or Path.cwd())
+        try:
+            here = Path.cwd()
+        except FileNotFoundError:
+            raise UsageError("the working folder is gone", hint="go to one that is there") from None
+        begin = start or Path(values.get("JOBCTL_PROJECT") or here)
         project = find_project(begin)
         environment = Environment.load(project.folder, values)
         return cls(project, environment, state_folder(project, environment))
