@@ -1,16 +1,12 @@
-"""Very many ``jobctl trigger`` at once. ``JOBCTL_TEST_TRIGGERS`` says how many; 24 in CI."""
+"""Very many ``jobctl trigger`` at once."""
 
-import os
 from collections import Counter
 
-import pytest
-
 from tests.faults.audit import audit
+from tests.faults.budget import many
 from tests.support.project import Site, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(900)]
-
-MANY = int(os.environ.get("JOBCTL_TEST_TRIGGERS", "24"))
+MANY = many(12, 200)
 GATE = "import pathlib, time\ndef gated():\n    while not pathlib.Path('go').exists():\n        time.sleep(0.05)\n"
 
 

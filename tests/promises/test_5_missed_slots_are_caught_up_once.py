@@ -1,8 +1,6 @@
 """Promise 5: after a stop, one run makes up for all that was missed, where a job says so; each miss is told."""
 
-import signal
 import sqlite3
-import threading
 from contextlib import closing
 
 import pytest
@@ -50,20 +48,3 @@ def test_after_a_stop(site: Site) -> None:
     log = site.log(second)
     assert "missed 204" in log
     assert "missed 205" in log
-
-
-def test_after_a_sleep_of_the_process(site: Site) -> None:
-    site.jobs('[jobs.tick]\nevery = "1s"\ncall = "work:work"\n', "def work():\n    pass\n")
-    scheduler = site.run()
-    until(lambda: len(site.runs("tick")) >= 2)
-    scheduler.send_signal(signal.SIGSTOP)
-    threading.Event().wait(4)
-    before = len(site.runs("tick"))
-    scheduler.send_signal(signal.SIGCONT)
-
-    until(lambda: len(site.runs("tick")) >= before + 2)
-    scheduler.terminate()
-    assert scheduler.wait() == 0
-    assert "missed" in site.log(scheduler)
-    slots = [run["scheduled_for"] for run in site.runs("tick")]
-    assert len(slots) == len(set(slots))

@@ -36,26 +36,3 @@ def test_an_unknown_job(site: Site) -> None:
     assert refused.returncode == 2
     assert '"repositry-sync"' in refused.stderr
     assert '"repository-sync"' in refused.stderr
-
-
-def test_a_state_folder_that_cannot_be_written(site: Site) -> None:
-    site.write(".jobctl", "a file where the folder should be")
-
-    refused = site.call("trigger", "repository-sync")
-
-    assert refused.returncode == 70
-    assert ".jobctl" in refused.stderr
-    assert "Traceback" not in refused.stderr
-
-
-def test_a_damaged_store_is_set_aside_and_told(site: Site) -> None:
-    state = site.folder / ".jobctl"
-    state.mkdir(mode=0o700)
-    (state / "jobctl.db").write_text("this is no database " * 500)
-
-    done = site.call("trigger", "repository-sync")
-
-    assert done.returncode == 0, done
-    assert "set aside" in done.stderr
-    (kept,) = state.glob("jobctl.db.damaged-*")
-    assert kept.read_text().startswith("this is no database")

@@ -18,6 +18,7 @@ from jobctl.model import Reason, RunStatus, Trigger
 from jobctl.runs.choose import look_at_store, open_store
 from jobctl.runs.sqlite.store import SQLiteRunStore
 from jobctl.runs.store import Claim, Claimed, Ending, Owner, Registration, RunStore, new_run_id
+from tests.support.disks import read_only, resize, small_disk
 
 pytestmark = pytest.mark.faults
 
@@ -253,30 +254,14 @@ def test_a_full_file_stops_starts_and_loses_nothing(folder: Path) -> None:
         assert isinstance(answer, Claimed)
 
 
-def mount(*arguments: str) -> None:
-    done = subprocess.run(["mount", *arguments], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip("needs the right to mount")
-
-
-@contextmanager
-def mounted(place: Path, *arguments: str) -> Iterator[None]:
-    place.mkdir(exist_ok=True)
-    mount(*arguments, str(place))
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
 def test_a_full_disk_stops_starts_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
-    with mounted(disk, "-t", "tmpfs", "-o", "size=512k", "tmpfs"):
+    with small_disk(disk, "512k"):
         with closing(open_store(disk / "state")) as store:
             store.register([Registration("job", "Job", "every 1m", "UTC")], NOW)
             done = fill(store)
             assert store.metrics().failed_jobs == done > 0
-            mount("-o", "remount,size=4m", str(disk))
+            resize(disk, "4m")
             slot = NOW + timedelta(days=90)
             for run, _ in store.unfinished():
                 store.finish([Ending(run.id, RunStatus.COMPLETED, NOW, NOW, timedelta(0))])
@@ -288,7 +273,7 @@ def test_a_full_disk_stops_starts_and_goes_on_when_there_is_room(tmp_path: Path)
 
 def test_no_room_for_a_new_store_is_told(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
-    with mounted(disk, "-t", "tmpfs", "-o", "size=16k", "tmpfs"):
+    with small_disk(disk, "16k"):
         with pytest.raises(StoreError, match="the disk is full"):
             open_store(disk / "state")
         assert not list(disk.glob("state/*db*"))
@@ -313,8 +298,7 @@ ready()
         writer.wait(20)
     assert (folder / "jobctl.db-wal").exists() is not closed
     disk = tmp_path / "disk"
-    with mounted(disk, "--bind", str(folder)):
-        mount("-o", "remount,bind,ro", str(disk))
+    with read_only(folder, disk):
         seen = look_at_store(disk)
         assert seen is not None
         with closing(seen):

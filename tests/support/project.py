@@ -48,13 +48,18 @@ def marked(text: str) -> list[int]:
 
 
 class Site:
-    """A project's folder. Every process started here carries ``mark`` in its environment."""
+    """A project's folder. Every process started here carries ``mark`` in its environment.
+
+    Attributes:
+        prefix: the program that starts ours, where there is one.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.mark = f"JOBCTL_TEST_SITE={folder.parent.name}-{os.getpid()}"
         name, _, value = self.mark.partition("=")
         self.environment = {**os.environ, name: value}
+        self.prefix: list[str] = []
         self.started: list[subprocess.Popen[str]] = []
 
     def write(self, name: str, text: str) -> Path:
@@ -70,7 +75,7 @@ class Site:
 
     def popen(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "jobctl", *arguments],
+            [*self.prefix, sys.executable, "-m", "jobctl", *arguments],
             cwd=self.folder,
             env={**self.environment, **more.pop("env", {})},
             stdin=subprocess.DEVNULL,
@@ -91,7 +96,7 @@ class Site:
 
     def _python(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, *arguments],
+            [*self.prefix, sys.executable, *arguments],
             cwd=self.folder,
             env={**self.environment, **more.pop("env", {})},
             stdin=subprocess.DEVNULL,
@@ -130,9 +135,13 @@ class Site:
         log = self.folder.parent / f"run-{len(self.started)}.log"
         with log.open("w") as out:
             process = self.popen("run", *arguments, stdout=out)
-        until(lambda: self.json("status")["scheduler"]["running"] or process.poll() is not None)
+        until(lambda: self._is_up(log) or process.poll() is not None)
         assert process.poll() is None, log.read_text()
         return process
+
+    def _is_up(self, log: Path) -> bool:
+        """Told in its log, which is quicker to look at than the run store, unless that is a quiet one."""
+        return "scheduler started" in log.read_text() or self.json("status")["scheduler"]["running"]
 
     def log(self, process: subprocess.Popen[str]) -> str:
         return (self.folder.parent / f"run-{self.started.index(process)}.log").read_text(errors="replace")
@@ -143,8 +152,9 @@ class Site:
     def clean_up(self) -> None:
         """Nothing outlives the test."""
         for process in self.started:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
         for pid in marked(self.mark):
             os.kill(pid, signal.SIGKILL)
