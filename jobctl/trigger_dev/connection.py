@@ -12,7 +12,8 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Any, Literal, NamedTuple
+from math import isfinite
+from typing import Any, Literal, NamedTuple, NoReturn
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import ConfigurationError, NotRunError, ServiceError
@@ -157,7 +158,7 @@ class Connection:
                 if len(data) > _LARGEST or self._clock.monotonic() - begun > WHOLE_S:
                     raise httpx2.ReadTimeout("the answer has no end")
         try:
-            found = json.loads(data)
+            found = json.loads(data, parse_constant=_no_json, parse_float=_finite)
         except (ValueError, RecursionError):
             found = None
         return Answer(response.status_code, found, response.headers)
@@ -216,6 +217,16 @@ def _authorities(account: Account) -> Any:
     import ssl
 
     return ssl.create_default_context()
+
+
+def _no_json(text: str) -> NoReturn:
+    """``NaN`` and ``Infinity``, which Python's reader takes, and which no other would take from us."""
+    raise ValueError(text)
+
+
+def _finite(text: str) -> float:
+    found = float(text)
+    return found if isfinite(found) else _no_json(text)
 
 
 def _number(text: str | None) -> float | None:

@@ -56,7 +56,7 @@ def given_words(*words: str, **environment: str) -> None:
     for shown in (colours.sub("", done.stdout), colours.sub("", done.stderr)):
         assert all(printable(line) == line for line in shown.split("\n"))
     if "--json" in words and not {"-h", "--help", "--version"} & set(words):
-        document = json.loads(done.stdout)
+        document = json.loads(done.stdout, parse_constant=pytest.fail)  # NaN is no JSON
         if done.exit_code and "error" in document:
             assert document["error"]["exit_code"] == done.exit_code
             assert done.stdout.count("\n") == 1

@@ -1,15 +1,10 @@
 """Any ``notify`` table, and any answer of what is told: taken or refused in a sentence, and no thread ends by it."""
 
 import json
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -21,6 +16,7 @@ from jobctl.notify.news import News
 from jobctl.notify.settings import About, Notify, read_notify
 from jobctl.settings.environment import Environment
 from jobctl.text import printable
+from tests.fuzz.conftest import Answering, raw_answers
 from tests.fuzz.test_addresses import rest, user, whole
 from tests.support.fuzzing import anything, bounded, examples, told_well
 
@@ -53,58 +49,20 @@ def test_any_table_is_taken_or_refused_with_keys(table: Any, held: str) -> None:
             assert wrong or len(labels) == sum(map(bool, (found.webhook, found.slack, found.discord, found.command))) + len(found.mail)  # fmt: skip
 
 
-@pytest.fixture
-def answers() -> Iterator[tuple[str, Callable[[bytes], object]]]:
-    """A server that answers each connection with the bytes it was last given, and its address."""
-    given = [b""]
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = listening.accept()
-                except OSError:
-                    return
-                with connection, suppress(OSError):
-                    connection.recv(65536)
-                    connection.sendall(given[0])
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", lambda data: given.__setitem__(0, data)
-        listening.shutdown(socket.SHUT_RDWR)
-        thread.join()
-
-
-status = st.sampled_from([b"HTTP/1.1 200 OK", b"HTTP/1.1 429 x", b"HTTP/1.1 999 ", b"HTTP/9.9 200", b"HTTP/1.1 -1 x", b"HTTP/1.1 302 F", b"ICY 200", b"HTTP/1.1 " + b"9" * 5000])  # fmt: skip
-header = st.sampled_from(
-    [b"Content-Length: 5", b"Content-Length: -1", b"Content-Length: " + b"9" * 5000, b"Content-Length: x", b"Transfer-Encoding: chunked",
-     b"Retry-After: nan", b"Retry-After: -1", b"Retry-After: Wed, 99 Foo", b"Retry-After: 1e400", b"Location: http://[", b"Location: file:///etc/passwd",
-     b"Content-Encoding: gzip", b"A" * 70_000, b"\xff: \xfe", b": ", b" x", b"Set-Cookie: a"]
-)  # fmt: skip
-body = st.sampled_from([b"", b"ok", b'{"id": 1}', b"[" * 10_000, b"zz\r\n", b"5\r\nhello\r\n0\r\n\r\n", b"9" * 5000, b"\xff", b'"' + b"x" * 100_000])  # fmt: skip
-answer = st.builds(
-    lambda status, headers, body: b"\r\n".join([status, *headers, b"", body]), status, st.lists(header, max_size=3), body
-) | st.binary(max_size=60)  # fmt: skip
-
-
 @examples(100)
-@given(answer)
+@given(raw_answers)
 @example(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nx")
 @example(b"no HTTP at all\r\n\r\n")
-def test_any_answer_is_understood_or_told_in_a_sentence(
-    answers: tuple[str, Callable[[bytes], object]], answer: bytes
-) -> None:
-    url, give = answers
-    give(answer)
+def test_any_answer_is_understood_or_told_in_a_sentence(answering: Answering, answer: bytes) -> None:
+    answering.data = answer
     pauses: list[float] = []
 
     with bounded():
         try:
-            json.dumps(Api(url, {}, timeout=5, wait=pauses.append).call("/x", {"a": 1}))
+            json.dumps(Api(answering.url, {}, timeout=5, wait=pauses.append).call("/x", {"a": 1}))
         except ServiceError as error:
             told_well(error)
-        _tell(url, ["a"])
+        _tell(answering.url, ["a"])
 
     assert len(pauses) <= 3
     assert all(0 <= one <= 30 for one in pauses)
