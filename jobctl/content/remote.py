@@ -182,7 +182,9 @@ class _Callbacks(pygit2.RemoteCallbacks):
         token = self._address.token
         if token is None or not self._at_once or not self._address.over_network:
             return None
-        basic = base64.b64encode(f"{self._address.user}:{token.reveal()}".encode()).decode()
+        basic = base64.b64encode(
+            f"{self._address.user}:{token.reveal()}".encode("utf-8", "surrogateescape")
+        ).decode()
         return [f"Authorization: Basic {basic}"]
 
     def credentials(self, url: str, username_from_url: str | None, allowed_types: int) -> pygit2.UserPass:  # noqa: ARG002

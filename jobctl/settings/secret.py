@@ -46,7 +46,9 @@ class Secret:
             return NotImplemented
         import hmac
 
-        return hmac.compare_digest(self._text.encode(), other._text.encode())
+        return hmac.compare_digest(
+            *(one.reveal().encode("utf-8", "surrogateescape") for one in (self, other))
+        )
 
     def __hash__(self) -> int:
         return hash(Secret)

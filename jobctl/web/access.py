@@ -35,8 +35,10 @@ class Access:
         """
         if self.secret is not None:
             scheme, _, given = headers.get("authorization", "").partition(" ")
-            told = given.strip().encode("utf-8", "surrogateescape")
-            fine = hmac.compare_digest(told, self.secret.reveal().encode())
+            told, known = (
+                one.encode("utf-8", "surrogateescape") for one in (given.strip(), self.secret.reveal())
+            )
+            fine = hmac.compare_digest(told, known)
             return fine and scheme.lower() == "bearer"
         host = headers.get("host", "").strip()
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]

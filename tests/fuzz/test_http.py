@@ -9,13 +9,15 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from jobctl.settings.secret import Secret
+from jobctl.web.access import Access
+from tests.support.fuzzing import SURROGATES, anything, examples
 from tests.support.project import Site
-from tests.web.conftest import SECRET, serving
+from tests.web.conftest import CODE, JOBS, SECRET, serving
 
-ANY = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ROUTES = (
     "/api/cron/sync", "/api/cron/subscription-reminders", "/api/cron/subscription-expiration",
     "/api/cron/jobs/quick", "/api/cron/jobs/unknown", "/api/jobs", "/api/metrics", "/metrics", "/healthz", "/",
@@ -40,13 +42,14 @@ headers = st.dictionaries(
 
 @pytest.fixture
 def client(site: Site) -> Iterator[httpx2.Client]:
+    site.jobs(JOBS, CODE)
     with ExitStack() as stack:
         yield stack.enter_context(serving(site, NODE_ENV="production", CRON_SECRET=SECRET))
 
 
 @pytest.mark.slow
 def test_any_request_is_answered_cleanly(client: httpx2.Client, site: Site) -> None:
-    @ANY
+    @examples(120)
     @given(
         method, path, headers, st.binary(max_size=100), st.sampled_from(["", "Bearer x", f"Bearer {SECRET}"])
     )
@@ -81,7 +84,7 @@ def test_any_bytes_leave_the_server_alive(client: httpx2.Client, site: Site) -> 
          b"Upgrade: websocket\r\nConnection: Upgrade\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"zz\r\n"]
     )  # fmt: skip
 
-    @ANY
+    @examples(120)
     @given(st.lists(line | st.binary(max_size=30), max_size=8))
     def each(parts: list[bytes]) -> None:
         with socket.create_connection(address, timeout=30) as raw, suppress(OSError):
@@ -96,3 +99,32 @@ def test_any_bytes_leave_the_server_alive(client: httpx2.Client, site: Site) -> 
     each()
     assert client.get("/healthz").text == "ok\n"
     assert site.runs() == []
+
+
+bearers = anything | st.sampled_from(["", "Bearer", "bearer ", f"Bearer {SECRET}", f"Basic {SECRET}", SECRET, f"Bearer {SECRET}x", SURROGATES])  # fmt: skip
+hosts = anything | st.sampled_from(
+    ["localhost", "localhost:1", "[::1]", "[", "127.0.0.1:x", "evil.example", "localhost.evil.example"]
+)
+
+
+@examples(200)
+@given(st.none() | st.sampled_from([SECRET, "é", SURROGATES]), st.booleans(), bearers, hosts, st.none() | anything, st.sampled_from([None, "127.0.0.1", "::1", "10.0.0.1"]))  # fmt: skip
+@example(SURROGATES, True, f"Bearer {SURROGATES}", "localhost", None, "127.0.0.1")
+def test_nobody_gets_in_by_odd_headers(
+    secret: str | None, development: bool, bearer: str, host: str, site: str | None, client: str | None
+) -> None:
+    access = Access(Secret(secret) if secret else None, development)
+    headers = {"authorization": bearer, "host": host, **({} if site is None else {"sec-fetch-site": site})}
+
+    allowed = access.allows(headers, client)
+
+    if secret is not None:
+        words = bearer.partition(" ")
+        assert allowed == (words[0].lower() == "bearer" and words[2].strip() == secret)
+    elif allowed:
+        assert development
+        assert client in {"127.0.0.1", "::1"}
+        assert host.strip().lower().partition(":")[0] in {
+            "localhost",
+            "127.0.0.1",
+        } or host.strip().startswith("[::1]")
