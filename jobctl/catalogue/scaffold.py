@@ -164,7 +164,7 @@ def _entry(project: Project, job_id: str, settings: Mapping[str, Any]) -> NewFil
     if not _says(text, [*(["tool", "jobctl"] if shared else []), "jobs", job_id], settings):
         raise UsageError(
             f"{file.name} writes its jobs in a way that nothing can be added to",
-            hint=f"add by hand: {'; '.join(lines)}",
+            hint=f"add by hand: {quote('; '.join(lines), 200)[1:-1]}",
         )
     return NewFile(file.name, text, "changed" if before else "created")
 
