@@ -5,12 +5,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from jobctl.clock import from_ms, to_ms, whole
+from jobctl.clock import to_ms, whole
 from jobctl.durations import milliseconds
 from jobctl.errors import UsageError
 from jobctl.model import Reason, Run, RunStatus
 from jobctl.runs.sql.connection import Connection
-from jobctl.runs.sql.rows import RUN, ms_of, run_of, when
+from jobctl.runs.sql.rows import RUN, ms_of, readable, run_of, when
 from jobctl.runs.store import (
     Answer,
     Claim,
@@ -83,11 +83,12 @@ def _claim(connection: Connection, owner: Owner, one: Claim, epoch: int) -> Answ
     if found is None:
         raise UsageError(f'the run store knows no job "{one.job_id}"', hint="register it first")
     cursor, cursor_epoch, stopped = found
-    if stopped is not None and not one.force:
-        return Stopped(from_ms(stopped))
+    since = when(stopped)
+    if since is not None and not one.force:
+        return Stopped(since)
     slot = ms_of(one.slot)
     if slot is not None and _is_behind(slot, cursor, cursor_epoch, epoch):
-        return SlotTaken(from_ms(cursor))
+        return SlotTaken(when(cursor))
     seq = _insert(connection, owner, one, epoch)
     if seq is not None:
         missed = _missed(one, cursor)
@@ -124,11 +125,13 @@ def pass_slots(connection: Connection, job_id: str, until: datetime, missed: Mis
     return passed
 
 
+@readable
 def current_epoch(connection: Connection) -> int:
     """The clock's."""
     return int(connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0])
 
 
+@readable
 def _is_behind(slot: int, cursor: int | None, cursor_epoch: int, epoch: int) -> bool:
     """Whether a slot lies at or before the cursor of its epoch: it is dealt with."""
     return cursor is not None and cursor_epoch >= epoch and slot <= cursor

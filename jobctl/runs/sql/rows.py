@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 from jobctl.clock import from_ms, to_ms
 from jobctl.errors import StoreDamagedError
 from jobctl.model import Reason, Run, RunStatus, Trigger
-from jobctl.runs.store import JobRecord, Owner
+from jobctl.runs.store import CachedResult, JobRecord, Owner
 
 RUN = (
     "r.id, r.job_id, r.status, r.trigger, r.started_at, r.reason, r.scheduled_for, r.finished_at,"
@@ -32,7 +32,7 @@ def readable(read: Callable[_Values, _Read]) -> Callable[_Values, _Read]:
     def reading(*args: _Values.args, **kwargs: _Values.kwargs) -> _Read:
         try:
             return read(*args, **kwargs)
-        except (ValueError, TypeError, OverflowError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise StoreDamagedError(
                 "the run store is damaged: it holds values that cannot be read",
                 hint="move it away, and jobctl begins a new one",
@@ -41,6 +41,7 @@ def readable(read: Callable[_Values, _Read]) -> Callable[_Values, _Read]:
     return reading
 
 
+@readable
 def when(ms: int | None) -> datetime | None:
     """A time that may be missing."""
     return None if ms is None else from_ms(ms)
@@ -106,3 +107,12 @@ def record_of(row: Any) -> JobRecord:
         told=bool(row[12]),
         last=run_of(last) if last[0] is not None else None,
     )
+
+
+@readable
+def cached_of(row: Any) -> CachedResult:
+    """A cached result from its row."""
+    import json
+
+    key, value, at, end = row
+    return CachedResult(key, json.loads(value), from_ms(at), from_ms(end))

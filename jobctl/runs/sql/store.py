@@ -6,12 +6,12 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobctl.clock import SystemClock, from_ms, to_ms
+from jobctl.clock import SystemClock, to_ms
 from jobctl.errors import UsageError
 from jobctl.model import JobMetrics, Run, RunStatus
 from jobctl.runs.sql import claims, pruning, totals
 from jobctl.runs.sql.connection import Connection, Dialect
-from jobctl.runs.sql.rows import JOB, OWNER, RUN, ms_of, owner_of, record_of, run_of, when
+from jobctl.runs.sql.rows import JOB, OWNER, RUN, cached_of, ms_of, owner_of, record_of, run_of, when
 from jobctl.runs.store import (
     Answer,
     CachedResult,
@@ -358,12 +358,8 @@ class SQLRunStore(ABC):
             connection.execute("DELETE FROM counters")
 
     def _cached(self, condition: str, *values: str) -> list[CachedResult]:
-        import json
-
         with self._reading() as connection:
             rows = connection.execute(
                 f"SELECT key, value, computed_at, expires_at FROM cache {condition}", values
             ).fetchall()
-        return [
-            CachedResult(key, json.loads(value), from_ms(at), from_ms(end)) for key, value, at, end in rows
-        ]
+        return [cached_of(row) for row in rows]

@@ -24,7 +24,8 @@ def explained(error: sqlite3.Error, place: str) -> StoreError:
         return StoreBusyError(
             f"the run store {place} is held by another process", hint="try again; see who has it open"
         )
-    if name.startswith(_DAMAGED):
+    if name.startswith(_DAMAGED) or (isinstance(error, sqlite3.OperationalError) and not name):
+        # without a name it is the module's own: a text that is not UTF-8
         return StoreDamagedError(f"the run store {place} is damaged", hint=DAMAGED_HINT)
     for prefix, (words, hint) in _WORDS.items():
         if name.startswith(prefix):
