@@ -101,7 +101,10 @@ class Output:
         """The one JSON document of ``--json``; on a line of its own where several follow each other."""
         import json
 
-        self.line(json.dumps(value, ensure_ascii=not _is_unicode(self.stdout), separators=(", ", ": ")))
+        text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+        if not (text.isprintable() and _is_unicode(self.stdout)):  # or else a terminal acts on what it holds
+            text = json.dumps(value, separators=(", ", ": "))
+        self.line(text)
 
     def flush(self) -> None:
         """Hand over what was written."""
