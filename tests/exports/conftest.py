@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.npm import do_without
+from tests.support.npm import alone, do_without
 from tests.support.project import Site
 
 SUPPORT = Path(__file__).parents[1] / "support" / "worker"
@@ -72,22 +73,32 @@ def site(site: Site) -> Site:
 
 @pytest.fixture
 def worker(site: Site, trigger_dev_packages: Path) -> Path:
-    """The exported worker, compiled."""
+    """The exported worker, compiled: once for all tests that export the same, since that takes seconds."""
     if shutil.which("node") is None:
         do_without("there is no node")
     assert site.call("export", "trigger-dev", "worker").returncode == 0
     folder = site.folder / "worker"
     (folder / "node_modules").symlink_to(trigger_dev_packages / "node_modules")
     shutil.copy(SUPPORT / "run_task.mjs", folder)
-    compiled = subprocess.run(
-        ["node", trigger_dev_packages / "node_modules" / "typescript" / "bin" / "tsc"],
+    sources = b"".join(file.read_bytes() for file in sorted(folder.glob("src/**/*.ts")))
+    compiled = trigger_dev_packages / hashlib.sha256(sources).hexdigest()
+    with alone(trigger_dev_packages / "lock"):
+        if not compiled.exists():
+            _compile(folder, trigger_dev_packages)
+            (folder / "dist").rename(compiled)
+    shutil.copytree(compiled, folder / "dist")
+    return folder
+
+
+def _compile(folder: Path, packages: Path) -> None:
+    done = subprocess.run(
+        ["node", packages / "node_modules" / "typescript" / "bin" / "tsc"],
         cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert compiled.returncode == 0, compiled.stdout
-    return folder
+    assert done.returncode == 0, done.stdout
 
 
 RunTask = Callable[..., Any]

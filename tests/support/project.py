@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -22,14 +23,21 @@ ALONE = "[jobs.repository-sync]\nenabled = false\n[jobs.analytics-cache-cleanup]
 
 
 def until(look: Callable[[], T], seconds: float = SOON) -> T:
-    """Look again and again until there is something true to see: what other processes do has no event here."""
+    """Look again and again until there is something true to see: what other processes do has no event here.
+
+    Between looks it rests for twice as long as one takes, so that what is waited for has the machine.
+    """
     pause = threading.Event()
-    for _ in range(int(seconds / 0.05)):
+    end = time.monotonic() + seconds
+    while True:
+        began = time.monotonic()
         found = look()
         if found:
             return found
-        pause.wait(0.05)
-    raise AssertionError(f"not within {seconds} s: {look!r}")
+        now = time.monotonic()
+        if now > end:
+            raise AssertionError(f"not within {seconds} s: {look!r}")
+        pause.wait(min(0.5, max(0.02, 2 * (now - began))))
 
 
 def marked(text: str) -> list[int]:
@@ -135,13 +143,15 @@ class Site:
         log = self.folder.parent / f"run-{len(self.started)}.log"
         with log.open("w") as out:
             process = self.popen("run", *arguments, stdout=out)
-        until(lambda: self._is_up(log) or process.poll() is not None)
+        quiet = bool({"-q", "--json"} & {*arguments})
+        until(lambda: process.poll() is not None or self._is_up(log, quiet=quiet))
         assert process.poll() is None, log.read_text()
         return process
 
-    def _is_up(self, log: Path) -> bool:
-        """Told in its log, which is quicker to look at than the run store, unless that is a quiet one."""
-        return "scheduler started" in log.read_text() or self.json("status")["scheduler"]["running"]
+    def _is_up(self, log: Path, *, quiet: bool) -> bool:
+        """Told in its log, unless that is a quiet one."""
+        told = "scheduler started" in log.read_text(errors="replace")
+        return told or (quiet and self.json("status")["scheduler"]["running"])
 
     def log(self, process: subprocess.Popen[str]) -> str:
         return (self.folder.parent / f"run-{self.started.index(process)}.log").read_text(errors="replace")
