@@ -76,7 +76,7 @@ READERS: dict[str, Callable[[str], object]] = {
 
 
 @pytest.mark.parametrize("reader", READERS)
-@examples(100)
+@examples(50)
 @given(text)
 @example(f"https://u:{SECRET}@[")
 @example(f"postgresql://u:{SECRET}@h:99999/db")

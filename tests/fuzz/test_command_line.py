@@ -62,7 +62,7 @@ def given_words(*words: str, **environment: str) -> None:
             assert done.stdout.count("\n") == 1
 
 
-@examples(250)
+@examples(125)
 @given(words)
 @example(("runs", ["--limit", "9" * 25]))
 @example(("status", ["--limit", "9" * 25]))
@@ -97,7 +97,7 @@ environments = st.dictionaries(
 )  # fmt: skip
 
 
-@examples(60)
+@examples(30)
 @example("status", False, {"NO_COLOR": "", "NODE_ENV": "0", "FORCE_COLOR": "0"})
 @given(st.sampled_from(["status", "mode", "metrics", "next 5m", "runs", "logs hello", "stop hello", "start hello"]), st.booleans(), environments)  # fmt: skip
 @example("status", False, {"COLUMNS": "9" * 5000})
@@ -111,7 +111,7 @@ def test_any_surroundings_are_answered_by_the_table(
     given_words(*words.split(), *(["--json"] if as_json else []), **environment)
 
 
-@examples(200)
+@examples(100)
 @given(st.sampled_from(["bash", "zsh", "fish", "", SURROGATES]), words)
 def test_any_words_have_candidates_or_none(
     cli: Cli, capsys: pytest.CaptureFixture[str], shell: str, given: tuple[str, list[str]]

@@ -63,7 +63,7 @@ clocks = st.datetimes(BEGIN.replace(tzinfo=None), datetime(2270, 1, 1), timezone
 instants = clocks | st.datetimes(timezones=st.just(UTC))
 
 
-@examples(300)
+@examples(150)
 @given(text, instants)
 @example("9" * 5000 + " * * * *", datetime.min.replace(tzinfo=UTC))
 @example("* * * * *", datetime.max.replace(tzinfo=UTC))
@@ -89,7 +89,7 @@ def test_any_text_is_a_schedule_or_is_refused_in_a_sentence(text: str, start: da
             instant = following
 
 
-@examples(200)
+@examples(100)
 @given(right, zones, clocks, st.timedeltas(timedelta(0), timedelta(days=36_525)))
 @example("* * * * * *", "Pacific/Apia", datetime(2069, 12, 31, tzinfo=UTC), timedelta(days=36_524))
 @example("0 0 29 2 *", "Africa/Monrovia", datetime(1972, 2, 1, tzinfo=UTC), timedelta(days=760))
@@ -107,7 +107,7 @@ def test_any_absence_is_counted_in_any_zone(
         assert newest is None or after < newest <= until
 
 
-@examples(150)
+@examples(75)
 @given(odd_zones)
 def test_any_text_is_a_zone_or_is_refused_in_a_sentence(name: str) -> None:
     with bounded():
@@ -117,7 +117,7 @@ def test_any_text_is_a_zone_or_is_refused_in_a_sentence(name: str) -> None:
             told_well(error)
 
 
-@examples(150)
+@examples(75)
 @given(right | interval, zones)
 def test_any_schedule_is_said_elsewhere_or_refused_in_a_sentence(text: str, name: str) -> None:
     with suppress(ScheduleError):

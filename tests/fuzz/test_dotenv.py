@@ -55,7 +55,7 @@ def load(folder: Path, data: bytes, file: str = ".env") -> Environment:
     return found
 
 
-@examples(300)
+@examples(150)
 @given(data)
 @example(b"\n" * 50_000)
 @example(b"A=\n" * 200_000)
@@ -84,7 +84,7 @@ def test_any_file_is_read_and_its_faults_are_told(tmp_path: Path, data: bytes) -
     assert not any("\0" in one for one in merged.values())
 
 
-@examples(100)
+@examples(50)
 @given(st.lists(line, max_size=4), st.sampled_from([one for one in VARIABLES if is_secret(one)]), st.sampled_from(["=", ": ", " ", "='"]))  # fmt: skip
 def test_no_message_holds_a_secret(tmp_path: Path, lines: list[str], name: str, between: str) -> None:
     text = "\n".join([*lines, f"{name}{between}{SECRET}", f"export {name} {SECRET}", SECRET])
@@ -102,7 +102,7 @@ def test_no_message_holds_a_secret(tmp_path: Path, lines: list[str], name: str, 
 plain = st.text(st.characters(exclude_characters="'\\$\r\0", exclude_categories=["Cs"]), max_size=40)
 
 
-@examples(100)
+@examples(50)
 @given(st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_.-]{0,8}", fullmatch=True), plain, max_size=5))
 def test_what_is_written_in_single_quotes_is_read_back_with_its_line(
     tmp_path: Path, values: dict[str, str]
@@ -118,7 +118,7 @@ def test_what_is_written_in_single_quotes_is_read_back_with_its_line(
         assert lines[environment.value(key).source.line - 1].startswith(f"{key}='")
 
 
-@examples(200)
+@examples(100)
 @given(st.sampled_from(list(VARIABLES)), value | st.text(ODD))
 @example("RESEND_BASE_URL", "https://[")
 @example("NOVU_BASE_URL", "https://x:99999")

@@ -42,7 +42,7 @@ def written(draw: st.DrawFn) -> bytes:
 data = written() | written() | st.binary(max_size=40)
 
 
-@examples(120)
+@examples(60)
 @given(data, st.none() | data, st.booleans())
 @example(b'{"crons": [], "a": ' + b"9" * 5000 + b"}", None, False)
 @example(b"[" * 100_000, b"[" * 100_000, False)

@@ -49,7 +49,7 @@ def client(site: Site) -> Iterator[httpx2.Client]:
 
 @pytest.mark.slow
 def test_any_request_is_answered_cleanly(client: httpx2.Client, site: Site) -> None:
-    @examples(120)
+    @examples(60)
     @given(
         method, path, headers, st.binary(max_size=100), st.sampled_from(["", "Bearer x", f"Bearer {SECRET}"])
     )
@@ -84,7 +84,7 @@ def test_any_bytes_leave_the_server_alive(client: httpx2.Client, site: Site) -> 
          b"Upgrade: websocket\r\nConnection: Upgrade\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"zz\r\n"]
     )  # fmt: skip
 
-    @examples(120)
+    @examples(60)
     @given(st.lists(line | st.binary(max_size=30), max_size=8))
     def each(parts: list[bytes]) -> None:
         with socket.create_connection(address, timeout=30) as raw, suppress(OSError):
@@ -107,7 +107,7 @@ hosts = anything | st.sampled_from(
 )
 
 
-@examples(200)
+@examples(100)
 @given(st.none() | st.sampled_from([SECRET, "é", SURROGATES]), st.booleans(), bearers, hosts, st.none() | anything, st.sampled_from([None, "127.0.0.1", "::1", "10.0.0.1"]))  # fmt: skip
 @example(SURROGATES, True, f"Bearer {SURROGATES}", "localhost", None, "127.0.0.1")
 def test_nobody_gets_in_by_odd_headers(

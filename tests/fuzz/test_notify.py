@@ -29,7 +29,7 @@ usual = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@examples(300)
+@examples(150)
 @given(usual | st.dictionaries(key, value, max_size=4) | value, whole | anything)
 @example({"mail": 5}, "")
 @example({"on": [[]]}, "")
@@ -49,7 +49,7 @@ def test_any_table_is_taken_or_refused_with_keys(table: Any, held: str) -> None:
             assert wrong or len(labels) == sum(map(bool, (found.webhook, found.slack, found.discord, found.command))) + len(found.mail)  # fmt: skip
 
 
-@examples(100)
+@examples(50)
 @given(raw_answers)
 @example(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nx")
 @example(b"no HTTP at all\r\n\r\n")
@@ -68,7 +68,7 @@ def test_any_answer_is_understood_or_told_in_a_sentence(answering: Answering, an
     assert all(0 <= one <= 30 for one in pauses)
 
 
-@examples(60)
+@examples(30)
 @given(st.builds("http://{}127.0.0.1:1{}".format, user, rest), anything)
 @example("http://127.0.0.1:1/é", "")
 @example("http://127.0.0.1:1", "é\n")
@@ -80,7 +80,7 @@ def test_what_is_taken_as_a_url_can_be_asked(url: str, header: str) -> None:
             told_well(error)
 
 
-@examples(40)
+@examples(30)
 @given(anything.map(printable), anything.map(printable), st.sampled_from(About))
 @example("failed: a\tb" * 100, "é", About.FAILURE)
 def test_any_news_is_told_to_programs_and_by_mail(tmp_path: Path, text: str, name: str, about: About) -> None:

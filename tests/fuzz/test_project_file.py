@@ -53,7 +53,7 @@ data = text.map(lambda one: one.encode("utf-8", "surrogatepass")) | st.binary(ma
 NAMES = st.sampled_from(["jobctl.toml", "jobctl.toml", "pyproject.toml"])
 
 
-@examples(300)
+@examples(150)
 @given(NAMES, data)
 @example("jobctl.toml", b"notify = { mail = 5 }")
 @example("jobctl.toml", b"notify = { mail = nan }")
@@ -89,7 +89,7 @@ def test_any_file_is_a_catalogue_or_is_refused_with_lines(tmp_path: Path, name: 
         assert 1 <= int(line or 1) <= lines
 
 
-@examples(200)
+@examples(100)
 @given(text)
 def test_each_key_of_any_file_has_its_line(text: str) -> None:
     try:
@@ -119,7 +119,7 @@ settings = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@examples(150)
+@examples(75)
 @given(NAMES, st.none() | data, ids, settings, modules)
 @example("jobctl.toml", b"\xef\xbb\xbf[jobs.a]\r\ncall = 'm:f'\r\n", "b", {"every": "5m"}, None)
 @example("jobctl.toml", b"\xff", "b", {"every": "5m"}, None)

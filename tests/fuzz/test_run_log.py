@@ -34,7 +34,7 @@ def written(cli: Cli, here: Path) -> Callable[[bytes], str]:
     return lambda data: f"{run.id}{file.write_bytes(data) * 0 or ''}"
 
 
-@examples(80)
+@examples(40)
 @given(data)
 @example(b"\r" * 100)
 @example(b"\x1b[2JZ [hello] x")
@@ -59,7 +59,7 @@ def test_any_log_is_shown(cli: Cli, written: Callable[[bytes], str], data: bytes
         assert followed.stdout == plain.stdout
 
 
-@examples(100)
+@examples(50)
 @given(st.lists(data | st.just(SECRET.encode()), max_size=8))
 @example([b"x" * HEAD, b"\xc3", b"\xa9" * 400_000])
 @example([b"\r"] * 3000)

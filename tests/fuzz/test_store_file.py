@@ -84,7 +84,7 @@ places = st.lists(
 )
 
 
-@examples(80)
+@examples(40)
 @given(places, st.none() | st.integers(0, 100_000), st.booleans(), st.binary(max_size=64))
 @example([(0, b"\0")], 0, False, b"")
 def test_a_damaged_file_is_told_and_kept(
@@ -123,7 +123,7 @@ def test_a_damaged_file_is_told_and_kept(
             tried(work, store)
 
 
-@examples(60)
+@examples(30)
 @given(
     st.binary(max_size=200)
     | st.binary(max_size=40).map(lambda end: b"SQLite format 3\0" + end)
@@ -168,7 +168,7 @@ changes_of_a_value = st.one_of(
 LOOKS = ("status", "status hello --json", "runs", "runs --json", "metrics", "logs bad --json")
 
 
-@examples(60)
+@examples(30)
 @given(st.lists(changes_of_a_value, min_size=1, max_size=3))
 @example([("runs", "status", "cnmpleted")])
 @example([("runs", "started_at", 2**62)])

@@ -104,7 +104,7 @@ def answered(api: TriggerDev, answers: list[Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("call", CALLS)
-@examples(60)
+@examples(30)
 @given(answer=ANSWER | LIST | SCHEDULES)
 def test_an_answer_is_understood_or_refused(call: str, answer: object) -> None:
     with closing(TriggerDev(account())) as api, bounded():
@@ -115,7 +115,7 @@ def test_an_answer_is_understood_or_refused(call: str, answer: object) -> None:
             told_well(error)
 
 
-@examples(100)
+@examples(50)
 @given(st.lists(LIST | SCHEDULES | RUN | SCHEDULE | ANSWER, min_size=1, max_size=6))
 @example([{"data": [], "pagination": {"next": "x", "totalPages": 10**9}}])
 @example([{"data": [{"id": "run_1", "taskIdentifier": "a-job", "status": "QUEUED", "createdAt": "2026-11-24"}], "pagination": {"next": "x"}}])  # fmt: skip
@@ -143,7 +143,7 @@ def test_the_manager_understands_or_refuses_and_asks_no_more_than_it_must(answer
     manager.shutdown()
 
 
-@examples(100)
+@examples(50)
 @given(raw_answers)
 @example(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nx-should-retry: true\r\n\r\n[1,2]")
 @example(b"HTTP/1.1 429 x\r\nx-ratelimit-reset: " + b"9" * 400 + b"\r\nretry-after: inf\r\n\r\n{}")
@@ -176,7 +176,7 @@ ENDED = {
 LOOKS = ("status", "status hello", "runs", "runs hello --failed", "metrics", "run --dry-run", "run", "trigger hello --no-wait", "stop hello", "start hello", "next hello")  # fmt: skip
 
 
-@examples(60)
+@examples(30)
 @given(st.sampled_from(LOOKS), st.booleans(), LIST | SCHEDULES | ANSWER)
 @example("trigger hello", True, {**ENDED, "output": DEEP})
 @example("trigger hello", True, {**ENDED, "output": {"a": float("nan")}})
