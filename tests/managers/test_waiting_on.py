@@ -50,6 +50,7 @@ def let_wait(manager: LocalJobManager, gate: Path, clock: MovableClock, store: R
     until(lambda: len(runs(store, "waiter")) == len(runs(store, "mark")) == 1)
     manager.trigger_job("long")
     until(gate.with_name("began").exists)
+    until(lambda: any(run.pid for run, _ in store.unfinished("long")))  # its start is known, by this clock
     record = store.job("waiter")
     assert record is not None
     slot = record.anchor + HOUR
