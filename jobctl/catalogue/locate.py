@@ -9,6 +9,10 @@ _LONG = r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})' + r"|'''.*?''''{0,2}"
 _BEFORE_KEY = re.compile(r"(?:[ \t\r\n]++|#[^\n]*+)*+(\[{0,2})")
 _PART = re.compile(rf"[ \t]*+({_BASIC}|{_LITERAL}|[^ \t.=\]\r\n\"']++)[ \t]*+(\.?)")
 _PIECE = re.compile(rf"{_LONG}|{_BASIC}|{_LITERAL}|#[^\n]*+|[\[\]{{}}\n]|[^\"'#\[\]{{}}\n]++", re.DOTALL)
+# What most lines are, in one step: a bare key and a value that ends on its line.
+_PLAIN = re.compile(
+    r"""([\w-]++)[ \t]*+=[ \t]*+(?:"[^"\\\n]*+"|'[^'\n]*+'|[\w.:+-]++)[ \t]*+(?:\#[^\n]*+)?(?=\n)""", re.ASCII
+)
 _DEPTH = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
@@ -21,17 +25,21 @@ def lines_of_keys(text: str) -> dict[Path, int]:
     table: Path = ()
     line, counted, at = 1, 0, 0
     while (before := _BEFORE_KEY.match(text, at)) and (begin := before.end()) < len(text):
-        path, at = _key_path(text, begin)
         if before[1]:
-            table = path
+            path, at = _key_path(text, begin)
+            table, at = path, text.find("\n", at)
+        elif (plain := _PLAIN.match(text, begin)) is not None:
+            path, at = (*table, plain[1]), plain.end()
         else:
-            path = table + path
+            path, at = _key_path(text, begin)
+            path, at = table + path, _end_of_value(text, at)
         line += text.count("\n", counted, begin)  # from the last key, not from the start
         counted = begin
         while path and path not in found:
             found[path] = line
             path = path[:-1]
-        at = _end_of_line(text, at)
+        if at < 0:
+            break
     return found
 
 
@@ -45,8 +53,8 @@ def _key_path(text: str, at: int) -> tuple[Path, int]:
     return tuple(parts), at
 
 
-def _end_of_line(text: str, at: int) -> int:
-    """The end of the line that ends a value, however many lines it has; of a table's head, of its line."""
+def _end_of_value(text: str, at: int) -> int:
+    """The end of the line that ends a value, however many lines it has."""
     depth = 0
     while piece := _PIECE.match(text, at):
         found = piece[0]
