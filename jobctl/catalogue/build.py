@@ -20,7 +20,6 @@ KEYS = (
 )  # fmt: skip
 _CALL = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-_DAY = timedelta(days=1)
 
 Where = Callable[[str], str]
 """The place of a key, ``""`` for the job itself."""
