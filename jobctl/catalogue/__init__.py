@@ -131,7 +131,7 @@ def _built(one: "BuiltIn") -> "Job":
 
     from jobctl.catalogue.build import build_job
 
-    job = build_job(one.id, {"name": one.name, **one.settings}, _always("built-in"))
+    job = build_job(one.id, {"name": one.name, **one.settings}, lambda _: "built-in")
     return replace(job, dry_run=one.dry_run)
 
 
@@ -148,10 +148,6 @@ def _with_unmet(jobs: "Iterable[Job]", environment: "Environment") -> "Iterator[
         if missing is None and call == job.target:
             missing = unmet(needed, environment)
         yield job if missing is None else replace(job, unmet=missing)
-
-
-def _always(place: str) -> "Callable[[str], str]":
-    return lambda _: place
 
 
 def _places(file: "ProjectFile", job_id: str) -> "Callable[[str], str]":
