@@ -1,7 +1,7 @@
 """Which scheduler is in charge: four rules, in order, as data that resolver and explanation both read."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -122,7 +122,7 @@ class Explanation:
     rules: tuple[Explained, ...]
     warnings: tuple[str, ...]
     files: tuple[EnvFile, ...]
-    hidden: tuple[tuple[str, str, str], ...] = field(default=())
+    hidden: tuple[tuple[str, str, str], ...]
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``mode --json``."""
