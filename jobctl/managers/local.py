@@ -62,11 +62,10 @@ class LocalJobManager:
         workers: int = DEFAULT_WORKERS,
         grace: timedelta = DEFAULT_GRACE,
         clock: Clock | None = None,
-        bus: Bus | None = None,
         autostart: bool = False,
     ) -> None:
         self.store = store
-        self.bus = bus or Bus()
+        self.bus = Bus()
         self.kind = kind
         self.pulse: Callable[[], None] = lambda: None
         self._project = project
@@ -209,11 +208,6 @@ class LocalJobManager:
         return self.store.metrics()
 
     # Life
-
-    @property
-    def trouble(self) -> BaseException | None:
-        """What ended the scheduler, if anything did."""
-        return self._engine.trouble if self._engine else None
 
     def start(self) -> None:
         """Begin to schedule, in a thread of its own. A second call changes nothing."""
