@@ -8,13 +8,14 @@ on one machine or on two, never mail the same user, and a killed one loses nobod
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import count
 
-from sqlalchemy import ColumnElement, and_, or_, update
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from jobctl.clock import iso
 from jobctl.database.session import Database
 from jobctl.database.tables import subscriptions
-from jobctl.jobs.due_subscriptions import Subscription, claiming, new_mark, pages
+from jobctl.jobs.due_subscriptions import Subscription, new_mark, pages
 from jobctl.jobs.here import Here
 from jobctl.jobs.mailing import Mailing, send_all
 from jobctl.model import JobResult
@@ -81,13 +82,23 @@ class _Reminders:
     def _claim(self, batch: Sequence[Subscription], mark: datetime) -> list[Subscription]:
         ids = [one.id for one in batch]
         self._mailing.journal.claim(ids, mark)
+        table = subscriptions.c
         statement = (
             update(subscriptions)
-            .where(subscriptions.c.id.in_(ids), due(self._database.tenant_id, self._now))
+            .where(table.id.in_(ids), due(self._database.tenant_id, self._now))
             .values(renewal_reminder_sent=True, updated_at=mark)
-            .returning(subscriptions.c.id)
+            .returning(table.id)
         )
-        claimed = self._database.transact(claiming(statement, ids, mark))
+        marked = select(table.id).where(table.id.in_(ids), table.updated_at == mark)
+        tries = count()
+
+        def claim(connection: Connection) -> set[str]:
+            found = set(connection.execute(statement).scalars())
+            if next(tries):  # the answer to a commit may have been lost: the mark tells what it claimed
+                found |= set(connection.execute(marked).scalars())
+            return found
+
+        claimed = self._database.transact(claim)
         others = [one.id for one in batch if one.id not in claimed]
         if others:
             self._mailing.journal.done(others)
