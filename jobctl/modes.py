@@ -1,7 +1,7 @@
 """Which scheduler is in charge: four rules, in order, as data that resolver and explanation both read."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -88,7 +88,7 @@ def _first(environment: Environment) -> Rule:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A variable as a rule found it. ``value`` is masked where it is secret."""
+    """A variable as a rule found it, and as ``mode --json`` has it. ``value`` is masked where it is secret."""
 
     name: str
     value: str | None
@@ -136,18 +136,7 @@ class Explanation:
                     "mode": rule.mode.value,
                     "matched": rule.matched,
                     "reason": rule.reason,
-                    "variables": [
-                        {
-                            "name": seen.name,
-                            "value": seen.value,
-                            "source": seen.source,
-                            "line": seen.line,
-                            "secret": seen.secret,
-                            "satisfied": seen.satisfied,
-                            "expected": seen.expected,
-                        }
-                        for seen in rule.variables
-                    ],
+                    "variables": [asdict(seen) for seen in rule.variables],
                 }
                 for rule in self.rules
             ],
