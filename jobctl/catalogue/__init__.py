@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Self
 from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.catalogue.unknown import unknown_job
 from jobctl.errors import ConfigurationError, ConfigurationErrors
-from jobctl.notify.settings import NOBODY
 from jobctl.text import Mask, printable, quote
 
 if TYPE_CHECKING:
@@ -30,9 +29,9 @@ class Catalogue:
     def __init__(
         self,
         jobs: "tuple[Job, ...]",
-        notify: "Notify" = NOBODY,
-        warnings: "Sequence[str]" = (),
-        others: "Sequence[str]" = (),
+        notify: "Notify",
+        warnings: "Sequence[str]",
+        others: "Sequence[str]",
     ) -> None:
         self.jobs = jobs
         self.notify = notify

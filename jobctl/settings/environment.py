@@ -80,12 +80,12 @@ class Environment:
         self,
         values: Mapping[str, Value],
         files: tuple[EnvFile, ...],
-        problems: tuple[ConfigurationError, ...] = (),
-        warnings: tuple[str, ...] = (),
-        texts: Mapping[str, str | None] | None = None,
+        problems: tuple[ConfigurationError, ...],
+        warnings: tuple[str, ...],
+        texts: Mapping[str, str | None],
     ) -> None:
         self._values = values
-        self._texts = texts or {}
+        self._texts = texts
         self.files = files
         self.problems = problems
         self.warnings = warnings
