@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from jobctl.settings.environment import EnvFile, Environment
+from jobctl.settings.collect import EnvFile
+from jobctl.settings.environment import Environment
 from jobctl.settings.variables import ON, is_secret
 from jobctl.text import quote
 
