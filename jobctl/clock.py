@@ -1,4 +1,4 @@
-"""The only place that reads the time: decide with the wall clock, measure with the steady one."""
+"""The clocks: decide with the wall clock, which is read here alone, measure with the steady one."""
 
 import time
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What is interchangeable, as protocols: the manager (local, trigger-dev, no-op)."""
+"""What every manager keeps, so that one can take another's place: local, trigger-dev or no-op."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -85,8 +85,8 @@ class Schedule(Protocol):
     def latest_until(self, instant: datetime, after: datetime, anchor: datetime) -> datetime | None:
         """The newest due time in ``(after, instant]``, or None where there is none."""
 
-    def count(self, after: datetime, until: datetime, anchor: datetime, limit: int = ...) -> int:
-        """How many due times lie in ``(after, until]``, counted up to ``limit``."""
+    def count(self, after: datetime, until: datetime, anchor: datetime) -> int:
+        """How many due times lie in ``(after, until]``."""
 
 
 @dataclass(frozen=True, slots=True)

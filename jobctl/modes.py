@@ -1,11 +1,12 @@
 """Which scheduler is in charge: four rules, in order, as data that resolver and explanation both read."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from jobctl.settings.environment import EnvFile, Environment
+from jobctl.settings.collect import EnvFile
+from jobctl.settings.environment import Environment
 from jobctl.settings.variables import ON, is_secret
 from jobctl.text import quote
 
@@ -88,7 +89,7 @@ def _first(environment: Environment) -> Rule:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A variable as a rule found it. ``value`` is masked where it is secret."""
+    """A variable as a rule found it, and as ``mode --json`` has it. ``value`` is masked where it is secret."""
 
     name: str
     value: str | None
@@ -122,7 +123,7 @@ class Explanation:
     rules: tuple[Explained, ...]
     warnings: tuple[str, ...]
     files: tuple[EnvFile, ...]
-    hidden: tuple[tuple[str, str, str], ...] = field(default=())
+    hidden: tuple[tuple[str, str, str], ...]
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``mode --json``."""
@@ -136,18 +137,7 @@ class Explanation:
                     "mode": rule.mode.value,
                     "matched": rule.matched,
                     "reason": rule.reason,
-                    "variables": [
-                        {
-                            "name": seen.name,
-                            "value": seen.value,
-                            "source": seen.source,
-                            "line": seen.line,
-                            "secret": seen.secret,
-                            "satisfied": seen.satisfied,
-                            "expected": seen.expected,
-                        }
-                        for seen in rule.variables
-                    ],
+                    "variables": [asdict(seen) for seen in rule.variables],
                 }
                 for rule in self.rules
             ],

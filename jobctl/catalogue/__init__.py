@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Self
 from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.catalogue.unknown import unknown_job
 from jobctl.errors import ConfigurationError, ConfigurationErrors
-from jobctl.notify.settings import NOBODY
 from jobctl.text import Mask, printable, quote
 
 if TYPE_CHECKING:
@@ -30,9 +29,9 @@ class Catalogue:
     def __init__(
         self,
         jobs: "tuple[Job, ...]",
-        notify: "Notify" = NOBODY,
-        warnings: "Sequence[str]" = (),
-        others: "Sequence[str]" = (),
+        notify: "Notify",
+        warnings: "Sequence[str]",
+        others: "Sequence[str]",
     ) -> None:
         self.jobs = jobs
         self.notify = notify
@@ -131,7 +130,7 @@ def _built(one: "BuiltIn") -> "Job":
 
     from jobctl.catalogue.build import build_job
 
-    job = build_job(one.id, {"name": one.name, **one.settings}, _always("built-in"))
+    job = build_job(one.id, {"name": one.name, **one.settings}, lambda _: "built-in")
     return replace(job, dry_run=one.dry_run)
 
 
@@ -148,10 +147,6 @@ def _with_unmet(jobs: "Iterable[Job]", environment: "Environment") -> "Iterator[
         if missing is None and call == job.target:
             missing = unmet(needed, environment)
         yield job if missing is None else replace(job, unmet=missing)
-
-
-def _always(place: str) -> "Callable[[str], str]":
-    return lambda _: place
 
 
 def _places(file: "ProjectFile", job_id: str) -> "Callable[[str], str]":

@@ -45,8 +45,6 @@ def discover(
     Raises:
         ConfigurationError: a module cannot be imported, or not in 60 seconds.
     """
-    if not source.modules:
-        return []
     key = [_FORMAT, sys.version, str(folder), list(source.modules), list(source.versions)]
     kept = _kept(state / source.cache, key)
     if kept is None:

@@ -12,7 +12,8 @@ import sys
 from importlib import import_module
 from typing import Any, NoReturn, TextIO
 
-ATTRIBUTE = "__jobctl_job__"
+from jobctl.catalogue.decorator import ATTRIBUTE
+
 _LIFETIME_S = 90
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-Path = tuple[str, ...]
+KeyPath = tuple[str, ...]
 
 _BASIC, _LITERAL = r'"(?:[^"\\\n]|\\.)*+"', r"'[^'\n]*+'"
 _LONG = r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})' + r"|'''.*?''''{0,2}"
@@ -16,13 +16,13 @@ _PLAIN = re.compile(
 _DEPTH = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
-def lines_of_keys(text: str) -> dict[Path, int]:
+def lines_of_keys(text: str) -> dict[KeyPath, int]:
     """Each table and key of a valid TOML text by its whole path, with its line from 1.
 
     Keys inside an inline table or an array stand where that begins.
     """
-    found: dict[Path, int] = {}
-    table: Path = ()
+    found: dict[KeyPath, int] = {}
+    table: KeyPath = ()
     line, counted, at = 1, 0, 0
     while (before := _BEFORE_KEY.match(text, at)) and (begin := before.end()) < len(text):
         if before[1]:
@@ -43,7 +43,7 @@ def lines_of_keys(text: str) -> dict[Path, int]:
     return found
 
 
-def _key_path(text: str, at: int) -> tuple[Path, int]:
+def _key_path(text: str, at: int) -> tuple[KeyPath, int]:
     parts: list[str] = []
     while part := _PART.match(text, at):
         at = part.end()

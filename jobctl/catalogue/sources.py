@@ -68,7 +68,7 @@ class Finder:
         values = self._environment.merged() if self._environment else dict(os.environ)
         source = Source(modules, place, cache, versions)
         for one in discover(self._project.folder, source, values, self._state):
-            yield replace(_built(one), dry_run=one["dry_run"])
+            yield _built(one)
 
     def _forget_all_but(self, names: set[str]) -> None:
         with suppress(OSError, ConfigurationError):
@@ -82,4 +82,5 @@ class Finder:
 
 
 def _built(found: Mapping[str, Any]) -> Job:
-    return build_job(found["id"], found["settings"], lambda _: str(found["origin"]))
+    job = build_job(found["id"], found["settings"], lambda _: str(found["origin"]))
+    return replace(job, dry_run=found["dry_run"])

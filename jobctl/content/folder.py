@@ -8,6 +8,7 @@ from pathlib import Path
 import pygit2
 
 from jobctl.content.address import Address
+from jobctl.content.history import commit_of, count_new, is_ancestor, last_commit, shares_history
 from jobctl.content.local_changes import changed_locally, commit_all, merge, set_aside
 from jobctl.content.remote import DamagedError, Remote, Tip, isolate
 from jobctl.content.swap import alone, free_name, new_beside, swap_in, tidy
@@ -114,7 +115,7 @@ class ContentFolder:
             remote = Remote(repository, self._address, self._step)
             tip = remote.tip(self._branch)
             remote.fetch(tip, whole=True)
-            commit = _commit(repository, tip.commit)
+            commit = commit_of(repository, tip.commit)
             changes = apply(repository, new, changed_paths(repository, None, commit.tree))
             _settle(repository, tip, commit)
         except BaseException:
@@ -152,8 +153,8 @@ class ContentFolder:
 
     def _finish(self, repository: pygit2.Repository, way: Way) -> Changes:
         """Go where a killed sync was going, but leave alone what was changed since."""
-        commit = _commit(repository, way.new)
-        deltas = changed_paths(repository, _commit(repository, way.old).tree, commit.tree)
+        commit = commit_of(repository, way.new)
+        deltas = changed_paths(repository, commit_of(repository, way.old).tree, commit.tree)
         touched = set(clashing(repository, self._folder, deltas))
         changes = apply(repository, self._folder, [one for one in deltas if one.new_file.path not in touched])
         _settle(repository, Tip(way.branch, way.new), commit)
@@ -162,25 +163,25 @@ class ContentFolder:
     def _follow(self, repository: pygit2.Repository, mark: Mark, last: str) -> SyncReport:
         remote = Remote(repository, self._address, self._step)
         tip = remote.tip(self._branch)
-        head = _head(repository)
+        head = last_commit(repository)
         if tip.commit == (_tracked(repository) or str(head.id)):
-            return SyncReport(tip.branch, str(head.id), _new_commits(repository, last, tip.commit))
+            return SyncReport(tip.branch, str(head.id), count_new(repository, last, tip.commit))
         _make_way(repository, f"refs/remotes/origin/{tip.branch}")  # libgit2 sets it while it fetches
         remote.fetch(tip, whole=False)
-        report = SyncReport(tip.branch, tip.commit, _new_commits(repository, last, tip.commit))
-        if not _is_ancestor(repository, last, tip.commit):
+        report = SyncReport(tip.branch, tip.commit, count_new(repository, last, tip.commit))
+        if not is_ancestor(repository, last, tip.commit):
             report.notes.append(
                 "the remote's history was rewritten, or its branch changed: its state was taken"
             )
-        commit = _commit(repository, tip.commit)
+        commit = commit_of(repository, tip.commit)
         deltas = changed_paths(repository, head.tree, commit.tree)
         clashes = clashing(repository, self._folder, deltas)
-        ahead = str(head.id) not in {last, _tracked(repository)} and not _is_ancestor(
+        ahead = str(head.id) not in {last, _tracked(repository)} and not is_ancestor(
             repository, str(head.id), tip.commit
         )
         if ahead or clashes:
             tip = self._save(repository, remote, tip, report, clashes)
-            commit = _commit(repository, tip.commit)
+            commit = commit_of(repository, tip.commit)
             deltas = changed_paths(repository, head.tree, commit.tree)
         mark.aim(Way(str(head.id), tip.commit, tip.branch))
         report.changes = apply(repository, self._folder, deltas)
@@ -199,13 +200,13 @@ class ContentFolder:
     ) -> Tip:
         """Commit local changes and push them together with the remote's; else keep them as a branch."""
         ours, whole = commit_all(repository, self._folder, clashes)
-        if _is_ancestor(repository, ours, tip.commit):
+        if is_ancestor(repository, ours, tip.commit):
             return tip  # no change that git would see
         if not self._may_push:
             reason = "pushing is off (auto-sync is disabled, or this is Vercel)"
         elif not whole:
             reason = "the repository has paths that cannot be kept here"
-        elif not _shares_history(repository, ours, tip.commit):
+        elif not shares_history(repository, ours, tip.commit):
             reason = "the remote's history is another"
         elif (both := merge(repository, ours, tip.commit)) is None:
             reason = "they contradict the remote's"
@@ -227,16 +228,10 @@ class ContentFolder:
 
     def _take_back(self, repository: pygit2.Repository, ours: str) -> None:
         """What was set aside leaves the folder: every file goes back to the last commit's."""
-        head = _head(repository)
-        apply(repository, self._folder, changed_paths(repository, _commit(repository, ours).tree, head.tree))
-
-
-def _commit(repository: pygit2.Repository, commit: str) -> pygit2.Commit:
-    return repository[pygit2.Oid(hex=commit)].peel(pygit2.Commit)
-
-
-def _head(repository: pygit2.Repository) -> pygit2.Commit:
-    return _commit(repository, str(repository.head.target))
+        head = last_commit(repository)
+        apply(
+            repository, self._folder, changed_paths(repository, commit_of(repository, ours).tree, head.tree)
+        )
 
 
 def _settle(repository: pygit2.Repository, tip: Tip, commit: pygit2.Commit) -> None:
@@ -260,23 +255,6 @@ def _tracked(repository: pygit2.Repository) -> str | None:
     """The remote's commit at the last sync."""
     found = repository.references.get("refs/jobctl/synced")
     return str(found.target) if found is not None else None
-
-
-def _is_ancestor(repository: pygit2.Repository, old: str, new: str) -> bool:
-    return old == new or repository.descendant_of(pygit2.Oid(hex=new), pygit2.Oid(hex=old))
-
-
-def _shares_history(repository: pygit2.Repository, one: str, other: str) -> bool:
-    try:
-        return repository.merge_base(pygit2.Oid(hex=one), pygit2.Oid(hex=other)) is not None
-    except (KeyError, pygit2.GitError):
-        return False
-
-
-def _new_commits(repository: pygit2.Repository, old: str, new: str) -> int:
-    walker = repository.walk(pygit2.Oid(hex=new))
-    walker.hide(pygit2.Oid(hex=old))
-    return sum(1 for _ in walker)
 
 
 def _is_somebodys(folder: Path) -> bool:

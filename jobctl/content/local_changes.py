@@ -8,6 +8,7 @@ import pygit2
 from pygit2.enums import DeltaStatus, FileStatus
 
 from jobctl.clock import SystemClock
+from jobctl.content.history import commit_of, last_commit
 from jobctl.content.tree import is_folder, is_passed_over
 
 MESSAGE = "[Auto] Save local changes before sync"
@@ -34,7 +35,7 @@ def commit_all(repository: pygit2.Repository, folder: Path, clashes: Iterable[st
     Returns:
         The commit, the last one where nothing changed; and whether it holds all that the last one holds.
     """
-    head = repository[repository.head.target].peel(pygit2.Commit)
+    head = last_commit(repository)
     index = repository.index
     index.read()
     index.add_all()
@@ -69,7 +70,7 @@ def merge(repository: pygit2.Repository, ours: str, theirs: str) -> str | None:
     if index.conflicts is not None:
         return None
     tree = index.write_tree(repository)
-    if tree == repository[pygit2.Oid(hex=theirs)].peel(pygit2.Commit).tree.id:
+    if tree == commit_of(repository, theirs).tree.id:
         return theirs
     signature = _signature()
     parents: list[pygit2.Oid | str] = [pygit2.Oid(hex=theirs), pygit2.Oid(hex=ours)]
@@ -84,8 +85,7 @@ def set_aside(repository: pygit2.Repository, commit: str) -> str:
     while name in repository.branches.local:
         number += 1
         name = f"set-aside-{stamp}-{number}"
-    found = repository[pygit2.Oid(hex=commit)].peel(pygit2.Commit)
-    repository.branches.local.create(name, found)
+    repository.branches.local.create(name, commit_of(repository, commit))
     return name
 
 

@@ -133,19 +133,13 @@ class Remote:
     def _step_of(self, step: Callable[["_Callbacks"], Answer]) -> Answer:
         """One network step. The token is sent at once, then without redirects; where the server redirects,
         it is asked for again, and given to the address's own host only."""
-        try:
-            return self._tried(step)
-        except pygit2.GitError as error:
-            if not self._follow and any(word in str(error).lower() for word in _REDIRECT):
-                self._follow = True
-                return self._retold(step)
-            raise _explained(error, self._address) from None
-
-    def _retold(self, step: Callable[["_Callbacks"], Answer]) -> Answer:
-        try:
-            return self._tried(step)
-        except pygit2.GitError as error:
-            raise _explained(error, self._address) from None
+        while True:
+            try:
+                return self._tried(step)
+            except pygit2.GitError as error:
+                if self._follow or not any(word in str(error).lower() for word in _REDIRECT):
+                    raise _explained(error, self._address) from None
+            self._follow = True
 
     def _tried(self, step: Callable[["_Callbacks"], Answer]) -> Answer:
         wanted = "initial" if self._follow else "false"

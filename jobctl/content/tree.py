@@ -164,7 +164,7 @@ def _folder_for(folder: Path, path: str) -> Path:
     place = folder
     for part in path.split("/")[:-1]:
         place /= part
-        if place.is_symlink() or (place.exists() and not place.is_dir()):
+        if _is_in_the_way(place):
             place.unlink()
         place.mkdir(exist_ok=True)
     return place
@@ -197,7 +197,7 @@ def _file_above(folder: Path, path: str) -> str | None:
     place = folder
     for part in path.split("/")[:-1]:
         place /= part
-        if place.is_symlink() or (place.exists() and not place.is_dir()):
+        if _is_in_the_way(place):
             return place.relative_to(folder).as_posix()
     return None
 
@@ -227,7 +227,12 @@ def _is_either(
 
 def is_folder(path: Path) -> bool:
     """Whether a folder is there, and no link to one."""
-    return path.is_dir() and not path.is_symlink()
+    return os.path.isdir(path) and not os.path.islink(path)  # noqa: PTH112, PTH114 - False for what no path can be
+
+
+def _is_in_the_way(place: Path) -> bool:
+    """Whether something other than a folder is there."""
+    return os.path.lexists(place) and not is_folder(place)
 
 
 def is_safe(path: str) -> bool:

@@ -1,18 +1,16 @@
 """Whether the site's database has every table and column that the jobs use."""
 
-from collections.abc import Iterable
-
-from sqlalchemy import Connection, Table, inspect
+from sqlalchemy import Connection, inspect
 
 from jobctl.database.tables import METADATA
 
 
-def missing(connection: Connection, tables: Iterable[Table] = ()) -> list[str]:
+def missing(connection: Connection) -> list[str]:
     """What is not there: ``table "votes"`` or ``column "users"."deleted_at"``, all of it."""
     inspector = inspect(connection)
     found = []
     there = {*inspector.get_table_names(), *inspector.get_view_names()}
-    for table in tables or METADATA.sorted_tables:
+    for table in METADATA.sorted_tables:
         if table.name not in there:
             found.append(f'table "{table.name}"')
             continue

@@ -1,13 +1,11 @@
 """Subscriptions as the two subscription jobs look at them: rows with whom to write to."""
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import count
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
 
 from jobctl.database.session import Database
 from jobctl.database.tables import client_profiles, subscriptions, users
@@ -89,26 +87,6 @@ def found(database: Database, query: Select[Any]) -> list[Subscription]:
 def new_mark(now: datetime) -> datetime:
     """A value for ``updated_at`` that no other claim has, on whichever machine: a moment within this second."""
     return now + timedelta(microseconds=secrets.randbelow(1_000_000))
-
-
-def claiming(
-    statement: ReturningUpdate[Any], ids: Sequence[str], mark: datetime
-) -> Callable[[Connection], set[str]]:
-    """A transaction that claims rows by setting ``updated_at`` to ``mark``; it answers with their ids.
-
-    It is right to do again: where the answer to a first commit was lost, the mark tells what it claimed.
-    """
-    table = subscriptions.c
-    tries = count()
-
-    def claim(connection: Connection) -> set[str]:
-        claimed = set(connection.execute(statement).scalars())
-        if next(tries):
-            marked = select(table.id).where(table.id.in_(ids), table.updated_at == mark)
-            claimed |= set(connection.execute(marked).scalars())
-        return claimed
-
-    return claim
 
 
 def subscription_of(row: Row[Any]) -> Subscription:

@@ -1,11 +1,10 @@
 """Sending the mails of one job: each once, one bad address not in the way of the rest."""
 
-from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self
 
 from jobctl.errors import JobctlError
 from jobctl.jobs.here import Here
@@ -16,17 +15,6 @@ from jobctl.mail.render import render
 from jobctl.mail.transport import MailRefusedError, UnknownOutcomeError
 
 MOST_TOLD = 50
-
-
-class HasId(Protocol):
-    """A row that can be claimed and released."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-
-
-Row = TypeVar("Row", bound=HasId)
 
 
 @dataclass(slots=True)
@@ -155,33 +143,6 @@ class Mailing:
         if not self.repeatable:
             self.journal.handing(self._at)
             self.in_doubt = self._at
-
-
-def send_all(
-    mailing: Mailing, rows: Iterable[Row], send: Callable[[Row], bool], release: Callable[[list[str]], None]
-) -> None:
-    """Send a claimed batch; whatever was surely not sent is released, come what may.
-
-    Args:
-        send: one of them; False where it was refused.
-        release: gives rows back, by id.
-    """
-    waiting = {row.id: row for row in rows}
-    unsent: list[str] = []
-    try:
-        for row_id, row in list(waiting.items()):
-            if not send(row):
-                unsent.append(row_id)
-            del waiting[row_id]
-            mailing.in_doubt = None
-    finally:
-        doubtful = mailing.in_doubt
-        if doubtful is not None:
-            mailing.tally.fail(may_have_gone(doubtful))
-            mailing.journal.done([doubtful])
-        give_back = [one for one in (*unsent, *waiting) if one != doubtful]
-        if give_back:
-            release(give_back)
 
 
 def may_have_gone(row_id: str) -> str:

@@ -7,16 +7,16 @@ on one machine or on two, never mail the same user, and a killed one loses nobod
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
+from itertools import count
 
-from sqlalchemy import ColumnElement, and_, or_, update
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from jobctl.clock import iso
 from jobctl.database.session import Database
 from jobctl.database.tables import subscriptions
-from jobctl.jobs.due_subscriptions import Subscription, claiming, new_mark, pages
+from jobctl.jobs.due_subscriptions import Subscription, new_mark, pages
 from jobctl.jobs.here import Here
-from jobctl.jobs.mailing import Mailing, send_all
+from jobctl.jobs.mailing import Mailing, may_have_gone
 from jobctl.model import JobResult
 
 AHEAD = timedelta(days=7)
@@ -75,29 +75,58 @@ class _Reminders:
         for page in pages(self._database, due(self._database.tenant_id, self._now), PAGE):
             for start in range(0, len(page), BATCH):
                 mark = new_mark(self._now)
-                claimed = self._claim(page[start : start + BATCH], mark)
-                send_all(self._mailing, claimed, self._send, partial(self._give_back, mark))
+                self._send_all(self._claim(page[start : start + BATCH], mark), mark)
 
     def _claim(self, batch: Sequence[Subscription], mark: datetime) -> list[Subscription]:
         ids = [one.id for one in batch]
         self._mailing.journal.claim(ids, mark)
+        table = subscriptions.c
         statement = (
             update(subscriptions)
-            .where(subscriptions.c.id.in_(ids), due(self._database.tenant_id, self._now))
+            .where(table.id.in_(ids), due(self._database.tenant_id, self._now))
             .values(renewal_reminder_sent=True, updated_at=mark)
-            .returning(subscriptions.c.id)
+            .returning(table.id)
         )
-        claimed = self._database.transact(claiming(statement, ids, mark))
+        marked = select(table.id).where(table.id.in_(ids), table.updated_at == mark)
+        tries = count()
+
+        def claim(connection: Connection) -> set[str]:
+            found = set(connection.execute(statement).scalars())
+            if next(tries):  # the answer to a commit may have been lost: the mark tells what it claimed
+                found |= set(connection.execute(marked).scalars())
+            return found
+
+        claimed = self._database.transact(claim)
         others = [one.id for one in batch if one.id not in claimed]
         if others:
             self._mailing.journal.done(others)
         return [one for one in batch if one.id in claimed]
 
+    def _send_all(self, claimed: Sequence[Subscription], mark: datetime) -> None:
+        """Send a claimed batch; whatever was surely not sent is given back, come what may."""
+        mailing = self._mailing
+        waiting = {one.id: one for one in claimed}
+        unsent: list[str] = []
+        try:
+            for one in claimed:
+                if not self._send(one):
+                    unsent.append(one.id)
+                del waiting[one.id]
+                mailing.in_doubt = None
+        finally:
+            doubtful = mailing.in_doubt
+            if doubtful is not None:
+                mailing.tally.fail(may_have_gone(doubtful))
+                mailing.journal.done([doubtful])
+            give_back = [one for one in (*unsent, *waiting) if one != doubtful]
+            if give_back:
+                self._give_back(give_back, mark)
+
     def _send(self, one: Subscription) -> bool:
         key = one.key("renewal-reminder", self._database.tenant_id)
         return self._mailing.send(one.id, key, one.address, one.name, one.facts())
 
-    def _give_back(self, mark: datetime, ids: list[str]) -> None:
+    def _give_back(self, ids: list[str], mark: datetime) -> None:
         kept = len(ids) - self._release(ids, mark)
         if kept:
             print(f"{kept} of {len(ids)} were changed by the site meanwhile and are left as they are")

@@ -8,6 +8,7 @@ from jobctl.errors import PermanentJobError, reason_of
 from jobctl.files import write_whole
 from jobctl.jobs.here import Here
 from jobctl.model import JobResult
+from jobctl.text import counted
 
 MINIMAL = ("site_name: Website", "item_name: Item", "items_name: Items")
 _TOLD_PATHS = 1000
@@ -65,18 +66,14 @@ def repository_sync() -> JobResult:
 def _summary(report: Any) -> str:
     changes = report.changes
     if report.first:
-        number = _count(len(changes.added), "file")
+        number = counted(len(changes.added), "file")
         return f"first clone: {number} of branch {report.branch}, at {report.head[:8]}"
     if not report.commits and not changes.paths:
         return f"nothing new on branch {report.branch}"
     return (
-        f"{_count(report.commits, 'new commit')}: {_count(len(changes.added), 'file')} added,"
+        f"{counted(report.commits, 'new commit')}: {counted(len(changes.added), 'file')} added,"
         f" {len(changes.changed)} changed, {len(changes.removed)} removed"
     )
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def _minimal(folder: Path) -> JobResult:

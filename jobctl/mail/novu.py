@@ -3,7 +3,7 @@
 from typing import Any
 
 from jobctl.errors import PermanentJobError, ServiceError
-from jobctl.mail.api import Answer, Api, Wait, authorization
+from jobctl.mail.api import TIMEOUT_S, Answer, Api, Wait, authorization
 from jobctl.mail.message import Message, Sender, encoded, one_line
 from jobctl.mail.transport import MailRefusedError, Stateless
 from jobctl.settings.secret import Secret
@@ -32,7 +32,7 @@ class Novu(Stateless):
         sender: Sender,
         *,
         workflow: str = "email-default",
-        timeout: float = 30.0,
+        timeout: float = TIMEOUT_S,
         wait: Wait | None = None,
     ) -> None:
         self.place = base

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from jobctl.errors import PermanentJobError, ServiceError
-from jobctl.mail.api import Answer, Api, Wait, authorization, is_busy
+from jobctl.mail.api import TIMEOUT_S, Answer, Api, Wait, authorization, is_busy
 from jobctl.mail.message import Message, Sender, mailbox, one_line
 from jobctl.mail.transport import MailRefusedError, Stateless
 from jobctl.settings.secret import Secret
@@ -22,7 +22,7 @@ class Resend(Stateless):
     repeatable = True
 
     def __init__(
-        self, base: str, key: Secret, sender: Sender, *, timeout: float = 30.0, wait: Wait | None = None
+        self, base: str, key: Secret, sender: Sender, *, timeout: float = TIMEOUT_S, wait: Wait | None = None
     ) -> None:
         self.place = base
         self._sender = sender

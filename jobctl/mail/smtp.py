@@ -271,10 +271,7 @@ def _is_timeout(error: Exception) -> bool:
     return isinstance(error, TimeoutError) or "timed out" in str(error)
 
 
-def _bytes(said: bytes | str) -> bytes:
-    return said if isinstance(said, bytes) else said.encode()
-
-
 def _line(said: bytes | str) -> str:
     """What the server said, in one short line."""
-    return " ".join(_bytes(said).decode("utf-8", "replace").split())[:150]
+    text = said if isinstance(said, str) else said.decode("utf-8", "replace")
+    return " ".join(text.split())[:150]

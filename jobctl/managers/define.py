@@ -6,17 +6,6 @@ from jobctl.runs.store import Registration
 from jobctl.text import ID_HINT, is_job_id, quote
 
 
-def check_id(job_id: str) -> str:
-    """The id, if it is one.
-
-    Raises:
-        UsageError: not ``kebab-case``, or longer than 64 characters.
-    """
-    if not is_job_id(job_id):
-        raise UsageError(f"{quote(job_id)} is not a job id", hint=ID_HINT)
-    return job_id
-
-
 def define(job_id: str, name: str, target: Target, schedule: Schedule) -> Job:
     """A job of the application's own.
 
@@ -36,7 +25,9 @@ def define(job_id: str, name: str, target: Target, schedule: Schedule) -> Job:
         target = importable(target) or target
     elif not isinstance(target, Command):
         raise UsageError(f"a job is a function or an import text, not {type(target).__name__}")
-    return Job(check_id(job_id), name or job_id, schedule, target)
+    if not is_job_id(job_id):
+        raise UsageError(f"{quote(job_id)} is not a job id", hint=ID_HINT)
+    return Job(job_id, name or job_id, schedule, target)
 
 
 def registration(job: Job) -> Registration:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobctl.clock import Clock
-from jobctl.events import Bus
 from jobctl.modes import Mode
 
 if TYPE_CHECKING:
@@ -18,8 +17,10 @@ if TYPE_CHECKING:
     from jobctl.runs.store import RunStore
     from jobctl.settings.environment import Environment
 
+    Manager = LocalJobManager | NoOpJobManager | TriggerDevJobManager
+
 _lock = threading.Lock()
-_managers: dict[int, "LocalJobManager | NoOpJobManager | TriggerDevJobManager"] = {}
+_managers: dict[int, "Manager"] = {}
 
 
 def make_manager(
@@ -33,9 +34,8 @@ def make_manager(
     workers: int | None = None,
     grace: timedelta | None = None,
     clock: Clock | None = None,
-    bus: Bus | None = None,
     autostart: bool = False,
-) -> "LocalJobManager | NoOpJobManager | TriggerDevJobManager":
+) -> "Manager":
     """The manager for a mode: no-op where scheduling is disabled, Trigger.dev's in its mode, else the local one.
 
     In Vercel mode the local manager runs what it is asked to; Vercel Cron keeps the times.
@@ -70,12 +70,11 @@ def make_manager(
         workers=workers or local.DEFAULT_WORKERS,
         grace=local.DEFAULT_GRACE if grace is None else grace,
         clock=clock,
-        bus=bus,
         autostart=autostart and mode is Mode.LOCAL,
     )
 
 
-def get_job_manager() -> "LocalJobManager | NoOpJobManager | TriggerDevJobManager":
+def get_job_manager() -> "Manager":
     """The one manager of this process, made at the first call from the environment and folder.
 
     Its scheduler begins with the first job that is scheduled, in a thread, and is shut down when the
@@ -107,7 +106,7 @@ def reset_job_manager() -> None:
         manager.store.close()
 
 
-def _from_surroundings() -> "LocalJobManager | NoOpJobManager | TriggerDevJobManager":
+def _from_surroundings() -> "Manager":
     from jobctl.managers.surroundings import Surroundings
     from jobctl.modes import resolve
 

@@ -62,11 +62,10 @@ class LocalJobManager:
         workers: int = DEFAULT_WORKERS,
         grace: timedelta = DEFAULT_GRACE,
         clock: Clock | None = None,
-        bus: Bus | None = None,
         autostart: bool = False,
     ) -> None:
         self.store = store
-        self.bus = bus or Bus()
+        self.bus = Bus()
         self.kind = kind
         self.pulse: Callable[[], None] = lambda: None
         self._project = project
@@ -114,31 +113,20 @@ class LocalJobManager:
 
     def stop_job(self, id: str) -> None:  # noqa: A002
         """Take a job off its schedule, kept over restarts. A run in progress goes on."""
-        self.stop_jobs([self._job(id).id])
+        self._stop([self._job(id).id])
 
     def stop_all_jobs(self) -> None:
         """Take every job off its schedule."""
-        self.stop_jobs(list(self._jobs))
-
-    def stop_jobs(self, ids: Sequence[str], reason: str | None = None) -> None:
-        """Take some off, with a reason that ``status`` shows."""
-        self._know(ids)
-        self.store.stop(ids, self._clock.now(), reason)
-        engine = self._engine
-        if engine is not None and self._scheduling:
-            engine.ask(lambda: engine.displace(ids))
+        self._stop(list(self._jobs))
 
     def start_job(self, id: str) -> None:  # noqa: A002
         """Put a job back on its schedule. What it missed while stopped is not caught up."""
-        self.start_jobs([self._job(id).id])
-
-    def start_jobs(self, ids: Sequence[str]) -> None:
-        """Put some back."""
-        self._know(ids)
-        self.store.start(ids, self._clock.now())
+        job = self._job(id)
+        self._know([id])
+        self.store.start([id], self._clock.now())
         with self._lock:
             if self._scheduling:
-                self._schedule([self._jobs[one] for one in ids])
+                self._schedule([job])
 
     # Runs
 
@@ -221,11 +209,6 @@ class LocalJobManager:
 
     # Life
 
-    @property
-    def trouble(self) -> BaseException | None:
-        """What ended the scheduler, if anything did."""
-        return self._engine.trouble if self._engine else None
-
     def start(self) -> None:
         """Begin to schedule, in a thread of its own. A second call changes nothing."""
         with self._lock:
@@ -296,6 +279,13 @@ class LocalJobManager:
         self.add([job])
         if self._autostart:
             self.start()
+
+    def _stop(self, ids: Sequence[str]) -> None:
+        self._know(ids)
+        self.store.stop(ids, self._clock.now())
+        engine = self._engine
+        if engine is not None and self._scheduling:
+            engine.ask(lambda: engine.displace(ids))
 
     def _job(self, job_id: str) -> Job:
         job = self._jobs.get(job_id)

@@ -17,13 +17,13 @@ class NoOpJobManager:
     """Takes definitions, so that an application starts as ever, and runs none of them.
 
     Args:
-        store: what was recorded before is still shown; None where nothing ever was.
+        store: what was recorded before is still shown.
         reason: why nothing runs; the sentence that ``trigger_job`` fails with.
         hint: what to do about it.
     """
 
     def __init__(
-        self, store: RunStore | None, reason: str, *, hint: str | None = None, clock: Clock | None = None
+        self, store: RunStore, reason: str, *, hint: str | None = None, clock: Clock | None = None
     ) -> None:
         self.store = store
         self.reason = reason
@@ -64,20 +64,17 @@ class NoOpJobManager:
     def get_job_status(self, id: str) -> JobStatus | None:  # noqa: A002
         """What was last recorded of the job; it has no next run."""
         found = self._jobs.get(id)
-        record = self.store.job(id) if self.store else None
-        return job_status(found, record, self._clock.now()) if found else None
+        return job_status(found, self.store.job(id), self._clock.now()) if found else None
 
     def get_all_job_statuses(self) -> Sequence[JobStatus]:
         """What was last recorded of every job."""
-        records = self.store.jobs() if self.store else {}
-        return job_statuses(self._jobs.values(), records, self._clock.now())
+        return job_statuses(self._jobs.values(), self.store.jobs(), self._clock.now())
 
     def get_job_metrics(self) -> JobMetrics:
         """Totals of what was run before."""
-        return self.store.metrics() if self.store else JobMetrics()
+        return self.store.metrics()
 
     def _stop(self, jobs: Iterable[Job]) -> None:
-        if self.store is not None:
-            now = self._clock.now()
-            known = self.store.register([registration(job) for job in jobs], now)
-            self.store.stop(list(known), now)
+        now = self._clock.now()
+        known = self.store.register([registration(job) for job in jobs], now)
+        self.store.stop(list(known), now)

@@ -9,7 +9,7 @@ from jobctl.runs.store import RunStore
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """The newest local scheduler. ``ended`` is None for one that was killed without a goodbye."""
+    """A local scheduler. ``ended`` is None while it runs, and for one that was killed without a goodbye."""
 
     running: bool
     pid: int | None = None

@@ -113,18 +113,18 @@ class Reload:
 
     def _take(self, catalogue: Catalogue) -> None:
         found = {job.id: job for job in catalogue if not self._only or job.id in self._only}
-        removed = sorted(self._jobs.keys() - found.keys())
-        changed = [job for job in found.values() if _differs(self._jobs.get(job.id), job)]
-        added = [job.id for job in changed if job.id not in self._jobs]
+        differing = [job for job in found.values() if _differs(self._jobs.get(job.id), job)]
+        added = tuple(job.id for job in differing if job.id not in self._jobs)
+        changed = tuple(job.id for job in differing if job.id in self._jobs)
+        removed = tuple(sorted(self._jobs.keys() - found.keys()))
         for warning in catalogue.warnings:
             self._manager.bus.publish(JobsLeftOut(SystemClock().now(), warning))
         self._telling.use(catalogue)
         self._manager.remove(removed)
         self._manager.renew_workers()  # what was edited along with the file is imported anew
-        self._manager.add(changed)
+        self._manager.add(differing)
         self._jobs = found
-        other = tuple(job.id for job in changed if job.id not in added)
-        self._manager.bus.publish(JobsChanged(SystemClock().now(), tuple(added), other, tuple(removed)))
+        self._manager.bus.publish(JobsChanged(SystemClock().now(), added, changed, removed))
 
 
 def _differs(before: Job | None, after: Job) -> bool:

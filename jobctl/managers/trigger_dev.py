@@ -7,7 +7,6 @@ It has no timer and runs nothing here. A job's task there has the job's id and c
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import chain, repeat
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +28,6 @@ if TYPE_CHECKING:
     from jobctl.trigger_dev.api import TriggerDev
     from jobctl.trigger_dev.wire import RemoteRun, RemoteSchedule
 
-PAUSES_S = (1.0, 2.0, 3.0, 5.0)
-"""Between two looks at a run; the last one again and again."""
-UNDEPLOYED_S = 15.0
-"""How long a run may wait for a version of the worker that has its task."""
 MOST_RUNS = 10_000
 """What totals are made of: the newest so many runs."""
 MARGIN_S = 30
@@ -203,8 +198,10 @@ class TriggerDevJobManager:
         Raises:
             ServiceError: nobody knows it, no worker has its task, or Trigger.dev does not answer.
         """
+        from jobctl.managers.following import looks
+
         seen = None
-        for run in self._looks(run_id, pause or self._wait):
+        for run in looks(self._api, run_id, pause or self._wait):
             if run.status != seen:
                 seen = run.status
                 yield run
@@ -218,8 +215,10 @@ class TriggerDevJobManager:
         Raises:
             TimeoutError: it has not ended by then.
         """
+        from jobctl.managers.following import looks
+
         begun = self._clock.monotonic()
-        for run in self._looks(run_id, self._wait):
+        for run in looks(self._api, run_id, self._wait):
             found = as_run(run)
             if found.status is not RunStatus.RUNNING:
                 return found
@@ -300,31 +299,6 @@ class TriggerDevJobManager:
         if job is None:
             raise unknown_job(job_id, self._jobs)
         return job
-
-    def _looks(self, run_id: str, wait: Callable[[float], object]) -> "Iterator[RemoteRun]":
-        """The run again and again, until it has ended."""
-        waited = 0.0
-        pauses = chain(PAUSES_S, repeat(PAUSES_S[-1]))
-        while True:
-            run = self._api.run(run_id)
-            if run is not None:
-                yield run
-                if meaning(run.status).run is not RunStatus.RUNNING:
-                    return
-            if waited >= UNDEPLOYED_S:
-                self._demand_worker(run_id, run)
-            pause = next(pauses)
-            waited += pause
-            wait(pause)
-
-    def _demand_worker(self, run_id: str, run: "RemoteRun | None") -> None:
-        if run is None:
-            raise ServiceError(f"Trigger.dev does not know the run {run_id}")
-        if run.status == "PENDING_VERSION":
-            from jobctl.managers.registering import unknown_task
-
-            text, hint = unknown_task(run.task, self.account)
-            raise ServiceError(f"{text}; run {run_id} waits there for one", hint=hint)
 
     def _refuse_overlap(self, job: Job) -> None:
         listed = self._api.runs([job.id], statuses=words_for([RunStatus.RUNNING]), limit=1)

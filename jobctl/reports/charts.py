@@ -17,14 +17,14 @@ class Share:
     tone: str
 
 
-def ticks(most: float, count: int = 4) -> list[int]:
-    """Round numbers from 0 up to at least ``most``: steps of 1, 2 or 5 times a power of ten."""
+def ticks(most: float) -> list[int]:
+    """Round numbers from 0 up to at least ``most``: four steps at most, of 1, 2 or 5 times a power of ten."""
     if most <= 0:
         return [0, 1]
     step = 1
     while True:
         for factor in (1, 2, 5):
-            if step * factor * count >= most:
+            if step * factor * 4 >= most:
                 width = step * factor
                 return list(range(0, width * (int((most - 1) // width) + 1) + 1, width))
         step *= 10

@@ -20,14 +20,23 @@ LABELS = {
 def headlines(report: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Label, value, and change against the period before: ``+17 % (35 before)``."""
     figures = report["figures"]
-    found = [
+    counts = [
         (label, f"{figures[name]['now']:,}", change(figures[name]["now"], figures[name]["before"]))
         for name, label in LABELS.items()
     ]
-    for row in report["revenue"]:
-        now, before = (money(row[when], row["currency"]) for when in ("now", "before"))
-        found.append((f"Revenue, {row['currency'].upper()}", now, change(row["now"], row["before"], before)))
-    return found
+    sold = map(revenue, report["revenue"])
+    return [*counts, *((f"Revenue, {one['currency']}", one["now"], one["change"]) for one in sold)]
+
+
+def revenue(row: dict[str, Any]) -> dict[str, str]:
+    """What was sold in one currency: ``now``, ``before`` and the ``change``."""
+    now, before = (money(row[when], row["currency"]) for when in ("now", "before"))
+    return {
+        "currency": row["currency"].upper(),
+        "now": now,
+        "before": before,
+        "change": change(row["now"], row["before"], before),
+    }
 
 
 def change(now: int, before: int, shown: str | None = None) -> str:

@@ -5,9 +5,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jobctl.dates import long_day, short_day
-from jobctl.mail.wording import money, plan_name
+from jobctl.mail.wording import plan_name
 from jobctl.reports.charts import Share, columns, stacked
-from jobctl.reports.headline import change, headlines
+from jobctl.reports.headline import headlines, revenue
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -31,7 +31,7 @@ def page(report: dict[str, Any]) -> str:
         ],
         plans=_plans(report["subscriptions"]),
         statuses=_STATUSES,
-        revenue=[_sold(row) for row in report["revenue"]],
+        revenue=[revenue(row) for row in report["revenue"]],
     )
 
 
@@ -78,16 +78,6 @@ def _plans(subscriptions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for plan, counts in sorted(found.items())
     ]
-
-
-def _sold(row: dict[str, Any]) -> dict[str, str]:
-    now, before = (money(row[when], row["currency"]) for when in ("now", "before"))
-    return {
-        "currency": row["currency"].upper(),
-        "now": now,
-        "before": before,
-        "change": change(row["now"], row["before"], before),
-    }
 
 
 @cache

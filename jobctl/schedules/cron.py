@@ -108,17 +108,14 @@ class Cron:
         after: datetime,
         until: datetime,
         anchor: datetime | None = None,  # noqa: ARG002
-        limit: int = 1_000_000_000,
     ) -> int:
-        """How many due times lie in ``(after, until]``, by arithmetic, up to ``limit``."""
+        """How many due times lie in ``(after, until]``, by arithmetic."""
         from jobctl.schedules.counting import count_due, count_wall
 
         after, until = (one.astimezone(UTC).replace(microsecond=0) for one in (after, until))
         if self._zone is None:
-            found = count_wall(self.fields, after.replace(tzinfo=None), until.replace(tzinfo=None))
-        else:
-            found = count_due(self.fields, self._zone, after, until, fixed=self.fixed_time)
-        return min(found, limit)
+            return count_wall(self.fields, after.replace(tzinfo=None), until.replace(tzinfo=None))
+        return count_due(self.fields, self._zone, after, until, fixed=self.fixed_time)
 
     def note(self, instant: datetime) -> str | None:
         """What a clock change does to a due time, in words; None on an ordinary day."""

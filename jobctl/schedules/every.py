@@ -67,11 +67,11 @@ class Every:
         found = from_ms(start + (_floor_ms(instant) - start) // self._step * self._step)
         return found if found > after else None
 
-    def count(self, after: datetime, until: datetime, anchor: datetime, limit: int = 1_000_000_000) -> int:
-        """How many due times lie in ``(after, until]``, by arithmetic, up to ``limit``."""
+    def count(self, after: datetime, until: datetime, anchor: datetime) -> int:
+        """How many due times lie in ``(after, until]``, by arithmetic."""
         start = to_ms(anchor)
         number = (_floor_ms(until) - start) // self._step - (_floor_ms(after) - start) // self._step
-        return min(max(0, number), limit)
+        return max(0, number)
 
     def __eq__(self, other: object) -> bool:
         return other.interval == self.interval if isinstance(other, Every) else NotImplemented

@@ -30,9 +30,7 @@ BARS = {"first clone": 4.0, "nothing new": 1.0, "3 of them new": 4.0, f"{MANY:,}
 
 @pytest.fixture
 def upstream(tmp_path: Path) -> Upstream:
-    root = tmp_path / "server"
-    root.mkdir()
-    upstream = Upstream(root)
+    upstream = Upstream(tmp_path / "server")
     text = "name: Item {0}\ndescription: " + "word " * 30 + "{0}\n"
     upstream.commit({f"data/item-{n}/item-{n}.yml": text.format(n) for n in range(FILES)})
     return upstream

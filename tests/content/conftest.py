@@ -14,9 +14,7 @@ TOKEN = "ghp_loopbackToken123"
 
 @pytest.fixture
 def upstream(tmp_path: Path) -> Upstream:
-    root = tmp_path / "server"
-    root.mkdir()
-    upstream = Upstream(root)
+    upstream = Upstream(tmp_path / "server")
     upstream.commit(
         {".works/works.yml": "site_name: A\n", "data/one/one.yml": "name: One\n", "README.md": "hi\n"}
     )

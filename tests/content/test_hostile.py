@@ -12,6 +12,18 @@ from tests.content.conftest import START, TOKEN, Sync, beside, files
 from tests.support.git_server import GitServer, Upstream, git
 
 
+def tree(work: Path, *entries: str) -> str:
+    text = "".join(f"{entry}\n" for entry in entries)
+    done = subprocess.run(["git", "mktree"], cwd=work, input=text.encode(), capture_output=True, check=True)
+    return done.stdout.decode().strip()
+
+
+def put(upstream: Upstream, top: str) -> None:
+    commit = git(upstream.work, "commit-tree", top, "-p", "HEAD", "-m", "hostile")
+    git(upstream.work, "update-ref", "refs/heads/main", commit)
+    upstream.push()
+
+
 def test_hostile_paths_are_never_written_outside(
     sync: Sync, folder: Path, upstream: Upstream, tmp_path: Path
 ) -> None:
@@ -20,27 +32,19 @@ def test_hostile_paths_are_never_written_outside(
         ["git", "hash-object", "-w", "--stdin"], cwd=work, input=b"evil", capture_output=True, check=True
     ).stdout.decode().strip()  # fmt: skip
 
-    def tree(*entries: str) -> str:
-        text = "".join(f"{entry}\n" for entry in entries)
-        done = subprocess.run(
-            ["git", "mktree"], cwd=work, input=text.encode(), capture_output=True, check=True
-        )
-        return done.stdout.decode().strip()
-
     link = subprocess.run(
         ["git", "hash-object", "-w", "--stdin"], cwd=work, input=str(tmp_path).encode(), capture_output=True, check=True
     ).stdout.decode().strip()  # fmt: skip
-    inner = tree(f"100644 blob {blob}\thooks")
+    inner = tree(work, f"100644 blob {blob}\thooks")
     top = tree(
-        f"040000 tree {tree(f'100644 blob {blob}{chr(9)}escaped')}\t..",
+        work,
+        f"040000 tree {tree(work, f'100644 blob {blob}{chr(9)}escaped')}\t..",
         f"040000 tree {inner}\t.GIT",
         f"120000 blob {link}\toutside",
         f"160000 commit {git(work, 'rev-parse', 'HEAD')}\tsubmodule",
         f"100644 blob {blob}\tfine.md",
     )
-    commit = git(work, "commit-tree", top, "-p", "HEAD", "-m", "hostile")
-    git(work, "update-ref", "refs/heads/main", commit)
-    upstream.push()
+    put(upstream, top)
 
     report = sync()
 
@@ -49,6 +53,30 @@ def test_hostile_paths_are_never_written_outside(
     assert not (folder.parent / "escaped").exists()
     assert not (folder / "outside").exists()
     assert "evil" not in (folder / ".git" / "HEAD").read_text()
+
+
+def test_names_that_no_file_system_holds_come_and_go(sync: Sync, folder: Path, upstream: Upstream) -> None:
+    work, long = upstream.work, "a" * 300
+    hello = git(work, "hash-object", "-w", "README.md")
+    inner = tree(work, f"100644 blob {hello}\tx.md")
+    sync()
+
+    put(
+        upstream,
+        tree(
+            work,
+            f"100644 blob {hello}\tfine.md",
+            f"040000 tree {inner}\t{long}",
+            f"100644 blob {hello}\t{long}.md",
+        ),
+    )
+    report = sync()
+    assert files(folder) == {"fine.md": "hi\n"}
+    assert [one.rpartition(": ")[2] for one in report.changes.warnings] == ["file name too long"] * 2
+
+    put(upstream, tree(work, f"100644 blob {hello}\tother.md"))
+    sync()
+    assert files(folder) == {"other.md": "hi\n"}
 
 
 def test_it_needs_no_git_program_and_no_home(folder: Path, server: GitServer) -> None:

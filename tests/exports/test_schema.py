@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobctl.catalogue import build
 from jobctl.catalogue.build import build_job
 from jobctl.catalogue.builtin import BUILT_IN
+from jobctl.catalogue.values import READERS
 from jobctl.errors import ConfigurationErrors
 from jobctl.exports.schema import KEYS, schema
 from jobctl.model import Job
@@ -53,7 +53,7 @@ def built(settings: dict[str, Any], base: Job | None = None) -> bool:
 
 def test_it_is_a_schema_and_knows_every_key() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    assert set(KEYS) == set(build.KEYS)
+    assert set(KEYS) == set(READERS)
 
 
 def test_what_the_readme_shows_is_fine() -> None:

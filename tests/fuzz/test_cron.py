@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from jobctl.errors import ScheduleError
 from jobctl.schedules import Cron, Every, parse_schedule
-from jobctl.schedules.convert import cron_to_interval
 from jobctl.schedules.shift import fields_in_utc
 from jobctl.schedules.zones import zone
 from jobctl.trigger_dev.crons import caution, trigger_cron
@@ -122,7 +121,7 @@ def test_any_text_is_a_zone_or_is_refused_in_a_sentence(name: str) -> None:
 def test_any_schedule_is_said_elsewhere_or_refused_in_a_sentence(text: str, name: str) -> None:
     with suppress(ScheduleError):
         schedule = parse_schedule(text, name)
-        for say in (trigger_cron, caution, _in_utc, _as_interval):
+        for say in (trigger_cron, caution, _in_utc):
             with bounded():
                 try:
                     say(schedule)
@@ -132,7 +131,3 @@ def test_any_schedule_is_said_elsewhere_or_refused_in_a_sentence(text: str, name
 
 def _in_utc(schedule: Cron | Every) -> object:
     return fields_in_utc(schedule, datetime(2026, 11, 23, tzinfo=UTC)) if isinstance(schedule, Cron) else None
-
-
-def _as_interval(schedule: Cron | Every) -> object:
-    return cron_to_interval(schedule) if isinstance(schedule, Cron) else None

@@ -19,9 +19,7 @@ TOKEN = "ghp_loopbackToken456"
 
 @pytest.fixture
 def upstream(tmp_path: Path) -> Upstream:
-    root = tmp_path / "server"
-    root.mkdir()
-    upstream = Upstream(root)
+    upstream = Upstream(tmp_path / "server")
     upstream.commit({"data/one/one.yml": "name: One\n"})
     return upstream
 

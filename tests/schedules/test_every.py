@@ -34,7 +34,7 @@ def test_the_newest_and_the_number_agree(
 ) -> None:
     every = Every(step)
     newest = every.latest_until(until, after, anchor)
-    number = every.count(after, until, anchor, limit=10**12)
+    number = every.count(after, until, anchor)
 
     assert (newest is None) == (number == 0)
     if newest is not None:
@@ -46,7 +46,6 @@ def test_the_newest_and_the_number_agree(
 @given(INSTANTS, st.integers(0, 500), STEPS)
 def test_counting_is_arithmetic(anchor: datetime, number: int, step: timedelta) -> None:
     assert Every(step).count(anchor, anchor + number * step, anchor) == number
-    assert Every(step).count(anchor, anchor + number * step, anchor, limit=7) == min(number, 7)
 
 
 def test_a_million_steps_later_it_is_still_in_step() -> None:

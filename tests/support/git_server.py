@@ -34,6 +34,7 @@ class Upstream:
     """A bare repository and a clone that somebody else works in."""
 
     def __init__(self, root: Path, name: str = "content") -> None:
+        root.mkdir(exist_ok=True)
         self.bare = root / f"{name}.git"
         self.work = root / f"{name}-work"
         git(root, "init", "-q", "--bare", "-b", "main", str(self.bare))

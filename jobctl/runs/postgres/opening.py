@@ -1,7 +1,7 @@
 """Opening the store: its schema made where there is none, by one process at a time, and migrated forward."""
 
 from datetime import timedelta
-from importlib import resources
+from pathlib import Path
 
 from jobctl.errors import StoreError
 from jobctl.runs.postgres.address import read_address
@@ -9,7 +9,9 @@ from jobctl.runs.postgres.pool import Pool
 from jobctl.runs.postgres.session import Session
 from jobctl.runs.postgres.store import PostgresRunStore
 
-VERSION = 3
+_STEPS = sorted(Path(__file__).with_name("schema").glob("*.sql"))
+VERSION = len(_STEPS)
+"""Of the tables: how many steps lead to them."""
 
 
 def open_address(text: str, busy_timeout: timedelta, *, create: bool) -> PostgresRunStore | None:
@@ -54,8 +56,7 @@ def _migrate(session: Session, schema: str) -> None:
     if session.execute("SELECT to_regnamespace(?)", (f'"{schema}"',)).fetchone()[0] is None:
         session.execute(f'CREATE SCHEMA "{schema}"')
     found = _version(session, schema) or 0
-    for number in range(found + 1, VERSION + 1):
-        name = f"{number:03}.sql"
-        session.execute(resources.files("jobctl.runs.postgres").joinpath("schema", name).read_text("utf-8"))
+    for step in _STEPS[found:]:
+        session.execute(step.read_text("utf-8"))
     session.execute("DELETE FROM meta WHERE name = 'version'")
     session.execute("INSERT INTO meta (name, value) VALUES ('version', ?)", (VERSION,))
