@@ -1,10 +1,10 @@
 """The Typer application: it knows every command by name and builds only the one that is asked for."""
 
-import functools
 import inspect
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -92,18 +92,17 @@ def behind_command(args: list[str]) -> list[str]:
 
 
 def build(name: str) -> Any:
-    """The command of this name, from its module's ``command`` function."""
+    """The command of this name, from its module's ``Options`` and ``run``."""
     module = import_module(f"jobctl.cli.commands.{name}")
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     help_text = f"{COMMANDS[name].summary[:1].upper()}{COMMANDS[name].summary[1:]}."
-    single.command(name, cls=Command, help=help_text, context_settings=_HELP)(with_common(module.command))
+    single.command(name, cls=Command, help=help_text, context_settings=_HELP)(callback(module))
     return typer.main.get_command(single)
 
 
-def with_common(function: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the common options, and hand it the context made from them."""
+def callback(module: ModuleType) -> Callable[..., int]:
+    """What Typer calls: it takes the command's ``Options`` and the common ones, and has the command run."""
 
-    @functools.wraps(function)
     def command(**values: Any) -> int:
         from jobctl.cli.context import Context
 
@@ -111,21 +110,23 @@ def with_common(function: Callable[..., int]) -> Callable[..., int]:
         taken["color"] = taken["color"].value
         context = Context(Common(**taken))
         try:
-            return function(context, **values)
+            code: int = module.run(module.Options(**values), context)
         finally:
             context.close()
+        return code
 
     common = common_options()
-    signature = inspect.signature(function)
-    own = list(signature.parameters.values())[1:]
-    shared = [
-        inspect.Parameter(
-            one, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, made]
-        )
-        for one, (kind, made, default) in common.items()
-    ]
-    keyword = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
-    command.__signature__ = signature.replace(parameters=[*keyword, *shared])  # type: ignore[attr-defined]
+    own = module.Options
+    parameters = {
+        **{one: (kind, own._field_defaults[one]) for one, kind in own.__annotations__.items()},
+        **{one: (Annotated[kind, made], default) for one, (kind, made, default) in common.items()},
+    }
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(one, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            for one, (kind, default) in parameters.items()
+        ]
+    )
     return command
 
 

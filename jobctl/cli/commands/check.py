@@ -20,18 +20,8 @@ _STYLES = {State.FINE: "green", State.FAILED: "red", State.ABSENT: "dim"}
 class Options(NamedTuple):
     """What to try; None is every part."""
 
-    part: str | None = None
-    timeout: str | None = None
-
-
-def command(
-    context: Context,
-    *,
-    part: Annotated[str | None, argument("PART")] = None,
-    timeout: Annotated[str | None, option("check", "--timeout")] = None,
-) -> int:
-    """Parse."""
-    return run(Options(part, timeout), context)
+    part: Annotated[str | None, argument("PART")] = None
+    timeout: Annotated[str | None, option("check", "--timeout")] = None
 
 
 def run(options: Options, context: Context) -> int:

@@ -1,6 +1,6 @@
 """``jobctl completion SHELL``: prints the script that ``completions/`` holds too."""
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument
@@ -10,13 +10,15 @@ from jobctl.errors import UsageError
 from jobctl.text import nearest, quote
 
 
-def command(context: Context, *, shell: Annotated[str | None, argument("bash|zsh|fish")] = None) -> int:
-    """Parse."""
-    return run(shell, context)
+class Options(NamedTuple):
+    """What is asked for."""
+
+    shell: Annotated[str | None, argument("bash|zsh|fish")] = None
 
 
-def run(shell: str | None, context: Context) -> int:
+def run(options: Options, context: Context) -> int:
     """Print the script."""
+    shell = options.shell
     if shell is None:
         raise UsageError(
             "completion needs a shell: bash, zsh or fish", hint="jobctl completion --help shows where it goes"

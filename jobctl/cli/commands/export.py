@@ -21,22 +21,10 @@ if TYPE_CHECKING:
 class Options(NamedTuple):
     """What to write, and where."""
 
-    platform: str | None = None
-    folder: str | None = None
-    check: bool = False
-    plan: Plan | None = None
-
-
-def command(
-    context: Context,
-    *,
-    platform: Annotated[str | None, argument("|".join(NAMES["platform"]))] = None,
-    folder: Annotated[str | None, argument("DIR")] = None,
-    check: Annotated[bool, option("export", "--check")] = False,
-    plan: Annotated[Plan | None, option("export", "--plan")] = None,
-) -> int:
-    """Parse."""
-    return run(Options(platform, folder, check, plan), context)
+    platform: Annotated[str | None, argument("|".join(NAMES["platform"]))] = None
+    folder: Annotated[str | None, argument("DIR")] = None
+    check: Annotated[bool, option("export", "--check")] = False
+    plan: Annotated[Plan | None, option("export", "--plan")] = None
 
 
 def run(options: Options, context: Context) -> int:

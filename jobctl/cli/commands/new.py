@@ -21,28 +21,13 @@ from jobctl.schedules.zones import zone
 class Options(NamedTuple):
     """What the job is."""
 
-    job_id: str | None = None
-    cron: str | None = None
-    every: str | None = None
-    timezone: str | None = None
-    name: str | None = None
-    command: str | None = None
-    module: str | None = None
-
-
-def command(
-    context: Context,
-    *,
-    job_id: Annotated[str | None, argument("ID")] = None,
-    cron: Annotated[str | None, option("new", "--cron")] = None,
-    every: Annotated[str | None, option("new", "--every")] = None,
-    timezone: Annotated[str | None, option("new", "--timezone")] = None,
-    name: Annotated[str | None, option("new", "--name")] = None,
-    program: Annotated[str | None, option("new", "--command")] = None,
-    module: Annotated[str | None, option("new", "--module")] = None,
-) -> int:
-    """Parse."""
-    return run(Options(job_id, cron, every, timezone, name, program, module), context)
+    job_id: Annotated[str | None, argument("ID")] = None
+    cron: Annotated[str | None, option("new", "--cron")] = None
+    every: Annotated[str | None, option("new", "--every")] = None
+    timezone: Annotated[str | None, option("new", "--timezone")] = None
+    name: Annotated[str | None, option("new", "--name")] = None
+    program: Annotated[str | None, option("new", "--command")] = None
+    module: Annotated[str | None, option("new", "--module")] = None
 
 
 def run(options: Options, context: Context) -> int:
@@ -76,7 +61,7 @@ def run(options: Options, context: Context) -> int:
     due = first if isinstance(schedule, Cron) else "first due as soon as a scheduler runs"
     there = f"cd {shlex.quote(folder)} && " if folder != "." else ""
     steps = [
-        f"its function: {files[0][1]}" if new.test else f"its program: {options.command}",
+        f"its function: {files[0][1]}" if new.test else f"its program: {options.program}",
         f"its entry: {files[-1][1]}",
         f"its schedule: {schedule.text if schedule else ''}, {due}",
         f"its test: {there}python -m pytest {new.test}"
@@ -96,9 +81,9 @@ def _settings(options: Options) -> dict[str, Any]:
         "every": options.every,
         "timezone": options.timezone,
     }
-    if options.command is not None:
+    if options.program is not None:
         try:
-            given["command"] = shlex.split(options.command)
+            given["command"] = shlex.split(options.program)
         except ValueError as error:
             raise UsageError(f"--command cannot be read: {str(error).lower()}") from None
         if not given["command"]:

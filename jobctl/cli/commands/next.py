@@ -22,22 +22,10 @@ MOST = 10_000
 class Options(NamedTuple):
     """What is asked for."""
 
-    what: str | None
-    times: int
-    timezone: str | None
-    start: str | None
-
-
-def command(
-    context: Context,
-    *,
-    what: Annotated[str | None, argument("ID|CRON")] = None,
-    count: Annotated[int, option("next", "--count")] = 5,
-    timezone: Annotated[str | None, option("next", "--timezone")] = None,
-    start: Annotated[str | None, option("next", "--from")] = None,
-) -> int:
-    """Parse."""
-    return run(Options(what, count, timezone, start), context)
+    what: Annotated[str | None, argument("ID|CRON")] = None
+    times: Annotated[int, option("next", "--count")] = 5
+    timezone: Annotated[str | None, option("next", "--timezone")] = None
+    start: Annotated[str | None, option("next", "--from")] = None
 
 
 def run(options: Options, context: Context) -> int:

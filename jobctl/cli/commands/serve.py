@@ -17,18 +17,8 @@ if TYPE_CHECKING:
 class Options(NamedTuple):
     """Where to listen."""
 
-    host: str = "127.0.0.1"
-    port: int = 8000
-
-
-def command(
-    context: Context,
-    *,
-    host: Annotated[str, option("serve", "--host")] = "127.0.0.1",
-    port: Annotated[int, option("serve", "--port", min=0, max=65535)] = 8000,
-) -> int:
-    """Parse."""
-    return run(Options(host, port), context)
+    host: Annotated[str, option("serve", "--host")] = "127.0.0.1"
+    port: Annotated[int, option("serve", "--port", min=0, max=65535)] = 8000
 
 
 def run(options: Options, context: Context) -> int:

@@ -16,22 +16,10 @@ from jobctl.text import printable
 class Options(NamedTuple):
     """Which jobs, and why."""
 
-    job_id: str | None = None
-    every: bool = False
-    reason: str | None = None
-    yes: bool = False
-
-
-def command(
-    context: Context,
-    *,
-    job_id: Annotated[str | None, argument()] = None,
-    every: Annotated[bool, option("stop", "--all")] = False,
-    reason: Annotated[str | None, option("stop", "--reason")] = None,
-    yes: Annotated[bool, option("stop", "--yes")] = False,
-) -> int:
-    """Parse."""
-    return run(Options(job_id, every, reason, yes), context)
+    job_id: Annotated[str | None, argument()] = None
+    every: Annotated[bool, option("stop", "--all")] = False
+    reason: Annotated[str | None, option("stop", "--reason")] = None
+    yes: Annotated[bool, option("stop", "--yes")] = False
 
 
 def run(options: Options, context: Context) -> int:

@@ -41,28 +41,13 @@ PATIENCE_S = 30.0
 class Options(NamedTuple):
     """What is asked for."""
 
-    job_id: str | None = None
-    wait: bool = True
-    dry_run: bool = False
-    force: bool = False
-    local: bool = False
-    timeout: str | None = None
-    retry: bool = True
-
-
-def command(
-    context: Context,
-    *,
-    job_id: Annotated[str | None, argument()] = None,
-    no_wait: Annotated[bool, option("trigger", "--no-wait")] = False,
-    dry_run: Annotated[bool, option("trigger", "--dry-run")] = False,
-    force: Annotated[bool, option("trigger", "--force")] = False,
-    local: Annotated[bool, option("trigger", "--local")] = False,
-    timeout: Annotated[str | None, option("trigger", "--timeout")] = None,
-    no_retry: Annotated[bool, option("trigger", "--no-retry")] = False,
-) -> int:
-    """Parse."""
-    return run(Options(job_id, not no_wait, dry_run, force, local, timeout, not no_retry), context)
+    job_id: Annotated[str | None, argument()] = None
+    no_wait: Annotated[bool, option("trigger", "--no-wait")] = False
+    dry_run: Annotated[bool, option("trigger", "--dry-run")] = False
+    force: Annotated[bool, option("trigger", "--force")] = False
+    local: Annotated[bool, option("trigger", "--local")] = False
+    timeout: Annotated[str | None, option("trigger", "--timeout")] = None
+    no_retry: Annotated[bool, option("trigger", "--no-retry")] = False
 
 
 def run(options: Options, context: Context) -> int:
@@ -72,7 +57,7 @@ def run(options: Options, context: Context) -> int:
     job = context.job(options.job_id)
     if options.dry_run and not job.dry_run:
         raise UsageError(f"{job.id} cannot say what it would do: it takes no dry run")
-    if not options.retry:
+    if options.no_retry:
         job = replace(job, retries=0)
     arguments = {"dry_run": True} if options.dry_run else {}
     timeout = _timeout(options.timeout)
@@ -83,7 +68,7 @@ def run(options: Options, context: Context) -> int:
         from jobctl.cli.remote import trigger_there
 
         there, code = trigger_there(
-            context, job.id, arguments, timeout, wait=options.wait, retry=options.retry
+            context, job.id, arguments, timeout, wait=not options.no_wait, retry=not options.no_retry
         )
         tell_ended(there, context)
         return code
@@ -92,7 +77,7 @@ def run(options: Options, context: Context) -> int:
     if not isinstance(manager, LocalJobManager):
         manager.trigger_job(job.id)  # raises: this manager runs nothing, and says why
         return ExitCode.NOT_RUN
-    if not options.wait:
+    if options.no_wait:
         from jobctl.cli.detach import detached
 
         return _tell_started(detached(context), context)
