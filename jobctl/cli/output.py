@@ -98,10 +98,16 @@ class Output:
         self._write(text)
 
     def document(self, value: Any) -> None:
-        """The one JSON document of ``--json``; on a line of its own where several follow each other."""
+        """The one JSON document of ``--json``; on a line of its own where several follow each other.
+
+        What no terminal should obey is escaped, which changes no value.
+        """
         import json
 
-        self.line(json.dumps(value, ensure_ascii=not _is_unicode(self.stdout), separators=(", ", ": ")))
+        text = json.dumps(value, ensure_ascii=not _is_unicode(self.stdout), separators=(", ", ": "))
+        if not text.isprintable():
+            text = "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+        self.line(text)
 
     def flush(self) -> None:
         """Hand over what was written."""

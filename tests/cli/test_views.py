@@ -1,6 +1,7 @@
 """Text from outside stays text: no markup, no escape, no character that a terminal would obey."""
 
 import io
+import json
 
 import pytest
 from hypothesis import given
@@ -123,6 +124,19 @@ def test_errors_for_people_and_for_programs() -> None:
     assert out.getvalue() == (
         '{"error": {"code": "usage", "message": "wrong", "hint": "right", "where": null, "exit_code": 2}}\n'
     )
+
+
+def test_a_document_holds_nothing_that_a_terminal_obeys() -> None:
+    out = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    value = {"text": "\x1b[31m\x9b2J\u202e\u2028\udcff日本\U000e0041"}
+
+    Output(Common(json=True), {}, out, io.StringIO()).document(value)
+
+    out.seek(0)
+    text = out.read()
+    assert text.removesuffix("\n").isprintable()
+    assert "日本" in text
+    assert json.loads(text) == value
 
 
 def test_a_colon_in_a_candidate_is_not_the_one_before_the_note() -> None:

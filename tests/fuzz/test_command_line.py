@@ -76,6 +76,7 @@ def given_words(*words: str, **environment: str) -> None:
 @example(("next", ["1s", "-n", "10000"]))
 @example(("runs", ["--since", SURROGATES]))
 @example(("stop", ["hello", "--reason", SURROGATES]))
+@example(("mode", ["--json", "\x9b31m\u2028"]))
 def test_any_words_are_answered_by_the_table(past: Past, given: tuple[str, list[str]]) -> None:
     command, more = given
     if command in WAITS:
