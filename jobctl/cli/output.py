@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from jobctl.cli.options import Common
 from jobctl.cli.views.look import Look
-from jobctl.errors import MOST_TOLD, ConfigurationErrors, JobctlError
+from jobctl.errors import MOST_TOLD, ConfigurationErrors, JobctlError, reason_of
 from jobctl.text import printable
 
 
@@ -80,7 +80,7 @@ class Output:
 
     def line(self, text: str = "") -> None:
         """One line on standard output."""
-        self._write(f"{text}\n")
+        self.raw(f"{text}\n")
 
     def lines(self, texts: Iterable[str]) -> None:
         """Lines, in few writes."""
@@ -95,7 +95,14 @@ class Output:
 
     def raw(self, text: str) -> None:
         """Text as it is."""
-        self._write(text)
+        try:
+            self.stdout.write(text)
+            if self.is_terminal:
+                self.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise cannot_write(error) from error
 
     def document(self, value: Any) -> None:
         """The one JSON document of ``--json``; on a line of its own where several follow each other.
@@ -156,20 +163,10 @@ class Output:
     def _paint(self, text: str, style: str) -> str:
         return Look(color=self.has_color(self.stderr)).paint(text, style)
 
-    def _write(self, text: str) -> None:
-        try:
-            self.stdout.write(text)
-            if self.is_terminal:
-                self.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise cannot_write(error) from error
-
 
 def cannot_write(error: OSError) -> OutputError:
     """The sentence for a standard output that takes nothing."""
-    return OutputError(f"standard output cannot be written: {(error.strerror or 'unknown').lower()}")
+    return OutputError(f"standard output cannot be written: {reason_of(error)}")
 
 
 def error_document(error: JobctlError) -> dict[str, Any]:
