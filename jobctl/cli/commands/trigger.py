@@ -1,7 +1,7 @@
 """``jobctl trigger ID``: runs one job now, shows what it prints, and exits by its result."""
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Any, NamedTuple
 
@@ -159,9 +159,9 @@ class _Teller:
     """Shows a run while it happens: its lines raw, ours on standard error."""
 
     context: Context
-    mute: bool = field(default=False)
-    retry: bool = field(default=True)
-    troubled: float | None = field(default=None)
+    mute: bool = False
+    retry: bool = True
+    troubled: float | None = None
 
     @property
     def is_out_of_patience(self) -> bool:
