@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Any, NamedTuple
 
 from jobctl.cli.context import Context
+from jobctl.cli.detach import DETACHED, detached
 from jobctl.cli.failures import forsake_output
 from jobctl.cli.options import argument, option
 from jobctl.cli.signals import Stop
@@ -30,7 +31,6 @@ from jobctl.managers.local import LocalJobManager
 from jobctl.model import Run, RunStatus, Trigger
 from jobctl.modes import Mode
 
-DETACHED = "_JOBCTL_DETACHED"
 ASKED_BY = "_JOBCTL_TRIGGER"
 """Set by an exported worker: what asked for the run, ``schedule`` or ``manual``."""
 TICK = 0.2
@@ -78,8 +78,6 @@ def run(options: Options, context: Context) -> int:
         manager.trigger_job(job.id)  # raises: this manager runs nothing, and says why
         return ExitCode.NOT_RUN
     if options.no_wait:
-        from jobctl.cli.detach import detached
-
         return _tell_started(detached(context), context)
     with context.telling(manager):
         done = perform(context, manager, job.id, arguments, timeout)
