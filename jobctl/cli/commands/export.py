@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
-from jobctl.cli.views.crons import crons_document, show_crons
+from jobctl.cli.views import crons
 from jobctl.cli.views.table import rows
 from jobctl.cli.words import NAMES
 from jobctl.errors import ExitCode, UsageError
@@ -91,10 +91,12 @@ def _show(
             "files": [{"name": one.name, "change": one.fate.value} for one in found],
         }
         if options.platform == "vercel":
-            document["crons"] = crons_document(placed)
+            document["crons"] = crons.document(placed)
         out.document(document)
         return
-    show_crons(placed, out)
+    out.lines(crons.screen(placed, out.look) if out.is_terminal else crons.piped(placed))
+    for warning in crons.warnings(placed):
+        out.warn(warning)
     told = [one for one in found if one.fate is not Fate.UNCHANGED]
     out.lines(rows((), ((one.fate.value, str(folder / one.name)) for one in told), header=False))
     for one in told:
