@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from jobctl.cli.views.look import Look
+from jobctl.cli.views.look import STATES, Look
 from jobctl.cli.views.metrics import share
 from jobctl.cli.views.times import ago, short, took, until
 from jobctl.events import Event, RunFinished, RunStarted
@@ -60,9 +60,8 @@ def panel(statuses: Sequence[JobStatus], tally: Tally, now: datetime, look: Look
         table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, pad_edge=False, header_style="dim")
         for title in ("JOB", "STATE", "LAST", "NEXT", "TOOK"):
             table.add_column(title, no_wrap=True, overflow="ellipsis" if look.unicode else "crop")
-        for cells in shown:
-            style = {"failed": "red", "running": "cyan", "completed": "green"}.get(cells[1], "")
-            table.add_row(Text(cells[0]), Text(cells[1], style=style), *(Text(one) for one in cells[2:]))
+        for job, state, *others in shown:
+            table.add_row(Text(job), Text(state, style=STATES.get(state, "")), *map(Text, others))
         parts.append(table)
     done = rate(tally.completed, tally.completed + tally.failed)
     counts = (
