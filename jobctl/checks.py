@@ -84,7 +84,7 @@ class Checker:
     def settings(self) -> str:
         """The variables and the project file: they were read before, so they are sound."""
         files = [file.name for file in self.environment.files if file.found]
-        return f"{self.jobs} jobs; {', '.join(files) or 'no .env file'}"
+        return f"{counted(self.jobs, 'job')}; {', '.join(files) or 'no .env file'}"
 
     def store(self) -> str:
         """The run store: opened, made where there is none, looked through, and able to write."""

@@ -179,5 +179,5 @@ def _nearby(place: str) -> str:
 
 
 def _farewell(reporter: Reporter, interrupted: int, context: Context) -> None:
-    runs = reporter.tally.completed + reporter.tally.failed
-    context.output.note(f"stopped: {runs} {'run' if runs == 1 else 'runs'}, {interrupted} interrupted")
+    runs = counted(reporter.tally.completed + reporter.tally.failed, "run")
+    context.output.note(f"stopped: {runs}, {interrupted} interrupted")

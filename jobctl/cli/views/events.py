@@ -118,7 +118,7 @@ def _changes(event: JobsChanged) -> str:
 def _of_scheduler(event: Event) -> str:
     match event:
         case SchedulerStarted():
-            return f"started: {event.jobs} jobs, {event.workers} workers"
+            return f"started: {counted(event.jobs, 'job')}, {counted(event.workers, 'worker')}"
         case SchedulerStopping():
             return _stopping(event)
         case SchedulerStopped():

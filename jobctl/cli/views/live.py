@@ -10,6 +10,7 @@ from jobctl.cli.views.metrics import share
 from jobctl.cli.views.times import ago, short, took, until
 from jobctl.events import Event, RunFinished, RunStarted
 from jobctl.model import JobStatus, Run, RunStatus, Status, rate
+from jobctl.text import counted
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -63,10 +64,10 @@ def panel(statuses: Sequence[JobStatus], tally: Tally, now: datetime, look: Look
         for job, state, *others in shown:
             table.add_row(Text(job), Text(state, style=STATES.get(state, "")), *map(Text, others))
         parts.append(table)
-    done = rate(tally.completed, tally.completed + tally.failed)
+    ended = tally.completed + tally.failed
     counts = (
-        f"{len(statuses)} jobs, {len(tally.running)} running"
-        f"      since start: {tally.completed + tally.failed} runs, {share(done)} completed"
+        f"{counted(len(statuses), 'job')}, {len(tally.running)} running"
+        f"      since start: {counted(ended, 'run')}, {share(rate(tally.completed, ended))} completed"
     )
     parts.append(Text(look.cut(counts, look.width), style="dim", no_wrap=True))
     return Group(*parts)
