@@ -7,7 +7,7 @@ from jobctl.cli.options import argument
 from jobctl.cli.scripts import SCRIPTS
 from jobctl.cli.words import SHELLS
 from jobctl.errors import UsageError
-from jobctl.text import nearest, quote
+from jobctl.text import quote, suggestion
 
 
 class Options(NamedTuple):
@@ -24,10 +24,9 @@ def run(options: Options, context: Context) -> int:
             "completion needs a shell: bash, zsh or fish", hint="jobctl completion --help shows where it goes"
         )
     if shell not in SCRIPTS:
-        near = nearest(shell, SHELLS)
         raise UsageError(
             f"there is no completion for {quote(shell)}",
-            hint=f'did you mean "{near}"?' if near else "there is one for bash, zsh and fish",
+            hint=suggestion(shell, SHELLS, "there is one for bash, zsh and fish"),
         )
     if context.output.json:
         context.output.document({"shell": shell, "script": SCRIPTS[shell]})
