@@ -16,6 +16,8 @@ from jobctl.settings.environment import Environment
 from jobctl.text import counted
 
 TIMEOUT = timedelta(seconds=10)
+_LONGEST_STEP = timedelta(hours=1)
+"""libgit2 counts milliseconds in 32 bits."""
 
 
 class State(StrEnum):
@@ -43,14 +45,15 @@ class AbsentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Checker:
-    """Tries the parts of one project."""
+    """Tries the parts of one project, each for ``timeout`` at most."""
 
     environment: Environment
     project: Path
     state: Path
     jobs: int
+    timeout: timedelta
 
-    def check(self, part: str, timeout: timedelta = TIMEOUT) -> Checked:
+    def check(self, part: str) -> Checked:
         """Try one of ``PARTS``; never raises.
 
         It is tried in a thread that is left behind when the time is over: some parts wait inside a library.
@@ -58,12 +61,11 @@ class Checker:
         answer: list[Checked] = []
         work = threading.Thread(target=lambda: answer.append(self._tried(part)), daemon=True)
         work.start()
-        work.join(timeout.total_seconds())
+        work.join(self.timeout.total_seconds())
         if answer:
             return answer[0]
-        return Checked(
-            part, State.FAILED, f"no answer in {format_duration(timeout)}", exit_code=ExitCode.SERVICE
-        )
+        silence = f"no answer in {format_duration(self.timeout)}"
+        return Checked(part, State.FAILED, silence, exit_code=ExitCode.SERVICE)
 
     def _tried(self, part: str) -> Checked:
         try:
@@ -115,7 +117,7 @@ class Checker:
         from jobctl.content.remote import look
 
         address = read_address(text, token_of(self.environment), self.project)
-        tip = look(address, self.environment.text("GITHUB_BRANCH"), TIMEOUT)
+        tip = look(address, self.environment.text("GITHUB_BRANCH"), min(self.timeout, _LONGEST_STEP))
         return f"{address.url}, branch {tip.branch} at {tip.commit[:8]}"
 
     def mail(self) -> str:

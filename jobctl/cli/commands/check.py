@@ -28,9 +28,8 @@ def run(options: Options, context: Context) -> int:
     """Try one part after the other, each told as soon as it is known."""
     limit = read_span(options.timeout, "--timeout") if options.timeout else TIMEOUT
     parts = [_known(options.part)] if options.part else list(PARTS)
-    checker = Checker(
-        context.environment, context.project.folder, context.state_folder(), len(context.catalogue)
-    )
+    place = context.project.folder, context.state_folder()
+    checker = Checker(context.environment, *place, jobs=len(context.catalogue), timeout=limit)
     hide = Mask(context.environment.secret_texts())
     here = re.compile(rf"(?<!/){re.escape(f'{Path.cwd()}{os.sep}')}")  # a path, but not the middle of a URL
 
@@ -40,7 +39,7 @@ def run(options: Options, context: Context) -> int:
     out = context.output
     found = []
     for part in parts:
-        tried = checker.check(part, limit)
+        tried = checker.check(part)
         one = replace(tried, detail=mask(tried.detail), hint=mask(tried.hint) if tried.hint else None)
         found.append(one)
         if out.json:
