@@ -3,9 +3,9 @@
 import json
 from typing import Annotated, Any, NamedTuple
 
-from jobctl.cli.commands.trigger import perform, tell_ended
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
+from jobctl.cli.performing import perform, tell_ended
 from jobctl.cli.views.report import screen
 from jobctl.errors import ExitCode, UsageError
 from jobctl.managers.local import LocalJobManager
