@@ -10,28 +10,10 @@ import pytest
 from tests.support.project import Site, marked, until
 from tests.support.terminal import Cli, Past
 
-GATED = """
-[jobs.gated]
-every = "1d"
-call = "gated:wait"
-"""
-
-GATED_CODE = """
-import os, sys, time
-from pathlib import Path
-
-def wait():
-    print("begun", flush=True)
-    while not Path("gate").exists():
-        time.sleep(0.02)
-    print("let through")
-"""
-
 
 @pytest.fixture
 def gated(site: Site) -> Site:
-    site.jobs(GATED)
-    site.write("gated.py", GATED_CODE)
+    site.jobs('[jobs.gated]\nevery = "1d"\ncall = "gated:wait"\n')
     return site
 
 
