@@ -26,7 +26,8 @@ class Command:
     Attributes:
         group: where the root help lists it.
         summary: one clause.
-        argument: what its positional argument is: ``job``, ``run`` (a job or a run), a kind in ``NAMES``, or none.
+        argument: what its positional argument is: ``job``, ``run`` (a job or a run), a kind in ``NAMES``; empty
+            where TAB has nothing to offer.
         options: its own, besides ``COMMON``.
         examples: real invocations that end its help.
     """
@@ -43,7 +44,6 @@ class Command:
         self.examples = examples
 
 
-WHEN = ("auto", "always", "never")
 SHELLS = ("bash", "zsh", "fish")
 NAMES = {
     "shell": SHELLS,
@@ -59,7 +59,7 @@ COMMON = {
     "--json": Option("print one JSON document on standard output"),
     "--quiet": Option("say nothing but results and errors", short="-q"),
     "--verbose": Option("say more, and show the traceback of a fault", short="-v"),
-    "--color": Option("colour the output", "WHEN", WHEN),
+    "--color": Option("colour the output", "WHEN", ("auto", "always", "never")),
     "--project": Option("the project's folder, if not this one", "DIR"),
 }
 EXIT_CODES = {
@@ -270,7 +270,7 @@ COMMANDS = {
     "new": Command(
         "Setup",
         "add a job with its file and test",
-        "none",
+        "",
         {
             "--cron": Option("when it is due, as cron has it", "CRON"),
             "--every": Option("or how often", "DURATION"),
