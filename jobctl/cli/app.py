@@ -14,7 +14,7 @@ from jobctl import __version__
 from jobctl.cli.failures import conclude
 from jobctl.cli.options import Common, common_options
 from jobctl.cli.views.help import examples, overview
-from jobctl.cli.words import COMMANDS, COMMON, VERSION
+from jobctl.cli.words import COMMANDS, COMMON, HELP, VERSION
 from jobctl.errors import UsageError
 from jobctl.text import quote, suggestion
 
@@ -27,6 +27,13 @@ class Command(TyperCommand):
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The usage line's words, without an argument that is taken only to be refused."""
         return [piece for piece in super().collect_usage_pieces(ctx) if piece != "[]"]
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """In our words, as the manual page and TAB have them."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.help = HELP.help
+        return option
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """The examples."""

@@ -312,6 +312,7 @@ COMMANDS = {
         {},
         (
             "jobctl completion bash > ~/.local/share/bash-completion/completions/jobctl",
+            'jobctl completion zsh > "${fpath[1]}/_jobctl"',
             "jobctl completion fish > ~/.config/fish/completions/jobctl.fish",
         ),
     ),
