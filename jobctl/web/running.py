@@ -5,10 +5,12 @@ import threading
 from datetime import timedelta
 
 from jobctl.catalogue import Catalogue
+from jobctl.clock import SystemClock
 from jobctl.errors import JobctlError
 from jobctl.managers.factory import make_manager
 from jobctl.managers.local import LocalJobManager
 from jobctl.managers.noop import NoOpJobManager
+from jobctl.managers.rescue import rescue
 from jobctl.managers.surroundings import Surroundings
 from jobctl.managers.telling import Telling
 from jobctl.managers.trigger_dev import TriggerDevJobManager
@@ -45,6 +47,11 @@ class Runner:
             if self._store is None:
                 self._store = self.around.open_store()
             return self._store
+
+    def look(self) -> RunStore:
+        """The run store for a look: runs that lost their process are settled first."""
+        rescue(self.store, SystemClock().now())
+        return self.store
 
     def run(self, job_id: str) -> Run:
         """Run a job to its end; waits for it.

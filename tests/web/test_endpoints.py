@@ -139,6 +139,20 @@ def test_looks_are_those_of_the_command_line(serve: Serve, site: Site) -> None:
     assert 'jobctl_runs_completed_total{job="quick"} 1\n' in text.text
 
 
+def test_a_run_whose_process_died_is_lost_at_the_next_look(serve: Serve, site: Site) -> None:
+    client = serve()
+    running = site.popen("trigger", "gated")
+    until((site.folder / "began").exists)
+    running.kill()
+    running.wait()
+
+    states = {one["id"]: one["status"] for one in client.get("/api/jobs").json()["jobs"]}
+
+    assert states["gated"] == "failed"
+    assert 'jobctl_job_running{job="gated"} 0\n' in client.get("/metrics").text
+    assert site.runs_kept("gated")[0].reason == "lost"
+
+
 def test_huge_headers_are_refused(serve: Serve) -> None:
     client = serve()
 
