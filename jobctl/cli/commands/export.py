@@ -108,7 +108,9 @@ def _show(
         out.note(words)
     if not options.check and any(one.fate is Fate.CREATED for one in told):
         if options.platform == "schema":
-            out.note(f"first line of jobctl.toml, for editors: #:schema ./{folder / 'jobctl.schema.json'}")
+            place = os.path.relpath(folder / "jobctl.schema.json", context.project.folder)
+            shown = place if place.startswith("../") else f"./{place}"
+            out.note(f"first line of jobctl.toml, for editors: #:schema {shown}")
             return
         how = f"{folder / 'README.md'}" if options.platform == "trigger-dev" else "vercel deploy --prod"
         out.note(f"how to deploy it: {how}; keep {RECORD} beside it")
