@@ -78,7 +78,10 @@ class Checker:
                 if isinstance(error, ConfigurationError | PermanentJobError)
                 else error.exit_code
             )
-            return Checked(part, State.FAILED, str(error), error.hint, code)
+            hint = (
+                None if (error.hint or "").startswith("jobctl check") else error.hint
+            )  # that is what runs now
+            return Checked(part, State.FAILED, str(error), hint, code)
         except Exception as error:
             text = " ".join(str(error).split())[:200]
             return Checked(part, State.FAILED, f"{type(error).__name__}: {text}", exit_code=ExitCode.INTERNAL)

@@ -311,6 +311,7 @@ def test_check_says_what_is_wrong(
     assert found.code == code
     assert words in found.stdout
     assert "hidden" not in found.stdout + found.stderr
+    assert "jobctl check" not in found.stdout
 
 
 def test_check_names_what_the_database_lacks(cli: Cli, here: Path) -> None:
