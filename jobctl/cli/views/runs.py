@@ -6,8 +6,8 @@ from datetime import datetime
 from jobctl.cli.views.history import recent
 from jobctl.cli.views.look import STATES, Look, one_line
 from jobctl.cli.views.table import LEAST_ID, Cell, Column, rows, table
-from jobctl.cli.views.times import ago, took, zulu
-from jobctl.durations import format_duration, milliseconds
+from jobctl.cli.views.times import ago, ms, took, zulu
+from jobctl.durations import format_duration
 from jobctl.model import Run, RunStatus
 
 _TITLES = ("RUN", "JOB", "STATE", "REASON", "STARTED", "TOOK_MS", "TRIGGER", "ERROR", "ATTEMPT")
@@ -83,14 +83,13 @@ def _cells(run: Run, now: datetime) -> list[Cell]:
 
 
 def _record(run: Run) -> tuple[str, ...]:
-    spent = milliseconds(run.duration)
     return (
         run.id,
         run.job_id,
         run.status.value,
         run.reason.value if run.reason else "",
         zulu(run.started_at),
-        "" if spent is None else str(spent),
+        ms(run.duration),
         run.trigger.value,
         one_line(run.error or ""),
         str(run.attempt),

@@ -10,8 +10,8 @@ from jobctl.cli.views.look import STATES, Look, one_line
 from jobctl.cli.views.metrics import share
 from jobctl.cli.views.runs import result_summary
 from jobctl.cli.views.table import LEAST_ID, Cell, Column, rows, table
-from jobctl.cli.views.times import ago, exact, short, took, until, zulu
-from jobctl.durations import format_duration, milliseconds
+from jobctl.cli.views.times import ago, exact, ms, short, took, until, zulu
+from jobctl.durations import format_duration
 from jobctl.errors import ServiceError
 from jobctl.model import Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
@@ -187,12 +187,11 @@ def _cells(job: JobStatus, now: datetime) -> list[Cell]:
 
 
 def _record(job: JobStatus) -> tuple[str, ...]:
-    spent = milliseconds(job.duration)
     return (
         job.id,
         job.status.value,
         zulu(job.last_run),
-        "" if spent is None else str(spent),
+        ms(job.duration),
         zulu(job.next_run),
         one_line(job.error or ""),
     )
