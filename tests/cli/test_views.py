@@ -2,17 +2,21 @@
 
 import io
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobctl.analytics.results import ANALYTICS
 from jobctl.cli.completion import _form
 from jobctl.cli.options import Common
 from jobctl.cli.output import Output
+from jobctl.cli.views.analytics import Found, piped
 from jobctl.cli.views.look import Look, columns
 from jobctl.cli.views.table import Cell, Column, rows, table
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError
+from jobctl.runs.store import CachedResult
 
 NASTY = [
     "[red]",
@@ -39,6 +43,13 @@ def test_nasty_text_in_a_table(text: str) -> None:
     if text.isascii() and text.isprintable():
         assert text in lines[1]
         assert text in row
+
+
+def test_analytics_in_a_pipe_are_text_too() -> None:
+    now = datetime(2026, 11, 25, tzinfo=UTC)
+    result = CachedResult("top_items_10", [{"name": "\x1b[2J\ta", "votes": 3}], now, now)
+
+    assert list(piped([Found(ANALYTICS[0], "top_items_10", result)])) == ["top_items_10\t\\x1b[2J a\t3"]
 
 
 @given(
