@@ -40,12 +40,10 @@ def rows(statuses: Sequence[JobStatus], now: datetime, most: int) -> list[tuple[
     """The jobs that matter most now: running, then failed, then the next due ones; ``most`` in all."""
     running = [one for one in statuses if one.status is Status.RUNNING]
     failed = [one for one in statuses if one.status is Status.FAILED]
-    chosen = [*running, *failed]
-    if len(chosen) < most:
-        taken = {one.id for one in chosen}
-        due = [one for one in statuses if one.next_run is not None and one.id not in taken]
-        chosen += sorted(due, key=lambda one: (one.next_run is None, one.next_run))[: most - len(chosen)]
-    return [_row(one, now) for one in chosen[: max(0, most)]]
+    taken = {one.id for one in (*running, *failed)}
+    due = [one for one in statuses if one.next_run is not None and one.id not in taken]
+    due.sort(key=lambda one: one.next_run or now)
+    return [_row(one, now) for one in [*running, *failed, *due][:most]]
 
 
 def panel(statuses: Sequence[JobStatus], tally: Tally, now: datetime, look: Look, height: int) -> "Group":
