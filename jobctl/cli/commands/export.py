@@ -108,7 +108,7 @@ def _show(
         out.note(words)
     if not options.check and any(one.fate is Fate.CREATED for one in told):
         if options.platform == "schema":
-            place = os.path.relpath(folder / "jobctl.schema.json", context.project.folder)
+            place = os.path.relpath(folder / told[0].name, context.project.folder)
             shown = place if place.startswith("../") else f"./{place}"
             out.note(f"first line of jobctl.toml, for editors: #:schema {shown}")
             return
