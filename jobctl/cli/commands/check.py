@@ -46,9 +46,9 @@ def run(options: Options, context: Context) -> int:
             continue
         if out.is_terminal:
             state = out.look.paint(f"{one.state.value:<14}", _STYLES[one.state])
-            out.line(f"{part:<9} {state}  {printable(one.detail)}")
+            out.line(f"{part:<11} {state}  {printable(one.detail)}")
             if one.hint:
-                out.line(f"{'':<24}  {out.look.paint('hint: ', 'cyan')}{printable(one.hint)}")
+                out.line(f"{'':<26}  {out.look.paint('hint: ', 'cyan')}{printable(one.hint)}")
         else:
             out.lines(rows((), [(part, one.state.value, one.detail, one.hint or "")], header=False))
         out.flush()
