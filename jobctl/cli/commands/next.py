@@ -38,7 +38,7 @@ def run(options: Options, context: Context) -> int:
     local = zone(schedule.timezone)
     now = context.now()
     start = read_time(options.start, "--from", local) if options.start else now
-    times = list(_due(schedule, start, anchor or start, options.times))
+    times = list(due(schedule, start, anchor or start, options.times))
     out = context.output
     if out.json:
         out.document(
@@ -80,7 +80,8 @@ def _schedule(
         raise
 
 
-def _due(schedule: Schedule, after: datetime, anchor: datetime, count: int) -> Iterator[datetime]:
+def due(schedule: Schedule, after: datetime, anchor: datetime, count: int) -> Iterator[datetime]:
+    """So many times after an instant; an interval counts from its anchor."""
     for _ in range(count):
         after = schedule.next_after(after, anchor)
         yield after
