@@ -11,8 +11,10 @@ from jobctl.cli.times import read_time
 from jobctl.cli.views.times import exact, until, zulu
 from jobctl.clock import iso
 from jobctl.errors import ScheduleError, UsageError
-from jobctl.model import Schedule
-from jobctl.schedules import Cron, parse_schedule
+from jobctl.model import Job, Schedule
+from jobctl.modes import Mode
+from jobctl.runs.store import JobRecord
+from jobctl.schedules import Cron, Every, parse_schedule
 from jobctl.schedules.zones import zone
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
@@ -67,17 +69,26 @@ def _schedule(
         schedule = parse_schedule(job.schedule.text, timezone) if timezone else job.schedule
         store = context.store_if_any
         record = store.job(job.id) if store else None
-        off = record is not None and record.stopped is not None
-        remark = f"{job.id} is stopped: put it back with jobctl start {job.id}" if off else None
-        if not job.enabled:
-            remark = f"{job.id} is not enabled ({job.origin}): no scheduler runs it"
-        return schedule, record.anchor if record else None, remark
+        return schedule, record.anchor if record else None, _remark(job, record, context.mode)
     try:
         return parse_schedule(text, timezone or "UTC"), None, None
     except ScheduleError:
         if _ID.fullmatch(text) and "-" in text:
             context.job(text)  # raises: says which job was probably meant
         raise
+
+
+def _remark(job: Job, record: JobRecord | None, mode: Mode) -> str | None:
+    """Why it will not be as the times say, if it will not."""
+    if not job.enabled:
+        return f"{job.id} is not enabled ({job.origin}): no scheduler runs it"
+    if job.unmet:
+        return f"{job.id} is stopped: {job.unmet}"
+    if record is not None and record.stopped is not None:
+        return f"{job.id} is stopped: put it back with jobctl start {job.id}"
+    if mode is Mode.LOCAL and record is None and isinstance(job.schedule, Every):
+        return f"{job.id} is new: the first scheduler that knows it runs it at once, and counts from there"
+    return None
 
 
 def due(schedule: Schedule, after: datetime, anchor: datetime, count: int) -> Iterator[datetime]:
