@@ -186,6 +186,26 @@ def test_a_stop_is_graceful(site: Site) -> None:
     site.nothing_left()
 
 
+EARLY = """
+import os, signal, sys, uvicorn
+run = uvicorn.Server.run
+def early(server, **more):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return run(server, **more)
+uvicorn.Server.run = early
+sys.argv = ["jobctl", "serve", "--port", "0"]
+from jobctl.cli.main import main
+main()
+"""
+
+
+def test_a_stop_that_comes_before_the_server_listens_for_it_is_not_lost(site: Site) -> None:
+    done = site.python(EARLY)
+
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+
+
 def test_a_port_that_is_taken_is_told(site: Site) -> None:
     told = site.call("serve", "--host", "203.0.113.7", "--port", "8000")
 

@@ -58,8 +58,8 @@ def run(options: Options, context: Context) -> int:
         )
         server = _server(config, f"http://{shown}:{port}", context)
         for number in (signal.SIGINT, signal.SIGTERM):
-            # uvicorn puts its own in place, and at its graceful end raises the signal once more for these
-            signal.signal(number, lambda *_: None)
+            # for one that comes before uvicorn has its own in place; at its graceful end it raises it once more
+            signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         server.run(sockets=[listening])
     return ExitCode.DONE if server.started else ExitCode.INTERNAL
 
