@@ -16,6 +16,8 @@ from jobctl.settings.environment import Environment
 from jobctl.text import counted
 
 TIMEOUT = timedelta(seconds=10)
+_LONGEST_STEP = timedelta(hours=1)
+"""libgit2 counts milliseconds in 32 bits."""
 
 
 class State(StrEnum):
@@ -43,14 +45,15 @@ class AbsentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Checker:
-    """Tries the parts of one project."""
+    """Tries the parts of one project, each for ``timeout`` at most."""
 
     environment: Environment
     project: Path
     state: Path
     jobs: int
+    timeout: timedelta
 
-    def check(self, part: str, timeout: timedelta = TIMEOUT) -> Checked:
+    def check(self, part: str) -> Checked:
         """Try one of ``PARTS``; never raises.
 
         It is tried in a thread that is left behind when the time is over: some parts wait inside a library.
@@ -58,12 +61,11 @@ class Checker:
         answer: list[Checked] = []
         work = threading.Thread(target=lambda: answer.append(self._tried(part)), daemon=True)
         work.start()
-        work.join(timeout.total_seconds())
+        work.join(self.timeout.total_seconds())
         if answer:
             return answer[0]
-        return Checked(
-            part, State.FAILED, f"no answer in {format_duration(timeout)}", exit_code=ExitCode.SERVICE
-        )
+        silence = f"no answer in {format_duration(self.timeout)}"
+        return Checked(part, State.FAILED, silence, exit_code=ExitCode.SERVICE)
 
     def _tried(self, part: str) -> Checked:
         try:
@@ -76,7 +78,10 @@ class Checker:
                 if isinstance(error, ConfigurationError | PermanentJobError)
                 else error.exit_code
             )
-            return Checked(part, State.FAILED, str(error), error.hint, code)
+            hint = (
+                None if (error.hint or "").startswith("jobctl check") else error.hint
+            )  # that is what runs now
+            return Checked(part, State.FAILED, str(error), hint, code)
         except Exception as error:
             text = " ".join(str(error).split())[:200]
             return Checked(part, State.FAILED, f"{type(error).__name__}: {text}", exit_code=ExitCode.INTERNAL)
@@ -84,7 +89,7 @@ class Checker:
     def settings(self) -> str:
         """The variables and the project file: they were read before, so they are sound."""
         files = [file.name for file in self.environment.files if file.found]
-        return f"{self.jobs} jobs; {', '.join(files) or 'no .env file'}"
+        return f"{counted(self.jobs, 'job')}; {', '.join(files) or 'no .env file'}"
 
     def store(self) -> str:
         """The run store: opened, made where there is none, looked through, and able to write."""
@@ -115,7 +120,7 @@ class Checker:
         from jobctl.content.remote import look
 
         address = read_address(text, token_of(self.environment), self.project)
-        tip = look(address, self.environment.text("GITHUB_BRANCH"), TIMEOUT)
+        tip = look(address, self.environment.text("GITHUB_BRANCH"), min(self.timeout, _LONGEST_STEP))
         return f"{address.url}, branch {tip.branch} at {tip.commit[:8]}"
 
     def mail(self) -> str:

@@ -1,4 +1,4 @@
-"""Every error that a user can meet, each with the exit code it leads to.
+"""The kinds of error that a user can meet, each with the exit code it leads to. Parts refine them for themselves.
 
 ::
 
@@ -7,6 +7,7 @@
     │   ├── UnknownJobError      2
     │   ├── ScheduleError        2  also a ValueError: a cron text or an interval that cannot be
     │   └── ConfigurationError   2  a setting or a project file is wrong; says where
+    │       └── ConfigurationErrors  2  several of these, told together
     ├── AlreadyRunningError      3  the job has an unfinished run
     ├── NotRunError              4  scheduling is disabled, or what the job needs is not configured
     ├── ServiceError             5  a service did not answer

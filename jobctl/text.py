@@ -1,4 +1,4 @@
-"""Text that comes from outside, made safe to show; and guesses at what was meant."""
+"""Text that comes from outside: made safe to show, freed of secrets, taken for a job's id or not; what was meant by it."""
 
 from collections.abc import Iterable
 

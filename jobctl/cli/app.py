@@ -1,10 +1,10 @@
 """The Typer application: it knows every command by name and builds only the one that is asked for."""
 
-import functools
 import inspect
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -14,7 +14,7 @@ from jobctl import __version__
 from jobctl.cli.failures import conclude
 from jobctl.cli.options import Common, common_options
 from jobctl.cli.views.help import examples, overview
-from jobctl.cli.words import COMMANDS, COMMON, VERSION
+from jobctl.cli.words import COMMANDS, COMMON, HELP, VERSION
 from jobctl.errors import UsageError
 from jobctl.text import quote, suggestion
 
@@ -27,6 +27,13 @@ class Command(TyperCommand):
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The usage line's words, without an argument that is taken only to be refused."""
         return [piece for piece in super().collect_usage_pieces(ctx) if piece != "[]"]
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """In our words, as the manual page and TAB have them."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.help = HELP.help
+        return option
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """The examples."""
@@ -92,18 +99,17 @@ def behind_command(args: list[str]) -> list[str]:
 
 
 def build(name: str) -> Any:
-    """The command of this name, from its module's ``command`` function."""
+    """The command of this name, from its module's ``Options`` and ``run``."""
     module = import_module(f"jobctl.cli.commands.{name}")
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     help_text = f"{COMMANDS[name].summary[:1].upper()}{COMMANDS[name].summary[1:]}."
-    single.command(name, cls=Command, help=help_text, context_settings=_HELP)(with_common(module.command))
+    single.command(name, cls=Command, help=help_text, context_settings=_HELP)(callback(module))
     return typer.main.get_command(single)
 
 
-def with_common(function: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the common options, and hand it the context made from them."""
+def callback(module: ModuleType) -> Callable[..., int]:
+    """What Typer calls: it takes the command's ``Options`` and the common ones, and has the command run."""
 
-    @functools.wraps(function)
     def command(**values: Any) -> int:
         from jobctl.cli.context import Context
 
@@ -111,21 +117,23 @@ def with_common(function: Callable[..., int]) -> Callable[..., int]:
         taken["color"] = taken["color"].value
         context = Context(Common(**taken))
         try:
-            return function(context, **values)
+            code: int = module.run(module.Options(**values), context)
         finally:
             context.close()
+        return code
 
     common = common_options()
-    signature = inspect.signature(function)
-    own = list(signature.parameters.values())[1:]
-    shared = [
-        inspect.Parameter(
-            one, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, made]
-        )
-        for one, (kind, made, default) in common.items()
-    ]
-    keyword = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
-    command.__signature__ = signature.replace(parameters=[*keyword, *shared])  # type: ignore[attr-defined]
+    own = module.Options
+    parameters = {
+        **{one: (kind, own._field_defaults[one]) for one, kind in own.__annotations__.items()},
+        **{one: (Annotated[kind, made], default) for one, (kind, made, default) in common.items()},
+    }
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(one, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            for one, (kind, default) in parameters.items()
+        ]
+    )
     return command
 
 

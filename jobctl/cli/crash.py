@@ -12,8 +12,8 @@ from jobctl.text import Mask
 
 def record(error: Exception, context: Context) -> JobctlError:
     """Keep the traceback, masked, and answer with what to tell. Never raises."""
-    last = traceback.extract_tb(error.__traceback__)
-    place = Path(last[-1].filename).stem if last else "start"
+    frames = traceback.extract_tb(error.__traceback__)
+    place = Path(frames[-1].filename).stem if frames else "start"
     sentence = f"jobctl itself failed; this is a bug ({type(error).__name__} in {place})"
     try:
         kept = _keep(error, context)

@@ -1,12 +1,14 @@
 """``trigger --no-wait``: another jobctl, with a session of its own, runs the job; this one hears that it began."""
 
-import json
 import subprocess
 import sys
 from typing import Any
 
 from jobctl.cli.context import Context
 from jobctl.errors import ExitCode, JobctlError
+
+DETACHED = "_JOBCTL_DETACHED"
+"""Set for the other one: its first line of output is the run, and its last."""
 
 
 def detached(context: Context) -> dict[str, Any]:
@@ -15,6 +17,8 @@ def detached(context: Context) -> dict[str, Any]:
     Raises:
         JobctlError: as the other one refused.
     """
+    import json
+
     words = [
         word
         for word in sys.argv[1:]
@@ -25,7 +29,7 @@ def detached(context: Context) -> dict[str, Any]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**context.process, "_JOBCTL_DETACHED": "1"},
+        env={**context.process, DETACHED: "1"},
         start_new_session=True,
     )
     if process.stdout is None:

@@ -11,15 +11,18 @@ from pathlib import Path
 from jobctl import __version__
 from jobctl.cli.words import COMMANDS, COMMON, EXIT_CODES, GROUPS, HELP, VERSION, Command, Option
 from jobctl.exports.schema import KEYS
+from jobctl.notify.settings import KEYS as NOTIFY_KEYS
 from jobctl.settings.variables import VARIABLES
 
 FILE = Path(__file__).with_name("jobctl.1")
 
 _ABOUT = """\
 \\fBjobctl run\\fR holds a scheduler in the foreground: it runs the jobs of the project in this folder, each in a
-process of its own, and keeps what came of them. Every other command looks at that, or changes it, from any terminal.
+process of its own, and keeps what came of them. The other commands look at that from any terminal, run one job, or
+change what is scheduled.
 .PP
-The nearest folder upward with a \\fIjobctl.toml\\fR is the project. Its variables are read from the process, then
+The nearest folder upward with a \\fIjobctl.toml\\fR, or a \\fIpyproject.toml\\fR with a table \\fBtool.jobctl\\fR, is the
+project; else it is this folder. Its variables are read from the process, then
 from its \\fI.env\\fR files as Next.js reads them. \\fBjobctl mode\\fR shows which scheduler they put in charge, and why."""
 
 _FILES = {
@@ -32,6 +35,7 @@ _FILES = {
     ".content": "the content repository",
 }
 _ELSEWHERE = {
+    "SSL_CERT_FILE": "authorities to trust, for a server with one of its own",
     "NO_COLOR, FORCE_COLOR, COLUMNS, TERM": "as everywhere",
     "NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID": "how a service manager listens, by sd_notify(3)",
 }
@@ -107,7 +111,10 @@ def _tables() -> Iterator[str]:
     for codes, meaning in EXIT_CODES.items():
         yield from _item(f"\\fB{codes}\\fR", _text(meaning))
     yield ".SH PROJECT FILE"
-    yield "A job is a table \\fB[jobs.ID]\\fR of \\fIjobctl.toml\\fR, with these keys:"
+    yield "Of \\fIjobctl.toml\\fR the key \\fBmodules\\fR lists modules whose @job functions join, and the table"
+    yield f"\\fBnotify\\fR says who is told of what; its keys: {', '.join(NOTIFY_KEYS)}."
+    yield ".PP"
+    yield "A job is a table \\fB[jobs.ID]\\fR, with these keys:"
     for key, (_, meaning) in KEYS.items():
         yield from _item(f"\\fB{key}\\fR", _text(meaning))
     yield ".SH ENVIRONMENT"

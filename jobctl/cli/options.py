@@ -47,7 +47,7 @@ def common_options() -> dict[str, tuple[Any, Any, Any]]:
 
 
 def argument(metavar: str = "ID", *, hidden: bool = False) -> Any:
-    """The one positional argument."""
+    """A positional argument."""
     return typer.Argument(metavar=metavar, show_default=False, help="", hidden=hidden)
 
 

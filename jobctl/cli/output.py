@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from jobctl.cli.options import Common
 from jobctl.cli.views.look import Look
-from jobctl.errors import MOST_TOLD, ConfigurationErrors, JobctlError
+from jobctl.errors import MOST_TOLD, ConfigurationErrors, JobctlError, reason_of
 from jobctl.text import printable
 
 
@@ -80,7 +80,7 @@ class Output:
 
     def line(self, text: str = "") -> None:
         """One line on standard output."""
-        self._write(f"{text}\n")
+        self.raw(f"{text}\n")
 
     def lines(self, texts: Iterable[str]) -> None:
         """Lines, in few writes."""
@@ -95,15 +95,25 @@ class Output:
 
     def raw(self, text: str) -> None:
         """Text as it is."""
-        self._write(text)
+        try:
+            self.stdout.write(text)
+            if self.is_terminal:
+                self.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise cannot_write(error) from error
 
     def document(self, value: Any) -> None:
-        """The one JSON document of ``--json``; on a line of its own where several follow each other."""
+        """The one JSON document of ``--json``; on a line of its own where several follow each other.
+
+        What no terminal should obey is escaped, which changes no value.
+        """
         import json
 
-        text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
-        if not (text.isprintable() and _is_unicode(self.stdout)):  # or else a terminal acts on what it holds
-            text = json.dumps(value, separators=(", ", ": "))
+        text = json.dumps(value, ensure_ascii=not _is_unicode(self.stdout), separators=(", ", ": "))
+        if not text.isprintable():
+            text = "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
         self.line(text)
 
     def flush(self) -> None:
@@ -153,20 +163,10 @@ class Output:
     def _paint(self, text: str, style: str) -> str:
         return Look(color=self.has_color(self.stderr)).paint(text, style)
 
-    def _write(self, text: str) -> None:
-        try:
-            self.stdout.write(text)
-            if self.is_terminal:
-                self.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise cannot_write(error) from error
-
 
 def cannot_write(error: OSError) -> OutputError:
     """The sentence for a standard output that takes nothing."""
-    return OutputError(f"standard output cannot be written: {(error.strerror or 'unknown').lower()}")
+    return OutputError(f"standard output cannot be written: {reason_of(error)}")
 
 
 def error_document(error: JobctlError) -> dict[str, Any]:

@@ -41,4 +41,3 @@ complete -c jobctl -l project -r -f -a '(__fish_complete_directories)'
 """
 
 SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
-FILES = {"bash": "jobctl.bash", "zsh": "_jobctl", "fish": "jobctl.fish"}

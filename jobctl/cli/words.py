@@ -26,7 +26,8 @@ class Command:
     Attributes:
         group: where the root help lists it.
         summary: one clause.
-        argument: what its positional argument is: ``job``, ``run`` (a job or a run), a kind in ``NAMES``, or none.
+        argument: what its positional argument is: ``job``, ``run`` (a job or a run), a kind in ``NAMES``; empty
+            where TAB has nothing to offer.
         options: its own, besides ``COMMON``.
         examples: real invocations that end its help.
     """
@@ -43,7 +44,6 @@ class Command:
         self.examples = examples
 
 
-WHEN = ("auto", "always", "never")
 SHELLS = ("bash", "zsh", "fish")
 NAMES = {
     "shell": SHELLS,
@@ -59,7 +59,7 @@ COMMON = {
     "--json": Option("print one JSON document on standard output"),
     "--quiet": Option("say nothing but results and errors", short="-q"),
     "--verbose": Option("say more, and show the traceback of a fault", short="-v"),
-    "--color": Option("colour the output", "WHEN", WHEN),
+    "--color": Option("colour the output", "WHEN", ("auto", "always", "never")),
     "--project": Option("the project's folder, if not this one", "DIR"),
 }
 EXIT_CODES = {
@@ -77,7 +77,8 @@ VERSION = Option("show the version")
 
 _NO_HEADER = Option("leave out the header line where rows are piped")
 _LOCAL = Option("run it here, whatever the mode")
-_LIMIT = Option("how many at most, 0 for all", "N")
+_WORKERS = Option("how many jobs may run at once; 4 unless said", "N")
+_GRACE = Option("how long running jobs have to end at a stop; 30s unless said", "DURATION")
 
 COMMANDS = {
     "run": Command(
@@ -85,8 +86,8 @@ COMMANDS = {
         "the local scheduler, in the foreground",
         "",
         {
-            "--workers": Option("how many jobs may run at once", "N"),
-            "--grace": Option("how long running jobs have to end at a stop", "DURATION"),
+            "--workers": _WORKERS,
+            "--grace": _GRACE,
             "--only": Option("schedule only this job; may be given again", "ID"),
             "--log-format": Option("how events are written", "FORMAT", ("text", "json")),
             "--no-live": Option("no live table, plain lines only"),
@@ -122,7 +123,7 @@ COMMANDS = {
             "--watch": Option("show it again whenever it changes, until Ctrl-C"),
             "--failed": Option("only jobs whose last run failed"),
             "--exit-status": Option("exit 1 if a job's last run failed, 3 if no scheduler is running"),
-            "--limit": _LIMIT,
+            "--limit": Option("how many at most, 0 for all", "N"),
             "--no-header": _NO_HEADER,
         },
         ("jobctl status", "jobctl status repository-sync", "jobctl status --exit-status --quiet"),
@@ -137,7 +138,7 @@ COMMANDS = {
                 "only runs in this state", "STATUS", ("running", "completed", "failed", "skipped")
             ),
             "--since": Option("only runs since a time, or this long ago", "TIME"),
-            "--limit": _LIMIT,
+            "--limit": Option("how many at most, 0 for all; 20 unless said", "N"),
             "--no-header": _NO_HEADER,
         },
         ("jobctl runs", "jobctl runs repository-sync --limit 5", "jobctl runs --failed --since 2d"),
@@ -185,7 +186,7 @@ COMMANDS = {
         "when a job, or a cron expression, is due",
         "job",
         {
-            "--count": Option("how many times", "N", short="-n"),
+            "--count": Option("how many times; 5 unless said", "N", short="-n"),
             "--timezone": Option("the zone that the times are meant in", "ZONE"),
             "--from": Option("count from here instead of now", "TIME"),
         },
@@ -248,7 +249,7 @@ COMMANDS = {
         "Setup",
         "try everything that is configured",
         "part",
-        {"--timeout": Option("how long each part may take", "DURATION")},
+        {"--timeout": Option("how long each part may take; 10s unless said", "DURATION")},
         ("jobctl check", "jobctl check database", "jobctl check --json"),
     ),
     "export": Command(
@@ -269,7 +270,7 @@ COMMANDS = {
     "new": Command(
         "Setup",
         "add a job with its file and test",
-        "none",
+        "",
         {
             "--cron": Option("when it is due, as cron has it", "CRON"),
             "--every": Option("or how often", "DURATION"),
@@ -292,8 +293,8 @@ COMMANDS = {
                 "its NODE_ENV; production unless said", "ENV", ("development", "production", "test")
             ),
             "--local": Option("have it schedule here, whatever the mode"),
-            "--workers": Option("how many jobs may run at once", "N"),
-            "--grace": Option("how long running jobs have to end at a stop", "DURATION"),
+            "--workers": _WORKERS,
+            "--grace": _GRACE,
             "--output": Option("write into this folder instead of systemd's", "DIR"),
             "--force": Option("replace a unit that jobctl did not make, or that was edited"),
             "--dry-run": Option("write nothing, print the unit"),
@@ -311,6 +312,7 @@ COMMANDS = {
         {},
         (
             "jobctl completion bash > ~/.local/share/bash-completion/completions/jobctl",
+            'jobctl completion zsh > "${fpath[1]}/_jobctl"',
             "jobctl completion fish > ~/.config/fish/completions/jobctl.fish",
         ),
     ),

@@ -69,9 +69,14 @@ def of_run(run: Run, name: str, store: RunStore) -> News:
 
 def of_slots(event: SlotsMissed, name: str) -> News:
     """Slots that nobody served."""
-    now = "it runs once now" if event.runs_now else "it waits for its next one"
-    text = f"{event.job_id} missed {counted(event.count, 'slot')}; {now}"
+    text = f"{event.job_id} {missed(event)}"
     return News(About.MISSED, event.job_id, name, text, event.at, missed=event.count)
+
+
+def missed(event: SlotsMissed) -> str:
+    """``missed 3 slots; it waits for its next one``."""
+    now = "it runs once now" if event.runs_now else "it waits for its next one"
+    return f"missed {counted(event.count, 'slot')}; {now}"
 
 
 def _failure(run: Run) -> str:

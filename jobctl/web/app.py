@@ -121,18 +121,18 @@ class Desk:
 
 
 def _jobs(runner: Runner) -> Response:
-    found = job_statuses(runner.catalogue.jobs, runner.store.jobs(), SystemClock().now())
+    found = job_statuses(runner.catalogue.jobs, runner.look().jobs(), SystemClock().now())
     return _json(Answer(200, {"jobs": [job_document(one) for one in found]}))
 
 
 def _metrics(runner: Runner) -> Response:
-    return _json(Answer(200, metrics_document(runner.store.metrics())))
+    return _json(Answer(200, metrics_document(runner.look().metrics())))
 
 
 def _prometheus(runner: Runner) -> Response:
     from jobctl.prometheus import CONTENT_TYPE, current, exposition
 
-    store = runner.store
+    store = runner.look()
     jobs = current(store.jobs().values(), runner.catalogue.ids(), SystemClock().now())
     text = "\n".join(exposition(store.metrics(), jobs)) + "\n"
     return Response(text, headers={**NO_STORE, "Content-Type": CONTENT_TYPE})

@@ -5,10 +5,12 @@ import threading
 from datetime import timedelta
 
 from jobctl.catalogue import Catalogue
+from jobctl.clock import SystemClock
 from jobctl.errors import JobctlError
 from jobctl.managers.factory import make_manager
 from jobctl.managers.local import LocalJobManager
 from jobctl.managers.noop import NoOpJobManager
+from jobctl.managers.rescue import rescue
 from jobctl.managers.surroundings import Surroundings
 from jobctl.managers.telling import Telling
 from jobctl.managers.trigger_dev import TriggerDevJobManager
@@ -46,35 +48,9 @@ class Runner:
                 self._store = self.around.open_store()
             return self._store
 
-    def run(self, job_id: str) -> Run:
-        """Run a job to its end; waits for it.
-
-        Raises:
-            UnknownJobError: the catalogue has no such job.
-            AlreadyRunningError: it has an unfinished run; nothing was started.
-            NotRunError: scheduling is disabled, or what the job needs is not configured.
-            StoreError: the run cannot be recorded, so it was not started.
-        """
-        self.catalogue.get(job_id)
-        manager = self._made()
-        if isinstance(manager, LocalJobManager):
-            return manager.wait(manager.trigger_job(job_id, trigger=Trigger.HTTP).id)
-        manager.trigger_job(job_id)
-        raise JobctlError(f"{job_id} was not run here")
-
-    def close(self) -> None:
-        """End what runs, with a grace time, and let go of the store."""
-        with self._lock:
-            manager, store, telling = self._manager, self._store, self._telling
-            self._manager = self._store = self._telling = None
-        if isinstance(manager, LocalJobManager):
-            manager.shutdown(GRACE)
-        if telling is not None:
-            telling.close()
-        if store is not None:
-            store.close()
-
-    def _made(self) -> LocalJobManager | NoOpJobManager | TriggerDevJobManager:
+    @property
+    def manager(self) -> LocalJobManager | NoOpJobManager | TriggerDevJobManager:
+        """What runs jobs for requests."""
         store, catalogue = self.store, self.catalogue
         with self._lock:
             if self._manager is None:
@@ -95,3 +71,36 @@ class Runner:
                     if self._telling.trouble is not None:
                         logging.getLogger("jobctl").warning(self._telling.trouble)
             return self._manager
+
+    def look(self) -> RunStore:
+        """The run store for a look: runs that lost their process are settled first."""
+        rescue(self.store, SystemClock().now())
+        return self.store
+
+    def run(self, job_id: str) -> Run:
+        """Run a job to its end; waits for it.
+
+        Raises:
+            UnknownJobError: the catalogue has no such job.
+            AlreadyRunningError: it has an unfinished run; nothing was started.
+            NotRunError: scheduling is disabled, or what the job needs is not configured.
+            StoreError: the run cannot be recorded, so it was not started.
+        """
+        self.catalogue.get(job_id)
+        manager = self.manager
+        if isinstance(manager, LocalJobManager):
+            return manager.wait(manager.trigger_job(job_id, trigger=Trigger.HTTP).id)
+        manager.trigger_job(job_id)
+        raise JobctlError(f"{job_id} was not run here")
+
+    def close(self) -> None:
+        """End what runs, with a grace time, and let go of the store."""
+        with self._lock:
+            manager, store, telling = self._manager, self._store, self._telling
+            self._manager = self._store = self._telling = None
+        if isinstance(manager, LocalJobManager):
+            manager.shutdown(GRACE)
+        if telling is not None:
+            telling.close()
+        if store is not None:
+            store.close()

@@ -7,6 +7,17 @@ import pytest
 from tests.support.project import Site
 from tests.support.terminal import CODE, Cli, Past
 
+GATED = """
+import time
+from pathlib import Path
+
+def wait():
+    print("begun", flush=True)
+    while not Path("gate").exists():
+        time.sleep(0.02)
+    print("let through")
+"""
+
 
 @pytest.fixture
 def past(cli: Cli, here: Path) -> Iterator[Past]:
@@ -17,6 +28,7 @@ def past(cli: Cli, here: Path) -> Iterator[Past]:
 
 @pytest.fixture
 def site(site: Site) -> Site:
-    """The program in processes of its own, with jobs to run."""
+    """The program in processes of its own, with jobs to run; ``gated:wait`` runs until ``gate`` is there."""
     site.write("work.py", CODE)
+    site.write("gated.py", GATED)
     return site

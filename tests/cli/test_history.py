@@ -3,6 +3,7 @@
 from jobctl.cli.views.look import Look
 from jobctl.cli.views.runs import ending, screen
 from jobctl.model import Reason, Trigger
+from jobctl.runs.store import Owner
 from tests.support.terminal import Cli, Past
 
 
@@ -104,6 +105,16 @@ def test_logs_where_there_are_none(cli: Cli, past: Past) -> None:
     assert (never.code, never.stdout, never.stderr) == (0, "", "bad has no run\n")
     assert cli("logs", "hello", "--failed").stderr == "hello has no failed run\n"
     assert cli("logs", "bad", "--json").json == {"run": None, "lines": []}
+
+
+def test_logs_of_a_run_on_another_machine_say_where_they_are(cli: Cli, past: Past) -> None:
+    there = Owner("there", "trigger", "machine-7", 1, "1", "another boot", past.now, past.now)
+    run = past.begin("hello", owner=there)
+
+    told = cli("logs", "hello")
+
+    assert (told.code, told.stdout) == (0, "")
+    assert f"run {run[:8]} was on machine-7: what it printed is there" in told.stderr
 
 
 def test_the_last_runs_at_a_glance(past: Past) -> None:

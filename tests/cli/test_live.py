@@ -21,20 +21,11 @@ call = "gated:wait"
 cron = "0 0 1 1 *"
 call = "work:hello"
 """
-GATED = """
-import time
-from pathlib import Path
-
-def wait():
-    while not Path("gate").exists():
-        time.sleep(0.02)
-"""
 
 
 @pytest.fixture
 def live(site: Site) -> Site:
     site.jobs(JOBS)
-    site.write("gated.py", GATED)
     return site
 
 

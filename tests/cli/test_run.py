@@ -59,6 +59,7 @@ EVENTS: list[tuple[Event, str, str]] = [
     (StoreTrouble(AT, "disk full"), "store_trouble", "error scheduler the run store cannot be written, so nothing starts: disk full"),
     (StoreRecovered(AT), "store_recovered", "scheduler the run store can be written again"),
     (SchedulerStarted(AT, 13, 2), "scheduler_started", "scheduler started: 13 jobs, 2 workers"),
+    (SchedulerStarted(AT, 1, 1), "scheduler_started", "scheduler started: 1 job, 1 worker"),
     (SchedulerStopping(AT, ("sync",), timedelta(seconds=30)), "scheduler_stopping", "scheduler stopping: 1 run has 30s to end (sync). Ctrl-C again ends it now"),
     (SchedulerStopping(AT, (), timedelta(seconds=30)), "scheduler_stopping", "scheduler stopping: nothing is running"),
     (SchedulerStopped(AT, 1), "scheduler_stopped", "scheduler stopped, 1 interrupted"),

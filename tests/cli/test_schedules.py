@@ -52,6 +52,10 @@ def test_next_times_of_a_job(cli: Cli, past: Past) -> None:
 def test_what_must_be_known_of_the_days_or_the_job_is_said(cli: Cli, past: Past) -> None:
     assert "day of month or the day of week matches" in cli("next", "0 0 1 * 1").stderr
     assert "is not enabled (built-in, changed in jobctl.toml:2)" in cli("next", "repository-sync").stderr
+    assert "hello is new: the first scheduler that knows it runs it at once" in cli("next", "hello").stderr
+    assert (
+        "analytics-top-items is stopped: DATABASE_URL is not set" in cli("next", "analytics-top-items").stderr
+    )
     cli("stop", "hello")
     assert "hello is stopped: put it back with jobctl start hello" in cli("next", "hello").stderr
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.clock import SystemClock
+from jobctl.content.remote import Tip
 from tests.support.git_server import Upstream
 from tests.support.postgres import Postgres
 from tests.support.project import Site
@@ -310,6 +311,7 @@ def test_check_says_what_is_wrong(
     assert found.code == code
     assert words in found.stdout
     assert "hidden" not in found.stdout + found.stderr
+    assert "jobctl check" not in found.stdout
 
 
 def test_check_names_what_the_database_lacks(cli: Cli, here: Path) -> None:
@@ -321,6 +323,22 @@ def test_check_names_what_the_database_lacks(cli: Cli, here: Path) -> None:
 
     assert found.code == 2
     assert 'has no table "votes"' in found.stdout
+
+
+def test_check_waits_as_long_as_it_is_told_for_the_content_too(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[timedelta] = []
+
+    def look(address: object, branch: object, step: timedelta) -> Tip:
+        steps.append(step)
+        return Tip("main", "0" * 40)
+
+    monkeypatch.setattr("jobctl.content.remote.look", look)
+    for timeout in ("1m", "100w"):
+        cli("check", "content", "--timeout", timeout, DATA_REPOSITORY="https://git.example/content")
+
+    assert steps == [timedelta(minutes=1), timedelta(hours=1)]
 
 
 def test_check_does_not_wait_for_ever(cli: Cli) -> None:

@@ -10,28 +10,10 @@ import pytest
 from tests.support.project import Site, marked, until
 from tests.support.terminal import Cli, Past
 
-GATED = """
-[jobs.gated]
-every = "1d"
-call = "gated:wait"
-"""
-
-GATED_CODE = """
-import os, sys, time
-from pathlib import Path
-
-def wait():
-    print("begun", flush=True)
-    while not Path("gate").exists():
-        time.sleep(0.02)
-    print("let through")
-"""
-
 
 @pytest.fixture
 def gated(site: Site) -> Site:
-    site.jobs(GATED)
-    site.write("gated.py", GATED_CODE)
+    site.jobs('[jobs.gated]\nevery = "1d"\ncall = "gated:wait"\n')
     return site
 
 
@@ -96,7 +78,7 @@ def test_a_running_job_is_not_started_again(cli: Cli, past: Past) -> None:
 def test_an_end_that_cannot_be_recorded_is_not_waited_for_for_ever(
     cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobctl.cli.commands.trigger.PATIENCE_S", 0.2)
+    monkeypatch.setattr("jobctl.cli.performing.PATIENCE_S", 0.2)
     monkeypatch.setattr("jobctl.managers.engine._FLUSH_AT_END", 0.2)
     (here / "work.py").write_text("import os\ndef hello():\n    os.rename('.jobctl', 'away')\n")
 

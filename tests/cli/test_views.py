@@ -1,17 +1,22 @@
 """Text from outside stays text: no markup, no escape, no character that a terminal would obey."""
 
 import io
+import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobctl.analytics.results import ANALYTICS
 from jobctl.cli.completion import _form
 from jobctl.cli.options import Common
 from jobctl.cli.output import Output
+from jobctl.cli.views.analytics import Found, piped
 from jobctl.cli.views.look import Look, columns
 from jobctl.cli.views.table import Cell, Column, rows, table
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError
+from jobctl.runs.store import CachedResult
 
 NASTY = [
     "[red]",
@@ -38,6 +43,13 @@ def test_nasty_text_in_a_table(text: str) -> None:
     if text.isascii() and text.isprintable():
         assert text in lines[1]
         assert text in row
+
+
+def test_analytics_in_a_pipe_are_text_too() -> None:
+    now = datetime(2026, 11, 25, tzinfo=UTC)
+    result = CachedResult("top_items_10", [{"name": "\x1b[2J\ta", "votes": 3}], now, now)
+
+    assert list(piped([Found(ANALYTICS[0], "top_items_10", result)])) == ["top_items_10\t\\x1b[2J a\t3"]
 
 
 @given(
@@ -123,6 +135,19 @@ def test_errors_for_people_and_for_programs() -> None:
     assert out.getvalue() == (
         '{"error": {"code": "usage", "message": "wrong", "hint": "right", "where": null, "exit_code": 2}}\n'
     )
+
+
+def test_a_document_holds_nothing_that_a_terminal_obeys() -> None:
+    out = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    value = {"text": "\x1b[31m\x9b2J\u202e\u2028\udcff日本\U000e0041"}
+
+    Output(Common(json=True), {}, out, io.StringIO()).document(value)
+
+    out.seek(0)
+    text = out.read()
+    assert text.removesuffix("\n").isprintable()
+    assert "日本" in text
+    assert json.loads(text) == value
 
 
 def test_a_colon_in_a_candidate_is_not_the_one_before_the_note() -> None:

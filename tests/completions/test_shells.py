@@ -11,9 +11,10 @@ import pexpect
 import pytest
 
 import jobctl
-from jobctl.cli.scripts import FILES, SCRIPTS
+from jobctl.cli.scripts import SCRIPTS
 
 SHIPPED = Path(jobctl.__file__).parents[1] / "completions"
+FILES = {"bash": "jobctl.bash", "zsh": "_jobctl", "fish": "jobctl.fish"}
 LINES = [
     ("jobctl trigg", "jobctl trigger "),
     ("jobctl trigger hel", "jobctl trigger hello "),

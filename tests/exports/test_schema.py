@@ -172,4 +172,6 @@ def test_it_is_written_and_checked(site: Site) -> None:
     told = site.call("export", "schema", ".")
     assert (told.returncode, told.stdout) == (0, "created\tjobctl.schema.json\n")
     assert "#:schema ./jobctl.schema.json" in told.stderr
+    elsewhere = site.call("export", "schema", str(site.folder.parent / "schemas"))
+    assert "#:schema ../schemas/jobctl.schema.json" in elsewhere.stderr
     assert site.call("export", "schema", ".", "--check").returncode == 0

@@ -74,9 +74,9 @@ def given_words(*words: str, **environment: str) -> None:
 @example(("next", ["* * * * *", "--from", "0001-01-01", "--timezone", "America/New_York"]))
 @example(("next", ["* * * * *", "--from", "9999-12-31T23:58", "--timezone", "Asia/Tokyo", "-n", "1"]))
 @example(("next", ["1s", "-n", "10000"]))
-@example(("runs", ["--json", "\u2028"]))
 @example(("runs", ["--since", SURROGATES]))
 @example(("stop", ["hello", "--reason", SURROGATES]))
+@example(("mode", ["--json", "\x9b31m\u2028"]))
 def test_any_words_are_answered_by_the_table(past: Past, given: tuple[str, list[str]]) -> None:
     command, more = given
     if command in WAITS:

@@ -1,6 +1,5 @@
 """A real browser, driven over the DevTools protocol by a pipe; fetched once where the machine has none."""
 
-import base64
 import json
 import os
 import shutil
@@ -164,10 +163,3 @@ class Tab:
         """What the console said."""
         names = {"Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown"}
         return [json.dumps(one["params"]) for one in self._events if one.get("method") in names]
-
-    def screenshot(self, file: Path) -> None:
-        """The whole page."""
-        answer = self._browser.call(
-            "Page.captureScreenshot", self._session, format="png", captureBeyondViewport=True
-        )
-        file.write_bytes(base64.b64decode(answer["data"]))

@@ -7,7 +7,6 @@ import gzip
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -17,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tests.support.serving import serving_http
+from tests.support.serving import Handler, serving_http
 
 
 class Collector:
@@ -45,12 +44,12 @@ def values(of: Any) -> dict[str, Any]:
     return {one.key: getattr(one.value, one.value.WhichOneof("value") or "string_value") for one in given}
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     collector: Collector
 
     def do_POST(self) -> None:
-        data = self.rfile.read(int(self.headers["Content-Length"]))
-        headers = {name.lower(): value for name, value in self.headers.items()}
+        data = self.body()
+        headers = self.lower_headers()
         self.collector.requests.append((self.path, headers))
         if self.collector.hang is not None:
             self.collector.hang.wait(60)
@@ -58,20 +57,13 @@ class _Handler(BaseHTTPRequestHandler):
         if self.collector.refuses is None:
             self._take(gzip.decompress(data) if headers.get("content-encoding") == "gzip" else data)
         body = ExportTraceServiceResponse().SerializeToString()
-        self.send_response(self.collector.refuses or 200)
-        self.send_header("Content-Type", "application/x-protobuf")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer(self.collector.refuses or 200, body, [("Content-Type", "application/x-protobuf")])
 
     def _take(self, data: bytes) -> None:
         for group in ExportTraceServiceRequest.FromString(data).resource_spans:
             for scope in group.scope_spans:
                 self.collector.spans.extend(scope.spans)
                 self.collector.services.extend(values(group.resource) for _ in scope.spans)
-
-    def log_message(self, *_: Any) -> None:
-        """Silent."""
 
 
 @contextmanager

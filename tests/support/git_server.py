@@ -7,10 +7,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-from tests.support.serving import serving_http
+from tests.support.serving import Handler, serving_http
 
 GIT_ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -80,42 +79,35 @@ class GitServer:
     refuse_push: bool = False
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     protocol_version = "HTTP/1.1"
     server_state: GitServer
-
-    def log_message(self, *_: object) -> None:
-        return
-
-    def do_GET(self) -> None:
-        self._serve()
-
-    def do_POST(self) -> None:
-        self._serve()
 
     def _serve(self) -> None:
         state = self.server_state
         state.requests.append(f"{self.command} {self.path}")
         state.authorizations.append(self.headers.get("Authorization"))
-        body = self._body()
+        body = self.body()
         if state.silent is not None:
             state.silent.wait(30)
             self.close_connection = True
             return
         if state.redirect_to is not None:
-            self._answer(301, {"Location": state.redirect_to + self.path}, b"")
+            self.answer(301, b"", [("Location", state.redirect_to + self.path)])
             return
         if state.token is not None:
             wanted = "Basic " + base64.b64encode(f"x-access-token:{state.token}".encode()).decode()
             if self.headers.get("Authorization") != wanted:
-                self._answer(401, {"WWW-Authenticate": 'Basic realm="git"'}, b"no")
+                self.answer(401, b"no", [("WWW-Authenticate", 'Basic realm="git"')])
                 return
         if state.refuse_push and "receive-pack" in self.path:
-            self._answer(403, {}, b"read only")
+            self.answer(403, b"read only")
             return
         self._backend(body)
 
-    def _body(self) -> bytes:
+    do_GET = do_POST = _serve
+
+    def body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") == "chunked":
             parts = []
             while length := int(self.rfile.readline(), 16):
@@ -123,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.rfile.readline()
             self.rfile.readline()
             return b"".join(parts)
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        return super().body()
 
     def _backend(self, body: bytes) -> None:
         path, _, query = self.path.partition("?")
@@ -153,15 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(data[: self.server_state.break_after])
             self.close_connection = True
             return
-        self._answer(status, headers, data)
-
-    def _answer(self, status: int, headers: dict[str, str], data: bytes) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        self.answer(status, data, headers.items())
 
 
 @contextmanager

@@ -4,10 +4,9 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 
-from tests.support.serving import serving_http
+from tests.support.serving import Handler, serving_http
 
 
 class Request(NamedTuple):
@@ -48,33 +47,22 @@ class Provider:
         self.url = ""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     provider: Provider
     protocol_version = "HTTP/1.1"
 
-    def _answer(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        data = self.rfile.read(length)
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, self.path, headers, json.loads(data) if data else None)
+    def _serve(self) -> None:
+        data = self.body()
+        request = Request(self.command, self.path, self.lower_headers(), json.loads(data) if data else None)
         self.provider.requests.append(request)
         if self.provider.hang is not None:
             self.provider.hang.wait(30)
         reply = self.provider.replies.pop(0) if self.provider.replies else self.provider.rule(request)
-        body = _bytes(reply.body)
-        self.send_response(reply.status)
-        for name, value in reply.headers:
-            self.send_header(name, value)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
         with suppress(ConnectionError):  # whoever asked did not wait
-            self.wfile.write(body)
+            headers = [*reply.headers, ("Content-Type", "application/json")]
+            self.answer(reply.status, _bytes(reply.body), headers)
 
-    do_GET = do_POST = _answer
-
-    def log_message(self, *_: Any) -> None:
-        """Silent."""
+    do_GET = do_POST = _serve
 
 
 @contextmanager

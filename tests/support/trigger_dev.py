@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.support.serving import serving_http
+from tests.support.serving import Handler, serving_http
 from tests.support.trigger_dev_rules import (
     FINAL,
     RefusalError,
@@ -312,16 +311,17 @@ _ROUTES: list[tuple[str, str, Any]] = [
 ]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     cloud: Cloud
     protocol_version = "HTTP/1.1"
 
     def _serve(self) -> None:
-        data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        data = self.body()
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        asked = Asked(self.command, parts.path, query, headers, json.loads(data) if data else None)
+        asked = Asked(
+            self.command, parts.path, query, self.lower_headers(), json.loads(data) if data else None
+        )
         self.cloud.asked.append(asked)
         fault = self._fault(asked)
         if fault is not None and fault.kind != "lost":
@@ -334,7 +334,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None:
             self._misbehave(Fault("drop"))
             return
-        self._send(status, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        self.answer(status, json.dumps(body).encode(), [("Content-Type", "application/json")])
 
     def _fault(self, asked: Asked) -> Fault | None:
         for one in self.cloud.faults:
@@ -345,7 +345,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _misbehave(self, fault: Fault) -> None:
         if fault.kind == "status":
-            self._send(fault.status, fault.body, fault.headers)
+            self.answer(fault.status, fault.body, fault.headers.items())
             return
         if fault.kind == "hang":
             self.cloud.released.wait(60)
@@ -355,18 +355,7 @@ class _Handler(BaseHTTPRequestHandler):
             )
         self.close_connection = True
 
-    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _serve
-
-    def log_message(self, *_: Any) -> None:
-        """Silent."""
 
 
 @contextmanager

@@ -139,6 +139,20 @@ def test_looks_are_those_of_the_command_line(serve: Serve, site: Site) -> None:
     assert 'jobctl_runs_completed_total{job="quick"} 1\n' in text.text
 
 
+def test_a_run_whose_process_died_is_lost_at_the_next_look(serve: Serve, site: Site) -> None:
+    client = serve()
+    running = site.popen("trigger", "gated")
+    until((site.folder / "began").exists)
+    running.kill()
+    running.wait()
+
+    states = {one["id"]: one["status"] for one in client.get("/api/jobs").json()["jobs"]}
+
+    assert states["gated"] == "failed"
+    assert 'jobctl_job_running{job="gated"} 0\n' in client.get("/metrics").text
+    assert site.runs_kept("gated")[0].reason == "lost"
+
+
 def test_huge_headers_are_refused(serve: Serve) -> None:
     client = serve()
 
@@ -170,6 +184,26 @@ def test_a_stop_is_graceful(site: Site) -> None:
     assert "GET /api/cron/jobs/gated 200" in told
     assert SECRET not in told
     site.nothing_left()
+
+
+EARLY = """
+import os, signal, sys, uvicorn
+run = uvicorn.Server.run
+def early(server, **more):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return run(server, **more)
+uvicorn.Server.run = early
+sys.argv = ["jobctl", "serve", "--port", "0"]
+from jobctl.cli.main import main
+main()
+"""
+
+
+def test_a_stop_that_comes_before_the_server_listens_for_it_is_not_lost(site: Site) -> None:
+    done = site.python(EARLY)
+
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
 
 
 def test_a_port_that_is_taken_is_told(site: Site) -> None:

@@ -1,1 +1,1 @@
-"""One file a command: what it takes, and ``run(options, context)``, which answers with the exit code."""
+"""One file a command: ``Options`` is what it takes, ``run(options, context)`` answers with the exit code."""

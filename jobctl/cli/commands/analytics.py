@@ -15,18 +15,8 @@ from jobctl.text import quote, suggestion
 class Options(NamedTuple):
     """What is asked for. ``window`` None is the middle one on a screen, all elsewhere."""
 
-    name: str | None = None
-    window: int | None = None
-
-
-def command(
-    context: Context,
-    *,
-    name: Annotated[str | None, argument("NAME")] = None,
-    window: Annotated[int | None, option("analytics", "--window", min=1, max=MOST)] = None,
-) -> int:
-    """Parse."""
-    return run(Options(name, window), context)
+    name: Annotated[str | None, argument("NAME")] = None
+    window: Annotated[int | None, option("analytics", "--window", min=1, max=MOST)] = None
 
 
 def run(options: Options, context: Context) -> int:

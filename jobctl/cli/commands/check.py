@@ -20,27 +20,16 @@ _STYLES = {State.FINE: "green", State.FAILED: "red", State.ABSENT: "dim"}
 class Options(NamedTuple):
     """What to try; None is every part."""
 
-    part: str | None = None
-    timeout: str | None = None
-
-
-def command(
-    context: Context,
-    *,
-    part: Annotated[str | None, argument("PART")] = None,
-    timeout: Annotated[str | None, option("check", "--timeout")] = None,
-) -> int:
-    """Parse."""
-    return run(Options(part, timeout), context)
+    part: Annotated[str | None, argument("PART")] = None
+    timeout: Annotated[str | None, option("check", "--timeout")] = None
 
 
 def run(options: Options, context: Context) -> int:
     """Try one part after the other, each told as soon as it is known."""
     limit = read_span(options.timeout, "--timeout") if options.timeout else TIMEOUT
     parts = [_known(options.part)] if options.part else list(PARTS)
-    checker = Checker(
-        context.environment, context.project.folder, context.state_folder(), len(context.catalogue)
-    )
+    place = context.project.folder, context.state_folder()
+    checker = Checker(context.environment, *place, jobs=len(context.catalogue), timeout=limit)
     hide = Mask(context.environment.secret_texts())
     here = re.compile(rf"(?<!/){re.escape(f'{Path.cwd()}{os.sep}')}")  # a path, but not the middle of a URL
 
@@ -50,16 +39,16 @@ def run(options: Options, context: Context) -> int:
     out = context.output
     found = []
     for part in parts:
-        tried = checker.check(part, limit)
+        tried = checker.check(part)
         one = replace(tried, detail=mask(tried.detail), hint=mask(tried.hint) if tried.hint else None)
         found.append(one)
         if out.json:
             continue
         if out.is_terminal:
             state = out.look.paint(f"{one.state.value:<14}", _STYLES[one.state])
-            out.line(f"{part:<9} {state}  {printable(one.detail)}")
+            out.line(f"{part:<11} {state}  {printable(one.detail)}")
             if one.hint:
-                out.line(f"{'':<24}  {out.look.paint('hint: ', 'cyan')}{printable(one.hint)}")
+                out.line(f"{'':<26}  {out.look.paint('hint: ', 'cyan')}{printable(one.hint)}")
         else:
             out.lines(rows((), [(part, one.state.value, one.detail, one.hint or "")], header=False))
         out.flush()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
-from jobctl.cli.views.crons import crons_document, show_crons
+from jobctl.cli.views import crons
 from jobctl.cli.views.table import rows
 from jobctl.cli.words import NAMES
 from jobctl.errors import ExitCode, UsageError
@@ -21,22 +21,10 @@ if TYPE_CHECKING:
 class Options(NamedTuple):
     """What to write, and where."""
 
-    platform: str | None = None
-    folder: str | None = None
-    check: bool = False
-    plan: Plan | None = None
-
-
-def command(
-    context: Context,
-    *,
-    platform: Annotated[str | None, argument("|".join(NAMES["platform"]))] = None,
-    folder: Annotated[str | None, argument("DIR")] = None,
-    check: Annotated[bool, option("export", "--check")] = False,
-    plan: Annotated[Plan | None, option("export", "--plan")] = None,
-) -> int:
-    """Parse."""
-    return run(Options(platform, folder, check, plan), context)
+    platform: Annotated[str | None, argument("|".join(NAMES["platform"]))] = None
+    folder: Annotated[str | None, argument("DIR")] = None
+    check: Annotated[bool, option("export", "--check")] = False
+    plan: Annotated[Plan | None, option("export", "--plan")] = None
 
 
 def run(options: Options, context: Context) -> int:
@@ -103,10 +91,12 @@ def _show(
             "files": [{"name": one.name, "change": one.fate.value} for one in found],
         }
         if options.platform == "vercel":
-            document["crons"] = crons_document(placed)
+            document["crons"] = crons.document(placed)
         out.document(document)
         return
-    show_crons(placed, out)
+    out.lines(crons.screen(placed, out.look) if out.is_terminal else crons.piped(placed))
+    for warning in crons.warnings(placed):
+        out.warn(warning)
     told = [one for one in found if one.fate is not Fate.UNCHANGED]
     out.lines(rows((), ((one.fate.value, str(folder / one.name)) for one in told), header=False))
     for one in told:
@@ -118,7 +108,9 @@ def _show(
         out.note(words)
     if not options.check and any(one.fate is Fate.CREATED for one in told):
         if options.platform == "schema":
-            out.note(f"first line of jobctl.toml, for editors: #:schema ./{folder / 'jobctl.schema.json'}")
+            place = os.path.relpath(folder / told[0].name, context.project.folder)
+            shown = place if place.startswith("../") else f"./{place}"
+            out.note(f"first line of jobctl.toml, for editors: #:schema {shown}")
             return
         how = f"{folder / 'README.md'}" if options.platform == "trigger-dev" else "vercel deploy --prod"
         out.note(f"how to deploy it: {how}; keep {RECORD} beside it")

@@ -38,43 +38,23 @@ class NodeEnv(StrEnum):
 class Options(NamedTuple):
     """Which service, and where it goes."""
 
-    manager: str | None = None
-    user: bool = False
-    system: bool = False
-    name: str = "jobctl"
-    node_env: NodeEnv = NodeEnv.PRODUCTION
-    local: bool = False
-    workers: int | None = None
-    grace: str | None = None
-    output: str | None = None
-    force: bool = False
-    dry_run: bool = False
-
-
-def command(
-    context: Context,
-    *,
-    manager: Annotated[str | None, argument("|".join(NAMES["service"]))] = None,
-    user: Annotated[bool, option("install", "--user")] = False,
-    system: Annotated[bool, option("install", "--system")] = False,
-    name: Annotated[str, option("install", "--name")] = "jobctl",
-    node_env: Annotated[NodeEnv, option("install", "--node-env")] = NodeEnv.PRODUCTION,
-    local: Annotated[bool, option("install", "--local")] = False,
-    workers: Annotated[int | None, option("install", "--workers", min=1, max=MOST_WORKERS)] = None,
-    grace: Annotated[str | None, option("install", "--grace")] = None,
-    output: Annotated[str | None, option("install", "--output")] = None,
-    force: Annotated[bool, option("install", "--force")] = False,
-    dry_run: Annotated[bool, option("install", "--dry-run")] = False,
-) -> int:
-    """Parse."""
-    options = Options(manager, user, system, name, node_env, local, workers, grace, output, force, dry_run)
-    return run(options, context)
+    manager: Annotated[str | None, argument("|".join(NAMES["service"]))] = None
+    user: Annotated[bool, option("install", "--user")] = False
+    system: Annotated[bool, option("install", "--system")] = False
+    name: Annotated[str, option("install", "--name")] = "jobctl"
+    node_env: Annotated[NodeEnv, option("install", "--node-env")] = NodeEnv.PRODUCTION
+    local: Annotated[bool, option("install", "--local")] = False
+    workers: Annotated[int | None, option("install", "--workers", min=1, max=MOST_WORKERS)] = None
+    grace: Annotated[str | None, option("install", "--grace")] = None
+    output: Annotated[str | None, option("install", "--output")] = None
+    force: Annotated[bool, option("install", "--force")] = False
+    dry_run: Annotated[bool, option("install", "--dry-run")] = False
 
 
 def run(options: Options, context: Context) -> int:
     """Write the unit, and say what comes next."""
     _demand(options)
-    with closing(as_service(context, options.node_env.value)) as seen:
+    with closing(as_service(context, options.node_env)) as seen:
         service = _service(options, seen)
         hints = list(surprises(service, seen, context))
     text = unit(service)
@@ -129,7 +109,7 @@ def _demand(options: Options) -> None:
 def _service(options: Options, seen: Context) -> Service:
     if not options.local and seen.mode is not Mode.LOCAL:
         raise NotRunError(
-            f"with NODE_ENV={options.node_env.value} the mode is {seen.mode.value}, and the service would have"
+            f"with NODE_ENV={options.node_env} the mode is {seen.mode.value}, and the service would have"
             " nothing to run",
             hint="jobctl mode shows why; to schedule here all the same: --local",
         )
@@ -145,7 +125,7 @@ def _service(options: Options, seen: Context) -> Service:
         scope=Scope.SYSTEM if system else Scope.USER,
         command=tuple(words),
         folder=folder,
-        node_env=options.node_env.value,
+        node_env=options.node_env,
         grace=grace + max(job.grace for job in seen.catalogue),
         user=_owner(folder) if system else None,
         writable=tuple(_outside(folder, seen)),

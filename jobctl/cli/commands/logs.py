@@ -25,24 +25,11 @@ TICK = 0.2
 class Options(NamedTuple):
     """Which run, and which part of its log."""
 
-    what: str | None = None
-    follow: bool = False
-    failed: bool = False
-    tail: int | None = None
-    timestamps: bool = False
-
-
-def command(
-    context: Context,
-    *,
-    what: Annotated[str | None, argument("ID|RUN")] = None,
-    follow: Annotated[bool, option("logs", "--follow")] = False,
-    failed: Annotated[bool, option("logs", "--failed")] = False,
-    tail: Annotated[int | None, option("logs", "--tail", min=0, max=MOST)] = None,
-    timestamps: Annotated[bool, option("logs", "--timestamps")] = False,
-) -> int:
-    """Parse."""
-    return run(Options(what, follow, failed, tail, timestamps), context)
+    what: Annotated[str | None, argument("ID|RUN")] = None
+    follow: Annotated[bool, option("logs", "--follow")] = False
+    failed: Annotated[bool, option("logs", "--failed")] = False
+    tail: Annotated[int | None, option("logs", "--tail", min=0, max=MOST)] = None
+    timestamps: Annotated[bool, option("logs", "--timestamps")] = False
 
 
 def run(options: Options, context: Context) -> int:

@@ -28,22 +28,10 @@ class Form(Enum):
 class Options(NamedTuple):
     """What is asked for."""
 
-    job_id: str | None = None
-    form: Form = Form.TABLE
-    output: str | None = None
-    header: bool = True
-
-
-def command(
-    context: Context,
-    *,
-    job_id: Annotated[str | None, argument()] = None,
-    form: Annotated[Form, option("metrics", "--format")] = Form.TABLE,
-    output: Annotated[str | None, option("metrics", "--output")] = None,
-    no_header: Annotated[bool, option("metrics", "--no-header")] = False,
-) -> int:
-    """Parse."""
-    return run(Options(job_id, form, output, not no_header), context)
+    job_id: Annotated[str | None, argument()] = None
+    form: Annotated[Form, option("metrics", "--format")] = Form.TABLE
+    output: Annotated[str | None, option("metrics", "--output")] = None
+    no_header: Annotated[bool, option("metrics", "--no-header")] = False
 
 
 def run(options: Options, context: Context) -> int:
@@ -73,7 +61,7 @@ def run(options: Options, context: Context) -> int:
     if out.json:
         out.document(metrics_document(metrics, detail=job_id is not None))
     elif not out.is_terminal:
-        out.lines(piped(metrics, header=options.header))
+        out.lines(piped(metrics, header=not options.no_header))
     elif job_id is not None and metrics.jobs:
         out.lines(detail(metrics.jobs[0], out.look))
     else:

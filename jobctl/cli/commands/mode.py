@@ -11,12 +11,7 @@ from jobctl.modes import explain
 class Options(NamedTuple):
     """How much is wanted."""
 
-    short: bool = False
-
-
-def command(context: Context, *, short: Annotated[bool, option("mode", "--short")] = False) -> int:
-    """Parse."""
-    return run(Options(short), context)
+    short: Annotated[bool, option("mode", "--short")] = False
 
 
 def run(options: Options, context: Context) -> int:

@@ -2,18 +2,15 @@
 
 import os
 import shlex
-from collections.abc import Iterator
-from datetime import datetime
-from itertools import islice
 from typing import Annotated, Any, NamedTuple
 
+from jobctl.cli.commands.next import due
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.cli.views.table import rows
 from jobctl.cli.views.times import exact, until
 from jobctl.clock import iso
 from jobctl.errors import UsageError
-from jobctl.model import Schedule
 from jobctl.schedules import Cron
 from jobctl.schedules.zones import zone
 
@@ -21,28 +18,13 @@ from jobctl.schedules.zones import zone
 class Options(NamedTuple):
     """What the job is."""
 
-    job_id: str | None = None
-    cron: str | None = None
-    every: str | None = None
-    timezone: str | None = None
-    name: str | None = None
-    command: str | None = None
-    module: str | None = None
-
-
-def command(
-    context: Context,
-    *,
-    job_id: Annotated[str | None, argument("ID")] = None,
-    cron: Annotated[str | None, option("new", "--cron")] = None,
-    every: Annotated[str | None, option("new", "--every")] = None,
-    timezone: Annotated[str | None, option("new", "--timezone")] = None,
-    name: Annotated[str | None, option("new", "--name")] = None,
-    program: Annotated[str | None, option("new", "--command")] = None,
-    module: Annotated[str | None, option("new", "--module")] = None,
-) -> int:
-    """Parse."""
-    return run(Options(job_id, cron, every, timezone, name, program, module), context)
+    job_id: Annotated[str | None, argument("ID")] = None
+    cron: Annotated[str | None, option("new", "--cron")] = None
+    every: Annotated[str | None, option("new", "--every")] = None
+    timezone: Annotated[str | None, option("new", "--timezone")] = None
+    name: Annotated[str | None, option("new", "--name")] = None
+    program: Annotated[str | None, option("new", "--command")] = None
+    module: Annotated[str | None, option("new", "--module")] = None
 
 
 def run(options: Options, context: Context) -> int:
@@ -61,7 +43,7 @@ def run(options: Options, context: Context) -> int:
     out = context.output
     schedule = new.job.schedule
     now = context.now()
-    times = list(islice(_due(schedule, now), 3))
+    times = list(due(schedule, now, now, 3)) if schedule else []
     if out.json:
         document = {
             "id": new.job.id,
@@ -73,12 +55,12 @@ def run(options: Options, context: Context) -> int:
     out.lines(rows((), files, header=False))
     local = zone(schedule.timezone) if isinstance(schedule, Cron) else zone("UTC")
     first = f"first due {exact(times[0], local)} ({until(times[0], now)})"
-    due = first if isinstance(schedule, Cron) else "first due as soon as a scheduler runs"
+    begins = first if isinstance(schedule, Cron) else "first due as soon as a scheduler runs"
     there = f"cd {shlex.quote(folder)} && " if folder != "." else ""
     steps = [
-        f"its function: {files[0][1]}" if new.test else f"its program: {options.command}",
+        f"its function: {files[0][1]}" if new.test else f"its program: {options.program}",
         f"its entry: {files[-1][1]}",
-        f"its schedule: {schedule.text if schedule else ''}, {due}",
+        f"its schedule: {schedule.text if schedule else ''}, {begins}",
         f"its test: {there}python -m pytest {new.test}"
         if new.test
         else "no test: a program is tried by running it",
@@ -96,9 +78,9 @@ def _settings(options: Options) -> dict[str, Any]:
         "every": options.every,
         "timezone": options.timezone,
     }
-    if options.command is not None:
+    if options.program is not None:
         try:
-            given["command"] = shlex.split(options.command)
+            given["command"] = shlex.split(options.program)
         except ValueError as error:
             raise UsageError(f"--command cannot be read: {str(error).lower()}") from None
         if not given["command"]:
@@ -106,12 +88,3 @@ def _settings(options: Options) -> dict[str, Any]:
         if options.module is not None:
             raise UsageError("--module goes with a function, not with --command")
     return {key: value for key, value in given.items() if value is not None}
-
-
-def _due(schedule: Schedule | None, now: datetime) -> Iterator[datetime]:
-    at = now
-    if schedule is None:
-        return
-    while True:
-        at = schedule.next_after(at, now)
-        yield at

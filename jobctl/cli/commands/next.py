@@ -11,8 +11,10 @@ from jobctl.cli.times import read_time
 from jobctl.cli.views.times import exact, until, zulu
 from jobctl.clock import iso
 from jobctl.errors import ScheduleError, UsageError
-from jobctl.model import Schedule
-from jobctl.schedules import Cron, parse_schedule
+from jobctl.model import Job, Schedule
+from jobctl.modes import Mode
+from jobctl.runs.store import JobRecord
+from jobctl.schedules import Cron, Every, parse_schedule
 from jobctl.schedules.zones import zone
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
@@ -22,22 +24,10 @@ MOST = 10_000
 class Options(NamedTuple):
     """What is asked for."""
 
-    what: str | None
-    times: int
-    timezone: str | None
-    start: str | None
-
-
-def command(
-    context: Context,
-    *,
-    what: Annotated[str | None, argument("ID|CRON")] = None,
-    count: Annotated[int, option("next", "--count")] = 5,
-    timezone: Annotated[str | None, option("next", "--timezone")] = None,
-    start: Annotated[str | None, option("next", "--from")] = None,
-) -> int:
-    """Parse."""
-    return run(Options(what, count, timezone, start), context)
+    what: Annotated[str | None, argument("ID|CRON")] = None
+    times: Annotated[int, option("next", "--count")] = 5
+    timezone: Annotated[str | None, option("next", "--timezone")] = None
+    start: Annotated[str | None, option("next", "--from")] = None
 
 
 def run(options: Options, context: Context) -> int:
@@ -50,7 +40,7 @@ def run(options: Options, context: Context) -> int:
     local = zone(schedule.timezone)
     now = context.now()
     start = read_time(options.start, "--from", local) if options.start else now
-    times = list(_due(schedule, start, anchor or start, options.times))
+    times = list(due(schedule, start, anchor or start, options.times))
     out = context.output
     if out.json:
         out.document(
@@ -79,11 +69,7 @@ def _schedule(
         schedule = parse_schedule(job.schedule.text, timezone) if timezone else job.schedule
         store = context.store_if_any
         record = store.job(job.id) if store else None
-        off = record is not None and record.stopped is not None
-        remark = f"{job.id} is stopped: put it back with jobctl start {job.id}" if off else None
-        if not job.enabled:
-            remark = f"{job.id} is not enabled ({job.origin}): no scheduler runs it"
-        return schedule, record.anchor if record else None, remark
+        return schedule, record.anchor if record else None, _remark(job, record, context.mode)
     try:
         return parse_schedule(text, timezone or "UTC"), None, None
     except ScheduleError:
@@ -92,7 +78,21 @@ def _schedule(
         raise
 
 
-def _due(schedule: Schedule, after: datetime, anchor: datetime, count: int) -> Iterator[datetime]:
+def _remark(job: Job, record: JobRecord | None, mode: Mode) -> str | None:
+    """Why it will not be as the times say, if it will not."""
+    if not job.enabled:
+        return f"{job.id} is not enabled ({job.origin}): no scheduler runs it"
+    if job.unmet:
+        return f"{job.id} is stopped: {job.unmet}"
+    if record is not None and record.stopped is not None:
+        return f"{job.id} is stopped: put it back with jobctl start {job.id}"
+    if mode is Mode.LOCAL and record is None and isinstance(job.schedule, Every):
+        return f"{job.id} is new: the first scheduler that knows it runs it at once, and counts from there"
+    return None
+
+
+def due(schedule: Schedule, after: datetime, anchor: datetime, count: int) -> Iterator[datetime]:
+    """So many times after an instant; an interval counts from its anchor."""
     for _ in range(count):
         after = schedule.next_after(after, anchor)
         yield after

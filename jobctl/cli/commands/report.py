@@ -3,9 +3,9 @@
 import json
 from typing import Annotated, Any, NamedTuple
 
-from jobctl.cli.commands.trigger import perform, tell_ended
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
+from jobctl.cli.performing import perform, tell_ended
 from jobctl.cli.views.report import screen
 from jobctl.errors import ExitCode, UsageError
 from jobctl.managers.local import LocalJobManager
@@ -18,20 +18,9 @@ from jobctl.text import quote, suggestion
 class Options(NamedTuple):
     """What is asked for. ``period`` None is the one that just ended."""
 
-    name: str | None = None
-    period: str | None = None
-    mail: bool = False
-
-
-def command(
-    context: Context,
-    *,
-    name: Annotated[str | None, argument("NAME")] = None,
-    period: Annotated[str | None, option("report", "--period")] = None,
-    mail: Annotated[bool, option("report", "--mail")] = False,
-) -> int:
-    """Parse."""
-    return run(Options(name, period, mail), context)
+    name: Annotated[str | None, argument("NAME")] = None
+    period: Annotated[str | None, option("report", "--period")] = None
+    mail: Annotated[bool, option("report", "--mail")] = False
 
 
 def run(options: Options, context: Context) -> int:

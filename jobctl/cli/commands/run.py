@@ -36,34 +36,15 @@ class Form(Enum):
 class Options(NamedTuple):
     """How to schedule and what to show."""
 
-    extra: tuple[str, ...] = ()
-    workers: int = DEFAULT_WORKERS
-    grace: str | None = None
-    only: tuple[str, ...] = ()
-    form: Form = Form.TEXT
-    live: bool = True
-    local: bool = False
-    demo: bool = False
-    dry_run: bool = False
-
-
-def command(
-    context: Context,
-    *,
-    extra: Annotated[list[str] | None, argument("", hidden=True)] = None,
-    workers: Annotated[int, option("run", "--workers", min=1, max=MOST_WORKERS)] = DEFAULT_WORKERS,
-    grace: Annotated[str | None, option("run", "--grace")] = None,
-    only: Annotated[list[str] | None, option("run", "--only")] = None,
-    form: Annotated[Form, option("run", "--log-format")] = Form.TEXT,
-    no_live: Annotated[bool, option("run", "--no-live")] = False,
-    local: Annotated[bool, option("run", "--local")] = False,
-    demo: Annotated[bool, option("run", "--demo")] = False,
-    dry_run: Annotated[bool, option("run", "--dry-run")] = False,
-) -> int:
-    """Parse."""
-    named = tuple(only or ())
-    options = Options(tuple(extra or ()), workers, grace, named, form, not no_live, local, demo, dry_run)
-    return run(options, context)
+    extra: Annotated[list[str] | None, argument("", hidden=True)] = None
+    workers: Annotated[int, option("run", "--workers", min=1, max=MOST_WORKERS)] = DEFAULT_WORKERS
+    grace: Annotated[str | None, option("run", "--grace")] = None
+    only: Annotated[list[str] | None, option("run", "--only")] = None
+    form: Annotated[Form, option("run", "--log-format")] = Form.TEXT
+    no_live: Annotated[bool, option("run", "--no-live")] = False
+    local: Annotated[bool, option("run", "--local")] = False
+    demo: Annotated[bool, option("run", "--demo")] = False
+    dry_run: Annotated[bool, option("run", "--dry-run")] = False
 
 
 def run(options: Options, context: Context) -> int:
@@ -79,7 +60,7 @@ def run(options: Options, context: Context) -> int:
     grace = read_span(options.grace, "--grace") if options.grace else DEFAULT_GRACE
     mode = Mode.LOCAL if options.local else context.mode
     mark = mark_of(context.surroundings.folder)
-    jobs = [context.job(one) for one in options.only] or list(context.catalogue.jobs)
+    jobs = [context.job(one) for one in options.only or ()] or list(context.catalogue.jobs)
     if mode is not Mode.LOCAL:
         return _elsewhere(mode, options, jobs, context)
     if options.dry_run:
@@ -99,7 +80,7 @@ def run(options: Options, context: Context) -> int:
         report(manager, context.process, context.clock)
     _greet(options, context, jobs, grace)
     told = context.telling(manager)
-    reload = Reload(manager, told, context.surroundings, jobs, only=options.only, mark=mark)
+    reload = Reload(manager, told, context.surroundings, jobs, only=options.only or (), mark=mark)
     with told, Stop(again=manager.end_now) as stop, reporter.live():
         interrupted = _schedule(manager, stop, reload)
     _farewell(reporter, interrupted, context)
@@ -170,7 +151,7 @@ def _reporter(options: Options, context: Context, manager: LocalJobManager) -> R
     production = context.environment.text("NODE_ENV") == "production"
     routine = (production or out.verbose) and not out.quiet
     as_json = out.json or options.form is Form.JSON
-    if out.is_animated and options.live and not as_json:
+    if out.is_animated and not options.no_live and not as_json:
         return LiveReporter(context, routine=routine, statuses=manager.get_all_job_statuses)
     return Reporter(context, routine=routine, as_json=as_json)
 
@@ -198,5 +179,5 @@ def _nearby(place: str) -> str:
 
 
 def _farewell(reporter: Reporter, interrupted: int, context: Context) -> None:
-    runs = reporter.tally.completed + reporter.tally.failed
-    context.output.note(f"stopped: {runs} {'run' if runs == 1 else 'runs'}, {interrupted} interrupted")
+    runs = counted(reporter.tally.completed + reporter.tally.failed, "run")
+    context.output.note(f"stopped: {runs}, {interrupted} interrupted")

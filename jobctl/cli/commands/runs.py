@@ -1,6 +1,5 @@
 """``jobctl runs [ID]``: what ran, newest first."""
 
-from enum import Enum
 from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
@@ -14,55 +13,31 @@ from jobctl.errors import UsageError
 from jobctl.model import Run, RunStatus
 
 
-class State(Enum):
-    """What ``--status`` takes."""
-
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
 class Options(NamedTuple):
     """What is asked for. ``limit`` 0 is all."""
 
-    job_id: str | None = None
-    failed: bool = False
-    status: str | None = None
-    since: str | None = None
-    limit: int = 20
-    header: bool = True
-
-
-def command(
-    context: Context,
-    *,
-    job_id: Annotated[str | None, argument()] = None,
-    failed: Annotated[bool, option("runs", "--failed")] = False,
-    status: Annotated[State | None, option("runs", "--status")] = None,
-    since: Annotated[str | None, option("runs", "--since")] = None,
-    limit: Annotated[int, option("runs", "--limit", min=0, max=MOST)] = 20,
-    no_header: Annotated[bool, option("runs", "--no-header")] = False,
-) -> int:
-    """Parse."""
-    state = status.value if status else None
-    return run(Options(job_id, failed, state, since, limit, not no_header), context)
+    job_id: Annotated[str | None, argument()] = None
+    failed: Annotated[bool, option("runs", "--failed")] = False
+    status: Annotated[RunStatus | None, option("runs", "--status")] = None
+    since: Annotated[str | None, option("runs", "--since")] = None
+    limit: Annotated[int, option("runs", "--limit", min=0, max=MOST)] = 20
+    no_header: Annotated[bool, option("runs", "--no-header")] = False
 
 
 def run(options: Options, context: Context) -> int:
     """Look and show."""
-    if options.failed and options.status not in {None, "failed"}:
+    if options.failed and options.status not in {None, RunStatus.FAILED}:
         raise UsageError(f"--failed and --status {options.status} exclude each other")
     now = context.now()
     since = read_since(options.since, now) if options.since else None
     job_id = options.job_id
     if job_id is not None:
         context.check_known(job_id)
-    wanted = "failed" if options.failed else options.status
+    wanted = RunStatus.FAILED if options.failed else options.status
     out = context.output
     at_a_glance = job_id is not None and not (wanted or since) and out.is_terminal and not out.json
     most = max(options.limit + 1, LAST if at_a_glance else 0) if options.limit else None
-    statuses = [RunStatus(wanted)] if wanted else []
+    statuses = [wanted] if wanted else []
     nothing: list[Run] = []
     found, trouble = ask(
         context,
@@ -77,5 +52,5 @@ def run(options: Options, context: Context) -> int:
     elif out.is_terminal:
         out.lines(screen(shown, now, out.look, more=more, lately=found[:LAST] if at_a_glance else ()))
     else:
-        out.lines(piped(shown, header=options.header))
+        out.lines(piped(shown, header=not options.no_header))
     return told(trouble, out)

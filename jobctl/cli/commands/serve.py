@@ -17,18 +17,8 @@ if TYPE_CHECKING:
 class Options(NamedTuple):
     """Where to listen."""
 
-    host: str = "127.0.0.1"
-    port: int = 8000
-
-
-def command(
-    context: Context,
-    *,
-    host: Annotated[str, option("serve", "--host")] = "127.0.0.1",
-    port: Annotated[int, option("serve", "--port", min=0, max=65535)] = 8000,
-) -> int:
-    """Parse."""
-    return run(Options(host, port), context)
+    host: Annotated[str, option("serve", "--host")] = "127.0.0.1"
+    port: Annotated[int, option("serve", "--port", min=0, max=65535)] = 8000
 
 
 def run(options: Options, context: Context) -> int:
@@ -68,8 +58,8 @@ def run(options: Options, context: Context) -> int:
         )
         server = _server(config, f"http://{shown}:{port}", context)
         for number in (signal.SIGINT, signal.SIGTERM):
-            # uvicorn puts its own in place, and at its graceful end raises the signal once more for these
-            signal.signal(number, lambda *_: None)
+            # for one that comes before uvicorn has its own in place; at its graceful end it raises it once more
+            signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         server.run(sockets=[listening])
     return ExitCode.DONE if server.started else ExitCode.INTERNAL
 

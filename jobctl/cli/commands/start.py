@@ -13,20 +13,9 @@ from jobctl.modes import Mode
 class Options(NamedTuple):
     """Which jobs."""
 
-    job_id: str | None = None
-    every: bool = False
-    yes: bool = False
-
-
-def command(
-    context: Context,
-    *,
-    job_id: Annotated[str | None, argument()] = None,
-    every: Annotated[bool, option("start", "--all")] = False,
-    yes: Annotated[bool, option("start", "--yes")] = False,
-) -> int:
-    """Parse."""
-    return run(Options(job_id, every, yes), context)
+    job_id: Annotated[str | None, argument()] = None
+    every: Annotated[bool, option("start", "--all")] = False
+    yes: Annotated[bool, option("start", "--yes")] = False
 
 
 def run(options: Options, context: Context) -> int:

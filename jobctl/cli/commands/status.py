@@ -29,26 +29,12 @@ TICK_THERE = 10.0
 class Options(NamedTuple):
     """What is asked for. ``limit`` None is all in a pipe, a screenful on a terminal."""
 
-    job_id: str | None = None
-    watch: bool = False
-    failed: bool = False
-    exit_status: bool = False
-    limit: int | None = None
-    header: bool = True
-
-
-def command(
-    context: Context,
-    *,
-    job_id: Annotated[str | None, argument()] = None,
-    watch: Annotated[bool, option("status", "--watch")] = False,
-    failed: Annotated[bool, option("status", "--failed")] = False,
-    exit_status: Annotated[bool, option("status", "--exit-status")] = False,
-    limit: Annotated[int | None, option("status", "--limit", min=0, max=MOST)] = None,
-    no_header: Annotated[bool, option("status", "--no-header")] = False,
-) -> int:
-    """Parse."""
-    return run(Options(job_id, watch, failed, exit_status, limit, not no_header), context)
+    job_id: Annotated[str | None, argument()] = None
+    watch: Annotated[bool, option("status", "--watch")] = False
+    failed: Annotated[bool, option("status", "--failed")] = False
+    exit_status: Annotated[bool, option("status", "--exit-status")] = False
+    limit: Annotated[int | None, option("status", "--limit", min=0, max=MOST)] = None
+    no_header: Annotated[bool, option("status", "--no-header")] = False
 
 
 def run(options: Options, context: Context) -> int:
@@ -115,7 +101,7 @@ def show(board: Board, options: Options, context: Context) -> None:
         out.document(_document(board, options, context))
     elif not out.is_terminal:
         shown, _ = _page(board.jobs, options.limit, None)
-        out.lines(piped(shown, header=options.header))
+        out.lines(piped(shown, header=not options.no_header))
         if not board.scheduler.running:
             out.note(who_schedules(board))
     elif options.job_id is not None:

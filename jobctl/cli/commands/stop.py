@@ -1,5 +1,6 @@
 """``jobctl stop ID``: takes a job off its schedule, kept over restarts."""
 
+import sys
 from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
@@ -16,22 +17,10 @@ from jobctl.text import printable
 class Options(NamedTuple):
     """Which jobs, and why."""
 
-    job_id: str | None = None
-    every: bool = False
-    reason: str | None = None
-    yes: bool = False
-
-
-def command(
-    context: Context,
-    *,
-    job_id: Annotated[str | None, argument()] = None,
-    every: Annotated[bool, option("stop", "--all")] = False,
-    reason: Annotated[str | None, option("stop", "--reason")] = None,
-    yes: Annotated[bool, option("stop", "--yes")] = False,
-) -> int:
-    """Parse."""
-    return run(Options(job_id, every, reason, yes), context)
+    job_id: Annotated[str | None, argument()] = None
+    every: Annotated[bool, option("stop", "--all")] = False
+    reason: Annotated[str | None, option("stop", "--reason")] = None
+    yes: Annotated[bool, option("stop", "--yes")] = False
 
 
 def run(options: Options, context: Context) -> int:
@@ -39,14 +28,14 @@ def run(options: Options, context: Context) -> int:
     jobs = chosen_jobs(options.job_id, context, every=options.every, verb="stop")
     if options.every:
         confirm(f"Take all {len(jobs)} jobs off their schedules?", context, yes=options.yes, verb="stop")
+    undo = f"jobctl start {'--all' if options.every else jobs[0].id}"
     if context.mode is Mode.TRIGGER_DEV:
         if options.every:
             context.trigger_dev.stop_all_jobs()
         else:
             context.trigger_dev.stop_job(jobs[0].id)
         report(jobs, context)
-        undo = "--all" if options.every else jobs[0].id
-        context.output.note(f"stopped at Trigger.dev; back on with: jobctl start {undo}")
+        context.output.note(f"stopped at Trigger.dev; back on with: {undo}")
         return 0
     store = context.store
     store.register([registration(one) for one in jobs], context.now())
@@ -57,7 +46,6 @@ def run(options: Options, context: Context) -> int:
     out = context.output
     running = [run.job_id for run, _ in store.unfinished() if run.job_id in {one.id for one in jobs}]
     what = jobs[0].id if len(jobs) == 1 else f"all {len(jobs)} jobs"
-    undo = f"jobctl start {jobs[0].id}" if not options.every else "jobctl start --all"
     out.note(f"{what}: stopped, off the schedule until: {undo}")
     if running:
         out.note(f"a run in progress goes on: {', '.join(running)}")
@@ -90,8 +78,6 @@ def confirm(question: str, context: Context, *, yes: bool, verb: str) -> None:
     Raises:
         UsageError: nobody can, or the answer is no.
     """
-    import sys
-
     if yes:
         return
     if context.output.json or not (sys.stdin.isatty() and context.output.stderr.isatty()):

@@ -1,68 +1,31 @@
 """``jobctl trigger ID``: runs one job now, shows what it prints, and exits by its result."""
 
-import os
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
-from jobctl.cli.failures import forsake_output
+from jobctl.cli.detach import detached
 from jobctl.cli.options import argument, option
-from jobctl.cli.signals import Stop
+from jobctl.cli.performing import perform, tell_ended
 from jobctl.cli.times import read_span
-from jobctl.cli.views.events import sentence
-from jobctl.cli.views.runs import ending
-from jobctl.documents import trigger_document
-from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, UsageError
-from jobctl.events import (
-    Event,
-    NotTold,
-    RunFinished,
-    RunOutput,
-    RunRetrying,
-    RunStarted,
-    StoreRecovered,
-    StoreTrouble,
-    TracesNotTaken,
-)
 from jobctl.managers.local import LocalJobManager
-from jobctl.model import Run, RunStatus, Trigger
 from jobctl.modes import Mode
 
-DETACHED = "_JOBCTL_DETACHED"
-ASKED_BY = "_JOBCTL_TRIGGER"
-"""Set by an exported worker: what asked for the run, ``schedule`` or ``manual``."""
-TICK = 0.2
-PATIENCE_S = 30.0
-"""How long an end that cannot be recorded is waited for."""
+_LEAST = timedelta(seconds=1)
 
 
 class Options(NamedTuple):
     """What is asked for."""
 
-    job_id: str | None = None
-    wait: bool = True
-    dry_run: bool = False
-    force: bool = False
-    local: bool = False
-    timeout: str | None = None
-    retry: bool = True
-
-
-def command(
-    context: Context,
-    *,
-    job_id: Annotated[str | None, argument()] = None,
-    no_wait: Annotated[bool, option("trigger", "--no-wait")] = False,
-    dry_run: Annotated[bool, option("trigger", "--dry-run")] = False,
-    force: Annotated[bool, option("trigger", "--force")] = False,
-    local: Annotated[bool, option("trigger", "--local")] = False,
-    timeout: Annotated[str | None, option("trigger", "--timeout")] = None,
-    no_retry: Annotated[bool, option("trigger", "--no-retry")] = False,
-) -> int:
-    """Parse."""
-    return run(Options(job_id, not no_wait, dry_run, force, local, timeout, not no_retry), context)
+    job_id: Annotated[str | None, argument()] = None
+    no_wait: Annotated[bool, option("trigger", "--no-wait")] = False
+    dry_run: Annotated[bool, option("trigger", "--dry-run")] = False
+    force: Annotated[bool, option("trigger", "--force")] = False
+    local: Annotated[bool, option("trigger", "--local")] = False
+    timeout: Annotated[str | None, option("trigger", "--timeout")] = None
+    no_retry: Annotated[bool, option("trigger", "--no-retry")] = False
 
 
 def run(options: Options, context: Context) -> int:
@@ -72,10 +35,10 @@ def run(options: Options, context: Context) -> int:
     job = context.job(options.job_id)
     if options.dry_run and not job.dry_run:
         raise UsageError(f"{job.id} cannot say what it would do: it takes no dry run")
-    if not options.retry:
+    if options.no_retry:
         job = replace(job, retries=0)
     arguments = {"dry_run": True} if options.dry_run else {}
-    timeout = _timeout(options.timeout)
+    timeout = read_span(options.timeout, "--timeout", least=_LEAST) if options.timeout else None
     mode = context.mode
     if options.local or (options.force and mode is Mode.DISABLED):
         mode = Mode.LOCAL
@@ -83,7 +46,7 @@ def run(options: Options, context: Context) -> int:
         from jobctl.cli.remote import trigger_there
 
         there, code = trigger_there(
-            context, job.id, arguments, timeout, wait=options.wait, retry=options.retry
+            context, job.id, arguments, timeout, wait=not options.no_wait, retry=not options.no_retry
         )
         tell_ended(there, context)
         return code
@@ -92,9 +55,7 @@ def run(options: Options, context: Context) -> int:
     if not isinstance(manager, LocalJobManager):
         manager.trigger_job(job.id)  # raises: this manager runs nothing, and says why
         return ExitCode.NOT_RUN
-    if not options.wait:
-        from jobctl.cli.detach import detached
-
+    if options.no_wait:
         return _tell_started(detached(context), context)
     with context.telling(manager):
         done = perform(context, manager, job.id, arguments, timeout)
@@ -102,116 +63,8 @@ def run(options: Options, context: Context) -> int:
     return done.code
 
 
-class Performed(NamedTuple):
-    """A run as it ended, the exit code, and whether another attempt might have helped."""
-
-    run: Run
-    code: int
-    retry: bool
-
-
-def perform(
-    context: Context,
-    manager: LocalJobManager,
-    job_id: str,
-    arguments: dict[str, Any],
-    timeout: timedelta | None = None,
-) -> Performed:
-    """Run a job that the manager has, show what it prints, and wait for its end."""
-    teller = _Teller(context)
-    manager.bus.subscribe(teller)
-    by = Trigger(context.process.get(ASKED_BY) or Trigger.MANUAL)
-    with Stop(again=manager.end_now) as stop:
-        try:
-            started = manager.trigger_job(job_id, trigger=by, arguments=arguments, timeout=timeout)
-            ended = _wait(manager, started.id, stop, teller)
-        finally:
-            manager.shutdown(timedelta(0))
-    ended = ended or context.store.run(started.id) or started
-    if ended.status is RunStatus.COMPLETED:
-        return Performed(ended, ExitCode.DONE, retry=True)
-    code = ExitCode.JOB_FAILED if stop.signal is None else stop.exit_code
-    return Performed(ended, code, teller.retry)
-
-
-def _timeout(text: str | None) -> timedelta | None:
-    return read_span(text, "--timeout", least=timedelta(seconds=1)) if text else None
-
-
-def _wait(manager: LocalJobManager, run_id: str, stop: Stop, teller: "_Teller") -> Run | None:
-    while stop.signal is None and not teller.is_out_of_patience:
-        try:
-            return manager.wait(run_id, TICK)
-        except TimeoutError:
-            continue
-    return None
-
-
 def _tell_started(run: dict[str, object], context: Context) -> int:
     if context.output.json:
         context.output.document(run)
     context.output.note(f"{run['job_id']}: started, run {str(run['run_id'])[:8]}")
     return ExitCode.DONE
-
-
-def tell_ended(run: Run, context: Context, *, retry: bool = True) -> None:
-    """How it ended: the document with ``--json``, else a line on standard error."""
-    out = context.output
-    if out.json:
-        if DETACHED not in os.environ:
-            failed = run.status is RunStatus.FAILED
-            out.document({**trigger_document(run), "retry": retry if failed else None})
-    elif run.status is RunStatus.COMPLETED:
-        out.note(ending(run))
-    elif run.status is RunStatus.RUNNING:
-        return
-    else:
-        out.message(ending(run))
-
-
-@dataclass(slots=True)
-class _Teller:
-    """Shows a run while it happens: its lines raw, ours on standard error."""
-
-    context: Context
-    mute: bool = field(default=False)
-    retry: bool = field(default=True)
-    troubled: float | None = field(default=None)
-
-    @property
-    def is_out_of_patience(self) -> bool:
-        """Whether the run store could not be written for too long; it is written to when a run has ended."""
-        return self.troubled is not None and self.context.clock.monotonic() - self.troubled > PATIENCE_S
-
-    def __call__(self, event: Event) -> None:
-        out = self.context.output
-        try:
-            if isinstance(event, RunStarted):
-                if DETACHED in os.environ:
-                    out.document(trigger_document(event.run))
-                    out.flush()
-                    forsake_output()
-                out.note(f"{event.run.job_id}: started, run {event.run.short_id}")
-            elif isinstance(event, RunOutput) and out.json:
-                out.message(event.line)
-            elif isinstance(event, RunOutput) and not self.mute:
-                out.line(event.line)
-                out.flush()
-            elif isinstance(event, RunRetrying):
-                out.note(f"{event.run.job_id}: {event.error}; again in {format_duration(event.delay)}")
-            elif isinstance(event, RunFinished):
-                self.retry = event.retry
-            else:
-                self._tell_trouble(event)
-        except Exception:  # the reader has gone, or its disk is full: the job must still end well
-            self.mute = True
-            forsake_output()
-
-    def _tell_trouble(self, event: Event) -> None:
-        if isinstance(event, NotTold | TracesNotTaken):
-            self.context.output.warn(sentence(event))
-        elif isinstance(event, StoreTrouble):
-            self.troubled = self.troubled or self.context.clock.monotonic()
-            self.context.output.warn(f"the run has ended, which cannot be recorded: {event.problem}")
-        elif isinstance(event, StoreRecovered):
-            self.troubled = None

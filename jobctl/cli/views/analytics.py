@@ -8,7 +8,7 @@ from jobctl.analytics.results import Analytic
 from jobctl.cli.views.chart import bar, sparkline
 from jobctl.cli.views.look import Look
 from jobctl.cli.views.metrics import share
-from jobctl.cli.views.table import Cell, Column, table
+from jobctl.cli.views.table import Cell, Column, rows, table
 from jobctl.cli.views.times import ago
 from jobctl.clock import iso
 from jobctl.runs.store import CachedResult
@@ -38,12 +38,16 @@ def document(found: Iterable[Found], now: datetime) -> dict[str, Any]:
     }
 
 
-def piped(found: Iterable[Found]) -> Iterator[str]:
+def piped(found: Iterable[Found]) -> Iterable[str]:
     """One entry a line: the cache key, then its values, tabs between."""
-    for one in found:
-        value = one.result.value if one.result else []
-        for entry in value if isinstance(value, list) else [value]:
-            yield "\t".join(" ".join(str(text).split()) for text in (one.key, *entry.values()))
+    return rows(
+        (), ((one.key, *map(str, entry.values())) for one in found for entry in _entries(one)), header=False
+    )
+
+
+def _entries(found: Found) -> Entries:
+    value = found.result.value if found.result else []
+    return value if isinstance(value, list) else [value]
 
 
 def screen(found: Sequence[Found], now: datetime, look: Look) -> Iterator[str]:
@@ -99,7 +103,7 @@ def _trends(entries: Entries, now: datetime, look: Look) -> list[str]:
     titles = [Column("DAY"), *(Column(kind.upper(), right=True) for kind in kinds), Column("")]
     most = max(entry["views"] for entry in entries)
     width = min(40, max(5, look.width - 42))
-    rows = [
+    cells = [
         [
             Cell(entry["day"]),
             *(Cell(f"{entry[kind]:,}") for kind in kinds),
@@ -107,7 +111,7 @@ def _trends(entries: Entries, now: datetime, look: Look) -> list[str]:
         ]
         for entry in entries
     ]
-    return [*lines, "", *table(titles, rows, look)]
+    return [*lines, "", *table(titles, cells, look)]
 
 
 def _top(entries: Entries, now: datetime, look: Look) -> list[str]:
@@ -121,7 +125,7 @@ def _top(entries: Entries, now: datetime, look: Look) -> list[str]:
         Column("CATEGORY", least=12),
         Column(""),
     ]
-    rows = [
+    cells = [
         [
             Cell(str(place)),
             Cell(entry["name"]),
@@ -132,12 +136,12 @@ def _top(entries: Entries, now: datetime, look: Look) -> list[str]:
         ]
         for place, entry in enumerate(entries, 1)
     ]
-    return table(titles, rows, look)
+    return table(titles, cells, look)
 
 
 def _recent(entries: Entries, now: datetime, look: Look) -> list[str]:
     titles = [Column("WHEN"), Column("WHO", least=12), Column("WHAT", least=12)]
-    rows = [
+    cells = [
         [
             Cell(ago(datetime.fromisoformat(entry["timestamp"]), now), "dim"),
             Cell(entry["user"]),
@@ -145,7 +149,7 @@ def _recent(entries: Entries, now: datetime, look: Look) -> list[str]:
         ]
         for entry in entries
     ]
-    return table(titles, rows, look)
+    return table(titles, cells, look)
 
 
 def _performance(value: dict[str, Any], now: datetime, look: Look) -> list[str]:

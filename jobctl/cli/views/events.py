@@ -29,6 +29,7 @@ from jobctl.events import (
     TracesNotTaken,
 )
 from jobctl.model import RunStatus
+from jobctl.notify.news import missed
 from jobctl.text import counted, printable
 
 _NAMES = {
@@ -103,10 +104,7 @@ def _of_run(event: Event) -> str:
         case NotTold():
             return f"{event.whom} could not be told: {event.problem}"
         case SlotsMissed():
-            slots = counted(event.count, "slot")
-            return f"missed {slots}; " + (
-                "it runs once now" if event.runs_now else "it waits for its next one"
-            )
+            return missed(event)
     return ""
 
 
@@ -118,7 +116,7 @@ def _changes(event: JobsChanged) -> str:
 def _of_scheduler(event: Event) -> str:
     match event:
         case SchedulerStarted():
-            return f"started: {event.jobs} jobs, {event.workers} workers"
+            return f"started: {counted(event.jobs, 'job')}, {counted(event.workers, 'worker')}"
         case SchedulerStopping():
             return _stopping(event)
         case SchedulerStopped():

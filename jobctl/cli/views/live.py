@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from jobctl.cli.views.look import Look
+from jobctl.cli.views.look import STATES, Look
 from jobctl.cli.views.metrics import share
 from jobctl.cli.views.times import ago, short, took, until
 from jobctl.events import Event, RunFinished, RunStarted
 from jobctl.model import JobStatus, Run, RunStatus, Status, rate
+from jobctl.text import counted
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -39,12 +40,10 @@ def rows(statuses: Sequence[JobStatus], now: datetime, most: int) -> list[tuple[
     """The jobs that matter most now: running, then failed, then the next due ones; ``most`` in all."""
     running = [one for one in statuses if one.status is Status.RUNNING]
     failed = [one for one in statuses if one.status is Status.FAILED]
-    chosen = [*running, *failed]
-    if len(chosen) < most:
-        taken = {one.id for one in chosen}
-        due = [one for one in statuses if one.next_run is not None and one.id not in taken]
-        chosen += sorted(due, key=lambda one: (one.next_run is None, one.next_run))[: most - len(chosen)]
-    return [_row(one, now) for one in chosen[: max(0, most)]]
+    taken = {one.id for one in (*running, *failed)}
+    due = [one for one in statuses if one.next_run is not None and one.id not in taken]
+    due.sort(key=lambda one: one.next_run or now)
+    return [_row(one, now) for one in [*running, *failed, *due][:most]]
 
 
 def panel(statuses: Sequence[JobStatus], tally: Tally, now: datetime, look: Look, height: int) -> "Group":
@@ -60,14 +59,13 @@ def panel(statuses: Sequence[JobStatus], tally: Tally, now: datetime, look: Look
         table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, pad_edge=False, header_style="dim")
         for title in ("JOB", "STATE", "LAST", "NEXT", "TOOK"):
             table.add_column(title, no_wrap=True, overflow="ellipsis" if look.unicode else "crop")
-        for cells in shown:
-            style = {"failed": "red", "running": "cyan", "completed": "green"}.get(cells[1], "")
-            table.add_row(Text(cells[0]), Text(cells[1], style=style), *(Text(one) for one in cells[2:]))
+        for job, state, *others in shown:
+            table.add_row(Text(job), Text(state, style=STATES.get(state, "")), *map(Text, others))
         parts.append(table)
-    done = rate(tally.completed, tally.completed + tally.failed)
+    ended = tally.completed + tally.failed
     counts = (
-        f"{len(statuses)} jobs, {len(tally.running)} running"
-        f"      since start: {tally.completed + tally.failed} runs, {share(done)} completed"
+        f"{counted(len(statuses), 'job')}, {len(tally.running)} running"
+        f"      since start: {counted(ended, 'run')}, {share(rate(tally.completed, ended))} completed"
     )
     parts.append(Text(look.cut(counts, look.width), style="dim", no_wrap=True))
     return Group(*parts)

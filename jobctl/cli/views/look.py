@@ -6,6 +6,10 @@ from typing import NamedTuple
 from jobctl.text import printable
 
 _CODES = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
+STATES = {
+    "running": "cyan", "completed": "green", "failed": "red", "skipped": "yellow", "stopped": "yellow",
+}  # fmt: skip
+"""The style of a job's or a run's state; ``scheduled`` has none."""
 
 
 class Look(NamedTuple):

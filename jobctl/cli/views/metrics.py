@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from jobctl.cli.views.chart import bar
 from jobctl.cli.views.look import Look
 from jobctl.cli.views.table import GAP, LEAST_ID, Cell, Column, rows, table
-from jobctl.cli.views.times import ago, took
-from jobctl.durations import format_duration, milliseconds
+from jobctl.cli.views.times import ago, ms, took
+from jobctl.durations import format_duration
 from jobctl.histogram import Bin
 from jobctl.model import JobMetrics, JobTotals
 from jobctl.text import counted
@@ -93,12 +93,11 @@ def _cells(one: JobTotals) -> list[Cell]:
 
 def _record(one: JobTotals) -> list[str]:
     rate = one.success_rate
-    durations = [milliseconds(each) for each in (one.average_job_duration, one.p50, one.p95, one.max)]
     return [
         one.id,
         str(one.total_executions),
         str(one.failed_jobs),
         str(one.skipped),
         "" if rate is None else f"{rate:.4f}",
-        *("" if each is None else str(each) for each in durations),
+        *map(ms, (one.average_job_duration, one.p50, one.p95, one.max)),
     ]

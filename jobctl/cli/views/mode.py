@@ -56,7 +56,7 @@ def _value(seen: Seen) -> str:
 
 
 def _files(found: Explanation, folder: str) -> Iterator[str]:
-    yield f"files for NODE_ENV={one_line(found.node_env)} ({found.node_env_source}) in {folder}, first wins"
+    yield f"files for NODE_ENV={one_line(found.node_env)} ({found.node_env_source}) in {one_line(folder)}, first wins"
     names = max(len("process environment"), *(len(file.name) for file in found.files))
     yield f"  {pad('process environment', names)}  always"
     for file in found.files:

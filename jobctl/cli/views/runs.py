@@ -4,19 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from jobctl.cli.views.history import recent
-from jobctl.cli.views.look import Look, one_line
-from jobctl.cli.views.status import result_summary
+from jobctl.cli.views.look import STATES, Look, one_line
 from jobctl.cli.views.table import LEAST_ID, Cell, Column, rows, table
-from jobctl.cli.views.times import ago, took, zulu
-from jobctl.durations import format_duration, milliseconds
+from jobctl.cli.views.times import ago, ms, took, zulu
+from jobctl.durations import format_duration
 from jobctl.model import Run, RunStatus
 
-STYLES = {
-    RunStatus.RUNNING: "cyan",
-    RunStatus.COMPLETED: "green",
-    RunStatus.FAILED: "red",
-    RunStatus.SKIPPED: "yellow",
-}
 _TITLES = ("RUN", "JOB", "STATE", "REASON", "STARTED", "TOOK_MS", "TRIGGER", "ERROR", "ATTEMPT")
 
 
@@ -65,13 +58,23 @@ def ending(run: Run) -> str:
     return f"{run.job_id}: failed{after}{named}: {why}"
 
 
+def result_summary(run: Run) -> str:
+    """What a job's result says, on one line; empty where there is none."""
+    result = run.result
+    if not isinstance(result, dict):
+        return "" if result is None else one_line(str(result))
+    parts = [one_line(str(result["message"]))] if result.get("message") else []
+    counts = [f"{name} {result[name]}" for name in ("processed", "successful", "failed") if result.get(name)]
+    return ": ".join([*parts, ", ".join(counts)] if counts else parts)
+
+
 def _cells(run: Run, now: datetime) -> list[Cell]:
     state = run.status.value if run.reason in {None, "error"} else f"{run.status.value} ({run.reason})"
     state += f", attempt {run.attempt}" if run.attempt > 1 else ""
     return [
         Cell(run.short_id),
         Cell(run.job_id),
-        Cell(state, STYLES[run.status]),
+        Cell(state, STATES[run.status]),
         Cell(ago(run.started_at, now)),
         Cell(took(run.duration)),
         Cell(run.trigger.value),
@@ -80,14 +83,13 @@ def _cells(run: Run, now: datetime) -> list[Cell]:
 
 
 def _record(run: Run) -> tuple[str, ...]:
-    spent = milliseconds(run.duration)
     return (
         run.id,
         run.job_id,
         run.status.value,
         run.reason.value if run.reason else "",
         zulu(run.started_at),
-        "" if spent is None else str(spent),
+        ms(run.duration),
         run.trigger.value,
         one_line(run.error or ""),
         str(run.attempt),

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl.cli.views.history import marks
-from jobctl.cli.views.look import Look, one_line
+from jobctl.cli.views.look import STATES, Look, one_line
 from jobctl.cli.views.metrics import share
+from jobctl.cli.views.runs import result_summary
 from jobctl.cli.views.table import LEAST_ID, Cell, Column, rows, table
-from jobctl.cli.views.times import ago, exact, short, took, until, zulu
-from jobctl.durations import format_duration, milliseconds
+from jobctl.cli.views.times import ago, exact, ms, short, took, until, zulu
+from jobctl.durations import format_duration
 from jobctl.errors import ServiceError
 from jobctl.model import Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
@@ -20,13 +21,6 @@ if TYPE_CHECKING:
 
     from jobctl.managers.presence import Presence
 
-STYLES = {
-    Status.RUNNING: "cyan",
-    Status.COMPLETED: "green",
-    Status.FAILED: "red",
-    Status.SCHEDULED: None,
-    Status.STOPPED: "yellow",
-}
 _TITLES = ("JOB", "STATE", "LAST", "TOOK_MS", "NEXT", "ERROR")
 
 
@@ -129,7 +123,7 @@ def detail(
     origin = f"  ({definition.origin})" if definition else ""
     yield from _painted(look.spread([job.id, f"{job.name}{origin}"], gap=2), job.id, "bold", look)
     state = _field("state", job.status.value + (f"  ({job.note})" if job.note else ""), look)
-    yield from _painted(state, job.status.value, STYLES[job.status], look)
+    yield from _painted(state, job.status.value, STATES.get(job.status), look)
     schedule = f"{job.schedule}  {job.timezone}" if job.schedule else "none, by hand only"
     yield from _field("schedule", schedule, look)
     if job.next_run:
@@ -160,16 +154,6 @@ def _last(run: Run, definition: Job | None, now: datetime, zone: "tzinfo", look:
         yield from _field("result", summary, look)
 
 
-def result_summary(run: Run) -> str:
-    """What a job's result says, on one line; empty where there is none."""
-    result = run.result
-    if not isinstance(result, dict):
-        return "" if result is None else one_line(str(result))
-    parts = [one_line(str(result["message"]))] if result.get("message") else []
-    counts = [f"{name} {result[name]}" for name in ("processed", "successful", "failed") if result.get(name)]
-    return ": ".join([*parts, ", ".join(counts)] if counts else parts)
-
-
 def _history(runs: Sequence[Run], totals: JobTotals | None, look: Look) -> list[str]:
     plain, painted = (" ".join(marks(runs, one)) for one in (look._replace(color=False), look))
     parts = [f"history   {plain}", "newest first", *([_rate(totals)] if totals else [])]
@@ -194,7 +178,7 @@ def _cells(job: JobStatus, now: datetime) -> list[Cell]:
     planned = f"- ({job.note})" if job.status is Status.STOPPED and job.note else until(job.next_run, now)
     return [
         Cell(job.id),
-        Cell(job.status.value, STYLES[job.status]),
+        Cell(job.status.value, STATES.get(job.status)),
         Cell(ago(job.last_run, now)),
         Cell("" if running else took(job.duration) if job.last_run else ""),
         Cell("after this run" if running and job.next_run is None else planned),
@@ -203,12 +187,11 @@ def _cells(job: JobStatus, now: datetime) -> list[Cell]:
 
 
 def _record(job: JobStatus) -> tuple[str, ...]:
-    spent = milliseconds(job.duration)
     return (
         job.id,
         job.status.value,
         zulu(job.last_run),
-        "" if spent is None else str(spent),
+        ms(job.duration),
         zulu(job.next_run),
         one_line(job.error or ""),
     )

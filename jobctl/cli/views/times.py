@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from jobctl.durations import format_duration
+from jobctl.durations import format_duration, milliseconds
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -38,6 +38,11 @@ def took(duration: timedelta | None) -> str:
 def exact(instant: datetime, zone: "tzinfo" = UTC) -> str:
     """``Tue 2026-11-24 09:00:00 UTC``."""
     return f"{instant.astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}"
+
+
+def ms(duration: timedelta | None) -> str:
+    """``1204``, whole milliseconds, for rows in a pipe; empty where there is none."""
+    return "" if duration is None else str(milliseconds(duration))
 
 
 def zulu(instant: datetime | None) -> str:
