@@ -45,12 +45,15 @@ class Chores:
         lost: Callable[[Run], None],
         lapsed: Callable[[], None],
         put_back: Callable[[], None],
+        failed: Callable[[Exception], None],
     ) -> None:
         """Prepare them.
 
         Args:
             lost: told of each run of another owner that was settled.
             lapsed: ends what this owner runs.
+            failed: told of a fault of ours in a duty. Nothing is done any more then: who goes on without them
+                would be held for dead, and its jobs be run elsewhere too.
         """
         self._store = store
         self._owner = owner
@@ -58,6 +61,7 @@ class Chores:
         self._clock = clock
         self._lost = lost
         self._lapsed = lapsed
+        self._failed = failed
         self._beaten = clock.monotonic()
         self._has_lapsed = False
         self._stop = threading.Event()
@@ -91,6 +95,9 @@ class Chores:
                         chore.duty()
                     except StoreError:
                         continue  # the loop tells of it; the next turn tries again
+                    except Exception as error:
+                        self._failed(error)
+                        return
 
     def _rest(self) -> float:
         return max(0.0, min(chore.due for chore in self._chores) - self._clock.monotonic())

@@ -104,8 +104,9 @@ class Engine:
         self._executor.wake()
         return asked.answer(self.ended.is_set, StoreError("the scheduler has stopped"))
 
-    def stop(self, grace: timedelta) -> None:
-        """Start nothing new; give what runs ``grace`` to end, then end it. Returns at once."""
+    def stop(self, grace: timedelta, trouble: BaseException | None = None) -> None:
+        """Start nothing new; give what runs ``grace`` to end, then end it. ``trouble`` says why. Returns at once."""
+        self.trouble = self.trouble or trouble
         self._grace = grace
         self._executor.wake()
 

@@ -374,6 +374,7 @@ class LocalJobManager:
             lost=lambda run: self.bus.publish(RunFinished(run)),
             lapsed=lambda: engine.ask(engine.lose_all),
             put_back=self._put_back,
+            failed=lambda error: engine.stop(timedelta(0), error),
         )
         self._chores.start()
         return engine

@@ -339,3 +339,15 @@ def test_waiting_for_a_run_that_ended_long_ago(manager: LocalJobManager, project
     assert manager.wait(run.id, 0).result == 7
     with pytest.raises(TimeoutError):
         manager.wait("0" * 16, 0)
+
+
+def test_a_fault_in_a_duty_beside_the_loop_ends_it_loudly(
+    manager: LocalJobManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a heartbeat it would be held for dead, and others would run its jobs."""
+    monkeypatch.setattr("jobctl.managers.chores.rescue", lambda *_: {}["no such key"])
+    manager.start()
+
+    assert manager.wait_ended(30)
+    with pytest.raises(KeyError):
+        manager.shutdown()
