@@ -345,7 +345,11 @@ def test_a_fault_in_a_duty_beside_the_loop_ends_it_loudly(
     manager: LocalJobManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a heartbeat it would be held for dead, and others would run its jobs."""
-    monkeypatch.setattr("jobctl.managers.chores.rescue", lambda *_: [].index("a fault"))
+
+    def faulty(*_: object) -> None:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr("jobctl.managers.chores.rescue", faulty)
     manager.start()
 
     assert manager.wait_ended(30)
