@@ -5,7 +5,7 @@ The names below are looked up on first use, so that ``import jobctl`` costs next
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.5.0"
+__version__ = "0.5.1"
 
 if TYPE_CHECKING:
     from jobctl.catalogue.decorator import job

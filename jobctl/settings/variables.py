@@ -55,8 +55,8 @@ _ALL = (
     Variable(
         "TRIGGER_DEV_ENVIRONMENT",
         Kind.CHOICE,
-        "which Trigger.dev environment",
-        "development",
+        "which Trigger.dev environment, where not the key's own",
+        None,
         ("development", "staging", "production"),
     ),
     Variable("TRIGGER_PREVIEW_BRANCH", Kind.TEXT, "branch of a Trigger.dev preview environment"),

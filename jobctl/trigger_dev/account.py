@@ -73,12 +73,11 @@ class Account:
                 f" it begins with {', '.join(_ENVIRONMENTS)}",
                 where=where,
             )
-        named = environment.value("TRIGGER_DEV_ENVIRONMENT")
         wanted = environment.choice("TRIGGER_DEV_ENVIRONMENT")
-        if named.source.kind in {"process", "file"} and wanted != found:
+        if wanted is not None and wanted != found:
             raise ServiceError(
                 f"TRIGGER_DEV_API_KEY is a key of {found}, but TRIGGER_DEV_ENVIRONMENT is {wanted}"
-                f" ({named.source})",
+                f" ({environment.value('TRIGGER_DEV_ENVIRONMENT').source})",
                 hint="set both for the same environment",
                 where=where,
             )
