@@ -1,5 +1,6 @@
 """The entry: answers at once what needs no application, hands the rest over."""
 
+import gc
 import os
 import sys
 from typing import NoReturn
@@ -13,6 +14,7 @@ def main() -> NoReturn:
 
             stand_by()
         _hold_standard_streams()
+        gc.set_threshold(50_000, 20, 20)  # most of what a command makes lives to its end
         args = sys.argv[1:]
         if "_JOBCTL_COMPLETE" in os.environ:
             from jobctl.cli.completion import answer

@@ -8,11 +8,12 @@ gap not at all. The seconds field does not count. Source: cron(8) and cron.c of 
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from jobctl.errors import ScheduleError
 from jobctl.schedules import days
-from jobctl.schedules.fields import parse
+from jobctl.schedules.fields import Fields, parse
 from jobctl.schedules.walltime import LONGEST_GAP, SECOND, change_at, readings, wall
 from jobctl.schedules.zones import zone
 from jobctl.text import quote
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from jobctl.schedules.walker import Walker
+
+
+@lru_cache(maxsize=512)
+def _read(expression: str) -> tuple[str, Fields]:
+    """Kept, since jobs by the thousand share a few expressions."""
+    text, fields = parse(expression)
+    days.check(fields, expression)
+    return text, fields
 
 
 class Cron:
@@ -43,8 +52,9 @@ class Cron:
     __slots__ = ("_walker_kept", "_zone", "expression", "fields", "timezone")
 
     def __init__(self, expression: str, timezone: str = "UTC") -> None:
-        self.expression, self.fields = parse(expression)
-        days.check(self.fields, expression)
+        # from Python anything may come, also what no cache can hold
+        read = _read if isinstance(expression, str) else parse  # type: ignore[redundant-expr]
+        self.expression, self.fields = read(expression)
         self.timezone = timezone
         self._zone: ZoneInfo | None = None if timezone == "UTC" else zone(timezone)
         self._walker_kept: Walker | None = None
@@ -166,7 +176,7 @@ class Cron:
         if self._walker_kept is None:
             from jobctl.schedules.walker import walker
 
-            self._walker_kept = walker(self.fields)
+            self._walker_kept = walker(self.expression)
         return self._walker_kept
 
     def __eq__(self, other: object) -> bool:

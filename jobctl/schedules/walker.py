@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from jobctl.schedules import days
-from jobctl.schedules.fields import LAST, Fields, Values
+from jobctl.schedules.fields import LAST, Fields, Values, parse
 
 _YEARS = 50
 
@@ -45,8 +45,10 @@ class Walker:
             return self._found
 
 
-def walker(fields: Fields) -> Walker:
-    """The walker of an expression; equal ones share it."""
+@lru_cache(maxsize=512)
+def walker(expression: str) -> Walker:
+    """The walker of an expression that can be read; those that mean the same share it."""
+    _, fields = parse(expression)
     return _walker(_canonical(fields), days.either(fields))
 
 
