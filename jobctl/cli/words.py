@@ -64,9 +64,9 @@ COMMON = {
 }
 EXIT_CODES = {
     "0": "done",
-    "1": "the job failed (also: a closed pipe)",
+    "1": "the job failed; status --exit-status: one failed last; export --check: out of date (also: a closed pipe)",
     "2": "wrong use: unknown job, bad option, bad configuration",
-    "3": "not run: it is running already",
+    "3": "not run: it is running already; status --exit-status: no scheduler is running",
     "4": "not run: scheduling is disabled, another scheduler is in charge, or something is not configured",
     "5": "a service did not answer, or refused: Trigger.dev in its mode, any in check",
     "70": "a fault of jobctl itself, or a run store that cannot be used",

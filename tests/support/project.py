@@ -143,7 +143,7 @@ class Site:
         log = self.folder.parent / f"run-{len(self.started)}.log"
         with log.open("w") as out:
             process = self.popen("run", *arguments, stdout=out)
-        quiet = bool({"-q", "--json"} & {*arguments})
+        quiet = bool({"-q", "--json", "json"} & {*arguments})
         until(lambda: process.poll() is not None or self._is_up(log, quiet=quiet))
         assert process.poll() is None, log.read_text()
         return process
