@@ -1,9 +1,12 @@
-"""A job's status from its definition and what the run store knows of it. Nothing is computed anew."""
+"""A job's status from its definition and what the run store knows of it. What a scheduler has written down is not
+computed anew."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from jobctl.model import Job, JobStatus, Run, RunStatus, Status
+from jobctl.modes import Mode
 from jobctl.runs.store import JobRecord
 
 BY_HAND = "no schedule: by hand only"
@@ -48,6 +51,38 @@ def status_from(
 def job_statuses(jobs: Iterable[Job], records: Mapping[str, JobRecord], now: datetime) -> list[JobStatus]:
     """Every job in the order given."""
     return [job_status(job, records.get(job.id), now) for job in jobs]
+
+
+def all_statuses(
+    jobs: Iterable[Job], records: Mapping[str, JobRecord], now: datetime, mode: Mode
+) -> list[JobStatus]:
+    """Every job in the order given, then those that a running application scheduled in its code."""
+    chosen = list(jobs)
+    chosen += _of_applications(records, {one.id for one in chosen}, now)
+    found = job_statuses(chosen, records, now)
+    return with_next_times(found, chosen, now) if mode is Mode.VERCEL else found
+
+
+def with_next_times(statuses: Sequence[JobStatus], jobs: Sequence[Job], now: datetime) -> list[JobStatus]:
+    """Each with the next time of its job's schedule, where no local scheduler writes it down."""
+    return [_with_next_time(one, job, now) for one, job in zip(statuses, jobs, strict=True)]
+
+
+def _with_next_time(status: JobStatus, job: Job, now: datetime) -> JobStatus:
+    if job.schedule is None or status.status is Status.STOPPED or status.next_run is not None:
+        return status
+    return replace(status, next_run=job.schedule.next_after(now, status.last_run or now))
+
+
+def _of_applications(records: Mapping[str, JobRecord], known: set[str], now: datetime) -> list[Job]:
+    """The catalogue does not have them."""
+    from jobctl.schedules import parse_schedule
+
+    return [
+        Job(one.id, one.name, parse_schedule(one.schedule, one.timezone), "")
+        for one in records.values()
+        if one.id not in known and one.schedule and one.next_run is not None and one.next_run > now
+    ]
 
 
 def _off_schedule(job: Job, record: JobRecord | None) -> str | None:

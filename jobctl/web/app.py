@@ -14,8 +14,9 @@ from starlette.routing import Route
 from jobctl.clock import SystemClock
 from jobctl.documents import job_document, metrics_document
 from jobctl.errors import JobctlError
-from jobctl.managers.statuses import job_statuses
+from jobctl.managers.statuses import all_statuses
 from jobctl.managers.surroundings import Surroundings
+from jobctl.modes import resolve
 from jobctl.web.access import Access
 from jobctl.web.answers import Answer, Expiration, Plain, Reminders, Shape, Sync, status_of
 from jobctl.web.routes import JOBS, ORIGINAL
@@ -121,7 +122,8 @@ class Desk:
 
 
 def _jobs(runner: Runner) -> Response:
-    found = job_statuses(runner.catalogue.jobs, runner.look().jobs(), SystemClock().now())
+    mode = resolve(runner.around.environment)
+    found = all_statuses(runner.catalogue.jobs, runner.look().jobs(), SystemClock().now(), mode)
     return _json(Answer(200, {"jobs": [job_document(one) for one in found]}))
 
 

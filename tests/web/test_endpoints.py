@@ -139,6 +139,28 @@ def test_looks_are_those_of_the_command_line(serve: Serve, site: Site) -> None:
     assert 'jobctl_runs_completed_total{job="quick"} 1\n' in text.text
 
 
+def test_jobs_of_applications_and_next_times_on_vercel_are_shown_as_by_status(
+    serve: Serve, site: Site
+) -> None:
+    site.environment["JOBCTL_STATE"] = str(site.folder / "state")  # on Vercel another folder else
+    done = site.python(
+        "from jobctl import get_job_manager\n"
+        "manager = get_job_manager()\n"
+        "manager.schedule_job('tidy', 'Tidy up', lambda: None, interval=3600)\n"
+        "manager.start()\nmanager.shutdown()\n"
+    )
+    assert done.returncode == 0, done
+    here = {one["id"]: one for one in serve().get("/api/jobs").json()["jobs"]}
+    there = {one["id"]: one for one in serve(VERCEL="1").get("/api/jobs").json()["jobs"]}
+
+    assert here.keys() == there.keys() == {one["id"] for one in site.json("status")["jobs"]}
+    assert "tidy" in here
+    timed = {one for one in there if there[one]["next_run"]}
+    site.environment["VERCEL"] = "1"
+    assert timed == {one["id"] for one in site.json("status")["jobs"] if one["next_run"]}
+    assert timed > {one for one in here if here[one]["next_run"]}
+
+
 def test_a_run_whose_process_died_is_lost_at_the_next_look(serve: Serve, site: Site) -> None:
     client = serve()
     running = site.popen("trigger", "gated")

@@ -1,10 +1,10 @@
 """``jobctl status [ID]``: every job as it stands, or one in detail."""
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.frames import Frames
@@ -15,10 +15,12 @@ from jobctl.cli.views.status import Board, detail, piped, screen, who_schedules
 from jobctl.documents import job_document, run_document, scheduler_document
 from jobctl.errors import ExitCode, ServiceError, UsageError
 from jobctl.managers.presence import Presence, scheduler
-from jobctl.managers.statuses import job_statuses
+from jobctl.managers.statuses import all_statuses, job_statuses, with_next_times
 from jobctl.model import Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
-from jobctl.runs.store import JobRecord
+
+if TYPE_CHECKING:
+    from jobctl.runs.store import JobRecord
 
 SCREENFUL = 200
 TICK = 1.0
@@ -62,33 +64,32 @@ def look(options: Options, context: Context) -> Board:
     store = context.store_if_any
     if context.mode is Mode.TRIGGER_DEV:
         return _look_there(options, context, now)
-    chosen: list[Job]
+    records: Mapping[str, JobRecord] = {}
     if options.job_id is not None:
-        chosen = [context.job(options.job_id)]
         record = store.job(options.job_id) if store else None
         records = {record.id: record} if record else {}
-    else:
-        chosen = list(context.catalogue.jobs)
-        records = dict(store.jobs()) if store else {}
-        chosen += _of_applications(records, {one.id for one in chosen}, now)
-    jobs: Iterable[JobStatus] = job_statuses(chosen, records, now)
-    if context.mode is Mode.VERCEL:
-        jobs = [_computed(one, job, now) for one, job in zip(jobs, chosen, strict=True)]
+    elif store:
+        records = store.jobs()
+    jobs = all_statuses(_chosen(options, context), records, now, context.mode)
     if options.failed:
         jobs = [one for one in jobs if one.status is Status.FAILED]
     found = scheduler(store, now) if store else Presence(running=False)
-    return Board(context.mode, found, list(jobs), now)
+    return Board(context.mode, found, jobs, now)
+
+
+def _chosen(options: Options, context: Context) -> Sequence[Job]:
+    return [context.job(options.job_id)] if options.job_id is not None else context.catalogue.jobs
 
 
 def _look_there(options: Options, context: Context, now: datetime) -> Board:
     """What Trigger.dev knows; where it does not answer, what follows from the definitions."""
-    jobs = [context.job(options.job_id)] if options.job_id is not None else list(context.catalogue.jobs)
+    jobs = _chosen(options, context)
     trouble: ServiceError | None = None
     try:
         found = context.trigger_dev.statuses_of(jobs)
     except ServiceError as error:
         trouble = error
-        found = [_computed(one, job, now) for one, job in zip(job_statuses(jobs, {}, now), jobs, strict=True)]
+        found = with_next_times(job_statuses(jobs, {}, now), jobs, now)
     if options.failed:
         found = [one for one in found if one.status is Status.FAILED]
     return Board(context.mode, Presence(running=False), found, now, trouble)
@@ -162,24 +163,6 @@ def _page(jobs: Any, limit: int | None, default: int | None) -> tuple[list[JobSt
     most = default if limit is None else limit or None
     shown = list(jobs[:most])
     return shown, len(jobs) - len(shown)
-
-
-def _computed(status: JobStatus, job: Job, now: datetime) -> JobStatus:
-    """With the next time from the schedule: no local scheduler writes it down in this mode."""
-    if job.schedule is None or status.status is Status.STOPPED or status.next_run is not None:
-        return status
-    return replace(status, next_run=job.schedule.next_after(now, status.last_run or now))
-
-
-def _of_applications(records: dict[str, JobRecord], known: set[str], now: datetime) -> list[Job]:
-    """Jobs that a running application scheduled in its code: the catalogue does not have them."""
-    from jobctl.schedules import parse_schedule
-
-    return [
-        Job(one.id, one.name, parse_schedule(one.schedule, one.timezone), "")
-        for one in records.values()
-        if one.id not in known and one.schedule and one.next_run is not None and one.next_run > now
-    ]
 
 
 def _exit_status(board: Board) -> int:
