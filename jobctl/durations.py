@@ -1,7 +1,6 @@
 """Durations as people write and read them: ``90s``, ``1h 30m``, ``4m 12s``."""
 
 import re
-from collections.abc import Sequence
 from datetime import timedelta
 
 from jobctl.errors import ScheduleError
@@ -64,10 +63,3 @@ def write_duration(duration: timedelta) -> str:
 def milliseconds(duration: timedelta | None) -> int | None:
     """Whole milliseconds, as JSON and the run store have them."""
     return None if duration is None else round(duration.total_seconds() * 1000)
-
-
-def percentile(ordered_ms: Sequence[int], percent: int) -> timedelta | None:
-    """The nearest-rank percentile of rising milliseconds: the least that ``percent`` of them do not exceed."""
-    if not ordered_ms:
-        return None
-    return timedelta(milliseconds=ordered_ms[-(-len(ordered_ms) * percent // 100) - 1])

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import pairwise
 
 MOST_BINS = 12
@@ -51,3 +52,10 @@ def _widening(least: int, most: int) -> list[int]:
     last = next(at for at, one in enumerate(rungs) if one > most)
     bounds = list(rungs[first : last + 1 : -(-(last - first) // MOST_BINS)])
     return bounds if bounds[-1] > most else [*bounds, rungs[last]]
+
+
+def percentile(ordered_ms: Sequence[int], percent: int) -> timedelta | None:
+    """The nearest-rank percentile of rising milliseconds: the least that ``percent`` of them do not exceed."""
+    if not ordered_ms:
+        return None
+    return timedelta(milliseconds=ordered_ms[-(-len(ordered_ms) * percent // 100) - 1])

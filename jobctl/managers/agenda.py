@@ -15,7 +15,8 @@ LATE = timedelta(seconds=60)
 """A slot that could have begun up to so long ago still runs, whatever ``catch_up`` says: a restart over it
 loses nothing."""
 
-_INSTANT = timedelta(milliseconds=1)
+INSTANT = timedelta(milliseconds=1)
+"""The least between two times: the run store keeps milliseconds."""
 
 
 Span = tuple[datetime, datetime | None]
@@ -60,7 +61,7 @@ class Entry:
     @property
     def behind(self) -> datetime:
         """Where looking for due slots begins. An interval that never ran is due at its anchor itself."""
-        return self.anchor - _INSTANT if self.cursor is None else self.cursor
+        return self.anchor - INSTANT if self.cursor is None else self.cursor
 
     def missed_before(self, slot: datetime, cursor: datetime | None) -> int:
         """How many slots lie between ``cursor`` and ``slot``, both excluded.
@@ -69,7 +70,7 @@ class Entry:
         """
         if cursor is None and self.fresh:
             return 0
-        return self.schedule.count(self.last_dealt_with(slot, cursor), slot - _INSTANT, self.anchor)
+        return self.schedule.count(self.last_dealt_with(slot, cursor), slot - INSTANT, self.anchor)
 
     def last_dealt_with(self, slot: datetime, cursor: datetime | None) -> datetime:
         """Where the slots before ``slot`` begin of which nothing is known.
@@ -77,7 +78,7 @@ class Entry:
         A cursor beyond it is from before the clock was set back: what is known here counts.
         """
         if cursor is None:
-            return self.anchor - _INSTANT
+            return self.anchor - INSTANT
         return cursor if cursor <= slot else self.behind
 
 
@@ -166,7 +167,7 @@ class Agenda:
             if entry.begins(following) <= now:
                 slot = entry.schedule.latest_until(now, due, entry.anchor) or due
                 if entry.begins(slot) > now:
-                    slot = entry.schedule.latest_until(slot - _INSTANT, due, entry.anchor) or due
+                    slot = entry.schedule.latest_until(slot - INSTANT, due, entry.anchor) or due
                 following = entry.schedule.next_after(slot, entry.anchor)
             serve = entry.fresh or entry.job.catch_up or now - entry.free_since(slot, now) <= LATE
             found.append(Due(entry, slot, serve, alone=slot == due))

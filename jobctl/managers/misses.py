@@ -1,13 +1,11 @@
 """Slots that nobody served: counted once, in the run store, and told once, by whoever counted them."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from jobctl.errors import StoreError
 from jobctl.events import Bus, SlotsMissed
-from jobctl.managers.agenda import Due
+from jobctl.managers.agenda import INSTANT, Due
 from jobctl.runs.store import Claimed, Overlap, RunStore
-
-_INSTANT = timedelta(milliseconds=1)
 
 
 class Misses:
@@ -38,5 +36,5 @@ class Misses:
         first = entry.schedule.next_after(entry.last_dealt_with(due.slot, cursor), entry.anchor)
         last = due.slot
         if due.serve:
-            last = entry.schedule.latest_until(due.slot - _INSTANT, first, entry.anchor) or first
+            last = entry.schedule.latest_until(due.slot - INSTANT, first, entry.anchor) or first
         self._bus.publish(SlotsMissed(entry.job.id, missed, first, last, runs_now=due.serve, at=now))

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from jobctl.durations import milliseconds, percentile
-from jobctl.histogram import histogram
+from jobctl.durations import milliseconds
+from jobctl.histogram import histogram, percentile
 from jobctl.model import JobMetrics, JobTotals, Reason, Run, RunStatus, Trigger
 from jobctl.trigger_dev.statuses import meaning
 from jobctl.trigger_dev.wire import RemoteRun

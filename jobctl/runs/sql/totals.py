@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from jobctl.durations import percentile
-from jobctl.histogram import histogram
+from jobctl.histogram import histogram, percentile
 from jobctl.model import JobMetrics, JobTotals
 from jobctl.runs.sql.connection import Connection, Dialect
 from jobctl.runs.sql.rows import readable, when
