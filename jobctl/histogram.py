@@ -8,7 +8,7 @@ from itertools import pairwise
 
 MOST_BINS = 12
 _FAR = 8  # the longest against the shortest: from here on even steps would put nearly all into one bin
-_DAYS = tuple(factor * 10**power for power in range(5) for factor in (1, 2, 5))
+_DAYS = tuple(factor * 10**power for power in range(10) for factor in (1, 2, 5))  # all that a timedelta holds
 _SECONDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200)
 _ROUND = (
     *(factor * 10**power for power in range(3) for factor in (1, 2, 5)),

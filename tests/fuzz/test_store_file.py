@@ -174,6 +174,8 @@ LOOKS = ("status", "status hello --json", "runs", "runs --json", "metrics", "log
 @example([("runs", "started_at", 2**62)])
 @example([("runs", "result", "[" * 5000)])
 @example([("cache", "value", "{")])
+@example([("meta", "value", 2.0**63)])
+@example([("runs", "duration_ms", 8.64e13)])
 def test_any_values_in_it_are_shown_or_told_as_damage(
     cli: Cli, here: Path, sound: Path, changes: list[tuple[str, str, Any]]
 ) -> None:

@@ -125,10 +125,14 @@ def pass_slots(connection: Connection, job_id: str, until: datetime, missed: Mis
     return passed
 
 
-@readable
 def current_epoch(connection: Connection) -> int:
     """The clock's."""
-    return int(connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0])
+    return _first(connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone())
+
+
+@readable
+def _first(row: Any) -> int:
+    return int(row[0])
 
 
 @readable
@@ -186,7 +190,7 @@ def _insert(
         skipped,
     )
     done = connection.execute(_INSERT, row).fetchone()
-    return int(done[0]) if done else None
+    return _first(done) if done else None
 
 
 def _begun(owner: Owner, one: Claim) -> Run:

@@ -40,5 +40,6 @@ def telling(place: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise explained(error, place) from error
-    except UnicodeDecodeError as error:  # the module stumbles over what SQLite quotes of a damaged file
+    except (UnicodeDecodeError, OverflowError) as error:
+        # the module stumbles over what SQLite quotes of a damaged file, and over numbers that came from one
         raise StoreDamagedError(f"the run store {place} is damaged", hint=DAMAGED_HINT) from error
