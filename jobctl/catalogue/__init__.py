@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Self
 from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.catalogue.unknown import unknown_job
 from jobctl.errors import ConfigurationError, ConfigurationErrors
-from jobctl.text import Mask, printable, quote
+from jobctl.text import printable, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -93,8 +93,7 @@ class Catalogue:
         if faults:
             raise ConfigurationErrors(faults)
         jobs = _with_unmet(known.values(), environment) if environment else known.values()
-        hide = Mask(environment.secret_texts() if environment else ())
-        return cls(tuple(jobs), file.notify, [printable(hide(one)) for one in left_out], others)
+        return cls(tuple(jobs), file.notify, [printable(one) for one in left_out], others)
 
 
 def _found(

@@ -11,7 +11,7 @@ from typing import IO, Any, NamedTuple, cast
 
 from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError, reason_of
-from jobctl.text import printable, quote
+from jobctl.text import Mask, printable, quote
 
 TIMEOUT_S = 60
 _FORMAT = 4
@@ -52,7 +52,7 @@ def discover(
         if "error" in answer:
             fault = answer["error"]
             raise ConfigurationError(
-                f"module {fault['module']} cannot be imported: {printable(fault['error'])}",
+                f"module {fault['module']} cannot be imported: {_shown(fault['error'], 500, environment)}",
                 where=fault["where"],
                 hint=f"it is listed in {source.place}",
             )
@@ -85,11 +85,18 @@ def _ask(folder: Path, source: Source, environment: Mapping[str, str]) -> dict[s
     try:
         answer: dict[str, Any] = json.loads(said)
     except ValueError:
-        last = printable(printed.decode("utf-8", "replace").strip().rpartition("\n")[2][:300])
+        last = _shown(printed.decode("utf-8", "replace").strip().rpartition("\n")[2], 300, environment)
         raise ConfigurationError(
             f"importing {names} ended with code {child.returncode}: {last}", where=source.place
         ) from None
     return answer
+
+
+def _shown(text: str, most: int, environment: Mapping[str, str]) -> str:
+    """What a module said, without the secrets that it may have read; masked before it is cut."""
+    from jobctl.settings.secret import secret_texts
+
+    return printable(Mask(secret_texts(environment))(text)[:most])
 
 
 def _start(folder: Path, modules: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":

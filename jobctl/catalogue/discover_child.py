@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TextIO
 
 from jobctl.catalogue.decorator import ATTRIBUTE
 
+_MOST = 10_000
 _LIFETIME_S = 90
 
 
@@ -62,7 +63,7 @@ def _fault(name: str, error: BaseException, folder: str) -> dict[str, str]:
             where = f"{_relative(file, folder)}:{trace.tb_lineno}"
         trace = trace.tb_next
     text = " ".join(str(error).split())
-    return {"module": name, "where": where, "error": f"{type(error).__name__}: {text}"[:500]}
+    return {"module": name, "where": where, "error": f"{type(error).__name__}: {text}"[:_MOST]}
 
 
 def _files(before: set[str], folder: str, asked: list[str]) -> list[list[Any]]:

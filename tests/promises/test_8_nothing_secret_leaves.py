@@ -68,3 +68,23 @@ def test_state_is_readable_by_its_owner_alone(site: Site) -> None:
     state = site.folder / ".jobctl"
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (state, *state.rglob("*"))}
     assert {path: mode for path, mode in modes.items() if mode & 0o077} == {}
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        "raise ValueError('cannot use ' + token)",
+        "raise ValueError('x' * 480 + token)",
+        "print('cannot use', token, flush=True); os._exit(3)",
+    ],
+)
+def test_a_secret_that_a_module_tells_when_it_is_imported(site: Site, does: str) -> None:
+    site.write("jobctl.toml", 'modules = ["mine"]\n')
+    site.write("mine.py", f"import os\ntoken = os.environ['GH_TOKEN']\n{does}\n")
+    site.write(".env", "GH_TOKEN=sesame-open-up\n")
+
+    told = site.call("status")
+
+    assert told.returncode == 2
+    assert "mine" in told.stderr
+    assert "sesame" not in told.stdout + told.stderr
