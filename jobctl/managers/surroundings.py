@@ -39,15 +39,13 @@ class Surroundings:
 
         Raises:
             ConfigurationError: a project file or an ``.env`` file cannot be used.
-            UsageError: the working folder is gone.
+            UsageError: the place to look from is the working folder, or is seen from there, and that is gone.
         """
         values = os.environ if process is None else process
         try:
-            here = Path.cwd()
+            project = find_project(start or Path(values.get("JOBCTL_PROJECT") or Path.cwd()))
         except FileNotFoundError:
             raise UsageError("the working folder is gone", hint="go to one that is there") from None
-        begin = start or Path(values.get("JOBCTL_PROJECT") or here)
-        project = find_project(begin)
         environment = Environment.load(project.folder, values)
         return cls(project, environment, state_folder(project, environment))
 

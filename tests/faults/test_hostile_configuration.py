@@ -123,10 +123,13 @@ def test_a_folder_that_links_to_itself(site: Site) -> None:
     assert site.call("status", "a", "--project", str(loops)).returncode == 0
 
 
-def test_a_folder_that_is_gone(site: Site) -> None:
+@pytest.mark.parametrize(("words", "code"), [([], 2), (["--project", "."], 2), (["--project", "{site}"], 0)])
+def test_a_folder_that_is_gone(site: Site, words: list[str], code: int) -> None:
+    """Another project, named by its whole path, can still be looked at."""
+    site.write("jobctl.toml", GOOD)
     gone = site.folder / "gone"
     gone.mkdir()
-    argv = [sys.executable, "-m", "jobctl", "status"]
+    argv = [sys.executable, "-m", "jobctl", "status", *(one.format(site=site.folder) for one in words)]
 
     told = subprocess.run(
         [sys.executable, "-c", f"import os; os.rmdir(os.getcwd()); os.execv({argv[0]!r}, {argv!r})"],
@@ -138,5 +141,5 @@ def test_a_folder_that_is_gone(site: Site) -> None:
         check=False,
     )
 
-    assert told.returncode == 2, told
-    assert told.stderr.startswith("error: the working folder is gone\n")
+    assert told.returncode == code, told
+    assert told.stderr.startswith("error: the working folder is gone\n") is (code == 2)
