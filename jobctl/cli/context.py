@@ -16,8 +16,8 @@ from jobctl.text import quote
 if TYPE_CHECKING:
     from jobctl.catalogue import Catalogue
     from jobctl.catalogue.project import Project
+    from jobctl.managers.factory import Manager
     from jobctl.managers.local import LocalJobManager
-    from jobctl.managers.noop import NoOpJobManager
     from jobctl.managers.surroundings import Surroundings
     from jobctl.managers.telling import Telling
     from jobctl.managers.trigger_dev import TriggerDevJobManager
@@ -125,9 +125,7 @@ class Context:
         store = look_at_store(self.surroundings.store_place)
         return self._settled(store) if store is not None else None
 
-    def manager(
-        self, mode: "Mode", *, kind: str, workers: int, grace: timedelta | None = None
-    ) -> "LocalJobManager | NoOpJobManager | TriggerDevJobManager":
+    def manager(self, mode: "Mode", *, kind: str, workers: int, grace: timedelta | None = None) -> "Manager":
         """What runs jobs in this mode.
 
         Raises:

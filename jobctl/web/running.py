@@ -3,20 +3,22 @@
 import logging
 import threading
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from jobctl.catalogue import Catalogue
 from jobctl.clock import SystemClock
 from jobctl.errors import JobctlError
 from jobctl.managers.factory import make_manager
 from jobctl.managers.local import LocalJobManager
-from jobctl.managers.noop import NoOpJobManager
 from jobctl.managers.rescue import rescue
 from jobctl.managers.surroundings import Surroundings
 from jobctl.managers.telling import Telling
-from jobctl.managers.trigger_dev import TriggerDevJobManager
 from jobctl.model import Run, Trigger
 from jobctl.modes import Mode, resolve
 from jobctl.runs.store import RunStore
+
+if TYPE_CHECKING:
+    from jobctl.managers.factory import Manager
 
 GRACE = timedelta(seconds=10)
 
@@ -27,7 +29,7 @@ class Runner:
     def __init__(self, around: Surroundings) -> None:
         self.around = around
         self._lock = threading.Lock()
-        self._manager: LocalJobManager | NoOpJobManager | TriggerDevJobManager | None = None
+        self._manager: Manager | None = None
         self._store: RunStore | None = None
         self._catalogue: Catalogue | None = None
         self._telling: Telling | None = None
@@ -49,7 +51,7 @@ class Runner:
             return self._store
 
     @property
-    def manager(self) -> LocalJobManager | NoOpJobManager | TriggerDevJobManager:
+    def manager(self) -> "Manager":
         """What runs jobs for requests."""
         store, catalogue = self.store, self.catalogue
         with self._lock:
