@@ -78,9 +78,8 @@ class Checker:
                 if isinstance(error, ConfigurationError | PermanentJobError)
                 else error.exit_code
             )
-            hint = (
-                None if (error.hint or "").startswith("jobctl check") else error.hint
-            )  # that is what runs now
+            # a hint to run a check would send people to what runs now
+            hint = None if (error.hint or "").startswith("jobctl check") else error.hint
             return Checked(part, State.FAILED, str(error), hint, code)
         except Exception as error:
             text = " ".join(str(error).split())[:200]

@@ -18,34 +18,32 @@ _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 def _text(value: Any) -> str:
     if isinstance(value, str) and value.strip() and value.isprintable():
         return value
-    raise ConfigurationError(f"expected a text of one line, not {_shown(value)}")
+    raise _unlike("a text of one line", value)
 
 
 def _cron(value: Any) -> str:
     if isinstance(value, str):
         return value
-    raise ConfigurationError(f"expected a text, not {_shown(value)}")
+    raise _unlike("a text", value)
 
 
 def _whole(value: Any) -> int:
     # 3.0 is whole as well, to JSON Schema and to most of its editors
     if type(value) in {int, float} and 0 <= value <= 100 and value == int(value):
         return int(value)
-    raise ConfigurationError(f"expected a whole number from 0 to 100, not {_shown(value)}")
+    raise _unlike("a whole number from 0 to 100", value)
 
 
 def _yes_or_no(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    raise ConfigurationError(f"expected true or false, not {_shown(value)}")
+    raise _unlike("true or false", value)
 
 
 def _duration(value: Any) -> timedelta:
     if isinstance(value, str):
         return parse_duration(value)
-    raise ConfigurationError(
-        f"expected a duration in quotes, not {_shown(value)}", hint='write a text such as "30s" or "5m"'
-    )
+    raise _unlike("a duration in quotes", value, hint='write a text such as "30s" or "5m"')
 
 
 def _timeout(value: Any) -> timedelta:
@@ -58,7 +56,7 @@ def _timeout(value: Any) -> timedelta:
 def _on_overlap(value: Any) -> OnOverlap:
     if value in list(OnOverlap):
         return OnOverlap(value)
-    raise ConfigurationError(f'expected "skip" or "queue", not {_shown(value)}')
+    raise _unlike('"skip" or "queue"', value)
 
 
 def _url(value: Any) -> str:
@@ -120,6 +118,10 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "check_in": _url,
 }
 """Every key of a job. A reader raises ``ConfigurationError`` or ``ScheduleError`` without a place."""
+
+
+def _unlike(expected: str, value: Any, *, hint: str | None = None) -> ConfigurationError:
+    return ConfigurationError(f"expected {expected}, not {_shown(value)}", hint=hint)
 
 
 def _is_variable(value: object) -> bool:

@@ -34,17 +34,8 @@ from jobctl.managers.queueing import Queue
 from jobctl.managers.ready import Ready
 from jobctl.managers.recorder import Recorder
 from jobctl.model import Job, Reason, Run, Trigger
-from jobctl.runs.store import (
-    Answer,
-    Claim,
-    Claimed,
-    Overlap,
-    Owner,
-    RunStore,
-    SlotTaken,
-    Stopped,
-    new_run_id,
-)
+from jobctl.runs.store import Answer, Claim, Claimed, Overlap, Owner, RunStore, SlotTaken, Stopped, new_run_id
+from jobctl.text import counted
 
 T = TypeVar("T")
 
@@ -394,7 +385,7 @@ class Engine:
 
     def _close(self) -> None:
         if self._recorder.pending:
-            runs = "1 run" if self._recorder.pending == 1 else f"{self._recorder.pending} runs"
+            runs = counted(self._recorder.pending, "run")
             raise StoreError(f"the end of {runs} could not be written to {self._store.place}")
         self._try(lambda: self._store.retire(self._owner.id, self._clock.now()))
         self._bus.publish(SchedulerStopped(self._clock.now(), self.interrupted))
