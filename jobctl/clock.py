@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+_BOOTTIME: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -16,6 +17,9 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds on a clock that never goes back."""
 
+    def boottime(self) -> float:
+        """The same for leases: where the system can say it, time in suspend counts."""
+
 
 class SystemClock:
     """The machine's clocks."""
@@ -27,6 +31,15 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds on a clock that never goes back."""
         return time.monotonic()
+
+    def boottime(self) -> float:
+        """Seconds on a clock that never goes back, those in suspend included where the system counts them."""
+        return boottime()
+
+
+def boottime() -> float:
+    """Seconds since some start that all processes of a machine share, those in suspend included on Linux."""
+    return time.clock_gettime(_BOOTTIME)
 
 
 def to_ms(instant: datetime) -> int:

@@ -69,6 +69,7 @@ def scheduler_document(found: "Presence") -> dict[str, Any]:
         "host": found.host,
         "since": time(found.since),
         "ended": time(found.ended),
+        "stopped": found.stopped,
     }
 
 

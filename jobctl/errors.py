@@ -13,7 +13,10 @@
     ├── ServiceError             5  a service did not answer
     ├── StoreError              70  the run store cannot be read or written
     │   ├── StoreBusyError      70  somebody else holds it longer than we waited
-    │   └── StoreDamagedError   70  the file is not, or no longer, a run store
+    │   ├── StoreDamagedError   70  the file is not, or no longer, a run store
+    │   └── UnknownToStoreError 70  the run store does not know this process or job
+    │       ├── FencedError     70  this process was declared dead: nothing that it writes is accepted
+    │       └── StoreLostError  70  the run store was deleted, or replaced by another
     └── PermanentJobError        1  raised by a job: failed, and trying again would not help
 
 A message is one sentence: what, where. ``hint`` says what to do.
@@ -135,6 +138,20 @@ class StoreDamagedError(StoreError):
     """The file is not a run store, or no longer a sound one."""
 
     code = "store_damaged"
+
+
+class UnknownToStoreError(StoreError):
+    """The run store does not know this process or job: it must be registered (again)."""
+
+    code = "store_unknown"
+
+
+class FencedError(UnknownToStoreError):
+    """The registration of this process has ended: others may have taken over its jobs."""
+
+
+class StoreLostError(UnknownToStoreError):
+    """The run store was deleted, or replaced by another, while it was in use."""
 
 
 class PermanentJobError(JobctlError):

@@ -35,6 +35,18 @@ class SchedulerStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistrationRenewed:
+    """The run store did not count this process as alive any more; it ended ``runs`` runs and registered anew.
+
+    ``reason``: a clause or sentence without a full stop.
+    """
+
+    at: datetime
+    reason: str
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted:
     """A run was recorded and is handed over. What listeners put into ``environment``, its processes get."""
 
@@ -162,6 +174,7 @@ Event = (
     SchedulerStarted
     | SchedulerStopping
     | SchedulerStopped
+    | RegistrationRenewed
     | RunStarted
     | RunOutput
     | RunRetrying

@@ -180,9 +180,9 @@ class Context:
         return store
 
     def _settled(self, store: "RunStore") -> "RunStore":
-        from jobctl.managers.rescue import rescue
+        from jobctl.managers.rescue import rescue_once
 
-        rescue(store, self.now())
+        rescue_once(store, self.state_folder(), self.clock)
         return store
 
     def look_again(self) -> None:

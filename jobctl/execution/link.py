@@ -47,11 +47,17 @@ class Current:
 class Link:
     """One worker. ``queue`` holds tasks that it was sent and has not begun.
 
-    ``variables`` are those of its own, beside the environment that all workers have.
+    ``variables`` are those of its own, beside the environment that all workers have. ``deadline``: when it ends
+    itself unless ``extend`` is called, in seconds of ``clock.boottime``; None: never.
     """
 
     def __init__(
-        self, project: Path, environment: Mapping[str, str], owner_id: str, variables: Mapping[str, str]
+        self,
+        project: Path,
+        environment: Mapping[str, str],
+        owner_id: str,
+        variables: Mapping[str, str],
+        deadline: float | None = None,
     ) -> None:
         self.variables = variables
         self.token = os.urandom(12).hex()
@@ -96,7 +102,15 @@ class Link:
         os.set_blocking(self.output, False)
         with suppress(BrokenPipeError):  # it may have ended already: whoever looks at it will see that
             os.write(self._life, json.dumps([os.path.abspath(one) for one in sys.path]).encode() + b"\n")  # noqa: PTH100
+        os.set_blocking(self._life, False)
+        self.extend(deadline)
         self._messages = b""
+
+    def extend(self, deadline: float | None) -> None:
+        """Let the worker live until then. One that reads nothing keeps its former deadline."""
+        if deadline is not None:
+            with suppress(OSError):
+                os.write(self._life, b"%.3f\n" % deadline)
 
     @property
     def pid(self) -> int:

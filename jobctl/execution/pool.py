@@ -8,6 +8,7 @@ tasks go out in batches, and those stuck behind a slow one are taken back and gi
 import os
 import selectors
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -43,6 +44,7 @@ class WorkerPool:
         mask: takes the secrets out of texts.
         grace: between SIGTERM and SIGKILL of a task that must end.
         start_limit: how long a worker may take to come up.
+        permitted: whether tasks may begin now; asked in the moment before.
     """
 
     def __init__(
@@ -57,8 +59,13 @@ class WorkerPool:
         grace: timedelta = timedelta(seconds=5),
         start_limit: timedelta = timedelta(seconds=30),
         clock: Clock | None = None,
+        permitted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._most = workers
+        self._permitted = permitted
+        self._deadline: float | None = None
+        self._guard = threading.RLock()
+        """Held while workers begin, end, or are killed by another thread."""
         self._project = project
         self._environment = environment
         self._owner_id = owner_id
@@ -135,8 +142,25 @@ class WorkerPool:
             elif wanted & link.queue.keys():
                 self._begin_end(link, reason, now=True)  # about to begin: it has nothing to save
 
-    def renew(self) -> None:
+    def end_all(self, reason: Reason) -> None:
+        """Kill every worker with all below it. From any thread."""
+        with self._guard:
+            for link in self._links:
+                link.ending = link.ending or reason
+                if link.process.returncode is None:
+                    kill_tree(link.pid)
+        self.wake()
+
+    def extend(self, deadline: float | None) -> None:
+        """Let workers live until then: without a further call they end themselves. From any thread."""
+        with self._guard:
+            self._deadline = deadline
+            for link in self._links:
+                link.extend(deadline)
+
+    def renew(self, owner_id: str) -> None:
         """Have new workers: the idle ones end now, those on a task after it."""
+        self._owner_id = owner_id
         for link in self._links:
             link.retired = True
             self._backlog.extendleft(reversed(link.take_back()))
@@ -147,16 +171,17 @@ class WorkerPool:
         if self._closed:
             return
         self._closed = True
-        for link in self._links:
-            if link.load:
-                kill_tree(link.pid)
-            link.process.kill()
-            link.close()
-            if link.load:
-                end_left_by(link.token, link.pid)
-            if link.current is not None:
-                link.current.log.close(self._clock.now())
-        self._links.clear()
+        with self._guard:
+            for link in self._links:
+                if link.load:
+                    kill_tree(link.pid)
+                link.process.kill()
+                link.close()
+                if link.load:
+                    end_left_by(link.token, link.pid)
+                if link.current is not None:
+                    link.current.log.close(self._clock.now())
+            self._links.clear()
         self._selector.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
@@ -165,7 +190,11 @@ class WorkerPool:
 
     def _dispatch(self) -> None:
         """Give waiting tasks to workers: each to an idle one, quick ones also behind others."""
-        while self._backlog:
+        with self._guard:
+            self._dispatch_permitted()
+
+    def _dispatch_permitted(self) -> None:
+        while self._backlog and self._permitted():
             task = self._backlog[0]
             link = self._choose(task)
             if link is None:
@@ -220,7 +249,7 @@ class WorkerPool:
 
     def _start(self, variables: Mapping[str, str]) -> Link | None:
         try:
-            link = Link(self._project, self._environment, self._owner_id, variables)
+            link = Link(self._project, self._environment, self._owner_id, variables, self._deadline)
         except OSError as error:
             self._no_worker(variables, reason_of(error))
             return None
@@ -237,7 +266,8 @@ class WorkerPool:
     # What workers tell
 
     def _look_at(self, link: Link) -> None:
-        gone = link.process.poll() is not None
+        with self._guard:  # a pid that is reaped may be another process's at once
+            gone = link.process.poll() is not None
         self._hear(link)
         if link.read_output() or link.printed:
             self._show(link)
@@ -328,8 +358,9 @@ class WorkerPool:
             link.queue.clear()
         self._take_back(link)
         self._unregister((link.result, link.output))
-        self._links.remove(link)
-        link.close()
+        with self._guard:
+            self._links.remove(link)
+            link.close()
         like = [one for one in self._links if one.variables == link.variables]
         if self._failed_starts.count(link.variables) >= START_TRIES and not like:
             self._no_worker(link.variables, words or f"it {link.end}")

@@ -84,7 +84,7 @@ Outcome = TaskStarted | TaskOutput | TaskFinished
 
 
 class Executor(Protocol):
-    """Runs tasks and tells what came of them. All but ``wake`` are called from one thread."""
+    """Runs tasks and tells what came of them. All but ``wake``, ``end_all`` and ``extend`` are called from one thread."""
 
     def capacity(self, *, quick: bool) -> int:
         """How many more tasks of this kind would start at once, or soon behind quick ones."""
@@ -107,8 +107,14 @@ class Executor(Protocol):
         Each still comes out of ``poll`` as ``TaskFinished`` with ``reason``.
         """
 
-    def renew(self) -> None:
-        """Have what begins from now on import its code anew; what runs goes on."""
+    def end_all(self, reason: Reason) -> None:
+        """Kill every task that can be killed, at once. From any thread; what it waits for is never a database."""
+
+    def extend(self, deadline: float | None) -> None:
+        """Let workers live until then, in seconds of ``clock.boottime``; None: without limit. From any thread."""
+
+    def renew(self, owner_id: str) -> None:
+        """Have what begins from now on import its code anew, under this registration; what runs goes on."""
 
     def close(self) -> None:
         """End every worker at once. Idempotent."""

@@ -4,7 +4,8 @@ Started clean, as ``python -P -m jobctl.execution.worker INBOX LIFE RESULT OUTPU
 descriptors), in the project's folder and in a session of its own. Messages are JSON. A start is told
 before the function is called, so that a task is never begun twice: whoever did not hear of a start may
 hand the task to another worker. When the life line closes, its scheduler is gone: the worker ends itself
-with all below it. It does so in a thread, rather than by ``PR_SET_PDEATHSIG``, which is tied to the
+with all below it. It does the same at the deadline that came last through the line, for its scheduler's lease
+has run out then, and other machines may run its jobs. It does so in a thread, rather than by ``PR_SET_PDEATHSIG``, which is tied to the
 thread that started it and would leave its children.
 """
 
@@ -19,6 +20,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from jobctl.clock import boottime
 from jobctl.execution import calling
 
 RETIRE_AFTER = 10_000
@@ -26,15 +28,17 @@ RETIRE_GROWTH = 512 * 1024  # KiB of peak memory above the start
 _CHILD_GRACE = 2.0
 _LARGEST_TASK = 256 * 1024
 _LIFE_LINE = "jobctl-life-line"
+_DEADLINE_CHECK_MS = 1000  # poll does not count the time of a suspended machine
 _TERMINATED = 128 + signal.SIGTERM
 _RESTORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGCHLD)
 
 
 class Worker:
-    """The loop, and the thread that holds the life line."""
+    """The loop, and the thread that holds the life line. ``unread``: what came through it with the first line."""
 
-    def __init__(self, inbox: int, life: int, result: int, output: int) -> None:
+    def __init__(self, inbox: int, life: int, result: int, output: int, unread: bytes) -> None:
         self._inbox, self._life, self._result, self._output = inbox, life, result, output
+        self._unread = unread
         self._pid = os.getpid()
         self._token = os.environ["JOBCTL_WORKER"]
         self._done = 0
@@ -105,9 +109,23 @@ class Worker:
     # The pipes
 
     def _live(self) -> None:
-        """Nothing is ever written to the life line: a read that returns is its end."""
-        with suppress(OSError):
-            os.read(self._life, 1)
+        """Wait for the end of the life line, or for the last deadline that came through it."""
+        line = select.poll()
+        line.register(self._life, select.POLLIN)
+        data, deadline = self._unread, None
+        while True:
+            *whole, data = data.split(b"\n")
+            deadline = float(whole[-1]) if whole else deadline
+            if deadline is not None and boottime() > deadline:
+                break
+            if not line.poll(None if deadline is None else _DEADLINE_CHECK_MS):
+                continue
+            part = b""
+            with suppress(OSError):
+                part = os.read(self._life, 4096)
+            if not part:
+                break
+            data += part
         self._end_all()
 
     def _say(self, message: dict[str, Any]) -> None:
@@ -346,16 +364,17 @@ def _leave(*_: object) -> None:
     raise SystemExit(_TERMINATED)
 
 
-def _read_path(life: int) -> list[str]:
-    """The scheduler's import path, a JSON line: an application's own modules can be found by it."""
+def _read_path(life: int) -> tuple[list[str], bytes]:
+    """The scheduler's import path, a JSON line, by which an application's own modules are found; and what follows."""
     data = b""
-    while not data.endswith(b"\n"):
+    while b"\n" not in data:
         part = os.read(life, 65536)
         if not part:
             os._exit(0)
         data += part
-    found: list[str] = json.loads(data)
-    return found
+    line, _, rest = data.partition(b"\n")
+    found: list[str] = json.loads(line)
+    return found, rest
 
 
 def main() -> None:
@@ -366,9 +385,10 @@ def main() -> None:
     sys.argv = ["jobctl-worker"]
     _adopt_orphans()
     sys.path.insert(0, os.getcwd())  # noqa: PTH109
-    sys.path += [one for one in _read_path(life) if one not in sys.path]
+    path, unread = _read_path(life)
+    sys.path += [one for one in path if one not in sys.path]
     signal.signal(signal.SIGTERM, _leave)
-    Worker(inbox, life, result, output).main()
+    Worker(inbox, life, result, output, unread).main()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ class ClockWatch:
         self._clock = clock
         self._store = store
         self._bus = bus
-        self._leeway = LEASE if store.leased else JUMP  # several machines' clocks differ
+        self._leeway = LEASE if store.shared else JUMP  # several machines' clocks differ
         self._wall = self._seen_wall = clock.now()
         self._steady = self._seen_steady = clock.monotonic()
 

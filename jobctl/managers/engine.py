@@ -14,9 +14,10 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from jobctl.clock import Clock
-from jobctl.errors import StoreError
+from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import (
     Bus,
+    RegistrationRenewed,
     RunFinished,
     RunOutput,
     RunRetrying,
@@ -29,12 +30,13 @@ from jobctl.managers.active import Active, Finished, claim_of, finished_run, ret
 from jobctl.managers.agenda import Agenda, Due, Entry, Span
 from jobctl.managers.ask import Ask
 from jobctl.managers.clockwatch import ClockWatch
+from jobctl.managers.lease import Lease
 from jobctl.managers.misses import Misses
 from jobctl.managers.queueing import Queue
 from jobctl.managers.ready import Ready
 from jobctl.managers.recorder import Recorder
 from jobctl.model import Job, Reason, Run, Trigger
-from jobctl.runs.store import Answer, Claim, Claimed, Overlap, Owner, RunStore, SlotTaken, Stopped, new_run_id
+from jobctl.runs.store import Answer, Claim, Claimed, Overlap, RunStore, SlotTaken, Stopped, new_run_id
 from jobctl.text import counted
 
 T = TypeVar("T")
@@ -49,10 +51,13 @@ _FLUSH_AT_END = 10.0
 class Engine:
     """Runs jobs of one process. All but ``ask``, ``stop`` and ``end_now`` happens in its own thread.
 
-    ``pulse`` is called in each turn of the loop, every ``TICK`` seconds at least while it is sound.
+    Attributes:
+        pulse: called in each turn of the loop, every ``TICK`` seconds at least while it is sound.
+        register: registers the jobs once more and puts them on the agenda, after the run store had lost them or
+            this process; called in the loop's thread.
     """
 
-    def __init__(self, store: RunStore, owner: Owner, executor: Executor, bus: Bus, clock: Clock) -> None:
+    def __init__(self, store: RunStore, lease: Lease, executor: Executor, bus: Bus, clock: Clock) -> None:
         self.agenda = Agenda()
         self.off: set[str] = set()
         self.finished = Finished()
@@ -61,25 +66,27 @@ class Engine:
         self.ended = threading.Event()
         self.watch = ClockWatch(clock, store, bus)
         self.pulse: Callable[[], None] = lambda: None
+        self.register: Callable[[], None] = lambda: None
         self._store = store
-        self._owner = owner
+        self._lease = lease
         self._executor = executor
         self._bus = bus
         self._clock = clock
-        self._recorder = Recorder(store, owner, bus, clock, ended=self._ended)
+        self._recorder = Recorder(store, lease, bus, clock, ended=self._ended)
         self._requests: deque[Callable[[], None]] = deque()
         self._active: dict[str, Active] = {}
         self._ready = Ready()
         self._waiting: deque[Task] = deque()
         self._retries: list[tuple[float, str]] = []
         self._unnoted: deque[tuple[float, str, int]] = deque()
-        self._misses = Misses(store, bus)
+        self._misses = Misses(store, lease, bus)
         self._queue = Queue()
         self._grace: timedelta | None = None
         self._deadline: float | None = None
         self._end_now = False
         self._told_to_end = False
         self._killed = False
+        self._lost_runs: set[str] = set()
         self._thread = threading.Thread(target=self._main, name="jobctl-scheduler", daemon=True)
 
     # From any thread
@@ -113,7 +120,14 @@ class Engine:
         """Claim a run by hand and hand it over; the answer says whether it was."""
         self._recorder.flush()
         claim = Claim(new_run_id(), job.id, trigger, self._clock.now(), force=True, group=job.group)
-        (answer,) = self._store.claim(self._owner, [claim])
+        try:
+            (answer,) = self._store.claim(self._lease.owner, [claim])
+        except UnknownToStoreError:
+            self._lease.lose()
+            self._keep_lease()
+            if self._lease.lost:
+                raise  # its runs must end first
+            (answer,) = self._store.claim(self._lease.owner, [claim])
         if isinstance(answer, Claimed):
             self._waiting.append(self._begin(job, answer.run, arguments, timeout))
             self._hand_over_waiting()
@@ -144,13 +158,31 @@ class Engine:
 
     def renew_workers(self) -> None:
         """Have what begins from now on import its code anew."""
-        self._executor.renew()
+        self._executor.renew(self._lease.owner.id)
 
-    def lose_all(self) -> None:
-        """End every run at once: other machines may hold this process for dead, and run its jobs."""
-        words = "the run store was out of reach before it began"
-        self._give_up_waiting(self._clock.now(), Reason.LOST, words)
-        self._executor.end(list(self._active), Reason.LOST, now=True)
+    def _keep_lease(self) -> None:
+        """Without a lease nothing runs: other processes may have taken over. Registers anew where it was ended."""
+        if self._lease.holds:
+            return
+        if self._active:
+            words = "the run store was out of reach before it began"
+            self._lost_runs.update(self._active)
+            self._give_up_waiting(self._clock.now(), Reason.LOST, words)
+            self._executor.end(list(self._active), Reason.LOST, now=True)
+        elif self._lease.lost and self._grace is None:
+            try:
+                self._register_again()
+            except StoreError as error:
+                self._recorder.trouble(error)
+
+    def _register_again(self) -> None:
+        reason = self._store.restore() or "another process declared this one dead"
+        self._recorder.flush()
+        self._executor.renew(self._lease.sign_on().id)
+        self.watch.begin()
+        self.register()
+        self._bus.publish(RegistrationRenewed(self._clock.now(), reason, len(self._lost_runs)))
+        self._lost_runs.clear()
 
     def _forget(self, job_id: str) -> None:
         self._queue.forget(job_id)
@@ -166,12 +198,14 @@ class Engine:
             self.trouble = error
         finally:
             self._executor.close()
+            self._lease.sign_off()
             self.ended.set()
             self.finished.close()
 
     def _turn(self) -> None:
         for outcome in self._executor.poll(self._rest()):
             self._take(outcome)
+        self._keep_lease()
         while self._requests:
             self._requests.popleft()()
         now = self._watch_clock()
@@ -193,7 +227,7 @@ class Engine:
         if self._requests:
             return 0.0
         rest = TICK
-        if self._recorder.in_trouble or self._grace is not None:
+        if self._recorder.in_trouble or self._grace is not None or not self._lease.holds:
             rest = TICK / 10
         elif self._recorder.pending:
             rest = _HELD - self._recorder.held
@@ -273,8 +307,9 @@ class Engine:
     def _hand_over(self) -> None:
         for due in reversed(self._queue.again(self._clock.monotonic())):
             self._ready.put(due, first=True)
-        while picked := self._ready.pick(lambda quick: self._executor.capacity(quick=quick)):
-            if not self._start(picked):
+        while self._lease.holds:
+            picked = self._ready.pick(lambda quick: self._executor.capacity(quick=quick))
+            if not picked or not self._start(picked):
                 return
 
     def _start(self, picked: list[Due]) -> bool:
@@ -286,7 +321,10 @@ class Engine:
         for due, answer in zip(picked, answers, strict=True):
             self._ready.forget(due.entry.job.id)
             self._answered(due, answer, tasks, now)
-        self._executor.submit(tasks)
+        if self._lease.holds:
+            self._executor.submit(tasks)
+        else:  # the claim took so long that others may run these jobs
+            self._waiting.extend(tasks)
         return True
 
     def _answered(self, due: Due, answer: Answer, tasks: list[Task], now: datetime) -> None:
@@ -319,7 +357,7 @@ class Engine:
         return task
 
     def _hand_over_waiting(self) -> None:
-        while self._waiting and self._executor.capacity(quick=False) > 0:
+        while self._waiting and self._lease.holds and self._executor.capacity(quick=False) > 0:
             self._executor.submit([self._waiting.popleft()])
 
     def _note_pids(self) -> None:
@@ -387,5 +425,5 @@ class Engine:
         if self._recorder.pending:
             runs = counted(self._recorder.pending, "run")
             raise StoreError(f"the end of {runs} could not be written to {self._store.place}")
-        self._try(lambda: self._store.retire(self._owner.id, self._clock.now()))
+        self._lease.sign_off()
         self._bus.publish(SchedulerStopped(self._clock.now(), self.interrupted))

@@ -47,9 +47,17 @@ class Executors:
         self._pool.end(run_ids, reason, now=now)
         self._threads.end(run_ids, reason)
 
-    def renew(self) -> None:
+    def end_all(self, reason: Reason) -> None:
+        """Kill what runs in workers; a thread cannot be killed."""
+        self._pool.end_all(reason)
+
+    def extend(self, deadline: float | None) -> None:
+        """Let workers live until then."""
+        self._pool.extend(deadline)
+
+    def renew(self, owner_id: str) -> None:
         """Have new workers; what runs in threads is of this process."""
-        self._pool.renew()
+        self._pool.renew(owner_id)
 
     def close(self) -> None:
         """End every worker at once."""
@@ -65,8 +73,9 @@ def make_executor(
     logs: Path,
     mask: Callable[[str], str],
     clock: Clock,
+    permitted: Callable[[], bool],
 ) -> Executor:
-    """The executor of a local manager."""
+    """The executor of a local manager; see ``WorkerPool`` for what it takes."""
     pool = WorkerPool(
         workers=workers,
         project=project,
@@ -75,5 +84,6 @@ def make_executor(
         logs=logs,
         mask=mask,
         clock=clock,
+        permitted=permitted,
     )
     return Executors(pool, ThreadExecutor(wake=pool.wake, clock=clock, mask=mask))

@@ -15,7 +15,7 @@ from jobctl.managers.define import define, registration
 from jobctl.managers.overlap import already_running
 from jobctl.managers.queueing import ahead_of
 from jobctl.managers.statuses import job_status, job_statuses
-from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Target, Trigger
+from jobctl.model import Job, JobMetrics, JobStatus, Reason, Run, RunStatus, Target, Trigger
 from jobctl.runs.store import Claimed, JobRecord, Overlap, RunStore
 from jobctl.schedules import Cron, Every
 from jobctl.settings.secret import secret_texts
@@ -69,7 +69,7 @@ class LocalJobManager:
         self.kind = kind
         self.pulse: Callable[[], None] = lambda: None
         self._project = project
-        self._logs = state / "logs"
+        self._state = state
         self._environment = environment
         self._mask = Mask(secrets)
         self._workers = workers
@@ -214,8 +214,12 @@ class LocalJobManager:
         with self._lock:
             if self._scheduling:
                 return
-            self._schedule(self._jobs.values())
             self._scheduling = True
+            try:
+                self._schedule(self._jobs.values())
+            except BaseException:
+                self._scheduling = False
+                raise
             self.bus.publish(SchedulerStarted(self._clock.now(), len(self._jobs), self._workers))
 
     def shutdown(self, grace: timedelta | None = None) -> int:
@@ -300,26 +304,28 @@ class LocalJobManager:
     def _schedule(self, jobs: Iterable[Job]) -> None:
         engine = self._running_engine()
         chosen = list(jobs)
+        engine.ask(lambda: self._place(engine, chosen))
+
+    def _place(self, engine: "Engine", chosen: Sequence[Job]) -> None:
+        """Register jobs, and put them on the agenda where this process schedules. In the loop's thread."""
         records = self._know([job.id for job in chosen])
+        if not self._scheduling:
+            return
         ahead = ahead_of(chosen, records)
-
-        def place() -> None:
-            engine.watch.look_back()
-            plan: dict[str, datetime | None] = {}
-            for job in chosen:
-                record = records[job.id]
-                if job.schedule is None or not job.enabled or job.unmet is not None:
-                    engine.displace([job.id], for_good=True)
-                    plan[job.id] = None
-                elif record.stopped is not None:
-                    engine.displace([job.id])
-                    plan[job.id] = None
-                else:
-                    placed = engine.place(job, record.anchor, record.cursor, ahead.get(job.id, ()))
-                    plan[job.id] = placed.due
-            self.store.plan(plan)
-
-        engine.ask(place)
+        engine.watch.look_back()
+        plan: dict[str, datetime | None] = {}
+        for job in chosen:
+            record = records[job.id]
+            if job.schedule is None or not job.enabled or job.unmet is not None:
+                engine.displace([job.id], for_good=True)
+                plan[job.id] = None
+            elif record.stopped is not None:
+                engine.displace([job.id])
+                plan[job.id] = None
+            else:
+                placed = engine.place(job, record.anchor, record.cursor, ahead.get(job.id, ()))
+                plan[job.id] = placed.due
+        self.store.plan(plan)
 
     def _put_back(self) -> None:
         """Jobs that another process has put back on their schedules go on here too."""
@@ -344,35 +350,43 @@ class LocalJobManager:
             return self._engine
 
     def _make_engine(self) -> "Engine":
-        from jobctl.execution.process import this_process
         from jobctl.managers.chores import Chores
         from jobctl.managers.engine import Engine
         from jobctl.managers.executors import make_executor
-        from jobctl.managers.rescue import rescue
+        from jobctl.managers.lease import Lease
+        from jobctl.managers.rescue import rescue_once
 
-        now = self._clock.now()
-        owner = this_process(self.kind, now)
-        for run in rescue(self.store, now):
+        for run in rescue_once(self.store, self._state, self._clock):
             self.bus.publish(RunFinished(run))
-        self.store.enrol(owner)
         executor = make_executor(
             workers=self._workers,
             project=self._project,
             environment=self._environment,
-            owner_id=owner.id,
-            logs=self._logs,
+            owner_id="",
+            logs=self._state / "logs",
             mask=self._mask,
             clock=self._clock,
+            permitted=lambda: lease.holds,
         )
-        engine = Engine(self.store, owner, executor, self.bus, self._clock)
+        lease = Lease(
+            self.store,
+            self.kind,
+            self._state,
+            self._clock,
+            extended=executor.extend,
+            ended=lambda: executor.end_all(Reason.LOST),
+        )
+        engine = Engine(self.store, lease, executor, self.bus, self._clock)
         engine.pulse = self.pulse
+        engine.register = lambda: self._place(engine, list(self._jobs.values()))
+        executor.renew(lease.sign_on().id)
+        lease.start()
         self._chores = Chores(
             self.store,
-            owner,
-            self._logs,
+            lease,
+            self._state,
             self._clock,
             lost=lambda run: self.bus.publish(RunFinished(run)),
-            lapsed=lambda: engine.ask(engine.lose_all),
             put_back=self._put_back,
             failed=lambda error: engine.stop(timedelta(0), error),
         )

@@ -2,24 +2,29 @@
 
 from datetime import datetime
 
-from jobctl.errors import StoreError
+from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import Bus, SlotsMissed
 from jobctl.managers.agenda import INSTANT, Due
+from jobctl.managers.lease import Lease
 from jobctl.runs.store import Claimed, Overlap, RunStore
 
 
 class Misses:
     """Tells of missed slots. What cannot be written now is counted with the job's next slot."""
 
-    def __init__(self, store: RunStore, bus: Bus) -> None:
+    def __init__(self, store: RunStore, lease: Lease, bus: Bus) -> None:
         self._store = store
+        self._lease = lease
         self._bus = bus
 
     def passed(self, due: Due, now: datetime) -> None:
         """The newest slot is too late as well: the job waits for its next."""
         entry = due.entry
         try:
-            passed = self._store.pass_slots(entry.job.id, due.slot, due.missed)
+            passed = self._store.pass_slots(entry.job.id, due.slot, due.missed, self._lease.owner.id)
+        except UnknownToStoreError:
+            self._lease.lose()
+            return
         except StoreError:
             passed = None
         if passed is not None:

@@ -2,28 +2,39 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
-from jobctl.execution.process import is_alive
+from jobctl.clock import Clock
+from jobctl.execution.process import Life
+from jobctl.managers.liveness import Liveness
 from jobctl.runs.store import RunStore
 
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """A local scheduler. ``ended`` is None while it runs, and for one that was killed without a goodbye."""
+    """A local scheduler. ``ended`` is None while it runs, and for one that was killed or lost its lease.
+
+    ``stopped``: its process is stopped by a signal or a debugger, and schedules nothing.
+    """
 
     running: bool
     pid: int | None = None
     host: str | None = None
     since: datetime | None = None
     ended: datetime | None = None
+    stopped: bool = False
 
 
-def scheduler(store: RunStore, now: datetime) -> Presence:
-    """The oldest living scheduler of this store, else the newest dead one, else nobody."""
+def scheduler(store: RunStore, state: Path, clock: Clock) -> Presence:
+    """The oldest working scheduler of this store, else one that is stopped, else the newest dead one."""
+    liveness = Liveness(store, state, clock)
     found = [owner for owner in store.owners() if owner.kind != "trigger"]
-    for owner in found:
-        if is_alive(owner, now):
-            return Presence(True, owner.pid, owner.host, owner.since)
+    lives = [(owner, liveness.of(owner)) for owner in found]
+    for wanted in ({Life.ALIVE, Life.UNKNOWN}, {Life.STOPPED}):
+        for owner, life in lives:
+            if life in wanted:
+                stopped = life is Life.STOPPED
+                return Presence(not stopped, owner.pid, owner.host, owner.since, stopped=stopped)
     if not found:
         return Presence(running=False)
     last = found[-1]

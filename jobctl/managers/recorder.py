@@ -1,12 +1,14 @@
 """Writes how runs ended; keeps what cannot be written now until it can."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from jobctl.clock import Clock
-from jobctl.errors import StoreError
+from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import Bus, RunFinished, StoreRecovered, StoreTrouble
-from jobctl.runs.store import Answer, Claim, Ending, Owner, RunStore
+from jobctl.managers.lease import Lease
+from jobctl.runs.store import Answer, Claim, Ending, RunStore
 
 _TELL_AGAIN = timedelta(minutes=1)
 
@@ -19,7 +21,7 @@ class Recorder:
     """
 
     def __init__(
-        self, store: RunStore, owner: Owner, bus: Bus, clock: Clock, *, ended: Callable[[RunFinished], None]
+        self, store: RunStore, lease: Lease, bus: Bus, clock: Clock, *, ended: Callable[[RunFinished], None]
     ) -> None:
         """Begin.
 
@@ -27,7 +29,7 @@ class Recorder:
             ended: told of each run once its ending is written.
         """
         self._store = store
-        self._owner = owner
+        self._lease = lease
         self._bus = bus
         self._clock = clock
         self._ended = ended
@@ -63,30 +65,45 @@ class Recorder:
         if not self._endings:
             return True
         try:
-            self._store.finish(self._endings)
+            accepted = self._store.finish(self._endings)
         except StoreError as error:
-            self._trouble(error)
+            self._failed(error)
             return False
         written, self._events = self._events, []
         self._endings.clear()
         self._recovered()
-        for event in written:
-            self._ended(event)
+        for event, was_accepted in zip(written, accepted, strict=True):
+            self._ended(event if was_accepted else self._as_recorded(event))
         return True
+
+    def _as_recorded(self, event: RunFinished) -> RunFinished:
+        """A run whose end was not accepted: another process has declared this one dead, and recorded it as lost."""
+        try:
+            kept = self._store.run(event.run.id)
+        except StoreError:
+            kept = None
+        return event if kept is None else replace(event, run=kept)
 
     def claim(self, claims: Sequence[Claim]) -> Sequence[Answer] | None:
         """Try to start runs; None where the store cannot be written, and so nothing starts."""
         if not self.flush():
             return None
         try:
-            answers = self._store.claim(self._owner, claims)
+            answers = self._store.claim(self._lease.owner, claims)
         except StoreError as error:
-            self._trouble(error)
+            self._failed(error)
             return None
         self._recovered()
         return answers
 
-    def _trouble(self, error: StoreError) -> None:
+    def _failed(self, error: StoreError) -> None:
+        if isinstance(error, UnknownToStoreError):
+            self._lease.lose()
+        else:
+            self.trouble(error)
+
+    def trouble(self, error: StoreError) -> None:
+        """Report that the store cannot be used, once a minute at most."""
         now = self._clock.now()
         if self._told is None or now - self._told >= _TELL_AGAIN:
             self._told = now

@@ -14,7 +14,11 @@ from typing import Any, Protocol
 from jobctl.model import JobMetrics, Reason, Run, RunStatus, Trigger
 
 LEASE = timedelta(seconds=60)
-"""So long after its last heartbeat an owner is held for alive, where its pid cannot be looked at."""
+"""A process that cannot be seen from here is declared dead when its heartbeat counter has not changed for so long,
+by the steady clock of the process that watches it."""
+
+LEASE_LIMIT = LEASE * 0.75
+"""A leased process ends its own runs when its last confirmed heartbeat is so old: before others may take them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +26,15 @@ class Owner:
     """A process that runs things. ``start`` and ``boot`` tell it from a later one with its pid.
 
     Attributes:
-        id: random, one a process life; workers carry it in ``JOBCTL_OWNER``.
-        kind: ``scheduler`` (``jobctl run``), ``trigger`` (a run by hand) or ``application``.
+        id: random, new at each registration; the fencing token of every write. Workers carry it in ``JOBCTL_OWNER``.
+        kind: ``scheduler`` (``jobctl run``), ``trigger`` (a manual run) or ``application``.
         start: the kernel's start time of the process, as text; empty where unknown.
-        boot: boot id and pid namespace: pids compare only where this is equal.
-        beat: last heartbeat, for owners whose pid cannot be looked at from here.
-        ended: when it said goodbye, or was found dead; None while it lives.
-        killed: it was found dead: it never said goodbye.
-        silent: for how long, by the clock of the store's own server; None where the store has none.
+        boot: boot id, PID namespace and time namespace: pids compare only where this is equal; empty where unknown.
+        ended: when it signed off, or was declared dead; None while it is registered.
+        killed: it was declared dead: it never signed off.
+        heartbeats: how many heartbeats the store has counted.
+        leased: it ends its runs by itself ``LEASE_LIMIT`` after its last confirmed heartbeat.
+        observed: an observation that a short-lived process left for the next one (``managers.liveness``).
     """
 
     id: str
@@ -39,10 +44,11 @@ class Owner:
     start: str
     boot: str
     since: datetime
-    beat: datetime
     ended: datetime | None = None
     killed: bool = False
-    silent: timedelta | None = field(default=None, compare=False)
+    heartbeats: int = 0
+    leased: bool = False
+    observed: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,30 +223,47 @@ class RunStore(Protocol):
         """Where it is, for people: a path or an address without its password."""
 
     @property
-    def leased(self) -> bool:
-        """Whether other machines hold an owner for dead that has not been heard of for ``LEASE``."""
+    def shared(self) -> bool:
+        """Whether several machines share it: every process that uses it is leased."""
 
     def close(self) -> None:
         """Let go of everything. Idempotent."""
 
-    # Owners
+    def restore(self) -> str | None:
+        """After a ``StoreLostError``: open what is there now, or make an empty store where there is none.
+        Returns a sentence about what happened; None where the store was not lost."""
 
-    def enrol(self, owner: Owner) -> None:
-        """Announce a process before it claims anything."""
+    # Processes. One whose registration has ended is fenced: nothing it writes is accepted.
 
-    def beat(self, owner_id: str, at: datetime) -> bool:
-        """Say that the owner lives; False where it was held for dead meanwhile: its runs are others' now."""
+    def register_process(self, owner: Owner) -> None:
+        """Announce a process before it claims anything. Its id must be new."""
 
-    def retire(self, owner_id: str, at: datetime) -> None:
-        """Say goodbye."""
+    def heartbeat(self, owner_id: str) -> bool:
+        """Count a heartbeat; False where the process is fenced."""
+
+    def is_registered(self, owner_id: str) -> bool:
+        """Whether the process is registered and not fenced. Only reads."""
+
+    def set_leased(self, owner_id: str) -> None:
+        """Note that the process is leased from now on."""
+
+    def observe(self, owner_id: str, observation: str) -> None:
+        """Keep an observation of a process for the next short-lived one."""
+
+    def sign_off(self, owner_id: str, at: datetime) -> None:
+        """End the registration."""
 
     def owners(self) -> Sequence[Owner]:
-        """Every owner that has not said goodbye or has unfinished runs, and the newest
-        scheduler even if it has; oldest first."""
+        """Every process that is registered or has unfinished runs, and the newest scheduler or application
+        even if its registration has ended; oldest first."""
 
-    def disown(self, owner_id: str, at: datetime) -> Sequence[Run]:
-        """Make every unfinished run of a dead owner ``failed``, reason ``lost``, and mark it killed;
-        one transaction. Answers with those runs as they now are."""
+    def fail_lost_runs(self, owner_id: str, at: datetime, heartbeats: int | None = None) -> Sequence[Run]:
+        """Declare a process dead: end its registration and make each of its unfinished runs ``failed``, reason
+        ``lost``; one transaction. Returns those runs as they now are.
+
+        Args:
+            heartbeats: where the store has counted others meanwhile, the process lives, and nothing is changed.
+        """
 
     # Jobs
 
@@ -253,14 +276,16 @@ class RunStore(Protocol):
     def job(self, job_id: str) -> JobRecord | None:
         """One of them."""
 
-    def plan(self, next_runs: Mapping[str, datetime | None]) -> None:
-        """Keep the jobs' next due times."""
+    def plan(self, next_runs: Mapping[str, datetime | None], owner_id: str | None = None) -> None:
+        """Keep the jobs' next due times. ``owner_id``: fails with ``FencedError`` where that process is fenced."""
 
-    def pass_slots(self, job_id: str, until: datetime, missed: Missed) -> Passed | None:
+    def pass_slots(
+        self, job_id: str, until: datetime, missed: Missed, owner_id: str | None = None
+    ) -> Passed | None:
         """Give up the slot ``until``: move the job's cursor there, and count it and what was missed before.
 
         Where the cursor, set in the current epoch, is at or beyond ``until`` already, nothing changes
-        and the answer is None: somebody has run, skipped or passed it.
+        and the answer is None: somebody has run, skipped or passed it. ``owner_id`` is as for ``plan``.
         """
 
     def stop(self, job_ids: Iterable[str], at: datetime, reason: str | None = None) -> None:
@@ -285,8 +310,9 @@ class RunStore(Protocol):
     def newest_cursor(self) -> datetime | None:
         """The furthest place on its schedule that a job was brought to in the current epoch."""
 
-    def begin_epoch(self, held: int) -> int:
-        """Begin the epoch after ``held`` unless somebody has; answers with the current one."""
+    def begin_epoch(self, held: int, owner_id: str | None = None) -> int:
+        """Begin the epoch after ``held`` unless somebody has; answers with the current one. ``owner_id`` is as
+        for ``plan``."""
 
     # Runs
 
@@ -296,8 +322,11 @@ class RunStore(Protocol):
         A slot at or before the job's cursor is ``SlotTaken``, unless the claim's epoch is newer than the
         cursor's; so is one that has a run. A claim of an older epoch than the store's counts as one
         of the store's: who began just before the clock was set back may not know yet, and the same
-        slot must not have two keys. Raises ``UsageError`` for a job that was never registered. Claiming shows that
-        the owner lives: one that was disowned or forgotten meanwhile is enrolled again.
+        slot must not have two keys.
+
+        Raises:
+            FencedError: the process is not registered, or no longer.
+            UnknownToStoreError: a job is not registered.
         """
 
     def finish(self, endings: Sequence[Ending]) -> Sequence[bool]:

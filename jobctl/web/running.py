@@ -10,7 +10,7 @@ from jobctl.clock import SystemClock
 from jobctl.errors import JobctlError
 from jobctl.managers.factory import make_manager
 from jobctl.managers.local import LocalJobManager
-from jobctl.managers.rescue import rescue
+from jobctl.managers.rescue import rescue_once
 from jobctl.managers.surroundings import Surroundings
 from jobctl.managers.telling import Telling
 from jobctl.model import Run, Trigger
@@ -76,7 +76,7 @@ class Runner:
 
     def look(self) -> RunStore:
         """The run store for a look: runs that lost their process are settled first."""
-        rescue(self.store, SystemClock().now())
+        rescue_once(self.store, self.around.state, SystemClock())
         return self.store
 
     def run(self, job_id: str) -> Run:

@@ -71,7 +71,7 @@ def record_bare(folder: Path) -> float:
 
 def record(folder: Path) -> float:
     """Runs a second through the store, claimed and finished in batches."""
-    owner = Owner("owner", "scheduler", "here", 1, "1", "boot", NOW, NOW)
+    owner = Owner("owner", "scheduler", "here", 1, "1", "boot", NOW)
     with closing(opened(folder, BATCH)) as store:
         begin = time.perf_counter()
         for batch in range(TAKEN // BATCH):

@@ -155,9 +155,9 @@ def test_ctrl_c_ends_the_following_and_not_the_run(site: Site) -> None:
 def test_a_run_on_another_machine_is_told_at_once(site: Site) -> None:
     now = datetime.now(UTC)
     with closing(open_store(site.folder / ".jobctl")) as store:
-        owner = Owner("there", "trigger", "machine-7", 1, "1", "another boot", now, now)
+        owner = Owner("there", "trigger", "machine-7", 1, "1", "another boot", now)
         store.register([Registration("steps", "Steps", "", "UTC")], now)
-        store.enrol(owner)
+        store.register_process(owner)
         store.claim(owner, [Claim("0123456789abcdef", "steps", Trigger.MANUAL, now)])
 
     follow = following(site, "steps")

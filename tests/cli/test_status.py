@@ -89,7 +89,7 @@ def test_looking_makes_no_state(cli: Cli, here: Path) -> None:
 def test_exit_status(cli: Cli, past: Past) -> None:
     assert cli("status", "--exit-status").code == 3
 
-    past.store.enrol(this_process("scheduler", past.now))
+    past.store.register_process(this_process("scheduler", past.now))
     assert cli("status", "--exit-status").code == 0
     assert cli("status", "--json").json["scheduler"]["pid"] == os.getpid()
 
@@ -102,8 +102,8 @@ def test_exit_status(cli: Cli, past: Past) -> None:
 
 def test_a_run_whose_process_died_is_shown_as_lost_at_once(cli: Cli, past: Past) -> None:
     here = this_process("scheduler", past.now)
-    dead = Owner("d" * 16, "scheduler", here.host, 2**22 - 1, "1", here.boot, past.now, past.now)
-    past.store.enrol(dead)
+    dead = Owner("d" * 16, "scheduler", here.host, 2**22 - 1, "1", here.boot, past.now)
+    past.store.register_process(dead)
     past.begin("hello", owner=dead)
 
     found = cli("status", "--json").json
@@ -143,7 +143,12 @@ def test_other_modes_show_when_the_platform_will_call(cli: Cli) -> None:
             "running for 2h 14m, pid 41 on box",
         ),
         (Mode.LOCAL, Presence(False, 41, "box", NOW, NOW - timedelta(minutes=3)), "ended 3m ago"),
-        (Mode.LOCAL, Presence(False, 41, "box", NOW, None), "died without a goodbye"),
+        (Mode.LOCAL, Presence(False, 41, "box", NOW, None), "was killed"),
+        (
+            Mode.LOCAL,
+            Presence(False, 41, "box", NOW, stopped=True),
+            "pid 41 on box is stopped by a signal or a debugger. Continue it: kill -CONT 41",
+        ),
     ],
 )
 def test_who_schedules(mode: Mode, presence: Presence, words: str) -> None:

@@ -1,44 +1,164 @@
-"""Who an owner is, and what is found of a dead one."""
+"""Who a process is, whether it lives, and what is left of a dead one."""
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobctl.execution.process import is_alive, start_of, this_process
+from jobctl.execution import process_file
+from jobctl.execution.process import Life, life_by_pid, start_of, this_process
+from jobctl.execution.process_file import Lock, ProcessFile
 from jobctl.execution.tree import OWNER_MARK, descendants, end_marked, kill_tree
+from tests.support.machine import MACHINE, has_machines
+from tests.support.project import until
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
-LATER = NOW + timedelta(hours=1)
+ID = "0123456789abcdef"
 
 
-def test_this_process_is_alive_however_old_its_beat() -> None:
+def test_this_process_is_alive() -> None:
     owner = this_process("scheduler", NOW)
     assert (owner.pid, owner.kind, owner.since) == (os.getpid(), "scheduler", NOW)
     assert owner.start
-    assert is_alive(owner, LATER)
+    assert life_by_pid(owner) is Life.ALIVE
     assert owner.id != this_process("scheduler", NOW).id
 
 
-@pytest.mark.parametrize("change", [{"start": "1"}, {"ended": NOW}, {"pid": 2**22 + 1}])
+@pytest.mark.parametrize("change", [{"start": "1"}, {"pid": 2**22 + 1}])
 def test_a_process_with_the_same_pid_is_not_the_owner(change: Any) -> None:
-    assert not is_alive(replace(this_process("scheduler", NOW), **change), NOW)
+    assert life_by_pid(replace(this_process("scheduler", NOW), **change)) is Life.DEAD
 
 
-def test_a_zombie_is_dead() -> None:
-    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"boot": "another machine"},
+        {"boot": ""},
+        {"start": ""},
+        {"boot": "another machine", "pid": 2**22 + 1},
+    ],
+)
+def test_what_cannot_be_seen_is_unknown_and_never_dead(change: Any) -> None:
+    assert life_by_pid(replace(this_process("scheduler", NOW), **change)) is Life.UNKNOWN
+
+
+def test_a_zombie_is_dead_and_a_stopped_process_is_not() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        owner = replace(this_process("scheduler", NOW), pid=child.pid, start=start_of(child.pid))
+        assert life_by_pid(owner) is Life.ALIVE
+        child.send_signal(signal.SIGSTOP)
+        until(lambda: life_by_pid(owner) is Life.STOPPED)
+        child.send_signal(signal.SIGCONT)
+        child.kill()
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        assert start_of(child.pid) is None
+        assert life_by_pid(owner) is Life.DEAD
 
 
-def test_elsewhere_the_beat_decides() -> None:
-    owner = replace(this_process("scheduler", NOW), boot="another machine")
-    assert is_alive(owner, NOW + timedelta(seconds=59))
-    assert not is_alive(owner, NOW + timedelta(seconds=61))
+HIDDEN = """
+import codecs, os, sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from jobctl.execution.process import boot, life_by_pid, this_process
+codecs.lookup("ascii")  # this user cannot read the standard library
+os.setgid(65534), os.setuid(65534)
+mine = this_process("scheduler", datetime.now(UTC))
+print(life_by_pid(replace(mine, pid=int(sys.argv[1]), start=sys.argv[2])).value, bool(mine.boot))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root and unshare")
+def test_a_process_that_proc_hides_is_unknown() -> None:
+    """As with hidepid=2: another user's process cannot be seen, and is not gone."""
+    owner = this_process("scheduler", NOW)
+    script = f"mount -t proc -o hidepid=2 proc /proc && exec {sys.executable} -c '{HIDDEN}' {owner.pid} {owner.start}"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False
+    )
+    if "permission denied" in done.stderr:
+        pytest.skip("proc cannot be mounted here")
+    assert done.stdout.split() == ["unknown", "True"], done.stderr
+
+
+@pytest.mark.skipif(not has_machines(), reason="pid namespaces cannot be made here")
+def test_a_proc_of_another_namespace_says_nothing_about_pids() -> None:
+    code = "from jobctl.execution.process import boot; print(repr(boot()))"
+    foreign = [word for word in MACHINE if word != "--mount-proc"]
+    done = subprocess.run([*foreign, sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "''"
+
+
+# The file of a process
+
+
+def test_the_lock_of_a_file_shows_that_its_process_lives(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\nfrom jobctl.execution.process_file import ProcessFile\n"
+        f"file = ProcessFile(Path({str(tmp_path)!r}), '{ID}')\n"
+        "print('made', flush=True)\nwhile input(): file.heartbeat(), print('sent', flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdout.readline()
+        first = process_file.read(tmp_path, ID)
+        assert first.lock is Lock.HELD
+        print("go", file=child.stdin, flush=True)
+        child.stdout.readline()
+        second = process_file.read(tmp_path, ID)
+        assert second.lock is Lock.HELD
+        assert second.token != first.token
+
+        shutil.copytree(tmp_path / "processes", tmp_path / "copy" / "processes")
+        assert process_file.read(tmp_path / "copy", ID).lock is Lock.MISSING, "a copy was never locked"
+        process_file.sweep(tmp_path, set())
+        shutil.rmtree(tmp_path / "processes")
+        assert process_file.read(tmp_path, ID).lock is Lock.MISSING
+        print("go", file=child.stdin, flush=True)
+        child.stdout.readline()
+        assert process_file.read(tmp_path, ID).lock is Lock.HELD, "it was made again"
+        child.kill()
+        child.wait()
+    assert process_file.read(tmp_path, ID).lock is Lock.FREE
+    process_file.sweep(tmp_path, {ID})
+    assert process_file.read(tmp_path, ID).lock is Lock.FREE
+    process_file.sweep(tmp_path, set())
+    assert process_file.read(tmp_path, ID).lock is Lock.MISSING
+
+
+def test_its_own_file_is_left_alone_by_a_process(tmp_path: Path) -> None:
+    """To open and close it would release the lock; another process checks that it did not."""
+    file = ProcessFile(tmp_path, ID)
+    assert process_file.read(tmp_path, ID).lock is Lock.HELD
+    process_file.sweep(tmp_path, set())
+    process_file.discard(tmp_path, ID)
+    code = (
+        "from pathlib import Path\nfrom jobctl.execution import process_file\n"
+        f"print(process_file.read(Path({str(tmp_path)!r}), '{ID}').lock.value)"
+    )
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert other.stdout.strip() == "held"
+    file.close()
+    assert list((tmp_path / "processes").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../jobctl.db", "", "x" * 16, ID.upper()])
+def test_an_id_that_is_none_names_no_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / "jobctl.db").write_text("precious")
+    process_file.discard(tmp_path, name)
+    assert process_file.read(tmp_path, name).lock is Lock.MISSING
+    assert (tmp_path / "jobctl.db").exists()
+
+
+# What is left of a process
 
 
 @pytest.mark.faults

@@ -68,7 +68,7 @@ def test_after_a_renewal_code_is_imported_anew_and_what_runs_goes_on(bench: Any)
     idle = bench.finish(other)[0].pid
     bench.write(CODE + "def added(): return 'added'\n")
 
-    bench.pool.renew()
+    bench.pool.renew("owner")
 
     added = bench.run("work:added")
     assert (added.reason, added.result) == (None, "added")
@@ -91,7 +91,7 @@ def test_a_renewal_takes_back_what_was_not_begun(make_bench: Any) -> None:
     bench.write(CODE + "def added(): return 'added'\n")
 
     for _ in range(4):  # a worker that has not come up yet is no failed start
-        bench.pool.renew()
+        bench.pool.renew("owner")
 
     assert {run.result for run in bench.finish(*behind)} == {"added"}
     assert bench.finish(slow)[0].reason is None

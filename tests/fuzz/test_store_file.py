@@ -63,13 +63,13 @@ def look(store: SQLRunStore) -> None:
 
 def work(store: SQLRunStore) -> None:
     """What a scheduler does."""
-    owner = Owner("owner-1", "scheduler", "here", 1, "1", "boot", NOW, NOW)
-    store.enrol(owner)
+    owner = Owner("owner-1", "scheduler", "here", 1, "1", "boot", NOW)
+    store.register_process(owner)
     store.register([Registration("new", "new", "every 1m", "UTC")], NOW)
     store.claim(owner, [Claim(new_run_id(), "new", Trigger.MANUAL, NOW)])
     store.prune(NOW, KEEP, KEEP_PER_JOB)
     store.epoch()
-    store.disown(owner.id, NOW)
+    store.fail_lost_runs(owner.id, NOW)
 
 
 def tried(call: Any, store: SQLRunStore) -> None:

@@ -41,8 +41,8 @@ class Desk:
         return START + timedelta(minutes=minutes)
 
     def enrol(self, name: str, kind: str = "scheduler", minutes: float = 0) -> Owner:
-        owner = Owner(name, kind, "here", 4711, "77", "boot", self.at(minutes), self.at(minutes))
-        self.store.enrol(owner)
+        owner = Owner(name, kind, "here", 4711, "77", "boot", self.at(minutes))
+        self.store.register_process(owner)
         return owner
 
     def register(

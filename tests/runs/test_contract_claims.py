@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobctl.errors import UsageError
+from jobctl.errors import UnknownToStoreError, UsageError
 from jobctl.model import Reason, Run, RunStatus, Trigger
 from jobctl.runs.store import Claimed, Ending, Overlap, Passed, RunStore, SlotTaken, Stopped, new_run_id
 
@@ -96,7 +96,7 @@ def test_a_batch_is_answered_in_order(desk: "Desk", store: RunStore) -> None:
 
 
 def test_a_batch_is_one_transaction(desk: "Desk", store: RunStore) -> None:
-    with pytest.raises(UsageError, match="unregistered"):
+    with pytest.raises(UnknownToStoreError, match="unregistered"):
         store.claim(desk.owner, [desk.wish("job", 1), desk.wish("unregistered", 1)])
     assert store.runs() == []
     assert isinstance(desk.claim(slot=1), Claimed)
@@ -340,7 +340,8 @@ def test_a_job_knows_its_last_success_and_whether_it_fails_now(desk: "Desk", sto
 
     desk.begin(slot=2)
     assert known() == (success, False)  # while it runs, what was before holds
-    store.disown(desk.owner.id, desk.at(3))
+    store.fail_lost_runs(desk.owner.id, desk.at(3))
+    desk.owner = desk.enrol("owner-2")
     assert known() == (success, True)
     desk.end(desk.begin(slot=4), reason=Reason.TIMEOUT)
     assert known() == (success, True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobctl.errors import UsageError
+from jobctl.errors import FencedError, UsageError
 from jobctl.model import Reason, RunStatus
 from jobctl.runs.store import Claim, Claimed, JobRecord, Registration, RunStore
 
@@ -121,12 +121,13 @@ def test_owners_come_and_go(desk: "Desk", store: RunStore) -> None:
     second = desk.enrol("owner-2", minutes=1)
     by_hand = desk.enrol("by-hand", "trigger", minutes=2)
     assert store.owners() == [desk.owner, second, by_hand]
-    store.beat("owner-2", desk.at(5))
-    store.retire("owner-1", desk.at(6))
-    store.retire("by-hand", desk.at(6))
+    assert store.heartbeat("owner-2")
+    assert store.heartbeat("owner-2")
+    store.sign_off("owner-1", desk.at(6))
+    store.sign_off("by-hand", desk.at(6))
     (left,) = store.owners()
-    assert (left.id, left.beat, left.ended) == ("owner-2", desk.at(5), None)
-    store.retire("owner-2", desk.at(7))
+    assert (left.id, left.heartbeats, left.ended) == ("owner-2", 2, None)
+    store.sign_off("owner-2", desk.at(7))
     (newest,) = store.owners()
     assert (newest.id, newest.ended, newest.killed) == ("owner-2", desk.at(7), False)
 
@@ -139,7 +140,7 @@ def test_the_runs_of_a_dead_owner_are_lost(desk: "Desk", store: RunStore) -> Non
     (theirs,) = store.claim(other, [desk.wish("another", 1)])
     assert isinstance(theirs, Claimed)
 
-    runs = store.disown("owner-1", desk.at(9))
+    runs = store.fail_lost_runs("owner-1", desk.at(9))
 
     assert {run.id for run in runs} == lost
     for run in runs:
@@ -148,35 +149,77 @@ def test_the_runs_of_a_dead_owner_are_lost(desk: "Desk", store: RunStore) -> Non
         assert run.error
         assert store.run(run.id) == run
     assert [run for run, _ in store.unfinished()] == [theirs.run]
-    assert store.disown("owner-1", desk.at(10)) == []
+    assert store.fail_lost_runs("owner-1", desk.at(10)) == []
     metrics = store.metrics()
     assert (metrics.total_executions, metrics.failed_jobs) == (3, 2)
     assert metrics.average_job_duration == timedelta(seconds=1)
-    assert isinstance(desk.claim("one", 2), Claimed), "its job is free again"
+    (again,) = store.claim(other, [desk.wish("one", 2)])
+    assert isinstance(again, Claimed), "its job is free again"
 
 
 def test_a_dead_owner_is_marked_as_killed(desk: "Desk", store: RunStore) -> None:
-    store.disown("owner-1", desk.at(9))
+    store.fail_lost_runs("owner-1", desk.at(9))
     (owner,) = store.owners()
     assert (owner.ended, owner.killed) == (desk.at(9), True)
 
 
-def test_an_owner_that_wakes_up_and_claims_lives_again(desk: "Desk", store: RunStore) -> None:
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_a_process_that_was_declared_dead_can_write_nothing_more(
+    desk: "Desk", store: RunStore, forgotten: bool
+) -> None:
     desk.register("job")
     desk.enrol("owner-2", minutes=1)
-    store.disown("owner-1", desk.at(9))
-    store.prune(desk.at(90 * DAY), MONTH, 5)
-    assert [owner.id for owner in store.owners()] == ["owner-2"]
+    run = desk.begin(slot=1)
+    store.fail_lost_runs("owner-1", desk.at(9))
+    if forgotten:
+        store.prune(desk.at(90 * DAY), MONTH, 5)
+        assert [owner.id for owner in store.owners()] == ["owner-2"]
+    before = (store.job("job"), store.runs(), store.owners(), store.epoch())
+
+    assert not store.heartbeat("owner-1")
+    assert not store.is_registered("owner-1")
+    assert not desk.end(run)
+    for write in (
+        lambda: desk.claim(slot=2),
+        lambda: store.plan({"job": desk.at(5)}, "owner-1"),
+        lambda: store.pass_slots("job", desk.at(5), lambda _: 0, "owner-1"),
+        lambda: store.begin_epoch(1, "owner-1"),
+    ):
+        with pytest.raises(FencedError):
+            write()
+    store.progress(run.id, pid=5, attempt=2)
+
+    assert (store.job("job"), store.runs(), store.owners(), store.epoch()) == before
+    desk.owner = desk.enrol("owner-3", minutes=10)
+    assert isinstance(desk.claim(slot=2), Claimed), "under a new registration it goes on"
+
+
+def test_a_process_that_sent_a_heartbeat_is_not_declared_dead(desk: "Desk", store: RunStore) -> None:
+    desk.register("job")
     run = desk.begin()
-    assert store.unfinished() == [(run, desk.owner)]
-    assert desk.owner in store.owners()
+    (seen,) = store.owners()
+    assert store.heartbeat(seen.id)
+
+    assert store.fail_lost_runs(seen.id, desk.at(9), seen.heartbeats) == []
+
+    ((kept, owner),) = store.unfinished()
+    assert (kept, owner.ended) == (run, None)
+    (seen,) = store.owners()
+    assert len(store.fail_lost_runs(seen.id, desk.at(9), seen.heartbeats)) == 1
+
+
+def test_what_is_said_of_a_lease_is_kept(desk: "Desk", store: RunStore) -> None:
+    store.set_leased("owner-1")
+    store.observe("owner-1", "seen by another")
+    (owner,) = desk.again().owners()
+    assert (owner.leased, owner.observed) == (True, "seen by another")
 
 
 def test_a_run_that_ended_is_not_lost(desk: "Desk", store: RunStore) -> None:
     desk.register("job")
     run = desk.begin()
     desk.again().finish([desk.ending(run)])
-    assert store.disown("owner-1", desk.at(9)) == []
+    assert store.fail_lost_runs("owner-1", desk.at(9)) == []
     kept = store.run(run.id)
     assert kept is not None
     assert kept.status is RunStatus.COMPLETED
@@ -339,11 +382,11 @@ def test_pruning_forgets_owners_that_are_gone(desk: "Desk", store: RunStore) -> 
     desk.register("job")
     for n in range(3):
         desk.enrol(f"by-hand-{n}", "trigger", n)
-        store.retire(f"by-hand-{n}", desk.at(n))
+        store.sign_off(f"by-hand-{n}", desk.at(n))
     gone = desk.enrol("gone", "trigger", 5)
     (answer,) = store.claim(gone, [desk.wish("job")])
     assert isinstance(answer, Claimed)
-    store.retire("gone", desk.at(6))
+    store.sign_off("gone", desk.at(6))
     store.prune(desk.at(40 * DAY), MONTH, 5)
     assert [owner.id for owner in store.owners()] == ["owner-1", "gone"]
     assert store.unfinished()[0][1].id == "gone"

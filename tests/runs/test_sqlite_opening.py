@@ -1,6 +1,7 @@
 """The file: made whole, for its owner alone; damage is set aside and told; what is not ours is left alone."""
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.errors import StoreBusyError, StoreDamagedError, StoreError
+from jobctl.errors import StoreBusyError, StoreDamagedError, StoreError, StoreLostError
 from jobctl.model import RunStatus, Trigger
 from jobctl.runs.choose import look_at_store, open_store
 from jobctl.runs.sqlite import opening
@@ -20,7 +21,7 @@ from jobctl.runs.sqlite.store import SQLiteRunStore
 from jobctl.runs.store import Claim, Ending, Owner, Registration, new_run_id
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
-OWNER = Owner("owner-1", "scheduler", "here", 1, "1", "boot", NOW, NOW)
+OWNER = Owner("owner-1", "scheduler", "here", 1, "1", "boot", NOW)
 
 
 @pytest.fixture
@@ -38,6 +39,7 @@ def opened(folder: Path | str, *, verify: bool = False, patience: float = 5) -> 
 def fill(store: SQLiteRunStore, jobs: int = 1) -> None:
     ids = [f"job-{n}" for n in range(jobs)]
     store.register([Registration(one, one, "every 1m", "UTC") for one in ids], NOW)
+    store.register_process(OWNER)
     store.claim(OWNER, [Claim(new_run_id(), one, Trigger.MANUAL, NOW) for one in ids])
 
 
@@ -317,8 +319,12 @@ def test_what_alerts_ask_for_is_filled_in_from_the_runs_that_are_kept(folder: Pa
     with closing(sqlite3.connect(folder / "jobctl.db")) as connection:
         for name in ("last_success", "failing", "told"):
             connection.execute(f"ALTER TABLE jobs DROP COLUMN {name}")
+        for name in ("heartbeats", "leased", "observed"):
+            connection.execute(f"ALTER TABLE owners DROP COLUMN {name}")
+        connection.execute("ALTER TABLE owners ADD COLUMN beat INTEGER NOT NULL DEFAULT 0")
         connection.execute("PRAGMA user_version = 3")
     with opened(folder) as store:
+        assert [(one.id, one.heartbeats, one.leased) for one in store.owners()] == [("owner-1", 0, False)]
         record = store.job(run.job_id)
         assert record is not None
         assert (record.last_success, record.failing) == (NOW, False)
@@ -373,12 +379,43 @@ def test_a_file_that_is_taken_away_is_told_and_not_written_to(folder: Path, tmp_
         fill(store)
         for name in ("jobctl.db", "jobctl.db-wal", "jobctl.db-shm"):
             (folder / name).rename(tmp_path / name)
-        with pytest.raises(StoreError, match="moved, deleted or replaced"):
+        with pytest.raises(StoreError, match="was moved while it was in use"):
             store.stop(["job-0"], NOW)
+        assert store.restore() is None, "it may come back"
         with opened(folder) as other:
             assert other.runs() == []
-            with pytest.raises(StoreError, match="moved, deleted or replaced"):
+            with pytest.raises(StoreLostError, match="deleted or replaced"):
                 store.stop(["job-0"], NOW)
+
+
+def delete(folder: Path, spare: Path) -> None:
+    del spare
+    shutil.rmtree(folder)
+
+
+def restore_a_backup(folder: Path, spare: Path) -> None:
+    with opened(spare) as store:
+        fill(store, 3)
+    for path in folder.glob("jobctl.db*"):
+        path.unlink()
+    (spare / "jobctl.db").rename(folder / "jobctl.db")
+
+
+@pytest.mark.parametrize(("lose", "jobs"), [(delete, 0), (restore_a_backup, 3)])
+def test_a_store_that_was_lost_can_be_opened_again(
+    folder: Path, tmp_path: Path, lose: Callable[[Path, Path], None], jobs: int
+) -> None:
+    with opened(folder) as store:
+        fill(store)
+        lose(folder, tmp_path / "spare")
+        with pytest.raises(StoreLostError, match="deleted or replaced"):
+            store.stop(["job-0"], NOW)
+
+        assert "deleted or replaced" in (store.restore() or "")
+
+        assert len(store.jobs()) == jobs
+        store.stop(["job-0"], NOW)
+        assert store.restore() is None
 
 
 def test_a_closed_store_says_so(folder: Path) -> None:

@@ -23,7 +23,7 @@ from tests.support.disks import read_only, resize, small_disk
 pytestmark = pytest.mark.faults
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
-OWNER = Owner("owner-1", "scheduler", "here", 1, "1", "boot", NOW, NOW)
+OWNER = Owner("owner-1", "scheduler", "here", 1, "1", "boot", NOW)
 
 BEGIN = """
 import os, sys
@@ -37,7 +37,7 @@ from jobctl.runs.store import Claim, Claimed, Ending, Owner, Registration, new_r
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 folder = Path(sys.argv[1])
 me = f"owner-{os.getpid()}"
-owner = Owner(me, "scheduler", "here", os.getpid(), "1", "boot", NOW, NOW)
+owner = Owner(me, "scheduler", "here", os.getpid(), "1", "boot", NOW)
 
 def claim(store, job, slot=None):
     (answer,) = store.claim(owner, [Claim(new_run_id(), job, Trigger.SCHEDULE, NOW, slot=slot)])
@@ -90,7 +90,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(folder: Path) -> Iterator[RunStore]:
     with closing(open_store(folder)) as store:
-        store.enrol(OWNER)
+        store.register_process(OWNER)
         store.register([Registration("job", "Job", "every 1m", "UTC")], NOW)
         yield store
 
@@ -100,7 +100,7 @@ def test_thirty_processes_make_one_store_and_write_at_once(folder: Path) -> None
     script = """
 ready()
 store = open_store(folder)
-store.enrol(owner)
+store.register_process(owner)
 store.register([Registration(me, me, "every 1m", "UTC")], NOW)
 for minute in range(20):
     run = claim(store, me, NOW + timedelta(minutes=minute)).run
@@ -120,7 +120,7 @@ print(store.warning)
 def test_twenty_processes_race_for_one_slot(folder: Path, store: RunStore) -> None:
     script = """
 store = open_store(folder)
-store.enrol(owner)
+store.register_process(owner)
 ready()
 print(type(claim(store, "job", NOW)).__name__)
 """
@@ -133,7 +133,7 @@ print(type(claim(store, "job", NOW)).__name__)
 def test_a_writer_killed_inside_its_transaction_leaves_nothing(folder: Path, store: RunStore) -> None:
     script = """
 store = open_store(folder)
-store.enrol(owner)
+store.register_process(owner)
 class Claims(list):
     def __iter__(self):
         yield from super().__iter__()
@@ -151,7 +151,7 @@ store.claim(owner, Claims([Claim(new_run_id(), "job", Trigger.SCHEDULE, NOW, slo
 def test_what_a_killed_writer_had_recorded_is_there(folder: Path, store: RunStore) -> None:
     script = """
 store = open_store(folder)
-store.enrol(owner)
+store.register_process(owner)
 claim(store, "job", NOW)
 ready()
 """
@@ -160,7 +160,7 @@ ready()
         writer.wait(20)
     ((run, owner),) = store.unfinished()
     assert owner.pid == writer.pid
-    (lost,) = store.disown(owner.id, NOW)
+    (lost,) = store.fail_lost_runs(owner.id, NOW)
     assert (lost.id, lost.status, lost.reason) == (run.id, RunStatus.FAILED, Reason.LOST)
 
 
@@ -168,7 +168,7 @@ def test_a_forked_child_gets_connections_of_its_own(folder: Path, store: RunStor
     script = """
 ready()
 store = open_store(folder)
-store.enrol(owner)
+store.register_process(owner)
 mine = store._connections.get()
 child = os.fork()
 if not child:
@@ -240,6 +240,7 @@ def fill(store: RunStore) -> int:
 def test_a_full_file_stops_starts_and_loses_nothing(folder: Path) -> None:
     with closing(open_store(folder)) as store:
         store.register([Registration("job", "Job", "every 1m", "UTC")], NOW)
+        store.register_process(OWNER)
         assert isinstance(store, SQLiteRunStore)
         connection = store._connections.get()
         connection.execute("PRAGMA max_page_count = 60")
@@ -259,6 +260,7 @@ def test_a_full_disk_stops_starts_and_goes_on_when_there_is_room(tmp_path: Path)
     with small_disk(disk, "512k"):
         with closing(open_store(disk / "state")) as store:
             store.register([Registration("job", "Job", "every 1m", "UTC")], NOW)
+            store.register_process(OWNER)
             done = fill(store)
             assert store.metrics().failed_jobs == done > 0
             resize(disk, "4m")
@@ -286,7 +288,7 @@ def test_no_room_for_a_new_store_is_told(tmp_path: Path) -> None:
 def test_a_read_only_disk_can_be_looked_at(folder: Path, tmp_path: Path, closed: bool) -> None:
     script = f"""
 store = open_store(folder)
-store.enrol(owner)
+store.register_process(owner)
 store.register([Registration("job", "Job", "every 1m", "UTC")], NOW)
 claim(store, "job", NOW)
 if {closed}:

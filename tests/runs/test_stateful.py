@@ -2,6 +2,7 @@
 
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from jobctl.errors import FencedError
 from jobctl.model import Reason, RunStatus, Trigger
 from jobctl.runs.choose import open_store
 from jobctl.runs.store import (
@@ -38,10 +40,11 @@ class AnyOrder(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.place = self.made()
         self.store = open_store(self.place)
-        self.owners = [
-            Owner(f"owner-{n}", "scheduler", "here", n + 1, "1", "boot", START, START) for n in range(2)
-        ]
+        self.owners = [Owner(f"owner-{n}", "scheduler", "here", n + 1, "1", "boot", START) for n in range(2)]
+        for owner in self.owners:
+            self.store.register_process(owner)
         self.store.register([Registration(one, one, "x", "UTC") for one in ("interval", "fixed")], START)
+        self.registrations = 0
         self.running: dict[str, tuple[str, int]] = {}
         self.stopped: set[str] = set()
         self.dealt: set[tuple[str, int, int]] = set()
@@ -129,11 +132,17 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(who=st.integers(0, 1))
     def kill(self, who: int) -> None:
-        lost = self.store.disown(f"owner-{who}", START)
+        lost = self.store.fail_lost_runs(self.owners[who].id, START)
         assert {run.id for run in lost} == {run_id for run_id, owner in self.running.values() if owner == who}
         for run in lost:
             del self.running[run.job_id]
             self.counts[run.job_id, "failed"] += 1
+        wish = Claim(new_run_id(), "interval", Trigger.MANUAL, START, force=True)
+        with pytest.raises(FencedError):
+            self.store.claim(self.owners[who], [wish])
+        self.registrations += 1
+        self.owners[who] = replace(self.owners[who], id=f"owner-{who}-{self.registrations}")
+        self.store.register_process(self.owners[who])
 
     @rule(who=st.integers(0, 1), told=st.booleans())
     def set_the_clock_back(self, who: int, told: bool) -> None:
@@ -180,7 +189,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def what_runs_has_an_owner(self) -> None:
-        found = {run.job_id: (run.id, int(owner.id[-1])) for run, owner in self.store.unfinished()}
+        found = {run.job_id: (run.id, int(owner.id.split("-")[1])) for run, owner in self.store.unfinished()}
         assert found == self.running
 
 

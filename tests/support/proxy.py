@@ -18,10 +18,20 @@ class Proxy:
         self.cut_at: bytes | None = None
         self.answer = True
         self.down = False
+        self.flowing = threading.Event()
+        self.flowing.set()
         self.cuts = 0
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listening.getsockname()[1]
         self._threads: list[threading.Thread] = []
+
+    def hang(self) -> None:
+        """Take what is sent, on every connection, and pass nothing on until ``resume``."""
+        self.flowing.clear()
+
+    def resume(self) -> None:
+        """Pass on what was withheld, and what comes."""
+        self.flowing.set()
 
     def serve(self) -> None:
         """Until ``listening`` is closed."""
@@ -41,6 +51,7 @@ class Proxy:
     def _pump(self, source: socket.socket, sink: socket.socket, from_client: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                self.flowing.wait()
                 if from_client and self.cut_at is not None and self.cut_at in data:
                     self.cut_at = None
                     self.cuts += 1
@@ -69,6 +80,7 @@ def proxied(target: int) -> Iterator[Proxy]:
     try:
         yield proxy
     finally:
+        proxy.resume()
         proxy.listening.shutdown(socket.SHUT_RDWR)
         proxy.listening.close()
         thread.join()

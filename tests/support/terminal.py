@@ -70,7 +70,7 @@ class Past:
         self.store = open_store(folder / ".jobctl")
         self.now = datetime.now(UTC)
         self.owner = this_process("trigger", self.now)
-        self.store.enrol(self.owner)
+        self.store.register_process(self.owner)
 
     def begin(
         self,

@@ -163,7 +163,7 @@ def _greet(options: Options, context: Context, jobs: list[Job], grace: timedelta
         f" {counted(options.workers, 'worker')}, store {_nearby(context.store.place)}"
     )
     out.note(f"Ctrl-C ends it when the running jobs have ended ({format_duration(grace)} at most)")
-    other = scheduler(context.store, context.now())
+    other = scheduler(context.store, context.state_folder(), context.clock)
     if other.running:
         out.note(f"another scheduler shares this store: pid {other.pid} on {other.host}")
     for reason, number in Counter(job.unmet for job in jobs if job.unmet).items():

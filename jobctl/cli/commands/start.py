@@ -44,6 +44,6 @@ def run(options: Options, context: Context) -> int:
         out.note(f"{jobs[0].id} is not enabled ({jobs[0].origin}), so no scheduler runs it")
     else:
         out.note(f"{jobs[0].id}: back on the schedule")
-    if context.mode is Mode.LOCAL and not scheduler(store, context.now()).running:
+    if context.mode is Mode.LOCAL and not scheduler(store, context.state_folder(), context.clock).running:
         out.note("no scheduler is running here: jobctl run")
     return 0

@@ -73,7 +73,7 @@ def look(options: Options, context: Context) -> Board:
     jobs = all_statuses(_chosen(options, context), records, now, context.mode)
     if options.failed:
         jobs = [one for one in jobs if one.status is Status.FAILED]
-    found = scheduler(store, now) if store else Presence(running=False)
+    found = scheduler(store, context.state_folder(), context.clock) if store else Presence(running=False)
     return Board(context.mode, found, jobs, now)
 
 

@@ -16,6 +16,7 @@ from jobctl.events import (
     JobsRefused,
     MetricsNotWritten,
     NotTold,
+    RegistrationRenewed,
     RunFinished,
     RunOutput,
     RunRetrying,
@@ -36,6 +37,7 @@ _NAMES = {
     SchedulerStarted: "scheduler_started",
     SchedulerStopping: "scheduler_stopping",
     SchedulerStopped: "scheduler_stopped",
+    RegistrationRenewed: "registration_renewed",
     RunStarted: "run_started",
     RunOutput: "run_output",
     RunRetrying: "run_retrying",
@@ -78,7 +80,7 @@ def level(event: Event) -> str | None:
     """``error``, ``warning`` or None."""
     if isinstance(event, RunFinished) and event.run.status is RunStatus.FAILED:
         return "error"
-    if isinstance(event, StoreTrouble | JobsRefused):
+    if isinstance(event, StoreTrouble | JobsRefused | RegistrationRenewed):
         return "error"
     skipped = isinstance(event, RunFinished) and event.run.status is RunStatus.SKIPPED
     return "warning" if skipped or isinstance(event, _WARNINGS) else None
@@ -129,6 +131,9 @@ def _of_scheduler(event: Event) -> str:
             return f"the run store cannot be written, so nothing starts: {event.problem}"
         case StoreRecovered():
             return "the run store can be written again"
+        case RegistrationRenewed():
+            ended = f"; {counted(event.runs, 'run')} ended as lost" if event.runs else ""
+            return f"{event.reason}{ended}. Registered again, jobs go on"
     return ""
 
 

@@ -100,9 +100,14 @@ def who_schedules(board: Board) -> str:
         return (
             f"local scheduler: running for {short(board.now - found.since)}, pid {found.pid} on {found.host}"
         )
+    if found.stopped:
+        return (
+            f"no scheduler is working: pid {found.pid} on {found.host} is stopped by a signal or a debugger."
+            f" Continue it: kill -CONT {found.pid}"
+        )
     if found.pid is None:
         return "no scheduler is running. Start it: jobctl run"
-    how = f"ended {ago(found.ended, board.now)}" if found.ended else "died without a goodbye"
+    how = f"ended {ago(found.ended, board.now)}" if found.ended else "was killed"
     return (
         f"no scheduler is running (the last one, pid {found.pid} on {found.host}, {how})."
         " Start it: jobctl run"

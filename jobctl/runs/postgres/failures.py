@@ -5,10 +5,12 @@ from contextlib import contextmanager
 
 import psycopg
 
-from jobctl.errors import ExitCode, StoreBusyError, StoreError
+from jobctl.errors import ExitCode, StoreBusyError, StoreError, StoreLostError
 
 _BUSY = ("55P03", "57014", "40001", "40P01", "53300")
 """A lock or statement took too long, transactions met, too many connections."""
+_LOST = ("42P01", "3F000")
+"""A table, or the schema, is not there any more."""
 _WORDS = {
     "28": ("it refuses the login", "look at the user and password in JOBCTL_STATE"),
     "3D000": ("there is no such database", "make it, or name another in JOBCTL_STATE"),
@@ -34,6 +36,10 @@ def explained(error: psycopg.Error, place: str) -> StoreError:
     state = error.sqlstate or ""
     if state in _BUSY:
         return StoreBusyError(f"the run store {place} is held by another process", hint="try again")
+    if state in _LOST:
+        return StoreLostError(
+            f"the run store {place} lost its tables", hint="jobctl run makes them anew; or restore a backup"
+        )
     for prefix, (words, hint) in _WORDS.items():
         if state.startswith(prefix):
             return ServerError(f"the run store {place} cannot be used: {words}", hint=hint)

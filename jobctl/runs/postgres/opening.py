@@ -12,6 +12,8 @@ from jobctl.runs.postgres.store import PostgresRunStore
 _STEPS = sorted(Path(__file__).with_name("schema").glob("*.sql"))
 VERSION = len(_STEPS)
 """Of the tables: how many steps lead to them."""
+LEASE_TIMEOUT = timedelta(seconds=5)
+"""How long one heartbeat may wait for the server, so that several fit into a lease."""
 
 
 def open_address(text: str, busy_timeout: timedelta, *, create: bool) -> PostgresRunStore | None:
@@ -36,12 +38,17 @@ def open_address(text: str, busy_timeout: timedelta, *, create: bool) -> Postgre
                 hint="install that version, or name another schema: ?schema=name in JOBCTL_STATE",
             )
         if found != VERSION:
-            with pool.making() as session:
-                _migrate(session, address.schema)
+            _bring_up_to_date(pool, address.schema)
     except BaseException:
         pool.close()
         raise
-    return PostgresRunStore(pool)
+    lease_pool = Pool(address, LEASE_TIMEOUT, size=1)
+    return PostgresRunStore(pool, lease_pool, make=lambda: _bring_up_to_date(pool, address.schema))
+
+
+def _bring_up_to_date(pool: Pool, schema: str) -> None:
+    with pool.making() as session:
+        _migrate(session, schema)
 
 
 def _version(session: Session, schema: str) -> int | None:

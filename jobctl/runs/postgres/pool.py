@@ -3,10 +3,10 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -17,37 +17,79 @@ from jobctl.runs.postgres.session import Session
 from jobctl.settings.libpq import CONNECT_TIMEOUT_S
 
 SIZE = 4
-_SILENCE_MS = 30_000
+_LEAST_LIMIT_S = 10.0
+_ANSWER_MARGIN_S = 2.0
+"""So much longer than the server allows itself, an answer is waited for: the network may be what hangs."""
 _IDLE_IN_TRANSACTION = "15s"
 _ASK_AGAIN_S = 0.2
 _INHERITED: list[psycopg.Connection[Any]] = []
 """A parent's connections, seen by a forked child: neither used nor closed there, only held."""
 
 
-class Pool:
-    """Usable from any thread; a forked child gets connections of its own."""
+_T = TypeVar("_T")
 
-    def __init__(self, address: Address, busy_timeout: timedelta) -> None:
+
+class _Connection(psycopg.Connection[Any]):
+    """One that never waits for an answer longer than ``limit_s`` seconds: packets may be dropped, a proxy may hang."""
+
+    limit_s = float("inf")
+
+    def wait(self, gen: Generator[Any, Any, _T], *details: Any, **options: Any) -> _T:
+        """Psycopg's own wait, with a limit."""
+        return super().wait(_limited(gen, self.limit_s), *details, **options)
+
+
+def _limited(gen: Generator[Any, Any, _T], limit_s: float) -> Generator[Any, Any, _T]:
+    """The same steps; psycopg resumes them with nothing ready once an interval."""
+    end = time.monotonic() + limit_s
+    ready: Any = None
+    while True:
+        try:
+            wanted = gen.send(ready)
+        except StopIteration as done:
+            result: _T = done.value
+            return result
+        ready = yield wanted
+        if not ready and time.monotonic() > end:
+            gen.close()
+            raise psycopg.OperationalError("the server has not answered in time")
+
+
+class Pool:
+    """Usable from any thread; a forked child gets connections of its own.
+
+    Args:
+        busy_timeout: how long to wait for other writers.
+        size: how many connections may be in use at once.
+    """
+
+    def __init__(self, address: Address, busy_timeout: timedelta, size: int = SIZE) -> None:
         self.place = address.place
         self._address = address
+        self._size = size
         self._timeout_s = busy_timeout.total_seconds()
-        ms = max(1, int(self._timeout_s * 1000))
+        # a server whose default is another isolation, or read-only, must not decide for us
+        begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
+        limit_s = self._limit_s = max(self._timeout_s, _LEAST_LIMIT_S if size > 1 else 0)
         # said in each transaction: a pooler may hand each one another connection
         here = (
-            f'SET LOCAL search_path TO "{address.schema}"; SET LOCAL lock_timeout TO {ms};'
-            f" SET LOCAL statement_timeout TO {max(ms, _SILENCE_MS)};"
+            f'SET LOCAL search_path TO "{address.schema}";'
+            f" SET LOCAL lock_timeout TO {max(1, int(self._timeout_s * 1000))};"
+            f" SET LOCAL statement_timeout TO {max(1, int(limit_s * 1000))};"
             f" SET LOCAL idle_in_transaction_session_timeout TO '{_IDLE_IN_TRANSACTION}'"
         )
-        self._read = f"BEGIN READ ONLY; {here}"
+        self._read = f"{begin} READ ONLY; {here}"
+        self._lease = f"{begin} READ WRITE; {here}"
         # the one row is the lock of all writers, the token of change, and shows the transaction's number
         self._write = (
-            f"BEGIN; {here}; UPDATE meta SET value = value + 1 WHERE name = 'changes'"
+            f"{begin} READ WRITE; {here}; UPDATE meta SET value = value + 1 WHERE name = 'changes'"
             " RETURNING pg_current_xact_id()::text"
         )
         self._make = (
-            f"BEGIN; {here}; SELECT pg_advisory_xact_lock(hashtextextended('jobctl {address.schema}', 0))"
+            f"{begin} READ WRITE; {here};"
+            f" SELECT pg_advisory_xact_lock(hashtextextended('jobctl {address.schema}', 0))"
         )
-        self._free = threading.BoundedSemaphore(SIZE)
+        self._free = threading.BoundedSemaphore(size)
         self._idle: list[psycopg.Connection[Any]] = []
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -75,6 +117,14 @@ class Pool:
                 if not self._committed(number):
                     raise
                 del error
+
+    @contextmanager
+    def leasing(self) -> Iterator[Session]:
+        """A short transaction that waits for no other writer. One whose commit is in doubt can be repeated."""
+        with telling(self.place), self._taken() as box:
+            self._begin(box, self._lease)
+            yield Session(box.raw)
+            box.raw.execute("COMMIT")
 
     @contextmanager
     def making(self) -> Iterator[Session]:
@@ -133,20 +183,22 @@ class Pool:
         return _last_row(box.kept.execute(batch.encode()))
 
     def _connected(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(
+        made = _Connection.connect(
             self._address.text,
             autocommit=True,  # transactions are said in words
             cursor_factory=psycopg.ClientCursor,
             prepare_threshold=None,
             **self._defaults(),
         )
+        made.limit_s = self._limit_s + _ANSWER_MARGIN_S
+        return made
 
     def _defaults(self) -> dict[str, Any]:
         """What the address does not say."""
         wanted = {
             "application_name": "jobctl",
             "connect_timeout": max(2, min(CONNECT_TIMEOUT_S, int(self._timeout_s))),
-            "tcp_user_timeout": _SILENCE_MS,
+            "tcp_user_timeout": int((self._limit_s + _ANSWER_MARGIN_S) * 1000),
         }
         return {name: value for name, value in wanted.items() if f"{name}=" not in self._address.text}
 
@@ -174,7 +226,7 @@ class Pool:
             if self._pid != os.getpid():
                 _INHERITED.extend(self._idle)
                 self._idle = []
-                self._free = threading.BoundedSemaphore(SIZE)
+                self._free = threading.BoundedSemaphore(self._size)
                 self._pid = os.getpid()
 
 

@@ -1,23 +1,20 @@
 """The run store on Postgres."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
-from datetime import timedelta
 
 from jobctl.clock import SystemClock
+from jobctl.errors import StoreLostError
 from jobctl.runs.postgres.failures import InDoubtError
 from jobctl.runs.postgres.pool import Pool
 from jobctl.runs.sql import claims
 from jobctl.runs.sql.connection import Connection, Dialect
 from jobctl.runs.sql.store import SQLRunStore
-from jobctl.runs.store import LEASE, Answer, Claim, Owner
+from jobctl.runs.store import Answer, Claim, Owner
 
-_NOW_MS = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"
-_BEGIN_EPOCH = f"""
-UPDATE meta SET value = ? WHERE name = 'epoch' AND value = ? AND 2 > (
-  SELECT count(*) FROM owners WHERE kind = 'scheduler' AND ended IS NULL AND seen > {_NOW_MS} - ?
-)
+_BEGIN_EPOCH = """
+UPDATE meta SET value = ? WHERE name = 'epoch' AND value = ?
+  AND 2 > (SELECT count(*) FROM owners WHERE kind = 'scheduler' AND ended IS NULL)
 """
 
 
@@ -26,13 +23,17 @@ class PostgresRunStore(SQLRunStore):
 
     Args:
         pool: its connections; the tables are there (see ``opening.open_address``).
+        lease_pool: a connection for heartbeats alone, so that nothing else can hold them up.
+        make: makes the tables where they are gone.
     """
 
-    leased = True
+    shared = True
     dialect = Dialect(order="seq", durations="")
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, lease_pool: Pool, make: Callable[[], None]) -> None:
         self._pool = pool
+        self._lease_pool = lease_pool
+        self._make = make
         self._doubtful: list[str] = []
 
     @property
@@ -43,6 +44,16 @@ class PostgresRunStore(SQLRunStore):
     def close(self) -> None:
         """Close every connection."""
         self._pool.close()
+        self._lease_pool.close()
+
+    def restore(self) -> str | None:
+        """Make the tables where they are gone."""
+        try:
+            self.epoch()
+        except StoreLostError as error:
+            self._make()
+            return error.problem
+        return None
 
     def checkpoint(self) -> None:
         """The server does that by itself."""
@@ -52,19 +63,10 @@ class PostgresRunStore(SQLRunStore):
         with self._reading() as connection:
             return connection.execute("SELECT value FROM meta WHERE name = 'changes'").fetchone()[0]
 
-    def owners(self) -> Sequence[Owner]:
-        """Owners that matter; how long each has been silent is told by the server's clock."""
-        with self._reading() as connection:
-            silent = dict(connection.execute(f"SELECT id, {_NOW_MS} - seen FROM owners").fetchall())
-        return [
-            replace(one, silent=timedelta(milliseconds=max(0, silent[one.id])) if one.id in silent else None)
-            for one in super().owners()
-        ]
-
-    def begin_epoch(self, held: int) -> int:
+    def begin_epoch(self, held: int, owner_id: str | None = None) -> int:
         """Begin the next epoch, unless another scheduler lives: then this machine's clock was the wrong one."""
-        with self._writing() as connection:
-            connection.execute(_BEGIN_EPOCH, (held + 1, held, LEASE // timedelta(milliseconds=1)))
+        with self._writing_as(owner_id) as connection:
+            connection.execute(_BEGIN_EPOCH, (held + 1, held))
         return self.epoch()
 
     def claim(self, owner: Owner, wanted: Sequence[Claim]) -> Sequence[Answer]:
@@ -84,3 +86,6 @@ class PostgresRunStore(SQLRunStore):
 
     def _writing(self) -> AbstractContextManager[Connection]:
         return self._pool.writing()
+
+    def _leasing(self) -> AbstractContextManager[Connection]:
+        return self._lease_pool.leasing()

@@ -7,7 +7,7 @@ from typing import Any
 
 from jobctl.clock import to_ms, whole
 from jobctl.durations import milliseconds
-from jobctl.errors import UsageError
+from jobctl.errors import FencedError, UnknownToStoreError, UsageError
 from jobctl.model import Reason, Run, RunStatus
 from jobctl.runs.sql.connection import Connection
 from jobctl.runs.sql.rows import RUN, ms_of, readable, run_of, when
@@ -31,10 +31,6 @@ INSERT INTO runs
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING RETURNING seq
 """
-_ENROL = """
-INSERT INTO owners (id, kind, host, pid, start, boot, since, beat) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET ended = NULL, killed = 0 WHERE owners.ended IS NOT NULL
-"""
 _MOVE = """
 UPDATE jobs SET
   cursor = coalesce(:slot, cursor), cursor_epoch = CASE WHEN :slot IS NULL THEN cursor_epoch ELSE :epoch END,
@@ -50,7 +46,7 @@ WHERE id = ? AND status = 'running' RETURNING job_id
 """
 _LOSE = """
 UPDATE runs SET
-  status = 'failed', reason = 'lost', finished_at = ?, error = 'the process that ran it ended without a word'
+  status = 'failed', reason = 'lost', finished_at = ?, error = 'the process that ran it exited without reporting a result'
 WHERE id = ? AND status = 'running' RETURNING job_id
 """
 _COUNT = """
@@ -63,15 +59,25 @@ WHERE id = :job
 """
 
 
-def enrol(connection: Connection, owner: Owner) -> None:
-    """Know the owner, and that it lives: one that was held for dead, or forgotten, may wake up and claim."""
-    row = (owner.id, owner.kind, owner.host, owner.pid, owner.start, owner.boot)
-    connection.execute(_ENROL, (*row, to_ms(owner.since), to_ms(owner.beat)))
+def is_registered(connection: Connection, owner_id: str) -> bool:
+    """Whether the process is registered and was not declared dead."""
+    found = connection.execute("SELECT 1 FROM owners WHERE id = ? AND ended IS NULL", (owner_id,))
+    return found.fetchone() is not None
+
+
+def fence(connection: Connection, owner_id: str) -> None:
+    """Refuse what follows in this transaction to a process that others may have declared dead.
+
+    Raises:
+        FencedError: it is not registered, or no longer.
+    """
+    if not is_registered(connection, owner_id):
+        raise FencedError("the run store does not count this process as alive any more")
 
 
 def claim_all(connection: Connection, owner: Owner, wanted: Sequence[Claim]) -> list[Answer]:
     """Try to start runs, inside the caller's transaction. The unique indexes decide, not this code."""
-    enrol(connection, owner)
+    fence(connection, owner.id)
     current = current_epoch(connection)
     return [_claim(connection, owner, one, max(one.epoch, current)) for one in wanted]
 
@@ -81,7 +87,7 @@ def _claim(connection: Connection, owner: Owner, one: Claim, epoch: int) -> Answ
         "SELECT cursor, cursor_epoch, stopped FROM jobs WHERE id = ?", (one.job_id,)
     ).fetchone()
     if found is None:
-        raise UsageError(f'the run store knows no job "{one.job_id}"', hint="register it first")
+        raise UnknownToStoreError(f'the run store does not know the job "{one.job_id}"')
     cursor, cursor_epoch, stopped = found
     since = when(stopped)
     if since is not None and not one.force:

@@ -14,7 +14,7 @@ RUN = (
     "r.id, r.job_id, r.status, r.trigger, r.started_at, r.reason, r.scheduled_for, r.finished_at,"
     " r.duration_ms, r.error, r.result, r.host, r.pid, r.attempt"
 )
-OWNER = "o.id, o.kind, o.host, o.pid, o.start, o.boot, o.since, o.beat, o.ended, o.killed"
+OWNER = "o.id, o.kind, o.host, o.pid, o.start, o.boot, o.since, o.ended, o.killed, o.heartbeats, o.leased, o.observed"
 JOB = (
     "j.id, j.name, j.schedule, j.timezone, j.anchor, j.cursor, j.next_run, j.stopped, j.stop_reason, j.missed,"
     " j.last_success, j.failing, j.told"
@@ -81,9 +81,20 @@ def run_of(row: Any) -> Run:
 @readable
 def owner_of(row: Any) -> Owner:
     """An owner from the columns ``OWNER``."""
-    owner_id, kind, host, pid, start, boot, since, beat, ended, killed = row
+    owner_id, kind, host, pid, start, boot, since, ended, killed, heartbeats, leased, observed = row
     return Owner(
-        owner_id, kind, host, pid, start, boot, from_ms(since), from_ms(beat), when(ended), bool(killed)
+        owner_id,
+        kind,
+        host,
+        pid,
+        start,
+        boot,
+        from_ms(since),
+        when(ended),
+        bool(killed),
+        heartbeats,
+        bool(leased),
+        observed,
     )
 
 

@@ -1,8 +1,8 @@
 """The run store's contract in SQL; each method one transaction."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,6 +40,9 @@ ON CONFLICT (id) DO UPDATE SET
   schedule = excluded.schedule,
   timezone = excluded.timezone
 """
+_REGISTER_PROCESS = """
+INSERT INTO owners (id, kind, host, pid, start, boot, since, leased) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
 _OWNERS = f"""
 SELECT {OWNER} FROM owners o
 WHERE ended IS NULL OR id IN (SELECT owner FROM runs WHERE status = 'running')
@@ -69,13 +72,13 @@ class SQLRunStore(ABC):
     Attributes:
         warning: what opening it had to tell.
         read_only: nothing in it can be changed from here.
-        leased: other machines hold an owner for dead that has not been heard of for ``LEASE``.
+        shared: several machines share it.
         dialect: where this database differs.
     """
 
     warning: str | None = None
     read_only = False
-    leased = False
+    shared = False
     dialect: Dialect
 
     @property
@@ -99,6 +102,14 @@ class SQLRunStore(ABC):
     def _writing(self) -> AbstractContextManager[Connection]:
         """One transaction, one writer at a time."""
 
+    @abstractmethod
+    def _leasing(self) -> AbstractContextManager[Connection]:
+        """One short transaction of a lease: no other writer can hold it up for long."""
+
+    @abstractmethod
+    def restore(self) -> str | None:
+        """Open what is there now, or make an empty store where there is none."""
+
     def checkpoint_by_hand(self) -> None:  # noqa: B027 - what a server sees to itself needs no word
         """From now on only ``checkpoint`` folds what was written, never a commit in passing."""
 
@@ -106,41 +117,68 @@ class SQLRunStore(ABC):
     def checkpoint(self) -> None:
         """Fold what was written into the main file; nothing, where the engine has no such thing."""
 
-    # Owners
+    @contextmanager
+    def _writing_as(self, owner_id: str | None) -> Iterator[Connection]:
+        """One transaction of a process: refused where it is fenced."""
+        with self._writing() as connection:
+            if owner_id is not None:
+                claims.fence(connection, owner_id)
+            yield connection
 
-    def enrol(self, owner: Owner) -> None:
+    # Processes
+
+    def register_process(self, owner: Owner) -> None:
         """Announce a process before it claims anything."""
+        row = (owner.id, owner.kind, owner.host, owner.pid, owner.start, owner.boot, to_ms(owner.since))
         with self._writing() as connection:
-            claims.enrol(connection, owner)
+            connection.execute(_REGISTER_PROCESS, (*row, int(owner.leased)))
 
-    def beat(self, owner_id: str, at: datetime) -> bool:
-        """Say that the owner lives; False where it was held for dead meanwhile."""
-        with self._writing() as connection:
-            values = (to_ms(at), owner_id)
-            done = connection.execute("UPDATE owners SET beat = ? WHERE id = ? AND ended IS NULL", values)
+    def heartbeat(self, owner_id: str) -> bool:
+        """Count a heartbeat; False where the process is fenced."""
+        with self._leasing() as connection:
+            done = connection.execute(
+                "UPDATE owners SET heartbeats = heartbeats + 1 WHERE id = ? AND ended IS NULL", (owner_id,)
+            )
             return done.rowcount > 0
 
-    def retire(self, owner_id: str, at: datetime) -> None:
-        """Say goodbye."""
+    def is_registered(self, owner_id: str) -> bool:
+        """Whether the process is registered and not fenced."""
+        with self._reading() as connection:
+            return claims.is_registered(connection, owner_id)
+
+    def set_leased(self, owner_id: str) -> None:
+        """Note that the process is leased from now on."""
+        with self._leasing() as connection:
+            connection.execute("UPDATE owners SET leased = 1 WHERE id = ?", (owner_id,))
+
+    def observe(self, owner_id: str, observation: str) -> None:
+        """Keep an observation of a process."""
+        with self._leasing() as connection:
+            connection.execute("UPDATE owners SET observed = ? WHERE id = ?", (observation, owner_id))
+
+    def sign_off(self, owner_id: str, at: datetime) -> None:
+        """End the registration."""
         with self._writing() as connection:
             connection.execute(
-                "UPDATE owners SET beat = ?, ended = ? WHERE id = ?", (to_ms(at), to_ms(at), owner_id)
+                "UPDATE owners SET ended = ? WHERE id = ? AND ended IS NULL", (to_ms(at), owner_id)
             )
 
     def owners(self) -> Sequence[Owner]:
-        """Owners that matter, oldest first."""
+        """Processes that matter, oldest first."""
         with self._reading() as connection:
             return [owner_of(row) for row in connection.execute(_OWNERS)]
 
-    def disown(self, owner_id: str, at: datetime) -> Sequence[Run]:
-        """Make every unfinished run of a dead owner ``lost``, and mark it killed."""
+    def fail_lost_runs(self, owner_id: str, at: datetime, heartbeats: int | None = None) -> Sequence[Run]:
+        """Declare a process dead, unless it has sent a heartbeat since ``heartbeats`` were counted."""
         with self._writing() as connection:
-            lost = claims.lose(connection, at, claims.unfinished_of(connection, owner_id))
             connection.execute(
-                "UPDATE owners SET ended = ?, killed = 1 WHERE id = ? AND ended IS NULL",
-                (to_ms(at), owner_id),
+                "UPDATE owners SET ended = ?, killed = 1"
+                " WHERE id = ? AND ended IS NULL AND heartbeats = coalesce(?, heartbeats)",
+                (to_ms(at), owner_id, heartbeats),
             )
-            return lost
+            if claims.is_registered(connection, owner_id):
+                return []
+            return claims.lose(connection, at, claims.unfinished_of(connection, owner_id))
 
     # Jobs
 
@@ -171,17 +209,19 @@ class SQLRunStore(ABC):
             row = connection.execute(f"{_JOBS} WHERE j.id = ?", (job_id,)).fetchone()
             return record_of(row) if row else None
 
-    def plan(self, next_runs: Mapping[str, datetime | None]) -> None:
+    def plan(self, next_runs: Mapping[str, datetime | None], owner_id: str | None = None) -> None:
         """Keep the jobs' next due times."""
-        with self._writing() as connection:
+        with self._writing_as(owner_id) as connection:
             connection.executemany(
                 "UPDATE jobs SET next_run = ? WHERE id = ?",
                 [(ms_of(next_run), job_id) for job_id, next_run in next_runs.items()],
             )
 
-    def pass_slots(self, job_id: str, until: datetime, missed: Missed) -> Passed | None:
+    def pass_slots(
+        self, job_id: str, until: datetime, missed: Missed, owner_id: str | None = None
+    ) -> Passed | None:
         """Give up a slot and what was missed before it, unless somebody has dealt with it."""
-        with self._writing() as connection:
+        with self._writing_as(owner_id) as connection:
             return claims.pass_slots(connection, job_id, until, missed)
 
     def stop(self, job_ids: Iterable[str], at: datetime, reason: str | None = None) -> None:
@@ -220,9 +260,9 @@ class SQLRunStore(ABC):
             found = connection.execute("SELECT max(cursor) FROM jobs WHERE cursor_epoch >= ?", (epoch,))
             return when(found.fetchone()[0])
 
-    def begin_epoch(self, held: int) -> int:
+    def begin_epoch(self, held: int, owner_id: str | None = None) -> int:
         """Begin the epoch after ``held`` unless somebody has."""
-        with self._writing() as connection:
+        with self._writing_as(owner_id) as connection:
             connection.execute(
                 "UPDATE meta SET value = ? WHERE name = 'epoch' AND value = ?", (held + 1, held)
             )

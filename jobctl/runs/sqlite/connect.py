@@ -10,7 +10,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from jobctl.errors import StoreError
+from jobctl.errors import StoreError, StoreLostError
 from jobctl.runs.sqlite.failures import telling
 
 _INHERITED: list[sqlite3.Connection] = []
@@ -73,7 +73,7 @@ class Connections:
         self._local = threading.local()
         self._holders: weakref.WeakSet[_Holder] = weakref.WeakSet()
         self._lock = threading.Lock()
-        self._file = self._identity()
+        self._file, self._held = self._identity(), self._hold()
         self._closed = False
         _OPEN.add(self)
 
@@ -133,13 +133,36 @@ class Connections:
             return None
         return found.st_dev, found.st_ino
 
+    def _hold(self) -> int | None:
+        """A descriptor that tells a deleted file from one that was moved. Closing it releases none of SQLite's
+        locks, as closing an ordinary one would; where the system has no such kind, None."""
+        flag: int | None = getattr(os, "O_PATH", None)
+        try:
+            return None if flag is None else os.open(self._path, flag | os.O_CLOEXEC)
+        except OSError:
+            return None
+
     def _still_there(self) -> None:
         """A file that was moved away or deleted can still be written to: that would be lost."""
-        if self._identity() != self._file:
-            raise StoreError(
-                f"the run store {self.place} was moved, deleted or replaced while it was in use",
-                hint="put it back, or stop every jobctl and start again",
-            )
+        found = self._identity()
+        if found == self._file:
+            return
+        if found is not None or (self._held is not None and os.fstat(self._held).st_nlink == 0):
+            raise StoreLostError(f"the run store {self.place} was deleted or replaced while it was in use")
+        raise StoreError(
+            f"the run store {self.place} was moved while it was in use",
+            hint="put it back, or stop every jobctl and start again",
+        )
+
+    def is_lost(self) -> bool:
+        """Whether the file was deleted or replaced."""
+        try:
+            self._still_there()
+        except StoreLostError:
+            return True
+        except StoreError:
+            pass
+        return False
 
     def close(self) -> None:
         """Close every connection of this process. Idempotent."""
@@ -148,6 +171,9 @@ class Connections:
             for holder in list(self._holders):
                 holder.close()
             self._holders.clear()
+            if self._held is not None:
+                os.close(self._held)
+                self._held = None
             self._local = threading.local()
 
 

@@ -56,7 +56,16 @@ def open_file(
                     warning = f"{error.problem}; it was set aside as {aside.name}, and a new one begun"
             if not _there(path):
                 _make(path)
-    return SQLiteRunStore(path, busy_timeout, warning=warning)
+    return SQLiteRunStore(
+        path, busy_timeout, warning=warning, reopen=lambda: _opened(folder, busy_timeout, verify=verify)
+    )
+
+
+def _opened(folder: Path, busy_timeout: timedelta, *, verify: bool) -> SQLiteRunStore:
+    store = open_file(folder, busy_timeout, create=True, verify=verify)
+    if store is None:
+        raise AssertionError("a store is made where there is none")
+    return store
 
 
 def _look(path: Path, busy_timeout: timedelta) -> SQLiteRunStore:

@@ -3,10 +3,14 @@
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobctl.runs.sql.connection import Connection, Dialect
 from jobctl.runs.sql.store import SQLRunStore
 from jobctl.runs.sqlite.connect import Access, Connections
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class SQLiteRunStore(SQLRunStore):
@@ -15,6 +19,7 @@ class SQLiteRunStore(SQLRunStore):
     Args:
         path: the file; it exists and is sound (see ``opening.open_file``).
         warning: what opening it had to tell: a damaged file that was set aside.
+        reopen: opens what is in its place later, or makes a new one.
     """
 
     dialect = Dialect(order="rowid", durations="INDEXED BY runs_durations")
@@ -26,8 +31,11 @@ class SQLiteRunStore(SQLRunStore):
         access: Access = Access.WRITE,
         *,
         warning: str | None = None,
+        reopen: "Callable[[], SQLiteRunStore] | None" = None,
     ) -> None:
         self.warning = warning
+        self._reopen = reopen
+        self._former: list[Connections] = []
         self.read_only = access is not Access.WRITE
         self._connections = Connections(path, busy_timeout, access)
 
@@ -47,7 +55,19 @@ class SQLiteRunStore(SQLRunStore):
 
     def close(self) -> None:
         """Close every connection."""
-        self._connections.close()
+        for one in (*self._former, self._connections):
+            one.close()
+
+    def restore(self) -> str | None:
+        """Open the file that is in its place now; make one where there is none."""
+        former = self._connections
+        if self._reopen is None or not former.is_lost():
+            return None
+        now = self._reopen()
+        now._connections.manual_checkpoints = former.manual_checkpoints  # noqa: SLF001 - another of this class
+        self._former.append(former)  # other threads may be using it
+        self._connections = now._connections  # noqa: SLF001
+        return now.warning or f"the run store {self.place} was deleted or replaced"
 
     def change_token(self) -> object:
         """SQLite's own count of what others committed."""
@@ -58,4 +78,7 @@ class SQLiteRunStore(SQLRunStore):
         return self._connections.reading()
 
     def _writing(self) -> AbstractContextManager[Connection]:
+        return self._connections.writing()
+
+    def _leasing(self) -> AbstractContextManager[Connection]:
         return self._connections.writing()

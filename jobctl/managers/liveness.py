@@ -1,0 +1,84 @@
+"""Decides which registered processes are alive: by the kernel where it can be asked, else by their leases.
+
+No wall clock takes part. A lease is judged as etcd and DynamoDB's lock client do it: the process that watches sees
+that a heartbeat counter has not changed for so long by its own steady clock. Time in which it could not have seen a
+change does not count.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from jobctl.clock import Clock
+from jobctl.execution import process_file
+from jobctl.execution.process import Life, boot, life_by_pid
+from jobctl.execution.process_file import Lock
+from jobctl.runs.store import LEASE, Owner, RunStore
+
+_SHORT_LIVED_LEASE = 2 * LEASE
+"""For processes that cannot tell whether heartbeats were possible all the time."""
+
+
+class Liveness:
+    """One watcher. What it has observed is kept in it, or for short-lived processes in the run store.
+
+    Args:
+        state: the state folder of this machine.
+        healthy_since: since when, in seconds of ``Clock.boottime``, this process's own heartbeats have come through
+            without a gap; None: it has none, so it lives too short to observe a lease by itself.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        state: Path,
+        clock: Clock,
+        healthy_since: Callable[[], float] | None = None,
+    ) -> None:
+        self._store = store
+        self._state = state
+        self._clock = clock
+        self._healthy_since = healthy_since
+        self._observed: dict[str, tuple[object, float]] = {}
+
+    def of(self, owner: Owner) -> Life:
+        """Whether a process is alive; ``UNKNOWN`` while its lease has not run out."""
+        if owner.ended is not None:
+            return Life.DEAD
+        life = life_by_pid(owner)
+        if life is not Life.UNKNOWN:
+            return life
+        seen = process_file.Seen(Lock.MISSING)
+        if self._same_kernel(owner):
+            seen = process_file.read(self._state, owner.id)
+        if seen.lock is Lock.FREE:
+            return Life.DEAD
+        if seen.lock is Lock.HELD and not owner.leased:
+            return Life.ALIVE  # frozen, perhaps: it would not end its runs by itself
+        token = f"{owner.heartbeats} {seen.token.decode('ascii', 'replace').strip()}"
+        return Life.DEAD if self._silent(owner, token) else Life.UNKNOWN
+
+    def _same_kernel(self, owner: Owner) -> bool:
+        """Whether the lock of its file can be seen. A store in a file is shared on one kernel alone."""
+        return not self._store.shared or (bool(boot()) and owner.boot.split()[:1] == boot().split()[:1])
+
+    def _silent(self, owner: Owner, token: str) -> bool:
+        """Whether the process has sent no heartbeat for as long as its lease lasts."""
+        now = self._clock.boottime()
+        if self._healthy_since is None:
+            return self._silent_for_successors(owner, token, now)
+        seen, since = self._observed.get(owner.id, (None, now))
+        if seen != token:
+            self._observed[owner.id] = (token, now)
+            return False
+        return now - max(since, self._healthy_since()) > LEASE.total_seconds()
+
+    def _silent_for_successors(self, owner: Owner, token: str, now: float) -> bool:
+        """The same over several processes of one boot, which share a steady clock."""
+        base = f"{boot()} | {token} | "
+        if boot() and owner.observed is not None and owner.observed.startswith(base):
+            since = float(owner.observed.removeprefix(base))
+            return timedelta(seconds=now - since) > _SHORT_LIVED_LEASE
+        if boot():
+            self._store.observe(owner.id, f"{base}{now:.3f}")
+        return False
