@@ -246,6 +246,8 @@ def ending_words(task: Task, reason: Reason, end: str = "ended") -> str:
     """Why a task was ended from outside, for people."""
     if reason is Reason.TIMEOUT:
         return f"timed out after {write_duration(task.timeout)}"
+    if reason is Reason.LOST:
+        return "ended: its scheduler could not be sure that it still counts as alive"
     if reason is Reason.INTERRUPTED:
         return "interrupted: it was ended before it had finished"
     return f"the worker {end} before the job returned"

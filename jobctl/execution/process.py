@@ -47,6 +47,15 @@ def _time_namespace() -> list[str]:
     return ["time"] if (_PROC / "self/ns/time").exists() else []  # Linux 5.6
 
 
+def uptime() -> float | None:
+    """Seconds since the machine's start, suspend included, from the kernel's own file: a library that is loaded to
+    fake the clocks of one process does not reach it. None where there is no such file."""
+    try:
+        return float((_PROC / "uptime").read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError):
+        return None
+
+
 def start_of(pid: int) -> str:
     """When a process began, in the kernel's ticks, as text; empty where that cannot be read."""
     found = _stat(pid)

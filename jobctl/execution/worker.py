@@ -28,7 +28,7 @@ RETIRE_GROWTH = 512 * 1024  # KiB of peak memory above the start
 _CHILD_GRACE = 2.0
 _LARGEST_TASK = 256 * 1024
 _LIFE_LINE = "jobctl-life-line"
-_DEADLINE_CHECK_MS = 1000  # poll does not count the time of a suspended machine
+_DEADLINE_CHECK_S = 1.0  # poll does not count the time of a suspended machine
 _TERMINATED = 128 + signal.SIGTERM
 _RESTORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGCHLD)
 
@@ -116,9 +116,10 @@ class Worker:
         while True:
             *whole, data = data.split(b"\n")
             deadline = float(whole[-1]) if whole else deadline
-            if deadline is not None and boottime() > deadline:
+            left = None if deadline is None else deadline - boottime()
+            if left is not None and left <= 0:
                 break
-            if not line.poll(None if deadline is None else _DEADLINE_CHECK_MS):
+            if not line.poll(None if left is None else min(left, _DEADLINE_CHECK_S) * 1000):
                 continue
             part = b""
             with suppress(OSError):

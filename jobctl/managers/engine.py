@@ -86,7 +86,7 @@ class Engine:
         self._end_now = False
         self._told_to_end = False
         self._killed = False
-        self._lost_runs: set[str] = set()
+        self._lost_runs = 0
         self._thread = threading.Thread(target=self._main, name="jobctl-scheduler", daemon=True)
 
     # From any thread
@@ -166,7 +166,6 @@ class Engine:
             return
         if self._active:
             words = "the run store was out of reach before it began"
-            self._lost_runs.update(self._active)
             self._give_up_waiting(self._clock.now(), Reason.LOST, words)
             self._executor.end(list(self._active), Reason.LOST, now=True)
         elif self._lease.lost and self._grace is None:
@@ -181,8 +180,8 @@ class Engine:
         self._executor.renew(self._lease.sign_on().id)
         self.watch.begin()
         self.register()
-        self._bus.publish(RegistrationRenewed(self._clock.now(), reason, len(self._lost_runs)))
-        self._lost_runs.clear()
+        self._bus.publish(RegistrationRenewed(self._clock.now(), reason, self._lost_runs))
+        self._lost_runs = 0
 
     def _forget(self, job_id: str) -> None:
         self._queue.forget(job_id)
@@ -265,6 +264,7 @@ class Engine:
         ending = active.ending(outcome, self._clock.monotonic())
         if ending.reason is Reason.INTERRUPTED:
             self.interrupted += 1
+        self._lost_runs += ending.reason is Reason.LOST
         self._recorder.end(ending, RunFinished(finished_run(active.run, ending), retry=outcome.retry))
 
     def _holds_back(self) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jobctl.clock import Clock
 from jobctl.execution import process_file
-from jobctl.execution.process import Life, boot, life_by_pid
+from jobctl.execution.process import Life, boot, life_by_pid, uptime
 from jobctl.execution.process_file import Lock
 from jobctl.runs.store import LEASE, Owner, RunStore
 
@@ -55,7 +55,8 @@ class Liveness:
             return Life.DEAD
         if seen.lock is Lock.HELD and not owner.leased:
             return Life.ALIVE  # frozen, perhaps: it would not end its runs by itself
-        token = f"{owner.heartbeats} {seen.token.decode('ascii', 'replace').strip()}"
+        # whoever cannot reach a shared store can write its file all the same
+        token = str(owner.heartbeats) if self._store.shared else seen.token.decode("ascii", "replace").strip()
         return Life.DEAD if self._silent(owner, token) else Life.UNKNOWN
 
     def _same_kernel(self, owner: Owner) -> bool:
@@ -64,21 +65,23 @@ class Liveness:
 
     def _silent(self, owner: Owner, token: str) -> bool:
         """Whether the process has sent no heartbeat for as long as its lease lasts."""
-        now = self._clock.boottime()
         if self._healthy_since is None:
-            return self._silent_for_successors(owner, token, now)
+            return self._silent_for_successors(owner, token)
+        now = self._clock.boottime()
         seen, since = self._observed.get(owner.id, (None, now))
         if seen != token:
             self._observed[owner.id] = (token, now)
             return False
         return now - max(since, self._healthy_since()) > LEASE.total_seconds()
 
-    def _silent_for_successors(self, owner: Owner, token: str, now: float) -> bool:
-        """The same over several processes of one boot, which share a steady clock."""
+    def _silent_for_successors(self, owner: Owner, token: str) -> bool:
+        """The same over several processes of one boot, which share the kernel's clock."""
+        now = uptime()
+        if not boot() or now is None:
+            return False
         base = f"{boot()} | {token} | "
-        if boot() and owner.observed is not None and owner.observed.startswith(base):
+        if owner.observed is not None and owner.observed.startswith(base):
             since = float(owner.observed.removeprefix(base))
             return timedelta(seconds=now - since) > _SHORT_LIVED_LEASE
-        if boot():
-            self._store.observe(owner.id, f"{base}{now:.3f}")
+        self._store.observe(owner.id, f"{base}{now}")
         return False

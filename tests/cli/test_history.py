@@ -109,6 +109,7 @@ def test_logs_where_there_are_none(cli: Cli, past: Past) -> None:
 
 def test_logs_of_a_run_on_another_machine_say_where_they_are(cli: Cli, past: Past) -> None:
     there = Owner("there", "trigger", "machine-7", 1, "1", "another boot", past.now)
+    past.store.register_process(there)
     run = past.begin("hello", owner=there)
 
     told = cli("logs", "hello")

@@ -177,7 +177,7 @@ def test_taken_away_nothing_is_run_that_cannot_be_recorded(site: Site, tmp_path:
     scheduler = site.run()
     until(lambda: told(site, "tick") >= 2)
     (site.folder / ".jobctl").rename(tmp_path / "away")
-    until(lambda: "moved, deleted or replaced" in site.log(scheduler))
+    until(lambda: "was moved while it was in use" in site.log(scheduler))
     before = told(site, "tick", "begin")
     threading.Event().wait(1.5)
     assert told(site, "tick", "begin") == before

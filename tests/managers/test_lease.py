@@ -267,7 +267,11 @@ def test_time_in_which_no_heartbeat_could_come_through_does_not_count(elsewhere:
     assert elsewhere.life() is Life.DEAD
 
 
-def test_short_lived_processes_hand_on_what_they_have_seen(elsewhere: Elsewhere) -> None:
+def test_short_lived_processes_hand_on_what_they_have_seen(
+    elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobctl.managers.liveness.uptime", lambda: 1000.0 + elsewhere.clock.by)
+
     def next_process() -> Life:
         return elsewhere.life(Liveness(elsewhere.store, elsewhere.state, elsewhere.clock))
 

@@ -83,6 +83,7 @@ def ran(store: RunStore, *, failed: bool = False) -> RunFinished:
     """A run of the job that has ended, as the store has it."""
     store.register([Registration("sync", "Sync", "", "UTC")], NOW)
     owner = this_process("trigger", NOW)
+    store.register_process(owner)
     (answer,) = store.claim(owner, [Claim(new_run_id(), "sync", Trigger.MANUAL, NOW, force=True)])
     assert isinstance(answer, Claimed)
     status = RunStatus.FAILED if failed else RunStatus.COMPLETED

@@ -42,7 +42,7 @@ def test_the_scheduler_is_killed_while_a_job_runs(site: Site) -> None:
     status = site.json("status")
     (slow,) = [job for job in status["jobs"] if job["id"] == "slow"]
     assert (status["scheduler"]["running"], status["scheduler"]["ended"]) == (False, None)
-    assert "died without a goodbye" in site.call("status").stderr
+    assert "was killed" in site.call("status").stderr
     assert slow["status"] == "failed"
     (run,) = site.runs("slow")
     assert (run["status"], run["reason"]) == ("failed", "lost")

@@ -22,7 +22,7 @@ def boot(site: Site, *words: str, **more: Any) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [*MACHINE, sys.executable, "-m", "jobctl", *words],
         cwd=site.folder,
-        env=site.environment,
+        env={**site.environment, **more.pop("env", {})},
         stdin=subprocess.DEVNULL,
         stdout=more.pop("stdout", subprocess.DEVNULL),
         stderr=subprocess.STDOUT,
