@@ -20,6 +20,7 @@ from contextlib import suppress
 from typing import Any
 
 from jobctl.execution import calling
+from jobctl.execution.harmless import take_harmless_signals
 
 RETIRE_AFTER = 10_000
 RETIRE_GROWTH = 512 * 1024  # KiB of peak memory above the start
@@ -364,6 +365,7 @@ def main() -> None:
     for one in (inbox, life, result, output):
         os.set_inheritable(one, False)
     sys.argv = ["jobctl-worker"]
+    take_harmless_signals()
     _adopt_orphans()
     sys.path.insert(0, os.getcwd())  # noqa: PTH109
     sys.path += [one for one in _read_path(life) if one not in sys.path]

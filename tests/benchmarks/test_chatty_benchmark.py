@@ -14,6 +14,7 @@ from statistics import mean, quantiles
 import pytest
 
 from jobctl.runs.choose import open_store
+from jobctl.runs.sql.store import SQLRunStore
 from tests.benchmarks.conftest import Figure, Figures
 from tests.benchmarks.test_scheduler_benchmark import OTHERS_OFF
 from tests.support.project import until
@@ -48,7 +49,7 @@ def test_a_chatty_job_makes_the_others_no_later_under_a_live_table(tmp_path: Pat
         )
         with _scheduler(folder, words):
             with closing(_store(folder)) as store:
-                until(lambda: len(store.runs("tick-0", limit=None)) > SLOTS, 120)  # noqa: B023
+                until(lambda: len(store.runs("tick-0", limit=None)) > SLOTS, 120)
                 late[name] = sorted(
                     (run.started_at - run.scheduled_for).total_seconds() * 1000
                     for number in range(OTHERS)
@@ -73,8 +74,8 @@ def test_a_chatty_job_makes_the_others_no_later_under_a_live_table(tmp_path: Pat
     figures.check(found)
 
 
-def _store(folder: Path):
-    until(lambda: (folder / ".jobctl" / "jobctl.db").exists())
+def _store(folder: Path) -> SQLRunStore:
+    until((folder / ".jobctl" / "jobctl.db").exists)
     return open_store(folder / ".jobctl")
 
 

@@ -44,7 +44,7 @@ def test_a_backlog_is_bounded_by_its_text_too() -> None:
             backlog.put(line(text, job), AT)
 
     assert [one.event for one in backlog.take(AT, most=1)] == [
-        LinesNotShown(AT, None, 2, is_output=True),
+        LinesNotShown(AT, "one", 2, is_output=True),
         line("1234", "two"),
     ]
     assert [one.event for one in backlog.take(AT)] == [line("5678", "two")]

@@ -90,9 +90,7 @@ def test_a_terminal_that_nobody_reads_delays_no_job(site: Site) -> None:
 
 
 @pytest.mark.parametrize("words", [(), ("--log-format", "json")])
-def test_a_pipe_that_nobody_reads_delays_no_job(
-    words: tuple[str, ...], site: Site
-) -> None:
+def test_a_pipe_that_nobody_reads_delays_no_job(words: tuple[str, ...], site: Site) -> None:
     site.jobs(TICK + CHATTY + '[jobs.bad]\nevery = "1s"\ncall = "work:bad"\n', CODE)
     reader, writer = os.pipe()
     scheduler = site.popen("run", *words, "-v", stdout=writer, stderr=subprocess.DEVNULL)

@@ -81,7 +81,7 @@ def run(options: Options, context: Context) -> int:
     _greet(options, context, jobs, grace)
     told = context.telling(manager)
     reload = Reload(manager, told, context.surroundings, jobs, only=options.only or (), mark=mark)
-    with told, Stop(again=manager.end_now) as stop, reporter.showing():
+    with reporter.showing(), told, Stop(again=manager.end_now) as stop:
         interrupted = _schedule(manager, stop, reload)
     _farewell(reporter, interrupted, context)
     return stop.exit_code if interrupted else ExitCode.DONE
