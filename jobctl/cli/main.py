@@ -28,15 +28,26 @@ def main() -> "NoReturn":
     _hold_standard_streams()
     gc.set_threshold(50_000, 20, 20)  # most of what a command makes lives to its end
     args = sys.argv[1:]
-    if "_JOBCTL_COMPLETE" in os.environ:
-        from jobctl.cli.completion import answer
+    try:
+        if "_JOBCTL_COMPLETE" in os.environ:
+            from jobctl.cli.completion import answer
 
-        sys.exit(answer(os.environ["_JOBCTL_COMPLETE"], args))
-    from jobctl.cli import app
-    from jobctl.execution.harmless import take_harmless_signals
+            sys.exit(answer(os.environ["_JOBCTL_COMPLETE"], args))
+        from jobctl.cli import app
+        from jobctl.execution.harmless import take_harmless_signals
 
-    take_harmless_signals()
-    app.main(args)
+        take_harmless_signals()
+        app.main(args)
+    finally:
+        _give_up_messages()
+
+
+def _give_up_messages() -> None:
+    """Drop messages that standard error does not take: Python would exit with 120 for them."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _hold_standard_streams() -> None:
