@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -69,7 +70,7 @@ def is_the_same(place: str, words: list[str], site: Site) -> None:
 
 def test_a_scheduler_ends_well(site: Site) -> None:
     site.jobs(JOBS)
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         scheduler = site.popen("run", stdout=subprocess.DEVNULL, stderr=full)
     until(lambda: {one["status"] for one in site.runs()} == {"completed", "failed"})
 
