@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jobctl.errors import PermanentJobError, ServiceError
+from jobctl.files import open_private
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -27,7 +28,7 @@ def alone(folder: Path, seconds: float) -> Iterator[None]:
     import time
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = open_private(folder.with_name(f"{folder.name}.lock"), os.O_RDWR)
     end = time.monotonic() + seconds
     pause = threading.Event()
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from jobctl.clock import SystemClock
 from jobctl.errors import StoreDamagedError, StoreError, reason_of
+from jobctl.files import open_private, state_folder
 from jobctl.runs.sqlite.connect import Access, Connections, connect
 from jobctl.runs.sqlite.failures import DAMAGED_HINT, telling
 from jobctl.runs.sqlite.store import SQLiteRunStore
@@ -102,9 +103,7 @@ def _there(path: Path) -> bool:
 def _make_folder(folder: Path) -> None:
     try:
         if not folder.exists():
-            folder.mkdir(mode=0o700, parents=True)
-            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
-            (folder / ".gitignore").chmod(0o600)
+            state_folder(folder)
             return
         if not folder.is_dir():
             raise StoreError(
@@ -129,7 +128,7 @@ def _alone(folder: Path) -> Iterator[None]:
     import fcntl
 
     try:
-        lock = os.open(folder / "jobctl.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = open_private(folder / "jobctl.lock", os.O_RDWR)
     except OSError as error:
         raise _cannot(folder, error) from error
     try:
@@ -144,7 +143,7 @@ def _make(path: Path) -> None:
     new = path.with_name(f".{_NAME}.new")
     try:
         _forget(new)  # what a killed process left behind
-        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        os.close(open_private(new, os.O_EXCL | os.O_WRONLY))
         with telling(str(path)), closing(sqlite3.connect(new, isolation_level=None)) as connection:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             _migrate(connection, 0)
