@@ -110,7 +110,7 @@ def open_below(top: Path, folders: Sequence[str], name: str, flags: int) -> int:
 def _folder_within(within: int, name: str) -> int:
     try:
         os.mkdir(name, PRIVATE_FOLDER, dir_fd=within)
-        os.chmod(name, PRIVATE_FOLDER, dir_fd=within)  # noqa: PTH101 - pathlib knows no descriptors
+        os.chmod(name, PRIVATE_FOLDER, dir_fd=within)
     except FileExistsError:
         pass
     try:

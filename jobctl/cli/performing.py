@@ -1,6 +1,5 @@
 """A run in this process for a command: what it prints is shown, its end waited for and told."""
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,6 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from jobctl.cli.context import Context
-from jobctl.cli.detach import DETACHED
 from jobctl.cli.failures import forsake_output
 from jobctl.cli.reporters import LAST_S
 from jobctl.cli.signals import Stop
@@ -88,7 +86,7 @@ def tell_ended(run: Run, context: Context, *, retry: bool = True) -> None:
     """How it ended: the document with ``--json``, else a line on standard error."""
     out = context.output
     if out.json:
-        if DETACHED not in os.environ:
+        if not context.is_detached:
             failed = run.status is RunStatus.FAILED
             out.document({**trigger_document(run), "retry": retry if failed else None})
     elif run.status is RunStatus.COMPLETED:
@@ -110,6 +108,7 @@ class _Teller:
         self.retry = True
         self.stuck = self._is_over = False
         self._clock = context.clock
+        self._is_detached = context.is_detached
         self._out = context.output.for_thread()
         self._mute = False
         self._troubled: float | None = None
@@ -162,7 +161,7 @@ class _Teller:
     def _write(self, event: Event) -> None:
         out = self._out
         if isinstance(event, RunStarted):
-            if DETACHED in os.environ:
+            if self._is_detached:
                 out.document(trigger_document(event.run))
                 forsake_output()
             out.note(f"{event.run.job_id}: started, run {event.run.short_id}")

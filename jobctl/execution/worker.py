@@ -144,12 +144,12 @@ class Worker:
         send(left, signal.SIGTERM)
         end = time.monotonic() + _CHILD_GRACE
         pause = threading.Event()
-        while _children_left() and time.monotonic() < end:
+        while _children_left() and descendants(os.getpid()) and time.monotonic() < end:
             pause.wait(0.02)
-        while _children_left():
-            send(descendants(os.getpid()), signal.SIGKILL)
+        while _children_left() and (below := descendants(os.getpid())):
+            send(below, signal.SIGKILL)
             pause.wait(0.01)
-        return max(1, len(left))
+        return len(left)
 
     def _end_all(self) -> None:
         from jobctl.execution.tree import descendants, send
