@@ -107,6 +107,34 @@ def open_below(top: Path, folders: Sequence[str], name: str, flags: int) -> int:
         os.close(within)
 
 
+REFUSES_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+"""What a lock fails with where the file system has none, as some network file systems."""
+
+
+def lock_refusal(path: Path) -> str:
+    """That a file system refuses locks, as a clause that names its type and where it is mounted."""
+    found = _mount_of(path)
+    which = f"its file system ({found[0]}, mounted at {found[1]})" if found else "this file system"
+    return f"{which} refuses locks"
+
+
+def _mount_of(path: Path) -> tuple[str, str] | None:
+    """Type and mount point of a path's file system, by proc(5); None where that is not to be had."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return None
+    place, found = Path(os.path.realpath(path)), None
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        point = before.split(" ")[4]
+        for escaped, plain in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+            point = point.replace(escaped, plain)
+        if place.is_relative_to(point) and (found is None or len(point) >= len(found[1])):
+            found = (after.split(" ")[0], point)  # of two at one place the later hides the earlier
+    return found
+
+
 def _folder_within(within: int, name: str) -> int:
     try:
         os.mkdir(name, PRIVATE_FOLDER, dir_fd=within)

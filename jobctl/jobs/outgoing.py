@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from jobctl.errors import ServiceError, reason_of
-from jobctl.files import open_private, private_folder
+from jobctl.files import REFUSES_LOCKS, lock_refusal, open_private, private_folder
 
 
 class Step(StrEnum):
@@ -113,4 +113,5 @@ class Outgoing:
 
 
 def _cannot(path: Path, error: OSError) -> ServiceError:
-    return ServiceError(f"the journal {path} cannot be written: {reason_of(error)}")
+    reason = lock_refusal(path) if error.errno in REFUSES_LOCKS else reason_of(error)
+    return ServiceError(f"the journal {path} cannot be written: {reason}")

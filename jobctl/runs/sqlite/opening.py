@@ -4,13 +4,13 @@ import errno
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
 from jobctl.clock import SystemClock
 from jobctl.errors import StoreDamagedError, StoreError, reason_of
-from jobctl.files import open_private, state_folder
+from jobctl.files import REFUSES_LOCKS, lock_refusal, open_private, state_folder
 from jobctl.runs.sqlite.connect import Access, Connections, connect
 from jobctl.runs.sqlite.failures import DAMAGED_HINT, telling
 from jobctl.runs.sqlite.store import SQLiteRunStore
@@ -18,6 +18,7 @@ from jobctl.runs.sqlite.store import SQLiteRunStore
 APPLICATION_ID = 0x6A6F6263  # "jobc"
 _TABLES = {"meta", "owners", "jobs", "runs", "cache"}
 _NAME = "jobctl.db"
+_LOCK = "jobctl.lock"
 _SCHEMA = Path(__file__).with_name("schema")
 
 
@@ -42,6 +43,7 @@ def open_file(
         return _look(path, busy_timeout) if _there(path) else None
     _make_folder(folder)
     _demand_writable(folder, path)
+    _demand_locks(folder)
     warning = None
     try:
         sound = _there(path) and _check(path, busy_timeout, verify=verify)
@@ -62,6 +64,7 @@ def open_file(
 
 def _look(path: Path, busy_timeout: timedelta) -> SQLiteRunStore:
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        _demand_locks(path.parent)
         if not _check(path, busy_timeout):
             with _alone(path.parent):
                 _check(path, busy_timeout, migrate=True)
@@ -122,17 +125,35 @@ def _demand_writable(folder: Path, path: Path) -> None:
             raise _cannot(folder, OSError(errno.EROFS if read_only else errno.EACCES, ""))
 
 
+def _demand_locks(folder: Path) -> None:
+    """SQLite would take a file system without locks for another process that holds them, and wait for it."""
+    import fcntl
+
+    with suppress(OSError), (folder / _LOCK).open("r+b") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in REFUSES_LOCKS:
+                raise _without_locks(folder) from error
+
+
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """One process at a time makes a store, migrates it or sets it aside."""
     import fcntl
 
     try:
-        lock = open_private(folder / "jobctl.lock", os.O_RDWR)
+        lock = open_private(folder / _LOCK, os.O_RDWR)
     except OSError as error:
         raise _cannot(folder, error) from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            raise (
+                _without_locks(folder) if error.errno in REFUSES_LOCKS else _cannot(folder, error)
+            ) from error
+        _demand_locks(folder)
         yield
     finally:
         os.close(lock)
@@ -248,6 +269,13 @@ def _in_use(path: Path) -> bool:
     except OSError:
         return True
     return False
+
+
+def _without_locks(folder: Path) -> StoreError:
+    return StoreError(
+        f"the state folder {folder} cannot be used: {lock_refusal(folder)}",
+        hint="set JOBCTL_STATE to a folder on a local disk, or to a postgresql:// address",
+    )
 
 
 def _cannot(folder: Path, error: OSError) -> StoreError:
