@@ -3,11 +3,13 @@
 The names below are looked up on first use, so that ``import jobctl`` costs next to nothing.
 """
 
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.5.1"
 
+TYPE_CHECKING = False  # of typing, whose import would be most of what ours costs
+
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.catalogue.decorator import job
     from jobctl.errors import JobctlError, PermanentJobError
     from jobctl.interface import BackgroundJobManager
@@ -48,7 +50,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _HOMES:
         raise AttributeError(f"module 'jobctl' has no attribute {name!r}")
     import importlib

@@ -170,6 +170,20 @@ class MetricsNotWritten:
     problem: str
 
 
+@dataclass(frozen=True, slots=True)
+class LinesNotShown:
+    """``count`` lines that came faster than they were read, and were left out.
+
+    Made by who shows events, never published. ``is_output``: what jobs printed, of ``job_id`` alone where that is
+    not None; else other events.
+    """
+
+    at: datetime
+    job_id: str | None
+    count: int
+    is_output: bool
+
+
 Event = (
     SchedulerStarted
     | SchedulerStopping
@@ -189,6 +203,7 @@ Event = (
     | NotTold
     | TracesNotTaken
     | MetricsNotWritten
+    | LinesNotShown
 )
 
 Listener = Callable[[Event], None]

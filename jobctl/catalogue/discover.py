@@ -11,6 +11,7 @@ from typing import IO, Any, NamedTuple, cast
 
 from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError, reason_of
+from jobctl.files import PRIVATE_FILE, write_whole
 from jobctl.text import Mask, printable, quote
 
 TIMEOUT_S = 60
@@ -168,11 +169,5 @@ def _keep(file: Path, data: Mapping[str, Any]) -> None:
     """Only where the state folder is there already: looking makes none."""
     import json
 
-    new = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-            json.dump(data, opened)
-        new.replace(file)
-    except OSError:
-        return
+    with suppress(OSError):
+        write_whole(file, json.dumps(data).encode(), mode=PRIVATE_FILE)

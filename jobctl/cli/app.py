@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from jobctl import __version__
 from jobctl.cli.failures import conclude
+from jobctl.cli.interrupts import interruptible
 from jobctl.cli.options import Common, common_options
 from jobctl.cli.views.help import examples, overview
 from jobctl.cli.words import COMMANDS, COMMON, HELP, VERSION
@@ -115,11 +116,12 @@ def callback(module: ModuleType) -> Callable[..., int]:
 
         taken = {one: values.pop(one) for one in common}
         taken["color"] = taken["color"].value
-        context = Context(Common(**taken))
-        try:
-            code: int = module.run(module.Options(**values), context)
-        finally:
-            context.close()
+        with interruptible():
+            context = Context(Common(**taken))
+            try:
+                code: int = module.run(module.Options(**values), context)
+            finally:
+                context.close()
         return code
 
     common = common_options()

@@ -11,6 +11,7 @@ from jobctl.cli.options import Common
 from jobctl.cli.output import Output
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import UsageError
+from jobctl.execution.tree import DETACHED_MARK
 from jobctl.text import quote
 
 if TYPE_CHECKING:
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """Handed to every command's ``run``."""
+    """Handed to every command's ``run``.
+
+    Attributes:
+        is_detached: whether ``trigger --no-wait`` started this process: its first line of output is the run, and
+            its last.
+    """
 
     def __init__(
         self,
@@ -42,6 +48,11 @@ class Context:
         self.process = process
         self.clock: Clock = clock or SystemClock()
         self.output = output or Output(common, process)
+        self.is_detached = process.get(DETACHED_MARK) == "1"
+        if self.is_detached:
+            os.environ.pop(
+                DETACHED_MARK, None
+            )  # not for what this process starts: it would count as detached too
 
     def now(self) -> datetime:
         """The wall clock, in UTC."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jobctl.cli.context import Context
 from jobctl.errors import JobctlError
+from jobctl.files import open_private, state_folder
 from jobctl.text import Mask
 
 
@@ -32,9 +33,9 @@ def masked_traceback(error: Exception, context: Context) -> str:
 
 def _keep(error: Exception, context: Context) -> Path:
     folder = context.state_folder()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state_folder(folder)
     path = folder / f"crash-{context.now():%Y%m%d-%H%M%S}.txt"
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    handle = open_private(path, os.O_WRONLY | os.O_TRUNC)
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(masked_traceback(error, context))
     return path

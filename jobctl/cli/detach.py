@@ -6,13 +6,13 @@ from typing import Any
 
 from jobctl.cli.context import Context
 from jobctl.errors import ExitCode, JobctlError
-
-DETACHED = "_JOBCTL_DETACHED"
-"""Set for the other one: its first line of output is the run, and its last."""
+from jobctl.execution.tree import DETACHED_MARK, OWNER_MARK, WORKER_MARK
 
 
 def detached(context: Context) -> dict[str, Any]:
     """Start it with the words of this call, and answer with its run as recorded.
+
+    Inside a job it leaves the job's processes, and so outlives them: see ``jobctl.execution.tree``.
 
     Raises:
         JobctlError: as the other one refused.
@@ -24,12 +24,13 @@ def detached(context: Context) -> dict[str, Any]:
         for word in sys.argv[1:]
         if word not in {"--no-wait", "--json", "-q", "--quiet", "-v", "--verbose"}
     ]
+    kept = {name: value for name, value in context.process.items() if name not in {OWNER_MARK, WORKER_MARK}}
     process = subprocess.Popen(
         [sys.executable, "-m", "jobctl", *words, "--json", "--quiet"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**context.process, DETACHED: "1"},
+        env={**kept, DETACHED_MARK: "1"},
         start_new_session=True,
     )
     if process.stdout is None:

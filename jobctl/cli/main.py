@@ -1,30 +1,53 @@
-"""The entry: answers at once what needs no application, hands the rest over."""
+"""The entry: answers at once what needs no application, hands the rest over.
+
+Until a command begins, and once it has ended, a SIGINT ends the process as it ends any program: nothing needs to be
+cleaned up, and Python would print a traceback.
+"""
+
+import _signal  # type: ignore[import-not-found]
+
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 import gc
 import os
 import sys
-from typing import NoReturn
+
+TYPE_CHECKING = False  # of typing, which takes longer to load than all of this
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
-def main() -> NoReturn:
+def main() -> "NoReturn":
     """Run the command of ``sys.argv`` and leave the process with its exit code."""
-    try:
-        if os.getpid() == 1:
-            from jobctl.cli.pid_one import stand_by
+    if os.getpid() == 1:
+        from jobctl.cli.pid_one import stand_by
 
-            stand_by()
-        _hold_standard_streams()
-        gc.set_threshold(50_000, 20, 20)  # most of what a command makes lives to its end
-        args = sys.argv[1:]
+        stand_by()
+    _hold_standard_streams()
+    gc.set_threshold(50_000, 20, 20)  # most of what a command makes lives to its end
+    args = sys.argv[1:]
+    try:
         if "_JOBCTL_COMPLETE" in os.environ:
             from jobctl.cli.completion import answer
 
             sys.exit(answer(os.environ["_JOBCTL_COMPLETE"], args))
         from jobctl.cli import app
+        from jobctl.execution.harmless import take_harmless_signals
 
+        take_harmless_signals()
         app.main(args)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    finally:
+        _give_up_messages()
+
+
+def _give_up_messages() -> None:
+    """Drop messages that standard error does not take: Python would exit with 120 for them."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _hold_standard_streams() -> None:

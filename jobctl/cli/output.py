@@ -1,10 +1,11 @@
 """The only place that touches standard output and error: what goes where, how wide, in which colour."""
 
+import io
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from jobctl.cli.options import Common
 from jobctl.cli.views.look import Look
@@ -16,6 +17,45 @@ class OutputError(JobctlError):
     """Standard output cannot be written: the disk is full, say."""
 
     code = "output"
+
+
+class Unbuffered(io.TextIOBase):
+    """Writes to a stream's descriptor at once, and holds no lock meanwhile.
+
+    A thread that waits in here for a slow reader keeps neither another thread nor the interpreter's end.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._number = stream.fileno()
+        self._encoding = stream.encoding
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """Of the stream."""
+        return self._encoding
+
+    def fileno(self) -> int:
+        """Of the stream."""
+        return self._number
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return os.isatty(self._number)
+
+    def write(self, text: str) -> int:
+        """Write all of it."""
+        data = memoryview(text.encode(self._encoding, "backslashreplace"))
+        while data:
+            data = data[os.write(self._number, data) :]
+        return len(text)
+
+
+def unbuffered(stream: TextIO) -> TextIO:
+    """The stream for a thread that may have to wait; one without a descriptor as it is."""
+    try:
+        return cast("TextIO", Unbuffered(stream))
+    except (OSError, ValueError):
+        return stream
 
 
 class Output:
@@ -44,8 +84,14 @@ class Output:
                 reconfigure(errors="backslashreplace")
         self.is_terminal = self.stdout.isatty()
         self.is_animated = self.is_terminal and environment.get("TERM") != "dumb"
+        self._common = common
         self._environment = environment
         self._when = common.color
+
+    def for_thread(self) -> "Output":
+        """The same for a thread that may have to wait for a slow reader, which then keeps nobody else."""
+        stdout, stderr = unbuffered(self.stdout), unbuffered(self.stderr)
+        return Output(self._common, self._environment, stdout, stderr)
 
     @property
     def look(self) -> Look:
@@ -76,6 +122,14 @@ class Output:
             return True
         return stream.isatty() and self._environment.get("TERM") != "dumb"
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether standard output and error are one file or terminal."""
+        try:
+            return os.path.sameopenfile(self.stdout.fileno(), self.stderr.fileno())
+        except (OSError, ValueError):
+            return False
+
     # Data
 
     def line(self, text: str = "") -> None:
@@ -105,16 +159,17 @@ class Output:
             raise cannot_write(error) from error
 
     def document(self, value: Any) -> None:
-        """The one JSON document of ``--json``; on a line of its own where several follow each other.
+        """The one JSON document of ``--json``; on a line of its own where several follow each other."""
+        self.line(self.as_json(value))
 
-        What no terminal should obey is escaped, which changes no value.
-        """
+    def as_json(self, value: Any) -> str:
+        """A value as JSON in one line. What no terminal should obey is escaped, which changes no value."""
         import json
 
         text = json.dumps(value, ensure_ascii=not _is_unicode(self.stdout), separators=(", ", ": "))
         if not text.isprintable():
             text = "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
-        self.line(text)
+        return text
 
     def flush(self) -> None:
         """Hand over what was written."""

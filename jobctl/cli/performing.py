@@ -1,13 +1,15 @@
 """A run in this process for a command: what it prints is shown, its end waited for and told."""
 
-import os
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from jobctl.cli.context import Context
-from jobctl.cli.detach import DETACHED
 from jobctl.cli.failures import forsake_output
+from jobctl.cli.reporters import LAST_S
 from jobctl.cli.signals import Stop
 from jobctl.cli.views.events import sentence
 from jobctl.cli.views.runs import ending
@@ -36,11 +38,15 @@ PATIENCE_S = 30.0
 
 
 class Performed(NamedTuple):
-    """A run as it ended, the exit code, and whether another attempt might have helped."""
+    """A run as it ended, the exit code, and whether another attempt might have helped.
+
+    ``stuck``: what it printed was not read, and a signal ended the wait for that.
+    """
 
     run: Run
     code: int
     retry: bool
+    stuck: bool
 
 
 def perform(
@@ -54,7 +60,7 @@ def perform(
     teller = _Teller(context)
     manager.bus.subscribe(teller)
     by = Trigger(context.process.get(ASKED_BY) or Trigger.MANUAL)
-    with Stop(again=manager.end_now) as stop:
+    with Stop(again=manager.end_now) as stop, teller.showing(stop):
         try:
             started = manager.trigger_job(job_id, trigger=by, arguments=arguments, timeout=timeout)
             ended = _wait(manager, started.id, stop, teller)
@@ -62,9 +68,9 @@ def perform(
             manager.shutdown(timedelta(0))
     ended = ended or context.store.run(started.id) or started
     if ended.status is RunStatus.COMPLETED:
-        return Performed(ended, ExitCode.DONE, retry=True)
+        return Performed(ended, ExitCode.DONE, retry=True, stuck=teller.stuck)
     code = ExitCode.JOB_FAILED if stop.signal is None else stop.exit_code
-    return Performed(ended, code, teller.retry)
+    return Performed(ended, code, teller.retry, teller.stuck)
 
 
 def _wait(manager: LocalJobManager, run_id: str, stop: Stop, teller: "_Teller") -> Run | None:
@@ -80,7 +86,7 @@ def tell_ended(run: Run, context: Context, *, retry: bool = True) -> None:
     """How it ended: the document with ``--json``, else a line on standard error."""
     out = context.output
     if out.json:
-        if DETACHED not in os.environ:
+        if not context.is_detached:
             failed = run.status is RunStatus.FAILED
             out.document({**trigger_document(run), "retry": retry if failed else None})
     elif run.status is RunStatus.COMPLETED:
@@ -91,49 +97,81 @@ def tell_ended(run: Run, context: Context, *, retry: bool = True) -> None:
         out.message(ending(run))
 
 
-@dataclass(slots=True)
 class _Teller:
-    """Shows a run while it happens: its lines raw, ours on standard error."""
+    """Shows a run while it happens: its lines raw, ours on standard error.
 
-    context: Context
-    mute: bool = False
-    retry: bool = True
-    troubled: float | None = None
+    A thread writes: where the output is not read, the run is recorded all the same. Nothing is left out, for
+    what a run prints is bounded.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.retry = True
+        self.stuck = self._is_over = False
+        self._clock = context.clock
+        self._is_detached = context.is_detached
+        self._out = context.output.for_thread()
+        self._mute = False
+        self._troubled: float | None = None
+        self._events: SimpleQueue[Event | None] = SimpleQueue()
 
     @property
     def is_out_of_patience(self) -> bool:
         """Whether the run store could not be written for too long; it is written to when a run has ended."""
-        return self.troubled is not None and self.context.clock.monotonic() - self.troubled > PATIENCE_S
+        return self._troubled is not None and self._clock.monotonic() - self._troubled > PATIENCE_S
+
+    @contextmanager
+    def showing(self, stop: Stop) -> Iterator[None]:
+        """Show what is published; at the end wait until it was read, or ``LAST_S`` seconds after a signal."""
+        thread = threading.Thread(target=self._main, name="jobctl-output", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._events.put(None)
+            while thread.is_alive() and stop.signal is None:
+                thread.join(TICK)
+            thread.join(LAST_S)
+            self.stuck = thread.is_alive()
+            self._is_over = True
 
     def __call__(self, event: Event) -> None:
-        out = self.context.output
+        """Take an event, from any thread."""
+        if isinstance(event, RunFinished):
+            self.retry = event.retry
+        elif isinstance(event, StoreTrouble):
+            self._troubled = self._troubled or self._clock.monotonic()
+        elif isinstance(event, StoreRecovered):
+            self._troubled = None
+        if not self._is_over:
+            self._events.put(event)
+        elif not self.stuck:
+            self._show(event)
+
+    def _main(self) -> None:
+        while (event := self._events.get()) is not None:
+            self._show(event)
+
+    def _show(self, event: Event) -> None:
         try:
-            if isinstance(event, RunStarted):
-                if DETACHED in os.environ:
-                    out.document(trigger_document(event.run))
-                    out.flush()
-                    forsake_output()
-                out.note(f"{event.run.job_id}: started, run {event.run.short_id}")
-            elif isinstance(event, RunOutput) and out.json:
-                out.message(event.line)
-            elif isinstance(event, RunOutput) and not self.mute:
-                out.line(event.line)
-                out.flush()
-            elif isinstance(event, RunRetrying):
-                out.note(f"{event.run.job_id}: {event.error}; again in {format_duration(event.delay)}")
-            elif isinstance(event, RunFinished):
-                self.retry = event.retry
-            else:
-                self._tell_trouble(event)
+            self._write(event)
         except Exception:  # the reader has gone, or its disk is full: the job must still end well
-            self.mute = True
+            self._mute = True
             forsake_output()
 
-    def _tell_trouble(self, event: Event) -> None:
-        if isinstance(event, NotTold | TracesNotTaken):
-            self.context.output.warn(sentence(event))
+    def _write(self, event: Event) -> None:
+        out = self._out
+        if isinstance(event, RunStarted):
+            if self._is_detached:
+                out.document(trigger_document(event.run))
+                forsake_output()
+            out.note(f"{event.run.job_id}: started, run {event.run.short_id}")
+        elif isinstance(event, RunOutput) and out.json:
+            out.message(event.line)
+        elif isinstance(event, RunOutput) and not self._mute:
+            out.line(event.line)
+        elif isinstance(event, RunRetrying):
+            out.note(f"{event.run.job_id}: {event.error}; again in {format_duration(event.delay)}")
+        elif isinstance(event, NotTold | TracesNotTaken):
+            out.warn(sentence(event))
         elif isinstance(event, StoreTrouble):
-            self.troubled = self.troubled or self.context.clock.monotonic()
-            self.context.output.warn(f"the run has ended, which cannot be recorded: {event.problem}")
-        elif isinstance(event, StoreRecovered):
-            self.troubled = None
+            out.warn(f"the run has ended, which cannot be recorded: {event.problem}")

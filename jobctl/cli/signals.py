@@ -4,6 +4,7 @@ import select
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -23,7 +24,8 @@ class Stop:
         self.again = again
         self._before: dict[int, Any] = {}
         self._reader, self._writer = socket.socketpair()
-        self._writer.setblocking(False)
+        for end in (self._reader, self._writer):
+            end.setblocking(False)
         self._wakeup = -1
 
     @property
@@ -33,8 +35,9 @@ class Stop:
 
     def wait(self, seconds: float) -> bool:
         """Sleep until a signal comes, ``seconds`` at most; whether one has come."""
-        if self.signal is None:
-            select.select([self._reader], [], [], seconds)
+        if self.signal is None and select.select([self._reader], [], [], seconds)[0]:
+            with suppress(BlockingIOError):
+                self._reader.recv(4096)  # also written to by signals that mean nothing
         return self.signal is not None
 
     def __enter__(self) -> Self:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jobctl.errors import PermanentJobError, ServiceError
+from jobctl.files import lock_refusal, open_private
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -21,13 +22,14 @@ def alone(folder: Path, seconds: float) -> Iterator[None]:
 
     Raises:
         ServiceError: another one goes on for longer than ``seconds``.
+        PermanentJobError: the file system refuses locks.
     """
     import fcntl
     import threading
     import time
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = open_private(folder.with_name(f"{folder.name}.lock"), os.O_RDWR)
     end = time.monotonic() + seconds
     pause = threading.Event()
     try:
@@ -39,6 +41,11 @@ def alone(folder: Path, seconds: float) -> Iterator[None]:
                 if time.monotonic() > end:
                     raise ServiceError("another sync of the content folder is still at work") from None
                 pause.wait(0.1)
+            except OSError as error:
+                raise PermanentJobError(
+                    f"the content folder {folder} cannot be synced: {lock_refusal(folder.parent)}",
+                    hint="have the project on a local disk",
+                ) from error
         yield
     finally:
         os.close(lock)

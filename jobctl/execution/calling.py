@@ -39,7 +39,7 @@ def call(target: str | Callable[..., Any], arguments: Mapping[str, Any], *, trac
 
 
 def run_command(argv: list[str]) -> Ending:
-    """Run a program; its output goes where the worker's goes. Never raises."""
+    """Run a program; its output goes where the worker's goes. One that a signal killed has crashed. Never raises."""
     import subprocess
 
     try:
@@ -51,7 +51,7 @@ def run_command(argv: list[str]) -> Ending:
     if code < 0:
         from jobctl.execution.tree import signal_name
 
-        return failure(f'"{argv[0]}" was killed by signal {signal_name(-code)}')
+        return failure(f'"{argv[0]}" was killed by signal {signal_name(-code)}', reason="crashed")
     return failure(f'"{argv[0]}" exited with code {code}') if code else _ending()
 
 
@@ -190,6 +190,6 @@ def _ending(*, result: Any = None) -> Ending:
     return {"reason": None, "error": None, "result": result, "retry": True}
 
 
-def failure(error: str, *, result: Any = None, retry: bool = True) -> Ending:
+def failure(error: str, *, result: Any = None, retry: bool = True, reason: str = "error") -> Ending:
     """How a call ended that did not go well."""
-    return {"reason": "error", "error": error, "result": result, "retry": retry}
+    return {"reason": reason, "error": error, "result": result, "retry": retry}

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from jobctl.files import open_below, state_folder
 from jobctl.text import printable
 
 HEAD = 512 * 1024
@@ -23,8 +24,8 @@ class RunLog:
 
     Each line is kept as ``2026-11-23T09:10:00.123Z [job-id] text``: UTC, decoded, printable, masked.
     Of more than ``HEAD`` bytes the first ``HEAD`` and the newest ``TAIL`` are kept, with lines that
-    say so and how much was left out; the newest part is written at the end. A log that cannot be written
-    hurts nothing: it is said once, to the listeners, at the end.
+    say so and how much was left out; the newest part is written at the end. No link in place of a folder or
+    the file is followed. A log that cannot be written hurts nothing: it is said once, to the listeners, at the end.
     """
 
     def __init__(
@@ -140,13 +141,10 @@ class RunLog:
             self._trouble = error.strerror or str(error)
 
     def _open(self, prefix: str) -> int:
-        folder = self._folder / self._job_id
-        for one in (self._folder, folder):
-            one.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = os.open(
-            folder / f"{self._run_id}.log",
-            os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC,
-            0o600,
+        state = self._folder.parent
+        state_folder(state)
+        file = open_below(
+            state, (self._folder.name, self._job_id), f"{self._run_id}.log", os.O_WRONLY | os.O_APPEND
         )
         if self._attempt > 1:
             os.write(file, f"{prefix}attempt {self._attempt}\n".encode())

@@ -3,6 +3,9 @@
 Descendants are found by parentage, and those that left the tree (their parents are gone) by the mark that
 each worker's environment carries, or by the session that the worker led. Without ``/proc`` only the process
 group can be ended.
+
+A ``jobctl trigger --no-wait`` inside a job starts a process that is meant to outlive the job: it has a session of
+its own, none of the marks, and ``DETACHED_MARK``. It, and what is below it, is no descendant here.
 """
 
 import os
@@ -16,6 +19,8 @@ from typing import NamedTuple
 _PROC = Path("/proc")
 OWNER_MARK = "JOBCTL_OWNER"
 WORKER_MARK = "JOBCTL_WORKER"
+DETACHED_MARK = "_JOBCTL_DETACHED"
+_DETACHED_PROGRAM = [b"-m", b"jobctl"]
 _PAUSE = 0.01
 _LOOKS = 200
 
@@ -30,15 +35,15 @@ class _Process(NamedTuple):
 
 
 def descendants(pid: int) -> list[int]:
-    """Every living process below ``pid``, parents before children."""
+    """Every living process below ``pid``, parents before children; not those that were detached on purpose."""
     children: dict[int, list[int]] = {}
     for one in _processes():
         children.setdefault(one.parent, []).append(one.pid)
     found: list[int] = []
-    level = children.get(pid, [])
+    level = [pid]
     while level:
+        level = [child for one in level for child in children.get(one, []) if not _is_detached(child)]
         found.extend(level)
-        level = [child for one in level for child in children.get(one, [])]
     return found
 
 
@@ -99,6 +104,15 @@ def _end(belongs: Callable[[_Process], bool]) -> int:
         send([one.pid for one in left], signal.SIGKILL)
         pause.wait(_PAUSE)
     return len(killed)
+
+
+def _is_detached(pid: int) -> bool:
+    """Whether ``trigger --no-wait`` started it: our program, with the mark that a job's own processes do not get."""
+    try:
+        words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return words[1:3] == _DETACHED_PROGRAM and _carries(pid, f"{DETACHED_MARK}=1".encode())
 
 
 def _carries(pid: int, mark: bytes) -> bool:

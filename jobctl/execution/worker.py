@@ -22,6 +22,7 @@ from typing import Any
 
 from jobctl.clock import boottime
 from jobctl.execution import calling
+from jobctl.execution.harmless import take_harmless_signals
 
 RETIRE_AFTER = 10_000
 RETIRE_GROWTH = 512 * 1024  # KiB of peak memory above the start
@@ -162,12 +163,12 @@ class Worker:
         send(left, signal.SIGTERM)
         end = time.monotonic() + _CHILD_GRACE
         pause = threading.Event()
-        while _children_left() and time.monotonic() < end:
+        while _children_left() and descendants(os.getpid()) and time.monotonic() < end:
             pause.wait(0.02)
-        while _children_left():
-            send(descendants(os.getpid()), signal.SIGKILL)
+        while _children_left() and (below := descendants(os.getpid())):
+            send(below, signal.SIGKILL)
             pause.wait(0.01)
-        return max(1, len(left))
+        return len(left)
 
     def _end_all(self) -> None:
         from jobctl.execution.tree import descendants, send
@@ -384,6 +385,7 @@ def main() -> None:
     for one in (inbox, life, result, output):
         os.set_inheritable(one, False)
     sys.argv = ["jobctl-worker"]
+    take_harmless_signals()
     _adopt_orphans()
     sys.path.insert(0, os.getcwd())  # noqa: PTH109
     path, unread = _read_path(life)

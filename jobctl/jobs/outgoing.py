@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from jobctl.errors import ServiceError, reason_of
+from jobctl.files import REFUSES_LOCKS, lock_refusal, open_private, private_folder
 
 
 class Step(StrEnum):
@@ -48,8 +49,8 @@ class Outgoing:
 
     def __enter__(self) -> Self:
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            private_folder(self._path.parent)
+            self._file = open_private(self._path, os.O_RDWR | os.O_APPEND)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._close()
@@ -112,4 +113,5 @@ class Outgoing:
 
 
 def _cannot(path: Path, error: OSError) -> ServiceError:
-    return ServiceError(f"the journal {path} cannot be written: {reason_of(error)}")
+    reason = lock_refusal(path) if error.errno in REFUSES_LOCKS else reason_of(error)
+    return ServiceError(f"the journal {path} cannot be written: {reason}")

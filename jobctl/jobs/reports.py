@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import iso
 from jobctl.errors import JobctlError, PermanentJobError, reason_of
-from jobctl.files import write_whole
+from jobctl.files import PRIVATE_FILE, private_folder, write_whole
 from jobctl.jobs.here import Here
 from jobctl.model import JobResult
 from jobctl.reports.known import REPORTS, Known
@@ -89,8 +89,8 @@ def _described(period: Period) -> dict[str, str]:
 
 def _write(file: Path, text: str) -> None:
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(file, text.encode(), mode=0o600)
+        private_folder(file.parent)
+        write_whole(file, text.encode(), mode=PRIVATE_FILE)
     except OSError as error:
         raise PermanentJobError(f"the report {file} cannot be written: {reason_of(error)}") from error
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jobctl.clock import SystemClock
 from jobctl.errors import ServiceError, reason_of
-from jobctl.files import write_whole
+from jobctl.files import PRIVATE_FILE, open_private, private_folder, write_whole
 from jobctl.mail.message import Message, Sender, to_bytes
 from jobctl.mail.transport import Stateless
 
@@ -28,10 +28,10 @@ class Outbox(Stateless):
         slug = re.sub(r"[^a-z0-9]+", "-", message.subject.lower()).strip("-")[:40] or "mail"
         mark = message.digest[:12]
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self._folder)
             earlier = list(self._folder.glob(f"*-{mark}.eml"))
             file = earlier[0] if earlier else self._folder / f"{now:%Y%m%d-%H%M%S}-{slug}-{mark}.eml"
-            write_whole(file, to_bytes(message, self._sender, now), mode=0o600)
+            write_whole(file, to_bytes(message, self._sender, now), mode=PRIVATE_FILE)
         except OSError as error:
             raise _cannot(self._folder, error) from error
 
@@ -39,8 +39,8 @@ class Outbox(Stateless):
         """Whether files can be written there."""
         probe = self._folder / f".check.{os.getpid()}"
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            probe.touch()
+            private_folder(self._folder)
+            os.close(open_private(probe, os.O_WRONLY))
             probe.unlink()
         except OSError as error:
             raise _cannot(self._folder, error) from error

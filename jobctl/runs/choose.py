@@ -23,6 +23,7 @@ def open_store(
 
     Raises:
         ConfigurationError: an address that cannot be read.
+        NotRunError: it is on Postgres, and psycopg is not installed.
         StoreError: it cannot be opened or made.
     """
     store = _open(place, busy_timeout, create=True, verify=verify)
@@ -40,6 +41,9 @@ def _open(
     place: Path | str, busy_timeout: timedelta, *, create: bool, verify: bool = False
 ) -> "SQLRunStore | None":
     if isinstance(place, str) and "://" in place:
+        from jobctl.runs.postgres.address import read_address
+
+        read_address(place)  # first: what follows cannot be imported without the driver
         from jobctl.runs.postgres.opening import open_address
 
         return open_address(place, busy_timeout, create=create)

@@ -87,8 +87,9 @@ def shown(*events: Event, routine: bool = False, quiet: bool = False) -> list[st
     reporter = Reporter(
         Context(common, output=Output(common, {}, out, io.StringIO())), routine=routine, as_json=True
     )
-    for event in events:
-        reporter(event)
+    with reporter.showing():
+        for event in events:
+            reporter(event)
     return [
         f"{one['event']} {one['status'] or ''}".strip()
         for one in map(json.loads, out.getvalue().splitlines())

@@ -126,7 +126,8 @@ def test_a_program_runs_in_the_project_and_its_exit_code_counts(bench: Any) -> N
     assert (good.reason, good.result) == (None, None)
     assert bench.lines(good) == [str(bench.folder), "oops"]
     assert bench.program("sh", "-c", "exit 7").error == '"sh" exited with code 7'
-    assert bench.program("sh", "-c", "kill -9 $$").error == '"sh" was killed by signal SIGKILL'
+    killed = bench.program("sh", "-c", "kill -9 $$")
+    assert (killed.reason, killed.error) == (Reason.CRASHED, '"sh" was killed by signal SIGKILL')
     assert "signal 40" in bench.program("sh", "-c", "kill -40 $$").error
 
 

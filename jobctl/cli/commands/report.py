@@ -39,8 +39,9 @@ def run(options: Options, context: Context) -> int:
     with context.telling(manager):
         done = perform(context, manager, job.id, arguments)
     out = context.output
-    if done.code != ExitCode.DONE:
-        tell_ended(done.run, context, retry=done.retry)
+    if done.code != ExitCode.DONE or done.stuck:
+        if not done.stuck:
+            tell_ended(done.run, context, retry=done.retry)
         return done.code
     file = context.project.folder / done.run.result["details"]["json"]
     report = json.loads(file.read_text(encoding="utf-8"))

@@ -81,7 +81,7 @@ def run(options: Options, context: Context) -> int:
     _greet(options, context, jobs, grace)
     told = context.telling(manager)
     reload = Reload(manager, told, context.surroundings, jobs, only=options.only or (), mark=mark)
-    with told, Stop(again=manager.end_now) as stop, reporter.live():
+    with reporter.showing(), told, Stop(again=manager.end_now) as stop:
         interrupted = _schedule(manager, stop, reload)
     _farewell(reporter, interrupted, context)
     return stop.exit_code if interrupted else ExitCode.DONE
@@ -179,5 +179,7 @@ def _nearby(place: str) -> str:
 
 
 def _farewell(reporter: Reporter, interrupted: int, context: Context) -> None:
+    if reporter.stuck and context.output.is_shared:
+        return  # whoever does not read the log does not read this either
     runs = counted(reporter.tally.completed + reporter.tally.failed, "run")
     context.output.note(f"stopped: {runs}, {interrupted} interrupted")

@@ -57,11 +57,16 @@ def run(options: Options, context: Context) -> int:
             lifespan="on",
         )
         server = _server(config, f"http://{shown}:{port}", context)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, *_hang_up()):
             # for one that comes before uvicorn has its own in place; at its graceful end it raises it once more
             signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         server.run(sockets=[listening])
     return ExitCode.DONE if server.started else ExitCode.INTERNAL
+
+
+def _hang_up() -> list[signal.Signals]:
+    """SIGHUP, unless the server is meant to outlive its terminal."""
+    return [] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [signal.SIGHUP]
 
 
 def _server(config: "uvicorn.Config", address: str, context: Context) -> "uvicorn.Server":

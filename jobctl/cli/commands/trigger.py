@@ -59,7 +59,8 @@ def run(options: Options, context: Context) -> int:
         return _tell_started(detached(context), context)
     with context.telling(manager):
         done = perform(context, manager, job.id, arguments, timeout)
-        tell_ended(done.run, context, retry=done.retry)
+        if not done.stuck:
+            tell_ended(done.run, context, retry=done.retry)
     return done.code
 
 

@@ -14,6 +14,7 @@ from jobctl.events import (
     JobsChanged,
     JobsLeftOut,
     JobsRefused,
+    LinesNotShown,
     MetricsNotWritten,
     NotTold,
     RegistrationRenewed,
@@ -52,9 +53,17 @@ _NAMES = {
     NotTold: "not_told",
     TracesNotTaken: "traces_not_taken",
     MetricsNotWritten: "metrics_not_written",
+    LinesNotShown: "lines_not_shown",
 }
 _WARNINGS = (
-    SlotsMissed | ClockJumped | RunRetrying | JobsLeftOut | NotTold | TracesNotTaken | MetricsNotWritten
+    SlotsMissed
+    | ClockJumped
+    | RunRetrying
+    | JobsLeftOut
+    | NotTold
+    | TracesNotTaken
+    | MetricsNotWritten
+    | LinesNotShown
 )
 
 
@@ -73,7 +82,7 @@ def job_of(event: Event) -> str | None:
     """The job that it is about; None for the scheduler itself."""
     if isinstance(event, RunStarted | RunFinished | RunRetrying):
         return event.run.job_id
-    return event.job_id if isinstance(event, RunOutput | SlotsMissed | NotTold) else None
+    return event.job_id if isinstance(event, RunOutput | SlotsMissed | NotTold | LinesNotShown) else None
 
 
 def level(event: Event) -> str | None:
@@ -107,7 +116,16 @@ def _of_run(event: Event) -> str:
             return f"{event.whom} could not be told: {event.problem}"
         case SlotsMissed():
             return missed(event)
+        case LinesNotShown():
+            return _not_shown(event)
     return ""
+
+
+def _not_shown(event: LinesNotShown) -> str:
+    what, where = "event", "jobctl runs"
+    if event.is_output:
+        what, where = "line", f"jobctl logs {event.job_id or 'JOB'}"
+    return f"{counted(event.count, what)} not shown; {where} has them"
 
 
 def _changes(event: JobsChanged) -> str:

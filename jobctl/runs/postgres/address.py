@@ -57,10 +57,13 @@ def read_address(text: str) -> Address:
 
 
 def _demand_driver() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("psycopg") is None:
+    try:
+        import psycopg
+    except ImportError as error:
+        missing = isinstance(error, ModuleNotFoundError)
+        problem = "is not installed" if missing else "finds no libpq, the client library"
         raise NotRunError(
-            "the run store is on Postgres, and the package psycopg is not installed",
+            f"the run store is on Postgres, and the package psycopg {problem}",
             hint='pip install "jobctl[postgres]"',
-        )
+        ) from error
+    del psycopg

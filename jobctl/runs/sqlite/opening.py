@@ -4,12 +4,13 @@ import errno
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
 from jobctl.clock import SystemClock
 from jobctl.errors import StoreDamagedError, StoreError, reason_of
+from jobctl.files import REFUSES_LOCKS, lock_refusal, open_private, state_folder
 from jobctl.runs.sqlite.connect import Access, Connections, connect
 from jobctl.runs.sqlite.failures import DAMAGED_HINT, telling
 from jobctl.runs.sqlite.store import SQLiteRunStore
@@ -17,6 +18,7 @@ from jobctl.runs.sqlite.store import SQLiteRunStore
 APPLICATION_ID = 0x6A6F6263  # "jobc"
 _TABLES = {"meta", "owners", "jobs", "runs", "cache"}
 _NAME = "jobctl.db"
+_LOCK = "jobctl.lock"
 _SCHEMA = Path(__file__).with_name("schema")
 
 
@@ -41,6 +43,7 @@ def open_file(
         return _look(path, busy_timeout) if _there(path) else None
     _make_folder(folder)
     _demand_writable(folder, path)
+    _demand_locks(folder)
     warning = None
     try:
         sound = _there(path) and _check(path, busy_timeout, verify=verify)
@@ -70,6 +73,7 @@ def _opened(folder: Path, busy_timeout: timedelta, *, verify: bool) -> SQLiteRun
 
 def _look(path: Path, busy_timeout: timedelta) -> SQLiteRunStore:
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        _demand_locks(path.parent)
         if not _check(path, busy_timeout):
             with _alone(path.parent):
                 _check(path, busy_timeout, migrate=True)
@@ -111,9 +115,7 @@ def _there(path: Path) -> bool:
 def _make_folder(folder: Path) -> None:
     try:
         if not folder.exists():
-            folder.mkdir(mode=0o700, parents=True)
-            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
-            (folder / ".gitignore").chmod(0o600)
+            state_folder(folder)
             return
         if not folder.is_dir():
             raise StoreError(
@@ -132,17 +134,35 @@ def _demand_writable(folder: Path, path: Path) -> None:
             raise _cannot(folder, OSError(errno.EROFS if read_only else errno.EACCES, ""))
 
 
+def _demand_locks(folder: Path) -> None:
+    """SQLite would take a file system without locks for another process that holds them, and wait for it."""
+    import fcntl
+
+    with suppress(OSError), (folder / _LOCK).open("r+b") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in REFUSES_LOCKS:
+                raise _without_locks(folder) from error
+
+
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """One process at a time makes a store, migrates it or sets it aside."""
     import fcntl
 
     try:
-        lock = os.open(folder / "jobctl.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = open_private(folder / _LOCK, os.O_RDWR)
     except OSError as error:
         raise _cannot(folder, error) from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            raise (
+                _without_locks(folder) if error.errno in REFUSES_LOCKS else _cannot(folder, error)
+            ) from error
+        _demand_locks(folder)
         yield
     finally:
         os.close(lock)
@@ -153,7 +173,7 @@ def _make(path: Path) -> None:
     new = path.with_name(f".{_NAME}.new")
     try:
         _forget(new)  # what a killed process left behind
-        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        os.close(open_private(new, os.O_EXCL | os.O_WRONLY))
         with telling(str(path)), closing(sqlite3.connect(new, isolation_level=None)) as connection:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             _migrate(connection, 0)
@@ -258,6 +278,13 @@ def _in_use(path: Path) -> bool:
     except OSError:
         return True
     return False
+
+
+def _without_locks(folder: Path) -> StoreError:
+    return StoreError(
+        f"the state folder {folder} cannot be used: {lock_refusal(folder)}",
+        hint="set JOBCTL_STATE to a folder on a local disk, or to a postgresql:// address",
+    )
 
 
 def _cannot(folder: Path, error: OSError) -> StoreError:

@@ -1,0 +1,77 @@
+"""A run store on Postgres, and no psycopg to reach it with: a sentence with the right install line, exit code 4."""
+
+import json
+
+import pytest
+
+from tests.support.project import Site
+
+MISSING = """
+import sys
+sys.modules["psycopg"] = None
+"""
+BROKEN = """
+raise ImportError("no pq wrapper available.\\nAttempts made:\\n- couldn't import psycopg 'c' implementation")
+"""
+COMMANDS = [
+    ["run"],
+    ["trigger", "hello"],
+    ["trigger", "hello", "--no-wait"],
+    ["status"],
+    ["status", "hello"],
+    ["status", "--watch"],
+    ["metrics"],
+    ["metrics", "--format", "prometheus"],
+    ["runs"],
+    ["logs", "hello"],
+    ["logs", "hello", "--follow"],
+    ["stop", "hello"],
+    ["stop", "--all", "--yes"],
+    ["start", "hello"],
+    ["analytics"],
+]
+
+
+@pytest.fixture(params=["missing", "broken"])
+def site(request: pytest.FixtureRequest, site: Site) -> Site:
+    site.jobs('[jobs.hello]\nevery = "1d"\ncall = "work:hello"\n')
+    shim = site.folder.parent / "shim"
+    shim.mkdir()
+    if request.param == "missing":
+        (shim / "sitecustomize.py").write_text(MISSING)
+    else:
+        (shim / "psycopg").mkdir()
+        (shim / "psycopg" / "__init__.py").write_text(BROKEN)
+    site.environment["PYTHONPATH"] = str(shim)
+    site.environment["JOBCTL_STATE"] = "postgresql://jobs:a-secret@127.0.0.1:1/jobs"
+    return site
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_says_what_to_install(words: list[str], site: Site) -> None:
+    told = site.call(*words)
+
+    assert told.returncode == 4
+    assert "psycopg" in told.stderr
+    assert 'pip install "jobctl[postgres]"' in told.stderr
+    assert "bug" not in told.stderr
+    assert "a-secret" not in told.stderr + told.stdout
+
+
+def test_for_programs(site: Site) -> None:
+    told = site.call("status", "--json")
+
+    assert told.returncode == 4
+    assert json.loads(told.stdout)["error"]["exit_code"] == 4
+
+
+def test_mode_and_next_need_no_store(site: Site) -> None:
+    assert site.call("mode").returncode == 0
+    assert site.call("next", "*/5 * * * *").returncode == 0
+
+
+def test_an_embedding_application_gets_the_same_sentence(site: Site) -> None:
+    told = site.python("from jobctl import get_job_manager\nget_job_manager()")
+
+    assert "NotRunError" in told.stderr.splitlines()[-1]
+    assert "psycopg" in told.stderr.splitlines()[-1]

@@ -1,0 +1,90 @@
+"""A file system that refuses locks, as some network file systems do: told in one sentence that names it."""
+
+import errno
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from jobctl import files
+from jobctl.content.swap import alone
+from jobctl.errors import PermanentJobError
+from tests.support.project import Site
+
+pytestmark = pytest.mark.faults
+JOBS = '[jobs.hello]\nevery = "1d"\ncall = "work:hello"\n'
+
+
+def refusing(call: str, error: str) -> list[str]:
+    """The start of a command line under which the kernel answers a call with an error."""
+    if shutil.which("strace") is None:
+        pytest.skip("needs strace")
+    words = [
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        f"trace={call}",
+        "-e",
+        f"inject={call}:error={error}",
+    ]
+    if subprocess.run([*words, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("needs ptrace")
+    return words
+
+
+@pytest.fixture
+def site(site: Site) -> Site:
+    site.jobs(JOBS, "def hello(): pass\n")
+    return site
+
+
+@pytest.mark.parametrize("error", ["ENOLCK", "EOPNOTSUPP"])
+@pytest.mark.parametrize("words", [["run"], ["trigger", "hello"]], ids=" ".join)
+def test_a_new_store(words: list[str], error: str, site: Site) -> None:
+    site.prefix = refusing("flock", error)
+
+    told = site.call(*words)
+
+    assert told.returncode == 70
+    assert told.stderr.count("error:") == 1
+    kind = subprocess.run(["stat", "-f", "-c", "%T", site.folder], capture_output=True, text=True, check=True)
+    assert "refuses locks" in told.stderr
+    assert "its file system (" in told.stderr
+    assert kind.stdout.strip().split("/")[0][:3] in told.stderr
+    assert "set JOBCTL_STATE" in told.stderr
+    assert "bug" not in told.stderr
+
+
+@pytest.mark.parametrize("words", [["status"], ["trigger", "hello"]], ids=" ".join)
+def test_a_store_that_is_there(words: list[str], site: Site) -> None:
+    assert site.call("trigger", "hello").returncode == 0
+    site.prefix = refusing("fcntl", "ENOLCK")
+
+    told = site.call(*words)
+
+    assert told.returncode == 70
+    assert "refuses locks" in told.stderr
+
+
+def test_the_content_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refused)
+
+    with pytest.raises(
+        PermanentJobError, match=r"\.content cannot be synced: its file system \(.*\) refuses locks"
+    ):
+        with alone(tmp_path / ".content", 1):
+            pass
+
+
+def test_the_innermost_mount_is_named(tmp_path: Path) -> None:
+    kind, point = files._mount_of(Path("/proc/self")) or ("", "")
+
+    assert (kind, point) == ("proc", "/proc")
+    assert tmp_path.is_relative_to((files._mount_of(tmp_path) or ("", "/nowhere"))[1])
