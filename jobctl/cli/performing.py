@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from jobctl.cli.context import Context
 from jobctl.cli.detach import DETACHED
 from jobctl.cli.failures import forsake_output
-from jobctl.cli.signals import Stop
 from jobctl.cli.views.events import sentence
 from jobctl.cli.views.runs import ending
 from jobctl.documents import trigger_document
@@ -26,6 +25,7 @@ from jobctl.events import (
     TracesNotTaken,
 )
 from jobctl.managers.local import LocalJobManager
+from jobctl.managers.stop_signals import Stop
 from jobctl.model import Run, RunStatus, Trigger
 
 ASKED_BY = "_JOBCTL_TRIGGER"
