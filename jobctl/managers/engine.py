@@ -109,10 +109,8 @@ class Engine:
         self._executor.wake()
 
     def abandon(self) -> None:
-        """Let go of everything after ``stop``, also where the loop could not be started."""
-        if self._thread.ident is None:
-            self._main()
-        self.ended.wait()
+        """Wait for the end after ``stop``, also where the loop could not be started."""
+        self.ended.wait() if self._thread.ident else self._main()
 
     def after_fork(self) -> None:
         """In a forked child: let go of what is the parent's."""
