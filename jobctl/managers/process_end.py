@@ -91,9 +91,24 @@ def _interrupts_end_runs(manager: "Manager") -> Iterator[None]:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+_forking = threading.local()
+
+
+def _before_fork() -> None:
+    """Python forgets what comes to a child before its hooks have run, so that is kept pending until then."""
+    _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def _after_fork_in_parent() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
+
+
 def _after_fork_in_child() -> None:
     if _watched is not None:
         _watched.termination.after_fork()
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+)
