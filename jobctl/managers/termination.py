@@ -91,7 +91,9 @@ class Termination:
         while os.read(reader, 4096):
             if signal.getsignal(signal.SIGTERM) == self._handle:
                 self._stop()
-                die()
+                if signal.getsignal(signal.SIGTERM) == self._handle:
+                    die()
+                os.kill(os.getpid(), signal.SIGTERM)  # the application has taken it over meanwhile
         os.close(reader)
 
 

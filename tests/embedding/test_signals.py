@@ -98,6 +98,18 @@ def test_a_handler_that_the_program_sets_later_counts(app: App) -> None:
     assert app.runs("slow") == [("completed", None)]
 
 
+def test_a_handler_that_the_program_sets_during_the_stop_gets_the_signal(app: App) -> None:
+    code = (
+        SLOW
+        + "from jobctl.events import SchedulerStopping\n"
+        + "manager.bus.subscribe(lambda one: isinstance(one, SchedulerStopping) and open('stopping', 'w').close())\n"
+        + READY
+        + "until('stopping')\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(9))\ntime.sleep(600)"
+    )
+    assert terminated(app, code) == (9, "", "")
+    assert app.runs("slow") == [("completed", None)]
+
+
 def test_a_server_that_restores_handlers_and_raises_the_signal_again(app: App) -> None:
     """As uvicorn does."""
     code = (
