@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from jobctl.execution.threads import end_threads
-from jobctl.managers.termination import Termination, die
+from jobctl.managers.termination import Termination
 
 if TYPE_CHECKING:
     from jobctl.managers.factory import Manager
@@ -71,8 +71,7 @@ def _at_exit() -> None:
         if store is not None:
             with suppress(Exception):  # all is recorded; what cannot be closed ends with the process
                 store.close()
-    if watched.termination.asked:
-        die()
+    watched.termination.finish()
 
 
 @contextmanager

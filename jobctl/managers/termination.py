@@ -23,13 +23,11 @@ class Termination:
     Args:
         stop: stops the manager gracefully; called in the thread; must not raise.
         end_now: has a stop in progress end at once; called in the signal handler.
-
-    Attributes:
-        asked: whether SIGTERM has come.
     """
 
     def __init__(self, stop: Callable[[], object], end_now: Callable[[], object]) -> None:
-        self.asked = False
+        self._asked = False
+        self._stopping = False
         self._stop = stop
         self._end_now = end_now
         self._pipe: tuple[int, int] | None = None
@@ -40,16 +38,21 @@ class Termination:
             return
         if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
             return
-        reader, writer = os.pipe()
-        os.set_blocking(writer, False)
         try:
-            threads.start(
-                threading.Thread(target=self._watch, args=(reader,), name="jobctl-termination", daemon=True)
-            )
-            signal.signal(signal.SIGTERM, self._handle)
-        except (threads.NoThreadError, ValueError):  # ValueError: a subinterpreter
-            os.close(writer)  # SIGTERM ends the process at once, as without us
+            reader, writer = os.pipe()
+        except OSError:
+            return  # SIGTERM ends the process at once, as without us
+        watcher = threading.Thread(target=self._watch, args=(reader,), name="jobctl-termination", daemon=True)
+        try:
+            signal.signal(signal.SIGTERM, self._handle)  # a ValueError in a subinterpreter
+            threads.start(watcher)
+        except (threads.NoThreadError, ValueError):
+            if self._is_ours():
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.close(reader)
+            os.close(writer)
             return
+        os.set_blocking(writer, False)
         # Python calls a handler when the main thread gets to it, which may be never while that is inside C code
         # (a GUI's event loop). This writes to the pipe at once, whatever any thread does; what it writes is ignored.
         faulthandler.register(signal.SIGTERM, writer, all_threads=False, chain=True)
@@ -63,6 +66,11 @@ class Termination:
         os.close(self._pipe[1])
         self._pipe = None
 
+    def finish(self) -> None:
+        """Die of the signal, where it has come; call it once the manager has been shut down."""
+        if (self._asked or self._stopping) and self._is_ours():
+            _die()
+
     def after_fork(self) -> None:
         """In a child: SIGTERM does to it what it does by default."""
         if self._pipe is not None:
@@ -71,41 +79,43 @@ class Termination:
                 with suppress(OSError):
                     os.close(one)
         self._pipe = None
-        self.asked = False
+        self._asked = self._stopping = False
+
+    def _is_ours(self) -> bool:
+        return signal.getsignal(signal.SIGTERM) == self._handle
 
     def _give_back(self) -> None:
         faulthandler.unregister(signal.SIGTERM)
-        before = signal.getsignal(signal.SIGTERM)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before == self._handle else before)
+        # set again what the application has set, since ``unregister`` put back what was set before us
+        theirs = signal.SIG_DFL if self._is_ours() else signal.getsignal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, theirs)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        if self.asked:
+        if self._asked:
             self._end_now()
-        self.asked = True
+        self._asked = True
         if self._pipe is not None:
             with suppress(BlockingIOError):
                 os.write(self._pipe[1], b".")
 
     def _watch(self, reader: int) -> None:
         while os.read(reader, 4096):
-            if signal.getsignal(signal.SIGTERM) == self._handle:
+            if self._is_ours():
+                self._stopping = True
                 self._stop()
-                if signal.getsignal(signal.SIGTERM) == self._handle:
-                    die()
+                self.finish()
                 os.kill(os.getpid(), signal.SIGTERM)  # the application has taken it over meanwhile
         os.close(reader)
 
 
-def die() -> NoReturn:
+def _die() -> NoReturn:
     """Die of SIGTERM, from any thread: only the main thread could set the disposition by ``signal.signal``."""
     with suppress(Exception):
         import ctypes
 
-        for stream in (
-            (sys.stdout, sys.stderr) if threading.current_thread() is threading.main_thread() else ()
-        ):
-            stream.flush()
+        if threading.current_thread() is threading.main_thread():
+            sys.stdout.flush()  # at its end, where Python would have done it next
         faulthandler.unregister(signal.SIGTERM)
         set_disposition = ctypes.CDLL(None).signal
         set_disposition.argtypes = [ctypes.c_int, ctypes.c_void_p]
