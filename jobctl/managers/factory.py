@@ -102,10 +102,12 @@ def reset_job_manager() -> None:
         return
     from jobctl.managers import process_end
 
-    process_end.forget(manager)
-    manager.shutdown()
-    if manager.store is not None:
-        manager.store.close()
+    try:
+        manager.shutdown()
+    finally:
+        process_end.forget(manager)
+        if manager.store is not None:
+            manager.store.close()
 
 
 def _after_fork_in_child() -> None:

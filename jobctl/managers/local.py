@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from errno import EMFILE
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -350,7 +351,7 @@ class LocalJobManager(Lifecycle):
                 except OSError as error:
                     raise JobctlError(
                         f"the scheduler cannot be started: {reason_of(error)}",
-                        hint="raise the limit of open files (ulimit -n) or of processes (ulimit -u)",
+                        hint="raise the limit of open files (ulimit -n)" if error.errno == EMFILE else None,
                     ) from None
                 self.begun()
             return self._engine

@@ -52,7 +52,7 @@ def watch(manager: "Manager") -> None:
 
 
 def forget(manager: "Manager") -> None:
-    """The manager is about to be shut down by other means."""
+    """The manager has been shut down by other means."""
     global _watched  # noqa: PLW0603
     if _watched is not None and _watched.manager is manager:
         _watched.termination.remove()

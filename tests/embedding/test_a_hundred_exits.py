@@ -23,6 +23,8 @@ manager.schedule_job("short", "Short", lambda: time.sleep(0.3), 1)
 time.sleep(float(sys.argv[1]))
 """
 FORK = """
+import warnings
+warnings.filterwarnings("ignore", category=DeprecationWarning)  # of any fork, in Python 3.12 and newer
 child = os.fork()
 if child == 0:
     sys.exit(5)

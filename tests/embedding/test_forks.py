@@ -19,6 +19,8 @@ manager.schedule_job("count", "Count", count, 1)
 manager.schedule_job("quick", "Quick", "jobs:quick", 1)
 until("counted")
 """
+# Python 3.12 and newer warn of any fork while there are threads.
+QUIET = "import warnings; warnings.filterwarnings('ignore', category=DeprecationWarning)\n"
 CHILD_DIES = """
     os._exit(0)
 status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -28,7 +30,7 @@ assert status == 0, status
 
 def in_child(code: str, ends: str = CHILD_DIES) -> str:
     lines = "".join(f"    {line}\n" for line in code.strip().splitlines())
-    return f"child = os.fork()\nif child == 0:\n{lines}{ends}"
+    return f"{QUIET}child = os.fork()\nif child == 0:\n{lines}{ends}"
 
 
 def test_a_child_schedules_nothing_and_has_no_thread(app: App) -> None:
@@ -61,7 +63,9 @@ manager.shutdown()
 
 
 def test_a_child_may_leave_by_any_way(app: App) -> None:
-    code = """
+    code = (
+        QUIET
+        + """
 manager.schedule_job("slow", "Slow", "jobs:slow", 60)
 until("slow-began")
 for way in (lambda: sys.exit(3), lambda: os._exit(3), lambda: signal.raise_signal(signal.SIGTERM)):
@@ -70,6 +74,7 @@ for way in (lambda: sys.exit(3), lambda: os._exit(3), lambda: signal.raise_signa
         way()
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+    )
     assert app.run(code) == (0, "3\n3\n-15\n", "")
     assert app.runs("slow") == [("completed", None)]
 
@@ -136,7 +141,9 @@ def test_forks_at_any_moment_of_a_busy_scheduler(
     if where == "postgresql":
         server: Postgres = request.getfixturevalue("postgres")
         environment["JOBCTL_STATE"] = server.schema()
-    code = """
+    code = (
+        QUIET
+        + """
 for number in range(20):
     manager.schedule_job(f"quick-{number}", "Quick", "jobs:quick", 1)
     manager.schedule_job(f"lambda-{number}", "Lambda", lambda: 1, 1)
@@ -152,6 +159,7 @@ for number in range(60):
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert status == 0, (number, status)
 """
+    )
     assert app.end(app.begin(code, env=environment), within=110)[::2] == (0, "")
 
 
