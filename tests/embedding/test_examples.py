@@ -1,7 +1,9 @@
 """The README's examples, each run as it stands in a real process, and left as people leave it."""
 
 import os
+import re
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +41,11 @@ def fastapi(write: Callable[[str, str], Path], job: str) -> None:
     write("main.py", snippet("python", "FastAPI").replace(JOB, job))
 
 
+def fastapi_without_lifespan(write: Callable[[str, str], Path], job: str) -> None:
+    code = snippet("python", "Flask").replace("flask", "fastapi").replace("Flask(__name__)", "FastAPI()")
+    write("main.py", code.replace("Flask", "FastAPI").replace(JOB, job))
+
+
 def flask(write: Callable[[str, str], Path], job: str) -> None:
     write("app.py", snippet("python", "Flask").replace(JOB, job))
 
@@ -67,6 +74,9 @@ SOCKET = ("--bind", "unix:app.sock")
 SERVERS = {
     "script": (script, ("script.py",), 0, 0),
     "uvicorn": (fastapi, ("-m", "uvicorn", "main:app", "--uds", "app.sock"), 0, -signal.SIGTERM),
+    "uvicorn without lifespan": (
+        fastapi_without_lifespan, ("-m", "uvicorn", "main:app", "--uds", "app.sock"), 0, -signal.SIGTERM,
+    ),
     "uvicorn --workers": (fastapi, ("-m", "uvicorn", "main:app", "--workers", "2", "--uds", "app.sock"), 0, 0),
     "uvicorn --reload": (fastapi, ("-m", "uvicorn", "main:app", "--reload", "--uds", "app.sock"), 0, 0),
     "flask run": (flask, ("-m", "flask", "run", "--host", "unix://app.sock"), 0, -signal.SIGTERM),
@@ -95,9 +105,22 @@ def begin(app: App, name: str, job: str) -> subprocess.Popen[str]:
 
 
 def until_up(app: App, process: subprocess.Popen[str], times: int = 1) -> None:
-    """Wait until the server has said so often that it is up: Flask's reloader says it in both processes."""
+    """Wait until the server has said so often that it is up, and answers."""
     words = [text for server, text in UP.items() if server in " ".join(map(str, process.args))]  # type: ignore[arg-type]
     until(lambda: process.poll() is not None or log(app).count(words[0]) >= times)
+    until(lambda: process.poll() is not None or answers(app))
+
+
+def answers(app: App) -> bool:
+    ports = re.findall(r"http://127.0.0.1:(\d+)", log(app))  # another after each reload
+    try:
+        with socket.socket(socket.AF_INET if ports else socket.AF_UNIX) as client:
+            client.settimeout(5)
+            client.connect(("127.0.0.1", int(ports[-1])) if ports else str(app.folder / "app.sock"))
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return bool(client.makefile("rb").read())
+    except OSError:
+        return False
 
 
 def log(app: App) -> str:

@@ -146,7 +146,7 @@ def test_forks_at_any_moment_of_a_busy_scheduler(
         + """
 for number in range(20):
     manager.schedule_job(f"quick-{number}", "Quick", "jobs:quick", 1)
-    manager.schedule_job(f"lambda-{number}", "Lambda", lambda: 1, 1)
+    manager.schedule_cron_job(f"lambda-{number}", "Lambda", lambda: 1, "* * * * * *")
 time.sleep(1)
 for number in range(60):
     child = os.fork()
@@ -154,7 +154,7 @@ for number in range(60):
         signal.alarm(20)
         manager.get_all_job_statuses()
         if number % 10 == 0:
-            manager.schedule_job("childs", "Child's", lambda: 1, 1)
+            manager.schedule_cron_job("childs", "Child's", lambda: 1, "* * * * * *")
         sys.exit(0)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert status == 0, (number, status)

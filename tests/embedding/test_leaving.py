@@ -97,6 +97,26 @@ def test_ctrl_c_during_the_grace_ends_the_runs_at_once(app: App) -> None:
     assert app.runs("endless") == [("failed", "interrupted")]
 
 
+def test_ctrl_c_while_it_waits_for_the_store_leaves_nothing_locked(app: App) -> None:
+    """As in a notebook or an interactive session, which go on."""
+    code = """
+import sqlite3
+manager.schedule_cron_job("yearly", "Yearly", lambda: 1, "0 0 1 1 *")
+other = sqlite3.connect(".jobctl/jobctl.db", check_same_thread=False)
+other.execute("BEGIN IMMEDIATE")
+def interrupt():
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    other.rollback()
+threading.Timer(0.3, interrupt).start()
+try:
+    manager.stop_job("yearly")
+except KeyboardInterrupt:
+    print("interrupted")
+print(manager.wait(manager.trigger_job("yearly").id, 20).status)
+"""
+    assert app.run(code) == (0, "interrupted\ncompleted\n", "")
+
+
 def test_non_daemon_threads_of_the_program_keep_the_scheduler_alive(app: App) -> None:
     code = """
 def work():

@@ -145,8 +145,10 @@ class Connections:
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction that takes the write lock first, so that it can never fail half-way for it."""
         with telling(self.place), self._used() as connection:
-            connection.execute("BEGIN IMMEDIATE")
             try:
+                connection.execute(
+                    "BEGIN IMMEDIATE"
+                )  # in here: Ctrl-C while it waits raises once it has the lock
                 self._still_there()
                 yield connection
                 connection.execute("COMMIT")
