@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from jobctl import threads
 from jobctl.catalogue.needs import unmet
 from jobctl.catalogue.project import store_place
 from jobctl.durations import format_duration
@@ -60,7 +61,10 @@ class Checker:
         """
         answer: list[Checked] = []
         work = threading.Thread(target=lambda: answer.append(self._tried(part)), daemon=True)
-        work.start()
+        try:
+            threads.start(work)
+        except threads.NoThreadError as error:
+            return Checked(part, State.FAILED, str(error), error.hint, error.exit_code)
         work.join(self.timeout.total_seconds())
         if answer:
             return answer[0]

@@ -85,6 +85,8 @@ def open_private(path: Path | str, flags: int, *, within: int | None = None) -> 
     try:
         descriptor = os.open(path, flags | os.O_EXCL, PRIVATE_FILE, dir_fd=within)
     except FileExistsError:
+        if flags & os.O_EXCL:
+            raise
         return os.open(path, flags, PRIVATE_FILE, dir_fd=within)
     os.fchmod(descriptor, PRIVATE_FILE)
     return descriptor

@@ -33,6 +33,22 @@ class BackgroundJobManager(Protocol):
             NotRunError: this manager runs nothing; says why.
         """
 
+    def start(self) -> None:
+        """Begin to schedule, in a thread. A second call, or one where nothing is scheduled here, changes nothing."""
+
+    def run_forever(self) -> None:
+        """Schedule, and block until SIGINT, SIGTERM or SIGHUP; then shut down gracefully and return.
+
+        It keeps a script alive that does nothing else; a second signal ends what runs at once. Where nothing is
+        scheduled in this process it logs the reason and returns.
+        """
+
+    def shutdown(self, grace: timedelta | None = None) -> int:
+        """Start nothing new, give what runs here ``grace`` to end, then end it; returns how many had to be.
+
+        Called by itself when the process ends, where the manager is ``get_job_manager``'s.
+        """
+
     def stop_job(self, id: str) -> None:  # noqa: A002
         """Take a job off its schedule. A run in progress goes on; its status is kept."""
 

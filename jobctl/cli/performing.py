@@ -7,10 +7,10 @@ from datetime import timedelta
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
+from jobctl import threads
 from jobctl.cli.context import Context
 from jobctl.cli.failures import forsake_output
 from jobctl.cli.reporters import LAST_S
-from jobctl.cli.signals import Stop
 from jobctl.cli.views.events import sentence
 from jobctl.cli.views.runs import ending
 from jobctl.documents import trigger_document
@@ -28,6 +28,7 @@ from jobctl.events import (
     TracesNotTaken,
 )
 from jobctl.managers.local import LocalJobManager
+from jobctl.managers.stop_signals import Stop
 from jobctl.model import Run, RunStatus, Trigger
 
 ASKED_BY = "_JOBCTL_TRIGGER"
@@ -123,7 +124,7 @@ class _Teller:
     def showing(self, stop: Stop) -> Iterator[None]:
         """Show what is published; at the end wait until it was read, or ``LAST_S`` seconds after a signal."""
         thread = threading.Thread(target=self._main, name="jobctl-output", daemon=True)
-        thread.start()
+        threads.start(thread)
         try:
             yield
         finally:

@@ -4,8 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 from jobctl.cli.context import Context
-from jobctl.cli.signals import Stop
 from jobctl.errors import ExitCode, ServiceError
+from jobctl.managers.stop_signals import Stop
 from jobctl.managers.trigger_dev import TriggerDevJobManager
 from jobctl.model import Run, RunStatus
 from jobctl.modes import Mode

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from jobctl import threads
 from jobctl.cli.backlog import Backlog, Published
 from jobctl.cli.context import Context
 from jobctl.cli.failures import forsake_output
@@ -58,7 +59,7 @@ class Reporter:
     def showing(self) -> Iterator[None]:
         """Show events as long as this is entered, and what came before."""
         thread = threading.Thread(target=self._main, name="jobctl-reporter", daemon=True)
-        thread.start()
+        threads.start(thread)
         try:
             yield
         finally:

@@ -11,7 +11,9 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -105,6 +107,7 @@ class Link:
         os.set_blocking(self._life, False)
         self.extend(deadline)
         self._messages = b""
+        _OPEN.add(self)
 
     def extend(self, deadline: float | None) -> None:
         """Let the worker live until then. One that reads nothing keeps its former deadline."""
@@ -224,11 +227,34 @@ class Link:
         self._close_pipes()
         self.process.wait()
 
+    def after_fork(self) -> None:
+        """In a forked child: a life line that stays open there would keep the parent's worker alive."""
+        with suppress(OSError):
+            self._close_pipes()
+        self.process.returncode = 0  # it is the parent's child
+
     def _close_pipes(self) -> None:
+        _OPEN.discard(self)
         for one in (self._life, self.result, self.output):
             os.close(one)
         self._tasks.close()
         self._inbox.close()
+
+
+_OPEN: weakref.WeakSet[Link] = weakref.WeakSet()
+STARTING = threading.Lock()
+"""Held while a worker is started: a child that is forked meanwhile would hold pipes that nobody closes."""
+
+
+def _after_fork_in_child() -> None:
+    STARTING.release()
+    for one in list(_OPEN):
+        one.after_fork()
+
+
+os.register_at_fork(
+    before=STARTING.acquire, after_in_parent=STARTING.release, after_in_child=_after_fork_in_child
+)
 
 
 def _message(task: Task) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import reason_of
-from jobctl.execution.link import Link, ending_words
+from jobctl.execution.link import STARTING, Link, ending_words
 from jobctl.execution.tasks import Outcome, Task
 from jobctl.execution.told import Told
 from jobctl.execution.tree import descendants, end_left_by, kill_tree, send
@@ -114,6 +114,8 @@ class WorkerPool:
 
     def wake(self) -> None:
         """Make ``poll`` return now. From any thread or signal handler."""
+        if self._closed:
+            return  # the descriptor's number may be another file's by now
         with suppress(BlockingIOError, OSError):
             os.write(self._wake_write, b".")
 
@@ -182,6 +184,15 @@ class WorkerPool:
                 if link.current is not None:
                     link.current.log.close(self._clock.now())
             self._links.clear()
+        self._close_own()
+
+    def after_fork(self) -> None:
+        """In a forked child: close what was inherited from the parent, whose workers they are."""
+        if not self._closed:
+            self._closed = True
+            self._close_own()
+
+    def _close_own(self) -> None:
         self._selector.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
@@ -249,7 +260,8 @@ class WorkerPool:
 
     def _start(self, variables: Mapping[str, str]) -> Link | None:
         try:
-            link = Link(self._project, self._environment, self._owner_id, variables, self._deadline)
+            with STARTING:
+                link = Link(self._project, self._environment, self._owner_id, variables, self._deadline)
         except OSError as error:
             self._no_worker(variables, reason_of(error))
             return None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jobctl.errors import StoreError, reason_of
+from jobctl.files import REFUSES_LOCKS, lock_refusal, open_below, state_folder
 
 FOLDER = "processes"
 _NAME = re.compile(r"[0-9a-f]{16}")
@@ -84,8 +85,8 @@ class ProcessFile:
         """Locked before it has its name, so that it is never seen without its lock."""
         new = self._folder / f".{self._id}-{os.urandom(4).hex()}"
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            state_folder(self._folder.parent)
+            file = open_below(self._folder.parent, (FOLDER,), new.name, os.O_RDWR | os.O_EXCL)
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.pwrite(file, self._content(file), 0)
@@ -96,9 +97,11 @@ class ProcessFile:
                     new.unlink()
                 raise
         except OSError as error:
+            refused = error.errno in REFUSES_LOCKS
             raise StoreError(
-                f"a lock file cannot be made in {self._folder}: {reason_of(error)}",
-                hint="set JOBCTL_STATE to a folder on a file system that supports locks",
+                f"the state folder {self._folder.parent} cannot be used:"
+                f" {lock_refusal(self._folder) if refused else reason_of(error)}",
+                hint="set JOBCTL_STATE to a folder on a local file system" if refused else None,
             ) from error
         _own.add(self._id)
         return file

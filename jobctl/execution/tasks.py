@@ -118,3 +118,6 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End every worker at once. Idempotent."""
+
+    def after_fork(self) -> None:
+        """In a forked child: close what was inherited from the parent, whose workers they are."""

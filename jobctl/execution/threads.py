@@ -2,18 +2,21 @@
 
 What a thread cannot promise: it cannot be ended, so a run that is over its timeout stays unfinished
 until the function returns, and fails then; a stop that cannot wait any longer records it as
-interrupted while it may go on until the process ends. Its prints go where the process's go, not into the
+interrupted while it may go on until the process ends, which raises ``SystemExit`` in it. Its prints go where the process's go, not into the
 run's log. A crash of the interpreter takes the scheduler with it.
 """
 
 import os
 import sys
 import threading
+import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
+from jobctl import threads
 from jobctl.clock import Clock
 from jobctl.durations import write_duration
 from jobctl.execution.calling import call
@@ -49,9 +52,20 @@ class ThreadExecutor:
         """Begin each at once."""
         for task in tasks:
             self._busy[task.run_id] = None
-            threading.Thread(
+            thread = threading.Thread(
                 target=self._run, args=(task,), name=f"jobctl-{task.job_id}", daemon=True
-            ).start()
+            )
+            try:
+                threads.start(thread)
+            except threads.NoThreadError as error:
+                reason = Reason.INTERRUPTED if error.at_exit else Reason.CRASHED
+                now = self._clock.now()
+                self._outcomes.append(
+                    TaskFinished(task.run_id, None, now, now, timedelta(0), reason, str(error))
+                )
+                self._wake()
+            else:
+                _RUNNING.add(thread)
 
     def poll(self) -> Sequence[Outcome]:
         """What happened since the last look, without waiting."""
@@ -100,3 +114,28 @@ class ThreadExecutor:
             )
         )
         self._wake()
+
+
+_RUNNING: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+
+
+def end_threads(timeout: float) -> None:
+    """Raise ``SystemExit`` in the jobs that still run, as the interpreter is about to end, and wait for them.
+
+    One that prints at that moment would crash the interpreter, which cannot take the lock of standard output.
+
+    Args:
+        timeout: in seconds, for all of them.
+    """
+    running = [one for one in list(_RUNNING) if one.is_alive()]
+    if not running:
+        return
+    import ctypes
+
+    for thread in running:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
+        )
+    end = time.monotonic() + timeout
+    for thread in running:
+        thread.join(max(0.0, end - time.monotonic()))

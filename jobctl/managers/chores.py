@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobctl import threads
 from jobctl.clock import Clock
 from jobctl.errors import StoreError
 from jobctl.execution import process_file
@@ -66,8 +67,12 @@ class Chores:
         ]
 
     def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+        """Begin.
+
+        Raises:
+            NoThreadError: the system allows no more threads.
+        """
+        threads.start(self._thread)
 
     def stop(self) -> None:
         """End after the duty in hand."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from jobctl import threads
 from jobctl.clock import Clock
 from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import (
@@ -92,8 +93,8 @@ class Engine:
     # From any thread
 
     def start(self) -> None:
-        """Begin to loop."""
-        self._thread.start()
+        """Begin to loop, or raise ``NoThreadError``."""
+        threads.start(self._thread)
 
     def ask(self, request: Callable[[], T]) -> T:
         """Do something in the loop's thread and return, or raise, what it does."""
@@ -113,6 +114,14 @@ class Engine:
         self._grace = self._grace or timedelta(0)
         self._end_now = True
         self._executor.wake()
+
+    def abandon(self) -> None:
+        """Wait for the end after ``stop``, also where the loop could not be started."""
+        self.ended.wait() if self._thread.ident else self._main()
+
+    def after_fork(self) -> None:
+        """In a forked child: let go of what is the parent's."""
+        self._executor.after_fork()
 
     # In the loop's thread
 

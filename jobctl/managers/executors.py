@@ -63,6 +63,10 @@ class Executors:
         """End every worker at once."""
         self._pool.close()
 
+    def after_fork(self) -> None:
+        """In a forked child: let go of the parent's workers; its threads are not here."""
+        self._pool.after_fork()
+
 
 def make_executor(
     *,

@@ -1,6 +1,5 @@
 """Which manager follows from the mode, and the one manager of a process."""
 
-import atexit
 import os
 import threading
 from datetime import timedelta
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     Manager = LocalJobManager | NoOpJobManager | TriggerDevJobManager
 
 _lock = threading.Lock()
-_managers: dict[int, "Manager"] = {}
+_manager: "Manager | None" = None
 
 
 def make_manager(
@@ -70,40 +69,53 @@ def make_manager(
         workers=workers or local.DEFAULT_WORKERS,
         grace=local.DEFAULT_GRACE if grace is None else grace,
         clock=clock,
-        autostart=autostart and mode is Mode.LOCAL,
+        autostart=autostart,
+        idle="Vercel Cron keeps the times of the jobs (mode vercel)" if mode is Mode.VERCEL else None,
     )
 
 
 def get_job_manager() -> "Manager":
     """The one manager of this process, made at the first call from the environment and folder.
 
-    Its scheduler begins with the first job that is scheduled, in a thread, and is shut down when the
-    process ends. A forked child gets its own.
+    Its scheduler begins with the first job that is scheduled, in a thread. When the process ends, by whatever
+    way but SIGKILL and ``os._exit``, it is shut down gracefully. A forked child has the same manager, without
+    its parent's scheduler: see ``LocalJobManager``.
 
     Raises:
         ConfigurationError: a setting is wrong; says which and where.
         ServiceError: Trigger.dev is in charge, and its key is none that it takes.
         StoreError: the run store cannot be opened.
     """
+    global _manager  # noqa: PLW0603 - the one manager of the process is the point
     with _lock:
-        manager = _managers.get(os.getpid())
-        if manager is None:
-            _managers.clear()
-            manager = _managers[os.getpid()] = _from_surroundings()
-        return manager
+        if _manager is None:
+            _manager = _from_surroundings()
+        return _manager
 
 
 def reset_job_manager() -> None:
     """Shut the process's manager down and forget it; the next ``get_job_manager`` makes another."""
+    global _manager
     with _lock:
-        manager = _managers.pop(os.getpid(), None)
+        manager, _manager = _manager, None
     if manager is None:
         return
-    shutdown = getattr(manager, "shutdown", None)
-    if shutdown is not None:
-        shutdown()
-    if manager.store is not None:
-        manager.store.close()
+    from jobctl.managers import process_end
+
+    try:
+        manager.shutdown()
+    finally:
+        process_end.forget(manager)
+        if manager.store is not None:
+            manager.store.close()
+
+
+def _after_fork_in_child() -> None:
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _from_surroundings() -> "Manager":
@@ -121,5 +133,7 @@ def _from_surroundings() -> "Manager":
         environment=environment,
         autostart=True,
     )
-    atexit.register(reset_job_manager)
+    from jobctl.managers import process_end
+
+    process_end.watch(manager)
     return manager

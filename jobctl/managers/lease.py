@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from jobctl import threads
 from jobctl.clock import Clock
 from jobctl.errors import StoreError
 from jobctl.execution.process import this_process
@@ -105,7 +106,11 @@ class Lease:
         return owner
 
     def start(self) -> None:
-        """Begin to send heartbeats."""
+        """Begin to send heartbeats.
+
+        Raises:
+            NoThreadError: the system allows no more threads.
+        """
         self._begin("jobctl-heartbeat", self._send_heartbeats)
         if self._leased:
             self._begin("jobctl-lease", self._watch)
@@ -137,7 +142,7 @@ class Lease:
 
     def _begin(self, name: str, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
-        thread.start()
+        threads.start(thread)
         self._threads.append(thread)
 
     def _make_file(self, owner: Owner) -> ProcessFile | None:

@@ -3,15 +3,16 @@
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from errno import EMFILE
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from jobctl.catalogue.unknown import unknown_job
 from jobctl.clock import Clock, SystemClock
-from jobctl.errors import NotRunError
+from jobctl.errors import JobctlError, NotRunError, reason_of
 from jobctl.events import Bus, RunFinished, SchedulerStarted
 from jobctl.managers.define import define, registration
+from jobctl.managers.lifecycle import Lifecycle
 from jobctl.managers.overlap import already_running
 from jobctl.managers.queueing import ahead_of
 from jobctl.managers.statuses import job_status, job_statuses
@@ -29,12 +30,15 @@ DEFAULT_WORKERS = 4
 DEFAULT_GRACE = timedelta(seconds=30)
 
 
-class LocalJobManager:
+class LocalJobManager(Lifecycle):
     """Schedules and runs jobs here. Share its store, and any number of processes share the slots.
 
     Nothing starts before ``start()``, or the first ``trigger_job``. Use it as a context manager,
     sync or async, to have it shut down at the end. A function that no worker process can import by
     name runs in a thread of this process; ``jobctl.execution.threads`` says what that cannot promise.
+
+    In a forked child it knows the same jobs, but schedules none and runs nothing of its parent's, until the
+    child itself starts it, schedules or triggers a job.
 
     Args:
         store: the run store.
@@ -45,6 +49,7 @@ class LocalJobManager:
         kind: what this process is to others: ``scheduler``, ``trigger`` or ``application``.
         workers: how many worker processes may run at once; they start when needed.
         grace: how long runs have to end by themselves at ``shutdown``.
+        idle: why this process schedules nothing; ``start`` does nothing then.
 
     Attributes:
         pulse: called in each turn of the scheduler's loop, each second at least; to be set before it starts.
@@ -63,7 +68,9 @@ class LocalJobManager:
         grace: timedelta = DEFAULT_GRACE,
         clock: Clock | None = None,
         autostart: bool = False,
+        idle: str | None = None,
     ) -> None:
+        super().__init__(idle)
         self.store = store
         self.bus = Bus()
         self.kind = kind
@@ -78,6 +85,7 @@ class LocalJobManager:
         self._autostart = autostart
         self._jobs: dict[str, Job] = {}
         self._lock = threading.RLock()
+        self._ending = threading.Lock()
         self._engine: Engine | None = None
         self._chores: Chores | None = None
         self._scheduling = False
@@ -210,7 +218,14 @@ class LocalJobManager:
     # Life
 
     def start(self) -> None:
-        """Begin to schedule, in a thread of its own. A second call changes nothing."""
+        """Begin to schedule, in a thread of its own. A second call changes nothing.
+
+        Raises:
+            StoreError: the run store cannot be used.
+            JobctlError: the system allows no more threads or open files.
+        """
+        if self.idle is not None:
+            return
         with self._lock:
             if self._scheduling:
                 return
@@ -225,57 +240,49 @@ class LocalJobManager:
     def shutdown(self, grace: timedelta | None = None) -> int:
         """Start nothing new, give what runs time to end, then end it with its children.
 
+        From any thread; where several call it, each waits for the end.
+
         Args:
             grace: instead of the manager's own.
 
         Returns:
             How many runs had to be ended.
         """
-        with self._lock:
-            engine, chores = self._engine, self._chores
-            self._scheduling = False
-        if engine is None:
-            return 0
-        if chores is not None:
-            chores.stop()
-        engine.stop(self._grace if grace is None else grace)
-        engine.ended.wait()
-        with self._lock:
-            self._engine = self._chores = None
-        if engine.trouble is not None:
-            raise engine.trouble
-        return engine.interrupted
+        with self._ending:
+            with self._lock:
+                engine, chores = self._engine, self._chores
+                self._scheduling = False
+            if engine is None:
+                return 0
+            if chores is not None:
+                chores.stop()
+            engine.stop(self._grace if grace is None else grace)
+            engine.ended.wait()
+            with self._lock:
+                self._engine = self._chores = None
+            if engine.trouble is not None:
+                raise engine.trouble
+            return engine.interrupted
 
     def end_now(self) -> None:
         """End every run at once; ``shutdown`` then returns soon. Safe in a signal handler."""
-        if self._engine is not None:
-            self._engine.end_now()
+        engine = self._engine
+        if engine is not None:
+            engine.end_now()
 
     def wait_ended(self, timeout: float | None = None) -> bool:
         """Wait for the scheduler's end, by ``shutdown`` or trouble; False after ``timeout`` seconds."""
-        return self._engine is None or self._engine.ended.wait(timeout)
+        engine = self._engine
+        return engine is None or engine.ended.wait(timeout)
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.shutdown()
-
-    async def __aenter__(self) -> Self:
-        import asyncio
-
-        await asyncio.to_thread(self.start)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        import asyncio
-
-        await asyncio.to_thread(self.shutdown)
+    def after_fork(self) -> None:
+        """In a child: what schedules and runs is the parent's, and so are its locks, held or not."""
+        self._lock = threading.RLock()
+        self._ending = threading.Lock()
+        engine, self._engine, self._chores = self._engine, None, None
+        self._scheduling = False
+        if engine is not None:
+            engine.after_fork()
 
     # Inside
 
@@ -345,11 +352,17 @@ class LocalJobManager:
     def _running_engine(self) -> "Engine":
         with self._lock:
             if self._engine is None:
-                self._engine = self._make_engine()
-                self._engine.start()
+                try:
+                    self._engine, self._chores = self._make_engine()
+                except OSError as error:
+                    raise JobctlError(
+                        f"the scheduler cannot be started: {reason_of(error)}",
+                        hint="raise the limit of open files (ulimit -n)" if error.errno == EMFILE else None,
+                    ) from None
+                self.begun()
             return self._engine
 
-    def _make_engine(self) -> "Engine":
+    def _make_engine(self) -> "tuple[Engine, Chores]":
         from jobctl.managers.chores import Chores
         from jobctl.managers.engine import Engine
         from jobctl.managers.executors import make_executor
@@ -379,9 +392,7 @@ class LocalJobManager:
         engine = Engine(self.store, lease, executor, self.bus, self._clock)
         engine.pulse = self.pulse
         engine.register = lambda: self._place(engine, list(self._jobs.values()))
-        executor.renew(lease.sign_on().id)
-        lease.start()
-        self._chores = Chores(
+        chores = Chores(
             self.store,
             lease,
             self._state,
@@ -390,5 +401,13 @@ class LocalJobManager:
             put_back=self._put_back,
             failed=lambda error: engine.stop(timedelta(0), error),
         )
-        self._chores.start()
-        return engine
+        try:
+            executor.renew(lease.sign_on().id)
+            engine.start()
+            lease.start()
+            chores.start()
+        except BaseException:
+            engine.stop(timedelta(0))
+            engine.abandon()
+            raise
+        return engine, chores

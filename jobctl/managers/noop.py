@@ -7,13 +7,14 @@ from jobctl.catalogue.unknown import unknown_job
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import NotRunError
 from jobctl.managers.define import define, registration
+from jobctl.managers.lifecycle import Lifecycle
 from jobctl.managers.statuses import job_status, job_statuses
 from jobctl.model import Job, JobMetrics, JobStatus, Run, Target
 from jobctl.runs.store import RunStore
 from jobctl.schedules import Cron, Every
 
 
-class NoOpJobManager:
+class NoOpJobManager(Lifecycle):
     """Takes definitions, so that an application starts as ever, and runs none of them.
 
     Args:
@@ -25,6 +26,7 @@ class NoOpJobManager:
     def __init__(
         self, store: RunStore, reason: str, *, hint: str | None = None, clock: Clock | None = None
     ) -> None:
+        super().__init__(idle=reason)
         self.store = store
         self.reason = reason
         self.hint = hint

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
+from jobctl import threads
 from jobctl.catalogue import Catalogue
 from jobctl.catalogue.project import find_project
 from jobctl.clock import SystemClock
@@ -37,7 +38,10 @@ class _Reading:
         self._around = around
         self._found: Catalogue | Exception | None = None
         self._thread = threading.Thread(target=self._read, name="jobctl-reload", daemon=True)
-        self._thread.start()
+        try:
+            threads.start(self._thread)
+        except threads.NoThreadError as error:
+            self._found = error
 
     @property
     def is_done(self) -> bool:

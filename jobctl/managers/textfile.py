@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
+from jobctl import threads
 from jobctl.clock import SystemClock
 from jobctl.errors import StoreError, reason_of
 from jobctl.events import Bus, Event, MetricsNotWritten, SchedulerStarted
@@ -41,7 +42,10 @@ class Textfile:
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, SchedulerStarted):
-            self._thread.start()
+            try:
+                threads.start(self._thread)
+            except threads.NoThreadError as error:
+                self._bus.publish(MetricsNotWritten(event.at, self._file, str(error)))
 
     def _run(self) -> None:
         clock = SystemClock()

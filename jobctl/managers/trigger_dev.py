@@ -15,6 +15,7 @@ from jobctl.clock import Clock, SystemClock
 from jobctl.durations import format_duration, write_duration
 from jobctl.errors import AlreadyRunningError, ServiceError, UsageError
 from jobctl.managers.define import define
+from jobctl.managers.lifecycle import Lifecycle
 from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Target, Trigger
 from jobctl.runs.store import RunStore
 from jobctl.schedules import Cron, Every
@@ -35,7 +36,7 @@ _KEPT = timedelta(days=30)
 _REMEMBERED = "trigger-dev:run:"
 
 
-class TriggerDevJobManager:
+class TriggerDevJobManager(Lifecycle):
     """Keeps schedules at Trigger.dev and starts runs there. Every method but ``add`` asks over the network.
 
     Errors besides the interface's: ``ServiceError`` where Trigger.dev does not answer or refuses.
@@ -55,6 +56,7 @@ class TriggerDevJobManager:
         clock: Clock | None = None,
         wait: Callable[[float], object] | None = None,
     ) -> None:
+        super().__init__(idle="Trigger.dev schedules and runs the jobs")
         self.account = account
         self.store = store
         self._clock = clock or SystemClock()
@@ -75,11 +77,17 @@ class TriggerDevJobManager:
             self._api_kept = TriggerDev(self.account, clock=self._clock, wait=self._wait)
         return self._api_kept
 
-    def shutdown(self) -> None:
-        """Let go of the connections. What runs there goes on."""
+    def shutdown(self, grace: timedelta | None = None) -> int:
+        """Close the connections. What runs at Trigger.dev goes on, so no run is ended."""
+        del grace
         if self._api_kept is not None:
             self._api_kept.close()
             self._api_kept = None
+        return 0
+
+    def after_fork(self) -> None:
+        """In a child: the connections are the parent's."""
+        self._api_kept = None
 
     # Definitions
 

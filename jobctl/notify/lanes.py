@@ -3,6 +3,9 @@
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+
+from jobctl import threads
 
 _REST_S = 30.0
 Work = Callable[[], None]
@@ -26,13 +29,17 @@ class Lane:
         self._alive = False
 
     def put(self, key: Key, work: Work) -> None:
-        """Do it after what waits; returns at once. It must not raise."""
+        """Do it after what waits; returns at once. It must not raise.
+
+        Where the system allows no more threads, it waits until the next call.
+        """
         with self._changed:
             self._work.append((key, work))
             self._changed.notify_all()
             if not self._alive:
-                self._alive = True
-                threading.Thread(target=self._run, name=self._name, daemon=True).start()
+                with suppress(threads.NoThreadError):
+                    threads.start(threading.Thread(target=self._run, name=self._name, daemon=True))
+                    self._alive = True
 
     def drain(self, timeout: float) -> set[Key]:
         """Wait until all is done; what is not, after ``timeout`` seconds."""

@@ -4,6 +4,7 @@ It is handed sorted lists and stars only, so neither its grammar nor a change of
 ``a/n``, random and hashed fields, years, seconds last. Its own rule for clock changes is never asked.
 """
 
+import os
 import threading
 from datetime import datetime
 from functools import lru_cache
@@ -12,18 +13,19 @@ from jobctl.schedules import days
 from jobctl.schedules.fields import LAST, Fields, Values, parse
 
 _YEARS = 50
+_LOCK = threading.Lock()
+os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 
 
 class Walker:
     """The times of one expression. May be shared by threads."""
 
-    __slots__ = ("_croniter", "_found", "_lock", "_since")
+    __slots__ = ("_croniter", "_found", "_since")
 
     def __init__(self, canonical: str, *, either: bool) -> None:
         from croniter import croniter
 
         self._since = self._found = datetime(1970, 1, 1)  # noqa: DTZ001 - what a wall clock shows has no zone
-        self._lock = threading.Lock()
         self._croniter = croniter(
             canonical, self._since, ret_type=datetime, day_or=either, max_years_between_matches=_YEARS
         )
@@ -34,7 +36,7 @@ class Walker:
         Raises:
             OverflowError: there is none before the year 10,000.
         """
-        with self._lock:
+        with _LOCK:
             if not self._since <= time < self._found:
                 try:
                     self._croniter.set_current(time, force=True)

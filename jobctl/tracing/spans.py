@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
 
@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import Span, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from jobctl import threads
 from jobctl.clock import SystemClock, iso, to_ms
 from jobctl.durations import milliseconds
 from jobctl.events import Bus, Event, RunFinished, RunRetrying, RunStarted, TracesNotTaken
@@ -63,8 +64,9 @@ class Tracer:
         """Hear no more; what waits is sent first, for ``timeout`` seconds at most."""
         self._unsubscribe()
         ending = threading.Thread(target=self._provider.shutdown, name="jobctl-traces", daemon=True)
-        ending.start()
-        ending.join(timeout)
+        with suppress(threads.NoThreadError):  # then nothing can be sent, either
+            threads.start(ending)
+            ending.join(timeout)
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, RunStarted):

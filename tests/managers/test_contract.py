@@ -109,6 +109,25 @@ def test_a_trigger_is_never_silently_nothing(any_manager: BackgroundJobManager) 
         assert any_manager.trigger_job("a-job").status is RunStatus.RUNNING
 
 
+def test_it_can_be_started_and_shut_down_any_number_of_times(any_manager: BackgroundJobManager) -> None:
+    for _ in range(2):
+        any_manager.start()
+        any_manager.start()
+        assert any_manager.shutdown() == 0
+        assert any_manager.shutdown() == 0
+
+
+def test_where_nothing_is_scheduled_here_it_runs_for_no_time_and_says_why(
+    any_manager: BackgroundJobManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    if isinstance(any_manager, LocalJobManager):
+        any_manager.idle = "Vercel Cron does"
+
+    any_manager.run_forever()
+
+    assert caplog.messages[0].startswith("there is nothing to run here: ")
+
+
 def test_nothing_ran_means_zeros_and_no_rate(any_manager: BackgroundJobManager) -> None:
     metrics = any_manager.get_job_metrics()
 

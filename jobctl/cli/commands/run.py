@@ -12,13 +12,13 @@ from jobctl import __version__
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.cli.reporters import LiveReporter, Reporter
-from jobctl.cli.signals import Stop
 from jobctl.cli.times import read_span
 from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, NotRunError, UsageError
 from jobctl.managers.local import DEFAULT_GRACE, DEFAULT_WORKERS, LocalJobManager
 from jobctl.managers.presence import scheduler
 from jobctl.managers.reload import Reload, mark_of
+from jobctl.managers.stop_signals import Stop
 from jobctl.model import Job
 from jobctl.modes import Mode
 from jobctl.text import counted

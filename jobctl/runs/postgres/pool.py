@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+import weakref
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from jobctl.errors import StoreBusyError, StoreError
+from jobctl.runs.inherited import keep_for_good
 from jobctl.runs.postgres.address import Address
 from jobctl.runs.postgres.failures import InDoubtError, telling
 from jobctl.runs.postgres.session import Session
@@ -22,8 +24,6 @@ _ANSWER_MARGIN_S = 2.0
 """So much longer than the server allows itself, an answer is waited for: the network may be what hangs."""
 _IDLE_IN_TRANSACTION = "15s"
 _ASK_AGAIN_S = 0.2
-_INHERITED: list[psycopg.Connection[Any]] = []
-"""A parent's connections, seen by a forked child: neither used nor closed there, only held."""
 
 
 _T = TypeVar("_T")
@@ -92,9 +92,9 @@ class Pool:
         self._free = threading.BoundedSemaphore(size)
         self._idle: list[psycopg.Connection[Any]] = []
         self._lock = threading.Lock()
-        self._pid = os.getpid()
         self._closed = False
         self._pause = threading.Event()
+        _OPEN.add(self)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -139,15 +139,13 @@ class Pool:
         self._closed = True
         with self._lock:
             idle, self._idle = self._idle, []
-        if self._pid == os.getpid():
-            for raw in idle:
-                raw.close()
+        for raw in idle:
+            raw.close()
 
     @contextmanager
     def _taken(self) -> Iterator["_Box"]:
         if self._closed:
             raise StoreError(f"the run store {self.place} is closed")
-        self._mine()
         if not self._free.acquire(timeout=self._timeout_s):
             raise StoreBusyError(f"the run store {self.place} is held by this process", hint="try again")
         box = _Box(self._idle.pop() if self._idle else None)
@@ -220,14 +218,25 @@ class Pool:
                 )
             self._pause.wait(_ASK_AGAIN_S)
 
-    def _mine(self) -> None:
-        """After a fork nothing of the parent's is touched."""
-        with self._lock:
-            if self._pid != os.getpid():
-                _INHERITED.extend(self._idle)
-                self._idle = []
-                self._free = threading.BoundedSemaphore(self._size)
-                self._pid = os.getpid()
+    def after_fork(self) -> None:
+        """In the child: the parent's connections are neither used nor closed."""
+        for raw in self._idle:
+            keep_for_good(raw)
+        self._idle = []
+        self._free = threading.BoundedSemaphore(SIZE)
+        self._lock = threading.Lock()
+        self._pause = threading.Event()
+
+
+_OPEN: weakref.WeakSet[Pool] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for one in list(_OPEN):
+        one.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class _Box:
