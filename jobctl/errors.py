@@ -123,9 +123,14 @@ class ServiceError(JobctlError):
 
 
 class StoreError(JobctlError):
-    """The run store cannot be read or written."""
+    """The run store cannot be read or written.
+
+    Attributes:
+        transient: its server may answer again within a moment.
+    """
 
     code = "store"
+    transient = False
 
 
 class StoreBusyError(StoreError):

@@ -17,6 +17,7 @@ from jobctl.text import quote
 if TYPE_CHECKING:
     from jobctl.catalogue import Catalogue
     from jobctl.catalogue.project import Project
+    from jobctl.errors import StoreError
     from jobctl.managers.factory import Manager
     from jobctl.managers.local import LocalJobManager
     from jobctl.managers.surroundings import Surroundings
@@ -195,6 +196,12 @@ class Context:
 
         rescue_once(store, self.state_folder(), self.clock)
         return store
+
+    def store_trouble(self, error: "StoreError") -> None:
+        """Say that the run store is waited for; for ``ride_out``."""
+        from jobctl.managers.ride_out import RIDE_OUT_S
+
+        self.output.warn(f"{error.problem}; trying again for {RIDE_OUT_S:.0f} s")
 
     def look_again(self) -> None:
         """Before another look: settle what died meanwhile, and find a store that has been made since."""

@@ -15,7 +15,7 @@ from jobctl.cli.views.events import sentence
 from jobctl.cli.views.runs import ending
 from jobctl.documents import trigger_document
 from jobctl.durations import format_duration
-from jobctl.errors import ExitCode
+from jobctl.errors import ExitCode, StoreError
 from jobctl.events import (
     Event,
     NotTold,
@@ -28,6 +28,7 @@ from jobctl.events import (
     TracesNotTaken,
 )
 from jobctl.managers.local import LocalJobManager
+from jobctl.managers.ride_out import ride_out
 from jobctl.managers.stop_signals import Stop
 from jobctl.model import Run, RunStatus, Trigger
 
@@ -63,7 +64,12 @@ def perform(
     by = Trigger(context.process.get(ASKED_BY) or Trigger.MANUAL)
     with Stop(again=manager.end_now) as stop, teller.showing(stop):
         try:
-            started = manager.trigger_job(job_id, trigger=by, arguments=arguments, timeout=timeout)
+            started = ride_out(
+                lambda: manager.trigger_job(job_id, trigger=by, arguments=arguments, timeout=timeout),
+                context.clock,
+                context.store_trouble,
+                pause=lambda seconds: _give_up_at(stop, seconds),
+            )
             ended = _wait(manager, started.id, stop, teller)
         finally:
             manager.shutdown(timedelta(0))
@@ -80,7 +86,14 @@ def _wait(manager: LocalJobManager, run_id: str, stop: Stop, teller: "_Teller") 
             return manager.wait(run_id, TICK)
         except TimeoutError:
             continue
+        except StoreError:  # the run is not here, and the store is away: neither says that the run has ended
+            stop.wait(TICK)
     return None
+
+
+def _give_up_at(stop: Stop, seconds: float) -> None:
+    if stop.wait(seconds):
+        raise SystemExit(stop.exit_code)
 
 
 def tell_ended(run: Run, context: Context, *, retry: bool = True) -> None:

@@ -3,11 +3,15 @@
 The kernel releases the lock when the process ends, however it ends, and shows it to every PID namespace and user that
 shares the file system. The counter goes on while another program locks the run store, and stops while the process is
 frozen. On one kernel this is the better heartbeat; between machines the counter in the run store decides.
+
+The lock is flock(2)'s: unlike fcntl(2)'s, it is not lost when something else in this process opens and closes the file.
+It would live on in a forked child, so that closes the file; a program that replaces this one (exec) does not get it.
 """
 
 import fcntl
 import os
 import re
+import weakref
 from collections.abc import Collection
 from contextlib import suppress
 from enum import Enum
@@ -21,8 +25,7 @@ FOLDER = "processes"
 _NAME = re.compile(r"[0-9a-f]{16}")
 _LEFT = re.compile(r"[0-9a-f]{16}|\.[0-9a-f]{16}-[0-9a-f]{8}")
 _SIZE = 64
-_own: set[str] = set()
-"""Ids whose locks this process holds: to open and close such a file here would release its lock."""
+_open: "weakref.WeakSet[ProcessFile]" = weakref.WeakSet()
 
 
 class Lock(Enum):
@@ -42,7 +45,7 @@ class Seen(NamedTuple):
 
 
 class ProcessFile:
-    """The file of this process under one registration. Not carried over a fork: the child holds no lock."""
+    """The file of this process under one registration. Not carried over a fork."""
 
     def __init__(self, state: Path, owner_id: str) -> None:
         """Make and lock it.
@@ -52,9 +55,9 @@ class ProcessFile:
         """
         self._folder = state / FOLDER
         self._id = owner_id
-        self._pid = os.getpid()
         self._count = 0
-        self._file = self._made()
+        self._file: int | None = self._made()
+        _open.add(self)
 
     def heartbeat(self) -> None:
         """Count a heartbeat; made again where it was deleted.
@@ -64,6 +67,8 @@ class ProcessFile:
         """
         self._count += 1
         try:
+            if self._file is None:
+                return
             if os.fstat(self._file).st_nlink == 0:
                 former, self._file = self._file, self._made()
                 os.close(former)
@@ -75,11 +80,16 @@ class ProcessFile:
 
     def close(self) -> None:
         """Delete it and release the lock. Idempotent; does nothing in a forked child."""
-        if self._id in _own and self._pid == os.getpid():
+        if self._file is not None:
             with suppress(OSError):
                 (self._folder / self._id).unlink()
-            os.close(self._file)
-            _own.discard(self._id)
+            self.release()
+
+    def release(self) -> None:
+        """Close it and leave it where it is: the parent's, in a forked child."""
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
 
     def _made(self) -> int:
         """Locked before it has its name, so that it is never seen without its lock."""
@@ -88,7 +98,7 @@ class ProcessFile:
             state_folder(self._folder.parent)
             file = open_below(self._folder.parent, (FOLDER,), new.name, os.O_RDWR | os.O_EXCL)
             try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.pwrite(file, self._content(file), 0)
                 new.rename(self._folder / self._id)
             except BaseException:
@@ -103,7 +113,6 @@ class ProcessFile:
                 f" {lock_refusal(self._folder) if refused else reason_of(error)}",
                 hint="set JOBCTL_STATE to a folder on a local file system" if refused else None,
             ) from error
-        _own.add(self._id)
         return file
 
     def _content(self, file: int) -> bytes:
@@ -118,8 +127,6 @@ def read(state: Path, owner_id: str) -> Seen:
 
 
 def _lock_of(path: Path) -> Seen:
-    if path.name.removeprefix(".").partition("-")[0] in _own:
-        return Seen(Lock.HELD)
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
@@ -129,10 +136,8 @@ def _lock_of(path: Path) -> Seen:
         token = os.pread(file, _SIZE, 0)
         if token.partition(b" ")[0] != str(os.fstat(file).st_ino).encode():
             return Seen(Lock.MISSING)  # a copy, which nobody ever locked
-        fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return Seen(Lock.HELD, token)
-    except PermissionError:  # what some systems answer instead
         return Seen(Lock.HELD, token)
     except OSError:
         return Seen(Lock.MISSING)
@@ -143,7 +148,7 @@ def _lock_of(path: Path) -> Seen:
 
 def discard(state: Path, owner_id: str) -> None:
     """Delete the file of a process whose registration has ended."""
-    if owner_id not in _own and _NAME.fullmatch(owner_id):
+    if _NAME.fullmatch(owner_id):
         with suppress(OSError):
             (state / FOLDER / owner_id).unlink()
 
@@ -159,3 +164,11 @@ def sweep(state: Path, known: Collection[str]) -> None:
             ):
                 with suppress(OSError):
                     os.unlink(entry.path)  # noqa: PTH108
+
+
+def _after_fork_in_child() -> None:
+    for one in list(_open):
+        one.release()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

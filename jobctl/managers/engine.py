@@ -103,6 +103,10 @@ class Engine:
         self._executor.wake()
         return asked.answer(self.ended.is_set, StoreError("the scheduler has stopped"))
 
+    def has(self, run_id: str) -> bool:
+        """Whether a run is in progress here, or has ended and is to be recorded. The run store is not asked."""
+        return run_id in self._active or self._recorder.has(run_id)
+
     def stop(self, grace: timedelta, trouble: BaseException | None = None) -> None:
         """Start nothing new; give what runs ``grace`` to end, then end it. ``trouble`` says why. Returns at once."""
         self.trouble = self.trouble or trouble
@@ -433,6 +437,7 @@ class Engine:
     def _close(self) -> None:
         if self._recorder.pending:
             runs = counted(self._recorder.pending, "run")
-            raise StoreError(f"the end of {runs} could not be written to {self._store.place}")
+            kind = type(self._recorder.problem or StoreError(""))
+            raise kind(f"the end of {runs} could not be written to {self._store.place}")
         self._lease.sign_off()
         self._bus.publish(SchedulerStopped(self._clock.now(), self.interrupted))

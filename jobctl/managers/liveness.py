@@ -45,14 +45,14 @@ class Liveness:
         """Whether a process is alive; ``UNKNOWN`` while its lease has not run out."""
         if owner.ended is not None:
             return Life.DEAD
-        life = life_by_pid(owner)
-        if life is not Life.UNKNOWN:
-            return life
         seen = process_file.Seen(Lock.MISSING)
         if self._same_kernel(owner):
             seen = process_file.read(self._state, owner.id)
         if seen.lock is Lock.FREE:
-            return Life.DEAD
+            return Life.DEAD  # also where another program has replaced it under the same pid
+        life = life_by_pid(owner)
+        if life is not Life.UNKNOWN:
+            return life
         if seen.lock is Lock.HELD and not owner.leased:
             return Life.ALIVE  # frozen, perhaps: it would not end its runs by itself
         # whoever cannot reach a shared store can write its file all the same

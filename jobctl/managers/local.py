@@ -183,7 +183,7 @@ class LocalJobManager(Lifecycle):
         """
         engine = self._engine
         found = engine.finished.wait(run_id, 0) if engine else None
-        if found is None:
+        if found is None and not (engine is not None and engine.has(run_id)):
             kept = self.store.run(run_id)
             found = kept if kept is not None and kept.status is not RunStatus.RUNNING else None
         if found is None and engine is not None:

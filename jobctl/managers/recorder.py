@@ -37,6 +37,7 @@ class Recorder:
         self._events: list[RunFinished] = []
         self._oldest = 0.0
         self._told: datetime | None = None
+        self.problem: StoreError | None = None
 
     @property
     def in_trouble(self) -> bool:
@@ -52,6 +53,10 @@ class Recorder:
     def held(self) -> float:
         """For how many seconds the oldest of them has waited."""
         return self._clock.monotonic() - self._oldest if self._endings else 0.0
+
+    def has(self, run_id: str) -> bool:
+        """Whether a run has ended, and that is not written yet. From any thread."""
+        return any(event.run.id == run_id for event in list(self._events))
 
     def end(self, ending: Ending, event: RunFinished) -> None:
         """Keep an ending for the next ``flush``, and what is to be told then."""
@@ -104,6 +109,7 @@ class Recorder:
 
     def trouble(self, error: StoreError) -> None:
         """Report that the store cannot be used, once a minute at most."""
+        self.problem = error
         now = self._clock.now()
         if self._told is None or now - self._told >= _TELL_AGAIN:
             self._told = now

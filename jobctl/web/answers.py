@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 from jobctl.clock import iso
 from jobctl.documents import trigger_document
 from jobctl.durations import milliseconds
-from jobctl.errors import AlreadyRunningError, JobctlError, NotRunError, UnknownJobError
+from jobctl.errors import AlreadyRunningError, JobctlError, NotRunError, StoreError, UnknownJobError
 from jobctl.model import Run, RunStatus
 
 HIDDEN = "the run failed; its log says why"
@@ -31,6 +31,8 @@ class Shape(Protocol):
 
 def status_of(error: JobctlError) -> int:
     """404 for an unknown job, 409 where it is running, 503 where it cannot run now, else 500."""
+    if isinstance(error, StoreError) and error.transient:
+        return 503
     kinds = ((UnknownJobError, 404), (AlreadyRunningError, 409), (NotRunError, 503))
     return next((status for kind, status in kinds if isinstance(error, kind)), 500)
 

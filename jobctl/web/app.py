@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from jobctl.clock import SystemClock
 from jobctl.documents import job_document, metrics_document
-from jobctl.errors import JobctlError
+from jobctl.errors import JobctlError, StoreError
 from jobctl.managers.statuses import all_statuses
 from jobctl.managers.surroundings import Surroundings
 from jobctl.modes import resolve
@@ -99,7 +99,11 @@ class Desk:
         async def handle(request: Request) -> Response:
             if not self._may(request):
                 return _json(Answer(401, {"error": UNAUTHORIZED}), BEARER)
-            return await run_in_threadpool(look, self._runner)
+            try:
+                return await run_in_threadpool(look, self._runner)
+            except StoreError as error:
+                message = str(error) if self._detail else "the run store cannot be read"
+                return _json(Answer(status_of(error), {"error": message}))
 
         return handle
 
@@ -113,7 +117,8 @@ class Desk:
             run = await run_in_threadpool(self._runner.run, job_id)
         except JobctlError as error:
             status = status_of(error)
-            message = str(error) if self._detail or status != 500 else "the job could not be started"
+            public = status != 500 and not isinstance(error, StoreError)
+            message = str(error) if self._detail or public else "the job could not be started"
             return _json(shape.refused(status, message, now))
         return _json(shape.ended(run, detail=self._detail))
 

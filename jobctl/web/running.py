@@ -11,6 +11,7 @@ from jobctl.errors import JobctlError
 from jobctl.managers.factory import make_manager
 from jobctl.managers.local import LocalJobManager
 from jobctl.managers.rescue import rescue_once
+from jobctl.managers.ride_out import ride_out
 from jobctl.managers.surroundings import Surroundings
 from jobctl.managers.telling import Telling
 from jobctl.model import Run, Trigger
@@ -76,8 +77,12 @@ class Runner:
 
     def look(self) -> RunStore:
         """The run store for a look: runs that lost their process are settled first."""
-        rescue_once(self.store, self.around.state, SystemClock())
-        return self.store
+
+        def rescued() -> RunStore:
+            rescue_once(self.store, self.around.state, SystemClock())
+            return self.store
+
+        return ride_out(rescued, SystemClock())
 
     def run(self, job_id: str) -> Run:
         """Run a job to its end; waits for it.
@@ -89,9 +94,11 @@ class Runner:
             StoreError: the run cannot be recorded, so it was not started.
         """
         self.catalogue.get(job_id)
-        manager = self.manager
+        manager = ride_out(lambda: self.manager, SystemClock())
         if isinstance(manager, LocalJobManager):
-            return manager.wait(manager.trigger_job(job_id, trigger=Trigger.HTTP).id)
+            local = manager
+            started = ride_out(lambda: local.trigger_job(job_id, trigger=Trigger.HTTP), SystemClock())
+            return local.wait(started.id)
         manager.trigger_job(job_id)
         raise JobctlError(f"{job_id} was not run here")
 

@@ -134,20 +134,57 @@ def test_the_lock_of_a_file_shows_that_its_process_lives(tmp_path: Path) -> None
     assert process_file.read(tmp_path, ID).lock is Lock.MISSING
 
 
-def test_its_own_file_is_left_alone_by_a_process(tmp_path: Path) -> None:
-    """To open and close it would release the lock; another process checks that it did not."""
-    file = ProcessFile(tmp_path, ID)
-    assert process_file.read(tmp_path, ID).lock is Lock.HELD
-    process_file.sweep(tmp_path, set())
-    process_file.discard(tmp_path, ID)
+def lock_seen_elsewhere(state: Path) -> str:
     code = (
         "from pathlib import Path\nfrom jobctl.execution import process_file\n"
-        f"print(process_file.read(Path({str(tmp_path)!r}), '{ID}').lock.value)"
+        f"print(process_file.read(Path({str(state)!r}), '{ID}').lock.value)"
     )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert other.stdout.strip() == "held"
+    return other.stdout.strip()
+
+
+def test_a_process_may_read_its_own_file(tmp_path: Path) -> None:
+    """Whatever opens and closes it in the same process, as a backup of the folder does, releases no lock."""
+    file = ProcessFile(tmp_path, ID)
+    assert process_file.read(tmp_path, ID).lock is Lock.HELD
+    (tmp_path / "processes" / ID).read_bytes()
+    process_file.sweep(tmp_path, set())
+    assert lock_seen_elsewhere(tmp_path) == "held"
+    file.close()
     file.close()
     assert list((tmp_path / "processes").iterdir()) == []
+
+
+def test_a_forked_child_does_not_hold_its_parents_lock(tmp_path: Path) -> None:
+    code = (
+        "import os, time\nfrom pathlib import Path\nfrom jobctl.execution.process_file import ProcessFile\n"
+        f"file = ProcessFile(Path({str(tmp_path)!r}), '{ID}')\n"
+        "if os.fork():\n    os.kill(os.getpid(), 9)\nfile.close()\nprint('alive', flush=True)\ntime.sleep(300)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True
+    ) as parent:
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        parent.wait()
+        assert process_file.read(tmp_path, ID).lock is Lock.FREE
+        os.killpg(parent.pid, signal.SIGKILL)
+
+
+def test_a_program_that_replaces_this_one_does_not_hold_the_lock(tmp_path: Path) -> None:
+    """It has the same pid and start time."""
+    code = (
+        "import os\nfrom pathlib import Path\nfrom jobctl.execution.process_file import ProcessFile\n"
+        f"file = ProcessFile(Path({str(tmp_path)!r}), '{ID}')\n"
+        "os.execvp('sh', ['sh', '-c', 'echo replaced; read line'])\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert process_file.read(tmp_path, ID).lock is Lock.FREE
+        process.kill()
 
 
 @pytest.mark.parametrize("name", ["../jobctl.db", "", "x" * 16, ID.upper()])

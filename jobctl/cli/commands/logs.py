@@ -3,15 +3,16 @@
 import re
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import MOST, argument, option
 from jobctl.cli.views.runs import ending
 from jobctl.documents import run_document
-from jobctl.errors import UsageError
+from jobctl.errors import StoreError, UsageError
+from jobctl.managers.ride_out import ride_out
 from jobctl.model import Run, RunStatus
 from jobctl.modes import Mode
 from jobctl.text import printable, quote
@@ -20,6 +21,7 @@ _LINE = re.compile(r"([0-9T:.-]+Z) \[[^\]]*\] ?(.*)", re.DOTALL)
 _RUN_ID = re.compile(r"[0-9a-f]{4,32}", re.ASCII)
 _EXECUTED = (RunStatus.RUNNING, RunStatus.COMPLETED, RunStatus.FAILED)
 TICK = 0.2
+T = TypeVar("T")
 
 
 class Options(NamedTuple):
@@ -34,7 +36,9 @@ class Options(NamedTuple):
 
 def run(options: Options, context: Context) -> int:
     """Find the run and show its lines."""
-    found = _find(options, context)
+    found = (
+        _waited_for(lambda: _find(options, context), context) if options.follow else _find(options, context)
+    )
     out = context.output
     if found is None:
         if not options.follow or options.failed or context.mode is Mode.TRIGGER_DEV:
@@ -85,10 +89,26 @@ def _first(options: Options, context: Context) -> Run:
     pause = threading.Event()
     while True:
         pause.wait(TICK)
-        context.look_again()
-        found = _find(options, context)
+        found = _waited_for(lambda: _find_again(options, context), context)
         if found is not None:
             return found
+
+
+def _find_again(options: Options, context: Context) -> Run | None:
+    context.look_again()
+    return _find(options, context)
+
+
+def _again(found: Run, context: Context) -> Run:
+    """The run as it stands now."""
+    context.look_again()
+    store = context.store_if_any
+    return (store.run(found.id) if store else None) or found
+
+
+def _waited_for(read: Callable[[], T], context: Context) -> T:
+    """What is read from the run store, also where its server is away for a while."""
+    return ride_out(read, context.clock, context.store_trouble)
 
 
 def _find(options: Options, context: Context) -> Run | None:
@@ -116,9 +136,11 @@ def _follow(found: Run, path: Path, options: Options, context: Context) -> Run:
     place = 0
     first = True
     while True:
-        context.look_again()
-        store = context.store_if_any
-        now = (store.run(found.id) if store else None) or found
+        try:
+            now = _waited_for(lambda: _again(found, context), context)
+        except StoreError:
+            out.message(f"run {found.short_id} goes on, and is no longer followed")
+            raise
         text, place = _from(path, place)
         lines = [_parsed(one) for one in text.split("\n")[:-1]]
         if first:

@@ -11,6 +11,7 @@ from jobctl.cli.performing import perform, tell_ended
 from jobctl.cli.times import read_span
 from jobctl.errors import ExitCode, UsageError
 from jobctl.managers.local import LocalJobManager
+from jobctl.managers.ride_out import ride_out
 from jobctl.modes import Mode
 
 _LEAST = timedelta(seconds=1)
@@ -50,7 +51,9 @@ def run(options: Options, context: Context) -> int:
         )
         tell_ended(there, context)
         return code
-    manager = context.manager(mode, kind="trigger", workers=1)
+    manager = ride_out(
+        lambda: context.manager(mode, kind="trigger", workers=1), context.clock, context.store_trouble
+    )
     manager.add([job])
     if not isinstance(manager, LocalJobManager):
         manager.trigger_job(job.id)  # raises: this manager runs nothing, and says why

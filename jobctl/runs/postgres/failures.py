@@ -7,8 +7,8 @@ import psycopg
 
 from jobctl.errors import ExitCode, StoreBusyError, StoreError, StoreLostError
 
-_BUSY = ("55P03", "57014", "40001", "40P01", "53300")
-"""A lock or statement took too long, transactions met, too many connections."""
+_BUSY = ("55P03", "57014", "40001", "40P01")
+"""A lock or statement took too long, or transactions met."""
 _LOST = ("42P01", "3F000")
 """A table, or the schema, is not there any more."""
 _WORDS = {
@@ -22,12 +22,18 @@ _WORDS = {
 
 
 class ServerError(StoreError):
-    """The server does not answer, or refuses."""
+    """The server refuses."""
 
     exit_code = ExitCode.SERVICE
 
 
-class InDoubtError(ServerError):
+class ServerAwayError(ServerError):
+    """The server does not answer now: it restarts, fails over, or has no connection free."""
+
+    transient = True
+
+
+class InDoubtError(ServerAwayError):
     """The connection was lost while committing, and whether it was committed could not be found out."""
 
 
@@ -47,7 +53,7 @@ def explained(error: psycopg.Error, place: str) -> StoreError:
     if isinstance(error, psycopg.OperationalError):
         reason = said.rpartition(" failed: ")[2]
         hint = "look at the server, and at JOBCTL_STATE"
-        return ServerError(f"the run store {place} cannot be reached: {reason}", hint=hint)
+        return ServerAwayError(f"the run store {place} cannot be reached: {reason}", hint=hint)
     return StoreError(f"the run store {place} cannot be used: {said}")
 
 
