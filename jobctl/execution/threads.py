@@ -2,8 +2,8 @@
 
 What a thread cannot promise: it cannot be ended, so a run that is over its timeout stays unfinished
 until the function returns, and fails then; a stop that cannot wait any longer records it as
-interrupted while it may go on until the process ends, which raises ``SystemExit`` in it. Its prints go where the process's go, not into the
-run's log. A crash of the interpreter takes the scheduler with it.
+interrupted while it may go on until the process ends, which raises ``SystemExit`` in it. Its prints go
+where the process's go, not into the run's log. A crash of the interpreter takes the scheduler with it.
 """
 
 import os

@@ -27,11 +27,11 @@ class _Watched:
         self.termination = Termination(self.stop, manager.end_now)
 
     def stop(self) -> None:
-        """Shut the manager down; never raises. An interrupt (a second Ctrl-C) ends its runs at once."""
+        """Shut the manager down; never raises. What a signal handler raises meanwhile ends its runs at once."""
         while True:
             try:
                 self.manager.shutdown()
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, SystemExit):
                 self.manager.end_now()
                 continue
             except Exception as error:  # whatever it is: the application ends as it would without us
@@ -64,7 +64,7 @@ def _at_exit() -> None:
     watched = _watched
     if watched is None:
         return
-    with _interrupts_end_runs(watched.manager):
+    with suppress(KeyboardInterrupt, SystemExit), _interrupts_end_runs(watched.manager):
         watched.stop()
         end_threads(_THREADS_END_S)
         store = watched.manager.store

@@ -2,10 +2,14 @@
 
 import signal
 import subprocess
+from contextlib import closing
 
 import pytest
 
+from jobctl.model import RunStatus
+from jobctl.runs.choose import open_store
 from tests.embedding.conftest import INTERRUPTED, App
+from tests.support.postgres import Postgres
 
 SCHEDULED = """
 manager.schedule_job("quick", "Quick", "jobs:quick", 60)
@@ -197,3 +201,18 @@ def test_pytest_ends_without_a_warning(app: App) -> None:
 
     assert (status, error) == (0, ""), out
     assert "warning" not in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
+def test_with_the_run_store_on_postgres(app: App, way: str, postgres: Postgres) -> None:
+    last, code, error = WAYS[way]
+    environment = {"JOBCTL_STATE": postgres.schema()}
+
+    ended = app.run(SCHEDULED + IN_A_THREAD + NO_THREADS_AT_EXIT + last, env=environment)
+
+    assert (ended[0], ended[2][-len(error) :] if error else ended[2]) == (code, error)
+    assert "psycopg" not in ended[2]
+    with closing(open_store(environment["JOBCTL_STATE"])) as store:
+        assert [one.status for one in store.runs("slow")] == [RunStatus.COMPLETED]
+        assert not store.unfinished()

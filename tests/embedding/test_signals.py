@@ -91,6 +91,25 @@ def test_a_handler_of_the_program_is_left_alone(app: App) -> None:
     assert app.runs("slow") == [("completed", None)]
 
 
+def test_a_second_call_of_a_handler_that_exits_ends_the_runs_at_once(app: App) -> None:
+    process = app.begin(
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))\n"
+        "manager.bus.subscribe(lambda event: print(type(event).__name__, flush=True))\n"
+        + ENDLESS
+        + "time.sleep(600)"
+    )
+    app.until_there("endless-began", process)
+    process.terminate()
+    assert process.stdout is not None
+    while process.stdout.readline() != "SchedulerStopping\n":
+        continue
+
+    process.terminate()
+
+    assert app.end(process, within=15)[::2] == (9, "")
+    assert app.runs("endless") == [("failed", "interrupted")]
+
+
 def test_a_handler_that_the_program_sets_later_counts(app: App) -> None:
     code = SLOW + "signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))\n" + READY + "time.sleep(600)"
 
