@@ -338,9 +338,10 @@ class Engine:
     # The clock
 
     def _watch_clock(self) -> datetime:
-        """The wall clock; where it was set back, all jobs go on from now."""
+        """The wall clock; where it was set back by more than a little, all jobs go on from now."""
         now, moved = self.watch.look()
-        if moved < timedelta(0):
+        set_back = self.watch.is_set_back(moved, self.agenda.furthest() if moved else None)
+        if set_back:
             try:
                 self.watch.begin_epoch()
             except StoreError:
@@ -348,7 +349,7 @@ class Engine:
             self.agenda.rebase(now)
             self._queue.forget()
             self._ready.forget()
-        self.watch.accept(moved)
+        self.watch.accept(moved, waits=moved < timedelta(0) and not set_back)
         return now
 
     # The end
