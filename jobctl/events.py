@@ -96,10 +96,14 @@ class SlotsMissed:
 
 @dataclass(frozen=True, slots=True)
 class ClockJumped:
-    """The wall clock moved by ``by`` against the steady one (positive: forward, or a sleep)."""
+    """The wall clock moved by ``by`` against the steady one (positive: forward, or a sleep).
+
+    ``waits``: it moved back by so little that jobs wait for their next slot that was not run yet.
+    """
 
     at: datetime
     by: timedelta
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

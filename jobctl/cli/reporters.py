@@ -5,6 +5,7 @@ queue, and a thread of this module shows them.
 """
 
 import io
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ FRAMES = 4
 LAST_S = 3.0
 """How long the end waits for a slow reader to take what was not shown yet, in seconds."""
 _GATHER_S = 0.02
+_SWITCH_S = 0.0005  # the loop waits no longer than this for a thread that draws
 _BATCH = 500
 _LINES_LIVE = 300
 
@@ -59,10 +61,13 @@ class Reporter:
     def showing(self) -> Iterator[None]:
         """Show events as long as this is entered, and what came before."""
         thread = threading.Thread(target=self._main, name="jobctl-reporter", daemon=True)
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_S)
         threads.start(thread)
         try:
             yield
         finally:
+            sys.setswitchinterval(before)
             self._closing.set()
             self._backlog.wake()
             thread.join(LAST_S)

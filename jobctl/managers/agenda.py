@@ -183,6 +183,10 @@ class Agenda:
         if entry.due is not None and entry.due <= cursor:
             self._plan(entry, entry.schedule.next_after(cursor, entry.anchor))
 
+    def furthest(self) -> datetime | None:
+        """The latest cursor of all, or None."""
+        return max((entry.cursor for entry in self if entry.cursor is not None), default=None)
+
     def rebase(self, now: datetime) -> None:
         """The clock was set back: every job goes on from ``now``.
 

@@ -4,7 +4,9 @@ from datetime import datetime, timedelta
 
 from jobctl.clock import Clock
 from jobctl.events import Bus, ClockJumped
-from jobctl.runs.store import LEASE, RunStore
+from jobctl.managers.agenda import LATE
+from jobctl.managers.lease import Lease
+from jobctl.runs.store import RunStore
 
 JUMP = timedelta(seconds=2)
 
@@ -12,16 +14,20 @@ JUMP = timedelta(seconds=2)
 class ClockWatch:
     """Compares the advance of both clocks from look to look, and tells of moves.
 
+    A small move back, as an NTP daemon makes it, changes nothing: jobs wait for their next slot that was not run
+    yet, a minute at most, so that none is run twice and none is lost. After a larger one, or several that add up,
+    they go on at once in a new epoch.
+
     Attributes:
-        epoch: the clock's, which claims are made in; each move back begins one in the run store.
+        epoch: the clock's, which claims are made in; each larger move back begins one in the run store.
     """
 
-    def __init__(self, clock: Clock, store: RunStore, bus: Bus) -> None:
+    def __init__(self, clock: Clock, store: RunStore, lease: Lease, bus: Bus) -> None:
         self.epoch = 0
         self._clock = clock
         self._store = store
+        self._lease = lease
         self._bus = bus
-        self._leeway = LEASE if store.shared else JUMP  # several machines' clocks differ
         self._wall = self._seen_wall = clock.now()
         self._steady = self._seen_steady = clock.monotonic()
 
@@ -36,23 +42,29 @@ class ClockWatch:
         moved = now - self._wall - timedelta(seconds=steady - self._steady)
         return now, moved if abs(moved) > JUMP else timedelta(0)
 
-    def accept(self, moved: timedelta) -> None:
+    def is_set_back(self, moved: timedelta, furthest: datetime | None) -> bool:
+        """Whether it moved back by so much that jobs should not wait for where they were, ``furthest`` at most."""
+        if moved >= timedelta(0):
+            return False
+        return -moved > LATE or (furthest is not None and self.is_ahead(furthest, self._seen_wall))
+
+    def accept(self, moved: timedelta, *, waits: bool = False) -> None:
         """Tell of a move, and go on from the last look; without it the same move is seen again."""
         self._wall, self._steady = self._seen_wall, self._seen_steady
         if moved:
-            self._bus.publish(ClockJumped(self._seen_wall, moved))
+            self._bus.publish(ClockJumped(self._seen_wall, moved, waits))
 
     def begin_epoch(self) -> None:
         """The clock was set back."""
-        self.epoch = self._store.begin_epoch(self.epoch)
+        self.epoch = self._store.begin_epoch(self.epoch, self._lease.owner.id)
 
     def look_back(self) -> None:
-        """Where slots of this epoch lie ahead, the clock was set back while nobody scheduled here."""
+        """Where slots of this epoch lie far ahead, the clock was set back while nobody scheduled here."""
         now, newest = self._clock.now(), self._store.newest_cursor()
         if newest is not None and self.is_ahead(newest, now):
             self.begin_epoch()
             self._bus.publish(ClockJumped(now, now - newest))
 
     def is_ahead(self, instant: datetime, now: datetime) -> bool:
-        """Whether an instant that somebody has seen lies further ahead than clocks differ."""
-        return instant > now + self._leeway
+        """Whether an instant that a scheduler has seen lies further ahead than clocks differ, or jobs wait."""
+        return instant > now + LATE

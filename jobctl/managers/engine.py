@@ -65,7 +65,7 @@ class Engine:
         self.trouble: BaseException | None = None
         self.interrupted = 0
         self.ended = threading.Event()
-        self.watch = ClockWatch(clock, store, bus)
+        self.watch = ClockWatch(clock, store, lease, bus)
         self.pulse: Callable[[], None] = lambda: None
         self.register: Callable[[], None] = lambda: None
         self._store = store
@@ -91,6 +91,11 @@ class Engine:
         self._thread = threading.Thread(target=self._main, name="jobctl-scheduler", daemon=True)
 
     # From any thread
+
+    @property
+    def owner_id(self) -> str:
+        """Under which this process is registered in the run store."""
+        return self._lease.owner.id
 
     def start(self) -> None:
         """Begin to loop, or raise ``NoThreadError``."""
@@ -389,9 +394,10 @@ class Engine:
     # The clock
 
     def _watch_clock(self) -> datetime:
-        """The wall clock; where it was set back, all jobs go on from now."""
+        """The wall clock; where it was set back by more than a little, all jobs go on from now."""
         now, moved = self.watch.look()
-        if moved < timedelta(0):
+        set_back = self.watch.is_set_back(moved, self.agenda.furthest() if moved else None)
+        if set_back:
             try:
                 self.watch.begin_epoch()
             except StoreError:
@@ -399,7 +405,7 @@ class Engine:
             self.agenda.rebase(now)
             self._queue.forget()
             self._ready.forget()
-        self.watch.accept(moved)
+        self.watch.accept(moved, waits=moved < timedelta(0) and not set_back)
         return now
 
     # The end

@@ -332,7 +332,7 @@ class LocalJobManager(Lifecycle):
             else:
                 placed = engine.place(job, record.anchor, record.cursor, ahead.get(job.id, ()))
                 plan[job.id] = placed.due
-        self.store.plan(plan)
+        self.store.plan(plan, engine.owner_id)
 
     def _put_back(self) -> None:
         """Jobs that another process has put back on their schedules go on here too."""

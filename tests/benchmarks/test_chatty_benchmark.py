@@ -23,7 +23,8 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(600)]
 
 LINES = 2000
 OTHERS = 5
-SLOTS = 25
+ROUNDS = 4
+SLOTS = 10
 _CODE = f"""
 def chat():
     for number in range({LINES}):
@@ -35,9 +36,10 @@ def tick():
 
 
 def test_a_chatty_job_makes_the_others_no_later_under_a_live_table(tmp_path: Path, figures: Figures) -> None:
-    late = {}
-    for name, words in (("live", []), ("plain", ["--no-live"])):
-        folder = tmp_path / name
+    late: dict[str, list[float]] = {"live": [], "plain": []}
+    for number in range(2 * ROUNDS):  # in turn: what else the machine does counts for both
+        name, words = (("live", []), ("plain", ["--no-live"]))[number % 2]
+        folder = tmp_path / str(number)
         folder.mkdir()
         jobs = {"chatty": "chat", **{f"tick-{number}": "tick" for number in range(OTHERS)}}
         (folder / "work.py").write_text(_CODE)
@@ -50,12 +52,12 @@ def test_a_chatty_job_makes_the_others_no_later_under_a_live_table(tmp_path: Pat
         with _scheduler(folder, words):
             with closing(_store(folder)) as store:
                 until(lambda: len(store.runs("tick-0", limit=None)) > SLOTS, 120)
-                late[name] = sorted(
+                late[name] += [
                     (run.started_at - run.scheduled_for).total_seconds() * 1000
                     for number in range(OTHERS)
                     for run in store.runs(f"tick-{number}", limit=SLOTS)
                     if run.scheduled_for is not None
-                )
+                ]
     found = []
     for what, bar, live, plain in (
         ("mean", 1.5, mean(late["live"]), mean(late["plain"])),

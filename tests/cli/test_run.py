@@ -55,6 +55,7 @@ EVENTS: list[tuple[Event, str, str]] = [
     (SlotsMissed("sync", 3, AT, AT, True, AT), "slots_missed", "warning [sync] missed 3 slots; it runs once now"),
     (SlotsMissed("sync", 1, AT, AT, False, AT), "slots_missed", "warning [sync] missed 1 slot; it waits for its next one"),
     (ClockJumped(AT, timedelta(minutes=16)), "clock_jumped", "warning scheduler the clock jumped 16m forward, or the machine slept"),
+    (ClockJumped(AT, timedelta(seconds=-3), waits=True), "clock_jumped", "warning scheduler the clock was set back by 3s; jobs wait for their next slots"),
     (ClockJumped(AT, timedelta(hours=-1)), "clock_jumped", "warning scheduler the clock was set back by 1h; jobs go on from now"),
     (StoreTrouble(AT, "disk full"), "store_trouble", "error scheduler the run store cannot be written, so nothing starts: disk full"),
     (StoreRecovered(AT), "store_recovered", "scheduler the run store can be written again"),

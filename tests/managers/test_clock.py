@@ -194,6 +194,88 @@ def test_the_clock_is_set_back_while_nobody_schedules_and_jobs_go_on_at_once(
     until(lambda: store.metrics().successful_jobs == 2)
 
 
+def seconds_ago(store: RunStore, clock: MovableClock) -> float:
+    """How far behind the clock the newest slot lies; negative: ahead."""
+    slot = store.runs(limit=1)[0].scheduled_for
+    assert slot is not None
+    return (clock.now() - slot).total_seconds()
+
+
+@pytest.mark.parametrize("schedule", [Every(timedelta(seconds=1)), Cron("* * * * * *")], ids=str)
+def test_small_steps_repeat_no_slot(
+    schedule: Every | Cron,
+    make_manager: Callable[..., LocalJobManager],
+    clock: MovableClock,
+    store: RunStore,
+) -> None:
+    manager = make_manager(clock=clock)
+    manager.add([one("often", schedule)])
+    heard, _ = hear(manager, lambda _: False)
+    manager.start()
+    until(lambda: ended(heard) >= 2)
+    epoch = store.epoch()
+
+    for step in (-3, 2.5, -2.5, -3, 4):
+        jumps = sum(isinstance(event, ClockJumped) for event in heard)
+        clock.by += timedelta(seconds=step)
+        until(lambda: sum(isinstance(event, ClockJumped) for event in heard) > jumps)  # noqa: B023
+        seen = ended(heard)
+        until(lambda: ended(heard) >= seen + 2)  # noqa: B023
+
+    slots = [run.scheduled_for for run in store.runs(limit=None)]
+    assert len({*slots}) == len(slots)
+    assert store.epoch() == epoch
+    assert {event.waits for event in heard if isinstance(event, ClockJumped) and event.by < timedelta(0)} == {
+        True
+    }
+
+
+def test_a_restart_or_a_second_scheduler_after_a_small_step_repeats_no_slot(
+    make_manager: Callable[..., LocalJobManager], clock: MovableClock, store: RunStore
+) -> None:
+    jobs = [one("often", Every(timedelta(seconds=1)))]
+    first = make_manager(clock=clock)
+    first.add(jobs)
+    heard, _ = hear(first, lambda _: False)
+    first.start()
+    until(lambda: ended(heard) >= 2)
+    epoch = store.epoch()
+    clock.by -= timedelta(seconds=4)
+
+    second = make_manager(clock=clock)
+    second.add(jobs)
+    heard_there, _ = hear(second, lambda _: False)
+    second.start()
+    first.shutdown()
+    until(lambda: ended(heard_there) >= 2)
+
+    slots = [run.scheduled_for for run in store.runs(limit=None)]
+    assert len({*slots}) == len(slots)
+    assert store.epoch() == epoch
+
+
+def test_steps_that_add_up_do_not_hold_jobs_for_long(
+    make_manager: Callable[..., LocalJobManager], clock: MovableClock, store: RunStore
+) -> None:
+    manager = make_manager(clock=clock)
+    manager.add([one("often", Every(timedelta(seconds=1)))])
+    heard, _ = hear(manager, lambda _: False)
+    manager.start()
+    until(lambda: ended(heard) >= 1)
+    epoch = store.epoch()
+
+    for _ in range(2):
+        jumps = [event for event in heard if isinstance(event, ClockJumped)]
+        clock.by -= timedelta(seconds=45)
+        until(lambda: sum(isinstance(event, ClockJumped) for event in heard) > len(jumps))  # noqa: B023
+
+    seen = ended(heard)
+    until(lambda: ended(heard) >= seen + 2)
+    assert store.epoch() == epoch + 1
+    assert [event.waits for event in heard if isinstance(event, ClockJumped)] == [True, False]
+    assert seconds_ago(store, clock) < 30
+
+
 def test_who_comes_late_to_a_slot_that_another_ran_counts_no_miss(
     make_manager: Callable[..., LocalJobManager], clock: MovableClock, store: RunStore
 ) -> None:

@@ -143,7 +143,8 @@ def _of_scheduler(event: Event) -> str:
             return f"stopped, {event.interrupted} interrupted"
         case ClockJumped():
             if event.by < timedelta(0):
-                return f"the clock was set back by {short(-event.by)}; jobs go on from now"
+                then = "wait for their next slots" if event.waits else "go on from now"
+                return f"the clock was set back by {short(-event.by)}; jobs {then}"
             return f"the clock jumped {short(event.by)} forward, or the machine slept"
         case StoreTrouble():
             return f"the run store cannot be written, so nothing starts: {event.problem}"
