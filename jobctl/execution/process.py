@@ -92,8 +92,8 @@ def life_by_pid(owner: Owner) -> Life:
     if not owner.boot or owner.boot != boot():
         return Life.UNKNOWN
     try:
-        os.kill(owner.pid, 0)
-    except ProcessLookupError:
+        os.kill(max(owner.pid, 1), 0)
+    except (ProcessLookupError, OverflowError):
         return Life.DEAD
     except OSError:
         pass  # it exists, and belongs to another user
