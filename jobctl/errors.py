@@ -22,6 +22,7 @@
 A message is one sentence: what, where. ``hint`` says what to do.
 """
 
+import errno
 from enum import IntEnum
 
 
@@ -36,6 +37,10 @@ class ExitCode(IntEnum):
     SERVICE = 5
     INTERNAL = 70
     INTERRUPTED = 130
+
+
+EXHAUSTED = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What a call fails with where the system, or a limit, allows no more processes, open files or memory now."""
 
 
 def reason_of(error: OSError) -> str:

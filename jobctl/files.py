@@ -109,6 +109,24 @@ def open_below(top: Path, folders: Sequence[str], name: str, flags: int) -> int:
         os.close(within)
 
 
+def unlink_below(top: Path, folders: Sequence[str], name: str) -> None:
+    """Delete a file in folders below ``top``. No link below ``top`` is followed.
+
+    Raises:
+        OSError: it cannot be deleted, or there is none; with ``ELOOP`` or ``ENOTDIR``, a folder is a link.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    within = os.open(top, flags)
+    try:
+        for folder in folders:
+            below = os.open(folder, flags | os.O_NOFOLLOW, dir_fd=within)
+            os.close(within)
+            within = below
+        os.unlink(name, dir_fd=within)
+    finally:
+        os.close(within)
+
+
 REFUSES_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 """What a lock fails with where the file system has none, as some network file systems."""
 

@@ -9,7 +9,7 @@ import typer
 
 from jobctl.cli.options import Common
 from jobctl.cli.output import Output, cannot_write
-from jobctl.errors import ExitCode, JobctlError, UsageError
+from jobctl.errors import EXHAUSTED, ExitCode, JobctlError, UsageError, reason_of
 from jobctl.text import suggestion
 
 _ParseError = typer.BadParameter.__mro__[1]  # Typer's own usage error, whose home is private
@@ -70,7 +70,23 @@ def _for_people(error: Exception) -> JobctlError | None:
 
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EFBIG}:
             return cannot_write(error)
-    return None
+    return _exhausted(error)
+
+
+def _exhausted(error: Exception) -> JobctlError | None:
+    """The system, or a limit, allows no more. A library that cannot be loaded says so by its text alone."""
+    if isinstance(error, OSError) and error.errno in EXHAUSTED:
+        reason = reason_of(error)
+    elif isinstance(error, MemoryError) or (
+        isinstance(error, ImportError) and ("map segment" in str(error) or "allocate memory" in str(error))
+    ):
+        reason = "out of memory"
+    else:
+        return None
+    return JobctlError(
+        f"the system allows no more: {reason}",
+        hint="raise the limits of processes, open files and memory (ulimit -u, -n, -v), or end other programs",
+    )
 
 
 def _usage(error: Exception) -> UsageError:

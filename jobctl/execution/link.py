@@ -79,9 +79,7 @@ class Link:
             with suppress(OSError):
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _LARGEST_TASK)
         self._tasks.setblocking(False)
-        life_read, self._life = os.pipe()
-        self.result, result_write = os.pipe()
-        self.output, output_write = os.pipe()
+        life_read, self._life, self.result, result_write, self.output, output_write = _pipes(3)
         handed = (self._inbox.fileno(), life_read, result_write, output_write)
         try:
             self.process = subprocess.Popen(
@@ -239,6 +237,19 @@ class Link:
             os.close(one)
         self._tasks.close()
         self._inbox.close()
+
+
+def _pipes(count: int) -> list[int]:
+    """The two ends of so many pipes, one after another; none where the system has no more descriptors."""
+    ends: list[int] = []
+    try:
+        for _ in range(count):
+            ends += os.pipe()
+    except OSError:
+        for one in ends:
+            os.close(one)
+        raise
+    return ends
 
 
 _OPEN: weakref.WeakSet[Link] = weakref.WeakSet()

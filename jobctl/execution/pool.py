@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from jobctl.clock import Clock, SystemClock
-from jobctl.errors import reason_of
+from jobctl.errors import EXHAUSTED, reason_of
 from jobctl.execution.link import STARTING, Link, ending_words
 from jobctl.execution.tasks import Outcome, Task
 from jobctl.execution.told import Told
@@ -27,6 +27,7 @@ from jobctl.model import Command, Reason
 BATCH = 64
 STUCK = 0.1
 START_TRIES = 3
+START_AGAIN_S = 1.0
 _LONGEST_WAIT = 1.0
 _CHUNK = 64 * 1024
 _MOST_CHUNKS = 64
@@ -75,6 +76,7 @@ class WorkerPool:
         self._links: list[Link] = []
         self._backlog: deque[Task] = deque()
         self._told = Told(logs, mask, self._clock)
+        self._start_after = 0.0
         self._failed_starts: list[Mapping[str, str]] = []  # the variables of each
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe()
@@ -237,7 +239,10 @@ class WorkerPool:
                 return link
         if len(self._links) == self._most:
             self._make_room()
-        elif self._failed_starts.count(variables) < START_TRIES:
+        elif (
+            self._failed_starts.count(variables) < START_TRIES
+            and self._clock.monotonic() >= self._start_after
+        ):
             return self._start(variables)
         if task.quick:
             flowing = [link for link in usable if link.load < BATCH and self._flows(link)]
@@ -263,7 +268,13 @@ class WorkerPool:
             with STARTING:
                 link = Link(self._project, self._environment, self._owner_id, variables, self._deadline)
         except OSError as error:
-            self._no_worker(variables, reason_of(error))
+            if error.errno not in EXHAUSTED or not self._links:
+                self._no_worker(variables, reason_of(error))
+                return None
+            # the end of another worker makes room
+            self._start_after = self._clock.monotonic() + START_AGAIN_S
+            if not any(link.load for link in self._links):
+                self._make_room()
             return None
         self._links.append(link)
         self._selector.register(link.result, selectors.EVENT_READ, link)

@@ -4,6 +4,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from jobctl.files import unlink_below
 from jobctl.runs.store import RunStore
 
 KEEP = timedelta(days=30)
@@ -15,6 +16,6 @@ def prune(store: RunStore, logs: Path, now: datetime) -> int:
 
     def let_go(job_id: str, run_id: str) -> None:
         with suppress(OSError):  # what cannot be removed is in nobody's way
-            (logs / job_id / f"{run_id}.log").unlink()
+            unlink_below(logs.parent, (logs.name, job_id), f"{run_id}.log")
 
     return len(store.prune(now, KEEP, KEEP_PER_JOB, let_go).runs)

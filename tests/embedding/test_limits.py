@@ -77,6 +77,27 @@ def test_a_command_says_so_and_exits(app: App, words: list[str]) -> None:
     assert "bug" not in error
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("MemoryError()", "out of memory"),
+        ("OSError(11, 'Resource temporarily unavailable')", "resource temporarily unavailable"),
+        ("ImportError('libx.so: failed to map segment from shared object')", "out of memory"),
+    ],
+)
+def test_a_limit_that_is_met_anywhere_is_no_bug(app: App, error: str, reason: str) -> None:
+    code = (
+        "from jobctl.cli.commands import status\n"
+        f"def run(options, context): raise {error}\nstatus.run = run\n"
+        "from jobctl.cli.main import main\nmain()\n"
+    )
+
+    ended, _, shown = app.end(app.begin(code, "app.py", "status", before=""))
+
+    assert ended == 70
+    assert shown.startswith(f"error: the system allows no more: {reason}\n")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [4, 8, 12, 16, 20, 24, 28])
 def test_few_open_files(app: App, limit: int) -> None:

@@ -1,8 +1,11 @@
 """Jobs that hang, crash, flood, or leave something behind: their run says so, and nothing is left."""
 
 import os
+import resource
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +248,50 @@ def test_a_worker_that_cannot_start_fails_its_tasks_with_the_reason(make_bench: 
     run = bench.run("work:main")
     assert run.reason is Reason.CRASHED
     assert "no worker could be started: no such file or directory" in run.error
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """As many descriptors as this process has open now, and no more."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_where_no_further_worker_can_start_its_task_waits_for_another(make_bench: Any) -> None:
+    bench = make_bench(workers=2)
+    bench.write(
+        "import os, time\ndef slow():\n    while not os.path.exists('go'): time.sleep(0.02)\ndef quick(): return 1\n"
+    )
+    slow, quick = bench.task("work:slow"), bench.task("work:quick")
+    bench.submit(slow)
+    bench.wait_started(slow)
+    before = open_files()
+    with no_more_files():
+        bench.submit(quick)
+        for _ in range(3):
+            bench.poll(0.1)
+        (bench.folder / "go").mkdir()  # that takes no descriptor
+        assert bench.finish(slow)[0].reason is None
+    assert open_files() <= before, "nothing is left of what could not be opened"
+    assert bench.finish(quick)[0].result == 1
+
+
+def test_where_no_worker_can_start_its_task_fails_with_the_reason(make_bench: Any) -> None:
+    bench = make_bench()
+    task = bench.task("work:any")
+    with no_more_files():
+        bench.submit(task)
+    assert bench.finish(task)[0].error == "no worker could be started: too many open files"
 
 
 def test_a_log_that_cannot_be_written_hurts_nothing(bench: Any) -> None:

@@ -50,3 +50,13 @@ def test_a_log_that_cannot_be_removed_hurts_nothing(desk: Desk, store: RunStore,
         file.mkdir()
 
     assert retention.prune(store, logs, desk.at(NOW)) == 4
+
+
+def test_a_log_behind_a_link_is_left_alone(desk: Desk, store: RunStore, logs: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (logs / "job").rename(elsewhere)
+    (logs / "job").symlink_to(elsewhere)
+
+    assert retention.prune(store, logs, desk.at(NOW)) == 4
+
+    assert len(list(elsewhere.iterdir())) == 6
