@@ -47,6 +47,13 @@ class RegistrationRenewed:
 
 
 @dataclass(frozen=True, slots=True)
+class EndNotRecorded:
+    """A run has ended that the run store does not know any more, so its end is not recorded."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted:
     """A run was recorded and is handed over. What listeners put into ``environment``, its processes get."""
 
@@ -193,6 +200,7 @@ Event = (
     | SchedulerStopping
     | SchedulerStopped
     | RegistrationRenewed
+    | EndNotRecorded
     | RunStarted
     | RunOutput
     | RunRetrying

@@ -17,6 +17,7 @@ from jobctl.documents import trigger_document
 from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, StoreError
 from jobctl.events import (
+    EndNotRecorded,
     Event,
     NotTold,
     RunFinished,
@@ -185,7 +186,7 @@ class _Teller:
             out.line(event.line)
         elif isinstance(event, RunRetrying):
             out.note(f"{event.run.job_id}: {event.error}; again in {format_duration(event.delay)}")
-        elif isinstance(event, NotTold | TracesNotTaken):
+        elif isinstance(event, NotTold | TracesNotTaken | EndNotRecorded):
             out.warn(sentence(event))
         elif isinstance(event, StoreTrouble):
             out.warn(f"the run has ended, which cannot be recorded: {event.problem}")

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from jobctl.clock import Clock
 from jobctl.errors import StoreError, UnknownToStoreError
-from jobctl.events import Bus, RunFinished, StoreRecovered, StoreTrouble
+from jobctl.events import Bus, EndNotRecorded, RunFinished, StoreRecovered, StoreTrouble
 from jobctl.managers.lease import Lease
 from jobctl.runs.store import Answer, Claim, Ending, RunStore
 
@@ -82,12 +82,16 @@ class Recorder:
         return True
 
     def _as_recorded(self, event: RunFinished) -> RunFinished:
-        """A run whose end was not accepted: another process has declared this one dead, and recorded it as lost."""
+        """A run whose end was not accepted: another process has declared this one dead, and recorded it as lost; or
+        the store was lost, and does not know it."""
         try:
             kept = self._store.run(event.run.id)
         except StoreError:
             kept = None
-        return event if kept is None else replace(event, run=kept)
+        if kept is None:
+            self._bus.publish(EndNotRecorded(event.run))
+            return event
+        return replace(event, run=kept)
 
     def claim(self, claims: Sequence[Claim]) -> Sequence[Answer] | None:
         """Try to start runs; None where the store cannot be written, and so nothing starts."""

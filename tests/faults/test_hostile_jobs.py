@@ -174,6 +174,7 @@ def test_a_job_that_takes_the_store_away(site: Site) -> None:
 
     by_hand = site.call("trigger", "removes")
     assert by_hand.returncode == 0
+    assert "any more: its end is not recorded" in by_hand.stderr
     until(lambda: "was deleted or replaced" in site.log(scheduler))
     before = site.log(scheduler).count("[tick] tick")
     until(lambda: site.log(scheduler).count("[tick] tick") >= before + 2)

@@ -41,7 +41,7 @@ def site(site: Site, server: Postgres) -> Site:
 
 def restart_while_it_runs(site: Site, server: Postgres) -> None:
     until((site.folder / "began").exists)
-    server.stop()
+    server.stop("fast")
     threading.Event().wait(1.5)
     (site.folder / "go").touch()
     threading.Event().wait(1.5)
@@ -61,7 +61,7 @@ def test_a_restart_ends_no_run_that_is_waited_for(site: Site, server: Postgres) 
 
 def test_a_run_begins_once_the_server_is_there(site: Site, server: Postgres) -> None:
     assert site.call("trigger", "quick").returncode == 0
-    server.stop()
+    server.stop("fast")
     run = site.popen("trigger", "quick", stderr=subprocess.PIPE)
     assert run.stderr is not None
     assert "trying again for 30 s" in run.stderr.readline()
@@ -94,7 +94,7 @@ def test_when_the_time_is_up_the_run_goes_on(site: Site, server: Postgres) -> No
     follow = site.popen("logs", "gated", "--follow", stderr=subprocess.PIPE)
     assert follow.stderr is not None
     until(lambda: [one for one in site.runs("gated") if one["status"] == "running"])
-    server.stop()
+    server.stop("fast")
 
     _, err = follow.communicate(timeout=60)
 
@@ -143,7 +143,7 @@ def test_a_server_without_a_free_connection_is_waited_for(site: Site, server: Po
 def test_a_scheduler_goes_on_after_a_restart(site: Site, server: Postgres) -> None:
     scheduler = site.run()
     until(lambda: told(site, "quick") >= 2)
-    server.stop()
+    server.stop("fast")
     until(lambda: "cannot be reached" in site.log(scheduler))
     server.start()
     before = told(site, "quick")

@@ -10,6 +10,7 @@ from jobctl.durations import format_duration, milliseconds
 from jobctl.errors import JobctlError
 from jobctl.events import (
     ClockJumped,
+    EndNotRecorded,
     Event,
     JobsChanged,
     JobsLeftOut,
@@ -39,6 +40,7 @@ _NAMES = {
     SchedulerStopping: "scheduler_stopping",
     SchedulerStopped: "scheduler_stopped",
     RegistrationRenewed: "registration_renewed",
+    EndNotRecorded: "end_not_recorded",
     RunStarted: "run_started",
     RunOutput: "run_output",
     RunRetrying: "run_retrying",
@@ -71,7 +73,7 @@ def moment(event: Event, now: datetime) -> datetime:
     """When it happened."""
     if isinstance(event, RunStarted):
         return event.run.started_at
-    if isinstance(event, RunFinished):
+    if isinstance(event, RunFinished | EndNotRecorded):
         return event.run.finished_at or now
     if isinstance(event, RunRetrying):
         return now
@@ -80,7 +82,7 @@ def moment(event: Event, now: datetime) -> datetime:
 
 def job_of(event: Event) -> str | None:
     """The job that it is about; None for the scheduler itself."""
-    if isinstance(event, RunStarted | RunFinished | RunRetrying):
+    if isinstance(event, RunStarted | RunFinished | RunRetrying | EndNotRecorded):
         return event.run.job_id
     return event.job_id if isinstance(event, RunOutput | SlotsMissed | NotTold | LinesNotShown) else None
 
@@ -89,7 +91,7 @@ def level(event: Event) -> str | None:
     """``error``, ``warning`` or None."""
     if isinstance(event, RunFinished) and event.run.status is RunStatus.FAILED:
         return "error"
-    if isinstance(event, StoreTrouble | JobsRefused | RegistrationRenewed):
+    if isinstance(event, StoreTrouble | JobsRefused | RegistrationRenewed | EndNotRecorded):
         return "error"
     skipped = isinstance(event, RunFinished) and event.run.status is RunStatus.SKIPPED
     return "warning" if skipped or isinstance(event, _WARNINGS) else None
@@ -112,6 +114,8 @@ def _of_run(event: Event) -> str:
             )
         case RunFinished():
             return ending(event.run).removeprefix(f"{event.run.job_id}: ")
+        case EndNotRecorded():
+            return f"the run store does not know run {event.run.short_id} any more: its end is not recorded"
         case NotTold():
             return f"{event.whom} could not be told: {event.problem}"
         case SlotsMissed():
@@ -204,7 +208,7 @@ def log_line(event: Event, now: datetime) -> str:
 
 def document(event: Event, now: datetime) -> dict[str, Any]:
     """The event for programs; a field that does not apply is null."""
-    run = event.run if isinstance(event, RunStarted | RunFinished | RunRetrying) else None
+    run = event.run if isinstance(event, RunStarted | RunFinished | RunRetrying | EndNotRecorded) else None
     run_id = event.run_id if isinstance(event, RunOutput) else (run.id if run else None)
     return {
         "ts": iso(moment(event, now)),
