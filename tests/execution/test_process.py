@@ -94,6 +94,33 @@ def test_a_proc_of_another_namespace_says_nothing_about_pids() -> None:
     assert done.stdout.strip() == "''"
 
 
+TIME = ["unshare", "--user", "--map-root-user", "--time", "--boottime", "1000", "--fork"]
+
+
+def has_time_namespaces() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run([*TIME, "true"], check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not has_time_namespaces(), reason="time namespaces cannot be made here")
+def test_start_times_of_another_time_namespace_mean_nothing_here() -> None:
+    """There the kernel shows every process as started 1,000 seconds later."""
+    owner = this_process("scheduler", NOW)
+    code = (
+        "import sys\nfrom dataclasses import replace\nfrom datetime import UTC, datetime\n"
+        "from jobctl.execution.process import life_by_pid, start_of, this_process\n"
+        "me = this_process('scheduler', datetime.now(UTC))\n"
+        "print(start_of(int(sys.argv[1])) == sys.argv[3])\n"
+        "print(life_by_pid(replace(me, pid=int(sys.argv[1]), boot=sys.argv[2], start=sys.argv[3])).value)\n"
+    )
+    done = subprocess.run(
+        [*TIME, sys.executable, "-c", code, str(owner.pid), owner.boot, owner.start],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["False", "unknown"]
+
+
 # The file of a process
 
 
