@@ -114,6 +114,14 @@ class ClockJumped:
 
 
 @dataclass(frozen=True, slots=True)
+class ClocksDiffer:
+    """Another scheduler on this run store has served slots that lie ``by`` ahead of this machine's clock."""
+
+    at: datetime
+    by: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class StoreTrouble:
     """The run store cannot be written; nothing starts until it can. Told once a minute at most."""
 
@@ -207,6 +215,7 @@ Event = (
     | RunFinished
     | SlotsMissed
     | ClockJumped
+    | ClocksDiffer
     | StoreTrouble
     | StoreRecovered
     | JobsChanged

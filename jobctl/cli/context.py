@@ -144,9 +144,14 @@ class Context:
             ServiceError: Trigger.dev does, and its key is none that it takes.
         """
         from jobctl.managers.factory import make_manager
+        from jobctl.managers.ride_out import ride_out
 
         if kind == "scheduler":  # what lost its process is settled as it starts, and told
-            self.__dict__["store"] = self._opened(self.surroundings.open_store(for_scheduler=True))
+            self.__dict__["store"] = ride_out(
+                lambda: self._opened(self.surroundings.open_store(for_scheduler=True)),
+                self.clock,
+                self.store_trouble,
+            )
         return make_manager(
             mode,
             store=self.store,

@@ -189,4 +189,4 @@ class _Teller:
         elif isinstance(event, NotTold | TracesNotTaken | EndNotRecorded):
             out.warn(sentence(event))
         elif isinstance(event, StoreTrouble):
-            out.warn(f"the run has ended, which cannot be recorded: {event.problem}")
+            out.warn(f"the run has ended, and its end cannot be recorded yet: {event.problem}")

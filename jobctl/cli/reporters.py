@@ -152,6 +152,7 @@ class LiveReporter(Reporter):
             redirect_stderr=False,
         )
         live.start(refresh=True)
+        console.show_cursor()  # Ctrl-Z must not leave the shell without one
         try:
             closing = False
             while not closing:

@@ -284,7 +284,7 @@ def ending_words(task: Task, reason: Reason, end: str = "ended") -> str:
     if reason is Reason.TIMEOUT:
         return f"timed out after {write_duration(task.timeout)}"
     if reason is Reason.LOST:
-        return "ended: its scheduler could not be sure that it still counts as alive"
+        return "ended, because its scheduler lost its place in the run store, or contact with it"
     if reason is Reason.INTERRUPTED:
         return "interrupted: it was ended before it had finished"
     return f"the worker {end} before the job returned"

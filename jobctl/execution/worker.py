@@ -49,7 +49,10 @@ class Worker:
 
     def main(self) -> None:
         """Work until the life line closes or nothing more should run here."""
-        threading.Thread(target=self._live, name=_LIFE_LINE, daemon=True).start()
+        try:
+            threading.Thread(target=self._live, name=_LIFE_LINE, daemon=True).start()
+        except RuntimeError:
+            sys.exit("the system allows no more threads (ulimit -u)")
         os.set_blocking(self._inbox, False)
         self._say({"ready": self._pid})
         retired = False

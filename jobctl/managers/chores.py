@@ -27,7 +27,9 @@ class _Chore:
 class Chores:
     """One thread that does the duties in turn. A store that cannot be written is tried again later.
 
+    - store, each second: a run store that was deleted or replaced ends what runs here, and is opened again.
     - rescue, each 5 s: settles what dead processes left behind.
+    - clock, each 30 s: slots that lie ahead, as a scheduler left them whose clock was ahead.
     - put back, each second: jobs that another process has started again.
     - checkpoint, each 10 s: folds the write-ahead log into the store, so that the loop never waits for it.
     - prune, each hour: removes runs beyond 30 days and 1,000 a job, and their logs.
@@ -42,12 +44,14 @@ class Chores:
         *,
         lost: Callable[[Run], None],
         put_back: Callable[[], None],
+        alone: Callable[[], None],
         failed: Callable[[Exception], None],
     ) -> None:
         """Prepare them.
 
         Args:
             lost: told of each run of another owner that was settled.
+            alone: called now and then while no other scheduler uses the store.
             failed: told of a fault of ours in a duty. Nothing is done any more then.
         """
         self._store = store
@@ -56,12 +60,15 @@ class Chores:
         self._clock = clock
         self._liveness = Liveness(store, state, clock, lease.healthy_since)
         self._lost = lost
+        self._alone = alone
         self._failed = failed
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="jobctl-chores", daemon=True)
         self._chores = [
+            _Chore(1, self._watch_store),
             _Chore(5, self._rescue),
             _Chore(1, put_back),
+            _Chore(30, self._check_clock, due=clock.monotonic() + 30),
             _Chore(10, store.checkpoint, due=clock.monotonic() + 10),
             _Chore(3600, self._prune, due=clock.monotonic() + 5),
         ]
@@ -96,6 +103,16 @@ class Chores:
 
     def _rest(self) -> float:
         return max(0.0, min(chore.due for chore in self._chores) - self._clock.monotonic())
+
+    def _watch_store(self) -> None:
+        if self._store.is_lost():
+            self._lease.lose()
+
+    def _check_clock(self) -> None:
+        mine = self._lease.owner.id
+        others = [one for one in self._store.owners() if one.ended is None and one.kind != "trigger"]
+        if {one.id for one in others} <= {mine}:
+            self._alone()
 
     def _rescue(self) -> None:
         if not self._lease.holds:

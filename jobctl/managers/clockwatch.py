@@ -3,12 +3,13 @@
 from datetime import datetime, timedelta
 
 from jobctl.clock import Clock
-from jobctl.events import Bus, ClockJumped
+from jobctl.events import Bus, ClockJumped, ClocksDiffer
 from jobctl.managers.agenda import LATE
 from jobctl.managers.lease import Lease
 from jobctl.runs.store import RunStore
 
 JUMP = timedelta(seconds=2)
+_WARN_S = 60.0
 
 
 class ClockWatch:
@@ -28,6 +29,7 @@ class ClockWatch:
         self._store = store
         self._lease = lease
         self._bus = bus
+        self._warn_after = 0.0
         self._wall = self._seen_wall = clock.now()
         self._steady = self._seen_steady = clock.monotonic()
 
@@ -58,12 +60,21 @@ class ClockWatch:
         """The clock was set back."""
         self.epoch = self._store.begin_epoch(self.epoch, self._lease.owner.id)
 
-    def look_back(self) -> None:
-        """Where slots of this epoch lie far ahead, the clock was set back while nobody scheduled here."""
+    def look_back(self) -> bool:
+        """Where slots of this epoch lie far ahead, the clock was set back while no scheduler ran here, or a scheduler
+        that has ended had a clock ahead: begin an epoch. Whether that was so."""
         now, newest = self._clock.now(), self._store.newest_cursor()
-        if newest is not None and self.is_ahead(newest, now):
-            self.begin_epoch()
-            self._bus.publish(ClockJumped(now, now - newest))
+        if newest is None or not self.is_ahead(newest, now):
+            return False
+        self.begin_epoch()
+        self._bus.publish(ClockJumped(now, now - newest))
+        return True
+
+    def warn_ahead(self, cursor: datetime, now: datetime) -> None:
+        """Report, once a minute at most, that another scheduler has served slots that lie far ahead of this clock."""
+        if self.is_ahead(cursor, now) and self._clock.monotonic() >= self._warn_after:
+            self._warn_after = self._clock.monotonic() + _WARN_S
+            self._bus.publish(ClocksDiffer(now, cursor - now))
 
     def is_ahead(self, instant: datetime, now: datetime) -> bool:
         """Whether an instant that a scheduler has seen lies further ahead than clocks differ, or jobs wait."""

@@ -193,7 +193,14 @@ class Engine:
                 self._recorder.trouble(error)
 
     def _register_again(self) -> None:
-        reason = self._store.restore() or "another process declared this one dead"
+        reason = self._store.restore()
+        if reason is None:
+            known = self._store.is_known(self._lease.owner.id)
+            reason = (
+                "another process declared this one dead"
+                if known
+                else "the run store does not know this process any more"
+            )
         self._recorder.flush()
         self._executor.renew(self._lease.sign_on().id)
         self.watch.begin()
@@ -361,6 +368,8 @@ class Engine:
                 self.agenda.advance(entry, due.slot)
             case SlotTaken(cursor):
                 self.agenda.advance(entry, cursor)
+                if cursor is not None:
+                    self.watch.warn_ahead(cursor, now)
             case Stopped():
                 self.displace([entry.job.id])
 
@@ -402,11 +411,19 @@ class Engine:
                 self.watch.begin_epoch()
             except StoreError:
                 return now  # seen again in the next turn
-            self.agenda.rebase(now)
-            self._queue.forget()
-            self._ready.forget()
+            self._go_on_from(now)
         self.watch.accept(moved, waits=moved < timedelta(0) and not set_back)
         return now
+
+    def look_back(self) -> None:
+        """Go on from now where a scheduler that is gone, and had a clock far ahead, has left slots that lie ahead."""
+        if self.watch.look_back():
+            self._go_on_from(self._clock.now())
+
+    def _go_on_from(self, now: datetime) -> None:
+        self.agenda.rebase(now)
+        self._queue.forget()
+        self._ready.forget()
 
     # The end
 

@@ -6,7 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobctl.clock import Clock
+from jobctl.clock import Clock, SystemClock
+from jobctl.errors import StoreError
+from jobctl.managers.ride_out import RIDE_OUT_S, ride_out
 from jobctl.modes import Mode
 
 if TYPE_CHECKING:
@@ -118,6 +120,12 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
+def _log_trouble(error: StoreError) -> None:
+    import logging
+
+    logging.getLogger("jobctl").warning("%s; trying again for %.0f s", error.problem, RIDE_OUT_S)
+
+
 def _from_surroundings() -> "Manager":
     from jobctl.managers.surroundings import Surroundings
     from jobctl.modes import resolve
@@ -127,7 +135,7 @@ def _from_surroundings() -> "Manager":
     mode = resolve(environment)
     manager = make_manager(
         mode,
-        store=around.open_store(),
+        store=ride_out(around.open_store, SystemClock(), _log_trouble),
         project=around.folder,
         state=around.state,
         environment=environment,

@@ -134,7 +134,7 @@ class Lease:
             self._file = None
 
     def lose(self) -> None:
-        """The store refused this process: end what it runs. Safe in any thread."""
+        """The store does not take this process for alive: end what it runs. Safe in any thread."""
         with self._lock:
             first, self._lost = not self._lost, True
         if first:

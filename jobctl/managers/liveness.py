@@ -77,8 +77,8 @@ class Liveness:
     def _silent_for_successors(self, owner: Owner, token: str) -> bool:
         """The same over several processes of one boot, which share the kernel's clock."""
         now = uptime()
-        if not boot() or now is None:
-            return False
+        if not boot() or now is None or not self._store.shared:
+            return False  # in a file only a frozen process comes to this; a command that reads must not wait to write
         base = f"{boot()} | {token} | "
         if owner.observed is not None and owner.observed.startswith(base):
             since = float(owner.observed.removeprefix(base))

@@ -399,6 +399,7 @@ class LocalJobManager(Lifecycle):
             self._clock,
             lost=lambda run: self.bus.publish(RunFinished(run)),
             put_back=self._put_back,
+            alone=lambda: engine.ask(engine.look_back),
             failed=lambda error: engine.stop(timedelta(0), error),
         )
         try:

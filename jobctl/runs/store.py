@@ -229,6 +229,9 @@ class RunStore(Protocol):
     def close(self) -> None:
         """Let go of everything. Idempotent."""
 
+    def is_lost(self) -> bool:
+        """Whether it was deleted or replaced, as far as that is seen without asking it. Cheap."""
+
     def restore(self) -> str | None:
         """After a ``StoreLostError``: open what is there now, or make an empty store where there is none.
         Returns a sentence about what happened; None where the store was not lost."""
@@ -243,6 +246,9 @@ class RunStore(Protocol):
 
     def is_registered(self, owner_id: str) -> bool:
         """Whether the process is registered and not fenced. Only reads."""
+
+    def is_known(self, owner_id: str) -> bool:
+        """Whether the process was registered, be it declared dead since. Only reads."""
 
     def set_leased(self, owner_id: str) -> None:
         """Note that the process is leased from now on."""

@@ -85,7 +85,7 @@ def test_an_end_that_cannot_be_recorded_is_not_waited_for_for_ever(
     told = cli("trigger", "hello")
 
     assert told.code == 70
-    assert "the run has ended, which cannot be recorded" in told.stderr
+    assert "the run has ended, and its end cannot be recorded yet" in told.stderr
     assert "was moved while it was in use" in told.stderr
     assert "error: the end of 1 run could not be written to" in told.stderr
 

@@ -72,7 +72,7 @@ class Machines:
         return self._logs[name].read_text()
 
     def processes(self, name: str) -> list[int]:
-        return marked(f"JOBCTL_TEST_MACHINE={name}")
+        return sorted({*marked(f"JOBCTL_TEST_MACHINE={name}")} & {*marked(self.site.mark)})
 
     @contextmanager
     def frozen(self, pids: list[int]) -> Iterator[None]:
@@ -242,6 +242,28 @@ def test_a_machine_that_cannot_reach_the_store_is_replaced(site: Site, postgres:
     machines.audit()
 
 
+def test_commands_that_read_do_not_wait_for_a_lock_that_is_held(site: Site) -> None:
+    """Also where another namespace's process, which they cannot see, makes them ask for its lease."""
+    machines = Machines(site, postgres=False)
+    first, second = machines.boot("one"), machines.boot("two")
+    until(lambda: all(owner[0] for owner in leased_flags(site)))
+    with closing(sqlite3.connect(site.folder / ".jobctl" / "jobctl.db", isolation_level=None)) as other:
+        other.execute("PRAGMA busy_timeout = 5000")
+        other.execute("BEGIN IMMEDIATE")
+        for words in ("status", "runs", "metrics"):
+            asked = site.popen(words)
+            asked.communicate(timeout=20)  # the lock is held for as long as this takes
+            assert asked.returncode == 0
+        other.execute("ROLLBACK")
+    (site.folder / "healed").touch()
+    machines.stop(first, second)
+
+
+def leased_flags(site: Site) -> list[tuple[int]]:
+    with closing(sqlite3.connect(site.folder / ".jobctl" / "jobctl.db", timeout=30)) as store:
+        return store.execute("SELECT leased FROM owners WHERE ended IS NULL").fetchall()
+
+
 def test_status_shows_a_scheduler_that_is_stopped(site: Site) -> None:
     jobs_that_tell(site, {"tick": 0.01})
     scheduler = site.run()
@@ -309,3 +331,16 @@ def test_a_scheduler_registers_its_jobs_again_where_the_store_lost_them(
     assert "Traceback" not in site.log(scheduler)
     for journal in site.folder.glob("*.journal"):
         assert "beside another run" not in journal.read_text()
+
+
+def test_an_idle_scheduler_notices_that_its_store_was_deleted(site: Site) -> None:
+    site.jobs('[jobs.rare]\nevery = "1h"\ncommand = ["true"]\n')
+    scheduler = site.run()
+    until(lambda: site.runs("rare"))
+
+    shutil.rmtree(site.folder / ".jobctl")
+
+    until(lambda: "Registered again" in site.log(scheduler), seconds=5)
+    assert site.json("status")["scheduler"]["pid"] == scheduler.pid
+    scheduler.terminate()
+    assert scheduler.wait(60) == 0

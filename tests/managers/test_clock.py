@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.events import ClockJumped, RunFinished, SlotsMissed
+from jobctl.events import ClockJumped, ClocksDiffer, RunFinished, SlotsMissed
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job, RunStatus
 from jobctl.runs.store import RunStore
@@ -296,3 +296,31 @@ def test_who_comes_late_to_a_slot_that_another_ran_counts_no_miss(
 
     assert not [event for event in heard if isinstance(event, SlotsMissed)]
     assert store.metrics().skipped == 0
+
+
+def test_a_scheduler_whose_clock_is_ahead_holds_up_others_no_longer_than_it_lives(
+    make_manager: Callable[..., LocalJobManager], clock: MovableClock
+) -> None:
+    here = make_manager(clock=clock)
+    here.add([one("tick", Every(1))])
+    heard, differ = hear(here, lambda heard: any(isinstance(one, ClocksDiffer) for one in heard))
+    here.start()
+    until(lambda: ended(heard))
+    ahead = MovableClock()
+    ahead.by = HOUR
+    there = make_manager(clock=ahead)
+    there.add([one("tick", Every(1))])
+    begun, served = hear(there, lambda heard: ended(heard) > 0)
+    there.start()
+    assert served.wait(SOON), begun
+    assert differ.wait(SOON), heard
+    chores = here._chores
+    assert chores is not None
+    chores._check_clock()
+    assert not any(isinstance(one, ClockJumped) for one in heard), "whose clock is right cannot be known"
+    there.shutdown()
+    before = ended(heard)
+
+    chores._check_clock()
+
+    until(lambda: ended(heard) >= before + 2)

@@ -344,3 +344,24 @@ def test_older_tables_are_migrated_and_keep_what_is_in_them(
         assert not isinstance(held, Claimed)
         assert again.owners() == [OWNER]
     assert postgres.execute(f"SELECT value FROM {schema}.meta WHERE name = 'version'") == [(VERSION,)]
+
+
+@pytest.mark.parametrize("in_use", [True, False])
+def test_tables_of_which_some_are_missing_are_set_aside_whole(
+    address: str, store: RunStore, postgres: Postgres, in_use: bool
+) -> None:
+    schema = schema_of(address)
+    store.count({"kept": 1})
+    postgres.execute(f"DROP TABLE {schema}.runs CASCADE")
+
+    if in_use:
+        said = store.restore() or ""
+    else:
+        with closing(open_store(address)) as again:
+            said = again.warning or ""
+
+    assert "were missing" in said
+    aside = said.rpartition(" ")[2]
+    assert postgres.execute(f"SELECT name FROM {aside}.counters") == [("kept",)]
+    assert store.jobs() == {}
+    assert store.restore() is None

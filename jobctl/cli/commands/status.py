@@ -15,6 +15,7 @@ from jobctl.cli.views.status import Board, detail, piped, screen, who_schedules
 from jobctl.documents import job_document, run_document, scheduler_document
 from jobctl.errors import ExitCode, ServiceError, UsageError
 from jobctl.managers.presence import Presence, scheduler
+from jobctl.managers.ride_out import ride_out
 from jobctl.managers.statuses import all_statuses, job_statuses, with_next_times
 from jobctl.model import Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
@@ -194,9 +195,9 @@ def _boards(options: Options, context: Context) -> Iterator[Board]:
     """A look each second, for ever."""
     pause = threading.Event()
     while True:
-        yield look(options, context)
+        yield ride_out(lambda: look(options, context), context.clock)
         pause.wait(TICK_THERE if context.mode is Mode.TRIGGER_DEV else TICK)
-        context.look_again()
+        ride_out(context.look_again, context.clock)
 
 
 def _fitted(board: Board, options: Options, context: Context) -> list[str]:

@@ -10,6 +10,7 @@ from jobctl.durations import format_duration, milliseconds
 from jobctl.errors import JobctlError
 from jobctl.events import (
     ClockJumped,
+    ClocksDiffer,
     EndNotRecorded,
     Event,
     JobsChanged,
@@ -47,6 +48,7 @@ _NAMES = {
     RunFinished: "run_finished",
     SlotsMissed: "slots_missed",
     ClockJumped: "clock_jumped",
+    ClocksDiffer: "clocks_differ",
     StoreTrouble: "store_trouble",
     StoreRecovered: "store_recovered",
     JobsChanged: "jobs_changed",
@@ -60,6 +62,7 @@ _NAMES = {
 _WARNINGS = (
     SlotsMissed
     | ClockJumped
+    | ClocksDiffer
     | RunRetrying
     | JobsLeftOut
     | NotTold
@@ -150,6 +153,11 @@ def _of_scheduler(event: Event) -> str:
                 then = "wait for their next slots" if event.waits else "go on from now"
                 return f"the clock was set back by {short(-event.by)}; jobs {then}"
             return f"the clock jumped {short(event.by)} forward, or the machine slept"
+        case ClocksDiffer():
+            return (
+                f"another scheduler on this run store has a clock {short(event.by)} ahead of this one;"
+                " the jobs that it runs wait here until then: set both clocks"
+            )
         case StoreTrouble():
             return f"the run store cannot be written, so nothing starts: {event.problem}"
         case StoreRecovered():

@@ -49,10 +49,10 @@ def explained(error: psycopg.Error, place: str) -> StoreError:
     for prefix, (words, hint) in _WORDS.items():
         if state.startswith(prefix):
             return ServerError(f"the run store {place} cannot be used: {words}", hint=hint)
-    said = " ".join(str(error).split())[:300]
+    said = str(error).strip().partition("\n")[0][:300]  # the rest is libpq's guess at the cause
     if isinstance(error, psycopg.OperationalError):
         reason = said.rpartition(" failed: ")[2]
-        hint = "look at the server, and at JOBCTL_STATE"
+        hint = "check that the server runs, and the address in JOBCTL_STATE"
         return ServerAwayError(f"the run store {place} cannot be reached: {reason}", hint=hint)
     return StoreError(f"the run store {place} cannot be used: {said}")
 

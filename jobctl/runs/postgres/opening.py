@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+from jobctl.clock import SystemClock
 from jobctl.errors import StoreError
 from jobctl.runs.postgres.address import read_address
 from jobctl.runs.postgres.pool import Pool
@@ -12,6 +13,7 @@ from jobctl.runs.postgres.store import PostgresRunStore
 _STEPS = sorted(Path(__file__).with_name("schema").glob("*.sql"))
 VERSION = len(_STEPS)
 """Of the tables: how many steps lead to them."""
+TABLES = ("meta", "owners", "jobs", "runs", "cache", "counters")
 LEASE_TIMEOUT = timedelta(seconds=5)
 """How long one heartbeat may wait for the server, so that several fit into a lease."""
 
@@ -29,6 +31,7 @@ def open_address(text: str, busy_timeout: timedelta, *, create: bool) -> Postgre
     try:
         with pool.reading() as session:
             found = _version(session, address.schema)
+            whole = found != VERSION or _is_whole(session, address.schema)
         if found is None and not create:
             pool.close()
             return None
@@ -37,18 +40,41 @@ def open_address(text: str, busy_timeout: timedelta, *, create: bool) -> Postgre
                 f"the run store {address.place} was made by a newer jobctl (version {found} of its tables)",
                 hint="install that version, or name another schema: ?schema=name in JOBCTL_STATE",
             )
-        if found != VERSION:
-            _bring_up_to_date(pool, address.schema)
+        warning = None
+        if found != VERSION or (create and not whole):
+            warning = _bring_up_to_date(pool, address.schema)
     except BaseException:
         pool.close()
         raise
     lease_pool = Pool(address, LEASE_TIMEOUT, size=1)
-    return PostgresRunStore(pool, lease_pool, make=lambda: _bring_up_to_date(pool, address.schema))
+    store = PostgresRunStore(pool, lease_pool, make=lambda: _bring_up_to_date(pool, address.schema))
+    store.warning = warning
+    return store
 
 
-def _bring_up_to_date(pool: Pool, schema: str) -> None:
+def _bring_up_to_date(pool: Pool, schema: str) -> str | None:
+    """Make or migrate the tables; a sentence where some were missing, and the rest was set aside."""
     with pool.making() as session:
+        aside = _set_aside(session, schema)
         _migrate(session, schema)
+    if aside is None:
+        return None
+    return f"some tables of the run store {pool.place} were missing; the rest was set aside as schema {aside}"
+
+
+def _is_whole(session: Session, schema: str) -> bool:
+    names = [f'"{schema}".{table}' for table in TABLES]
+    marks = ", ".join("to_regclass(?)" for _ in names)
+    return None not in session.execute(f"SELECT {marks}", names).fetchone()
+
+
+def _set_aside(session: Session, schema: str) -> str | None:
+    """Give a schema of this version that lacks tables another name, so that nothing in it is lost."""
+    if _version(session, schema) != VERSION or _is_whole(session, schema):
+        return None
+    name = f"{schema[:40]}_damaged_{SystemClock().now():%Y%m%d%H%M%S}"
+    session.execute(f'ALTER SCHEMA "{schema}" RENAME TO "{name}"')
+    return name
 
 
 def _version(session: Session, schema: str) -> int | None:

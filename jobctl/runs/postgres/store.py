@@ -14,7 +14,7 @@ from jobctl.runs.store import Answer, Claim, Owner
 
 _BEGIN_EPOCH = """
 UPDATE meta SET value = ? WHERE name = 'epoch' AND value = ?
-  AND 2 > (SELECT count(*) FROM owners WHERE kind = 'scheduler' AND ended IS NULL)
+  AND 2 > (SELECT count(*) FROM owners WHERE kind <> 'trigger' AND ended IS NULL)
 """
 
 
@@ -24,13 +24,13 @@ class PostgresRunStore(SQLRunStore):
     Args:
         pool: its connections; the tables are there (see ``opening.open_address``).
         lease_pool: a connection for heartbeats alone, so that nothing else can hold them up.
-        make: makes the tables where they are gone.
+        make: makes the tables where they are gone; returns a sentence about tables that it set aside.
     """
 
     shared = True
     dialect = Dialect(order="seq", durations="")
 
-    def __init__(self, pool: Pool, lease_pool: Pool, make: Callable[[], None]) -> None:
+    def __init__(self, pool: Pool, lease_pool: Pool, make: Callable[[], str | None]) -> None:
         self._pool = pool
         self._lease_pool = lease_pool
         self._make = make
@@ -49,10 +49,11 @@ class PostgresRunStore(SQLRunStore):
     def restore(self) -> str | None:
         """Make the tables where they are gone."""
         try:
-            self.epoch()
+            with self._reading() as connection:
+                for table in ("owners", "jobs", "runs"):
+                    connection.execute(f"SELECT 1 FROM {table} LIMIT 0")
         except StoreLostError as error:
-            self._make()
-            return error.problem
+            return self._make() or error.problem
         return None
 
     def checkpoint(self) -> None:

@@ -106,6 +106,10 @@ class SQLRunStore(ABC):
     def _leasing(self) -> AbstractContextManager[Connection]:
         """One short transaction of a lease: no other writer can hold it up for long."""
 
+    def is_lost(self) -> bool:
+        """Whether it was deleted or replaced, as far as that is seen without asking it."""
+        return False
+
     @abstractmethod
     def restore(self) -> str | None:
         """Open what is there now, or make an empty store where there is none."""
@@ -145,6 +149,11 @@ class SQLRunStore(ABC):
         """Whether the process is registered and not fenced."""
         with self._reading() as connection:
             return claims.is_registered(connection, owner_id)
+
+    def is_known(self, owner_id: str) -> bool:
+        """Whether the process was registered, be it declared dead since."""
+        with self._reading() as connection:
+            return connection.execute("SELECT 1 FROM owners WHERE id = ?", (owner_id,)).fetchone() is not None
 
     def set_leased(self, owner_id: str) -> None:
         """Note that the process is leased from now on."""

@@ -58,10 +58,14 @@ class SQLiteRunStore(SQLRunStore):
         for one in (*self._former, self._connections):
             one.close()
 
+    def is_lost(self) -> bool:
+        """Whether the file was deleted or replaced."""
+        return self._connections.is_lost()
+
     def restore(self) -> str | None:
         """Open the file that is in its place now; make one where there is none."""
         former = self._connections
-        if self._reopen is None or not former.is_lost():
+        if self._reopen is None or not self.is_lost():
             return None
         now = self._reopen()
         now._connections.manual_checkpoints = former.manual_checkpoints  # noqa: SLF001 - another of this class
