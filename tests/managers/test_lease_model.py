@@ -229,7 +229,7 @@ class PlayedExecutor:
         self._dispatch()
 
     def poll(self, timeout: float) -> Sequence[Outcome]:
-        self._world.simulation.wait(max(timeout, 0.001) / self._process.place.rate)
+        self._world.simulation.wait(max(timeout, 0.1) / self._process.place.rate)
         self._dispatch()
         outcomes, self._outcomes = self._outcomes, []
         return outcomes

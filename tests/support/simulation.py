@@ -23,7 +23,7 @@ class _Thread:
 
     def __init__(self, simulation: "Simulation", host: Host, body: Callable[[], None]) -> None:
         self.host = host
-        self.turn = threading.Semaphore(0)
+        self.turn = _baton()
         self.thread = threading.Thread(target=self._main, args=(simulation, body), daemon=True)
         self.thread.start()
 
@@ -39,6 +39,13 @@ class _Thread:
         finally:
             self.host = _GONE
             simulation.turn.release()
+
+
+def _baton() -> threading.Lock:
+    """Whoever releases it lets the other go on."""
+    baton = threading.Lock()
+    baton.acquire()
+    return baton
 
 
 class _Gone:
@@ -62,7 +69,7 @@ class Simulation:
         self.host: Host | None = None
         self.over = False
         self.fault: BaseException | None = None
-        self.turn = threading.Semaphore(0)
+        self.turn = _baton()
         self._number = count()
         self._queue: list[tuple[float, int, _Thread | Callable[[], None]]] = []
         self._threads: list[_Thread] = []
