@@ -474,6 +474,8 @@ class Process:
 
     def thaw(self, bound: float = THAW_BOUND) -> None:
         world, now = self.world, self.world.simulation.now
+        if self.place.paused is not None:
+            return
         if self.frozen or self.workers_frozen:
             self.stale_until = max(self.stale_until, now + bound)
         if self.workers_frozen:
@@ -535,7 +537,7 @@ class World:
             process = self.registered[owner.id]
             assert not process.dead, f"run {run.id} of a dead process is in the way for ever"
         for process in self.processes:
-            assert process.dead or process.lease.holds, "all is well again"
+            assert process.dead or process.lease.holds, "a process did not recover"
 
     def pause(self) -> None:
         """A moment in which others may go on."""
@@ -566,7 +568,7 @@ class World:
             case "swallowed":
                 process.healthy_since, process.swallowed_until = None, max(process.swallowed_until, until)
             case "late":
-                process.healthy_since, process.late_by = None, fault.lasting
+                process.healthy_since, process.late_by = None, min(fault.lasting, 40.0)  # clients have limits
                 self.simulation.at(until, lambda: setattr(process, "late_by", 0.0))
             case "step":
                 process.place.set_clock(self.random.choice([-3600, -120, 120, 3600]))
