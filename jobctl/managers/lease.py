@@ -184,7 +184,9 @@ class Lease:
             return self._store.heartbeat(owner.id)
         if self._file is not None:
             self._file.heartbeat()
-        if self._expired():  # others may be about to declare this process dead: the store decides which came first
+        if (
+            self._expired()
+        ):  # others may be about to declare this process dead: the store decides which came first
             return self._store.heartbeat(owner.id)
         with suppress(StoreError):  # a store that cannot be read now declares nobody dead either
             if self._announced != owner.id and (
