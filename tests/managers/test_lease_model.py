@@ -401,6 +401,7 @@ class Process:
         self.owner_ids: list[str] = []
         self._pid = next(world.pids)
         self._asked = 0.0
+        self._began = False
         self.executor = PlayedExecutor(self)
         store = cast("RunStore", Line(self, world.open()))
         self.lease = PlayedLease(
@@ -448,8 +449,11 @@ class Process:
         self.world.simulation.spawn(self, self._chores._run)
         self.engine._requests.append(self._register_if_it_can)
         self.engine._main()
-        if not self.world.simulation.over:
+        if self.world.simulation.over:
+            return
+        if self._began or not isinstance(self.engine.trouble, StoreError):
             raise AssertionError("the scheduler ended") from self.engine.trouble
+        self.die(workers=True, again_after=5.0)  # it could not begin
 
     def _failed(self, error: Exception) -> None:
         raise error
@@ -463,6 +467,7 @@ class Process:
 
     def _register(self) -> None:
         now = self.place.now()
+        self._began = True
         found = self._store.register([Registration(one.id, one.name, "s", "UTC") for one in JOBS], now)
         for job in JOBS:
             if job.schedule is not None:
@@ -503,7 +508,7 @@ class Process:
             world.simulation.thaw(self, lambda: world.random.random() * 0.2)
         world.check_overlap()
 
-    def die(self, *, workers: bool) -> None:
+    def die(self, *, workers: bool, again_after: float) -> None:
         if self.dead:
             return
         self.dead, self.healthy_since, self.frozen = True, None, False
@@ -515,6 +520,7 @@ class Process:
             else:
                 one.look_at_deadline()
         self.world.died(self)
+        self.world.start_again(self, again_after)
 
 
 JOBS = [
@@ -565,8 +571,7 @@ class World:
     # Faults
 
     def _begin(self, fault: Fault) -> None:
-        number = fault.who % len(self.processes)
-        process, now = self.processes[number], self.simulation.now
+        process, now = self.processes[fault.who % len(self.processes)], self.simulation.now
         until = now + fault.lasting
         match fault.kind:
             case "freeze" | "freeze scheduler" | "freeze workers":
@@ -576,12 +581,10 @@ class World:
             case "pause" if self.scenario.shared:
                 self._pause_machine(process.place, until)
             case "kill" | "power":
-                process.die(workers=fault.kind == "power")
-                self.simulation.at(until, lambda: self._start_again(number))
-            case "refused":
-                process.healthy_since, process.refused_until = None, max(process.refused_until, until)
-            case "swallowed":
-                process.healthy_since, process.swallowed_until = None, max(process.swallowed_until, until)
+                process.die(workers=fault.kind == "power", again_after=fault.lasting)
+            case "refused" | "swallowed":
+                process.healthy_since = None
+                setattr(process, f"{fault.kind}_until", until)
             case "late":
                 process.healthy_since, process.late_by = None, min(fault.lasting, 40.0)  # clients have limits
                 self.simulation.at(until, lambda: setattr(process, "late_by", 0.0))
@@ -610,10 +613,16 @@ class World:
 
         self.simulation.at(until, go_on)
 
-    def _start_again(self, number: int) -> None:
-        if self.processes[number].dead and self.places[self.scenario.places[number]].paused is None:
-            self.processes[number] = Process(self, self.processes[number].place)
-            self._all.append(self.processes[number])
+    def start_again(self, process: Process, after: float) -> None:
+        """As a service manager does."""
+
+        def start() -> None:
+            if process in self.processes and process.place.paused is None:
+                again = Process(self, process.place)
+                self.processes[self.processes.index(process)] = again
+                self._all.append(again)
+
+        self.simulation.at(self.simulation.now + after, start)
 
     # What must hold
 
