@@ -81,8 +81,9 @@ class Lease:
         return self._confirmed + LEASE_LIMIT.total_seconds() if self._leased else None
 
     def healthy_since(self) -> float:
-        """Since when, in seconds of ``boottime``, heartbeats have come through without a gap."""
-        return self._healthy_since
+        """Since when, in seconds of ``boottime``, heartbeats have come through without a gap; now, during one."""
+        now = self._clock.boottime()
+        return now if now - self._confirmed > _LONGEST_GAP_S else self._healthy_since
 
     def sign_on(self) -> Owner:
         """Register this process under a new id.

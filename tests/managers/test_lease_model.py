@@ -758,10 +758,21 @@ DECLARED_WHILE_IT_THAWS = Scenario(
 )
 """It cannot ask the store whether it still counts, and must not go on as if it did."""
 
+STORE_AWAY_FOR_ALL = Scenario(
+    shared=True,
+    places=(2, 2, 0),
+    rates=(1.0, 1.0, 1.0),
+    hidden=True,
+    faults=(Fault(98.6, "lock", 1, 61.0),),
+    seed=4033513209,
+)
+"""A process that asked for the others before the store went away gets the answer before its own next heartbeat."""
+
 
 @settings(MODEL, max_examples=15)
 @given(scenario=scenarios)
 @example(scenario=DECLARED_WHILE_IT_THAWS)
+@example(scenario=STORE_AWAY_FOR_ALL)
 def test_nothing_overlaps_whatever_happens(scenario: Scenario) -> None:
     with world_of(scenario) as world:
         world.run()
