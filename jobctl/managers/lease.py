@@ -53,6 +53,7 @@ class Lease:
         self._confirmed = clock.boottime()
         self._healthy_since = self._confirmed
         self._leased = store.shared
+        self._announced: str | None = None
         self._lost = False
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -80,8 +81,9 @@ class Lease:
         return self._confirmed + LEASE_LIMIT.total_seconds() if self._leased else None
 
     def healthy_since(self) -> float:
-        """Since when, in seconds of ``boottime``, heartbeats have come through without a gap."""
-        return self._healthy_since
+        """Since when, in seconds of ``boottime``, heartbeats have come through without a gap; now, during one."""
+        now = self._clock.boottime()
+        return now if now - self._confirmed > _LONGEST_GAP_S else self._healthy_since
 
     def sign_on(self) -> Owner:
         """Register this process under a new id.
@@ -99,6 +101,7 @@ class Lease:
                 file.close()
             raise
         former, self._file, self._owner = self._file, file, owner
+        self._announced = owner.id if owner.leased else None
         if former is not None:
             former.close()
         self._confirm(began)
@@ -182,19 +185,28 @@ class Lease:
             return self._store.heartbeat(owner.id)
         if self._file is not None:
             self._file.heartbeat()
+        if self._expired():
+            # others may be about to declare this process dead: the store decides which came first
+            return self._store.heartbeat(owner.id)
         with suppress(StoreError):  # a store that cannot be read now declares nobody dead either
-            if not self._leased and any(
-                one.boot != owner.boot for one in self._store.owners() if not one.ended
+            if self._announced != owner.id and (
+                self._leased or any(one.boot != owner.boot for one in self._store.owners() if not one.ended)
             ):
                 self._become_leased(owner)
             return self._store.is_registered(owner.id)
         return True
 
     def _become_leased(self, owner: Owner) -> None:
-        """Another PID namespace uses the store: it cannot see whether this process is frozen."""
+        """Another PID namespace uses the store: it cannot see whether this process is frozen.
+
+        Its runs end by themselves from now on; only then may others read that they do.
+        """
+        if not self._leased:
+            self._leased = True
+            self._extended(self.deadline())
+            self._begin("jobctl-lease", self._watch)
         self._store.set_leased(owner.id)
-        self._leased = True
-        self._begin("jobctl-lease", self._watch)
+        self._announced = owner.id
 
     def _confirm(self, began: float) -> None:
         if began - self._confirmed > _LONGEST_GAP_S:

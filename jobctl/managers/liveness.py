@@ -45,6 +45,7 @@ class Liveness:
         """Whether a process is alive; ``UNKNOWN`` while its lease has not run out."""
         if owner.ended is not None:
             return Life.DEAD
+        asked = self._steady()
         seen = process_file.Seen(Lock.MISSING)
         if self._same_kernel(owner):
             seen = process_file.read(self._state, owner.id)
@@ -57,31 +58,42 @@ class Liveness:
             return Life.ALIVE  # frozen, perhaps: it would not end its runs by itself
         # whoever cannot reach a shared store can write its file all the same
         token = str(owner.heartbeats) if self._store.shared else seen.token.decode("ascii", "replace").strip()
-        return Life.DEAD if self._silent(owner, token) else Life.UNKNOWN
+        return Life.DEAD if self._silent(owner, token, asked) else Life.UNKNOWN
 
     def _same_kernel(self, owner: Owner) -> bool:
         """Whether the lock of its file can be seen. A store in a file is shared on one kernel alone."""
         return not self._store.shared or (bool(boot()) and owner.boot.split()[:1] == boot().split()[:1])
 
-    def _silent(self, owner: Owner, token: str) -> bool:
-        """Whether the process has sent no heartbeat for as long as its lease lasts."""
+    def _steady(self) -> float | None:
+        """The clock that observations are measured by; None where this process can make none that serves others.
+
+        A store in a file asks for one only of a frozen process, and a command that reads must not wait to write there.
+        """
+        if self._healthy_since is not None:
+            return self._clock.boottime()
+        return uptime() if boot() and self._store.shared else None
+
+    def _silent(self, owner: Owner, token: str, asked: float | None) -> bool:
+        """Whether the process has sent no heartbeat for as long as its lease lasts.
+
+        This process may be frozen at any moment: the token was current at ``asked``, or later, and is known since now.
+        """
+        now = self._steady()
+        if asked is None or now is None:
+            return False
         if self._healthy_since is None:
-            return self._silent_for_successors(owner, token)
-        now = self._clock.boottime()
+            return self._silent_for_successors(owner, token, asked, now)
         seen, since = self._observed.get(owner.id, (None, now))
         if seen != token:
             self._observed[owner.id] = (token, now)
             return False
-        return now - max(since, self._healthy_since()) > LEASE.total_seconds()
+        return asked - max(since, self._healthy_since()) > LEASE.total_seconds()
 
-    def _silent_for_successors(self, owner: Owner, token: str) -> bool:
+    def _silent_for_successors(self, owner: Owner, token: str, asked: float, now: float) -> bool:
         """The same over several processes of one boot, which share the kernel's clock."""
-        now = uptime()
-        if not boot() or now is None or not self._store.shared:
-            return False  # in a file only a frozen process comes to this; a command that reads must not wait to write
         base = f"{boot()} | {token} | "
         if owner.observed is not None and owner.observed.startswith(base):
             since = float(owner.observed.removeprefix(base))
-            return timedelta(seconds=now - since) > _SHORT_LIVED_LEASE
+            return timedelta(seconds=asked - since) > _SHORT_LIVED_LEASE
         self._store.observe(owner.id, f"{base}{now}")
         return False
