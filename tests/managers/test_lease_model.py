@@ -423,6 +423,7 @@ class Process:
             place,
             lost=lambda _: None,
             put_back=lambda: None,
+            alone=lambda: None,
             failed=self._failed,
         )
         self.lease._stop = Event(world.simulation, place.rate)
