@@ -68,8 +68,8 @@ EXIT_CODES = {
     "2": "wrong use: unknown job, bad option, bad configuration",
     "3": "not run: it is running already; status --exit-status: no scheduler is running",
     "4": "not run: scheduling is disabled, another scheduler is in charge, or something is not configured",
-    "5": "a service did not answer, or refused: Trigger.dev in its mode, any in check",
-    "70": "a fault of jobctl itself, or a run store that cannot be used",
+    "5": "a service did not answer, or refused: Trigger.dev in its mode, the run store's server, any in check",
+    "70": "a fault of jobctl itself, a run store that cannot be used, or a limit of the system that was met",
     "130, 143": "interrupted (Ctrl-C), terminated, before the work ended",
 }
 HELP = Option("show this help", short="-h")
