@@ -9,9 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
+from jobctl.catalogue.caches import cache_folder
 from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError, reason_of
-from jobctl.files import PRIVATE_FILE, write_whole
+from jobctl.files import PRIVATE_FILE, private_folder, write_whole
 from jobctl.text import Mask, printable, quote
 
 TIMEOUT_S = 60
@@ -41,13 +42,15 @@ def discover(
 ) -> list[dict[str, Any]]:
     """Each decorated job as ``{"id", "settings", "origin", "dry_run"}``, in the order of the modules.
 
-    What was found is kept beside the run store until a file of theirs, or of the project, changes.
+    What was found is kept beside the run store until a file of theirs, or of the project, changes; not where a
+    job has an environment, which may hold secrets.
 
     Raises:
         ConfigurationError: a module cannot be imported, or not in 60 seconds.
     """
     key = [_FORMAT, sys.version, str(folder), list(source.modules), list(source.versions)]
-    kept = _kept(state / source.cache, key)
+    cache = cache_folder(state) / source.cache
+    kept = _kept(cache, key)
     if kept is None:
         answer = _ask(folder, source, environment)
         if "error" in answer:
@@ -58,7 +61,7 @@ def discover(
                 hint=f"it is listed in {source.place}",
             )
         kept = answer["jobs"]
-        _keep(state / source.cache, {"key": key, **answer})
+        _keep(cache, {"key": key, **answer})
     return kept
 
 
@@ -169,5 +172,9 @@ def _keep(file: Path, data: Mapping[str, Any]) -> None:
     """Only where the state folder is there already: looking makes none."""
     import json
 
+    if any(one["settings"].get("environment") for one in data["jobs"]):
+        return
     with suppress(OSError):
+        if file.parent.parent.is_dir():
+            private_folder(file.parent)
         write_whole(file, json.dumps(data).encode(), mode=PRIVATE_FILE)

@@ -8,7 +8,7 @@ from jobctl.catalogue.builtin import BUILT_IN
 
 def job_names(folder: str) -> list[tuple[str, str]]:
     """Each job's id and name, as far as they can be had at once; what is wrong is passed over."""
-    from jobctl.catalogue.caches import IN_MODULES, kept_packages
+    from jobctl.catalogue.caches import IN_MODULES, cache_folder, kept_packages
     from jobctl.catalogue.project import find_project
     from jobctl.errors import JobctlError
 
@@ -27,7 +27,7 @@ def job_names(folder: str) -> list[tuple[str, str]]:
             file = read_project_file(project)
             found.update((job_id, str(one.get("name", job_id))) for job_id, one in file.jobs.items())
             if file.modules:
-                found.update(_kept(kept / IN_MODULES))
+                found.update(_kept(cache_folder(kept) / IN_MODULES))
     return list(found.items())
 
 

@@ -69,9 +69,9 @@ def state_folder(project: Project, environment: "Environment | None") -> Path:
     ``.jobctl`` is in the project's folder, on Vercel in the temporary folder: nothing else can be written.
 
     Raises:
-        ConfigurationError: it is an address, and none of Postgres.
+        ConfigurationError: it is an address, and none of Postgres; or it begins with the home of an unknown user.
     """
-    named = environment.text("JOBCTL_STATE") if environment else None
+    named = environment.set_text("JOBCTL_STATE") if environment else None
     if environment is not None and named and "://" in named:
         if not is_address(named):
             raise ConfigurationError(
@@ -84,7 +84,21 @@ def state_folder(project: Project, environment: "Environment | None") -> Path:
         import tempfile
 
         return Path(tempfile.gettempdir()) / ".jobctl"
-    return project.folder / (named or ".jobctl")
+    return project.folder / with_home(named or ".jobctl", "JOBCTL_STATE")
+
+
+def with_home(path: str, name: str) -> Path:
+    """A path of the setting ``name``, with a ``~`` or ``~user`` at its start expanded: no shell does that in a file.
+
+    Raises:
+        ConfigurationError: there is no such user, or this one has no home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(
+            f"{name} begins with a home folder that is not known", hint="write the whole path"
+        ) from None
 
 
 def store_place(environment: "Environment", state: Path) -> Path | str:

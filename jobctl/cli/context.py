@@ -62,9 +62,10 @@ class Context:
     @cached_property
     def surroundings(self) -> "Surroundings":
         """The project, its settings and its run store."""
+        from jobctl.catalogue.project import with_home
         from jobctl.managers.surroundings import Surroundings
 
-        start = Path(self.common.project) if self.common.project else None
+        start = with_home(self.common.project, "--project") if self.common.project else None
         if start is not None and not os.path.isdir(start):  # noqa: PTH112 - False for what no path can be
             raise UsageError(f"there is no folder {quote(str(start))}", hint="see --project")
         found = Surroundings.find(start, self.process)

@@ -2,7 +2,9 @@
 
 import ctypes
 import errno
+import glob
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -53,7 +55,7 @@ def alone(folder: Path, seconds: float) -> Iterator[None]:
 
 def new_beside(folder: Path) -> Path:
     """An empty folder beside another, to be swapped in."""
-    new = folder.with_name(f"{folder.name}.new-{os.getpid()}-{os.urandom(4).hex()}")
+    new = _own_name(folder, "new")
     new.mkdir(mode=0o755)
     return new
 
@@ -77,7 +79,7 @@ def swap_in(new: Path, folder: Path, keep: Path | None = None) -> None:
     if not os.path.lexists(folder):
         new.rename(folder)
         return
-    old = keep or folder.with_name(f"{folder.name}.old-{os.getpid()}-{os.urandom(4).hex()}")
+    old = keep or _own_name(folder, "old")
     new.rename(old)
     try:
         if not _exchange(old, folder):
@@ -99,14 +101,28 @@ def swap_in(new: Path, folder: Path, keep: Path | None = None) -> None:
 
 
 def tidy(folder: Path) -> None:
-    """Remove what a killed sync left beside the folder; put the old content back if it took the place away."""
-    for old in sorted(folder.parent.glob(f"{folder.name}.old-*")):
+    """Remove what a killed sync left beside the folder; put the old content back if it took the place away.
+
+    Only names that ``_own_name`` makes are taken for such: other folders there are the user's.
+    """
+    for old in _left(folder, "old"):
         if not os.path.lexists(folder):
             old.rename(folder)
         else:
             shutil.rmtree(old, ignore_errors=True)
-    for new in folder.parent.glob(f"{folder.name}.new-*"):
+    for new in _left(folder, "new"):
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _own_name(folder: Path, kind: str) -> Path:
+    return folder.with_name(f"{folder.name}.{kind}-{os.getpid()}-{os.urandom(4).hex()}")
+
+
+def _left(folder: Path, kind: str) -> list[Path]:
+    """Folders with a name that ``_own_name`` made."""
+    own = re.compile(rf"{re.escape(folder.name)}\.{kind}-\d+-[0-9a-f]{{8}}", re.ASCII)
+    found = folder.parent.glob(f"{glob.escape(folder.name)}.{kind}-*")
+    return sorted(one for one in found if own.fullmatch(one.name) and one.is_dir() and not one.is_symlink())
 
 
 def _exchange(one: Path, other: Path) -> bool:

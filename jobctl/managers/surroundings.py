@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from jobctl.catalogue.project import Project, find_project, state_folder, store_place
+from jobctl.catalogue.project import Project, find_project, state_folder, store_place, with_home
 from jobctl.errors import UsageError
 from jobctl.settings.environment import Environment
 
@@ -43,7 +43,8 @@ class Surroundings:
         """
         values = os.environ if process is None else process
         try:
-            project = find_project(start or Path(values.get("JOBCTL_PROJECT") or Path.cwd()))
+            named = values.get("JOBCTL_PROJECT")
+            project = find_project(start or (with_home(named, "JOBCTL_PROJECT") if named else Path.cwd()))
         except FileNotFoundError:
             raise UsageError("the working folder is gone", hint="go to one that is there") from None
         environment = Environment.load(project.folder, values)

@@ -45,6 +45,11 @@ class Environment:
         """A variable's text without blanks around it; None where it is not set or empty."""
         return (self.value(name).text or "").strip() or None
 
+    def set_text(self, name: str) -> str | None:
+        """The same; None also where it is the default."""
+        found = self._values.get(name)
+        return (found.text or "").strip() or None if found is not None else None
+
     def secret(self, name: str) -> Secret | None:
         """A variable's text as a secret; None where it is not set or empty."""
         text = self.text(name)

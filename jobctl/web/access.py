@@ -9,6 +9,8 @@ from jobctl.settings.secret import Secret
 
 _LOOPBACK = ("127.0.0.1", "::1")
 _LOCAL_NAMES = ("localhost", *_LOOPBACK)
+_RELAYED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+"""Headers that a proxy adds: whoever calls through it is on another machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,5 +44,9 @@ class Access:
             return fine and scheme.lower() == "bearer"
         host = headers.get("host", "").strip()
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        local = client in _LOOPBACK and name.lower() in _LOCAL_NAMES
+        relayed = any(header in headers for header in _RELAYED)
         crosses = headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
-        return self.development and client in _LOOPBACK and name.lower() in _LOCAL_NAMES and not crosses
+        origin = headers.get("origin")
+        foreign = origin is not None and origin.partition("://")[2].lower() != host.lower()
+        return self.development and local and not (relayed or crosses or foreign)

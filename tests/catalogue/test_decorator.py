@@ -58,7 +58,7 @@ def test_this_process_does_not_import_them(app: Path) -> None:
 def test_what_was_found_is_kept_until_a_file_changes(app: Path) -> None:
     (app / ".jobctl").mkdir()
     load(app)
-    kept = app / ".jobctl" / "discovered.json"
+    kept = app / ".jobctl" / "found" / "discovered.json"
     data = json.loads(kept.read_text())
     data["jobs"][0]["settings"]["name"] = "From the cache"
     kept.write_text(json.dumps(data))
@@ -72,8 +72,8 @@ def test_what_was_found_is_kept_until_a_file_changes(app: Path) -> None:
 
 
 def test_a_damaged_cache_is_passed_over(app: Path) -> None:
-    (app / ".jobctl").mkdir()
-    kept = app / ".jobctl" / "discovered.json"
+    kept = app / ".jobctl" / "found" / "discovered.json"
+    kept.parent.mkdir(parents=True)
     kept.write_text("{")
 
     assert "other" in load(app).ids()
@@ -82,6 +82,30 @@ def test_a_damaged_cache_is_passed_over(app: Path) -> None:
     for jobs in ({"a": 1}, [{"id": 1}], [1], "x", None):
         kept.write_text(json.dumps({**sound, "jobs": jobs}))
         assert "other" in load(app).ids()
+
+
+def test_what_a_job_gets_in_its_environment_is_kept_in_no_cache(app: Path) -> None:
+    (app / ".jobctl").mkdir()
+    (app / "myapp" / "jobs.py").write_text(
+        'from jobctl import job\n@job(environment={"API_TOKEN": "ghp_SESAME"})\ndef secret(): pass\n'
+    )
+
+    for _ in range(2):
+        assert load(app).get("secret").environment == {"API_TOKEN": "ghp_SESAME"}
+
+    assert [path for path in (app / ".jobctl").rglob("*") if path.is_file()] == []
+
+
+def test_a_state_folder_that_holds_more_keeps_it(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JOBCTL_STATE may be any folder; only what jobctl itself made there is its own."""
+    monkeypatch.setenv("JOBCTL_STATE", ".")
+    mine = ["package-lock.json", "package-notes.json", "discovered.json"]
+    for name in mine:
+        (app / name).write_text("{}")
+
+    load(app)
+
+    assert [(app / name).read_text() for name in mine] == ["{}"] * 3
 
 
 def test_a_job_that_knows_dry_runs_says_so(app: Path) -> None:

@@ -167,7 +167,7 @@ def test_what_was_found_is_kept_a_package_and_forgotten_with_it(site: Site, ther
     site.jobs("")
     site.call("trigger", "acme-sync")
     site.call("status")  # a look makes no state folder, so the first one keeps nothing
-    kept = site.folder / ".jobctl" / "package-acme_jobs.json"
+    kept = site.folder / ".jobctl" / "found" / "package-acme_jobs.json"
     assert ("acme-sync", "Acme's sync") in job_names(str(site.folder))
 
     kept.write_text(kept.read_text().replace("every", "cron").replace("1h", "30 2 * * *"))

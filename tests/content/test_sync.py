@@ -25,6 +25,23 @@ def test_the_first_time_is_a_shallow_clone_that_is_swapped_in(
     assert beside(folder) == []
 
 
+def test_folders_of_the_users_beside_it_are_left_alone(sync: Sync, folder: Path) -> None:
+    sync()
+    ours = [folder.with_name(f"{folder.name}.{kind}-123-0123abcd") for kind in ("old", "new")]
+    mine = [
+        folder.with_name(folder.name + end)
+        for end in (".old-2025-backup", ".new-design", ".old-1-0123abcd.zip", ".new-x-0123abcd")
+    ]
+    for path in (*ours, *mine):
+        path.mkdir()
+        (path / "note.md").write_text("my only copy")
+
+    sync()
+
+    assert [path.exists() for path in ours] == [False, False]
+    assert [(path / "note.md").read_text() for path in mine] == ["my only copy"] * 4
+
+
 def test_with_nothing_new_it_costs_one_round_trip(sync: Sync, server: GitServer) -> None:
     sync()
     server.requests.clear()

@@ -43,6 +43,23 @@ def test_without_a_secret_it_is_this_machine_in_development(
     assert not Access(None, development=False).allows(headers, client)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("forwarded", "for=203.0.113.9", False), ("x-real-ip", "203.0.113.9", False), ("via", "1.1 proxy", False),
+        ("x-forwarded-for", "127.0.0.1", False), ("x-forwarded-proto", "https", False),
+        ("origin", "https://evil.test", False), ("origin", "null", False), ("origin", "http://localhost:8001", False),
+        ("origin", "http://localhost:8000", True),
+    ],
+)  # fmt: skip
+def test_what_comes_through_a_proxy_or_from_another_page_is_not_this_machine(
+    name: str, value: str, allowed: bool
+) -> None:
+    headers = {"host": "localhost:8000", name: value}
+
+    assert Access(None, development=True).allows(headers, "127.0.0.1") is allowed
+
+
 def test_a_client_that_never_ends_its_request_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PatientProtocol, "LOOK_S", 0.1)
 

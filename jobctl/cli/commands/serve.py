@@ -53,6 +53,7 @@ def run(options: Options, context: Context) -> int:
             log_config=None,
             access_log=True,
             server_header=False,
+            proxy_headers=False,  # who calls is decided by the connection, never by what a header says
             timeout_graceful_shutdown=10,
             lifespan="on",
         )

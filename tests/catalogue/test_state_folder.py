@@ -1,0 +1,41 @@
+"""Where the state folder is."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from jobctl.catalogue.project import Project, state_folder
+from jobctl.errors import ConfigurationError
+from jobctl.managers.surroundings import Surroundings
+from jobctl.settings.environment import Environment
+
+
+def found(folder: Path, **variables: str) -> Path:
+    return state_folder(Project(folder), Environment.load(folder, variables))
+
+
+def test_it_is_in_the_project_unless_said_otherwise(tmp_path: Path) -> None:
+    assert found(tmp_path) == tmp_path / ".jobctl"
+    assert found(tmp_path, JOBCTL_STATE="kept") == tmp_path / "kept"
+    assert found(tmp_path, JOBCTL_STATE="/var/lib/site") == Path("/var/lib/site")
+
+
+def test_on_vercel_it_is_in_the_temporary_folder_unless_said_otherwise(tmp_path: Path) -> None:
+    """Nothing else can be written there; that JOBCTL_STATE has a default changes nothing."""
+    assert found(tmp_path, VERCEL="1") == Path(tempfile.gettempdir()) / ".jobctl"
+    assert found(tmp_path, VERCEL="1", JOBCTL_STATE="") == Path(tempfile.gettempdir()) / ".jobctl"
+    assert found(tmp_path, VERCEL="1", JOBCTL_STATE="kept") == tmp_path / "kept"
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No shell expands it in an .env file."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    site = tmp_path / "home" / "site"
+    site.mkdir(parents=True)
+    (site / "jobctl.toml").touch()
+
+    assert found(tmp_path, JOBCTL_STATE="~/jobs") == tmp_path / "home" / "jobs"
+    assert Surroundings.find(process={"JOBCTL_PROJECT": "~/site"}).folder == site
+    with pytest.raises(ConfigurationError, match="JOBCTL_STATE begins with a home folder that is not known"):
+        found(tmp_path, JOBCTL_STATE="~nobody-has-this-name/jobs")
