@@ -89,7 +89,7 @@ class Output:
         self._when = common.color
 
     def for_thread(self) -> "Output":
-        """The same for a thread that may have to wait for a slow reader, which then keeps nobody else."""
+        """The same for a thread that may have to wait for a slow reader, which then delays no other."""
         stdout, stderr = unbuffered(self.stdout), unbuffered(self.stderr)
         return Output(self._common, self._environment, stdout, stderr)
 

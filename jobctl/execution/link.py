@@ -254,7 +254,7 @@ def _pipes(count: int) -> list[int]:
 
 _OPEN: weakref.WeakSet[Link] = weakref.WeakSet()
 STARTING = threading.Lock()
-"""Held while a worker is started: a child that is forked meanwhile would hold pipes that nobody closes."""
+"""Held while a worker is started: a child that is forked meanwhile would keep its pipes open."""
 
 
 def _after_fork_in_child() -> None:

@@ -135,7 +135,7 @@ def _lock_of(path: Path) -> Seen:
     try:
         token = os.pread(file, _SIZE, 0)
         if token.partition(b" ")[0] != str(os.fstat(file).st_ino).encode():
-            return Seen(Lock.MISSING)  # a copy, which nobody ever locked
+            return Seen(Lock.MISSING)  # a copy: it was never locked
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return Seen(Lock.HELD, token)

@@ -84,7 +84,7 @@ Outcome = TaskStarted | TaskOutput | TaskFinished
 
 
 class Executor(Protocol):
-    """Runs tasks and tells what came of them. All but ``wake``, ``end_all`` and ``extend`` are called from one thread."""
+    """Runs tasks and reports how they end. All but ``wake``, ``end_all`` and ``extend`` are called from one thread."""
 
     def capacity(self, *, quick: bool) -> int:
         """How many more tasks of this kind would start at once, or soon behind quick ones."""

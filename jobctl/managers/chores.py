@@ -52,7 +52,7 @@ class Chores:
         Args:
             lost: told of each run of another owner that was settled.
             alone: called now and then while no other scheduler uses the store.
-            failed: told of a fault of ours in a duty. Nothing is done any more then.
+            failed: called with a fault of jobctl itself in a duty; no duty is done after that.
         """
         self._store = store
         self._lease = lease

@@ -188,7 +188,7 @@ class Lease:
         if self._expired():
             # others may be about to declare this process dead: the store decides which came first
             return self._store.heartbeat(owner.id)
-        with suppress(StoreError):  # a store that cannot be read now declares nobody dead either
+        with suppress(StoreError):  # while the store cannot be read, no process can be declared dead in it
             if self._announced != owner.id and (
                 self._leased or any(one.boot != owner.boot for one in self._store.owners() if not one.ended)
             ):
