@@ -768,9 +768,23 @@ STORE_AWAY_FOR_ALL = Scenario(
 )
 """A process that asked for the others before the store went away gets the answer before its own next heartbeat."""
 
+FROZEN_WHILE_IT_BECOMES_LEASED = Scenario(
+    shared=False,
+    places=(0, 1),
+    rates=(1.0, 1.0, 1.0),
+    hidden=False,
+    faults=(
+        Fault(9.036033966861893, "late", 0, 15.0),
+        Fault(14.111547957787222, "freeze scheduler", 0, 90.0),
+    ),
+    seed=14,
+)
+"""Others read that it is leased before it can tell its workers."""
+
 
 @settings(MODEL, max_examples=15)
 @given(scenario=scenarios)
+@example(scenario=FROZEN_WHILE_IT_BECOMES_LEASED)
 @example(scenario=DECLARED_WHILE_IT_THAWS)
 @example(scenario=STORE_AWAY_FOR_ALL)
 def test_nothing_overlaps_whatever_happens(scenario: Scenario) -> None:
