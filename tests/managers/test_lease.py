@@ -267,6 +267,21 @@ def test_time_in_which_no_heartbeat_could_come_through_does_not_count(elsewhere:
     assert elsewhere.life() is Life.DEAD
 
 
+def test_time_that_passes_in_the_midst_of_a_judgement_does_not_count(
+    elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the process that judges is frozen: what it has read of the other is old by then."""
+    elsewhere.life()
+
+    def frozen(_: object) -> Life:
+        elsewhere.clock.by = 75
+        return Life.UNKNOWN
+
+    monkeypatch.setattr("jobctl.managers.liveness.life_by_pid", frozen)
+    assert elsewhere.life() is Life.UNKNOWN
+    assert elsewhere.life() is Life.DEAD
+
+
 def test_short_lived_processes_hand_on_what_they_have_seen(
     elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:

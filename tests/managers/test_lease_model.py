@@ -681,15 +681,15 @@ class World:
         if not process.owner_ids or any(one.kind == "lock" for one in self.scenario.faults):
             return
         watchers = [one for one in self._all if one.healthy_since is not None and one.owner_ids]
-        seen = any(one.place.kernel == process.place.kernel for one in watchers)
-        within = ON_ONE_KERNEL_S if seen else TAKEN_OVER_S
+        near = [one for one in watchers if one.place.kernel == process.place.kernel]
+        for who, within in ((near, ON_ONE_KERNEL_S), (watchers, TAKEN_OVER_S)):
+            check = partial(self._check_declared, process, who, within)
+            self.simulation.at(self.simulation.now + within, check)
 
-        def check() -> None:
-            if any(one.healthy_since is not None for one in watchers):
-                registered = {owner.id for owner in self._look.owners() if owner.ended is None}
-                assert not registered & set(process.owner_ids), f"not declared dead within {within:g} s"
-
-        self.simulation.at(self.simulation.now + within, check)
+    def _check_declared(self, process: Process, watchers: Sequence[Process], within: float) -> None:
+        if any(one.healthy_since is not None for one in watchers):
+            registered = {owner.id for owner in self._look.owners() if owner.ended is None}
+            assert not registered & set(process.owner_ids), f"not declared dead within {within:g} s"
 
     # What is played
 
@@ -769,9 +769,23 @@ STORE_AWAY_FOR_ALL = Scenario(
 )
 """A process that asked for the others before the store went away gets the answer before its own next heartbeat."""
 
+FROZEN_WHILE_IT_BECOMES_LEASED = Scenario(
+    shared=False,
+    places=(0, 1),
+    rates=(1.0, 1.0, 1.0),
+    hidden=False,
+    faults=(
+        Fault(9.036033966861893, "late", 0, 15.0),
+        Fault(14.111547957787222, "freeze scheduler", 0, 90.0),
+    ),
+    seed=14,
+)
+"""Others read that it is leased before it can tell its workers."""
+
 
 @settings(MODEL, max_examples=15)
 @given(scenario=scenarios)
+@example(scenario=FROZEN_WHILE_IT_BECOMES_LEASED)
 @example(scenario=DECLARED_WHILE_IT_THAWS)
 @example(scenario=STORE_AWAY_FOR_ALL)
 def test_nothing_overlaps_whatever_happens(scenario: Scenario) -> None:
