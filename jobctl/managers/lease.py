@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jobctl import threads
 from jobctl.clock import Clock
-from jobctl.errors import StoreError
+from jobctl.errors import JobctlError, StoreError
 from jobctl.execution.process import this_process
 from jobctl.execution.process_file import ProcessFile
 from jobctl.runs.store import LEASE_LIMIT, Owner, RunStore
@@ -168,7 +168,7 @@ class Lease:
             try:
                 began = self._clock.boottime()
                 alive = self._heartbeat(owner)
-            except StoreError:
+            except JobctlError:  # the store, or a system that allows no further thread
                 rest = _RETRY_S
                 continue
             if alive:
