@@ -66,7 +66,8 @@ def _has_table(file: Path) -> bool:
 def state_folder(project: Project, environment: "Environment | None") -> Path:
     """Where the logs are, and the run store if it is a file: ``JOBCTL_STATE``, else ``.jobctl``.
 
-    ``.jobctl`` is in the project's folder, on Vercel in the temporary folder: nothing else can be written.
+    ``.jobctl`` is in the project's folder. On Vercel, where nothing else can be written, it is in the temporary folder,
+    under a name of its own for each user and project.
 
     Raises:
         ConfigurationError: it is an address, and none of Postgres; or it begins with the home of an unknown user.
@@ -82,8 +83,10 @@ def state_folder(project: Project, environment: "Environment | None") -> Path:
         named = None
     if named is None and environment is not None and environment.text("VERCEL") == "1":
         import tempfile
+        from zlib import crc32
 
-        return Path(tempfile.gettempdir()) / ".jobctl"
+        number = crc32(os.fsencode(project.folder))
+        return Path(tempfile.gettempdir()) / f".jobctl-{os.geteuid()}-{number:08x}"
     return project.folder / with_home(named or ".jobctl", "JOBCTL_STATE")
 
 

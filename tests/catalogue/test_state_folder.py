@@ -23,8 +23,11 @@ def test_it_is_in_the_project_unless_said_otherwise(tmp_path: Path) -> None:
 
 def test_on_vercel_it_is_in_the_temporary_folder_unless_said_otherwise(tmp_path: Path) -> None:
     """Nothing else can be written there; that JOBCTL_STATE has a default changes nothing."""
-    assert found(tmp_path, VERCEL="1") == Path(tempfile.gettempdir()) / ".jobctl"
-    assert found(tmp_path, VERCEL="1", JOBCTL_STATE="") == Path(tempfile.gettempdir()) / ".jobctl"
+    there = found(tmp_path, VERCEL="1")
+    assert there.parent == Path(tempfile.gettempdir())
+    assert there.name.startswith(".jobctl-")
+    assert found(tmp_path, VERCEL="1", JOBCTL_STATE="") == there
+    assert found(tmp_path / "other", VERCEL="1") != there, "two projects share nothing"
     assert found(tmp_path, VERCEL="1", JOBCTL_STATE="kept") == tmp_path / "kept"
 
 

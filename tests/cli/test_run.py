@@ -132,7 +132,7 @@ def test_where_another_schedules_it_says_so_and_ends(
 
 def test_local_runs_whatever_the_mode(site: Site) -> None:
     site.jobs(JOBS)
-    scheduler = site.popen("run", "--local", env={"VERCEL": "1"})
+    scheduler = site.popen("run", "--local", env={"VERCEL": "1", "JOBCTL_STATE": ".jobctl"})
     until(lambda: len(site.runs()) == 2)
 
     scheduler.send_signal(signal.SIGTERM)

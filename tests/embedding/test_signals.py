@@ -218,7 +218,7 @@ for one in ends:
     ("variables", "reason"),
     [
         ({"DISABLE_AUTO_SYNC": "1"}, "scheduling is disabled (DISABLE_AUTO_SYNC)"),
-        ({"VERCEL": "1"}, "Vercel Cron keeps the times of the jobs (mode vercel)"),
+        ({"VERCEL": "1", "JOBCTL_STATE": ".jobctl"}, "Vercel Cron keeps the times of the jobs (mode vercel)"),
     ],
     ids=["disabled", "vercel"],
 )

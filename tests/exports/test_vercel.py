@@ -167,7 +167,7 @@ def test_the_exported_folder_is_served_as_vercel_does(site: Site) -> None:
     crons = json.loads((site.folder / "vercel.json").read_text())["crons"]
     environment = {
         **site.environment, "VERCEL": "1", "VERCEL_ENV": "production", "NODE_ENV": "production",
-        "CRON_SECRET": SECRET,
+        "CRON_SECRET": SECRET, "JOBCTL_STATE": ".jobctl",
     }  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, RUNTIME, "app.py"],

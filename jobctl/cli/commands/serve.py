@@ -39,13 +39,6 @@ def run(options: Options, context: Context) -> int:
     with listening:
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
-        out.note(f"serving http://{shown}:{port}, Ctrl-C ends it")
-        if context.environment.secret("CRON_SECRET") is None:
-            out.warn(
-                "CRON_SECRET is not set: only this machine may call, and only in development"
-                if context.environment.text("NODE_ENV") == "development"
-                else "CRON_SECRET is not set, so every request is refused"
-            )
         _log_to(context)
         config = uvicorn.Config(
             app,
@@ -61,6 +54,13 @@ def run(options: Options, context: Context) -> int:
         for number in (signal.SIGINT, signal.SIGTERM, *_hang_up()):
             # for one that comes before uvicorn has its own in place; at its graceful end it raises it once more
             signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+        out.note(f"serving http://{shown}:{port}, Ctrl-C ends it")
+        if context.environment.secret("CRON_SECRET") is None:
+            out.warn(
+                "CRON_SECRET is not set: only this machine may call, and only in development"
+                if context.environment.text("NODE_ENV") == "development"
+                else "CRON_SECRET is not set, so every request is refused"
+            )
         server.run(sockets=[listening])
     return ExitCode.DONE if server.started else ExitCode.INTERNAL
 
