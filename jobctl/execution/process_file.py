@@ -11,6 +11,7 @@ It would live on in a forked child, so that closes the file; a program that repl
 import fcntl
 import os
 import re
+import threading
 import weakref
 from collections.abc import Collection
 from contextlib import suppress
@@ -56,6 +57,8 @@ class ProcessFile:
         self._folder = state / FOLDER
         self._id = owner_id
         self._count = 0
+        self._guard = threading.Lock()
+        """Held while the descriptor is used: another thread may close it, and its number may be another file's then."""
         self._file: int | None = self._made()
         _open.add(self)
 
@@ -67,12 +70,13 @@ class ProcessFile:
         """
         self._count += 1
         try:
-            if self._file is None:
-                return
-            if os.fstat(self._file).st_nlink == 0:
-                former, self._file = self._file, self._made()
-                os.close(former)
-            os.pwrite(self._file, self._content(self._file), 0)
+            with self._guard:
+                if self._file is None:
+                    return
+                if os.fstat(self._file).st_nlink == 0:
+                    former, self._file = self._file, self._made()
+                    os.close(former)
+                os.pwrite(self._file, self._content(self._file), 0)
         except OSError as error:
             raise StoreError(
                 f"the file of this process in {self._folder} cannot be written: {reason_of(error)}"
@@ -87,9 +91,14 @@ class ProcessFile:
 
     def release(self) -> None:
         """Close it and leave it where it is: the parent's, in a forked child."""
-        file, self._file = self._file, None
-        if file is not None:
-            os.close(file)
+        with self._guard:
+            file, self._file = self._file, None
+            if file is not None:
+                os.close(file)
+
+    def forget_threads(self) -> None:
+        """In a forked child: the thread that may have held the guard is not there."""
+        self._guard = threading.Lock()
 
     def _made(self) -> int:
         """Locked before it has its name, so that it is never seen without its lock."""
@@ -168,6 +177,7 @@ def sweep(state: Path, known: Collection[str]) -> None:
 
 def _after_fork_in_child() -> None:
     for one in list(_open):
+        one.forget_threads()
         one.release()
 
 
