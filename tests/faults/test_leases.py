@@ -74,6 +74,11 @@ class Machines:
     def processes(self, name: str) -> list[int]:
         return sorted({*marked(f"JOBCTL_TEST_MACHINE={name}")} & {*marked(self.site.mark)})
 
+    def see_each_other(self, count: int) -> None:
+        """Wait until so many are leased: each has seen that another namespace uses the store."""
+        if not self.postgres:  # where all are from the start
+            until(lambda: leased_flags(self.site) == [(1,)] * count)
+
     @contextmanager
     def frozen(self, pids: list[int]) -> Iterator[None]:
         for pid in pids:
@@ -137,12 +142,12 @@ def test_a_frozen_machine_is_replaced_and_does_nothing_when_it_thaws(machines: M
     first = machines.boot("one")
     until(lambda: last() == "one")
     second = machines.boot("two")
-    threading.Event().wait(2.5)  # the first has seen that another namespace uses the store
+    machines.see_each_other(2)
     with machines.frozen(machines.processes("one")):
         until(lambda: last() == "two")
         threading.Event().wait(1)
         thawed = time.monotonic()
-    until(lambda: "declared this one dead" in machines.log("one"))
+    until(lambda: "Registered again, jobs go on" in machines.log("one"))
     threading.Event().wait(1)
     machines.stop(first, second)
     steps = [line.split() for line in log.read_text().splitlines()]
@@ -157,10 +162,10 @@ def test_a_frozen_scheduler_does_not_hold_up_the_end_of_its_runs(machines: Machi
     first = machines.boot("one")
     until(lambda: told(machines.site, "long", "begin"))
     second = machines.boot("two")
-    threading.Event().wait(2.5)
+    machines.see_each_other(2)
     with machines.frozen([pid for pid in machines.processes("one") if is_scheduler(pid)]):
         machines.takes_over()
-    until(lambda: "declared this one dead" in machines.log("one"))
+    until(lambda: "Registered again, jobs go on" in machines.log("one"))
     machines.stop(first, second)
     machines.audit()
 
@@ -236,7 +241,7 @@ def test_a_machine_that_cannot_reach_the_store_is_replaced(site: Site, postgres:
         proxy.hang()
         machines.takes_over()
         proxy.resume()
-        until(lambda: "declared this one dead" in machines.log("one"))
+        until(lambda: "Registered again, jobs go on" in machines.log("one"))
         machines.goes_on()
         machines.stop(first, second)
     machines.audit()
@@ -246,7 +251,7 @@ def test_commands_that_read_do_not_wait_for_a_lock_that_is_held(site: Site) -> N
     """Also where another namespace's process, which they cannot see, makes them ask for its lease."""
     machines = Machines(site, postgres=False)
     first, second = machines.boot("one"), machines.boot("two")
-    until(lambda: all(owner[0] for owner in leased_flags(site)))
+    machines.see_each_other(2)
     with closing(sqlite3.connect(site.folder / ".jobctl" / "jobctl.db", isolation_level=None)) as other:
         other.execute("PRAGMA busy_timeout = 5000")
         other.execute("BEGIN IMMEDIATE")

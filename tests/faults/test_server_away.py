@@ -33,7 +33,7 @@ def site(site: Site, server: Postgres) -> Site:
         site,
         {"quick": 0.01},
         '[jobs.gated]\nevery = "1h"\ncall = "work:gated"\n',
-        "def gated():\n    open('began', 'w').close()\n    while not os.path.exists('go'):\n"
+        "def gated():\n    print('at the gate', flush=True)\n    open('began', 'w').close()\n    while not os.path.exists('go'):\n"
         "        select.select([], [], [], 0.02)\n    print('through the gate')\n",
     )
     return site
@@ -92,8 +92,8 @@ def test_when_the_time_is_up_the_run_goes_on(site: Site, server: Postgres) -> No
     run = site.popen("trigger", "gated")
     until((site.folder / "began").exists)
     follow = site.popen("logs", "gated", "--follow", stderr=subprocess.PIPE)
-    assert follow.stderr is not None
-    until(lambda: [one for one in site.runs("gated") if one["status"] == "running"])
+    assert follow.stdout is not None
+    assert "at the gate" in follow.stdout.readline()
     server.stop("fast")
 
     _, err = follow.communicate(timeout=60)
