@@ -5,7 +5,7 @@ import threading
 import time
 import weakref
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -96,13 +96,9 @@ class Pool:
         self._pause = threading.Event()
         _OPEN.add(self)
 
-    @contextmanager
-    def reading(self) -> Iterator[Session]:
-        """A transaction that only looks."""
-        with telling(self.place), self._taken() as box:
-            self._begin(box, self._read)
-            yield Session(box.raw)
-            box.raw.execute("COMMIT")
+    def reading(self) -> AbstractContextManager[Session]:
+        """A transaction that only reads."""
+        return self._transaction(self._read)
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
@@ -118,19 +114,18 @@ class Pool:
                     raise
                 del error
 
-    @contextmanager
-    def leasing(self) -> Iterator[Session]:
+    def leasing(self) -> AbstractContextManager[Session]:
         """A short transaction that waits for no other writer. One whose commit is in doubt can be repeated."""
-        with telling(self.place), self._taken() as box:
-            self._begin(box, self._lease)
-            yield Session(box.raw)
-            box.raw.execute("COMMIT")
+        return self._transaction(self._lease)
+
+    def making(self) -> AbstractContextManager[Session]:
+        """A transaction that may make the tables, one process at a time."""
+        return self._transaction(self._make)
 
     @contextmanager
-    def making(self) -> Iterator[Session]:
-        """A transaction that may make the tables, one process at a time."""
+    def _transaction(self, begin: str) -> Iterator[Session]:
         with telling(self.place), self._taken() as box:
-            self._begin(box, self._make)
+            self._begin(box, begin)
             yield Session(box.raw)
             box.raw.execute("COMMIT")
 
