@@ -19,6 +19,10 @@ _LOOKS_OURS = re.compile(
     r"""^[ \t]*+\[*+[ \t]*+(?:["']?tool["']?[ \t]*(?:\.|=.*[{,])[ \t]*)?["']?jobctl["']?[ \t]*[].=]""",
     re.MULTILINE,
 )
+_LIKE_AN_ADDRESS = re.compile(
+    r"postgres(?:ql)?(?::|;|//)|.*://|.*//.*@|[^/]*:[^/]*@", re.IGNORECASE | re.DOTALL
+)
+"""What is meant as an address, though it cannot be read as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +77,15 @@ def state_folder(project: Project, environment: "Environment | None") -> Path:
         ConfigurationError: it is an address, and none of Postgres; or it begins with the home of an unknown user.
     """
     named = environment.set_text("JOBCTL_STATE") if environment else None
-    if environment is not None and named and "://" in named:
-        if not is_address(named):
-            raise ConfigurationError(
-                f"JOBCTL_STATE is a {named.partition('://')[0]}:// address, and only Postgres can be one",
-                where=str(environment.value("JOBCTL_STATE").source),
-                hint="name a folder, or write postgresql://user:password@host/name",
-            )
+    if environment is not None and named and is_address(named):
         named = None
+    elif environment is not None and named and _LIKE_AN_ADDRESS.match(named):
+        # the text may hold a password: it is neither shown, nor made a folder's name
+        raise ConfigurationError(
+            "JOBCTL_STATE is neither a folder nor a Postgres address",
+            where=str(environment.value("JOBCTL_STATE").source),
+            hint="name a folder, or write postgresql://user:password@host/name",
+        )
     if named is None and environment is not None and environment.text("VERCEL") == "1":
         import tempfile
         from zlib import crc32

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL
 
 from jobctl.errors import ConfigurationError, PermanentJobError
-from jobctl.settings.libpq import CONNECT_TIMEOUT_S, PARAMETERS, encoded
+from jobctl.settings.libpq import CONNECT_TIMEOUT_S, INSTALL_HINT, missing_driver, read_postgres
+from jobctl.settings.libpq import place_of as place_of_server
 
 
 def read_address(text: str, project: Path) -> URL:
@@ -21,22 +21,13 @@ def read_address(text: str, project: Path) -> URL:
         ConfigurationError: it cannot be read as an address.
         PermanentJobError: it is a Postgres address, and psycopg is not installed.
     """
-    scheme = text.partition(":")[0].lower()
-    if scheme in {"sqlite", "file"}:
+    if text.partition(":")[0].lower() in {"sqlite", "file"}:
         return _sqlite(text, project)
-    try:
-        url = make_url(f"postgresql+psycopg://{encoded(text)}")
-    except (ArgumentError, ValueError) as error:
-        raise ConfigurationError(
-            "DATABASE_URL cannot be read as an address", hint="write postgresql://user:password@host/name"
-        ) from error
-    if not url.database:
-        raise ConfigurationError(
-            "DATABASE_URL names no database", hint="write postgresql://user:password@host/name"
-        )
     demand_psycopg()
-    query = {name: value for name, value in url.query.items() if name in PARAMETERS}
-    return url.set(query=query)
+    parameters, _, _ = read_postgres(text, "DATABASE_URL")
+    # the password apart: the query of a URL is shown where SQLAlchemy shows it
+    query = {name: value for name, value in parameters.items() if name != "password"}
+    return URL.create("postgresql+psycopg", password=parameters.get("password"), query=query)
 
 
 def demand_psycopg() -> None:
@@ -45,14 +36,8 @@ def demand_psycopg() -> None:
     Raises:
         PermanentJobError: it is not; says how to install it.
     """
-    try:
-        import psycopg
-    except ImportError as error:
-        raise PermanentJobError(
-            "Postgres needs the package psycopg, which is not installed",
-            hint='pip install "jobctl[postgres]"',
-        ) from error
-    del psycopg
+    if problem := missing_driver():
+        raise PermanentJobError(f"Postgres needs the package psycopg, which {problem}", hint=INSTALL_HINT)
 
 
 def connect_arguments(url: URL) -> dict[str, Any]:
@@ -60,10 +45,13 @@ def connect_arguments(url: URL) -> dict[str, Any]:
     if is_sqlite(url):
         return {"timeout": CONNECT_TIMEOUT_S, "uri": True}
     return {
-        "application_name": "jobctl",
         # a server-side pooler hands each transaction another connection, which knows no prepared statement
         "prepare_threshold": None,
-        **({} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_TIMEOUT_S}),
+        **{
+            name: value
+            for name, value in {"application_name": "jobctl", "connect_timeout": CONNECT_TIMEOUT_S}.items()
+            if name not in url.query
+        },
     }
 
 
@@ -76,9 +64,7 @@ def place_of(url: URL) -> str:
     """For people: ``host:port/name`` or the file; never a user's name or password."""
     if is_sqlite(url):
         return urlsplit(url.database or "").path or "memory"
-    host = url.host or str(url.query.get("host") or "localhost")
-    # a password with a slash is cut in the wrong place: what stands before the last @ is never shown
-    return f"{host}:{url.port or 5432}/{url.database}".rpartition("@")[2]
+    return place_of_server({name: str(value) for name, value in url.query.items()})
 
 
 def _sqlite(text: str, project: Path) -> URL:

@@ -6,6 +6,7 @@ from typing import Self
 
 from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.settings.collect import NOT_SET, Collected, Source, Value, collect
+from jobctl.settings.libpq import is_address
 from jobctl.settings.secret import Secret, secret_texts
 from jobctl.settings.url import is_web_address
 from jobctl.settings.variables import DATABASES, ON, TEXTFILE_SUFFIX, VARIABLES, Kind
@@ -101,7 +102,7 @@ class Environment:
             ConfigurationError: it has no scheme of a database that jobctl knows.
         """
         text = self.text(name)
-        if text is not None and text.partition(":")[0].lower() not in DATABASES:
+        if text is not None and not is_address(text) and text.partition(":")[0].lower() not in DATABASES:
             raise self._wrong(name, "postgresql://… or sqlite:///file")
         return text
 

@@ -1,31 +1,201 @@
-"""A Postgres address as libpq takes it, from what the site and its other clients write."""
+"""A Postgres connection string, in every form that libpq takes and with what the site's other clients add.
 
+Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING. libpq itself, where it is
+installed, says which parameters it knows and reads the hosts, ports and names.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-PARAMETERS = frozenset({
-    "sslmode", "sslrootcert", "sslcert", "sslkey", "sslnegotiation", "channel_binding", "connect_timeout",
-    "options", "target_session_attrs", "keepalives", "keepalives_idle", "gssencmode", "krbsrvname",
-    "service", "passfile", "application_name", "host", "port",
-})  # fmt: skip
-"""What libpq knows. Other clients' parameters (``pgbouncer``, ``schema`` …) are passed over."""
+from jobctl.errors import ConfigurationError
+
 CONNECT_TIMEOUT_S = 10
 SCHEMES = ("postgresql", "postgres")
+INSTALL_HINT = 'pip install "jobctl[postgres]"'
+_HINT = "write postgresql://user:password@host/name, with each / ? # and % of a password percent-encoded"
+_PAIRS_BEGIN = re.compile(r"\s*[A-Za-z_]+\s*=")
+_PAIR = re.compile(
+    r"\s*(?P<name>\w+)\s*=\s*(?:'(?P<quoted>(?:\\.|[^'\\])*)'|(?P<plain>(?:\\.|[^\s'\\])*))(?:\s+|$)",
+    re.DOTALL,
+)
+_SSL = {"true": "require", "1": "require", "no-verify": "require", "false": "disable", "0": "disable"}
+"""How other clients write ``sslmode``: node-postgres' ``no-verify`` is TLS without a look at the certificate."""
+_PRISMA_SSL = {"strict": "verify-full", "accept_invalid_certs": "require"}
+_PROTECTIONS = frozenset({
+    "channel_binding", "gssencmode", "min_protocol_version", "require_auth", "requirepeer", "scram_client_key",
+    "scram_server_key", "ssl_max_protocol_version", "ssl_min_protocol_version", "sslcert", "sslcertmode",
+    "sslcrl", "sslcrldir", "sslkey", "sslnegotiation", "sslrootcert",
+})  # fmt: skip
+"""Parameters that protect a connection: without them it would be another one than was asked for."""
+
+
+class PostgresAddress(NamedTuple):
+    """What a connection string says.
+
+    Attributes:
+        parameters: as libpq names them; they hold the password.
+        others: parameters of other clients (``schema``, ``pgbouncer`` …), which libpq does not know.
+        place: for people: ``host:port/name``, never a user or a password.
+    """
+
+    parameters: Mapping[str, str]
+    others: Mapping[str, str]
+    place: str
 
 
 def is_address(text: str) -> bool:
-    """Whether it names a Postgres server."""
-    return text.partition("://")[0].lower() in SCHEMES and "://" in text
+    """Whether it names a Postgres server: by a scheme, or in libpq's ``name=value`` form."""
+    scheme, sign, _ = text.strip().partition("://")
+    return (bool(sign) and scheme.lower() in SCHEMES) or _PAIRS_BEGIN.match(text) is not None
 
 
-def encoded(text: str) -> str:
-    """What stands behind ``postgresql://``, user and password percent-encoded.
+def missing_driver() -> str | None:
+    """Why Postgres cannot be reached from this installation, as the rest of a sentence; None where it can."""
+    try:
+        import psycopg
+    except ImportError as error:
+        missing = isinstance(error, ModuleNotFoundError)
+        return "is not installed" if missing else "finds no libpq, the client library"
+    del psycopg
+    return None
 
-    Other clients of the site take an ``@`` in them as it is.
+
+def read_postgres(text: str, variable: str) -> PostgresAddress:
+    """Read the connection string of a variable. Needs psycopg (see ``missing_driver``).
+
+    Raises:
+        ConfigurationError: it cannot be read, names no database, or asks for a protection that the installed
+            libpq does not know. The text itself, which may hold a password, is not in the message.
     """
-    rest = text.partition(":")[2].removeprefix("//")
-    end = next((at for at, one in enumerate(rest) if one in "/?#"), len(rest))
-    login, at, host = rest[:end].rpartition("@")
+    import psycopg
+
+    try:
+        given = _given(text)
+    except (ValueError, psycopg.Error):
+        # without the cause, whose words quote the text
+        raise ConfigurationError(f"{variable} cannot be read as an address", hint=_HINT) from None
+    defaults = _defaults()
+    parameters, others = {}, {}
+    for name, value in given.items():
+        if name in defaults:
+            parameters[name] = value
+        elif name in _PROTECTIONS:
+            raise ConfigurationError(
+                f"{variable} sets {name}, which the installed libpq {_version()} does not know",
+                hint="install a newer libpq, or leave the parameter out",
+            )
+        else:
+            others[name] = value
+    if not (parameters.get("dbname") or parameters.get("service") or defaults["dbname"]):
+        # libpq would take the user's name for it, and say that there is no such database
+        raise ConfigurationError(f"{variable} names no database", hint=_HINT)
+    return PostgresAddress(parameters, others, place_of(parameters))
+
+
+def place_of(parameters: Mapping[str, str]) -> str:
+    """For people: ``host:port/name``, each host of several; never a user or a password."""
+    if "service" in parameters and "host" not in parameters:
+        return f"service {parameters['service']}"
+    said = {**{name: value for name, value in _defaults().items() if value}, **parameters}
+    hosts = (said.get("host") or said.get("hostaddr") or "localhost").split(",")
+    ports = (said.get("port") or "5432").split(",")
+    if len(ports) != len(hosts):
+        ports = ports[:1] * len(hosts)
+    name = said.get("dbname") or said.get("user") or ""
+    return f"{','.join(f'{host}:{port or 5432}' for host, port in zip(hosts, ports, strict=True))}/{name}"
+
+
+def _given(text: str) -> dict[str, str]:
+    """Each parameter, libpq's and others.
+
+    Raises:
+        ValueError: it is in no form that libpq takes.
+        psycopg.Error: libpq cannot read it.
+    """
+    if not is_address(text):
+        raise ValueError("no address")
+    found = _pairs(text) if _PAIRS_BEGIN.match(text) else _uri(text.strip())
+    if any("\0" in value for value in found.values()) or not _are_ports(found.get("port", "")):
+        raise ValueError("no value that libpq takes")
+    return _in_libpq_words(found)
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """The form ``name=value name='other value'``.
+
+    Raises:
+        ValueError: something else stands in it.
+    """
+    found, at = {}, 0
+    while at < len(text):
+        pair = _PAIR.match(text, at)
+        if pair is None:
+            raise ValueError("no pair")
+        value = pair["plain"] if pair["quoted"] is None else pair["quoted"]
+        found[pair["name"]] = re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)
+        at = pair.end()
+    return found
+
+
+def _uri(text: str) -> dict[str, str]:
+    """A ``postgresql://`` URI. Other clients of the site take an ``@`` in a password as it is.
+
+    Raises:
+        ValueError: an ``@`` stands behind the hosts: a password with a slash that is not encoded.
+        psycopg.Error: libpq cannot read it.
+    """
+    from psycopg import pq
+
+    authority, slash, path = text.partition("://")[2].partition("/")
+    login, at, hosts = authority.rpartition("@")
     user, colon, password = login.partition(":")
-    return "".join(
-        [*(quote(unquote(user), safe=""), colon, quote(unquote(password), safe="")), at, host, rest[end:]]
+    place, _, query = f"{hosts}{slash}{path}".partition("?")
+    if "@" in place:
+        raise ValueError("an @ behind the hosts")
+    login = "".join([quote(unquote(user), safe=""), colon, quote(unquote(password), safe=""), at])
+    options = pq.Conninfo.parse(f"postgresql://{login}{place}".encode())
+    found = {option.keyword.decode(): option.val.decode() for option in options if option.val is not None}
+    for part in filter(None, query.split("&")):
+        name, _, value = part.partition("=")
+        found[unquote(name)] = unquote(value)
+    return found
+
+
+def _are_ports(text: str) -> bool:
+    """Whether each is empty or from 1 to 65535; libpq looks only as it connects."""
+    return all(
+        not one or (one.isascii() and one.isdecimal() and 0 < int(one[:6]) < 65536) for one in text.split(",")
     )
+
+
+def _in_libpq_words(given: Mapping[str, str]) -> dict[str, str]:
+    """The same with ``sslmode`` as libpq writes it, from what other clients write for it."""
+    found = dict(given)
+    written = [found.get("sslmode"), found.pop("ssl", None)]
+    written = [_SSL.get(one, one) if one else None for one in written]
+    written.append(_PRISMA_SSL.get(found.get("sslaccept", "")))
+    asked = next((one for one in written if one), None)
+    if asked is not None:
+        found["sslmode"] = asked
+    if given.get("sslmode", given.get("ssl")) == "no-verify":
+        found.pop("sslrootcert", None)  # with one, libpq's ``require`` checks the certificate
+    return found
+
+
+def _defaults() -> dict[str, str | None]:
+    """Every parameter that the installed libpq knows, with what it takes where none is given (``PGHOST`` …)."""
+    from psycopg import pq
+
+    return {
+        option.keyword.decode(): option.val.decode() if option.val is not None else None
+        for option in pq.Conninfo.get_defaults()
+    }
+
+
+def _version() -> str:
+    from psycopg import pq
+
+    number = pq.version()
+    return f"{number // 10000}.{number % 10000}"

@@ -36,7 +36,8 @@ class Variable(NamedTuple):
 
 
 ON = ("1", "true", "yes", "on")
-DATABASES = ("postgresql", "postgres", "sqlite", "file")
+DATABASES = ("sqlite", "file")
+"""Schemes of databases in files; Postgres addresses have more forms than one."""
 TEXTFILE_SUFFIX = ".prom"
 """node_exporter reads no other: https://github.com/prometheus/node_exporter#textfile-collector."""
 

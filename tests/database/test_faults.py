@@ -103,7 +103,8 @@ def test_an_at_sign_in_a_password_shows_nothing_of_it(tmp_path: Path, password: 
 def test_an_at_sign_in_a_password_works(tmp_path: Path) -> None:
     url = read_address("postgres://site:p@ss:w%C3%B6rd@host:6543/db?sslmode=require", tmp_path)
 
-    assert (url.username, url.password, url.host, url.port) == ("site", "p@ss:wörd", "host", 6543)
+    wanted = {"user": "site", "password": "p@ss:wörd", "host": "host", "port": "6543", "dbname": "db"}
+    assert url.translate_connect_args() | url.query == wanted | {"sslmode": "require"}
 
 
 def test_no_such_database_and_no_server(postgres: Postgres, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_an_address_is_read(text: str, place: str) -> None:
     found = read_address(text)
 
     assert found.place == place
-    assert "pgbouncer" not in found.text
+    assert "pgbouncer" not in found.parameters
 
 
 @pytest.mark.parametrize(

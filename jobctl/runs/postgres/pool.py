@@ -177,23 +177,22 @@ class Pool:
 
     def _connected(self) -> psycopg.Connection[Any]:
         made = _Connection.connect(
-            self._address.text,
             autocommit=True,  # transactions are said in words
             cursor_factory=psycopg.ClientCursor,
             prepare_threshold=None,
-            **self._defaults(),
+            **self._parameters(),
         )
         made.limit_s = self._limit_s + _ANSWER_MARGIN_S
         return made
 
-    def _defaults(self) -> dict[str, Any]:
-        """What the address does not say."""
-        wanted = {
+    def _parameters(self) -> dict[str, Any]:
+        """Those of the address, and what it does not say."""
+        return {
             "application_name": "jobctl",
             "connect_timeout": max(2, min(CONNECT_TIMEOUT_S, int(self._timeout_s))),
             "tcp_user_timeout": int((self._limit_s + _ANSWER_MARGIN_S) * 1000),
+            **self._address.parameters,
         }
-        return {name: value for name, value in wanted.items() if f"{name}=" not in self._address.text}
 
     def _committed(self, number: str) -> bool:
         """Whether a transaction whose connection was lost at its end took effect."""
