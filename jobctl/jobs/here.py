@@ -32,7 +32,7 @@ class Here:
     def find(cls) -> Self:
         """Look around."""
         project = find_project(Path.cwd())
-        environment = Environment.load(project.folder, os.environ)
+        environment = Environment.load(project.folder, os.environ, pipes=False)
         return cls(project.folder, environment, state_folder(project, environment))
 
     @cached_property

@@ -1,7 +1,11 @@
 """Settings collected: the process environment first, then ``.env`` files in Next.js's order, each with its place."""
 
+import errno
+import os
 import stat
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +16,8 @@ from jobctl.settings.variables import VARIABLES, is_secret, may_hold_password
 from jobctl.text import quote
 
 MAX_FILE = 1024 * 1024
+PIPE_TIMEOUT_S = 30
+"""How long a program may take to write into a named pipe: a password manager may ask its user first."""
 _LONGEST = 128 * 1024
 """Bytes of ``NAME=value`` and its end, as Linux hands it to a process: execve(2), MAX_ARG_STRLEN."""
 _MOST_WARNINGS = 20
@@ -51,11 +57,17 @@ class Value(NamedTuple):
 
 
 class EnvFile(NamedTuple):
-    """A file that was looked for."""
+    """A file that was looked for.
+
+    Attributes:
+        found: whether something of that name is there, of whatever kind.
+        passed_over: why nothing of it counts, though it is there, as a clause; empty where it was read.
+    """
 
     name: str
     found: bool
     variables: int
+    passed_over: str = ""
 
 
 PROCESS = Source("process")
@@ -78,13 +90,19 @@ class Collected(NamedTuple):
     texts: Mapping[str, str | None]
 
 
-def collect(folder: Path, process: Mapping[str, str]) -> Collected:
+def collect(folder: Path, process: Mapping[str, str], *, pipes: bool = True) -> Collected:
     """Read the files of a folder for the ``NODE_ENV`` that holds there.
+
+    A file may be a named pipe, as password managers mount one: it is read once, which takes up to
+    30 seconds and then is a problem.
 
     ``NODE_ENV`` is the process's, else that of ``.env.local`` or ``.env`` (Next.js itself looks only at
     the process), else, or where it is no known one, ``development``.
+
+    Args:
+        pipes: False passes over named pipes: for a process whose environment holds what they said.
     """
-    reader = _Reader(folder, process)
+    reader = _Reader(folder, process, pipes=pipes)
     node_env = (process.get("NODE_ENV") or reader.take_node_env() or "").strip()
     if node_env not in VARIABLES["NODE_ENV"].choices:  # told by ``check``; no part of a file's name
         node_env = "development"
@@ -115,8 +133,10 @@ def _unfit(name: str, value: str) -> str | None:
 class _Reader:
     """Collects values from the process and file after file, the first to name one wins."""
 
-    def __init__(self, folder: Path, process: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, process: Mapping[str, str], *, pipes: bool) -> None:
         self._folder = folder
+        self._pipes = pipes
+        self._passed_over: dict[str, str] = {}
         self._process = process
         self._running = dict(process)  # what ``$NAME`` finds: grows from file to file
         self._found: dict[str, list[tuple[str, Source]]] = {}
@@ -138,7 +158,9 @@ class _Reader:
         """Read one file."""
         text = self._read(name)
         entries, faults = parse(text or "")
-        self.files.append(EnvFile(name, text is not None, len({entry.name for entry in entries})))
+        passed_over = self._passed_over.get(name, "")
+        found = text is not None or bool(passed_over)
+        self.files.append(EnvFile(name, found, len({entry.name for entry in entries}), passed_over))
         self.warnings.extend(
             f"{name}:{fault.line}: this line{_named(fault.text)} sets nothing; write NAME=value, or # before a comment"
             for fault in faults[:_MOST_WARNINGS]
@@ -177,21 +199,81 @@ class _Reader:
     def _read(self, name: str) -> str | None:
         if name not in self.texts:
             try:
-                self.texts[name] = self._text_of(self._folder / name)
-            except (OSError, UnicodeDecodeError, ValueError) as error:
+                self.texts[name] = self._text_of(name)
+            except OSError as error:
                 self.texts[name] = None
-                reason = getattr(error, "strerror", None) or "it is not UTF-8"
-                self.problems.append(ConfigurationError(f"it cannot be read: {reason}", where=name))
+                self._passed_over[name] = "it cannot be read"
+                self.problems.append(ConfigurationError(f"it cannot be read: {error.strerror}", where=name))
         return self.texts[name]
 
-    def _text_of(self, path: Path) -> str | None:
+    def _text_of(self, name: str) -> str | None:
+        """What a file says, as Next.js reads it: files and pipes, what is not UTF-8 replaced."""
+        path = self._folder / name
         try:
-            if not stat.S_ISREG(path.stat().st_mode):
-                return None
+            # a pipe that nothing writes into would be waited for, perhaps for ever
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
+            if os.path.lexists(path):
+                self._pass_over(name, "a link that leads nowhere")
             return None
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
+        except OSError as error:
+            if error.errno in {errno.ENXIO, errno.EOPNOTSUPP}:  # by open(2)
+                self._pass_over(name, "a socket")
+                return None
+            raise
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if stat.S_ISFIFO(mode):
+                if not self._pipes:
+                    return None
+                data = _from_pipe(descriptor)
+            elif stat.S_ISREG(mode):
+                data = _whole(lambda size: os.read(descriptor, size))
+            else:
+                self._pass_over(name, "a folder" if stat.S_ISDIR(mode) else "no plain file")
+                return None
+        finally:
+            os.close(descriptor)
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            self.warnings.append(f"{name}:{line}: this line is not UTF-8; what is not is read as \ufffd")
+            return data.decode("utf-8", "replace")
+
+    def _pass_over(self, name: str, what: str) -> None:
+        self._passed_over[name] = what
+        self.warnings.append(f"{name} is {what}, so nothing of it counts")
+
+
+def _from_pipe(descriptor: int) -> bytes:
+    """All that is written into a named pipe until its writer closes it.
+
+    Raises:
+        OSError: nothing came for 30 seconds, or too much.
+    """
+    import select
+
+    deadline = time.monotonic() + PIPE_TIMEOUT_S
+    ready = select.poll()
+    ready.register(descriptor, select.POLLIN)
+
+    def read(size: int) -> bytes:
+        while True:
+            if not ready.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                raise TimeoutError(
+                    errno.ETIMEDOUT, f"it is a pipe, and nothing closed it within {PIPE_TIMEOUT_S} s"
+                )
+            with suppress(BlockingIOError):
+                return os.read(descriptor, size)
+
+    return _whole(read)
+
+
+def _whole(read: Callable[[int], bytes]) -> bytes:
+    data = bytearray()
+    while part := read(MAX_FILE + 1 - len(data)):
+        data += part
         if len(data) > MAX_FILE:
-            raise OSError(0, "it is larger than 1 MiB")
-        return data.decode("utf-8")
+            raise OSError(errno.EFBIG, "it is larger than 1 MiB")
+    return bytes(data)

@@ -26,9 +26,9 @@ class Environment:
         self.warnings = collected.warnings
 
     @classmethod
-    def load(cls, folder: Path, process: Mapping[str, str]) -> Self:
+    def load(cls, folder: Path, process: Mapping[str, str], *, pipes: bool = True) -> Self:
         """What the files of a folder and the process say, see ``collect``."""
-        return cls(collect(folder, process))
+        return cls(collect(folder, process, pipes=pipes))
 
     def value(self, name: str) -> Value:
         """A variable with its place; its default where it has one and is not set, or empty."""

@@ -61,4 +61,4 @@ def _files(found: Explanation, folder: str) -> Iterator[str]:
     yield f"  {pad('process environment', names)}  always"
     for file in found.files:
         count = counted(file.variables, "variable")
-        yield f"  {pad(file.name, names)}  {count if file.found else 'not there'}"
+        yield f"  {pad(file.name, names)}  {file.passed_over or (count if file.found else 'not there')}"
