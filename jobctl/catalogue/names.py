@@ -4,18 +4,22 @@ from contextlib import suppress
 from pathlib import Path
 
 from jobctl.catalogue.builtin import BUILT_IN
+from jobctl.text import is_job_id
 
 
 def job_names(folder: str) -> list[tuple[str, str]]:
-    """Each job's id and name, as far as they can be had at once; what is wrong is passed over."""
+    """Each job's id and name, as far as they can be had at once; what is wrong is passed over.
+
+    Only valid ids are among them: the files may be anybody's, and a shell puts an id on the line.
+    """
     from jobctl.catalogue.caches import IN_MODULES, cache_folder, kept_packages
-    from jobctl.catalogue.project import find_project
+    from jobctl.catalogue.project import find_project, with_home
     from jobctl.errors import JobctlError
 
     found = {one.id: one.name for one in BUILT_IN}
     passed_over = (JobctlError, OSError, ValueError, KeyError, TypeError)
     with suppress(*passed_over):
-        project = find_project(Path(folder))
+        project = find_project(with_home(folder, "--project"))
         kept = project.folder / ".jobctl"
         with suppress(OSError):
             for one in kept_packages(kept):
@@ -28,7 +32,7 @@ def job_names(folder: str) -> list[tuple[str, str]]:
             found.update((job_id, str(one.get("name", job_id))) for job_id, one in file.jobs.items())
             if file.modules:
                 found.update(_kept(cache_folder(kept) / IN_MODULES))
-    return list(found.items())
+    return [(job_id, name) for job_id, name in found.items() if is_job_id(job_id)]
 
 
 def _kept(file: Path) -> list[tuple[str, str]]:

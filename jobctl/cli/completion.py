@@ -7,6 +7,7 @@ of the line up to the cursor as arguments; the last one is unfinished.
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 
 from jobctl.cli.words import COMMANDS, COMMON, HELP, NAMES, VERSION, Option
 
@@ -115,10 +116,21 @@ def _jobs(before: list[str]) -> Candidates:
     folder = os.environ.get("JOBCTL_PROJECT") or "."
     for at, word in enumerate(before):
         if word == "--project" and at + 1 < len(before):
-            folder = before[at + 1]
+            folder = _unquoted(before[at + 1])
         elif word.startswith("--project="):
-            folder = word.partition("=")[2]
+            folder = _unquoted(word.partition("=")[2])
     return job_names(folder)
+
+
+def _unquoted(word: str) -> str:
+    """A word without the quotes and backslashes that stand around it on the line."""
+    if not any(sign in word for sign in "\"'\\"):
+        return word
+    import shlex
+
+    with suppress(ValueError):  # a quote that is not closed yet
+        return "".join(shlex.split(word))
+    return word
 
 
 def _matching(found: Candidates, begun: str) -> list[tuple[str, str]]:

@@ -95,3 +95,22 @@ def test_a_broken_project_still_completes_what_is_sure(
     shown = capsys.readouterr()
     assert shown.out == "repository-sync:Repository Synchronization\n"
     assert shown.err == ""
+
+
+def test_only_valid_ids_are_offered(project: Path, tmp_path: Path) -> None:
+    """A shell puts them on the line: no file that others wrote can bring a pattern or a command there."""
+    names = ["$(touch ran)", "*", "a b", "`id`", "-rf", "x;id"]
+    (project / "jobctl.toml").write_text("".join(f"[jobs.'{name}']\nevery = '1d'\n" for name in names))
+
+    assert values("trigger", "") == BUILT_IN
+
+
+def test_the_folder_of_a_project_may_be_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "my other"
+    other.mkdir()
+    (other / "jobctl.toml").write_text(FILE.replace("hello", "other"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    for word in (f"'{other}'", f"{other}".replace(" ", "\\ "), '~/"my other"'):
+        assert values("--project", word, "trigger", "o") == ["other"]
+        assert values("trigger", f"--project={word}", "o") == ["other"]

@@ -22,6 +22,8 @@ LINES = [
     ("jobctl runs --status fa", "jobctl runs --status failed "),
     ("jobctl status --color=alw", "jobctl status --color=always "),
     ("jobctl --project sub", "jobctl --project subfolder/"),
+    ("~/bin/jobctl trigg", "~/bin/jobctl trigger "),
+    ("jobctl trigger --project ~/site wholl", "jobctl trigger --project ~/site wholly-mine "),
 ]
 
 
@@ -33,6 +35,8 @@ def needs(shell: str) -> pytest.MarkDecorator:
 def surroundings_of_shell(here: Path, tmp_path: Path) -> dict[str, str]:
     (here / "jobctl.toml").write_text('[jobs.hello]\nevery = "5m"\ncall = "work:hello"\n')
     (here / "subfolder").mkdir()
+    (tmp_path / "site").mkdir(exist_ok=True)
+    (tmp_path / "site" / "jobctl.toml").write_text('[jobs.wholly-mine]\nevery = "5m"\ncall = "work:hello"\n')
     program = tmp_path / "bin" / "jobctl"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m jobctl "$@"\n')
