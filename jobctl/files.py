@@ -23,14 +23,15 @@ def write_whole(file: Path, data: bytes, *, mode: int | None = None) -> None:
     Raises:
         OSError: it cannot be written; what was there stays.
     """
-    new = file.with_name(f".{file.name}.{os.getpid()}.new")
+    new = file.with_name(f".{file.name}.{os.urandom(4).hex()}.new")
     if mode is None:
         with suppress(OSError):
             before = file.lstat().st_mode
             mode = stat.S_IMODE(before) if stat.S_ISREG(before) else None
     try:
-        new.unlink(missing_ok=True)  # of a killed process with this pid
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode)
+        descriptor = os.open(
+            new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666 if mode is None else mode
+        )
         with os.fdopen(descriptor, "wb") as opened:
             if mode is not None:
                 os.fchmod(descriptor, mode)
@@ -129,6 +130,18 @@ def unlink_below(top: Path, folders: Sequence[str], name: str) -> None:
 
 REFUSES_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 """What a lock fails with where the file system has none, as some network file systems."""
+
+
+_WITHOUT_MODES = frozenset(
+    {"9p", "cifs", "drvfs", "exfat", "fuseblk", "msdos", "ntfs", "ntfs3", "smb3", "vfat"}
+)
+"""File systems that keep no owners and modes: what they show is how they were mounted."""
+
+
+def has_modes(path: Path) -> bool:
+    """Whether the modes of files say who may write, by the file system that a path is on."""
+    found = _mount_of(path)
+    return found is None or found[0] not in _WITHOUT_MODES
 
 
 def lock_refusal(path: Path) -> str:

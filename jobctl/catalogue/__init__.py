@@ -93,7 +93,8 @@ class Catalogue:
         if faults:
             raise ConfigurationErrors(faults)
         jobs = _with_unmet(known.values(), environment) if environment else known.values()
-        return cls(tuple(jobs), file.notify, [printable(one) for one in left_out], others)
+        warnings = [*([project.warning] if project.warning else []), *left_out]
+        return cls(tuple(jobs), file.notify, [printable(one) for one in warnings], others)
 
 
 def _found(

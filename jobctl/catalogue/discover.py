@@ -14,6 +14,7 @@ from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError, reason_of
 from jobctl.files import PRIVATE_FILE, private_folder, write_whole
 from jobctl.text import Mask, printable, quote
+from jobctl.trust import owner_to_drop_to
 
 TIMEOUT_S = 60
 _FORMAT = 4
@@ -61,7 +62,7 @@ def discover(
                 hint=f"it is listed in {source.place}",
             )
         kept = answer["jobs"]
-        _keep(cache, {"key": key, **answer})
+        _keep(folder, cache, {"key": key, **answer})
     return kept
 
 
@@ -104,10 +105,18 @@ def _shown(text: str, most: int, environment: Mapping[str, str]) -> str:
 
 
 def _start(folder: Path, modules: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    rights: dict[str, Any] = {}
+    if (owner := owner_to_drop_to(folder)) is not None:
+        from jobctl.users import groups_of, home_of
+
+        rights = {"user": owner.st_uid, "group": owner.st_gid}
+        rights["extra_groups"] = groups_of(owner.st_uid, owner.st_gid)
+        environment = {**environment, "HOME": str(home_of(owner.st_uid) or folder)}
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "jobctl.catalogue.discover_child", *modules],
         cwd=folder,
         env=dict(environment),
+        **rights,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -168,12 +177,14 @@ def _kept(file: Path, key: list[Any]) -> list[dict[str, Any]] | None:
     return jobs if sound else None
 
 
-def _keep(file: Path, data: Mapping[str, Any]) -> None:
+def _keep(folder: Path, file: Path, data: Mapping[str, Any]) -> None:
     """Only where the state folder is there already: looking makes none."""
     import json
 
     if any(one["settings"].get("environment") for one in data["jobs"]):
         return
+    if owner_to_drop_to(folder) is not None:
+        return  # root writes nothing into a folder in which its owner may put links
     with suppress(OSError):
         if file.parent.parent.is_dir():
             private_folder(file.parent)

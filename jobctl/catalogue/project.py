@@ -2,12 +2,14 @@
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobctl.errors import ConfigurationError
 from jobctl.settings.libpq import is_address
+from jobctl.trust import demand_trusted
 
 if TYPE_CHECKING:
     from jobctl.settings.environment import Environment
@@ -27,19 +29,25 @@ _LIKE_AN_ADDRESS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A folder, and the file in it that defines jobs, if there is one."""
+    """A folder, and the file in it that defines jobs, if there is one.
+
+    Attributes:
+        warning: that another user's project file further up is passed over; None where there is none.
+    """
 
     folder: Path
     file: Path | None = None
+    warning: str | None = None
 
 
 def find_project(start: Path) -> Project:
     """Look from ``start`` upward for ``jobctl.toml`` or a ``pyproject.toml`` with ``[tool.jobctl]``.
 
-    Where there is none, ``start`` is the project's folder.
+    Where there is none, ``start`` is the project's folder. The search ends at a project file that is not trusted.
 
     Raises:
-        ConfigurationError: one folder has both, or a ``pyproject.toml`` on the way cannot be read.
+        ConfigurationError: one folder has both, a ``pyproject.toml`` on the way cannot be read, or the project file
+            of ``start`` itself is not trusted.
     """
     begin = start.absolute()
     for folder in (begin, *begin.parents):
@@ -50,8 +58,22 @@ def find_project(start: Path) -> Project:
                 f"{folder} has both {OWN_FILE} and [tool.jobctl] in {SHARED_FILE}", hint="keep one of them"
             )
         if has_own or has_shared:
-            return Project(folder, own if has_own else shared)
+            return _if_trusted(folder, own if has_own else shared, begin)
     return Project(begin)
+
+
+def _if_trusted(folder: Path, file: Path, begin: Path) -> Project:
+    # on Vercel no other user is on the machine, and the platform decides who owns the files
+    if os.environ.get("VERCEL") != "1":
+        try:
+            for one in (folder, file):
+                with suppress(OSError):  # which reading it reports
+                    demand_trusted(one, one.stat())
+        except ConfigurationError as error:
+            if folder == begin:
+                raise
+            return Project(begin, warning=f"{error.problem}; the search for a project ended there")
+    return Project(folder, file)
 
 
 def _has_table(file: Path) -> bool:
@@ -68,14 +90,22 @@ def _has_table(file: Path) -> bool:
 
 
 def state_folder(project: Project, environment: "Environment | None") -> Path:
-    """Where the logs are, and the run store if it is a file: ``JOBCTL_STATE``, else ``.jobctl``.
+    """Where the logs are, and the run store if it is a file: ``JOBCTL_STATE``, else ``.jobctl``. It is trusted.
 
     ``.jobctl`` is in the project's folder. On Vercel, where nothing else can be written, it is in the temporary folder,
     under a name of its own for each user and project.
 
     Raises:
-        ConfigurationError: it is an address, and none of Postgres; or it begins with the home of an unknown user.
+        ConfigurationError: it is an address, and none of Postgres; it begins with the home of an unknown user; or
+            it belongs to another user, or others may write it.
     """
+    found = _state_folder(project, environment)
+    with suppress(OSError):  # which its use reports
+        demand_trusted(found, found.stat())
+    return found
+
+
+def _state_folder(project: Project, environment: "Environment | None") -> Path:
     named = environment.set_text("JOBCTL_STATE") if environment else None
     if environment is not None and named and is_address(named):
         named = None

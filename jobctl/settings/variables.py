@@ -88,6 +88,11 @@ _ALL = (
         "JOBCTL_STATE", Kind.ADDRESS, "folder of the run store and the logs, or postgresql://…", ".jobctl"
     ),
     Variable("JOBCTL_PROJECT", Kind.TEXT, "where to look for the project"),
+    Variable(
+        "JOBCTL_SAFE_FOLDERS",
+        Kind.TEXT,
+        "folders of other users that are trusted, with colons; from the process environment alone",
+    ),
     Variable("OTEL_TRACES_EXPORTER", Kind.TEXT, "otlp: traces of runs are sent; none: they are not"),
     Variable(
         "OTEL_EXPORTER_OTLP_ENDPOINT", Kind.TEXT, "the collector: traces of runs are sent to its /v1/traces"

@@ -99,15 +99,14 @@ def test_whoever_writes_first(
 
 
 def test_a_file_that_is_written_whole_is_never_open_to_others(tmp_path: Path, umask: int) -> None:
-    left = tmp_path / f".file.{os.getpid()}.new"
-    left.write_text("left by a killed process")
-    left.chmod(0o666)
+    other = tmp_path / f".file.{os.getpid()}.new"
+    other.write_text("a file of the user's own")
 
     write_whole(tmp_path / "file", b"secret", mode=0o600)
 
-    assert [(path.name, oct(path.stat().st_mode & 0o777)) for path in tmp_path.iterdir()] == [
-        ("file", "0o600")
-    ]
+    assert {path.name for path in tmp_path.iterdir()} == {"file", other.name}
+    assert oct((tmp_path / "file").stat().st_mode & 0o777) == "0o600"
+    assert other.read_text() == "a file of the user's own"
 
 
 @pytest.mark.parametrize("mask", ["000", "022"])

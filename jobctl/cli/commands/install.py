@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
+from jobctl.catalogue.project import with_home
 from jobctl.cli.as_service import as_service, surprises
 from jobctl.cli.commands.run import MOST_WORKERS
 from jobctl.cli.context import Context
@@ -23,6 +24,7 @@ from jobctl.exports.systemd import NAME, Scope, Service, place, unit
 from jobctl.managers.local import DEFAULT_GRACE
 from jobctl.modes import Mode
 from jobctl.text import quote, suggestion
+from jobctl.trust import acting_for_owner
 
 _SYSTEM_FOLDER = Path("/etc/systemd/system")
 
@@ -54,7 +56,9 @@ class Options(NamedTuple):
 def run(options: Options, context: Context) -> int:
     """Write the unit, and say what comes next."""
     _demand(options)
-    with closing(as_service(context, options.node_env)) as seen:
+    start = with_home(context.common.project or context.process.get("JOBCTL_PROJECT") or ".", "--project")
+    # the unit names the owner: what is the owner's decides what the service does, and is trusted for that
+    with acting_for_owner(start), closing(as_service(context, options.node_env)) as seen:
         service = _service(options, seen)
         hints = list(surprises(service, seen, context))
     text = unit(service)
@@ -171,7 +175,16 @@ def _home(service: Service, context: Context) -> Path:
     """Where the service's manager looks for units."""
     if service.scope is Scope.SYSTEM:
         return _SYSTEM_FOLDER
-    return Path(context.process.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd/user"
+    return Path(context.process.get("XDG_CONFIG_HOME") or _home_folder() / ".config") / "systemd/user"
+
+
+def _home_folder() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise UsageError(
+            "this user has no home folder, where its services would be", hint="set HOME, or --output DIR"
+        ) from None
 
 
 def _demand_root(service: Service, folder: Path) -> None:

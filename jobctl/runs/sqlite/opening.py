@@ -299,9 +299,9 @@ def _cannot(folder: Path, error: OSError) -> StoreError:
 
 def _hint(path: Path) -> str:
     try:
-        import pwd
-
-        owner = pwd.getpwuid(path.stat().st_uid).pw_name
-    except (OSError, KeyError, ImportError):
+        owner = path.stat().st_uid
+    except OSError:
         return "set JOBCTL_STATE to a folder that this user can write"
-    return f'it belongs to user "{owner}": run as that user, or set JOBCTL_STATE'
+    from jobctl.users import user_name
+
+    return f'it belongs to user "{user_name(owner)}": run as that user, or set JOBCTL_STATE'

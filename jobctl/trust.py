@@ -1,0 +1,99 @@
+"""Whose files are trusted: this user's own and root's, where no other user may write; as Git has it for repositories.
+
+A project file, an ``.env`` file and a state folder decide what is executed. In a folder that several users share,
+another user's must not decide that for this one.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from pathlib import Path
+
+from jobctl.errors import ConfigurationError
+
+SAFE_FOLDERS = "JOBCTL_SAFE_FOLDERS"
+"""Folders whose files are trusted all the same, or ``*``. Read from the process environment alone: a file that is
+not trusted cannot vouch for itself."""
+_acting_for: ContextVar[frozenset[int]] = ContextVar("acting_for", default=frozenset())
+
+
+@contextmanager
+def acting_for_owner(folder: Path) -> Iterator[None]:
+    """Trust the owner of a folder too, where root works for that user."""
+    owners: set[int] = set()
+    if os.geteuid() == 0:
+        with suppress(OSError):  # which its use reports
+            owners.add(folder.stat().st_uid)
+    token = _acting_for.set(frozenset(owners))
+    try:
+        yield
+    finally:
+        _acting_for.reset(token)
+
+
+def demand_trusted(path: Path, state: os.stat_result) -> None:
+    """Go on only with a file or folder that is trusted.
+
+    Raises:
+        ConfigurationError: it belongs to another user, or another user may write it; says what to do.
+    """
+    if found := distrust(path, state):
+        raise ConfigurationError(f"{path} {found[0]}, so it is not trusted", hint=found[1])
+
+
+def distrust(path: Path, state: os.stat_result) -> tuple[str, str] | None:
+    """Why a file or folder is not trusted, as a clause, and what to do; None where it is."""
+    if state.st_uid not in _owners():
+        from jobctl.users import user_name
+
+        reason = f"belongs to user {user_name(state.st_uid)}"
+        hint = f"run jobctl as that user, or set {SAFE_FOLDERS}={path if stat.S_ISDIR(state.st_mode) else path.parent}"
+    elif (writers := _other_writers(path, state)) is not None:
+        reason = f"may be written by {writers[0]}"
+        hint = f"chmod {writers[1]}-w {path}"
+    else:
+        return None
+    return None if _is_safe(path) else (reason, hint)
+
+
+def owner_to_drop_to(folder: Path) -> os.stat_result | None:
+    """The owner of a project for whom root imports its code; None where this user does it."""
+    if os.geteuid() != 0:
+        return None
+    state = folder.stat()
+    return state if state.st_uid != 0 else None
+
+
+def _owners() -> set[int]:
+    """Root, this user, and behind ``sudo`` the user who called it."""
+    found = {0, os.geteuid(), *_acting_for.get()}
+    caller = os.environ.get("SUDO_UID", "")
+    if os.geteuid() == 0 and caller.isdecimal():
+        found.add(int(caller))
+    return found
+
+
+def _other_writers(path: Path, state: os.stat_result) -> tuple[str, str] | None:
+    """Who besides the owner may write, and chmod's letter for them; None where none may."""
+    if not state.st_mode & (stat.S_IWOTH | stat.S_IWGRP):
+        return None
+    from jobctl.files import has_modes
+    from jobctl.users import is_shared
+
+    if not has_modes(path):
+        return None
+    if state.st_mode & stat.S_IWOTH:
+        return "every user", "o"
+    if is_shared(state.st_gid, state.st_uid):
+        return "other users of its group", "g"
+    return None
+
+
+def _is_safe(path: Path) -> bool:
+    named = os.environ.get(SAFE_FOLDERS, "")
+    if named.strip() == "*":
+        return True
+    whole = Path(os.path.realpath(path))
+    return any(whole.is_relative_to(os.path.realpath(one)) for one in named.split(os.pathsep) if one)
