@@ -9,8 +9,9 @@ from typing import Any, Self
 from jobctl.errors import JobctlError
 from jobctl.jobs.here import Here
 from jobctl.jobs.outgoing import Outgoing, Step
+from jobctl.mail.addresses import address_fault
 from jobctl.mail.choose import mail_settings, open_transport
-from jobctl.mail.message import Attachment, Message, address_fault
+from jobctl.mail.message import Attachment, Message
 from jobctl.mail.render import render
 from jobctl.mail.transport import MailRefusedError, UnknownOutcomeError
 

@@ -99,8 +99,9 @@ def _mail(
     here: Here, report: dict[str, Any], page: "Attachment", now: datetime, how: str
 ) -> tuple[int, list[str]]:
     """To everybody in ``JOBCTL_REPORT_TO``. A failed mail is told; the report is written all the same."""
-    addresses = [one.strip() for one in (here.environment.text("JOBCTL_REPORT_TO") or "").split(",")]
-    addresses = [one for one in addresses if one]
+    from jobctl.mail.addresses import parse_mailboxes
+
+    addresses = list(parse_mailboxes(here.environment.text("JOBCTL_REPORT_TO") or ""))
     if how == "no" or not addresses:
         return 0, []
     from jobctl.jobs.mailing import Mailing
@@ -116,7 +117,9 @@ def _mail(
     try:
         with Mailing(here, "report", report["id"]) as mailing:
             for one in addresses:
-                mailing.send(one, f"{key}/{one}", one, "", facts, attachment=page)
+                mailing.send(
+                    one.address, f"{key}/{one.address}", one.address, one.name, facts, attachment=page
+                )
             tally = mailing.tally
     except JobctlError as error:
         print(f"warning: the report was not mailed: {error.problem}")

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from jobctl.errors import NotRunError
+from jobctl.domains import ascii_domain
+from jobctl.errors import ConfigurationError, NotRunError
 from jobctl.settings.environment import Environment
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def open_transport(
         from jobctl.mail.smtp import Smtp
 
         return Smtp(
-            environment.text("SMTP_HOST") or "",
+            _smtp_host(environment),
             environment.port("SMTP_PORT") or 587,
             sender,
             user=environment.text("SMTP_USER"),
@@ -86,6 +87,14 @@ def open_transport(
     from jobctl.mail.resend import Resend
 
     return Resend(environment.url("RESEND_BASE_URL") or "", key, sender)
+
+
+def _smtp_host(environment: Environment) -> str:
+    try:
+        return ascii_domain(environment.text("SMTP_HOST") or "")
+    except ValueError:
+        where = str(environment.value("SMTP_HOST").source)
+        raise ConfigurationError("SMTP_HOST is no name of a host", where=where) from None
 
 
 def _sender(environment: Environment) -> "Sender":

@@ -7,19 +7,15 @@ from binascii import b2a_qp
 from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 from typing import NamedTuple
 
 from jobctl.errors import ConfigurationError
+from jobctl.mail.addresses import CONTROL, address_fault, encoded, parse_mailbox
 from jobctl.text import quote
 
 MOST_SUBJECT = 250
-_ADDRESS = re.compile(r"[^\s@<>\"(),:;\\\[\]]+@[^\s@<>\"(),:;\\\[\]_]+")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
-_DOMAIN = re.compile(
-    r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
-)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 class Attachment(NamedTuple):
@@ -71,12 +67,12 @@ class Sender:
 
 
 def parse_sender(text: str, where: str | None = None) -> Sender:
-    """``a@b.c`` or ``Name <a@b.c>``.
+    """A sender, see ``parse_mailbox``.
 
     Raises:
         ConfigurationError: there is no address in it that could be used.
     """
-    name, address = parseaddr(text)
+    address, name = parse_mailbox(text)
     fault = address_fault(address)
     if fault is not None:
         raise ConfigurationError(
@@ -85,27 +81,9 @@ def parse_sender(text: str, where: str | None = None) -> Sender:
     return Sender(address, name)
 
 
-def address_fault(address: str) -> str | None:
-    """What is wrong with an address, as a clause; None where it can be sent to."""
-    if not address:
-        return "there is no mail address"
-    if _CONTROL.search(address):
-        return f"the mail address {quote(address)} holds control characters"
-    if len(address.encode("utf-8", "replace")) > 254:
-        return "the mail address is longer than 254 characters"
-    if not _ADDRESS.fullmatch(address):
-        return f"{quote(address)} is not a mail address"
-    try:
-        domain = encoded(address).rpartition("@")[2]
-        address.encode()
-    except UnicodeError:
-        domain = ""
-    return None if _DOMAIN.fullmatch(domain) else f"the domain of {quote(address)} cannot be"
-
-
 def one_line(text: str) -> str:
     """Without line breaks and other controls: what stands in a header must not become another one."""
-    return " ".join(_CONTROL.sub(" ", text.encode("utf-8", "replace").decode()).split())
+    return " ".join(CONTROL.sub(" ", text.encode("utf-8", "replace").decode()).split())
 
 
 def mailbox(address: str, name: str = "") -> str:
@@ -193,9 +171,3 @@ def quoted(name: str) -> str:
         return name
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def encoded(address: str) -> str:
-    """An address with the domain as the mail system has it. A local part of other letters stays as it is."""
-    local, _, domain = address.rpartition("@")
-    return f"{local}@{domain if domain.isascii() else domain.encode('idna').decode()}"

@@ -3,8 +3,9 @@
 from typing import Any
 
 from jobctl.errors import PermanentJobError, ServiceError
+from jobctl.mail.addresses import encoded
 from jobctl.mail.api import TIMEOUT_S, Answer, Api, Wait, authorization
-from jobctl.mail.message import Message, Sender, encoded, one_line
+from jobctl.mail.message import Message, Sender, one_line
 from jobctl.mail.transport import MailRefusedError, Stateless
 from jobctl.settings.secret import Secret
 

@@ -1,6 +1,7 @@
 """SMTP: one connection for many mails, encrypted before any password."""
 
 import smtplib
+import socket
 import ssl
 from base64 import b64encode
 from collections.abc import Callable
@@ -11,11 +12,13 @@ from typing import Self
 
 from jobctl.clock import SystemClock
 from jobctl.errors import JobctlError, PermanentJobError, ServiceError
-from jobctl.mail.message import Message, Sender, encoded, to_bytes
+from jobctl.mail.addresses import encoded, is_domain
+from jobctl.mail.message import Message, Sender, to_bytes
 from jobctl.mail.transport import MailRefusedError, UnknownOutcomeError
 from jobctl.settings.secret import Secret
 
 IMPLICIT_TLS = 465
+_NAME_UNKNOWN = "localhost"
 TIMEOUT_S = 30.0
 
 
@@ -157,11 +160,15 @@ class Smtp:
         context = ssl.create_default_context()
         server: smtplib.SMTP | None = None
         try:
+            # the name is set below, once it is known by which address this machine is seen
             if self._port == IMPLICIT_TLS:
-                server = smtplib.SMTP_SSL(self._host, self._port, timeout=self._timeout, context=context)
+                server = smtplib.SMTP_SSL(
+                    self._host, self._port, _NAME_UNKNOWN, timeout=self._timeout, context=context
+                )
             else:
-                server = smtplib.SMTP(self._host, self._port, timeout=self._timeout)
-            server.ehlo_or_helo_if_needed()
+                server = smtplib.SMTP(self._host, self._port, _NAME_UNKNOWN, timeout=self._timeout)
+            server.local_hostname = _own_name(server)
+            _greet(server)
             if self._port != IMPLICIT_TLS and server.has_extn("starttls"):
                 server.starttls(context=context)
                 server.ehlo()
@@ -213,11 +220,17 @@ class Smtp:
         if isinstance(error, ConnectionRefusedError):
             return ServiceError(f"{where} did not answer: the connection was refused", hint="see SMTP_HOST")
         if isinstance(error, smtplib.SMTPResponseException):
-            return ServiceError(f"{where} takes no mail now: {error.smtp_code} {_line(error.smtp_error)}")
+            return self._answered(error)
         if isinstance(error, smtplib.SMTPServerDisconnected):
             return ServiceError(f"{where} closed the connection at once", hint="see SMTP_HOST and SMTP_PORT")
         reason = (getattr(error, "strerror", None) or type(error).__name__).lower()
         return ServiceError(f"{where} did not answer: {reason}", hint="see SMTP_HOST and SMTP_PORT")
+
+    def _answered(self, error: smtplib.SMTPResponseException) -> Exception:
+        said = f"{error.smtp_code} {_line(error.smtp_error)}"
+        if isinstance(error, smtplib.SMTPHeloError) and error.smtp_code >= 500:
+            return PermanentJobError(f"the mail server {self.place} refused the greeting: {said}")
+        return ServiceError(f"the mail server {self.place} takes no mail now: {said}")
 
     def _sender_refused(self, code: int, said: bytes) -> Exception:
         if code == 530:
@@ -264,6 +277,32 @@ def _is_loopback(host: str) -> bool:
         return host.lower() == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _own_name(server: smtplib.SMTP) -> str:
+    """What EHLO calls this machine, by RFC 5321: its name in DNS, or its address where it has none that servers take."""
+    name = socket.getfqdn()
+    if "." in name and is_domain(name) and not name.endswith((".arpa", ".localdomain")):
+        return name
+    if server.sock is None:
+        raise smtplib.SMTPServerDisconnected
+    address = server.sock.getsockname()[0].partition("%")[0].removeprefix("::ffff:")
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+
+
+def _greet(server: smtplib.SMTP) -> None:
+    """EHLO, or HELO for a server that does not know it.
+
+    Raises:
+        SMTPHeloError: it takes neither; with the answer to EHLO where it then closed the connection.
+    """
+    code, said = server.ehlo()
+    if 200 <= code < 300:
+        return
+    with suppress(smtplib.SMTPServerDisconnected):
+        if 200 <= server.helo()[0] < 300:
+            return
+    raise smtplib.SMTPHeloError(code, said)
 
 
 def _is_timeout(error: Exception) -> bool:

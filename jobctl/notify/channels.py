@@ -12,6 +12,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from jobctl.errors import JobctlError, ServiceError, reason_of
+from jobctl.mail.addresses import Mailbox, parse_mailbox
 from jobctl.notify.news import News
 from jobctl.notify.settings import Notify, resolved
 from jobctl.settings.environment import Environment
@@ -53,7 +54,7 @@ def channels(notify: Notify, environment: Environment, project: Path, outbox: Pa
         program = Program(notify.command, environment.merged(), project)
         yield Channel(f"command {notify.command[0]}", program.tell, program.abandon)
     for address in notify.mail:
-        yield Channel(f"mail to {address}", _mailer(address, environment, outbox))
+        yield Channel(f"mail to {address}", _mailer(parse_mailbox(address), environment, outbox))
 
 
 def _escaped(text: str) -> str:
@@ -130,16 +131,16 @@ def _end_of(code: int) -> str:
     return f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
 
 
-def _mailer(address: str, environment: Environment, outbox: Path) -> Callable[[News], None]:
+def _mailer(to: Mailbox, environment: Environment, outbox: Path) -> Callable[[News], None]:
     def tell(news: News) -> None:
         from html import escape
 
         from jobctl.mail.choose import open_transport
         from jobctl.mail.message import Message
 
-        key = sha256(f"{address} {news.job_id} {news.about} {news.at.isoformat()}".encode()).hexdigest()
+        key = sha256(f"{to.address} {news.job_id} {news.about} {news.at.isoformat()}".encode()).hexdigest()
         message = Message(
-            address, f"[jobctl] {news.text}"[:200], f"<p>{escape(news.text)}</p>", news.text, key
+            to.address, f"[jobctl] {news.text}"[:200], f"<p>{escape(news.text)}</p>", news.text, key, to.name
         )
         try:
             with open_transport(environment, outbox) as transport:

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 from urllib.parse import urlsplit
 
 from jobctl.errors import ConfigurationError
+from jobctl.mail.addresses import address_fault, parse_mailbox
 from jobctl.settings.environment import Environment
-from jobctl.settings.url import is_web_address
+from jobctl.settings.url import in_ascii, is_web_address
 from jobctl.text import quote, suggestion
 
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)", re.ASCII)
@@ -95,9 +96,7 @@ def _faults(table: Mapping[str, Any]) -> Iterator[Fault]:
                     key, "notify.command: expected a list of texts", 'write ["notify-send", "jobctl"]'
                 )
         elif key == "mail":
-            addresses = [value] if isinstance(value, str) else value
-            if not (_texts(addresses) and addresses and all("@" in one for one in addresses)):
-                yield Fault(key, "notify.mail: expected an address, or a list of them")
+            yield from _mail_faults([value] if isinstance(value, str) else value)
         elif key == "on":
             if not (_texts(value) and set(value) <= set(About)):
                 yield Fault(key, "notify.on: expected a list", f"of {', '.join(About)}")
@@ -109,7 +108,15 @@ def _faults(table: Mapping[str, Any]) -> Iterator[Fault]:
             )
 
 
-def _texts(value: object) -> bool:
+def _mail_faults(addresses: object) -> Iterator[Fault]:
+    if not (_texts(addresses) and addresses):
+        yield Fault("mail", "notify.mail: expected an address, or a list of them")
+        return
+    for fault in filter(None, (address_fault(parse_mailbox(one).address) for one in addresses)):
+        yield Fault("mail", f"notify.mail: {fault}", "write name@example.com, or Name <name@example.com>")
+
+
+def _texts(value: object) -> TypeGuard[list[str]]:
     return isinstance(value, list) and all(isinstance(one, str) and "\0" not in one for one in value)
 
 
@@ -119,7 +126,7 @@ def is_url(value: object) -> bool:
         return False
     if _VARIABLE.fullmatch(value):
         return True
-    return value.isascii() and is_web_address(value) and "@" not in urlsplit(value).netloc
+    return is_web_address(value) and "@" not in urlsplit(value).netloc
 
 
 def resolved(url: str, environment: Environment, where: str) -> str:
@@ -130,7 +137,7 @@ def resolved(url: str, environment: Environment, where: str) -> str:
     """
     named = _VARIABLE.fullmatch(url)
     if named is None:
-        return url
+        return in_ascii(url)
     text = environment.merged().get(named[1]) or ""
     if not is_url(text) or text.startswith("$"):
         state = "is no URL" if text else "is not set"
@@ -139,4 +146,4 @@ def resolved(url: str, environment: Environment, where: str) -> str:
             where=where,
             hint=f"set {named[1]} to https://…, in the environment or an .env file",
         )
-    return text
+    return in_ascii(text)

@@ -8,7 +8,7 @@ from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.settings.collect import NOT_SET, Collected, Source, Value, collect
 from jobctl.settings.libpq import is_address
 from jobctl.settings.secret import Secret, secret_texts
-from jobctl.settings.url import is_web_address
+from jobctl.settings.url import in_ascii, is_web_address
 from jobctl.settings.variables import DATABASES, ON, TEXTFILE_SUFFIX, VARIABLES, Kind
 
 _OF_THIS_PROCESS = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
@@ -83,7 +83,7 @@ class Environment:
         return text
 
     def url(self, name: str) -> str | None:
-        """A variable that is a web address.
+        """A variable that is a web address, in ASCII as a request needs it.
 
         Raises:
             ConfigurationError: it is no ``http://`` or ``https://`` address with a host.
@@ -93,7 +93,7 @@ class Environment:
             return None
         if not is_web_address(text):
             raise self._wrong(name, "a URL such as https://example.com")
-        return text
+        return in_ascii(text)
 
     def database(self, name: str) -> str | None:
         """A variable that is a database's address.

@@ -123,6 +123,13 @@ def test_a_file_that_cannot_be_read_is_told_and_left(text: str) -> None:
         merged(text, [], "vercel.json")
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(site: Site) -> None:
+    (site.folder / "vercel.json").write_bytes(b'\xef\xbb\xbf{"regions": ["fra1"]}')
+
+    assert site.call("export", "vercel", ".").returncode == 0
+    assert json.loads((site.folder / "vercel.json").read_text())["regions"] == ["fra1"]
+
+
 def test_the_export_says_what_becomes_of_each_job(site: Site) -> None:
     site.jobs(
         '[jobs.odd]\nevery = "7m"\ncall = "work:odd"\n[jobs.fine]\ncron = "0 9 * * *"\ncall = "work:fine"\n'

@@ -61,7 +61,9 @@ def test_any_file_keeps_what_others_wrote(
 
     after = file.read_bytes()
     if after != data:
-        before, now = (json.loads(one.decode(), parse_constant=str, parse_float=str) for one in (data, after))
+        before, now = (
+            json.loads(one.decode("utf-8-sig"), parse_constant=str, parse_float=str) for one in (data, after)
+        )
         assert _others(before.pop("crons", [])) == _others(now.pop("crons"))
         assert before == now
 

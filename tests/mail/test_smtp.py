@@ -214,6 +214,26 @@ def silent_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+@contextmanager
+def scripted(answers: list[bytes]) -> Iterator[tuple[int, list[str]]]:
+    """A server that greets and answers each line with the next answer, then closes; and the lines that it got."""
+    heard: list[str] = []
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+
+        def answer() -> None:
+            client, _ = listener.accept()
+            with client, client.makefile("rb") as lines:
+                client.sendall(answers[0])
+                for one in answers[1:]:
+                    heard.append(lines.readline().decode().strip())
+                    client.sendall(one)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield listener.getsockname()[1], heard
+        thread.join()
+
+
 def test_a_server_that_says_nothing() -> None:
     with silent_port() as port, Smtp("127.0.0.1", port, SENDER, timeout=0.2) as transport:
         with pytest.raises(ServiceError, match=r"did not answer in 0.2 s"):
@@ -288,3 +308,32 @@ def test_several_threads_each_with_a_transport() -> None:
         for thread in threads:
             thread.join()
         assert len(server.taken) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "greeting"),
+    [("podcast_craft_1.podcast_internal", "[127.0.0.1]"), ("localhost", "[127.0.0.1]"), ("x", "[127.0.0.1]"),
+     ("1.0.0.127.in-addr.arpa", "[127.0.0.1]"), ("mail.example.com", "mail.example.com")],
+)  # fmt: skip
+def test_the_greeting_is_one_that_servers_take(
+    name: str, greeting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.getfqdn", lambda: name)
+    with scripted([b"220 hi\r\n", b"250 hi\r\n", b"221 bye\r\n"]) as (port, heard):
+        with Smtp("127.0.0.1", port, SENDER) as transport:
+            transport.check()
+    assert heard[0] == f"ehlo {greeting}"
+
+
+def test_a_refused_greeting_is_reported_with_the_answer() -> None:
+    with scripted([b"220 hi\r\n", b"501 5.5.4 argument invalid\r\n"]) as (port, _):
+        with Smtp("127.0.0.1", port, SENDER) as transport, pytest.raises(PermanentJobError) as caught:
+            transport.check()
+    assert str(caught.value).endswith("refused the greeting: 501 5.5.4 argument invalid")
+
+
+def test_a_server_that_knows_only_helo() -> None:
+    answers = [b"220 hi\r\n", b"502 what\r\n", b"250 hi\r\n", b"250 ok\r\n", b"221 bye\r\n"]
+    with scripted(answers) as (port, heard), Smtp("127.0.0.1", port, SENDER) as transport:
+        assert transport.check() == "not encrypted, no login"
+    assert heard[1].startswith("helo ")

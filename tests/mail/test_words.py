@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from jobctl.errors import ConfigurationError, NotRunError
+from jobctl.mail.addresses import Mailbox, address_fault, encoded, parse_mailbox, parse_mailboxes
 from jobctl.mail.choose import mail_settings, open_transport, unmet
-from jobctl.mail.message import Sender, address_fault, parse_sender
+from jobctl.mail.message import Sender, parse_sender
 from jobctl.mail.render import KINDS, render
 from jobctl.mail.wording import long_date, money, per, plan_name
 from jobctl.settings.environment import Environment
@@ -73,7 +74,17 @@ def test_dates_plans_and_intervals() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["a@b.c", "ada+tag@mail.example.com", "zoë@example.com", "a@bücher.example", "o'neil@example.com"],
+    [
+        "a@b.c",
+        "ada+tag@mail.example.com",
+        "zoë@example.com",
+        "a@bücher.example",
+        "o'neil@example.com",
+        '"ada \\" b"@example.com',
+        "a@[192.0.2.1]",
+        "a@[IPv6:::1]",
+        "max@faß.de",
+    ],
 )
 def test_addresses_that_can_be_sent_to(address: str) -> None:
     assert address_fault(address) is None
@@ -85,10 +96,41 @@ def test_addresses_that_can_be_sent_to(address: str) -> None:
      ("a@b.c\r\nBcc: d@e.f", "control characters"), ("a@b,c", "is not"), ("<a@b.c>", "is not"),
      ("a@" + "b" * 260, "longer than 254"), ("a@" + "ü" * 70 + ".de", "domain"),
      ("a@b..c", "domain"), ("a@-b.c", "domain"), ("a@b.c.", "domain"), ("a@" + "b" * 64 + ".c", "domain"),
-     ("a\udc80@b.c", "cannot be"), ("ü" * 126 + "@b.de", "longer than 254")],
+     ("a\udc80@b.c", "cannot be"), ("ü" * 126 + "@b.de", "longer than 254"),
+     ("a@[1.2.3]", "domain"), ("a@[x]", "domain"), ('"a@b.c', "is not")],
 )  # fmt: skip
 def test_addresses_that_cannot(address: str, words: str) -> None:
     assert words in (address_fault(address) or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "name"),
+    [("a@b.c", "a@b.c", ""), (" Ann B <a@b.c> ", "a@b.c", "Ann B"), ("info@site.com <no-reply@b.c>", "no-reply@b.c", "info@site.com"),
+     ('"Doe, \\"J\\" <x@y.z>" <a@b.c>', "a@b.c", 'Doe, "J" <x@y.z>'), ("<a@b.c>", "a@b.c", ""), ("a@b.c (Ann)", "a@b.c", "Ann"),
+     ("Ann <>", "", "Ann")],
+)  # fmt: skip
+def test_what_stands_in_angle_brackets_is_the_address(text: str, address: str, name: str) -> None:
+    assert parse_mailbox(text) == Mailbox(address, name)
+
+
+def test_several_addresses() -> None:
+    text = 'a@b.c, "Doe, Jane" <d@e.f>,,Ops <o@p.q>'
+
+    assert list(parse_mailboxes(text)) == [
+        Mailbox("a@b.c"),
+        Mailbox("d@e.f", "Doe, Jane"),
+        Mailbox("o@p.q", "Ops"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("address", "wanted"),
+    [("max@faß.de", "max@xn--fa-hia.de"), ("a@BÜCHER.example", "a@xn--bcher-kva.example"), ("a@βόλος.com", "a@xn--nxasmm1c.com"),
+     ("a@B.c", "a@B.c")],
+)  # fmt: skip
+def test_a_domain_is_the_one_that_was_written(address: str, wanted: str) -> None:
+    """By IDNA 2008; by IDNA 2003, which Python has, ``faß.de`` is ``fass.de``: another owner's."""
+    assert encoded(address) == wanted
 
 
 def test_senders() -> None:
