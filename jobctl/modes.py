@@ -77,9 +77,8 @@ def resolve(environment: Environment) -> Mode:
     """The mode of the first rule whose conditions all hold.
 
     Raises:
-        ConfigurationError: a setting, any, has a value that cannot be used.
+        ConfigurationError: a setting that a rule looks at has a value that cannot be used.
     """
-    environment.require()
     return _first(environment).mode
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jobctl.cli.options import Common
 from jobctl.cli.output import Output
 from jobctl.clock import Clock, SystemClock
-from jobctl.errors import UsageError
+from jobctl.errors import ConfigurationError, UsageError
 from jobctl.execution.tree import DETACHED_MARK
 from jobctl.text import quote
 
@@ -49,11 +49,20 @@ class Context:
         self.process = process
         self.clock: Clock = clock or SystemClock()
         self.output = output or Output(common, process)
+        self._despite_faults = False
         self.is_detached = process.get(DETACHED_MARK) == "1"
         if self.is_detached:
             os.environ.pop(
                 DETACHED_MARK, None
             )  # not for what this process starts: it would count as detached too
+
+    def look_despite_faults(self) -> None:
+        """Answer from the run store where the project file or a setting is wrong, and warn of that.
+
+        For commands that only look, which are needed most when something is wrong. A setting that they need is
+        still refused as it is read.
+        """
+        self._despite_faults = True
 
     def now(self) -> datetime:
         """The wall clock, in UTC."""
@@ -69,7 +78,9 @@ class Context:
         if start is not None and not os.path.isdir(start):  # noqa: PTH112 - False for what no path can be
             raise UsageError(f"there is no folder {quote(str(start))}", hint="see --project")
         found = Surroundings.find(start, self.process)
-        found.environment.require()
+        found.environment.require(values=not self._despite_faults)
+        for fault in found.environment.wrong_values() if self._despite_faults else ():
+            self.output.warn(str(fault))
         return found
 
     @property
@@ -91,13 +102,37 @@ class Context:
 
     @cached_property
     def catalogue(self) -> "Catalogue":
-        """All jobs known to this project; what is left out of it is told."""
+        """All jobs known to this project; what is left out of it is told.
+
+        Raises:
+            ConfigurationError: something in the project file, or in a module, is wrong. After ``look_despite_faults``
+                only where there is no run store either.
+        """
         from jobctl.catalogue import Catalogue
 
-        found = Catalogue.load(self.project, self.environment)
+        try:
+            found = Catalogue.load(self.project, self.environment)
+        except ConfigurationError as error:
+            store = self.store_if_any if self._despite_faults else None
+            if store is None:
+                raise
+            found = self._recorded(store, error)
         for warning in found.warnings:
             self.output.warn(warning)
         return found
+
+    def _recorded(self, store: "RunStore", error: ConfigurationError) -> "Catalogue":
+        from jobctl.catalogue import Catalogue
+        from jobctl.errors import ConfigurationErrors
+        from jobctl.managers.statuses import recorded_jobs
+        from jobctl.notify.settings import NOBODY
+
+        faults = error.problems if isinstance(error, ConfigurationErrors) else [error]
+        warnings = [
+            *map(str, faults),
+            "the project's jobs cannot be read, so these are the jobs that the run store knows",
+        ]
+        return Catalogue(recorded_jobs(store.jobs()), NOBODY, warnings, ())
 
     def job(self, job_id: str) -> "Job":
         """A job of the catalogue.
@@ -117,9 +152,13 @@ class Context:
             self.catalogue.get(job_id)
 
     def knows(self, job_id: str) -> bool:
-        """Whether the catalogue or the store has the job."""
+        """Whether the store or the catalogue, which takes longer to ask, has the job."""
+        return self.is_recorded(job_id) or job_id in self.catalogue.ids()
+
+    def is_recorded(self, job_id: str) -> bool:
+        """Whether the store has the job."""
         store = self.store_if_any
-        return job_id in self.catalogue.ids() or (store is not None and store.job(job_id) is not None)
+        return store is not None and store.job(job_id) is not None
 
     def state_folder(self) -> Path:
         """Where the run store, run logs and crash files are."""

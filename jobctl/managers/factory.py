@@ -132,6 +132,7 @@ def _from_surroundings() -> "Manager":
 
     around = Surroundings.find()
     environment = around.environment
+    environment.require()
     mode = resolve(environment)
     manager = make_manager(
         mode,

@@ -74,15 +74,31 @@ def _with_next_time(status: JobStatus, job: Job, now: datetime) -> JobStatus:
     return replace(status, next_run=job.schedule.next_after(now, status.last_run or now))
 
 
-def _of_applications(records: Mapping[str, JobRecord], known: set[str], now: datetime) -> list[Job]:
-    """The catalogue does not have them."""
+def recorded_jobs(records: Mapping[str, JobRecord]) -> tuple[Job, ...]:
+    """Jobs as the run store knows them, without what they run."""
     from jobctl.schedules import parse_schedule
 
-    return [
-        Job(one.id, one.name, parse_schedule(one.schedule, one.timezone), "")
+    return tuple(
+        Job(
+            one.id,
+            one.name,
+            parse_schedule(one.schedule, one.timezone) if one.schedule else None,
+            "",
+            origin="run store",
+        )
         for one in records.values()
-        if one.id not in known and one.schedule and one.next_run is not None and one.next_run > now
-    ]
+    )
+
+
+def _of_applications(records: Mapping[str, JobRecord], known: set[str], now: datetime) -> tuple[Job, ...]:
+    """The catalogue does not have them."""
+    return recorded_jobs(
+        {
+            one.id: one
+            for one in records.values()
+            if one.id not in known and one.schedule and one.next_run is not None and one.next_run > now
+        }
+    )
 
 
 def _off_schedule(job: Job, record: JobRecord | None) -> str | None:

@@ -130,7 +130,7 @@ def test_two_files_in_one_folder_are_refused(tmp_path: Path) -> None:
         ('notify = { webhook = "x" }\n', "jobctl.toml:1: notify.webhook: expected a URL"),
         ('notify = { webhok = "https://x" }\n', 'notify has no key "webhok" | did you mean "webhook"?'),
         ('notify = { on = ["never"] }\n', "notify.on: expected a list | of failure, recovery, missed"),
-        ('notify = { mail = ["nobody"] }\n', "notify.mail: expected an address"),
+        ('notify = { mail = ["nobody"] }\n', 'notify.mail: "nobody" is not a mail address'),
         ("notify = { command = [] }\n", "notify.command: expected a list of texts"),
         ("notify = 3\n", "jobctl.toml:1: notify: expected a table"),
         ("[jobs.a]\ncall = \n", "jobctl.toml:2: this is not TOML"),

@@ -36,6 +36,7 @@ class Options(NamedTuple):
 
 def run(options: Options, context: Context) -> int:
     """Find the run and show its lines."""
+    context.look_despite_faults()
     found = (
         _waited_for(lambda: _find(options, context), context) if options.follow else _find(options, context)
     )
@@ -116,15 +117,16 @@ def _find(options: Options, context: Context) -> Run | None:
     if what is None:
         raise UsageError("logs needs a job or a run", hint="what ran: jobctl runs")
     store = context.store_if_any
-    known = context.knows(what)
-    if not known and _RUN_ID.fullmatch(what):
-        found = store.run(what) if store else None
-        if found is None:
+    if not context.is_recorded(what):  # the catalogue is asked last: a run is found without it
+        looks_like_a_run = _RUN_ID.fullmatch(what) is not None
+        found = store.run(what) if store and looks_like_a_run else None
+        if found is not None:
+            if options.failed:
+                raise UsageError("--failed goes with a job, not with a run")
+            return found
+        if looks_like_a_run and what not in context.catalogue.ids():
             raise UsageError(f"there is no run {quote(what)}", hint="what ran: jobctl runs")
-        if options.failed:
-            raise UsageError("--failed goes with a job, not with a run")
-        return found
-    context.check_known(what)
+        context.check_known(what)
     statuses = (RunStatus.FAILED,) if options.failed else _EXECUTED
     newest = store.runs(what, statuses=statuses, limit=1) if store else []
     return newest[0] if newest else None

@@ -42,6 +42,7 @@ class Options(NamedTuple):
 
 def run(options: Options, context: Context) -> int:
     """Look and show."""
+    context.look_despite_faults()
     if options.job_id is not None:
         context.job(options.job_id)
     if options.watch:
