@@ -69,6 +69,7 @@ class Context:
         if start is not None and not os.path.isdir(start):  # noqa: PTH112 - False for what no path can be
             raise UsageError(f"there is no folder {quote(str(start))}", hint="see --project")
         found = Surroundings.find(start, self.process)
+        Output.mask = found.environment.mask
         found.environment.require()
         return found
 
