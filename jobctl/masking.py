@@ -61,6 +61,7 @@ class Mask:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: dict[str, None] = {}
         self._forms: tuple[_Form, ...] | None = None
+        self._longest = 0
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
@@ -104,26 +105,26 @@ class Mask:
     @property
     def longest(self) -> int:
         """How long an occurrence may be, in characters."""
-        return max((form.longest for form in self._made()), default=0)
+        return self._longest if self._made() else 0
 
     def _made(self) -> tuple[_Form, ...]:
         """The forms: made at the first use, for most processes show nothing that could hold a secret."""
         forms = self._forms
         if forms is None:
             found = {text: None for secret in self._secrets for text in (secret, *_in_base64(secret))}
-            forms = self._forms = tuple(map(_form, found))
+            forms = tuple(map(_form, found))
+            self._longest = max((one.longest for one in forms), default=0)
+            self._forms = forms
         return forms
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
         """Where secrets stand, in order; those that touch or overlap as one."""
         found: list[tuple[int, int]] = []
-        for sign, pattern, _ in self._made():
-            at = text.find(sign)
-            if at < 0:
-                continue
+        for sign, pattern, _ in [one for one in self._made() if one[0] in text]:  # what costs on each line
             if pattern is not None:
                 found += (one.span() for one in pattern.finditer(text))
                 continue
+            at = text.find(sign)
             while at >= 0:
                 found.append((at, at + len(sign)))
                 at = text.find(sign, at + 1)
