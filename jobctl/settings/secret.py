@@ -107,7 +107,9 @@ def masked_address(text: str) -> str:
 
 _PAIR = re.compile(r"""([A-Za-z_][\w.-]*)\s*=\s*(?='((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s'"]\S*))""")
 """A name and its value, as the query of an address, libpq, ODBC and HTTP headers have them."""
-_LOGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):?//(\S*)")
+_LOGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):?//(?=(.{0,2000}))", re.DOTALL)
+_HOOK = re.compile(r"https?://(?:hooks\.|[^/\s]+/(?:\S*/)?(?:web)?hooks?/)\S*", re.IGNORECASE)
+"""Of Slack, Discord and those that follow them."""
 _NO_SECRETS = frozenset({"REQUIRE_AUTH"})
 _LEAST_RANDOM = 10
 _MOST_READINGS = 20
@@ -127,7 +129,7 @@ def address_secrets(text: str) -> Iterator[str]:
                 yield password
             elif not colon and scheme.lower().startswith("http") and is_random(user):
                 yield user
-        user, colon, port = rest.partition("/")[0].partition(":")
+        user, colon, port = re.split(r"[/?#\s]", rest, maxsplit=1)[0].partition(":")
         if not ends and colon and "," not in port and not user.startswith("[") and not port.isdecimal():
             yield port  # the host is missing, or what should stand between
     for name, single, double, bare in _PAIR.findall(text):
@@ -166,11 +168,11 @@ def secret_texts(variables: Mapping[str, str]) -> list[str]:
     for name, text in variables.items():
         upper = name.upper()
         if is_secret(name):
-            found.append(text)
+            found += [text, text.replace("\\n", "\n")]  # a key of several lines, in JSON or on one line
             if upper.endswith("AUTH"):
                 found.append(text.partition(":")[2])
-        if "WEBHOOK" in upper:
-            found.extend(url_secrets(text))
+        for url in [text] if "WEBHOOK" in upper else _HOOK.findall(text):
+            found.extend(url_secrets(url))
         found.extend(address_secrets(text))
         if name.startswith("OTEL_") and name.endswith("_HEADERS"):
             found.extend(one.partition("=")[2].strip() for one in text.split(","))

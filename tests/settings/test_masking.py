@@ -82,6 +82,12 @@ def test_a_secret_of_several_lines_is_masked_line_by_line() -> None:
     assert mask(json.dumps({"key": key})) in {'{"key": "••••\\n"}', '{"key": "••••"}'}
 
 
+def test_a_key_within_json_is_masked_line_by_line(tmp_path: Path) -> None:
+    text = json.dumps({"private_key": "-----BEGIN KEY-----\nMIIEvgIBADANBgkq\n-----END KEY-----"})
+    mask = Environment.load(tmp_path, {"GOOGLE_CREDENTIALS": text}).mask
+    assert mask("a MIIEvgIBADANBgkq b") == "a •••• b"
+
+
 def test_secrets_that_overlap_or_touch_leave_nothing() -> None:
     mask = Mask(["abcdef", "defghi", "12345678", "1234"])
     assert mask("xabcdefghix 12345678 abcdefdefghi aabcdefabcdef") == "x••••x •••• •••• a••••"
@@ -144,6 +150,11 @@ def test_names_of_no_secrets(name: str) -> None:
         ("https://ghp_SESAMEopenSESAME12@github.com/a/b", "ghp_SESAMEopenSESAME12"),
         ("amqp://u:p%40ss%2Fword@h", "p@ss/word"),
         ("redis://:hunter2hunter2@h:6379/0", "hunter2hunter2"),
+        ("postgresql://u:correct horse@h/db", "correct horse"),
+        ("postgres://u:p#hunter2?x@h/db", "p#hunter2?x"),
+        ("one=https://a.example/ two=https://u:hunter2hunter2@h/", "hunter2hunter2"),
+        ("https://discord.com/api/webhooks/123456789/aBcDeFgHiJ_kLmN-12", "aBcDeFgHiJ_kLmN-12"),
+        ("https://hooks.slack.com/services/T0AAAA/B0BBBB/wXyZsEcReT", "wXyZsEcReT"),
     ],
 )
 def test_a_password_anywhere_in_an_address_is_secret(tmp_path: Path, text: str, secret: str) -> None:
