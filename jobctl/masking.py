@@ -2,13 +2,14 @@
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 MASK = "••••"
 SHORTEST = 4
 """Characters. What is shorter stands in too many places where it is no secret."""
 
+_LEAST_BEGINNING = 6
 _WORDS = frozenset(
     [
         "true",
@@ -128,6 +129,8 @@ class Mask:
             while at >= 0:
                 found.append((at, at + len(sign)))
                 at = text.find(sign, at + 1)
+        if "…" in text:
+            found += self._cut_short(text)
         if len(found) < 2:
             return found
         merged: list[tuple[int, int]] = []
@@ -137,6 +140,15 @@ class Mask:
             else:
                 merged.append((begin, end))
         return merged
+
+    def _cut_short(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where ``…`` stands for the rest of a secret, as messages have it that quote a long text."""
+        for mark in re.finditer("…", text):
+            end = mark.start()
+            for secret in self._secrets:
+                at = text.rfind(secret[:_LEAST_BEGINNING], max(0, end - len(secret)), end)
+                if at >= 0 and secret.startswith(text[at:end]):
+                    yield at, end
 
 
 def _hidden(text: str, spans: Iterable[tuple[int, int]]) -> str:

@@ -19,6 +19,7 @@ from jobctl.masking import MASK, Mask
 from jobctl.settings.environment import Environment
 from jobctl.settings.secret import masked_address, shown
 from jobctl.settings.variables import is_secret
+from jobctl.text import quote as text_quote
 
 SECRETS = ["ghp_SESAMEopenSESAME", 'p@ss/w0rd+ho"use', "it's 100% <safe> & sound\\", "naïve €  𝄞 word", "a\tb\nc=d;e{f}"]  # fmt: skip
 WRITERS: dict[str, Callable[[str], str]] = {
@@ -91,6 +92,12 @@ def test_a_key_within_json_is_masked_line_by_line(tmp_path: Path) -> None:
 def test_secrets_that_overlap_or_touch_leave_nothing() -> None:
     mask = Mask(["abcdef", "defghi", "12345678", "1234"])
     assert mask("xabcdefghix 12345678 abcdefdefghi aabcdefabcdef") == "x••••x •••• •••• a••••"
+
+
+def test_the_beginning_of_a_secret_that_a_message_quotes_is_masked() -> None:
+    mask = Mask(["0123456789" * 10])
+    assert mask(f"expected a time, not {text_quote('0123456789' * 10)}") == 'expected a time, not "••••…"'
+    assert mask("01234…") == "01234…"
 
 
 def test_what_is_short_or_a_word_stays() -> None:
