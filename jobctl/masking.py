@@ -146,8 +146,11 @@ class Mask:
         for mark in re.finditer("…", text):
             end = mark.start()
             for secret in self._secrets:
-                at = text.rfind(secret[:_LEAST_BEGINNING], max(0, end - len(secret)), end)
-                if at >= 0 and secret.startswith(text[at:end]):
+                beginning = secret[:_LEAST_BEGINNING]
+                at = text.find(beginning, max(0, end - len(secret)), end)
+                while at >= 0 and not secret.startswith(text[at:end]):
+                    at = text.find(beginning, at + 1, end)
+                if at >= 0:
                     yield at, end
 
 
