@@ -9,10 +9,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from jobctl import threads
+from jobctl.catalogue import Catalogue
 from jobctl.catalogue.needs import unmet
 from jobctl.catalogue.project import store_place
 from jobctl.durations import format_duration
 from jobctl.errors import ConfigurationError, ExitCode, JobctlError, PermanentJobError
+from jobctl.notify.settings import demand_private_url, resolved
 from jobctl.settings.environment import Environment
 from jobctl.text import counted
 
@@ -51,7 +53,7 @@ class Checker:
     environment: Environment
     project: Path
     state: Path
-    jobs: int
+    catalogue: Catalogue
     timeout: timedelta
 
     def check(self, part: str) -> Checked:
@@ -86,13 +88,17 @@ class Checker:
             hint = None if (error.hint or "").startswith("jobctl check") else error.hint
             return Checked(part, State.FAILED, str(error), hint, code)
         except Exception as error:
-            text = " ".join(str(error).split())[:200]
+            text = " ".join(self.environment.mask(str(error)).split())[:200]
             return Checked(part, State.FAILED, f"{type(error).__name__}: {text}", exit_code=ExitCode.INTERNAL)
 
     def settings(self) -> str:
-        """The variables and the project file: they were read before, so they are sound."""
+        """The variables and the project file: they were read before, so they are sound; and who is told of runs."""
+        told = [(url, self.catalogue.notify.where) for url in self.catalogue.notify.urls]
+        for url, where in [*told, *((job.check_in, job.origin) for job in self.catalogue)]:
+            if url:
+                demand_private_url(resolved(url, self.environment, where))
         files = [file.name for file in self.environment.files if file.found]
-        return f"{counted(self.jobs, 'job')}; {', '.join(files) or 'no .env file'}"
+        return f"{counted(len(self.catalogue), 'job')}; {', '.join(files) or 'no .env file'}"
 
     def store(self) -> str:
         """The run store: opened, made where there is none, looked through, and able to write."""

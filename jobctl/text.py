@@ -1,4 +1,4 @@
-"""Text that comes from outside: made safe to show, freed of secrets, taken for a job's id or not; what was meant by it."""
+"""Text that comes from outside: made safe to show, taken for a job's id or not; what was meant by it."""
 
 from collections.abc import Iterable
 
@@ -50,23 +50,3 @@ def is_job_id(text: str) -> bool:
     """Whether a text is ``kebab-case``, ASCII, of 64 characters at most."""
     plain = text.isascii() and len(text) <= MAX_ID and text == text.lower()
     return plain and all(part.isalnum() for part in text.split("-"))
-
-
-class Mask:
-    """Replaces each secret that occurs in a text by ``••••``. Secrets under 4 characters are left alone."""
-
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets: list[str] = []
-        self.add(secrets)
-
-    def add(self, secrets: Iterable[str]) -> None:
-        """Replace these too, from now on."""
-        known = {*self._secrets, *(one for one in secrets if len(one) >= 4)}
-        self._secrets = sorted(known, key=len, reverse=True)
-
-    def __call__(self, text: str) -> str:
-        """The text without its secrets."""
-        for secret in self._secrets:
-            if secret in text:
-                text = text.replace(secret, "••••")
-        return text

@@ -93,6 +93,8 @@ class Catalogue:
         if faults:
             raise ConfigurationErrors(faults)
         jobs = _with_unmet(known.values(), environment) if environment else known.values()
+        if environment:
+            environment.hide([*file.notify.urls, *(one.check_in for one in known.values())])
         warnings = [*([project.warning] if project.warning else []), *left_out]
         return cls(tuple(jobs), file.notify, [printable(one) for one in warnings], others)
 

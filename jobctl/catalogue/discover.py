@@ -13,7 +13,8 @@ from jobctl.catalogue.caches import cache_folder
 from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError, reason_of
 from jobctl.files import PRIVATE_FILE, private_folder, write_whole
-from jobctl.text import Mask, printable, quote
+from jobctl.masking import Mask
+from jobctl.text import printable, quote
 from jobctl.trust import owner_to_drop_to
 
 TIMEOUT_S = 60
@@ -39,12 +40,12 @@ class Source(NamedTuple):
 
 
 def discover(
-    folder: Path, source: Source, environment: Mapping[str, str], state: Path
+    folder: Path, source: Source, environment: Mapping[str, str], state: Path, mask: Mask
 ) -> list[dict[str, Any]]:
     """Each decorated job as ``{"id", "settings", "origin", "dry_run"}``, in the order of the modules.
 
     What was found is kept beside the run store until a file of theirs, or of the project, changes; not where a
-    job has an environment, which may hold secrets.
+    job has an environment, which may hold secrets, or anything else of them does.
 
     Raises:
         ConfigurationError: a module cannot be imported, or not in 60 seconds.
@@ -53,20 +54,21 @@ def discover(
     cache = cache_folder(state) / source.cache
     kept = _kept(cache, key)
     if kept is None:
-        answer = _ask(folder, source, environment)
+        answer = _ask(folder, source, environment, mask)
         if "error" in answer:
             fault = answer["error"]
             raise ConfigurationError(
-                f"module {fault['module']} cannot be imported: {_shown(fault['error'], 500, environment)}",
+                f"module {fault['module']} cannot be imported: {_shown(fault['error'], mask)[:500]}",
                 where=fault["where"],
                 hint=f"it is listed in {source.place}",
             )
         kept = answer["jobs"]
-        _keep(folder, cache, {"key": key, **answer})
+        if owner_to_drop_to(folder) is None:  # root writes nothing where an owner may put links
+            _keep(cache, {"key": key, **answer}, mask)
     return kept
 
 
-def _ask(folder: Path, source: Source, environment: Mapping[str, str]) -> dict[str, Any]:
+def _ask(folder: Path, source: Source, environment: Mapping[str, str], mask: Mask) -> dict[str, Any]:
     import json
 
     names = quote(", ".join(source.modules), 100)[1:-1]
@@ -90,18 +92,17 @@ def _ask(folder: Path, source: Source, environment: Mapping[str, str]) -> dict[s
     try:
         answer: dict[str, Any] = json.loads(said)
     except ValueError:
-        last = _shown(printed.decode("utf-8", "replace").strip().rpartition("\n")[2], 300, environment)
+        last = _shown(printed.decode("utf-8", "replace").strip(), mask, last=True)[:300]
         raise ConfigurationError(
             f"importing {names} ended with code {child.returncode}: {last}", where=source.place
         ) from None
     return answer
 
 
-def _shown(text: str, most: int, environment: Mapping[str, str]) -> str:
-    """What a module said, without the secrets that it may have read; masked before it is cut."""
-    from jobctl.settings.secret import secret_texts
-
-    return printable(Mask(secret_texts(environment))(text)[:most])
+def _shown(text: str, mask: Mask, *, last: bool = False) -> str:
+    """What a module said, or the last line of it, without the secrets that it may have read."""
+    shown = mask(text)
+    return printable(" ".join((shown.rpartition("\n")[2] if last else shown).split()))
 
 
 def _start(folder: Path, modules: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
@@ -177,15 +178,14 @@ def _kept(file: Path, key: list[Any]) -> list[dict[str, Any]] | None:
     return jobs if sound else None
 
 
-def _keep(folder: Path, file: Path, data: Mapping[str, Any]) -> None:
+def _keep(file: Path, data: Mapping[str, Any], mask: Mask) -> None:
     """Only where the state folder is there already: looking makes none."""
     import json
 
-    if any(one["settings"].get("environment") for one in data["jobs"]):
+    text = json.dumps(data)
+    if any(one["settings"].get("environment") for one in data["jobs"]) or mask(text) != text:
         return
-    if owner_to_drop_to(folder) is not None:
-        return  # root writes nothing into a folder in which its owner may put links
     with suppress(OSError):
         if file.parent.parent.is_dir():
             private_folder(file.parent)
-        write_whole(file, json.dumps(data).encode(), mode=PRIVATE_FILE)
+        write_whole(file, text.encode(), mode=PRIVATE_FILE)

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TextIO
 
 from jobctl.catalogue.decorator import ATTRIBUTE
 
-_MOST = 10_000
+_MOST = 100_000  # characters; far more than are shown, for it is masked before it is cut
 _LIFETIME_S = 90
 
 
@@ -62,8 +62,7 @@ def _fault(name: str, error: BaseException, folder: str) -> dict[str, str]:
         if file.startswith(folder + os.sep):
             where = f"{_relative(file, folder)}:{trace.tb_lineno}"
         trace = trace.tb_next
-    text = " ".join(str(error).split())
-    return {"module": name, "where": where, "error": f"{type(error).__name__}: {text}"[:_MOST]}
+    return {"module": name, "where": where, "error": f"{type(error).__name__}: {error}"[:_MOST]}
 
 
 def _files(before: set[str], folder: str, asked: list[str]) -> list[list[Any]]:

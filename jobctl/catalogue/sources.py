@@ -14,8 +14,10 @@ from jobctl.catalogue.packages import GROUP, Package, packages
 from jobctl.catalogue.project import Project, state_folder
 from jobctl.catalogue.projectfile import ProjectFile
 from jobctl.errors import ConfigurationError
+from jobctl.masking import Mask
 from jobctl.model import Job
 from jobctl.settings.environment import Environment
+from jobctl.settings.secret import secret_texts
 
 
 class Finder:
@@ -65,9 +67,11 @@ class Finder:
             return
         from jobctl.catalogue.discover import Source, discover
 
-        values = self._environment.merged() if self._environment else dict(os.environ)
+        around = self._environment
+        values = around.merged() if around else dict(os.environ)
+        mask = around.mask if around else Mask(secret_texts(values))
         source = Source(modules, place, cache, versions)
-        for one in discover(self._project.folder, source, values, self._state):
+        for one in discover(self._project.folder, source, values, self._state, mask):
             yield _built(one)
 
     def _forget_all_but(self, names: set[str]) -> None:

@@ -78,6 +78,7 @@ class Context:
         if start is not None and not os.path.isdir(start):  # noqa: PTH112 - False for what no path can be
             raise UsageError(f"there is no folder {quote(str(start))}", hint="see --project")
         found = Surroundings.find(start, self.process)
+        Output.mask = found.environment.mask
         found.environment.require(values=not self._despite_faults)
         for fault in found.environment.wrong_values() if self._despite_faults else ():
             self.output.warn(str(fault))

@@ -2,13 +2,11 @@
 
 import os
 import traceback
-from contextlib import suppress
 from pathlib import Path
 
 from jobctl.cli.context import Context
 from jobctl.errors import JobctlError
 from jobctl.files import open_private, state_folder
-from jobctl.text import Mask
 
 
 def record(error: Exception, context: Context) -> JobctlError:
@@ -23,23 +21,11 @@ def record(error: Exception, context: Context) -> JobctlError:
     return JobctlError(sentence, hint=f"details are in {kept}; --verbose shows them")
 
 
-def masked_traceback(error: Exception, context: Context) -> str:
-    """The traceback without what is secret in this project, or by its name in the environment."""
-    secrets: list[str] = [value for name, value in os.environ.items() if _sounds_secret(name)]
-    with suppress(Exception):  # the settings may be what is broken
-        secrets.extend(context.environment.secret_texts())
-    return Mask(secrets)("".join(traceback.format_exception(error)))
-
-
 def _keep(error: Exception, context: Context) -> Path:
     folder = context.state_folder()
     state_folder(folder)
     path = folder / f"crash-{context.now():%Y%m%d-%H%M%S}.txt"
     handle = open_private(path, os.O_WRONLY | os.O_TRUNC)
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(masked_traceback(error, context))
+        file.write(context.output.mask("".join(traceback.format_exception(error))))
     return path
-
-
-def _sounds_secret(name: str) -> bool:
-    return any(word in name.upper() for word in ("TOKEN", "KEY", "SECRET", "PASSWORD", "DATABASE_URL", "DSN"))

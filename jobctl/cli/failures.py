@@ -8,8 +8,9 @@ from contextlib import suppress
 import typer
 
 from jobctl.cli.options import Common
-from jobctl.cli.output import Output, cannot_write
+from jobctl.cli.output import NONE_KNOWN, Output, cannot_write
 from jobctl.errors import EXHAUSTED, ExitCode, JobctlError, UsageError, reason_of
+from jobctl.masking import Mask
 from jobctl.text import suggestion
 
 _ParseError = typer.BadParameter.__mro__[1]  # Typer's own usage error, whose home is private
@@ -40,14 +41,20 @@ def _tell(error: Exception, args: list[str]) -> int:
     common = Common.guess(args)
     told = _for_people(error)
     try:
+        if Output.mask is NONE_KNOWN:  # it happened before the project's settings were known
+            from jobctl.settings.secret import secret_texts
+
+            Output.mask = Mask(secret_texts(os.environ))
         output = Output(common, os.environ)
         if told is None or (common.verbose and not isinstance(told, UsageError)):
+            import traceback
+
             from jobctl.cli.context import Context
-            from jobctl.cli.crash import masked_traceback, record
+            from jobctl.cli.crash import record
 
             context = Context(common, output=output)
             if common.verbose:
-                output.message(masked_traceback(error, context).rstrip())
+                output.message("".join(traceback.format_exception(error)).rstrip())
             told = told or record(error, context)
         output.problem(told)
     except OSError:

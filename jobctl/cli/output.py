@@ -5,11 +5,12 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TextIO, cast
+from typing import Any, ClassVar, TextIO, cast
 
 from jobctl.cli.options import Common
 from jobctl.cli.views.look import Look
 from jobctl.errors import MOST_TOLD, ConfigurationErrors, JobctlError, reason_of
+from jobctl.masking import Mask
 from jobctl.text import printable
 
 
@@ -58,13 +59,26 @@ def unbuffered(stream: TextIO) -> TextIO:
         return stream
 
 
+NONE_KNOWN = Mask()
+"""What no project's settings have taken the place of yet."""
+_NAMES = frozenset(
+    {"id", "job", "job_id", "run", "run_id", "event", "level", "part", "mode", "status", "state", "code"}
+)
+"""Keys of documents whose values are names of ours, by which programs find things: left as they are."""
+
+
 class Output:
-    """Data goes to standard output, messages to standard error, each looked at on its own.
+    """Data goes to standard output, messages to standard error, each looked at on its own. Secrets go nowhere.
+
+    Attributes:
+        mask: takes secrets out of all that is written; of the project, once its settings are known.
 
     Args:
         common: ``--json``, ``--quiet`` and so on.
         environment: of the process, for ``NO_COLOR``, ``FORCE_COLOR``, ``TERM`` and ``COLUMNS``.
     """
+
+    mask: ClassVar[Mask] = NONE_KNOWN
 
     def __init__(
         self,
@@ -136,19 +150,23 @@ class Output:
         """One line on standard output."""
         self.raw(f"{text}\n")
 
-    def lines(self, texts: Iterable[str]) -> None:
-        """Lines, in few writes."""
+    def lines(self, texts: Iterable[str], *, of_json: bool = False) -> None:
+        """Lines, in few writes; ``of_json``: made by ``as_json``."""
+        put = self._put if of_json else self.raw
         batch: list[str] = []
         for text in texts:
             batch.append(text)
             if len(batch) == 512:
-                self.line("\n".join(batch))
+                put("\n".join(batch) + "\n")
                 batch.clear()
         if batch:
-            self.line("\n".join(batch))
+            put("\n".join(batch) + "\n")
 
     def raw(self, text: str) -> None:
-        """Text as it is."""
+        """Text as it is, without secrets."""
+        self._put(self.mask(text))
+
+    def _put(self, text: str) -> None:
         try:
             self.stdout.write(text)
             if self.is_terminal:
@@ -160,16 +178,27 @@ class Output:
 
     def document(self, value: Any) -> None:
         """The one JSON document of ``--json``; on a line of its own where several follow each other."""
-        self.line(self.as_json(value))
+        self._put(f"{self.as_json(value)}\n")
 
     def as_json(self, value: Any) -> str:
-        """A value as JSON in one line. What no terminal should obey is escaped, which changes no value."""
+        """A value as JSON in one line, without secrets. What no terminal should obey is escaped, which changes no value."""
         import json
 
-        text = json.dumps(value, ensure_ascii=not _is_unicode(self.stdout), separators=(", ", ": "))
+        text = json.dumps(
+            self._masked(value), ensure_ascii=not _is_unicode(self.stdout), separators=(", ", ": ")
+        )
         if not text.isprintable():
             text = "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
         return text
+
+    def _masked(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.mask(value)
+        if isinstance(value, list | tuple):
+            return [self._masked(one) for one in value]
+        if isinstance(value, dict):
+            return {key: one if key in _NAMES else self._masked(one) for key, one in value.items()}
+        return value
 
     def flush(self) -> None:
         """Hand over what was written."""
@@ -190,14 +219,14 @@ class Output:
     def warn(self, text: str) -> None:
         """Something that is probably wrong, unless ``--quiet``."""
         if not self.quiet:
-            self.message(f"{self._paint('warning:', 'yellow')} {printable(text)}")
+            self.message(f"{self._paint('warning:', 'yellow')} {printable(self.mask(text))}")
 
     def message(self, text: str) -> None:
         """A line on standard error, whatever ``--quiet`` says. One that cannot be written is dropped."""
         with suppress(OSError):
             self.stdout.flush()
         with suppress(OSError):
-            self.stderr.write(f"{text}\n")
+            self.stderr.write(f"{self.mask(text)}\n")
             self.stderr.flush()
 
     def problem(self, error: JobctlError) -> None:
@@ -208,9 +237,9 @@ class Output:
             return
         several: Sequence[JobctlError] = error.problems if isinstance(error, ConfigurationErrors) else [error]
         for one in several[:MOST_TOLD]:
-            self.message(f"{self._paint('error:', 'red')} {_indent(str(one))}")
+            self.message(f"{self._paint('error:', 'red')} {_indent(self.mask(str(one)))}")
             if one.hint:
-                self.message(f"{self._paint('hint:', 'cyan')}  {_indent(one.hint)}")
+                self.message(f"{self._paint('hint:', 'cyan')}  {_indent(self.mask(one.hint))}")
         if len(several) > 1:
             shown = f", {MOST_TOLD} of them shown" if len(several) > MOST_TOLD else ""
             self.message(f"{len(several)} problems{shown}, nothing was started")

@@ -110,7 +110,7 @@ class Reporter:
             self._backlog.wait()
             closing = self._closing.wait(_GATHER_S)  # lines that come together are written together
             while taken := self._backlog.take(self._context.now(), _BATCH):
-                self._out.lines(map(self._line, taken))
+                self._out.lines(map(self._line, taken), of_json=self._json)
                 self._out.flush()
 
     def _line(self, published: Published) -> str:
@@ -174,7 +174,7 @@ class LiveReporter(Reporter):
             if not isinstance(event, RunOutput):
                 self._look_at = 0.0
             style = console.get_style(_style(event) or "none")
-            segments += [Segment(terminal_line(event, at), style), Segment.line()]
+            segments += [Segment(self._out.mask(terminal_line(event, at)), style), Segment.line()]
         if segments:
             console.print(Segments(segments), soft_wrap=True)
 

@@ -121,4 +121,4 @@ def _missing(said: str) -> str:
 
 
 def _first_line(said: str) -> str:
-    return said.strip().partition("\n")[0][:200]
+    return said.strip().partition("\n")[0]

@@ -7,6 +7,9 @@ from contextlib import suppress
 from typing import Any
 
 MAX_ERROR = 2000
+"""Characters of an error that are shown."""
+LARGEST_ERROR = 64 * 1024
+"""Characters that a worker hands over: as they are, since a secret in them is not known yet."""
 MAX_RESULT = 1024 * 1024
 MAX_DEPTH = 100
 
@@ -29,7 +32,7 @@ def call(target: str | Callable[..., Any], arguments: Mapping[str, Any], *, trac
         if leaving.code in {None, 0}:
             return _ending()
         if isinstance(leaving.code, str):
-            return failure(leaving.code[:MAX_ERROR])
+            return failure(leaving.code)
         return failure(f"exited with code {leaving.code}")
     except BaseException as error:
         if trace:
@@ -125,7 +128,7 @@ def _returned(value: Any, took_ms: int) -> Ending:
 
 
 def _why(result: Any) -> str:
-    return str(result.message or "; ".join(result.errors[:3]) or "the job said that it failed")[:MAX_ERROR]
+    return str(result.message or "; ".join(result.errors[:3]) or "the job said that it failed")
 
 
 def _deeper(value: Any, levels: int) -> bool:
@@ -160,15 +163,15 @@ def _result_fields(result: Any, took_ms: int) -> dict[str, Any]:
 
 
 def _described(error: BaseException) -> str:
-    """One line: ``ValueError: no luck``, or the sentence alone where the error is one of ours."""
+    """``ValueError: no luck``, or the sentence alone where the error is one of ours."""
     try:
-        text = " ".join(str(error).split())
+        text = str(error)
     except Exception:
         text = "(its text cannot be shown)"
     name = type(error).__name__
-    if any(base.__name__ == "JobctlError" for base in type(error).__mro__) and text:
-        return text[:MAX_ERROR]
-    return f"{name}: {text}"[:MAX_ERROR] if text else name
+    if any(base.__name__ == "JobctlError" for base in type(error).__mro__) and text.strip():
+        return text
+    return f"{name}: {text}" if text.strip() else name
 
 
 def _show_traceback(error: BaseException) -> None:
@@ -192,4 +195,4 @@ def _ending(*, result: Any = None) -> Ending:
 
 def failure(error: str, *, result: Any = None, retry: bool = True, reason: str = "error") -> Ending:
     """How a call ended that did not go well."""
-    return {"reason": reason, "error": error, "result": result, "retry": retry}
+    return {"reason": reason, "error": error[:LARGEST_ERROR], "result": result, "retry": retry}

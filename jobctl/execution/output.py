@@ -4,41 +4,40 @@ import codecs
 import io
 import os
 from collections import deque
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from jobctl.execution.calling import LARGEST_ERROR, MAX_ERROR
 from jobctl.files import open_below, state_folder
+from jobctl.masking import Mask
 from jobctl.text import printable
 
 HEAD = 512 * 1024
 TAIL = 256 * 1024
 LONGEST_LINE = 8 * 1024
 _REST = f"more output follows; the newest {TAIL // 1024} KiB of it come when the run ends"
-_OVERHANG = 256  # a secret up to this long is masked even where a long line is cut
 
 
 class RunLog:
     """The output of one attempt: ``<folder>/<job-id>/<run-id>.log``, made when there is any.
 
     Each line is kept as ``2026-11-23T09:10:00.123Z [job-id] text``: UTC, decoded, printable, masked.
-    Of more than ``HEAD`` bytes the first ``HEAD`` and the newest ``TAIL`` are kept, with lines that
-    say so and how much was left out; the newest part is written at the end. No link in place of a folder or
+    Of more than ``HEAD`` bytes the first ``HEAD``, up to the end of a line, and the newest ``TAIL`` are kept, with
+    lines that say so and how much was left out; the newest part is written at the end. Nothing is masked before it
+    is whole, and nothing is cut but what is masked. No link in place of a folder or
     the file is followed. A log that cannot be written hurts nothing: it is said once, to the listeners, at the end.
     """
 
-    def __init__(
-        self, folder: Path, job_id: str, run_id: str, mask: Callable[[str], str], attempt: int = 1
-    ) -> None:
+    def __init__(self, folder: Path, job_id: str, run_id: str, mask: Mask, attempt: int = 1) -> None:
         self._folder = folder
         self._run_id = run_id
         self._job_id = job_id
         self._mask = mask
         self._attempt = attempt
         self._decoder: io.IncrementalNewlineDecoder | None = None  # most runs print nothing
-        self._pending = ""
+        self._pending = ""  # as it was printed: a secret may go on in what follows
         self._read = 0
+        self._is_full = False
         self._tail: deque[tuple[datetime, bytes]] = deque()
         self._tail_size = 0
         self._left_out = 0
@@ -47,15 +46,17 @@ class RunLog:
 
     def feed(self, data: bytes, at: datetime) -> list[str]:
         """Take what was printed; answers with the lines to show now."""
-        room = HEAD - self._read
-        self._read += len(data)
-        if room <= 0:
+        if self._is_full:
             self._keep_newest(data, at)
             return []
-        lines = self._lines(data[:room])
-        if len(data) >= room:
-            lines += [*self._flushed(), _REST]
-            self._keep_newest(data[room:], at)
+        room = HEAD - self._read
+        self._read += len(data)
+        end = len(data) if len(data) < room else data.find(b"\n", max(0, room - 1)) + 1 or len(data)
+        lines = self._lines(data[:end])
+        if len(data) >= room and lines:  # else a line, or a secret, goes on across the bound
+            self._is_full = True
+            lines.append(_REST)
+            self._keep_newest(self._unread() + data[end:], at)
         self._write(lines, at)
         return lines
 
@@ -79,14 +80,26 @@ class RunLog:
         return shown
 
     def _lines(self, data: bytes) -> list[str]:
-        """Complete lines. Masked as one text, so that a secret of several lines is found too where it
-        was written at once."""
-        *lines, rest = self._mask(self._pending + self._decoded(data)).split("\n")
-        while len(rest) > LONGEST_LINE + _OVERHANG:
-            lines.append(rest[:LONGEST_LINE])
-            rest = rest[LONGEST_LINE:]
-        self._pending = rest
+        """Complete lines, and the pieces of one that is too long. Masked as one text, so that a secret of several lines
+        is found too where it was written at once.
+        """
+        whole, end, rest = (self._pending + self._decoded(data)).rpartition("\n")
+        lines = self._mask(whole).split("\n") if end else []
+        at, window = 0, LONGEST_LINE + self._mask.longest
+        while len(rest) - at > window:
+            piece, left = self._mask.split(rest[at : at + window], LONGEST_LINE)
+            lines.append(piece)
+            at += window - len(left)
+        self._pending = rest[at:]
         return [printable(line) for line in lines]
+
+    def _unread(self) -> bytes:
+        """What was read and is in no line yet."""
+        rest, self._pending = self._pending.encode("utf-8", "backslashreplace"), ""
+        if self._decoder is not None:
+            rest += self._decoder.getstate()[0]
+            self._decoder.reset()
+        return rest
 
     def _decoded(self, data: bytes, *, final: bool = False) -> str:
         if self._decoder is None:
@@ -95,7 +108,7 @@ class RunLog:
         return self._decoder.decode(data, final)
 
     def _flushed(self) -> list[str]:
-        rest = self._pending + (self._decoded(b"", final=True) if self._read else "")
+        rest = self._pending + (self._decoded(b"", final=True) if self._decoder else "")
         self._pending = ""
         return [self._safe(line) for line in rest.removesuffix("\n").split("\n")] if rest else []
 
@@ -113,18 +126,31 @@ class RunLog:
             self._left_out += gone
 
     def _write_tail(self, at: datetime) -> None:
-        first = True
+        over = max(0, self._tail_size - TAIL)
+        skipped = bytearray()
+        is_begun = not (over or self._left_out)
         for then, data in self._tail:
             kept = data
-            over = max(0, self._tail_size - TAIL)
-            if first and (over or self._left_out):  # begin with a whole line
-                kept = data[over:].partition(b"\n")[2]
-                self._left_out += len(data) - len(kept)
-                self._write([f"… {self._left_out:,} bytes of output are left out here …"], then)
-            first = False
+            if not is_begun:  # a line, and perhaps a secret, has lost its beginning
+                end = data.find(b"\n", over) + 1
+                skipped += data[: end or None]
+                over = max(0, over - len(data))
+                if not end:
+                    continue
+                kept, is_begun = data[end:], True
+                self._say_left_out(len(skipped), then)
             self._write(self._lines(kept), then)
+        if not is_begun:  # one line without an end
+            text = self._decoded(bytes(skipped[max(0, self._tail_size - TAIL) :]))
+            _, self._pending = self._mask.split(text, min(len(text), self._mask.longest))
+            self._say_left_out(len(skipped) - len(self._pending.encode("utf-8", "backslashreplace")), at)
+            self._write(self._lines(b""), at)
         self._write(self._flushed(), at)
         self._tail.clear()
+
+    def _say_left_out(self, more: int, at: datetime) -> None:
+        self._left_out += more
+        self._write([f"… {self._left_out:,} bytes of output are left out here …"], at)
 
     def _write(self, lines: list[str], at: datetime) -> None:
         if not lines or self._trouble is not None:
@@ -151,12 +177,8 @@ class RunLog:
         return file
 
 
-def masked(value: Any, mask: Callable[[str], str]) -> Any:
-    """A JSON value without secrets and lone surrogates, wherever in it they stand."""
-    if isinstance(value, str):
-        return mask(value).encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, list):
-        return [masked(one, mask) for one in value]
-    if isinstance(value, dict):
-        return {masked(key, mask): masked(one, mask) for key, one in value.items()}
-    return value
+def shown_error(text: str, mask: Mask) -> str:
+    """An error on one line, ``MAX_ERROR`` characters of it, printable and without secrets."""
+    whole = LARGEST_ERROR - mask.longest
+    masked = mask.split(text, max(0, whole))[0] if len(text) >= LARGEST_ERROR else mask(text)
+    return printable(" ".join(masked.split())[:MAX_ERROR])

@@ -22,6 +22,7 @@ from jobctl.execution.link import STARTING, Link, ending_words
 from jobctl.execution.tasks import Outcome, Task
 from jobctl.execution.told import Told
 from jobctl.execution.tree import descendants, end_left_by, kill_tree, send
+from jobctl.masking import Mask
 from jobctl.model import Command, Reason
 
 BATCH = 64
@@ -56,7 +57,7 @@ class WorkerPool:
         environment: Mapping[str, str],
         owner_id: str,
         logs: Path,
-        mask: Callable[[str], str] = str,
+        mask: Mask | None = None,
         grace: timedelta = timedelta(seconds=5),
         start_limit: timedelta = timedelta(seconds=30),
         clock: Clock | None = None,
@@ -75,7 +76,7 @@ class WorkerPool:
         self._clock: Clock = clock or SystemClock()
         self._links: list[Link] = []
         self._backlog: deque[Task] = deque()
-        self._told = Told(logs, mask, self._clock)
+        self._told = Told(logs, mask or Mask(), self._clock)
         self._start_after = 0.0
         self._failed_starts: list[Mapping[str, str]] = []  # the variables of each
         self._selector = selectors.DefaultSelector()
@@ -327,8 +328,9 @@ class WorkerPool:
     def _show(self, link: Link) -> None:
         if link.current is not None:
             self._told.printed(link.current, link.take_printed())
-        elif not link.queue:
-            del link.printed[:-_CHUNK]  # what a thread goes on to print after its run
+        elif not link.queue and len(link.printed) > _CHUNK:
+            # what a thread goes on to print after its run; whole lines, for half a secret is not known as one
+            del link.printed[: link.printed.find(b"\n", -_CHUNK) + 1 or None]
 
     def _take(self, link: Link, message: dict[str, Any]) -> None:
         if "started" in message:
@@ -368,7 +370,7 @@ class WorkerPool:
         current = link.current
         if not link.ready and not link.retired:
             self._failed_starts.append(link.variables)
-        words = bytes(link.printed[-500:]).decode("utf-8", "replace").strip().rpartition("\n")[2]
+        words = self._told.last_line(bytes(link.printed))
         if current is not None:
             self._told.printed(current, link.take_printed())
             now = self._clock.monotonic()

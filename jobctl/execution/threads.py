@@ -20,10 +20,10 @@ from jobctl import threads
 from jobctl.clock import Clock
 from jobctl.durations import write_duration
 from jobctl.execution.calling import call
-from jobctl.execution.output import masked
+from jobctl.execution.output import shown_error
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskStarted
+from jobctl.masking import Mask
 from jobctl.model import Reason
-from jobctl.text import printable
 
 
 def importable(function: Any) -> str | None:
@@ -41,10 +41,10 @@ def importable(function: Any) -> str | None:
 class ThreadExecutor:
     """Runs each task in a daemon thread of its own."""
 
-    def __init__(self, wake: Callable[[], None], clock: Clock, mask: Callable[[str], str] = str) -> None:
+    def __init__(self, wake: Callable[[], None], clock: Clock, mask: Mask | None = None) -> None:
         self._wake = wake
         self._clock = clock
-        self._mask = mask
+        self._mask = mask or Mask()
         self._outcomes: deque[Outcome] = deque()
         self._busy: dict[str, None] = {}
 
@@ -96,7 +96,7 @@ class ThreadExecutor:
         self._outcomes.append(TaskStarted(task.run_id, os.getpid(), began))
         ending = call(cast("Callable[..., Any]", task.target), task.arguments, trace=False)
         reason = Reason.ERROR if ending["reason"] else None
-        error = None if ending["error"] is None else printable(self._mask(ending["error"]))
+        error = None if ending["error"] is None else shown_error(ending["error"], self._mask)
         took = timedelta(seconds=self._clock.monotonic() - start)
         if took > task.timeout:
             reason, error = Reason.TIMEOUT, f"took longer than {write_duration(task.timeout)}"
@@ -109,7 +109,7 @@ class ThreadExecutor:
                 took,
                 reason,
                 error,
-                masked(ending["result"], self._mask),
+                self._mask.value(ending["result"]),
                 ending["retry"],
             )
         )

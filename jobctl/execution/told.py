@@ -1,14 +1,15 @@
 """What the pool tells of its tasks: turns what came from workers into outcomes and logs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from jobctl.clock import Clock
 from jobctl.execution.link import Current, Link, ending_words
-from jobctl.execution.output import RunLog, masked
+from jobctl.execution.output import RunLog, shown_error
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskOutput, TaskStarted
+from jobctl.masking import Mask
 from jobctl.model import Reason
 from jobctl.text import printable
 
@@ -16,7 +17,7 @@ from jobctl.text import printable
 class Told:
     """Outcomes since the last ``take``, in the order in which they happened."""
 
-    def __init__(self, logs: Path, mask: Callable[[str], str], clock: Clock) -> None:
+    def __init__(self, logs: Path, mask: Mask, clock: Clock) -> None:
         self._logs = logs
         self._mask = mask
         self._clock = clock
@@ -67,8 +68,8 @@ class Told:
                 finished_at=self._wall(at),
                 duration=timedelta(seconds=took),
                 reason=reason,
-                error=None if error is None else printable(self._mask(error)),
-                result=masked(message.get("result"), self._mask),
+                error=None if error is None else shown_error(error, self._mask),
+                result=self._mask.value(message.get("result")),
                 retry=bool(message.get("retry", True)),
             )
         )
@@ -78,10 +79,14 @@ class Told:
     ) -> None:
         """A task ends without having run."""
         now = self._clock.now()
-        words = printable(self._mask(error or ending_words(task, reason)))
+        words = shown_error(error or ending_words(task, reason), self._mask)
         self._outcomes.append(
             TaskFinished(task.run_id, None, now, now, timedelta(0), reason, words, retry=retry)
         )
+
+    def last_line(self, data: bytes) -> str:
+        """The last line of what a worker printed, printable and without secrets: the end of it, where it is long."""
+        return printable(self._mask(data.decode("utf-8", "replace")).strip().rpartition("\n")[2][-500:])
 
     def _lines(self, task: Task, lines: Sequence[str]) -> None:
         if lines:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError, ServiceError
+from jobctl.masking import Mask
 from jobctl.settings.secret import Secret
 
 TIMEOUT_S = 30.0
@@ -48,11 +49,11 @@ def authorization(scheme: str, key: Secret, variable: str) -> dict[str, str]:
 
 
 class Api:
-    """One provider's API.
+    """One provider's API. It is asked directly where it is on this machine: a proxy would read what is not encrypted.
 
     Args:
         base: ``https://host``, perhaps with a path.
-        headers: sent with each request: the authorization.
+        headers: sent with each request: the authorization, which no answer shows.
         timeout: of one request, in seconds.
         wait: between tries; takes seconds.
     """
@@ -70,7 +71,9 @@ class Api:
         self._headers = headers
         self._timeout = timeout
         self._wait = wait or threading.Event().wait
-        self._opener = urllib.request.build_opener(_NoRedirect)
+        direct = [] if self.base.lower().startswith("https:") else [urllib.request.ProxyHandler({})]
+        self._opener = urllib.request.build_opener(_NoRedirect, *direct)
+        self._mask = Mask(text.rpartition(" ")[2] for text in headers.values())
 
     def call(
         self,
@@ -116,10 +119,18 @@ class Api:
             request.add_header("Content-Type", "application/json")
         try:
             with self._opener.open(request, timeout=self._timeout) as response:
-                return _answer(response.status, response.read(_LARGEST), response.headers)
+                return self._answer(response.status, response.read(_LARGEST), response.headers)
         except urllib.error.HTTPError as error:
             with error:
-                return _answer(error.code, error.read(_LARGEST), error.headers)
+                return self._answer(error.code, error.read(_LARGEST), error.headers)
+
+    def _answer(self, status: int, data: bytes, headers: Any) -> Answer:
+        try:
+            body = json.loads(self._mask(data.decode("utf-8", "replace")))
+        except (ValueError, RecursionError):
+            body = {}
+        found = {name.lower(): value for name, value in headers.items()}
+        return Answer(status, body if isinstance(body, dict) else {}, found)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -127,15 +138,6 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         """None: the 3xx is the answer."""
-
-
-def _answer(status: int, data: bytes, headers: Any) -> Answer:
-    try:
-        body = json.loads(data)
-    except (ValueError, RecursionError):
-        body = {}
-    found = {name.lower(): value for name, value in headers.items()}
-    return Answer(status, body if isinstance(body, dict) else {}, found)
 
 
 def _asked_pause(headers: Mapping[str, str]) -> float | None:

@@ -7,6 +7,7 @@ from jobctl.mail.addresses import encoded
 from jobctl.mail.api import TIMEOUT_S, Answer, Api, Wait, authorization
 from jobctl.mail.message import Message, Sender, one_line
 from jobctl.mail.transport import MailRefusedError, Stateless
+from jobctl.settings.origin import demand_private
 from jobctl.settings.secret import Secret
 
 _SILENT = {
@@ -36,6 +37,7 @@ class Novu(Stateless):
         timeout: float = TIMEOUT_S,
         wait: Wait | None = None,
     ) -> None:
+        demand_private(base, "NOVU_BASE_URL")
         self.place = base
         self._sender = sender
         self._workflow = workflow

@@ -7,6 +7,7 @@ from jobctl.errors import PermanentJobError, ServiceError
 from jobctl.mail.api import TIMEOUT_S, Answer, Api, Wait, authorization, is_busy
 from jobctl.mail.message import Message, Sender, mailbox, one_line
 from jobctl.mail.transport import MailRefusedError, Stateless
+from jobctl.settings.origin import demand_private
 from jobctl.settings.secret import Secret
 
 _WRONG_KEY = {"missing_api_key", "invalid_api_key", "restricted_api_key", "invalid_access"}
@@ -24,6 +25,7 @@ class Resend(Stateless):
     def __init__(
         self, base: str, key: Secret, sender: Sender, *, timeout: float = TIMEOUT_S, wait: Wait | None = None
     ) -> None:
+        demand_private(base, "RESEND_BASE_URL")
         self.place = base
         self._sender = sender
         self._api = Api(base, authorization("Bearer", key, "RESEND_API_KEY"), timeout=timeout, wait=wait)

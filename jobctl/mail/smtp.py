@@ -6,7 +6,6 @@ import ssl
 from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
-from ipaddress import ip_address
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +14,8 @@ from jobctl.errors import JobctlError, PermanentJobError, ServiceError
 from jobctl.mail.addresses import encoded, is_domain
 from jobctl.mail.message import Message, Sender, to_bytes
 from jobctl.mail.transport import MailRefusedError, UnknownOutcomeError
+from jobctl.masking import Mask
+from jobctl.settings.origin import is_loopback
 from jobctl.settings.secret import Secret
 
 IMPLICIT_TLS = 465
@@ -49,6 +50,7 @@ class Smtp:
         self._host, self._port = host, port
         self._sender = sender
         self._user, self._password = user, password
+        self._mask = Mask([password.reveal()] if password else ())
         self._before_data = before_data
         self._timeout = timeout
         self._server: smtplib.SMTP | None = None
@@ -132,7 +134,7 @@ class Smtp:
             raise unknown
         if code == 421:
             self._drop()
-            raise ServiceError(f"the mail server {self.place} takes no mail now: {code} {_line(said)}")
+            raise ServiceError(f"the mail server {self.place} takes no mail now: {code} {self._line(said)}")
         if code >= 300:
             self._reset(server)
             raise self._refused(code, said)
@@ -182,7 +184,7 @@ class Smtp:
     def _log_in(self, server: smtplib.SMTP) -> None:
         if self._user is None:
             return
-        if not isinstance(server.sock, ssl.SSLSocket) and not _is_loopback(self._host):
+        if not isinstance(server.sock, ssl.SSLSocket) and not is_loopback(self._host):
             raise PermanentJobError(
                 f"the mail server {self.place} offers no encryption, so the password is not sent",
                 hint="use a server with STARTTLS, or port 465",
@@ -227,7 +229,7 @@ class Smtp:
         return ServiceError(f"{where} did not answer: {reason}", hint="see SMTP_HOST and SMTP_PORT")
 
     def _answered(self, error: smtplib.SMTPResponseException) -> Exception:
-        said = f"{error.smtp_code} {_line(error.smtp_error)}"
+        said = f"{error.smtp_code} {self._line(error.smtp_error)}"
         if isinstance(error, smtplib.SMTPHeloError) and error.smtp_code >= 500:
             return PermanentJobError(f"the mail server {self.place} refused the greeting: {said}")
         return ServiceError(f"the mail server {self.place} takes no mail now: {said}")
@@ -238,9 +240,9 @@ class Smtp:
                 f"the mail server {self.place} demands a login", hint="set SMTP_USER and SMTP_PASSWORD"
             )
         if code < 500:
-            return ServiceError(f"the mail server {self.place} takes no mail now: {code} {_line(said)}")
+            return ServiceError(f"the mail server {self.place} takes no mail now: {code} {self._line(said)}")
         return PermanentJobError(
-            f"the mail server {self.place} refused the sender {self._sender.address}: {code} {_line(said)}",
+            f"the mail server {self.place} refused the sender {self._sender.address}: {code} {self._line(said)}",
             hint="see EMAIL_FROM",
         )
 
@@ -252,7 +254,12 @@ class Smtp:
         return MailRefusedError(f"the mail server {self.place} takes no such address: {to}")
 
     def _refused(self, code: int, said: bytes) -> MailRefusedError:
-        return MailRefusedError(f"the mail server {self.place} refused it: {code} {_line(said)}")
+        return MailRefusedError(f"the mail server {self.place} refused it: {code} {self._line(said)}")
+
+    def _line(self, said: bytes | str) -> str:
+        """What the server said, in one short line, without the password that it may repeat."""
+        text = said if isinstance(said, str) else said.decode("utf-8", "replace")
+        return " ".join(self._mask(text).split())[:150]
 
     def _reset(self, server: smtplib.SMTP) -> None:
         """Ready for the next mail."""
@@ -269,14 +276,6 @@ class Smtp:
 
 class _ClosedError(Exception):
     """The connection ended before the mail's content was handed over."""
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether it is this machine by its own name; ``localhost.example.com`` is somebody else's."""
-    try:
-        return host.lower() == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _own_name(server: smtplib.SMTP) -> str:
@@ -308,9 +307,3 @@ def _greet(server: smtplib.SMTP) -> None:
 def _is_timeout(error: Exception) -> bool:
     """Whether the time was over; smtplib has it in words alone."""
     return isinstance(error, TimeoutError) or "timed out" in str(error)
-
-
-def _line(said: bytes | str) -> str:
-    """What the server said, in one short line."""
-    text = said if isinstance(said, str) else said.decode("utf-8", "replace")
-    return " ".join(text.split())[:150]

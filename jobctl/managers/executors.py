@@ -7,6 +7,7 @@ from jobctl.clock import Clock
 from jobctl.execution.pool import WorkerPool
 from jobctl.execution.tasks import Executor, Outcome, Task
 from jobctl.execution.threads import ThreadExecutor
+from jobctl.masking import Mask
 from jobctl.model import Command, Reason
 
 
@@ -75,7 +76,7 @@ def make_executor(
     environment: Mapping[str, str],
     owner_id: str,
     logs: Path,
-    mask: Callable[[str], str],
+    mask: Mask,
     clock: Clock,
     permitted: Callable[[], bool],
 ) -> Executor:

@@ -66,7 +66,7 @@ def make_manager(
         project=project,
         state=state,
         environment=environment.merged(),
-        secrets=environment.secret_texts(),
+        mask=environment.mask,
         kind=kind,
         workers=workers or local.DEFAULT_WORKERS,
         grace=local.DEFAULT_GRACE if grace is None else grace,

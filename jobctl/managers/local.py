@@ -16,11 +16,11 @@ from jobctl.managers.lifecycle import Lifecycle
 from jobctl.managers.overlap import already_running
 from jobctl.managers.queueing import ahead_of
 from jobctl.managers.statuses import job_status, job_statuses
+from jobctl.masking import Mask
 from jobctl.model import Job, JobMetrics, JobStatus, Reason, Run, RunStatus, Target, Trigger
 from jobctl.runs.store import Claimed, JobRecord, Overlap, RunStore
 from jobctl.schedules import Cron, Every
 from jobctl.settings.secret import secret_texts
-from jobctl.text import Mask
 
 if TYPE_CHECKING:
     from jobctl.managers.chores import Chores
@@ -45,7 +45,7 @@ class LocalJobManager(Lifecycle):
         project: the folder that jobs run in and import from.
         state: the folder for run logs.
         environment: what worker processes get as their environment.
-        secrets: texts that are masked in logs, errors and results, beside those of the jobs' own variables.
+        mask: takes secrets out of logs, errors and results; those of the jobs' own variables are added to it.
         kind: what this process is to others: ``scheduler``, ``trigger`` or ``application``.
         workers: how many worker processes may run at once; they start when needed.
         grace: how long runs have to end by themselves at ``shutdown``.
@@ -62,7 +62,7 @@ class LocalJobManager(Lifecycle):
         project: Path,
         state: Path,
         environment: Mapping[str, str],
-        secrets: Iterable[str] = (),
+        mask: Mask | None = None,
         kind: str = "application",
         workers: int = DEFAULT_WORKERS,
         grace: timedelta = DEFAULT_GRACE,
@@ -78,7 +78,7 @@ class LocalJobManager(Lifecycle):
         self._project = project
         self._state = state
         self._environment = environment
-        self._mask = Mask(secrets)
+        self._mask = mask or Mask()
         self._workers = workers
         self._grace = grace
         self._clock: Clock = clock or SystemClock()

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 from jobctl.errors import JobctlError, ServiceError, reason_of
 from jobctl.mail.addresses import Mailbox, parse_mailbox
 from jobctl.notify.news import News
-from jobctl.notify.settings import Notify, resolved
+from jobctl.notify.settings import Notify, demand_private_url, resolved
 from jobctl.settings.environment import Environment
 
 TIMEOUT_S = 10.0
@@ -67,10 +67,12 @@ def request(url: str, body: object = None) -> None:
 
     Raises:
         ServiceError: it was not taken.
+        PermanentJobError: the address, which is as good as a password, would cross the network in clear.
     """
     from jobctl.mail.api import Api
 
     parts = urlsplit(url)
+    demand_private_url(url)
     api = Api(f"{parts.scheme}://{parts.netloc}", {}, timeout=TIMEOUT_S)
     answer = api.call(urlunsplit(("", "", parts.path, parts.query, "")), body)
     if not 200 <= answer.status < 300:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from jobctl.errors import ConfigurationError
 from jobctl.mail.addresses import address_fault, parse_mailbox
 from jobctl.settings.environment import Environment
+from jobctl.settings.origin import demand_private
 from jobctl.settings.url import in_ascii, is_web_address
 from jobctl.text import quote, suggestion
 
@@ -43,6 +44,11 @@ class Notify(NamedTuple):
     mail: tuple[str, ...] = ()
     on: tuple[About, ...] = tuple(About)
     where: str = "notify"
+
+    @property
+    def urls(self) -> tuple[str | None, ...]:
+        """Those that are told by a request."""
+        return self.webhook, self.slack, self.discord
 
     @property
     def anybody(self) -> bool:
@@ -127,6 +133,16 @@ def is_url(value: object) -> bool:
     if _VARIABLE.fullmatch(value):
         return True
     return is_web_address(value) and "@" not in urlsplit(value).netloc
+
+
+def demand_private_url(url: str) -> None:
+    """That a URL may be asked for.
+
+    Raises:
+        PermanentJobError: the URL, which is as good as a password, would cross the network in clear.
+    """
+    name = f"the address at {urlsplit(url).hostname}"
+    demand_private(url, name, "it, which is as good as a password,")
 
 
 def resolved(url: str, environment: Environment, where: str) -> str:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from jobctl.errors import ConfigurationError
 from jobctl.settings.dotenv import ExpansionError, expand, parse
-from jobctl.settings.secret import masked, masked_address
-from jobctl.settings.variables import VARIABLES, is_secret, may_hold_password
+from jobctl.settings.secret import shown
+from jobctl.settings.variables import VARIABLES
 from jobctl.text import quote
 from jobctl.trust import demand_trusted
 
@@ -50,11 +50,7 @@ class Value(NamedTuple):
         """For people: quoted so that blanks show, secrets masked."""
         if self.text is None:
             return None
-        if is_secret(self.name):
-            return masked(self.text)
-        if may_hold_password(self.name):
-            return quote(masked_address(self.text), 200)
-        return quote(self.text)
+        return shown(self.name, self.text)
 
 
 class EnvFile(NamedTuple):

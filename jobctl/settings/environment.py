@@ -1,13 +1,15 @@
 """The settings as they are asked for: each by its kind, or refused with the place that it came from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 from jobctl.errors import ConfigurationError, ConfigurationErrors
+from jobctl.masking import MASK, Mask
 from jobctl.settings.collect import NOT_SET, Collected, Source, Value, collect
 from jobctl.settings.libpq import is_address
-from jobctl.settings.secret import Secret, secret_texts
+from jobctl.settings.secret import Secret, secret_texts, url_secrets
 from jobctl.settings.url import in_ascii, is_web_address
 from jobctl.settings.variables import DATABASES, ON, TEXTFILE_SUFFIX, VARIABLES, Kind
 
@@ -178,9 +180,16 @@ class Environment:
             if value.text is not None and name not in _OF_THIS_PROCESS
         }
 
-    def secret_texts(self) -> list[str]:
-        """Every text that must never be shown: secrets, and passwords inside addresses."""
-        return secret_texts({name: value.text or "" for name, value in self._values.items()})
+    @cached_property
+    def mask(self) -> Mask:
+        """Takes every text that must never be shown out of others: the one mask of all who stand on these settings."""
+        return Mask(secret_texts({name: value.text or "" for name, value in self._values.items()}))
+
+    def hide(self, urls: Iterable[str | None]) -> None:
+        """Have ``mask`` take out these URLs too, each of which is as good as a password, or is ``$NAME``."""
+        for url in filter(None, urls):
+            value = self._values.get(url[1:]) if url.startswith("$") else None
+            self.mask.add(url_secrets(url if value is None else value.text or ""))
 
     def read_otherwise(self) -> list[Value]:
         """The values, in use, that python-dotenv would read from the same line otherwise."""
@@ -196,4 +205,5 @@ class Environment:
 
     def _wrong(self, name: str, expected: str) -> ConfigurationError:
         value = self.value(name)
-        return ConfigurationError(f"{name} is {value.shown}, expected {expected}", where=str(value.source))
+        state = "cannot be read as an address" if value.shown == MASK else f"is {value.shown}"
+        return ConfigurationError(f"{name} {state}, expected {expected}", where=str(value.source))

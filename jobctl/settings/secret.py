@@ -1,9 +1,12 @@
 """Secrets that cannot be printed by accident, and how they are shown when one must be named."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
-from jobctl.settings.variables import is_secret
+from jobctl.masking import MASK
+from jobctl.settings.variables import VARIABLES, Kind, is_secret, may_hold_password, sounds_secret
+from jobctl.text import quote
 
 _PREFIXES = (
     "tr_dev_",
@@ -17,7 +20,6 @@ _PREFIXES = (
     "github_pat_",
     "re_",
 )
-MASK = "••••"
 
 
 class Secret:
@@ -68,46 +70,110 @@ def masked(text: str) -> str:
     return f"{prefix}{MASK} ({len(text)} characters)"
 
 
+def shown(name: str, text: str) -> str:
+    """A variable's text for people: quoted so that blanks show. Nothing is shown of a secret, and nothing of what
+    should be an address and is none, for it may be a password in the wrong place.
+    """
+    if is_secret(name):
+        return masked(text)
+    kind = VARIABLES[name].kind if name in VARIABLES else None
+    if not may_hold_password(name) and kind not in {Kind.URL, Kind.ADDRESS, Kind.DATABASE}:
+        return quote(text)
+    address = masked_address(text) if kind is Kind.ADDRESS or not _PATH.fullmatch(text) else MASK
+    return address if address == MASK else quote(address, 200)
+
+
+_PATH = re.compile(r"[^:=;@?]*")
+_PLACE = re.compile(rf"(?:file:|sqlite:|[\w.-]+:\d{{1,5}}(?=/|$))?{_PATH.pattern}")
+_ON_SSH = re.compile(r"[\w.-]+@([\w.-]+:[^@?=;]*)")
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(.*@)?([^?#]*)([?#])?.*", re.DOTALL)
+_HOSTS = re.compile(r"(?:(?:\[[^\]]*\]|[^:,\[\]]*)(?::\d*)?(?:,|$))*")
+
+
 def masked_address(text: str) -> str:
-    """A URL with its user's name and password, and its query, masked.
+    """A URL with its user's name and password, and its query, masked; a path as it is; of anything else nothing.
 
     What stands before the last ``@`` is never shown, whether or not the rest is a URL: it may be a mistyped one.
     """
-    login, at, place = text.rpartition("@")
-    scheme, separator, _ = login.partition("://")
-    begin = f"{scheme}://" if separator and scheme.replace("+", "").isalpha() else ""
-    path, mark, _ = place.partition("?")
-    return f"{begin}{MASK}@{path}{mark}{mark and MASK}" if at else f"{path}{mark}{mark and MASK}"
+    if _PLACE.fullmatch(text):
+        return text
+    if secure_shell := _ON_SSH.fullmatch(text):
+        return f"{MASK}@{secure_shell[1]}"
+    url = _URL.fullmatch(text)
+    if url is None or not _HOSTS.fullmatch(url[3].partition("/")[0]):
+        return MASK
+    return f"{url[1]}{(url[2] and f'{MASK}@') or ''}{url[3]}{(url[4] and url[4] + MASK) or ''}"
 
 
-def header_secrets(text: str) -> list[str]:
-    """The values of ``name=value,name=value``, as they stand there and decoded."""
-    from urllib.parse import unquote
+_PAIR = re.compile(r"""([A-Za-z_][\w.-]*)\s*=\s*(?='((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s'"]\S*))""")
+"""A name and its value, as the query of an address, libpq, ODBC and HTTP headers have them."""
+_LOGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):?//(?=(.{0,2000}))", re.DOTALL)
+_HOOK = re.compile(r"https?://(?:hooks\.|[^/\s]+/(?:\S*/)?(?:web)?hooks?/)\S*", re.IGNORECASE)
+"""Of Slack, Discord and those that follow them."""
+_NO_SECRETS = frozenset({"REQUIRE_AUTH"})
+_LEAST_RANDOM = 10
+_MOST_READINGS = 20
 
-    values = [one.partition("=")[2].strip() for one in text.split(",")]
-    return [*values, *map(unquote, values)]
+
+def address_secrets(text: str) -> Iterator[str]:
+    """What the addresses in a text hold of secrets: passwords of users, and values such as ``password=``.
+
+    A password may hold what ends it elsewhere (``/``, ``@``, ``?``), so each way to read it counts. A user's name
+    alone is none, but for a token in its place.
+    """
+    for scheme, rest in _LOGIN.findall(text):
+        ends = [at for at, one in enumerate(rest) if one == "@"][:_MOST_READINGS]
+        for at in ends:
+            user, colon, password = rest[:at].partition(":")
+            if colon and "/" not in user:
+                yield password
+            elif not colon and scheme.lower().startswith("http") and is_random(user):
+                yield user
+        user, colon, port = re.split(r"[/?#\s]", rest, maxsplit=1)[0].partition(":")
+        if not ends and colon and "," not in port and not user.startswith("[") and not port.isdecimal():
+            yield port  # the host is missing, or what should stand between
+    for name, single, double, bare in _PAIR.findall(text):
+        if sounds_secret(name) and name.upper() not in _NO_SECRETS:
+            yield from (single, double, re.sub(r"\\(.)", r"\1", single or double))
+            yield from (bare, *re.split("[&;#,]", bare, maxsplit=1)[:1])
 
 
-def address_secrets(text: str) -> list[str]:
-    """The password of a URL, as it stands there and decoded."""
-    _, separator, rest = text.partition("://")
-    user, at, _ = rest.partition("/")[0].rpartition("@")
-    name, colon, password = user.partition(":")
-    if not (separator and at):
-        return []
-    from urllib.parse import unquote
+def url_secrets(text: str) -> Iterator[str]:
+    """Those of a URL that is as good as a password, as that of a webhook: the whole, its path, and its random parts."""
+    from urllib.parse import urlsplit
 
-    found = password if colon else name
-    return [found, unquote(found)]
+    yield text
+    try:
+        parts = urlsplit(text.strip())
+    except ValueError:
+        return
+    pieces = [one for one in re.split("[/?&=]", f"{parts.path}?{parts.query}") if is_random(one)]
+    yield from pieces
+    if pieces:
+        yield parts.path
+
+
+def is_random(text: str) -> bool:
+    """Whether a text looks made by a machine: none of the words that people put into addresses."""
+    digits = sum(map(str.isdecimal, text))
+    mixed = any(map(str.islower, text)) and any(map(str.isupper, text[1:]))
+    return len(text) >= _LEAST_RANDOM and (digits >= 2 or (mixed and text.isalnum()))
 
 
 def secret_texts(variables: Mapping[str, str]) -> list[str]:
     """Every text of some variables that must never be shown: secrets, and passwords inside addresses."""
+    from urllib.parse import unquote, unquote_plus
+
     found: list[str] = []
     for name, text in variables.items():
+        upper = name.upper()
         if is_secret(name):
-            found.extend(text.splitlines())
+            found += [text, text.replace("\\n", "\n")]  # a key of several lines, in JSON or on one line
+            if upper.endswith("AUTH"):
+                found.append(text.partition(":")[2])
+        for url in [text] if "WEBHOOK" in upper else _HOOK.findall(text):
+            found.extend(url_secrets(url))
         found.extend(address_secrets(text))
         if name.startswith("OTEL_") and name.endswith("_HEADERS"):
-            found.extend(header_secrets(text))
-    return [one for one in found if one]
+            found.extend(one.partition("=")[2].strip() for one in text.split(","))
+    return [*filter(None, dict.fromkeys([*found, *map(unquote, found), *map(unquote_plus, found)]))]

@@ -1,5 +1,6 @@
 """Every variable that jobctl reads, said once: readers, checks, help and the README follow this table."""
 
+import re
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -110,7 +111,11 @@ _ALL = (
 
 VARIABLES = {variable.name: variable for variable in _ALL}
 
-_SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
+_SECRET_NAME = re.compile(
+    r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PASSCODE|CREDENTIAL|WEBHOOK|AUTHORIZATION"
+    r"|(?:_|\b|DB|FTP|MAIL|PG|SMTP|USER)PASS$|(?:_|\b)(?:PWD|AUTH|DSN|COOKIE|JWT|PAT|SIG|SIGNATURE)$",
+    re.IGNORECASE,
+)
 _SECRET_ADDRESSES = ("_URL", "_URI", "_DSN", "_ENDPOINT", "DATA_REPOSITORY", "WEBHOOK")
 
 
@@ -119,8 +124,12 @@ def is_secret(name: str) -> bool:
     known = VARIABLES.get(name)
     if known is not None:
         return known.kind is Kind.SECRET
-    upper = name.upper()
-    return not upper.startswith("NEXT_PUBLIC_") and any(word in upper for word in _SECRET_WORDS)
+    return name != "PWD" and not name.upper().startswith("NEXT_PUBLIC_") and sounds_secret(name)
+
+
+def sounds_secret(name: str) -> bool:
+    """Whether the name of a variable, a parameter or a header says that its value is a secret."""
+    return _SECRET_NAME.search(name.replace("-", "_")) is not None
 
 
 def may_hold_password(name: str) -> bool:

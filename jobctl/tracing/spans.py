@@ -25,9 +25,9 @@ from jobctl import threads
 from jobctl.clock import SystemClock, iso, to_ms
 from jobctl.durations import milliseconds
 from jobctl.events import Bus, Event, RunFinished, RunRetrying, RunStarted, TracesNotTaken
+from jobctl.masking import Mask
 from jobctl.model import Run, RunStatus
 from jobctl.settings.environment import Environment
-from jobctl.text import Mask
 from jobctl.tracing.asked import collector
 
 FLUSH_S = 5.0
@@ -51,7 +51,7 @@ class Tracer:
             self._provider = TracerProvider(
                 resource=Resource.create({SERVICE_NAME: name}), id_generator=self._ids, shutdown_on_exit=False
             )
-            sender = _Sender(bus, self._said, collector(environment), Mask(environment.secret_texts()))
+            sender = _Sender(bus, self._said, collector(environment), environment.mask)
             self._provider.add_span_processor(BatchSpanProcessor(sender))
         self._tracer = self._provider.get_tracer("jobctl")
         carrier = {"traceparent": environment.text("TRACEPARENT") or ""} if joining else {}

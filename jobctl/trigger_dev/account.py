@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from jobctl.errors import ConfigurationError, ServiceError
 from jobctl.settings.environment import Environment
+from jobctl.settings.origin import is_in_clear
 from jobctl.settings.secret import Secret
 
 DEVELOPMENT = "development"
@@ -16,7 +17,6 @@ _ENVIRONMENTS = {
     "tr_preview_": "preview",
 }
 """What the beginning of a key says of its environment: https://trigger.dev/docs/apikeys."""
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _url(environment: Environment) -> str:
             hint="write only scheme and host, such as https://api.trigger.dev",
             where=where,
         )
-    if parts.scheme.lower() != "https" and parts.hostname not in _LOOPBACK:
+    if is_in_clear(text):
         raise ConfigurationError(
             f"TRIGGER_DEV_API_URL begins with {parts.scheme}://, so the key would cross the network in clear",
             hint="write https://",

@@ -17,7 +17,8 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import ConfigurationError, NotRunError, ServiceError
-from jobctl.text import Mask, quote
+from jobctl.masking import Mask
+from jobctl.text import quote
 from jobctl.trigger_dev.account import Account
 
 try:
@@ -158,7 +159,8 @@ class Connection:
                 if len(data) > _LARGEST or self._clock.monotonic() - begun > WHOLE_S:
                     raise httpx2.ReadTimeout("the answer has no end")
         try:
-            found = json.loads(data, parse_constant=_no_json, parse_float=_finite)
+            text = self._mask(data.decode("utf-8", "replace"))  # a server may repeat the key
+            found = json.loads(text, parse_constant=_no_json, parse_float=_finite)
         except (ValueError, RecursionError):
             found = None
         return Answer(response.status_code, found, response.headers)
@@ -185,7 +187,7 @@ class Connection:
         return after
 
     def _refusal(self, answer: Answer) -> RefusedError:
-        status, said = answer.status, self._mask(answer.said)
+        status, said = answer.status, answer.said
         hint: str | None = None
         if status == 401:
             text = "refuses the key"

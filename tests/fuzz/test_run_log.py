@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobctl.execution.output import HEAD, TAIL, RunLog
-from jobctl.text import Mask, printable
+from jobctl.masking import Mask
+from jobctl.text import printable
 from tests.support.fuzzing import SECRET, anything, bounded, examples, mutated, repeated
 from tests.support.terminal import Cli, Past
 

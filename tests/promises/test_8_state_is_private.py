@@ -17,6 +17,7 @@ from jobctl.jobs.outgoing import Outgoing
 from jobctl.jobs.reports import _write
 from jobctl.mail.message import Message, Sender
 from jobctl.mail.outbox import Outbox
+from jobctl.masking import Mask
 from jobctl.runs.choose import open_store
 from tests.support.postgres import Postgres
 from tests.support.project import Site
@@ -52,7 +53,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def log(state: Path) -> None:
-    made = RunLog(state / "logs", "job", "run", str)
+    made = RunLog(state / "logs", "job", "run", Mask())
     made.feed(b"printed\n", AT)
     assert made.close(AT) == []
 

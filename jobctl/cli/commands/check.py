@@ -12,7 +12,7 @@ from jobctl.cli.options import argument, option
 from jobctl.cli.times import read_span
 from jobctl.cli.views.table import rows
 from jobctl.errors import ExitCode, UsageError
-from jobctl.text import Mask, printable, quote, suggestion
+from jobctl.text import printable, quote, suggestion
 
 _STYLES = {State.FINE: "green", State.FAILED: "red", State.ABSENT: "dim"}
 
@@ -29,12 +29,11 @@ def run(options: Options, context: Context) -> int:
     limit = read_span(options.timeout, "--timeout") if options.timeout else TIMEOUT
     parts = [_known(options.part)] if options.part else list(PARTS)
     place = context.project.folder, context.state_folder()
-    checker = Checker(context.environment, *place, jobs=len(context.catalogue), timeout=limit)
-    hide = Mask(context.environment.secret_texts())
+    checker = Checker(context.environment, *place, catalogue=context.catalogue, timeout=limit)
     here = re.compile(rf"(?<!/){re.escape(f'{Path.cwd()}{os.sep}')}")  # a path, but not the middle of a URL
 
     def mask(text: str) -> str:
-        return hide(here.sub("", text))
+        return here.sub("", context.environment.mask(text))
 
     out = context.output
     found = []

@@ -49,7 +49,7 @@ def explained(error: psycopg.Error, place: str) -> StoreError:
     for prefix, (words, hint) in _WORDS.items():
         if state.startswith(prefix):
             return ServerError(f"the run store {place} cannot be used: {words}", hint=hint)
-    said = str(error).strip().partition("\n")[0][:300]  # the rest is libpq's guess at the cause
+    said = str(error).strip().partition("\n")[0]  # the rest is libpq's guess at the cause
     if isinstance(error, psycopg.OperationalError):
         reason = said.rpartition(" failed: ")[2]
         hint = "check that the server runs, and the address in JOBCTL_STATE"

@@ -1,0 +1,229 @@
+"""Secrets are taken out of texts in each form in which programs write them."""
+
+import ast
+import base64
+import html
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+from xml.sax.saxutils import escape, quoteattr
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobctl.masking import MASK, Mask
+from jobctl.settings.environment import Environment
+from jobctl.settings.secret import masked_address, shown
+from jobctl.settings.variables import is_secret
+from jobctl.text import quote as text_quote
+
+SECRETS = ["ghp_SESAMEopenSESAME", 'p@ss/w0rd+ho"use', "it's 100% <safe> & sound\\", "naïve €  𝄞 word", "a\tb\nc=d;e{f}"]  # fmt: skip
+WRITERS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "percent": lambda one: quote(one, safe=""),
+    "percent of a path": quote,
+    "lower percent": lambda one: re.sub("%..", lambda found: found[0].lower(), quote(one, safe="")),
+    "form": quote_plus,
+    "JSON": json.dumps,
+    "JSON with all characters": lambda one: json.dumps(one, ensure_ascii=False),
+    "JSON in JSON": lambda one: json.dumps(json.dumps({"key": one})),
+    "JSON for pages": lambda one: json.dumps(one).replace("<", "\\u003C").replace("&", "\\u0026"),
+    "repr": repr,
+    "ascii": ascii,
+    "shell": shlex.quote,
+    "shell in double quotes": lambda one: one.replace("\\", "\\\\").replace('"', '\\"'),
+    "HTML": html.escape,
+    "XML": escape,
+    "attribute": quoteattr,
+    "collapsed": lambda one: " ".join(one.split()),
+}
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_secret_is_masked_as_programs_write_it(writer: str, secret: str) -> None:
+    written = WRITERS[writer](secret)
+
+    found = Mask([secret])(f"before {written} after")
+
+    assert MASK in found
+    assert found.strip("\"'").startswith("before ")
+    assert found.endswith(" after")
+    assert len(found) <= len("before  after") + len(MASK) + 32  # quotes around it
+
+
+@given(st.sampled_from(SECRETS), st.binary(max_size=8), st.binary(max_size=8), st.booleans())
+def test_a_secret_is_masked_wherever_it_stands_in_base64(
+    secret: str, before: bytes, after: bytes, urlsafe: bool
+) -> None:
+    encode = base64.urlsafe_b64encode if urlsafe else base64.b64encode
+    written = encode(before + secret.encode() + after).decode()
+
+    found = Mask([secret])(f"Authorization: Basic {written}")
+
+    left = found.removeprefix("Authorization: Basic ").replace(MASK, "")
+    assert MASK in found
+    assert len(left) <= (len(before) + len(after)) * 4 // 3 + 6
+
+
+def test_base64_in_lines_is_masked() -> None:
+    secret = "0123456789abcdef" * 20
+    found = Mask([secret])(base64.encodebytes(secret.encode()).decode())
+    assert set(found) <= {"•", "\n"}
+
+
+def test_a_secret_of_several_lines_is_masked_line_by_line() -> None:
+    key = "-----BEGIN KEY-----\nMIIEvgIBADANBgkq\nAQEFAASCBKgwggSk\n-----END KEY-----\n"
+    mask = Mask([key])
+    assert mask("first MIIEvgIBADANBgkq\n  AQEFAASCBKgwggSk") == "first ••••\n  ••••"
+    assert mask(json.dumps({"key": key})) in {'{"key": "••••\\n"}', '{"key": "••••"}'}
+
+
+def test_a_key_within_json_is_masked_line_by_line(tmp_path: Path) -> None:
+    text = json.dumps({"private_key": "-----BEGIN KEY-----\nMIIEvgIBADANBgkq\n-----END KEY-----"})
+    mask = Environment.load(tmp_path, {"GOOGLE_CREDENTIALS": text}).mask
+    assert mask("a MIIEvgIBADANBgkq b") == "a •••• b"
+
+
+def test_secrets_that_overlap_or_touch_leave_nothing() -> None:
+    mask = Mask(["abcdef", "defghi", "12345678", "1234"])
+    assert mask("xabcdefghix 12345678 abcdefdefghi aabcdefabcdef") == "x••••x •••• •••• a••••"
+
+
+def test_the_beginning_of_a_secret_that_a_message_quotes_is_masked() -> None:
+    mask = Mask(["0123456789" * 10])
+    assert mask(f"expected a time, not {text_quote('0123456789' * 10)}") == 'expected a time, not "••••…"'
+    assert mask("01234…") == "01234…"
+
+
+def test_what_is_short_or_a_word_stays() -> None:
+    assert Mask(["abc", " ab ", "true", "None", ""])("abc ab true none") == "abc ab true none"
+    assert Mask(["  abcd  "])("abcd") == MASK
+
+
+def test_a_text_is_never_cut_within_a_secret() -> None:
+    mask = Mask(["0123456789"])
+    for at in range(30):
+        shown, rest = mask.split("xxxxxxxxxx0123456789yyyyyyyyyy", at)
+        assert shown + mask(rest) == "xxxxxxxxxx••••yyyyyyyyyy"
+
+
+def test_a_result_has_no_secret_in_texts_keys_or_numbers() -> None:
+    mask = Mask(["hunter2hunter2", "12345678"])
+    value = {"hunter2hunter2": [12345678, {"a": ("x hunter2hunter2")}], "n": 5, "t": True, "f": None}
+    assert mask.value(value) == {MASK: [MASK, {"a": f"x {MASK}"}], "n": 5, "t": True, "f": None}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SMTP_PASS", "smtp_pass", "DBPASS", "PASS", "MYSQL_PWD", "DB_PASSWD", "SSH_PASSPHRASE", "BASIC_AUTH",
+        "Slack_Webhook", "SLACK_WEBHOOK_URL", "SENTRY_DSN", "API_KEY", "ApiToken", "MY_SECRET_THING",
+        "AWS_CREDENTIALS", "PROXY_AUTHORIZATION", "GITLAB_PAT", "SESSION_COOKIE", "PGPASSWORD", "x-api-key",
+    ],
+)  # fmt: skip
+def test_names_of_secrets(name: str) -> None:
+    assert is_secret(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["PWD", "OLDPWD", "COMPASS", "BYPASS", "SSH_AUTH_SOCK", "AUTHOR", "SMTP_USER", "PATH", "NEXT_PUBLIC_KEY", "PGUSER"],
+)  # fmt: skip
+def test_names_of_no_secrets(name: str) -> None:
+    assert not is_secret(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("postgresql://app:hunter2hunter2@db/site", "hunter2hunter2"),
+        ("postgresql://username:otS33+tb/e4=@127.0.0.1:5432/database", "otS33+tb/e4="),
+        ("postgresql://app:p@ss@word@h1:5432,h2:5433/db?target_session_attrs=any", "p@ss@word"),
+        ("postgresql://app:hunter2hunter2@db/site?contact=a@b.example", "hunter2hunter2"),
+        ("postgresql://db/site?user=u&password=hunter22secret&sslmode=require", "hunter22secret"),
+        ("https://example.com/?access_token=hunter22secret#x", "hunter22secret"),
+        ("host=db user=app password=hunter2hunter2 dbname=site", "hunter2hunter2"),
+        ("host=db password = 'it\\'s  me\\\\' dbname=site", "it's  me\\"),
+        ("Server=db;Password=hunter2hunter2;Database=x", "hunter2hunter2"),
+        ("Server=db;Pwd=hunter2hunter2", "hunter2hunter2"),
+        ("postgres//app:hunter2hunter2/site", "hunter2hunter2"),
+        ("postgresql://app:hunter2hunter2/site", "hunter2hunter2"),
+        ("-Durl=jdbc:mysql://u:hunter2hunter2@h/db -Dx=y", "hunter2hunter2"),
+        ("https://ghp_SESAMEopenSESAME12@github.com/a/b", "ghp_SESAMEopenSESAME12"),
+        ("amqp://u:p%40ss%2Fword@h", "p@ss/word"),
+        ("redis://:hunter2hunter2@h:6379/0", "hunter2hunter2"),
+        ("postgresql://u:correct horse@h/db", "correct horse"),
+        ("postgres://u:p#hunter2?x@h/db", "p#hunter2?x"),
+        ("one=https://a.example/ two=https://u:hunter2hunter2@h/", "hunter2hunter2"),
+        ("https://discord.com/api/webhooks/123456789/aBcDeFgHiJ_kLmN-12", "aBcDeFgHiJ_kLmN-12"),
+        ("https://hooks.slack.com/services/T0AAAA/B0BBBB/wXyZsEcReT", "wXyZsEcReT"),
+    ],
+)
+def test_a_password_anywhere_in_an_address_is_secret(tmp_path: Path, text: str, secret: str) -> None:
+    environment = Environment.load(tmp_path, {"OTHER": text})
+    assert environment.mask(f"<{secret}>") == "<••••>"
+    assert secret not in environment.mask(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "user"),
+    [
+        ("postgresql://postgres@db/site", "postgres"),
+        ("https://organisation@dev.azure.com/organisation/x", "organisation"),
+        ("postgresql://[::1]:5432/site", "5432"),
+        ("postgresql://h1:5432,h2:5433/db", "5432"),
+        ("postgresql://db/site?require_auth=scram-sha-256", "scram-sha-256"),
+        ("http://127.0.0.1:8080/path", "8080"),
+    ],
+)
+def test_names_and_places_are_no_secrets(tmp_path: Path, text: str, user: str) -> None:
+    environment = Environment.load(tmp_path, {"OTHER": text})
+    assert environment.mask(f"<{user}>") == f"<{user}>"
+
+
+@pytest.mark.parametrize("url", ["https://hooks.slack.example/services/T0AAAA/B0BBBB/wXyZsEcReT", "$MONITOR"])
+def test_a_url_that_is_told_of_runs_is_secret(tmp_path: Path, url: str) -> None:
+    environment = Environment.load(
+        tmp_path, {"MONITOR": "https://hooks.slack.example/services/T0AAAA/B0BBBB/wXyZsEcReT"}
+    )
+    environment.hide([url, None])
+    for text in ("https://hooks.slack.example/services/T0AAAA/B0BBBB/wXyZsEcReT", "wXyZsEcReT"):
+        assert environment.mask(f"to {text}.") == "to ••••."
+    assert environment.mask("POST /services/T0AAAA/B0BBBB/wXyZsEcReT HTTP/1.1") == "POST •••• HTTP/1.1"
+    assert environment.mask("hooks.slack.example services") == "hooks.slack.example services"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "host=db user=app password=hunter2hunter2 dbname=site",
+        "postgres//app:hunter2hunter2/site",
+        "Server=db;Password=hunter2hunter2;",
+        "postgresql://app:hunter2hunter2/site",
+        "hunter2hunter2",
+        "postgresql://app:hunter2/hunter2@db/site",
+        "postgresql://db/site?password=hunter2hunter2",
+        " postgresql:/app:hunter2hunter2@db",
+    ],
+)
+def test_what_cannot_be_read_as_an_address_is_not_shown(tmp_path: Path, text: str) -> None:
+    environment = Environment.load(tmp_path, {"DATABASE_URL": text})
+    told = [*map(str, environment.check()), environment.value("DATABASE_URL").shown]
+    assert "hunter2" not in repr(told)
+
+
+def test_addresses_are_shown_without_their_secrets() -> None:
+    assert shown("DATABASE_URL", "postgresql://u:pw@h1:1,h2/db?x=1") == '"postgresql://••••@h1:1,h2/db?••••"'
+    assert shown("DATA_REPOSITORY", "../content") == '"../content"'
+    assert shown("DATABASE_URL", "sqlite:///site.db") == '"sqlite:///site.db"'
+    assert masked_address("git@github.com:a/b.git") == "••••@github.com:a/b.git"
+    assert masked_address("localhost:4318") == "localhost:4318"
+
+
+def test_the_writers_can_be_read_back() -> None:
+    assert all(ast.literal_eval(repr(secret)) == secret for secret in SECRETS)
