@@ -62,6 +62,22 @@ class Secret:
         raise TypeError("a secret cannot be pickled")
 
 
+SHORTEST_CRON_SECRET = 16
+"""Characters, as Vercel advises: https://vercel.com/docs/cron-jobs/manage-cron-jobs#securing-cron-jobs."""
+
+
+def cron_secret_weakness(secret: Secret | None) -> str | None:
+    """What is wrong with ``CRON_SECRET``, as a sentence; None where nothing is, or where it is not set."""
+    text = secret.reveal() if secret is not None else None
+    if text is None:
+        return None
+    if not (text.isascii() and text.isprintable()):
+        return "CRON_SECRET holds a character beyond printable ASCII, which not every client can send in a header"
+    if len(text) < SHORTEST_CRON_SECRET:
+        return f"CRON_SECRET has fewer than {SHORTEST_CRON_SECRET} characters, which can be guessed"
+    return None
+
+
 def masked(text: str) -> str:
     """``tr_prod_•••• (24 characters)``: a well-known prefix and the length, nothing else of it."""
     if not text:

@@ -9,8 +9,17 @@ from jobctl.settings.secret import Secret
 
 _LOOPBACK = ("127.0.0.1", "::1")
 _LOCAL_NAMES = ("localhost", *_LOOPBACK)
-_RELAYED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
-"""Headers that a proxy adds: whoever calls through it is on another machine."""
+_RELAYED = (
+    "x-forwarded-",
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "x-original-",
+    "true-client-ip",
+    "cf-",
+)
+"""How headers begin that a proxy adds: whoever calls through it is on another machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +46,14 @@ class Access:
         """
         if self.secret is not None:
             scheme, _, given = headers.get("authorization", "").partition(" ")
-            told, known = (
-                one.encode("utf-8", "surrogateescape") for one in (given.strip(), self.secret.reveal())
-            )
-            fine = hmac.compare_digest(told, known)
+            # bytes as they came, which the server decoded as Latin-1; only HTTP's own blanks stand around them
+            sent = given.strip(" \t").encode("latin-1", "replace")
+            fine = hmac.compare_digest(sent, self.secret.reveal().encode("utf-8", "surrogateescape"))
             return fine and scheme.lower() == "bearer"
         host = headers.get("host", "").strip()
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
         local = client in _LOOPBACK and name.lower() in _LOCAL_NAMES
-        relayed = any(header in headers for header in _RELAYED)
+        relayed = any(header.startswith(_RELAYED) for header in headers)
         crosses = headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
         origin = headers.get("origin")
         foreign = origin is not None and origin.partition("://")[2].lower() != host.lower()

@@ -102,7 +102,7 @@ class Desk:
             try:
                 return await run_in_threadpool(look, self._runner)
             except StoreError as error:
-                message = str(error) if self._detail else "the run store cannot be read"
+                message = self._shown(error) if self._detail else "the run store cannot be read"
                 return _json(Answer(status_of(error), {"error": message}))
 
         return handle
@@ -118,9 +118,12 @@ class Desk:
         except JobctlError as error:
             status = status_of(error)
             public = status != 500 and not isinstance(error, StoreError)
-            message = str(error) if self._detail or public else "the job could not be started"
+            message = self._shown(error) if self._detail or public else "the job could not be started"
             return _json(shape.refused(status, message, now))
         return _json(shape.ended(run, detail=self._detail))
+
+    def _shown(self, error: JobctlError) -> str:
+        return self._runner.around.environment.mask(str(error))
 
     def _may(self, request: Request) -> bool:
         return self._access.allows(request.headers, request.client.host if request.client else None)

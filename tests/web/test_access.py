@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from jobctl.settings.secret import Secret
 from jobctl.web.access import Access
-from jobctl.web.patience import PatientProtocol
+from jobctl.web.connections import BoundedProtocol
+from tests.support.project import Site
 
 SECRET = "a-secret-of-the-site"
 
@@ -24,6 +25,17 @@ def test_whatever_is_sent_only_the_secret_is_let_in(header: str, client: str | N
         access = Access(Secret(SECRET), development)
         assert access.allows({"authorization": header}, client) == (header.split() == ["Bearer", SECRET])
     assert Access(Secret(SECRET), development=False).allows({"authorization": f"bearer {SECRET}"}, None)
+
+
+@pytest.mark.parametrize("secret", ["sécret-of-the-site", "secret-à", "пароль", "x"])
+def test_a_secret_beyond_ascii_is_compared_as_it_was_sent(secret: str) -> None:
+    """A client sends its bytes, which the server decodes as Latin-1."""
+    access = Access(Secret(secret), development=False)
+    sent = secret.encode().decode("latin-1")
+
+    assert access.allows({"authorization": f"Bearer  {sent} "}, None)
+    assert not access.allows({"authorization": f"Bearer {sent}x"}, None)
+    assert not access.allows({"authorization": f"Bearer {sent[:-1]}"}, None)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +59,8 @@ def test_without_a_secret_it_is_this_machine_in_development(
     ("name", "value", "allowed"),
     [
         ("forwarded", "for=203.0.113.9", False), ("x-real-ip", "203.0.113.9", False), ("via", "1.1 proxy", False),
-        ("x-forwarded-for", "127.0.0.1", False), ("x-forwarded-proto", "https", False),
+        ("x-forwarded-for", "127.0.0.1", False), ("x-forwarded-server", "a", False), ("x-client-ip", "127.0.0.1", False),
+        ("cf-connecting-ip", "127.0.0.1", False), ("x-forwarded-proto", "https", False),
         ("origin", "https://evil.test", False), ("origin", "null", False), ("origin", "http://localhost:8001", False),
         ("origin", "http://localhost:8000", True),
     ],
@@ -60,14 +73,36 @@ def test_what_comes_through_a_proxy_or_from_another_page_is_not_this_machine(
     assert Access(None, development=True).allows(headers, "127.0.0.1") is allowed
 
 
+@pytest.mark.parametrize(
+    ("secret", "words"),
+    [
+        ("sécret-of-the-whole-site", "beyond printable ASCII"),
+        ("short", "fewer than 16 characters"),
+        (SECRET, ""),
+    ],
+)
+def test_a_weak_secret_is_warned_of(secret: str, words: str, site: Site) -> None:
+    site.write(".env", f"CRON_SECRET={secret}\n")
+
+    for command in ("check settings", "export vercel ."):
+        said = site.call(*command.split())
+        assert said.returncode == 0
+        assert (
+            (words in said.stderr)
+            if words
+            else ("CRON_SECRET" not in said.stderr.replace("set CRON_SECRET", ""))
+        )
+        assert secret not in said.stdout + said.stderr
+
+
 def test_a_client_that_never_ends_its_request_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PatientProtocol, "LOOK_S", 0.1)
+    monkeypatch.setattr(BoundedProtocol, "LOOK_S", 0.1)
 
     async def app(scope: object, receive: object, send: object) -> None:
         raise AssertionError("there was no request")
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, http=PatientProtocol, lifespan="off", log_config=None))
+        server = uvicorn.Server(uvicorn.Config(app, http=BoundedProtocol, lifespan="off", log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         with socket.create_connection(listening.getsockname(), timeout=30) as slow:

@@ -12,6 +12,7 @@ from jobctl.cli.options import argument, option
 from jobctl.cli.times import read_span
 from jobctl.cli.views.table import rows
 from jobctl.errors import ExitCode, UsageError
+from jobctl.settings.secret import cron_secret_weakness
 from jobctl.text import printable, quote, suggestion
 
 _STYLES = {State.FINE: "green", State.FAILED: "red", State.ABSENT: "dim"}
@@ -53,6 +54,8 @@ def run(options: Options, context: Context) -> int:
         out.flush()
     if out.json:
         out.document({"parts": [_document(one) for one in found]})
+    if "settings" in parts and (weak := cron_secret_weakness(context.environment.secret("CRON_SECRET"))):
+        out.warn(weak)
     code = exit_code(found)
     if options.part and found[0].state is State.ABSENT:
         return ExitCode.NOT_RUN

@@ -12,6 +12,7 @@ from jobctl.cli.words import NAMES
 from jobctl.errors import ExitCode, UsageError
 from jobctl.exports.folder import RECORD, Fate, Written, compare, write
 from jobctl.exports.plans import Plan
+from jobctl.settings.secret import cron_secret_weakness
 from jobctl.text import quote, suggestion
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ def run(options: Options, context: Context) -> int:
         files = worker_files(folder, context.project, context.catalogue.jobs)
     found = compare(folder, files, merged) if options.check else write(folder, files, merged)
     _show(found, placed, folder, options, context)
+    weak = cron_secret_weakness(context.environment.secret("CRON_SECRET"))
+    if weak and options.platform == "vercel":
+        context.output.warn(weak)
     _caution(options, context)
     stale = [one for one in found if one.fate not in {Fate.UNCHANGED, Fate.EDITED}]
     return ExitCode.JOB_FAILED if options.check and stale else ExitCode.DONE

@@ -3,15 +3,20 @@
 import logging
 import signal
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import option
+from jobctl.clock import Clock
 from jobctl.errors import ExitCode, NotRunError, UsageError, reason_of
+from jobctl.settings.secret import cron_secret_weakness
 from jobctl.text import printable, quote
 
 if TYPE_CHECKING:
     import uvicorn
+
+MINUTE_S = 60.0
 
 
 class Options(NamedTuple):
@@ -27,7 +32,7 @@ def run(options: Options, context: Context) -> int:
         import uvicorn
 
         from jobctl.web.app import create_app
-        from jobctl.web.patience import PatientProtocol
+        from jobctl.web.connections import BoundedProtocol, backlog, most_connections
     except ModuleNotFoundError as error:
         raise NotRunError(
             f"nothing can be served: the package {error.name} is not installed",
@@ -40,9 +45,11 @@ def run(options: Options, context: Context) -> int:
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         _log_to(context)
+        BoundedProtocol.most = most_connections()
         config = uvicorn.Config(
             app,
-            http=PatientProtocol,
+            http=BoundedProtocol,
+            backlog=backlog(),
             log_config=None,
             access_log=True,
             server_header=False,
@@ -55,6 +62,8 @@ def run(options: Options, context: Context) -> int:
             # for one that comes before uvicorn has its own in place; at its graceful end it raises it once more
             signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         out.note(f"serving http://{shown}:{port}, Ctrl-C ends it")
+        if weak := cron_secret_weakness(context.environment.secret("CRON_SECRET")):
+            out.warn(weak)
         if context.environment.secret("CRON_SECRET") is None:
             out.warn(
                 "CRON_SECRET is not set: only this machine may call, and only in development"
@@ -71,32 +80,44 @@ def _hang_up() -> list[signal.Signals]:
 
 
 def _server(config: "uvicorn.Config", address: str, context: Context) -> "uvicorn.Server":
-    import uvicorn
+    import asyncio
 
-    if not context.process.get("NOTIFY_SOCKET"):
-        return uvicorn.Server(config)
+    import uvicorn
 
     from jobctl.cli.service import ServiceManager
 
-    listener = ServiceManager.of(context.process, context.clock)
+    listener = (
+        ServiceManager.of(context.process, context.clock) if context.process.get("NOTIFY_SOCKET") else None
+    )
 
     class Server(uvicorn.Server):
         """Tells the service manager when it is up, while its loop turns, and when it stops."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            asyncio.get_running_loop().set_exception_handler(_report)
             await super().startup(sockets)
-            if self.started:
+            if self.started and listener:
                 listener.tell("READY=1", f"STATUS=serving {address}")
 
         async def on_tick(self, counter: int) -> bool:
-            listener.feed()
+            if listener:
+                listener.feed()
             return await super().on_tick(counter)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            listener.tell("STOPPING=1", "STATUS=stopping")
+            if listener:
+                listener.tell("STOPPING=1", "STATUS=stopping")
             await super().shutdown(sockets)
 
     return Server(config)
+
+
+def _report(_: object, fault: dict[str, object]) -> None:
+    """A fault of the event loop, such as a connection that cannot be accepted."""
+    message = fault["message"]
+    logging.getLogger("jobctl").warning(
+        "%s: %s", message, fault.get("exception") or "no details", extra={"kind": message}
+    )
 
 
 def _listen(options: Options) -> socket.socket:
@@ -116,18 +137,43 @@ def _listen(options: Options) -> socket.socket:
     return listening
 
 
+class _Often:
+    """Counts messages of a kind, so that what others cause fills no disk."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since: dict[str, tuple[float, int]] = {}
+
+    def allows(self, kind: str, most: int, tell: Callable[[str], None]) -> bool:
+        """Whether fewer than ``most`` of a kind came within this minute. ``tell`` gets how many did not pass in the last."""
+        now = self._clock.monotonic()
+        began, count = self._since.get(kind, (now, 0))
+        if now - began >= MINUTE_S:
+            if count > most:
+                tell(f"{count - most} more within a minute: {kind}")
+            began, count = now, 0
+        self._since[kind] = began, count + 1
+        return count < most
+
+
 def _log_to(context: Context) -> None:
     """A line a request on standard error: address, method, path, status. No header and no query is in it.
-    What the application has to tell beside them is a warning."""
+    What the application has to tell beside them is a warning, once a kind and minute; of requests that are
+    refused, 60 lines a minute."""
+    often = _Often(context.clock)
 
     class Lines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if record.name == "jobctl":
-                context.output.warn(record.getMessage())
+                if often.allows(str(getattr(record, "kind", record.msg)), 1, context.output.warn):
+                    context.output.warn(record.getMessage())
             elif record.name == "uvicorn.access" and isinstance(record.args, tuple) and len(record.args) == 5:
                 client, method, path, _, status = record.args
-                place = str(path).partition("?")[0]
-                context.output.note(printable(f"{client} {method} {place} {status}"))
+                if status not in {401, 404, 405} or often.allows(
+                    f"requests answered {status}", 60, context.output.warn
+                ):
+                    place = str(path).partition("?")[0]
+                    context.output.note(printable(f"{client} {method} {place} {status}"))
 
     for name in ("uvicorn.access", "jobctl"):
         logger = logging.getLogger(name)
