@@ -1,6 +1,5 @@
-"""Talking to the remote repository: one connection, limits in time, the token to its own host only."""
+"""Talking to the remote repository: one connection, limits in time, the token to its own origin only."""
 
-import base64
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,7 +18,6 @@ from jobctl.settings.secret import masked_address
 
 Answer = TypeVar("Answer")
 
-_REDIRECT = ("redirect", "status code: 301", "status code: 302", "status code: 307", "status code: 308")
 _REFUSED = ("authentication", "status code: 401", "status code: 403")
 _DAMAGED = ("object not found", "unable to read", "no match for id", "corrupt", "failed to find", "zlib")
 _LOCAL = ("no space left", "disk quota", "read-only file system", "permission denied", "too many open files")
@@ -60,7 +58,6 @@ class Remote:
         self._repository = repository
         self._address = address
         self._step = step
-        self._follow = False
 
     def tip(self, wanted: str | None) -> Tip:
         """The wanted branch's tip, or the default branch's. One round trip.
@@ -102,7 +99,9 @@ class Remote:
         spec = f"+refs/heads/{tip.branch}:refs/jobctl/fetched"
         depth = 1 if whole and self._address.over_network else 0
         self._step_of(
-            lambda callbacks: self._origin.fetch([spec], callbacks=callbacks, proxy=True, depth=depth)
+            lambda callbacks: self._origin.fetch(
+                [spec], callbacks=callbacks, proxy=self._proxy or None, depth=depth
+            )
         )
 
     def push(self, commit: str, branch: str) -> None:
@@ -117,7 +116,7 @@ class Remote:
         try:
             self._step_of(
                 lambda callbacks: self._origin.push(
-                    [f"{name}:refs/heads/{branch}"], callbacks=callbacks, proxy=True
+                    [f"{name}:refs/heads/{branch}"], callbacks=callbacks, proxy=self._proxy or None
                 )
             )
         finally:
@@ -125,28 +124,22 @@ class Remote:
 
     @property
     def _origin(self) -> pygit2.Remote:
-        return self._repository.remotes["origin"]
+        """Without a name, so that no ``pushurl`` of the copy's settings counts."""
+        return self._repository.remotes.create_anonymous(self._address.url)
+
+    @property
+    def _proxy(self) -> bool:
+        """Whether the environment's proxy is used: one would read a token that is not encrypted."""
+        return self._address.encrypted or self._address.token is None
 
     def _list(self, callbacks: "_Callbacks") -> list[pygit2.remotes.RemoteHead]:
-        return self._origin.list_heads(callbacks=callbacks, proxy=True)
+        return self._origin.list_heads(callbacks=callbacks, proxy=self._proxy or None)
 
     def _step_of(self, step: Callable[["_Callbacks"], Answer]) -> Answer:
-        """One network step. The token is sent at once, then without redirects; where the server redirects,
-        it is asked for again, and given to the address's own host only."""
-        while True:
-            try:
-                return self._tried(step)
-            except pygit2.GitError as error:
-                if self._follow or not any(word in str(error).lower() for word in _REDIRECT):
-                    raise _explained(error, self._address) from None
-            self._follow = True
-
-    def _tried(self, step: Callable[["_Callbacks"], Answer]) -> Answer:
-        wanted = "initial" if self._follow else "false"
-        config = self._repository.config
-        if "http.followRedirects" not in config or config["http.followRedirects"] != wanted:
-            config["http.followRedirects"] = wanted
-        return step(_Callbacks(self._address, self._step, at_once=not self._follow))
+        try:
+            return step(_Callbacks(self._address, self._step))
+        except pygit2.GitError as error:
+            raise _explained(error, self._address) from None
 
 
 def look(address: Address, branch: str | None, step: timedelta) -> Tip:
@@ -163,34 +156,32 @@ def look(address: Address, branch: str | None, step: timedelta) -> Tip:
         return Remote(repository, address, step).tip(branch)
 
 
+def _origin_of(url: str) -> tuple[str, str | None, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
 class _Callbacks(pygit2.RemoteCallbacks):
-    def __init__(self, address: Address, step: timedelta, *, at_once: bool) -> None:
+    """The token is given to whom asks for it, if that is the address's origin: libgit2 would send a header
+    of ours after a redirect to another port too."""
+
+    def __init__(self, address: Address, step: timedelta) -> None:
         super().__init__()
         self._address = address
         self._limit = step
         self._end = time.monotonic() + step.total_seconds()
-        self._at_once = at_once
-        self._asked = 0
-
-    def custom_headers(self) -> list[str] | None:
-        token = self._address.token
-        if token is None or not self._at_once or not self._address.over_network:
-            return None
-        basic = base64.b64encode(
-            f"{self._address.user}:{token.reveal()}".encode("utf-8", "surrogateescape")
-        ).decode()
-        return [f"Authorization: Basic {basic}"]
+        self._given = False
 
     def credentials(self, url: str, username_from_url: str | None, allowed_types: int) -> pygit2.UserPass:  # noqa: ARG002
         token = self._address.token
-        self._asked += 1
-        if token is None or self._at_once or self._asked > 1:
-            raise _refused(self._address)
-        if urlsplit(url).hostname != self._address.host:
+        if token is not None and _origin_of(url) != _origin_of(self._address.url):
             raise PermanentJobError(
                 f"the content repository redirects to {masked_address(url)}, which is not given the token",
                 hint="set DATA_REPOSITORY to the new address",
             )
+        if token is None or self._given:
+            raise _refused(self._address)
+        self._given = True
         return pygit2.UserPass(self._address.user, token.reveal())
 
     def push_update_reference(self, refname: str, message: str | None) -> None:

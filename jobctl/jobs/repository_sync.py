@@ -32,8 +32,6 @@ def repository_sync() -> JobResult:
     address = read_address(text, token_of(environment), here.project)
     branch = environment.text("GITHUB_BRANCH")
     print(f"Fetching {address.url}" + (f" (branch {branch})" if branch else ""))
-    if address.in_clear:
-        print("warning: the token goes over http:// unencrypted; use https://")
     may_push = not (environment.flag("DISABLE_AUTO_SYNC") or environment.text("VERCEL") == "1")
     report = ContentFolder(folder, address, branch=branch, may_push=may_push).sync()
     for line in (*report.notes, *report.changes.warnings):
