@@ -10,7 +10,7 @@ import pygit2
 from jobctl.content.address import Address
 from jobctl.content.history import commit_of, count_new, is_ancestor, last_commit, shares_history
 from jobctl.content.local_changes import changed_locally, commit_all, merge, set_aside
-from jobctl.content.remote import DamagedError, Remote, Tip, isolate
+from jobctl.content.remote import DamagedError, Remote, Tip, format_problem, isolate
 from jobctl.content.swap import alone, free_name, new_beside, swap_in, tidy
 from jobctl.content.tree import Changes, apply, changed_paths, clashing, fill_index, is_folder
 from jobctl.content.upkeep import Mark, Way, repack
@@ -101,8 +101,14 @@ class ContentFolder:
             repository = pygit2.Repository(str(self._folder / ".git"))
             if repository.head_is_unborn or repository.remotes["origin"].url != self._address.url:
                 return None
-        except (pygit2.GitError, KeyError):
-            return None
+        except (pygit2.GitError, KeyError) as error:
+            problem = format_problem(error)
+            if problem is None:
+                return None
+            raise PermanentJobError(
+                f"the repository in {self._folder} {problem}, which jobctl cannot read",
+                hint="move it away, and the next sync clones it anew",
+            ) from error
         return repository
 
     # The first time

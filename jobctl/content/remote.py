@@ -210,8 +210,26 @@ def _refused(address: Address) -> PermanentJobError:
     )
 
 
+def format_problem(error: Exception) -> str | None:
+    """In what format a repository is that libgit2 does not read, as a clause; None where that is not the fault."""
+    text = str(error).lower()
+    if "object format" in text:
+        return "has SHA-256 objects"
+    if "refstorage" in text:
+        return "keeps its branches as a reftable"
+    if "unsupported extension" in text or "unsupported repository version" in text:
+        return f"is in a newer format ({text.rpartition(': ')[2]})"
+    return None
+
+
 def _explained(error: pygit2.GitError, address: Address) -> Exception:
     text = str(error).lower()
+    problem = format_problem(error)
+    if problem is not None:
+        return PermanentJobError(
+            f"the content repository {address.url} {problem}, which jobctl cannot read",
+            hint="make it by git init --object-format=sha1 --ref-format=files, and push the content to it",
+        )
     if "failed to lock" in text or any(word in text for word in _DAMAGED):
         return DamagedError(f"the copy of {address.url} cannot be used: {text}")
     if any(word in text for word in _LOCAL):
