@@ -35,6 +35,11 @@ class Address:
         return self.url.startswith(("http://", "https://"))
 
     @property
+    def folder(self) -> Path:
+        """The repository itself, where it is not reached by HTTP."""
+        return Path(unquote(urlsplit(self.url).path))
+
+    @property
     def encrypted(self) -> bool:
         """Whether what is sent goes over TLS; otherwise a token may go to loopback alone, past any proxy."""
         return self.url.startswith("https://")

@@ -12,6 +12,8 @@ import pygit2
 from pygit2.enums import ConfigLevel
 
 from jobctl.content.address import Address
+from jobctl.content.limits import MIB, Limits, out_of_memory, variable_of
+from jobctl.content.local_copy import OBJECTS_A_FILE, copy_from_folder
 from jobctl.durations import write_duration
 from jobctl.errors import PermanentJobError, ServiceError
 from jobctl.settings.secret import masked_address
@@ -20,7 +22,15 @@ Answer = TypeVar("Answer")
 
 _REFUSED = ("authentication", "status code: 401", "status code: 403")
 _DAMAGED = ("object not found", "unable to read", "no match for id", "corrupt", "failed to find", "zlib")
-_LOCAL = ("no space left", "disk quota", "read-only file system", "permission denied", "too many open files")
+_LOCAL = {
+    "no space left": "free some space there",
+    "disk quota": "free some space there, or raise the quota",
+    "read-only file system": "have the project where it can be written",
+    "permission denied": "give the folder to the user that jobctl runs as",
+    "operation not permitted": "give the folder to the user that jobctl runs as",
+    "too many open files": "raise the limit of open files (ulimit -n)",
+}
+_PASSING = ("no space left", "disk quota", "too many open files")
 _CONFIG_LEVELS = (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA)
 
 
@@ -52,12 +62,16 @@ class Remote:
         repository: whose remote ``origin`` holds the address without credentials.
         address: with them.
         step: how long one network step may take.
+        limits: of what is fetched.
     """
 
-    def __init__(self, repository: pygit2.Repository, address: Address, step: timedelta) -> None:
+    def __init__(
+        self, repository: pygit2.Repository, address: Address, step: timedelta, limits: Limits
+    ) -> None:
         self._repository = repository
         self._address = address
         self._step = step
+        self._limits = limits
 
     def tip(self, wanted: str | None) -> Tip:
         """The wanted branch's tip, or the default branch's. One round trip.
@@ -96,8 +110,12 @@ class Remote:
 
     def fetch(self, tip: Tip, *, whole: bool) -> None:
         """Fetch what is new on the branch; the first time only its newest commit."""
+        if not self._address.over_network:
+            copy_from_folder(self._repository, self._address.folder, tip.commit, self._limits, whole=whole)
+            return
+        pygit2.settings.pack_max_objects = self._limits.files * OBJECTS_A_FILE
         spec = f"+refs/heads/{tip.branch}:refs/jobctl/fetched"
-        depth = 1 if whole and self._address.over_network else 0
+        depth = 1 if whole else 0
         self._step_of(
             lambda callbacks: self._origin.fetch(
                 [spec], callbacks=callbacks, proxy=self._proxy or None, depth=depth
@@ -137,7 +155,7 @@ class Remote:
 
     def _step_of(self, step: Callable[["_Callbacks"], Answer]) -> Answer:
         try:
-            return step(_Callbacks(self._address, self._step))
+            return step(_Callbacks(self._address, self._step, self._limits))
         except pygit2.GitError as error:
             raise _explained(error, self._address) from None
 
@@ -153,7 +171,7 @@ def look(address: Address, branch: str | None, step: timedelta) -> Tip:
     with tempfile.TemporaryDirectory(prefix="jobctl-") as folder:
         repository = pygit2.init_repository(folder, bare=True)
         repository.remotes.create("origin", address.url)
-        return Remote(repository, address, step).tip(branch)
+        return Remote(repository, address, step, Limits()).tip(branch)
 
 
 def _origin_of(url: str) -> tuple[str, str | None, int]:
@@ -165,8 +183,9 @@ class _Callbacks(pygit2.RemoteCallbacks):
     """The token is given to whom asks for it, if that is the address's origin: libgit2 would send a header
     of ours after a redirect to another port too."""
 
-    def __init__(self, address: Address, step: timedelta) -> None:
+    def __init__(self, address: Address, step: timedelta, limits: Limits) -> None:
         super().__init__()
+        self._limits = limits
         self._address = address
         self._limit = step
         self._end = time.monotonic() + step.total_seconds()
@@ -188,7 +207,9 @@ class _Callbacks(pygit2.RemoteCallbacks):
         if message is not None:
             raise PermanentJobError(f"the remote refuses {refname}: {message}")
 
-    def transfer_progress(self, stats: object) -> None:  # noqa: ARG002
+    def transfer_progress(self, stats: pygit2.remotes.TransferProgress) -> None:
+        if stats.received_bytes > self._limits.mib * MIB:
+            raise self._limits.exceeded("mib")
         self._check_time()
 
     def sideband_progress(self, string: str) -> None:  # noqa: ARG002
@@ -199,7 +220,10 @@ class _Callbacks(pygit2.RemoteCallbacks):
 
     def _check_time(self) -> None:
         if time.monotonic() > self._end:
-            raise ServiceError(f"the content repository took longer than {write_duration(self._limit)}")
+            raise ServiceError(
+                f"the content repository took longer than {write_duration(self._limit)}",
+                hint=f"on a slow line, raise {variable_of('seconds')}",
+            )
 
 
 def _refused(address: Address) -> PermanentJobError:
@@ -222,6 +246,13 @@ def format_problem(error: Exception) -> str | None:
     return None
 
 
+def cannot_write(place: str, reason: str) -> PermanentJobError | ServiceError:
+    """The error for a place that cannot be written, and what to do."""
+    hint = next((hint for words, hint in _LOCAL.items() if words in reason.lower()), None)
+    passing = hint is None or any(words in reason.lower() for words in _PASSING)
+    return (ServiceError if passing else PermanentJobError)(f"{place} cannot be written: {reason}", hint=hint)
+
+
 def _explained(error: pygit2.GitError, address: Address) -> Exception:
     text = str(error).lower()
     problem = format_problem(error)
@@ -232,8 +263,10 @@ def _explained(error: pygit2.GitError, address: Address) -> Exception:
         )
     if "failed to lock" in text or any(word in text for word in _DAMAGED):
         return DamagedError(f"the copy of {address.url} cannot be used: {text}")
+    if out_of_memory(error):
+        return MemoryError(text)
     if any(word in text for word in _LOCAL):
-        return ServiceError(f"the content folder cannot be written: {text}")
+        return cannot_write("the content folder", text)
     if "certificate" in text:
         return PermanentJobError(
             f"the certificate of {address.host} is not trusted",
