@@ -136,9 +136,9 @@ class ContentFolder:
             repository.remotes.create("origin", self._address.url)
             remote = Remote(repository, self._address, self._step, self._limits)
             tip = remote.tip(self._branch)
-            remote.fetch(tip, whole=True)
-            commit = commit_of(repository, tip.commit)
             snapshots = Snapshots(repository, new, self._limits, tolerant=True)
+            snapshots.too_large = remote.fetch(tip, whole=True)
+            commit = commit_of(repository, tip.commit)
             snapshots.measure(commit.tree)
             deltas = snapshots.differences(None, commit.tree)
             changes = self._apply(new, deltas, snapshots)
@@ -170,6 +170,7 @@ class ContentFolder:
         named = [f"passed over {quote(path)}: {reason}" for path, reason in snapshots.passed_over.items()]
         changes = apply(folder, deltas, snapshots, again)
         changes.warnings[:0] = named
+        changes.passed_over |= snapshots.passed_over.keys()
         return changes
 
     # Later
@@ -191,8 +192,8 @@ class ContentFolder:
 
     def _finish(self, repository: pygit2.Repository, way: Way) -> Changes:
         """Go where a killed sync was going, but leave alone what was changed since."""
-        snapshots = Snapshots(repository, self._folder, self._limits)
         commit, known = commit_of(repository, way.new), read_record(repository)
+        snapshots = Snapshots(repository, self._folder, self._limits, absent=known.paths)
         deltas = snapshots.differences(commit_of(repository, way.old).tree, commit.tree)
         touched = set(clashing(self._folder, deltas, snapshots, known.paths))
         deltas = [one for one in deltas if one.path not in touched]
@@ -204,13 +205,13 @@ class ContentFolder:
         remote = Remote(repository, self._address, self._step, self._limits)
         tip = remote.tip(self._branch)
         head, known = last_commit(repository), read_record(repository)
-        snapshots = Snapshots(repository, self._folder, self._limits)
+        snapshots = Snapshots(repository, self._folder, self._limits, absent=known.paths)
         current = tip.commit == (synced_commit(repository) or str(head.id))
         if current and known.rules in {None, self._limits.rules}:
             return SyncReport(tip.branch, str(head.id), count_new(repository, last, tip.commit))
         if not current:
             _make_way(repository, f"refs/remotes/origin/{tip.branch}")  # libgit2 sets it while it fetches
-            remote.fetch(tip, whole=False)
+            snapshots.too_large = remote.fetch(tip, whole=False)
         report = SyncReport(tip.branch, tip.commit, count_new(repository, last, tip.commit))
         if not is_ancestor(repository, last, tip.commit):
             report.notes.append(
@@ -230,7 +231,7 @@ class ContentFolder:
             deltas = snapshots.differences(head.tree, commit.tree)
         mark.aim(Way(str(head.id), tip.commit, tip.branch))
         again = known.again(self._folder, snapshots, commit.tree, deltas)
-        report.changes = self._apply(self._folder, [*deltas, *again], snapshots, [one.path for one in again])
+        report.changes = self._apply(self._folder, [*deltas, *again], snapshots, {one.path for one in again})
         report.head = tip.commit
         _settle(tip, commit, snapshots, known.after([*deltas, *again], report.changes))
         repack(repository)

@@ -11,6 +11,7 @@ from jobctl.clock import SystemClock
 from jobctl.content.history import commit_of, last_commit, synced_commit
 from jobctl.content.limits import Limits
 from jobctl.content.minimal import SETTINGS, is_minimal
+from jobctl.content.record import read_record
 from jobctl.content.snapshot import BROKEN, Snapshots
 from jobctl.content.tree import files_in, is_folder, is_same
 from jobctl.content.upkeep import Mark
@@ -55,7 +56,7 @@ def _has_own_commits(repository: pygit2.Repository, known: set[str]) -> bool:
 
 
 def _has_own_files(repository: pygit2.Repository, folder: Path, known: set[str], limits: Limits) -> bool:
-    snapshots = Snapshots(repository, folder, limits)
+    snapshots = Snapshots(repository, folder, limits, absent=read_record(repository).paths)
     states = [snapshots.files(commit_of(repository, one).tree) for one in known]
     for path in files_in(folder):
         name = path.relative_to(folder).as_posix()

@@ -7,7 +7,7 @@ import pygit2
 from pygit2.enums import FileMode, ObjectType
 
 from jobctl.content.limits import MIB, Limits
-from jobctl.content.snapshot import BROKEN, Snapshots
+from jobctl.content.snapshot import BROKEN, Snapshots, size_of
 
 OBJECTS_A_FILE = 10
 """So many objects may come for each file that a commit may have: its folders, and older states of it."""
@@ -15,11 +15,14 @@ OBJECTS_A_FILE = 10
 
 def copy_from_folder(
     repository: pygit2.Repository, source: Path, commit: str, limits: Limits, *, whole: bool
-) -> None:
+) -> dict[pygit2.Oid, int]:
     """Copy a commit, and what led to it from what is there already; the first time the commit alone.
 
     Not by libgit2's own way, which would hold each file in memory, however large. A file that is over the limit,
     missing or damaged is left out.
+
+    Returns:
+        The sizes of the files that are over the limit, in bytes.
 
     Raises:
         PermanentJobError: there is more than the limits allow.
@@ -29,19 +32,32 @@ def copy_from_folder(
     tip = theirs[pygit2.Oid(hex=commit)].peel(pygit2.Commit)
     Snapshots(theirs, source, limits, tolerant=True).measure(tip.tree)
     wanted: dict[pygit2.Oid, bool] = {}
+    too_large: dict[pygit2.Oid, int] = {}
     commits = [tip] if whole else _new_commits(repository, theirs, tip)
     for one in commits:
         wanted[one.id] = False
-        _want(repository, theirs, one.tree_id, wanted, limits)
+        too_large |= _want(repository, theirs, one.tree_id, wanted, limits)
     try:
         _pack(repository, theirs, wanted)
     except pygit2.GitError:
         for oid, is_blob in list(wanted.items()):
-            if is_blob and not _readable(theirs, oid):
+            if is_blob and not _readable(theirs, oid, limits):
                 del wanted[oid]
         _pack(repository, theirs, wanted)
     _note_shallow(repository, commits, wanted)
     repository.references.create("refs/jobctl/fetched", tip.id, force=True)
+    return too_large
+
+
+def complete(
+    repository: pygit2.Repository, source: Path, files: Iterable[pygit2.Oid], limits: Limits
+) -> None:
+    """Copy the files that were left out before and are no longer too large, missing or damaged."""
+    absent = [one for one in files if one not in repository.odb]
+    theirs = pygit2.Repository(str(source)) if absent else repository
+    wanted = {one: True for one in absent if _readable(theirs, one, limits)}
+    if wanted:
+        _pack(repository, theirs, wanted)
 
 
 def _new_commits(
@@ -61,16 +77,18 @@ def _want(
     top: pygit2.Oid,
     wanted: dict[pygit2.Oid, bool],
     limits: Limits,
-) -> None:
-    """Everything below a tree that is not there yet; by id, whether it is a file."""
-    left = [top]
+) -> dict[pygit2.Oid, int]:
+    """Add everything below a tree that is not there yet, and whether it is a file; the files that are too large."""
+    left, too_large = [top], {}
     while left:
         oid = left.pop()
         if oid in wanted or oid in repository.odb:
             continue
         try:
-            kind, size = theirs.odb.read_header(oid)
-            if kind == ObjectType.BLOB and size <= limits.file_mib * MIB:
+            size, kind = size_of(theirs, oid, limits), theirs.odb.read_header(oid)[0]
+            if kind == ObjectType.BLOB and size > limits.file_mib * MIB:
+                too_large[oid] = size
+            elif kind == ObjectType.BLOB:
                 wanted[oid] = True
             if kind != ObjectType.TREE:
                 continue
@@ -83,6 +101,7 @@ def _want(
         left.extend(entries)
         if len(wanted) > limits.files * OBJECTS_A_FILE:
             raise limits.exceeded("files")
+    return too_large
 
 
 def _pack(repository: pygit2.Repository, theirs: pygit2.Repository, wanted: dict[pygit2.Oid, bool]) -> None:
@@ -96,8 +115,10 @@ def _pack(repository: pygit2.Repository, theirs: pygit2.Repository, wanted: dict
     packer.write(str(Path(repository.path) / "objects" / "pack"))
 
 
-def _readable(theirs: pygit2.Repository, oid: pygit2.Oid) -> bool:
+def _readable(theirs: pygit2.Repository, oid: pygit2.Oid, limits: Limits) -> bool:
     try:
+        if size_of(theirs, oid, limits) > limits.file_mib * MIB:
+            return False
         theirs.odb.read(oid)
     except BROKEN:
         return False

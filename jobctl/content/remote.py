@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -13,7 +13,7 @@ from pygit2.enums import ConfigLevel
 
 from jobctl.content.address import Address
 from jobctl.content.limits import MIB, Limits, out_of_memory, variable_of
-from jobctl.content.local_copy import OBJECTS_A_FILE, copy_from_folder
+from jobctl.content.local_copy import OBJECTS_A_FILE, complete, copy_from_folder
 from jobctl.durations import write_duration
 from jobctl.errors import PermanentJobError, ServiceError
 from jobctl.settings.secret import masked_address
@@ -51,6 +51,7 @@ def isolate(step: timedelta) -> None:
     for level in _CONFIG_LEVELS:
         pygit2.settings.search_path[level] = ""
     pygit2.settings.owner_validation = False
+    pygit2.settings.enable_strict_object_creation(False)  # a file that was left out may stay in a tree
     pygit2.settings.server_timeout = int(step.total_seconds() * 1000)
     pygit2.settings.server_connect_timeout = min(30_000, int(step.total_seconds() * 1000))
 
@@ -108,11 +109,16 @@ class Remote:
             f"the content repository {self._address.url} is empty", hint="push a first commit to it"
         )
 
-    def fetch(self, tip: Tip, *, whole: bool) -> None:
-        """Fetch what is new on the branch; the first time only its newest commit."""
+    def fetch(self, tip: Tip, *, whole: bool) -> dict[pygit2.Oid, int]:
+        """Fetch what is new on the branch; the first time only its newest commit.
+
+        Returns:
+            The sizes of files that were left out as too large.
+        """
         if not self._address.over_network:
-            copy_from_folder(self._repository, self._address.folder, tip.commit, self._limits, whole=whole)
-            return
+            return copy_from_folder(
+                self._repository, self._address.folder, tip.commit, self._limits, whole=whole
+            )
         pygit2.settings.pack_max_objects = self._limits.files * OBJECTS_A_FILE
         spec = f"+refs/heads/{tip.branch}:refs/jobctl/fetched"
         depth = 1 if whole else 0
@@ -121,6 +127,12 @@ class Remote:
                 [spec], callbacks=callbacks, proxy=self._proxy or None, depth=depth
             )
         )
+        return {}
+
+    def complete(self, files: Iterable[pygit2.Oid]) -> None:
+        """Fetch files that were left out before, where they can be had by now."""
+        if not self._address.over_network:
+            complete(self._repository, self._address.folder, files, self._limits)
 
     def push(self, commit: str, branch: str) -> None:
         """Push a commit to the branch.

@@ -2,7 +2,8 @@
 
 import os
 import unicodedata
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,18 +41,27 @@ class Snapshots:
         repository: whose they are.
         folder: whose file system tells which names are one.
         limits: of the commits.
-        tolerant: an object that is missing or damaged is passed over; otherwise it is an error.
+        tolerant: an object that is missing or damaged is passed over; otherwise it is an error,
+        absent: but for these paths, which were passed over before.
     """
 
     def __init__(
-        self, repository: pygit2.Repository, folder: Path, limits: Limits, *, tolerant: bool = False
+        self,
+        repository: pygit2.Repository,
+        folder: Path,
+        limits: Limits,
+        *,
+        tolerant: bool = False,
+        absent: Collection[str] = (),
     ) -> None:
         self.repository = repository
         self._folder = folder
         self._fold = folding(folder)
         self.limits = limits
-        self.tolerant = tolerant
+        self._tolerant = tolerant
+        self._absent = absent
         self.passed_over: dict[str, str] = {}
+        self.too_large: dict[pygit2.Oid, int] = {}
 
     def differences(self, old: pygit2.Tree | None, new: pygit2.Tree) -> list[Delta]:
         """What differs between two commits' files; all of ``new`` where there is no ``old``.
@@ -79,6 +89,10 @@ class Snapshots:
         """
         self._measured(tree, 0, {})
 
+    def tolerates(self, path: str) -> bool:
+        """Whether what is at a path may be missing or damaged."""
+        return self._tolerant or path in self._absent
+
     def fault(self, path: str, file: File) -> str | None:
         """Why a commit's file is never written here; None where it is.
 
@@ -88,7 +102,7 @@ class Snapshots:
         """
         if file.mode == FileMode.COMMIT:
             return "a submodule"
-        size = self.repository.odb.read_header(file.id)[1]
+        size = self.too_large.get(file.id) or size_of(self.repository, file.id, self.limits)
         if size > self.limits.file_mib * MIB:
             return f"{size // MIB:,} MiB are more than {variable_of('file_mib')} allows"
         if file.mode != FileMode.LINK:
@@ -124,13 +138,13 @@ class Snapshots:
         try:
             return self._read(file.id)
         except BROKEN:
-            if not self.tolerant:
+            if not self.tolerates(path):
                 raise
             self.passed_over[path] = "a folder that is missing or damaged in the repository"
             return None
 
     def _read(self, oid: pygit2.Oid) -> pygit2.Tree:
-        if self.repository.odb.read_header(oid)[1] > self.limits.files * _LARGE_ENTRY:
+        if size_of(self.repository, oid, self.limits) > self.limits.files * _LARGE_ENTRY:
             raise self.limits.exceeded("files")
         found = self.repository[oid]
         if not isinstance(found, pygit2.Tree):
@@ -178,7 +192,7 @@ class Snapshots:
             elif mode != FileMode.COMMIT:
                 files += 1
                 try:
-                    one = self.repository.odb.read_header(oid)[1]
+                    one = size_of(self.repository, oid, self.limits)
                 except BROKEN:
                     one = 0
                 size += one if one <= self.limits.file_mib * MIB else 0
@@ -187,6 +201,38 @@ class Snapshots:
             if size > self.limits.mib * MIB:
                 raise self.limits.exceeded("mib")
         return files, size
+
+
+def size_of(repository: pygit2.Repository, oid: pygit2.Oid, limits: Limits) -> int:
+    """The size of an object, in bytes.
+
+    Raises:
+        KeyError, GitError: it is missing or damaged.
+    """
+    size = int(repository.odb.read_header(oid)[1]) if _is_whole(repository, oid, limits) else None
+    if size is None:
+        raise pygit2.GitError(f"{oid} is cut off")
+    return size
+
+
+def _is_whole(repository: pygit2.Repository, oid: pygit2.Oid, limits: Limits) -> bool:
+    """Whether an object that is a file of its own has its end; libgit2 would look for it forever."""
+    name, stream, size = str(oid), zlib.decompressobj(), 0
+    try:
+        file = (Path(repository.path) / "objects" / name[:2] / name[2:]).open("rb")
+    except OSError:  # it is in a pack
+        return True
+    with file:
+        try:
+            while not stream.eof and size <= limits.file_mib * MIB:
+                data = stream.unconsumed_tail or file.read(MIB)
+                found = len(stream.decompress(data, MIB))
+                if not (data or found or stream.eof):
+                    return False
+                size += found
+        except zlib.error:
+            return False
+    return True
 
 
 def folding(folder: Path) -> Callable[[str], str]:

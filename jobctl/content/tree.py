@@ -75,17 +75,15 @@ def apply(
         if delta.new is not None and delta.new.mode == FileMode.LINK:
             links.append(delta)
         elif delta.new is not None:
-            _write(folder, delta, changes, snapshots)
+            _write(folder, delta, changes, snapshots, again)
     for delta in links:
-        _write(folder, delta, changes, snapshots)
+        _write(folder, delta, changes, snapshots, again)
     written = {*changes.added, *changes.changed}
     for delta in links:
         if delta.path in written and (reason := _leads_nowhere(folder / delta.path)):
             (folder / delta.path).unlink()
             (changes.added if delta.old is None else changes.changed).remove(delta.path)
-            _pass_over(changes, delta.path, reason)
-    quiet = tuple(f"passed over {quote(path)}: " for path in again)
-    changes.warnings = [one for one in changes.warnings if not (quiet and one.startswith(quiet))]
+            _pass_over(changes, delta.path, reason, again)
     if changes.pointers:
         number = counted(len(changes.pointers), "file")
         changes.warnings.append(
@@ -161,20 +159,22 @@ def fill_index(tree: pygit2.Tree, snapshots: Snapshots) -> None:
     index.write()
 
 
-def _write(folder: Path, delta: Delta, changes: Changes, snapshots: Snapshots) -> None:
+def _write(
+    folder: Path, delta: Delta, changes: Changes, snapshots: Snapshots, again: Collection[str]
+) -> None:
     path, old, file = delta
     if file is None:
         return
     try:
         fault = snapshots.fault(path, file)
         if fault is not None:
-            _pass_over(changes, path, fault)
+            _pass_over(changes, path, fault, again)
             return
         blob = snapshots.repository[file.id].peel(pygit2.Blob)
     except BROKEN:
-        if not snapshots.tolerant:
+        if not snapshots.tolerates(path):
             raise
-        _pass_over(changes, path, "it is missing or damaged in the repository")
+        _pass_over(changes, path, "it is missing or damaged in the repository", again)
         return
     try:
         target = _folder_for(folder, path) / path.rpartition("/")[2]
@@ -182,16 +182,17 @@ def _write(folder: Path, delta: Delta, changes: Changes, snapshots: Snapshots) -
     except OSError as error:
         if error.errno not in _CANNOT_BE | (_NO_LINKS if file.mode == FileMode.LINK else set()):
             raise
-        _pass_over(changes, path, reason_of(error))
+        _pass_over(changes, path, reason_of(error), again)
         return
     (changes.added if old is None else changes.changed).append(path)
     if blob.size < 1024 and bytes(memoryview(blob)[: len(_LFS)]) == _LFS:
         changes.pointers.append(path)
 
 
-def _pass_over(changes: Changes, path: str, reason: str) -> None:
+def _pass_over(changes: Changes, path: str, reason: str, again: Collection[str]) -> None:
     changes.passed_over.add(path)
-    changes.warnings.append(f"passed over {quote(path)}: {reason}")
+    if path not in again:
+        changes.warnings.append(f"passed over {quote(path)}: {reason}")
 
 
 def _leads_nowhere(link: Path) -> str | None:
