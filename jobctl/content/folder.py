@@ -231,6 +231,7 @@ class ContentFolder:
             deltas = snapshots.differences(head.tree, commit.tree)
         mark.aim(Way(str(head.id), tip.commit, tip.branch))
         again = known.again(self._folder, snapshots, commit.tree, deltas)
+        remote.complete(one.new.id for one in again if one.new)
         report.changes = self._apply(self._folder, [*deltas, *again], snapshots, {one.path for one in again})
         report.head = tip.commit
         _settle(tip, commit, snapshots, known.after([*deltas, *again], report.changes))

@@ -17,6 +17,8 @@ BROKEN = (KeyError, ValueError, pygit2.GitError)
 """What reading an object fails with that is missing or damaged."""
 _LARGE_ENTRY = 300  # bytes of a tree: mode, name and id
 _LONGEST_LINK = 4096
+_DEEPEST = 400
+"""The walk calls itself for each folder; Python allows a thousand calls in each other."""
 
 
 class File(NamedTuple):
@@ -58,6 +60,7 @@ class Snapshots:
         self._folder = folder
         self._fold = folding(folder)
         self.limits = limits
+        self._depth = min(limits.depth, _DEEPEST)
         self._tolerant = tolerant
         self._absent = absent
         self.passed_over: dict[str, str] = {}
@@ -156,7 +159,7 @@ class Snapshots:
         good: dict[str, File] = {}
         bad: dict[str, str] = {}
         taken: dict[str, str] = {}
-        too_deep = base.count("/") >= self.limits.depth
+        too_deep = base.count("/") >= self._depth
         for entry in tree or ():
             name = os.fsdecode(entry.raw_name or b"")
             mode = int(entry.filemode)
@@ -182,7 +185,7 @@ class Snapshots:
             oid, mode = entry.id, int(entry.filemode)
             if mode == FileMode.TREE:
                 key = (oid, depth)
-                if key not in known and depth < self.limits.depth:
+                if key not in known and depth < self._depth:
                     try:
                         known[key] = self._measured(self._read(oid), depth + 1, known)
                     except BROKEN:  # named, or an error, when it is walked
