@@ -7,7 +7,7 @@ import pygit2
 from pygit2.enums import FileMode, ObjectType
 
 from jobctl.content.limits import MIB, Limits
-from jobctl.content.snapshot import BROKEN, Snapshots, size_of
+from jobctl.content.snapshot import BROKEN, Snapshots
 
 OBJECTS_A_FILE = 10
 """So many objects may come for each file that a commit may have: its folders, and older states of it."""
@@ -30,18 +30,19 @@ def copy_from_folder(
     """
     theirs = pygit2.Repository(str(source))
     tip = theirs[pygit2.Oid(hex=commit)].peel(pygit2.Commit)
-    Snapshots(theirs, source, limits, tolerant=True).measure(tip.tree)
+    snapshots = Snapshots(theirs, source, limits, tolerant=True)
+    snapshots.measure(tip.tree)
     wanted: dict[pygit2.Oid, bool] = {}
     too_large: dict[pygit2.Oid, int] = {}
     commits = [tip] if whole else _new_commits(repository, theirs, tip)
     for one in commits:
         wanted[one.id] = False
-        too_large |= _want(repository, theirs, one.tree_id, wanted, limits)
+        too_large |= _want(repository, snapshots, one.tree_id, wanted)
     try:
         _pack(repository, theirs, wanted)
     except pygit2.GitError:
         for oid, is_blob in list(wanted.items()):
-            if is_blob and not _readable(theirs, oid, limits):
+            if is_blob and not _readable(snapshots, oid):
                 del wanted[oid]
         _pack(repository, theirs, wanted)
     _note_shallow(repository, commits, wanted)
@@ -54,8 +55,11 @@ def complete(
 ) -> None:
     """Copy the files that were left out before and are no longer too large, missing or damaged."""
     absent = [one for one in files if one not in repository.odb]
-    theirs = pygit2.Repository(str(source)) if absent else repository
-    wanted = {one: True for one in absent if _readable(theirs, one, limits)}
+    if not absent:
+        return
+    theirs = pygit2.Repository(str(source))
+    snapshots = Snapshots(theirs, source, limits)
+    wanted = {one: True for one in absent if _readable(snapshots, one)}
     if wanted:
         _pack(repository, theirs, wanted)
 
@@ -72,20 +76,17 @@ def _new_commits(
 
 
 def _want(
-    repository: pygit2.Repository,
-    theirs: pygit2.Repository,
-    top: pygit2.Oid,
-    wanted: dict[pygit2.Oid, bool],
-    limits: Limits,
+    repository: pygit2.Repository, snapshots: Snapshots, top: pygit2.Oid, wanted: dict[pygit2.Oid, bool]
 ) -> dict[pygit2.Oid, int]:
     """Add everything below a tree that is not there yet, and whether it is a file; the files that are too large."""
+    theirs, limits = snapshots.repository, snapshots.limits
     left, too_large = [top], {}
     while left:
         oid = left.pop()
         if oid in wanted or oid in repository.odb:
             continue
         try:
-            size, kind = size_of(theirs, oid, limits), theirs.odb.read_header(oid)[0]
+            size, kind = snapshots.size_of(oid), theirs.odb.read_header(oid)[0]
             if kind == ObjectType.BLOB and size > limits.file_mib * MIB:
                 too_large[oid] = size
             elif kind == ObjectType.BLOB:
@@ -115,11 +116,11 @@ def _pack(repository: pygit2.Repository, theirs: pygit2.Repository, wanted: dict
     packer.write(str(Path(repository.path) / "objects" / "pack"))
 
 
-def _readable(theirs: pygit2.Repository, oid: pygit2.Oid, limits: Limits) -> bool:
+def _readable(snapshots: Snapshots, oid: pygit2.Oid) -> bool:
     try:
-        if size_of(theirs, oid, limits) > limits.file_mib * MIB:
+        if snapshots.size_of(oid) > snapshots.limits.file_mib * MIB:
             return False
-        theirs.odb.read(oid)
+        snapshots.repository.odb.read(oid)
     except BROKEN:
         return False
     return True

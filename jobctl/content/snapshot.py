@@ -1,6 +1,7 @@
 """The files of a commit that can be had here, found by walking its trees; what cannot is passed over and named."""
 
 import os
+import re
 import unicodedata
 import zlib
 from collections.abc import Callable, Collection
@@ -17,6 +18,7 @@ BROKEN = (KeyError, ValueError, pygit2.GitError)
 """What reading an object fails with that is missing or damaged."""
 _LARGE_ENTRY = 300  # bytes of a tree: mode, name and id
 _LONGEST_LINK = 4096
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*", re.ASCII)
 _DEEPEST = 400
 """The walk calls itself for each folder; Python allows a thousand calls in each other."""
 
@@ -63,6 +65,9 @@ class Snapshots:
         self._depth = min(limits.depth, _DEEPEST)
         self._tolerant = tolerant
         self._absent = absent
+        self._objects = f"{repository.path}objects"
+        self._loose = frozenset(os.listdir(self._objects))  # noqa: PTH208
+        self.plain = False
         self.passed_over: dict[str, str] = {}
         self.too_large: dict[pygit2.Oid, int] = {}
 
@@ -87,14 +92,45 @@ class Snapshots:
     def measure(self, tree: pygit2.Tree) -> None:
         """Look at sizes alone; a tree that stands in a thousand places is looked at once.
 
+        ``plain`` tells afterwards whether nothing in it has a bad name, is too deep or missing.
+
         Raises:
             PermanentJobError: there are more files or bytes than the limits allow.
         """
+        self.plain = True
         self._measured(tree, 0, {})
 
     def tolerates(self, path: str) -> bool:
         """Whether what is at a path may be missing or damaged."""
         return self._tolerant or path in self._absent
+
+    def size_of(self, oid: pygit2.Oid) -> int:
+        """The size of an object, in bytes.
+
+        Raises:
+            KeyError, GitError: it is missing or damaged.
+        """
+        name = str(oid)
+        if name[:2] in self._loose and not self._is_whole(f"{self._objects}/{name[:2]}/{name[2:]}"):
+            raise pygit2.GitError(f"{name} is cut off")
+        return int(self.repository.odb.read_header(oid)[1])
+
+    def _is_whole(self, file: str) -> bool:
+        """Whether an object that is a file of its own has its end; libgit2 would look for it forever."""
+        stream, size = zlib.decompressobj(), 0
+        try:
+            with open(file, "rb") as opened:  # noqa: PTH123 - once for each file of a repository
+                while not stream.eof and size <= self.limits.file_mib * MIB:
+                    data = stream.unconsumed_tail or opened.read(MIB)
+                    found = len(stream.decompress(data, MIB))
+                    if not (data or found or stream.eof):
+                        return False
+                    size += found
+        except zlib.error:
+            return False
+        except OSError:  # it is in a pack
+            return True
+        return True
 
     def fault(self, path: str, file: File) -> str | None:
         """Why a commit's file is never written here; None where it is.
@@ -105,7 +141,7 @@ class Snapshots:
         """
         if file.mode == FileMode.COMMIT:
             return "a submodule"
-        size = self.too_large.get(file.id) or size_of(self.repository, file.id, self.limits)
+        size = self.too_large.get(file.id) or self.size_of(file.id)
         if size > self.limits.file_mib * MIB:
             return f"{size // MIB:,} MiB are more than {variable_of('file_mib')} allows"
         if file.mode != FileMode.LINK:
@@ -147,7 +183,7 @@ class Snapshots:
             return None
 
     def _read(self, oid: pygit2.Oid) -> pygit2.Tree:
-        if size_of(self.repository, oid, self.limits) > self.limits.files * _LARGE_ENTRY:
+        if self.size_of(oid) > self.limits.files * _LARGE_ENTRY:
             raise self.limits.exceeded("files")
         found = self.repository[oid]
         if not isinstance(found, pygit2.Tree):
@@ -183,6 +219,8 @@ class Snapshots:
         files, size = 0, 0
         for entry in tree:
             oid, mode = entry.id, int(entry.filemode)
+            if _name_fault(os.fsdecode(entry.raw_name or b"")) is not None:
+                self.plain = False
             if mode == FileMode.TREE:
                 key = (oid, depth)
                 if key not in known and depth < self._depth:
@@ -190,12 +228,14 @@ class Snapshots:
                         known[key] = self._measured(self._read(oid), depth + 1, known)
                     except BROKEN:  # named, or an error, when it is walked
                         known[key] = (0, 0)
+                        self.plain = False
+                self.plain = self.plain and key in known
                 more, bytes_ = known.get(key, (0, 0))
                 files, size = files + more + 1, size + bytes_
             elif mode != FileMode.COMMIT:
                 files += 1
                 try:
-                    one = size_of(self.repository, oid, self.limits)
+                    one = self.size_of(oid)
                 except BROKEN:
                     one = 0
                 size += one if one <= self.limits.file_mib * MIB else 0
@@ -204,38 +244,6 @@ class Snapshots:
             if size > self.limits.mib * MIB:
                 raise self.limits.exceeded("mib")
         return files, size
-
-
-def size_of(repository: pygit2.Repository, oid: pygit2.Oid, limits: Limits) -> int:
-    """The size of an object, in bytes.
-
-    Raises:
-        KeyError, GitError: it is missing or damaged.
-    """
-    size = int(repository.odb.read_header(oid)[1]) if _is_whole(repository, oid, limits) else None
-    if size is None:
-        raise pygit2.GitError(f"{oid} is cut off")
-    return size
-
-
-def _is_whole(repository: pygit2.Repository, oid: pygit2.Oid, limits: Limits) -> bool:
-    """Whether an object that is a file of its own has its end; libgit2 would look for it forever."""
-    name, stream, size = str(oid), zlib.decompressobj(), 0
-    try:
-        file = (Path(repository.path) / "objects" / name[:2] / name[2:]).open("rb")
-    except OSError:  # it is in a pack
-        return True
-    with file:
-        try:
-            while not stream.eof and size <= limits.file_mib * MIB:
-                data = stream.unconsumed_tail or file.read(MIB)
-                found = len(stream.decompress(data, MIB))
-                if not (data or found or stream.eof):
-                    return False
-                size += found
-        except zlib.error:
-            return False
-    return True
 
 
 def folding(folder: Path) -> Callable[[str], str]:
@@ -266,6 +274,8 @@ def is_safe(path: str) -> bool:
 
 
 def _name_fault(name: str) -> str | None:
+    if _PLAIN.fullmatch(name):
+        return None
     if "/" in name or "\0" in name or name in {".", ".."}:
         return "a path that must not be written"
     # macOS leaves characters without width out of a name when it looks one up

@@ -149,13 +149,12 @@ def files_in(folder: Path) -> Iterator[Path]:
 def fill_index(tree: pygit2.Tree, snapshots: Snapshots) -> None:
     """Note a commit's files as what the folder holds; without those that must not be written."""
     index = snapshots.repository.index
-    files = snapshots.files(tree)
-    if snapshots.passed_over:  # libgit2 would refuse such a path, or descend without end
-        index.clear()
-        for path, file in files.items():
-            index.add(pygit2.IndexEntry(path, file.id, FileMode(file.mode)))
-    else:
+    if snapshots.plain:
         index.read_tree(tree)
+    else:  # libgit2 would refuse a bad path, or descend without end
+        index.clear()
+        for path, file in snapshots.files(tree).items():
+            index.add(pygit2.IndexEntry(path, file.id, FileMode(file.mode)))
     index.write()
 
 
@@ -231,9 +230,9 @@ def _folder_for(folder: Path, path: str) -> Path:
     place = folder
     for part in path.split("/")[:-1]:
         place /= part
-        if _is_in_the_way(place):
-            place.unlink()
-        place.mkdir(exist_ok=True)
+        if not is_folder(place):
+            place.unlink(missing_ok=True)  # what is in the way
+            place.mkdir(exist_ok=True)
     return place
 
 
