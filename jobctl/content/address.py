@@ -12,6 +12,8 @@ from jobctl.text import quote
 
 USER = "x-access-token"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_TOKENS = ("ghp_", "gho_", "ghs_", "ghu_", "github_pat_", "glpat-")
+"""GitHub takes a token in the place of the user's name; clone addresses are often written so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,14 @@ class Address:
         return self.url.startswith(("http://", "https://"))
 
     @property
-    def in_clear(self) -> bool:
-        """Whether a token would go over a network unencrypted."""
-        return self.token is not None and self.url.startswith("http://") and self.host not in _LOOPBACK
+    def folder(self) -> Path:
+        """The repository itself, where it is not reached by HTTP."""
+        return Path(unquote(urlsplit(self.url).path))
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether what is sent goes over TLS; otherwise a token may go to loopback alone, past any proxy."""
+        return self.url.startswith("https://")
 
 
 def token_of(environment: Environment) -> Secret | None:
@@ -44,15 +51,15 @@ def token_of(environment: Environment) -> Secret | None:
 
 
 def read_address(text: str, token: Secret | None, folder: Path) -> Address:
-    """An address from ``DATA_REPOSITORY``; a token of its own goes before ``token``.
+    """An address from ``DATA_REPOSITORY``; a password of its own goes before ``token``.
 
     Args:
         text: ``https://``, ``http://``, ``file://``, or a path, relative to ``folder``.
-        token: sent as HTTP Basic, user ``x-access-token``.
+        token: the password, sent as HTTP Basic with the address's user name, or ``x-access-token``.
         folder: the project's.
 
     Raises:
-        PermanentJobError: it is none of these.
+        PermanentJobError: it is none of these, or the password would go over a network unencrypted.
     """
     scheme, separator, rest = text.partition("://")
     if not separator:
@@ -74,11 +81,16 @@ def read_address(text: str, token: Secret | None, folder: Path) -> Address:
     if not host:
         raise _unsupported(text)
     clean = urlunsplit((parts.scheme, place, parts.path, "", ""))
-    own = parts.password or parts.username
-    if own:
-        user = unquote(parts.username or "") if parts.password else USER
-        return Address(clean, user or USER, Secret(unquote(own)))
-    return Address(clean, USER, token)
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if not password and user.startswith(_TOKENS):
+        user, password = "", user
+    address = Address(clean, user or USER, Secret(password) if password else token)
+    if address.token is not None and not (address.encrypted or address.host in _LOOPBACK):
+        raise PermanentJobError(
+            f"the token of {clean} would go over http:// unencrypted",
+            hint="use an https:// address, or take the token out",
+        )
+    return address
 
 
 def _unsupported(text: str) -> PermanentJobError:

@@ -1,6 +1,8 @@
 """The content folder in step with its repository."""
 
+import os
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -8,15 +10,25 @@ from pathlib import Path
 import pygit2
 
 from jobctl.content.address import Address
-from jobctl.content.history import commit_of, count_new, is_ancestor, last_commit, shares_history
-from jobctl.content.local_changes import changed_locally, commit_all, merge, set_aside
-from jobctl.content.remote import DamagedError, Remote, Tip, isolate
+from jobctl.content.history import (
+    commit_of,
+    count_new,
+    is_ancestor,
+    last_commit,
+    shares_history,
+    synced_commit,
+)
+from jobctl.content.limits import Limits, out_of_memory
+from jobctl.content.local_changes import commit_all, holds_more, merge, set_aside
+from jobctl.content.record import Record, read_record
+from jobctl.content.remote import DamagedError, Remote, Tip, cannot_write, format_problem, isolate
+from jobctl.content.snapshot import Delta, Snapshots
 from jobctl.content.swap import alone, free_name, new_beside, swap_in, tidy
-from jobctl.content.tree import Changes, apply, changed_paths, clashing, fill_index, is_folder
+from jobctl.content.tree import Changes, apply, clashing, fill_index
 from jobctl.content.upkeep import Mark, Way, repack
 from jobctl.errors import PermanentJobError, ServiceError, reason_of
+from jobctl.text import quote
 
-STEP = timedelta(minutes=2)
 _LOCKED = ("failed to lock", "is locked")
 
 
@@ -41,7 +53,8 @@ class ContentFolder:
         address: of the repository.
         branch: None takes the remote's default branch.
         may_push: whether local changes may be pushed.
-        step: how long one network step may take.
+        limits: of the repository.
+        step: how long one network step may take, where it is not the limits'.
     """
 
     def __init__(
@@ -51,13 +64,15 @@ class ContentFolder:
         *,
         branch: str | None = None,
         may_push: bool = True,
-        step: timedelta = STEP,
+        limits: Limits | None = None,
+        step: timedelta | None = None,
     ) -> None:
         self._folder = folder.resolve() if folder.is_symlink() else folder
         self._address = address
         self._branch = branch
         self._may_push = may_push
-        self._step = step
+        self._limits = limits or Limits()
+        self._step = step or self._limits.step
 
     def sync(self) -> SyncReport:
         """Bring the folder to the remote's state.
@@ -68,12 +83,13 @@ class ContentFolder:
         """
         isolate(self._step)
         try:
-            with alone(self._folder, self._step.total_seconds()):
+            with alone(self._folder, self._step.total_seconds()), self._limits.memory():
                 tidy(self._folder)
                 return self._synced()
         except OSError as error:
-            reason = reason_of(error)
-            raise ServiceError(f"{error.filename or self._folder} cannot be written: {reason}") from error
+            raise cannot_write(str(error.filename or self._folder), reason_of(error)) from error
+        except pygit2.GitError as error:
+            raise cannot_write(str(self._folder), str(error)) from error
 
     def _synced(self) -> SyncReport:
         repository = self._opened()
@@ -87,7 +103,7 @@ class ContentFolder:
                     f"another git program is at work in {self._folder}",
                     hint="if none is, remove the .lock file in its .git folder",
                 ) from error
-            if isinstance(error, OSError):
+            if isinstance(error, OSError) or out_of_memory(error):
                 raise
         report = self._clone()
         report.notes.append("the copy was damaged, so it was cloned anew")
@@ -101,8 +117,14 @@ class ContentFolder:
             repository = pygit2.Repository(str(self._folder / ".git"))
             if repository.head_is_unborn or repository.remotes["origin"].url != self._address.url:
                 return None
-        except (pygit2.GitError, KeyError):
-            return None
+        except (pygit2.GitError, KeyError) as error:
+            problem = format_problem(error)
+            if problem is None:
+                return None
+            raise PermanentJobError(
+                f"the repository in {self._folder} {problem}, which jobctl cannot read",
+                hint="move it away, and the next sync clones it anew",
+            ) from error
         return repository
 
     # The first time
@@ -112,12 +134,15 @@ class ContentFolder:
         try:
             repository = pygit2.init_repository(str(new))
             repository.remotes.create("origin", self._address.url)
-            remote = Remote(repository, self._address, self._step)
+            remote = Remote(repository, self._address, self._step, self._limits)
             tip = remote.tip(self._branch)
-            remote.fetch(tip, whole=True)
+            snapshots = Snapshots(repository, new, self._limits, tolerant=True)
+            snapshots.too_large = remote.fetch(tip, whole=True)
             commit = commit_of(repository, tip.commit)
-            changes = apply(repository, new, changed_paths(repository, None, commit.tree))
-            _settle(repository, tip, commit)
+            snapshots.measure(commit.tree)
+            deltas = snapshots.differences(None, commit.tree)
+            changes = self._apply(new, deltas, snapshots)
+            _settle(tip, commit, snapshots, changes.passed_over)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
@@ -126,19 +151,33 @@ class ContentFolder:
         return report
 
     def _replace(self, new: Path, report: SyncReport) -> None:
-        """Swap the clone in. What somebody put into the old folder is kept beside it."""
-        if not (self._folder.exists() and _is_somebodys(self._folder)):
+        """Swap the clone in. What the user put into the old folder is kept beside it."""
+        if not (os.path.lexists(self._folder) and holds_more(self._folder, self._limits)):
             swap_in(new, self._folder)
             return
         kept = free_name(self._folder.with_name(f"{self._folder.name}.before-{report.head[:8]}"))
         swap_in(new, self._folder, kept)
         report.notes.append(f"the old content had changes of its own; it is kept as {kept.name}")
 
+    def _apply(
+        self,
+        folder: Path,
+        deltas: list[Delta],
+        snapshots: Snapshots,
+        again: Collection[str] = (),
+    ) -> Changes:
+        """The files, and the names that the walk passed over."""
+        named = [f"passed over {quote(path)}: {reason}" for path, reason in snapshots.passed_over.items()]
+        changes = apply(folder, deltas, snapshots, again)
+        changes.warnings[:0] = named
+        changes.passed_over |= snapshots.passed_over.keys()
+        return changes
+
     # Later
 
     def _update(self, repository: pygit2.Repository) -> SyncReport:
         mark = Mark(Path(repository.path))
-        last = _tracked(repository) or str(repository.head.target)
+        last = synced_commit(repository) or str(repository.head.target)
         unfinished = mark.taken_over()
         mark.begin()
         try:
@@ -153,53 +192,57 @@ class ContentFolder:
 
     def _finish(self, repository: pygit2.Repository, way: Way) -> Changes:
         """Go where a killed sync was going, but leave alone what was changed since."""
-        commit = commit_of(repository, way.new)
-        deltas = changed_paths(repository, commit_of(repository, way.old).tree, commit.tree)
-        touched = set(clashing(repository, self._folder, deltas))
-        changes = apply(repository, self._folder, [one for one in deltas if one.new_file.path not in touched])
-        _settle(repository, Tip(way.branch, way.new), commit)
+        commit, known = commit_of(repository, way.new), read_record(repository)
+        snapshots = Snapshots(repository, self._folder, self._limits, absent=known.paths)
+        deltas = snapshots.differences(commit_of(repository, way.old).tree, commit.tree)
+        touched = set(clashing(self._folder, deltas, snapshots, known.paths))
+        deltas = [one for one in deltas if one.path not in touched]
+        changes = self._apply(self._folder, deltas, snapshots)
+        _settle(Tip(way.branch, way.new), commit, snapshots, known.after(deltas, changes))
         return changes
 
     def _follow(self, repository: pygit2.Repository, mark: Mark, last: str) -> SyncReport:
-        remote = Remote(repository, self._address, self._step)
+        remote = Remote(repository, self._address, self._step, self._limits)
         tip = remote.tip(self._branch)
-        head = last_commit(repository)
-        if tip.commit == (_tracked(repository) or str(head.id)):
+        head, known = last_commit(repository), read_record(repository)
+        snapshots = Snapshots(repository, self._folder, self._limits, absent=known.paths)
+        current = tip.commit == (synced_commit(repository) or str(head.id))
+        if current and known.rules in {None, self._limits.rules}:
             return SyncReport(tip.branch, str(head.id), count_new(repository, last, tip.commit))
-        _make_way(repository, f"refs/remotes/origin/{tip.branch}")  # libgit2 sets it while it fetches
-        remote.fetch(tip, whole=False)
+        if not current:
+            _make_way(repository, f"refs/remotes/origin/{tip.branch}")  # libgit2 sets it while it fetches
+            snapshots.too_large = remote.fetch(tip, whole=False)
         report = SyncReport(tip.branch, tip.commit, count_new(repository, last, tip.commit))
         if not is_ancestor(repository, last, tip.commit):
             report.notes.append(
                 "the remote's history was rewritten, or its branch changed: its state was taken"
             )
         commit = commit_of(repository, tip.commit)
-        deltas = changed_paths(repository, head.tree, commit.tree)
-        clashes = clashing(repository, self._folder, deltas)
-        ahead = str(head.id) not in {last, _tracked(repository)} and not is_ancestor(
+        snapshots.measure(commit.tree)
+        deltas = snapshots.differences(head.tree, commit.tree)
+        clashes = clashing(self._folder, deltas, snapshots, known.paths)
+        ahead = str(head.id) not in {last, synced_commit(repository)} and not is_ancestor(
             repository, str(head.id), tip.commit
         )
         if ahead or clashes:
-            tip = self._save(repository, remote, tip, report, clashes)
+            ours = commit_all(self._folder, clashes, snapshots, known.paths)
+            tip = self._save(remote, tip, report, ours, snapshots)
             commit = commit_of(repository, tip.commit)
-            deltas = changed_paths(repository, head.tree, commit.tree)
+            deltas = snapshots.differences(head.tree, commit.tree)
         mark.aim(Way(str(head.id), tip.commit, tip.branch))
-        report.changes = apply(repository, self._folder, deltas)
+        again = known.again(self._folder, snapshots, commit.tree, deltas)
+        remote.complete(one.new.id for one in again if one.new)
+        report.changes = self._apply(self._folder, [*deltas, *again], snapshots, {one.path for one in again})
         report.head = tip.commit
-        _settle(repository, tip, commit)
+        _settle(tip, commit, snapshots, known.after([*deltas, *again], report.changes))
         repack(repository)
         return report
 
     def _save(
-        self,
-        repository: pygit2.Repository,
-        remote: Remote,
-        tip: Tip,
-        report: SyncReport,
-        clashes: list[str],
+        self, remote: Remote, tip: Tip, report: SyncReport, saved: tuple[str, bool], snapshots: Snapshots
     ) -> Tip:
-        """Commit local changes and push them together with the remote's; else keep them as a branch."""
-        ours, whole = commit_all(repository, self._folder, clashes)
+        """Push committed local changes together with the remote's; else keep them as a branch."""
+        repository, (ours, whole) = snapshots.repository, saved
         if is_ancestor(repository, ours, tip.commit):
             return tip  # no change that git would see
         if not self._may_push:
@@ -223,20 +266,21 @@ class ContentFolder:
                 return Tip(tip.branch, both)
         name = set_aside(repository, ours)
         report.notes.append(f"local changes were set aside as branch {name}: {reason}")
-        self._take_back(repository, ours)
+        back = snapshots.differences(commit_of(repository, ours).tree, last_commit(repository).tree)
+        apply(self._folder, back, snapshots)  # it leaves the folder
         return tip
 
-    def _take_back(self, repository: pygit2.Repository, ours: str) -> None:
-        """What was set aside leaves the folder: every file goes back to the last commit's."""
-        head = last_commit(repository)
-        apply(
-            repository, self._folder, changed_paths(repository, commit_of(repository, ours).tree, head.tree)
-        )
 
-
-def _settle(repository: pygit2.Repository, tip: Tip, commit: pygit2.Commit) -> None:
+def _settle(
+    tip: Tip,
+    commit: pygit2.Commit,
+    snapshots: Snapshots,
+    passed_over: Collection[str],
+) -> None:
     """The branch, HEAD, what is known of the remote, and the index: last of all, after the files."""
-    fill_index(repository, commit.tree)
+    repository = snapshots.repository
+    Record(snapshots.limits.rules, frozenset(passed_over)).write(repository)
+    fill_index(commit.tree, snapshots)
     names = [f"refs/remotes/origin/{tip.branch}", f"refs/heads/{tip.branch}"]
     for name in (*names, "refs/jobctl/synced"):
         _make_way(repository, name)
@@ -249,25 +293,3 @@ def _make_way(repository: pygit2.Repository, name: str) -> None:
     for other in list(repository.references):
         if other.startswith(f"{name}/") or name.startswith(f"{other}/"):
             repository.references.delete(other)
-
-
-def _tracked(repository: pygit2.Repository) -> str | None:
-    """The remote's commit at the last sync."""
-    found = repository.references.get("refs/jobctl/synced")
-    return str(found.target) if found is not None else None
-
-
-def _is_somebodys(folder: Path) -> bool:
-    """Whether a folder holds what no sync and no minimal content put there."""
-    if not is_folder(folder):
-        return True
-    if (folder / ".git").is_dir():
-        try:
-            repository = pygit2.Repository(str(folder / ".git"))
-            ahead = str(repository.head.target) != (_tracked(repository) or str(repository.head.target))
-            aside = any(name.startswith("set-aside-") for name in repository.branches.local)
-            return ahead or aside or bool(changed_locally(repository))
-        except (pygit2.GitError, KeyError):
-            return True
-    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
-    return bool(files - {".works/works.yml"})

@@ -31,3 +31,9 @@ def count_new(repository: pygit2.Repository, old: str, new: str) -> int:
     walker = repository.walk(pygit2.Oid(hex=new))
     walker.hide(pygit2.Oid(hex=old))
     return sum(1 for _ in walker)
+
+
+def synced_commit(repository: pygit2.Repository) -> str | None:
+    """The remote's commit at the last sync."""
+    found = repository.references.get("refs/jobctl/synced")
+    return str(found.target) if found is not None else None

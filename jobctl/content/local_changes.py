@@ -1,41 +1,87 @@
 """What somebody changed in the content folder: found, committed, merged, or set aside; never lost."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pygit2
-from pygit2.enums import DeltaStatus, FileStatus
+from pygit2.enums import DeltaStatus
 
 from jobctl.clock import SystemClock
-from jobctl.content.history import commit_of, last_commit
-from jobctl.content.tree import is_folder, is_passed_over
+from jobctl.content.history import commit_of, last_commit, synced_commit
+from jobctl.content.limits import Limits
+from jobctl.content.minimal import SETTINGS, is_minimal
+from jobctl.content.record import read_record
+from jobctl.content.snapshot import BROKEN, Snapshots
+from jobctl.content.tree import files_in, is_folder, is_same
+from jobctl.content.upkeep import Mark
 
 MESSAGE = "[Auto] Save local changes before sync"
 _NAME, _MAIL = "Website Bot", "bot@ever.works"
-_CHANGED = (
-    FileStatus.WT_MODIFIED | FileStatus.WT_DELETED | FileStatus.WT_NEW | FileStatus.WT_TYPECHANGE
-    | FileStatus.INDEX_MODIFIED | FileStatus.INDEX_NEW | FileStatus.INDEX_DELETED
-)  # fmt: skip
 
 
-def changed_locally(repository: pygit2.Repository) -> set[str]:
-    """Paths that differ from the last commit, new ones too."""
-    return {path for path, status in repository.status(untracked_files="all").items() if status & _CHANGED}
+def holds_more(folder: Path, limits: Limits) -> bool:
+    """Whether what is at a content folder's place holds something that neither a sync nor a minimal content put there.
+
+    Bytes are compared with those of the synced commit, which a killed sync may have been leaving for another.
+    """
+    if not is_folder(folder):
+        return True
+    if not (folder / ".git").is_dir():
+        return any(
+            one != folder / SETTINGS or one.is_symlink() or not is_minimal(one.read_bytes())
+            for one in files_in(folder)
+        )
+    try:
+        repository = pygit2.Repository(str(folder / ".git"))
+        way = Mark(Path(repository.path)).way()
+        known = {
+            *((way.old, way.new) if way else ()),
+            synced_commit(repository) or str(repository.head.target),
+        }
+        return _has_own_commits(repository, known) or _has_own_files(repository, folder, known, limits)
+    except BROKEN:
+        return True
 
 
-def commit_all(repository: pygit2.Repository, folder: Path, clashes: Iterable[str]) -> tuple[str, bool]:
+def _has_own_commits(repository: pygit2.Repository, known: set[str]) -> bool:
+    if "refs/stash" in repository.references or str(repository.head.target) not in known:
+        return True
+    for name in repository.branches.local:
+        remote = repository.references.get(f"refs/remotes/origin/{name}")
+        target = repository.references[f"refs/heads/{name}"].target
+        if str(target) not in known and (remote is None or remote.target != target):
+            return True
+    return False
+
+
+def _has_own_files(repository: pygit2.Repository, folder: Path, known: set[str], limits: Limits) -> bool:
+    snapshots = Snapshots(repository, folder, limits, absent=read_record(repository).paths)
+    states = [snapshots.files(commit_of(repository, one).tree) for one in known]
+    for path in files_in(folder):
+        name = path.relative_to(folder).as_posix()
+        if not is_same(path, [one[name] for one in states if name in one]):
+            return True
+    return False
+
+
+def commit_all(
+    folder: Path, clashes: Iterable[str], snapshots: Snapshots, passed_over: Collection[str]
+) -> tuple[str, bool]:
     """Commit every local change on top of the last commit. The branch itself does not move.
 
     Args:
-        repository: whose last commit it is.
-        folder: its files.
+        folder: the repository's files.
         clashes: paths to take along even where ``.gitignore`` leaves them out.
+        snapshots: of the repository.
+        passed_over: files of the last commit that were not written: that one is missing is no change.
 
     Returns:
         The commit, the last one where nothing changed; and whether it holds all that the last one holds.
     """
+    repository = snapshots.repository
     head = last_commit(repository)
+    files = snapshots.files(head.tree)
     index = repository.index
     index.read()
     index.add_all()
@@ -44,9 +90,12 @@ def commit_all(repository: pygit2.Repository, folder: Path, clashes: Iterable[st
             index.add(file)
     whole = True
     for delta in head.tree.diff_to_index(index).deltas:
-        if delta.status is DeltaStatus.DELETED and is_passed_over(repository, folder, delta.old_file):
+        old, gone = delta.old_file, delta.status is DeltaStatus.DELETED
+        name = os.fsdecode(old.raw_path)
+        kept = name in files and not (gone and (name in passed_over or snapshots.fault(name, files[name])))
+        if delta.status is not DeltaStatus.ADDED and not kept:
             try:
-                index.add(pygit2.IndexEntry(delta.old_file.path, delta.old_file.id, delta.old_file.mode))
+                index.add(pygit2.IndexEntry(name, old.id, old.mode))
             except pygit2.GitError:  # a path that libgit2 takes into no index
                 whole = False
     tree = index.write_tree()

@@ -1,9 +1,8 @@
-"""Talking to the remote repository: one connection, limits in time, the token to its own host only."""
+"""Talking to the remote repository: one connection, limits in time, the token to its own origin only."""
 
-import base64
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -13,16 +12,25 @@ import pygit2
 from pygit2.enums import ConfigLevel
 
 from jobctl.content.address import Address
+from jobctl.content.limits import MIB, Limits, out_of_memory, variable_of
+from jobctl.content.local_copy import OBJECTS_A_FILE, complete, copy_from_folder
 from jobctl.durations import write_duration
 from jobctl.errors import PermanentJobError, ServiceError
 from jobctl.settings.secret import masked_address
 
 Answer = TypeVar("Answer")
 
-_REDIRECT = ("redirect", "status code: 301", "status code: 302", "status code: 307", "status code: 308")
 _REFUSED = ("authentication", "status code: 401", "status code: 403")
 _DAMAGED = ("object not found", "unable to read", "no match for id", "corrupt", "failed to find", "zlib")
-_LOCAL = ("no space left", "disk quota", "read-only file system", "permission denied", "too many open files")
+_LOCAL = {
+    "no space left": "free some space there",
+    "disk quota": "free some space there, or raise the quota",
+    "read-only file system": "have the project where it can be written",
+    "permission denied": "give the folder to the user that jobctl runs as",
+    "operation not permitted": "give the folder to the user that jobctl runs as",
+    "too many open files": "raise the limit of open files (ulimit -n)",
+}
+_PASSING = ("no space left", "disk quota", "too many open files")
 _CONFIG_LEVELS = (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA)
 
 
@@ -43,6 +51,7 @@ def isolate(step: timedelta) -> None:
     for level in _CONFIG_LEVELS:
         pygit2.settings.search_path[level] = ""
     pygit2.settings.owner_validation = False
+    pygit2.settings.enable_strict_object_creation(False)  # a file that was left out may stay in a tree
     pygit2.settings.server_timeout = int(step.total_seconds() * 1000)
     pygit2.settings.server_connect_timeout = min(30_000, int(step.total_seconds() * 1000))
 
@@ -54,13 +63,16 @@ class Remote:
         repository: whose remote ``origin`` holds the address without credentials.
         address: with them.
         step: how long one network step may take.
+        limits: of what is fetched.
     """
 
-    def __init__(self, repository: pygit2.Repository, address: Address, step: timedelta) -> None:
+    def __init__(
+        self, repository: pygit2.Repository, address: Address, step: timedelta, limits: Limits
+    ) -> None:
         self._repository = repository
         self._address = address
         self._step = step
-        self._follow = False
+        self._limits = limits
 
     def tip(self, wanted: str | None) -> Tip:
         """The wanted branch's tip, or the default branch's. One round trip.
@@ -97,13 +109,30 @@ class Remote:
             f"the content repository {self._address.url} is empty", hint="push a first commit to it"
         )
 
-    def fetch(self, tip: Tip, *, whole: bool) -> None:
-        """Fetch what is new on the branch; the first time only its newest commit."""
+    def fetch(self, tip: Tip, *, whole: bool) -> dict[pygit2.Oid, int]:
+        """Fetch what is new on the branch; the first time only its newest commit.
+
+        Returns:
+            The sizes of files that were left out as too large.
+        """
+        if not self._address.over_network:
+            return copy_from_folder(
+                self._repository, self._address.folder, tip.commit, self._limits, whole=whole
+            )
+        pygit2.settings.pack_max_objects = self._limits.files * OBJECTS_A_FILE
         spec = f"+refs/heads/{tip.branch}:refs/jobctl/fetched"
-        depth = 1 if whole and self._address.over_network else 0
+        depth = 1 if whole else 0
         self._step_of(
-            lambda callbacks: self._origin.fetch([spec], callbacks=callbacks, proxy=True, depth=depth)
+            lambda callbacks: self._origin.fetch(
+                [spec], callbacks=callbacks, proxy=self._proxy or None, depth=depth
+            )
         )
+        return {}
+
+    def complete(self, files: Iterable[pygit2.Oid]) -> None:
+        """Fetch files that were left out before, where they can be had by now."""
+        if not self._address.over_network:
+            complete(self._repository, self._address.folder, files, self._limits)
 
     def push(self, commit: str, branch: str) -> None:
         """Push a commit to the branch.
@@ -117,7 +146,7 @@ class Remote:
         try:
             self._step_of(
                 lambda callbacks: self._origin.push(
-                    [f"{name}:refs/heads/{branch}"], callbacks=callbacks, proxy=True
+                    [f"{name}:refs/heads/{branch}"], callbacks=callbacks, proxy=self._proxy or None
                 )
             )
         finally:
@@ -125,28 +154,22 @@ class Remote:
 
     @property
     def _origin(self) -> pygit2.Remote:
-        return self._repository.remotes["origin"]
+        """Without a name, so that no ``pushurl`` of the copy's settings counts."""
+        return self._repository.remotes.create_anonymous(self._address.url)
+
+    @property
+    def _proxy(self) -> bool:
+        """Whether the environment's proxy is used: one would read a token that is not encrypted."""
+        return self._address.encrypted or self._address.token is None
 
     def _list(self, callbacks: "_Callbacks") -> list[pygit2.remotes.RemoteHead]:
-        return self._origin.list_heads(callbacks=callbacks, proxy=True)
+        return self._origin.list_heads(callbacks=callbacks, proxy=self._proxy or None)
 
     def _step_of(self, step: Callable[["_Callbacks"], Answer]) -> Answer:
-        """One network step. The token is sent at once, then without redirects; where the server redirects,
-        it is asked for again, and given to the address's own host only."""
-        while True:
-            try:
-                return self._tried(step)
-            except pygit2.GitError as error:
-                if self._follow or not any(word in str(error).lower() for word in _REDIRECT):
-                    raise _explained(error, self._address) from None
-            self._follow = True
-
-    def _tried(self, step: Callable[["_Callbacks"], Answer]) -> Answer:
-        wanted = "initial" if self._follow else "false"
-        config = self._repository.config
-        if "http.followRedirects" not in config or config["http.followRedirects"] != wanted:
-            config["http.followRedirects"] = wanted
-        return step(_Callbacks(self._address, self._step, at_once=not self._follow))
+        try:
+            return step(_Callbacks(self._address, self._step, self._limits))
+        except pygit2.GitError as error:
+            raise _explained(error, self._address) from None
 
 
 def look(address: Address, branch: str | None, step: timedelta) -> Tip:
@@ -160,44 +183,45 @@ def look(address: Address, branch: str | None, step: timedelta) -> Tip:
     with tempfile.TemporaryDirectory(prefix="jobctl-") as folder:
         repository = pygit2.init_repository(folder, bare=True)
         repository.remotes.create("origin", address.url)
-        return Remote(repository, address, step).tip(branch)
+        return Remote(repository, address, step, Limits()).tip(branch)
+
+
+def _origin_of(url: str) -> tuple[str, str | None, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
 
 
 class _Callbacks(pygit2.RemoteCallbacks):
-    def __init__(self, address: Address, step: timedelta, *, at_once: bool) -> None:
+    """The token is given to whom asks for it, if that is the address's origin: libgit2 would send a header
+    of ours after a redirect to another port too."""
+
+    def __init__(self, address: Address, step: timedelta, limits: Limits) -> None:
         super().__init__()
+        self._limits = limits
         self._address = address
         self._limit = step
         self._end = time.monotonic() + step.total_seconds()
-        self._at_once = at_once
-        self._asked = 0
-
-    def custom_headers(self) -> list[str] | None:
-        token = self._address.token
-        if token is None or not self._at_once or not self._address.over_network:
-            return None
-        basic = base64.b64encode(
-            f"{self._address.user}:{token.reveal()}".encode("utf-8", "surrogateescape")
-        ).decode()
-        return [f"Authorization: Basic {basic}"]
+        self._given = False
 
     def credentials(self, url: str, username_from_url: str | None, allowed_types: int) -> pygit2.UserPass:  # noqa: ARG002
         token = self._address.token
-        self._asked += 1
-        if token is None or self._at_once or self._asked > 1:
-            raise _refused(self._address)
-        if urlsplit(url).hostname != self._address.host:
+        if token is not None and _origin_of(url) != _origin_of(self._address.url):
             raise PermanentJobError(
                 f"the content repository redirects to {masked_address(url)}, which is not given the token",
                 hint="set DATA_REPOSITORY to the new address",
             )
+        if token is None or self._given:
+            raise _refused(self._address)
+        self._given = True
         return pygit2.UserPass(self._address.user, token.reveal())
 
     def push_update_reference(self, refname: str, message: str | None) -> None:
         if message is not None:
             raise PermanentJobError(f"the remote refuses {refname}: {message}")
 
-    def transfer_progress(self, stats: object) -> None:  # noqa: ARG002
+    def transfer_progress(self, stats: pygit2.remotes.TransferProgress) -> None:
+        if stats.received_bytes > self._limits.mib * MIB:
+            raise self._limits.exceeded("mib")
         self._check_time()
 
     def sideband_progress(self, string: str) -> None:  # noqa: ARG002
@@ -208,7 +232,10 @@ class _Callbacks(pygit2.RemoteCallbacks):
 
     def _check_time(self) -> None:
         if time.monotonic() > self._end:
-            raise ServiceError(f"the content repository took longer than {write_duration(self._limit)}")
+            raise ServiceError(
+                f"the content repository took longer than {write_duration(self._limit)}",
+                hint=f"on a slow line, raise {variable_of('seconds')}",
+            )
 
 
 def _refused(address: Address) -> PermanentJobError:
@@ -219,12 +246,39 @@ def _refused(address: Address) -> PermanentJobError:
     )
 
 
+def format_problem(error: Exception) -> str | None:
+    """In what format a repository is that libgit2 does not read, as a clause; None where that is not the fault."""
+    text = str(error).lower()
+    if "object format" in text:
+        return "has SHA-256 objects"
+    if "refstorage" in text:
+        return "keeps its branches as a reftable"
+    if "unsupported extension" in text or "unsupported repository version" in text:
+        return f"is in a newer format ({text.rpartition(': ')[2]})"
+    return None
+
+
+def cannot_write(place: str, reason: str) -> PermanentJobError | ServiceError:
+    """The error for a place that cannot be written, and what to do."""
+    hint = next((hint for words, hint in _LOCAL.items() if words in reason.lower()), None)
+    passing = hint is None or any(words in reason.lower() for words in _PASSING)
+    return (ServiceError if passing else PermanentJobError)(f"{place} cannot be written: {reason}", hint=hint)
+
+
 def _explained(error: pygit2.GitError, address: Address) -> Exception:
     text = str(error).lower()
+    problem = format_problem(error)
+    if problem is not None:
+        return PermanentJobError(
+            f"the content repository {address.url} {problem}, which jobctl cannot read",
+            hint="make it by git init --object-format=sha1 --ref-format=files, and push the content to it",
+        )
     if "failed to lock" in text or any(word in text for word in _DAMAGED):
         return DamagedError(f"the copy of {address.url} cannot be used: {text}")
+    if out_of_memory(error):
+        return MemoryError(text)
     if any(word in text for word in _LOCAL):
-        return ServiceError(f"the content folder cannot be written: {text}")
+        return cannot_write("the content folder", text)
     if "certificate" in text:
         return PermanentJobError(
             f"the certificate of {address.host} is not trusted",

@@ -84,7 +84,7 @@ def swap_in(new: Path, folder: Path, keep: Path | None = None) -> None:
     try:
         if not _exchange(old, folder):
             old.rename(new)
-            folder.rename(old)
+            _move(folder, old)
             new.rename(folder)
     except OSError as error:
         shutil.rmtree(new, ignore_errors=True)
@@ -107,11 +107,29 @@ def tidy(folder: Path) -> None:
     """
     for old in _left(folder, "old"):
         if not os.path.lexists(folder):
-            old.rename(folder)
+            _move(old, folder)
         else:
             shutil.rmtree(old, ignore_errors=True)
     for new in _left(folder, "new"):
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _move(old: Path, place: Path) -> None:
+    """Rename a folder, or copy it whole and remove it then: an overlay file system, as containers have, renames
+    no folder of an image. A kill leaves a copy that ``tidy`` removes, or all of it at its new place."""
+    try:
+        old.rename(place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy = _own_name(place, "new")
+        try:
+            shutil.copytree(old, copy, symlinks=True)
+            copy.rename(place)
+        except BaseException:
+            shutil.rmtree(copy, ignore_errors=True)
+            raise
+        shutil.rmtree(old)
 
 
 def _own_name(folder: Path, kind: str) -> Path:

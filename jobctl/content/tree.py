@@ -3,16 +3,20 @@
 import errno
 import os
 import stat
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import pygit2
-from pygit2.enums import DeltaStatus, FileMode
+from pygit2.enums import FileMode
 
+from jobctl.content.snapshot import BROKEN, Delta, File, Snapshots
 from jobctl.errors import reason_of
-from jobctl.text import quote
+from jobctl.text import counted, quote
+
+_LFS = b"version https://git-lfs.github.com/spec/"
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 
 # A name that this file system cannot hold: passed over and told. Any other error, a full disk say, ends the sync.
 _CANNOT_BE = {
@@ -22,12 +26,14 @@ _CANNOT_BE = {
 
 @dataclass(slots=True)
 class Changes:
-    """Paths by what happened to them, and what was passed over."""
+    """Paths by what happened to them, and what was passed over: in words, and the paths of files."""
 
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    passed_over: set[str] = field(default_factory=set)
+    pointers: list[str] = field(default_factory=list)
 
     @property
     def paths(self) -> list[str]:
@@ -40,114 +46,174 @@ class Changes:
         self.changed += later.changed
         self.removed += later.removed
         self.warnings += later.warnings
+        self.passed_over |= later.passed_over
         return self
 
 
-def changed_paths(
-    repository: pygit2.Repository, old: pygit2.Tree | None, new: pygit2.Tree
-) -> list[pygit2.DiffDelta]:
-    """What differs between two commits' files; all of ``new`` where there is no ``old``."""
-    if old is None:
-        old = repository[repository.TreeBuilder().write()].peel(pygit2.Tree)
-    return list(old.diff_to_tree(new).deltas)
+def apply(
+    folder: Path,
+    deltas: Iterable[Delta],
+    snapshots: Snapshots,
+    again: Collection[str] = (),
+) -> Changes:
+    """Bring a folder's files to the newer state. What is removed goes first, links come last.
 
-
-def apply(repository: pygit2.Repository, folder: Path, deltas: Iterable[pygit2.DiffDelta]) -> Changes:
-    """Bring a folder's files to the newer state. What is removed goes first.
+    Args:
+        again: paths that were passed over before: nothing is said where they still are.
 
     Raises:
         OSError: a file cannot be written.
     """
     changes = Changes()
     todo = list(deltas)
+    for path, _, new in todo:
+        if new is None:
+            _remove(folder, path)
+            changes.removed.append(path)
+    links: list[Delta] = []
     for delta in todo:
-        if delta.status is DeltaStatus.DELETED:
-            path = delta.old_file.path
-            if is_safe(path):
-                _remove(folder, path)
-                changes.removed.append(path)
-    for delta in todo:
-        if delta.status is not DeltaStatus.DELETED:
-            _write(repository, folder, delta, changes)
+        if delta.new is not None and delta.new.mode == FileMode.LINK:
+            links.append(delta)
+        elif delta.new is not None:
+            _write(folder, delta, changes, snapshots, again)
+    for delta in links:
+        _write(folder, delta, changes, snapshots, again)
+    written = {*changes.added, *changes.changed}
+    for delta in links:
+        if delta.path in written and (reason := _leads_nowhere(folder / delta.path)):
+            (folder / delta.path).unlink()
+            (changes.added if delta.old is None else changes.changed).remove(delta.path)
+            _pass_over(changes, delta.path, reason, again)
+    if changes.pointers:
+        number = counted(len(changes.pointers), "file")
+        changes.warnings.append(
+            f"{number} ({quote(changes.pointers[0])} first) stand for content in Git LFS, which jobctl does not fetch"
+        )
     return changes
 
 
-def clashing(repository: pygit2.Repository, folder: Path, deltas: Sequence[pygit2.DiffDelta]) -> list[str]:
+def clashing(
+    folder: Path,
+    deltas: Collection[Delta],
+    snapshots: Snapshots,
+    passed_over: Collection[str],
+) -> list[str]:
     """Paths below a folder that are neither as the older state has them nor as the newer does.
 
     The bytes on disk are compared, not what git's filters make of them: they were written unfiltered.
     """
-    removed = {delta.old_file.path for delta in deltas if delta.status is DeltaStatus.DELETED}
+    removed = {delta.path for delta in deltas if delta.new is None}
     found: dict[str, None] = {}
     for delta in deltas:
-        goes = delta.status is DeltaStatus.DELETED
-        file = delta.old_file if goes else delta.new_file
-        if not is_safe(file.path) or file.mode == FileMode.COMMIT:
+        path, goes = delta.path, delta.new is None
+        if path in passed_over and not os.path.lexists(folder / path):
             continue
-        above = _file_above(folder, file.path)
+        above = _file_above(folder, path)
         if above is not None:
             if not goes and above not in removed:
                 found[above] = None
-        elif not _is_either(repository, folder, delta, removed):
-            found[file.path] = None
+        elif not _is_either(folder, delta, removed, snapshots):
+            found[path] = None
     return list(found)
 
 
-def is_passed_over(repository: pygit2.Repository, folder: Path, file: pygit2.DiffFile) -> bool:
-    """Whether a commit's file is one that is never written here: that it is missing is nobody's change."""
-    if not is_safe(file.path) or file.mode == FileMode.COMMIT:
-        return True
-    if file.mode != FileMode.LINK:
-        return False
-    target = os.fsdecode(repository[file.id].peel(pygit2.Blob).data)
-    return not _stays_inside(folder, (folder / file.path).parent, target)
-
-
-def fill_index(repository: pygit2.Repository, tree: pygit2.Tree) -> None:
-    """Note a commit's files as what the folder holds; without those that must not be written."""
-    index = repository.index
+def is_same(path: Path, states: Collection[File]) -> bool:
+    """Whether what is at a path is one of some files, by its bytes; times and modes may be anybody's."""
     try:
+        found = path.lstat()
+        link = stat.S_ISLNK(found.st_mode)
+        if not (link or stat.S_ISREG(found.st_mode)):
+            return False
+        alike = [one.id for one in states if (one.mode == FileMode.LINK) == link]
+        if not alike:
+            return False
+        return (pygit2.hash(os.fsencode(path.readlink())) if link else pygit2.hashfile(str(path))) in alike
+    except OSError:
+        return False
+
+
+def files_in(folder: Path) -> Iterator[Path]:
+    """All that is no folder below one, but for its own ``.git``. No link is followed."""
+    left = [folder]
+    while left:
+        here = left.pop()
+        with os.scandir(here) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if here != folder or entry.name != ".git":
+                        left.append(Path(entry.path))
+                else:
+                    yield Path(entry.path)
+
+
+def fill_index(tree: pygit2.Tree, snapshots: Snapshots) -> None:
+    """Note a commit's files as what the folder holds; without those that must not be written."""
+    index = snapshots.repository.index
+    if snapshots.plain:
         index.read_tree(tree)
-    except pygit2.GitError:  # a hostile path: take the others one by one
+    else:  # libgit2 would refuse a bad path, or descend without end
         index.clear()
-        for delta in changed_paths(repository, None, tree):
-            file = delta.new_file
-            if is_safe(file.path):
-                index.add(pygit2.IndexEntry(file.path, file.id, file.mode))
+        for path, file in snapshots.files(tree).items():
+            index.add(pygit2.IndexEntry(path, file.id, FileMode(file.mode)))
     index.write()
 
 
-def _write(repository: pygit2.Repository, folder: Path, delta: pygit2.DiffDelta, changes: Changes) -> None:
-    file = delta.new_file
-    path, mode = file.path, file.mode
-    if not is_safe(path):
-        changes.warnings.append(f"passed over {quote(path)}: a path that must not be written")
+def _write(
+    folder: Path, delta: Delta, changes: Changes, snapshots: Snapshots, again: Collection[str]
+) -> None:
+    path, old, file = delta
+    if file is None:
         return
-    if mode == FileMode.COMMIT:
-        changes.warnings.append(f"passed over {quote(path)}: a submodule")
+    try:
+        fault = snapshots.fault(path, file)
+        if fault is not None:
+            _pass_over(changes, path, fault, again)
+            return
+        blob = snapshots.repository[file.id].peel(pygit2.Blob)
+    except BROKEN:
+        if not snapshots.tolerates(path):
+            raise
+        _pass_over(changes, path, "it is missing or damaged in the repository", again)
         return
-    if is_passed_over(repository, folder, file):
-        changes.warnings.append(f"passed over {quote(path)}: a link that leads outside")
-        return
-    data = repository[file.id].peel(pygit2.Blob).data
     try:
         target = _folder_for(folder, path) / path.rpartition("/")[2]
-        _put(target, data, mode, Path(repository.path) / "jobctl-new")
+        _put(target, memoryview(blob), file.mode, Path(snapshots.repository.path) / "jobctl-new")
     except OSError as error:
-        if error.errno not in _CANNOT_BE:
+        if error.errno not in _CANNOT_BE | (_NO_LINKS if file.mode == FileMode.LINK else set()):
             raise
-        changes.warnings.append(f"passed over {quote(path)}: {reason_of(error)}")
+        _pass_over(changes, path, reason_of(error), again)
         return
-    (changes.added if delta.status is DeltaStatus.ADDED else changes.changed).append(path)
+    (changes.added if old is None else changes.changed).append(path)
+    if blob.size < 1024 and bytes(memoryview(blob)[: len(_LFS)]) == _LFS:
+        changes.pointers.append(path)
 
 
-def _put(target: Path, data: bytes, mode: int, new: Path) -> None:
+def _pass_over(changes: Changes, path: str, reason: str, again: Collection[str]) -> None:
+    changes.passed_over.add(path)
+    if path not in again:
+        changes.warnings.append(f"passed over {quote(path)}: {reason}")
+
+
+def _leads_nowhere(link: Path) -> str | None:
+    """Whether a link leads to nothing, in a circle, or to a folder that it is in, which a reader would walk forever."""
+    try:
+        target = link.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return "a link that leads nowhere"
+    return (
+        "a link that leads to a folder that it is in"
+        if link.parent.resolve().is_relative_to(target)
+        else None
+    )
+
+
+def _put(target: Path, data: memoryview, mode: int, new: Path) -> None:
     """Written to ``new``, which is out of the site's sight, and renamed: a reader sees the old file or the new."""
     if is_folder(target):
         target.rmdir()  # only an empty one: the folder became a file
     new.unlink(missing_ok=True)
     if mode == FileMode.LINK:
-        new.symlink_to(os.fsdecode(data))
+        new.symlink_to(os.fsdecode(bytes(data)))
     else:
         descriptor = os.open(
             new,
@@ -164,9 +230,9 @@ def _folder_for(folder: Path, path: str) -> Path:
     place = folder
     for part in path.split("/")[:-1]:
         place /= part
-        if _is_in_the_way(place):
-            place.unlink()
-        place.mkdir(exist_ok=True)
+        if not is_folder(place):
+            place.unlink(missing_ok=True)  # what is in the way
+            place.mkdir(exist_ok=True)
     return place
 
 
@@ -203,26 +269,21 @@ def _file_above(folder: Path, path: str) -> str | None:
 
 
 def _is_either(
-    repository: pygit2.Repository, folder: Path, delta: pygit2.DiffDelta, removed: Collection[str]
+    folder: Path,
+    delta: Delta,
+    removed: Collection[str],
+    snapshots: Snapshots,
 ) -> bool:
-    path = folder / delta.new_file.path
-    states = [None if delta.status is DeltaStatus.ADDED else delta.old_file]
-    states.append(None if delta.status is DeltaStatus.DELETED else delta.new_file)
+    path = folder / delta.path
+    states = [one for one in (delta.old, delta.new) if one is not None]
     try:
         kind = path.lstat().st_mode
     except OSError:  # no such file, or one whose name cannot be
-        return any(state is None or is_passed_over(repository, folder, state) for state in states)
+        return len(states) < 2 or any(snapshots.fault(delta.path, one) for one in states)
     if stat.S_ISDIR(kind):  # a file becomes a folder, or a folder of which nothing is left becomes a file
         inside = (one.relative_to(folder).as_posix() for one in path.rglob("*") if not is_folder(one))
-        return delta.status is DeltaStatus.DELETED or all(one in removed for one in inside)
-    link = stat.S_ISLNK(kind)
-    if not (link or stat.S_ISREG(kind)):
-        return False
-    data = os.fsencode(path.readlink()) if link else path.read_bytes()
-    found = pygit2.hash(data)
-    return any(
-        state is not None and state.id == found and (state.mode == FileMode.LINK) == link for state in states
-    )
+        return delta.new is None or all(one in removed for one in inside)
+    return is_same(path, states)
 
 
 def is_folder(path: Path) -> bool:
@@ -233,24 +294,3 @@ def is_folder(path: Path) -> bool:
 def _is_in_the_way(place: Path) -> bool:
     """Whether something other than a folder is there."""
     return os.path.lexists(place) and not is_folder(place)
-
-
-def is_safe(path: str) -> bool:
-    """Whether a path of a commit may be written: below the folder, and nothing of git's own."""
-    parts = path.split("/")
-    return not path.startswith("/") and "\0" not in path and not any(_is_risky(part) for part in parts)
-
-
-def _is_risky(part: str) -> bool:
-    # macOS leaves characters without width out of a name when it looks one up
-    plain = "".join(one for one in part if one.isprintable()).rstrip(". ").lower()
-    return plain in {"", ".", "..", ".git", "git~1"} or part in {".", ".."}
-
-
-def _stays_inside(folder: Path, beside: Path, target: str) -> bool:
-    parts = target.split("/")
-    up = next((number for number, part in enumerate(parts) if part != ".."), len(parts))
-    if os.path.isabs(target) or ".." in parts[up:]:  # noqa: PTH117 - a link's text is no path of ours
-        return False  # a later ".." would start from wherever another link leads
-    whole = Path(os.path.normpath(beside / target))
-    return whole.is_relative_to(folder) and ".git" not in whole.relative_to(folder).parts

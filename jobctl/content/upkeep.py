@@ -6,7 +6,14 @@ from typing import NamedTuple
 import pygit2
 
 _TOO_MANY_PACKS = 50
-_HALF_DONE = ("*.lock", "refs/**/*.lock", "objects/**/tmp_object_*", "objects/pack/pack_git2_*", "jobctl-new")
+_HALF_DONE = (
+    "*.lock",
+    "refs/**/*.lock",
+    "objects/**/tmp_object_*",
+    "objects/pack/pack_git2_*",
+    "jobctl-new",
+    "jobctl-*-probe",
+)
 
 
 class Way(NamedTuple):
@@ -29,15 +36,25 @@ class Mark:
 
     def taken_over(self) -> Way | None:
         """Remove the half-done files of a sync that was killed; the way that it was on, if on any."""
-        try:
-            text = self._file.read_text(encoding="utf-8")
-        except FileNotFoundError:
+        text = self._text()
+        if text is None:
             return None
         for pattern in _HALF_DONE:
             for path in self._git.glob(pattern):
                 path.unlink(missing_ok=True)
         self._aims = bool(text)
+        return self.way()
+
+    def way(self) -> Way | None:
+        """The way of a sync that did not end, if it was on any."""
+        text = self._text()
         return Way(*text.split(" ", 2)) if text else None
+
+    def _text(self) -> str | None:
+        try:
+            return self._file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
 
     def begin(self) -> None:
         """A sync starts."""

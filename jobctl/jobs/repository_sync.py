@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from jobctl.clock import SystemClock
+from jobctl.content.minimal import SETTINGS, minimal_settings
 from jobctl.errors import PermanentJobError, reason_of
 from jobctl.files import write_whole
 from jobctl.jobs.here import Here
 from jobctl.model import JobResult
 from jobctl.text import counted
 
-MINIMAL = ("site_name: Website", "item_name: Item", "items_name: Items")
+_MOST_NAMED = 20
 _TOLD_PATHS = 1000
 
 
@@ -28,15 +29,17 @@ def repository_sync() -> JobResult:
         return _minimal(folder)
     from jobctl.content.address import read_address, token_of
     from jobctl.content.folder import ContentFolder
+    from jobctl.content.limits import Limits
 
     address = read_address(text, token_of(environment), here.project)
     branch = environment.text("GITHUB_BRANCH")
     print(f"Fetching {address.url}" + (f" (branch {branch})" if branch else ""))
-    if address.in_clear:
-        print("warning: the token goes over http:// unencrypted; use https://")
     may_push = not (environment.flag("DISABLE_AUTO_SYNC") or environment.text("VERCEL") == "1")
-    report = ContentFolder(folder, address, branch=branch, may_push=may_push).sync()
-    for line in (*report.notes, *report.changes.warnings):
+    limits = Limits.read(environment)
+    report = ContentFolder(folder, address, branch=branch, may_push=may_push, limits=limits).sync()
+    warnings = report.changes.warnings
+    more = len(warnings) - _MOST_NAMED
+    for line in (*report.notes, *warnings[:_MOST_NAMED], *([f"and {more:,} more"] if more > 0 else [])):
         print(line)
     message = _summary(report)
     print(message)
@@ -45,9 +48,9 @@ def repository_sync() -> JobResult:
     changes = report.changes
     number = len(changes.paths)
     return JobResult(
-        processed=number + len(changes.warnings),
+        processed=number + len(warnings),
         successful=number,
-        errors=tuple(changes.warnings[:20]),
+        errors=tuple(warnings[:_MOST_NAMED]),
         message=message,
         details={
             "branch": report.branch,
@@ -78,14 +81,13 @@ def _summary(report: Any) -> str:
 
 def _minimal(folder: Path) -> JobResult:
     """A content folder that a site can start with, unless there is one."""
-    settings = folder / ".works" / "works.yml"
+    settings = folder / SETTINGS
     warning = "no DATA_REPOSITORY is set: the content folder is a minimal one"
     if not settings.exists():
         try:
             (folder / "data").mkdir(parents=True, exist_ok=True)
             settings.parent.mkdir(exist_ok=True)
-            year = f"copyright_year: {SystemClock().now().year}"
-            write_whole(settings, "\n".join([*MINIMAL, year, ""]).encode())
+            write_whole(settings, minimal_settings(SystemClock().now().year))
         except OSError as error:
             raise PermanentJobError(f"{folder} cannot be written: {reason_of(error)}") from error
     print(f"warning: {warning}")

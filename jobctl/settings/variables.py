@@ -16,6 +16,7 @@ class Kind(StrEnum):
     ADDRESS = "address"
     DATABASE = "database"
     PORT = "port"
+    NUMBER = "number"
     TEXTFILE = "textfile"
     SECRET = "secret"  # noqa: S105 - a kind, not a password
 
@@ -25,7 +26,7 @@ class Variable(NamedTuple):
 
     ``FLAG`` takes ``true`` or ``false`` and nothing else; ``SWITCH`` is on for ``1 true yes on`` and off for any
     other text, as the site reads it; ``ADDRESS`` is a URL or path that may hold a password, ``DATABASE`` one
-    with a scheme of ``DATABASES``; ``PORT`` is a number from 1 to 65535;
+    with a scheme of ``DATABASES``; ``PORT`` is a number from 1 to 65535, ``NUMBER`` one from 1;
     ``TEXTFILE`` is a file whose name ends in ``TEXTFILE_SUFFIX``.
     """
 
@@ -107,6 +108,14 @@ _ALL = (
     Variable("OTEL_SDK_DISABLED", Kind.TEXT, "true: no traces"),
     Variable("JOBCTL_METRICS_FILE", Kind.TEXTFILE, "kept fresh by run, for node_exporter: a .prom file"),
     Variable("JOBCTL_CONTENT_CHANGED_URL", Kind.URL, "is told which content changed"),
+    Variable("JOBCTL_CONTENT_MAX_FILES", Kind.NUMBER, "files and folders of the content, at most", "200000"),
+    Variable("JOBCTL_CONTENT_MAX_MIB", Kind.NUMBER, "MiB of the content, at most", "5120"),
+    Variable("JOBCTL_CONTENT_MAX_FILE_MIB", Kind.NUMBER, "MiB of one file; a larger is passed over", "100"),
+    Variable("JOBCTL_CONTENT_MAX_DEPTH", Kind.NUMBER, "folders in each other; deeper is passed over", "64"),
+    Variable("JOBCTL_CONTENT_MAX_SECONDS", Kind.NUMBER, "seconds of one network step of a sync", "120"),
+    Variable(
+        "JOBCTL_CONTENT_MAX_MEMORY_MIB", Kind.NUMBER, "MiB of memory that a sync takes, on Linux", "512"
+    ),
 )
 
 VARIABLES = {variable.name: variable for variable in _ALL}

@@ -85,7 +85,7 @@ def test_against_the_git_program(
     for _ in range(TIMES):
         server.requests.clear()
         ours = seconds(sync)
-        assert len(server.requests) == 1
+        assert len(server.requests) == 2
         table["nothing new"].append((ours, seconds(pull_with_git)))
     for time_ in range(TIMES):
         upstream.commit({f"data/item-{n}/item-{n}.yml": f"name: {time_}\n" for n in (1, 2, 3)})

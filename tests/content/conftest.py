@@ -71,3 +71,10 @@ def sync(server: GitServer, folder: Path) -> Sync:
         ).sync()
 
     return run
+
+
+@pytest.fixture
+def url(upstream: Upstream, sync: Sync) -> str:
+    """The repository as a folder, which is synced once."""
+    sync(url=upstream.bare.as_uri(), token=None)
+    return upstream.bare.as_uri()

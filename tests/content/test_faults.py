@@ -47,13 +47,6 @@ def killed(folder: Path, url: str, code: str) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-@pytest.fixture
-def url(upstream: Upstream, sync: Sync) -> str:
-    """The repository as a folder, which is synced once."""
-    sync(url=upstream.bare.as_uri(), token=None)
-    return upstream.bare.as_uri()
-
-
 LOCKS = ["index.lock", "config.lock", "HEAD.lock", "refs/heads/main.lock", "refs/jobctl/synced.lock"]
 
 

@@ -1,11 +1,12 @@
 """What somebody changed in the content folder meets what the remote changed."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.content.conftest import START, Sync, files
+from tests.content.conftest import START, Sync, beside, files
 from tests.support.git_server import GitServer, Upstream, git
 
 
@@ -83,3 +84,57 @@ def test_what_cannot_be_pushed_is_set_aside_and_told(
     upstream.pull()
     assert (upstream.work / "README.md").read_text() == theirs
     assert sync().changes.paths == []
+
+
+def test_what_nobody_changed_is_never_kept_aside(
+    sync: Sync, folder: Path, upstream: Upstream, server: GitServer
+) -> None:
+    (upstream.work / "outside").symlink_to("/etc/hostname")
+    upstream.commit({".gitattributes": "* text=auto eol=crlf\n", ".gitignore": "README.md\n"})
+    sync()
+    for path in folder.rglob("*.yml"):
+        path.chmod(0o600)
+        os.utime(path, (0, 0))
+    (folder / "data" / "one" / "one.yml").unlink()
+    git(folder, "config", "core.autocrlf", "true")
+    other = Upstream(server.root, "other")
+    other.commit({"other.md": "other\n"})
+
+    report = sync(url=f"{server.url}/other.git")
+
+    assert report.notes == []
+    assert beside(folder) == []
+
+
+@pytest.mark.parametrize("what", ["ignored", "branch", "stash", "same size", "settings"])
+def test_what_the_user_has_in_the_old_copy_is_kept_beside(
+    sync: Sync, folder: Path, upstream: Upstream, server: GitServer, what: str
+) -> None:
+    if what == "settings":
+        (folder / ".works").mkdir(parents=True)
+        (folder / ".works" / "works.yml").write_text("site_name: Mine\ncopyright_year: 2026\n")
+    else:
+        upstream.commit({".gitignore": "draft\n"})
+        sync()
+    readme = folder / "README.md"
+    if what == "ignored":
+        (folder / "draft").write_text("my only copy\n")
+    elif what == "same size":
+        seen = readme.stat()
+        readme.write_text("ho\n")
+        os.utime(readme, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    elif what != "settings":
+        readme.write_text("mine\n")
+        if what == "stash":
+            git(folder, "stash", "-q")
+        else:
+            git(folder, "switch", "-q", "-c", "mine")
+            git(folder, "commit", "-q", "-a", "-m", "mine")
+            git(folder, "switch", "-q", "main")
+    other = Upstream(server.root, "other")
+    other.commit({"other.md": "other\n"})
+
+    report = sync(url=f"{server.url}/other.git")
+
+    (kept,) = beside(folder)
+    assert kept in report.notes[0]

@@ -42,14 +42,16 @@ def test_folders_of_the_users_beside_it_are_left_alone(sync: Sync, folder: Path)
     assert [(path / "note.md").read_text() for path in mine] == ["my only copy"] * 4
 
 
-def test_with_nothing_new_it_costs_one_round_trip(sync: Sync, server: GitServer) -> None:
+def test_with_nothing_new_the_server_is_asked_once_without_the_token_and_once_with_it(
+    sync: Sync, server: GitServer
+) -> None:
     sync()
-    server.requests.clear()
+    server.authorizations.clear()
 
     report = sync()
 
     assert (report.commits, report.changes.paths) == (0, [])
-    assert len(server.requests) == 1
+    assert [bool(one) for one in server.authorizations] == [False, True]
 
 
 def test_only_what_changed_is_fetched_and_written(sync: Sync, folder: Path, upstream: Upstream) -> None:
@@ -221,32 +223,6 @@ def test_a_repository_in_a_folder(sync: Sync, folder: Path, upstream: Upstream, 
 def test_no_such_folder(sync: Sync, tmp_path: Path) -> None:
     with pytest.raises(PermanentJobError, match="there is no repository"):
         sync(url=str(tmp_path / "nowhere"), token=None)
-
-
-def test_a_redirect_within_the_host_is_followed(
-    sync: Sync, folder: Path, server: GitServer, upstream: Upstream
-) -> None:
-    from tests.support.git_server import serving
-
-    with serving(upstream.bare.parent, redirect_to=server.url) as old:
-        sync(url=f"{old.url}/content.git")
-
-    assert files(folder) == START
-
-
-def test_a_redirect_to_another_host_is_not_given_the_token(
-    sync: Sync, server: GitServer, upstream: Upstream
-) -> None:
-    from tests.support.git_server import serving
-
-    elsewhere = server.url.replace("127.0.0.1", "localhost")
-    with (
-        serving(upstream.bare.parent, redirect_to=elsewhere) as old,
-        pytest.raises((PermanentJobError, ServiceError)),
-    ):
-        sync(url=f"{old.url}/content.git")
-
-    assert [one for one in server.authorizations if one] == []
 
 
 @pytest.mark.parametrize(

@@ -174,3 +174,12 @@ def test_what_python_dotenv_reads_otherwise_is_known(tmp_path: Path, line: str, 
 
     found = {str(value.source): value.name for value in env.read_otherwise()}
     assert (found.get(".env:2") == "A") is differs
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "ten", "\u0663", "9" * 5000])
+def test_a_number_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    env = load(tmp_path, {".env": f"JOBCTL_CONTENT_MAX_FILES={text}\n"})
+
+    with pytest.raises(ConfigurationError, match="expected a whole number from 1"):
+        env.require()
+    assert load(tmp_path, {".env": ""}).number("JOBCTL_CONTENT_MAX_FILES") == 200_000

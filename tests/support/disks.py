@@ -41,3 +41,16 @@ def read_only(folder: Path, place: Path) -> Iterator[None]:
     with mounted(place, "--bind", str(folder)):
         mount("-o", "remount,bind,ro", str(place))
         yield
+
+
+@contextmanager
+def overlay(lower: Path, place: Path) -> Iterator[None]:
+    """The folder at ``place``, as a container has its image: what is written goes elsewhere, and no folder of
+    ``lower`` can be renamed."""
+    with small_disk(place.with_name(f"{place.name}-upper"), "64m"):
+        upper, work = (place.with_name(f"{place.name}-upper") / name for name in ("upper", "work"))
+        upper.mkdir()
+        work.mkdir()
+        options = f"lowerdir={lower},upperdir={upper},workdir={work},redirect_dir=off"
+        with mounted(place, "-t", "overlay", "-o", options, "overlay"):
+            yield

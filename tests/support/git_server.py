@@ -74,7 +74,10 @@ class GitServer:
     requests: list[str] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
     break_after: int | None = None
+    user: str = "x-access-token"
     redirect_to: str | None = None
+    ask_before_redirect: bool = False
+    moved: tuple[str, str] | None = None
     silent: threading.Event | None = None
     refuse_push: bool = False
 
@@ -92,11 +95,17 @@ class _Handler(Handler):
             state.silent.wait(30)
             self.close_connection = True
             return
+        if state.ask_before_redirect and self.headers.get("Authorization") is None:
+            self.answer(401, b"no", [("WWW-Authenticate", 'Basic realm="git"')])
+            return
+        if state.moved is not None and self.path.startswith(state.moved[0]):
+            self.answer(301, b"", [("Location", state.url + self.path.replace(*state.moved))])
+            return
         if state.redirect_to is not None:
             self.answer(301, b"", [("Location", state.redirect_to + self.path)])
             return
         if state.token is not None:
-            wanted = "Basic " + base64.b64encode(f"x-access-token:{state.token}".encode()).decode()
+            wanted = "Basic " + base64.b64encode(f"{state.user}:{state.token}".encode()).decode()
             if self.headers.get("Authorization") != wanted:
                 self.answer(401, b"no", [("WWW-Authenticate", 'Basic realm="git"')])
                 return
