@@ -61,6 +61,12 @@ TimeoutStopSec={stop}
 OOMPolicy=continue
 """
 _EVERYWHERE = """
+# a limit on memory or processes, as far as your jobs need one
+#MemoryMax=2G
+#TasksMax=512
+# a core dump would hold secrets
+LimitCORE=0
+UMask=0077
 NoNewPrivileges=yes
 RestrictSUIDSGID=yes
 RestrictRealtime=yes
@@ -83,6 +89,7 @@ ProtectHostname=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
+ProtectProc=invisible
 RemoveIPC=yes
 """
 _INSTALL = """
@@ -150,6 +157,8 @@ def unit(service: Service) -> str:
         _LIFE.format(stop=round((service.grace + _AFTER_GRACE).total_seconds())),
         _EVERYWHERE,
         _SYSTEM.format(writable=" ".join(map(_word, _writable(service)))) if system else "",
+        # it maps root and the service's user; root itself has nothing left to give up by it
+        "PrivateUsers=yes\n" if system and service.user not in {None, "root"} else "",
         "PrivateTmp=yes\n" if system and not _is_in_temporary(service) else "",
         _INSTALL.format(target="multi-user" if system else "default"),
     ]
