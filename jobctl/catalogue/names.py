@@ -13,8 +13,9 @@ def job_names(folder: str) -> list[tuple[str, str]]:
     Only valid ids are among them: the files may be anybody's, and a shell puts an id on the line.
     """
     from jobctl.catalogue.caches import IN_MODULES, cache_folder, kept_packages
-    from jobctl.catalogue.project import find_project, with_home
+    from jobctl.catalogue.project import find_project
     from jobctl.errors import JobctlError
+    from jobctl.settings.paths import with_home
 
     found = {one.id: one.name for one in BUILT_IN}
     passed_over = (JobctlError, OSError, ValueError, KeyError, TypeError)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jobctl.errors import ConfigurationError
 from jobctl.settings.libpq import is_address
+from jobctl.settings.paths import with_home
 from jobctl.trust import demand_trusted, distrust
 
 if TYPE_CHECKING:
@@ -131,20 +132,6 @@ def _state_folder(project: Project, environment: "Environment | None") -> Path:
         number = crc32(os.fsencode(project.folder))
         return Path(tempfile.gettempdir()) / f".jobctl-{os.geteuid()}-{number:08x}"
     return project.folder / with_home(named or ".jobctl", "JOBCTL_STATE")
-
-
-def with_home(path: str, name: str) -> Path:
-    """A path of the setting ``name``, with a ``~`` or ``~user`` at its start expanded: no shell does that in a file.
-
-    Raises:
-        ConfigurationError: there is no such user, or this one has no home.
-    """
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        raise ConfigurationError(
-            f"{name} begins with a home folder that is not known", hint="write the whole path"
-        ) from None
 
 
 def store_place(environment: "Environment", state: Path) -> Path | str:

@@ -9,6 +9,7 @@ from jobctl.durations import parse_duration
 from jobctl.errors import ConfigurationError
 from jobctl.model import Command, OnOverlap
 from jobctl.notify.settings import is_url
+from jobctl.settings.paths import with_home
 from jobctl.text import quote
 
 _CALL = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
@@ -19,6 +20,10 @@ def _text(value: Any) -> str:
     if isinstance(value, str) and value.strip() and value.isprintable():
         return value
     raise _unlike("a text of one line", value)
+
+
+def _folder(value: Any) -> str:
+    return str(with_home(_text(value), "it"))
 
 
 def _cron(value: Any) -> str:
@@ -113,7 +118,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "group": _text,
     "grace": _duration,
     "environment": _variables,
-    "folder": _text,
+    "folder": _folder,
     "needs": _names,
     "check_in": _url,
 }

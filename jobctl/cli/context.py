@@ -71,8 +71,8 @@ class Context:
     @cached_property
     def surroundings(self) -> "Surroundings":
         """The project, its settings and its run store."""
-        from jobctl.catalogue.project import with_home
         from jobctl.managers.surroundings import Surroundings
+        from jobctl.settings.paths import with_home
 
         start = with_home(self.common.project, "--project") if self.common.project else None
         if start is not None and not os.path.isdir(start):  # noqa: PTH112 - False for what no path can be

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from jobctl.errors import PermanentJobError
 from jobctl.settings.environment import Environment
+from jobctl.settings.paths import with_home
 from jobctl.settings.secret import Secret, masked_address
 from jobctl.text import quote
 
@@ -66,7 +67,7 @@ def read_address(text: str, token: Secret | None, folder: Path) -> Address:
         there = os.path.exists(text)  # noqa: PTH110 - False for what no path can be
         if text.startswith("git@") or (":" in text.partition("/")[0] and not there):
             raise _unsupported(text)
-        return Address((folder / text).absolute().as_uri())
+        return Address((folder / with_home(text, "DATA_REPOSITORY")).absolute().as_uri())
     if scheme == "file":
         return Address(text)
     if scheme not in {"http", "https"} or not rest:

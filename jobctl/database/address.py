@@ -9,6 +9,7 @@ from sqlalchemy import URL
 from jobctl.errors import ConfigurationError, PermanentJobError
 from jobctl.settings.libpq import CONNECT_TIMEOUT_S, INSTALL_HINT, missing_driver, read_postgres
 from jobctl.settings.libpq import place_of as place_of_server
+from jobctl.settings.paths import with_home
 
 
 def read_address(text: str, project: Path) -> URL:
@@ -75,5 +76,5 @@ def _sqlite(text: str, project: Path) -> URL:
     if not path:
         raise ConfigurationError("DATABASE_URL names no file", hint="write sqlite:///site.db")
     # opened by its URI and for what is there alone: a mistyped path is told, not made
-    file = (project / path).absolute()
+    file = (project / with_home(path, "DATABASE_URL")).absolute()
     return URL.create("sqlite", database=f"{file.as_uri()}", query={"mode": "rw", "uri": "true"})

@@ -7,9 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from jobctl.catalogue.project import Project, find_project, state_folder, store_place, with_home
+from jobctl.catalogue.project import Project, find_project, state_folder, store_place
 from jobctl.errors import UsageError
 from jobctl.settings.environment import Environment
+from jobctl.settings.paths import with_home
 
 if TYPE_CHECKING:
     from jobctl.runs.sql.store import SQLRunStore

@@ -9,6 +9,7 @@ from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.masking import MASK, Mask
 from jobctl.settings.collect import NOT_SET, Collected, Source, Value, collect
 from jobctl.settings.libpq import is_address
+from jobctl.settings.paths import with_home
 from jobctl.settings.secret import Secret, secret_texts, url_secrets
 from jobctl.settings.url import in_ascii, is_web_address
 from jobctl.settings.variables import DATABASES, ON, TEXTFILE_SUFFIX, VARIABLES, Kind
@@ -135,12 +136,12 @@ class Environment:
         """A variable that is a file for node_exporter's textfile collector.
 
         Raises:
-            ConfigurationError: its name is not one that the collector reads.
+            ConfigurationError: its name is not one that the collector reads, or it begins with an unknown home.
         """
         text = self.text(name)
         if text is not None and not text.endswith(TEXTFILE_SUFFIX):
             raise self._wrong(name, f"a file whose name ends in {TEXTFILE_SUFFIX}")
-        return text
+        return None if text is None else str(with_home(text, name))
 
     def check(self) -> list[ConfigurationError]:
         """Every known variable with a value that cannot be used, and every file that cannot be read."""

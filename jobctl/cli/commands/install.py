@@ -9,7 +9,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-from jobctl.catalogue.project import with_home
 from jobctl.cli.as_service import as_service, surprises
 from jobctl.cli.commands.run import MOST_WORKERS
 from jobctl.cli.context import Context
@@ -23,6 +22,7 @@ from jobctl.exports.folder import Fate
 from jobctl.exports.systemd import NAME, Scope, Service, place, unit
 from jobctl.managers.local import DEFAULT_GRACE
 from jobctl.modes import Mode
+from jobctl.settings.paths import with_home
 from jobctl.text import quote, suggestion
 from jobctl.trust import acting_for_owner
 
@@ -159,7 +159,7 @@ def _owner(folder: Path) -> str:
 def _outside(folder: Path, seen: Context) -> Iterator[Path]:
     """What jobctl and the jobs write to outside the project's folder, as far as settings and links tell."""
     home = os.path.realpath(folder)
-    metrics = seen.environment.text("JOBCTL_METRICS_FILE")
+    metrics = seen.environment.textfile("JOBCTL_METRICS_FILE")
     named = [
         seen.state_folder(),
         folder / ".content",
