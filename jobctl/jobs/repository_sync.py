@@ -5,7 +5,7 @@ from typing import Any
 
 from jobctl.clock import SystemClock
 from jobctl.content.minimal import SETTINGS, minimal_settings
-from jobctl.errors import PermanentJobError, reason_of
+from jobctl.errors import JobctlError, PermanentJobError, reason_of
 from jobctl.files import write_whole
 from jobctl.jobs.here import Here
 from jobctl.model import JobResult
@@ -13,6 +13,7 @@ from jobctl.text import counted
 
 _MOST_NAMED = 20
 _TOLD_PATHS = 1000
+_TELL_TIMEOUT_S = 10.0
 
 
 def repository_sync() -> JobResult:
@@ -98,16 +99,16 @@ def _tell(url: str | None, paths: list[str]) -> None:
     """Tell the site's caches what changed; a failure is told and nothing more."""
     if url is None:
         return
-    import http.client
-    import json
-    import urllib.request
+    from jobctl.mail.api import ask
+    from jobctl.settings.origin import demand_private
+    from jobctl.settings.secret import address_secrets
 
-    body = json.dumps({"paths": paths[:_TOLD_PATHS], "total": len(paths)}).encode()
-    request = urllib.request.Request(  # noqa: S310 - the setting is checked to be http or https
-        url, data=body, headers={"Content-Type": "application/json"}, method="POST"
-    )
+    body = {"paths": paths[:_TOLD_PATHS], "total": len(paths)}
     try:
-        with urllib.request.urlopen(request, timeout=10):  # noqa: S310
-            print(f"told JOBCTL_CONTENT_CHANGED_URL of {len(paths)} paths")
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        print(f"warning: JOBCTL_CONTENT_CHANGED_URL was not told: {type(error).__name__}")
+        if any(address_secrets(url)):  # other addresses are often those of a container beside this one
+            demand_private(url, "JOBCTL_CONTENT_CHANGED_URL", "the secret in it")
+        ask(url, body, timeout=_TELL_TIMEOUT_S, pauses=())
+    except JobctlError as error:
+        print(f"warning: JOBCTL_CONTENT_CHANGED_URL was not told: {error.problem}")
+    else:
+        print(f"told JOBCTL_CONTENT_CHANGED_URL of {len(paths)} paths")

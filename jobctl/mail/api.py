@@ -5,10 +5,10 @@ import json
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError, ServiceError
@@ -16,7 +16,7 @@ from jobctl.masking import Mask
 from jobctl.settings.secret import Secret
 
 TIMEOUT_S = 30.0
-_PAUSES = (1.0, 2.0, 4.0)
+PAUSES = (1.0, 2.0, 4.0)
 _LONGEST_PAUSE = 30.0
 _LARGEST = 1024 * 1024
 
@@ -56,6 +56,7 @@ class Api:
         headers: sent with each request: the authorization, which no answer shows.
         timeout: of one request, in seconds.
         wait: between tries; takes seconds.
+        pauses: before each further try, in seconds.
     """
 
     def __init__(
@@ -65,12 +66,14 @@ class Api:
         *,
         timeout: float = TIMEOUT_S,
         wait: Wait | None = None,
+        pauses: Sequence[float] = PAUSES,
     ) -> None:
         self.base = base.rstrip("/")
         self.host = urlsplit(self.base).netloc.rpartition("@")[2]
         self._headers = headers
         self._timeout = timeout
         self._wait = wait or threading.Event().wait
+        self._pauses = pauses
         direct = [] if self.base.lower().startswith("https:") else [urllib.request.ProxyHandler({})]
         self._opener = urllib.request.build_opener(_NoRedirect, *direct)
         self._mask = Mask(text.rpartition(" ")[2] for text in headers.values())
@@ -91,7 +94,7 @@ class Api:
         Raises:
             ServiceError: it never answered, or cannot be asked.
         """
-        pauses = iter(_PAUSES)
+        pauses = iter(self._pauses)
         while True:
             try:
                 answer = self._once(path, body, headers or {})
@@ -131,6 +134,23 @@ class Api:
             body = {}
         found = {name.lower(): value for name, value in headers.items()}
         return Answer(status, body if isinstance(body, dict) else {}, found)
+
+
+def ask(url: str, body: object = None, *, timeout: float, pauses: Sequence[float] = PAUSES) -> None:
+    """POST a body to a whole URL, or GET without one.
+
+    Args:
+        timeout: of one try, in seconds.
+        pauses: before each further try, in seconds.
+
+    Raises:
+        ServiceError: it was not taken.
+    """
+    parts = urlsplit(url)
+    api = Api(f"{parts.scheme}://{parts.netloc}", {}, timeout=timeout, pauses=pauses)
+    answer = api.call(urlunsplit(("", "", parts.path, parts.query, "")), body)
+    if not 200 <= answer.status < 300:
+        raise ServiceError(f"{api.host} answered {answer.status}")
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

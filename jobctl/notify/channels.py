@@ -9,7 +9,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from jobctl.errors import JobctlError, ServiceError, reason_of
 from jobctl.mail.addresses import Mailbox, parse_mailbox
@@ -69,14 +69,10 @@ def request(url: str, body: object = None) -> None:
         ServiceError: it was not taken.
         PermanentJobError: the address, which is as good as a password, would cross the network in clear.
     """
-    from jobctl.mail.api import Api
+    from jobctl.mail.api import ask
 
-    parts = urlsplit(url)
     demand_private_url(url)
-    api = Api(f"{parts.scheme}://{parts.netloc}", {}, timeout=TIMEOUT_S)
-    answer = api.call(urlunsplit(("", "", parts.path, parts.query, "")), body)
-    if not 200 <= answer.status < 300:
-        raise ServiceError(f"{api.host} answered {answer.status}")
+    ask(url, body, timeout=TIMEOUT_S)
 
 
 def _request(kind: str, url: str, shape: Callable[[News], object]) -> Channel:

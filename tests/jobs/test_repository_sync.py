@@ -160,6 +160,16 @@ def test_caches_that_do_not_answer_are_a_warning(
     assert "warning: JOBCTL_CONTENT_CHANGED_URL was not told" in capsys.readouterr().out
 
 
+def test_a_secret_of_theirs_does_not_cross_the_network_in_clear(
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
+    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", "http://caches.invalid/changed?token=s3cretS3cret")
+
+    assert repository_sync().success
+    assert "the secret in it would cross the network in clear" in capsys.readouterr().out
+
+
 def test_a_folder_that_cannot_be_made(here: Path) -> None:
     (here / ".content").write_text("a file")
 
