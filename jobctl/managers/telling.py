@@ -8,7 +8,7 @@ from jobctl.catalogue import Catalogue
 from jobctl.managers.local import LocalJobManager
 from jobctl.managers.surroundings import Surroundings
 from jobctl.text import quote
-from jobctl.tracing.asked import SPOKEN, asked_for, not_spoken
+from jobctl.tracing.asked import SPOKEN, asked_for, not_spoken, shows_headers
 
 if TYPE_CHECKING:
     from jobctl.managers.textfile import Textfile
@@ -74,6 +74,9 @@ class Telling:
         protocol = not_spoken(environment)
         if protocol is not None:
             self.trouble = f"no traces are sent: they go by {SPOKEN}, not by {quote(protocol)}"
+            return
+        if shows_headers(environment):
+            self.trouble = "no traces are sent: OTEL_EXPORTER_OTLP_HEADERS would cross the network in clear; write https://"
             return
         try:
             from jobctl.tracing.spans import Tracer

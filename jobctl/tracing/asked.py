@@ -5,6 +5,7 @@ https://opentelemetry.io/docs/specs/otel/protocol/exporter/.
 """
 
 from jobctl.settings.environment import Environment
+from jobctl.settings.origin import is_in_clear
 from jobctl.settings.secret import masked_address
 
 SPOKEN = "http/protobuf"
@@ -29,6 +30,12 @@ def not_spoken(environment: Environment) -> str | None:
     """The protocol that is asked for, where it is one that jobctl does not send by."""
     protocol = _first(environment, "PROTOCOL")
     return protocol if protocol not in {None, SPOKEN} else None
+
+
+def shows_headers(environment: Environment) -> bool:
+    """Whether headers, which are secrets, would cross the network in clear."""
+    endpoint = _first(environment, "ENDPOINT")
+    return endpoint is not None and _first(environment, "HEADERS") is not None and is_in_clear(endpoint)
 
 
 def _first(environment: Environment, what: str) -> str | None:

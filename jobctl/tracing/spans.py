@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import Span, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from requests import Response, Session
 
 from jobctl import threads
 from jobctl.clock import SystemClock, iso, to_ms
@@ -126,11 +127,21 @@ class _Ids(IdGenerator):
         return int.from_bytes(sha256(f"jobctl:{self.run_id}".encode()).digest()[:16])
 
 
+class _SamePlace(Session):
+    """Follows no redirect: it would take the headers to another place."""
+
+    def get_redirect_target(self, resp: Response) -> str | None:
+        """None: the answer counts, as a refusal."""
+        if resp.is_redirect:
+            resp.status_code, resp.reason = 400, "a redirect, which is not followed"
+        return None
+
+
 class _Sender(SpanExporter):
     """Sends, and tells once where nobody takes it."""
 
     def __init__(self, bus: Bus, said: "_Said", place: str, mask: Mask) -> None:
-        self._exporter = OTLPSpanExporter()
+        self._exporter = OTLPSpanExporter(session=_SamePlace())
         self._bus = bus
         self._said = said
         self._place = place

@@ -22,7 +22,7 @@ from tests.support.serving import Handler, serving_http
 class Collector:
     """Keeps every span, with the attributes of the service that sent it, and the requests' headers.
 
-    ``refuses`` is the status of every answer while it is set; ``hang`` holds answers back until it is set.
+    ``refuses`` is the status of every answer while it is set, ``elsewhere`` where it sends the client; ``hang`` holds answers back until it is set.
     """
 
     def __init__(self) -> None:
@@ -32,6 +32,7 @@ class Collector:
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.refuses: int | None = None
         self.hang: threading.Event | None = None
+        self.elsewhere: str | None = None
 
     def of(self, run_id: str) -> Span | None:
         """The span of a run."""
@@ -57,7 +58,8 @@ class _Handler(Handler):
         if self.collector.refuses is None:
             self._take(gzip.decompress(data) if headers.get("content-encoding") == "gzip" else data)
         body = ExportTraceServiceResponse().SerializeToString()
-        self.answer(self.collector.refuses or 200, body, [("Content-Type", "application/x-protobuf")])
+        place = [("Location", self.collector.elsewhere)] if self.collector.elsewhere else []
+        self.answer(self.collector.refuses or 200, body, [("Content-Type", "application/x-protobuf"), *place])
 
     def _take(self, data: bytes) -> None:
         for group in ExportTraceServiceRequest.FromString(data).resource_spans:

@@ -192,18 +192,29 @@ def test_headers_name_and_endpoint_are_those_of_the_variables(traced: Site, coll
     [
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", 'they go by http/protobuf, not by "grpc"'),
         ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.invalid:4318", "would cross the network in clear"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_told_and_hurts_nothing(
     name: str, text: str, words: str, traced: Site, collector: Collector
 ) -> None:
-    done = traced.call("trigger", "good", env={name: text})
+    done = traced.call("trigger", "good", env={"OTEL_EXPORTER_OTLP_HEADERS": "key=s3cret-token", name: text})
 
     assert done.returncode == 0
     (warning,) = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     assert warning.startswith("warning: no traces are sent: ")
     assert words in warning
     assert collector.requests == []
+
+
+def test_a_redirect_does_not_take_the_headers_along(traced: Site, collector: Collector) -> None:
+    collector.refuses = 307
+    collector.elsewhere = f"{collector.url}/elsewhere"
+
+    done = traced.call("trigger", "good", env={"OTEL_EXPORTER_OTLP_HEADERS": "key=s3cret-token"})
+
+    assert {path for path, _ in collector.requests} == {"/v1/traces"}
+    assert "traces" in done.stderr
 
 
 def test_a_collector_that_refuses_is_told_once_and_hurts_nothing(traced: Site, collector: Collector) -> None:
