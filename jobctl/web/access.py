@@ -46,9 +46,10 @@ class Access:
         """
         if self.secret is not None:
             scheme, _, given = headers.get("authorization", "").partition(" ")
-            # bytes as they came, which the server decoded as Latin-1; only HTTP's own blanks stand around them
-            sent = given.strip(" \t").encode("latin-1", "replace")
-            fine = hmac.compare_digest(sent, self.secret.reveal().encode("utf-8", "surrogateescape"))
+            # as the server decodes the bytes of a header; only HTTP's own blanks stand around them
+            known = self.secret.reveal().encode("utf-8", "surrogateescape").decode("latin-1")
+            sent = given.strip(" \t")
+            fine = hmac.compare_digest(*(one.encode("utf-8", "surrogateescape") for one in (sent, known)))
             return fine and scheme.lower() == "bearer"
         host = headers.get("host", "").strip()
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
