@@ -49,7 +49,7 @@ class Access:
             # as the server decodes the bytes of a header; only HTTP's own blanks stand around them
             known = self.secret.reveal().encode("utf-8", "surrogateescape").decode("latin-1")
             sent = given.strip(" \t")
-            fine = hmac.compare_digest(*(one.encode("utf-8", "surrogateescape") for one in (sent, known)))
+            fine = hmac.compare_digest(*(one.encode("utf-8", "surrogatepass") for one in (sent, known)))
             return fine and scheme.lower() == "bearer"
         host = headers.get("host", "").strip()
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
