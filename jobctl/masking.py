@@ -1,6 +1,5 @@
 """Takes secrets out of texts, also where they are encoded, escaped, quoted or collapsed."""
 
-import base64
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -32,7 +31,7 @@ _WORDS = frozenset(
 _BLANK = r"(?:\s|\+|\\{1,4}[nrtfv]|%(?:20|0[9-dA-D])|&#(?:x?[9adAD]|1[03]|32|x20);|&nbsp;)"
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
 """What no writer escapes."""
-_PARTS = re.compile(rf"\s+|{_PLAIN.pattern}|.", re.DOTALL)
+_PARTS = rf"(?s)\s+|{_PLAIN.pattern}|."
 _ENTITIES = {'"': "quot", "'": "apos", "&": "amp", "<": "lt", ">": "gt"}
 _IN_SHELL = {"'": r"""'\\''|'"'"'""", "!": r"'\\!'"}
 
@@ -174,6 +173,8 @@ def _in_base64(secret: str) -> list[str]:
     """The characters of Base64 that hold nothing but the secret, for each place where it may begin in a group of
     three bytes; and its lines of 76 characters, as ``base64`` writes them.
     """
+    import base64
+
     data = _bytes(secret)
     whole = base64.b64encode(data).decode()
     found = [whole[at : at + 76] for at in range(0, len(whole), 76)] if len(whole) > 76 else []
@@ -187,7 +188,7 @@ def _form(text: str) -> _Form:
     """A text, each character of which may be escaped."""
     parts: list[str] = []
     longest = 0
-    for one in _PARTS.findall(text):
+    for one in re.findall(_PARTS, text):
         if one.isspace():
             most = 2 * len(one) + 6
             parts.append(f"{_BLANK}{{1,{most}}}")

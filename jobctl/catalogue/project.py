@@ -22,9 +22,7 @@ _LOOKS_OURS = re.compile(
     r"""^[ \t]*+\[*+[ \t]*+(?:["']?tool["']?[ \t]*(?:\.|=.*[{,])[ \t]*)?["']?jobctl["']?[ \t]*[].=]""",
     re.MULTILINE,
 )
-_LIKE_AN_ADDRESS = re.compile(
-    r"postgres(?:ql)?(?::|;|//)|.*://|.*//.*@|[^/]*:[^/]*@", re.IGNORECASE | re.DOTALL
-)
+_LIKE_AN_ADDRESS = r"(?is)postgres(?:ql)?(?::|;|//)|.*://|.*//.*@|[^/]*:[^/]*@"
 """What is meant as an address, though it cannot be read as one."""
 
 
@@ -118,7 +116,7 @@ def _state_folder(project: Project, environment: "Environment | None") -> Path:
     named = environment.set_text("JOBCTL_STATE") if environment else None
     if environment is not None and named and is_address(named):
         named = None
-    elif environment is not None and named and _LIKE_AN_ADDRESS.match(named):
+    elif environment is not None and named and re.match(_LIKE_AN_ADDRESS, named):
         # the text may hold a password: it is neither shown, nor made a folder's name
         raise ConfigurationError(
             "JOBCTL_STATE is neither a folder nor a Postgres address",

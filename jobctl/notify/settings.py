@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, TypeGuard
 from urllib.parse import urlsplit
 
 from jobctl.errors import ConfigurationError
-from jobctl.mail.addresses import address_fault, parse_mailbox
 from jobctl.settings.environment import Environment
 from jobctl.settings.origin import demand_private
 from jobctl.settings.url import in_ascii, is_web_address
@@ -118,6 +117,8 @@ def _mail_faults(addresses: object) -> Iterator[Fault]:
     if not (_texts(addresses) and addresses):
         yield Fault("mail", "notify.mail: expected an address, or a list of them")
         return
+    from jobctl.mail.addresses import address_fault, parse_mailbox
+
     for fault in filter(None, (address_fault(parse_mailbox(one).address) for one in addresses)):
         yield Fault("mail", f"notify.mail: {fault}", "write name@example.com, or Name <name@example.com>")
 

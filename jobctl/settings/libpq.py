@@ -16,10 +16,7 @@ SCHEMES = ("postgresql", "postgres")
 INSTALL_HINT = 'pip install "jobctl[postgres]"'
 _HINT = "write postgresql://user:password@host/name, with each / ? # and % of a password percent-encoded"
 _PAIRS_BEGIN = re.compile(r"\s*[A-Za-z_]+\s*=")
-_PAIR = re.compile(
-    r"\s*(?P<name>\w+)\s*=\s*(?:'(?P<quoted>(?:\\.|[^'\\])*)'|(?P<plain>(?:\\.|[^\s'\\])*))(?:\s+|$)",
-    re.DOTALL,
-)
+_PAIR = r"(?s)\s*(?P<name>\w+)\s*=\s*(?:'(?P<quoted>(?:\\.|[^'\\])*)'|(?P<plain>(?:\\.|[^\s'\\])*))(?:\s+|$)"
 _SSL = {"true": "require", "1": "require", "no-verify": "require", "false": "disable", "0": "disable"}
 """How other clients write ``sslmode``: node-postgres' ``no-verify`` is TLS without a look at the certificate."""
 _PRISMA_SSL = {"strict": "verify-full", "accept_invalid_certs": "require"}
@@ -128,9 +125,10 @@ def _pairs(text: str) -> dict[str, str]:
     Raises:
         ValueError: something else stands in it.
     """
+    pattern = re.compile(_PAIR)
     found, at = {}, 0
     while at < len(text):
-        pair = _PAIR.match(text, at)
+        pair = pattern.match(text, at)
         if pair is None:
             raise ValueError("no pair")
         value = pair["plain"] if pair["quoted"] is None else pair["quoted"]

@@ -95,15 +95,16 @@ def shown(name: str, text: str) -> str:
     kind = VARIABLES[name].kind if name in VARIABLES else None
     if not may_hold_password(name) and kind not in {Kind.URL, Kind.ADDRESS, Kind.DATABASE}:
         return quote(text)
-    address = masked_address(text) if kind is Kind.ADDRESS or not _PATH.fullmatch(text) else MASK
+    address = masked_address(text) if kind is Kind.ADDRESS or not re.fullmatch(_PATH, text) else MASK
     return address if address == MASK else quote(address, 200)
 
 
-_PATH = re.compile(r"[^:=;@?]*")
-_PLACE = re.compile(rf"(?:file:|sqlite:|[\w.-]+:\d{{1,5}}(?=/|$))?{_PATH.pattern}")
-_ON_SSH = re.compile(r"[\w.-]+@([\w.-]+:[^@?=;]*)")
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(.*@)?([^?#]*)([?#])?.*", re.DOTALL)
-_HOSTS = re.compile(r"(?:(?:\[[^\]]*\]|[^:,\[\]]*)(?::\d*)?(?:,|$))*")
+# Patterns are texts: each is compiled where it is first used, which most commands never do.
+_PATH = r"[^:=;@?]*"
+_PLACE = rf"(?:file:|sqlite:|[\w.-]+:\d{{1,5}}(?=/|$))?{_PATH}"
+_ON_SSH = r"[\w.-]+@([\w.-]+:[^@?=;]*)"
+_URL = r"(?s)([A-Za-z][A-Za-z0-9+.-]*://)(.*@)?([^?#]*)([?#])?.*"
+_HOSTS = r"(?:(?:\[[^\]]*\]|[^:,\[\]]*)(?::\d*)?(?:,|$))*"
 
 
 def masked_address(text: str) -> str:
@@ -111,20 +112,20 @@ def masked_address(text: str) -> str:
 
     What stands before the last ``@`` is never shown, whether or not the rest is a URL: it may be a mistyped one.
     """
-    if _PLACE.fullmatch(text):
+    if re.fullmatch(_PLACE, text):
         return text
-    if secure_shell := _ON_SSH.fullmatch(text):
+    if secure_shell := re.fullmatch(_ON_SSH, text):
         return f"{MASK}@{secure_shell[1]}"
-    url = _URL.fullmatch(text)
-    if url is None or not _HOSTS.fullmatch(url[3].partition("/")[0]):
+    url = re.fullmatch(_URL, text)
+    if url is None or not re.fullmatch(_HOSTS, url[3].partition("/")[0]):
         return MASK
     return f"{url[1]}{(url[2] and f'{MASK}@') or ''}{url[3]}{(url[4] and url[4] + MASK) or ''}"
 
 
-_PAIR = re.compile(r"""([A-Za-z_][\w.-]*)\s*=\s*(?='((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s'"]\S*))""")
+_PAIR = r"""([A-Za-z_][\w.-]*)\s*=\s*(?='((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s'"]\S*))"""
 """A name and its value, as the query of an address, libpq, ODBC and HTTP headers have them."""
-_LOGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):?//(?=(.{0,2000}))", re.DOTALL)
-_HOOK = re.compile(r"https?://(?:hooks\.|[^/\s]+/(?:\S*/)?(?:web)?hooks?/)\S*", re.IGNORECASE)
+_LOGIN = r"(?s)([A-Za-z][A-Za-z0-9+.-]*):?//(?=(.{0,2000}))"
+_HOOK = r"(?i)https?://(?:hooks\.|[^/\s]+/(?:\S*/)?(?:web)?hooks?/)\S*"
 """Of Slack, Discord and those that follow them."""
 _NO_SECRETS = frozenset({"REQUIRE_AUTH"})
 _LEAST_RANDOM = 10
@@ -137,7 +138,7 @@ def address_secrets(text: str) -> Iterator[str]:
     A password may hold what ends it elsewhere (``/``, ``@``, ``?``), so each way to read it counts. A user's name
     alone is none, but for a token in its place.
     """
-    for scheme, rest in _LOGIN.findall(text):
+    for scheme, rest in re.findall(_LOGIN, text) if "//" in text else ():
         ends = [at for at, one in enumerate(rest) if one == "@"][:_MOST_READINGS]
         for at in ends:
             user, colon, password = rest[:at].partition(":")
@@ -148,7 +149,7 @@ def address_secrets(text: str) -> Iterator[str]:
         user, colon, port = re.split(r"[/?#\s]", rest, maxsplit=1)[0].partition(":")
         if not ends and colon and "," not in port and not user.startswith("[") and not port.isdecimal():
             yield port  # the host is missing, or what should stand between
-    for name, single, double, bare in _PAIR.findall(text):
+    for name, single, double, bare in re.findall(_PAIR, text) if "=" in text else ():
         if sounds_secret(name) and name.upper() not in _NO_SECRETS:
             yield from (single, double, re.sub(r"\\(.)", r"\1", single or double))
             yield from (bare, *re.split("[&;#,]", bare, maxsplit=1)[:1])
@@ -178,8 +179,6 @@ def is_random(text: str) -> bool:
 
 def secret_texts(variables: Mapping[str, str]) -> list[str]:
     """Every text of some variables that must never be shown: secrets, and passwords inside addresses."""
-    from urllib.parse import unquote, unquote_plus
-
     found: list[str] = []
     for name, text in variables.items():
         upper = name.upper()
@@ -187,9 +186,15 @@ def secret_texts(variables: Mapping[str, str]) -> list[str]:
             found += [text, text.replace("\\n", "\n")]  # a key of several lines, in JSON or on one line
             if upper.endswith("AUTH"):
                 found.append(text.partition(":")[2])
-        for url in [text] if "WEBHOOK" in upper else _HOOK.findall(text):
+        for url in (
+            [text] if "WEBHOOK" in upper else re.findall(_HOOK, text) if "hook" in text.lower() else ()
+        ):
             found.extend(url_secrets(url))
         found.extend(address_secrets(text))
         if name.startswith("OTEL_") and name.endswith("_HEADERS"):
             found.extend(one.partition("=")[2].strip() for one in text.split(","))
-    return [*filter(None, dict.fromkeys([*found, *map(unquote, found), *map(unquote_plus, found)]))]
+    if any("%" in one or "+" in one for one in found):
+        from urllib.parse import unquote, unquote_plus
+
+        found += [*map(unquote, found), *map(unquote_plus, found)]
+    return [*filter(None, dict.fromkeys(found))]
