@@ -34,13 +34,17 @@ _SHAPES: dict[str, Shape] = {
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def create_app(start: Path | None = None) -> Starlette:
+def create_app(start: Path | None = None, around: Surroundings | None = None) -> Starlette:
     """The application for a project: the one at ``start``, else as for the command line.
+
+    Args:
+        around: the project and its settings, where they are read already: an ``.env`` file may be a pipe, which can
+            be read once.
 
     Raises:
         ConfigurationError: a setting cannot be used.
     """
-    around = Surroundings.find(start)
+    around = around or Surroundings.find(start)
     around.environment.require()
     runner = Runner(around)
     desk = Desk(runner, Access.read(around.environment))

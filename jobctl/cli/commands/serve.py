@@ -39,7 +39,7 @@ def run(options: Options, context: Context) -> int:
             hint='pip install "jobctl[web]"',
         ) from error
     out = context.output
-    app = create_app(context.project.folder)
+    app = create_app(around=context.surroundings)
     listening = _listen(options)
     with listening:
         host, port = listening.getsockname()[:2]
