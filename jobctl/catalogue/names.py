@@ -1,5 +1,6 @@
 """Ids and names alone, for TAB: no schedule is built, no module imported, nothing is told."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,8 +38,11 @@ def job_names(folder: str) -> list[tuple[str, str]]:
 
 
 def _kept(file: Path) -> list[tuple[str, str]]:
-    """What ``discover`` found last time."""
-    data = file.read_bytes()  # before anything is imported for it
+    """What ``discover`` found last time; nothing where a file that it read, as of a removed package, is gone."""
+    text = file.read_bytes()  # before anything is imported for it
     import json
 
-    return [(one["id"], one["settings"]["name"]) for one in json.loads(data)["jobs"]]
+    data = json.loads(text)
+    if not all(os.path.exists(path) for path, *_ in data["files"]):  # noqa: PTH110
+        return []
+    return [(one["id"], one["settings"]["name"]) for one in data["jobs"]]

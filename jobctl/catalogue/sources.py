@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from jobctl.catalogue.build import build_job
-from jobctl.catalogue.caches import IN_MODULES, in_package, kept_packages
+from jobctl.catalogue.caches import IN_MODULES, in_package
 from jobctl.catalogue.packages import GROUP, Package, packages
 from jobctl.catalogue.project import Project, state_folder
 from jobctl.catalogue.projectfile import ProjectFile
@@ -46,13 +45,11 @@ class Finder:
         """
         jobs: list[Job] = []
         broken: list[str] = []
-        installed = packages()
-        for package in installed:
+        for package in packages():
             try:
                 jobs += self._brought(package)
             except ConfigurationError as error:
                 broken.append(f"{package.label} is broken, so its jobs are left out: {error.problem}")
-        self._forget_all_but({in_package(one.key) for one in installed})
         return jobs, broken
 
     def _brought(self, package: Package) -> list[Job]:
@@ -73,12 +70,6 @@ class Finder:
         source = Source(modules, place, cache, versions)
         for one in discover(self._project.folder, source, values, self._state, mask):
             yield _built(one)
-
-    def _forget_all_but(self, names: set[str]) -> None:
-        with suppress(OSError, ConfigurationError):
-            for file in kept_packages(self._state):
-                if file.name not in names:
-                    file.unlink()
 
     @cached_property
     def _state(self) -> Path:

@@ -1,7 +1,7 @@
 """Making the sample site: whole, or not at all."""
 
-import os
 import shutil
+import tempfile
 from datetime import datetime
 from pathlib import Path
 
@@ -56,9 +56,12 @@ def make(folder: Path, now: datetime, seed: int = SEED) -> bool:
         if _is_ours(folder / "jobctl.toml"):
             return False
         raise UsageError(f"{folder} is there and holds no sample site", hint="start from another folder")
-    new = folder.with_name(f".{folder.name}.{os.getpid()}.new")
     try:
-        new.mkdir(parents=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".new", dir=folder.parent))
+    except OSError as error:
+        raise _cannot_make(folder, error) from error
+    try:
         fill(new / "site.db", seed, now)
         begin(new / "content.git", now)
         (new / "jobctl.toml").write_text(_JOBS + "".join(map(_job, _EVERY.items())), encoding="utf-8")
@@ -66,10 +69,14 @@ def make(folder: Path, now: datetime, seed: int = SEED) -> bool:
         (new / ".env.local").write_text(_environment(seed), encoding="utf-8")
         new.rename(folder)
     except OSError as error:
-        raise UsageError(f"the sample site {folder} cannot be made: {reason_of(error)}") from error
+        raise _cannot_make(folder, error) from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return True
+
+
+def _cannot_make(folder: Path, error: OSError) -> UsageError:
+    return UsageError(f"the sample site {folder} cannot be made: {reason_of(error)}")
 
 
 def _job(one: tuple[str, str]) -> str:

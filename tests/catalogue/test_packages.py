@@ -162,7 +162,7 @@ def test_jobs_from_modules_below_count_once(site: Site, there: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "acme says hello\n"), done.stderr
 
 
-def test_what_was_found_is_kept_a_package_and_forgotten_with_it(site: Site, there: Path) -> None:
+def test_what_was_found_is_kept_for_each_package_as_long_as_it_is_there(site: Site, there: Path) -> None:
     install(there)
     site.jobs("")
     site.call("trigger", "acme-sync")
@@ -173,10 +173,12 @@ def test_what_was_found_is_kept_a_package_and_forgotten_with_it(site: Site, ther
     kept.write_text(kept.read_text().replace("every", "cron").replace("1h", "30 2 * * *"))
     schedules = {one["id"]: one["schedule"] for one in site.json("status")["jobs"]}
     (there / "acme_jobs-1.2.dist-info" / "entry_points.txt").unlink()
-    site.call("status")
+    (there / "acme_jobs.py").unlink()
 
     assert schedules["acme-sync"] == "30 2 * * *"
-    assert not kept.exists()
+    assert "acme-sync" not in [one["id"] for one in site.json("status")["jobs"]]
+    assert "acme-sync" not in dict(job_names(str(site.folder)))
+    assert kept.exists()  # a look deletes nothing
 
 
 @pytest.mark.slow
