@@ -51,6 +51,7 @@ TEXTS = st.sampled_from(
 def test_the_explanation_never_differs_from_the_resolver(process: dict[str, str]) -> None:
     surroundings = env(**process)
     try:
+        surroundings.require()
         mode = resolve(surroundings)
     except ConfigurationError:
         return
