@@ -121,6 +121,7 @@ class Job:
         grace: between SIGTERM and SIGKILL where a run must end.
         environment: variables for its runs, besides the process's own.
         folder: where its runs begin, seen from the project's folder; that folder where it is None.
+        memory_mib: how much address space a run may take, in MiB; None is without limit. Linux alone keeps to it.
         check_in: URL of a monitor that is told of each start and end; or ``$NAME``, the variable that holds it.
         needs: variables that must be set, by its ``environment`` or the process's.
         origin: where it was defined: ``built-in``, ``jobctl.toml:12``, a module, or ``code``.
@@ -145,6 +146,7 @@ class Job:
     folder: str | None = None
     needs: tuple[str, ...] = ()
     check_in: str | None = None
+    memory_mib: int | None = None
     origin: str = "code"
     dry_run: bool = False
     unmet: str | None = None

@@ -33,6 +33,7 @@ def job(
     folder: str | None = None,
     needs: Sequence[str] | None = None,
     check_in: str | None = None,
+    memory_mib: int | None = None,
 ) -> Callable[[Function], Function]:
     """Make a module's function a job. The function itself stays as it is.
 
@@ -55,6 +56,7 @@ def job(
         folder: where its runs begin, seen from the project's folder.
         needs: variables that must be set.
         check_in: URL of a monitor that is told of each start and end.
+        memory_mib: how much address space a run may take, in MiB, on Linux; no limit where left out.
 
     Raises:
         UsageError: an argument cannot be used, or the function has no importable name.
@@ -87,6 +89,7 @@ def job(
             "folder": folder,
             "needs": list(needs) if needs is not None else None,
             "check_in": check_in,
+            "memory_mib": memory_mib,
         }
         settings = {key: value for key, value in given.items() if value is not None}
         try:

@@ -12,6 +12,7 @@ from jobctl.notify.settings import is_url
 from jobctl.settings.paths import with_home
 from jobctl.text import quote
 
+MOST_MIB = 1_000_000
 _CALL = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
@@ -37,6 +38,12 @@ def _whole(value: Any) -> int:
     if type(value) in {int, float} and 0 <= value <= 100 and value == int(value):
         return int(value)
     raise _unlike("a whole number from 0 to 100", value)
+
+
+def _mib(value: Any) -> int:
+    if type(value) in {int, float} and 1 <= value <= MOST_MIB and value == int(value):
+        return int(value)
+    raise _unlike(f"a whole number of MiB, at most {MOST_MIB:,}", value)
 
 
 def _yes_or_no(value: Any) -> bool:
@@ -121,6 +128,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "folder": _folder,
     "needs": _names,
     "check_in": _url,
+    "memory_mib": _mib,
 }
 """Every key of a job. A reader raises ``ConfigurationError`` or ``ScheduleError`` without a place."""
 

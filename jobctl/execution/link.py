@@ -274,6 +274,8 @@ def _message(task: Task) -> dict[str, Any]:
         message["environment"] = dict(task.environment)
     if task.folder is not None:
         message["folder"] = task.folder
+    if task.memory_mib is not None:
+        message["memory_mib"] = task.memory_mib
     if isinstance(task.target, Command):
         return {**message, "argv": list(task.target.argv)}
     return {**message, "target": task.target, "arguments": dict(task.arguments)}

@@ -22,6 +22,7 @@ class Task:
         environment: variables for it, besides those of its worker.
         worker_environment: variables that its worker must have from its start, for what is imported to read.
         folder: where it begins, seen from the project's folder.
+        memory_mib: how much address space it may take, in MiB; None is without limit.
     """
 
     run_id: str
@@ -35,6 +36,7 @@ class Task:
     environment: Mapping[str, str] = field(default_factory=dict)
     worker_environment: Mapping[str, str] = field(default_factory=dict)
     folder: str | None = None
+    memory_mib: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

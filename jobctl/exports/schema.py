@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from jobctl.catalogue.values import MOST_MIB
 from jobctl.notify.settings import URLS, About
 from jobctl.text import MAX_ID
 
@@ -63,6 +64,10 @@ KEYS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "folder": (_TEXT, "Where its runs begin, seen from the project's folder."),
     "check_in": (_URL, "A monitor's URL, or $NAME, told of each start, success and failure."),
+    "memory_mib": (
+        {"type": "integer", "minimum": 1, "maximum": MOST_MIB},
+        "How much address space a run may take, in MiB, on Linux; no limit unless said.",
+    ),
     "needs": (
         {"type": "array", "items": {"type": "string", "pattern": _VARIABLE}},
         "Variables that must be set.",

@@ -101,6 +101,7 @@ def task_of(
         environment={**job.environment, **environment} if program else environment,
         worker_environment={} if program else job.environment,
         folder=job.folder,
+        memory_mib=job.memory_mib,
     )
 
 
