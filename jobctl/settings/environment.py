@@ -114,11 +114,20 @@ class Environment:
             ConfigurationError: it is no whole number from 1 to 65535.
         """
         text = self.text(name)
-        if text is None:
-            return None
-        number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 5 else 0
-        if not 1 <= number <= 65535:
-            raise self._wrong(name, "a port from 1 to 65535")
+        return None if text is None else self._whole(name, text, 65535, "a port from 1 to 65535")
+
+    def number(self, name: str) -> int:
+        """A variable, with a default, that is a whole number.
+
+        Raises:
+            ConfigurationError: it is none from 1 to a thousand million.
+        """
+        return self._whole(name, self.text(name) or "", 10**9, "a whole number from 1 to 1000000000")
+
+    def _whole(self, name: str, text: str, most: int, expected: str) -> int:
+        number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else 0
+        if not 1 <= number <= most:
+            raise self._wrong(name, expected)
         return number
 
     def textfile(self, name: str) -> str | None:
@@ -141,6 +150,7 @@ class Environment:
             Kind.URL: self.url,
             Kind.DATABASE: self.database,
             Kind.PORT: self.port,
+            Kind.NUMBER: self.number,
             Kind.TEXTFILE: self.textfile,
         }
         for variable in VARIABLES.values():

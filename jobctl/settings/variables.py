@@ -16,6 +16,7 @@ class Kind(StrEnum):
     ADDRESS = "address"
     DATABASE = "database"
     PORT = "port"
+    NUMBER = "number"
     TEXTFILE = "textfile"
     SECRET = "secret"  # noqa: S105 - a kind, not a password
 
@@ -25,7 +26,7 @@ class Variable(NamedTuple):
 
     ``FLAG`` takes ``true`` or ``false`` and nothing else; ``SWITCH`` is on for ``1 true yes on`` and off for any
     other text, as the site reads it; ``ADDRESS`` is a URL or path that may hold a password, ``DATABASE`` one
-    with a scheme of ``DATABASES``; ``PORT`` is a number from 1 to 65535;
+    with a scheme of ``DATABASES``; ``PORT`` is a number from 1 to 65535, ``NUMBER`` one from 1;
     ``TEXTFILE`` is a file whose name ends in ``TEXTFILE_SUFFIX``.
     """
 
@@ -88,6 +89,7 @@ _ALL = (
         "JOBCTL_STATE", Kind.ADDRESS, "folder of the run store and the logs, or postgresql://…", ".jobctl"
     ),
     Variable("JOBCTL_PROJECT", Kind.TEXT, "where to look for the project"),
+    Variable("JOBCTL_LOGS_MAX_MIB", Kind.NUMBER, "MiB of a job's logs, at most", "64"),
     Variable("OTEL_TRACES_EXPORTER", Kind.TEXT, "otlp: traces of runs are sent; none: they are not"),
     Variable(
         "OTEL_EXPORTER_OTLP_ENDPOINT", Kind.TEXT, "the collector: traces of runs are sent to its /v1/traces"

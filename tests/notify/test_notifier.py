@@ -80,7 +80,9 @@ def test_the_end_waits_for_no_pause(tmp_path: Path, store: RunStore) -> None:
     assert (tmp_path / "told").exists()
 
 
-def test_a_delivery_that_is_on_when_the_end_begins_is_tried_once_more(tmp_path: Path, store: RunStore) -> None:
+def test_a_delivery_that_is_on_when_the_end_begins_is_tried_once_more(
+    tmp_path: Path, store: RunStore
+) -> None:
     wait = "touch tried; until test -e closing; do sleep 0.01; done; exit 1"
     command = ("sh", "-c", f"test -e tried && {{ touch told; exit 1; }} || {{ {wait}; }}")
     notifier, bus, lost = listening(tmp_path, store, Notify(command=command), pauses=(3600, 3600))
