@@ -10,6 +10,7 @@ from jobctl.model import JobMetrics, JobStatus, JobTotals, Run
 
 if TYPE_CHECKING:
     from jobctl.managers.presence import Presence
+    from jobctl.runs.logs import Usage
 
 
 def time(instant: datetime | None) -> str | None:
@@ -42,6 +43,13 @@ def run_document(run: Run) -> dict[str, Any]:
         "pid": run.pid,
         "attempt": run.attempt,
     }
+
+
+def logs_document(logs: "Usage | None") -> dict[str, Any] | None:
+    """What the logs of a job take on this machine, as ``status ID --json`` shows it."""
+    if logs is None:
+        return None
+    return {"bytes": logs.size, "limit": logs.most, "oldest_deleted_at": time(logs.deleted_at)}
 
 
 def job_document(status: JobStatus) -> dict[str, Any]:

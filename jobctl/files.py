@@ -6,8 +6,8 @@ Modes are set besides being asked for: a umask takes bits away, the owner's too 
 import errno
 import os
 import stat
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PRIVATE_FOLDER = 0o700
@@ -110,11 +110,12 @@ def open_below(top: Path, folders: Sequence[str], name: str, flags: int) -> int:
         os.close(within)
 
 
-def unlink_below(top: Path, folders: Sequence[str], name: str) -> None:
-    """Delete a file in folders below ``top``. No link below ``top`` is followed.
+@contextmanager
+def folder_below(top: Path, folders: Sequence[str]) -> Iterator[int]:
+    """The descriptor of a folder below ``top``. No link below ``top`` is followed.
 
     Raises:
-        OSError: it cannot be deleted, or there is none; with ``ELOOP`` or ``ENOTDIR``, a folder is a link.
+        OSError: it cannot be opened, or there is none; with ``ELOOP`` or ``ENOTDIR``, a folder is a link.
     """
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     within = os.open(top, flags)
@@ -123,7 +124,7 @@ def unlink_below(top: Path, folders: Sequence[str], name: str) -> None:
             below = os.open(folder, flags | os.O_NOFOLLOW, dir_fd=within)
             os.close(within)
             within = below
-        os.unlink(name, dir_fd=within)
+        yield within
     finally:
         os.close(within)
 

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 MAX_ERROR = 2000
@@ -14,17 +14,25 @@ MAX_RESULT = 1024 * 1024
 MAX_DEPTH = 100
 
 Ending = dict[str, Any]
+_NOTHING = nullcontext()
 
 
-def call(target: str | Callable[..., Any], arguments: Mapping[str, Any], *, trace: bool = True) -> Ending:
+def call(
+    target: str | Callable[..., Any],
+    arguments: Mapping[str, Any],
+    *,
+    trace: bool = True,
+    importing: AbstractContextManager[None] = _NOTHING,
+) -> Ending:
     """Run a function, named by its import text or itself; never raises.
 
     The answer holds ``reason`` (None or ``error``), ``error``, ``result`` and ``retry``. With ``trace``
-    an error's traceback goes to standard error.
+    an error's traceback goes to standard error. ``importing`` is around the import.
     """
     began = time.monotonic()
     try:
-        function = _resolve(target) if isinstance(target, str) else target
+        with importing:
+            function = _resolve(target) if isinstance(target, str) else target
         value = function(**arguments)
         if hasattr(value, "__await__"):
             value = _await(value)

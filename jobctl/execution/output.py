@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from jobctl.execution.calling import LARGEST_ERROR, MAX_ERROR
-from jobctl.files import open_below, state_folder
 from jobctl.masking import Mask
+from jobctl.runs import logs
 from jobctl.text import printable
 
 HEAD = 512 * 1024
@@ -43,6 +43,7 @@ class RunLog:
         self._left_out = 0
         self._file: int | None = None
         self._trouble: str | None = None
+        self.written = 0  # bytes
 
     def feed(self, data: bytes, at: datetime) -> list[str]:
         """Take what was printed; answers with the lines to show now."""
@@ -161,17 +162,14 @@ class RunLog:
         try:
             if self._file is None:
                 self._file = self._open(prefix)
+            self.written += len(data)
             while data:
                 data = data[os.write(self._file, data) :]
         except OSError as error:
             self._trouble = error.strerror or str(error)
 
     def _open(self, prefix: str) -> int:
-        state = self._folder.parent
-        state_folder(state)
-        file = open_below(
-            state, (self._folder.name, self._job_id), f"{self._run_id}.log", os.O_WRONLY | os.O_APPEND
-        )
+        file = logs.append(self._folder, self._job_id, self._run_id)
         if self._attempt > 1:
             os.write(file, f"{prefix}attempt {self._attempt}\n".encode())
         return file

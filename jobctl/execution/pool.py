@@ -24,6 +24,7 @@ from jobctl.execution.told import Told
 from jobctl.execution.tree import descendants, end_left_by, kill_tree, send
 from jobctl.masking import Mask
 from jobctl.model import Command, Reason
+from jobctl.runs.logs import MOST
 
 BATCH = 64
 STUCK = 0.1
@@ -43,6 +44,7 @@ class WorkerPool:
         environment: theirs.
         owner_id: marks them, so that they can be found should this process be killed.
         logs: where the runs' logs go.
+        most_logs: bytes of one job's logs.
         mask: takes the secrets out of texts.
         grace: between SIGTERM and SIGKILL of a task that must end.
         start_limit: how long a worker may take to come up.
@@ -57,6 +59,7 @@ class WorkerPool:
         environment: Mapping[str, str],
         owner_id: str,
         logs: Path,
+        most_logs: int = MOST,
         mask: Mask | None = None,
         grace: timedelta = timedelta(seconds=5),
         start_limit: timedelta = timedelta(seconds=30),
@@ -76,7 +79,7 @@ class WorkerPool:
         self._clock: Clock = clock or SystemClock()
         self._links: list[Link] = []
         self._backlog: deque[Task] = deque()
-        self._told = Told(logs, mask or Mask(), self._clock)
+        self._told = Told(logs, most_logs, mask or Mask(), self._clock)
         self._start_after = 0.0
         self._failed_starts: list[Mapping[str, str]] = []  # the variables of each
         self._selector = selectors.DefaultSelector()

@@ -11,14 +11,16 @@ from jobctl.execution.output import RunLog, shown_error
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskOutput, TaskStarted
 from jobctl.masking import Mask
 from jobctl.model import Reason
+from jobctl.runs.logs import Kept
 from jobctl.text import printable
 
 
 class Told:
     """Outcomes since the last ``take``, in the order in which they happened."""
 
-    def __init__(self, logs: Path, mask: Mask, clock: Clock) -> None:
+    def __init__(self, logs: Path, most_logs: int, mask: Mask, clock: Clock) -> None:
         self._logs = logs
+        self._kept = Kept(logs, most_logs)
         self._mask = mask
         self._clock = clock
         self._outcomes: list[Outcome] = []
@@ -60,6 +62,7 @@ class Told:
         if reason not in {None, Reason.ERROR} and error:
             self._lines(task, current.log.say(error, self._clock.now()))
         self._lines(task, current.log.close(self._clock.now()))
+        self._kept.add(task.job_id, task.run_id, current.log.written)
         self._outcomes.append(
             TaskFinished(
                 run_id=task.run_id,

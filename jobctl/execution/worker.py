@@ -9,7 +9,6 @@ has run out then, and other machines may run its jobs. It does so in a thread, r
 thread that started it and would leave its children.
 """
 
-import _signal  # type: ignore[import-not-found]  # signal itself makes an enum's member of each number
 import json
 import os
 import select
@@ -17,21 +16,29 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from operator import methodcaller
 from typing import Any
 
 from jobctl.clock import boottime
 from jobctl.execution import calling
+from jobctl.execution.clean import CleanState
 from jobctl.execution.harmless import take_harmless_signals
 
 RETIRE_AFTER = 10_000
-RETIRE_GROWTH = 512 * 1024  # KiB of peak memory above the start
 _CHILD_GRACE = 2.0
 _LARGEST_TASK = 256 * 1024
 _LIFE_LINE = "jobctl-life-line"
 _DEADLINE_CHECK_S = 1.0  # poll does not count the time of a suspended machine
+_HELPERS = (
+    ("multiprocessing.forkserver", "_forkserver", "_forkserver_pid"),
+    ("multiprocessing.resource_tracker", "_resource_tracker", "_pid"),
+    ("loky.backend.resource_tracker", "_resource_tracker", "_pid"),
+    ("joblib.externals.loky.backend.resource_tracker", "_resource_tracker", "_pid"),
+)
 _TERMINATED = 128 + signal.SIGTERM
-_RESTORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGCHLD)
 
 
 class Worker:
@@ -81,24 +88,25 @@ class Worker:
     def _run(self, task: dict[str, Any]) -> bool:
         """Run one task; True where this worker should run no other."""
         name = str(task.get("target") or task["argv"])
-        self._clean.restore(name)
+        module = name.partition(":")[0]
+        context = self._clean.begin(name, module)
         began = time.monotonic()
         ending = _prepare(task)
         if ending is None and "argv" in task:
             ending = calling.run_command(task["argv"])
         elif ending is None:
-            ending = calling.call(task["target"], task["arguments"])
+            importing = self._clean.importing(module, task.get("environment", {}))
+            ending = context.run(calling.call, name, task["arguments"], importing=importing)
         if os.getpid() != self._pid:
             os._exit(0)  # a child that the job forked came back from the call
         took = time.monotonic() - began
         left = self._end_children()
-        self._clean.settle(name)
+        is_clean = self._clean.settle(name)
         if left:
             self._print(f"ended {left} process{'es' * (left > 1)} that the job left behind")
         self._print_marker(task["run"])
         self._done += 1
-        worn = self._done >= RETIRE_AFTER or self._clean.outgrown() or self._clean.bound()
-        retired = bool(left) or worn or _threads_left()
+        retired = bool(left) or not is_clean or self._done >= RETIRE_AFTER or _threads_left()
         self._say(
             {
                 "finished": task["run"],
@@ -157,21 +165,31 @@ class Worker:
     # The end
 
     def _end_children(self) -> int:
-        """End what the job left running; how many there were. A run without children costs one call."""
+        """End what the job left running; how many there were. A run without children costs one call.
+
+        Helpers of ``multiprocessing`` end last: they wait for what else uses them, ignore SIGTERM, and do not count.
+        """
         if not _children_left():
             return 0
         from jobctl.execution.tree import descendants, send
 
-        left = descendants(os.getpid())
+        helpers = _helpers()
+
+        def others() -> list[int]:
+            return [pid for pid in descendants(os.getpid()) if pid not in helpers] if _children_left() else []
+
+        left = others()
         send(left, signal.SIGTERM)
         end = time.monotonic() + _CHILD_GRACE
         pause = threading.Event()
-        while _children_left() and descendants(os.getpid()) and time.monotonic() < end:
+        while others() and time.monotonic() < end:
             pause.wait(0.02)
-        while _children_left() and (below := descendants(os.getpid())):
+        while below := others():
             send(below, signal.SIGKILL)
             pause.wait(0.01)
-        return len(left)
+        stuck = [pid for pid, stop in helpers.items() if not _stopped(stop)]
+        send([pid for pid in descendants(os.getpid()) if pid in stuck], signal.SIGKILL)
+        return len(left) + len(stuck)
 
     def _end_all(self) -> None:
         from jobctl.execution.tree import descendants, send
@@ -196,128 +214,6 @@ def _prepare(task: dict[str, Any]) -> calling.Ending | None:
     return None
 
 
-class CleanState:
-    """What a job may change and the next must find as it was."""
-
-    def __init__(self, output: int) -> None:
-        self._output = output
-        self._null = os.open(os.devnull, os.O_RDONLY)
-        self._folder = os.getcwd()  # noqa: PTH109 - a worker starts without pathlib
-        self._variables = vars(os.environ).get("_data", os.environ)  # compares without decoding each
-        self._environment = dict(self._variables)
-        self._path = list(sys.path)
-        self._umask = os.umask(0o022)
-        os.umask(self._umask)
-        self._signals = {number: _signal.getsignal(number) for number in _RESTORED}
-        self._streams = _streams()
-        self._peak = _peak_memory()
-        self._bounds = _bounds()
-        self._logging = Logging()
-
-    def restore(self, task: str) -> None:
-        """Put everything back, but leave ``task`` the logging that it set up itself.
-
-        The files are as they were: ``settle`` saw to them.
-        """
-        sys.stdin, sys.stdout, sys.stderr = self._streams
-        os.chdir(self._folder)
-        if self._variables != self._environment:
-            os.environ.clear()
-            _set_environment(self._environment)
-        if sys.path != self._path:
-            sys.path[:] = self._path
-        os.umask(self._umask)
-        for number, handler in self._signals.items():
-            if _signal.getsignal(number) is not handler:
-                signal.signal(number, handler)
-        _signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        self._logging.restore(task)
-
-    def settle(self, task: str) -> None:
-        """After a run: let out what it printed and is still held, before its end is told."""
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        self._restore_files()
-        for stream in {sys.stdout, sys.stderr, *self._streams}:
-            try:
-                stream.flush()
-            except Exception:
-                self._streams = _streams()  # what it holds would come out in a later run
-        self._logging.keep(task)
-
-    def _restore_files(self) -> None:
-        os.set_blocking(self._output, True)
-        for number, source in enumerate((self._null, self._output, self._output)):
-            os.dup2(source, number)
-        if any(stream.closed for stream in self._streams):
-            self._streams = _streams()
-
-    def outgrown(self) -> bool:
-        """Whether jobs have used so much memory that a new worker is better."""
-        return _peak_memory() - self._peak > RETIRE_GROWTH
-
-    def bound(self) -> bool:
-        """Whether a job has given up rights or limits, which a process does not get back."""
-        return _bounds() != self._bounds
-
-
-def _set_environment(variables: dict[Any, Any]) -> None:
-    for name, value in variables.items():
-        os.environ[os.fsdecode(name)] = os.fsdecode(value)
-
-
-class Logging:
-    """Log records from INFO up go to standard error, unless a job sets up logging itself.
-
-    What a job sets up is its own: kept for its next run, for it may do so once, at import.
-    """
-
-    def __init__(self) -> None:
-        self._set_up: dict[str, tuple[list[Any], int]] = {}
-        self._root: Any = None
-        self._ours: tuple[list[Any], int] = ([], 0)
-
-    def restore(self, task: str) -> None:
-        """The root logger as this task knows it."""
-        if self._root is None:
-            self._begin()
-        self._root.handlers[:], level = self._set_up.get(task, self._ours)
-        if self._root.level != level:
-            self._root.setLevel(level)
-
-    def keep(self, task: str) -> None:
-        """Remember what the task has set up."""
-        now = (list(self._root.handlers), self._root.level)
-        if now != self._ours:
-            self._set_up[task] = now
-
-    def _begin(self) -> None:
-        import logging
-
-        class ToStandardError(logging.StreamHandler[Any]):
-            """Looks the stream up for each record: a job may have closed the old one."""
-
-            def emit(self, record: logging.LogRecord) -> None:
-                self.stream = sys.stderr
-                super().emit(record)
-
-        ours = ToStandardError()
-        ours.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-        self._root, self._ours = logging.getLogger(), ([ours], logging.INFO)
-        basic_config = logging.basicConfig
-
-        def basic_config_of_a_job(**options: Any) -> None:
-            self._root.removeHandler(ours)  # else it would see a root logger that is set up
-            basic_config(**options)
-
-        logging.basicConfig = basic_config_of_a_job
-
-
-def _streams() -> tuple[Any, Any, Any]:
-    """Standard input, output and error; their descriptors are not theirs to close."""
-    said = {"encoding": "utf-8", "errors": "backslashreplace", "buffering": 1, "closefd": False}
-    return open(0, encoding="utf-8", closefd=False), open(1, "w", **said), open(2, "w", **said)  # type: ignore[call-overload]
-
-
 def _children_left() -> bool:
     """Whether a child is still running; those that have ended are reaped."""
     while True:
@@ -329,29 +225,36 @@ def _children_left() -> bool:
             return True
 
 
+def _helpers() -> dict[int, Callable[[], object]]:
+    """The fork server and the resource trackers that pools of processes have started here: each with what ends it."""
+    found: dict[int, Callable[[], object]] = {}
+    for module, name, pid in _HELPERS:
+        helper = getattr(sys.modules.get(module), name, None)
+        if (number := getattr(helper, pid, None)) is not None:
+            found[number] = partial(methodcaller("_stop"), helper)
+    return found
+
+
+def _stopped(stop: Callable[[], object]) -> bool:
+    """Whether a helper has ended, as it does when nothing uses it any more; not waited for without end."""
+    stopped = []
+
+    def wait() -> None:
+        with suppress(Exception):
+            stop()
+            stopped.append(True)
+
+    with suppress(RuntimeError):
+        thread = threading.Thread(target=wait, daemon=True)
+        thread.start()
+        thread.join(_CHILD_GRACE)
+    return bool(stopped)
+
+
 def _threads_left() -> bool:
     """Whether the job left threads that would keep a process alive."""
     main = threading.main_thread()
     return any(not one.daemon for one in threading.enumerate() if one is not main)
-
-
-def _bounds() -> list[object]:
-    """User, group, niceness and the limits that programs set; asked after each run, so no more than these."""
-    import resource
-
-    limits = ("AS", "CORE", "CPU", "DATA", "FSIZE", "NOFILE", "NPROC", "STACK")
-    return [
-        os.geteuid(),
-        os.getegid(),
-        os.nice(0),
-        *(resource.getrlimit(getattr(resource, f"RLIMIT_{name}")) for name in limits),
-    ]
-
-
-def _peak_memory() -> int:
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _adopt_orphans() -> None:

@@ -60,12 +60,14 @@ def make_manager(
 
         return TriggerDevJobManager(Account.read(environment), store, clock=clock)
     from jobctl.managers import local
+    from jobctl.runs import logs
 
     return local.LocalJobManager(
         store,
         project=project,
         state=state,
         environment=environment.merged(),
+        most_logs=environment.number(logs.VARIABLE) * logs.MIB,
         mask=environment.mask,
         kind=kind,
         workers=workers or local.DEFAULT_WORKERS,

@@ -18,6 +18,7 @@ from jobctl.managers.queueing import ahead_of
 from jobctl.managers.statuses import job_status, job_statuses
 from jobctl.masking import Mask
 from jobctl.model import Job, JobMetrics, JobStatus, Reason, Run, RunStatus, Target, Trigger
+from jobctl.runs.logs import FOLDER, MOST
 from jobctl.runs.store import Claimed, JobRecord, Overlap, RunStore
 from jobctl.schedules import Cron, Every
 from jobctl.settings.secret import secret_texts
@@ -45,6 +46,7 @@ class LocalJobManager(Lifecycle):
         project: the folder that jobs run in and import from.
         state: the folder for run logs.
         environment: what worker processes get as their environment.
+        most_logs: bytes of one job's logs; the oldest are deleted.
         mask: takes secrets out of logs, errors and results; those of the jobs' own variables are added to it.
         kind: what this process is to others: ``scheduler``, ``trigger`` or ``application``.
         workers: how many worker processes may run at once; they start when needed.
@@ -62,6 +64,7 @@ class LocalJobManager(Lifecycle):
         project: Path,
         state: Path,
         environment: Mapping[str, str],
+        most_logs: int = MOST,
         mask: Mask | None = None,
         kind: str = "application",
         workers: int = DEFAULT_WORKERS,
@@ -78,6 +81,7 @@ class LocalJobManager(Lifecycle):
         self._project = project
         self._state = state
         self._environment = environment
+        self._most_logs = most_logs
         self._mask = mask or Mask()
         self._workers = workers
         self._grace = grace
@@ -376,7 +380,8 @@ class LocalJobManager(Lifecycle):
             project=self._project,
             environment=self._environment,
             owner_id="",
-            logs=self._state / "logs",
+            logs=self._state / FOLDER,
+            most_logs=self._most_logs,
             mask=self._mask,
             clock=self._clock,
             permitted=lambda: lease.holds,

@@ -196,15 +196,16 @@ class Notifier:
             self._put(channel.label, channel.label, news.job_id, partial(self._hand, channel, parcel))
 
     def _hand(self, channel: Channel, parcel: _Parcel) -> None:
-        """Try again and again; raises after the last try."""
+        """Try again and again, once more when the end begins; raises after the last try."""
         pauses = iter(self._pauses)
         try:
             while True:
+                is_last = self._closing.is_set()  # set during this try, it is not: another follows
                 try:
                     channel.tell(parcel.news)
                     return self._arrived(parcel)
                 except ServiceError:
-                    pause = None if self._closing.is_set() else next(pauses, None)
+                    pause = None if is_last else next(pauses, None)
                     if pause is None:
                         raise
                     self._closing.wait(pause)

@@ -4,7 +4,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from jobctl.files import unlink_below
+from jobctl.runs.logs import delete
 from jobctl.runs.store import RunStore
 
 KEEP = timedelta(days=30)
@@ -16,6 +16,6 @@ def prune(store: RunStore, logs: Path, now: datetime) -> int:
 
     def let_go(job_id: str, run_id: str) -> None:
         with suppress(OSError):  # what cannot be removed is in nobody's way
-            unlink_below(logs.parent, (logs.name, job_id), f"{run_id}.log")
+            delete(logs, job_id, run_id)
 
     return len(store.prune(now, KEEP, KEEP_PER_JOB, let_go).runs)

@@ -95,6 +95,7 @@ _ALL = (
         Kind.TEXT,
         "folders of other users that are trusted, with colons; from the process environment alone",
     ),
+    Variable("JOBCTL_LOGS_MAX_MIB", Kind.NUMBER, "MiB of a job's logs, at most", "64"),
     Variable("OTEL_TRACES_EXPORTER", Kind.TEXT, "otlp: traces of runs are sent; none: they are not"),
     Variable(
         "OTEL_EXPORTER_OTLP_ENDPOINT", Kind.TEXT, "the collector: traces of runs are sent to its /v1/traces"

@@ -14,6 +14,7 @@ from jobctl.histogram import histogram
 from jobctl.managers.presence import Presence
 from jobctl.model import Job, JobMetrics, JobStatus, JobTotals, Reason, Run, RunStatus, Status, Trigger
 from jobctl.modes import Mode
+from jobctl.runs.logs import Usage
 
 NOW = datetime(2026, 11, 23, 9, 10, tzinfo=UTC)
 COLOR = re.compile(r"\x1b\[[\d;]*m")
@@ -83,12 +84,20 @@ def views(draw: st.DrawFn, look: Look) -> list[str]:
         draw(st.sampled_from(Mode)), draw(presences), draw(st.lists(jobs, min_size=1, max_size=5)), NOW
     )
     job = board.jobs[0]
+    full = Usage(60_000_000, 64 << 20, NOW)
     definition = Job(job.id, job.name, None, "work:hello", retries=3, origin="jobctl.toml:4")
 
     def shown() -> Iterator[str]:
         yield from status.screen(board, board.jobs, "9,800 more", look)
         yield from status.detail(
-            job, definition=definition, runs=history[:10], totals=counted[0], now=NOW, zone=UTC, look=look
+            job,
+            definition=definition,
+            runs=history[:10],
+            logs=full,
+            totals=counted[0],
+            now=NOW,
+            zone=UTC,
+            look=look,
         )
         yield from runs.screen(history, NOW, look, more=True, lately=history[:20])
         yield from metrics.screen(

@@ -1,5 +1,9 @@
 """``runs`` and ``logs``: what happened."""
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 from jobctl.cli.views.look import Look
 from jobctl.cli.views.runs import ending, screen
 from jobctl.model import Reason, Trigger
@@ -136,3 +140,27 @@ def test_the_last_runs_at_a_glance(past: Past) -> None:
     ]
     assert next(screen(runs, past.now, Look(), more=False)).startswith("RUN ")
     assert next(screen(runs[:1], past.now, Look(), more=False, lately=runs[:1])).startswith("RUN ")
+
+
+def test_logs_follow_no_link_and_no_id_that_is_none(cli: Cli, past: Past, tmp_path: Path) -> None:
+    run, other = past.ran("hello"), past.ran("bad")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / f"{run.id}.log").write_text("a file that is no log\n")
+    past.log(other, ["fine"])
+    (past.store_folder / "logs" / "hello").symlink_to(tmp_path / "elsewhere")
+
+    for words in (("hello",), (run.id,), ("hello", "--follow"), ("hello", "--json")):
+        told = cli("logs", *words)
+        assert (told.code, told.stdout) == (70, "") or words[-1] == "--json"
+        assert "no log" not in told.stdout + told.stderr
+        assert (
+            f"the log of run {run.short_id} cannot be read: a link is in its place"
+            in told.stderr + told.stdout
+        )
+    assert cli("logs", "bad").stdout == "fine\n"
+
+    with closing(sqlite3.connect(past.store_folder / "jobctl.db")) as store, store:
+        store.execute("UPDATE runs SET job_id = '../../elsewhere' WHERE id = ?", (other.id,))
+    told = cli("logs", other.id)
+    assert told.code == 70
+    assert "has not the form of an id" in told.stderr

@@ -190,3 +190,26 @@ def test_the_screen_fits_and_names_what_failed() -> None:
     assert "\x1b" not in shown
     assert "\x1b[31mfailed" in "\n".join(screen(board, jobs, "", Look(80, color=True)))
     assert "\n".join(screen(board, jobs, "9 more", Look(60, unicode=False))).isascii()
+
+
+def test_one_job_says_when_its_oldest_logs_were_deleted(
+    cli: Cli, past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli("status", "hello", "--json").json["logs"] == {
+        "bytes": 0,
+        "limit": 64 << 20,
+        "oldest_deleted_at": None,
+    }
+    monkeypatch.setenv("JOBCTL_LOGS_MAX_MIB", "1")
+    for ago in (90, 60, 30):
+        past.log(past.ran("hello", ago=ago), ["x" * 600_000])
+    assert "deleted" not in cli("status", "hello").stderr
+
+    assert cli("trigger", "hello").code == 0
+
+    found = cli("status", "hello", "--json").json["logs"]
+    assert (found["limit"], found["bytes"] < 1 << 20) == (1 << 20, True)
+    assert datetime.fromisoformat(found["oldest_deleted_at"]) > NOW
+    assert "logs of hello: 1 of 1 MiB; the oldest were deleted " in cli("status", "hello").stderr
+    monkeypatch.setenv("JOBCTL_LOGS_MAX_MIB", "none")
+    assert "JOBCTL_LOGS_MAX_MIB" in cli("status", "hello").stderr

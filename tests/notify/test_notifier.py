@@ -1,5 +1,6 @@
 """The notifier by itself: it tries again, and its end is bounded."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -77,6 +78,25 @@ def test_the_end_waits_for_no_pause(tmp_path: Path, store: RunStore) -> None:
     notifier.close()
 
     assert (tmp_path / "told").exists()
+
+
+def test_a_delivery_that_is_on_when_the_end_begins_is_tried_once_more(
+    tmp_path: Path, store: RunStore
+) -> None:
+    wait = "touch tried; until test -e closing; do sleep 0.01; done; exit 1"
+    command = ("sh", "-c", f"test -e tried && {{ touch told; exit 1; }} || {{ {wait}; }}")
+    notifier, bus, lost = listening(tmp_path, store, Notify(command=command), pauses=(3600, 3600))
+    bus.publish(missed())
+    until((tmp_path / "tried").exists)
+    ending = threading.Thread(target=notifier.close)
+    ending.start()
+    until(notifier._closing.is_set)
+    (tmp_path / "closing").touch()
+
+    ending.join()
+
+    assert (tmp_path / "told").exists()
+    assert len(lost) == 1
 
 
 def ran(store: RunStore, *, failed: bool = False) -> RunFinished:

@@ -4,17 +4,19 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, NamedTuple, TypeVar
+from typing import Annotated, BinaryIO, NamedTuple, TypeVar
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import MOST, argument, option
 from jobctl.cli.views.runs import ending
 from jobctl.documents import run_document
-from jobctl.errors import StoreError, UsageError
+from jobctl.errors import StoreError, UsageError, reason_of
 from jobctl.managers.ride_out import ride_out
 from jobctl.model import Run, RunStatus
 from jobctl.modes import Mode
+from jobctl.runs.logs import FOLDER, read
 from jobctl.text import printable, quote
 
 _LINE = re.compile(r"([0-9T:.-]+Z) \[[^\]]*\] ?(.*)", re.DOTALL)
@@ -45,14 +47,14 @@ def run(options: Options, context: Context) -> int:
         if not options.follow or options.failed or context.mode is Mode.TRIGGER_DEV:
             return _no_run(options, context)
         found = _first(options, context)
-    path = context.state_folder() / "logs" / found.job_id / f"{found.id}.log"
-    elsewhere = _is_elsewhere(found) and not path.exists()
+    log = _Log(context.state_folder() / FOLDER, found)
+    elsewhere = _is_elsewhere(found) and not log.exists()
     if elsewhere:
         out.note(f"run {found.short_id} was on {found.host}: what it printed is there")
     if options.follow:
-        found = _follow(found, path, options, context)
+        found = _follow(found, log, options, context)
     else:
-        lines = _tail(_lines(path), options.tail)
+        lines = _tail(log.lines(), options.tail)
         if out.json:
             shown = [{"at": at, "line": text} for at, text in lines]
             out.document({"run": run_document(found), "lines": shown})
@@ -60,7 +62,7 @@ def run(options: Options, context: Context) -> int:
             out.lines(_shown(lines, timestamps=options.timestamps))
     if not out.json:
         out.flush()
-        if not (elsewhere or path.exists()):
+        if not (elsewhere or log.exists()):
             yet = "has printed nothing yet" if found.status is RunStatus.RUNNING else "printed nothing"
             out.note(f"run {found.short_id} {yet}")
         if found.status is not RunStatus.RUNNING:
@@ -132,7 +134,7 @@ def _find(options: Options, context: Context) -> Run | None:
     return newest[0] if newest else None
 
 
-def _follow(found: Run, path: Path, options: Options, context: Context) -> Run:
+def _follow(found: Run, log: "_Log", options: Options, context: Context) -> Run:
     out = context.output
     pause = threading.Event()
     place = 0
@@ -143,7 +145,7 @@ def _follow(found: Run, path: Path, options: Options, context: Context) -> Run:
         except StoreError:
             out.message(f"run {found.short_id} goes on, and is no longer followed")
             raise
-        text, place = _from(path, place)
+        text, place = log.added(place)
         lines = [_parsed(one) for one in text.split("\n")[:-1]]
         if first:
             lines, first = _tail(lines, options.tail), False
@@ -160,25 +162,46 @@ def _follow(found: Run, path: Path, options: Options, context: Context) -> Run:
         pause.wait(TICK)
 
 
-def _from(path: Path, place: int) -> tuple[str, int]:
-    """The whole lines that were added behind ``place``, and where they end."""
-    try:
-        with path.open("rb") as file:
+class _Log:
+    """The log of a run, whether it has been made or not."""
+
+    def __init__(self, logs: Path, run: Run) -> None:
+        self._logs = logs
+        self._run = run
+
+    def exists(self) -> bool:
+        """Whether there is one."""
+        file = self._open()
+        if file is not None:
+            file.close()
+        return file is not None
+
+    def added(self, place: int) -> tuple[str, int]:
+        """The whole lines that were added behind ``place``, and where they end."""
+        file = self._open()
+        if file is None:
+            return "", place
+        with file:
             file.seek(place)
             added = file.read()
-    except FileNotFoundError:
-        return "", place
-    whole = added[: added.rfind(b"\n") + 1]
-    return whole.decode("utf-8", "replace"), place + len(whole)
+        whole = added[: added.rfind(b"\n") + 1]
+        return whole.decode("utf-8", "replace"), place + len(whole)
 
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """All of it: time and text of each line."""
+        file = self._open()
+        if file is not None:
+            with TextIOWrapper(file, "utf-8", "replace", newline="\n") as text:
+                for line in text:
+                    yield _parsed(line.rstrip("\n"))
 
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    try:
-        with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
-            for line in file:
-                yield _parsed(line.rstrip("\n"))
-    except FileNotFoundError:
-        return
+    def _open(self) -> BinaryIO | None:
+        try:
+            return read(self._logs, self._run.job_id, self._run.id)
+        except OSError as error:
+            raise StoreError(
+                f"the log of run {self._run.short_id} cannot be read: {reason_of(error)}"
+            ) from None
 
 
 def _parsed(line: str) -> tuple[str, str]:

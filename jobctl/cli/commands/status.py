@@ -11,14 +11,15 @@ from jobctl.cli.frames import Frames
 from jobctl.cli.options import MOST, argument, option
 from jobctl.cli.output import error_document
 from jobctl.cli.sources import told
-from jobctl.cli.views.status import Board, detail, piped, screen, who_schedules
-from jobctl.documents import job_document, run_document, scheduler_document
-from jobctl.errors import ExitCode, ServiceError, UsageError
+from jobctl.cli.views.status import Board, detail, logs_words, piped, screen, who_schedules
+from jobctl.documents import job_document, logs_document, run_document, scheduler_document
+from jobctl.errors import ConfigurationError, ExitCode, ServiceError, UsageError
 from jobctl.managers.presence import Presence, scheduler
 from jobctl.managers.ride_out import ride_out
 from jobctl.managers.statuses import all_statuses, job_statuses, with_next_times
 from jobctl.model import Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
+from jobctl.runs.logs import FOLDER, MIB, VARIABLE, Usage, usage
 
 if TYPE_CHECKING:
     from jobctl.runs.store import JobRecord
@@ -107,6 +108,8 @@ def show(board: Board, options: Options, context: Context) -> None:
         out.lines(piped(shown, header=not options.no_header))
         if not board.scheduler.running:
             out.note(who_schedules(board))
+        if options.job_id is not None and (logs := _logs(options.job_id, context)) and logs.deleted_at:
+            out.note(f"logs of {options.job_id}: {logs_words(logs, board.now)}")
     elif options.job_id is not None:
         out.lines(_detail(board, options.job_id, context))
     else:
@@ -115,7 +118,7 @@ def show(board: Board, options: Options, context: Context) -> None:
 
 
 def _document(board: Board, options: Options, context: Context) -> dict[str, Any]:
-    document = {
+    document: dict[str, Any] = {
         "mode": board.mode.value,
         "scheduler": scheduler_document(board.scheduler),
         "jobs": [job_document(one) for one in board.jobs],
@@ -126,8 +129,17 @@ def _document(board: Board, options: Options, context: Context) -> dict[str, Any
             "error": None if board.trouble is None else error_document(board.trouble),
         }
     if options.job_id is not None:
+        document["logs"] = logs_document(_logs(options.job_id, context))
         document["runs"] = [run_document(one) for one in _history(board, options.job_id, context)]
     return document
+
+
+def _logs(job_id: str, context: Context) -> Usage | None:
+    """What its logs take on this machine; None where that cannot be said."""
+    try:
+        return usage(context.state_folder() / FOLDER, job_id, context.environment.number(VARIABLE) * MIB)
+    except (OSError, ConfigurationError):
+        return None
 
 
 def _history(board: Board, job_id: str, context: Context) -> Sequence[Run]:
@@ -155,6 +167,7 @@ def _detail(board: Board, job_id: str, context: Context) -> Iterable[str]:
         definition=context.job(job_id),
         runs=runs,
         totals=totals[0] if totals else None,
+        logs=_logs(job_id, context),
         now=board.now,
         zone=zone(status.timezone),
         look=context.output.look,

@@ -15,11 +15,13 @@ from jobctl.durations import format_duration
 from jobctl.errors import ServiceError
 from jobctl.model import Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
+from jobctl.runs.logs import MIB, VARIABLE
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
     from jobctl.managers.presence import Presence
+    from jobctl.runs.logs import Usage
 
 _TITLES = ("JOB", "STATE", "LAST", "TOOK_MS", "NEXT", "ERROR")
 
@@ -120,6 +122,7 @@ def detail(
     definition: Job | None,
     runs: Sequence[Run],
     totals: JobTotals | None,
+    logs: "Usage | None",
     now: datetime,
     zone: "tzinfo",
     look: Look,
@@ -138,6 +141,14 @@ def detail(
         yield from _history(runs, totals, look)
     else:
         yield "last      never"
+    if logs is not None and logs.deleted_at is not None:
+        yield from _field("logs", logs_words(logs, now), look)
+
+
+def logs_words(logs: "Usage", now: datetime) -> str:
+    """That its logs were more than is kept."""
+    size, most = (f"{one / MIB:,.0f}" for one in (logs.size, logs.most))
+    return f"{size} of {most} MiB; the oldest were deleted {ago(logs.deleted_at, now)} ({VARIABLE})"
 
 
 def _painted(lines: list[str], word: str, style: str | None, look: Look) -> Iterator[str]:

@@ -86,7 +86,7 @@ def owner_of(row: Any) -> Owner:
         owner_id,
         kind,
         host,
-        pid,
+        int(pid),
         start,
         boot,
         from_ms(since),

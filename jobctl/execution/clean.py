@@ -1,0 +1,393 @@
+"""What a job changes in its worker's process, and how the next job finds it as it was.
+
+``_ITEMS`` lists the state that a process has once for all of its code. After a run each item is compared with what
+it was when the worker began, and written back. Where that is not possible or not sure, the worker takes no more
+tasks.
+
+What the import of a job's module sets belongs to that module, which is imported once: it is put back before each
+run of its jobs. What a call sets is undone. Values of context variables, the decimal context among them, end with
+their run in the same way. What code keeps in modules (caches, registered types) stays, as in any Python process.
+"""
+
+import _locale
+import _signal  # type: ignore[import-not-found]  # signal itself makes an enum's member of each number
+import builtins
+import faulthandler
+import gc
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import Context, copy_context
+from typing import Any, NamedTuple
+
+RETIRE_GROWTH = 512 * 1024  # KiB of peak memory above the start
+_SIGNALS = sorted(_signal.valid_signals())
+# asked after each run, so no more than those that programs set
+_LIMITS = [
+    getattr(resource, f"RLIMIT_{name}")
+    for name in ("AS", "CORE", "CPU", "DATA", "FSIZE", "MEMLOCK", "NOFILE", "NPROC", "STACK")
+]
+_VARIABLES: dict[Any, Any] = vars(os.environ).get("_data", os.environ)  # compares without decoding each
+_FUNCTIONS = (
+    ("socket", "socket", "socket"),
+    ("socket", "create_connection", "create_connection"),
+    ("socket", "getaddrinfo", "getaddrinfo"),
+    ("ssl", "_create_default_https_context", "create_default_context"),
+    ("time", "sleep", "sleep"),
+)
+_CACHED = (
+    ("asyncio.events", "_event_loop_policy"),  # with the loop that it holds
+    ("urllib.request", "_opener"),  # with its proxies and passwords
+)
+_DECIMAL = (
+    "Context(prec=28, rounding=ROUND_HALF_EVEN, Emin=-999999, Emax=999999, capitals=1, clamp=0, flags=[],"
+    " traps=[InvalidOperation, DivisionByZero, Overflow])"
+)
+
+
+class _Item(NamedTuple):
+    """One piece of state.
+
+    Attributes:
+        write: puts a value back; None where no process gets it back.
+        is_set_once: libraries set it at their first use only, so a worker in which a call set it is not used again.
+    """
+
+    read: Callable[[], Any]
+    write: Callable[[Any], object] | None = None
+    is_set_once: bool = False
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _set_environment(variables: Mapping[Any, Any]) -> None:
+    os.environ.clear()
+    for name, value in variables.items():
+        os.environ[os.fsdecode(name)] = os.fsdecode(value)
+
+
+def _set_builtins(names: Mapping[str, Any]) -> None:
+    known = vars(builtins)
+    known.update(names)
+    for name in known.keys() - names.keys():
+        del known[name]
+
+
+def _hooks() -> tuple[Any, ...]:
+    return (
+        threading.excepthook,
+        sys.excepthook,
+        sys.displayhook,
+        sys.unraisablehook,
+        sys.breakpointhook,
+        sys.dont_write_bytecode,
+        getattr(sys, "tracebacklimit", 1000),
+    )
+
+
+def _set_hooks(hooks: tuple[Any, ...]) -> None:
+    threading.excepthook, sys.excepthook, sys.displayhook, sys.unraisablehook, *more = hooks
+    sys.breakpointhook, sys.dont_write_bytecode, sys.tracebacklimit = more
+
+
+def _tracing() -> tuple[Any, ...]:
+    return sys.gettrace(), sys.getprofile(), threading.gettrace(), threading.getprofile()
+
+
+def _set_tracing(functions: tuple[Any, ...]) -> None:
+    setters: tuple[Callable[[Any], None], ...] = (
+        sys.settrace,
+        sys.setprofile,
+        threading.settrace,
+        threading.setprofile,
+    )
+    for setter, function in zip(setters, functions, strict=True):
+        setter(function)
+
+
+def _interpreter() -> tuple[Any, ...]:
+    return (
+        sys.getrecursionlimit(),
+        sys.getswitchinterval(),
+        sys.get_int_max_str_digits(),
+        threading.stack_size(),
+        faulthandler.is_enabled(),
+        gc.isenabled(),
+        gc.get_threshold(),
+        gc.get_debug(),
+    )
+
+
+def _set_interpreter(values: tuple[Any, ...]) -> None:
+    recursion, interval, digits, stack, shows_faults, collects, thresholds, debug = values
+    sys.setrecursionlimit(recursion)
+    sys.setswitchinterval(interval)
+    sys.set_int_max_str_digits(digits)
+    threading.stack_size(stack)
+    faulthandler.enable(file=2) if shows_faults else faulthandler.disable()
+    gc.enable() if collects else gc.disable()
+    gc.set_threshold(*thresholds)
+    gc.set_debug(debug)
+
+
+def _warnings() -> list[Any]:
+    return [warnings.showwarning, *warnings.filters]
+
+
+def _set_warnings(shown_by_and_filters: list[Any]) -> None:
+    sys.modules["logging"].captureWarnings(False)
+    warnings.showwarning, *filters = shown_by_and_filters
+    warnings.resetwarnings()  # makes Python forget what it has found by the former filters
+    warnings.filters[:] = filters  # type: ignore[index]
+
+
+def _handlers() -> list[Any]:
+    return list(map(_signal.getsignal, _SIGNALS))
+
+
+def _set_handlers(handlers: list[Any]) -> None:
+    for number, handler in zip(_SIGNALS, handlers, strict=True):
+        if _signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
+
+
+def _socket_timeout() -> float | None:
+    module = sys.modules.get("_socket")
+    return None if module is None else module.getdefaulttimeout()
+
+
+def _set_socket_timeout(seconds: float | None) -> None:
+    sys.modules["_socket"].setdefaulttimeout(seconds)
+
+
+def _replaced_functions() -> list[str]:
+    """Those of the standard library that were replaced for all code, as proxies and test tools do."""
+    return [
+        attribute
+        for name, attribute, original in _FUNCTIONS
+        if (module := sys.modules.get(name)) is not None
+        and ((function := getattr(module, attribute)).__module__, function.__qualname__) != (name, original)
+    ]
+
+
+def _rights_and_limits() -> list[Any]:
+    processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    owner = os.getuid(), os.geteuid(), os.getgid(), os.getegid(), os.getgroups()
+    return [owner, os.nice(0), processors, *map(resource.getrlimit, _LIMITS)]
+
+
+_ENVIRONMENT = _Item(lambda: _VARIABLES, _set_environment)
+_ITEMS = (
+    _Item(_interpreter, _set_interpreter),
+    _Item(_tracing, _set_tracing),
+    _Item(lambda: vars(builtins), _set_builtins),
+    _Item(_hooks, _set_hooks),
+    _Item(lambda: sys.argv, lambda words: setattr(sys, "argv", list(words))),
+    _Item(lambda: sys.path, lambda path: setattr(sys, "path", list(path))),
+    _ENVIRONMENT,
+    # the names and offsets that Python keeps; the C library's own follow the variable TZ in ``_reset``
+    _Item(lambda: (time.tzname, time.timezone, time.altzone), lambda _: time.tzset(), is_set_once=True),
+    _Item(lambda: _locale.setlocale(_locale.LC_ALL), lambda names: _locale.setlocale(_locale.LC_ALL, names)),
+    _Item(os.getcwd, os.chdir),
+    _Item(_umask, os.umask),
+    _Item(_handlers, _set_handlers),
+    _Item(
+        lambda: _signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        lambda mask: _signal.pthread_sigmask(signal.SIG_SETMASK, mask),
+    ),
+    _Item(_warnings, _set_warnings),
+    _Item(_socket_timeout, _set_socket_timeout),
+    _Item(lambda: str(getattr(sys.modules.get("decimal"), "DefaultContext", _DECIMAL)) == _DECIMAL),
+    _Item(_replaced_functions),
+    _Item(_rights_and_limits),
+)
+
+
+def _reset() -> None:
+    """What has no value to compare: it is new for each run, whatever the last one did."""
+    faulthandler.cancel_dump_traceback_later()
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        faulthandler.unregister(number)
+    _signal.set_wakeup_fd(-1)
+    time.tzset()
+    if (random := sys.modules.get("random")) is not None:
+        random.seed()
+    for module, name in _CACHED:
+        if module in sys.modules:
+            setattr(sys.modules[module], name, None)
+
+
+def _read(item: _Item) -> Any:
+    value = item.read()
+    return value.copy() if isinstance(value, list | dict) else value
+
+
+class CleanState:
+    """What a job may change and the next must find as it was."""
+
+    def __init__(self, output: int) -> None:
+        self._output = output
+        self._null = os.open(os.devnull, os.O_RDONLY)
+        self._logging = Logging()
+        self._streams = _streams()
+        self._clean = [_read(item) for item in _ITEMS]
+        self._own: dict[str, tuple[dict[int, Any], Context]] = {}
+        self._now: dict[int, Any] = {}
+        """What the module of the task set when it was imported, by the numbers of the items."""
+        self._peak = _peak_memory()
+
+    def begin(self, task: str, module: str) -> Context:
+        """Set what ``task`` finds set, its own logging too; answers with the context in which it runs."""
+        self._logging.restore(task)
+        self._now, context = self._own.get(module, ({}, Context()))
+        for number, value in self._now.items():
+            if (write := _ITEMS[number].write) is not None:
+                write(value)
+        if self._now:
+            time.tzset()
+        return context.copy()
+
+    @contextmanager
+    def importing(self, module: str, environment: Mapping[str, str]) -> Iterator[None]:
+        """Around the import of a task's module: what it sets is put back for its next runs.
+
+        Args:
+            environment: what the task has for itself, which is of this run alone.
+        """
+        if module in self._own:
+            yield
+            return
+        before = [_read(item) for item in _ITEMS]
+        yield
+        after = [_read(item) for item in _ITEMS]
+        own = {number: value for number, value in enumerate(after) if value != before[number]}
+        variables = _ITEMS.index(_ENVIRONMENT)
+        if variables in own:
+            for name in map(os.fsencode, environment):
+                own[variables].pop(name, None)
+            own[variables] = {**self._clean[variables], **own[variables]}
+        self._own[module] = own, copy_context()
+        self._now = own
+
+    def settle(self, task: str) -> bool:
+        """After a run: let out what it printed and is still held, and put all back; whether that is sure."""
+        for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+            _signal.setitimer(timer, 0)
+        self._restore_files()
+        for stream in {sys.stdout, sys.stderr, *self._streams}:
+            try:
+                stream.flush()
+            except Exception:
+                self._streams = _streams()  # what it holds would come out in a later run
+        sys.stdin, sys.stdout, sys.stderr = self._streams
+        self._logging.keep(task)
+        is_sure = True
+        for number, (item, clean) in enumerate(zip(_ITEMS, self._clean, strict=True)):
+            try:
+                value = item.read()
+                if value == clean:
+                    continue
+                if item.write is None or (item.is_set_once and value != self._now.get(number, clean)):
+                    is_sure = False
+                else:
+                    item.write(clean)
+            except Exception:
+                is_sure = False
+        with suppress(Exception):
+            _reset()
+            return is_sure and _peak_memory() - self._peak <= RETIRE_GROWTH
+        return False
+
+    def _restore_files(self) -> None:
+        os.set_blocking(self._output, True)
+        for number, source in enumerate((self._null, self._output, self._output)):
+            os.dup2(source, number)
+        if any(stream.closed for stream in self._streams):
+            self._streams = _streams()
+
+
+class _SetUp(NamedTuple):
+    """Of the root logger, and the loggers that a configuration has turned off."""
+
+    handlers: list[Any]
+    level: int
+    disabled_below: int
+    disabled: list[Any]
+
+
+class Logging:
+    """Log records from INFO up go to standard error, unless a job sets up logging itself.
+
+    What a job sets up is its own: kept for its next run, for it may do so once, at import.
+    """
+
+    def __init__(self) -> None:
+        self._set_up: dict[str, _SetUp] = {}
+        self._root: Any = None
+        self._ours = _SetUp([], 0, 0, [])
+
+    def restore(self, task: str) -> None:
+        """Logging as this task knows it."""
+        if self._root is None:
+            self._begin()
+        wanted, now = self._set_up.get(task, self._ours), self._now()
+        if now == wanted:
+            return
+        self._root.handlers[:] = wanted.handlers
+        self._root.setLevel(wanted.level)
+        self._root.manager.disable = wanted.disabled_below
+        for logger in now.disabled:
+            logger.disabled = False
+        for logger in wanted.disabled:
+            logger.disabled = True
+
+    def keep(self, task: str) -> None:
+        """Remember what the task has set up."""
+        if (now := self._now()) != self._ours:
+            self._set_up[task] = now
+
+    def _now(self) -> "_SetUp":
+        loggers = self._root.manager.loggerDict if "logging.config" in sys.modules else {}
+        disabled = [one for one in loggers.values() if getattr(one, "disabled", False)]
+        return _SetUp(list(self._root.handlers), self._root.level, self._root.manager.disable, disabled)
+
+    def _begin(self) -> None:
+        import logging
+
+        class ToStandardError(logging.StreamHandler[Any]):
+            """Looks the stream up for each record: a job may have closed the old one."""
+
+            def emit(self, record: logging.LogRecord) -> None:
+                self.stream = sys.stderr
+                super().emit(record)
+
+        ours = ToStandardError()
+        ours.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        self._root, self._ours = logging.getLogger(), _SetUp([ours], logging.INFO, 0, [])
+        basic_config = logging.basicConfig
+
+        def basic_config_of_a_job(**options: Any) -> None:
+            self._root.removeHandler(ours)  # else it would see a root logger that is set up
+            basic_config(**options)
+
+        logging.basicConfig = basic_config_of_a_job
+
+
+def _streams() -> tuple[Any, Any, Any]:
+    """Standard input, output and error; their descriptors are not theirs to close."""
+    said = {"encoding": "utf-8", "errors": "backslashreplace", "buffering": 1, "closefd": False}
+    return open(0, encoding="utf-8", closefd=False), open(1, "w", **said), open(2, "w", **said)  # type: ignore[call-overload]
+
+
+def _peak_memory() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
