@@ -1,19 +1,17 @@
 """How much of a repository is taken: each limit a variable, far above what a real site holds."""
 
-import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Self
 
 import pygit2
 
 from jobctl.errors import PermanentJobError
+from jobctl.memory import MIB, bounded
 from jobctl.settings.environment import Environment
 
-MIB = 1024 * 1024
 _MAPPED = 128 * MIB
 _WINDOW = 16 * MIB
 _OUT_OF_MEMORY = ("out of memory", "failed to mmap", "failed to allocate", "cannot allocate")
@@ -77,23 +75,13 @@ class Limits:
         """
         pygit2.settings.mwindow_size = _WINDOW
         pygit2.settings.mwindow_mapped_limit = _MAPPED
-        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
         try:
-            pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        except OSError:  # not Linux, which alone keeps to the limit
-            yield
-            return
-        most = pages * resource.getpagesize() + self.memory_mib * MIB
-        bound = min(one for one in (soft, most) if one != resource.RLIM_INFINITY)
-        resource.setrlimit(resource.RLIMIT_AS, (bound, hard))
-        try:
-            yield
+            with bounded(self.memory_mib):
+                yield
         except (MemoryError, pygit2.GitError) as error:
             if out_of_memory(error):
                 raise self.exceeded("memory_mib") from error
             raise
-        finally:
-            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def out_of_memory(error: Exception) -> bool:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import FileMode, ObjectType
 
-from jobctl.content.limits import MIB, Limits
+from jobctl.content.limits import Limits
 from jobctl.content.snapshot import BROKEN, Snapshots
+from jobctl.memory import MIB
 
 OBJECTS_A_FILE = 10
 """So many objects may come for each file that a commit may have: its folders, and older states of it."""

@@ -12,10 +12,11 @@ import pygit2
 from pygit2.enums import ConfigLevel
 
 from jobctl.content.address import Address
-from jobctl.content.limits import MIB, Limits, out_of_memory, variable_of
+from jobctl.content.limits import Limits, out_of_memory, variable_of
 from jobctl.content.local_copy import OBJECTS_A_FILE, complete, copy_from_folder
 from jobctl.durations import write_duration
 from jobctl.errors import PermanentJobError, ServiceError
+from jobctl.memory import MIB
 from jobctl.settings.secret import masked_address
 
 Answer = TypeVar("Answer")

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import pygit2
 from pygit2.enums import FileMode
 
-from jobctl.content.limits import MIB, Limits, variable_of
+from jobctl.content.limits import Limits, variable_of
+from jobctl.memory import MIB
 from jobctl.text import quote
 
 BROKEN = (KeyError, ValueError, pygit2.GitError)

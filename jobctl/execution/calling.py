@@ -49,12 +49,21 @@ def call(
     return _returned(value, round((time.monotonic() - began) * 1000))
 
 
-def run_command(argv: list[str]) -> Ending:
+def run_command(argv: list[str], memory_mib: int | None = None) -> Ending:
     """Run a program; its output goes where the worker's goes. One that a signal killed has crashed. Never raises."""
     import subprocess
 
     try:
-        code = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL).returncode
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as running:
+            try:
+                if memory_mib is not None:
+                    from jobctl.memory import bound_process
+
+                    bound_process(running.pid, memory_mib)
+                code = running.wait()
+            except BaseException:  # SIGTERM raises one
+                running.kill()
+                raise
     except OSError as error:
         return failure(
             f'"{argv[0]}" cannot be started: {(error.strerror or str(error)).lower()}', retry=False

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from operator import methodcaller
 from typing import Any
@@ -93,10 +93,13 @@ class Worker:
         began = time.monotonic()
         ending = _prepare(task)
         if ending is None and "argv" in task:
-            ending = calling.run_command(task["argv"])
+            ending = calling.run_command(task["argv"], task.get("memory_mib"))
         elif ending is None:
             importing = self._clean.importing(module, task.get("environment", {}))
-            ending = context.run(calling.call, name, task["arguments"], importing=importing)
+            with _memory_of(task):
+                ending = context.run(calling.call, name, task["arguments"], importing=importing)
+            if "memory_mib" in task and (ending["error"] or "").startswith("MemoryError"):
+                ending["error"] = f"MemoryError: it took more than memory_mib = {task['memory_mib']} allows"
         if os.getpid() != self._pid:
             os._exit(0)  # a child that the job forked came back from the call
         took = time.monotonic() - began
@@ -212,6 +215,16 @@ def _prepare(task: dict[str, Any]) -> calling.Ending | None:
             f"the folder {task['folder']} cannot be entered: {(error.strerror or '').lower()}"
         )
     return None
+
+
+def _memory_of(task: dict[str, Any]) -> AbstractContextManager[None]:
+    """The bound on what a function of the task may take."""
+    mib = task.get("memory_mib")
+    if mib is None:
+        return nullcontext()
+    from jobctl.memory import bounded
+
+    return bounded(mib)
 
 
 def _children_left() -> bool:

@@ -60,6 +60,7 @@ def make_manager(
 
         return TriggerDevJobManager(Account.read(environment), store, clock=clock)
     from jobctl.managers import local
+    from jobctl.memory import MIB
     from jobctl.runs import logs
 
     return local.LocalJobManager(
@@ -67,7 +68,7 @@ def make_manager(
         project=project,
         state=state,
         environment=environment.merged(),
-        most_logs=environment.number(logs.VARIABLE) * logs.MIB,
+        most_logs=environment.number(logs.VARIABLE) * MIB,
         mask=environment.mask,
         kind=kind,
         workers=workers or local.DEFAULT_WORKERS,

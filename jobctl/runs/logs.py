@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from jobctl.files import folder_below, open_below, open_private, state_folder
+from jobctl.memory import MIB
 from jobctl.text import is_job_id
 
 FOLDER = "logs"
-MIB = 1024 * 1024
 VARIABLE = "JOBCTL_LOGS_MAX_MIB"
 MOST = 64 * MIB
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)

@@ -14,8 +14,9 @@ import pytest
 
 from jobctl.content.address import read_address
 from jobctl.content.folder import ContentFolder, SyncReport
-from jobctl.content.limits import MIB, Limits
+from jobctl.content.limits import Limits
 from jobctl.errors import PermanentJobError
+from jobctl.memory import MIB
 from jobctl.settings.secret import Secret
 from tests.content.conftest import TOKEN, files
 from tests.content.test_hostile import put, tree

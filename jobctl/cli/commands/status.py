@@ -17,9 +17,10 @@ from jobctl.errors import ConfigurationError, ExitCode, ServiceError, UsageError
 from jobctl.managers.presence import Presence, scheduler
 from jobctl.managers.ride_out import ride_out
 from jobctl.managers.statuses import all_statuses, job_statuses, with_next_times
+from jobctl.memory import MIB
 from jobctl.model import Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
-from jobctl.runs.logs import FOLDER, MIB, VARIABLE, Usage, usage
+from jobctl.runs.logs import FOLDER, VARIABLE, Usage, usage
 
 if TYPE_CHECKING:
     from jobctl.runs.store import JobRecord

@@ -13,9 +13,10 @@ from jobctl.cli.views.table import LEAST_ID, Cell, Column, rows, table
 from jobctl.cli.views.times import ago, exact, ms, short, took, until, zulu
 from jobctl.durations import format_duration
 from jobctl.errors import ServiceError
+from jobctl.memory import MIB
 from jobctl.model import Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
-from jobctl.runs.logs import MIB, VARIABLE
+from jobctl.runs.logs import VARIABLE
 
 if TYPE_CHECKING:
     from datetime import tzinfo
