@@ -199,3 +199,21 @@ def test_what_a_job_leaves_in_a_pool_is_ended_with_pythons_own_processes(make_be
     assert run.reason is not Reason.CRASHED
     assert bench.lines(run) == ["ended 2 processes that the job left behind"]
     bench.until(lambda: bench.processes() == [])
+
+
+def test_what_a_module_shares_with_its_processes_is_released_without_a_warning(make_bench: Any) -> None:
+    bench = make_bench(workers=1)
+    bench.write(
+        "import multiprocessing\n"
+        "context = multiprocessing.get_context('spawn')\n"
+        "lock = context.Lock()\n"
+        "def enter(lock):\n    lock.acquire()\n    lock.release()\n"
+        "def share():\n"
+        "    cycle = [context.Event()]\n    cycle.append(cycle)\n"
+        "    child = context.Process(target=enter, args=(lock,))\n"
+        "    child.start()\n    child.join()\n    return child.exitcode\n"
+    )
+    runs = [bench.run("work:share") for _ in range(2)]
+
+    assert [run.result for run in runs] == [0, 0]
+    assert [bench.lines(run) for run in runs] == [[], []]
