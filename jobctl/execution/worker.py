@@ -96,7 +96,7 @@ class Worker:
         if ending is None and "argv" in task:
             ending = calling.run_command(task["argv"])
         elif ending is None:
-            importing = self._clean.importing(module, task.get("environment", {}))
+            importing = self._clean.importing(module)
             ending = context.run(calling.call, name, task["arguments"], importing=importing)
         if os.getpid() != self._pid:
             os._exit(0)  # a child that the job forked came back from the call
