@@ -21,9 +21,10 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
+from types import ModuleType
 from typing import Any, NamedTuple
 
 RETIRE_GROWTH = 512 * 1024  # KiB of peak memory above the start
@@ -33,6 +34,7 @@ _LIMITS = [
     getattr(resource, f"RLIMIT_{name}")
     for name in ("AS", "CORE", "CPU", "DATA", "FSIZE", "MEMLOCK", "NOFILE", "NPROC", "STACK")
 ]
+_ENVIRON = os.environ
 _VARIABLES: dict[Any, Any] = vars(os.environ).get("_data", os.environ)  # compares without decoding each
 _FUNCTIONS = (
     ("socket", "socket", "socket"),
@@ -72,6 +74,10 @@ def _umask() -> int:
 
 def _set_environment(variables: Mapping[Any, Any]) -> None:
     os.environ.clear()
+    _add_variables(variables)
+
+
+def _add_variables(variables: Mapping[Any, Any]) -> None:
     for name, value in variables.items():
         os.environ[os.fsdecode(name)] = os.fsdecode(value)
 
@@ -186,7 +192,6 @@ def _rights_and_limits() -> list[Any]:
     return [owner, os.nice(0), processors, *map(resource.getrlimit, _LIMITS)]
 
 
-_ENVIRONMENT = _Item(lambda: _VARIABLES, _set_environment)
 _ITEMS = (
     _Item(_interpreter, _set_interpreter),
     _Item(_tracing, _set_tracing),
@@ -194,7 +199,8 @@ _ITEMS = (
     _Item(_hooks, _set_hooks),
     _Item(lambda: sys.argv, lambda words: setattr(sys, "argv", list(words))),
     _Item(lambda: sys.path, lambda path: setattr(sys, "path", list(path))),
-    _ENVIRONMENT,
+    _Item(lambda: os.environ is _ENVIRON, lambda _: setattr(os, "environ", _ENVIRON)),
+    _Item(lambda: _VARIABLES, _set_environment),
     # the names and offsets that Python keeps; the C library's own follow the variable TZ in ``_reset``
     _Item(lambda: (time.tzname, time.timezone, time.altzone), lambda _: time.tzset(), is_set_once=True),
     _Item(lambda: _locale.setlocale(_locale.LC_ALL), lambda names: _locale.setlocale(_locale.LC_ALL, names)),
@@ -211,6 +217,9 @@ _ITEMS = (
     _Item(_replaced_functions),
     _Item(_rights_and_limits),
 )
+
+
+_ENVIRONMENT = next(number for number, item in enumerate(_ITEMS) if item.write is _set_environment)
 
 
 def _reset() -> None:
@@ -232,6 +241,35 @@ def _read(item: _Item) -> Any:
     return value.copy() if isinstance(value, list | dict) else value
 
 
+def _write(state: Mapping[int, Any], variables: Mapping[Any, Any]) -> None:
+    _add_variables(variables)
+    for number, value in state.items():
+        if (write := _ITEMS[number].write) is not None:
+            write(value)
+    if variables:
+        time.tzset()
+
+
+def _uses(modules: Collection[str], others: Collection[str]) -> bool:
+    """Whether modules refer to others, to something that these define, or lie in them."""
+    if any(name.startswith(f"{other}.") for name in modules for other in others):
+        return True
+    values = [value for name in modules for value in vars(sys.modules.get(name, object)).values()]
+    names = {
+        getattr(one, "__name__" if isinstance(one, ModuleType) else "__module__", None) for one in values
+    }
+    return not names.isdisjoint(others)
+
+
+class _Imported(NamedTuple):
+    """What the import of a job's module has set, by the numbers of the items, and which modules it has loaded."""
+
+    state: dict[int, Any]
+    variables: dict[Any, Any]
+    modules: set[str]
+    context: Context
+
+
 class CleanState:
     """What a job may change and the next must find as it was."""
 
@@ -241,43 +279,45 @@ class CleanState:
         self._logging = Logging()
         self._streams = _streams()
         self._clean = [_read(item) for item in _ITEMS]
-        self._own: dict[str, tuple[dict[int, Any], Context]] = {}
+        self._imported: dict[str, _Imported] = {}
         self._now: dict[int, Any] = {}
-        """What the module of the task set when it was imported, by the numbers of the items."""
         self._peak = _peak_memory()
 
     def begin(self, task: str, module: str) -> Context:
         """Set what ``task`` finds set, its own logging too; answers with the context in which it runs."""
         self._logging.restore(task)
-        self._now, context = self._own.get(module, ({}, Context()))
-        for number, value in self._now.items():
-            if (write := _ITEMS[number].write) is not None:
-                write(value)
-        if self._now:
-            time.tzset()
-        return context.copy()
+        imported = self._imported.get(module)
+        if imported is None:
+            self._now = {}
+            return Context()
+        self._now = imported.state
+        _write(imported.state, imported.variables)
+        context = imported.context.copy()
+        if (decimal := sys.modules.get("decimal")) is not None:
+            context.run(lambda: decimal.setcontext(decimal.getcontext().copy()))
+        return context
 
     @contextmanager
-    def importing(self, module: str, environment: Mapping[str, str]) -> Iterator[None]:
-        """Around the import of a task's module: what it sets is put back for its next runs.
-
-        Args:
-            environment: what the task has for itself, which is of this run alone.
-        """
-        if module in self._own:
+    def importing(self, module: str) -> Iterator[None]:
+        """Around the import of a task's module: what it sets is put back for its next runs."""
+        if module in self._imported:
             yield
             return
-        before = [_read(item) for item in _ITEMS]
+        before, loaded = [_read(item) for item in _ITEMS], set(sys.modules)
         yield
-        after = [_read(item) for item in _ITEMS]
-        own = {number: value for number, value in enumerate(after) if value != before[number]}
-        variables = _ITEMS.index(_ENVIRONMENT)
-        if variables in own:
-            for name in map(os.fsencode, environment):
-                own[variables].pop(name, None)
-            own[variables] = {**self._clean[variables], **own[variables]}
-        self._own[module] = own, copy_context()
-        self._now = own
+        after, new = [_read(item) for item in _ITEMS], sys.modules.keys() - loaded
+        state = {number: value for number, value in enumerate(after) if value != before[number]}
+        former = before[_ENVIRONMENT].items()
+        variables = dict(state.pop(_ENVIRONMENT, {}).items() - former)
+        for (
+            other
+        ) in self._imported.values():  # what it uses was perhaps imported for another, and set something then
+            if (other.state or other.variables) and _uses({module, *new}, other.modules):
+                state, variables = {**other.state, **state}, {**other.variables, **variables}
+        _write(state, variables)
+        own = {name for name in new if name.partition(".")[0] not in sys.stdlib_module_names}
+        self._imported[module] = _Imported(state, variables, own, copy_context())
+        self._now = state
 
     def settle(self, task: str) -> bool:
         """After a run: let out what it printed and is still held, and put all back; whether that is sure."""

@@ -50,6 +50,7 @@ class Worker:
         self._pid = os.getpid()
         self._token = os.environ["JOBCTL_WORKER"]
         self._done = 0
+        self._is_finalized = False  # objects of a job's modules that processes share are of no use any more
         self._unsaid = b""
         self._task = bytearray(_LARGEST_TASK)  # kept: to make one costs more than to read into it
         self._clean = CleanState(output)
@@ -95,7 +96,7 @@ class Worker:
         if ending is None and "argv" in task:
             ending = calling.run_command(task["argv"], task.get("memory_mib"))
         elif ending is None:
-            importing = self._clean.importing(module, task.get("environment", {}))
+            importing = self._clean.importing(module)
             with _memory_of(task):
                 ending = context.run(calling.call, name, task["arguments"], importing=importing)
             if "memory_mib" in task and (ending["error"] or "").startswith("MemoryError"):
@@ -109,7 +110,9 @@ class Worker:
             self._print(f"ended {left} process{'es' * (left > 1)} that the job left behind")
         self._print_marker(task["run"])
         self._done += 1
-        retired = bool(left) or not is_clean or self._done >= RETIRE_AFTER or _threads_left()
+        retired = (
+            bool(left) or self._is_finalized or not is_clean or self._done >= RETIRE_AFTER or _threads_left()
+        )
         self._say(
             {
                 "finished": task["run"],
@@ -177,6 +180,7 @@ class Worker:
         from jobctl.execution.tree import descendants, send
 
         helpers = _helpers()
+        self._is_finalized = bool(helpers) and _finalize()
 
         def others() -> list[int]:
             return [pid for pid in descendants(os.getpid()) if pid not in helpers] if _children_left() else []
@@ -246,6 +250,19 @@ def _helpers() -> dict[int, Callable[[], object]]:
         if (number := getattr(helper, pid, None)) is not None:
             found[number] = partial(methodcaller("_stop"), helper)
     return found
+
+
+def _finalize() -> bool:
+    """Release what processes share, as Python does when it ends: else a tracker warns of it. Whether there was any."""
+    import gc
+
+    gc.collect()
+    with suppress(Exception):
+        util = vars(sys.modules["multiprocessing.util"])
+        shared = [at for at, _ in util["_finalizer_registry"] if at is not None and at >= 0]
+        util["_run_finalizers"](0)
+        return bool(shared)
+    return True
 
 
 def _stopped(stop: Callable[[], object]) -> bool:

@@ -40,6 +40,7 @@ STATE = {
     "folder": ("os.chdir('/')", "os.getcwd()"),
     "path": ("sys.path = sys.path[:1]", "len(sys.path)"),
     "words": ("sys.argv[:] = ['x', '--drop']", "sys.argv"),
+    "other variables": ("os.environ = {'LEFT': '1'}", "sorted(os.environ)"),
     "variables": ("os.environ['LEFT'] = '1'; os.unsetenv('PATH')", "[os.environ.get('LEFT'), 'PATH' in os.environ]"),
     "logging": ("logging.getLogger().handlers.clear(); logging.getLogger().setLevel(50)", "[logging.getLogger().level, len(logging.getLogger().handlers)]"),
     "logging off": ("logging.disable(logging.CRITICAL)", "logging.root.manager.disable"),
@@ -154,6 +155,34 @@ def test_what_a_library_sets_once_in_a_call_is_set_in_each_run(warm: Any) -> Non
     assert [warm.run("work:look").result for _ in range(3)] == ["+0900"] * 3
 
 
+@pytest.mark.parametrize("use", ["import common", "from common import setting", "import package.second"])
+def test_what_modules_have_in_common_sets_it_for_each_of_them(warm: Any, use: str) -> None:
+    common = (
+        "import os, socket\nsocket.setdefaulttimeout(30); os.environ['COMMON'] = '1'\ndef setting(): pass\n"
+    )
+    look = "import os, socket\ndef look(): return [socket.getdefaulttimeout(), os.environ.get('COMMON')]\n"
+    warm.write(common, "common.py")
+    (warm.folder / "package").mkdir()
+    warm.write(common, "package/__init__.py")
+    warm.write("", "package/second.py")
+    warm.write(f"import package, common\n{look}", "first.py")
+    warm.write(f"{use}\n{look}", "second.py")
+    warm.write(look, "other.py")
+
+    runs = [warm.run(f"{module}:look") for module in ("first", "second", "other", "second", "first")]
+
+    assert [run.result for run in runs] == [[30, "1"], [30, "1"], [None, None], [30, "1"], [30, "1"]]
+    assert len({run.pid for run in runs}) == 1
+
+
+def test_a_decimal_context_that_a_module_sets_is_not_changed_by_its_calls(warm: Any) -> None:
+    warm.write(
+        "import decimal\ndecimal.getcontext().prec = 50\n"
+        "def look(): return decimal.getcontext().prec\ndef change(): decimal.getcontext().prec = 3\n"
+    )
+    assert [warm.run(f"work:{name}").result for name in ("look", "change", "look")] == [50, None, 50]
+
+
 @pytest.mark.faults
 def test_a_state_that_cannot_be_put_back_costs_the_worker_and_no_run(warm: Any) -> None:
     broken = warm.call(
@@ -199,3 +228,21 @@ def test_what_a_job_leaves_in_a_pool_is_ended_with_pythons_own_processes(make_be
     assert run.reason is not Reason.CRASHED
     assert bench.lines(run) == ["ended 2 processes that the job left behind"]
     bench.until(lambda: bench.processes() == [])
+
+
+def test_what_a_module_shares_with_its_processes_is_released_without_a_warning(make_bench: Any) -> None:
+    bench = make_bench(workers=1)
+    bench.write(
+        "import multiprocessing\n"
+        "context = multiprocessing.get_context('spawn')\n"
+        "lock = context.Lock()\n"
+        "def enter(lock):\n    lock.acquire()\n    lock.release()\n"
+        "def share():\n"
+        "    cycle = [context.Event()]\n    cycle.append(cycle)\n"
+        "    child = context.Process(target=enter, args=(lock,))\n"
+        "    child.start()\n    child.join()\n    return child.exitcode\n"
+    )
+    runs = [bench.run("work:share") for _ in range(2)]
+
+    assert [run.result for run in runs] == [0, 0]
+    assert [bench.lines(run) for run in runs] == [[], []]
