@@ -96,6 +96,10 @@ MOST_TOLD = 20
 """Of several faults, so many are told to people; programs get all."""
 
 
+class UntrustedError(ConfigurationError):
+    """A file or folder that another user owns or may write."""
+
+
 class ConfigurationErrors(ConfigurationError):  # noqa: N818 - the plural is the point
     """Several configuration faults, told together. ``problems`` holds each one."""
 

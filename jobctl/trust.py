@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
-from jobctl.errors import ConfigurationError
+from jobctl.errors import UntrustedError
 
 SAFE_FOLDERS = "JOBCTL_SAFE_FOLDERS"
 """Folders whose files are trusted all the same, or ``*``. Read from the process environment alone: a file that is
@@ -37,10 +37,31 @@ def demand_trusted(path: Path, state: os.stat_result) -> None:
     """Go on only with a file or folder that is trusted.
 
     Raises:
-        ConfigurationError: it belongs to another user, or another user may write it; says what to do.
+        UntrustedError: it belongs to another user, or another user may write it; says what to do.
     """
     if found := distrust(path, state):
-        raise ConfigurationError(f"{path} {found[0]}, so it is not trusted", hint=found[1])
+        raise UntrustedError(f"{path} {found[0]}, so it is not trusted", hint=found[1])
+
+
+def demand_trusted_module(folder: Path, module: str) -> None:
+    """Go on only with a module whose file, and the packages around it, are trusted, where they are in the folder.
+
+    What the module itself imports is not looked at.
+
+    Raises:
+        UntrustedError: one is not.
+    """
+    place = folder
+    for part in module.split("."):
+        for one in (place / f"{part}.py", place / part, place / part / "__init__.py"):
+            with suppress(OSError):  # it is elsewhere
+                demand_trusted(one, one.stat())
+        place /= part
+
+
+def platform_owns_files() -> bool:
+    """Whether this is Vercel, where no other user is and the platform decides who owns the files."""
+    return os.environ.get("VERCEL") == "1"
 
 
 def distrust(path: Path, state: os.stat_result) -> tuple[str, str] | None:
@@ -52,7 +73,8 @@ def distrust(path: Path, state: os.stat_result) -> tuple[str, str] | None:
         hint = f"run jobctl as that user, or set {SAFE_FOLDERS}={path if stat.S_ISDIR(state.st_mode) else path.parent}"
     elif (writers := _other_writers(path, state)) is not None:
         reason = f"may be written by {writers[0]}"
-        hint = f"chmod {writers[1]}-w {path}"
+        sticky = state.st_mode & stat.S_ISVTX  # of everybody by design, as /tmp is
+        hint = "use a folder of your own" if sticky else f"chmod {writers[1]}-w {path}"
     else:
         return None
     return None if _is_safe(path) else (reason, hint)
@@ -77,7 +99,9 @@ def _owners() -> set[int]:
 
 def _other_writers(path: Path, state: os.stat_result) -> tuple[str, str] | None:
     """Who besides the owner may write, and chmod's letter for them; None where none may."""
-    if not state.st_mode & (stat.S_IWOTH | stat.S_IWGRP):
+    if not state.st_mode & (stat.S_IWOTH | stat.S_IWGRP) or not (
+        stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)
+    ):
         return None
     from jobctl.files import has_modes
     from jobctl.users import is_shared
@@ -96,4 +120,5 @@ def _is_safe(path: Path) -> bool:
     if named.strip() == "*":
         return True
     whole = Path(os.path.realpath(path))
-    return any(whole.is_relative_to(os.path.realpath(one)) for one in named.split(os.pathsep) if one)
+    folders = [os.path.realpath(os.path.expanduser(one)) for one in named.split(os.pathsep) if one]  # noqa: PTH111
+    return any(whole.is_relative_to(one) for one in folders)

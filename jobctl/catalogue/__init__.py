@@ -6,6 +6,7 @@ from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.catalogue.unknown import unknown_job
 from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.text import printable, quote
+from jobctl.trust import demand_trusted_module, platform_owns_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -75,6 +76,10 @@ class Catalogue:
         from jobctl.catalogue.projectfile import read_project_file
 
         file = read_project_file(project)
+        if not platform_owns_files():
+            calls = (str(settings.get("call", "")).partition(":")[0] for settings in file.jobs.values())
+            for module in filter(None, dict.fromkeys([*file.modules, *calls])):
+                demand_trusted_module(project.folder, module)
         known, faults, left_out = _found(file, project, environment)
         others = tuple(known)
         for job_id, settings in file.jobs.items():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jobctl.errors import ConfigurationError
 from jobctl.settings.libpq import is_address
 from jobctl.settings.paths import with_home
-from jobctl.trust import demand_trusted, distrust
+from jobctl.trust import demand_trusted, distrust, platform_owns_files
 
 if TYPE_CHECKING:
     from jobctl.settings.environment import Environment
@@ -62,8 +62,7 @@ def find_project(start: Path) -> Project:
 
 
 def _if_trusted(folder: Path, file: Path, begin: Path) -> Project:
-    # on Vercel no other user is on the machine, and the platform decides who owns the files
-    if os.environ.get("VERCEL") != "1":
+    if not platform_owns_files():
         try:
             for one in (folder, file):
                 with suppress(OSError):  # which reading it reports

@@ -9,9 +9,10 @@ from jobctl.exports.systemd import SEARCHED, Scope, Service
 from jobctl.model import Command
 from jobctl.notify.settings import URLS
 from jobctl.settings.variables import VARIABLES
+from jobctl.trust import SAFE_FOLDERS
 
-_GIVEN = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ")
-"""What the service's manager sets too, if to another value."""
+_GIVEN = (SAFE_FOLDERS, "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ")
+"""What the service's manager sets too, if to another value, or what the unit says."""
 _MEANT_FOR_THIS_CALL = {"NODE_ENV", "JOBCTL_PROJECT"}
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jobctl.cli.options import Common
 from jobctl.cli.output import Output
 from jobctl.clock import Clock, SystemClock
-from jobctl.errors import ConfigurationError, UsageError
+from jobctl.errors import ConfigurationError, UntrustedError, UsageError
 from jobctl.execution.tree import DETACHED_MARK
 from jobctl.text import quote
 
@@ -77,10 +77,18 @@ class Context:
         start = with_home(self.common.project, "--project") if self.common.project else None
         if start is not None and not os.path.isdir(start):  # noqa: PTH112 - False for what no path can be
             raise UsageError(f"there is no folder {quote(str(start))}", hint="see --project")
-        found = Surroundings.find(start, self.process)
+        found = Surroundings.find(start, self.process, pipes=not self.is_detached)
         Output.mask = found.environment.mask
-        found.environment.require(values=not self._despite_faults)
-        for fault in found.environment.wrong_values() if self._despite_faults else ():
+        environment = found.environment
+        for file in environment.files:
+            if file.passed_over:
+                self.output.warn(f"{file.name} is {file.passed_over}, so nothing of it counts")
+        if not self._despite_faults:
+            environment.require()
+            return found
+        for fault in environment.check():
+            if isinstance(fault, UntrustedError):
+                raise fault
             self.output.warn(str(fault))
         return found
 

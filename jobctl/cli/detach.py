@@ -25,12 +25,16 @@ def detached(context: Context) -> dict[str, Any]:
         if word not in {"--no-wait", "--json", "-q", "--quiet", "-v", "--verbose"}
     ]
     kept = {name: value for name, value in context.process.items() if name not in {OWNER_MARK, WORKER_MARK}}
+    # what the .env files say goes along: one of them may be a pipe, which was read here
+    said = {
+        name: value for name, value in context.environment.merged().items() if name not in context.process
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "jobctl", *words, "--json", "--quiet"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**kept, DETACHED_MARK: "1"},
+        env={**said, **kept, DETACHED_MARK: "1"},
         start_new_session=True,
     )
     if process.stdout is None:

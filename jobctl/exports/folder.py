@@ -63,7 +63,8 @@ def write(folder: Path, files: Texts, merged: Texts = _NONE) -> list[Written]:
             path = folder / name
             if fate in {Fate.CREATED, Fate.CHANGED} and text is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(path, text.encode())
+                # a link of the user's stays one
+                write_whole(path.resolve() if name in merged else path, text.encode())
             elif fate is Fate.REMOVED:
                 path.unlink()
         after = {name: before[name] for name, fate, _ in found if fate is Fate.EDITED and name in before}

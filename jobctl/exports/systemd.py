@@ -113,6 +113,7 @@ class Service(NamedTuple):
         folder: the project's.
         user: whom the machine's manager runs it as; None for a user's own.
         writable: folders outside the project that jobs write to.
+        safe_folders: ``JOBCTL_SAFE_FOLDERS`` of this call, which counts in the process environment alone.
         grace: the longest that a stop waits for runs, and for them to obey.
     """
 
@@ -123,6 +124,7 @@ class Service(NamedTuple):
     node_env: str
     grace: timedelta
     user: str | None = None
+    safe_folders: str | None = None
     writable: tuple[Path, ...] = ()
 
     @property
@@ -153,6 +155,9 @@ def unit(service: Service) -> str:
         ),
         _ONLINE if system else "",
         _SERVICE.format(command=_command(service.command), folder=folder, node_env=service.node_env),
+        f"Environment={_word(f'JOBCTL_SAFE_FOLDERS={service.safe_folders}')}\n"
+        if service.safe_folders
+        else "",
         f"User={service.user}\n" if service.user else "",
         _LIFE.format(stop=round((service.grace + _AFTER_GRACE).total_seconds())),
         _EVERYWHERE,

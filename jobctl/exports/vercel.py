@@ -110,7 +110,7 @@ def _placed(job: Job, plan: Plan, now: datetime) -> Placed:
 def _there(folder: Path) -> str | None:
     path = folder / CONFIG
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding="utf-8", newline="") as file:
             return file.read()
     except FileNotFoundError:
         return None

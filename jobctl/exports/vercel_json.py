@@ -11,6 +11,8 @@ from jobctl.web.routes import is_ours
 
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_MARK = "\ufeff"
+"""A byte order mark, with which some editors on Windows begin a file."""
 _NEW = {"$schema": "https://openapi.vercel.sh/vercel.json", "framework": "python"}
 
 
@@ -36,7 +38,7 @@ def foreign(text: str | None, name: str) -> list[Any]:
     Raises:
         UsageError: as ``merged``.
     """
-    found = _crons(_members(text, name), name) if text is not None else None
+    found = _crons(_members(text.removeprefix(_MARK), name), name) if text is not None else None
     return [one for one in (found.value if found else []) if not _mine(one)]
 
 
@@ -55,18 +57,21 @@ def merged(text: str | None, crons: list[Cron], name: str) -> str:
     ours = [one._asdict() for one in crons]
     if text is None:
         return _dumped({**_NEW, "crons": ours}, 2) + "\n"
+    if text.startswith(_MARK):
+        return _MARK + merged(text.removeprefix(_MARK), crons, name)
     members = _members(text, name)
     found = _crons(members, name)
     wanted = [*(one for one in (found.value if found else []) if not _mine(one)), *ours]
     if wanted == (found.value if found else []):
         return text
     indent = _indent(text, members)
-    value = _dumped(wanted, indent).replace("\n", "\n" + " " * indent)
+    end_of_line = "\r\n" if "\r\n" in text else "\n"
+    value = _dumped(wanted, indent).replace("\n", end_of_line + " " * indent)
     if found:
         return text[: found.start] + value + text[found.end :]
     if members:
         end = members[-1].end
-        return f'{text[:end]},\n{" " * indent}"crons": {value}{text[end:]}'
+        return f'{text[:end]},{end_of_line}{" " * indent}"crons": {value}{text[end:]}'
     return _dumped({"crons": wanted}, indent) + "\n"
 
 

@@ -16,7 +16,7 @@ _ADDRESS = re.compile(
 _DOMAIN = re.compile(
     r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
 )
-_IN_ANGLES = re.compile(r"(?P<name>.*)<(?P<address>[^<>]*)>", re.DOTALL)
+_IN_ANGLES = re.compile(r"(?P<name>.*)<(?P<address>[^<>]*)>(?:\s*\([^()]*\))?", re.DOTALL)
 _WITH_COMMENT = re.compile(r"(?P<address>[^()]*?)\s*\((?P<name>[^()]*)\)", re.DOTALL)
 _ONE_OF_MANY = re.compile(rf"(?:[^,\"]|{_QUOTED}|\")+", re.DOTALL)
 
@@ -37,6 +37,8 @@ def parse_mailbox(text: str) -> Mailbox:
     name = found["name"].strip()
     if re.fullmatch(_QUOTED, name, re.DOTALL):
         name = re.sub(r"\\(.)", r"\1", name[1:-1], flags=re.DOTALL)
+    elif "<" in name:
+        return Mailbox(text)  # several, which is none
     return Mailbox(found["address"].strip(), name)
 
 
@@ -51,7 +53,7 @@ def address_fault(address: str) -> str | None:
     """What is wrong with an address, as a clause; None where it can be sent to."""
     if not address:
         return "there is no mail address"
-    if CONTROL.search(address):
+    if CONTROL.search(address) or not address.isprintable():
         return f"the mail address {quote(address)} holds control characters"
     if len(address.encode("utf-8", "replace")) > MOST:
         return f"the mail address is longer than {MOST} characters"

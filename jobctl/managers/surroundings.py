@@ -35,8 +35,13 @@ class Surroundings:
         return store_place(self.environment, self.state)
 
     @classmethod
-    def find(cls, start: Path | None = None, process: Mapping[str, str] | None = None) -> Self:
+    def find(
+        cls, start: Path | None = None, process: Mapping[str, str] | None = None, *, pipes: bool = True
+    ) -> Self:
         """Look from ``start`` upward (``JOBCTL_PROJECT``, else the working folder).
+
+        Args:
+            pipes: see ``collect``.
 
         Raises:
             ConfigurationError: a project file or an ``.env`` file cannot be used.
@@ -48,7 +53,7 @@ class Surroundings:
             project = find_project(start or (with_home(named, "JOBCTL_PROJECT") if named else Path.cwd()))
         except FileNotFoundError:
             raise UsageError("the working folder is gone", hint="go to one that is there") from None
-        environment = Environment.load(project.folder, values)
+        environment = Environment.load(project.folder, values, pipes=pipes)
         return cls(project, environment, state_folder(project, environment))
 
     def open_store(self, *, for_scheduler: bool = False) -> "SQLRunStore":

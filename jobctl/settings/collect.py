@@ -156,7 +156,7 @@ class _Reader:
         text = self._read(name)
         entries, faults = parse(text or "")
         passed_over = self._passed_over.get(name, "")
-        found = text is not None or bool(passed_over)
+        found = text is not None or os.path.lexists(self._folder / name)
         self.files.append(EnvFile(name, found, len({entry.name for entry in entries}), passed_over))
         self.warnings.extend(
             f"{name}:{fault.line}: this line{_named(fault.text)} sets nothing; write NAME=value, or # before a comment"
@@ -199,11 +199,9 @@ class _Reader:
                 self.texts[name] = self._text_of(name)
             except ConfigurationError as error:
                 self.texts[name] = None
-                self._passed_over[name] = "it is not trusted"
                 self.problems.append(error)
             except OSError as error:
                 self.texts[name] = None
-                self._passed_over[name] = "it cannot be read"
                 self.problems.append(ConfigurationError(f"it cannot be read: {error.strerror}", where=name))
         return self.texts[name]
 
@@ -215,11 +213,11 @@ class _Reader:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             if os.path.lexists(path):
-                self._pass_over(name, "a link that leads nowhere")
+                self._passed_over[name] = "a link that leads nowhere"
             return None
         except OSError as error:
             if error.errno in {errno.ENXIO, errno.EOPNOTSUPP}:  # by open(2)
-                self._pass_over(name, "a socket")
+                self._passed_over[name] = "a socket"
                 return None
             raise
         try:
@@ -234,10 +232,16 @@ class _Reader:
             elif stat.S_ISREG(mode):
                 data = _whole(lambda size: os.read(descriptor, size))
             else:
-                self._pass_over(name, "a folder" if stat.S_ISDIR(mode) else "no plain file")
+                self._passed_over[name] = "a folder" if stat.S_ISDIR(mode) else "no plain file"
                 return None
         finally:
             os.close(descriptor)
+        return self._decoded(name, data)
+
+    def _decoded(self, name: str, data: bytes) -> str | None:
+        if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+            self._passed_over[name] = "UTF-16 text (save it as UTF-8)"
+            return None
         try:
             return data.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -250,10 +254,6 @@ class _Reader:
             self._process.get("VERCEL") != "1"
         ):  # where no other user is, and the platform decides who owns files
             demand_trusted(path, state)
-
-    def _pass_over(self, name: str, what: str) -> None:
-        self._passed_over[name] = what
-        self.warnings.append(f"{name} is {what}, so nothing of it counts")
 
 
 def _from_pipe(descriptor: int) -> bytes:

@@ -145,11 +145,7 @@ class Environment:
 
     def check(self) -> list[ConfigurationError]:
         """Every known variable with a value that cannot be used, and every file that cannot be read."""
-        return [*self.problems, *self.wrong_values()]
-
-    def wrong_values(self) -> list[ConfigurationError]:
-        """Every known variable with a value that cannot be used."""
-        faults: list[ConfigurationError] = []
+        faults = list(self.problems)
         readers: dict[Kind, Callable[[str], object]] = {
             Kind.FLAG: self.flag,
             Kind.CHOICE: self.choice,
@@ -168,16 +164,13 @@ class Environment:
                     faults.append(error)
         return faults
 
-    def require(self, *, values: bool = True) -> None:
+    def require(self) -> None:
         """Go on only with settings that can be used.
-
-        Args:
-            values: False looks at the files alone: any value may stand in one that cannot be read.
 
         Raises:
             ConfigurationError: one cannot; several are told together.
         """
-        faults = self.check() if values else list(self.problems)
+        faults = self.check()
         if len(faults) > 1:
             raise ConfigurationErrors(faults)
         if faults:

@@ -17,9 +17,24 @@ INSTALL_HINT = 'pip install "jobctl[postgres]"'
 _HINT = "write postgresql://user:password@host/name, with each / ? # and % of a password percent-encoded"
 _PAIRS_BEGIN = re.compile(r"\s*[A-Za-z_]+\s*=")
 _PAIR = r"(?s)\s*(?P<name>\w+)\s*=\s*(?:'(?P<quoted>(?:\\.|[^'\\])*)'|(?P<plain>(?:\\.|[^\s'\\])*))(?:\s+|$)"
-_SSL = {"true": "require", "1": "require", "no-verify": "require", "false": "disable", "0": "disable"}
-"""How other clients write ``sslmode``: node-postgres' ``no-verify`` is TLS without a look at the certificate."""
-_PRISMA_SSL = {"strict": "verify-full", "accept_invalid_certs": "require"}
+_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+"""Of ``sslmode``, the strictest last."""
+_OTHERS_SSL = {
+    "ssl": {
+        "true": "require",
+        "1": "require",
+        "on": "require",
+        "false": "disable",
+        "0": "disable",
+        "off": "disable",
+    },
+    "requiressl": {"1": "require", "0": "prefer"},
+    "sslaccept": {"strict": "verify-full", "accept_invalid_certs": "require"},
+}
+"""What other clients, and libpq of old, write for ``sslmode``."""
+_NO_VERIFY = "no-verify"
+"""node-postgres' word for TLS without a look at the certificate."""
+_SEARCH_PATH = ("search_path", "currentschema")
 _PROTECTIONS = frozenset({
     "channel_binding", "gssencmode", "min_protocol_version", "require_auth", "requirepeer", "scram_client_key",
     "scram_server_key", "ssl_max_protocol_version", "ssl_min_protocol_version", "sslcert", "sslcertmode",
@@ -72,7 +87,8 @@ def read_postgres(text: str, variable: str) -> PostgresAddress:
         given = _given(text)
     except (ValueError, psycopg.Error):
         # without the cause, whose words quote the text
-        raise ConfigurationError(f"{variable} cannot be read as an address", hint=_HINT) from None
+        hint = f"{_HINT}; a folder with = in its name begins with ./" if variable == "JOBCTL_STATE" else _HINT
+        raise ConfigurationError(f"{variable} cannot be read as an address", hint=hint) from None
     defaults = _defaults()
     parameters, others = {}, {}
     for name, value in given.items():
@@ -114,6 +130,8 @@ def _given(text: str) -> dict[str, str]:
     if not is_address(text):
         raise ValueError("no address")
     found = _pairs(text) if _PAIRS_BEGIN.match(text) else _uri(text.strip())
+    if "=" in text and "://" not in text and not found.keys() & _defaults().keys():
+        raise ValueError("no name that libpq knows")
     if any("\0" in value for value in found.values()) or not _are_ports(found.get("port", "")):
         raise ValueError("no value that libpq takes")
     return _in_libpq_words(found)
@@ -169,16 +187,22 @@ def _are_ports(text: str) -> bool:
 
 
 def _in_libpq_words(given: Mapping[str, str]) -> dict[str, str]:
-    """The same with ``sslmode`` as libpq writes it, from what other clients write for it."""
-    found = dict(given)
-    written = [found.get("sslmode"), found.pop("ssl", None)]
-    written = [_SSL.get(one, one) if one else None for one in written]
-    written.append(_PRISMA_SSL.get(found.get("sslaccept", "")))
-    asked = next((one for one in written if one), None)
-    if asked is not None:
-        found["sslmode"] = asked
-    if given.get("sslmode", given.get("ssl")) == "no-verify":
+    """The same with ``sslmode`` and ``options`` as libpq writes them, from what other clients write for them."""
+    found = {name: value for name, value in given.items() if name not in _OTHERS_SSL}
+    asked = [
+        found.get("sslmode"),
+        *(words.get(given.get(one, ""), given.get(one)) for one, words in _OTHERS_SSL.items()),
+    ]
+    modes = [one.lower() for one in asked if one]
+    if _NO_VERIFY in modes:
         found.pop("sslrootcert", None)  # with one, libpq's ``require`` checks the certificate
+    modes = ["require" if one == _NO_VERIFY else one for one in modes]
+    if modes:  # no two clients read several in one way: the strictest protects; libpq refuses what is none
+        found["sslmode"] = max(modes, key=lambda one: _MODES.index(one) if one in _MODES else len(_MODES))
+    path = next((found[one] for one in found if one.lower() in _SEARCH_PATH), None)
+    if path is not None:
+        escaped = path.replace("\\", "\\\\").replace(" ", "\\ ")
+        found["options"] = f"{found.get('options', '')} -c search_path={escaped}".strip()
     return found
 
 

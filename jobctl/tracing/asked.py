@@ -6,7 +6,6 @@ https://opentelemetry.io/docs/specs/otel/protocol/exporter/.
 
 from jobctl.settings.environment import Environment
 from jobctl.settings.origin import is_in_clear
-from jobctl.settings.secret import masked_address
 
 SPOKEN = "http/protobuf"
 
@@ -22,8 +21,8 @@ def asked_for(environment: Environment) -> bool:
 
 
 def collector(environment: Environment) -> str:
-    """Where they go, for people: an address without what it may hold of a password."""
-    return masked_address(_first(environment, "ENDPOINT") or "http://localhost:4318")
+    """Where they go; the address may hold a password."""
+    return _first(environment, "ENDPOINT") or "http://localhost:4318"
 
 
 def not_spoken(environment: Environment) -> str | None:
@@ -34,8 +33,7 @@ def not_spoken(environment: Environment) -> str | None:
 
 def shows_headers(environment: Environment) -> bool:
     """Whether headers, which are secrets, would cross the network in clear."""
-    endpoint = _first(environment, "ENDPOINT")
-    return endpoint is not None and _first(environment, "HEADERS") is not None and is_in_clear(endpoint)
+    return _first(environment, "HEADERS") is not None and is_in_clear(collector(environment))
 
 
 def _first(environment: Environment, what: str) -> str | None:

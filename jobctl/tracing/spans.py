@@ -29,6 +29,8 @@ from jobctl.events import Bus, Event, RunFinished, RunRetrying, RunStarted, Trac
 from jobctl.masking import Mask
 from jobctl.model import Run, RunStatus
 from jobctl.settings.environment import Environment
+from jobctl.settings.origin import is_in_clear
+from jobctl.settings.secret import masked_address
 from jobctl.tracing.asked import collector
 
 FLUSH_S = 5.0
@@ -128,7 +130,11 @@ class _Ids(IdGenerator):
 
 
 class _SamePlace(Session):
-    """Follows no redirect: it would take the headers to another place."""
+    """Follows no redirect, and no proxy to this machine, which could read what is not encrypted."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__()
+        self.trust_env = endpoint.lower().startswith("https:") or is_in_clear(endpoint)
 
     def get_redirect_target(self, resp: Response) -> str | None:
         """None: the answer counts, as a refusal."""
@@ -140,11 +146,11 @@ class _SamePlace(Session):
 class _Sender(SpanExporter):
     """Sends, and tells once where nobody takes it."""
 
-    def __init__(self, bus: Bus, said: "_Said", place: str, mask: Mask) -> None:
-        self._exporter = OTLPSpanExporter(session=_SamePlace())
+    def __init__(self, bus: Bus, said: "_Said", endpoint: str, mask: Mask) -> None:
+        self._exporter = OTLPSpanExporter(session=_SamePlace(endpoint))
         self._bus = bus
         self._said = said
-        self._place = place
+        self._place = masked_address(endpoint)
         self._mask = mask
         self._told = False
 

@@ -1,6 +1,7 @@
 """Who may call: the bearer of the secret, and without one only loopback, in development."""
 
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,17 +10,11 @@ from jobctl.settings.secret import Secret
 
 _LOOPBACK = ("127.0.0.1", "::1")
 _LOCAL_NAMES = ("localhost", *_LOOPBACK)
-_RELAYED = (
-    "x-forwarded-",
-    "forwarded",
-    "via",
-    "x-real-ip",
-    "x-client-ip",
-    "x-original-",
-    "true-client-ip",
-    "cf-",
+_RELAYED = re.compile(
+    r"forward|client-?ip|real-?ip|proxy|original|envoy|^via$|^cdn-loop$"
+    r"|^(?:cf|fly|fastly|ngrok|tailscale|x-azure|x-amz|x-vercel)-"
 )
-"""How headers begin that a proxy adds: whoever calls through it is on another machine."""
+"""Headers that proxies add: whoever calls through one is on another machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +49,11 @@ class Access:
         host = headers.get("host", "").strip()
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
         local = client in _LOOPBACK and name.lower() in _LOCAL_NAMES
-        relayed = any(header.startswith(_RELAYED) for header in headers)
+        relayed = any(_RELAYED.search(header.replace("_", "-")) for header in headers)
         crosses = headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
-        origin = headers.get("origin")
-        foreign = origin is not None and origin.partition("://")[2].lower() != host.lower()
+        own = f"http://{host}".lower()
+        origin, page = headers.get("origin"), headers.get("referer")
+        foreign = (origin is not None and origin.lower() != own) or (
+            page is not None and not f"{page}/".lower().startswith(f"{own}/")
+        )
         return self.development and local and not (relayed or crosses or foreign)

@@ -89,6 +89,31 @@ def test_what_others_may_change_is_refused(site: Site, name: str, fault: str) ->
     assert site.call("status").returncode == 0
 
 
+@pytest.mark.parametrize(
+    "toml", ['modules = ["jobs.work"]\n', '[jobs.x]\nevery = "1d"\ncall = "jobs.work:look"\n']
+)
+@pytest.mark.parametrize("path", ["jobs", "jobs/work.py"])
+def test_a_module_that_others_may_write_is_not_imported(site: Site, toml: str, path: str) -> None:
+    (site.folder / "jobs").mkdir()
+    site.write("jobs/work.py", EVIL)
+    site.write("jobctl.toml", toml)
+    (site.folder / path).chmod(0o777)
+
+    for command in ("status", "trigger x"):
+        said = site.call(*command.split())
+        assert said.returncode == 2
+        assert f"{path} may be written by every user" in said.stderr
+    assert not (site.folder / "jobs" / "ran").exists()
+
+
+def test_the_hint_breaks_no_machine(site: Site, tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    for place in (tmp_path, Path("/dev/null")):
+        said = site.call("status", env={"JOBCTL_STATE": str(place)})
+        assert (said.returncode == 2) == (place == tmp_path)
+        assert "chmod" not in said.stderr
+
+
 def test_a_file_cannot_vouch_for_itself(site: Site) -> None:
     site.write(".env", f"JOBCTL_SAFE_FOLDERS={site.folder}\n").chmod(0o666)
 

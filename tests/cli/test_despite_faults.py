@@ -65,6 +65,15 @@ def test_a_bad_value_that_is_not_needed_is_a_warning(site: Site) -> None:
     assert site.call("trigger", "hello").returncode == 2
 
 
+@pytest.mark.parametrize("text", ["GH_TOKEN=$GH_TOKEN\n", f"X={'y' * 200_000}\n"])
+def test_a_file_that_cannot_be_used_is_a_warning(site: Site, text: str) -> None:
+    site.write(".env", text)
+
+    said = site.call("runs")
+    assert (said.returncode, ".env" in said.stderr) == (0, True), said
+    assert site.call("trigger", "hello").returncode == 2
+
+
 def test_a_value_that_is_needed_is_refused(site: Site) -> None:
     site.write(".env", "JOBCTL_STATE=mysql://u:p@h/db\n")
 

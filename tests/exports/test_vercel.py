@@ -124,10 +124,16 @@ def test_a_file_that_cannot_be_read_is_told_and_left(text: str) -> None:
 
 
 def test_a_file_may_begin_with_a_byte_order_mark(site: Site) -> None:
-    (site.folder / "vercel.json").write_bytes(b'\xef\xbb\xbf{"regions": ["fra1"]}')
+    (site.folder / "there.json").write_bytes(b'\xef\xbb\xbf{\r\n  "regions": ["fra1"]\r\n}')
+    (site.folder / "vercel.json").symlink_to("there.json")
 
     assert site.call("export", "vercel", ".").returncode == 0
-    assert json.loads((site.folder / "vercel.json").read_text())["regions"] == ["fra1"]
+    assert site.call("export", "vercel", ".", "--check").returncode == 0
+    text = (site.folder / "there.json").read_bytes()
+    assert text.startswith(b'\xef\xbb\xbf{\r\n  "regions": ["fra1"],')
+    assert text.count(b"\n") == text.count(b"\r\n")
+    assert json.loads(text.decode("utf-8-sig"))["regions"] == ["fra1"]
+    assert (site.folder / "vercel.json").is_symlink()
 
 
 def test_the_export_says_what_becomes_of_each_job(site: Site) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.settings.collect import collect
-from tests.support.project import Site
+from tests.support.project import Site, until
 
 WRITER = """
 import signal, sys
@@ -80,7 +80,7 @@ def test_bytes_that_are_not_utf_8_are_replaced_as_next_js_does(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [("folder", "a folder"), ("link", "a link that leads nowhere"), ("socket", "a socket"), ("device", "no plain file")],
+    [("folder", "a folder"), ("utf-16", "UTF-16 text (save it as UTF-8)"), ("link", "a link that leads nowhere"), ("socket", "a socket"), ("device", "no plain file")],
 )  # fmt: skip
 def test_what_is_there_is_never_called_not_there(
     site: Site, kind: str, words: str, monkeypatch: pytest.MonkeyPatch
@@ -91,16 +91,34 @@ def test_what_is_there_is_never_called_not_there(
     match kind:
         case "folder":
             path.mkdir()
+        case "utf-16":
+            path.write_text("DISABLE_AUTO_SYNC=1\n", "utf-16")
         case "link":
             path.symlink_to("gone")
         case "socket":
             server.bind(".env")
         case "device":
             path.symlink_to("/dev/null")
-    said = site.call("mode")
+    said, others = (
+        site.call("mode"),
+        [site.call(*one.split()) for one in ("mode --short", "check settings", "status")],
+    )
     server.close()
 
     assert said.returncode == 0
     line = next(one for one in said.stdout.splitlines() if one.split()[:1] == [".env"])
     assert words in line
-    assert f".env is {words}, so nothing of it counts" in said.stdout + said.stderr
+    for one in (said, *others):
+        assert one.stderr.count(f".env is {words}, so nothing of it counts") == 1
+
+
+def test_a_job_in_the_background_has_what_a_pipe_said(site: Site) -> None:
+    site.jobs('[jobs.hello]\nevery = "1d"\ncommand = ["sh", "-c", "echo $FROM_PIPE"]\n')
+    os.mkfifo(site.folder / ".env")
+    with writes(site.folder / ".env", "FROM_PIPE=here\n"):
+        said = site.call("trigger", "hello", "--no-wait")
+    (site.folder / ".env").unlink()
+
+    assert said.returncode == 0
+    until(lambda: site.runs("hello")[0]["status"] == "completed")
+    assert site.call("logs", "hello").stdout == "here\n"

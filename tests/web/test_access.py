@@ -62,7 +62,10 @@ def test_without_a_secret_it_is_this_machine_in_development(
         ("x-forwarded-for", "127.0.0.1", False), ("x-forwarded-server", "a", False), ("x-client-ip", "127.0.0.1", False),
         ("cf-connecting-ip", "127.0.0.1", False), ("x-forwarded-proto", "https", False),
         ("origin", "https://evil.test", False), ("origin", "null", False), ("origin", "http://localhost:8001", False),
-        ("origin", "http://localhost:8000", True),
+        ("origin", "http://localhost:8000", True), ("origin", "https://localhost:8000", False),
+        ("referer", "https://evil.test/", False), ("referer", "http://localhost:8000/page", True), ("referer", "http://localhost:8000", True),
+        ("referer", "http://localhost:80001/", False), ("cdn-loop", "a", False), ("fly-client-ip", "::1", False), ("x_forwarded_for", "::1", False),
+        ("x-cluster-client-ip", "::1", False), ("x-envoy-peer", "a", False), ("proxy-connection", "close", False), ("user-agent", "curl", True),
     ],
 )  # fmt: skip
 def test_what_comes_through_a_proxy_or_from_another_page_is_not_this_machine(

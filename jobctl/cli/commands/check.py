@@ -54,6 +54,8 @@ def run(options: Options, context: Context) -> int:
         out.flush()
     if out.json:
         out.document({"parts": [_document(one) for one in found]})
+    for warning in context.environment.warnings if "settings" in parts else ():
+        out.warn(warning)
     if "settings" in parts and (weak := cron_secret_weakness(context.environment.secret("CRON_SECRET"))):
         out.warn(weak)
     code = exit_code(found)

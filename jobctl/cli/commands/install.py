@@ -24,7 +24,7 @@ from jobctl.managers.local import DEFAULT_GRACE
 from jobctl.modes import Mode
 from jobctl.settings.paths import with_home
 from jobctl.text import quote, suggestion
-from jobctl.trust import acting_for_owner
+from jobctl.trust import SAFE_FOLDERS, acting_for_owner
 
 _SYSTEM_FOLDER = Path("/etc/systemd/system")
 
@@ -132,6 +132,7 @@ def _service(options: Options, seen: Context) -> Service:
         node_env=options.node_env,
         grace=grace + max(job.grace for job in seen.catalogue),
         user=_owner(folder) if system else None,
+        safe_folders=seen.process.get(SAFE_FOLDERS),
         writable=tuple(_outside(folder, seen)),
     )
 

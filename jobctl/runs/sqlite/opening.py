@@ -304,4 +304,6 @@ def _hint(path: Path) -> str:
         return "set JOBCTL_STATE to a folder that this user can write"
     from jobctl.users import user_name
 
+    if owner == 0:  # as after sudo
+        return f"it belongs to root: sudo chown -R {user_name(os.geteuid())} {path}"
     return f'it belongs to user "{user_name(owner)}": run as that user, or set JOBCTL_STATE'
