@@ -7,7 +7,7 @@ from tests.support.project import Site
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("command", ["run", "status", "trigger repository-sync"])
+@pytest.mark.parametrize("command", ["run", "next repository-sync", "trigger repository-sync"])
 @pytest.mark.parametrize(
     ("file", "text", "place", "words"),
     [

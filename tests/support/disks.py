@@ -27,7 +27,7 @@ def mounted(place: Path, *arguments: str) -> Iterator[None]:
 @contextmanager
 def small_disk(place: Path, size: str) -> Iterator[None]:
     """Of ``size``, as ``512k``; empty."""
-    with mounted(place, "-t", "tmpfs", "-o", f"size={size}", "tmpfs"):
+    with mounted(place, "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs"):
         yield
 
 

@@ -299,11 +299,11 @@ def _cannot(folder: Path, error: OSError) -> StoreError:
 
 def _hint(path: Path) -> str:
     try:
-        owner = path.stat().st_uid
-    except OSError:
-        return "set JOBCTL_STATE to a folder that this user can write"
-    from jobctl.users import user_name
+        from jobctl.users import user_name
 
+        owner = path.stat().st_uid
+    except OSError:  # of the import too, where no more files may be open
+        return "set JOBCTL_STATE to a folder that this user can write"
     if owner == 0:  # as after sudo
         return f"it belongs to root: sudo chown -R {user_name(os.geteuid())} {path}"
     return f'it belongs to user "{user_name(owner)}": run as that user, or set JOBCTL_STATE'
