@@ -152,7 +152,10 @@ def _with_unmet(jobs: "Iterable[Job]", environment: "Environment") -> "Iterator[
         call, needed = needs.get(job.id, (None, ()))
         missing = unset(job.needs, job.environment, environment)
         if missing is None and call == job.target:
-            missing = unmet(needed, environment)
+            try:
+                missing = unmet(needed, environment)
+            except ConfigurationError as error:  # only where settings are looked at despite it
+                missing = error.problem
         yield job if missing is None else replace(job, unmet=missing)
 
 

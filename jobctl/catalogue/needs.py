@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 
 from jobctl.settings.environment import Environment
+from jobctl.settings.libpq import is_address
 
 
 def unmet(needs: Iterable[str], environment: Environment) -> str | None:
@@ -39,7 +40,7 @@ def _database(environment: Environment) -> str | None:
     address = environment.database("DATABASE_URL")
     if address is None:
         return "DATABASE_URL is not set"
-    if address.lower().startswith("postgres") and find_spec("psycopg") is None:
+    if is_address(address) and find_spec("psycopg") is None:
         return 'psycopg is not installed: pip install "jobctl[postgres]"'
     return None
 
