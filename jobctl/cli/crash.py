@@ -25,7 +25,7 @@ def _keep(error: Exception, context: Context) -> Path:
     folder = context.state_folder()
     state_folder(folder)
     path = folder / f"crash-{context.now():%Y%m%d-%H%M%S}.txt"
-    handle = open_private(path, os.O_WRONLY | os.O_TRUNC)
+    handle = open_private(path, os.O_WRONLY | os.O_EXCL)
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(context.output.mask("".join(traceback.format_exception(error))))
     return path

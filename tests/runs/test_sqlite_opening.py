@@ -91,10 +91,11 @@ def test_looking_sees_what_is_there(folder: Path) -> None:
 
 def test_what_a_killed_maker_left_is_no_hindrance(folder: Path) -> None:
     folder.mkdir()
-    (folder / ".jobctl.db.new").write_bytes(b"half")
+    for name in (".jobctl.db-0123abcd.new", ".jobctl.db-0123abcd.new-wal", ".jobctl.db.new", "mine"):
+        (folder / name).write_bytes(b"half")
     with opened(folder) as store:
         fill(store)
-    assert names(folder) == {"jobctl.db"}
+    assert names(folder) == {"jobctl.db", ".jobctl.db.new", "mine"}
 
 
 def test_a_store_that_appeared_meanwhile_is_not_overwritten(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -18,6 +19,8 @@ from jobctl.runs.sqlite.store import SQLiteRunStore
 APPLICATION_ID = 0x6A6F6263  # "jobc"
 _TABLES = {"meta", "owners", "jobs", "runs", "cache"}
 _NAME = "jobctl.db"
+_NEW = re.compile(rf"\.{re.escape(_NAME)}-[0-9a-f]{{8}}\.new(?:-wal|-shm|-journal)?")
+"""A store that is being made: no other file is ever deleted."""
 _LOCK = "jobctl.lock"
 _SCHEMA = Path(__file__).with_name("schema")
 
@@ -170,9 +173,9 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _make(path: Path) -> None:
     """A new store, complete before it has its name; one that is there already is left alone."""
-    new = path.with_name(f".{_NAME}.new")
+    new = path.with_name(f".{_NAME}-{os.urandom(4).hex()}.new")
     try:
-        _forget(new)  # what a killed process left behind
+        _forget_new(path.parent)  # what a killed process left behind
         os.close(open_private(new, os.O_EXCL | os.O_WRONLY))
         with telling(str(path)), closing(sqlite3.connect(new, isolation_level=None)) as connection:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -187,12 +190,13 @@ def _make(path: Path) -> None:
     except OSError as error:
         raise _cannot(path.parent, error) from error
     finally:
-        _forget(new)
+        _forget_new(path.parent)
 
 
-def _forget(new: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        Path(f"{new}{suffix}").unlink(missing_ok=True)
+def _forget_new(folder: Path) -> None:
+    for file in folder.iterdir():
+        if _NEW.fullmatch(file.name):
+            file.unlink(missing_ok=True)
 
 
 def _check(
