@@ -151,8 +151,9 @@ class LiveReporter(Reporter):
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        live.start(refresh=True)
+        live.start()  # which hides the cursor
         console.show_cursor()  # Ctrl-Z must not leave the shell without one
+        live.refresh()
         try:
             closing = False
             while not closing:

@@ -16,14 +16,15 @@ _DURATION = {"type": "string", "maxLength": 100, "pattern": rf"^\s*{_PART}( ?{_P
 _HIDDEN = r"\x00-\x1f\x7f-\xa0\xad"
 _TEXT = {"type": "string", "pattern": rf"^ *[^ {_HIDDEN}][^{_HIDDEN}]*$"}
 _FLAG = {"type": "boolean"}
-_LABEL = "[A-Za-z0-9_-]{1,63}"
+_LETTERS = "\u00a1-\uffff"  # of other alphabets
+_LABEL = f"[A-Za-z0-9_{_LETTERS}-]{{1,63}}"
 _HOST = rf"({_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])"
 _WORD = "[A-Za-z_][A-Za-z0-9_]*"
 _NAME = rf"{_WORD}(\.{_WORD})*"
 _VARIABLE = f"^{_WORD}$"
 _URL = {
     "type": "string",
-    "pattern": rf"^([$]{_WORD}|[Hh][Tt][Tt][Pp][Ss]?://{_HOST}(:[0-9]{{1,5}})?([/?#][!-~]*)?)$",
+    "pattern": rf"^([$]{_WORD}|[Hh][Tt][Tt][Pp][Ss]?://{_HOST}(:[0-9]{{1,5}})?([/?#][!-~{_LETTERS}]*)?)$",
 }
 _VALUE = {"type": "string", "pattern": r"^[^\x00]*$"}
 _COMMAND = {"type": "array", "prefixItems": [{**_VALUE, "minLength": 1}], "items": _VALUE, "minItems": 1}
