@@ -31,7 +31,7 @@ def copy_from_folder(
     """
     theirs = pygit2.Repository(str(source))
     tip = theirs[pygit2.Oid(hex=commit)].peel(pygit2.Commit)
-    snapshots = Snapshots(theirs, source, limits, tolerant=True)
+    snapshots = Snapshots(theirs, Path(repository.workdir), limits, tolerant=True)
     snapshots.measure(tip.tree)
     wanted: dict[pygit2.Oid, bool] = {}
     too_large: dict[pygit2.Oid, int] = {}
@@ -59,7 +59,7 @@ def complete(
     if not absent:
         return
     theirs = pygit2.Repository(str(source))
-    snapshots = Snapshots(theirs, source, limits)
+    snapshots = Snapshots(theirs, Path(repository.workdir), limits)
     wanted = {one: True for one in absent if _readable(snapshots, one)}
     if wanted:
         _pack(repository, theirs, wanted)

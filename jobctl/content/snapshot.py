@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import unicodedata
 import zlib
 from collections.abc import Callable, Collection
@@ -44,7 +45,7 @@ class Snapshots:
 
     Args:
         repository: whose they are.
-        folder: whose file system tells which names are one.
+        folder: where the files go; its file system tells which names are one.
         limits: of the commits.
         tolerant: an object that is missing or damaged is passed over; otherwise it is an error,
         absent: but for these paths, which were passed over before.
@@ -66,8 +67,10 @@ class Snapshots:
         self._depth = min(limits.depth, _DEEPEST)
         self._tolerant = tolerant
         self._absent = absent
-        self._objects = f"{repository.path}objects"
-        self._loose = frozenset(os.listdir(self._objects))  # noqa: PTH208
+        self._loose: dict[str, list[str]] = {}
+        for place in _object_folders(Path(repository.path)):
+            for name in os.listdir(place):  # noqa: PTH208
+                self._loose.setdefault(name, []).append(f"{place}/{name}")
         self.plain = False
         self.passed_over: dict[str, str] = {}
         self.too_large: dict[pygit2.Oid, int] = {}
@@ -112,7 +115,7 @@ class Snapshots:
             KeyError, GitError: it is missing or damaged.
         """
         name = str(oid)
-        if name[:2] in self._loose and not self._is_whole(f"{self._objects}/{name[:2]}/{name[2:]}"):
+        if not all(self._is_whole(f"{place}/{name[2:]}") for place in self._loose.get(name[:2], ())):
             raise pygit2.GitError(f"{name} is cut off")
         return int(self.repository.odb.read_header(oid)[1])
 
@@ -248,25 +251,36 @@ class Snapshots:
 
 
 def folding(folder: Path) -> Callable[[str], str]:
-    """Names that are one to a folder's file system become one text."""
-    place = folder / ".git"
-    probe = place / "jobctl-\u00e9-probe"
-    try:
-        probe.touch()
-        case = (place / "JOBCTL-\u00c9-PROBE").exists()
-        form = (place / unicodedata.normalize("NFD", probe.name)).exists()
-    except OSError:
-        return str
-    finally:
-        probe.unlink(missing_ok=True)
-    if not (case or form):
+    """Names that are one to the file system of a copy become one text; nothing is written to find out.
+
+    Where case does not count, neither does the form of a character: at worst, a file is passed over and named.
+    """
+    case = (folder / ".git" / "head").exists()  # git names it HEAD
+    if not (case or sys.platform == "darwin"):
         return str
 
     def fold(name: str) -> str:
-        one = unicodedata.normalize("NFC", name) if form else name
+        one = unicodedata.normalize("NFC", name)
         return one.casefold() if case else one
 
     return fold
+
+
+def _object_folders(git: Path) -> list[str]:
+    """Where a repository has its objects: those of a worktree are in its main repository, those of a clone with
+    ``--shared`` in the one that it was cloned from."""
+    common = git / "commondir"
+    left = [(git / common.read_text().strip() if common.is_file() else git) / "objects"]
+    found: list[str] = []
+    while left:
+        folder = left.pop()
+        if str(folder) in found or not folder.is_dir():
+            continue
+        found.append(str(folder))
+        others = folder / "info" / "alternates"
+        if others.is_file():
+            left.extend(folder / os.fsdecode(line) for line in others.read_bytes().splitlines() if line)
+    return found
 
 
 def is_safe(path: str) -> bool:

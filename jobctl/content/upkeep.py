@@ -12,7 +12,6 @@ _HALF_DONE = (
     "objects/**/tmp_object_*",
     "objects/pack/pack_git2_*",
     "jobctl-new",
-    "jobctl-*-probe",
 )
 
 

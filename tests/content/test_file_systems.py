@@ -119,6 +119,15 @@ def test_names_that_are_one_where_case_and_form_do_not_count(
     assert files(folder) == {"a.md": "site_name: A\n"}
 
 
+def test_where_case_does_not_count_neither_does_the_form_of_a_character(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "head").touch()  # what git names HEAD is found by this name
+
+    fold = snapshot.folding(tmp_path)
+
+    assert len({fold(name) for name in ("\u00e9", "\u00c9", "e\u0301")}) == 1
+
+
 def test_names_that_differ_are_two_here(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
 
@@ -165,3 +174,18 @@ def test_a_push_takes_nothing_away_that_this_file_system_could_not_hold(
 
     assert sync(url=url, token=None).pushed
     assert long in git(upstream.bare, "ls-tree", "--name-only", "main").split()
+
+
+def test_local_changes_that_a_read_only_repository_cannot_take_are_set_aside(
+    sync: Sync, folder: Path, upstream: Upstream, url: str
+) -> None:
+    text = "".join(f"line {number}\n" for number in range(20))
+    upstream.commit({"README.md": text})
+    sync(url=url, token=None)
+    (folder / "README.md").write_text(text.replace("line 2\n", "mine\n"))
+    upstream.commit({"README.md": text.replace("line 17\n", "theirs\n")})
+    with read_only(upstream.bare, upstream.bare):
+        (note,) = sync(url=url, token=None).notes
+
+    assert "set aside" in note
+    assert f"{url} cannot be written: " in note
