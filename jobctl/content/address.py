@@ -24,6 +24,8 @@ class Address:
     url: str
     user: str = USER
     token: Secret | None = None
+    own: bool = False
+    """Whether the token stood in the address itself."""
 
     @property
     def host(self) -> str:
@@ -68,8 +70,9 @@ def read_address(text: str, token: Secret | None, folder: Path) -> Address:
         if text.startswith("git@") or (":" in text.partition("/")[0] and not there):
             raise _unsupported(text)
         return Address((folder / with_home(text, "DATA_REPOSITORY")).absolute().as_uri())
+    scheme = scheme.lower()
     if scheme == "file":
-        return Address(text)
+        return Address(f"file://{rest}")
     if scheme not in {"http", "https"} or not rest:
         raise _unsupported(text)
     try:
@@ -85,7 +88,7 @@ def read_address(text: str, token: Secret | None, folder: Path) -> Address:
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if not password and user.startswith(_TOKENS):
         user, password = "", user
-    address = Address(clean, user or USER, Secret(password) if password else token)
+    address = Address(clean, user or USER, Secret(password) if password else token, own=bool(password))
     if address.token is not None and not (address.encrypted or address.host in _LOOPBACK):
         raise PermanentJobError(
             f"the token of {clean} would go over http:// unencrypted",

@@ -21,7 +21,15 @@ from jobctl.content.history import (
 from jobctl.content.limits import Limits, out_of_memory
 from jobctl.content.local_changes import commit_all, holds_more, merge, set_aside
 from jobctl.content.record import Record, read_record
-from jobctl.content.remote import DamagedError, Remote, Tip, cannot_write, format_problem, isolate
+from jobctl.content.remote import (
+    DamagedError,
+    Remote,
+    Tip,
+    format_problem,
+    isolate,
+    local_problem,
+    unusable,
+)
 from jobctl.content.snapshot import Delta, Snapshots
 from jobctl.content.swap import alone, free_name, new_beside, swap_in, tidy
 from jobctl.content.tree import Changes, apply, clashing, fill_index
@@ -87,9 +95,11 @@ class ContentFolder:
                 tidy(self._folder)
                 return self._synced()
         except OSError as error:
-            raise cannot_write(str(error.filename or self._folder), reason_of(error)) from error
-        except pygit2.GitError as error:
-            raise cannot_write(str(self._folder), str(error)) from error
+            raise local_problem(
+                f"{error.filename or self._folder} cannot be written", reason_of(error)
+            ) from error
+        except (KeyError, pygit2.GitError) as error:
+            raise unusable(error, self._address, self._folder) from error
 
     def _synced(self) -> SyncReport:
         repository = self._opened()

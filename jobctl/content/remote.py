@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -82,7 +83,7 @@ class Remote:
             PermanentJobError: there is no such branch, the remote is empty, or the server refuses.
             ServiceError: it does not answer.
         """
-        heads = self._step_of(self._list)
+        heads = self._step_of(self._list, f"{self._address.url} cannot be read")
         if not heads:
             raise self._empty()
         by_name = {head.name: str(head.oid) for head in heads}
@@ -126,7 +127,8 @@ class Remote:
         self._step_of(
             lambda callbacks: self._origin.fetch(
                 [spec], callbacks=callbacks, proxy=self._proxy or None, depth=depth
-            )
+            ),
+            "the content folder cannot be written",
         )
         return {}
 
@@ -148,7 +150,8 @@ class Remote:
             self._step_of(
                 lambda callbacks: self._origin.push(
                     [f"{name}:refs/heads/{branch}"], callbacks=callbacks, proxy=self._proxy or None
-                )
+                ),
+                f"{self._address.url} cannot be written",
             )
         finally:
             self._repository.references.delete(name)
@@ -166,11 +169,12 @@ class Remote:
     def _list(self, callbacks: "_Callbacks") -> list[pygit2.remotes.RemoteHead]:
         return self._origin.list_heads(callbacks=callbacks, proxy=self._proxy or None)
 
-    def _step_of(self, step: Callable[["_Callbacks"], Answer]) -> Answer:
+    def _step_of(self, step: Callable[["_Callbacks"], Answer], what: str) -> Answer:
+        """``what`` says what is not possible where this machine is at fault."""
         try:
             return step(_Callbacks(self._address, self._step, self._limits))
         except pygit2.GitError as error:
-            raise _explained(error, self._address) from None
+            raise _explained(error, self._address, what) from None
 
 
 def look(address: Address, branch: str | None, step: timedelta) -> Tip:
@@ -242,8 +246,9 @@ class _Callbacks(pygit2.RemoteCallbacks):
 def _refused(address: Address) -> PermanentJobError:
     if address.token is None:
         return PermanentJobError(f"{address.url} asks for a token", hint="set GH_TOKEN")
+    what, where = ("password", "DATA_REPOSITORY") if address.own else ("token", "GH_TOKEN or GITHUB_TOKEN")
     return PermanentJobError(
-        f"{address.url} refuses the token", hint="look at GH_TOKEN: is it valid, and for this?"
+        f"{address.url} refuses the {what}", hint=f"look at the one in {where}: is it valid, and for this?"
     )
 
 
@@ -259,14 +264,25 @@ def format_problem(error: Exception) -> str | None:
     return None
 
 
-def cannot_write(place: str, reason: str) -> PermanentJobError | ServiceError:
-    """The error for a place that cannot be written, and what to do."""
+def local_problem(what: str, reason: str) -> PermanentJobError | ServiceError:
+    """The error for what cannot be read or written on this machine, and what to do."""
     hint = next((hint for words, hint in _LOCAL.items() if words in reason.lower()), None)
     passing = hint is None or any(words in reason.lower() for words in _PASSING)
-    return (ServiceError if passing else PermanentJobError)(f"{place} cannot be written: {reason}", hint=hint)
+    return (ServiceError if passing else PermanentJobError)(f"{what}: {reason}", hint=hint)
 
 
-def _explained(error: pygit2.GitError, address: Address) -> Exception:
+def unusable(error: Exception, address: Address, folder: Path) -> PermanentJobError | ServiceError:
+    """The error for a fault that a new clone has too: of the disk that the folder is on, or of the repository."""
+    text = str(error)
+    if any(words in text.lower() for words in _LOCAL):
+        return local_problem(f"{folder} cannot be written", text)
+    kind = (
+        PermanentJobError if "failed to parse" in text else ServiceError
+    )  # else it may be at work on itself
+    return kind(f"the content repository {address.url} is damaged: {text}", hint="run git fsck in it")
+
+
+def _explained(error: pygit2.GitError, address: Address, what: str) -> Exception:
     text = str(error).lower()
     problem = format_problem(error)
     if problem is not None:
@@ -279,7 +295,7 @@ def _explained(error: pygit2.GitError, address: Address) -> Exception:
     if out_of_memory(error):
         return MemoryError(text)
     if any(word in text for word in _LOCAL):
-        return cannot_write("the content folder", text)
+        return local_problem(what, text)
     if "certificate" in text:
         return PermanentJobError(
             f"the certificate of {address.host} is not trusted",

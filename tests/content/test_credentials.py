@@ -37,6 +37,18 @@ def test_a_login_in_the_address(login: str, token: str | None, sent: tuple[str, 
     assert (address.user, address.token and address.token.reveal()) == sent
 
 
+def test_a_refused_password_of_the_address_is_not_called_that_of_the_environment(
+    sync: Sync, server: GitServer
+) -> None:
+    with pytest.raises(PermanentJobError, match="refuses the password") as caught:
+        sync(url=server.url.replace("://", "://acme:wrong@") + "/content.git")
+
+    hint = str(caught.value.hint)
+    assert "DATA_REPOSITORY" in hint
+    assert "GH_TOKEN" not in hint
+    assert "wrong" not in f"{caught.value}{hint}"
+
+
 def test_the_user_of_the_address_logs_in_with_the_token(folder: Path, sync: Sync, upstream: Upstream) -> None:
     with serving(upstream.bare.parent, token=TOKEN, user="acme") as server:
         sync(url=server.url.replace("://", "://acme@") + "/content.git")

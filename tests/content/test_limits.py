@@ -18,7 +18,7 @@ from jobctl.content.limits import Limits
 from jobctl.errors import PermanentJobError
 from jobctl.memory import MIB
 from jobctl.settings.secret import Secret
-from tests.content.conftest import TOKEN, files
+from tests.content.conftest import START, TOKEN, Sync, beside, files
 from tests.content.test_hostile import put, tree
 from tests.support.git_server import GIT_ENVIRONMENT, GitServer, Upstream, git
 
@@ -326,6 +326,54 @@ def test_an_object_that_is_not_there_is_named_and_the_rest_is_synced(
     upstream.commit({"README.md": "new\n"})
     assert take().notes == []
     assert files(folder)["README.md"] == "new\n"
+
+
+def put_without_name(upstream: Upstream, *, below: bool) -> None:
+    """A commit that has a file with an empty name, which no git program makes, pushes or serves."""
+    bare = upstream.bare
+    hello = git(bare, "rev-parse", "main:README.md")
+    data = b"100644 \0" + bytes.fromhex(hello)
+    done = subprocess.run(
+        ["git", "hash-object", "-t", "tree", "-w", "--stdin", "--literally"],
+        cwd=bare, input=data, capture_output=True, check=True,
+    )  # fmt: skip
+    top = done.stdout.decode().strip()
+    if below:
+        top = tree(bare, f"040000 tree {top}\tbad", f"100644 blob {hello}\tfine.md")
+    git(bare, "update-ref", "refs/heads/main", git(bare, "commit-tree", top, "-p", "main", "-m", "bad"))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_folder_with_an_empty_name_in_it_is_named_and_the_rest_is_synced(
+    sync: Sync, folder: Path, upstream: Upstream, first: bool
+) -> None:
+    url = upstream.bare.as_uri()
+    if not first:
+        sync(url=url)
+    put_without_name(upstream, below=True)
+
+    assert sync(url=url).changes.warnings == [
+        'passed over "bad": a folder that is missing or damaged in the repository'
+    ]
+    assert files(folder) == {"fine.md": "hi\n"}
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_commit_that_cannot_be_read_is_the_repositorys_fault(
+    sync: Sync, folder: Path, upstream: Upstream, first: bool
+) -> None:
+    url = upstream.bare.as_uri()
+    if not first:
+        sync(url=url)
+    put_without_name(upstream, below=False)
+
+    with pytest.raises(PermanentJobError) as caught:
+        sync(url=url)
+
+    assert str(caught.value).startswith(f"the content repository {url} is damaged: ")
+    assert "git fsck" in str(caught.value.hint)
+    assert files(folder) == ({} if first else START)
+    assert beside(folder) == []
 
 
 def test_pointers_of_git_lfs_are_counted_once(take: Take, upstream: Upstream) -> None:

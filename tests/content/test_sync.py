@@ -225,6 +225,18 @@ def test_no_such_folder(sync: Sync, tmp_path: Path) -> None:
         sync(url=str(tmp_path / "nowhere"), token=None)
 
 
+@pytest.mark.parametrize("over_http", [True, False])
+def test_the_case_of_a_scheme_does_not_count(
+    sync: Sync, folder: Path, upstream: Upstream, server: GitServer, over_http: bool
+) -> None:
+    url = f"{server.url}/content.git" if over_http else upstream.bare.as_uri()
+    scheme, _, rest = url.partition(":")
+    sync(url=f"{scheme.upper()}:{rest}")
+
+    assert files(folder) == START
+    assert git(folder, "remote", "get-url", "origin") == url
+
+
 @pytest.mark.parametrize(
     "address", ["git@github.com:a/b.git", "ssh://git@github.com/a/b", "ftp://x/y", "https://"]
 )
