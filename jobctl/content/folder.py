@@ -151,7 +151,7 @@ class ContentFolder:
             commit = commit_of(repository, tip.commit)
             snapshots.measure(commit.tree)
             deltas = snapshots.differences(None, commit.tree)
-            changes = self._apply(new, deltas, snapshots)
+            changes = self._apply(deltas, snapshots)
             _settle(tip, commit, snapshots, changes.passed_over)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
@@ -169,16 +169,11 @@ class ContentFolder:
         swap_in(new, self._folder, kept)
         report.notes.append(f"the old content had changes of its own; it is kept as {kept.name}")
 
-    def _apply(
-        self,
-        folder: Path,
-        deltas: list[Delta],
-        snapshots: Snapshots,
-        again: Collection[str] = (),
-    ) -> Changes:
+    @staticmethod
+    def _apply(deltas: list[Delta], snapshots: Snapshots, again: Collection[str] = ()) -> Changes:
         """The files, and the names that the walk passed over."""
         named = [f"passed over {quote(path)}: {reason}" for path, reason in snapshots.passed_over.items()]
-        changes = apply(folder, deltas, snapshots, again)
+        changes = apply(deltas, snapshots, again)
         changes.warnings[:0] = named
         changes.passed_over |= snapshots.passed_over.keys()
         return changes
@@ -205,9 +200,9 @@ class ContentFolder:
         commit, known = commit_of(repository, way.new), read_record(repository)
         snapshots = Snapshots(repository, self._folder, self._limits, absent=known.paths)
         deltas = snapshots.differences(commit_of(repository, way.old).tree, commit.tree)
-        touched = set(clashing(self._folder, deltas, snapshots, known.paths))
+        touched = set(clashing(deltas, snapshots))
         deltas = [one for one in deltas if one.path not in touched]
-        changes = self._apply(self._folder, deltas, snapshots)
+        changes = self._apply(deltas, snapshots)
         _settle(Tip(way.branch, way.new), commit, snapshots, known.after(deltas, changes))
         return changes
 
@@ -230,19 +225,19 @@ class ContentFolder:
         commit = commit_of(repository, tip.commit)
         snapshots.measure(commit.tree)
         deltas = snapshots.differences(head.tree, commit.tree)
-        clashes = clashing(self._folder, deltas, snapshots, known.paths)
+        clashes = clashing(deltas, snapshots)
         ahead = str(head.id) not in {last, synced_commit(repository)} and not is_ancestor(
             repository, str(head.id), tip.commit
         )
         if ahead or clashes:
-            ours = commit_all(self._folder, clashes, snapshots, known.paths)
+            ours = commit_all(clashes, snapshots)
             tip = self._save(remote, tip, report, ours, snapshots)
             commit = commit_of(repository, tip.commit)
             deltas = snapshots.differences(head.tree, commit.tree)
         mark.aim(Way(str(head.id), tip.commit, tip.branch))
-        again = known.again(self._folder, snapshots, commit.tree, deltas)
+        again = known.again(snapshots, commit.tree, deltas)
         remote.complete(one.new.id for one in again if one.new)
-        report.changes = self._apply(self._folder, [*deltas, *again], snapshots, {one.path for one in again})
+        report.changes = self._apply([*deltas, *again], snapshots, {one.path for one in again})
         report.head = tip.commit
         _settle(tip, commit, snapshots, known.after([*deltas, *again], report.changes))
         repack(repository)
@@ -277,7 +272,7 @@ class ContentFolder:
         name = set_aside(repository, ours)
         report.notes.append(f"local changes were set aside as branch {name}: {reason}")
         back = snapshots.differences(commit_of(repository, ours).tree, last_commit(repository).tree)
-        apply(self._folder, back, snapshots)  # it leaves the folder
+        apply(back, snapshots)  # it leaves the folder
         return tip
 
 

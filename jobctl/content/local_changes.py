@@ -1,7 +1,7 @@
 """What somebody changed in the content folder: found, committed, merged, or set aside; never lost."""
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import pygit2
@@ -65,16 +65,12 @@ def _has_own_files(repository: pygit2.Repository, folder: Path, known: set[str],
     return False
 
 
-def commit_all(
-    folder: Path, clashes: Iterable[str], snapshots: Snapshots, passed_over: Collection[str]
-) -> tuple[str, bool]:
+def commit_all(clashes: Iterable[str], snapshots: Snapshots) -> tuple[str, bool]:
     """Commit every local change on top of the last commit. The branch itself does not move.
 
     Args:
-        folder: the repository's files.
         clashes: paths to take along even where ``.gitignore`` leaves them out.
-        snapshots: of the repository.
-        passed_over: files of the last commit that were not written: that one is missing is no change.
+        snapshots: of the repository; that a file is missing which was not written is no change.
 
     Returns:
         The commit, the last one where nothing changed; and whether it holds all that the last one holds.
@@ -86,13 +82,15 @@ def commit_all(
     index.read()
     index.add_all()
     for path in clashes:
-        for file in _files(folder, folder / path):
+        for file in _files(snapshots.folder, snapshots.folder / path):
             index.add(file)
     whole = True
     for delta in head.tree.diff_to_index(index).deltas:
         old, gone = delta.old_file, delta.status is DeltaStatus.DELETED
         name = os.fsdecode(old.raw_path)
-        kept = name in files and not (gone and (name in passed_over or snapshots.fault(name, files[name])))
+        kept = name in files and not (
+            gone and (name in snapshots.absent or snapshots.fault(name, files[name]))
+        )
         if delta.status is not DeltaStatus.ADDED and not kept:
             try:
                 index.add(pygit2.IndexEntry(name, old.id, old.mode))

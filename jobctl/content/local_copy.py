@@ -31,7 +31,7 @@ def copy_from_folder(
     """
     theirs = pygit2.Repository(str(source))
     tip = theirs[pygit2.Oid(hex=commit)].peel(pygit2.Commit)
-    snapshots = Snapshots(theirs, Path(repository.workdir), limits, tolerant=True)
+    snapshots = Snapshots(theirs, Path(repository.workdir), limits)
     snapshots.measure(tip.tree)
     wanted: dict[pygit2.Oid, bool] = {}
     too_large: dict[pygit2.Oid, int] = {}

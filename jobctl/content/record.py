@@ -31,9 +31,7 @@ class Record:
         """The paths that are passed over once some deltas were applied."""
         return (self.paths - {one.path for one in deltas}) | changes.passed_over
 
-    def again(
-        self, folder: Path, snapshots: Snapshots, tree: pygit2.Tree, deltas: Iterable[Delta]
-    ) -> list[Delta]:
+    def again(self, snapshots: Snapshots, tree: pygit2.Tree, deltas: Iterable[Delta]) -> list[Delta]:
         """What was passed over and may be had by now: a link has its target, a limit was raised."""
         same = self.rules in {None, snapshots.limits.rules}
         if same and not self.paths:
@@ -46,7 +44,7 @@ class Record:
         return [
             Delta(path, None, files[path])
             for path in paths
-            if path in files and path not in known and not os.path.lexists(folder / path)
+            if path in files and path not in known and not os.path.lexists(snapshots.folder / path)
         ]
 
 

@@ -61,12 +61,12 @@ class Snapshots:
         absent: Collection[str] = (),
     ) -> None:
         self.repository = repository
-        self._folder = folder
+        self.folder = folder
         self._fold = folding(folder)
         self.limits = limits
         self._depth = min(limits.depth, _DEEPEST)
         self._tolerant = tolerant
-        self._absent = absent
+        self.absent = absent
         self._loose: dict[str, list[str]] = {}
         for place in _object_folders(Path(repository.path)):
             for name in os.listdir(place):  # noqa: PTH208
@@ -106,7 +106,7 @@ class Snapshots:
 
     def tolerates(self, path: str) -> bool:
         """Whether what is at a path may be missing or damaged."""
-        return self._tolerant or path in self._absent
+        return self._tolerant or path in self.absent
 
     def size_of(self, oid: pygit2.Oid) -> int:
         """The size of an object, in bytes.
@@ -153,7 +153,7 @@ class Snapshots:
         if size > _LONGEST_LINK:
             return "a link that leads nowhere"
         target = os.fsdecode(self.repository[file.id].peel(pygit2.Blob).data)
-        if "\0" in target or not _stays_inside(self._folder, (self._folder / path).parent, target):
+        if "\0" in target or not _stays_inside(self.folder, (self.folder / path).parent, target):
             return "a link that leads outside"
         return None
 
@@ -281,11 +281,6 @@ def _object_folders(git: Path) -> list[str]:
         if others.is_file():
             left.extend(folder / os.fsdecode(line) for line in others.read_bytes().splitlines() if line)
     return found
-
-
-def is_safe(path: str) -> bool:
-    """Whether a path of a commit may be written: below the folder, and nothing of git's own."""
-    return all(_name_fault(part) is None for part in path.split("/"))
 
 
 def _name_fault(name: str) -> str | None:

@@ -50,13 +50,8 @@ class Changes:
         return self
 
 
-def apply(
-    folder: Path,
-    deltas: Iterable[Delta],
-    snapshots: Snapshots,
-    again: Collection[str] = (),
-) -> Changes:
-    """Bring a folder's files to the newer state. What is removed goes first, links come last.
+def apply(deltas: Iterable[Delta], snapshots: Snapshots, again: Collection[str] = ()) -> Changes:
+    """Bring the folder's files to the newer state. What is removed goes first, links come last.
 
     Args:
         again: paths that were passed over before: nothing is said where they still are.
@@ -64,8 +59,7 @@ def apply(
     Raises:
         OSError: a file cannot be written.
     """
-    changes = Changes()
-    todo = list(deltas)
+    folder, changes, todo = snapshots.folder, Changes(), list(deltas)
     for path, _, new in todo:
         if new is None:
             _remove(folder, path)
@@ -75,9 +69,9 @@ def apply(
         if delta.new is not None and delta.new.mode == FileMode.LINK:
             links.append(delta)
         elif delta.new is not None:
-            _write(folder, delta, changes, snapshots, again)
+            _write(delta, changes, snapshots, again)
     for delta in links:
-        _write(folder, delta, changes, snapshots, again)
+        _write(delta, changes, snapshots, again)
     written = {*changes.added, *changes.changed}
     for delta in links:
         if delta.path in written and (reason := _leads_nowhere(folder / delta.path)):
@@ -92,27 +86,22 @@ def apply(
     return changes
 
 
-def clashing(
-    folder: Path,
-    deltas: Collection[Delta],
-    snapshots: Snapshots,
-    passed_over: Collection[str],
-) -> list[str]:
-    """Paths below a folder that are neither as the older state has them nor as the newer does.
+def clashing(deltas: Collection[Delta], snapshots: Snapshots) -> list[str]:
+    """Paths below the folder that are neither as the older state has them nor as the newer does.
 
     The bytes on disk are compared, not what git's filters make of them: they were written unfiltered.
     """
-    removed = {delta.path for delta in deltas if delta.new is None}
+    folder, removed = snapshots.folder, {delta.path for delta in deltas if delta.new is None}
     found: dict[str, None] = {}
     for delta in deltas:
         path, goes = delta.path, delta.new is None
-        if path in passed_over and not os.path.lexists(folder / path):
+        if path in snapshots.absent and not os.path.lexists(folder / path):
             continue
         above = _file_above(folder, path)
         if above is not None:
             if not goes and above not in removed:
                 found[above] = None
-        elif not _is_either(folder, delta, removed, snapshots):
+        elif not _is_either(delta, removed, snapshots):
             found[path] = None
     return list(found)
 
@@ -158,9 +147,7 @@ def fill_index(tree: pygit2.Tree, snapshots: Snapshots) -> None:
     index.write()
 
 
-def _write(
-    folder: Path, delta: Delta, changes: Changes, snapshots: Snapshots, again: Collection[str]
-) -> None:
+def _write(delta: Delta, changes: Changes, snapshots: Snapshots, again: Collection[str]) -> None:
     path, old, file = delta
     if file is None:
         return
@@ -176,7 +163,7 @@ def _write(
         _pass_over(changes, path, "it is missing or damaged in the repository", again)
         return
     try:
-        target = _folder_for(folder, path) / path.rpartition("/")[2]
+        target = _folder_for(snapshots.folder, path) / path.rpartition("/")[2]
         _put(target, memoryview(blob), file.mode, Path(snapshots.repository.path) / "jobctl-new")
     except OSError as error:
         if error.errno not in _CANNOT_BE | (_NO_LINKS if file.mode == FileMode.LINK else set()):
@@ -268,13 +255,8 @@ def _file_above(folder: Path, path: str) -> str | None:
     return None
 
 
-def _is_either(
-    folder: Path,
-    delta: Delta,
-    removed: Collection[str],
-    snapshots: Snapshots,
-) -> bool:
-    path = folder / delta.path
+def _is_either(delta: Delta, removed: Collection[str], snapshots: Snapshots) -> bool:
+    folder, path = snapshots.folder, snapshots.folder / delta.path
     states = [one for one in (delta.old, delta.new) if one is not None]
     try:
         kind = path.lstat().st_mode
