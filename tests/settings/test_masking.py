@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from unicodedata import normalize
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import escape, quoteattr
 
@@ -40,6 +41,14 @@ WRITERS: dict[str, Callable[[str], str]] = {
     "XML": escape,
     "attribute": quoteattr,
     "collapsed": lambda one: " ".join(one.split()),
+    "repr of bytes": lambda one: repr(one.encode())[1:],
+    "octal as git": lambda one: re.sub(
+        "[^ -~\\s]", lambda it: "".join(f"\\{byte:03o}" for byte in it[0].encode()), one
+    ),
+    "percent twice": lambda one: quote(quote(one, safe=""), safe=""),
+    "SQL": lambda one: f"'{one.replace(chr(39), chr(39) * 2)}'",
+    "CSV": lambda one: f'"{one.replace(chr(34), chr(34) * 2)}"',
+    "decomposed": lambda one: normalize("NFD", one),
 }
 
 
@@ -70,6 +79,30 @@ def test_a_secret_is_masked_wherever_it_stands_in_base64(
     assert len(left) <= (len(before) + len(after)) * 4 // 3 + 6
 
 
+@pytest.mark.parametrize("secret", ["hunter2hunter2", "sésame-öffne-dich", 'p@ss/w0rd+ho"use'])
+@pytest.mark.parametrize("user", ["", "a:", "me:", "bob:"])
+def test_base64_of_other_encodings_is_masked(secret: str, user: str) -> None:
+    text, encode = f"{user}{secret}", base64.b64encode
+    for data in (
+        text.encode("latin-1"),
+        text.encode("utf-16-le"),
+        encode(text.encode()),
+        encode(f"x{text}".encode()),
+    ):
+        left = Mask([secret])(encode(data).decode())
+        assert MASK in left
+        assert len(left) <= len(MASK) + 20
+
+
+def test_latin_1_is_masked_in_percent_and_bytes() -> None:
+    mask = Mask(["sésame-öffne-dich"])
+    for text in (
+        quote("sésame-öffne-dich", encoding="latin-1"),
+        repr("sésame-öffne-dich".encode("latin-1"))[2:-1],
+    ):
+        assert mask(text) == MASK
+
+
 def test_base64_in_lines_is_masked() -> None:
     secret = "0123456789abcdef" * 20
     found = Mask([secret])(base64.encodebytes(secret.encode()).decode())
@@ -90,8 +123,8 @@ def test_a_key_within_json_is_masked_line_by_line(tmp_path: Path) -> None:
 
 
 def test_secrets_that_overlap_or_touch_leave_nothing() -> None:
-    mask = Mask(["abcdef", "defghi", "12345678", "1234"])
-    assert mask("xabcdefghix 12345678 abcdefdefghi aabcdefabcdef") == "x••••x •••• •••• a••••"
+    mask = Mask(["abcdef9", "def9ghi", "12345678", "1234"])
+    assert mask("xabcdef9ghix 12345678 abcdef9def9ghi aabcdef9abcdef9") == "x••••x •••• •••• a••••"
 
 
 def test_the_beginning_of_a_secret_that_a_message_quotes_is_masked() -> None:
@@ -103,6 +136,15 @@ def test_the_beginning_of_a_secret_that_a_message_quotes_is_masked() -> None:
 def test_what_is_short_or_a_word_stays() -> None:
     assert Mask(["abc", " ab ", "true", "None", ""])("abc ab true none") == "abc ab true none"
     assert Mask(["  abcd  "])("abcd") == MASK
+
+
+def test_a_weak_secret_is_masked_where_it_stands_alone() -> None:
+    mask = Mask(["2026", "sync", "postgres"])
+    for text in ("2026-11-29T10:00:00Z", "repository-sync syncs", "postgresql://", "12026 2026.5", "x_sync"):
+        assert mask(text) == text
+    assert mask("pin=2026, 'sync' //postgres:postgres@h 2026.") == "pin=••••, '••••' //••••:••••@h ••••."
+    assert mask(r"a\nsync %20sync%20") == r"a\n•••• %20••••%20"
+    assert mask.value({"count": 2026, "pin": "2026"}) == {"count": 2026, "pin": MASK}
 
 
 def test_a_text_is_never_cut_within_a_secret() -> None:
