@@ -9,10 +9,10 @@ SHORTEST = 4
 """Characters. What is shorter stands in too many places where it is no secret."""
 
 _LEAST_BEGINNING = 6
-_WORDS = frozenset(
-    "true false null none undefined yes auto enabled disabled required optional default basic bearer"
-    " production development staging preview".split()
-)
+_WORDS = frozenset([
+    "true", "false", "null", "none", "undefined", "yes", "auto", "enabled", "disabled", "required", "optional",
+    "default", "basic", "bearer", "production", "development", "staging", "preview",
+])  # fmt: skip
 """Values of switches and names of surroundings, which no variable makes secret, whatever its name."""
 WEAK = re.compile(r"[a-z]{1,8}|\d{1,6}")
 """A text that stands in too many places where it is no secret: masked only where it is a word of its own."""
