@@ -186,14 +186,16 @@ def text_secrets(text: str) -> Iterator[str]:
     """What any text holds of secrets: those of addresses, tokens, headers, options of commands, and JSON."""
     yield from address_secrets(text)
     yield from (one[0] for one in re.finditer(_PREFIXED, text))
-    yield from (one for found in re.findall(_KEY, text) for one in found)
-    for option, name, single, double, bare in re.findall(_FIELD, text):
-        value = single or double or bare.rstrip("\"',;)}")
-        if _says_secret(option or name, value):
-            yield value
-            yield from _of_basic(value)
-    yield from re.findall(_USER_OPTION, text)
-    for path in re.findall(r"(?i)https?://[^/\s]+([^\s?#]*)", text):
+    if any(sign in text for sign in ("AKIA", "ASIA", "/bot", ":AA", "PRIVATE KEY")):
+        yield from (one for found in re.findall(_KEY, text) for one in found)
+    if any(sign in text for sign in " \t\n\"'"):
+        for option, name, single, double, bare in re.findall(_FIELD, text):
+            value = single or double or bare.rstrip("\"',;)}")
+            if _says_secret(option or name, value):
+                yield value
+                yield from _of_basic(value)
+        yield from re.findall(_USER_OPTION, text)
+    for path in re.findall(r"//[^/\s]+([^\s?#]*)", text) if "//" in text else ():
         yield from (one for one in path.split("/") if len(one) >= 2 * _LEAST_RANDOM and _is_mixed(one))
     if text.lstrip()[:1] in {"{", "["}:
         import json
@@ -237,9 +239,14 @@ def _says_secret(name: str, value: str) -> bool:
 
 def url_secrets(text: str) -> Iterator[str]:
     """Those of a URL that is as good as a password, as that of a webhook: the whole, its path, and its random parts."""
+    yield text
+    yield from path_secrets(text)
+
+
+def path_secrets(text: str) -> Iterator[str]:
+    """Those in the path and the query of a URL."""
     from urllib.parse import urlsplit
 
-    yield text
     try:
         parts = urlsplit(text.strip())
     except ValueError:
@@ -283,7 +290,7 @@ def secret_texts(variables: Mapping[str, str]) -> list[str]:
         ):
             found.extend(url_secrets(url))
         if name == "JOBCTL_CONTENT_CHANGED_URL":
-            found.extend(one for one in url_secrets(text) if one != text)
+            found.extend(path_secrets(text))
         found.extend(text_secrets(text))
         if name.startswith("OTEL_") and name.endswith("_HEADERS"):
             found.extend(one.partition("=")[2].strip() for one in text.split(","))

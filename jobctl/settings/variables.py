@@ -127,11 +127,10 @@ _SECRET_NAME = re.compile(
     r"|(?:_|\b)(?:PW|PWD|AUTH|BASIC|BEARER|DSN|COOKIE|JWT|PAT|PRIVATE|SALT|SIG|SIGNATURE)$",
     re.IGNORECASE,
 )
-_ABOUT_SECRET = re.compile(
-    r"_(?:TTL|PREFIX|REALM|ID|LENGTH|SIZE|COUNT|LIMIT|MAX|MIN|EXPIR\w*|EXPIRY|AGE|DAYS|HOURS|MINUTES|SECONDS|MS|TIMEOUT"
+_ABOUT = (
+    r"(?i)_(?:TTL|PREFIX|REALM|ID|LENGTH|SIZE|COUNT|LIMIT|MAX|MIN|EXPIR\w*|EXPIRY|AGE|DAYS|HOURS|MINUTES|SECONDS|MS|TIMEOUT"
     r"|INTERVAL|YEAR|DATE|NAME|TYPE|ALGORITHM|ALG|FORMAT|VERSION|ENABLED|REQUIRED|HEADER|ISSUER|AUDIENCE|SCOPES?"
-    r"|HOST|PORT|REGION|PATH|FILE|DIR|URL|URI|ENDPOINT)$",
-    re.IGNORECASE,
+    r"|HOST|PORT|REGION|PATH|FILE|DIR|URL|URI|ENDPOINT)$"
 )
 """Ends of names that say something about a secret, and hold none."""
 _SECRET_ADDRESSES = ("_URL", "_URI", "_DSN", "_ENDPOINT", "DATA_REPOSITORY", "WEBHOOK")
@@ -149,7 +148,7 @@ def sounds_secret(name: str) -> bool:
     """Whether the name of a variable, a parameter or a header says that its value is a secret."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.replace("-", "_")).rstrip("_0123456789")
     return _SECRET_NAME.search(words) is not None and (
-        "WEBHOOK" in words.upper() or _ABOUT_SECRET.search(words) is None
+        "WEBHOOK" in words.upper() or re.search(_ABOUT, words) is None
     )
 
 
