@@ -9,26 +9,19 @@ SHORTEST = 4
 """Characters. What is shorter stands in too many places where it is no secret."""
 
 _LEAST_BEGINNING = 6
-_WORDS = frozenset(
-    [
-        "true",
-        "false",
-        "null",
-        "none",
-        "undefined",
-        "yes",
-        "auto",
-        "enabled",
-        "disabled",
-        "required",
-        "optional",
-        "default",
-        "basic",
-        "bearer",
-    ]
-)
-"""Values of switches, which no variable makes secret, whatever its name."""
-_BLANK = r"(?:\s|\+|\\{1,4}[nrtfv]|%(?:20|0[9-dA-D])|&#(?:x?[9adAD]|1[03]|32|x20);|&nbsp;)"
+_WORDS = frozenset([
+    "true", "false", "null", "none", "undefined", "yes", "auto", "enabled", "disabled", "required", "optional",
+    "default", "basic", "bearer", "production", "development", "staging", "preview",
+])  # fmt: skip
+"""Values of switches and names of surroundings, which no variable makes secret, whatever its name."""
+WEAK = re.compile(r"[a-z]{1,8}|\d{1,6}")
+"""A text that stands in too many places where it is no secret: masked only where it is a word of its own."""
+_ALONE = (r"(?:(?<![\w-])(?<!\d[.,])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\dm))", r"(?!-?\w|[.,]\d)")
+_LEAST_RUN = 8
+"""Characters of Base64 that are looked for among the long words of a text alone, which most texts have few of."""
+_MOST_LOOKUPS = 1000
+"""Characters; in more of them it is quicker to search for each form."""
+_BLANK = r"(?:\s|\+|\\{1,4}[nrtfv]|%(?:25)*(?:20|0[9-dA-D])|&#(?:x?[9adAD]|1[03]|32|x20);|&nbsp;)"
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
 """What no writer escapes."""
 _PARTS = rf"(?s)\s+|{_PLAIN.pattern}|."
@@ -53,14 +46,17 @@ class _Form(NamedTuple):
 class Mask:
     """Replaces each secret that occurs in a text by ``••••``: as it stands, line by line, percent-encoded, in Base64
     wherever it stands in the encoded text, escaped as JSON, Python, XML or a shell have it, and with its
-    blanks collapsed. Secrets under 4 characters, and words such as ``true``, are left alone.
+    blanks collapsed; also as UTF-16, Latin-1 and twice in Base64. Secrets under 4 characters, and words such as
+    ``true``, are left alone; a short word or number (``WEAK``) is replaced where it stands alone.
 
     From any thread.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: dict[str, None] = {}
-        self._forms: tuple[tuple[str, _Form], ...] | None = None
+        self._forms: tuple[_Form, ...] | None = None
+        self._encoded: dict[str, list[_Form]] = {}
+        self._long_words = re.compile("")
         self._longest = 0
         self.add(secrets)
 
@@ -88,8 +84,8 @@ class Mask:
         return _hidden(text[:at], [one for one in spans if one[1] <= at]), text[at:]
 
     def value(self, value: Any) -> Any:
-        """A JSON value without secrets and lone surrogates, wherever in it they stand. A number that holds one
-        becomes a text.
+        """A JSON value without secrets and lone surrogates, wherever in it they stand. A number of
+        more than 6 digits that holds one becomes a text.
         """
         if isinstance(value, str):
             return self(value).encode("utf-8", "backslashreplace").decode("utf-8")
@@ -97,7 +93,7 @@ class Mask:
             return [self.value(one) for one in value]
         if isinstance(value, dict):
             return {self.value(key): self.value(one) for key, one in value.items()}
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and not WEAK.fullmatch(str(value)):
             text = str(value)
             return value if (shown := self(text)) == text else shown
         return value
@@ -107,21 +103,43 @@ class Mask:
         """How long an occurrence may be, in characters."""
         return self._longest if self._made() else 0
 
-    def _made(self) -> tuple[tuple[str, _Form], ...]:
-        """The forms by their signs: made at the first use, for most processes show nothing that could hold a secret."""
+    def _made(self) -> tuple[_Form, ...]:
+        """The forms that are looked for one by one; those in ``_encoded`` by how the sign begins. Made at the
+        first use, for most processes show nothing that could hold a secret.
+        """
         forms = self._forms
         if forms is None:
-            found = {text: None for secret in self._secrets for text in (secret, *_in_base64(secret))}
-            forms = tuple((form.sign, form) for form in map(_form, found))
-            self._longest = max((form.longest for _, form in forms), default=0)
+            texts = [text for secret in self._secrets for text in _normal_forms(secret)]
+            found = [_word(text) if WEAK.fullmatch(text) else _form(text) for text in texts]
+            known = set(texts)
+            encoded = [
+                _form(one)
+                for one in dict.fromkeys(one for text in texts for one in _in_base64(text))
+                if one not in known
+            ]
+            self._encoded = {}
+            for one in encoded:
+                if len(one.sign) >= _LEAST_RUN:
+                    self._encoded.setdefault(one.sign[:_LEAST_RUN], []).append(one)
+            least = min((len(one.sign) for one in encoded if len(one.sign) >= _LEAST_RUN), default=_LEAST_RUN)
+            self._long_words = re.compile(rf"(?a)\b\w{{{least},}}")
+            self._longest = max((one.longest for one in (*found, *encoded)), default=0)
+            forms = (*found, *(one for one in encoded if len(one.sign) < _LEAST_RUN))
             self._forms = forms
         return forms
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
         """Where secrets stand, in order; those that touch or overlap as one."""
         found: list[tuple[int, int]] = []
-        # what costs on each line: one search a form, each at the speed of memchr
-        for sign, pattern, _ in [form for sign, form in self._made() if sign in text]:
+        # what costs on each line: one search a form, each at the speed of memchr, and one for long words
+        here = [form for form in self._made() if form.sign in text]
+        if self._encoded and (words := " ".join(self._long_words.findall(text))):
+            begun = self._encoded
+            if len(words) < _MOST_LOOKUPS:
+                parts = {words[at : at + _LEAST_RUN] for at in range(len(words) - _LEAST_RUN + 1)}
+                begun = {part: begun[part] for part in parts if part in begun}
+            here += [form for forms in begun.values() for form in forms if form.sign in words]
+        for sign, pattern, _ in here:
             if pattern is not None:
                 found += (one.span() for one in pattern.finditer(text))
                 continue
@@ -169,19 +187,42 @@ def _bytes(text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
 
 
-def _in_base64(secret: str) -> list[str]:
-    """The characters of Base64 that hold nothing but the secret, for each place where it may begin in a group of
+def _normal_forms(secret: str) -> Iterable[str]:
+    """A text as it is, composed and decomposed, as file systems and editors rewrite it."""
+    if secret.isascii():
+        return (secret,)
+    from unicodedata import normalize
+
+    return dict.fromkeys((secret, normalize("NFC", secret), normalize("NFD", secret)))
+
+
+def _in_base64(secret: str) -> Iterator[str]:
+    """In UTF-8, in Latin-1 as HTTP has it, in UTF-16 as PowerShell has it, and what is in Base64 once more."""
+    data = _bytes(secret)
+    for one in _fragments(data):
+        yield one
+        yield from (twice for twice in _fragments(one.encode()) if len(twice) >= _LEAST_RUN)
+    yield from _fragments(secret.encode("utf-16-le", "surrogatepass"))
+    if not secret.isascii() and max(secret) < "\u0100":
+        yield from _fragments(secret.encode("latin-1"))
+
+
+def _fragments(data: bytes) -> list[str]:
+    """The characters of Base64 that hold nothing but the data, for each place where it may begin in a group of
     three bytes; and its lines of 76 characters, as ``base64`` writes them.
     """
     import base64
 
-    data = _bytes(secret)
     whole = base64.b64encode(data).decode()
     found = [whole[at : at + 76] for at in range(0, len(whole), 76)] if len(whole) > 76 else []
     for before in range(3):
         begin, end = -(-before * 8 // 6), (before + len(data)) * 8 // 6
         found.append(base64.b64encode(bytes(before) + data).decode()[begin:end])
     return [one for one in found if len(one) >= SHORTEST]
+
+
+def _word(text: str) -> _Form:
+    return _Form(text, re.compile(text.join(_ALONE)), len(text))
 
 
 def _form(text: str) -> _Form:
@@ -208,17 +249,18 @@ def _form(text: str) -> _Form:
 def _escapable(char: str) -> str:
     """A pattern for a character as it is and as the usual writers escape it."""
     code = ord(char)
-    data = _bytes(char)
     forms = [
         rf"\\{{0,7}}{re.escape(char)}" if char != "\\" else r"\\{1,8}",
-        "".join(f"%{byte:02x}" for byte in data),
         rf"\\{{1,4}}u{code:04x}" if code < 0x10000 else _surrogates(code),
         rf"&#(?:{code}|x0*{code:x});",
     ]
-    if code < 0x100 or len(data) == 1:
-        forms.append(rf"\\{{1,4}}x{data[0] if len(data) == 1 else code:02x}")
+    for data in dict.fromkeys((_bytes(char), bytes([code]) if code < 0x100 else _bytes(char))):
+        forms.append("".join(f"%(?:25){{0,3}}{byte:02x}" for byte in data))
+        forms.append("".join(rf"\\{{1,4}}(?:x{byte:02x}|{byte:03o})" for byte in data))
     if char in _ENTITIES:
         forms.append(f"&{_ENTITIES[char]};")
+    if char in "'\"":  # as SQL and CSV double them
+        forms.insert(0, char * 2)
     if char in _IN_SHELL:
         forms.insert(0, _IN_SHELL[char])
     if char in "+/":  # of Base64 in addresses

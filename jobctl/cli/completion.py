@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from jobctl.cli.words import COMMANDS, COMMON, HELP, NAMES, VERSION, Option
+from jobctl.text import printable
 
 Candidates = Iterable[tuple[str, str]]
 
@@ -138,7 +139,7 @@ def _matching(found: Candidates, begun: str) -> list[tuple[str, str]]:
 
 
 def _form(shell: str, value: str, note: str) -> str:
-    plain = " ".join(note.split())
+    value, plain = printable(value), printable(" ".join(note.split()))
     if not note or shell == "bash":
         return value
     if shell == "zsh":

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TextIO, cast
 from jobctl.cli.options import Common
 from jobctl.cli.views.look import Look
 from jobctl.errors import MOST_TOLD, ConfigurationErrors, JobctlError, reason_of
-from jobctl.masking import Mask
+from jobctl.masking import WEAK, Mask
 from jobctl.text import printable
 
 
@@ -193,7 +193,7 @@ class Output:
 
     def _masked(self, value: Any) -> Any:
         if isinstance(value, str):
-            return self.mask(value)
+            return value if WEAK.fullmatch(value) else self.mask(value)  # else ``"kind": "••••"``
         if isinstance(value, list | tuple):
             return [self._masked(one) for one in value]
         if isinstance(value, dict):

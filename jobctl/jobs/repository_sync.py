@@ -101,11 +101,13 @@ def _tell(url: str | None, paths: list[str]) -> None:
         return
     from jobctl.mail.api import ask
     from jobctl.settings.origin import demand_private
-    from jobctl.settings.secret import address_secrets
+    from jobctl.settings.secret import address_secrets, path_secrets
 
     body = {"paths": paths[:_TOLD_PATHS], "total": len(paths)}
     try:
-        if any(address_secrets(url)):  # other addresses are often those of a container beside this one
+        if any(
+            (*address_secrets(url), *path_secrets(url))
+        ):  # other addresses are often those of a container beside this one
             demand_private(url, "JOBCTL_CONTENT_CHANGED_URL", "the secret in it")
         ask(url, body, timeout=_TELL_TIMEOUT_S, pauses=())
     except JobctlError as error:

@@ -4,22 +4,21 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
-from jobctl.masking import MASK
+from jobctl.masking import MASK, WEAK
 from jobctl.settings.variables import VARIABLES, Kind, is_secret, may_hold_password, sounds_secret
 from jobctl.text import quote
 
-_PREFIXES = (
-    "tr_dev_",
-    "tr_stg_",
-    "tr_prod_",
-    "tr_preview_",
-    "tr_pat_",
-    "ghp_",
-    "gho_",
-    "ghs_",
-    "github_pat_",
-    "re_",
+# Patterns are texts: each is compiled where it is first used, which most commands never do.
+_PREFIXED = (
+    r"\b(tr_(?:dev|stg|prod|preview|pat)_|gh[opsru]_|github_pat_|gl(?:pat|dt|rt|ptt)-|re_|[sr]k_(?:live|test)_|sk-(?:[a-z]+-)*"
+    r"|xox[a-z]-|xapp-|whsec_|npm_|pypi-|hf_|dop_v1_|shp[a-z]{2}_|SG\.|AIza|ya29\.|eyJ(?=[\w-]+\.eyJ))[\w.-]{8,}"
 )
+"""The secrets of services that give theirs a prefix, by which secret scanners know them."""
+_KEY = (
+    r"(?s)(\b(?:AKIA|ASIA)[A-Z0-9]{16}\b)(?:\W+([A-Za-z0-9/+]{40})(?![\w/+]))?"
+    r"|(?:/bot(?=\d+:)|\b(?=\d{6,}:[\w-]{30}))(\d+:[\w-]+)|(-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*-----)"
+)
+"""Of Amazon, of Telegram and in PEM."""
 
 
 class Secret:
@@ -82,8 +81,8 @@ def masked(text: str) -> str:
     """``tr_prod_•••• (24 characters)``: a well-known prefix and the length, nothing else of it."""
     if not text:
         return '""'
-    prefix = next((one for one in _PREFIXES if text.startswith(one)), "")
-    return f"{prefix}{MASK} ({len(text)} characters)"
+    known = re.match(_PREFIXED, text)
+    return f"{known[1] if known else ''}{MASK} ({len(text)} characters)"
 
 
 def shown(name: str, text: str) -> str:
@@ -99,7 +98,6 @@ def shown(name: str, text: str) -> str:
     return address if address == MASK else quote(address, 200)
 
 
-# Patterns are texts: each is compiled where it is first used, which most commands never do.
 _PATH = r"[^:=;@?]*"
 _PLACE = rf"(?:file:|sqlite:|[\w.-]+:\d{{1,5}}(?=/|$))?{_PATH}"
 _ON_SSH = r"[\w.-]+@([\w.-]+:[^@?=;]*)"
@@ -122,14 +120,28 @@ def masked_address(text: str) -> str:
     return f"{url[1]}{(url[2] and f'{MASK}@') or ''}{url[3]}{(url[4] and url[4] + MASK) or ''}"
 
 
-_PAIR = r"""([A-Za-z_][\w.-]*)\s*=\s*(?='((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s'"]\S*))"""
+_VALUE = r"""(?='((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s'"]\S{0,4000}))"""
+_PAIR = rf"""(?<!\w)([A-Za-z_][\w.-]{{0,80}})\s*=\s*{_VALUE}"""
 """A name and its value, as the query of an address, libpq, ODBC and HTTP headers have them."""
-_LOGIN = r"(?s)([A-Za-z][A-Za-z0-9+.-]*):?//(?=(.{0,2000}))"
+_FIELD = (
+    r"""(?:(?<!\S)--?([A-Za-z][\w-]*)\s+(?!-)|(?<!\w)([A-Za-z_][\w.-]{0,80})["']?:(?=[\s"'])\s*)"""
+    rf"(?:(?i:bearer|basic|token)\s+)?{_VALUE}"
+)
+"""The same as command lines, headers and YAML have them."""
+_USER_OPTION = r"""(?<!\S)(?:-[uU]|--(?:proxy-)?user)[\s=]*["']?[^\s:"']+:([^\s"']+)"""
+_LOGIN = r"(?s)(?:([A-Za-z][A-Za-z0-9+.-]{0,30}):?|(?<![/:\w])(?=//[^/]))//(?=(.{0,2000}))"
+_BARE_LOGIN = (
+    r"""(?:[\w.-]+=)?["']?(?!(?:mailto|sips?|xmpp|acct|npm):)([^\s:/@"']+:\S+)"""
+    r"""@(?:[a-z]*\(.*|(?!sha\d+:)[\w.-]*[A-Za-z][\w.-]*(?:[:/?"',;].*)?|(?:\d+\.){3}\d.*|\[.*|//.*)"""
+)
+"""``user:password@host``, also behind ``postgresql:`` or ``jdbc:oracle:thin:``."""
 _HOOK = r"(?i)https?://(?:hooks\.|[^/\s]+/(?:\S*/)?(?:web)?hooks?/)\S*"
 """Of Slack, Discord and those that follow them."""
+_PLAIN_USER = r"(?:[A-Z]?[a-z]{2,}|[A-Z]{2,})(?:[._-]?[A-Z]?[a-z]+)*[._-]?\d{0,4}|.*@.*"
 _NO_SECRETS = frozenset({"REQUIRE_AUTH"})
 _LEAST_RANDOM = 10
 _MOST_READINGS = 20
+_LONGEST_LOGIN = 2000
 
 
 def address_secrets(text: str) -> Iterator[str]:
@@ -144,28 +156,104 @@ def address_secrets(text: str) -> Iterator[str]:
             user, colon, password = rest[:at].partition(":")
             if colon and "/" not in user:
                 yield password
-            elif not colon and scheme.lower().startswith("http") and is_random(user):
+            if not re.search(r"[/\s]", user) and is_token(user):
                 yield user
         user, colon, port = re.split(r"[/?#\s]", rest, maxsplit=1)[0].partition(":")
-        if not ends and colon and "," not in port and not user.startswith("[") and not port.isdecimal():
+        is_port = "," in port or port.isdecimal() or user.startswith("[")
+        if scheme and not ends and not is_port:
             yield port  # the host is missing, or what should stand between
-    for name, single, double, bare in re.findall(_PAIR, text) if "=" in text else ():
-        if sounds_secret(name) and name.upper() not in _NO_SECRETS:
-            yield from (single, double, re.sub(r"\\(.)", r"\1", single or double))
-            yield from (bare, *re.split("[&;#,]", bare, maxsplit=1)[:1])
+    for word in text.split() if "@" in text else ():
+        yield from _without_scheme(word)
+    for pair in re.finditer(_PAIR, text) if "=" in text else ():
+        if sounds_secret(pair[1]):
+            quoted, bare = pair[2] or pair[3] or "", pair[4] or ""
+            first = re.split("[&;#,]", bare, maxsplit=1)[0]
+            if _says_secret(pair[1], quoted or first):
+                yield from (quoted, re.sub(r"\\(.)", r"\1", quoted), bare, first)
+
+
+def _without_scheme(word: str) -> Iterator[str]:
+    """The password of ``user:password@host`` and the like; nothing of mail addresses and versions."""
+    is_url = "://" in word or word.startswith("//") or len(word) > _LONGEST_LOGIN
+    if not is_url and (login := re.fullmatch(_BARE_LOGIN, word)):
+        parts = login[1].split(":")
+        yield from (":".join(parts[at:]) for at in range(1, min(len(parts), 6)))
+        if "thin" in parts:  # of Oracle
+            yield parts[-1].partition("/")[2]
+
+
+def text_secrets(text: str) -> Iterator[str]:
+    """What any text holds of secrets: those of addresses, tokens, headers, options of commands, and JSON."""
+    yield from address_secrets(text)
+    yield from (one[0] for one in re.finditer(_PREFIXED, text))
+    if any(sign in text for sign in ("AKIA", "ASIA", "/bot", ":AA", "PRIVATE KEY")):
+        yield from (one for found in re.findall(_KEY, text) for one in found)
+    if any(sign in text for sign in " \t\n\"'"):
+        for option, name, single, double, bare in re.findall(_FIELD, text):
+            value = single or double or bare.rstrip("\"',;)}")
+            if _says_secret(option or name, value):
+                yield value
+                yield from _of_basic(value)
+        yield from re.findall(_USER_OPTION, text)
+    for path in re.findall(r"//[^/\s]+([^\s?#]*)", text) if "//" in text else ():
+        yield from (one for one in path.split("/") if len(one) >= 2 * _LEAST_RANDOM and _is_mixed(one))
+    if text.lstrip()[:1] in {"{", "["}:
+        import json
+
+        try:
+            yield from _json_secrets(json.loads(text), "")
+        except (ValueError, RecursionError):
+            return
+
+
+def _json_secrets(value: object, name: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield from _json_secrets(one, key)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _json_secrets(one, name)
+    elif isinstance(value, str | int) and _says_secret(name, str(value)):
+        yield str(value)
+        yield from _of_basic(str(value))
+    elif isinstance(value, str):
+        yield from text_secrets(value)
+
+
+def _of_basic(text: str) -> Iterator[str]:
+    """The password of ``user:password``, as it is or in Base64."""
+    from base64 import b64decode
+
+    try:
+        plain = b64decode(text, validate=True).decode()
+    except ValueError:
+        plain = text
+    yield plain.partition(":")[2]
+
+
+def _says_secret(name: str, value: str) -> bool:
+    """Whether a name makes a value secret; a word or a short number only where it is a password's."""
+    is_named = sounds_secret(name) and name.upper() not in _NO_SECRETS
+    return is_named and (not WEAK.fullmatch(value) or "PASS" in name.upper())
 
 
 def url_secrets(text: str) -> Iterator[str]:
     """Those of a URL that is as good as a password, as that of a webhook: the whole, its path, and its random parts."""
+    yield text
+    yield from path_secrets(text)
+
+
+def path_secrets(text: str) -> Iterator[str]:
+    """Those in the path and the query of a URL."""
     from urllib.parse import urlsplit
 
-    yield text
     try:
         parts = urlsplit(text.strip())
     except ValueError:
         return
     pieces = [one for one in re.split("[/?&=]", f"{parts.path}?{parts.query}") if is_random(one)]
     yield from pieces
+    yield from (one for part in parts.query.split("&") if not WEAK.fullmatch(one := part.rpartition("=")[2]))
     if pieces:
         yield parts.path
 
@@ -177,20 +265,33 @@ def is_random(text: str) -> bool:
     return len(text) >= _LEAST_RANDOM and (digits >= 2 or (mixed and text.isalnum()))
 
 
+def is_token(user: str) -> bool:
+    """Whether what stands in place of a user's name is a token or a password, and no name."""
+    return re.match(_PREFIXED, user) is not None or (
+        is_random(user) and re.fullmatch(_PLAIN_USER, user.replace("%40", "@")) is None
+    )
+
+
+def _is_mixed(text: str) -> bool:
+    return all(any(map(kind, text)) for kind in (str.isdecimal, str.islower, str.isupper))
+
+
 def secret_texts(variables: Mapping[str, str]) -> list[str]:
     """Every text of some variables that must never be shown: secrets, and passwords inside addresses."""
     found: list[str] = []
     for name, text in variables.items():
         upper = name.upper()
-        if is_secret(name):
+        if is_secret(name) and (name in VARIABLES or not WEAK.fullmatch(text.strip())):
             found += [text, text.replace("\\n", "\n")]  # a key of several lines, in JSON or on one line
-            if upper.endswith("AUTH"):
-                found.append(text.partition(":")[2])
+            if upper.endswith(("AUTH", "BASIC")):
+                found.extend(_of_basic(text))
         for url in (
             [text] if "WEBHOOK" in upper else re.findall(_HOOK, text) if "hook" in text.lower() else ()
         ):
             found.extend(url_secrets(url))
-        found.extend(address_secrets(text))
+        if name == "JOBCTL_CONTENT_CHANGED_URL":
+            found.extend(path_secrets(text))
+        found.extend(text_secrets(text))
         if name.startswith("OTEL_") and name.endswith("_HEADERS"):
             found.extend(one.partition("=")[2].strip() for one in text.split(","))
     if any("%" in one or "+" in one for one in found):

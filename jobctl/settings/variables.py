@@ -122,10 +122,17 @@ _ALL = (
 VARIABLES = {variable.name: variable for variable in _ALL}
 
 _SECRET_NAME = re.compile(
-    r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PASSCODE|CREDENTIAL|WEBHOOK|AUTHORIZATION"
-    r"|(?:_|\b|DB|FTP|MAIL|PG|SMTP|USER)PASS$|(?:_|\b)(?:PWD|AUTH|DSN|COOKIE|JWT|PAT|SIG|SIGNATURE)$",
+    r"(?<!MON)KEY(?!CLOAK|BOARD|WORD|RING)|TOKEN(?!I[SZ])|SECRET|PASSWORD|PASSWD|PASSPHRASE|PASSCODE|PASSCOMMAND"
+    r"|CREDENTIAL|WEBHOOK|AUTHORIZATION|(?:_|\b|DB|FTP|MAIL|PG|SMTP|USER)PASS$|(?<!DESKTOP)(?:_|\b)SESSION$"
+    r"|(?:_|\b)(?:PW|PWD|AUTH|BASIC|BEARER|DSN|COOKIE|JWT|PAT|PRIVATE|SALT|SIG|SIGNATURE)$",
     re.IGNORECASE,
 )
+_ABOUT = (
+    r"(?i)_(?:TTL|PREFIX|REALM|ID|LENGTH|SIZE|COUNT|LIMIT|MAX|MIN|EXPIR\w*|EXPIRY|AGE|DAYS|HOURS|MINUTES|SECONDS|MS|TIMEOUT"
+    r"|INTERVAL|YEAR|DATE|NAME|TYPE|ALGORITHM|ALG|FORMAT|VERSION|ENABLED|REQUIRED|HEADER|ISSUER|AUDIENCE|SCOPES?"
+    r"|HOST|PORT|REGION|PATH|FILE|DIR|URL|URI|ENDPOINT)$"
+)
+"""Ends of names that say something about a secret, and hold none."""
 _SECRET_ADDRESSES = ("_URL", "_URI", "_DSN", "_ENDPOINT", "DATA_REPOSITORY", "WEBHOOK")
 
 
@@ -139,7 +146,10 @@ def is_secret(name: str) -> bool:
 
 def sounds_secret(name: str) -> bool:
     """Whether the name of a variable, a parameter or a header says that its value is a secret."""
-    return _SECRET_NAME.search(name.replace("-", "_")) is not None
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.replace("-", "_")).rstrip("_0123456789")
+    return _SECRET_NAME.search(words) is not None and (
+        "WEBHOOK" in words.upper() or re.search(_ABOUT, words) is None
+    )
 
 
 def may_hold_password(name: str) -> bool:

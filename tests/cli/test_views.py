@@ -16,6 +16,7 @@ from jobctl.cli.views.analytics import Found, piped
 from jobctl.cli.views.look import Look, columns
 from jobctl.cli.views.table import Cell, Column, rows, table
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError
+from jobctl.masking import Mask
 from jobctl.runs.store import CachedResult
 
 NASTY = [
@@ -150,7 +151,17 @@ def test_a_document_holds_nothing_that_a_terminal_obeys() -> None:
     assert json.loads(text) == value
 
 
+def test_words_and_times_of_a_document_are_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Output, "mask", Mask(["manual", "2026", "sesame"]))
+    value = {"trigger": "manual", "at": "2026-11-29T10:00:00Z", "count": 2026, "text": "the word is sesame"}
+
+    shown = json.loads(Output(Common(json=True), {}, io.StringIO(), io.StringIO()).as_json(value))
+
+    assert shown == value | {"text": "the word is ••••"}
+
+
 def test_a_colon_in_a_candidate_is_not_the_one_before_the_note() -> None:
     assert _form("zsh", "a:b", "note: x") == "a\\:b:note: x"
     assert _form("fish", "a", "two\nlines") == "a\ttwo lines"
     assert _form("bash", "a", "note") == "a"
+    assert _form("fish", "a", "\x1b[31mred\x07") == "a\t\\x1b[31mred\\x07"

@@ -160,11 +160,16 @@ def test_caches_that_do_not_answer_are_a_warning(
     assert "warning: JOBCTL_CONTENT_CHANGED_URL was not told" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("secret", ["?token=s3cretS3cret", "/s3cretS3cret", "?s=open-sesame"])
 def test_a_secret_of_theirs_does_not_cross_the_network_in_clear(
-    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream, capsys: pytest.CaptureFixture[str]
+    secret: str,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    upstream: Upstream,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
-    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", "http://caches.invalid/changed?token=s3cretS3cret")
+    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"http://caches.invalid/changed{secret}")
 
     assert repository_sync().success
     assert "the secret in it would cross the network in clear" in capsys.readouterr().out

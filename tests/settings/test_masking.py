@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from unicodedata import normalize
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import escape, quoteattr
 
@@ -40,6 +41,14 @@ WRITERS: dict[str, Callable[[str], str]] = {
     "XML": escape,
     "attribute": quoteattr,
     "collapsed": lambda one: " ".join(one.split()),
+    "repr of bytes": lambda one: repr(one.encode())[1:],
+    "octal as git": lambda one: re.sub(
+        "[^ -~\\s]", lambda it: "".join(f"\\{byte:03o}" for byte in it[0].encode()), one
+    ),
+    "percent twice": lambda one: quote(quote(one, safe=""), safe=""),
+    "SQL": lambda one: f"'{one.replace(chr(39), chr(39) * 2)}'",
+    "CSV": lambda one: f'"{one.replace(chr(34), chr(34) * 2)}"',
+    "decomposed": lambda one: normalize("NFD", one),
 }
 
 
@@ -70,6 +79,30 @@ def test_a_secret_is_masked_wherever_it_stands_in_base64(
     assert len(left) <= (len(before) + len(after)) * 4 // 3 + 6
 
 
+@pytest.mark.parametrize("secret", ["hunter2hunter2", "sésame-öffne-dich", 'p@ss/w0rd+ho"use'])
+@pytest.mark.parametrize("user", ["", "a:", "me:", "bob:"])
+def test_base64_of_other_encodings_is_masked(secret: str, user: str) -> None:
+    text, encode = f"{user}{secret}", base64.b64encode
+    for data in (
+        text.encode("latin-1"),
+        text.encode("utf-16-le"),
+        encode(text.encode()),
+        encode(f"x{text}".encode()),
+    ):
+        left = Mask([secret])(encode(data).decode())
+        assert MASK in left
+        assert len(left) <= len(MASK) + 20
+
+
+def test_latin_1_is_masked_in_percent_and_bytes() -> None:
+    mask = Mask(["sésame-öffne-dich"])
+    for text in (
+        quote("sésame-öffne-dich", encoding="latin-1"),
+        repr("sésame-öffne-dich".encode("latin-1"))[2:-1],
+    ):
+        assert mask(text) == MASK
+
+
 def test_base64_in_lines_is_masked() -> None:
     secret = "0123456789abcdef" * 20
     found = Mask([secret])(base64.encodebytes(secret.encode()).decode())
@@ -90,8 +123,8 @@ def test_a_key_within_json_is_masked_line_by_line(tmp_path: Path) -> None:
 
 
 def test_secrets_that_overlap_or_touch_leave_nothing() -> None:
-    mask = Mask(["abcdef", "defghi", "12345678", "1234"])
-    assert mask("xabcdefghix 12345678 abcdefdefghi aabcdefabcdef") == "x••••x •••• •••• a••••"
+    mask = Mask(["abcdef9", "def9ghi", "12345678", "1234"])
+    assert mask("xabcdef9ghix 12345678 abcdef9def9ghi aabcdef9abcdef9") == "x••••x •••• •••• a••••"
 
 
 def test_the_beginning_of_a_secret_that_a_message_quotes_is_masked() -> None:
@@ -103,6 +136,15 @@ def test_the_beginning_of_a_secret_that_a_message_quotes_is_masked() -> None:
 def test_what_is_short_or_a_word_stays() -> None:
     assert Mask(["abc", " ab ", "true", "None", ""])("abc ab true none") == "abc ab true none"
     assert Mask(["  abcd  "])("abcd") == MASK
+
+
+def test_a_weak_secret_is_masked_where_it_stands_alone() -> None:
+    mask = Mask(["2026", "sync", "postgres"])
+    for text in ("2026-11-29T10:00:00Z", "repository-sync syncs", "postgresql://", "12026 2026.5", "x_sync"):
+        assert mask(text) == text
+    assert mask("pin=2026, 'sync' //postgres:postgres@h 2026.") == "pin=••••, '••••' //••••:••••@h ••••."
+    assert mask(r"a\nsync %20sync%20") == r"a\n•••• %20••••%20"
+    assert mask.value({"count": 2026, "pin": "2026"}) == {"count": 2026, "pin": MASK}
 
 
 def test_a_text_is_never_cut_within_a_secret() -> None:
@@ -124,10 +166,38 @@ def test_a_result_has_no_secret_in_texts_keys_or_numbers() -> None:
         "SMTP_PASS", "smtp_pass", "DBPASS", "PASS", "MYSQL_PWD", "DB_PASSWD", "SSH_PASSPHRASE", "BASIC_AUTH",
         "Slack_Webhook", "SLACK_WEBHOOK_URL", "SENTRY_DSN", "API_KEY", "ApiToken", "MY_SECRET_THING",
         "AWS_CREDENTIALS", "PROXY_AUTHORIZATION", "GITLAB_PAT", "SESSION_COOKIE", "PGPASSWORD", "x-api-key",
+        "DB_PW", "DB_PASS2", "API_BEARER", "HTTP_BASIC", "ENCRYPTION_SALT", "VAPID_PRIVATE", "BORG_PASSCOMMAND",
+        "SESSION", "MY_SESSION", "clientSecret", "API_KEY_2", "KEYCLOAK_ADMIN_PASSWORD", "SECRET_KEY_BASE",
     ],
 )  # fmt: skip
 def test_names_of_secrets(name: str) -> None:
     assert is_secret(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("ACCESS_TOKEN_TTL", "1440"), ("CACHE_KEY_PREFIX", "sync"), ("KEYCLOAK_REALM", "main"), ("PRIMARY_KEY", "jobs"),
+        ("TOKEN_YEAR", "2026"), ("SESSION_TOKEN_EXPIRES_IN", "2026-11-29"), ("SECRET_NAME", "site-keys"),
+        ("TOKEN_URL", "https://a.example/token"), ("PRIVATE_KEY_PATH", "/etc/site/key.pem"), ("KEY_ENV", "production"),
+        ("TOKENIZERS_PARALLELISM", "parallel-2"), ("KEYBOARD_LAYOUT", "de-latin1"), ("DESKTOP_SESSION", "ubuntu-xorg"),
+    ],
+)  # fmt: skip
+def test_values_that_are_no_secrets(tmp_path: Path, name: str, text: str) -> None:
+    assert Environment.load(tmp_path, {name: text}).mask(f"a {text} b") == f"a {text} b"
+
+
+def test_a_pin_in_a_variable_of_jobctl_is_a_secret(tmp_path: Path) -> None:
+    mask = Environment.load(tmp_path, {"SMTP_PASSWORD": "2026"}).mask
+    assert mask("2026-11-29 pin 2026") == f"2026-11-29 pin {MASK}"
+
+
+def test_what_stands_in_the_path_of_the_content_hook_is_secret(tmp_path: Path) -> None:
+    url = "http://localhost:3000/api/revalidate/x9f4K2mQ7vLz?s=open-sesame"
+    mask = Environment.load(tmp_path, {"JOBCTL_CONTENT_CHANGED_URL": url}).mask
+    assert mask(f"POST {url}") == "POST http://localhost:3000••••?s=••••"
+    url = "http://localhost:3000/api/revalidate"
+    assert Environment.load(tmp_path, {"JOBCTL_CONTENT_CHANGED_URL": url}).mask(url) == url
 
 
 @pytest.mark.parametrize(
@@ -162,6 +232,43 @@ def test_names_of_no_secrets(name: str) -> None:
         ("one=https://a.example/ two=https://u:hunter2hunter2@h/", "hunter2hunter2"),
         ("https://discord.com/api/webhooks/123456789/aBcDeFgHiJ_kLmN-12", "aBcDeFgHiJ_kLmN-12"),
         ("https://hooks.slack.com/services/T0AAAA/B0BBBB/wXyZsEcReT", "wXyZsEcReT"),
+        ("https://ghp_SESAMEopenSESAME12:x-oauth-basic@github.com/a/b", "ghp_SESAMEopenSESAME12"),
+        ("https://x9f4K2mQ7vLz:@api.stripe.example/v1", "x9f4K2mQ7vLz"),
+        ("https://sk_test_openSESAME:@api.stripe.com", "sk_test_openSESAME"),
+        ("redis://hunter2hunter2@h:6379", "hunter2hunter2"),
+        ("amqps://x9f4K2mQ7vLz@h", "x9f4K2mQ7vLz"),
+        ("postgres://app:sesame@h/db", "sesame"),
+        ("u:hunter2@tcp(h:3306)/db", "hunter2"),
+        ("u:hunter2@h:5432/db", "hunter2"),
+        ("//u:hunter2@h", "hunter2"),
+        ("postgresql:u:hunter2@h", "hunter2"),
+        ("jdbc:oracle:thin:scott/hunter2@h:1521:xe", "hunter2"),
+        ("jdbc:oracle:thin:scott/hunter2@//h:1521/xe", "hunter2"),
+        ("user:hunt@er2@10.0.0.1:25", "hunt@er2"),
+        ("DSN=u:hunter2@h/db", "hunter2"),
+        ("curl -H 'Authorization: Bearer aBc-hunter2' https://a.example", "aBc-hunter2"),
+        ("Authorization: Basic bWU6aHVudGVyMjI=", "hunter22"),
+        ("tool --password hunter2 --verbose", "hunter2"),
+        ("tool --db-password 'hunter 2'", "hunter 2"),
+        ("curl -u me:hunter2 https://a.example", "hunter2"),
+        ("curl --user 'me:hunter2'", "hunter2"),
+        ("https://api.telegram.org/bot123:AAAA/sendMessage", "123:AAAA"),
+        ("https://a.example/in/aB3dE5fG7hJ9kL1mN2pQ/x", "aB3dE5fG7hJ9kL1mN2pQ"),
+        ("sk_live_openSESAME", "sk_live_openSESAME"),
+        ("sk-proj-openSESAME", "sk-proj-openSESAME"),
+        ("xoxb-123-open-sesame", "xoxb-123-open-sesame"),
+        ("glpat-openSESAME", "glpat-openSESAME"),
+        ("re_openSESAME_1", "re_openSESAME_1"),
+        (
+            "AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        ),
+        ('{"private_key": "-----open\\nsesame-----", "type": "x"}', "-----open\nsesame-----"),
+        ('{"auths": {"h.example": {"auth": "bWU6aHVudGVyMjI="}}}', "hunter22"),
+        ('{"password": "sesame"}', "sesame"),
+        ('[{"dbPassword": "hunter2"}, {"x": "postgres://u:hunter3@h"}]', "hunter3"),
+        ("config: {'password':'hunter2'}", "hunter2"),
+        ("password: hunter2", "hunter2"),
     ],
 )
 def test_a_password_anywhere_in_an_address_is_secret(tmp_path: Path, text: str, secret: str) -> None:
@@ -179,6 +286,17 @@ def test_a_password_anywhere_in_an_address_is_secret(tmp_path: Path, text: str, 
         ("postgresql://h1:5432,h2:5433/db", "5432"),
         ("postgresql://db/site?require_auth=scram-sha-256", "scram-sha-256"),
         ("http://127.0.0.1:8080/path", "8080"),
+        ("postgres://app@h", "app"),
+        ("postgres://site_prod_2024:hunter2@h", "site_prod_2024"),
+        ("smtp://anna.smith85%40example.com:hunter2@h", "anna.smith85"),
+        ("mailto:support@example.com", "support"),
+        ("Name: <first.last@example.com>", "first.last"),
+        ("node:20.1-slim@sha256:abcd", "20.1-slim"),
+        ("npm:left-pad@1.3.0", "left-pad"),
+        ("git@github.com:owner/name.git", "owner/name.git"),
+        ("https://a.example/?page_token=1440&primary_key=jobs", "1440"),
+        ('{"key_id": "hunter2hunter2", "token": 1440}', "hunter2hunter2"),
+        ("tool --use-token --verbose", "--verbose"),
     ],
 )
 def test_names_and_places_are_no_secrets(tmp_path: Path, text: str, user: str) -> None:
