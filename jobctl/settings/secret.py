@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import NoReturn
 
 from jobctl.masking import MASK, WEAK
@@ -129,10 +130,11 @@ _FIELD = (
 )
 """The same as command lines, headers and YAML have them."""
 _USER_OPTION = r"""(?<!\S)(?:-[uU]|--(?:proxy-)?user)[\s=]*["']?[^\s:"']+:([^\s"']+)"""
+_BEARER = r"(?i)\b(?:bearer|basic)\s+([\w.~+/-]{8,})"
 _LOGIN = r"(?s)(?:([A-Za-z][A-Za-z0-9+.-]{0,30}):?|(?<![/:\w])(?=//[^/]))//(?=(.{0,2000}))"
 _BARE_LOGIN = (
     r"""(?:[\w.-]+=)?["']?(?!(?:mailto|sips?|xmpp|acct|npm):)([^\s:/@"']+:\S+)"""
-    r"""@(?:[a-z]*\(.*|(?!sha\d+:)[\w.-]*[A-Za-z][\w.-]*(?:[:/?"',;].*)?|(?:\d+\.){3}\d.*|\[.*|//.*)"""
+    r"""@(?:[a-z]*\(.*|(?!sha\d+:)[\w.-]*[A-Za-z][\w.-]*(?:[:/?"',;].*)?|(?:\d+\.){3}\d.*|[\[/].*)"""
 )
 """``user:password@host``, also behind ``postgresql:`` or ``jdbc:oracle:thin:``."""
 _HOOK = r"(?i)https?://(?:hooks\.|[^/\s]+/(?:\S*/)?(?:web)?hooks?/)\S*"
@@ -140,6 +142,8 @@ _HOOK = r"(?i)https?://(?:hooks\.|[^/\s]+/(?:\S*/)?(?:web)?hooks?/)\S*"
 _PLAIN_USER = r"(?:[A-Z]?[a-z]{2,}|[A-Z]{2,})(?:[._-]?[A-Z]?[a-z]+)*[._-]?\d{0,4}|.*@.*"
 _NO_SECRETS = frozenset({"REQUIRE_AUTH"})
 _LEAST_RANDOM = 10
+_JSON = ("{", "[", "eyJ", "ewo", "W3s")
+"""How JSON begins, as it is and in Base64."""
 _MOST_READINGS = 20
 _LONGEST_LOGIN = 2000
 
@@ -156,7 +160,8 @@ def address_secrets(text: str) -> Iterator[str]:
             user, colon, password = rest[:at].partition(":")
             if colon and "/" not in user:
                 yield password
-            if not re.search(r"[/\s]", user) and is_token(user):
+            is_password = not colon and scheme.lower() in {"redis", "rediss"} and not _is_name(user)
+            if not re.search(r"[/\s]", user) and (is_password or is_token(user)):
                 yield user
         user, colon, port = re.split(r"[/?#\s]", rest, maxsplit=1)[0].partition(":")
         is_port = "," in port or port.isdecimal() or user.startswith("[")
@@ -195,29 +200,30 @@ def text_secrets(text: str) -> Iterator[str]:
                 yield value
                 yield from _of_basic(value)
         yield from re.findall(_USER_OPTION, text)
+        yield from (one for one in re.findall(_BEARER, text) if not one.islower())
     for path in re.findall(r"//[^/\s]+([^\s?#]*)", text) if "//" in text else ():
         yield from (one for one in path.split("/") if len(one) >= 2 * _LEAST_RANDOM and _is_mixed(one))
-    if text.lstrip()[:1] in {"{", "["}:
+    if text.lstrip().startswith(_JSON):
         import json
+        from base64 import b64decode
 
-        try:
-            yield from _json_secrets(json.loads(text), "")
-        except (ValueError, RecursionError):
-            return
+        with suppress(ValueError, RecursionError):
+            plain = text if text.lstrip()[0] in "{[" else b64decode(text)
+            yield from _json_secrets(json.loads(plain), "")
 
 
 def _json_secrets(value: object, name: str) -> Iterator[str]:
     if isinstance(value, dict):
         for key, one in value.items():
-            yield from _json_secrets(one, key)
+            yield from _json_secrets(one, name if "PASS" in name.upper() else key)
     elif isinstance(value, list):
         for one in value:
             yield from _json_secrets(one, name)
-    elif isinstance(value, str | int) and _says_secret(name, str(value)):
-        yield str(value)
-        yield from _of_basic(str(value))
-    elif isinstance(value, str):
-        yield from text_secrets(value)
+    elif isinstance(value, str | int):
+        if _says_secret(name, str(value)):
+            yield str(value)
+            yield from _of_basic(str(value))
+        yield from text_secrets(str(value))
 
 
 def _of_basic(text: str) -> Iterator[str]:
@@ -267,9 +273,11 @@ def is_random(text: str) -> bool:
 
 def is_token(user: str) -> bool:
     """Whether what stands in place of a user's name is a token or a password, and no name."""
-    return re.match(_PREFIXED, user) is not None or (
-        is_random(user) and re.fullmatch(_PLAIN_USER, user.replace("%40", "@")) is None
-    )
+    return re.match(_PREFIXED, user) is not None or (is_random(user) and not _is_name(user))
+
+
+def _is_name(user: str) -> bool:
+    return re.fullmatch(_PLAIN_USER, user.replace("%40", "@")) is not None
 
 
 def _is_mixed(text: str) -> bool:

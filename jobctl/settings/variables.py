@@ -123,8 +123,8 @@ VARIABLES = {variable.name: variable for variable in _ALL}
 
 _SECRET_NAME = re.compile(
     r"(?<!MON)KEY(?!CLOAK|BOARD|WORD|RING)|TOKEN(?!I[SZ])|SECRET|PASSWORD|PASSWD|PASSPHRASE|PASSCODE|PASSCOMMAND"
-    r"|CREDENTIAL|WEBHOOK|AUTHORIZATION|(?:_|\b|DB|FTP|MAIL|PG|SMTP|USER)PASS$|(?<!DESKTOP)(?:_|\b)SESSION$"
-    r"|(?:_|\b)(?:PW|PWD|AUTH|BASIC|BEARER|DSN|COOKIE|JWT|PAT|PRIVATE|SALT|SIG|SIGNATURE)$",
+    r"|CREDENTIAL|WEBHOOK|AUTHORIZATION|(?:_|\b|DB|FTP|MAIL|PG|SMTP|USER)PASS$|(?<!DESKTOP)(?:_|\b)SESSION$|SESS(?:ION)?_?ID$"
+    r"|(?:_|\b|DB)(?:PW|PWD|AUTH|BASIC|BEARER|DSN|COOKIES?|JWT|PAT|PRIVATE|SALT|SIG|SIGNATURE)$",
     re.IGNORECASE,
 )
 _ABOUT = (
@@ -148,7 +148,7 @@ def sounds_secret(name: str) -> bool:
     """Whether the name of a variable, a parameter or a header says that its value is a secret."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.replace("-", "_")).rstrip("_0123456789")
     return _SECRET_NAME.search(words) is not None and (
-        "WEBHOOK" in words.upper() or re.search(_ABOUT, words) is None
+        re.search(_ABOUT, words) is None or re.search("(?i)WEBHOOK|SESSION_ID$", words) is not None
     )
 
 
