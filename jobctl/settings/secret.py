@@ -6,7 +6,14 @@ from contextlib import suppress
 from typing import NoReturn
 
 from jobctl.masking import MASK, WEAK
-from jobctl.settings.variables import VARIABLES, Kind, is_secret, may_hold_password, sounds_secret
+from jobctl.settings.variables import (
+    VARIABLES,
+    Kind,
+    is_secret,
+    may_hold_password,
+    names_password,
+    sounds_secret,
+)
 from jobctl.text import quote
 
 # Patterns are texts: each is compiled where it is first used, which most commands never do.
@@ -240,7 +247,7 @@ def _of_basic(text: str) -> Iterator[str]:
 def _says_secret(name: str, value: str) -> bool:
     """Whether a name makes a value secret; a word or a short number only where it is a password's."""
     is_named = sounds_secret(name) and name.upper() not in _NO_SECRETS
-    return is_named and (not WEAK.fullmatch(value) or "PASS" in name.upper())
+    return is_named and (not WEAK.fullmatch(value) or names_password(name))
 
 
 def url_secrets(text: str) -> Iterator[str]:
@@ -289,7 +296,9 @@ def secret_texts(variables: Mapping[str, str]) -> list[str]:
     found: list[str] = []
     for name, text in variables.items():
         upper = name.upper()
-        if is_secret(name) and (name in VARIABLES or not WEAK.fullmatch(text.strip())):
+        if is_secret(name) and (
+            name in VARIABLES or names_password(name) or not WEAK.fullmatch(text.strip())
+        ):
             found += [text, text.replace("\\n", "\n")]  # a key of several lines, in JSON or on one line
             if upper.endswith(("AUTH", "BASIC")):
                 found.extend(_of_basic(text))

@@ -152,6 +152,11 @@ def sounds_secret(name: str) -> bool:
     )
 
 
+def names_password(name: str) -> bool:
+    """Whether the name of a variable says that people may have thought its value up: it may then be a plain word."""
+    return re.search("(?i)PASS|PWD|PW[0-9]*$|SECRET", name) is not None
+
+
 def may_hold_password(name: str) -> bool:
     """Whether a variable is an address, which may hold a password."""
     return name.upper().endswith(_SECRET_ADDRESSES)

@@ -187,6 +187,13 @@ def test_values_that_are_no_secrets(tmp_path: Path, name: str, text: str) -> Non
     assert Environment.load(tmp_path, {name: text}).mask(f"a {text} b") == f"a {text} b"
 
 
+@pytest.mark.parametrize("name", ["DB_PASSWORD", "MYSQL_PWD", "ADMIN_PW", "CLIENT_SECRET", "SMTP_PASS"])
+def test_a_word_is_a_secret_where_the_name_says_password(tmp_path: Path, name: str) -> None:
+    mask = Environment.load(tmp_path, {name: "sesame"}).mask
+
+    assert mask("login with sesame, open-sesame") == f"login with {MASK}, open-sesame"
+
+
 def test_a_pin_in_a_variable_of_jobctl_is_a_secret(tmp_path: Path) -> None:
     mask = Environment.load(tmp_path, {"SMTP_PASSWORD": "2026"}).mask
     assert mask("2026-11-29 pin 2026") == f"2026-11-29 pin {MASK}"
