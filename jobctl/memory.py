@@ -2,7 +2,7 @@
 
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 MIB = 1024 * 1024
@@ -28,11 +28,8 @@ def bounded(mib: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-def bound_process(pid: int, mib: int) -> None:
-    """Let another process, a child, take no more than ``mib`` MiB; what it has already stays."""
-    if not hasattr(resource, "prlimit"):  # not Linux
-        return
-    with suppress(ProcessLookupError):
-        _, hard = resource.prlimit(pid, resource.RLIMIT_AS)
-        most = mib * MIB if hard == resource.RLIM_INFINITY else min(hard, mib * MIB)
-        resource.prlimit(pid, resource.RLIMIT_AS, (most, most))
+def bound(mib: int) -> None:
+    """Let this process, and what it starts or becomes, take no more than ``mib`` MiB."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = mib * MIB if hard == resource.RLIM_INFINITY else min(hard, mib * MIB)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -70,11 +70,15 @@ def distrust(path: Path, state: os.stat_result) -> tuple[str, str] | None:
         from jobctl.users import user_name
 
         reason = f"belongs to user {user_name(state.st_uid)}"
-        hint = f"run jobctl as that user, or set {SAFE_FOLDERS}={path if stat.S_ISDIR(state.st_mode) else path.parent}"
+        hint = f"run jobctl as that user, or set {_safe(path, state)}"
     elif (writers := _other_writers(path, state)) is not None:
         reason = f"may be written by {writers[0]}"
         sticky = state.st_mode & stat.S_ISVTX  # of everybody by design, as /tmp is
-        hint = "use a folder of your own" if sticky else f"chmod {writers[1]}-w {path}"
+        hint = (
+            "use a folder of your own"
+            if sticky
+            else f"chmod {writers[1]}-w {path}, or set {_safe(path, state)}"
+        )
     else:
         return None
     return None if _is_safe(path) else (reason, hint)
@@ -86,6 +90,10 @@ def owner_to_drop_to(folder: Path) -> os.stat_result | None:
         return None
     state = folder.stat()
     return state if state.st_uid != 0 else None
+
+
+def _safe(path: Path, state: os.stat_result) -> str:
+    return f"{SAFE_FOLDERS}={path if stat.S_ISDIR(state.st_mode) else path.parent}"
 
 
 def _owners() -> set[int]:

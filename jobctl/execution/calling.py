@@ -53,17 +53,15 @@ def run_command(argv: list[str], memory_mib: int | None = None) -> Ending:
     """Run a program; its output goes where the worker's goes. One that a signal killed has crashed. Never raises."""
     import subprocess
 
-    try:
-        with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as running:
-            try:
-                if memory_mib is not None:
-                    from jobctl.memory import bound_process
+    before_exec = None  # so that nothing the program starts escapes the bound
+    if memory_mib is not None:
+        from functools import partial
 
-                    bound_process(running.pid, memory_mib)
-                code = running.wait()
-            except BaseException:  # SIGTERM raises one
-                running.kill()
-                raise
+        from jobctl.memory import bound
+
+        before_exec = partial(bound, memory_mib)
+    try:
+        code = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, preexec_fn=before_exec).returncode
     except OSError as error:
         return failure(
             f'"{argv[0]}" cannot be started: {(error.strerror or str(error)).lower()}', retry=False

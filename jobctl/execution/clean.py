@@ -47,6 +47,7 @@ _CACHED = (
     ("asyncio.events", "_event_loop_policy"),  # with the loop that it holds
     ("urllib.request", "_opener"),  # with its proxies and passwords
 )
+_FINDERS = (*sys.meta_path, *sys.path_hooks)
 _DECIMAL = (
     "Context(prec=28, rounding=ROUND_HALF_EVEN, Emin=-999999, Emax=999999, capitals=1, clamp=0, flags=[],"
     " traps=[InvalidOperation, DivisionByZero, Overflow])"
@@ -186,6 +187,21 @@ def _replaced_functions() -> list[str]:
     ]
 
 
+def _missing_finders() -> list[str]:
+    """Those of Python's that no import asks any more; further ones stay, for libraries bring theirs."""
+    return [str(one) for one in _FINDERS if one not in sys.meta_path and one not in sys.path_hooks]
+
+
+def _start_method() -> Any:
+    """Of ``multiprocessing``, which takes one only once."""
+    context = getattr(sys.modules.get("multiprocessing.context"), "_default_context", None)
+    return getattr(context, "_actual_context", None)
+
+
+def _set_start_method(method: Any) -> None:
+    setattr(sys.modules["multiprocessing.context"]._default_context, "_actual_context", method)  # noqa: B010, SLF001 - no public way
+
+
 def _rights_and_limits() -> list[Any]:
     processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     owner = os.getuid(), os.geteuid(), os.getgid(), os.getegid(), os.getgroups()
@@ -215,6 +231,8 @@ _ITEMS = (
     _Item(_socket_timeout, _set_socket_timeout),
     _Item(lambda: str(getattr(sys.modules.get("decimal"), "DefaultContext", _DECIMAL)) == _DECIMAL),
     _Item(_replaced_functions),
+    _Item(_missing_finders),
+    _Item(_start_method, _set_start_method),
     _Item(_rights_and_limits),
 )
 
@@ -277,7 +295,7 @@ class CleanState:
         self._output = output
         self._null = os.open(os.devnull, os.O_RDONLY)
         self._logging = Logging()
-        self._streams = _streams()
+        self._streams = sys.stdin, sys.stdout, sys.stderr = _streams()
         self._clean = [_read(item) for item in _ITEMS]
         self._imported: dict[str, _Imported] = {}
         self._now: dict[int, Any] = {}

@@ -26,6 +26,7 @@ from jobctl.clock import boottime
 from jobctl.execution import calling
 from jobctl.execution.clean import CleanState
 from jobctl.execution.harmless import take_harmless_signals
+from jobctl.execution.tree import descendants, send
 
 RETIRE_AFTER = 10_000
 _CHILD_GRACE = 2.0
@@ -177,8 +178,6 @@ class Worker:
         """
         if not _children_left():
             return 0
-        from jobctl.execution.tree import descendants, send
-
         helpers = _helpers()
         self._is_finalized = bool(helpers) and _finalize()
 
@@ -199,8 +198,6 @@ class Worker:
         return len(left) + len(stuck)
 
     def _end_all(self) -> None:
-        from jobctl.execution.tree import descendants, send
-
         while below := descendants(os.getpid()):
             send(below, signal.SIGKILL)
             _children_left()
@@ -282,9 +279,9 @@ def _stopped(stop: Callable[[], object]) -> bool:
 
 
 def _threads_left() -> bool:
-    """Whether the job left threads that would keep a process alive."""
+    """Whether the job left threads, which would print into the logs of later runs."""
     main = threading.main_thread()
-    return any(not one.daemon for one in threading.enumerate() if one is not main)
+    return any(one is not main and one.name != _LIFE_LINE for one in threading.enumerate())
 
 
 def _adopt_orphans() -> None:

@@ -224,7 +224,7 @@ class _Reader:
             state = os.fstat(descriptor)
             mode = state.st_mode
             if stat.S_ISREG(mode) or stat.S_ISFIFO(mode):
-                self._demand_trusted(path, state)
+                self._demand_trusted(Path(os.path.realpath(path)), state)
             if stat.S_ISFIFO(mode):
                 if not self._pipes:
                     return None

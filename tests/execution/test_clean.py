@@ -53,12 +53,14 @@ STATE = {
     "bytecode": ("sys.dont_write_bytecode = not sys.dont_write_bytecode", "sys.dont_write_bytecode"),
     "tracing": ("sys.setprofile(lambda *_: None); threading.settrace(lambda *_: None)", "[sys.getprofile(), threading.gettrace()]"),
     "builtins": ("builtins.open = builtins.extra = print", "[open is print, hasattr(builtins, 'extra')]"),
+    "start method": ("multiprocessing.set_start_method('spawn')", "multiprocessing.get_start_method(allow_none=True)"),
+    "finders": ("sys.meta_path.clear()", "len(sys.meta_path)"),
     "garbage": ("gc.disable(); gc.set_threshold(1)", "[gc.isenabled(), gc.get_threshold()]"),
     "faults": ("faulthandler.enable()", "faulthandler.is_enabled()"),
     "event loop": ("asyncio.set_event_loop_policy(type('Mine', (asyncio.DefaultEventLoopPolicy,), {})())", "type(asyncio.get_event_loop_policy()).__name__"),
 }  # fmt: skip
 IMPORTS = (
-    "import asyncio, builtins, contextvars, decimal, faulthandler, gc, locale, logging.config, numbers, os, random\n"
+    "import asyncio, builtins, contextvars, decimal, faulthandler, gc, locale, logging.config, multiprocessing, numbers, os, random\n"
     "import resource, signal, socket, ssl, sys, threading, time, urllib.request, warnings\n"
 )
 
@@ -94,6 +96,14 @@ def test_one_worker_goes_on_where_putting_back_is_sure(warm: Any) -> None:
         warm.write(code(*STATE[name]), f"work{number}.py")
 
     assert len({warm.run(f"work{number}:change").pid for number in range(len(sure))}) == 1
+
+
+def test_a_thread_of_one_run_prints_into_no_other(warm: Any) -> None:
+    warm.write(
+        "import threading, os\ndef leave():\n    threading.Thread(target=threading.Event().wait, daemon=True).start()\ndef look(): pass\n"
+    )
+
+    assert warm.run("work:leave").pid != warm.run("work:look").pid
 
 
 def test_random_numbers_of_a_run_do_not_follow_from_the_last(warm: Any) -> None:

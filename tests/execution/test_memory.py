@@ -1,5 +1,6 @@
 """``memory_mib``: what a run may take, and that the next run of the same worker may take all again."""
 
+import json
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -46,6 +47,13 @@ def test_a_run_that_takes_more_fails(site: Site, job: str) -> None:
     (run,) = site.runs(job)
     assert run["status"] == "failed"
     assert "memory_mib" in run["error"] or job == "small-program"
+
+
+def test_nothing_that_a_program_starts_escapes(site: Site) -> None:
+    words = f"{sys.executable} -c 'b = bytearray(500 << 20); print(len(b))'; true"
+    site.jobs(f'[jobs.x]\nevery = "1d"\nmemory_mib = 200\ncommand = {json.dumps(["sh", "-c", words])}\n')
+
+    assert "524288000" not in site.call("trigger", "x").stdout
 
 
 @pytest.mark.parametrize("job", ["large", "free", "large-program"])

@@ -190,7 +190,8 @@ def _make(path: Path) -> None:
     except OSError as error:
         raise _cannot(path.parent, error) from error
     finally:
-        _forget_new(path.parent)
+        with suppress(OSError):  # what was wrong is said already, or the next maker finds it
+            _forget_new(path.parent)
 
 
 def _forget_new(folder: Path) -> None:
