@@ -272,7 +272,8 @@ def _from_pipe(descriptor: int) -> bytes:
         while True:
             if not ready.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 raise TimeoutError(
-                    errno.ETIMEDOUT, f"it is a pipe, and nothing closed it within {PIPE_TIMEOUT_S} s"
+                    errno.ETIMEDOUT,
+                    f"it is a pipe, and no program wrote into it and closed it within {PIPE_TIMEOUT_S} s",
                 )
             with suppress(BlockingIOError):
                 return os.read(descriptor, size)

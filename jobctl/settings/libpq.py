@@ -113,6 +113,7 @@ def place_of(parameters: Mapping[str, str]) -> str:
         return f"service {parameters['service']}"
     said = {**{name: value for name, value in _defaults().items() if value}, **parameters}
     hosts = (said.get("host") or said.get("hostaddr") or "localhost").split(",")
+    hosts = [f"[{one}]" if ":" in one and not one.startswith("/") else one for one in hosts]
     ports = (said.get("port") or "5432").split(",")
     if len(ports) != len(hosts):
         ports = ports[:1] * len(hosts)

@@ -100,7 +100,7 @@ def test_tables_of_somebody_else_are_left_alone(address: str, postgres: Postgres
     [
         ("postgresql://u:p@db.example/app", "db.example:5432/app"),
         ("postgres://u:p@a@b@db.example:6543/app?schema=staging&pgbouncer=true", "db.example:6543/app, schema staging"),
-        ("postgresql://u:p%40w@[::1]:5433/app?sslmode=require", "::1:5433/app"),
+        ("postgresql://u:p%40w@[::1]:5433/app?sslmode=require", "[::1]:5433/app"),
     ],
 )  # fmt: skip
 def test_an_address_is_read(text: str, place: str) -> None:

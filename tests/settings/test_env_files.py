@@ -56,7 +56,7 @@ def test_a_pipe_that_nothing_writes_into_is_a_problem(
     found = collect(tmp_path, {})
 
     assert [str(one) for one in found.problems] == [
-        ".env: it cannot be read: it is a pipe, and nothing closed it within 0.05 s"
+        ".env: it cannot be read: it is a pipe, and no program wrote into it and closed it within 0.05 s"
     ]
 
 

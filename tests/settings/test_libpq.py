@@ -24,7 +24,7 @@ FORMS = [
     ("postgresql://a:1,b,c:3/db", {"host": "a,b,c", "port": "1,,3", "dbname": "db"}, "a:1,b:5432,c:3/db"),
     ("postgresql://a,b/db?target_session_attrs=read-write",
      {"host": "a,b", "port": ",", "dbname": "db", "target_session_attrs": "read-write"}, "a:5432,b:5432/db"),
-    ("postgresql://[::1]:7/db", {"host": "::1", "port": "7", "dbname": "db"}, "::1:7/db"),
+    ("postgresql://[::1]:7/db", {"host": "::1", "port": "7", "dbname": "db"}, "[::1]:7/db"),
     ("postgresql://h?dbname=db&user=u&password=p%26q",
      {"host": "h", "dbname": "db", "user": "u", "password": "p&q"}, "h:5432/db"),
     ("postgresql://h/db?hostaddr=10.0.0.1", {"host": "h", "hostaddr": "10.0.0.1", "dbname": "db"}, "h:5432/db"),
