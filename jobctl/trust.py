@@ -6,7 +6,7 @@ another user's must not decide that for this one.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -59,9 +59,9 @@ def demand_trusted_module(folder: Path, module: str) -> None:
         place /= part
 
 
-def platform_owns_files() -> bool:
+def platform_owns_files(process: Mapping[str, str] = os.environ) -> bool:
     """Whether this is Vercel, where no other user is and the platform decides who owns the files."""
-    return os.environ.get("VERCEL") == "1"
+    return process.get("VERCEL") == "1"
 
 
 def distrust(path: Path, state: os.stat_result) -> tuple[str, str] | None:

@@ -33,17 +33,15 @@ def _cron(value: Any) -> str:
     raise _unlike("a text", value)
 
 
-def _whole(value: Any) -> int:
+def _whole(value: Any, least: int = 0, most: int = 100, unit: str = "") -> int:
     # 3.0 is whole as well, to JSON Schema and to most of its editors
-    if type(value) in {int, float} and 0 <= value <= 100 and value == int(value):
+    if type(value) in {int, float} and least <= value <= most and value == int(value):
         return int(value)
-    raise _unlike("a whole number from 0 to 100", value)
+    raise _unlike(f"a whole number{unit} from {least} to {most}", value)
 
 
 def _mib(value: Any) -> int:
-    if type(value) in {int, float} and 1 <= value <= MOST_MIB and value == int(value):
-        return int(value)
-    raise _unlike(f"a whole number of MiB, at most {MOST_MIB:,}", value)
+    return _whole(value, 1, MOST_MIB, " of MiB")
 
 
 def _yes_or_no(value: Any) -> bool:

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import pygit2
 
+from jobctl.files import write_whole
+
 _TOO_MANY_PACKS = 50
 _HALF_DONE = (
     "*.lock",
@@ -61,9 +63,7 @@ class Mark:
 
     def aim(self, way: Way) -> None:
         """From here on the folder's files change."""
-        new = self._file.with_suffix(".new")
-        new.write_text(" ".join(way), encoding="utf-8")
-        new.replace(self._file)
+        write_whole(self._file, " ".join(way).encode())
         self._aims = True
 
     def fail(self) -> None:

@@ -14,7 +14,7 @@ from jobctl.settings.dotenv import ExpansionError, expand, parse
 from jobctl.settings.secret import shown
 from jobctl.settings.variables import VARIABLES
 from jobctl.text import quote
-from jobctl.trust import demand_trusted
+from jobctl.trust import demand_trusted, platform_owns_files
 
 MAX_FILE = 1024 * 1024
 PIPE_TIMEOUT_S = 30
@@ -223,8 +223,8 @@ class _Reader:
         try:
             state = os.fstat(descriptor)
             mode = state.st_mode
-            if stat.S_ISREG(mode) or stat.S_ISFIFO(mode):
-                self._demand_trusted(Path(os.path.realpath(path)), state)
+            if (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)) and not platform_owns_files(self._process):
+                demand_trusted(Path(os.path.realpath(path)), state)
             if stat.S_ISFIFO(mode):
                 if not self._pipes:
                     return None
@@ -248,12 +248,6 @@ class _Reader:
             line = data.count(b"\n", 0, error.start) + 1
             self.warnings.append(f"{name}:{line}: this line is not UTF-8; what is not is read as \ufffd")
             return data.decode("utf-8", "replace")
-
-    def _demand_trusted(self, path: Path, state: os.stat_result) -> None:
-        if (
-            self._process.get("VERCEL") != "1"
-        ):  # where no other user is, and the platform decides who owns files
-            demand_trusted(path, state)
 
 
 def _from_pipe(descriptor: int) -> bytes:
