@@ -92,9 +92,9 @@ class Checker:
             return Checked(part, State.FAILED, f"{type(error).__name__}: {text}", exit_code=ExitCode.INTERNAL)
 
     def settings(self) -> str:
-        """The variables and the project file: they were read before, so they are sound; and who is told of runs."""
-        told = [(url, self.catalogue.notify.where) for url in self.catalogue.notify.urls]
-        for url, where in [*told, *((job.check_in, job.origin) for job in self.catalogue)]:
+        """The variables and the project file: they were read before, so they are sound; and the receivers of notifications and check-ins."""
+        receivers = [(url, self.catalogue.notify.where) for url in self.catalogue.notify.urls]
+        for url, where in [*receivers, *((job.check_in, job.origin) for job in self.catalogue)]:
             if url:
                 demand_private_url(resolved(url, self.environment, where))
         files = [file.name for file in self.environment.files if file.found]

@@ -111,7 +111,7 @@ class Context:
 
     @cached_property
     def catalogue(self) -> "Catalogue":
-        """All jobs known to this project; what is left out of it is told.
+        """All jobs known to this project; warns of what is left out.
 
         Raises:
             ConfigurationError: something in the project file, or in a module, is wrong. After ``look_despite_faults``

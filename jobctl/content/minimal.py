@@ -12,6 +12,6 @@ def minimal_settings(year: int) -> bytes:
 
 
 def is_minimal(settings: bytes) -> bool:
-    """Whether nobody changed them."""
+    """Whether they are as they were written."""
     year = re.search(rb"copyright_year: (\d{4})\n\Z", settings)
     return year is not None and settings == minimal_settings(int(year[1]))

@@ -45,7 +45,7 @@ class Snapshots:
 
     Args:
         repository: whose they are.
-        folder: where the files go; its file system tells which names are one.
+        folder: where the files go; its file system decides which names count as equal.
         limits: of the commits.
         tolerant: an object that is missing or damaged is passed over; otherwise it is an error,
         absent: but for these paths, which were passed over before.

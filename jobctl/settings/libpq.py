@@ -33,7 +33,7 @@ _OTHERS_SSL = {
 }
 """What other clients, and libpq of old, write for ``sslmode``."""
 _NO_VERIFY = "no-verify"
-"""node-postgres' word for TLS without a look at the certificate."""
+"""node-postgres' word for TLS without a check of the certificate."""
 _SEARCH_PATH = ("search_path", "currentschema")
 _PROTECTIONS = frozenset({
     "channel_binding", "gssencmode", "min_protocol_version", "require_auth", "requirepeer", "scram_client_key",
