@@ -235,6 +235,7 @@ child = os.fork()
 if child == 0:
     os.read(start, 1)
     if os.fork() == 0:
+        signal.alarm(20)
         signal.pause()
     os._exit(0)
 names = os.listdir
