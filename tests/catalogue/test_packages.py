@@ -127,7 +127,7 @@ def test_an_id_that_is_taken_is_left_out(site: Site, there: Path) -> None:
     install(there, code=CODE.replace("acme-sync", "repository-sync"))
     install(there, code=CODE, name="more-jobs")
     site.jobs('modules = ["work"]\n', CODE.replace("1h", "3h"))
-    site.write("jobctl.toml", 'modules = ["work"]\n')
+    site.write("jobctl.toml", 'builtin = true\nmodules = ["work"]\n')
 
     seen = site.call("status", "--json")
 

@@ -166,6 +166,8 @@ def _greet(options: Options, context: Context, jobs: list[Job], grace: timedelta
     other = scheduler(context.store, context.state_folder(), context.clock)
     if other.running:
         out.note(f"another scheduler shares this store: pid {other.pid} on {other.host}")
+    if context.catalogue.note:
+        out.note(context.catalogue.note)
     for reason, number in Counter(job.unmet for job in jobs if job.unmet).items():
         out.note(f"{'1 job is' if number == 1 else f'{number} jobs are'} stopped: {reason}")
     for warning in context.environment.warnings:
