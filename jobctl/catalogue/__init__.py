@@ -99,7 +99,7 @@ class Catalogue:
         for job_id, settings in file.jobs.items():
             if left_out and job_id not in known and not settings.keys() & {"call", "command"}:
                 left_out.append(
-                    f"{file.place('jobs', job_id)}: [jobs.{job_id}] says nothing to run, so it is left out:"
+                    f"{file.place('jobs', job_id)}: [jobs.{job_id}] needs `call` or `command`, so it is left out:"
                     " it may change a job that is left out"
                 )
                 continue

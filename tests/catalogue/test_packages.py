@@ -107,7 +107,7 @@ def test_a_broken_package_is_a_warning_and_all_else_goes_on(
 
     assert {"mine", "good-sync"} <= {one["id"] for one in json.loads(seen.stdout)["jobs"]}
     assert seen.stderr.count(left_out(problem)) == 1
-    assert "jobctl.toml:7: [jobs.acme-sync] says nothing to run, so it is left out" in seen.stderr
+    assert "jobctl.toml:7: [jobs.acme-sync] needs `call` or `command`, so it is left out" in seen.stderr
     assert (ran.returncode, "good says hello" in ran.stdout) == (0, True)
     assert quiet.stderr.startswith("error: mine has no schedule")
     assert unknown.returncode == 2

@@ -157,7 +157,7 @@ def test_two_files_in_one_folder_are_refused(tmp_path: Path) -> None:
         ('[jobs.a]\ncall = "m:f"\nname = "a\\u001b[2J"\n', "jobctl.toml:3: [jobs.a].name: expected a text of one line"),
         ('[jobs.a]\ncommand = "ls -l"\n', "expected a list of texts"),
         ('[jobs.a]\ncall = "m.f"\n', '"m.f" is not an import text'),
-        ('[jobs.a]\nevery = "1m"\n', "jobctl.toml:1: [jobs.a]: it says nothing to run"),
+        ('[jobs.a]\nevery = "1m"\n', "jobctl.toml:1: [jobs.a]: it needs `call` or `command`"),
         ('[jobs.a]\ncall = "m:f"\ncron = "* * * * *"\ntimezone = "Europe/Berln"\n', "jobctl.toml:4: [jobs.a].timezone"),
         ('[jobs.a]\ncall = "m:f"\ntimezone = "UTC"\n', "a time zone needs cron"),
         ('[jobs.a]\ncall = "m:f"\nretries = "3"\n', 'expected a whole number from 0 to 100, not "3"'),
