@@ -67,7 +67,7 @@ def test_each_command_has_help_with_examples_of_its_own(name: str, cli: Cli) -> 
         ("trigger helo", 'there is no job "helo"', 'did you mean "hello"?'),
         ("status repositry-sync", 'there is no job "repositry-sync"', '"repository-sync"'),
         ("logs helo", 'there is no job "helo"', '"hello"'),
-        ("next helo", 'there is no job "helo"', '"hello"'),
+        ("next hello-x", 'there is no job "hello-x"', '"hello"'),
         ("stop helo", 'there is no job "helo"', '"hello"'),
         ("run 5m", "run takes no argument; it is the scheduler", "jobctl trigger ID"),
         ("run --only helo", 'there is no job "helo"', '"hello"'),
