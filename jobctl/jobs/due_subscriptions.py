@@ -14,7 +14,7 @@ SOMEONE = "Valued Customer"
 
 
 class Subscription(NamedTuple):
-    """One subscription and its user. ``amount`` is in cents; ``end`` in UTC."""
+    """One subscription and its user. ``amount`` is in whole units of the currency; ``end`` in UTC."""
 
     id: str
     user_id: str
