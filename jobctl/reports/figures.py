@@ -218,6 +218,7 @@ def _top(database: Database, content: Path, period: Period) -> list[dict[str, An
             "item_id": one.item_id,
             "name": items[one.item_id].name,
             "category": items[one.item_id].category,
+            "tags": list(items[one.item_id].tags),
             "votes": one.votes,
             "views": one.views,
             "comments": one.comments,
