@@ -80,7 +80,7 @@ def load_yaml(folder: Path, file: Path, largest: int) -> Any:
         text = real.read_bytes().decode(errors="replace")
     except (OSError, RuntimeError, ValueError):
         return None
-    from jobctl.content.core_yaml import parse
+    from jobctl.settings.core_yaml import parse
 
     try:
         return parse(text)
@@ -106,6 +106,6 @@ def _text(value: Any) -> str:
     """A text or a number on one line; anything else is none."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
-    from jobctl.content.core_yaml import text_of
+    from jobctl.settings.core_yaml import text_of
 
     return " ".join(text_of(value).split())

@@ -54,7 +54,7 @@ def test_who_is_due_is_mailed_once_and_nobody_else(desk: Desk, database: SiteDat
     assert text is not None
     words = text.get_content().replace("\r\n", "\n")
     for fact in ("Ada Lovelace", "Premium Plan", "€29.00 every 3 months", date, "sub_77", "renews by itself",
-                 "https://ever.works/settings/subscription\n", "?action=disable-auto-renewal", "info@ever.works"):  # fmt: skip
+                 "https://ever.works/client/settings/profile/billing\n", "info@ever.works"):  # fmt: skip
         assert fact in words
 
     assert desk.run(REMINDER)["result"]["message"] == "nobody is due"

@@ -5,7 +5,6 @@ PyYAML parses; but it knows version 1.1, in which ``Yes`` is true, ``12:30`` is 
 
 import math
 import re
-from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -111,6 +110,8 @@ def _shown(text: str) -> str:
 
 def _number_text(number: float) -> str:
     """As ECMAScript's ``Number::toString``: its digits are those of ``repr``, its exponents are not."""
+    from decimal import Decimal
+
     digits = repr(float(number)).removesuffix(".0")
     if math.isnan(number) or math.isinf(number):
         return {"nan": "NaN", "inf": "Infinity"}.get(digits, "-Infinity")
