@@ -172,10 +172,16 @@ class Checker:
         missing = unmet(("mail",), self.environment)
         if missing is not None:
             raise AbsentError(missing)
-        from jobctl.mail.choose import open_transport
+        from jobctl.mail.choose import note, open_transport
 
+        said = [
+            note(self.environment),
+            *(f"{one.name} is from {one.source}" for one in self.environment.from_content()),
+        ]
         with open_transport(self.environment, self.state / "outbox") as transport:
-            return f"{transport.name} at {transport.place}: {transport.check()}"
+            return "; ".join(
+                [f"{transport.name} at {transport.place}: {transport.check()}", *filter(None, said)]
+            )
 
     def trigger_dev(self) -> str:
         """Asked for its schedules with the key; nothing is changed there."""

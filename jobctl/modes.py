@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from jobctl.settings.collect import EnvFile
+from jobctl.errors import ConfigurationError
+from jobctl.settings.collect import EnvFile, Value
 from jobctl.settings.environment import Environment
 from jobctl.settings.variables import ON, is_secret
 from jobctl.text import quote
@@ -57,7 +58,7 @@ RULES = (
                 "TRIGGER_DEV_API_KEY", lambda env: env.secret("TRIGGER_DEV_API_KEY") is not None, "set"
             ),
             Condition("TRIGGER_DEV_API_URL", lambda env: env.url("TRIGGER_DEV_API_URL") is not None, "set"),
-            Condition("TRIGGER_DEV_ENABLED", lambda env: env.flag("TRIGGER_DEV_ENABLED"), "true"),
+            Condition("TRIGGER_DEV_ENABLED", lambda env: env.text("TRIGGER_DEV_ENABLED") == "true", "true"),
             Condition("NODE_ENV", lambda env: env.text("NODE_ENV") == "production", "production"),
         ),
         "TriggerDevJobManager",
@@ -123,6 +124,7 @@ class Explanation:
     warnings: tuple[str, ...]
     files: tuple[EnvFile, ...]
     hidden: tuple[tuple[str, str, str], ...]
+    content: tuple[Value, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``mode --json``."""
@@ -145,6 +147,9 @@ class Explanation:
                 {"path": file.name, "found": file.found, "variables": file.variables} for file in self.files
             ],
             "hidden": [{"name": name, "source": source, "by": by} for name, source, by in self.hidden],
+            "content": [
+                {"name": one.name, "value": one.text, "source": str(one.source)} for one in self.content
+            ],
         }
 
 
@@ -164,7 +169,16 @@ def explain(environment: Environment) -> Explanation:
         explained.append(Explained(rule.mode, matched, not found, _reason(seen, matched, found), seen))
         found = found or matched
     node_env = environment.value("NODE_ENV")
-    named = [condition.variable for rule in RULES for condition in rule.conditions]
+    warnings = _warnings(environment, explained)
+    try:
+        content = environment.from_content()
+    except ConfigurationError as error:
+        content = []
+        warnings.append(error.problem)
+    named = [
+        *(condition.variable for rule in RULES for condition in rule.conditions),
+        *(one.name for one in content),
+    ]
     return Explanation(
         mode=winner.mode,
         manager=winner.manager,
@@ -172,13 +186,14 @@ def explain(environment: Environment) -> Explanation:
         node_env=node_env.text or "",
         node_env_source=str(node_env.source),
         rules=tuple(explained),
-        warnings=tuple(_warnings(environment, explained)),
+        warnings=tuple(warnings),
         files=environment.files,
         hidden=tuple(
             (name, str(place), str(environment.value(name).source))
             for name in named
             for place in environment.value(name).hidden
         ),
+        content=tuple(content),
     )
 
 
@@ -188,11 +203,11 @@ def _see(environment: Environment, condition: Condition) -> Seen:
     if shown is not None and not is_secret(value.name):
         shown = shown.removeprefix('"').removesuffix('"')
     return Seen(
-        name=condition.variable,
+        name=value.name,
         value=shown,
         source=str(value.source),
         line=value.source.line or None,
-        secret=is_secret(condition.variable),
+        secret=is_secret(value.name),
         satisfied=condition.holds(environment),
         expected=condition.expected,
     )

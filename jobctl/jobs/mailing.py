@@ -10,7 +10,7 @@ from jobctl.errors import JobctlError
 from jobctl.jobs.here import Here
 from jobctl.jobs.outgoing import Outgoing, Step
 from jobctl.mail.addresses import address_fault
-from jobctl.mail.choose import mail_settings, open_transport
+from jobctl.mail.choose import mail_settings, note, open_transport
 from jobctl.mail.message import Attachment, Message
 from jobctl.mail.render import render
 from jobctl.mail.transport import MailRefusedError, UnknownOutcomeError
@@ -58,6 +58,8 @@ class Mailing:
         self._opened = ExitStack()
         self._settings = mail_settings(here.environment)
         self._at = ""
+        if said := note(here.environment):
+            print(f"note: {said}")
         self._transport = open_transport(here.environment, here.outbox, before_data=self._handing)
 
     @property

@@ -25,7 +25,7 @@ _MOST_WARNINGS = 20
 
 
 class Source(NamedTuple):
-    """Where a value comes from: ``process``, ``file``, ``default`` or ``none``."""
+    """Where a value comes from: ``process``, ``file``, ``content``, ``default`` or ``none``."""
 
     kind: str
     file: str = ""
@@ -34,6 +34,8 @@ class Source(NamedTuple):
     def __str__(self) -> str:
         if self.kind == "file":
             return f"{self.file}:{self.line}"
+        if self.kind == "content":
+            return self.file
         return {"process": "process environment", "default": "default"}.get(self.kind, "not set")
 
 

@@ -131,13 +131,13 @@ def test_common_options_may_stand_before_the_command(cli: Cli, tmp_path: Path) -
 
 
 def test_several_faults_are_told_together(cli: Cli, here: Path) -> None:
-    (here / ".env.local").write_text("TRIGGER_DEV_ENABLED=maybe\nNODE_ENV=moon\n")
+    (here / ".env.local").write_text("SMTP_PORT=maybe\nNODE_ENV=moon\n")
 
     told = cli("trigger", "repository-sync")
     as_json = cli("trigger", "repository-sync", "--json").json["error"]
 
     assert told.code == 2
-    assert "error: .env.local:1: TRIGGER_DEV_ENABLED is" in told.stderr
+    assert "error: .env.local:1: SMTP_PORT is" in told.stderr
     assert told.stderr.endswith("2 problems, nothing was started\n")
     assert [one["where"] for one in as_json["problems"]] == [".env.local:2", ".env.local:1"]
 

@@ -31,7 +31,9 @@ def env(**process: str) -> Environment:
         (TRIGGER, Mode.TRIGGER_DEV),
         ({**TRIGGER, "NODE_ENV": "development"}, Mode.LOCAL),
         ({**TRIGGER, "TRIGGER_DEV_ENABLED": "false"}, Mode.LOCAL),
+        ({**TRIGGER, "TRIGGER_DEV_ENABLED": "1"}, Mode.LOCAL),
         ({**TRIGGER, "TRIGGER_DEV_API_KEY": " "}, Mode.LOCAL),
+        ({**TRIGGER, "TRIGGER_DEV_API_KEY": "", "TRIGGER_SECRET_KEY": "tr_prod_1"}, Mode.TRIGGER_DEV),
         ({"VERCEL": "1"}, Mode.VERCEL),
         ({"VERCEL": "true"}, Mode.LOCAL),
         ({**TRIGGER, "VERCEL": "1"}, Mode.TRIGGER_DEV),
@@ -124,3 +126,15 @@ def test_the_rules_cost_nothing_to_import() -> None:
 
     heavy = {"json", "rich", "typer", "asyncio", "croniter", "sqlite3", "urllib.request", "dotenv", "tomllib"}
     assert not heavy & set(loaded)
+
+
+def test_the_names_that_counted_are_shown() -> None:
+    explained = explain(
+        env(TRIGGER_SECRET_KEY="tr_prod_0123456789", TRIGGER_DEV_ENABLED="1", NODE_ENV="production")
+    )
+    rule = next(one for one in explained.rules if one.mode is Mode.TRIGGER_DEV)
+
+    assert [seen.name for seen in rule.variables][:2] == ["TRIGGER_SECRET_KEY", "TRIGGER_DEV_API_URL"]
+    assert rule.reason == 'TRIGGER_DEV_ENABLED is "1", must be true'
+    (warning,) = explained.warnings
+    assert 'TRIGGER_SECRET_KEY is set, but TRIGGER_DEV_ENABLED is "1"' in warning

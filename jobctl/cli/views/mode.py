@@ -21,6 +21,10 @@ def screen(found: Explanation, folder: str, look: Look) -> Iterator[str]:
             yield from _conditions(rule, look)
     yield ""
     yield from _files(found, folder)
+    if found.content:
+        yield ""
+        yield "set by the content, before the environment"
+        yield from (f"  {one.name} {one.shown}, {one.source}" for one in found.content)
     if found.hidden:
         yield ""
         yield "values that lost"
