@@ -49,7 +49,9 @@ def pack() -> Wheel:
             hint="pip install . in its folder; or --from-index, where the target can reach a package index",
         ) from None
     stem = f"{DISTRIBUTION.replace('-', '_')}-{__version__}"
-    files = {f"jobctl/{path.relative_to(_PACKAGE).as_posix()}": path.read_bytes() for path in _package_files()}
+    files = {
+        f"jobctl/{path.relative_to(_PACKAGE).as_posix()}": path.read_bytes() for path in _package_files()
+    }
     info = f"{stem}.dist-info"
     files |= _licenses(about, info)
     files[f"{info}/METADATA"] = _metadata(about).encode()
