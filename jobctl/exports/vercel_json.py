@@ -90,8 +90,7 @@ def merged(text: str | None, ours: Ours, name: str) -> str:
     """
     if text is None:
         text = _dumped(_NEW, 2) + "\n"
-    if text.startswith(_MARK):
-        return _MARK + merged(text.removeprefix(_MARK), ours, name)
+    text = text.removeprefix(_MARK)  # with which Vercel's command cannot parse the file
     for key, entries in (
         ("crons", [one.as_cron() for one in ours.crons]),
         ("schedules", [one.as_schedule() for one in ours.schedules]),
