@@ -262,8 +262,10 @@ def test_the_exported_folder_is_served_as_vercel_does(site: Site, tmp_path: Path
     """Without JOBCTL_STATE: nothing but the temporary folder can be written there."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    code = "def hello():\n    return {'said': 'hello'}\n"
-    site.jobs('[jobs.hello]\ncron = "0 9 * * *"\ncall = "work:hello"\n', code)
+    code = "def hello():\n    return {'said': 'hello'}\ndef bad():\n    raise ValueError('no way, a-secret-of-the-site')\n"
+    site.jobs(
+        "".join(f'[jobs.{one}]\ncron = "0 9 * * *"\ncall = "work:{one}"\n' for one in ("hello", "bad")), code
+    )
     assert site.call("export", "vercel", ".").returncode == 0
     crons = json.loads((site.folder / "vercel.json").read_text())["crons"]
     environment = {
@@ -275,6 +277,7 @@ def test_the_exported_folder_is_served_as_vercel_does(site: Site, tmp_path: Path
         cwd=site.folder,
         env=environment,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
     assert process.stdout is not None
@@ -286,10 +289,17 @@ def test_the_exported_folder_is_served_as_vercel_does(site: Site, tmp_path: Path
             nobody = client.get("/api/cron/jobs/hello", headers={"Authorization": ""})
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        _, log = process.communicate(timeout=30)
 
+    assert "bad: run " in log
+    assert "failed (error): ValueError: no way, " in log
+    assert SECRET not in log
+    assert "subscription-renewal-reminder was not run: DATABASE_URL is not set" in log
     assert told["/api/cron/jobs/hello"].json()["result"] == {"said": "hello"}
-    assert {one.status_code for one in told.values()} <= {200, 503}  # 503: no database is configured
+    assert {one.status_code for name, one in told.items() if not name.endswith("/bad")} <= {
+        200,
+        503,
+    }  # 503: no database is configured
     assert nobody.status_code == 401
     assert not (site.folder / ".jobctl").exists()
     (state,) = temporary.glob(".jobctl-*")
