@@ -133,9 +133,9 @@ class Desk:
                 _LOG.error("%s: %s", job_id, self._shown(error), extra={"kind": job_id})
             return _json(shape.refused(status, message, now))
         if run.status is RunStatus.FAILED:  # where nothing else is seen of it, as in a function's log
-            error = self._masked(run.error or "")
+            why = self._masked(run.error or "")
             _LOG.error(
-                "%s: run %s failed (%s): %s", job_id, run.id, run.reason, error, extra={"kind": job_id}
+                "%s: run %s failed (%s): %s", job_id, run.id, run.reason, why, extra={"kind": job_id}
             )
         return _json(shape.ended(run, detail=self._detail))
 
