@@ -258,12 +258,15 @@ COMMANDS = {
         "what another platform, or an editor, needs",
         "platform",
         {
-            "--check": Option("write nothing, exit 1 where a file is out of date"),
+            "--check": Option("write nothing, exit 1 where a file is out of date or something is missing"),
             "--plan": Option("Vercel's: once a day at most, or once a minute", "PLAN", ("hobby", "pro")),
+            "--target": Option("Vercel's: the list of calls to write", "LIST", ("crons", "schedules")),
+            "--from-index": Option("name the released jobctl instead of carrying this one"),
         },
         (
             "jobctl export trigger-dev worker",
             "jobctl export vercel . --plan hobby",
+            "jobctl export vercel vercel-jobs --target schedules",
             "jobctl export vercel . --check",
             "jobctl export schema .",
         ),

@@ -11,6 +11,7 @@ from jobctl.errors import UsageError, reason_of
 from jobctl.files import write_whole
 from jobctl.text import quote
 
+PROGRAM_FILE = 0o755
 RECORD = ".jobctl-export.json"
 """What was written last, by name: the SHA-256 of each file."""
 
@@ -32,11 +33,16 @@ class Written(NamedTuple):
     fate: Fate
 
 
-Texts = Mapping[str, str]
-_NONE: Texts = {}
+class Program(bytes):
+    """The content of a file that may be executed."""
 
 
-def compare(folder: Path, files: Texts, merged: Texts = _NONE) -> list[Written]:
+Contents = Mapping[str, str | bytes]
+"""What is to be in each file; text is UTF-8."""
+_NONE: dict[str, str] = {}
+
+
+def compare(folder: Path, files: Contents, merged: Contents = _NONE) -> list[Written]:
     """What writing these files would do; nothing is changed.
 
     Args:
@@ -48,7 +54,7 @@ def compare(folder: Path, files: Texts, merged: Texts = _NONE) -> list[Written]:
     return [Written(name, fate) for name, fate, _ in _fates(folder, files, merged, _record(folder))]
 
 
-def write(folder: Path, files: Texts, merged: Texts = _NONE) -> list[Written]:
+def write(folder: Path, files: Contents, merged: Contents = _NONE) -> list[Written]:
     """Write what is new or has changed; a file that somebody edited, or that was there before, stays.
 
     A file that is no longer among them goes, unless it was edited.
@@ -63,8 +69,9 @@ def write(folder: Path, files: Texts, merged: Texts = _NONE) -> list[Written]:
             path = folder / name
             if fate in {Fate.CREATED, Fate.CHANGED} and text is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
+                mode = PROGRAM_FILE if isinstance(text, Program) else None
                 # a link of the user's stays one
-                write_whole(path.resolve() if name in merged else path, text.encode())
+                write_whole(path.resolve() if name in merged else path, _bytes(text), mode=mode)
             elif fate is Fate.REMOVED:
                 path.unlink()
         after = {name: before[name] for name, fate, _ in found if fate is Fate.EDITED and name in before}
@@ -81,14 +88,18 @@ def write(folder: Path, files: Texts, merged: Texts = _NONE) -> list[Written]:
     return [Written(name, fate) for name, fate, _ in found]
 
 
-def _fates(folder: Path, files: Texts, merged: Texts, record: Texts) -> list[tuple[str, Fate, str | None]]:
+def _fates(
+    folder: Path, files: Contents, merged: Contents, record: Mapping[str, str]
+) -> list[tuple[str, Fate, str | bytes | None]]:
     try:
         return list(_each(folder, files, merged, record))
     except OSError as error:
         raise _cannot(folder, "read", error) from error
 
 
-def _each(folder: Path, files: Texts, merged: Texts, record: Texts) -> Iterator[tuple[str, Fate, str | None]]:
+def _each(
+    folder: Path, files: Contents, merged: Contents, record: Mapping[str, str]
+) -> Iterator[tuple[str, Fate, str | bytes | None]]:
     for name, text in files.items():
         there = _there(folder / name)
         if there is None:
@@ -117,8 +128,12 @@ def _there(path: Path) -> str | None:
         return None
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _hash(content: str | bytes) -> str:
+    return hashlib.sha256(_bytes(content)).hexdigest()
+
+
+def _bytes(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else content
 
 
 def _record(folder: Path) -> dict[str, str]:

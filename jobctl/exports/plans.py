@@ -1,4 +1,4 @@
-"""The plans of Vercel, as far as they limit crons."""
+"""What Vercel's plans allow, and its two ways to time calls."""
 
 from enum import StrEnum
 
@@ -8,3 +8,15 @@ class Plan(StrEnum):
 
     HOBBY = "hobby"
     PRO = "pro"
+
+    @property
+    def longest_call(self) -> int:
+        """The most that a function's ``maxDuration`` may be, in seconds: https://vercel.com/docs/functions/limitations."""
+        return 300 if self is Plan.HOBBY else 800
+
+
+class Target(StrEnum):
+    """``crons`` are in UTC; ``schedules``, in beta, have time zones and can be paused without a deployment."""
+
+    CRONS = "crons"
+    SCHEDULES = "schedules"

@@ -6,9 +6,10 @@ from importlib import resources
 from os.path import relpath
 from pathlib import Path, PurePosixPath
 
-from jobctl import __version__
 from jobctl.catalogue.project import Project
 from jobctl.durations import milliseconds
+from jobctl.exports.carried import PACKAGES, Carried
+from jobctl.exports.wheel import Wheel, requirement
 from jobctl.managers.trigger_dev import max_duration
 from jobctl.model import Job
 from jobctl.text import printable
@@ -16,32 +17,41 @@ from jobctl.text import printable
 SDK = "4.8.3"
 """Of ``@trigger.dev/sdk``, its build package and its command: they must be equal."""
 IMAGE_PYTHON = "/opt/jobctl/bin/python"
-_IMAGE = "/app"
+EXTRAS = ("postgres",)
+_IMAGE = PurePosixPath("/app")
+_INSIDE = "project"
 _COPIED = {
     "jobctl.ts": "src/jobctl.ts",
     "trigger.config.ts": "trigger.config.ts",
     "tsconfig.json": "tsconfig.json",
     "package.json": "package.json",
+    "packages.txt": PACKAGES,
     "gitignore": ".gitignore",
     "README.md": "README.md",
 }
 _LONGEST_DELAY_MS = 24 * 3600 * 1000
 
 
-def worker_files(folder: Path, project: Project, jobs: Iterable[Job]) -> dict[str, str]:
-    """Every file of the worker, by its name in ``folder``.
+def worker_files(
+    folder: Path, project: Project, jobs: Iterable[Job], carried: Carried, wheel: Wheel | None
+) -> dict[str, str | bytes]:
+    """Every file of the worker, by its name in ``folder``: nothing outside of it is needed, since builds on
+    Trigger.dev's servers get that folder alone.
 
     Args:
-        folder: where the worker will be; the project's files are named as seen from there.
-        project: whose file and modules go along into the image.
+        folder: where the worker will be.
+        project: where runs begin in development.
+        carried: what goes along into the image.
+        wheel: of jobctl; None names the released version.
     """
-    chosen = list(jobs)
-    files = {name: _template(source) for source, name in _COPIED.items()}
-    files["src/project.ts"] = _project(folder, project, chosen)
-    files["requirements.txt"] = (
-        f"# what the image gets; another index or a git address will do as well\njobctl[postgres]=={__version__}\n"
-    )
-    for job in chosen:
+    files: dict[str, str | bytes] = {name: _template(source) for source, name in _COPIED.items()}
+    files["src/project.ts"] = _project(folder, project, carried)
+    lines = [requirement(",".join(EXTRAS), wheel), *carried.requirements]
+    files["requirements.txt"] = "".join(f"{line}\n" for line in lines)
+    files |= {f"{_INSIDE}/{name}": data for name, data in carried.files.items()}
+    if wheel is not None:
+        files[wheel.name] = wheel.data
+    for job in jobs:
         files[f"src/trigger/{job.id}.ts"] = _task(job)
     return files
 
@@ -75,16 +85,11 @@ export const {name} = schedules.task({{
 """
 
 
-def _project(folder: Path, project: Project, jobs: Iterable[Job]) -> str:
-    """Where the project is, beside the worker and in the image, and what of it goes along.
-
-    Trigger.dev copies a file that lies outside the worker to its path without the ``..`` parts.
-    """
+def _project(folder: Path, project: Project, carried: Carried) -> str:
     beside = PurePosixPath(relpath(project.folder.resolve(), folder.resolve()))
-    inside = PurePosixPath(_IMAGE, *(part for part in beside.parts if part not in {"..", "."}))
-    patterns = [str(beside / one) for one in _shipped(project, jobs)]
+    inside = PurePosixPath(_IMAGE, _INSIDE) if carried.files else _IMAGE
     return f"""\
-// Where the site's project is, and what of it goes into the image.
+// Where the site's project is, and what the image gets.
 
 /** Seen from this folder, in development. */
 export const PROJECT_BESIDE = {json.dumps(str(beside))};
@@ -93,19 +98,6 @@ export const PROJECT_IN_IMAGE = {json.dumps(str(inside))};
 
 export const IMAGE_PYTHON = {json.dumps(IMAGE_PYTHON)};
 
-/** Patterns of files; add what your jobs read. */
-export const PROJECT_FILES: string[] = {json.dumps(patterns)};
+/** Patterns of files in this folder; add what your jobs read. */
+export const IMAGE_FILES: string[] = ["requirements.txt", "*.whl", "{_INSIDE}/**"];
 """
-
-
-def _shipped(project: Project, jobs: Iterable[Job]) -> list[str]:
-    """The project's file, and every package or module of its folder that a job is imported from."""
-    found = [project.file.name] if project.file is not None else []
-    targets = [job.target for job in jobs if isinstance(job.target, str)]
-    names = {target.partition(":")[0].partition(".")[0] for target in targets} - {"jobctl"}
-    for name in sorted(names):
-        if (project.folder / name).is_dir():
-            found.append(f"{name}/**")
-        elif (project.folder / f"{name}.py").is_file():
-            found.append(f"{name}.py")
-    return found

@@ -1,30 +1,36 @@
-"""What a Python deployment on Vercel needs: an entry file, its packages, and the crons of every job."""
+"""What a Python deployment on Vercel needs: an entry file, its packages, and the calls of every job.
 
-from collections.abc import Iterable
+It has the folder to itself, or shares it with nothing that Vercel would build instead.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
-from jobctl import __version__
+from jobctl import DISTRIBUTION
 from jobctl.catalogue.project import Project
+from jobctl.durations import format_duration
 from jobctl.errors import ScheduleError, UsageError, reason_of
-from jobctl.exports.plans import Plan
+from jobctl.exports.carried import Carried
+from jobctl.exports.plans import Plan, Target
 from jobctl.exports.vercel_crons import MOST_CRONS, vercel_cron
-from jobctl.exports.vercel_json import Cron, foreign, merged
+from jobctl.exports.vercel_json import ENTRY, Cron, Ours, foreign, merged
+from jobctl.exports.wheel import Wheel, requirement
 from jobctl.model import Job
+from jobctl.text import counted
 from jobctl.web.routes import path_of
 
 CONFIG = "vercel.json"
-_ENTRY = '''\
-"""What Vercel serves: the endpoints of jobctl for this folder's project."""
-
-from pathlib import Path
-
-from jobctl.web.app import create_app
-
-app = create_app(Path(__file__).parent)
-'''
+EXTRAS = ("postgres", "web")
+_INSIDE = "project"
+"""Where the project's files are, in a folder that is not the project's own."""
+_OTHER_CONFIGS = ("ts", "mts", "js", "mjs", "cjs", "toml")
+_MARGIN_S = 30
+_LONGEST_JITTER_MIN = 15
 
 
 class Kept(StrEnum):
@@ -36,75 +42,154 @@ class Kept(StrEnum):
 
 
 class Placed(NamedTuple):
-    """A job and its cron, or why it has none. ``told`` is what happens instead, or the reason."""
+    """A job and its call, or why it has none. ``told`` is what happens instead, or the reason."""
 
     job_id: str
-    path: str
     kept: Kept
-    cron: str = ""
+    call: Cron
     told: str = ""
     hint: str | None = None
 
+    @property
+    def path(self) -> str:
+        """What is called."""
+        return self.call.path
 
-def place(folder: Path, jobs: Iterable[Job], plan: Plan, now: datetime) -> list[Placed]:
+    @property
+    def cron(self) -> str:
+        """The expression; empty where it is left out."""
+        return self.call.schedule
+
+
+def place(
+    folder: Path, jobs: Iterable[Job], plan: Plan, now: datetime, target: Target = Target.CRONS
+) -> list[Placed]:
     """What becomes of each job that has a schedule and is enabled, in order.
 
     Raises:
         UsageError: a ``vercel.json`` that is there cannot be read.
     """
-    room = MOST_CRONS - len(foreign(_there(folder), str(folder / CONFIG)))
+    room = MOST_CRONS - len(foreign(_there(folder), target.value, str(folder / CONFIG)))
     found: list[Placed] = []
     for job in jobs:
         if job.schedule is None or not job.enabled:
             continue
-        one = _placed(job, plan, now)
+        one = _placed(job, plan, now, target)
         if one.cron and room <= 0:
-            reason = f"a project has {MOST_CRONS} crons at most"
-            one = Placed(job.id, one.path, Kept.LEFT_OUT, told=reason, hint="a second Vercel project")
+            reason = f"a project has {MOST_CRONS} {target.value} at most"
+            one = Placed(job.id, Kept.LEFT_OUT, Cron(one.path, ""), reason, "a second Vercel project")
         room -= bool(one.cron)
         found.append(one)
     return found
 
 
-def deployment_files(folder: Path, project: Project) -> dict[str, str]:
-    """Every file but ``vercel.json``.
+def deployment_files(
+    folder: Path, project: Project, carried: Carried, wheel: Wheel | None
+) -> dict[str, str | bytes]:
+    """Every file but ``vercel.json``; those of the project too, where the folder is another one.
+
+    Args:
+        wheel: of jobctl; None names the released version.
 
     Raises:
-        UsageError: the project's own jobs would be missing in that folder.
+        UsageError: Vercel would not build what is written into that folder.
     """
-    if project.file is not None and project.folder.resolve() != folder.resolve():
-        raise UsageError(
-            f"the jobs of {project.file} would not be in {folder}: Vercel gets that folder alone",
-            hint=f"jobctl export vercel {project.folder}",
-        )
+    _demand_buildable(folder)
+    shares = project.folder.resolve() == folder.resolve()
+    inside = {} if shares else {f"{_INSIDE}/{name}": data for name, data in carried.files.items()}
+    place_ = f'Path(__file__).parent / "{_INSIDE}"' if inside else "Path(__file__).parent"
+    lines = [requirement(",".join(EXTRAS), wheel), *carried.requirements]
     return {
-        "app.py": _ENTRY,
-        "requirements.txt": f"jobctl[postgres,web]=={__version__}\n",
+        ENTRY: _entry(place_),
+        "requirements.txt": "".join(f"{line}\n" for line in lines),
         ".python-version": "3.12\n",
         ".vercelignore": ".env*\n.jobctl\n.venv\n",
+        **({wheel.name: wheel.data} if wheel else {}),
+        **inside,
     }
 
 
-def config(folder: Path, placed: Iterable[Placed]) -> dict[str, str]:
-    """``vercel.json`` with these crons in it.
+def config(
+    folder: Path, placed: Iterable[Placed], max_duration: int, target: Target = Target.CRONS
+) -> dict[str, str]:
+    """``vercel.json`` with these calls in it: in ``crons`` or in ``schedules``, since both would call twice.
 
     Raises:
         UsageError: the one that is there cannot be read.
     """
-    crons = [Cron(one.path, one.cron) for one in placed if one.cron]
-    return {CONFIG: merged(_there(folder), crons, str(folder / CONFIG))}
+    calls = [one.call for one in placed if one.cron]
+    ours = Ours(calls, [], max_duration) if target is Target.CRONS else Ours([], calls, max_duration)
+    return {CONFIG: merged(_there(folder), ours, str(folder / CONFIG))}
 
 
-def _placed(job: Job, plan: Plan, now: datetime) -> Placed:
+def longest_call(jobs: Iterable[Job], plan: Plan) -> int:
+    """``maxDuration`` of the function in seconds: what the slowest job may take, as far as the plan allows it."""
+    longest = max((ceil(job.timeout.total_seconds()) for job in jobs), default=0)
+    return min(longest + _MARGIN_S, plan.longest_call)
+
+
+def too_long(jobs: Sequence[Job], plan: Plan) -> str | None:
+    """A sentence where jobs may take longer than a call there; None where none may."""
+    most = plan.longest_call
+    found = [job for job in jobs if job.schedule and job.enabled and job.timeout.total_seconds() > most]
+    if not found:
+        return None
+    found.sort(key=lambda job: job.timeout, reverse=True)
+    names = ", ".join(f"{job.id} ({format_duration(job.timeout)})" for job in found[:3])
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    have = "has a longer timeout" if len(found) == 1 else "have longer timeouts"
+    return f"Vercel ends a call after {most} s on the plan {plan.value}; {counted(len(found), 'job')} {have}: {names}{more}"
+
+
+def _entry(place_: str) -> str:
+    return f'''\
+"""What Vercel serves: the endpoints of jobctl for this folder's project."""
+
+from pathlib import Path
+
+from jobctl.web.app import create_app
+
+app = create_app({place_})
+'''
+
+
+def _demand_buildable(folder: Path) -> None:
+    """Refuse a folder of which Vercel would build something else, or install something else."""
+    own = "give it a folder of its own, deployed as a second Vercel project: jobctl export vercel vercel-jobs"
+    for kind in _OTHER_CONFIGS:
+        if (folder / f"vercel.{kind}").exists():
+            raise UsageError(f"{folder} has vercel.{kind}, beside which Vercel takes no {CONFIG}", hint=own)
+    if "next" in _npm_packages(folder) or any(folder.glob("next.config.*")):
+        raise UsageError(f"{folder} is a Next.js project: Vercel would build that, and not {ENTRY}", hint=own)
+    toml = folder / "pyproject.toml"
+    if toml.is_file() and DISTRIBUTION not in toml.read_text("utf-8", "replace"):
+        raise UsageError(
+            f"{toml} does not name {DISTRIBUTION}, and Vercel installs what it names and ignores requirements.txt",
+            hint=f'add "{DISTRIBUTION}[{",".join(EXTRAS)}]" to its dependencies, or {own}',
+        )
+
+
+def _npm_packages(folder: Path) -> set[str]:
+    try:
+        found = json.loads((folder / "package.json").read_text("utf-8-sig"))
+        return {name for key in ("dependencies", "devDependencies") for name in found.get(key) or ()}
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+        return set()
+
+
+def _placed(job: Job, plan: Plan, now: datetime, target: Target) -> Placed:
     path = path_of(job.id)
     if job.schedule is None:
         raise TypeError("a job by hand only has no cron")
     try:
-        timing = vercel_cron(job.schedule, plan, now)
+        timing = vercel_cron(job.schedule, plan, now, target)
     except ScheduleError as error:
-        return Placed(job.id, path, Kept.LEFT_OUT, told=str(error), hint=error.hint)
-    kept = Kept.CHANGED if timing.instead else Kept.EXACT
-    return Placed(job.id, path, kept, timing.cron, timing.instead or "")
+        return Placed(job.id, Kept.LEFT_OUT, Cron(path, ""), str(error), error.hint)
+    call = Cron(path, timing.cron)
+    if target is Target.SCHEDULES:
+        minutes = min(_LONGEST_JITTER_MIN, ceil(job.jitter.total_seconds() / 60))
+        call = Cron(path, timing.cron, job.id, job.schedule.timezone, minutes)
+    return Placed(job.id, Kept.CHANGED if timing.instead else Kept.EXACT, call, timing.instead or "")
 
 
 def _there(folder: Path) -> str | None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from jobctl.errors import ScheduleError
-from jobctl.exports.plans import Plan
+from jobctl.exports.plans import Plan, Target
 from jobctl.model import Schedule
 from jobctl.schedules import Cron, Every
 from jobctl.schedules.convert import interval_to_cron
@@ -29,8 +29,8 @@ class Timing(NamedTuple):
     instead: str | None = None
 
 
-def vercel_cron(schedule: Schedule, plan: Plan, now: datetime) -> Timing:
-    """What to write into ``vercel.json``.
+def vercel_cron(schedule: Schedule, plan: Plan, now: datetime, target: Target = Target.CRONS) -> Timing:
+    """What to write into ``vercel.json``: for ``schedules`` in the schedule's own time zone, else in UTC.
 
     A schedule that is too quick is slowed down to the quickest that Vercel keeps. What it would keep at
     other times, or on other days, is refused.
@@ -38,7 +38,7 @@ def vercel_cron(schedule: Schedule, plan: Plan, now: datetime) -> Timing:
     Raises:
         ScheduleError: Vercel cannot say it; the message says why.
     """
-    fields, instead = _fields(schedule, now)
+    fields, instead = _fields(schedule, now, target)
     day, month, weekday = (
         write_field(*one) for one in ((DAY, fields.day), (MONTH, fields.month), (WEEKDAY, fields.weekday))
     )
@@ -51,22 +51,23 @@ def vercel_cron(schedule: Schedule, plan: Plan, now: datetime) -> Timing:
     if plan is Plan.HOBBY and len(fields.hour.numbers) * len(fields.minute.numbers) > 1:
         fields = fields._replace(minute=_first(fields.minute), hour=_first(fields.hour))
         at = f"{fields.hour.numbers[0]:02}:{fields.minute.numbers[0]:02}"
-        instead = f"once a day, at {at} UTC: the plan hobby allows no more"
+        zone = schedule.timezone if target is Target.SCHEDULES else "UTC"
+        instead = f"once a day, at {at} {zone}: the plan hobby allows no more"
     text = f"{write_field(MINUTE, fields.minute)} {write_field(HOUR, fields.hour)} {day} {month} {weekday}"
     if len(text) > _LONGEST_TEXT:
         raise ScheduleError(f"{quote(schedule.text)} is longer than {_LONGEST_TEXT} characters for Vercel")
     return Timing(text, instead)
 
 
-def _fields(schedule: Schedule, now: datetime) -> tuple[Fields, str | None]:
-    """In UTC, whole minutes; with what was slowed down."""
+def _fields(schedule: Schedule, now: datetime, target: Target) -> tuple[Fields, str | None]:
+    """In whole minutes; with what was slowed down."""
     if isinstance(schedule, Every):
         if schedule.interval.total_seconds() < 60:
             return Cron("* * * * *").fields, "once a minute: Vercel counts whole minutes"
         return Cron(interval_to_cron(schedule.interval)).fields, None
     if not isinstance(schedule, Cron):
         raise ScheduleError(f"{quote(schedule.text)} is neither an interval nor a cron expression")
-    fields = fields_in_utc(schedule, now)
+    fields = schedule.fields if target is Target.SCHEDULES else fields_in_utc(schedule, now)
     seconds = fields.second.numbers
     if len(seconds) > 1:
         return fields, "once in each such minute: Vercel counts whole minutes"

@@ -1,4 +1,4 @@
-"""The crons of a ``vercel.json`` that is there: ours put in place, every other character as it was."""
+"""A ``vercel.json`` that is there: what is ours put in place, every other character as it was."""
 
 import json
 import re
@@ -13,14 +13,47 @@ _BLANKS = re.compile(r"[ \t\r\n]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MARK = "\ufeff"
 """A byte order mark, with which some editors on Windows begin a file."""
+_KINDS: dict[type[Any], str] = {list: "list", dict: "object"}
 _NEW = {"$schema": "https://openapi.vercel.sh/vercel.json", "framework": "python"}
 
 
+ENTRY = "app.py"
+"""The function that answers every path."""
+
+
 class Cron(NamedTuple):
-    """One entry."""
+    """One call at its times.
+
+    Attributes:
+        timezone: of ``schedule``; a cron has none but UTC.
+        jitter: in minutes, 0 to 15; for ``schedules`` alone.
+    """
 
     path: str
     schedule: str
+    job_id: str = ""
+    timezone: str = "UTC"
+    jitter: int = 0
+
+    def as_cron(self) -> dict[str, Any]:
+        """An entry of ``crons``."""
+        return {"path": self.path, "schedule": self.schedule}
+
+    def as_schedule(self) -> dict[str, Any]:
+        """An entry of ``schedules``, in the form of a list that Vercel's command takes."""
+        expression: dict[str, Any] = {"cron": self.schedule}
+        if self.jitter:
+            expression["jitter"] = self.jitter
+        found = {"name": self.job_id, "expression": expression, "target": {"path": self.path}}
+        return found if self.timezone == "UTC" else {**found, "timezone": self.timezone}
+
+
+class Ours(NamedTuple):
+    """What of the file is jobctl's: its entries in two lists, and the function's longest call in seconds."""
+
+    crons: list[Cron]
+    schedules: list[Cron]
+    max_duration: int | None = None
 
 
 class Member(NamedTuple):
@@ -32,58 +65,80 @@ class Member(NamedTuple):
     end: int
 
 
-def foreign(text: str | None, name: str) -> list[Any]:
-    """The entries that others made.
+def foreign(text: str | None, key: str, name: str) -> list[Any]:
+    """The entries of ``crons`` or ``schedules`` that others made.
 
     Raises:
         UsageError: as ``merged``.
     """
-    found = _crons(_members(text.removeprefix(_MARK), name), name) if text is not None else None
-    return [one for one in (found.value if found else []) if not _mine(one)]
+    members = _members(text.removeprefix(_MARK), name) if text is not None else []
+    return [one for one in _value(members, key, list, name) if not _mine(one)]
 
 
-def merged(text: str | None, crons: list[Cron], name: str) -> str:
-    """The file with these crons beside those of others.
+def merged(text: str | None, ours: Ours, name: str) -> str:
+    """The file with these entries beside those of others.
 
-    Entries of the endpoints of jobctl are replaced. What stands where and how is kept, but for the list itself.
+    Entries of the endpoints of jobctl are replaced, and so is ``maxDuration`` of the entry file. Everything else
+    stays as and where it is.
 
     Args:
         text: what is there; None where there is nothing.
         name: the file's, for messages.
 
     Raises:
-        UsageError: it is not the JSON of one object with a list of crons.
+        UsageError: it is not the JSON of one object with such lists, or has ``builds``.
     """
-    ours = [one._asdict() for one in crons]
     if text is None:
-        return _dumped({**_NEW, "crons": ours}, 2) + "\n"
-    if text.startswith(_MARK):
-        return _MARK + merged(text.removeprefix(_MARK), crons, name)
+        text = _dumped(_NEW, 2) + "\n"
+    text = text.removeprefix(_MARK)  # with which Vercel's command cannot parse the file
+    for key, entries in (
+        ("crons", [one.as_cron() for one in ours.crons]),
+        ("schedules", [one.as_schedule() for one in ours.schedules]),
+    ):
+        text = _put(text, key, [*foreign(text, key, name), *entries], name)
+    if ours.max_duration is None:
+        return text
     members = _members(text, name)
-    found = _crons(members, name)
-    wanted = [*(one for one in (found.value if found else []) if not _mine(one)), *ours]
-    if wanted == (found.value if found else []):
+    if any(one.name == "builds" for one in members):
+        raise UsageError(
+            f"{name} has builds, which Vercel does not take together with functions", hint="remove builds"
+        )
+    functions = _value(members, "functions", dict, name)
+    entry = functions.get(ENTRY)
+    kept = entry if isinstance(entry, dict) else {}
+    changed = {**functions, ENTRY: {**kept, "maxDuration": ours.max_duration}}
+    return _put(text, "functions", changed, name)
+
+
+def _put(text: str, key: str, value: Any, name: str) -> str:
+    """The text with this value under a name of the outermost object; an empty one is not added."""
+    members = _members(text, name)
+    found = next((one for one in members if one.name == key), None)
+    if value == (found.value if found else type(value)()):
         return text
     indent = _indent(text, members)
     end_of_line = "\r\n" if "\r\n" in text else "\n"
-    value = _dumped(wanted, indent).replace("\n", end_of_line + " " * indent)
+    written = _dumped(value, indent).replace("\n", end_of_line + " " * indent)
     if found:
-        return text[: found.start] + value + text[found.end :]
+        return text[: found.start] + written + text[found.end :]
     if members:
         end = members[-1].end
-        return f'{text[:end]},{end_of_line}{" " * indent}"crons": {value}{text[end:]}'
-    return _dumped({"crons": wanted}, indent) + "\n"
+        return f'{text[:end]},{end_of_line}{" " * indent}"{key}": {written}{text[end:]}'
+    return _dumped({key: value}, indent) + "\n"
 
 
-def _crons(members: list[Member], name: str) -> Member | None:
-    found = next((one for one in members if one.name == "crons"), None)
-    if found and not isinstance(found.value, list):
-        raise UsageError(f"in {name} crons is no list", hint="mend it, or remove it")
-    return found
+def _value(members: list[Member], key: str, kind: type[Any], name: str) -> Any:
+    found = next((one for one in members if one.name == key), None)
+    if found and not isinstance(found.value, kind):
+        raise UsageError(f"in {name} {key} is no {_KINDS[kind]}", hint="mend it, or remove it")
+    return found.value if found else kind()
 
 
 def _mine(entry: Any) -> bool:
-    return isinstance(entry, Mapping) and is_ours(str(entry.get("path")))
+    if not isinstance(entry, Mapping):
+        return False
+    target = entry.get("target")
+    return is_ours(str(target.get("path") if isinstance(target, Mapping) else entry.get("path")))
 
 
 def _members(text: str, name: str) -> list[Member]:
@@ -95,8 +150,8 @@ def _members(text: str, name: str) -> list[Member]:
         where = f", line {error.lineno}" if isinstance(error, JSONDecodeError) else ""
         raise UsageError(f"{name} is not JSON{where}", hint="mend it, or remove it") from error
     names = [one.name for one in found]
-    if names.count("crons") > 1:
-        raise UsageError(f"in {name} crons stands twice", hint="remove one of them")
+    if twice := next((one for one in ("crons", "schedules", "functions") if names.count(one) > 1), None):
+        raise UsageError(f"in {name} {twice} stands twice", hint="remove one of them")
     return found
 
 

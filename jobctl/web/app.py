@@ -1,6 +1,7 @@
 """The ASGI application: its routes, who may use them, and the headers that every answer carries."""
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from jobctl.documents import job_document, metrics_document
 from jobctl.errors import JobctlError, StoreError
 from jobctl.managers.statuses import all_statuses
 from jobctl.managers.surroundings import Surroundings
+from jobctl.model import RunStatus
 from jobctl.modes import resolve
 from jobctl.web.access import Access
 from jobctl.web.answers import Answer, Expiration, Plain, Reminders, Shape, Sync, status_of
@@ -30,6 +32,9 @@ _SHAPES: dict[str, Shape] = {
     "/api/cron/subscription-reminders": Reminders(),
     "/api/cron/subscription-expiration": Expiration(),
 }
+
+_LOG = logging.getLogger("jobctl")
+"""Without a handler, as on Vercel, its errors go to standard error."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -106,6 +111,7 @@ class Desk:
             try:
                 return await run_in_threadpool(look, self._runner)
             except StoreError as error:
+                _LOG.error("%s: %s", request.url.path, self._shown(error))
                 message = self._shown(error) if self._detail else "the run store cannot be read"
                 return _json(Answer(status_of(error), {"error": message}))
 
@@ -123,11 +129,21 @@ class Desk:
             status = status_of(error)
             public = status != 500 and not isinstance(error, StoreError)
             message = self._shown(error) if self._detail or public else "the job could not be started"
+            if status >= 500:
+                _LOG.error("%s: %s", job_id, self._shown(error), extra={"kind": job_id})
             return _json(shape.refused(status, message, now))
+        if run.status is RunStatus.FAILED:  # where nothing else is seen of it, as in a function's log
+            why = self._masked(run.error or "")
+            _LOG.error(
+                "%s: run %s failed (%s): %s", job_id, run.id, run.reason, why, extra={"kind": job_id}
+            )
         return _json(shape.ended(run, detail=self._detail))
 
     def _shown(self, error: JobctlError) -> str:
-        return self._runner.around.environment.mask(str(error))
+        return self._masked(str(error))
+
+    def _masked(self, text: str) -> str:
+        return self._runner.around.environment.mask(text)
 
     def _may(self, request: Request) -> bool:
         return self._access.allows(request.headers, request.client.host if request.client else None)

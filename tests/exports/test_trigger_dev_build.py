@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -21,15 +22,27 @@ def builder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         do_without("there is no node")
     packages = {**TRIGGER_DEV, "trigger.dev": SDK}
     folder = fetch(shared_folder(tmp_path_factory, "trigger-dev-builder"), packages)
-    shutil.copy(SUPPORT / "build.mjs", folder)
+    for script in ("build.mjs", "archive.mjs"):
+        shutil.copy(SUPPORT / script, folder)
     return folder
+
+
+def _upload(builder: Path, folder: Path, destination: Path) -> None:
+    """What a build on Trigger.dev's servers gets: that folder alone, without what the command leaves out."""
+    archive = folder.with_suffix(".tar.gz")
+    subprocess.run(["node", "archive.mjs", folder, archive], cwd=builder, check=True, timeout=60)
+    with tarfile.open(archive) as opened:
+        opened.extractall(destination, filter="data")
 
 
 def test_the_image_gets_a_python_with_jobctl_and_the_projects_files(
     site: Site, builder: Path, tmp_path: Path
 ) -> None:
     assert site.call("export", "trigger-dev", "worker").returncode == 0
-    worker, image = site.folder / "worker", tmp_path / "image"
+    site.write("worker/packages.txt", "# what jobs run\npostgresql-client  # pg_dump\n")
+    (site.folder / "worker").rename(tmp_path / "sent")
+    worker, image = tmp_path / "uploaded", tmp_path / "image"
+    _upload(builder, tmp_path / "sent", worker)
     (worker / "node_modules").symlink_to(builder / "node_modules")
     shutil.copy(builder / "package-lock.json", worker)
 
@@ -45,8 +58,10 @@ def test_the_image_gets_a_python_with_jobctl_and_the_projects_files(
     assert done.returncode == 0, done.stderr
     steps = (image / "Containerfile").read_text().splitlines()
     ours = [one for one in steps if "python3-venv" in one or "/opt/jobctl" in one]
-    assert [one.split()[1] for one in ours] == ["apt-get", "python3", "/opt/jobctl/bin/python"]
-    assert "'jobctl[postgres]==" in ours[2]
-    assert (image / "jobctl.toml").is_file()
-    assert (image / "myapp" / "work.py").is_file()
+    assert [one.split()[1] for one in ours] == ["apt-get", "requirements.txt", "python3", "cd"]
+    assert "python3 python3-venv git postgresql-client &&" in ours[0]
+    (wheel,) = image.glob("ever_jobctl-*.whl")
+    assert (image / "requirements.txt").read_text().startswith(f"./{wheel.name}[postgres]\n")
+    assert (image / "project" / "jobctl.toml").is_file()
+    assert (image / "project" / "myapp" / "work.py").is_file()
     assert list(image.rglob("src/trigger/hello.mjs"))

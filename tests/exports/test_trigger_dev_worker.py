@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,18 @@ def test_without_a_python_it_says_so(run_task: RunTask) -> None:
     answer, _ = run_task("engine", "hello", env={"JOBCTL_PYTHON": "/nonexistent/python"})
 
     assert answer["error"]["message"].startswith("/nonexistent/python cannot be started")
+    assert "retry" not in answer
+
+
+def test_a_python_without_jobctl_is_not_tried_again(run_task: RunTask, tmp_path: Path) -> None:
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')  # no site-packages
+    bare.chmod(0o755)
+
+    answer, _ = run_task("engine", "hello", env={"JOBCTL_PYTHON": str(bare)})
+
+    assert answer["error"]["name"] == "AbortTaskRunError"
+    assert "No module named jobctl" in answer["error"]["message"]
     assert "retry" not in answer
 
 

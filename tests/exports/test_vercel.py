@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from jobctl.errors import ScheduleError, UsageError
 from jobctl.exports.plans import Plan
 from jobctl.exports.vercel_crons import vercel_cron
 from jobctl.exports.vercel_json import Cron as Entry
-from jobctl.exports.vercel_json import foreign, merged
+from jobctl.exports.vercel_json import Ours, foreign, merged
+from jobctl.runs.choose import open_store
 from jobctl.schedules import Cron, Every
 from tests.support.project import Site
 
@@ -65,6 +67,7 @@ def test_what_is_left_out(schedule: Cron | Every, reason: str) -> None:
         vercel_cron(schedule, Plan.PRO, NOW)
 
 
+OURS = Ours([Entry("/api/cron/sync", "*/5 * * * *")], [])
 THEIRS = """{
     "version":2, "rewrites" : [ {"source":"/a",  "destination":"/b"} ],
     "crons": [{"path": "/api/theirs", "schedule": "0 1 * * *"},
@@ -75,7 +78,7 @@ THEIRS = """{
 
 
 def test_what_others_wrote_stays_as_it_was() -> None:
-    text = merged(THEIRS, [Entry("/api/cron/sync", "*/5 * * * *")], "vercel.json")
+    text = merged(THEIRS, OURS, "vercel.json")
 
     before, after = THEIRS[: THEIRS.index("[{")], THEIRS[THEIRS.index("\n    , ") :]
     assert text.startswith(before)
@@ -84,8 +87,8 @@ def test_what_others_wrote_stays_as_it_was() -> None:
         {"path": "/api/theirs", "schedule": "0 1 * * *"},
         {"path": "/api/cron/sync", "schedule": "*/5 * * * *"},
     ]
-    assert merged(text, [Entry("/api/cron/sync", "*/5 * * * *")], "vercel.json") == text
-    assert len(foreign(text, "vercel.json")) == 1
+    assert merged(text, OURS, "vercel.json") == text
+    assert len(foreign(text, "crons", "vercel.json")) == 1
 
 
 members = st.dictionaries(
@@ -109,7 +112,9 @@ def test_whatever_is_there_is_kept(
 ) -> None:
     whole = {**there, **({"crons": crons} if crons is not None else {})}
 
-    found = json.loads(merged(json.dumps(whole, indent=indent), [Entry("/api/cron/sync", "0 1 * * *")], "x"))
+    found = json.loads(
+        merged(json.dumps(whole, indent=indent), Ours([Entry("/api/cron/sync", "0 1 * * *")], []), "x")
+    )
 
     assert {name: value for name, value in found.items() if name != "crons"} == there
     assert found["crons"] == [*(crons or []), {"path": "/api/cron/sync", "schedule": "0 1 * * *"}]
@@ -120,25 +125,25 @@ def test_whatever_is_there_is_kept(
 )
 def test_a_file_that_cannot_be_read_is_told_and_left(text: str) -> None:
     with pytest.raises(UsageError, match=r"vercel\.json"):
-        merged(text, [], "vercel.json")
+        merged(text, Ours([], []), "vercel.json")
 
 
-def test_a_file_may_begin_with_a_byte_order_mark(site: Site) -> None:
+def test_a_byte_order_mark_goes_since_vercel_cannot_read_it(site: Site) -> None:
     (site.folder / "there.json").write_bytes(b'\xef\xbb\xbf{\r\n  "regions": ["fra1"]\r\n}')
     (site.folder / "vercel.json").symlink_to("there.json")
 
     assert site.call("export", "vercel", ".").returncode == 0
     assert site.call("export", "vercel", ".", "--check").returncode == 0
     text = (site.folder / "there.json").read_bytes()
-    assert text.startswith(b'\xef\xbb\xbf{\r\n  "regions": ["fra1"],')
+    assert text.startswith(b'{\r\n  "regions": ["fra1"],')
     assert text.count(b"\n") == text.count(b"\r\n")
-    assert json.loads(text.decode("utf-8-sig"))["regions"] == ["fra1"]
     assert (site.folder / "vercel.json").is_symlink()
 
 
 def test_the_export_says_what_becomes_of_each_job(site: Site) -> None:
     site.jobs(
-        '[jobs.odd]\nevery = "7m"\ncall = "work:odd"\n[jobs.fine]\ncron = "0 9 * * *"\ncall = "work:fine"\n'
+        '[jobs.odd]\nevery = "7m"\ncall = "work:odd"\n[jobs.fine]\ncron = "0 9 * * *"\ncall = "work:fine"\n',
+        "def odd(): ...\ndef fine(): ...\n",
     )
 
     crons = {one["id"]: one for one in site.json("export", "vercel", ".")["crons"]}
@@ -153,14 +158,94 @@ def test_the_export_says_what_becomes_of_each_job(site: Site) -> None:
     assert "analytics-top-items runs once a day, at 00:00 UTC" in slower.stderr
 
 
-def test_what_is_not_the_projects_own_folder_is_refused(site: Site) -> None:
-    site.jobs('[jobs.fine]\ncron = "0 9 * * *"\ncall = "work:fine"\n')
+def test_a_folder_of_its_own_carries_the_project(site: Site) -> None:
+    """As beside a Next.js site, where it is a second Vercel project."""
+    site.jobs('[jobs.fine]\ncron = "0 9 * * *"\ncall = "work:fine"\n', "import helper\ndef fine(): ...\n")
+    site.write("helper.py", "import json\n")
+    site.write("package.json", '{"dependencies": {"next": "16.0.0"}}')
 
-    refused = site.call("export", "vercel", "elsewhere")
+    refused = site.call("export", "vercel", ".")
+    done = site.call("export", "vercel", "vercel-jobs")
 
     assert refused.returncode == 2
-    assert "Vercel gets that folder alone" in refused.stderr
-    assert not (site.folder / "elsewhere").exists()
+    assert "is a Next.js project" in refused.stderr
+    assert "jobctl export vercel vercel-jobs" in refused.stderr
+    assert not (site.folder / "app.py").exists()
+    assert done.returncode == 0, done.stderr
+    folder = site.folder / "vercel-jobs"
+    assert {one.name for one in (folder / "project").iterdir()} == {"jobctl.toml", "work.py", "helper.py"}
+    assert 'create_app(Path(__file__).parent / "project")' in (folder / "app.py").read_text()
+    site.write("helper.py", "import json, re\n")
+    assert site.call("export", "vercel", "vercel-jobs", "--check").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("vercel.ts", "export const config = {};\n", "takes no vercel.json"),
+        ("vercel.toml", "", "takes no vercel.json"),
+        ("pyproject.toml", '[project]\nname = "x"\nversion = "1"\n', "ignores requirements.txt"),
+        ("next.config.ts", "export default {};\n", "is a Next.js project"),
+        ("vercel.json", '{"builds": []}', "has builds"),
+    ],
+)
+def test_what_vercel_would_not_build_is_refused(name: str, text: str, says: str, site: Site) -> None:
+    site.jobs("")
+    site.write(name, text)
+
+    refused = site.call("export", "vercel", ".")
+
+    assert refused.returncode == 2
+    assert says in refused.stderr
+    assert not (site.folder / "app.py").exists()
+
+
+def test_a_pyproject_that_names_jobctl_is_installed_from(site: Site) -> None:
+    site.jobs("")
+    site.write(
+        "pyproject.toml", '[project]\nname="x"\nversion="1"\ndependencies=["ever-jobctl[postgres,web]"]\n'
+    )
+
+    assert site.call("export", "vercel", ".").returncode == 0
+
+
+def test_the_longest_call_is_written_and_a_longer_timeout_reported(site: Site) -> None:
+    job = '[jobs.fine]\ncron = "0 9 * * *"\ncall = "work:fine"\n'
+    site.jobs(f'{job}timeout = "2h"\n', "def fine(): ...\n")
+    site.write("vercel.json", '{"functions": {"app.py": {"memory": 512}, "api/*.ts": {"maxDuration": 5}}}')
+
+    pro, hobby = site.call("export", "vercel", "."), site.call("export", "vercel", ".", "--plan", "hobby")
+
+    assert "Vercel ends a call after 800 s on the plan pro; " in pro.stderr
+    assert "fine (2h)" in pro.stderr
+    assert "Vercel ends a call after 300 s on the plan hobby" in hobby.stderr
+    assert json.loads((site.folder / "vercel.json").read_text())["functions"] == {
+        "app.py": {"memory": 512, "maxDuration": 300}, "api/*.ts": {"maxDuration": 5},
+    }  # fmt: skip
+
+
+def test_schedules_keep_their_time_zones(site: Site) -> None:
+    site.jobs(
+        '[jobs.fine]\ncron = "0 9 * * *"\ntimezone = "Europe/Berlin"\njitter = "90s"\ncall = "work:fine"\n',
+        "def fine(): ...\n",
+    )
+    theirs = {"name": "theirs", "expression": {"cron": "0 1 * * *"}, "target": {"topic": "x"}}
+    site.write("vercel.json", json.dumps({"schedules": [theirs]}))
+
+    done = site.json("export", "vercel", ".", "--target", "schedules")
+    written = json.loads((site.folder / "vercel.json").read_text())
+
+    assert {one["id"]: one["change"] for one in done["crons"]}["fine"] == "exact"
+    assert "crons" not in written  # both would call twice
+    assert written["schedules"][0] == theirs
+    assert written["schedules"][-1] == {
+        "name": "fine", "expression": {"cron": "0 9 * * *", "jitter": 2},
+        "target": {"path": "/api/cron/jobs/fine"}, "timezone": "Europe/Berlin",
+    }  # fmt: skip
+    assert site.call("export", "vercel", ".").returncode == 0
+    back = json.loads((site.folder / "vercel.json").read_text())
+    assert back["schedules"] == [theirs]
+    assert "/api/cron/jobs/fine" not in {one["path"] for one in back["crons"]}  # UTC cannot say it
 
 
 def test_no_more_crons_than_a_project_has(site: Site) -> None:
@@ -173,20 +258,26 @@ def test_no_more_crons_than_a_project_has(site: Site) -> None:
     assert len(json.loads((site.folder / "vercel.json").read_text())["crons"]) == 100
 
 
-def test_the_exported_folder_is_served_as_vercel_does(site: Site) -> None:
-    code = "def hello():\n    return {'said': 'hello'}\n"
-    site.jobs('[jobs.hello]\ncron = "0 9 * * *"\ncall = "work:hello"\n', code)
+def test_the_exported_folder_is_served_as_vercel_does(site: Site, tmp_path: Path) -> None:
+    """Without JOBCTL_STATE: nothing but the temporary folder can be written there."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    code = "def hello():\n    return {'said': 'hello'}\ndef bad():\n    raise ValueError('no way, a-secret-of-the-site')\n"
+    site.jobs(
+        "".join(f'[jobs.{one}]\ncron = "0 9 * * *"\ncall = "work:{one}"\n' for one in ("hello", "bad")), code
+    )
     assert site.call("export", "vercel", ".").returncode == 0
     crons = json.loads((site.folder / "vercel.json").read_text())["crons"]
     environment = {
         **site.environment, "VERCEL": "1", "VERCEL_ENV": "production", "NODE_ENV": "production",
-        "CRON_SECRET": SECRET, "JOBCTL_STATE": ".jobctl",
+        "CRON_SECRET": SECRET, "TMPDIR": str(temporary),
     }  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, RUNTIME, "app.py"],
         cwd=site.folder,
         env=environment,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
     assert process.stdout is not None
@@ -198,9 +289,19 @@ def test_the_exported_folder_is_served_as_vercel_does(site: Site) -> None:
             nobody = client.get("/api/cron/jobs/hello", headers={"Authorization": ""})
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        _, log = process.communicate(timeout=30)
 
+    assert "bad: run " in log
+    assert "failed (error): ValueError: no way, " in log
+    assert SECRET not in log
+    assert "subscription-renewal-reminder was not run: DATABASE_URL is not set" in log
     assert told["/api/cron/jobs/hello"].json()["result"] == {"said": "hello"}
-    assert {one.status_code for one in told.values()} <= {200, 503}  # 503: no database is configured
+    assert {one.status_code for name, one in told.items() if not name.endswith("/bad")} <= {
+        200,
+        503,
+    }  # 503: no database is configured
     assert nobody.status_code == 401
-    assert [one["trigger"] for one in site.runs() if one["job_id"] == "hello"] == ["http"]
+    assert not (site.folder / ".jobctl").exists()
+    (state,) = temporary.glob(".jobctl-*")
+    with closing(open_store(state)) as store:
+        assert [run.trigger for run in store.runs("hello", limit=None)] == ["http"]

@@ -10,13 +10,15 @@ from jobctl.cli.views import crons
 from jobctl.cli.views.table import rows
 from jobctl.cli.words import NAMES
 from jobctl.errors import ExitCode, UsageError
-from jobctl.exports.folder import RECORD, Fate, Written, compare, write
-from jobctl.exports.plans import Plan
+from jobctl.exports.folder import RECORD, Contents, Fate, Written, compare, write
+from jobctl.exports.plans import Plan, Target
 from jobctl.settings.secret import cron_secret_weakness
 from jobctl.text import quote, suggestion
 
 if TYPE_CHECKING:
+    from jobctl.exports.carried import Carried
     from jobctl.exports.vercel import Placed
+    from jobctl.exports.wheel import Wheel
 
 
 class Options(NamedTuple):
@@ -26,36 +28,82 @@ class Options(NamedTuple):
     folder: Annotated[str | None, argument("DIR")] = None
     check: Annotated[bool, option("export", "--check")] = False
     plan: Annotated[Plan | None, option("export", "--plan")] = None
+    target: Annotated[Target | None, option("export", "--target")] = None
+    from_index: Annotated[bool, option("export", "--from-index")] = False
+
+
+class Export(NamedTuple):
+    """What is to be written, and what to say of it."""
+
+    files: Contents
+    merged: dict[str, str] = {}  # noqa: RUF012 - never written to
+    placed: "tuple[Placed, ...]" = ()
+    wheel: "Wheel | None" = None
+    carried: "Carried | None" = None
+    warning: str | None = None
 
 
 def run(options: Options, context: Context) -> int:
     """Write what has changed, or with ``--check`` say what would."""
     _demand(options)
     folder = Path(options.folder or "")
-    placed: list[Placed] = []
-    merged: dict[str, str] = {}
-    if options.platform == "vercel":
-        from jobctl.exports.vercel import config, deployment_files, place
+    made = _PLATFORMS[options.platform or ""](folder, options, context)
+    put = compare if options.check else write
+    found = put(folder, made.files, made.merged)
+    missing: list[str] = []
+    if made.carried is not None:
+        from jobctl.exports.carried import still_missing
 
-        files = deployment_files(folder, context.project)
-        placed = place(folder, context.catalogue.jobs, options.plan or Plan.PRO, context.now())
-        merged = config(folder, placed)
-    elif options.platform == "schema":
-        from jobctl.exports.schema import schema_files
-
-        files = schema_files(context.catalogue.others)
+        missing = still_missing(folder, made.carried, made.wheel, options.platform or "")
+    if context.output.json:
+        context.output.document(_document(found, made, missing, options))
     else:
-        from jobctl.exports.trigger_dev import worker_files
-
-        files = worker_files(folder, context.project, context.catalogue.jobs)
-    found = compare(folder, files, merged) if options.check else write(folder, files, merged)
-    _show(found, placed, folder, options, context)
+        _show(found, made, folder, options, context)
+    for sentence in [*missing, *([made.warning] if made.warning else [])]:
+        context.output.warn(sentence)
     weak = cron_secret_weakness(context.environment.secret("CRON_SECRET"))
     if weak and options.platform == "vercel":
         context.output.warn(weak)
     _caution(options, context)
     stale = [one for one in found if one.fate not in {Fate.UNCHANGED, Fate.EDITED}]
-    return ExitCode.JOB_FAILED if options.check and stale else ExitCode.DONE
+    return ExitCode.JOB_FAILED if options.check and (stale or missing) else ExitCode.DONE
+
+
+def _schema(folder: Path, options: Options, context: Context) -> Export:
+    from jobctl.exports.schema import schema_files
+
+    del folder, options
+    return Export(schema_files(context.catalogue.others))
+
+
+def _trigger_dev(folder: Path, options: Options, context: Context) -> Export:
+    from jobctl.exports import trigger_dev
+
+    wheel, carried = _along(options, context, trigger_dev.EXTRAS)
+    files = trigger_dev.worker_files(folder, context.project, context.catalogue.jobs, carried, wheel)
+    return Export(files, wheel=wheel, carried=carried)
+
+
+def _vercel(folder: Path, options: Options, context: Context) -> Export:
+    from jobctl.exports import vercel
+
+    jobs, plan, target = context.catalogue.jobs, options.plan or Plan.PRO, options.target or Target.CRONS
+    wheel, carried = _along(options, context, vercel.EXTRAS)
+    files = vercel.deployment_files(folder, context.project, carried, wheel)
+    placed = vercel.place(folder, jobs, plan, context.now(), target)
+    merged = vercel.config(folder, placed, vercel.longest_call(jobs, plan), target)
+    return Export(files, merged, tuple(placed), wheel, carried, vercel.too_long(jobs, plan))
+
+
+_PLATFORMS = {"schema": _schema, "trigger-dev": _trigger_dev, "vercel": _vercel}
+
+
+def _along(options: Options, context: Context, extras: tuple[str, ...]) -> "tuple[Wheel | None, Carried]":
+    """The wheel of jobctl, None where the index has it, and what the jobs need besides."""
+    from jobctl.exports.carried import carry
+    from jobctl.exports.wheel import pack
+
+    return (None if options.from_index else pack()), carry(context.project, context.catalogue.jobs, extras)
 
 
 def _caution(options: Options, context: Context) -> None:
@@ -77,27 +125,31 @@ def _demand(options: Options) -> None:
             f"there is no platform {quote(options.platform)}",
             hint=suggestion(options.platform, known, f"all: {', '.join(known)}"),
         )
-    if options.plan is not None and options.platform != "vercel":
-        raise UsageError(f"{options.platform} has no --plan: it is for vercel", hint="leave it out")
+    of_vercel = [("--plan", options.plan), ("--target", options.target)]
+    if options.platform != "vercel" and (name := next((one for one, value in of_vercel if value), None)):
+        raise UsageError(f"{options.platform} has no {name}: it is for vercel", hint="leave it out")
+    if options.platform == "schema" and options.from_index:
+        raise UsageError("schema has no --from-index: it installs nothing", hint="leave it out")
     if os.path.lexists(options.folder) and not os.path.isdir(options.folder):  # noqa: PTH112
         raise UsageError(f"{quote(options.folder)} is no folder", hint="name a folder, or one to make")
 
 
-def _show(
-    found: list[Written], placed: "list[Placed]", folder: Path, options: Options, context: Context
-) -> None:
-    out = context.output
-    if out.json:
-        document: dict[str, Any] = {
-            "platform": options.platform,
-            "folder": str(folder),
-            "check": options.check,
-            "files": [{"name": one.name, "change": one.fate.value} for one in found],
-        }
-        if options.platform == "vercel":
-            document["crons"] = crons.document(placed)
-        out.document(document)
-        return
+def _document(found: list[Written], made: Export, missing: list[str], options: Options) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "platform": options.platform,
+        "folder": str(Path(options.folder or "")),
+        "check": options.check,
+        "files": [{"name": one.name, "change": one.fate.value} for one in found],
+    }
+    if options.platform == "vercel":
+        document["crons"] = crons.document(made.placed)
+    if made.carried is not None:
+        document["missing"] = missing
+    return document
+
+
+def _show(found: list[Written], made: Export, folder: Path, options: Options, context: Context) -> None:
+    out, placed = context.output, made.placed
     out.lines(crons.screen(placed, out.look) if out.is_terminal else crons.piped(placed))
     for warning in crons.warnings(placed):
         out.warn(warning)

@@ -4,7 +4,7 @@ import { AbortTaskRunError, type TaskRunContext } from "@trigger.dev/sdk";
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { delimiter, dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { IMAGE_PYTHON, PROJECT_BESIDE, PROJECT_IN_IMAGE } from "./project.js";
 
@@ -28,6 +28,9 @@ const WRONG_USE = 2;
 const ALREADY_RUNNING = 3;
 const NOT_CONFIGURED = 4;
 
+/** A Python without jobctl, or without something that it stands on: another attempt finds the same one. */
+const NO_MODULE = /(^|: )No module named /;
+
 const LARGEST_ANSWER = 10 * 1024 * 1024;
 
 /** Run a job to its end. What it prints goes to the run's log, line by line. */
@@ -37,7 +40,7 @@ export async function runJob(id: string, payload: unknown, { ctx, signal }: Told
   if (given.dry_run === true) words.push("--dry-run");
   if (typeof given.timeout === "string") words.push("--timeout", given.timeout);
 
-  const { code, killedBy, answer } = await spawnJobctl(words, environment(given, ctx), signal);
+  const { code, killedBy, answer, lastLine } = await spawnJobctl(words, environment(given, ctx), signal);
   const said = read(answer);
   if (said !== null && "job_id" in said) {
     const ended = said as Outcome;
@@ -47,6 +50,7 @@ export async function runJob(id: string, payload: unknown, { ctx, signal }: Told
   }
   const message = refusal(said) ?? `jobctl ended with ${killedBy ?? code} and no answer`;
   if (code === ALREADY_RUNNING) return { job_id: id, status: "skipped", reason: "overlap", error: message };
+  if (NO_MODULE.test(lastLine)) throw new AbortTaskRunError(`jobctl cannot be imported there: ${lastLine}`);
   if (code === WRONG_USE || code === NOT_CONFIGURED) throw new AbortTaskRunError(message);
   throw new Error(message);
 }
@@ -57,6 +61,8 @@ function environment(given: Record<string, unknown>, ctx: TaskRunContext): NodeJ
   const scheduled = "scheduleId" in given;
   return {
     ...process.env,
+    // so that a job that runs `python` has the packages of requirements.txt
+    ...(deployed ? { PATH: [dirname(IMAGE_PYTHON), process.env.PATH].join(delimiter) } : {}),
     JOBCTL_PROJECT: process.env.JOBCTL_PROJECT ?? resolve(project),
     // an image's own folder may be read-only; a shared store is named by JOBCTL_STATE
     ...(deployed && !process.env.JOBCTL_STATE ? { JOBCTL_STATE: join(tmpdir(), "jobctl") } : {}),
@@ -68,7 +74,7 @@ function environment(given: Record<string, unknown>, ctx: TaskRunContext): NodeJ
   };
 }
 
-type Ended = { code: number | null; killedBy: string | null; answer: string };
+type Ended = { code: number | null; killedBy: string | null; answer: string; lastLine: string };
 
 function spawnJobctl(words: string[], env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<Ended> {
   const python = process.env.JOBCTL_PYTHON ?? (existsSync(IMAGE_PYTHON) ? IMAGE_PYTHON : "python3");
@@ -79,7 +85,11 @@ function spawnJobctl(words: string[], env: NodeJS.ProcessEnv, signal: AbortSigna
     child.stdout.on("data", (text: string) => {
       if (answer.length < LARGEST_ANSWER) answer += text;
     });
-    createInterface({ input: child.stderr }).on("line", (line) => console.log(line));
+    let lastLine = "";
+    createInterface({ input: child.stderr }).on("line", (line) => {
+      lastLine = line;
+      console.log(line);
+    });
     // a cancelled run: jobctl ends the job with its children and records it
     const stop = () => void child.kill("SIGTERM");
     if (signal.aborted) stop();
@@ -87,7 +97,7 @@ function spawnJobctl(words: string[], env: NodeJS.ProcessEnv, signal: AbortSigna
     child.on("error", (error) => fail(new AbortTaskRunError(`${python} cannot be started: ${error.message}`)));
     child.on("close", (code, killedBy) => {
       signal.removeEventListener("abort", stop);
-      done({ code, killedBy, answer });
+      done({ code, killedBy, answer, lastLine });
     });
   });
 }
