@@ -151,13 +151,13 @@ def _follow(found: Run, log: "_Log", options: Options, context: Context) -> Run:
             lines, first = _tail(lines, options.tail), False
         if out.json:
             for at, line in lines:
-                out.document({"at": at, "line": line})
+                out.record({"at": at, "line": line})
         else:
             out.lines(_shown(lines, timestamps=options.timestamps))
         out.flush()
         if now.status is not RunStatus.RUNNING:
             if out.json:
-                out.document({"run": run_document(now)})
+                out.record({"run": run_document(now)})
             return now
         pause.wait(TICK)
 

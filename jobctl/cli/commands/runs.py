@@ -51,7 +51,8 @@ def run(options: Options, context: Context) -> int:
     if out.json:
         out.document({"runs": [run_document(one) for one in shown]})
     elif out.is_terminal:
-        out.lines(screen(shown, now, out.look, more=more, lately=found[:LAST] if at_a_glance else ()))
+        lately = found[:LAST] if at_a_glance else ()
+        out.show(*screen(shown, now, out.terminal, more=more, of_one_job=job_id is not None, lately=lately))
     else:
         out.lines(piped(shown, header=not options.no_header))
     return told(trouble, out)
