@@ -5,7 +5,7 @@ Rich is imported when something is drawn, not before: in a pipe nothing of it is
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.text import printable
 
@@ -157,7 +157,7 @@ class Terminal:
     def table(
         self,
         columns: Sequence[Column],
-        rows: "Iterable[Sequence[str | Text | Bar]]",
+        rows: Iterable[Sequence[Any]],
         below: "Mapping[int, Text] | None" = None,
         *,
         keep: int = 2,
@@ -165,6 +165,7 @@ class Terminal:
         """Rows below bold titles. Where there is little room the last columns are left out, all but ``keep``.
 
         Args:
+            rows: of texts from outside, Rich's texts and bars.
             below: a text under a row, by the row's number: on lines of its own, indented.
         """
         from rich.box import SIMPLE_HEAD

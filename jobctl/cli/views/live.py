@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from jobctl.cli.terminal import Bar, Column, Terminal
+from jobctl.cli.terminal import Column, Terminal
 from jobctl.cli.views.metrics import share
 from jobctl.cli.views.times import ago, short, took, until
 from jobctl.events import Event, RunFinished, RunStarted
@@ -14,7 +14,6 @@ from jobctl.text import counted
 
 if TYPE_CHECKING:
     from rich.console import Group, OverflowMethod, RenderableType
-    from rich.text import Text
 
 
 @dataclass(slots=True)
@@ -37,9 +36,7 @@ class Tally:
             self.failed += event.run.status is RunStatus.FAILED
 
 
-def rows(
-    statuses: Sequence[JobStatus], now: datetime, most: int, terminal: Terminal
-) -> "list[list[str | Text | Bar]]":
+def rows(statuses: Sequence[JobStatus], now: datetime, most: int, terminal: Terminal) -> list[list[Any]]:
     """The jobs that matter most now: running, then failed, then the next due ones; ``most`` in all."""
     running = [one for one in statuses if one.status is Status.RUNNING]
     failed = [one for one in statuses if one.status is Status.FAILED]
@@ -72,7 +69,7 @@ def panel(
     return Group(*parts)
 
 
-def _row(job: JobStatus, now: datetime, terminal: Terminal) -> "list[str | Text | Bar]":
+def _row(job: JobStatus, now: datetime, terminal: Terminal) -> list[Any]:
     running = job.status is Status.RUNNING
     spent = short(now - job.last_run) if running and job.last_run else took(job.duration)
     return [

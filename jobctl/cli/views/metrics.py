@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobctl.cli.terminal import Bar, Column, Terminal, rows
 from jobctl.cli.views.times import ago, ms, took
@@ -13,7 +13,6 @@ from jobctl.text import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.text import Text
 
 _TITLES = ("JOB", "RUNS", "FAILED", "SKIPPED", "SUCCESS", "AVG_MS", "P50_MS", "P95_MS", "MAX_MS")
 
@@ -68,7 +67,7 @@ def _counts(totals: JobMetrics | JobTotals) -> str:
 def _bars(bins: Sequence[Bin], terminal: Terminal) -> "RenderableType":
     """The numbers say all; a bar beside them shows it."""
     most = max(one.count for one in bins)
-    cells: list[list[str | Text | Bar]] = [
+    cells: list[list[Any]] = [
         [
             *(format_duration(timedelta(milliseconds=one)) for one in (each.from_ms, each.to_ms)),
             f"{each.count:,}",
@@ -81,7 +80,7 @@ def _bars(bins: Sequence[Bin], terminal: Terminal) -> "RenderableType":
     )
 
 
-def _cells(one: JobTotals, terminal: Terminal) -> "list[str | Text | Bar]":
+def _cells(one: JobTotals, terminal: Terminal) -> list[Any]:
     return [
         one.id,
         f"{one.total_executions:,}",

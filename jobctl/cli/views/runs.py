@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from jobctl.cli.terminal import Bar, Column, Terminal, one_line, rows
+from jobctl.cli.terminal import Column, Terminal, one_line, rows
 from jobctl.cli.views.history import recent
 from jobctl.cli.views.times import ago, exact, local, ms, took, zone_names, zulu
 from jobctl.durations import format_duration
@@ -12,7 +12,6 @@ from jobctl.model import Run, RunStatus
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.text import Text
 
 _TITLES = ("RUN", "JOB", "STATE", "REASON", "STARTED", "TOOK_MS", "TRIGGER", "ERROR", "ATTEMPT")
 
@@ -123,7 +122,7 @@ def _state(run: Run) -> str:
     return state + (f", attempt {run.attempt}" if run.attempt > 1 else "")
 
 
-def _cells(run: Run, now: datetime, terminal: Terminal) -> "list[str | Text | Bar]":
+def _cells(run: Run, now: datetime, terminal: Terminal) -> list[Any]:
     return [
         run.job_id,
         terminal.state(run.status.value, _state(run)),

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobctl.cli.terminal import Bar, Column, Terminal, one_line, rows
+from jobctl.cli.terminal import Column, Terminal, one_line, rows
 from jobctl.cli.views.history import signs
 from jobctl.cli.views.metrics import share
 from jobctl.cli.views.runs import result_summary
@@ -214,10 +214,10 @@ def _history(runs: Sequence[Run], totals: JobTotals | None, terminal: Terminal) 
     return text
 
 
-def _cells(job: JobStatus, board: Board, terminal: Terminal) -> "list[str | Text | Bar]":
+def _cells(job: JobStatus, board: Board, terminal: Terminal) -> list[Any]:
     running = job.status is Status.RUNNING
     late = board.late_since(job)
-    cells: list[str | Text | Bar] = [
+    cells: list[Any] = [
         job.id,
         terminal.state(job.status.value),
         ago(job.last_run, board.now),
