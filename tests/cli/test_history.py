@@ -5,7 +5,8 @@ from contextlib import closing
 from pathlib import Path
 
 from jobctl.cli.terminal import Terminal
-from jobctl.cli.views.runs import ending, screen
+from jobctl.cli.views.runs import detail, ending, screen
+from jobctl.documents import run_document
 from jobctl.model import Reason, Trigger
 from jobctl.runs.store import Owner
 from tests.support.terminal import Cli, Past
@@ -75,6 +76,27 @@ def test_runs_as_rows_and_on_a_screen(cli: Cli, past: Past) -> None:
     assert lines[2] == "  a"
     assert lines[3] == "  b"
     assert list(screen([], past.now, terminal, more=False)) == ["no run to show"]
+
+
+def test_one_run_is_shown_whole(cli: Cli, past: Past) -> None:
+    error = "line one\nline two " + "word " * 60
+    run = past.ran("bad", error=error, reason=Reason.TIMEOUT, result={"details": {"sent": 3}})
+    other = past.ran("hello", result={"message": "fine"})
+    terminal = Terminal(80)
+
+    for words in (("runs", run.id), ("runs", run.id[:6]), ("status", run.id)):
+        assert cli(*words, "--json").json == run_document(run)
+        (row,) = cli(*words).rows
+        assert row["RUN"] == run.id
+    text = "\n".join(terminal.lines(*detail(run, past.now, terminal)))
+    assert text.startswith(f"bad, run {run.id}\nstate     ✗ failed (timeout)\nasked by  manual\nstarted ")
+    assert "\nerror     line one\n          line two word word" in text
+    assert text.count("word") == 60
+    assert '"sent": 3' in text
+    assert text.endswith(f"\nwhat it printed: jobctl logs {run.id[:8]}")
+    assert "result    fine" in terminal.lines(*detail(other, past.now, terminal))
+    assert cli("runs", "abcdef").stderr.startswith('error: there is no run "abcdef"')
+    assert cli("status", "abcdef").code == cli("runs", "helo").code == 2
 
 
 def test_how_a_run_ended_in_a_sentence(past: Past) -> None:

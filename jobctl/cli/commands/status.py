@@ -1,4 +1,4 @@
-"""``jobctl status [ID]``: every job as it stands, or one in detail."""
+"""``jobctl status [ID|RUN]``: every job as it stands, or one, or one run, in detail."""
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+from jobctl.cli.commands.runs import show_run
 from jobctl.cli.context import Context
 from jobctl.cli.frames import Frames
 from jobctl.cli.options import MOST, argument, option
 from jobctl.cli.output import error_document
-from jobctl.cli.sources import told
+from jobctl.cli.sources import run_named, told
 from jobctl.cli.views.status import (
     Board,
     by_urgency,
@@ -44,7 +45,7 @@ TICK_THERE = 10.0
 class Options(NamedTuple):
     """What is asked for. ``limit`` None is all in a pipe, a screenful on a terminal."""
 
-    job_id: Annotated[str | None, argument()] = None
+    job_id: Annotated[str | None, argument("ID|RUN")] = None
     watch: Annotated[bool, option("status", "--watch")] = False
     failed: Annotated[bool, option("status", "--failed")] = False
     exit_status: Annotated[bool, option("status", "--exit-status")] = False
@@ -56,6 +57,8 @@ def run(options: Options, context: Context) -> int:
     """Look and show."""
     context.look_despite_faults()
     if options.job_id is not None:
+        if (one := run_named(options.job_id, context)) is not None and not options.watch:
+            return show_run(one, context, header=not options.no_header)
         context.job(options.job_id)
     if options.watch:
         if options.exit_status:
