@@ -119,7 +119,7 @@ COMMANDS = {
     "status": Command(
         "Look",
         "every job: state, last run, next run",
-        "job",
+        "run",
         {
             "--watch": Option("show it again whenever it changes, until Ctrl-C"),
             "--failed": Option("only jobs whose last run failed"),
@@ -132,7 +132,7 @@ COMMANDS = {
     "runs": Command(
         "Look",
         "what ran, newest first",
-        "job",
+        "run",
         {
             "--failed": Option("only failed runs"),
             "--status": Option(
@@ -142,7 +142,12 @@ COMMANDS = {
             "--limit": Option("how many at most, 0 for all; 20 unless said", "N"),
             "--no-header": _NO_HEADER,
         },
-        ("jobctl runs", "jobctl runs repository-sync --limit 5", "jobctl runs --failed --since 2d"),
+        (
+            "jobctl runs",
+            "jobctl runs repository-sync --limit 5",
+            "jobctl runs --failed --since 2d",
+            "jobctl runs 3f2a91",
+        ),
     ),
     "logs": Command(
         "Look",

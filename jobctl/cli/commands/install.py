@@ -14,8 +14,8 @@ from jobctl.cli.commands.stop import confirm
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.cli.program import program
+from jobctl.cli.terminal import rows
 from jobctl.cli.times import read_span
-from jobctl.cli.views.table import rows
 from jobctl.cli.words import NAMES
 from jobctl.durations import write_duration
 from jobctl.errors import ExitCode, NotRunError, UsageError

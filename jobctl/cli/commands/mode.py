@@ -4,7 +4,7 @@ from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import option
-from jobctl.cli.views.mode import screen
+from jobctl.cli.views.mode import piped, screen
 from jobctl.modes import explain
 
 
@@ -23,7 +23,8 @@ def run(options: Options, context: Context) -> int:
     elif options.short:
         out.line(found.mode.value)
     else:
-        out.lines(screen(found, str(context.project.folder), out.look))
+        folder = str(context.project.folder)
+        out.present(lambda terminal: screen(found, folder, terminal), lambda: piped(found, folder))
     if not out.json and not options.short:
         for warning in found.warnings:
             out.warn(warning)
