@@ -80,7 +80,7 @@ def _parts(found: Explanation, folder: str) -> Iterator[_Part]:
     node_env = f"NODE_ENV={one_line(found.node_env)} ({found.node_env_source})"
     yield _Part(f"files for {node_env} in {one_line(folder)}, first wins", [*files])
     if found.content:
-        content = [(one.name, one.shown or "", str(one.source)) for one in found.content]
+        content = [(f"{one.name} {one.shown}, {one.source}",) for one in found.content]
         yield _Part("set by the content, before the environment", [*content])
     if found.hidden:
         hidden = [(f"{name}, {source}: hidden by {by}",) for name, source, by in found.hidden]
