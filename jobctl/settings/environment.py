@@ -159,11 +159,15 @@ class Environment:
         return None if text is None else str(with_home(text, name))
 
     def check(self) -> list[ConfigurationError]:
-        """Every known variable with a value that cannot be used, and every file that cannot be read.
+        """Every file that cannot be read, and every known variable with a value that cannot be used."""
+        return [*self.problems, *self.wrong_values().values()]
+
+    def wrong_values(self) -> dict[str, ConfigurationError]:
+        """The known variables with a value that cannot be used.
 
         The content's ``works.yml`` is left out: who edits the content must not be able to stop the scheduler.
         """
-        faults = list(self.problems)
+        faults: dict[str, ConfigurationError] = {}
         own = copy(self)
         own._works = None  # noqa: SLF001 - a copy of this one
         readers: dict[Kind, Callable[[str], object]] = {
@@ -180,7 +184,7 @@ class Environment:
                 try:
                     reader(variable.name)
                 except ConfigurationError as error:
-                    faults.append(error)
+                    faults[variable.name] = error
         return faults
 
     def require(self) -> None:

@@ -10,7 +10,7 @@ from jobctl.text import counted
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_STYLES = {"YES": "green", "yes": "green", "no": "dim", "-": "dim"}
+_STYLES = {"BAD": "red", "?": "red", "YES": "green", "yes": "green", "no": "dim", "-": "dim"}
 _WIDEST = 40
 _OTHER = "To see another case: NODE_ENV=production jobctl mode"
 
@@ -24,7 +24,7 @@ class _Part(NamedTuple):
 
 def piped(found: Explanation, folder: str) -> Iterator[str]:
     """The explanation as aligned lines."""
-    yield f"{found.mode.value}: {found.meaning}    manager: {found.manager}"
+    yield f"{_mode(found)}: {found.meaning}    manager: {found.manager or '-'}"
     for part in _parts(found, folder):
         yield ""
         if part.title:
@@ -39,8 +39,8 @@ def screen(found: Explanation, folder: str, terminal: Terminal) -> "Iterator[Ren
     from rich.padding import Padding
     from rich.table import Table
 
-    head = terminal.text(found.mode.value, "bold")
-    yield head.append(f": {found.meaning}; manager: {found.manager}", "not bold")
+    head = terminal.text(_mode(found), "bold" if found.mode else "bold red")
+    yield head.append(f": {found.meaning}; manager: {found.manager or '-'}", "not bold")
     for part in _parts(found, folder):
         yield ""
         if part.title:
@@ -62,7 +62,7 @@ def _parts(found: Explanation, folder: str) -> Iterator[_Part]:
         [
             (
                 f"{number} {rule.mode.value}",
-                "YES" if rule.matched else "no" if rule.asked else "-",
+                _answer(rule),
                 _reason(rule),
             )
             for number, rule in enumerate(found.rules, 1)
@@ -87,6 +87,16 @@ def _parts(found: Explanation, folder: str) -> Iterator[_Part]:
         yield _Part("values that lost", [*hidden])
 
 
+def _mode(found: Explanation) -> str:
+    return found.mode.value if found.mode else "not decided"
+
+
+def _answer(rule: Explained) -> str:
+    if rule.undecided:
+        return "?"
+    return "YES" if rule.matched else "no" if rule.asked else "-"
+
+
 def _reason(rule: Explained) -> str:
     if len(rule.variables) == 1 and rule.asked and rule.variables[0].value is not None:
         return f"{rule.reason}    {rule.variables[0].source}"
@@ -94,6 +104,8 @@ def _reason(rule: Explained) -> str:
 
 
 def _condition(seen: Seen) -> tuple[str, ...]:
+    if seen.problem is not None:
+        return "BAD", seen.name, _value(seen), f"{seen.source}  ({seen.problem})"
     wanted = "" if seen.satisfied else f"  (must be {seen.expected})"
     return "yes" if seen.satisfied else "no", seen.name, _value(seen), f"{seen.source}{wanted}"
 
