@@ -220,6 +220,9 @@ COMMANDS = {
         {
             "--host": Option("the address to listen on; 127.0.0.1", "ADDRESS"),
             "--port": Option("the port, 0 for any free one; 8000", "N"),
+            "--timeout": Option(
+                "a call is answered within this time, the run goes on; 60s, on Vercel 290s", "DURATION"
+            ),
         },
         ("jobctl serve", "jobctl serve --host 0.0.0.0 --port 8080"),
     ),
