@@ -130,7 +130,9 @@ class Checker:
 
         address = read_address(text, token_of(self.environment), self.project)
         tip = look(address, self.environment.text("GITHUB_BRANCH"), min(self.timeout, _LONGEST_STEP))
-        return f"{address.url}, branch {tip.branch} at {tip.commit[:8]}"
+        return "; ".join(
+            filter(None, (f"{address.url}, branch {tip.branch} at {tip.commit[:8]}", tip.warning))
+        )
 
     def mail(self) -> str:
         """The provider logged in to; no mail is sent."""

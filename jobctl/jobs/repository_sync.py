@@ -1,5 +1,6 @@
 """``repository-sync``: keeps the content folder in step with the content repository."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,14 @@ def repository_sync() -> JobResult:
     print(f"Fetching {address.url}" + (f" (branch {branch})" if branch else ""))
     may_push = not (environment.flag("DISABLE_AUTO_SYNC") or environment.text("VERCEL") == "1")
     limits = Limits.read(environment)
-    report = ContentFolder(folder, address, branch=branch, may_push=may_push, limits=limits).sync()
-    warnings = report.changes.warnings
+    try:
+        report = ContentFolder(folder, address, branch=branch, may_push=may_push, limits=limits).sync()
+    except JobctlError:
+        if not (folder / ".git").exists():  # so that the site can start all the same
+            with suppress(PermanentJobError):
+                _make_minimal(folder)
+        raise
+    warnings = [*([report.warning] if report.warning else []), *report.changes.warnings]
     more = len(warnings) - _MOST_NAMED
     for line in (*report.notes, *warnings[:_MOST_NAMED], *([f"and {more:,} more"] if more > 0 else [])):
         print(line)
@@ -81,18 +88,23 @@ def _summary(report: Any) -> str:
 
 
 def _minimal(folder: Path) -> JobResult:
-    """A content folder that a site can start with, unless there is one."""
-    settings = folder / SETTINGS
     warning = "no DATA_REPOSITORY is set: the content folder is a minimal one"
-    if not settings.exists():
-        try:
-            (folder / "data").mkdir(parents=True, exist_ok=True)
-            settings.parent.mkdir(exist_ok=True)
-            write_whole(settings, minimal_settings(SystemClock().now().year))
-        except OSError as error:
-            raise PermanentJobError(f"{folder} cannot be written: {reason_of(error)}") from error
+    _make_minimal(folder)
     print(f"warning: {warning}")
     return JobResult(message=warning, details={"minimal": True})
+
+
+def _make_minimal(folder: Path) -> None:
+    """A content folder that a site can start with, unless there is one."""
+    settings = folder / SETTINGS
+    if settings.exists():
+        return
+    try:
+        (folder / "data").mkdir(parents=True, exist_ok=True)
+        settings.parent.mkdir(exist_ok=True)
+        write_whole(settings, minimal_settings(SystemClock().now().year))
+    except OSError as error:
+        raise PermanentJobError(f"{folder} cannot be written: {reason_of(error)}") from error
 
 
 def _tell(url: str | None, paths: list[str]) -> None:

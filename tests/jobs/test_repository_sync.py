@@ -13,6 +13,7 @@ from jobctl.errors import PermanentJobError
 from jobctl.jobs.repository_sync import repository_sync
 from tests.support.git_server import GitServer, Upstream, git, serving
 from tests.support.project import Site, until
+from tests.support.terminal import Cli
 
 TOKEN = "ghp_loopbackToken456"
 
@@ -175,6 +176,51 @@ def test_a_secret_of_theirs_does_not_cross_the_network_in_clear(
     assert "the secret in it would cross the network in clear" in capsys.readouterr().out
 
 
+def test_a_first_clone_that_fails_leaves_minimal_content(
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream
+) -> None:
+    monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare.with_name("nowhere.git")))
+    with pytest.raises(PermanentJobError, match="there is no repository at"):
+        repository_sync()
+    assert (here / ".content" / ".works" / "works.yml").read_text().startswith("site_name: Website\n")
+    monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
+
+    assert repository_sync().success
+
+    assert (here / ".content" / "data" / "one" / "one.yml").exists()
+    assert not list(here.glob(".content.before-*"))
+
+
+def test_a_later_failure_leaves_the_content_as_it_is(
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream
+) -> None:
+    monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
+    repository_sync()
+    upstream.bare.rename(upstream.bare.with_name("moved.git"))
+
+    with pytest.raises(PermanentJobError):
+        repository_sync()
+
+    assert not (here / ".content" / ".works").exists()
+
+
+def test_the_default_branch_is_used_with_a_warning(
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream, cli: Cli
+) -> None:
+    del here
+    for name, value in {"DATA_REPOSITORY": str(upstream.bare), "GITHUB_BRANCH": "master"}.items():
+        monkeypatch.setenv(name, value)
+
+    result = repository_sync()
+    (checked,) = cli("check", "content", "--json").json["parts"]
+
+    warning = 'the content repository has no branch "master" (GITHUB_BRANCH): its default branch main is used'
+    assert result.success
+    assert result.errors == (warning,)
+    assert result.details["branch"] == "main"
+    assert (checked["state"], warning in checked["detail"]) == ("ok", True)
+
+
 def test_a_folder_that_cannot_be_made(here: Path) -> None:
     (here / ".content").write_text("a file")
 
@@ -221,7 +267,7 @@ def test_an_unreachable_server_is_tried_again_and_then_failed(site: Site) -> Non
     assert done.stdout.count("did not answer") >= 2
     (run,) = site.runs()
     assert (run["attempt"], run["status"], run["reason"]) == (2, "failed", "error")
-    assert not (site.folder / ".content").exists()
+    assert (site.folder / ".content" / ".works" / "works.yml").exists()  # a site can start with it
 
 
 @pytest.mark.slow
