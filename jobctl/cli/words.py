@@ -51,7 +51,7 @@ NAMES = {
     "report": ("daily", "weekly", "monthly", "quarterly"),
     "platform": ("trigger-dev", "vercel", "schema"),
     "service": ("systemd",),
-    "part": ("settings", "store", "database", "content", "mail", "trigger-dev"),
+    "part": ("settings", "store", "database", "content", "site", "mail", "trigger-dev"),
 }
 GROUPS = ("Run", "Look", "Change", "Setup")
 

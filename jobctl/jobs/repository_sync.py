@@ -10,11 +10,10 @@ from jobctl.errors import JobctlError, PermanentJobError, reason_of
 from jobctl.files import write_whole
 from jobctl.jobs.here import Here
 from jobctl.model import JobResult
+from jobctl.settings.environment import Environment
 from jobctl.text import counted
 
 _MOST_NAMED = 20
-_TOLD_PATHS = 1000
-_TELL_TIMEOUT_S = 10.0
 
 
 def repository_sync() -> JobResult:
@@ -52,7 +51,7 @@ def repository_sync() -> JobResult:
     message = _summary(report)
     print(message)
     if report.changes.paths:
-        _tell(environment.url("JOBCTL_CONTENT_CHANGED_URL"), report.changes.paths)
+        _tell(environment, report.changes.paths)
     changes = report.changes
     number = len(changes.paths)
     return JobResult(
@@ -107,21 +106,15 @@ def _make_minimal(folder: Path) -> None:
         raise PermanentJobError(f"{folder} cannot be written: {reason_of(error)}") from error
 
 
-def _tell(url: str | None, paths: list[str]) -> None:
-    """Tell the site's caches what changed; a failure is told and nothing more."""
-    if url is None:
-        return
-    from jobctl.mail.api import ask
-    from jobctl.settings.origin import demand_private
-    from jobctl.settings.secret import address_secrets, path_secrets
-
-    body = {"paths": paths[:_TOLD_PATHS], "total": len(paths)}
+def _tell(environment: Environment, paths: list[str]) -> None:
+    """Tell the site what changed; a failure is told and nothing more."""
     try:
-        if any(
-            (*address_secrets(url), *path_secrets(url))
-        ):  # other addresses are often those of a container beside this one
-            demand_private(url, "JOBCTL_CONTENT_CHANGED_URL", "the secret in it")
-        ask(url, body, timeout=_TELL_TIMEOUT_S, pauses=())
+        url = environment.url("JOBCTL_CONTENT_CHANGED_URL")
+        if url is None:
+            return
+        from jobctl.jobs.content_changed import Receiver
+
+        Receiver(environment, url).tell(paths)
     except JobctlError as error:
         print(f"warning: JOBCTL_CONTENT_CHANGED_URL was not told: {error.problem}")
     else:

@@ -1,9 +1,8 @@
 """``repository-sync`` as the job that workers call, and as the main job that ``jobctl run`` does."""
 
+import hmac
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from jobctl.errors import PermanentJobError
 from jobctl.jobs.repository_sync import repository_sync
 from tests.support.git_server import GitServer, Upstream, git, serving
 from tests.support.project import Site, until
+from tests.support.serving import Handler, serving_http
 from tests.support.terminal import Cli
 
 TOKEN = "ghp_loopbackToken456"
@@ -121,34 +121,133 @@ def test_where_it_must_not_push_it_does_not(
     assert git(upstream.bare, "log", "--format=%an", "main").split() == ["Author", "Author"]
 
 
-def test_the_caches_are_told_what_changed(
-    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream
+SECRET = "cron-secret-0123456789"
+
+
+class SiteServer:
+    """The site beside jobctl: what it was asked, and as whom."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.url = ""
+
+
+@pytest.fixture
+def told() -> Iterator[SiteServer]:
+    server = SiteServer()
+
+    class Answering(Handler):
+        def answered(self) -> None:
+            server.requests.append((self.command, self.path, self.lower_headers(), self.body()))
+            is_sync = self.path.startswith("/api/cron/sync")
+            if self.command == "OPTIONS":
+                self.answer(
+                    204 if is_sync else 404, b"", [("Allow", "GET, HEAD, OPTIONS")] if is_sync else []
+                )
+            else:
+                self.answer(200, b"{}")
+
+        do_GET = do_POST = do_OPTIONS = do_HEAD = answered
+
+    with serving_http(Answering) as server.url:
+        yield server
+
+
+def test_the_sites_own_endpoint_is_asked_with_the_secret(
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream, told: SiteServer, cli: Cli
 ) -> None:
-    bodies: list[dict[str, object]] = []
-
-    class Caches(BaseHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            return
-
-        def do_POST(self) -> None:
-            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-    caches = ThreadingHTTPServer(("127.0.0.1", 0), Caches)
-    thread = threading.Thread(target=caches.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
+    del here
     monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
-    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"http://127.0.0.1:{caches.server_port}/changed")
-    try:
-        repository_sync()
-        repository_sync()
-    finally:
-        caches.shutdown()
-        caches.server_close()
-        thread.join()
+    monkeypatch.setenv("CRON_SECRET", SECRET)
+    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"{told.url}/api/cron/sync")
 
-    assert bodies == [{"paths": ["data/one/one.yml"], "total": 1}]
+    checked = cli("check", "site")
+    repository_sync()
+    repository_sync()
+
+    assert checked.code == 0
+    assert "/api/cron/sync" in checked.stdout
+    assert [(method, path) for method, path, _, _ in told.requests] == [
+        ("OPTIONS", "/api/cron/sync"),
+        ("GET", "/api/cron/sync"),
+    ]
+    assert {headers["authorization"] for _, _, headers, _ in told.requests} == {f"Bearer {SECRET}"}
+
+
+@pytest.mark.parametrize("own", [None, "a-secret-of-its-own"])
+def test_a_webhook_is_sent_what_changed_signed(
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    upstream: Upstream,
+    told: SiteServer,
+    cli: Cli,
+    own: str | None,
+) -> None:
+    del here
+    monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
+    monkeypatch.setenv("CRON_SECRET", SECRET)
+    if own:
+        monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_SECRET", own)
+    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"{told.url}/hooks/content")
+
+    checked = cli("check", "site")
+    repository_sync()
+    repository_sync()
+
+    assert (checked.code, "took a test, signed" in checked.stdout) == (0, True)
+    assert [json.loads(body) for _, _, _, body in told.requests] == [
+        {"paths": [], "total": 0, "test": True},
+        {"paths": ["data/one/one.yml"], "total": 1},
+    ]
+    for method, _, headers, body in told.requests:
+        assert method == "POST"
+        expected = hmac.new((own or SECRET).encode(), body, "sha256").hexdigest()
+        assert headers["x-hub-signature-256"] == f"sha256={expected}"
+        assert "authorization" not in headers
+
+
+def test_without_any_secret_a_webhook_is_not_signed(
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream, told: SiteServer
+) -> None:
+    del here
+    monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
+    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"{told.url}/changed?site=1")
+
+    repository_sync()
+
+    ((_, path, headers, _),) = told.requests
+    assert path == "/changed?site=1"
+    assert "x-hub-signature-256" not in headers
+
+
+def test_the_secret_does_not_cross_the_network_in_clear(
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del here
+    monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
+    monkeypatch.setenv("CRON_SECRET", SECRET)
+    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", "http://site.invalid/api/cron/sync")
+
+    assert repository_sync().success
+    assert "so CRON_SECRET would cross the network in clear" in capsys.readouterr().out
+
+
+def test_check_tells_an_address_that_is_no_site(
+    monkeypatch: pytest.MonkeyPatch, here: Path, cli: Cli
+) -> None:
+    del here
+    absent = cli("check", "site")
+
+    class Nothing(Handler):
+        def do_OPTIONS(self) -> None:
+            self.answer(404, b"")
+
+    with serving_http(Nothing) as url:
+        monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"{url}/api/cron/sync")
+        failed = cli("check", "site")
+
+    assert (absent.code, failed.code) == (4, 5)
+    assert "answered 404: it has no /api/cron/sync" in failed.stdout
 
 
 def test_caches_that_do_not_answer_are_a_warning(
