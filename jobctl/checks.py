@@ -165,7 +165,18 @@ class Checker:
 
         address = read_address(text, token_of(self.environment), self.project)
         tip = look(address, self.environment.text("GITHUB_BRANCH"), min(self.timeout, _LONGEST_STEP))
-        return f"{address.url}, branch {tip.branch} at {tip.commit[:8]}"
+        return "; ".join(
+            filter(None, (f"{address.url}, branch {tip.branch} at {tip.commit[:8]}", tip.warning))
+        )
+
+    def site(self) -> str:
+        """Whether the site can be told that its content changed, by a request that changes nothing."""
+        url = self.environment.url("JOBCTL_CONTENT_CHANGED_URL")
+        if url is None:
+            raise AbsentError("JOBCTL_CONTENT_CHANGED_URL is not set")
+        from jobctl.jobs.content_changed import Receiver
+
+        return Receiver(self.environment, url).check()
 
     def mail(self) -> str:
         """The provider logged in to; no mail is sent."""
@@ -201,6 +212,7 @@ PARTS: dict[str, Callable[[Checker], str]] = {
     "store": Checker.store,
     "database": Checker.database,
     "content": Checker.content,
+    "site": Checker.site,
     "mail": Checker.mail,
     "trigger-dev": Checker.trigger_dev,
 }

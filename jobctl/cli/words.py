@@ -51,7 +51,7 @@ NAMES = {
     "report": ("daily", "weekly", "monthly", "quarterly"),
     "platform": ("trigger-dev", "vercel", "schema"),
     "service": ("systemd",),
-    "part": ("settings", "store", "database", "content", "mail", "trigger-dev"),
+    "part": ("settings", "store", "database", "content", "site", "mail", "trigger-dev"),
 }
 _YES = Option("do not ask", short="-y")
 GROUPS = ("Run", "Look", "Change", "Setup")
@@ -226,6 +226,9 @@ COMMANDS = {
         {
             "--host": Option("the address to listen on; 127.0.0.1", "ADDRESS"),
             "--port": Option("the port, 0 for any free one; 8000", "N"),
+            "--timeout": Option(
+                "a call is answered within this time, the run goes on; 60s, on Vercel 290s", "DURATION"
+            ),
         },
         ("jobctl serve", "jobctl serve --host 0.0.0.0 --port 8080"),
     ),

@@ -21,7 +21,7 @@ from jobctl.database.session import Database
 from jobctl.database.tables import subscription_history, subscriptions
 from jobctl.jobs.due_subscriptions import Subscription, new_mark, pages, subscription_of, with_users
 from jobctl.jobs.here import Here
-from jobctl.jobs.mailing import Mailing, may_have_gone
+from jobctl.jobs.mailing import IN_DOUBT, Mailing, may_have_gone
 from jobctl.model import JobResult
 
 REMINDED, PAID = "renewal_reminder_sent", "payment_succeeded"
@@ -61,6 +61,7 @@ def renewal_reminder(*, dry_run: bool = False) -> JobResult:
         failed=tally.failed,
         errors=tuple(tally.errors),
         message=message,
+        details=tally.details,
         retry=False,  # who was refused now is tried again tomorrow, as long as the seven days last
     )
 
@@ -143,7 +144,7 @@ class _Reminders:
         finally:
             doubtful = mailing.in_doubt
             if doubtful is not None:
-                mailing.tally.fail(may_have_gone(doubtful))
+                mailing.tally.fail(may_have_gone(doubtful), IN_DOUBT)
                 mailing.journal.done([doubtful])
             give_back = [one for one in (*unsent, *waiting) if one != doubtful]
             if give_back:

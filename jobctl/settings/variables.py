@@ -135,7 +135,15 @@ _ALL = (
     Variable("OTEL_SERVICE_NAME", Kind.TEXT, "what traces call this service; jobctl"),
     Variable("OTEL_SDK_DISABLED", Kind.TEXT, "true: no traces"),
     Variable("JOBCTL_METRICS_FILE", Kind.TEXTFILE, "kept fresh by run, for node_exporter: a .prom file"),
-    Variable("JOBCTL_CONTENT_CHANGED_URL", Kind.URL, "is told which content changed"),
+    Variable(
+        "JOBCTL_CONTENT_CHANGED_URL", Kind.URL, "is told that content changed: /api/cron/sync, or a webhook"
+    ),
+    Variable(
+        "JOBCTL_CONTENT_CHANGED_SECRET",
+        Kind.SECRET,
+        "signs that webhook; CRON_SECRET",
+        stand_in="CRON_SECRET",
+    ),
     Variable("JOBCTL_CONTENT_MAX_FILES", Kind.NUMBER, "files and folders of the content, at most", "200000"),
     Variable("JOBCTL_CONTENT_MAX_MIB", Kind.NUMBER, "MiB of the content, at most", "5120"),
     Variable("JOBCTL_CONTENT_MAX_FILE_MIB", Kind.NUMBER, "MiB of one file; a larger is passed over", "100"),
