@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_NONE = -1
+"""No hour."""
 _EPOCH = date(1970, 1, 1)
 
 
@@ -30,12 +32,11 @@ class _Search:
         self._fields = fields
         self._zone = zone
         self._some_hours = not fields.hour.full
-        self._start_hour: int | None = None
-        self._end_hour: int | None = None
+        self._start_hour = self._end_hour = _NONE
 
     def next_after(self, start: int, end: int) -> int:
         """The next due time, or an instant behind ``end``."""
-        self._start_hour = self._end_hour = None
+        self._start_hour = self._end_hour = _NONE
         hours, minutes = self._fields.hour.numbers, self._fields.minute.numbers
         now = start
         while now <= end:
@@ -44,12 +45,12 @@ class _Search:
             if not days.matches(self._fields, _EPOCH + timedelta(wall // _DAY)):
                 now = self._next_day(now)
             elif hour not in hours and self._start_hour != hour:
-                self._start_hour = None
+                self._start_hour = _NONE
                 now = self._shifted(now, self._next_hour(now))
             elif hour not in hours and hour - 1 not in hours:
                 now = self._next_hour(now)
             elif hour in hours and self._end_hour == hour:
-                self._end_hour = None
+                self._end_hour = _NONE
                 now = self._shifted(now, self._next_hour(now))
             elif wall % _HOUR // _MINUTE not in minutes or now == start:
                 now = self._shifted(now, self._next_minute(now))

@@ -134,9 +134,7 @@ class Desk:
             return _json(shape.refused(status, message, now))
         if run.status is RunStatus.FAILED:  # where nothing else is seen of it, as in a function's log
             why = self._masked(run.error or "")
-            _LOG.error(
-                "%s: run %s failed (%s): %s", job_id, run.id, run.reason, why, extra={"kind": job_id}
-            )
+            _LOG.error("%s: run %s failed (%s): %s", job_id, run.id, run.reason, why, extra={"kind": job_id})
         return _json(shape.ended(run, detail=self._detail))
 
     def _shown(self, error: JobctlError) -> str:
