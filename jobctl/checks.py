@@ -10,7 +10,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from jobctl import threads
+from jobctl import DISTRIBUTION, threads
 from jobctl.catalogue import Catalogue
 from jobctl.catalogue.discover import missing
 from jobctl.catalogue.needs import unmet
@@ -216,6 +216,21 @@ PARTS: dict[str, Callable[[Checker], str]] = {
     "mail": Checker.mail,
     "trigger-dev": Checker.trigger_dev,
 }
+
+
+def stranger_beside() -> str | None:
+    """A sentence where a distribution named ``jobctl`` is installed too, another project's; None where none is."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        found = version("jobctl")
+    except PackageNotFoundError:
+        return None
+    return (
+        f"the distribution jobctl {found} is installed beside {DISTRIBUTION}: it is another project's, or an old one"
+        f" of ours, and may have replaced files of this one; pip uninstall jobctl, and then"
+        f" pip install --force-reinstall {DISTRIBUTION}"
+    )
 
 
 def exit_code(found: Iterable[Checked]) -> int:

@@ -33,6 +33,7 @@ class RunStatus(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     SKIPPED = "skipped"
+    CANCELLED = "cancelled"
 
 
 class OnOverlap(StrEnum):
@@ -43,7 +44,7 @@ class OnOverlap(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a run failed or was skipped."""
+    """Why a run failed, was skipped or was cancelled."""
 
     ERROR = "error"
     TIMEOUT = "timeout"
@@ -51,6 +52,7 @@ class Reason(StrEnum):
     LOST = "lost"
     INTERRUPTED = "interrupted"
     OVERLAP = "overlap"
+    CANCELLED = "cancelled"
 
 
 class Trigger(StrEnum):

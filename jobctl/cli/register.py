@@ -1,15 +1,18 @@
 """``jobctl run`` where Trigger.dev is in charge: it registers every schedule there, tells what changed, and ends."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from jobctl import __version__
 from jobctl.cli.context import Context
 from jobctl.cli.views.registering import document, piped, screen, summary
+from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, ServiceError
 from jobctl.managers.registering import Change, Step
 from jobctl.managers.trigger_dev import TriggerDevJobManager
 from jobctl.model import Job
 from jobctl.modes import Mode
+from jobctl.text import counted
 from jobctl.trigger_dev.account import Account
 
 
@@ -25,6 +28,7 @@ def register(context: Context, jobs: Iterable[Job], *, dry_run: bool, prune: boo
     )
     done: list[Step] = []
     trouble: ServiceError | None = None
+    warnings: list[str] = []
     try:
         planned, warnings = manager.plan(prune=prune)
         for warning in warnings:
@@ -36,14 +40,24 @@ def register(context: Context, jobs: Iterable[Job], *, dry_run: bool, prune: boo
             trouble = error
     finally:
         manager.shutdown()
-    _show(done, account, context, dry_run=dry_run)
+    spread = [one for one in done if one.there is not None and one.there.minimum_window is not None]
+    if spread and (first := spread[0].there) is not None:
+        by = format_duration(timedelta(seconds=first.minimum_window or 0))
+        warnings.append(
+            f"the plan of this Trigger.dev account lets {counted(len(spread), 'schedule')} begin up to {by} later;"
+            " exact times need a larger plan"
+        )
+        out.warn(warnings[-1])
+    _show(done, warnings, account, context, dry_run=dry_run)
     failed = [one for one in done if one.change is Change.FAILED]
     if failed and not out.json:
         out.problem(trouble or ServiceError(failed[0].detail, hint=failed[0].hint))
     return ExitCode.SERVICE if failed else ExitCode.DONE
 
 
-def _show(steps: list[Step], account: Account, context: Context, *, dry_run: bool) -> None:
+def _show(
+    steps: list[Step], warnings: list[str], account: Account, context: Context, *, dry_run: bool
+) -> None:
     out = context.output
     if out.json:
         out.document(
@@ -52,6 +66,7 @@ def _show(steps: list[Step], account: Account, context: Context, *, dry_run: boo
                 "environment": account.environment,
                 "url": account.url,
                 "dry_run": dry_run,
+                "warnings": warnings,
                 "jobs": [document(one) for one in steps],
             }
         )

@@ -12,7 +12,11 @@ from jobctl.modes import Mode
 from jobctl.trigger_dev.runs import as_run
 from jobctl.trigger_dev.statuses import meaning
 
-_CODES = {RunStatus.FAILED: ExitCode.JOB_FAILED, RunStatus.SKIPPED: ExitCode.ALREADY_RUNNING}
+_CODES = {
+    RunStatus.FAILED: ExitCode.JOB_FAILED,
+    RunStatus.CANCELLED: ExitCode.JOB_FAILED,
+    RunStatus.SKIPPED: ExitCode.ALREADY_RUNNING,
+}
 
 
 class _StoppedError(Exception):

@@ -7,12 +7,12 @@ from enum import StrEnum
 
 from jobctl.errors import ScheduleError, ServiceError
 from jobctl.managers.elsewhere import AT_TRIGGER_DEV, not_kept
-from jobctl.managers.statuses import BY_HAND, not_to_be_timed
+from jobctl.managers.statuses import BY_HAND, not_enabled
 from jobctl.model import Job
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
 from jobctl.trigger_dev.api import TriggerDev, Wanted
 from jobctl.trigger_dev.connection import RefusedError
-from jobctl.trigger_dev.crons import caution, trigger_cron
+from jobctl.trigger_dev.crons import caution, known_zone, trigger_cron, window_of
 from jobctl.trigger_dev.wire import RemoteSchedule
 
 SMALLEST_PLAN = 10
@@ -91,7 +91,13 @@ def look(api: TriggerDev, jobs: Iterable[Job]) -> Found:
 
 
 def decide(
-    jobs: Sequence[Job], found: Found, account: Account, zones: frozenset[str], *, prune: bool = True
+    jobs: Sequence[Job],
+    found: Found,
+    account: Account,
+    zones: frozenset[str],
+    now: datetime,
+    *,
+    prune: bool = True,
 ) -> list[Step]:
     """One step a job, and one for each schedule of ours whose job has left the catalogue.
 
@@ -100,7 +106,7 @@ def decide(
         prune: whether the jobs are all there are.
     """
     keys = {account.prefix + job.id for job in jobs}
-    steps = [_decide(job, found, account.prefix, zones) for job in jobs]
+    steps = [_decide(job, found, account.prefix, zones, now) for job in jobs]
     gone = [one for key, one in found.ours.items() if key not in keys] if prune else []
     return [
         *steps,
@@ -173,35 +179,45 @@ def _failed(step: Step, error: ServiceError, account: Account) -> Step:
     said = error.said if isinstance(error, RefusedError) else ""
     if lacks_task(error):
         detail, hint = unknown_task(step.job_id, account)
+    elif "free plan" in said.lower():
+        hint = "give it a schedule of once an hour or less, or take a larger plan"
     elif "schedules" in said and "/" in said:
         hint = f"remove schedules, or take a larger plan: {PLANS} a project"
     return replace(step, change=Change.FAILED, detail=detail, hint=hint)
 
 
-def _decide(job: Job, found: Found, prefix: str, zones: frozenset[str]) -> Step:
+def _decide(job: Job, found: Found, prefix: str, zones: frozenset[str], now: datetime) -> Step:
     there = found.ours.get(prefix + job.id)
     declared = "declared in the worker's code" if job.id in found.declared else None
-    off = not_to_be_timed(job) or declared
+    off = not_enabled(job) or declared
     if job.schedule is None or off is not None:
         return _without(job.id, there, Change.LEFT, off or BY_HAND)
-    zone = job.schedule.timezone
     try:
         cron = trigger_cron(job.schedule)
     except ScheduleError as error:
         return _without(job.id, there, Change.REFUSED, str(error), error.hint)
-    if zone != "UTC" and zone not in zones:
-        return _without(job.id, there, Change.REFUSED, f'Trigger.dev does not know the time zone "{zone}"')
-    wanted = Wanted(job.id, prefix + job.id, cron, zone)
-    cautions = filter(None, (caution(job.schedule), not_kept(job, AT_TRIGGER_DEV)))
-    step = Step(job.id, Change.CREATED, put=wanted, there=there, caution="; ".join(cautions))
+    zone = known_zone(job.schedule.timezone, zones)
+    if zone is None:
+        detail = f'Trigger.dev does not know the time zone "{job.schedule.timezone}"'
+        return _without(job.id, there, Change.REFUSED, detail)
+    window, kept = window_of(job.jitter), None
+    if there and there.window and not job.jitter and there.window != window:
+        window = there.window
+        kept = f"its window of {window}, set at Trigger.dev, is kept: it may begin so much later; 0m there is exact"
+    wanted = Wanted(job.id, prefix + job.id, cron, zone, window)
+    cautions = (kept, caution(job.schedule, now), not_kept(job, AT_TRIGGER_DEV, jitter=True))
+    step = Step(job.id, Change.CREATED, put=wanted, there=there, caution="; ".join(filter(None, cautions)))
     if there is None:
         return step
     stopped = "" if there.active else f"stopped; back on with: jobctl start {job.id}"
     if there.task != job.id:  # an update never changes the task
         return replace(step, change=Change.CHANGED, detail=f"was for task {there.task}", remove=there.id)
-    if (there.cron, there.timezone, there.external_id) == (cron, zone, job.id):
+    same_window = not there.has_windows or there.window == window
+    if same_window and (there.cron, there.timezone, there.external_id) == (cron, zone, job.id):
         return replace(step, change=Change.LEFT, detail=stopped, put=None)
     was = there.cron if there.timezone == zone else f"{there.cron} {there.timezone}"
+    if not same_window:
+        was += f" with window {there.window}" if there.window else " without a window"
     return replace(step, change=Change.CHANGED, detail="; ".join(filter(None, (f"was {was}", stopped))))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from jobctl.errors import ScheduleError
-from jobctl.managers.statuses import BY_HAND, not_to_be_timed, status_from
+from jobctl.managers.statuses import BY_HAND, not_enabled, status_from
 from jobctl.model import Job, JobStatus, RunStatus, Status
 from jobctl.trigger_dev.api import PAGE, TriggerDev
 from jobctl.trigger_dev.crons import trigger_cron
@@ -56,7 +56,7 @@ def _off_schedule(job: Job, schedule: RemoteSchedule | None, declared: Collectio
         return None
     if schedule is not None:
         return None if schedule.active else "stopped"
-    if (why := not_to_be_timed(job)) is not None:
+    if (why := not_enabled(job)) is not None:
         return why
     try:
         trigger_cron(job.schedule)

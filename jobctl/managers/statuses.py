@@ -109,4 +109,9 @@ def _off_schedule(job: Job, record: JobRecord | None) -> str | None:
 
 def not_to_be_timed(job: Job) -> str | None:
     """Why a definition with a schedule is left off it, or None."""
-    return job.unmet if job.enabled else f"not enabled ({job.origin})"
+    return not_enabled(job) or job.unmet
+
+
+def not_enabled(job: Job) -> str | None:
+    """Why a definition is off its schedule wherever it runs, or None."""
+    return None if job.enabled else f"not enabled ({job.origin})"

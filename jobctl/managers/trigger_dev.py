@@ -121,7 +121,7 @@ class TriggerDevJobManager(Lifecycle):
 
         jobs = list(self._jobs.values())
         found = look(self._api, jobs)
-        steps = decide(jobs, found, self.account, self._zones(jobs), prune=prune)
+        steps = decide(jobs, found, self.account, self._zones(jobs), self._clock.now(), prune=prune)
         warnings = [over_plan(steps, found, self.account)]
         if found.foreign:
             warnings.append(
@@ -130,6 +130,7 @@ class TriggerDevJobManager(Lifecycle):
         if self.account.environment == DEVELOPMENT:
             warnings.append("in development schedules fire only while `npx trigger dev` is connected")
         warnings += [f"{step.job_id}: {step.caution}" for step in steps if step.caution]
+        warnings += _lacking_here(jobs)
         return steps, [one for one in warnings if one]
 
     def register(self, steps: "Iterable[Step]") -> "Iterator[Step]":
@@ -297,7 +298,8 @@ class TriggerDevJobManager(Lifecycle):
 
         trigger_cron(job.schedule) if job.schedule else None
         self.add([job])
-        (step,) = decide([job], look(self._api, [job]), self.account, self._zones([job]), prune=False)
+        found = look(self._api, [job])
+        (step,) = decide([job], found, self.account, self._zones([job]), self._clock.now(), prune=False)
         for done in self.register([step]):
             if done.change in {Change.FAILED, Change.REFUSED}:
                 raise ServiceError(done.detail, hint=done.hint)
@@ -355,6 +357,18 @@ class TriggerDevJobManager(Lifecycle):
     def _remember(self, job_id: str, run_id: str, now: datetime) -> None:
         if self.store is not None:
             self.store.cache_put({_REMEMBERED + job_id: run_id}, now, now + _KEPT)
+
+
+def _lacking_here(jobs: Iterable[Job]) -> list[str]:
+    """What jobs need and this machine lacks: their worker has to have it, and may."""
+    lacking: dict[str, list[str]] = {}
+    for job in jobs:
+        if job.schedule is not None and job.enabled and job.unmet is not None:
+            lacking.setdefault(job.unmet, []).append(job.id)
+    return [
+        f"{reason} here; the worker needs it for {counted(len(ids), 'job')}: {', '.join(ids)}"
+        for reason, ids in lacking.items()
+    ]
 
 
 def max_duration(timeout: timedelta) -> int:

@@ -50,6 +50,20 @@ def _near(name: str, known: set[str]) -> str | None:
     return near if near is not None and nearest(city, [near.rpartition("/")[2]]) else None
 
 
+def same_zones(name: str) -> list[str]:
+    """The other names of a zone, those of its own region first: their data are the same, byte for byte."""
+    from importlib import resources
+
+    def data(one: str) -> bytes:
+        return resources.files("tzdata").joinpath("zoneinfo", *one.split("/")).read_bytes()
+
+    if name not in _shipped():
+        return []
+    wanted, region = data(name), name.partition("/")[0]
+    found = [one for one in _shipped() if one != name and data(one) == wanted]
+    return sorted(found, key=lambda one: (not one.startswith(f"{region}/"), one))
+
+
 @cache
 def _shipped() -> frozenset[str]:
     """The names in the ``tzdata`` package, from its list: ``available_timezones`` opens every file instead."""

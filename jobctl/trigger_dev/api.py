@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import quote as escaped
@@ -17,6 +17,8 @@ PAGE = 100
 TAG = "jobctl"
 _MOST_PAGES = 1000
 _LONGEST_FILTER = 50
+_BEGINNING = datetime(2023, 1, 1, tzinfo=UTC)
+"""Before the first run that a Trigger.dev of this API has had."""
 
 
 class Wanted(NamedTuple):
@@ -26,6 +28,7 @@ class Wanted(NamedTuple):
     key: str
     cron: str
     timezone: str
+    window: str = "0m"
 
 
 class TriggerDev:
@@ -77,6 +80,7 @@ class TriggerDev:
             "deduplicationKey": wanted.key,
             "externalId": wanted.task,
             "timezone": wanted.timezone,
+            "window": wanted.window,
         }
         return RemoteSchedule.read(self._connection.call("POST", "/api/v1/schedules", body=body))
 
@@ -159,8 +163,8 @@ class TriggerDev:
             query["filter[taskIdentifier]"] = ",".join(tasks)
         if statuses:
             query["filter[status]"] = ",".join(statuses)
-        if since is not None:
-            query["filter[createdAt][from]"] = to_ms(since)
+        # without it the server goes back for a week alone
+        query["filter[createdAt][from]"] = to_ms(since or _BEGINNING)
         for _ in range(_MOST_PAGES):
             answer = self._connection.call("GET", "/api/v1/runs", query=query)
             for one in _list(answer, "data"):

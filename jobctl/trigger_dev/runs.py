@@ -51,7 +51,7 @@ def totals(runs: Iterable[Run], job_ids: Iterable[str]) -> JobMetrics:
         if run.status is not RunStatus.RUNNING:
             by_job.setdefault(run.job_id, []).append(run)
     jobs = tuple(_of_job(job_id, found) for job_id, found in by_job.items())
-    timed = [run.duration for found in by_job.values() for run in found if run.duration is not None]
+    timed = [one for found in by_job.values() for one in _durations(found)]
     return JobMetrics(
         total_executions=sum(one.total_executions for one in jobs),
         successful_jobs=sum(one.successful_jobs for one in jobs),
@@ -65,7 +65,7 @@ def totals(runs: Iterable[Run], job_ids: Iterable[str]) -> JobMetrics:
 def _of_job(job_id: str, runs: list[Run]) -> JobTotals:
     statuses = [run.status for run in runs]
     completed, failed = statuses.count(RunStatus.COMPLETED), statuses.count(RunStatus.FAILED)
-    timed = [run.duration for run in runs if run.duration is not None]
+    timed = _durations(runs)
     ordered = sorted(milliseconds(one) or 0 for one in timed)
     return JobTotals(
         id=job_id,
@@ -79,6 +79,12 @@ def _of_job(job_id: str, runs: list[Run]) -> JobTotals:
         max=percentile(ordered, 100),
         histogram=histogram(ordered),
     )
+
+
+def _durations(runs: Iterable[Run]) -> list[timedelta]:
+    """Of those that were executed to an end of their own."""
+    ended = {RunStatus.COMPLETED, RunStatus.FAILED}
+    return [run.duration for run in runs if run.status in ended and run.duration is not None]
 
 
 def _average(durations: list[timedelta]) -> timedelta | None:

@@ -28,7 +28,9 @@ MEANINGS = {
     "EXECUTING": Meaning(_RUNNING, Status.RUNNING, None, "runs"),
     "WAITING": Meaning(_RUNNING, Status.RUNNING, None, "waits for its next attempt"),
     "COMPLETED": Meaning(RunStatus.COMPLETED, Status.COMPLETED, None, "completed"),
-    "CANCELED": Meaning(_FAILED, Status.STOPPED, Reason.INTERRUPTED, "it was cancelled at Trigger.dev"),
+    "CANCELED": Meaning(
+        RunStatus.CANCELLED, Status.SCHEDULED, Reason.CANCELLED, "it was cancelled at Trigger.dev"
+    ),
     "FAILED": Meaning(_FAILED, Status.FAILED, Reason.ERROR, "it failed"),
     "CRASHED": Meaning(_FAILED, Status.FAILED, Reason.CRASHED, "its worker crashed"),
     "SYSTEM_FAILURE": Meaning(_FAILED, Status.FAILED, Reason.CRASHED, "Trigger.dev itself failed"),

@@ -22,9 +22,14 @@ class ShapeError(ServiceError):
 
 @dataclass(frozen=True, slots=True)
 class RemoteSchedule:
-    """A schedule there. ``declared``: it stands in the worker's code, and is not ours to change.
+    """A schedule there.
 
-    ``next_run`` is when it will really begin, where that is not its nominal time.
+    Attributes:
+        declared: it stands in the worker's code, and is not ours to change.
+        next_run: when it will really begin, where that is not its nominal time.
+        window: within which its times are spread, such as ``30m``; None where there is none.
+        has_windows: whether the server knows windows.
+        minimum_window: in seconds, what the plan spreads them by at least; None where it does not.
     """
 
     id: str
@@ -36,6 +41,9 @@ class RemoteSchedule:
     timezone: str
     declared: bool
     next_run: datetime | None
+    window: str | None = None
+    has_windows: bool = False
+    minimum_window: int | None = None
 
     @classmethod
     def read(cls, value: Any) -> Self:
@@ -55,6 +63,9 @@ class RemoteSchedule:
                 timezone=_text(value["timezone"]),
                 declared=value["type"] == "DECLARATIVE",
                 next_run=instant(value.get("nextRunEffectiveAt") or value.get("nextRun")),
+                window=value.get("window"),
+                has_windows=bool({"window", "nextRunEffectiveAt"} & value.keys()),
+                minimum_window=(value.get("appliedSchedulePolicy") or {}).get("minimumWindowSeconds"),
             )
         except _UNREADABLE:
             raise ShapeError("a schedule") from None
@@ -94,14 +105,26 @@ class RemoteRun:
                 created_at=created,
                 started_at=instant(value.get("startedAt")),
                 finished_at=instant(value.get("finishedAt")),
-                # the engine gives the runs of its schedules no idempotency key, and we give ours one
-                by_hand=bool(value.get("idempotencyKey") or value.get("isTest")),
+                by_hand=not _is_scheduled(value),
                 attempts=max(1, int(value.get("attemptCount") or 1)),
                 output=value.get("output"),
                 error=_text(error["message"]) if isinstance(error, Mapping) else None,
             )
         except _UNREADABLE:
             raise ShapeError("a run") from None
+
+
+def _is_scheduled(value: Mapping[str, Any]) -> bool:
+    """Whether a schedule started a run, which only the answer for a single run says for certain.
+
+    In a list: the engine gives such runs neither tags nor an idempotency key, dates them by their nominal time,
+    a whole minute, and starts none from another run. What is triggered by an SDK or the API is dated to the millisecond.
+    """
+    if "triggerFunction" in value or "schedule" in value:
+        return value.get("schedule") is not None
+    created = instant(value["createdAt"])
+    whole = created is not None and created.second == 0 and created.microsecond == 0
+    return whole and not (value.get("idempotencyKey") or value.get("isTest") or value.get("tags"))
 
 
 def instant(text: Any) -> datetime | None:

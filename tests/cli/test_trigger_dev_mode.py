@@ -44,7 +44,14 @@ def test_run_registers_everything_tells_what_it_did_and_ends(cli: Cli, cloud: Cl
     rows = {line.split("\t")[0]: line.split("\t")[1:3] for line in done.stdout.splitlines()}
     assert rows["gone-job"][0] == "removed"
     assert rows["hello"] == ["created", "*/5 * * * *"]
-    assert {one["change"] for one in again.json["jobs"]} == {"left"}
+    changes = {one["id"]: one["change"] for one in again.json["jobs"]}
+    assert changes.pop("analytics-performance-metrics") == "refused"  # every 30s
+    assert set(changes.values()) == {"left"}
+    needed = [
+        one for one in again.json["warnings"] if one.startswith("DATABASE_URL is not set here; the worker")
+    ]
+    assert len(needed) == 1
+    assert needed[0] in " ".join(done.stderr.split())
     assert again.json["environment"] == "production"
 
 
@@ -66,14 +73,55 @@ def test_what_does_not_hold_there_is_told_by_run_and_by_the_exports(
     told = [cli(*words.split()).stderr for words in ("run", "export trigger-dev there", "export vercel .")]
 
     waits = "every slot waits there, not the newest alone"
-    for text, queued in zip(
-        told, (waits, waits, "a slot that finds a run in its way is dropped there"), strict=True
-    ):
-        assert " ".join(text.split()).count(" hold") == 3
+    late = "; jitter does not hold: it begins on time"
+    dropped = "a slot that finds a run in its way is dropped there"
+    for text, queued, jitter in zip(told, (waits, waits, dropped), ("", "", late), strict=True):
+        assert " ".join(text.split()).count(" hold") == 2 + bool(jitter)
         assert (
             f'daily: overlap = "queue" does not hold: {queued}; group holds only among runs that share a run'
-            " store (JOBCTL_STATE); jitter does not hold: it begins on time"
+            f" store (JOBCTL_STATE){jitter}"
         ) in " ".join(text.split())
+    assert {one["task"]: one["window"] for one in cloud.schedules.values()}["daily"] == "5m"
+
+
+def test_other_times_where_clocks_change_are_told_everywhere(cli: Cli, cloud: Cloud, here: Path) -> None:
+    job = '[jobs.nightly]\ncron = "30 2 * * *"\ntimezone = "Europe/Berlin"\ncall = "work:hello"\n'
+    (here / "jobctl.toml").write_text(job)
+    says = "nightly: when the clocks change its times differ: on "
+
+    for words in ("run --dry-run", "run", "export trigger-dev there"):
+        assert says in " ".join(cli(*words.split()).stderr.split()), words
+    told = cli("run", "--json").json
+    assert any(one.startswith(says) for one in told["warnings"])
+    assert "when the clocks change" in next(one for one in told["jobs"] if one["id"] == "nightly")["caution"]
+
+
+def test_the_free_plan_is_said_once(cli: Cli, cloud: Cloud) -> None:
+    cloud.free = True
+
+    done = cli("run", "--only", "report-weekly-user-growth", "--only", "subscription-renewal-reminder")
+
+    words = "lets 2 schedules begin up to 1h later; exact times need a larger plan"
+    assert words in " ".join(done.stderr.split())
+    assert words in cli("run", "--json", "--only", "report-weekly-user-growth", "--only",
+                        "subscription-renewal-reminder").json["warnings"][-1]  # fmt: skip
+
+
+def test_a_cancelled_run_is_neither_failed_nor_a_stopped_job(cli: Cli, cloud: Cloud) -> None:
+    cloud.schedule("hello")
+    cloud.run("hello", "CANCELED")
+
+    status = {one["id"]: one for one in cli("status", "--json").json["jobs"]}["hello"]
+    (run,) = cli("runs", "--json").json["runs"]
+    metrics = cli("metrics", "--json").json
+
+    assert (status["status"], status["error"]) == ("scheduled", None)
+    assert (run["status"], run["reason"]) == ("cancelled", "cancelled")
+    assert cli("runs", "--failed", "--json").json["runs"] == []
+    assert len(cli("runs", "--status", "cancelled", "--json").json["runs"]) == 1
+    assert (metrics["total_executions"], metrics["failed_jobs"]) == (0, 0)
+    cloud.path = ("CANCELED",)
+    assert cli("trigger", "hello").code == 1
 
 
 def test_run_for_one_job_leaves_the_others(cli: Cli, cloud: Cloud) -> None:

@@ -7,7 +7,6 @@ holds it against the schemas that ``@trigger.dev/core`` publishes and against th
 import json
 import re
 import threading
-import zoneinfo
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,8 +19,10 @@ from tests.support.trigger_dev_rules import (
     FINAL,
     RefusalError,
     check_cron,
+    check_hourly,
     check_schedule,
     check_trigger,
+    known_zones,
     now,
     shown,
     shown_run,
@@ -60,11 +61,19 @@ class Fault:
 
 @dataclass
 class Cloud:
-    """One project. ``tasks`` are those of the deployed worker."""
+    """One project.
+
+    Attributes:
+        tasks: those of the deployed worker.
+        windows: whether the server is new enough to spread times.
+        free: whether the plan is, and so limits schedules.
+    """
 
     tasks: set[str] = field(default_factory=set)
     deployed: bool = True
     limit: int = 1000
+    windows: bool = True
+    free: bool = False
     schedules: dict[str, dict[str, Any]] = field(default_factory=dict)
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     path: tuple[str, ...] = ("QUEUED", "EXECUTING", "COMPLETED")
@@ -85,7 +94,7 @@ class Cloud:
 
     def schedule(self, task: str, cron: str = "0 9 * * *", **more: Any) -> dict[str, Any]:
         """A schedule that is there already; by default one of jobctl's."""
-        values = {"key": f"jobctl:production:{task}", "environment": "PRODUCTION", **more}
+        values = {"key": f"jobctl:production:{task}", "environment": "PRODUCTION", "window": "0m", **more}
         key = values.pop("key")
         made = self._new_schedule(values.pop("environment"), task, key)
         made.update({"cron": cron, "externalId": task, **values})
@@ -94,11 +103,14 @@ class Cloud:
     def run(
         self, task: str, status: str = "COMPLETED", *, ago: float = 60, took: float = 1.5, **more: Any
     ) -> str:
-        """A run that was there already."""
+        """A run that was there already: of a schedule, unless ``schedule`` is None."""
         begun = now() - timedelta(seconds=ago)
+        more.setdefault("schedule", "sched_1")
+        # the engine dates such a run by its nominal time
+        created = begun.replace(second=0, microsecond=0) if more["schedule"] else begun
         run_id = self._new_id("run")
         self.runs[run_id] = {
-            "task": task, "status": status, "path": [], "created": begun, "started": begun,
+            "task": task, "status": status, "path": [], "created": created, "started": begun,
             "finished": begun + timedelta(seconds=took) if status in FINAL else None, "output": None, "error": None,
             "environment": "PRODUCTION", "key": None, **more,
         }  # fmt: skip
@@ -117,7 +129,7 @@ class Cloud:
     def answer(self, asked: Asked) -> Any:
         with self._lock:
             if asked.path == "/api/v1/timezones":
-                return {"timezones": sorted(zoneinfo.available_timezones() | {"UTC"})}
+                return {"timezones": sorted(known_zones())}
             environment = self._environment(asked)
             self._check_headers(asked)
             for method, pattern, handler in _ROUTES:
@@ -167,8 +179,10 @@ class Cloud:
         if body["task"] not in self.tasks:
             raise RefusalError(422, f"Task with identifier {body['task']} not found in project.")
         check_cron(body["cron"])
-        if body.get("timezone", "UTC") not in zoneinfo.available_timezones():
-            raise RefusalError(422, f"Invalid IANA timezone: {body['timezone']}")
+        if body.get("timezone", "UTC") not in known_zones():
+            raise RefusalError(422, f"Invalid IANA timezone: '{body['timezone']}'")
+        if self.free:
+            check_hourly(body["cron"])
         kept = next((one for one in self.schedules.values() if one["key"] == body["deduplicationKey"]), None)
         if kept is not None and kept["type"] == "DECLARATIVE":
             raise RefusalError(422, "Cannot update a declarative schedule")
@@ -188,7 +202,11 @@ class Cloud:
         kept["cron"] = body["cron"]
         kept["timezone"] = body.get("timezone", "UTC")
         kept["externalId"] = body.get("externalId")
-        return shown(kept)
+        kept["window"] = body.get("window")
+        return self._shown(kept)
+
+    def _shown(self, kept: dict[str, Any]) -> dict[str, Any]:
+        return shown(kept, windows=self.windows, free=self.free)
 
     def list_schedules(self, asked: Asked, environment: str) -> Any:
         page, size = int(asked.query.get("page", 1)), min(100, int(asked.query.get("perPage", 20)))
@@ -200,7 +218,7 @@ class Cloud:
         mine.reverse()
         pages = -(-len(mine) // size)
         return {
-            "data": [shown(one) for one in mine[(page - 1) * size : page * size]],
+            "data": [self._shown(one) for one in mine[(page - 1) * size : page * size]],
             "pagination": {"currentPage": page, "totalPages": pages, "count": len(mine)},
         }
 
@@ -211,20 +229,20 @@ class Cloud:
         raise RefusalError(404, "Schedule not found")
 
     def get_schedule(self, asked: Asked, environment: str, name: str) -> Any:
-        return shown(self._schedule(name, environment))
+        return self._shown(self._schedule(name, environment))
 
     def put_schedule(self, asked: Asked, environment: str, name: str) -> Any:
         body = check_schedule({**asked.body, "deduplicationKey": "-"})
         check_cron(body["cron"])
         kept = self._schedule(name, environment)
         more = {"timezone": body.get("timezone", "UTC"), "externalId": body.get("externalId")}
-        kept.update({"cron": body["cron"], **more})
-        return shown(kept)
+        kept.update({"cron": body["cron"], "window": body.get("window"), **more})
+        return self._shown(kept)
 
     def activate(self, asked: Asked, environment: str, name: str, verb: str) -> Any:
         kept = self._schedule(name, environment)
         kept["active"] = verb == "activate"
-        return shown(kept)
+        return self._shown(kept)
 
     def delete_schedule(self, asked: Asked, environment: str, name: str) -> Any:
         kept = self._schedule(name, environment)
@@ -247,7 +265,7 @@ class Cloud:
         self.runs[run_id] = {
             "task": task, "status": self.path[0], "path": list(self.path[1:]), "created": now(), "started": None,
             "finished": None, "output": self.output, "error": self.error, "environment": environment, "key": key,
-            "payload": body.get("payload"),
+            "payload": body.get("payload"), "tags": options.get("tags") or [],
         }  # fmt: skip
         self._seen[again] = run_id
         return {"id": run_id, "isCached": False}
@@ -273,7 +291,8 @@ class Cloud:
             raise RefusalError(400, {"error": "Query Error", "details": [{"path": ["page[size]"]}]})
         wanted = {name: set(query[f"filter[{name}]"].split(",")) for name in ("taskIdentifier", "status")
                   if f"filter[{name}]" in query}  # fmt: skip
-        since = int(query.get("filter[createdAt][from]", 0))
+        week_ago = int((now() - timedelta(days=7)).timestamp() * 1000)  # where nothing is asked for
+        since = int(query.get("filter[createdAt][from]", week_ago))
         mine = [
             (run_id, run) for run_id, run in self.runs.items()
             if run["environment"] == environment and not self.unlisted

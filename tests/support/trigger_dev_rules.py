@@ -1,5 +1,6 @@
 """What Trigger.dev's API takes and how it answers: the rules of the test server."""
 
+import itertools
 import re
 import zoneinfo
 from datetime import UTC, datetime
@@ -77,7 +78,29 @@ def check_cron(text: str) -> None:
         raise RefusalError(422, f"Invalid CRON expression: {text}")
 
 
-def shown(kept: dict[str, Any]) -> dict[str, Any]:
+def check_hourly(text: str) -> None:
+    """The free plan's rule (``freeSchedulePolicy.server.ts``)."""
+    times = croniter(text, datetime(2026, 1, 1, tzinfo=UTC))
+    instants = [times.get_next(float) for _ in range(100)]
+    if min(after - before for before, after in itertools.pairwise(instants)) < 3600:
+        raise RefusalError(
+            422,
+            "Free plan is limited to hourly schedules or less. Change the cron expression or upgrade before saving"
+            " this schedule.",
+        )
+
+
+def known_zones() -> set[str]:
+    """Node's list of zones, which has some by their older names."""
+    renamed = {
+        "Asia/Kolkata": "Asia/Calcutta",
+        "Asia/Kathmandu": "Asia/Katmandu",
+        "America/Nuuk": "America/Godthab",
+    }
+    return {"UTC"} | (zoneinfo.available_timezones() - renamed.keys())
+
+
+def shown(kept: dict[str, Any], *, windows: bool, free: bool) -> dict[str, Any]:
     """A schedule as the API has it."""
     after = croniter(kept["cron"], datetime.now(zoneinfo.ZoneInfo(kept["timezone"]))).get_next(datetime)
     found = {
@@ -87,7 +110,19 @@ def shown(kept: dict[str, Any]) -> dict[str, Any]:
         "nextRun": iso(after) if kept["active"] else None,
         "environments": [{"id": "env_1", "type": kept["environment"], "userName": None}],
     }  # fmt: skip
-    return found if kept["externalId"] is not None else {**found, "externalId": None}
+    if windows:
+        found["nextRunEffectiveAt"] = found["nextRun"]
+        if kept["window"] is not None:
+            found["window"] = _written(kept["window"])
+    if free:
+        found["appliedSchedulePolicy"] = {"minimumWindowSeconds": 3600, "reason": "free_schedule"}
+    return found
+
+
+def _written(window: str) -> str:
+    """As the server keeps it: whole hours where it can."""
+    minutes = int(window[:-1]) * (60 if window[-1] == "h" else 1) if window[-1] != "%" else 0
+    return f"{minutes // 60}h" if minutes and minutes % 60 == 0 else window
 
 
 def shown_run(run_id: str, run: dict[str, Any], *, whole: bool) -> dict[str, Any]:
@@ -97,7 +132,7 @@ def shown_run(run_id: str, run: dict[str, Any], *, whole: bool) -> dict[str, Any
         (run["finished"] - run["started"]).total_seconds() * 1000 if run["finished"] and run["started"] else 0
     )
     found: dict[str, Any] = {
-        "id": run_id, "status": status, "taskIdentifier": run["task"], "tags": [], "isTest": False,
+        "id": run_id, "status": status, "taskIdentifier": run["task"], "tags": run.get("tags", []), "isTest": False,
         "isQueued": status in {"QUEUED", "PENDING_VERSION", "DELAYED"}, "isExecuting": status == "EXECUTING",
         "isWaiting": status == "WAITING", "isCompleted": status in {"COMPLETED", "FAILED", "CRASHED", "CANCELED"},
         "isSuccess": status == "COMPLETED", "isFailed": status in {"FAILED", "CRASHED", "SYSTEM_FAILURE"},
@@ -113,6 +148,9 @@ def shown_run(run_id: str, run: dict[str, Any], *, whole: bool) -> dict[str, Any
     found.update(
         {"depth": 0, "triggerFunction": "trigger", "relatedRuns": {}, "attempts": [], "attemptCount": 1}
     )
+    if run.get("schedule"):
+        generator = {"type": "CRON", "expression": "0 9 * * *", "description": "as written"}
+        found["schedule"] = {"id": run["schedule"], "generator": generator}
     if status == "COMPLETED" and run["output"] is not None:
         found["output"] = run["output"]
     if status not in {"COMPLETED", "CANCELED"} and status in FINAL and run["error"]:

@@ -29,7 +29,7 @@ SAID = {
         ("EXECUTING", Status.RUNNING, RunStatus.RUNNING, None),
         ("WAITING", Status.RUNNING, RunStatus.RUNNING, None),
         ("COMPLETED", Status.COMPLETED, RunStatus.COMPLETED, None),
-        ("CANCELED", Status.STOPPED, RunStatus.FAILED, Reason.INTERRUPTED),
+        ("CANCELED", Status.SCHEDULED, RunStatus.CANCELLED, Reason.CANCELLED),
         ("FAILED", Status.FAILED, RunStatus.FAILED, Reason.ERROR),
         ("CRASHED", Status.FAILED, RunStatus.FAILED, Reason.CRASHED),
         ("SYSTEM_FAILURE", Status.FAILED, RunStatus.FAILED, Reason.CRASHED),
@@ -112,12 +112,14 @@ def test_totals_are_made_of_the_engines_runs(make_manager: MakeManager, cloud: C
     cloud.run("a-job", "TIMED_OUT", took=20)
     cloud.run("a-job", "EXECUTING")
     cloud.run("unknown", "FAILED")
+    cloud.run("a-job", "CANCELED", took=900)
+    cloud.run("a-job", "COMPLETED", ago=20 * 86_400, took=0.1)  # the list's own period is a week
 
     metrics = make_manager(job("a-job"), job("b-job")).get_job_metrics()
 
     ours, none = metrics.jobs
-    assert (metrics.total_executions, metrics.successful_jobs, metrics.failed_jobs) == (121, 120, 1)
-    assert (ours.p50, ours.p95, ours.max) == tuple(timedelta(seconds=one) for one in (6.1, 11.5, 20))
+    assert (metrics.total_executions, metrics.successful_jobs, metrics.failed_jobs) == (122, 121, 1)
+    assert (ours.p50, ours.p95, ours.max) == tuple(timedelta(seconds=one) for one in (6.0, 11.5, 20))
     assert (none.total_executions, none.average_job_duration) == (0, None)
 
 
@@ -136,12 +138,16 @@ def test_runs_are_chosen_by_the_engine(make_manager: MakeManager, cloud: Cloud) 
 
 
 def test_who_asked_is_told(make_manager: MakeManager, cloud: Cloud) -> None:
-    cloud.run("a-job", ago=100)
+    cloud.run("a-job", ago=1000)
+    from_code = cloud.run("a-job", ago=100, schedule=None)
     manager = make_manager(job("a-job"))
     manager.trigger_job("a-job")
 
-    by_hand, by_schedule = manager.runs()
+    by_hand, by_sdk, by_schedule = manager.runs()
+    alone = manager.run(from_code)
 
+    assert alone is not None
+    assert [(one.trigger, one.scheduled_for) for one in (by_sdk, alone)] == [(Trigger.MANUAL, None)] * 2
     assert (by_hand.trigger, by_hand.scheduled_for) == (Trigger.MANUAL, None)
     assert by_schedule.trigger is Trigger.SCHEDULE
     assert by_schedule.scheduled_for is not None

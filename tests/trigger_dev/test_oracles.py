@@ -5,7 +5,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,10 @@ import pytest
 
 from jobctl.errors import ScheduleError
 from jobctl.schedules import Cron
+from jobctl.schedules.walltime import changes
+from jobctl.schedules.zones import zone
 from jobctl.trigger_dev.api import TriggerDev, Wanted
+from jobctl.trigger_dev.cron_parser import due_times
 from jobctl.trigger_dev.crons import trigger_cron
 from jobctl.trigger_dev.statuses import MEANINGS
 from tests.support.npm import do_without
@@ -189,6 +192,35 @@ def test_a_schedule_means_there_what_it_means_here(node: Node) -> None:
     )
 
     assert dict(zip(written, told, strict=True)) == written
+
+
+NIGHTS = [
+    "30 2 * * *", "*/30 2 * * *", "30 */2 * * *", "0 3 * * *", "*/30 1 * * *", "30 0 * * *", "0 0 * * *",
+    "30 23 * * *", "30 22 * * 6", "*/45 0-3 * * 0", "*/20 * * * *",
+]  # fmt: skip
+ZONES = [
+    "Europe/Berlin", "America/New_York", "America/Godthab", "Pacific/Easter", "Australia/Lord_Howe", "Africa/Cairo",
+]  # fmt: skip
+
+
+def test_where_clocks_change_our_search_is_theirs(node: Node) -> None:
+    asked, ours = [], []
+    begin = datetime(2026, 11, 29, tzinfo=UTC)
+    for name in ZONES:
+        for change, _ in changes(begin, begin + timedelta(days=366), zone(name)):
+            after, until = change - timedelta(hours=3), change + timedelta(hours=26)
+            for expression in NIGHTS:
+                times = due_times(Cron(expression, name).fields, zone(name), after, until)
+                ours.append([int(one.timestamp()) for one in times])
+                asked.append(
+                    {"expression": trigger_cron(Cron(expression, name)), "timezone": name,
+                     "after": after.timestamp(), "until": until.timestamp()}
+                )  # fmt: skip
+
+    told = node("clock_changes.mjs", told=asked)
+
+    assert len(asked) == len(ZONES) * 2 * len(NIGHTS)
+    assert [(one, mine) for one, mine, theirs in zip(asked, ours, told, strict=True) if mine != theirs] == []
 
 
 def _field(chance: random.Random, low: int, high: int) -> str:

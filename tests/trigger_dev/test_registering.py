@@ -1,14 +1,16 @@
 """Schedules there become the catalogue's: what is created, changed, removed, left, refused."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from jobctl.errors import ScheduleError, ServiceError, UsageError
 from jobctl.managers.registering import Change, Step
 from jobctl.managers.trigger_dev import TriggerDevJobManager
+from jobctl.schedules import Cron
 from jobctl.settings.secret import Secret
 from jobctl.trigger_dev.account import Account
+from jobctl.trigger_dev.crons import caution
 from tests.support.trigger_dev import Cloud, Fault
 from tests.trigger_dev.conftest import MakeManager, job
 
@@ -32,9 +34,9 @@ def test_what_is_new_is_created_once(make_manager: MakeManager, cloud: Cloud) ->
     sent = [one.body for one in cloud.sent("POST", "/api/v1/schedules")]
     assert sent == [
         {"task": "a-job", "cron": "*/5 * * * *", "deduplicationKey": "jobctl:production:a-job",
-         "externalId": "a-job", "timezone": "UTC"},
+         "externalId": "a-job", "timezone": "UTC", "window": "0m"},
         {"task": "b-job", "cron": "30 2 * * *", "deduplicationKey": "jobctl:production:b-job",
-         "externalId": "b-job", "timezone": "Europe/Berlin"},
+         "externalId": "b-job", "timezone": "Europe/Berlin", "window": "0m"},
     ]  # fmt: skip
     assert first["a-job"].next_run is not None
 
@@ -118,8 +120,7 @@ def test_some_jobs_alone_remove_nothing(make_manager: MakeManager, cloud: Cloud)
 
 @pytest.mark.parametrize(
     ("settings", "why"),
-    [({"enabled": False}, "not enabled (code)"), ({"unmet": "DATABASE_URL is not set"}, "DATABASE_URL is not set"),
-     ({"schedule": None}, "no schedule: by hand only")],
+    [({"enabled": False}, "not enabled (code)"), ({"schedule": None}, "no schedule: by hand only")],
 )  # fmt: skip
 def test_a_job_that_is_not_to_be_timed_has_no_schedule(
     settings: dict[str, object], why: str, make_manager: MakeManager, cloud: Cloud
@@ -135,6 +136,78 @@ def test_a_job_that_is_not_to_be_timed_has_no_schedule(
     assert cloud.schedules == {}
 
 
+def test_what_this_machine_lacks_is_the_workers_matter(make_manager: MakeManager, cloud: Cloud) -> None:
+    lacking = {"unmet": "DATABASE_URL is not set"}
+    manager = make_manager(job("a-job", **lacking), job("b-job", **lacking), job("c-job"))
+    cloud.schedule("a-job")
+
+    _, warnings = manager.plan()
+    found = registered(manager)
+
+    assert changes(found) == {"a-job": "left", "b-job": "created", "c-job": "created"}
+    assert warnings == ["DATABASE_URL is not set here; the worker needs it for 2 jobs: a-job, b-job"]
+    shown = manager.get_job_status("b-job")
+    assert shown is not None
+    assert shown.next_run is not None
+
+
+def test_times_are_exact_unless_the_job_has_a_jitter(make_manager: MakeManager, cloud: Cloud) -> None:
+    cloud.schedule("a-job", window=None)  # made before servers had windows
+    jobs = [job("a-job"), job("b-job", jitter=timedelta(seconds=90)), job("c-job", jitter=timedelta(hours=2))]
+
+    found = registered(make_manager(*jobs))
+    again = registered(make_manager(*jobs))
+
+    assert found["a-job"].detail == "was 0 9 * * * without a window"
+    assert {one["task"]: one["window"] for one in cloud.schedules.values()} == {
+        "a-job": "0m", "b-job": "2m", "c-job": "2h",
+    }  # fmt: skip
+    assert set(changes(again).values()) == {"left"}
+
+
+def test_a_window_set_on_their_page_is_kept_and_reported(make_manager: MakeManager, cloud: Cloud) -> None:
+    kept = cloud.schedule("a-job", "0 8 * * *", window="30m")
+    manager = make_manager(job("a-job"))
+
+    _, warnings = manager.plan()
+    found = registered(manager)
+
+    assert found["a-job"].change is Change.CHANGED
+    assert (kept["cron"], kept["window"]) == ("0 9 * * *", "30m")
+    assert warnings == [
+        "a-job: its window of 30m, set at Trigger.dev, is kept: it may begin so much later; 0m there is exact"
+    ]
+
+
+def test_a_server_without_windows_is_left_in_peace(make_manager: MakeManager, cloud: Cloud) -> None:
+    cloud.windows = False
+    manager = make_manager(job("a-job"))
+
+    assert [changes(registered(manager)) for _ in range(2)] == [{"a-job": "created"}, {"a-job": "left"}]
+
+
+def test_the_free_plan_is_said_with_what_to_do(make_manager: MakeManager, cloud: Cloud) -> None:
+    cloud.free = True
+
+    found = registered(make_manager(job("a-job", "every 5m"), job("b-job")))
+
+    assert changes(found) == {"a-job": "failed", "b-job": "created"}
+    assert "Free plan is limited to hourly schedules" in found["a-job"].detail
+    assert found["a-job"].hint == "give it a schedule of once an hour or less, or take a larger plan"
+    there = found["b-job"].there
+    assert there is not None
+    assert there.minimum_window == 3600
+
+
+def test_zones_go_by_the_names_of_their_list(make_manager: MakeManager, cloud: Cloud) -> None:
+    manager = make_manager(job("a-job", timezone="Asia/Kolkata"), job("b-job", timezone="America/Nuuk"))
+
+    registered(manager)
+
+    assert [one["timezone"] for one in cloud.schedules.values()] == ["Asia/Calcutta", "America/Godthab"]
+    assert set(changes(registered(manager)).values()) == {"left"}
+
+
 @pytest.mark.parametrize(
     ("schedule", "timezone", "why"),
     [
@@ -142,7 +215,7 @@ def test_a_job_that_is_not_to_be_timed_has_no_schedule(
         ("every 7m", "UTC", "does not divide an hour"),
         ("*/30 * * * * *", "UTC", "counts seconds"),
         ("0 9 */2 * 1", "UTC", "both day fields must match"),
-        ("0 9 * * *", "Asia/Calcutta", "does not know the time zone"),
+        ("0 9 * * *", "Europe/Berlin", "does not know the time zone"),
     ],
 )
 def test_what_trigger_dev_cannot_say_is_refused_with_the_reason(
@@ -257,13 +330,32 @@ def test_a_wrong_key_on_the_way_ends_it(make_manager: MakeManager, cloud: Cloud)
     assert done == set()
 
 
-def test_a_night_in_which_clocks_change_is_told(make_manager: MakeManager) -> None:
-    manager = make_manager(
-        job("a-job", "30 2 * * *", "Europe/Berlin"), job("b-job", "0 9 * * *", "Europe/Berlin")
-    )
+@pytest.mark.parametrize(
+    ("cron", "timezone", "says"),
+    [
+        ("30 2 * * *", "Europe/Berlin", "on 2027-03-28 Trigger.dev runs it at 03:30 CEST, and jobctl run runs it at 03:00 CEST"),
+        ("*/30 2 * * *", "Europe/Berlin", "on 2027-03-28 Trigger.dev runs it at 03:00 CEST, and jobctl run skips it"),
+        ("30 */2 * * *", "Europe/Berlin", "on 2027-03-28 Trigger.dev runs it at 03:30 CEST, and jobctl run skips it"),
+        ("*/30 1 * * *", "America/New_York", "Trigger.dev skips it, and jobctl run runs it at 01:00 EST, 01:30 EST"),
+        ("30 23 * * *", "America/Nuuk", "Trigger.dev skips it, and jobctl run runs it at 00:00 -01"),
+        ("30 22 * * *", "Pacific/Easter", "Trigger.dev runs it at 23:30 -05"),
+        ("0 9 * * *", "Europe/Berlin", None),
+        ("*/15 * * * *", "Europe/Berlin", None),
+        ("30 2 * * *", "Asia/Tokyo", None),
+    ],
+)  # fmt: skip
+def test_where_clocks_change_other_times_are_told(cron: str, timezone: str, says: str | None) -> None:
+    found = caution(Cron(cron, timezone), datetime(2026, 11, 24, tzinfo=UTC))
 
-    _, warnings = manager.plan()
-    assert warnings == ["a-job: when the clocks change it may be due at another minute than under jobctl run"]
+    assert found is None if says is None else says in (found or "")
+
+
+def test_an_interval_that_begins_elsewhere_is_told(make_manager: MakeManager) -> None:
+    _, warnings = make_manager(job("a-job", "every 1w"), job("b-job", "every 15m")).plan()
+
+    assert warnings == [
+        "a-job: every 7d counts there from Sunday at midnight UTC, and not from its first run"
+    ]
 
 
 def test_an_application_schedules_there_at_once(make_manager: MakeManager, cloud: Cloud) -> None:

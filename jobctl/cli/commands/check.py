@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from jobctl.checks import PARTS, TIMEOUT, Checked, Checker, State, exit_code
+from jobctl.checks import PARTS, TIMEOUT, Checked, Checker, State, exit_code, stranger_beside
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.cli.terminal import GAP, Terminal, rows
@@ -58,10 +58,8 @@ def run(options: Options, context: Context) -> int:
         out.flush()
     if out.json:
         out.document({"parts": [_document(one) for one in found]})
-    for warning in context.environment.warnings if "settings" in parts else ():
+    for warning in _warnings(context) if "settings" in parts else ():
         out.warn(warning)
-    if "settings" in parts and (weak := cron_secret_weakness(context.environment.secret("CRON_SECRET"))):
-        out.warn(weak)
     code = exit_code(found)
     if options.part and found[0].state is State.ABSENT:
         return ExitCode.NOT_RUN
@@ -86,6 +84,11 @@ def _drawn(one: Checked, terminal: Terminal) -> "RenderableType":
 
 def _document(one: Checked) -> dict[str, object]:
     return {**asdict(one), "state": one.state.value, "exit_code": int(one.exit_code)}
+
+
+def _warnings(context: Context) -> list[str]:
+    weak = cron_secret_weakness(context.environment.secret("CRON_SECRET"))
+    return [*context.environment.warnings, *filter(None, (stranger_beside(), weak))]
 
 
 def _known(part: str) -> str:

@@ -110,9 +110,17 @@ def _caution(options: Options, context: Context) -> None:
     """A warning for each job of which something does not hold there."""
     from jobctl.managers.elsewhere import AT_TRIGGER_DEV, AT_VERCEL, not_kept
 
-    queued = {"trigger-dev": AT_TRIGGER_DEV, "vercel": AT_VERCEL}.get(options.platform or "")
-    for job in context.catalogue.jobs if queued else ():
-        if words := not_kept(job, queued or ""):
+    there = options.platform == "trigger-dev"
+    if not there and options.platform != "vercel":
+        return
+    jitter = there or options.target is Target.SCHEDULES
+    for job in context.catalogue.jobs:
+        found = [not_kept(job, AT_TRIGGER_DEV if there else AT_VERCEL, jitter=jitter)]
+        if there and job.schedule and job.enabled:
+            from jobctl.trigger_dev.crons import caution
+
+            found.append(caution(job.schedule, context.now()) or "")
+        if words := "; ".join(filter(None, found)):
             context.output.warn(f"{job.id}: {words}")
 
 

@@ -3,7 +3,7 @@ import { configure, runs, schedules, tasks } from "@trigger.dev/sdk";
 
 configure({ baseURL: process.argv[2], accessToken: process.argv[3] });
 const key = "jobctl:production:a-job";
-const made = await schedules.create({ task: "a-job", cron: "0 9 * * *", deduplicationKey: key, externalId: "a-job", timezone: "UTC" });
+const made = await schedules.create({ task: "a-job", cron: "0 9 * * *", deduplicationKey: key, externalId: "a-job", timezone: "UTC", window: "0m" });
 await schedules.list({ page: 1, perPage: 100 });
 await schedules.retrieve(made.id);
 await schedules.update(made.id, { task: "a-job", cron: "0 10 * * *", timezone: "Europe/Berlin" });
