@@ -179,6 +179,34 @@ class Output:
         else:
             self.lines(piped())
 
+    def page(
+        self, drawn: "Callable[[Terminal], Iterable[RenderableType]]", piped: Callable[[], Iterable[str]]
+    ) -> None:
+        """``present``, through ``$PAGER`` where a person at a terminal would have to scroll back."""
+        if not (self.is_animated and sys.stdin.isatty()):
+            self.present(drawn, piped)
+            return
+        lines = self.terminal.lines(*drawn(self.terminal))
+        pager = self._environment.get("PAGER", "less").split()
+        if len(lines) < self.size[1] or not pager or not self._paged(pager, lines):
+            self.lines(lines)
+
+    def _paged(self, pager: list[str], lines: list[str]) -> bool:
+        import subprocess
+
+        environment = {"LESS": "-FRX", **self._environment}
+        try:
+            subprocess.run(
+                pager,
+                input=self.mask("\n".join([*lines, ""])),
+                env=environment,
+                encoding="utf-8",
+                check=False,
+            )
+        except OSError:
+            return False
+        return True
+
     def line(self, text: str = "") -> None:
         """One line on standard output."""
         self.raw(f"{text}\n")
@@ -281,6 +309,22 @@ class Output:
             lines = [f"{terminal.paint(head, style)} {first}" if head else first]
             lines += [" " * indent + other for other in others]
         self.write_message("\n".join(lines))
+
+    def traceback(self, error: BaseException) -> None:
+        """Where an error came from. In colour, without the values of variables, where that holds no secret."""
+        import traceback
+
+        plain = "".join(traceback.format_exception(error)).rstrip()
+        if not self.has_color(self.stderr) or not self.stderr.isatty() or self.mask(plain) != plain:
+            self.message(plain)
+            return
+        from rich.traceback import Traceback
+
+        # its lines of code are those of the plain one, which hold no secret
+        drawn = Traceback.from_exception(
+            type(error), error, error.__traceback__, show_locals=False, extra_lines=0, word_wrap=True
+        )
+        self.write_message("\n".join(self._terminal(self.stderr).lines(drawn)))
 
     def write_message(self, text: str) -> None:
         """Text on standard error as it is drawn, without secrets. What cannot be written is dropped."""

@@ -132,15 +132,15 @@ class Terminal:
 
         return Rule(text, align="left", style="dim") if text.cell_len < self.width - 4 else text
 
-    def fields(self, rows: "Iterable[tuple[str | Text, RenderableType]]", *, indent: int = 0) -> "Table":
+    def fields(self, rows: "Iterable[tuple[str | Text, RenderableType]]") -> "Table":
         """Names and values in two columns; a long value goes on below itself."""
         from rich.table import Table
 
         grid = Table.grid(padding=(0, GAP, 0, 0))
-        grid.add_column(no_wrap=True, style="dim")
+        grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
         for name, value in rows:
-            head = self.text(" " * indent + name) if isinstance(name, str) else name
+            head = self.text(name, "dim") if isinstance(name, str) else name
             grid.add_row(head, self.text(value) if isinstance(value, str) else value)
         return grid
 

@@ -14,7 +14,13 @@ class Terminal:
     """A program at a terminal, and what is to be seen there."""
 
     def __init__(
-        self, site: Site, words: list[str], rows: int = 24, columns: int = 80, **environment: str
+        self,
+        site: Site,
+        words: list[str],
+        rows: int = 24,
+        columns: int = 80,
+        module: str = "jobctl",
+        **environment: str,
     ) -> None:
         given = {**site.environment, "TERM": "xterm-256color", **environment}
         for name in ("NO_COLOR", "COLUMNS"):
@@ -25,7 +31,7 @@ class Terminal:
         self._stream = pyte.ByteStream(self.screen)
         self.child: pexpect.spawn[bytes] = pexpect.spawn(
             sys.executable,
-            ["-m", "jobctl", *words],
+            ["-m", module, *words],
             cwd=str(site.folder),
             env=given,
             dimensions=(rows, columns),
