@@ -314,8 +314,9 @@ class Output:
         """Where an error came from. In colour, without the values of variables, where that holds no secret."""
         import traceback
 
-        plain = "".join(traceback.format_exception(error)).rstrip()
-        if not self.has_color(self.stderr) or not self.stderr.isatty() or self.mask(plain) != plain:
+        whole = "".join(traceback.format_exception(error)).rstrip()
+        plain = _visible(self.mask(whole))
+        if not (self.has_color(self.stderr) and self.stderr.isatty()) or plain != whole:
             self.message(plain)
             return
         from rich.traceback import Traceback

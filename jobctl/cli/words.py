@@ -181,15 +181,16 @@ COMMANDS = {
     ),
     "logs": Command(
         "Look",
-        "what a run printed",
+        "what a run printed, or all jobs together",
         "run",
         {
-            "--follow": Option("go on until the run has ended; wait for a first one", short="-f"),
+            "--follow": Option("go on until the run has ended, of all jobs until Ctrl-C", short="-f"),
             "--failed": Option("the last run that failed"),
-            "--tail": Option("only the last lines", "N"),
+            "--tail": Option("only the last lines", "N", default="all of a run, 100 of all jobs"),
             "--timestamps": Option("when each line was printed"),
         },
         (
+            "jobctl logs --follow",
             "jobctl logs repository-sync",
             "jobctl logs repository-sync --failed",
             "jobctl logs 3f2a91 --tail 20",

@@ -101,7 +101,6 @@ def test_help_on_help_and_on_nothing_that_there_is(cli: Cli) -> None:
         ("trigger", "trigger needs the id of a job", "jobctl status"),
         ("trigger hello --dry-run", "hello cannot say what it would do: it takes no dry run", ""),
         ("trigger hello --timeout 0s", '--timeout is at least 1 s, not "0s"', ""),
-        ("logs", "logs needs a job or a run", "jobctl runs"),
         ("logs abcdef", 'there is no run "abcdef"', "jobctl runs"),
         ("next", "next needs a job id or a cron expression", "jobctl next"),
         ("runs --since tomorrowish", '--since "tomorrowish" is not a time', "2d"),
