@@ -4,6 +4,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from types import ModuleType
 from typing import Annotated, Any, NoReturn
@@ -17,7 +18,7 @@ from jobctl.cli.interrupts import interruptible
 from jobctl.cli.options import Common, common_options
 from jobctl.cli.output import Output
 from jobctl.cli.views.help import overview, overview_screen, piped, screen
-from jobctl.cli.words import COMMANDS, COMMON, HELP, VERSION
+from jobctl.cli.words import COMMANDS, COMMON, HELP, LONG, VERSION
 from jobctl.errors import UsageError
 from jobctl.text import quote, suggestion
 
@@ -144,11 +145,13 @@ def callback(module: ModuleType) -> Callable[..., int]:
         with interruptible():
             context = Context(Common(**taken))
             try:
-                code: int = module.run(module.Options(**values), context)
+                with context.output.working(long) if long else nullcontext():
+                    code: int = module.run(module.Options(**values), context)
             finally:
                 context.close()
         return code
 
+    long = LONG.get(module.__name__.rpartition(".")[2])
     common = common_options()
     own = module.Options
     parameters = {

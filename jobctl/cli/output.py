@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TextIO, cast
 
 from jobctl.cli.options import Common
 from jobctl.cli.terminal import Terminal
+from jobctl.cli.working import Working
 from jobctl.errors import MOST_TOLD, ConfigurationErrors, JobctlError, reason_of
 from jobctl.masking import WEAK, Mask
 from jobctl.text import printable
@@ -164,6 +165,11 @@ class Output:
         except (OSError, ValueError):
             return False
 
+    def working(self, what: str) -> Working:
+        """Show at the foot of the terminal that something takes long, while the block runs; nothing elsewhere."""
+        shows = self.stderr.isatty() and self._environment.get("TERM") != "dumb" and not self.quiet
+        return Working(what, self.stderr if shows else None, self._terminal(self.stderr))
+
     # Data
 
     def show(self, *parts: "RenderableType") -> None:
@@ -228,6 +234,9 @@ class Output:
         self._put(self.mask(text))
 
     def _put(self, text: str) -> None:
+        if Working.active is not None and self.is_shared:
+            Working.active.write(text)
+            return
         try:
             self.stdout.write(text)
             if self.is_terminal:
@@ -329,8 +338,12 @@ class Output:
 
     def write_message(self, text: str) -> None:
         """Text on standard error as it is drawn, without secrets. What cannot be written is dropped."""
+        line = f"{self.mask(text)}\n"
+        if Working.active is not None:
+            Working.active.write(line)
+            return
         with suppress(OSError):
-            self.stderr.write(f"{self.mask(text)}\n")
+            self.stderr.write(line)
             self.stderr.flush()
 
     def problem(self, error: JobctlError) -> None:

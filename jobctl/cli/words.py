@@ -93,6 +93,8 @@ COMMON = {
         "the project's folder", "DIR", default="the nearest upward with a project file, or this one"
     ),
 }
+LONG = {"export": "making the files"}
+"""Commands that may take long in all they do, and what a terminal shows meanwhile."""
 EXIT_CODES = {
     "0": "done",
     "1": "the job failed; status --exit-status: one failed last; export --check: out of date (also: a closed pipe)",

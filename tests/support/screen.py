@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pexpect
 import pyte
@@ -20,6 +21,7 @@ class Terminal:
         rows: int = 24,
         columns: int = 80,
         module: str = "jobctl",
+        stdout: Path | None = None,
         **environment: str,
     ) -> None:
         given = {**site.environment, "TERM": "xterm-256color", **environment}
@@ -30,8 +32,8 @@ class Terminal:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.child: pexpect.spawn[bytes] = pexpect.spawn(
-            sys.executable,
-            ["-m", module, *words],
+            "/bin/sh",
+            ["-c", f'exec "$0" "$@"{f" > {stdout}" if stdout else ""}', sys.executable, "-m", module, *words],
             cwd=str(site.folder),
             env=given,
             dimensions=(rows, columns),
