@@ -53,6 +53,7 @@ NAMES = {
     "service": ("systemd",),
     "part": ("settings", "store", "database", "content", "site", "mail", "trigger-dev"),
 }
+_YES = Option("do not ask", short="-y")
 GROUPS = ("Run", "Look", "Change", "Setup")
 
 COMMON = {
@@ -233,7 +234,7 @@ COMMANDS = {
         {
             "--all": Option("every job"),
             "--reason": Option("why; status shows it", "TEXT"),
-            "--yes": Option("do not ask", short="-y"),
+            "--yes": _YES,
         },
         (
             "jobctl stop repository-sync",
@@ -245,7 +246,7 @@ COMMANDS = {
         "Change",
         "put a stopped job back on its schedule",
         "job",
-        {"--all": Option("every job"), "--yes": Option("do not ask", short="-y")},
+        {"--all": Option("every job"), "--yes": _YES},
         ("jobctl start repository-sync", "jobctl start --all --yes"),
     ),
     "check": Command(
@@ -301,12 +302,26 @@ COMMANDS = {
             "--output": Option("write into this folder instead of systemd's", "DIR"),
             "--force": Option("replace a unit that jobctl did not make, or that was edited"),
             "--dry-run": Option("write nothing, print the unit"),
+            "--yes": _YES,
         },
         (
             "jobctl install systemd",
             "jobctl install systemd --dry-run",
             "sudo .venv/bin/jobctl install systemd --system",
         ),
+    ),
+    "uninstall": Command(
+        "Setup",
+        "take that service back",
+        "service",
+        {
+            "--user": Option("of your own service manager; so unless you are root"),
+            "--system": Option("of the machine's"),
+            "--name": Option("what the service is called; jobctl unless said", "NAME"),
+            "--force": Option("remove a unit that was edited, or is another project's"),
+            "--yes": _YES,
+        },
+        ("jobctl uninstall systemd", "sudo .venv/bin/jobctl uninstall systemd --system --yes"),
     ),
     "completion": Command(
         "Setup",

@@ -164,6 +164,10 @@ class _Reader:
             f"{name}:{fault.line}: this line{_named(fault.text)} sets nothing; write NAME=value, or # before a comment"
             for fault in faults[:_MOST_WARNINGS]
         )
+        self.warnings.extend(
+            f"unclosed quote in {entry.name} ({name}:{entry.line}): it counts as a part of the value"
+            for entry in [one for one in entries if one.is_open][:_MOST_WARNINGS]
+        )
         if len(faults) > _MOST_WARNINGS:
             self.warnings.append(f"{name}: {len(faults) - _MOST_WARNINGS} more lines set nothing")
         values = {entry.name: entry.text for entry in entries}

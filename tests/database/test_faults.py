@@ -276,7 +276,7 @@ def test_without_the_driver_it_says_how_to_install_it(
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(PermanentJobError, match="needs the package psycopg") as told:
         opened("postgresql://host/x", tmp_path)
-    assert told.value.hint == 'pip install "jobctl[postgres]"'
+    assert told.value.hint == 'pip install "ever-jobctl[postgres]"'
 
 
 @pytest.mark.parametrize("make", ["missing", "folder", "text", "locked"])

@@ -10,7 +10,7 @@ from jobctl.cli.context import Context
 from jobctl.cli.options import option
 from jobctl.cli.times import read_span
 from jobctl.clock import Clock
-from jobctl.errors import ExitCode, NotRunError, UsageError, reason_of
+from jobctl.errors import ExitCode, NotRunError, UsageError, install_hint, reason_of
 from jobctl.settings.secret import cron_secret_weakness
 from jobctl.text import printable, quote
 
@@ -38,7 +38,7 @@ def run(options: Options, context: Context) -> int:
     except ModuleNotFoundError as error:
         raise NotRunError(
             f"nothing can be served: the package {error.name} is not installed",
-            hint='pip install "jobctl[web]"',
+            hint=install_hint("web"),
         ) from error
     out = context.output
     limit = read_span(options.timeout, "--timeout") if options.timeout else None
