@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +18,9 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from jobctl.errors import ServiceError, reason_of
-from jobctl.files import REFUSES_LOCKS, lock_refusal, open_private, private_folder
+from jobctl.files import PRIVATE_FILE, REFUSES_LOCKS, lock_refusal, open_private, private_folder, write_whole
+
+_MOST_SENT = 200_000
 
 
 class Step(StrEnum):
@@ -39,13 +42,17 @@ class Left(NamedTuple):
 class Outgoing:
     """One job's journal, held by one process at a time.
 
+    Beside it, ``sent`` keeps the keys of what was sent: a database that was restored from a copy knows of them no more.
+
     Raises:
         ServiceError: another process holds it, or it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._record = path.with_suffix(".sent")
         self._file = -1
+        self.sent: set[str] = set()
 
     def __enter__(self) -> Self:
         try:
@@ -57,6 +64,12 @@ class Outgoing:
             if isinstance(error, BlockingIOError):
                 raise ServiceError("another process is sending these mails right now") from error
             raise _cannot(self._path, error) from error
+        with suppress(FileNotFoundError):
+            keys = self._record.read_text(encoding="utf-8", errors="replace").splitlines()
+            if len(keys) > _MOST_SENT:
+                keys = keys[-_MOST_SENT // 2 :]
+                write_whole(self._record, "".join(f"{key}\n" for key in keys).encode(), mode=PRIVATE_FILE)
+            self.sent = set(keys)
         return self
 
     def __exit__(
@@ -92,6 +105,13 @@ class Outgoing:
     def handing(self, row_id: str) -> None:
         """Before the mail's content leaves this process."""
         self._write({"ids": [row_id], "step": Step.HANDING})
+
+    def note_sent(self, key: str) -> None:
+        """A mail was taken; ``key`` is one line."""
+        self.sent.add(key)
+        descriptor = open_private(self._record, os.O_WRONLY | os.O_APPEND)
+        with os.fdopen(descriptor, "ab") as file:
+            file.write(f"{key}\n".encode())
 
     def done(self, ids: Iterable[str]) -> None:
         """They are sent, or released, or were never ours."""

@@ -1,6 +1,7 @@
 """``subscription-renewal-reminder`` on both engines, with a real mail server."""
 
 import json
+import shutil
 import threading
 from datetime import datetime, timedelta
 from typing import Any
@@ -325,3 +326,32 @@ def test_what_the_site_changes_meanwhile_is_released_all_the_same(
     assert desk.run(REMINDER)["reason"] is None
     assert len(mails.taken) == 1
     assert database.rows('SELECT count(*) FROM "subscriptionHistory"') == [(1,)]
+
+
+def test_a_database_from_a_copy_reminds_nobody_twice(
+    desk: Desk, database: SiteDatabase, mails: Mails
+) -> None:
+    """Restored as it was before the reminders; what was sent is known beside the journal."""
+    one = database.subscription(database.user(email="ada@example.com"), SOON)
+    desk.run(REMINDER)
+    database.execute('DELETE FROM "subscriptionHistory"')
+    database.execute("UPDATE subscriptions SET renewal_reminder_sent = ?, updated_at = start_date", False)
+    database.subscription(database.user(email="new@example.com"), SOON)
+
+    ending = desk.run(REMINDER)
+
+    assert mails.recipients == ["ada@example.com", "new@example.com"]
+    assert (ending["result"]["processed"], ending["result"]["successful"]) == (1, 1)
+    assert sent(database, one)
+    assert desk.run(REMINDER)["result"]["message"] == "nobody is due"
+
+
+def test_a_state_folder_that_is_lost_reminds_nobody_twice(
+    desk: Desk, database: SiteDatabase, mails: Mails
+) -> None:
+    database.subscription(database.user(), SOON)
+    desk.run(REMINDER)
+    shutil.rmtree(desk.folder / ".jobctl")
+
+    assert desk.run(REMINDER)["result"]["message"] == "nobody is due"
+    assert len(mails.taken) == 1
