@@ -154,12 +154,17 @@ def test_two_at_the_same_time_mail_each_user_once(desk: Desk, database: SiteData
     assert len({mail["To"] for mail in mails.taken}) == 60
 
 
+@pytest.mark.parametrize("flag", [False, True])
 def test_two_machines_mail_each_user_once(
-    desk: Desk, database: SiteDatabase, mails: Mails, monkeypatch: pytest.MonkeyPatch
+    desk: Desk,
+    database: SiteDatabase,
+    mails: Mails,
+    flag: bool,
 ) -> None:
-    """Their journals are apart; the database alone keeps them from each other."""
+    """Their journals are apart; the database alone keeps them from each other, also where the flag is an old one."""
+    before = {"renewal_reminder_sent": flag, "updated_at": NOW - timedelta(days=30)}
     for hour in range(120):
-        database.subscription(database.user(), SOON + timedelta(minutes=hour))
+        database.subscription(database.user(), SOON + timedelta(minutes=hour), **before)
     from jobctl.jobs.here import Here
     from jobctl.jobs.mailing import Mailing
     from jobctl.jobs.renewal_reminder import _Reminders
