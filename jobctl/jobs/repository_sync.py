@@ -28,12 +28,12 @@ def repository_sync() -> JobResult:
     text = environment.text("DATA_REPOSITORY")
     if text is None:
         return _minimal(folder)
-    from jobctl.content.address import read_address, token_of
+    from jobctl.content.address import read_address
     from jobctl.content.folder import ContentFolder
     from jobctl.content.limits import Limits
 
     try:
-        address = read_address(text, token_of(environment), here.project)
+        address = read_address(text, environment.secret("GH_TOKEN"), here.project)
         branch = environment.text("GITHUB_BRANCH")
         print(f"Fetching {address.url}" + (f" (branch {branch})" if branch else ""))
         may_push = not (environment.flag("DISABLE_AUTO_SYNC") or environment.text("VERCEL") == "1")
