@@ -10,7 +10,6 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +17,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from jobctl.errors import ServiceError, reason_of
-from jobctl.files import PRIVATE_FILE, REFUSES_LOCKS, lock_refusal, open_private, private_folder, write_whole
+from jobctl.files import REFUSES_LOCKS, lock_refusal, open_private, private_folder
 
 _MOST_SENT = 200_000
 
@@ -51,7 +50,7 @@ class Outgoing:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._record = path.with_suffix(".sent")
-        self._file = -1
+        self._file = self._sent_file = -1
         self.sent: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -59,17 +58,12 @@ class Outgoing:
             private_folder(self._path.parent)
             self._file = open_private(self._path, os.O_RDWR | os.O_APPEND)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._sent_file = self._open_record()
         except OSError as error:
             self._close()
             if isinstance(error, BlockingIOError):
                 raise ServiceError("another process is sending these mails right now") from error
             raise _cannot(self._path, error) from error
-        with suppress(FileNotFoundError):
-            keys = self._record.read_text(encoding="utf-8", errors="replace").splitlines()
-            if len(keys) > _MOST_SENT:
-                keys = keys[-_MOST_SENT // 2 :]
-                write_whole(self._record, "".join(f"{key}\n" for key in keys).encode(), mode=PRIVATE_FILE)
-            self.sent = set(keys)
         return self
 
     def __exit__(
@@ -109,13 +103,23 @@ class Outgoing:
     def note_sent(self, key: str) -> None:
         """A mail was taken; ``key`` is one line."""
         self.sent.add(key)
-        descriptor = open_private(self._record, os.O_WRONLY | os.O_APPEND)
-        with os.fdopen(descriptor, "ab") as file:
-            file.write(f"{key}\n".encode())
+        os.write(self._sent_file, f"{key}\n".encode())
 
     def done(self, ids: Iterable[str]) -> None:
         """They are sent, or released, or were never ours."""
         self._write({"ids": list(ids), "step": Step.DONE})
+
+    def _open_record(self) -> int:
+        """Read the keys, the newest of them where they have become many, and go on behind them."""
+        descriptor = open_private(self._record, os.O_RDWR | os.O_APPEND)
+        with open(descriptor, "rb", closefd=False) as file:
+            keys = file.read().decode(errors="replace").splitlines()
+        if len(keys) > _MOST_SENT:
+            keys = keys[-_MOST_SENT // 2 :]
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, "".join(f"{key}\n" for key in keys).encode())
+        self.sent = set(keys)
+        return descriptor
 
     def _write(self, entry: dict[str, Any]) -> None:
         # the line end comes first: a torn line before it cannot swallow this one
@@ -127,9 +131,9 @@ class Outgoing:
             raise _cannot(self._path, error) from error
 
     def _close(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        for descriptor in {self._file, self._sent_file} - {-1}:
+            os.close(descriptor)
+        self._file = self._sent_file = -1
 
 
 def _cannot(path: Path, error: OSError) -> ServiceError:
