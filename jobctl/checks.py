@@ -167,10 +167,10 @@ class Checker:
         text = self.environment.text("DATA_REPOSITORY")
         if text is None:
             raise AbsentError("DATA_REPOSITORY is not set")
-        from jobctl.content.address import read_address, token_of
+        from jobctl.content.address import read_address
         from jobctl.content.remote import look
 
-        address = read_address(text, token_of(self.environment), self.project)
+        address = read_address(text, self.environment.secret("GH_TOKEN"), self.project)
         tip = look(address, self.environment.text("GITHUB_BRANCH"), min(self.timeout, _LONGEST_STEP))
         return "; ".join(
             filter(None, (f"{address.url}, branch {tip.branch} at {tip.commit[:8]}", tip.warning))

@@ -12,6 +12,8 @@ from pathlib import Path
 
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
+STATE = ".jobctl"
+"""The folder of jobctl's own files. Git passes it over."""
 
 
 def write_whole(file: Path, data: bytes, *, mode: int | None = None) -> None:
@@ -59,6 +61,8 @@ def private_folder(folder: Path) -> bool:
             raise
         return False
     folder.chmod(PRIVATE_FOLDER)
+    if folder.name == STATE:
+        _hide_from_git(folder)
     return True
 
 
@@ -68,7 +72,12 @@ def state_folder(folder: Path) -> None:
     Raises:
         OSError: it cannot be made.
     """
-    if private_folder(folder):
+    if private_folder(folder) or folder.name == STATE:  # another folder that was there may be the user's
+        _hide_from_git(folder)
+
+
+def _hide_from_git(folder: Path) -> None:
+    if not os.path.lexists(folder / ".gitignore"):
         write_whole(folder / ".gitignore", b"*\n", mode=PRIVATE_FILE)
 
 

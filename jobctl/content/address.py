@@ -6,7 +6,6 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from jobctl.errors import PermanentJobError
-from jobctl.settings.environment import Environment
 from jobctl.settings.paths import with_home
 from jobctl.settings.secret import Secret, masked_address
 from jobctl.text import quote
@@ -46,11 +45,6 @@ class Address:
     def encrypted(self) -> bool:
         """Whether what is sent goes over TLS; otherwise a token may go to loopback alone, past any proxy."""
         return self.url.startswith("https://")
-
-
-def token_of(environment: Environment) -> Secret | None:
-    """``GH_TOKEN``, or ``GITHUB_TOKEN`` where it is not set."""
-    return environment.secret("GH_TOKEN") or environment.secret("GITHUB_TOKEN")
 
 
 def read_address(text: str, token: Secret | None, folder: Path) -> Address:

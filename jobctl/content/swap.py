@@ -2,17 +2,20 @@
 
 import ctypes
 import errno
+import fcntl
 import glob
 import os
 import re
 import shutil
 import sys
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from jobctl.errors import PermanentJobError, ServiceError
-from jobctl.files import lock_refusal, open_private
+from jobctl.files import REFUSES_LOCKS, STATE, lock_refusal, open_private, private_folder
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -22,35 +25,46 @@ _RENAME_EXCHANGE = 2
 def alone(folder: Path, seconds: float) -> Iterator[None]:
     """At most one sync at a time works on a folder, whoever started it.
 
+    The lock is a file in ``.jobctl`` beside the folder, wherever the state is. Until 0.7 it was one beside the
+    folder: where that is still there it is held too, so that an older jobctl waits, and removed.
+
     Raises:
         ServiceError: another one goes on for longer than ``seconds``.
         PermanentJobError: the file system refuses locks.
     """
-    import fcntl
-    import threading
-    import time
-
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = open_private(folder.with_name(f"{folder.name}.lock"), os.O_RDWR)
-    end = time.monotonic() + seconds
-    pause = threading.Event()
-    try:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise ServiceError("another sync of the content folder is still at work") from None
-                pause.wait(0.1)
-            except OSError as error:
-                raise PermanentJobError(
-                    f"the content folder {folder} cannot be synced: {lock_refusal(folder.parent)}",
-                    hint="have the project on a local disk",
-                ) from error
+    place = folder.with_name(STATE)
+    older = folder.with_name(f"{folder.name}.lock")
+    with ExitStack() as stack:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(place)
+            end = time.monotonic() + seconds
+            for path in (place / "content.lock", *([older] if older.exists() else [])):
+                lock = open_private(path, os.O_RDWR)
+                stack.callback(os.close, lock)
+                _wait_for(lock, end)
+        except OSError as error:
+            if error.errno not in REFUSES_LOCKS:
+                raise
+            raise PermanentJobError(
+                f"the content folder {folder} cannot be synced: {lock_refusal(folder.parent)}",
+                hint="have the project on a local disk",
+            ) from error
+        older.unlink(missing_ok=True)
         yield
-    finally:
-        os.close(lock)
+
+
+def _wait_for(lock: int, end: float) -> None:
+    pause = threading.Event()
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise ServiceError("another sync of the content folder is still at work") from None
+            pause.wait(0.1)
+        else:
+            return
 
 
 def new_beside(folder: Path) -> Path:

@@ -1,6 +1,6 @@
 """Sending the mails of one job: each once, one bad address not in the way of the rest."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -123,6 +123,10 @@ class Mailing:
             ServiceError, PermanentJobError: no mail can be sent now; ``UnknownOutcomeError`` where this
                 one may have been taken.
         """
+        if key in self.journal.sent:
+            print(f"note: {row_id}: this mail was sent before; it is not sent again")
+            self.journal.done([row_id])
+            return True
         fault = address_fault(address) if address else "the user has no mail address, or is deleted"
         if fault is not None:
             self.tally.fail(
@@ -148,6 +152,8 @@ class Mailing:
         except JobctlError:
             self.in_doubt = None
             raise
+        with suppress(OSError):  # the site's database keeps it too
+            self.journal.note_sent(key)
         self.journal.done([row_id])
         self.tally.sent += 1
         return True  # still in doubt until the caller has taken it off its list: a signal may come in between

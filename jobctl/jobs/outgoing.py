@@ -19,6 +19,8 @@ from typing import Any, NamedTuple, Self
 from jobctl.errors import ServiceError, reason_of
 from jobctl.files import REFUSES_LOCKS, lock_refusal, open_private, private_folder
 
+_MOST_SENT = 200_000
+
 
 class Step(StrEnum):
     """How far a mail has come."""
@@ -39,19 +41,24 @@ class Left(NamedTuple):
 class Outgoing:
     """One job's journal, held by one process at a time.
 
+    Beside it, ``sent`` keeps the keys of what was sent: a database that was restored from a copy knows of them no more.
+
     Raises:
         ServiceError: another process holds it, or it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = -1
+        self._record = path.with_suffix(".sent")
+        self._file = self._sent_file = -1
+        self.sent: set[str] = set()
 
     def __enter__(self) -> Self:
         try:
             private_folder(self._path.parent)
             self._file = open_private(self._path, os.O_RDWR | os.O_APPEND)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._sent_file = self._open_record()
         except OSError as error:
             self._close()
             if isinstance(error, BlockingIOError):
@@ -93,9 +100,26 @@ class Outgoing:
         """Before the mail's content leaves this process."""
         self._write({"ids": [row_id], "step": Step.HANDING})
 
+    def note_sent(self, key: str) -> None:
+        """A mail was taken; ``key`` is one line."""
+        self.sent.add(key)
+        os.write(self._sent_file, f"{key}\n".encode())
+
     def done(self, ids: Iterable[str]) -> None:
         """They are sent, or released, or were never ours."""
         self._write({"ids": list(ids), "step": Step.DONE})
+
+    def _open_record(self) -> int:
+        """Read the keys, the newest of them where they have become many, and go on behind them."""
+        descriptor = open_private(self._record, os.O_RDWR | os.O_APPEND)
+        with open(descriptor, "rb", closefd=False) as file:
+            keys = file.read().decode(errors="replace").splitlines()
+        if len(keys) > _MOST_SENT:
+            keys = keys[-_MOST_SENT // 2 :]
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, "".join(f"{key}\n" for key in keys).encode())
+        self.sent = set(keys)
+        return descriptor
 
     def _write(self, entry: dict[str, Any]) -> None:
         # the line end comes first: a torn line before it cannot swallow this one
@@ -107,9 +131,9 @@ class Outgoing:
             raise _cannot(self._path, error) from error
 
     def _close(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        for descriptor in {self._file, self._sent_file} - {-1}:
+            os.close(descriptor)
+        self._file = self._sent_file = -1
 
 
 def _cannot(path: Path, error: OSError) -> ServiceError:

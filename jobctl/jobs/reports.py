@@ -1,4 +1,4 @@
-"""The four reports: an HTML page and JSON beside it in the reports folder, mailed where asked for."""
+"""The four reports: an HTML page, JSON and CSV in the reports folder, mailed where asked for."""
 
 import json
 from datetime import datetime
@@ -46,6 +46,7 @@ def _report(known: Known, name: str | None, mail: str) -> JobResult:
     from jobctl.mail.message import Attachment
     from jobctl.reports.figures import figures
     from jobctl.reports.page import page
+    from jobctl.reports.spreadsheet import table
 
     here = Here.find()
     now = here.now()
@@ -64,6 +65,7 @@ def _report(known: Known, name: str | None, mail: str) -> JobResult:
     text = page(report)
     _write(html, text)
     _write(html.with_suffix(".json"), json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+    _write(html.with_suffix(".csv"), table(report))
     shown = here.nearby(html)
     message = f"{known.title}, {period.label}"
     print(f"{message}: {shown}")
@@ -74,7 +76,10 @@ def _report(known: Known, name: str | None, mail: str) -> JobResult:
         failed=len(errors),
         errors=tuple(errors),
         message=message,
-        details={"html": shown, "json": here.nearby(html.with_suffix(".json")), "mails": sent},
+        details={
+            **{kind: here.nearby(html.with_suffix(f".{kind}")) for kind in ("html", "json", "csv")},
+            "mails": sent,
+        },
     )
 
 

@@ -28,16 +28,16 @@ def repository_sync() -> JobResult:
     text = environment.text("DATA_REPOSITORY")
     if text is None:
         return _minimal(folder)
-    from jobctl.content.address import read_address, token_of
+    from jobctl.content.address import read_address
     from jobctl.content.folder import ContentFolder
     from jobctl.content.limits import Limits
 
-    address = read_address(text, token_of(environment), here.project)
-    branch = environment.text("GITHUB_BRANCH")
-    print(f"Fetching {address.url}" + (f" (branch {branch})" if branch else ""))
-    may_push = not (environment.flag("DISABLE_AUTO_SYNC") or environment.text("VERCEL") == "1")
-    limits = Limits.read(environment)
     try:
+        address = read_address(text, environment.secret("GH_TOKEN"), here.project)
+        branch = environment.text("GITHUB_BRANCH")
+        print(f"Fetching {address.url}" + (f" (branch {branch})" if branch else ""))
+        may_push = not (environment.flag("DISABLE_AUTO_SYNC") or environment.text("VERCEL") == "1")
+        limits = Limits.read(environment)
         report = ContentFolder(folder, address, branch=branch, may_push=may_push, limits=limits).sync()
     except JobctlError:
         if not (folder / ".git").exists():  # so that the site can start all the same

@@ -85,7 +85,7 @@ _ALL = (
     Variable("TRIGGER_PREVIEW_BRANCH", Kind.TEXT, "branch of a Trigger.dev preview environment"),
     Variable("VERCEL", Kind.TEXT, "1: Vercel Cron is in charge"),
     Variable("DATA_REPOSITORY", Kind.ADDRESS, "the content repository"),
-    Variable("GH_TOKEN", Kind.SECRET, "token for the content repository"),
+    Variable("GH_TOKEN", Kind.SECRET, "token for the content repository", stand_in="GITHUB_TOKEN"),
     Variable("GITHUB_TOKEN", Kind.SECRET, "the same, where GH_TOKEN is not set"),
     Variable("GITHUB_BRANCH", Kind.TEXT, "branch of the content; the remote's default"),
     Variable("DATABASE_URL", Kind.DATABASE, "the site's database: postgresql://… or sqlite:///file"),

@@ -1,7 +1,6 @@
 """``.works/works.yml`` of the content: what it says of mail and names wins over the environment, as on the site."""
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,11 @@ _LARGEST = 1024 * 1024
 
 def content_folder(project: Path, variables: Mapping[str, str]) -> Path:
     """The content folder; on Vercel only the temporary folder can be written."""
-    return (Path(tempfile.gettempdir()) if platform_owns_files(variables) else project) / ".content"
+    if not platform_owns_files(variables):
+        return project / ".content"
+    import tempfile
+
+    return Path(tempfile.gettempdir()) / ".content"
 
 
 class Works:

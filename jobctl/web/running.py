@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ GRACE = timedelta(seconds=10)
 TIMEOUT = timedelta(seconds=60)
 ON_VERCEL = timedelta(seconds=290)
 """How long a call may take: 10 seconds less than ``maxDuration`` there, unless it is changed."""
-_TO_END_S = 9.0
+_TO_END_S = 8.0
 """How long a run that is ended on Vercel may take to end."""
 
 
@@ -62,7 +63,7 @@ class Runner:
     @property
     def longest_s(self) -> float:
         """How long ``run`` may take at most, in seconds."""
-        return self.timeout.total_seconds() + (_TO_END_S if self.on_vercel else 1.0)
+        return self.timeout.total_seconds() + (_TO_END_S if self.on_vercel else 0.0) + 1.0
 
     @property
     def catalogue(self) -> Catalogue:
@@ -141,13 +142,13 @@ class Runner:
         started = ride_out(
             lambda: manager.trigger_job(job_id, trigger=Trigger.HTTP), SystemClock(), pause=pause
         )
-        try:
+        with suppress(TimeoutError):
             return manager.wait(started.id, max(0.0, end - time.monotonic()))
-        except TimeoutError:
-            if not self.on_vercel:
-                return self.store.run(started.id) or started
-        manager.end_run(started.id)
-        return manager.wait(started.id, _TO_END_S)
+        if self.on_vercel:
+            manager.end_run(started.id)
+            with suppress(TimeoutError):
+                return manager.wait(started.id, _TO_END_S)
+        return self.store.run(started.id) or started
 
     def close(self) -> None:
         """End what runs, with a grace time, and let go of the store."""

@@ -7,6 +7,8 @@ import pytest
 
 from jobctl.catalogue.project import Project, state_folder
 from jobctl.errors import ConfigurationError
+from jobctl.files import STATE, private_folder
+from jobctl.files import state_folder as make_state_folder
 from jobctl.managers.surroundings import Surroundings
 from jobctl.settings.environment import Environment
 
@@ -42,3 +44,16 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert Surroundings.find(process={"JOBCTL_PROJECT": "~/site"}).folder == site
     with pytest.raises(ConfigurationError, match="JOBCTL_STATE begins with a home folder that is not known"):
         found(tmp_path, JOBCTL_STATE="~nobody-has-this-name/jobs")
+
+
+def test_the_sites_git_passes_it_over_whatever_makes_it(tmp_path: Path) -> None:
+    made, older, users = tmp_path / "a" / STATE, tmp_path / "b" / STATE, tmp_path / "c"
+    older.mkdir(parents=True)
+    users.mkdir()
+
+    private_folder(made / "outbox")
+    for folder in (older, users):
+        make_state_folder(folder)
+
+    assert [(folder / ".gitignore").exists() for folder in (made, older, users)] == [True, True, False]
+    assert (made / ".gitignore").read_text() == "*\n"

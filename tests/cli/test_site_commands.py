@@ -201,6 +201,7 @@ def test_a_report_now(site: Site, filled: OnSQLite) -> None:
     file = folder / f"report-daily-activity-summary-{yesterday}.html"
     assert "Daily Activity Summary" in file.read_text()
     assert json.loads(file.with_suffix(".json").read_text()) == report
+    assert "figures,Sign-ups,," in file.with_suffix(".csv").read_text()
     assert folder.stat().st_mode & 0o777 == 0o700
     assert not (site.folder / ".jobctl" / "outbox").exists()
 

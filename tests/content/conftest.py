@@ -42,9 +42,7 @@ START = {".works/works.yml": "site_name: A\n", "README.md": "hi\n", "data/one/on
 
 
 def beside(folder: Path) -> list[str]:
-    return sorted(
-        path.name for path in folder.parent.iterdir() if path.name not in {".content", ".content.lock"}
-    )
+    return sorted(path.name for path in folder.parent.iterdir() if path.name not in {".content", ".jobctl"})
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The content folder against a real Git server on loopback."""
 
+import fcntl
 import threading
 from pathlib import Path
 
@@ -250,3 +251,29 @@ def test_the_case_of_a_scheme_does_not_count(
 def test_addresses_that_cannot_be_used(sync: Sync, address: str) -> None:
     with pytest.raises(PermanentJobError, match="DATA_REPOSITORY is"):
         sync(url=address)
+
+
+def test_nothing_beside_it_is_seen_by_the_sites_git(sync: Sync, folder: Path) -> None:
+    git(folder.parent, "init", "-q", ".")
+    (folder.parent / ".gitignore").write_text(".content\n")
+
+    sync()
+
+    assert git(folder.parent, "status", "--porcelain") == "?? .gitignore"
+    assert (folder.parent / ".jobctl" / "content.lock").exists()
+
+
+@pytest.mark.parametrize("name", [".content.lock", ".jobctl/content.lock"])
+def test_a_sync_that_is_on_is_waited_for_also_one_of_an_older_jobctl(
+    sync: Sync, folder: Path, name: str
+) -> None:
+    sync()
+    path = folder.parent / name
+    with path.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(ServiceError, match="another sync of the content folder is still at work"):
+            sync(step=0.3)
+
+    sync()
+
+    assert not (folder.parent / ".content.lock").exists()

@@ -1,6 +1,7 @@
 """``subscription-renewal-reminder`` on both engines, with a real mail server."""
 
 import json
+import shutil
 import threading
 from datetime import datetime, timedelta
 from typing import Any
@@ -153,12 +154,17 @@ def test_two_at_the_same_time_mail_each_user_once(desk: Desk, database: SiteData
     assert len({mail["To"] for mail in mails.taken}) == 60
 
 
+@pytest.mark.parametrize("flag", [False, True])
 def test_two_machines_mail_each_user_once(
-    desk: Desk, database: SiteDatabase, mails: Mails, monkeypatch: pytest.MonkeyPatch
+    desk: Desk,
+    database: SiteDatabase,
+    mails: Mails,
+    flag: bool,
 ) -> None:
-    """Their journals are apart; the database alone keeps them from each other."""
+    """Their journals are apart; the database alone keeps them from each other, also where the flag is an old one."""
+    before = {"renewal_reminder_sent": flag, "updated_at": NOW - timedelta(days=30)}
     for hour in range(120):
-        database.subscription(database.user(), SOON + timedelta(minutes=hour))
+        database.subscription(database.user(), SOON + timedelta(minutes=hour), **before)
     from jobctl.jobs.here import Here
     from jobctl.jobs.mailing import Mailing
     from jobctl.jobs.renewal_reminder import _Reminders
@@ -325,3 +331,32 @@ def test_what_the_site_changes_meanwhile_is_released_all_the_same(
     assert desk.run(REMINDER)["reason"] is None
     assert len(mails.taken) == 1
     assert database.rows('SELECT count(*) FROM "subscriptionHistory"') == [(1,)]
+
+
+def test_a_database_from_a_copy_reminds_nobody_twice(
+    desk: Desk, database: SiteDatabase, mails: Mails
+) -> None:
+    """Restored as it was before the reminders; what was sent is known beside the journal."""
+    one = database.subscription(database.user(email="ada@example.com"), SOON)
+    desk.run(REMINDER)
+    database.execute('DELETE FROM "subscriptionHistory"')
+    database.execute("UPDATE subscriptions SET renewal_reminder_sent = ?, updated_at = start_date", False)
+    database.subscription(database.user(email="new@example.com"), SOON)
+
+    ending = desk.run(REMINDER)
+
+    assert mails.recipients == ["ada@example.com", "new@example.com"]
+    assert (ending["result"]["processed"], ending["result"]["successful"]) == (1, 1)
+    assert sent(database, one)
+    assert desk.run(REMINDER)["result"]["message"] == "nobody is due"
+
+
+def test_a_state_folder_that_is_lost_reminds_nobody_twice(
+    desk: Desk, database: SiteDatabase, mails: Mails
+) -> None:
+    database.subscription(database.user(), SOON)
+    desk.run(REMINDER)
+    shutil.rmtree(desk.folder / ".jobctl")
+
+    assert desk.run(REMINDER)["result"]["message"] == "nobody is due"
+    assert len(mails.taken) == 1

@@ -275,11 +275,15 @@ def test_a_secret_of_theirs_does_not_cross_the_network_in_clear(
     assert "the secret in it would cross the network in clear" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("repository", "words"),
+    [("file:///nowhere.git", "there is no repository at"), ("git@example.com:a/b.git", "cannot be used")],
+)
 def test_a_first_clone_that_fails_leaves_minimal_content(
-    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream, repository: str, words: str
 ) -> None:
-    monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare.with_name("nowhere.git")))
-    with pytest.raises(PermanentJobError, match="there is no repository at"):
+    monkeypatch.setenv("DATA_REPOSITORY", repository)
+    with pytest.raises(PermanentJobError, match=words):
         repository_sync()
     assert (here / ".content" / ".works" / "works.yml").read_text().startswith("site_name: Website\n")
     monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
