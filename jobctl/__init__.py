@@ -5,8 +5,6 @@ The names below are looked up on first use, so that ``import jobctl`` costs next
 
 __version__ = "0.7.0"
 
-DISTRIBUTION = "ever-jobctl"
-"""The name on the package index, where ``jobctl`` is another project's."""
 
 TYPE_CHECKING = False  # of typing, whose import would be most of what ours costs
 

@@ -1,7 +1,9 @@
 """Trying what is configured, for real: each part is used as the jobs use it, and nothing of the site is changed."""
 
+import os
+import shutil
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,13 +12,15 @@ from pathlib import Path
 
 from jobctl import DISTRIBUTION, threads
 from jobctl.catalogue import Catalogue
+from jobctl.catalogue.discover import missing
 from jobctl.catalogue.needs import unmet
 from jobctl.catalogue.project import store_place
 from jobctl.durations import format_duration
-from jobctl.errors import ConfigurationError, ExitCode, JobctlError, PermanentJobError
+from jobctl.errors import ConfigurationError, ConfigurationErrors, ExitCode, JobctlError, PermanentJobError
+from jobctl.model import Command, Job
 from jobctl.notify.settings import demand_private_url, resolved
 from jobctl.settings.environment import Environment
-from jobctl.text import counted
+from jobctl.text import counted, quote
 
 TIMEOUT = timedelta(seconds=10)
 _LONGEST_STEP = timedelta(hours=1)
@@ -92,13 +96,44 @@ class Checker:
             return Checked(part, State.FAILED, f"{type(error).__name__}: {text}", exit_code=ExitCode.INTERNAL)
 
     def settings(self) -> str:
-        """The variables and the project file: they were read before, so they are sound; and the receivers of notifications and check-ins."""
+        """The receivers of notifications and check-ins, and what the project's own jobs run.
+
+        The variables and the project file were read before.
+        """
         receivers = [(url, self.catalogue.notify.where) for url in self.catalogue.notify.urls]
         for url, where in [*receivers, *((job.check_in, job.origin) for job in self.catalogue)]:
             if url:
                 demand_private_url(resolved(url, self.environment, where))
+        faults = list(self._not_there())
+        if faults:
+            raise faults[0] if len(faults) == 1 else ConfigurationErrors(faults)
         files = [file.name for file in self.environment.files if file.found]
         return f"{counted(len(self.catalogue), 'job')}; {', '.join(files) or 'no .env file'}"
+
+    def _not_there(self) -> Iterator[ConfigurationError]:
+        """The functions that cannot be imported, and the programs that cannot be found."""
+        values = self.environment.merged()
+        calls = {job.target for job in self.catalogue if isinstance(job.target, str)}
+        own = sorted(one for one in calls if not one.startswith("jobctl."))
+        why = missing(self.project, own, values, self.environment.mask)
+        for job in self.catalogue:
+            if isinstance(job.target, str) and job.target in why:
+                yield ConfigurationError(
+                    f"job {job.id} cannot be run: {job.target}: {why[job.target]}", where=job.origin
+                )
+            elif isinstance(job.target, Command) and not self._has_program(job, values):
+                yield ConfigurationError(
+                    f"job {job.id} cannot be run: there is no program {quote(job.target.argv[0])}",
+                    where=job.origin,
+                    hint="install it, or write its whole path",
+                )
+
+    def _has_program(self, job: Job, values: Mapping[str, str]) -> bool:
+        program = job.target.argv[0] if isinstance(job.target, Command) else ""
+        if os.sep in program:
+            return os.access(self.project / (job.folder or "") / program, os.X_OK)
+        path = job.environment.get("PATH", values.get("PATH"))
+        return shutil.which(program, path=path) is not None
 
     def store(self) -> str:
         """The run store: opened, made where there is none, looked through, and able to write."""
@@ -130,17 +165,34 @@ class Checker:
 
         address = read_address(text, token_of(self.environment), self.project)
         tip = look(address, self.environment.text("GITHUB_BRANCH"), min(self.timeout, _LONGEST_STEP))
-        return f"{address.url}, branch {tip.branch} at {tip.commit[:8]}"
+        return "; ".join(
+            filter(None, (f"{address.url}, branch {tip.branch} at {tip.commit[:8]}", tip.warning))
+        )
+
+    def site(self) -> str:
+        """Whether the site can be told that its content changed, by a request that changes nothing."""
+        url = self.environment.url("JOBCTL_CONTENT_CHANGED_URL")
+        if url is None:
+            raise AbsentError("JOBCTL_CONTENT_CHANGED_URL is not set")
+        from jobctl.jobs.content_changed import Receiver
+
+        return Receiver(self.environment, url).check()
 
     def mail(self) -> str:
         """The provider logged in to; no mail is sent."""
         missing = unmet(("mail",), self.environment)
         if missing is not None:
             raise AbsentError(missing)
-        from jobctl.mail.choose import open_transport
+        from jobctl.mail.choose import note, open_transport
 
+        said = [
+            note(self.environment),
+            *(f"{one.name} is from {one.source}" for one in self.environment.from_content()),
+        ]
         with open_transport(self.environment, self.state / "outbox") as transport:
-            return f"{transport.name} at {transport.place}: {transport.check()}"
+            return "; ".join(
+                [f"{transport.name} at {transport.place}: {transport.check()}", *filter(None, said)]
+            )
 
     def trigger_dev(self) -> str:
         """Asked for its schedules with the key; nothing is changed there."""
@@ -160,6 +212,7 @@ PARTS: dict[str, Callable[[Checker], str]] = {
     "store": Checker.store,
     "database": Checker.database,
     "content": Checker.content,
+    "site": Checker.site,
     "mail": Checker.mail,
     "trigger-dev": Checker.trigger_dev,
 }

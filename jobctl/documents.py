@@ -76,7 +76,8 @@ def scheduler_document(found: "Presence") -> dict[str, Any]:
         "pid": found.pid,
         "host": found.host,
         "since": time(found.since),
-        "ended": time(found.ended),
+        "ended": None if found.killed else time(found.ended),
+        "killed": found.killed,
         "stopped": found.stopped,
     }
 

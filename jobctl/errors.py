@@ -25,6 +25,9 @@ A message is one sentence: what, where. ``hint`` says what to do.
 import errno
 from enum import IntEnum
 
+DISTRIBUTION = "ever-jobctl"
+"""jobctl on the package index, where the name ``jobctl`` belongs to others."""
+
 
 class ExitCode(IntEnum):
     """What a command's exit code means. Scripts rely on these; none changes its meaning."""
@@ -41,6 +44,11 @@ class ExitCode(IntEnum):
 
 EXHAUSTED = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """What a call fails with where the system, or a limit, allows no more processes, open files or memory now."""
+
+
+def install_hint(extra: str) -> str:
+    """The command that installs what one extra of the distribution needs."""
+    return f'pip install "{DISTRIBUTION}[{extra}]"'
 
 
 def reason_of(error: OSError) -> str:

@@ -1,11 +1,12 @@
 """Which scheduler is in charge: four rules, in order, as data that resolver and explanation both read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from jobctl.settings.collect import EnvFile
+from jobctl.errors import ConfigurationError
+from jobctl.settings.collect import EnvFile, Value
 from jobctl.settings.environment import Environment
 from jobctl.settings.variables import ON, is_secret
 from jobctl.text import quote
@@ -57,7 +58,7 @@ RULES = (
                 "TRIGGER_DEV_API_KEY", lambda env: env.secret("TRIGGER_DEV_API_KEY") is not None, "set"
             ),
             Condition("TRIGGER_DEV_API_URL", lambda env: env.url("TRIGGER_DEV_API_URL") is not None, "set"),
-            Condition("TRIGGER_DEV_ENABLED", lambda env: env.flag("TRIGGER_DEV_ENABLED"), "true"),
+            Condition("TRIGGER_DEV_ENABLED", lambda env: env.text("TRIGGER_DEV_ENABLED") == "true", "true"),
             Condition("NODE_ENV", lambda env: env.text("NODE_ENV") == "production", "production"),
         ),
         "TriggerDevJobManager",
@@ -88,7 +89,12 @@ def _first(environment: Environment) -> Rule:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A variable as a rule found it, and as ``mode --json`` has it. ``value`` is masked where it is secret."""
+    """A variable as a rule found it, and as ``mode --json`` has it.
+
+    Attributes:
+        value: masked where it is secret.
+        problem: why the value cannot be used, and what can; None where it can.
+    """
 
     name: str
     value: str | None
@@ -97,25 +103,38 @@ class Seen:
     secret: bool
     satisfied: bool
     expected: str
+    problem: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A rule and what it came to. ``asked`` is False for rules behind the one that matched."""
+    """A rule and what it came to.
+
+    Attributes:
+        asked: False for rules behind the one that matched, or cannot be decided.
+        undecided: whether it depends on a value that cannot be used.
+    """
 
     mode: Mode
     matched: bool
     asked: bool
+    undecided: bool
     reason: str
     variables: tuple[Seen, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why the mode is what it is, for people and for ``mode --json``."""
+    """Why the mode is what it is, for people and for ``mode --json``.
 
-    mode: Mode
-    manager: str
+    Attributes:
+        mode: None where a value that cannot be used decides.
+        problems: the settings that cannot be used, whether a rule looks at them or not. While there is any, no
+            command schedules.
+    """
+
+    mode: Mode | None
+    manager: str | None
     meaning: str
     node_env: str
     node_env_source: str
@@ -123,14 +142,16 @@ class Explanation:
     warnings: tuple[str, ...]
     files: tuple[EnvFile, ...]
     hidden: tuple[tuple[str, str, str], ...]
+    content: tuple[Value, ...]
+    problems: tuple[ConfigurationError, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``mode --json``."""
-        decided = next(rule for rule in self.rules if rule.matched)
+        decided = [seen.name for rule in self.rules if rule.matched for seen in rule.variables]
         return {
-            "mode": self.mode.value,
+            "mode": self.mode.value if self.mode else None,
             "manager": self.manager,
-            "decided_by": [seen.name for seen in decided.variables],
+            "decided_by": decided,
             "rules": [
                 {
                     "mode": rule.mode.value,
@@ -141,77 +162,102 @@ class Explanation:
                 for rule in self.rules
             ],
             "warnings": list(self.warnings),
+            "problems": [
+                {"message": str(one), "where": one.where, "hint": one.hint} for one in self.problems
+            ],
             "files": [
                 {"path": file.name, "found": file.found, "variables": file.variables} for file in self.files
             ],
             "hidden": [{"name": name, "source": source, "by": by} for name, source, by in self.hidden],
+            "content": [
+                {"name": one.name, "value": one.text, "source": str(one.source)} for one in self.content
+            ],
         }
 
 
-def explain(environment: Environment) -> Explanation:
-    """Every rule with what it looked at, in order.
+def explain(environment: Environment, others: Iterable[ConfigurationError] = ()) -> Explanation:
+    """Every rule with what it looked at, in order; also where a value cannot be used.
 
-    Raises:
-        ConfigurationError: a setting, any, has a value that cannot be used.
+    Args:
+        others: what is wrong besides.
     """
-    environment.require()
-    winner = _first(environment)
+    wrong = environment.wrong_values()
     explained: list[Explained] = []
-    found = False
+    winner: Rule | None = None
+    ended = ""
     for rule in RULES:
-        seen = tuple(_see(environment, condition) for condition in rule.conditions)
-        matched = rule is winner
-        explained.append(Explained(rule.mode, matched, not found, _reason(seen, matched, found), seen))
-        found = found or matched
+        seen = tuple(_see(environment, condition, wrong) for condition in rule.conditions)
+        matched = not ended and all(one.satisfied for one in seen)
+        undecided = not ended and not matched and all(one.satisfied or one.problem for one in seen)
+        reason = ended or _reason(seen, matched)
+        explained.append(Explained(rule.mode, matched, not ended, undecided, reason, seen))
+        if matched:
+            winner, ended = rule, "not asked: a rule above matched"
+        elif undecided:
+            ended = "not asked: a rule above cannot be decided"
     node_env = environment.value("NODE_ENV")
-    named = [condition.variable for rule in RULES for condition in rule.conditions]
+    warnings = _warnings(environment, explained)
+    try:
+        content = environment.from_content()
+    except ConfigurationError as error:
+        content = []
+        warnings.append(error.problem)
+    named = [
+        *(condition.variable for rule in RULES for condition in rule.conditions),
+        *(one.name for one in content),
+    ]
     return Explanation(
-        mode=winner.mode,
-        manager=winner.manager,
-        meaning=winner.meaning,
+        mode=winner.mode if winner else None,
+        manager=winner.manager if winner else None,
+        meaning=winner.meaning if winner else "a value below cannot be used",
         node_env=node_env.text or "",
         node_env_source=str(node_env.source),
         rules=tuple(explained),
-        warnings=tuple(_warnings(environment, explained)),
+        warnings=tuple(warnings),
         files=environment.files,
         hidden=tuple(
             (name, str(place), str(environment.value(name).source))
             for name in named
             for place in environment.value(name).hidden
         ),
+        content=tuple(content),
+        problems=(*environment.problems, *wrong.values(), *others),
     )
 
 
-def _see(environment: Environment, condition: Condition) -> Seen:
+def _see(environment: Environment, condition: Condition, wrong: Mapping[str, ConfigurationError]) -> Seen:
     value = environment.value(condition.variable)
+    problem = wrong.get(condition.variable)
     shown = value.shown
     if shown is not None and not is_secret(value.name):
         shown = shown.removeprefix('"').removesuffix('"')
     return Seen(
-        name=condition.variable,
+        name=value.name,
         value=shown,
         source=str(value.source),
         line=value.source.line or None,
-        secret=is_secret(condition.variable),
-        satisfied=condition.holds(environment),
+        secret=is_secret(value.name),
+        satisfied=problem is None and condition.holds(environment),
         expected=condition.expected,
+        problem=problem.problem if problem else None,
     )
 
 
-def _reason(seen: tuple[Seen, ...], matched: bool, found: bool) -> str:  # noqa: FBT001 - two facts of one rule
-    if found:
-        return "not asked: a rule above matched"
+def _reason(seen: tuple[Seen, ...], matched: bool) -> str:  # noqa: FBT001 - a fact of the rule
     if not seen:
         return "no rule above matched"
     if matched:
         return " and ".join(f"{one.name} is {_quoted(one)}" for one in seen)
     missing = [one for one in seen if not one.satisfied]
-    return "; ".join(
-        f"{one.name} is not set"
-        if one.value is None
-        else f"{one.name} is {_quoted(one)}, must be {one.expected}"
-        for one in missing
-    )
+    return "; ".join(map(_lack, missing))
+
+
+def _lack(seen: Seen) -> str:
+    if seen.problem is not None:
+        return seen.problem
+    if seen.value is None:
+        return f"{seen.name} is not set"
+    return f"{seen.name} is {_quoted(seen)}, must be {seen.expected}"
 
 
 def _quoted(seen: Seen) -> str:

@@ -24,17 +24,43 @@ def quote(text: str, limit: int = 60) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant, or None."""
-    from difflib import get_close_matches
+    """The known word that differs by few typing errors, or None: a wrong suggestion is worse than none."""
+    word = word[:100].lower()
+    most = min(3, max(1, len(word) // 3))
+    found = min(((typing_errors(word, one.lower(), most), one) for one in known), default=(most + 1, ""))
+    return found[1] if found[0] <= most else None
 
-    found = get_close_matches(word[:100], list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
+
+def typing_errors(word: str, other: str, most: int) -> int:
+    """How many characters must be added, removed, replaced or exchanged with the next; more than ``most`` is not counted."""
+    if abs(len(word) - len(other)) > most:
+        return most + 1
+    before, row = [0] * (len(other) + 1), list(range(len(other) + 1))
+    for i, one in enumerate(word, 1):
+        above, row = row, [i] + [0] * len(other)
+        for j, two in enumerate(other, 1):
+            row[j] = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (one != two))
+            if i > 1 and j > 1 and one == other[j - 2] and word[i - 2] == two:
+                row[j] = min(row[j], before[j - 2] + 1)
+        before = above
+    return row[-1]
 
 
 def suggestion(word: str, known: Iterable[str], otherwise: str = "") -> str:
-    """A hint: which known word was probably meant, if any, and what to do ``otherwise``."""
+    """A hint: which known words were probably meant, if any, and what to do ``otherwise``."""
+    known = list(known)
     near = nearest(word, known)
-    return f'did you mean "{near}"? {otherwise}'.rstrip() if near else otherwise
+    meant = [near] if near else _holding(word, known)
+    return f"did you mean {' or '.join(map(quote, meant))}? {otherwise}".rstrip() if meant else otherwise
+
+
+def _holding(word: str, known: Iterable[str]) -> list[str]:
+    """The words whose parts begin with all parts of this one, as ``repo-sync`` for ``repository-sync``; three at most."""
+    parts = word.lower().replace("_", "-").split("-")
+    if min(map(len, parts)) < 3:
+        return []
+    found = [one for one in known if all(any(p.startswith(q) for p in one.split("-")) for q in parts)]
+    return found if len(found) <= 3 else []
 
 
 def counted(number: int, noun: str) -> str:

@@ -1,5 +1,6 @@
 """All jobs known to a project: the built-in ones, those of packages, of its modules and of its file."""
 
+import os
 from typing import TYPE_CHECKING, Self
 
 from jobctl.catalogue.builtin import BUILT_IN
@@ -19,12 +20,20 @@ if TYPE_CHECKING:
     from jobctl.settings.environment import Environment
 
 
+NO_SITE = (
+    f"the {len(BUILT_IN)} built-in jobs are left out: this is no Ever Works site (there is no DATABASE_URL,"
+    " DATA_REPOSITORY or .works); to add them, set one of these, or write builtin = true in the project file"
+)
+
+
 class Catalogue:
     """Jobs by id, in order: built-in, installed packages, the project's modules, the project's file.
 
     Attributes:
         warnings: what is left out, and why: a package that is broken, a job of one that is defined elsewhere too.
         others: ids of the jobs that are not the project file's own, whatever it changes of them.
+        note: that the built-in jobs are left out because the project is no Ever Works site, and how to add them;
+            None where they are in, or were turned off.
     """
 
     def __init__(
@@ -33,11 +42,13 @@ class Catalogue:
         notify: "Notify",
         warnings: "Sequence[str]",
         others: "Sequence[str]",
+        note: str | None = None,
     ) -> None:
         self.jobs = jobs
         self.notify = notify
         self.warnings = warnings
         self.others = others
+        self.note = note
         self._by_id = {job.id: job for job in jobs}
 
     def __iter__(self) -> "Iterator[Job]":
@@ -58,7 +69,10 @@ class Catalogue:
         """
         job = self._by_id.get(job_id)
         if job is None:
-            raise unknown_job(job_id, self._by_id, also="All jobs: jobctl status", left_out=self.warnings)
+            hidden = [self.note] if self.note and any(one.id == job_id for one in BUILT_IN) else []
+            raise unknown_job(
+                job_id, self._by_id, also="All jobs: jobctl status", left_out=[*self.warnings, *hidden]
+            )
         return job
 
     @classmethod
@@ -80,12 +94,12 @@ class Catalogue:
             calls = (str(settings.get("call", "")).partition(":")[0] for settings in file.jobs.values())
             for module in filter(None, dict.fromkeys([*file.modules, *calls])):
                 demand_trusted_module(project.folder, module)
-        known, faults, left_out = _found(file, project, environment)
+        known, faults, left_out, note = _found(file, project, environment)
         others = tuple(known)
         for job_id, settings in file.jobs.items():
             if left_out and job_id not in known and not settings.keys() & {"call", "command"}:
                 left_out.append(
-                    f"{file.place('jobs', job_id)}: [jobs.{job_id}] says nothing to run, so it is left out:"
+                    f"{file.place('jobs', job_id)}: [jobs.{job_id}] needs `call` or `command`, so it is left out:"
                     " it may change a job that is left out"
                 )
                 continue
@@ -101,23 +115,27 @@ class Catalogue:
         if environment:
             environment.hide([*file.notify.urls, *(one.check_in for one in known.values())])
         warnings = [*([project.warning] if project.warning else []), *left_out]
-        return cls(tuple(jobs), file.notify, [printable(one) for one in warnings], others)
+        return cls(tuple(jobs), file.notify, [printable(one) for one in warnings], others, note)
 
 
 def _found(
     file: "ProjectFile", project: "Project", environment: "Environment | None"
-) -> "tuple[dict[str, Job], list[ConfigurationError], list[str]]":
-    """The jobs that the project's file may change, what is wrong with them, and what is left out of them."""
+) -> "tuple[dict[str, Job], list[ConfigurationError], list[str], str | None]":
+    """The jobs that the project's file may change, what is wrong with them, what is left out, and the note."""
     from jobctl.catalogue.sources import Finder
 
     finder = Finder(project, environment)
-    known = {one.id: _built(one) for one in BUILT_IN}
     faults: list[ConfigurationError] = []
     brought, left_out = finder.in_packages()
+    own = list(finder.in_modules(file))
+    note = None
+    if file.builtin is None and environment is not None and (brought or own or file.jobs):
+        note = None if is_site(project, environment) or _changes_builtin(file) else NO_SITE
+    known = {one.id: _built(one) for one in BUILT_IN} if note is None and file.builtin is not False else {}
     for job in brought:
         if known.setdefault(job.id, job) is not job:
             left_out.append(_left_out(job, known[job.id]))
-    for job in finder.in_modules(file):
+    for job in own:
         other = known.get(job.id)
         if other in brought:
             left_out.append(_left_out(other, job))
@@ -125,7 +143,17 @@ def _found(
             twice = f"job {quote(job.id)} is defined twice: also in {other.origin}"
             faults.append(ConfigurationError(twice, where=job.origin))
         known[job.id] = job
-    return known, faults, left_out
+    return known, faults, left_out, note
+
+
+def is_site(project: "Project", environment: "Environment") -> bool:
+    """Whether the project's folder is, or looks like, an Ever Works site."""
+    named = any(environment.set_text(one) for one in ("DATABASE_URL", "DATA_REPOSITORY"))
+    return named or any(os.path.lexists(project.folder / one) for one in (".works", ".content/.works"))
+
+
+def _changes_builtin(file: "ProjectFile") -> bool:
+    return any(one.id in file.jobs and not file.jobs[one.id].keys() & {"call", "command"} for one in BUILT_IN)
 
 
 def _left_out(job: "Job", other: "Job") -> str:

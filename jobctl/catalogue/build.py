@@ -90,7 +90,7 @@ class _Builder:
         if len(given) == 2:
             self._fault("command", "a job has either call or command, not both")
         if not given and self._base is None:
-            self._fault("", "it says nothing to run", "give it call or command")
+            self._fault("", "it needs `call` or `command`")
         target: Target | None = self._value("call") or self._value("command")
         return target
 

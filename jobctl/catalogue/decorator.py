@@ -59,8 +59,13 @@ def job(
         memory_mib: how much address space a run may take, in MiB, on Linux; no limit where left out.
 
     Raises:
+        TypeError: it is written without parentheses.
         UsageError: an argument cannot be used, or the function has no importable name.
     """
+    if callable(id):
+        raise TypeError(
+            '@job needs parentheses and a schedule: write @job(every="5m") or @job(cron="0 9 * * *")'
+        )
 
     def decorate(function: Function) -> Function:
         if "<locals>" in function.__qualname__:

@@ -68,6 +68,24 @@ def discover(
     return kept
 
 
+def missing(
+    folder: Path, targets: Sequence[str], environment: Mapping[str, str], mask: Mask
+) -> dict[str, str]:
+    """Each ``module:function`` that cannot be called, with the reason; they are imported by a child process.
+
+    Raises:
+        ConfigurationError: the modules end that process, or take more than 60 seconds.
+    """
+    if not targets:
+        return {}
+    faults = _ask(folder, Source(targets, "the jobs", ""), environment, mask)["faults"]
+    return {
+        target: _shown(fault["error"], mask)[:500]
+        for target, fault in zip(targets, faults, strict=True)
+        if fault
+    }
+
+
 def _ask(folder: Path, source: Source, environment: Mapping[str, str], mask: Mask) -> dict[str, Any]:
     import json
 

@@ -1,6 +1,7 @@
-"""The child that imports modules and tells which jobs they define.
+"""The child that imports modules and answers which jobs they define, or whether functions are in them.
 
-Run as ``python -P -m jobctl.catalogue.discover_child MODULE...`` in the project's folder. Its one JSON
+Run as ``python -P -m jobctl.catalogue.discover_child MODULE...``, or with ``MODULE:FUNCTION`` words, in the
+project's folder. Its one JSON
 document goes to the standard output that it was started with; whatever the modules print goes to
 standard error.
 """
@@ -25,6 +26,8 @@ def main() -> None:
     os.dup2(2, 1)
     folder = os.getcwd()  # noqa: PTH109
     sys.path.insert(0, folder)
+    if ":" in sys.argv[1]:
+        _end(answer, {"faults": [_missing(one, folder) for one in sys.argv[1:]]})
     before = set(sys.modules)
     jobs: dict[str, dict[str, Any]] = {}  # by function: one may be had from several modules
     for name in sys.argv[1:]:
@@ -40,6 +43,20 @@ def _end(answer: TextIO, data: dict[str, Any]) -> NoReturn:
     answer.write(json.dumps(data) + "\n")
     answer.flush()
     os._exit(0)  # whatever threads the modules started
+
+
+def _missing(target: str, folder: str) -> dict[str, str] | None:
+    """Why a worker could not call it; None where it can."""
+    module, _, path = target.partition(":")
+    try:
+        found: Any = import_module(module)
+        for name in path.split("."):
+            found = getattr(found, name)
+    except BaseException as error:
+        return _fault(module, error, folder)
+    if callable(found):
+        return None
+    return {"module": module, "where": module, "error": f"{path} is no function, but {type(found).__name__}"}
 
 
 def _jobs_of(module: Any, folder: str) -> list[dict[str, Any]]:

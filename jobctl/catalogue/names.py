@@ -31,6 +31,9 @@ def job_names(folder: str) -> list[tuple[str, str]]:
             from jobctl.catalogue.projectfile import read_project_file
 
             file = read_project_file(project)
+            if file.builtin is False:
+                for builtin in BUILT_IN:
+                    del found[builtin.id]
             found.update((job_id, str(one.get("name", job_id))) for job_id, one in file.jobs.items())
             if file.modules:
                 found.update(_kept(cache_folder(kept) / IN_MODULES))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 
+from jobctl.errors import install_hint
 from jobctl.settings.environment import Environment
 from jobctl.settings.libpq import is_address
 
@@ -41,7 +42,7 @@ def _database(environment: Environment) -> str | None:
     if address is None:
         return "DATABASE_URL is not set"
     if is_address(address) and find_spec("psycopg") is None:
-        return 'psycopg is not installed: pip install "jobctl[postgres]"'
+        return f"psycopg is not installed: {install_hint('postgres')}"
     return None
 
 

@@ -1,7 +1,8 @@
-"""Where the project is: the nearest folder upward with a project file."""
+"""Where the project is: the nearest folder upward with a project file, or else with a sign of a project."""
 
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ _LOOKS_OURS = re.compile(
     r"""^[ \t]*+\[*+[ \t]*+(?:["']?tool["']?[ \t]*(?:\.|=.*[{,])[ \t]*)?["']?jobctl["']?[ \t]*[].=]""",
     re.MULTILINE,
 )
+_SIGNS = (".jobctl", ".env", ".env.local", ".works", "package.json", "pyproject.toml", ".git")
+"""What only the folder of a project has: state of jobctl's, settings, what an Ever Works site or its repository has."""
 _LIKE_AN_ADDRESS = r"(?is)postgres(?:ql)?(?::|;|//)|.*://|.*//.*@|[^/]*:[^/]*@"
 """What is meant as an address, though it cannot be read as one."""
 
@@ -42,7 +45,9 @@ class Project:
 def find_project(start: Path) -> Project:
     """Look from ``start`` upward for ``jobctl.toml`` or a ``pyproject.toml`` with ``[tool.jobctl]``.
 
-    Where there is none, ``start`` is the project's folder. The search ends at a project file that is not trusted.
+    Where there is none, the nearest trusted folder with a sign of a project is the project's, so that each
+    subfolder of a site means the same site; or else ``start`` itself. The search ends at a project file that is not
+    trusted.
 
     Raises:
         ConfigurationError: one folder has both, a ``pyproject.toml`` on the way cannot be read, or the project file
@@ -58,7 +63,30 @@ def find_project(start: Path) -> Project:
             )
         if has_own or has_shared:
             return _if_trusted(folder, own if has_own else shared, begin)
-    return Project(begin)
+    return Project(next(filter(_has_sign, _possible(begin)), begin))
+
+
+def _possible(begin: Path) -> Iterator[Path]:
+    """The folders that may be a project's without a project file.
+
+    Not the user's home, nor a hidden folder, unless it is ``begin``: in a home any sign may be for something else,
+    and ``.content`` is a repository inside the project.
+    """
+    if not begin.name.startswith("."):
+        yield begin
+    home = os.environ.get("HOME")
+    for folder in begin.parents:
+        try:
+            if not platform_owns_files() and distrust(folder, folder.stat()):
+                return
+        except OSError:
+            return
+        if str(folder) != home and not folder.name.startswith("."):
+            yield folder
+
+
+def _has_sign(folder: Path) -> bool:
+    return any(os.path.lexists(folder / sign) for sign in _SIGNS)
 
 
 def _if_trusted(folder: Path, file: Path, begin: Path) -> Project:

@@ -11,16 +11,21 @@ from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.notify.settings import NOBODY, Notify, read_notify
 from jobctl.text import quote, suggestion
 
-TOP_KEYS = ("jobs", "modules", "notify")
+TOP_KEYS = ("builtin", "jobs", "modules", "notify")
 MAX_MODULE = 255
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectFile:
-    """What a project file says: modules with jobs, who is told, and each job's settings."""
+    """What a project file says: modules with jobs, who is notified, and each job's settings.
+
+    Attributes:
+        builtin: whether the site's built-in jobs are wanted; None where the file does not say.
+    """
 
     name: str = ""
+    builtin: bool | None = None
     modules: tuple[str, ...] = ()
     notify: Notify = NOBODY
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -54,6 +59,13 @@ def read_project_file(project: Project) -> ProjectFile:
     if not isinstance(table, dict):
         raise ConfigurationError("[tool.jobctl] is not a table", where=shape.place())
     faults.extend(_unknown(shape, key) for key in table if key not in TOP_KEYS)
+    builtin = table.get("builtin")
+    if builtin is not None and not isinstance(builtin, bool):
+        faults.append(
+            ConfigurationError(
+                f"builtin: expected true or false, not {quote(str(builtin))}", where=shape.place("builtin")
+            )
+        )
     modules = _modules(shape, table.get("modules", []), faults)
     jobs = _jobs(shape, table.get("jobs", {}), faults)
     notify, wrong = read_notify(table.get("notify", {}), shape.place("notify"))
@@ -62,7 +74,7 @@ def read_project_file(project: Project) -> ProjectFile:
     )
     if faults:
         raise ConfigurationErrors(faults)
-    return ProjectFile(project.file.name, modules, notify, jobs, lines, root)
+    return ProjectFile(project.file.name, builtin, modules, notify, jobs, lines, root)
 
 
 def _unknown(shape: ProjectFile, key: str) -> ConfigurationError:

@@ -72,17 +72,9 @@ class Context:
     def surroundings(self) -> "Surroundings":
         """The project, its settings and its run store."""
         from jobctl.managers.surroundings import Surroundings
-        from jobctl.settings.paths import with_home
 
-        start = with_home(self.common.project, "--project") if self.common.project else None
-        if start is not None and not os.path.isdir(start):  # noqa: PTH112 - False for what no path can be
-            raise UsageError(f"there is no folder {quote(str(start))}", hint="see --project")
-        found = Surroundings.find(start, self.process, pipes=not self.is_detached)
-        Output.mask = found.environment.mask
-        environment = found.environment
-        for file in environment.files:
-            if file.passed_over:
-                self.output.warn(f"{file.name} is {file.passed_over}, so nothing of it counts")
+        project, environment = self.settings()
+        found = Surroundings.of(project, environment)
         if not self._despite_faults:
             environment.require()
             return found
@@ -91,6 +83,26 @@ class Context:
                 raise fault
             self.output.warn(str(fault))
         return found
+
+    @property
+    def _start(self) -> Path | None:
+        from jobctl.settings.paths import with_home
+
+        start = with_home(self.common.project, "--project") if self.common.project else None
+        if start is not None and not os.path.isdir(start):  # noqa: PTH112 - False for what no path can be
+            raise UsageError(f"there is no folder {quote(str(start))}", hint="see --project")
+        return start
+
+    def settings(self) -> "tuple[Project, Environment]":
+        """The project and its settings, whatever is wrong with them."""
+        from jobctl.managers.surroundings import Surroundings
+
+        project, environment = Surroundings.settings(self._start, self.process, pipes=not self.is_detached)
+        Output.mask = environment.mask
+        for file in environment.files:
+            if file.passed_over:
+                self.output.warn(f"{file.name} is {file.passed_over}, so nothing of it counts")
+        return project, environment
 
     @property
     def project(self) -> "Project":

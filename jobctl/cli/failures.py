@@ -1,17 +1,18 @@
 """The one place where an error becomes a sentence, or a JSON document, and an exit code."""
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 
 import typer
 
-from jobctl.cli.options import Common
+from jobctl.cli.options import MOST, Common
 from jobctl.cli.output import NONE_KNOWN, Output, cannot_write
 from jobctl.errors import EXHAUSTED, ExitCode, JobctlError, UsageError, reason_of
 from jobctl.masking import Mask
-from jobctl.text import suggestion
+from jobctl.text import quote, suggestion
 
 _ParseError = typer.BadParameter.__mro__[1]  # Typer's own usage error, whose home is private
 
@@ -96,6 +97,21 @@ def _exhausted(error: Exception) -> JobctlError | None:
     )
 
 
+def _limits(error: Exception) -> str | None:
+    """What a number may be, where it is none or out of its range; None for any other error."""
+    param = getattr(error, "param", None)
+    kind = getattr(param, "type", None)
+    if getattr(kind, "name", "") not in {"integer", "int range"} or not hasattr(error, "message"):
+        return None
+    least, most = getattr(kind, "min", None), getattr(kind, "max", None)
+    found = re.match(r"(?:'(.*)'|(\S+)) is not (?:in the range|a valid)", str(error.message), re.DOTALL)
+    if param is None or found is None:
+        return None
+    number = "" if found[2] else "a whole number "
+    bounds = f"between {least} and {most}" if most not in {None, MOST} else f"{least} or more"
+    return f"{max(param.opts, key=len)} must be {number}{bounds}, not {quote(found[1] or found[2])}"
+
+
 def _usage(error: Exception) -> UsageError:
     """Typer's sentence in our form: lower case, no full stop, and what was probably meant."""
     text = str(error.format_message() if hasattr(error, "format_message") else error)
@@ -107,5 +123,7 @@ def _usage(error: Exception) -> UsageError:
         text = f'there is no option "{missing}"'
         known = [name for one in context.command.get_params(context) for name in one.opts] if context else []
         hint = suggestion(missing, known, hint)
+    if (limits := _limits(error)) is not None:
+        return UsageError(limits, hint=hint)
     text = text.strip().rstrip(".")
     return UsageError(text[:1].lower() + text[1:].replace("'", '"'), hint=hint)

@@ -3,15 +3,18 @@
 import io
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar, TextIO, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO, cast
 
 from jobctl.cli.options import Common
-from jobctl.cli.views.look import Look
+from jobctl.cli.terminal import Terminal
 from jobctl.errors import MOST_TOLD, ConfigurationErrors, JobctlError, reason_of
 from jobctl.masking import WEAK, Mask
 from jobctl.text import printable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 class OutputError(JobctlError):
@@ -101,6 +104,7 @@ class Output:
         self._common = common
         self._environment = environment
         self._when = common.color
+        self._terminals: dict[int, Terminal] = {}
 
     def for_thread(self) -> "Output":
         """The same for a thread that may have to wait for a slow reader, which then delays no other."""
@@ -108,17 +112,33 @@ class Output:
         return Output(self._common, self._environment, stdout, stderr)
 
     @property
-    def look(self) -> Look:
-        """What standard output can show now; a window changes its width."""
-        return Look(self.size[0], self.has_color(self.stdout), _is_unicode(self.stdout))
+    def terminal(self) -> Terminal:
+        """Standard output as it can be drawn on now; a window changes its width."""
+        return self._terminal(self.stdout)
+
+    def _terminal(self, stream: TextIO) -> Terminal:
+        """One console for all that is drawn on a stream, until its width or the secrets change."""
+        wanted = Terminal(
+            self._size_of(stream)[0],
+            color=self.has_color(stream),
+            unicode=_is_unicode(stream),
+            mask=self.mask,
+        )
+        kept = self._terminals.setdefault(id(stream), wanted)
+        if (kept.width, kept.mask) != (wanted.width, wanted.mask):
+            kept = self._terminals[id(stream)] = wanted
+        return kept
 
     @property
     def size(self) -> tuple[int, int]:
         """Columns and lines of the terminal; 80 by 24 where there is none."""
+        return self._size_of(self.stdout)
+
+    def _size_of(self, stream: TextIO) -> tuple[int, int]:
         columns, lines = 0, 0
-        if self.is_terminal:
+        if stream.isatty():
             try:
-                columns, lines = os.get_terminal_size(self.stdout.fileno())
+                columns, lines = os.get_terminal_size(stream.fileno())
             except (OSError, ValueError):
                 columns, lines = 0, 0
         asked = self._environment.get("COLUMNS", "")
@@ -145,6 +165,19 @@ class Output:
             return False
 
     # Data
+
+    def show(self, *parts: "RenderableType") -> None:
+        """Draw on the terminal that standard output is, one part below the other."""
+        self.lines(self.terminal.lines(*parts))
+
+    def present(
+        self, drawn: "Callable[[Terminal], Iterable[RenderableType]]", piped: Callable[[], Iterable[str]]
+    ) -> None:
+        """Draw where standard output is a terminal, write lines elsewhere."""
+        if self.is_terminal:
+            self.show(*drawn(self.terminal))
+        else:
+            self.lines(piped())
 
     def line(self, text: str = "") -> None:
         """One line on standard output."""
@@ -177,19 +210,29 @@ class Output:
             raise cannot_write(error) from error
 
     def document(self, value: Any) -> None:
-        """The one JSON document of ``--json``; on a line of its own where several follow each other."""
+        """The one JSON document of ``--json``: indented for a person at a terminal, in one line for programs."""
+        self._put(f"{self.as_json(value, indent=2 if self.is_terminal else None)}\n")
+
+    def record(self, value: Any) -> None:
+        """One of several JSON documents that follow each other, each on a line of its own."""
         self._put(f"{self.as_json(value)}\n")
 
-    def as_json(self, value: Any) -> str:
-        """A value as JSON in one line, without secrets. What no terminal should obey is escaped, which changes no value."""
+    def as_json(self, value: Any, indent: int | None = None) -> str:
+        """A value as JSON, without secrets. What no terminal should obey is escaped, which changes no value."""
         import json
 
         text = json.dumps(
-            self._masked(value), ensure_ascii=not _is_unicode(self.stdout), separators=(", ", ": ")
+            self._masked(value),
+            ensure_ascii=not _is_unicode(self.stdout),
+            indent=indent,
+            separators=(", " if indent is None else ",", ": "),
         )
-        if not text.isprintable():
-            text = "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
-        return text
+        lines = text.split("\n")
+        if not all(map(str.isprintable, lines)):
+            lines = [
+                "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line) for line in lines
+            ]
+        return "\n".join(lines)
 
     def _masked(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -219,12 +262,28 @@ class Output:
     def warn(self, text: str) -> None:
         """Something that is probably wrong, unless ``--quiet``."""
         if not self.quiet:
-            self.message(f"{self._paint('warning:', 'yellow')} {printable(self.mask(text))}")
+            self.message(printable(self.mask(text)), "warning:", "yellow")
 
-    def message(self, text: str) -> None:
-        """A line on standard error, whatever ``--quiet`` says. One that cannot be written is dropped."""
+    def message(self, text: str, head: str = "", style: str = "") -> None:
+        """Lines on standard error, whatever ``--quiet`` says. What cannot be written is dropped.
+
+        On a terminal they are wrapped at words, the further lines indented below the first word behind ``head``.
+        """
         with suppress(OSError):
             self.stdout.flush()
+        terminal = self._terminal(self.stderr)
+        masked = self.mask(text)
+        indent = len(head) + bool(head)
+        if self.stderr.isatty() and indent + max(map(len, masked.split("\n"))) > terminal.width:
+            lines = terminal.lines(terminal.hanging(f"{head} " if head else "", masked, style))
+        else:
+            first, *others = masked.split("\n")
+            lines = [f"{terminal.paint(head, style)} {first}" if head else first]
+            lines += [" " * indent + other for other in others]
+        self.write_message("\n".join(lines))
+
+    def write_message(self, text: str) -> None:
+        """Text on standard error as it is drawn, without secrets. What cannot be written is dropped."""
         with suppress(OSError):
             self.stderr.write(f"{self.mask(text)}\n")
             self.stderr.flush()
@@ -237,15 +296,12 @@ class Output:
             return
         several: Sequence[JobctlError] = error.problems if isinstance(error, ConfigurationErrors) else [error]
         for one in several[:MOST_TOLD]:
-            self.message(f"{self._paint('error:', 'red')} {_indent(self.mask(str(one)))}")
+            self.message(_visible(self.mask(str(one))), "error:", "red")
             if one.hint:
-                self.message(f"{self._paint('hint:', 'cyan')}  {_indent(self.mask(one.hint))}")
+                self.message(_visible(self.mask(one.hint)), "hint: ", "cyan")
         if len(several) > 1:
             shown = f", {MOST_TOLD} of them shown" if len(several) > MOST_TOLD else ""
             self.message(f"{len(several)} problems{shown}, nothing was started")
-
-    def _paint(self, text: str, style: str) -> str:
-        return Look(color=self.has_color(self.stderr)).paint(text, style)
 
 
 def cannot_write(error: OSError) -> OutputError:
@@ -267,8 +323,8 @@ def error_document(error: JobctlError) -> dict[str, Any]:
     return document
 
 
-def _indent(text: str) -> str:
-    return printable(text.replace("\n", "\0")).replace("\\x00", "\n       ")
+def _visible(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def _is_unicode(stream: TextIO) -> bool:

@@ -71,7 +71,7 @@ def _show(
             }
         )
         return
-    out.lines(screen(steps, context.now(), out.look) if out.is_terminal else piped(steps))
+    out.present(lambda terminal: screen(steps, context.now(), terminal), lambda: piped(steps))
     out.note(summary(steps) + ("; nothing was changed: a dry run" if dry_run else ""))
     for one in steps:
         if one.change is Change.REFUSED:

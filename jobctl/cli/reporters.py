@@ -9,13 +9,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from jobctl import threads
 from jobctl.cli.backlog import Backlog, Published
 from jobctl.cli.context import Context
 from jobctl.cli.failures import forsake_output
-from jobctl.cli.views.events import document, level, log_line, terminal_line
+from jobctl.cli.views.events import document, job_of, level, log_line, terminal_line
 from jobctl.cli.views.live import Tally, panel
 from jobctl.errors import JobctlError
 from jobctl.events import Event, RunFinished, RunOutput, RunStarted
@@ -118,8 +119,17 @@ class Reporter:
         if self._json:
             return self._out.as_json(document(event, at))
         if self._out.is_terminal:
-            return self._out.look.paint(terminal_line(event, at), _style(event))
+            return self._terminal_line(event, at)
         return log_line(event, at)
+
+    def _terminal_line(self, event: Event, at: datetime) -> str:
+        """The job in its own colour, what happened in that of its state."""
+        terminal, text = self._out.terminal, self._out.mask(terminal_line(event, at))
+        job, style = job_of(event), _style(event)
+        if not (terminal.color and job):
+            return terminal.paint(text, style)
+        time, _, rest = text.partition(f"[{job}]")
+        return f"{time}{terminal.prefix(job)}{terminal.paint(rest, style)}"
 
 
 class LiveReporter(Reporter):
@@ -170,14 +180,13 @@ class LiveReporter(Reporter):
         from rich.segment import Segment, Segments
 
         now = self._context.now()
-        segments = []
+        lines = []
         for _, at, event in self._backlog.take(now):
             if not isinstance(event, RunOutput):
                 self._look_at = 0.0
-            style = console.get_style(_style(event) or "none")
-            segments += [Segment(self._out.mask(terminal_line(event, at)), style), Segment.line()]
-        if segments:
-            console.print(Segments(segments), soft_wrap=True)
+            lines.append(f"{self._terminal_line(event, at)}\n")
+        if lines:
+            console.print(Segments([Segment("".join(lines))]), soft_wrap=True, end="")
 
     def _write(self, frame: io.StringIO) -> None:
         """Hand over what was drawn. Only this waits for the terminal."""
@@ -194,13 +203,13 @@ class LiveReporter(Reporter):
             spent = clock.monotonic() - begun
             self._look_at = begun + max(1.0, 20 * spent)
         out = self._context.output
-        return panel(self._seen, self.tally, self._context.now(), out.look, out.size[1])
+        return panel(self._seen, self.tally, self._context.now(), out.terminal, out.size[1])
 
 
-def _style(event: Event) -> str | None:
+def _style(event: Event) -> str:
     if isinstance(event, RunFinished) and event.run.status is RunStatus.COMPLETED:
         return "green"
-    return {"error": "red", "warning": "yellow"}.get(level(event) or "")
+    return {"error": "red", "warning": "yellow"}.get(level(event) or "", "")
 
 
 def _console(context: Context, file: io.StringIO) -> "Console":
@@ -208,7 +217,7 @@ def _console(context: Context, file: io.StringIO) -> "Console":
 
     return Console(
         file=file,
-        color_system="standard" if context.output.look.color else None,
+        color_system="standard" if context.output.terminal.color else None,
         force_terminal=True,
         force_interactive=True,
         markup=False,

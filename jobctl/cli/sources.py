@@ -1,18 +1,22 @@
 """Who is asked what ran: Trigger.dev where it is in charge, else the run store; and what is shown where it is silent."""
 
+import re
 from typing import TYPE_CHECKING, TypeVar
 
 from jobctl.cli.context import Context
 from jobctl.cli.output import Output
-from jobctl.errors import ServiceError
+from jobctl.errors import ServiceError, UsageError
 from jobctl.modes import Mode
+from jobctl.text import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jobctl.managers.trigger_dev import TriggerDevJobManager
+    from jobctl.model import Run
     from jobctl.runs.store import RunStore
 
+_RUN_ID = re.compile(r"[0-9a-f]{4,32}", re.ASCII)
 T = TypeVar("T")
 
 
@@ -36,6 +40,28 @@ def ask(
             context.output.warn("Trigger.dev does not answer; these are the runs recorded here")
     store = context.store_if_any
     return here(store) if store is not None else nothing, trouble
+
+
+def run_named(what: str, context: Context) -> "Run | None":
+    """The run that is meant by its id, or by the beginning of it; None where the text is a job's id.
+
+    Raises:
+        UnknownJobError: the text looks like a job's id, and there is none.
+        UsageError: it looks like a run's id, and there is none; or several runs begin with it.
+        ServiceError: Trigger.dev, which has the run, does not answer.
+    """
+    if context.is_recorded(what):  # the catalogue is asked last: a run is found without it
+        return None
+    there = what.startswith("run_") and context.mode is Mode.TRIGGER_DEV
+    if there or _RUN_ID.fullmatch(what):
+        store = context.store_if_any
+        found = context.trigger_dev.run(what) if there else store.run(what) if store else None
+        if found is not None:
+            return found
+        if there or what not in context.catalogue.ids():
+            raise UsageError(f"there is no run {quote(what)}", hint="what ran: jobctl runs")
+    context.check_known(what)
+    return None
 
 
 def told(trouble: ServiceError | None, out: Output) -> int:

@@ -51,8 +51,9 @@ NAMES = {
     "report": ("daily", "weekly", "monthly", "quarterly"),
     "platform": ("trigger-dev", "vercel", "schema"),
     "service": ("systemd",),
-    "part": ("settings", "store", "database", "content", "mail", "trigger-dev"),
+    "part": ("settings", "store", "database", "content", "site", "mail", "trigger-dev"),
 }
+_YES = Option("do not ask", short="-y")
 GROUPS = ("Run", "Look", "Change", "Setup")
 
 COMMON = {
@@ -118,7 +119,7 @@ COMMANDS = {
     "status": Command(
         "Look",
         "every job: state, last run, next run",
-        "job",
+        "run",
         {
             "--watch": Option("show it again whenever it changes, until Ctrl-C"),
             "--failed": Option("only jobs whose last run failed"),
@@ -131,7 +132,7 @@ COMMANDS = {
     "runs": Command(
         "Look",
         "what ran, newest first",
-        "job",
+        "run",
         {
             "--failed": Option("only failed runs"),
             "--status": Option(
@@ -143,7 +144,12 @@ COMMANDS = {
             "--limit": Option("how many at most, 0 for all; 20 unless said", "N"),
             "--no-header": _NO_HEADER,
         },
-        ("jobctl runs", "jobctl runs repository-sync --limit 5", "jobctl runs --failed --since 2d"),
+        (
+            "jobctl runs",
+            "jobctl runs repository-sync --limit 5",
+            "jobctl runs --failed --since 2d",
+            "jobctl runs 3f2a91",
+        ),
     ),
     "logs": Command(
         "Look",
@@ -222,6 +228,9 @@ COMMANDS = {
         {
             "--host": Option("the address to listen on; 127.0.0.1", "ADDRESS"),
             "--port": Option("the port, 0 for any free one; 8000", "N"),
+            "--timeout": Option(
+                "a call is answered within this time, the run goes on; 60s, on Vercel 290s", "DURATION"
+            ),
         },
         ("jobctl serve", "jobctl serve --host 0.0.0.0 --port 8080"),
     ),
@@ -232,7 +241,7 @@ COMMANDS = {
         {
             "--all": Option("every job"),
             "--reason": Option("why; status shows it", "TEXT"),
-            "--yes": Option("do not ask", short="-y"),
+            "--yes": _YES,
         },
         (
             "jobctl stop repository-sync",
@@ -244,7 +253,7 @@ COMMANDS = {
         "Change",
         "put a stopped job back on its schedule",
         "job",
-        {"--all": Option("every job"), "--yes": Option("do not ask", short="-y")},
+        {"--all": Option("every job"), "--yes": _YES},
         ("jobctl start repository-sync", "jobctl start --all --yes"),
     ),
     "check": Command(
@@ -303,12 +312,26 @@ COMMANDS = {
             "--output": Option("write into this folder instead of systemd's", "DIR"),
             "--force": Option("replace a unit that jobctl did not make, or that was edited"),
             "--dry-run": Option("write nothing, print the unit"),
+            "--yes": _YES,
         },
         (
             "jobctl install systemd",
             "jobctl install systemd --dry-run",
             "sudo .venv/bin/jobctl install systemd --system",
         ),
+    ),
+    "uninstall": Command(
+        "Setup",
+        "take that service back",
+        "service",
+        {
+            "--user": Option("of your own service manager; so unless you are root"),
+            "--system": Option("of the machine's"),
+            "--name": Option("what the service is called; jobctl unless said", "NAME"),
+            "--force": Option("remove a unit that was edited, or is another project's"),
+            "--yes": _YES,
+        },
+        ("jobctl uninstall systemd", "sudo .venv/bin/jobctl uninstall systemd --system --yes"),
     ),
     "completion": Command(
         "Setup",

@@ -19,7 +19,7 @@ from jobctl.content.history import (
     synced_commit,
 )
 from jobctl.content.limits import Limits, out_of_memory
-from jobctl.content.local_changes import commit_all, holds_more, merge, set_aside
+from jobctl.content.local_changes import Merged, commit_all, holds_more, merge, set_aside
 from jobctl.content.record import Record, read_record
 from jobctl.content.remote import (
     DamagedError,
@@ -35,14 +35,17 @@ from jobctl.content.swap import alone, free_name, new_beside, swap_in, tidy
 from jobctl.content.tree import Changes, apply, clashing, fill_index
 from jobctl.content.upkeep import Mark, Way, repack
 from jobctl.errors import PermanentJobError, ServiceError, reason_of
-from jobctl.text import quote
+from jobctl.text import counted, quote
 
 _LOCKED = ("failed to lock", "is locked")
 
 
 @dataclass(slots=True)
 class SyncReport:
-    """What a sync did. ``commits`` is how many are new; 1 for a first clone, which is shallow."""
+    """What a sync did. ``commits`` is how many are new; 1 for a first clone, which is shallow.
+
+    ``warning`` says that another branch than the wanted one was taken.
+    """
 
     branch: str
     head: str
@@ -51,6 +54,7 @@ class SyncReport:
     pushed: bool = False
     changes: Changes = field(default_factory=Changes)
     notes: list[str] = field(default_factory=list)
+    warning: str | None = None
 
 
 class ContentFolder:
@@ -59,7 +63,7 @@ class ContentFolder:
     Args:
         folder: the copy.
         address: of the repository.
-        branch: None takes the remote's default branch.
+        branch: None takes the remote's default branch, and so does one that the remote has not, with a warning.
         may_push: whether local changes may be pushed.
         limits: of the repository.
         step: how long one network step may take, where it is not the limits'.
@@ -86,7 +90,7 @@ class ContentFolder:
         """Bring the folder to the remote's state.
 
         Raises:
-            PermanentJobError: it never will work like this: a wrong token, no such repository or branch.
+            PermanentJobError: it never will work like this: a wrong token, no such repository.
             ServiceError: the server did not answer, or not in time.
         """
         isolate(self._step)
@@ -156,7 +160,7 @@ class ContentFolder:
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
-        report = SyncReport(tip.branch, tip.commit, 1, first=True, changes=changes)
+        report = SyncReport(tip.branch, tip.commit, 1, first=True, changes=changes, warning=tip.warning)
         self._replace(new, report)
         return report
 
@@ -213,11 +217,13 @@ class ContentFolder:
         snapshots = Snapshots(repository, self._folder, self._limits, absent=known.paths)
         current = tip.commit == (synced_commit(repository) or str(head.id))
         if current and known.rules in {None, self._limits.rules}:
-            return SyncReport(tip.branch, str(head.id), count_new(repository, last, tip.commit))
+            new = count_new(repository, last, tip.commit)
+            return SyncReport(tip.branch, str(head.id), new, warning=tip.warning)
         if not current:
             _make_way(repository, f"refs/remotes/origin/{tip.branch}")  # libgit2 sets it while it fetches
             snapshots.too_large = remote.fetch(tip, whole=False)
-        report = SyncReport(tip.branch, tip.commit, count_new(repository, last, tip.commit))
+        new = count_new(repository, last, tip.commit)
+        report = SyncReport(tip.branch, tip.commit, new, warning=tip.warning)
         if not is_ancestor(repository, last, tip.commit):
             report.notes.append(
                 "the remote's history was rewritten, or its branch changed: its state was taken"
@@ -246,10 +252,14 @@ class ContentFolder:
     def _save(
         self, remote: Remote, tip: Tip, report: SyncReport, saved: tuple[str, bool], snapshots: Snapshots
     ) -> Tip:
-        """Push committed local changes together with the remote's; else keep them as a branch."""
+        """Push committed local changes together with the remote's; else keep them as a branch.
+
+        Files that both sides changed in contradictory ways are kept as a branch alone, and the rest is pushed.
+        """
         repository, (ours, whole) = snapshots.repository, saved
         if is_ancestor(repository, ours, tip.commit):
             return tip  # no change that git would see
+        both, reason = None, ""
         if not self._may_push:
             reason = "pushing is off (auto-sync is disabled, or this is Vercel)"
         elif not whole:
@@ -258,22 +268,32 @@ class ContentFolder:
             reason = "the remote's history is another"
         elif (both := merge(repository, ours, tip.commit)) is None:
             reason = "they contradict the remote's"
-        elif both == tip.commit:
-            return tip
-        else:
-            try:
-                remote.push(both, tip.branch)
-            except (PermanentJobError, ServiceError) as error:
-                reason = error.problem
-            else:
-                report.pushed = True
-                report.notes.append("local changes were committed and pushed")
-                return Tip(tip.branch, both)
+        try:
+            if both is not None:
+                return _pushed(remote, tip, report, both, repository)
+        except (PermanentJobError, ServiceError) as error:
+            reason = error.problem
         name = set_aside(repository, ours)
         report.notes.append(f"local changes were set aside as branch {name}: {reason}")
         back = snapshots.differences(commit_of(repository, ours).tree, last_commit(repository).tree)
         apply(back, snapshots)  # it leaves the folder
         return tip
+
+
+def _pushed(remote: Remote, tip: Tip, report: SyncReport, both: Merged, repository: pygit2.Repository) -> Tip:
+    """The branch with both sides' changes, pushed; what contradicts the remote's is set aside alone."""
+    if both.commit != tip.commit:
+        remote.push(both.commit, tip.branch)
+        report.pushed = True
+        report.notes.append("local changes were committed and pushed")
+    if both.contradicting:
+        name = set_aside(repository, both.aside)
+        paths = ", ".join(map(quote, both.contradicting[:5])) + (", …" if len(both.contradicting) > 5 else "")
+        report.notes.append(
+            f"local changes to {counted(len(both.contradicting), 'file')} were set aside as branch {name}:"
+            f" they contradict the remote's ({paths})"
+        )
+    return Tip(tip.branch, both.commit)
 
 
 def _settle(

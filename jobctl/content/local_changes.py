@@ -1,8 +1,11 @@
 """What somebody changed in the content folder: found, committed, merged, or set aside; never lost."""
 
 import os
+import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pygit2
 from pygit2.enums import DeltaStatus
@@ -108,20 +111,58 @@ def _files(folder: Path, path: Path) -> list[str]:
     return [one.relative_to(folder).as_posix() for one in found if os.path.lexists(one)]
 
 
-def merge(repository: pygit2.Repository, ours: str, theirs: str) -> str | None:
-    """A commit that holds both sides' changes, or None where they contradict each other.
+class Merged(NamedTuple):
+    """Both sides' changes in one commit.
 
-    It is ``theirs`` itself where that holds them all.
+    Attributes:
+        commit: the remote's own where it holds them all.
+        contradicting: paths that both sides changed so that only one can be had; the commit has the remote's.
+        aside: a commit on top that has ours.
     """
+
+    commit: str
+    contradicting: list[str]
+    aside: str
+
+
+def merge(repository: pygit2.Repository, ours: str, theirs: str) -> Merged | None:
+    """Merge two commits, or None where they cannot be."""
     index = repository.merge_commits(pygit2.Oid(hex=ours), pygit2.Oid(hex=theirs))
-    if index.conflicts is not None:
-        return None
-    tree = index.write_tree(repository)
-    if tree == commit_of(repository, theirs).tree.id:
-        return theirs
-    signature = _signature()
+    conflicts = [tuple(one) for one in index.conflicts or ()]
+    paths = sorted({entry.path for conflict in conflicts for entry in conflict if entry is not None})
     parents: list[pygit2.Oid | str] = [pygit2.Oid(hex=theirs), pygit2.Oid(hex=ours)]
-    return str(repository.create_commit(None, signature, signature, MESSAGE, tree, parents))
+    try:
+        tree = _with_those_of(repository, index, theirs, paths)
+        aside = _with_those_of(repository, index, ours, paths)
+    except pygit2.GitError:  # a file of ours where they have a folder, say
+        return None
+    signature = _signature()
+    commit: pygit2.Oid | str = theirs
+    if tree != commit_of(repository, theirs).tree.id:
+        commit = repository.create_commit(None, signature, signature, MESSAGE, tree, parents)
+    if paths:
+        aside = repository.create_commit(
+            None, signature, signature, MESSAGE, aside, [pygit2.Oid(hex=str(commit))]
+        )
+    return Merged(str(commit), paths, str(aside))
+
+
+def _with_those_of(
+    repository: pygit2.Repository, index: pygit2.Index, commit: str, paths: Iterable[str]
+) -> pygit2.Oid:
+    """The tree of an index with the files of one side at some paths."""
+    tree = commit_of(repository, commit).tree
+    for path in paths:
+        index.remove_all([_literal(path)])
+        with suppress(KeyError):
+            found = tree[path]
+            index.add(pygit2.IndexEntry(path, found.id, found.filemode))
+    return index.write_tree(repository)
+
+
+def _literal(path: str) -> str:
+    """A path as a pattern that matches it alone."""
+    return re.sub(r"([*?\[\\])", r"\\\1", path)
 
 
 def set_aside(repository: pygit2.Repository, commit: str) -> str:

@@ -19,6 +19,7 @@ from jobctl.durations import write_duration
 from jobctl.errors import PermanentJobError, ServiceError
 from jobctl.memory import MIB
 from jobctl.settings.secret import masked_address
+from jobctl.text import quote
 
 Answer = TypeVar("Answer")
 
@@ -42,10 +43,25 @@ class DamagedError(ServiceError):
 
 @dataclass(frozen=True, slots=True)
 class Tip:
-    """The remote's branch and its commit."""
+    """The remote's branch and its commit.
+
+    Attributes:
+        instead_of: the branch that was wanted and that the remote has not.
+    """
 
     branch: str
     commit: str
+    instead_of: str | None = None
+
+    @property
+    def warning(self) -> str | None:
+        """What to say of a branch that the remote has not, as a sentence."""
+        if self.instead_of is None:
+            return None
+        return (
+            f"the content repository has no branch {quote(self.instead_of)} (GITHUB_BRANCH):"
+            f" its default branch {self.branch} is used"
+        )
 
 
 def isolate(step: timedelta) -> None:
@@ -77,24 +93,18 @@ class Remote:
         self._limits = limits
 
     def tip(self, wanted: str | None) -> Tip:
-        """The wanted branch's tip, or the default branch's. One round trip.
+        """The wanted branch's tip, or, where there is none, the default branch's. One round trip.
 
         Raises:
-            PermanentJobError: there is no such branch, the remote is empty, or the server refuses.
+            PermanentJobError: the remote is empty, or the server refuses.
             ServiceError: it does not answer.
         """
         heads = self._step_of(self._list, f"{self._address.url} cannot be read")
         if not heads:
             raise self._empty()
         by_name = {head.name: str(head.oid) for head in heads}
-        if wanted is not None:
-            commit = by_name.get(f"refs/heads/{wanted}")
-            if commit is None:
-                raise PermanentJobError(
-                    f'the content repository has no branch "{wanted}"',
-                    hint="set GITHUB_BRANCH, or leave it out",
-                )
-            return Tip(wanted, commit)
+        if wanted is not None and f"refs/heads/{wanted}" in by_name:
+            return Tip(wanted, by_name[f"refs/heads/{wanted}"])
         default = next(
             (head.symref_target for head in heads if head.name == "HEAD" and head.symref_target), None
         )
@@ -104,7 +114,7 @@ class Remote:
             if not same:
                 raise self._empty()
             default = same[0]
-        return Tip(default.removeprefix("refs/heads/"), by_name[default])
+        return Tip(default.removeprefix("refs/heads/"), by_name[default], wanted)
 
     def _empty(self) -> PermanentJobError:
         return PermanentJobError(
@@ -181,7 +191,7 @@ def look(address: Address, branch: str | None, step: timedelta) -> Tip:
     """The tip of a repository of which there is no copy; nothing is fetched.
 
     Raises:
-        PermanentJobError: there is no such repository or branch, it is empty, or the server refuses.
+        PermanentJobError: there is no such repository, it is empty, or the server refuses.
         ServiceError: it does not answer.
     """
     isolate(step)

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import URL
 
-from jobctl.errors import ConfigurationError, PermanentJobError
-from jobctl.settings.libpq import CONNECT_TIMEOUT_S, INSTALL_HINT, missing_driver, read_postgres
+from jobctl.errors import ConfigurationError, PermanentJobError, install_hint
+from jobctl.settings.libpq import CONNECT_TIMEOUT_S, missing_driver, read_postgres
 from jobctl.settings.libpq import place_of as place_of_server
 from jobctl.settings.paths import with_home
 
@@ -38,7 +38,9 @@ def demand_psycopg() -> None:
         PermanentJobError: it is not; says how to install it.
     """
     if problem := missing_driver():
-        raise PermanentJobError(f"Postgres needs the package psycopg, which {problem}", hint=INSTALL_HINT)
+        raise PermanentJobError(
+            f"Postgres needs the package psycopg, which {problem}", hint=install_hint("postgres")
+        )
 
 
 def connect_arguments(url: URL) -> dict[str, Any]:

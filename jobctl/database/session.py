@@ -19,6 +19,7 @@ from jobctl.database.shape import missing
 from jobctl.database.tables import tenant
 from jobctl.errors import ConfigurationError, JobctlError, PermanentJobError
 from jobctl.settings.environment import Environment
+from jobctl.text import quote
 
 T = TypeVar("T")
 
@@ -71,17 +72,16 @@ class Database:
         """For whom the jobs work: ``TENANT_ID``, or the oldest active tenant.
 
         Raises:
-            PermanentJobError: there is none.
+            PermanentJobError: there is none. The site would make one; jobctl changes no tenants.
         """
-        if self._tenant_id is not None:
-            return self._tenant_id
-        oldest = (
-            select(tenant.c.id)
-            .where(tenant.c.status == "active")
-            .order_by(tenant.c.created_at, tenant.c.id)
-            .limit(1)
-        )
-        found = self.read(lambda connection: connection.execute(oldest).scalar())
+        wanted = tenant.c.id == self._tenant_id if self._tenant_id else tenant.c.status == "active"
+        query = select(tenant.c.id).where(wanted).order_by(tenant.c.created_at, tenant.c.id).limit(1)
+        found = self.read(lambda connection: connection.execute(query).scalar())
+        if found is None and self._tenant_id:
+            raise PermanentJobError(
+                f"the database at {self.place} has no tenant {quote(self._tenant_id)}",
+                hint="set TENANT_ID to an id of the table tenant; the site adds the row when it starts",
+            )
         if found is None:
             raise PermanentJobError(
                 f"the database at {self.place} has no active tenant", hint="set TENANT_ID, or make one active"

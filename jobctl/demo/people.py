@@ -17,7 +17,7 @@ TENANT = "demo"
 USERS = 3000
 _DAYS = 780
 _RECENT = 45
-_PRICES = {"free": 0, "standard": 900, "premium": 2900}
+_PRICES = {"free": 0, "standard": 9, "premium": 29}
 
 
 def fill(file: Path, seed: int, now: datetime) -> None:
@@ -154,7 +154,7 @@ def _views(chance: Random, now: datetime) -> Iterator[dict[str, Any]]:
 def _subscriptions(
     connection: Connection, chance: Random, joined: list[tuple[int, datetime]], now: datetime
 ) -> None:
-    """Most run on; 12 renew within a week, 9 are over, and there is a history of renewals."""
+    """Most run on; 12 renew within a week, 9 are over, and there is a history of payments."""
     subscribers = chance.sample([user for user, _ in joined], 420)
     rows, history = [], []
     for number, user in enumerate(subscribers, 1):
@@ -173,16 +173,16 @@ def _subscriptions(
             history.append(_change(number, f"subscription_{status}", end))
         else:
             end = now + timedelta(hours=chance.randint(200, 720))
-            rows.append(subscription(chance, number, user_id, end))
-            if chance.random() < 0.7:
-                history.append(_change(number, "renewal_succeeded", end - timedelta(days=30)))
+            paid = [end - timedelta(days=30 * back) for back in ((2, 1) if chance.random() < 0.7 else (1,))]
+            rows.append(subscription(chance, number, user_id, end, start_date=paid[0]))
+            history += [_change(number, "payment_succeeded", at) for at in paid]
     _add(connection, tables.subscriptions, rows)
     _add(connection, tables.subscription_history, history)
 
 
 def _change(number: int, action: str, at: datetime) -> dict[str, Any]:
     return {
-        "id": f"change-{number}",
+        "id": f"change-{number}-{at:%Y%m%d}",
         "subscription_id": f"subscription-{number}",
         "action": action,
         "created_at": at,

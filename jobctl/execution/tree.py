@@ -35,7 +35,15 @@ class _Process(NamedTuple):
 
 
 def descendants(pid: int) -> list[int]:
-    """Every living process below ``pid``, parents before children; not those that were detached on purpose."""
+    """Every living process below ``pid``, parents before children; not those that were detached on purpose.
+
+    A process that forks and ends while ``/proc`` is read leaves a child that this reading does not show: only a
+    second empty answer counts.
+    """
+    return _descendants(pid) or _descendants(pid)
+
+
+def _descendants(pid: int) -> list[int]:
     children: dict[int, list[int]] = {}
     for one in _processes():
         children.setdefault(one.parent, []).append(one.pid)

@@ -14,11 +14,10 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution,
 from pathlib import Path
 from typing import NamedTuple
 
-from jobctl import DISTRIBUTION
 from jobctl.catalogue.packages import packages
 from jobctl.catalogue.project import Project
 from jobctl.catalogue.projectfile import read_project_file
-from jobctl.errors import UsageError, reason_of
+from jobctl.errors import DISTRIBUTION, UsageError, reason_of
 from jobctl.exports.folder import RECORD, Program
 from jobctl.exports.wheel import Wheel
 from jobctl.model import Command, Job

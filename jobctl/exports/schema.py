@@ -108,6 +108,7 @@ def schema(others: Iterable[str]) -> dict[str, Any]:
         "description": "The jobs of a project.",
         "type": "object",
         "properties": {
+            "builtin": {**_FLAG, "description": "Whether the site's built-in jobs are in the catalogue."},
             "modules": {
                 "type": "array",
                 "items": {"type": "string", "pattern": f"^{_NAME}$"},

@@ -104,6 +104,11 @@ class Scope(StrEnum):
     SYSTEM = "system"
     USER = "user"
 
+    @property
+    def systemctl(self) -> str:
+        """The program that controls this manager."""
+        return "systemctl" if self is Scope.SYSTEM else "systemctl --user"
+
 
 class Service(NamedTuple):
     """What the unit says.
@@ -132,11 +137,6 @@ class Service(NamedTuple):
         """The unit's name."""
         return f"{self.name}.service"
 
-    @property
-    def systemctl(self) -> str:
-        """How its manager is talked to."""
-        return "systemctl" if self.scope is Scope.SYSTEM else "systemctl --user"
-
 
 def unit(service: Service) -> str:
     """The unit's text.
@@ -149,7 +149,7 @@ def unit(service: Service) -> str:
     parts = [
         _ABOUT.format(
             project=service.folder,
-            systemctl=service.systemctl,
+            systemctl=service.scope.systemctl,
             name=service.name,
             title=_plain(Path(service.folder.name or "/")),
         ),
@@ -181,7 +181,7 @@ def place(file: Path, text: str, *, force: bool = False) -> Fate:
         there = file.read_text(encoding="utf-8", errors="surrogateescape") if file.exists() else None
         fate = Fate.UNCHANGED if there == text else Fate.CREATED if there is None else Fate.CHANGED
         if there is not None and fate is Fate.CHANGED and not force:
-            _demand_ours(file, there, text)
+            _demand_ours(file, there, _folder(text))
         if fate is not Fate.UNCHANGED:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_whole(file, text.encode(), mode=0o644)
@@ -190,14 +190,32 @@ def place(file: Path, text: str, *, force: bool = False) -> Fate:
     return fate
 
 
-def _demand_ours(file: Path, there: str, text: str) -> None:
+def take_back(file: Path, folder: Path, *, force: bool = False) -> Fate:
+    """Remove a project's unit, and the links by which systemd starts it, unless it is not as jobctl made it.
+
+    Raises:
+        UsageError: so it is, and without ``force`` it stays; or it cannot be removed.
+    """
+    try:
+        if not file.exists():
+            return Fate.UNCHANGED
+        if not force:
+            _demand_ours(file, file.read_text(encoding="utf-8", errors="surrogateescape"), str(folder))
+        for link in file.parent.glob(f"*.wants/{file.name}"):
+            if link.is_symlink() and link.resolve() == file.resolve():
+                link.unlink()
+        file.unlink()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be removed: {reason_of(error)}") from error
+    return Fate.REMOVED
+
+
+def _demand_ours(file: Path, there: str, folder: str) -> None:
     made = _MADE.match(there)
     if made is None or made[1] != _digest(there[made.end() :]):
         what = "was edited since jobctl made it" if made else "was not made by jobctl"
-        raise UsageError(
-            f"{file} {what}, so it stays", hint="another --name; or --force, which replaces it with jobctl's"
-        )
-    if (other := _folder(there)) != _folder(text):
+        raise UsageError(f"{file} {what}, so it stays", hint="name another service by --name, or add --force")
+    if (other := _folder(there)) != folder:
         raise UsageError(f"{file} is the service of {other}, so it stays", hint="another --name, or --force")
 
 

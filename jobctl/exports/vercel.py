@@ -11,10 +11,9 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
-from jobctl import DISTRIBUTION
 from jobctl.catalogue.project import Project
 from jobctl.durations import format_duration
-from jobctl.errors import ScheduleError, UsageError, reason_of
+from jobctl.errors import DISTRIBUTION, ScheduleError, UsageError, reason_of
 from jobctl.exports.carried import Carried
 from jobctl.exports.plans import Plan, Target
 from jobctl.exports.vercel_crons import MOST_CRONS, vercel_cron

@@ -12,8 +12,8 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import NamedTuple
 
-from jobctl import DISTRIBUTION, __version__
-from jobctl.errors import UsageError
+from jobctl import __version__
+from jobctl.errors import DISTRIBUTION, UsageError
 
 _PACKAGE = Path(__file__).parents[1]
 _KINDS = {".py", ".sql", ".typed"}

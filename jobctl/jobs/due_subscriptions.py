@@ -14,7 +14,7 @@ SOMEONE = "Valued Customer"
 
 
 class Subscription(NamedTuple):
-    """One subscription and its user. ``amount`` is in cents; ``end`` in UTC."""
+    """One subscription and its user. ``amount`` is in whole units of the currency; times are in UTC."""
 
     id: str
     user_id: str
@@ -28,6 +28,8 @@ class Subscription(NamedTuple):
     auto_renewal: bool
     address: str
     name: str
+    reminder_flag: bool
+    changed: datetime
 
     def key(self, kind: str, tenant_id: str) -> str:
         """The idempotency key of a mail about it: another one for each end date."""
@@ -56,6 +58,7 @@ def with_users() -> Select[Any]:
         select(
             table.c.id, table.c.user_id, table.c.plan_id, table.c.end_date, table.c.subscription_id,
             table.c.amount, table.c.currency, table.c.interval, table.c.interval_count, table.c.auto_renewal,
+            table.c.renewal_reminder_sent, table.c.updated_at,
             users.c.email, profile.c.email.label("profile_email"), profile.c.display_name,
             profile.c.name.label("profile_name"),
         )
@@ -105,4 +108,6 @@ def subscription_of(row: Row[Any]) -> Subscription:
         auto_renewal=row.auto_renewal is not False,
         address=(row.email or row.profile_email or "").strip(),
         name=name or SOMEONE,
+        reminder_flag=row.renewal_reminder_sent is True,
+        changed=row.updated_at,
     )

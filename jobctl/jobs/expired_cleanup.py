@@ -22,7 +22,7 @@ from jobctl.database.tables import subscription_history, subscriptions
 from jobctl.errors import JobctlError
 from jobctl.jobs.due_subscriptions import Subscription, found, new_mark, pages, with_users
 from jobctl.jobs.here import Here
-from jobctl.jobs.mailing import Mailing, Tally
+from jobctl.jobs.mailing import NOT_SENT, Mailing, Tally
 from jobctl.mail.choose import unmet as unmet_mail
 from jobctl.model import JobResult
 
@@ -67,7 +67,13 @@ def expired_cleanup(*, dry_run: bool = False) -> JobResult:
         successful=0 if dry_run else number,
         errors=tuple(tally.errors),
         message=message,
-        details={**cleanup.counts, "mails": tally.sent, "affected": cleanup.affected, "dry_run": dry_run},
+        details={
+            **cleanup.counts,
+            "mails": tally.sent,
+            "affected": cleanup.affected,
+            "dry_run": dry_run,
+            **tally.details,
+        },
     )
 
 
@@ -80,7 +86,7 @@ def _mailing(here: Here, stack: ExitStack, tally: Tally) -> Mailing | None:
     try:
         return stack.enter_context(Mailing(here, "subscription_ended"))
     except JobctlError as error:
-        tally.tell(f"nobody was told by mail: {error.problem}")
+        tally.tell(f"nobody was told by mail: {error.problem}", NOT_SENT)
         return None
 
 
@@ -210,7 +216,7 @@ class _Cleanup:
                 mailing.send(one.id, key, one.address, one.name, {**one.facts(), "status": status_of(one)})
             except JobctlError as error:
                 self.mail_trouble = True
-                mailing.tally.tell(f"no further mail was sent: {error.problem}")
+                mailing.tally.tell(f"no further mail was sent: {error.problem}", NOT_SENT)
                 if mailing.in_doubt != one.id:
                     break
             handled.append(one.id)

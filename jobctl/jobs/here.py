@@ -1,7 +1,6 @@
 """Where a built-in job stands: the project, its settings, and what it works on."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,9 +47,8 @@ class Here:
 
     @property
     def content(self) -> Path:
-        """The content folder; on Vercel only the temporary folder can be written."""
-        on_vercel = self.environment.text("VERCEL") == "1"
-        return (Path(tempfile.gettempdir()) if on_vercel else self.project) / ".content"
+        """The content folder."""
+        return self.environment.content
 
     @property
     def outbox(self) -> Path:

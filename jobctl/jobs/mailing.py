@@ -10,32 +10,40 @@ from jobctl.errors import JobctlError
 from jobctl.jobs.here import Here
 from jobctl.jobs.outgoing import Outgoing, Step
 from jobctl.mail.addresses import address_fault
-from jobctl.mail.choose import mail_settings, open_transport
+from jobctl.mail.choose import mail_settings, note, open_transport
 from jobctl.mail.message import Attachment, Message
 from jobctl.mail.render import render
 from jobctl.mail.transport import MailRefusedError, UnknownOutcomeError
 
 MOST_TOLD = 50
+IN_DOUBT, NOT_SENT = "the mail may have been taken", "no mail could be sent"
 
 
 @dataclass(slots=True)
 class Tally:
-    """How the mails of a run went. ``errors`` are told; at most fifty of them."""
+    """How the mails of a run went. At most fifty ``errors`` are kept, each with its kind, which names nobody."""
 
     sent: int = 0
     failed: int = 0
     errors: list[str] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
 
-    def fail(self, error: str) -> None:
+    def fail(self, error: str, kind: str) -> None:
         """One more that was not sent."""
         self.failed += 1
-        self.tell(error)
+        self.tell(error, kind)
 
-    def tell(self, error: str) -> None:
+    def tell(self, error: str, kind: str) -> None:
         """Something to be told that is no mail of its own."""
         print(f"warning: {error}")
         if len(self.errors) < MOST_TOLD:
             self.errors.append(error)
+            self.kinds.append(kind)
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The kinds, for the details of a result; empty without errors."""
+        return {"kinds": self.kinds} if self.kinds else {}
 
 
 class Mailing:
@@ -58,6 +66,8 @@ class Mailing:
         self._opened = ExitStack()
         self._settings = mail_settings(here.environment)
         self._at = ""
+        if said := note(here.environment):
+            print(f"note: {said}")
         self._transport = open_transport(here.environment, here.outbox, before_data=self._handing)
 
     @property
@@ -91,7 +101,7 @@ class Mailing:
         again: dict[datetime, list[str]] = {}
         for one in self.journal.left():
             if one.step is Step.HANDING and not self.repeatable:
-                self.tally.tell(may_have_gone(one.id))
+                self.tally.tell(may_have_gone(one.id), IN_DOUBT)
                 self.journal.done([one.id])
             else:
                 again.setdefault(one.mark, []).append(one.id)
@@ -115,7 +125,9 @@ class Mailing:
         """
         fault = address_fault(address) if address else "the user has no mail address, or is deleted"
         if fault is not None:
-            self.tally.fail(f"{row_id}: {fault}")
+            self.tally.fail(
+                f"{row_id}: {fault}", "the mail address cannot be used" if address else "no mail address"
+            )
             return False
         subject, html, text = render(
             self._kind,
@@ -131,7 +143,7 @@ class Mailing:
             raise
         except MailRefusedError as error:
             self.in_doubt = None
-            self.tally.fail(f"{row_id}: {error.problem}")
+            self.tally.fail(f"{row_id}: {error.problem}", "the mail was refused")
             return False
         except JobctlError:
             self.in_doubt = None

@@ -1,5 +1,6 @@
 """``repository-sync``: keeps the content folder in step with the content repository."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,10 @@ from jobctl.errors import JobctlError, PermanentJobError, reason_of
 from jobctl.files import write_whole
 from jobctl.jobs.here import Here
 from jobctl.model import JobResult
+from jobctl.settings.environment import Environment
 from jobctl.text import counted
 
 _MOST_NAMED = 20
-_TOLD_PATHS = 1000
-_TELL_TIMEOUT_S = 10.0
 
 
 def repository_sync() -> JobResult:
@@ -37,15 +37,21 @@ def repository_sync() -> JobResult:
     print(f"Fetching {address.url}" + (f" (branch {branch})" if branch else ""))
     may_push = not (environment.flag("DISABLE_AUTO_SYNC") or environment.text("VERCEL") == "1")
     limits = Limits.read(environment)
-    report = ContentFolder(folder, address, branch=branch, may_push=may_push, limits=limits).sync()
-    warnings = report.changes.warnings
+    try:
+        report = ContentFolder(folder, address, branch=branch, may_push=may_push, limits=limits).sync()
+    except JobctlError:
+        if not (folder / ".git").exists():  # so that the site can start all the same
+            with suppress(PermanentJobError):
+                _make_minimal(folder)
+        raise
+    warnings = [*([report.warning] if report.warning else []), *report.changes.warnings]
     more = len(warnings) - _MOST_NAMED
     for line in (*report.notes, *warnings[:_MOST_NAMED], *([f"and {more:,} more"] if more > 0 else [])):
         print(line)
     message = _summary(report)
     print(message)
     if report.changes.paths:
-        _tell(environment.url("JOBCTL_CONTENT_CHANGED_URL"), report.changes.paths)
+        _tell(environment, report.changes.paths)
     changes = report.changes
     number = len(changes.paths)
     return JobResult(
@@ -81,35 +87,34 @@ def _summary(report: Any) -> str:
 
 
 def _minimal(folder: Path) -> JobResult:
-    """A content folder that a site can start with, unless there is one."""
-    settings = folder / SETTINGS
     warning = "no DATA_REPOSITORY is set: the content folder is a minimal one"
-    if not settings.exists():
-        try:
-            (folder / "data").mkdir(parents=True, exist_ok=True)
-            settings.parent.mkdir(exist_ok=True)
-            write_whole(settings, minimal_settings(SystemClock().now().year))
-        except OSError as error:
-            raise PermanentJobError(f"{folder} cannot be written: {reason_of(error)}") from error
+    _make_minimal(folder)
     print(f"warning: {warning}")
     return JobResult(message=warning, details={"minimal": True})
 
 
-def _tell(url: str | None, paths: list[str]) -> None:
-    """Tell the site's caches what changed; a failure is told and nothing more."""
-    if url is None:
+def _make_minimal(folder: Path) -> None:
+    """A content folder that a site can start with, unless there is one."""
+    settings = folder / SETTINGS
+    if settings.exists():
         return
-    from jobctl.mail.api import ask
-    from jobctl.settings.origin import demand_private
-    from jobctl.settings.secret import address_secrets, path_secrets
-
-    body = {"paths": paths[:_TOLD_PATHS], "total": len(paths)}
     try:
-        if any(
-            (*address_secrets(url), *path_secrets(url))
-        ):  # other addresses are often those of a container beside this one
-            demand_private(url, "JOBCTL_CONTENT_CHANGED_URL", "the secret in it")
-        ask(url, body, timeout=_TELL_TIMEOUT_S, pauses=())
+        (folder / "data").mkdir(parents=True, exist_ok=True)
+        settings.parent.mkdir(exist_ok=True)
+        write_whole(settings, minimal_settings(SystemClock().now().year))
+    except OSError as error:
+        raise PermanentJobError(f"{folder} cannot be written: {reason_of(error)}") from error
+
+
+def _tell(environment: Environment, paths: list[str]) -> None:
+    """Tell the site what changed; a failure is told and nothing more."""
+    try:
+        url = environment.url("JOBCTL_CONTENT_CHANGED_URL")
+        if url is None:
+            return
+        from jobctl.jobs.content_changed import Receiver
+
+        Receiver(environment, url).tell(paths)
     except JobctlError as error:
         print(f"warning: JOBCTL_CONTENT_CHANGED_URL was not told: {error.problem}")
     else:

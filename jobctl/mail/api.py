@@ -85,10 +85,12 @@ class Api:
         headers: Mapping[str, str] | None = None,
         *,
         again: Callable[[Answer], bool] = is_busy,
+        method: str | None = None,
     ) -> Answer:
         """POST ``body``, or GET without one; four tries where the provider is busy, broken or away.
 
         Args:
+            method: instead of these.
             again: whether an answer is worth another try.
 
         Raises:
@@ -97,7 +99,7 @@ class Api:
         pauses = iter(self._pauses)
         while True:
             try:
-                answer = self._once(path, body, headers or {})
+                answer = self._once(path, body, headers or {}, method)
             except (OSError, http.client.HTTPException) as error:
                 pause = next(pauses, None)
                 if pause is None:
@@ -111,9 +113,9 @@ class Api:
                 return answer
             self._wait(_asked_pause(answer.headers) or pause)
 
-    def _once(self, path: str, body: object, headers: Mapping[str, str]) -> Answer:
+    def _once(self, path: str, body: object, headers: Mapping[str, str], method: str | None) -> Answer:
         request = urllib.request.Request(  # noqa: S310 - the setting is checked to be http or https
-            f"{self.base}{path}", data=None if body is None else json.dumps(body).encode()
+            f"{self.base}{path}", data=None if body is None else json.dumps(body).encode(), method=method
         )
         common = {"User-Agent": "jobctl", "Accept": "application/json"}
         for name, value in {**common, **self._headers, **headers}.items():

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jobctl.mail.transport import Transport
 
 _NEEDED = {"resend": "RESEND_API_KEY", "novu": "NOVU_API_KEY", "smtp": "SMTP_HOST"}
-OUTBOX = "outbox"
+OUTBOX, ETHEREAL = "outbox", "ethereal"
 
 
 class MailSettings(NamedTuple):
@@ -33,6 +33,14 @@ def unmet(environment: Environment) -> str | None:
     if _provider(environment) is not None:
         return None
     return f"{_NEEDED[environment.choice('EMAIL_PROVIDER') or 'resend']} is not set"
+
+
+def note(environment: Environment) -> str | None:
+    """What to say of the provider before mails are sent, as a sentence; None where there is nothing to say."""
+    if environment.choice("EMAIL_PROVIDER") != ETHEREAL:
+        return None
+    place = environment.value("EMAIL_PROVIDER").source
+    return f"EMAIL_PROVIDER is ethereal ({place}), which delivers nothing: mails are written to the outbox"
 
 
 def mail_settings(environment: Environment) -> MailSettings:
@@ -106,6 +114,8 @@ def _sender(environment: Environment) -> "Sender":
 def _provider(environment: Environment) -> str | None:
     """The provider that is set up, the outbox where none is outside production, or None."""
     provider = environment.choice("EMAIL_PROVIDER") or "resend"
+    if provider == ETHEREAL:
+        return OUTBOX
     if environment.text(_NEEDED[provider]):
         return provider
     return None if environment.text("NODE_ENV") == "production" else OUTBOX

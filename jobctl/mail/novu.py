@@ -19,6 +19,7 @@ _SILENT = {
 
 class Novu(Stateless):
     """The provider Novu: it runs a workflow, whose e-mail step shows the payload's subject and content.
+    ``subject``, ``body``, ``preheader`` and ``from`` are what the template sends.
 
     It ignores a second trigger with the same ``transactionId``. The subscriber's id is the mail address,
     as in the template, so that one person stays one subscriber.
@@ -46,7 +47,8 @@ class Novu(Stateless):
     def send(self, message: Message) -> None:
         """Trigger the workflow for one person."""
         subject = one_line(message.subject)
-        email = {"from": encoded(self._sender.address), "subject": subject}
+        address = encoded(self._sender.address)
+        email = {"from": address, "subject": subject}
         if self._sender.name:
             email["senderName"] = one_line(self._sender.name)
         to = {"subscriberId": message.to, "email": message.to}
@@ -54,6 +56,9 @@ class Novu(Stateless):
             to["firstName"] = one_line(message.name)
         payload: dict[str, Any] = {
             "subject": subject,
+            "body": message.html,
+            "preheader": message.text,
+            "from": address,
             "content": message.html,
             "html": message.html,
             "text": message.text,

@@ -8,11 +8,12 @@ _SIGNS = {
     "usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "cny": "CN¥", "inr": "₹", "krw": "₩", "ils": "₪",
     "cad": "CA$", "aud": "A$", "brl": "R$", "mxn": "MX$", "chf": "CHF ", "pln": "zł ", "uah": "₴",
 }  # fmt: skip
-# as Stripe counts: ISK and UGX have no cents, yet their amounts come in hundredths
-_WITHOUT_CENTS = {
-    "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf",
+# ISO 4217; every other currency is shown with two decimals
+_WITHOUT_DECIMALS = {
+    "bif", "clp", "djf", "gnf", "isk", "jpy", "kmf", "krw", "pyg", "rwf", "ugx", "uyi", "vnd", "vuv", "xaf", "xof",
+    "xpf",
 }  # fmt: skip
-_IN_THOUSANDTHS = {"bhd", "jod", "kwd", "omr", "tnd"}
+_WITH_THREE = {"bhd", "iqd", "jod", "kwd", "lyd", "omr", "tnd"}
 
 
 def plan_name(plan: str) -> str:
@@ -20,13 +21,13 @@ def plan_name(plan: str) -> str:
     return f"{plan[:1].upper()}{plan[1:]} Plan" if plan else "Plan"
 
 
-def money(cents: int | None, currency: str) -> str:
-    """An amount in its smallest unit as ``$19.00``, ``¥1,900`` or ``19.00 XYZ``."""
+def money(amount: float | None, currency: str) -> str:
+    """An amount in whole units of its currency, as the site stores it: ``$19.00``, ``¥1,900`` or ``19.00 XYZ``."""
     code = (currency or "usd").lower()
-    places = 0 if code in _WITHOUT_CENTS else 3 if code in _IN_THOUSANDTHS else 2
-    minus = "-" if (cents or 0) < 0 else ""
-    amount = f"{abs(cents or 0) / 10**places:,.{places}f}"
-    return f"{minus}{_SIGNS[code]}{amount}" if code in _SIGNS else f"{minus}{amount} {code.upper()}"
+    places = 0 if code in _WITHOUT_DECIMALS else 3 if code in _WITH_THREE else 2
+    minus = "-" if (amount or 0) < 0 else ""
+    shown = f"{abs(amount or 0):,.{places}f}"
+    return f"{minus}{_SIGNS[code]}{shown}" if code in _SIGNS else f"{minus}{shown} {code.upper()}"
 
 
 def long_date(instant: datetime) -> str:

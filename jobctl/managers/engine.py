@@ -151,6 +151,23 @@ class Engine:
             self._hand_over_waiting()
         return answer
 
+    def end_run(self, run_id: str) -> None:
+        """End one run as timed out, without further attempts."""
+        active = self._active.get(run_id)
+        if active is None:
+            return
+        active.job = replace(active.job, retries=0)
+        if any(one == run_id for _, one in self._retries):
+            self._retries = [entry for entry in self._retries if entry[1] != run_id]
+            heapq.heapify(self._retries)
+            now = self._clock.now()
+            failed = (Reason.ERROR, active.error)
+            self._finish(
+                active, TaskFinished(run_id, None, active.run.started_at, now, timedelta(0), *failed)
+            )
+        else:
+            self._executor.end([run_id], Reason.TIMEOUT)
+
     def place(
         self, job: Job, anchor: datetime, cursor: datetime | None, ahead: tuple[Span, ...] = ()
     ) -> Entry:

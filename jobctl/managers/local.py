@@ -198,6 +198,12 @@ class LocalJobManager(Lifecycle):
             raise TimeoutError(f"run {run_id} has not ended")
         return found
 
+    def end_run(self, run_id: str) -> None:
+        """End a run that this manager started, as timed out; it is not tried again. ``wait`` gives its end."""
+        engine = self._engine
+        if engine is not None:
+            engine.ask(lambda: engine.end_run(run_id))
+
     def renew_workers(self) -> None:
         """Have each run that begins from now on import its code anew. A run in progress goes on."""
         engine = self._engine

@@ -12,7 +12,8 @@ from jobctl.runs.store import RunStore
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """A local scheduler. ``ended`` is None while it runs, and for one that was killed or lost its lease.
+    """A local scheduler. ``ended`` is None while it runs; of one that was killed, or lost its lease, it is when
+    that was noticed.
 
     ``stopped``: its process is stopped by a signal or a debugger, and schedules nothing.
     """
@@ -23,10 +24,11 @@ class Presence:
     since: datetime | None = None
     ended: datetime | None = None
     stopped: bool = False
+    killed: bool = False
 
 
 def scheduler(store: RunStore, state: Path, clock: Clock) -> Presence:
-    """The oldest working scheduler of this store, else one that is stopped, else the newest dead one."""
+    """The oldest working scheduler of this store, else one that is stopped, else the one that ended last."""
     liveness = Liveness(store, state, clock)
     found = [owner for owner in store.owners() if owner.kind != "trigger"]
     lives = [(owner, liveness.of(owner)) for owner in found]
@@ -37,6 +39,7 @@ def scheduler(store: RunStore, state: Path, clock: Clock) -> Presence:
                 return Presence(not stopped, owner.pid, owner.host, owner.since, stopped=stopped)
     if not found:
         return Presence(running=False)
-    last = found[-1]
-    ended = None if last.killed else last.ended
-    return Presence(False, last.pid, last.host, last.since, ended)
+    last = max(found, key=lambda owner: owner.ended or owner.since)
+    return Presence(
+        False, last.pid, last.host, last.since, last.ended, killed=last.killed or last.ended is None
+    )

@@ -47,14 +47,29 @@ class Surroundings:
             ConfigurationError: a project file or an ``.env`` file cannot be used.
             UsageError: the place to look from is the working folder, or is seen from there, and that is gone.
         """
+        return cls.of(*cls.settings(start, process, pipes=pipes))
+
+    @classmethod
+    def of(cls, project: Project, environment: Environment) -> Self:
+        """Where a process with this project and these settings stands.
+
+        Raises:
+            ConfigurationError: the state folder cannot be used.
+        """
+        return cls(project, environment, state_folder(project, environment))
+
+    @classmethod
+    def settings(
+        cls, start: Path | None, process: Mapping[str, str] | None, *, pipes: bool
+    ) -> tuple[Project, Environment]:
+        """The project and its settings alone, see ``find``."""
         values = os.environ if process is None else process
         try:
             named = values.get("JOBCTL_PROJECT")
             project = find_project(start or (with_home(named, "JOBCTL_PROJECT") if named else Path.cwd()))
         except FileNotFoundError:
             raise UsageError("the working folder is gone", hint="go to one that is there") from None
-        environment = Environment.load(project.folder, values, pipes=pipes)
-        return cls(project, environment, state_folder(project, environment))
+        return project, Environment.load(project.folder, values, pipes=pipes)
 
     def open_store(self, *, for_scheduler: bool = False) -> "SQLRunStore":
         """The run store, made where there is none.

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from jobctl.catalogue import Catalogue
+from jobctl.errors import install_hint
 from jobctl.managers.local import LocalJobManager
 from jobctl.managers.surroundings import Surroundings
 from jobctl.text import quote
@@ -84,7 +85,7 @@ class Telling:
             self._tracer = Tracer(self._manager.bus, environment, joining=self._manager.kind == "trigger")
         except ModuleNotFoundError as error:
             self.trouble = (
-                f'no traces are sent: the package {error.name} is not installed; pip install "jobctl[otel]"'
+                f"no traces are sent: the package {error.name} is not installed; {install_hint('otel')}"
             )
         except Exception as error:  # a value of one of its variables that OpenTelemetry cannot use
             self.trouble = f"no traces are sent: {error}"

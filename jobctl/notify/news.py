@@ -92,7 +92,7 @@ def _recovery(run: Run, at: datetime, store: RunStore) -> str:
         (place for place, one in enumerate(before) if one.status is RunStatus.COMPLETED), len(before)
     )
     if not failures:
-        return f"{run.job_id} goes well again"
+        return f"{run.job_id} recovered"
     since = format_duration(at - before[failures - 1].started_at)
     more = "at least " if failures >= _LOOK_BACK - 1 else ""
-    return f"{run.job_id} goes well again, after {more}{counted(failures, 'failed run')} in {since}"
+    return f"{run.job_id} recovered after {more}{counted(failures, 'failed run')} ({since})"

@@ -1,10 +1,24 @@
 """The figures of a report: a period of the site, each beside the period before."""
 
+import json
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, Table, func, select, union
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    exists,
+    func,
+    null,
+    select,
+    tuple_,
+    union,
+)
 
 from jobctl.analytics.activity_trends import daily_counts
 from jobctl.analytics.top_items import ranking
@@ -26,14 +40,16 @@ from jobctl.reports.periods import Kind, Period
 
 TOP = 10
 CONTEXT_DAYS = 14
-RENEWED = ("renewal_succeeded", "subscription_renewed")
+PAID = "payment_succeeded"
+"""What the site's webhooks write for each payment, the first of a subscription included."""
 
 
 def figures(database: Database, content: Path, period: Period) -> dict[str, Any]:
-    """Everything that a report says of a period, as JSON values; amounts in cents.
+    """Everything that a report says of a period, as JSON values; amounts in whole units of their currency.
 
     ``subscriptions`` are as they stand now; the rest is of the period. An active user voted, commented or
-    has an entry in the activity log. Revenue is what subscriptions cost that started or renewed.
+    has an entry in the activity log. A renewal is a payment that is not the first one of its subscription.
+    Revenue is what subscriptions cost that started, and what was paid for renewals.
     """
     before = period.before()
     own = {"now": _Rows(database.tenant_id, period), "before": _Rows(database.tenant_id, before)}
@@ -72,7 +88,13 @@ class _Rows:
         ]
         self.started = self._within(sold, sold.c.start_date, sold.c.status != "pending")
         self.cancelled = self._within(sold, sold.c.cancelled_at)
-        self.renewed = self._within(history, history.c.created_at, history.c.action.in_(RENEWED))
+        earlier = history.alias()
+        is_renewal = exists().where(
+            earlier.c.subscription_id == history.c.subscription_id,
+            earlier.c.action == PAID,
+            tuple_(earlier.c.created_at, earlier.c.id) < tuple_(history.c.created_at, history.c.id),
+        )
+        self.renewed = self._within(history, history.c.created_at, history.c.action == PAID, is_renewal)
         self.expired = self._within(history, history.c.created_at, history.c.action == "subscription_expired")
 
     def _within(
@@ -105,23 +127,52 @@ class _Rows:
         who = union(*by_profile, select(own).where(*self.log, own.is_not(None))).subquery()
         return select(func.count()).select_from(who)
 
-    def sales(self) -> list[Select[Any, Any]]:
-        """What was started and renewed, summed by currency."""
+    def sales(self) -> list[Select[Any, Any, Any]]:
+        """What was started and renewed: the subscription's currency and amount, and the payment's own as JSON."""
         sold, history = subscriptions, subscription_history
-        total = select(sold.c.currency, func.sum(sold.c.amount)).group_by(sold.c.currency)
-        paid = total.where(sold.c.plan_id != "free", sold.c.amount > 0)
-        renewed = paid.join_from(history, sold, sold.c.id == history.c.subscription_id)
-        return [paid.where(*self.started), renewed.where(*self.renewed)]
+        price = sold.c.currency, sold.c.amount
+        renewed = select(*price, history.c.metadata).join_from(
+            history, sold, sold.c.id == history.c.subscription_id
+        )
+        return [
+            select(*price, null()).where(*self.started, sold.c.plan_id != "free"),
+            renewed.where(*self.renewed),
+        ]
 
 
 def _revenue(connection: Connection, own: dict[str, _Rows]) -> list[dict[str, Any]]:
-    sums: dict[str, dict[str, int]] = {}
+    sums: dict[str, dict[str, Decimal]] = {}
     for when, rows in own.items():
         for query in rows.sales():
-            for currency, amount in connection.execute(query):
-                row = sums.setdefault((currency or "usd").lower(), dict.fromkeys(own, 0))
-                row[when] += int(amount or 0)
-    return [{"currency": one, **sums[one]} for one in sorted(sums) if any(sums[one].values())]
+            for currency, amount, payment in connection.execute(query):
+                paid = _paid(payment)
+                row = sums.setdefault(
+                    (paid.get("currency") or currency or "usd").lower(), dict.fromkeys(own, Decimal())
+                )
+                row[when] += Decimal(str(paid.get("amount") or amount or 0))
+    return [
+        {"currency": one, **{when: _plain(amount) for when, amount in sums[one].items()}}
+        for one in sorted(sums)
+        if any(sums[one].values())
+    ]
+
+
+def _paid(payment: str | None) -> dict[str, Any]:
+    """The amount and currency that a webhook noted with a payment, as far as they can be used."""
+    try:
+        noted = json.loads(payment or "{}", parse_constant=lambda _: None)
+    except (ValueError, RecursionError):
+        return {}
+    kinds: dict[str, tuple[type, ...]] = {"amount": (int, float), "currency": (str,)}
+    return (
+        {name: noted[name] for name, kind in kinds.items() if type(noted.get(name)) in kind}
+        if isinstance(noted, dict)
+        else {}
+    )
+
+
+def _plain(amount: Decimal) -> int | float:
+    return int(amount) if amount == int(amount) else float(amount)
 
 
 def _series(database: Database, period: Period) -> dict[str, Any]:
@@ -167,6 +218,7 @@ def _top(database: Database, content: Path, period: Period) -> list[dict[str, An
             "item_id": one.item_id,
             "name": items[one.item_id].name,
             "category": items[one.item_id].category,
+            "tags": list(items[one.item_id].tags),
             "votes": one.votes,
             "views": one.views,
             "comments": one.comments,

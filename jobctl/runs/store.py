@@ -260,8 +260,8 @@ class RunStore(Protocol):
         """End the registration."""
 
     def owners(self) -> Sequence[Owner]:
-        """Every process that is registered or has unfinished runs, and the newest scheduler or application
-        even if its registration has ended; oldest first."""
+        """Every process that is registered or has unfinished runs, and the scheduler or application whose
+        registration ended last; oldest first."""
 
     def fail_lost_runs(self, owner_id: str, at: datetime, heartbeats: int | None = None) -> Sequence[Run]:
         """Declare a process dead: end its registration and make each of its unfinished runs ``failed``, reason

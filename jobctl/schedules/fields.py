@@ -133,7 +133,7 @@ def _split(expression: object) -> list[str]:
     elif len(parts) not in {5, 6}:
         number = f"{len(parts)} field{'' if len(parts) == 1 else 's'}"
         raise CronFieldError(
-            f"{quote(expression)} has {number}, not 5, or 6 with seconds first",
+            f"{quote(expression)} has {number}; cron needs 5, or 6 with seconds first",
             hint="minute hour day-of-month month day-of-week, such as 0 9 * * 1",
         )
     return parts

@@ -35,11 +35,19 @@ def _zone(name: str) -> "ZoneInfo":
     known = _installed()
     if name in known:
         return ZoneInfo(name)
-    near = nearest(name, known)
+    city = [one for one in known if one.rpartition("/")[2].lower() == name.lower()]
+    near = city[0] if len(city) == 1 else _near(name, known)
     raise ScheduleError(
         f"{quote(name)} is not a time zone",
         hint=f'did you mean "{near}"?' if near else "use a name such as Europe/Berlin",
     )
+
+
+def _near(name: str, known: set[str]) -> str | None:
+    """The zone that was probably meant: with few errors in the whole and in the city."""
+    near = nearest(name, known) if "/" in name else None
+    city = name.rpartition("/")[2]
+    return near if near is not None and nearest(city, [near.rpartition("/")[2]]) else None
 
 
 def same_zones(name: str) -> list[str]:

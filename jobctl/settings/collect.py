@@ -25,7 +25,7 @@ _MOST_WARNINGS = 20
 
 
 class Source(NamedTuple):
-    """Where a value comes from: ``process``, ``file``, ``default`` or ``none``."""
+    """Where a value comes from: ``process``, ``file``, ``content``, ``default`` or ``none``."""
 
     kind: str
     file: str = ""
@@ -34,6 +34,8 @@ class Source(NamedTuple):
     def __str__(self) -> str:
         if self.kind == "file":
             return f"{self.file}:{self.line}"
+        if self.kind == "content":
+            return self.file
         return {"process": "process environment", "default": "default"}.get(self.kind, "not set")
 
 
@@ -161,6 +163,10 @@ class _Reader:
         self.warnings.extend(
             f"{name}:{fault.line}: this line{_named(fault.text)} sets nothing; write NAME=value, or # before a comment"
             for fault in faults[:_MOST_WARNINGS]
+        )
+        self.warnings.extend(
+            f"unclosed quote in {entry.name} ({name}:{entry.line}): it counts as a part of the value"
+            for entry in [one for one in entries if one.is_open][:_MOST_WARNINGS]
         )
         if len(faults) > _MOST_WARNINGS:
             self.warnings.append(f"{name}: {len(faults) - _MOST_WARNINGS} more lines set nothing")

@@ -41,11 +41,12 @@ _MOST_WORK = 10_000_000
 
 
 class Entry(NamedTuple):
-    """An assignment and the line, from 1, that its name stands on."""
+    """An assignment and the line, from 1, that its name stands on. ``is_open``: its first quote is not closed."""
 
     name: str
     text: str
     line: int
+    is_open: bool = False
 
 
 class Fault(NamedTuple):
@@ -71,10 +72,11 @@ def parse(text: str) -> tuple[list[Entry], list[Fault]]:
         line += text.count("\n", end, key)  # from the last entry, not from the start
         value = (match["value"] or "").strip(_BLANKS)
         opening = value[:1]
-        value = _QUOTED.sub(r"\2", value)
+        value, quoted = _QUOTED.subn(r"\2", value)
         if opening == '"':
             value = value.replace("\\n", "\n").replace("\\r", "\r")
-        entries.append(Entry(match["key"], value, line))
+        is_open = not quoted and opening in {"'", '"', "`"}
+        entries.append(Entry(match["key"], value, line, is_open))
         end = match.end()
         line += text.count("\n", key, end)
     faults.extend(_left_over(text[end:], line))

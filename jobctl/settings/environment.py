@@ -1,6 +1,7 @@
 """The settings as they are asked for: each by its kind, or refused with the place that it came from."""
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -13,6 +14,7 @@ from jobctl.settings.paths import with_home
 from jobctl.settings.secret import Secret, secret_texts, url_secrets
 from jobctl.settings.url import in_ascii, is_web_address
 from jobctl.settings.variables import DATABASES, ON, TEXTFILE_SUFFIX, VARIABLES, Kind
+from jobctl.settings.works import KEYS, Works, content_folder
 
 _OF_THIS_PROCESS = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
 """By these, sd_notify(3), a service manager listens to this process, and to none that it starts."""
@@ -21,8 +23,11 @@ _OF_THIS_PROCESS = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
 class Environment:
     """Every setting, found once. Nothing here reads the process's own environment by itself."""
 
-    def __init__(self, collected: Collected) -> None:
+    def __init__(self, collected: Collected, folder: Path) -> None:
         self._values = collected.values
+        self._variables = {name: value.text or "" for name, value in collected.values.items()}
+        self.content = content_folder(folder, self._variables)
+        self._works: Works | None = Works(self.content, self._variables)
         self._texts = collected.texts
         self.files = collected.files
         self.problems = collected.problems
@@ -31,13 +36,29 @@ class Environment:
     @classmethod
     def load(cls, folder: Path, process: Mapping[str, str], *, pipes: bool = True) -> Self:
         """What the files of a folder and the process say, see ``collect``."""
-        return cls(collect(folder, process, pipes=pipes))
+        return cls(collect(folder, process, pipes=pipes), folder)
 
     def value(self, name: str) -> Value:
-        """A variable with its place; its default where it has one and is not set, or empty."""
+        """A variable with its place; its default where it has one and is not set, or empty.
+
+        Where another one stands in for it, that one, by its own name.
+
+        Raises:
+            ConfigurationError: the content's ``works.yml`` may set it, and cannot be read.
+        """
+        own = self._of_environment(name)
+        text = self._works.text(name) if self._works and name in KEYS else None
+        if text is None or self._works is None:
+            return own
+        lost = () if own.source.kind in {"none", "default"} else (own.source,)
+        return Value(name, text, Source("content", self._works.place(name)), (*lost, *own.hidden))
+
+    def _of_environment(self, name: str) -> Value:
         found = self._values.get(name)
         known = VARIABLES.get(name)
         default = known.default if known else None
+        if known and known.stand_in and not (found and found.text) and self.set_text(known.stand_in):
+            return self._values[known.stand_in]
         if found is not None and (found.text or default is None):
             return found
         if default is not None:
@@ -60,18 +81,8 @@ class Environment:
         return Secret(text) if text else None
 
     def flag(self, name: str) -> bool:
-        """A variable that says yes or no.
-
-        Raises:
-            ConfigurationError: it is neither ``true`` nor ``false``; says where it is set.
-        """
-        text = (self.text(name) or "").lower()
-        known = VARIABLES.get(name)
-        if known is not None and known.kind is Kind.SWITCH:
-            return text in ON
-        if text not in {"", "true", "false"}:
-            raise self._wrong(name, "true or false")
-        return text == "true"
+        """Whether a variable is ``1``, ``true``, ``yes`` or ``on``, in any case."""
+        return (self.text(name) or "").lower() in ON
 
     def choice(self, name: str) -> str | None:
         """A variable that is one of few words.
@@ -81,7 +92,11 @@ class Environment:
         """
         text = self.text(name)
         known = VARIABLES[name]
+        if text is not None and known.any_case:
+            text = text.lower()
         if text is not None and text not in known.choices:
+            if known.others_count:
+                return known.default
             raise self._wrong(name, f"{', '.join(known.choices[:-1])} or {known.choices[-1]}")
         return text
 
@@ -144,16 +159,24 @@ class Environment:
         return None if text is None else str(with_home(text, name))
 
     def check(self) -> list[ConfigurationError]:
-        """Every known variable with a value that cannot be used, and every file that cannot be read."""
-        faults = list(self.problems)
+        """Every file that cannot be read, and every known variable with a value that cannot be used."""
+        return [*self.problems, *self.wrong_values().values()]
+
+    def wrong_values(self) -> dict[str, ConfigurationError]:
+        """The known variables with a value that cannot be used.
+
+        The content's ``works.yml`` is left out: who edits the content must not be able to stop the scheduler.
+        """
+        faults: dict[str, ConfigurationError] = {}
+        own = copy(self)
+        own._works = None  # noqa: SLF001 - a copy of this one
         readers: dict[Kind, Callable[[str], object]] = {
-            Kind.FLAG: self.flag,
-            Kind.CHOICE: self.choice,
-            Kind.URL: self.url,
-            Kind.DATABASE: self.database,
-            Kind.PORT: self.port,
-            Kind.NUMBER: self.number,
-            Kind.TEXTFILE: self.textfile,
+            Kind.CHOICE: own.choice,
+            Kind.URL: own.url,
+            Kind.DATABASE: own.database,
+            Kind.PORT: own.port,
+            Kind.NUMBER: own.number,
+            Kind.TEXTFILE: own.textfile,
         }
         for variable in VARIABLES.values():
             reader = readers.get(variable.kind)
@@ -161,7 +184,7 @@ class Environment:
                 try:
                     reader(variable.name)
                 except ConfigurationError as error:
-                    faults.append(error)
+                    faults[variable.name] = error
         return faults
 
     def require(self) -> None:
@@ -187,13 +210,17 @@ class Environment:
     @cached_property
     def mask(self) -> Mask:
         """Takes every text that must never be shown out of others: the one mask of all who stand on these settings."""
-        return Mask(secret_texts({name: value.text or "" for name, value in self._values.items()}))
+        return Mask(secret_texts(self._variables))
 
     def hide(self, urls: Iterable[str | None]) -> None:
         """Have ``mask`` take out these URLs too, each of which is as good as a password, or is ``$NAME``."""
         for url in filter(None, urls):
             value = self._values.get(url[1:]) if url.startswith("$") else None
             self.mask.add(url_secrets(url if value is None else value.text or ""))
+
+    def from_content(self) -> list[Value]:
+        """The values that the content's ``works.yml`` sets, see ``value`` for what is raised."""
+        return [one for one in map(self.value, KEYS) if one.source.kind == "content"]
 
     def read_otherwise(self) -> list[Value]:
         """The values, in use, that python-dotenv would read from the same line otherwise."""

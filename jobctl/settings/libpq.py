@@ -13,7 +13,6 @@ from jobctl.errors import ConfigurationError
 
 CONNECT_TIMEOUT_S = 10
 SCHEMES = ("postgresql", "postgres")
-INSTALL_HINT = 'pip install "jobctl[postgres]"'
 _HINT = "write postgresql://user:password@host/name, with each / ? # and % of a password percent-encoded"
 _PAIRS_BEGIN = re.compile(r"\s*[A-Za-z_]+\s*=")
 _PAIR = r"(?s)\s*(?P<name>\w+)\s*=\s*(?:'(?P<quoted>(?:\\.|[^'\\])*)'|(?P<plain>(?:\\.|[^\s'\\])*))(?:\s+|$)"

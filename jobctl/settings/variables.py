@@ -9,7 +9,6 @@ class Kind(StrEnum):
     """How a variable's text is read."""
 
     TEXT = "text"
-    FLAG = "flag"
     SWITCH = "switch"
     CHOICE = "choice"
     URL = "url"
@@ -24,10 +23,14 @@ class Kind(StrEnum):
 class Variable(NamedTuple):
     """One variable.
 
-    ``FLAG`` takes ``true`` or ``false`` and nothing else; ``SWITCH`` is on for ``1 true yes on`` and off for any
-    other text, as the site reads it; ``ADDRESS`` is a URL or path that may hold a password, ``DATABASE`` one
+    ``SWITCH`` is on for ``1 true yes on`` and off for any other text, as the site reads it; ``ADDRESS`` is a URL or path that may hold a password, ``DATABASE`` one
     with a scheme of ``DATABASES``; ``PORT`` is a number from 1 to 65535, ``NUMBER`` one from 1;
     ``TEXTFILE`` is a file whose name ends in ``TEXTFILE_SUFFIX``.
+
+    Attributes:
+        any_case: whether a choice may be written in any case.
+        others_count: whether any other text is taken, as if the variable were not set.
+        stand_in: a variable that counts where this one is not set.
     """
 
     name: str
@@ -35,6 +38,9 @@ class Variable(NamedTuple):
     help: str
     default: str | None = None
     choices: tuple[str, ...] = ()
+    any_case: bool = False
+    others_count: bool = False
+    stand_in: str = ""
 
 
 ON = ("1", "true", "yes", "on")
@@ -52,15 +58,29 @@ _ALL = (
         ("development", "production", "test"),
     ),
     Variable("DISABLE_AUTO_SYNC", Kind.SWITCH, "1, true, yes or on: nothing is scheduled"),
-    Variable("TRIGGER_DEV_API_KEY", Kind.SECRET, "key of the Trigger.dev environment"),
-    Variable("TRIGGER_DEV_API_URL", Kind.URL, "where Trigger.dev is", "https://api.trigger.dev"),
-    Variable("TRIGGER_DEV_ENABLED", Kind.FLAG, "true: Trigger.dev schedules in production"),
+    Variable(
+        "TRIGGER_DEV_API_KEY",
+        Kind.SECRET,
+        "key of the Trigger.dev environment",
+        stand_in="TRIGGER_SECRET_KEY",
+    ),
+    Variable("TRIGGER_SECRET_KEY", Kind.SECRET, "the same, where TRIGGER_DEV_API_KEY is not set"),
+    Variable(
+        "TRIGGER_DEV_API_URL",
+        Kind.URL,
+        "where Trigger.dev is",
+        "https://api.trigger.dev",
+        stand_in="TRIGGER_API_URL",
+    ),
+    Variable("TRIGGER_API_URL", Kind.URL, "the same, where TRIGGER_DEV_API_URL is not set"),
+    Variable("TRIGGER_DEV_ENABLED", Kind.TEXT, "true: Trigger.dev schedules in production"),
     Variable(
         "TRIGGER_DEV_ENVIRONMENT",
         Kind.CHOICE,
-        "which Trigger.dev environment, where not the key's own",
+        "which Trigger.dev environment the key must be of",
         None,
-        ("development", "staging", "production"),
+        ("development", "staging", "production", "preview"),
+        others_count=True,
     ),
     Variable("TRIGGER_PREVIEW_BRANCH", Kind.TEXT, "branch of a Trigger.dev preview environment"),
     Variable("VERCEL", Kind.TEXT, "1: Vercel Cron is in charge"),
@@ -70,7 +90,14 @@ _ALL = (
     Variable("GITHUB_BRANCH", Kind.TEXT, "branch of the content; the remote's default"),
     Variable("DATABASE_URL", Kind.DATABASE, "the site's database: postgresql://… or sqlite:///file"),
     Variable("TENANT_ID", Kind.TEXT, "which tenant the jobs work for; the oldest active one"),
-    Variable("EMAIL_PROVIDER", Kind.CHOICE, "what sends mail", "resend", ("resend", "novu", "smtp")),
+    Variable(
+        "EMAIL_PROVIDER",
+        Kind.CHOICE,
+        "what sends mail; ethereal: it is written to the outbox",
+        "resend",
+        ("resend", "novu", "smtp", "ethereal"),
+        any_case=True,
+    ),
     Variable("EMAIL_FROM", Kind.TEXT, "sender of mails: an address, or Name <address>", "info@ever.works"),
     Variable("EMAIL_SUPPORT", Kind.TEXT, "support address in mails; the sender's"),
     Variable("COMPANY_NAME", Kind.TEXT, "the site's name in mails and reports", "Ever Works"),
@@ -108,7 +135,15 @@ _ALL = (
     Variable("OTEL_SERVICE_NAME", Kind.TEXT, "what traces call this service; jobctl"),
     Variable("OTEL_SDK_DISABLED", Kind.TEXT, "true: no traces"),
     Variable("JOBCTL_METRICS_FILE", Kind.TEXTFILE, "kept fresh by run, for node_exporter: a .prom file"),
-    Variable("JOBCTL_CONTENT_CHANGED_URL", Kind.URL, "is told which content changed"),
+    Variable(
+        "JOBCTL_CONTENT_CHANGED_URL", Kind.URL, "is told that content changed: /api/cron/sync, or a webhook"
+    ),
+    Variable(
+        "JOBCTL_CONTENT_CHANGED_SECRET",
+        Kind.SECRET,
+        "signs that webhook; CRON_SECRET",
+        stand_in="CRON_SECRET",
+    ),
     Variable("JOBCTL_CONTENT_MAX_FILES", Kind.NUMBER, "files and folders of the content, at most", "200000"),
     Variable("JOBCTL_CONTENT_MAX_MIB", Kind.NUMBER, "MiB of the content, at most", "5120"),
     Variable("JOBCTL_CONTENT_MAX_FILE_MIB", Kind.NUMBER, "MiB of one file; a larger is passed over", "100"),

@@ -16,7 +16,7 @@ from math import isfinite
 from typing import Any, Literal, NamedTuple, NoReturn
 
 from jobctl.clock import Clock, SystemClock
-from jobctl.errors import ConfigurationError, NotRunError, ServiceError
+from jobctl.errors import ConfigurationError, NotRunError, ServiceError, install_hint
 from jobctl.masking import Mask
 from jobctl.text import quote
 from jobctl.trigger_dev.account import Account
@@ -26,7 +26,7 @@ try:
 except ModuleNotFoundError as missing:
     raise NotRunError(
         f"Trigger.dev cannot be asked: the package {missing.name} is not installed",
-        hint='pip install "jobctl[trigger-dev]"',
+        hint=install_hint("trigger-dev"),
     ) from missing
 
 API_VERSION = "2025-07-16"

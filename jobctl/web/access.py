@@ -29,7 +29,7 @@ class Access:
         """From the settings."""
         return cls(environment.secret("CRON_SECRET"), environment.text("NODE_ENV") == "development")
 
-    def allows(self, headers: Mapping[str, str], client: str | None) -> bool:
+    def allows(self, headers: Mapping[str, str], client: str | None, *, bare: bool = False) -> bool:
         """Whether a request may act.
 
         The secret is compared in constant time. Without one, a page of another site that the developer has
@@ -38,9 +38,13 @@ class Access:
         Args:
             headers: by lower-case name.
             client: the address that the connection comes from.
+            bare: whether the secret may stand there without ``Bearer``, too.
         """
         if self.secret is not None:
-            scheme, _, given = headers.get("authorization", "").partition(" ")
+            whole = headers.get("authorization", "")
+            scheme, _, given = whole.partition(" ")
+            if bare and scheme.lower() != "bearer":
+                scheme, given = "bearer", whole
             # as the server decodes the bytes of a header; only HTTP's own blanks stand around them
             known = self.secret.reveal().encode("utf-8", "surrogateescape").decode("latin-1")
             sent = given.strip(" \t")

@@ -1,15 +1,26 @@
-"""What an endpoint answers: the shapes of the original's routes, one a route, from a run or from what went wrong."""
+"""What an endpoint answers: the shapes of the original's routes, one a route, from a run or from what went wrong.
 
-from datetime import datetime
+In production errors are named by their kind alone; in development they are shown.
+"""
+
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 from jobctl.clock import iso
 from jobctl.documents import trigger_document
 from jobctl.durations import milliseconds
-from jobctl.errors import AlreadyRunningError, JobctlError, NotRunError, StoreError, UnknownJobError
-from jobctl.model import Run, RunStatus
+from jobctl.errors import AlreadyRunningError, JobctlError, StoreError, UnknownJobError
+from jobctl.model import Reason, Run, RunStatus
 
-HIDDEN = "the run failed; its log says why"
+UNAUTHORIZED = "Unauthorized"
+_KINDS = {
+    Reason.ERROR: "the job failed",
+    Reason.TIMEOUT: "the job took too long",
+    Reason.CRASHED: "the process of the job crashed",
+    Reason.LOST: "the process of the job was lost",
+    Reason.INTERRUPTED: "the job was interrupted",
+}
+_IN_JOB = "a part of the job failed"
 
 
 class Answer(NamedTuple):
@@ -20,7 +31,15 @@ class Answer(NamedTuple):
 
 
 class Shape(Protocol):
-    """How a route tells what came of it. ``detail`` says whether errors may be shown: in development only."""
+    """How a route tells what came of it. ``detail`` says whether errors may be shown: in development only.
+
+    Attributes:
+        unauthorized: the message for whom may not call.
+        not_run: the status where scheduling is disabled or something is not configured.
+    """
+
+    unauthorized: str
+    not_run: int
 
     def ended(self, run: Run, *, detail: bool) -> Answer:
         """The run has ended."""
@@ -29,28 +48,47 @@ class Shape(Protocol):
         """Nothing was run, and why."""
 
 
+def pending(shape: Shape, run: Run, now: datetime, *, detail: bool) -> Answer:
+    """The run goes on behind the answer: 202 in the route's shape, with ``pending`` and ``run_id``."""
+    lasts = f"run {run.short_id} has not ended after {round((now - run.started_at).total_seconds())}s"
+    failed = ""
+    if run.attempt > 1:
+        failed = f"; attempt {run.attempt - 1} failed" + (f": {run.error}" if detail and run.error else "")
+    body = shape.refused(202, f"{lasts}{failed}; it goes on in the background", now).body
+    return Answer(202, {**body, "pending": True, "run_id": run.id})
+
+
 def status_of(error: JobctlError) -> int:
-    """404 for an unknown job, 409 where it is running, 503 where it cannot run now, else 500."""
+    """404 for an unknown job, 409 where it is running, 503 where the run store is away, else 500."""
     if isinstance(error, StoreError) and error.transient:
         return 503
-    kinds = ((UnknownJobError, 404), (AlreadyRunningError, 409), (NotRunError, 503))
+    kinds = ((UnknownJobError, 404), (AlreadyRunningError, 409))
     return next((status for kind, status in kinds if isinstance(error, kind)), 500)
 
 
 class Sync:
     """``/api/cron/sync``."""
 
+    unauthorized, not_run = UNAUTHORIZED, 503
+
     def ended(self, run: Run, *, detail: bool) -> Answer:
-        """200 or 500."""
+        """200 or 500; ``details`` is text."""
         done = run.status is RunStatus.COMPLETED
         result = _result(run)
         body = {
             "success": done,
             "timestamp": iso(run.finished_at or run.started_at),
             "duration": milliseconds(run.duration),
-            "message": (result.get("message") or "content is in step") if done else _why(run, detail=detail),
+            "message": f"Repository {'synchronized successfully' if done else 'synchronization failed'}",
+            "details": (result.get("message") or "") if done else _why(run, detail=detail),
         }
-        return Answer(200 if done else 500, {**body, "details": result.get("details")} if result else body)
+        return Answer(200 if done else 500, body)
+
+    def skipped(self, now: datetime) -> Answer:
+        """Where auto-sync is disabled in development."""
+        body = self.refused(200, "Sync disabled in development mode", now).body
+        details = "Background sync is skipped (DISABLE_AUTO_SYNC)"
+        return Answer(200, {**body, "success": True, "details": details})
 
     def refused(self, status: int, message: str, now: datetime) -> Answer:
         """The same shape."""
@@ -60,54 +98,67 @@ class Sync:
 class Reminders:
     """``/api/cron/subscription-reminders``."""
 
+    unauthorized, not_run = UNAUTHORIZED, 207
+
     def ended(self, run: Run, *, detail: bool) -> Answer:
-        """200, 207 where some mails were refused, or 500."""
+        """200, whether or not some mails were refused; 207 where the job itself could not go on, or 500."""
         result = _result(run)
-        if not result:
-            return Answer(500, {"success": False, "error": _why(run, detail=detail)})
-        done = run.status is RunStatus.COMPLETED
+        if not result and run.reason is not Reason.ERROR:
+            return self.refused(500, f"Cron job failed: {_why(run, detail=detail)}", run.started_at)
+        if not result and run.status is RunStatus.FAILED:
+            return _incomplete([_why(run, detail=detail)], run.duration)
         counts = {name: result.get(name, 0) for name in ("processed", "successful", "failed")}
         body = {
-            "message": result.get("message") or "",
-            "success": done,
+            "message": "Subscription reminder job completed",
+            "success": True,
             **counts,
-            "errors": result.get("errors", []) if detail else [],
-            "duration": milliseconds(run.duration),
+            "errors": _errors(result, detail=detail),
+            "duration": _text(run.duration),
         }
-        if done:
-            return Answer(200, body)
-        return Answer(207, {**body, "error": _why(run, detail=detail)})
+        return Answer(200, body)
 
     def refused(self, status: int, message: str, now: datetime) -> Answer:
-        """``error`` alone where nobody may call, with ``success`` elsewhere."""
+        """``error`` alone where nobody may call, with ``success`` elsewhere; 207 without a mail provider."""
         del now
+        if status == self.not_run:
+            return _incomplete([message], None)
         return Answer(status, {"error": message} if status == 401 else {"success": False, "error": message})
 
 
 class Expiration:
     """``/api/cron/subscription-expiration``."""
 
+    unauthorized, not_run = "Unauthorized - Invalid or missing cron secret", 503
+
     def ended(self, run: Run, *, detail: bool) -> Answer:
         """200 or 500."""
         result = _result(run)
-        done = run.status is RunStatus.COMPLETED
-        if not done:
-            return Answer(500, {"success": False, "message": _why(run, detail=detail)})
+        if run.status is not RunStatus.COMPLETED:
+            return Answer(500, {"success": False, "error": _why(run, detail=detail)})
+        number = result.get("processed", 0)
+        affected = (result.get("details") or {}).get("affected", [])
         data = {
-            "processed": result.get("processed", 0),
-            "affectedUsers": (result.get("details") or {}).get("affected", []),
-            "errors": result.get("errors", []) if detail else [],
+            "processed": number,
+            "affectedUsers": [
+                {name: one[name] for name in ("subscriptionId", "userId", "planId")} for one in affected
+            ],
+            "errors": _errors(result, detail=detail),
+            "timestamp": iso(run.finished_at or run.started_at),
         }
-        return Answer(200, {"success": True, "message": result.get("message") or "", "data": data})
+        return Answer(
+            200, {"success": True, "message": f"Processed {number} expired subscriptions", "data": data}
+        )
 
     def refused(self, status: int, message: str, now: datetime) -> Answer:
-        """``message``."""
+        """``message`` where nobody may call, else ``error``."""
         del now
-        return Answer(status, {"success": False, "message": message})
+        return Answer(status, {"success": False, "message" if status == 401 else "error": message})
 
 
 class Plain:
     """``/api/cron/jobs/{id}``: the document of ``trigger --json``."""
+
+    unauthorized, not_run = UNAUTHORIZED, 503
 
     def ended(self, run: Run, *, detail: bool) -> Answer:
         """200 or 500."""
@@ -123,9 +174,29 @@ class Plain:
         return Answer(status, {"success": False, "error": message})
 
 
+def _incomplete(errors: list[str], duration: timedelta | None) -> Answer:
+    counts = dict.fromkeys(("processed", "successful", "failed"), 0)
+    body = {"error": "Job completed with errors", "success": False, **counts, "errors": errors}
+    return Answer(207, {**body, "duration": _text(duration)})
+
+
 def _result(run: Run) -> dict[str, Any]:
     return run.result if isinstance(run.result, dict) else {}
 
 
+def _errors(result: dict[str, Any], *, detail: bool) -> list[str]:
+    """The errors of a result; in production their kinds."""
+    errors = result.get("errors", [])
+    if detail:
+        return list(errors)
+    kinds = (result.get("details") or {}).get("kinds", [])
+    return [*kinds, *[_IN_JOB] * len(errors)][: len(errors)]
+
+
 def _why(run: Run, *, detail: bool) -> str:
-    return (run.error or str(run.reason)) if detail else HIDDEN
+    kind = _KINDS.get(run.reason or Reason.ERROR, str(run.reason))
+    return (run.error or kind) if detail else kind
+
+
+def _text(duration: timedelta | None) -> str:
+    return f"{milliseconds(duration) or 0}ms"

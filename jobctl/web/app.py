@@ -1,8 +1,10 @@
 """The ASGI application: its routes, who may use them, and the headers that every answer carries."""
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -14,17 +16,26 @@ from starlette.routing import Route
 
 from jobctl.clock import SystemClock
 from jobctl.documents import job_document, metrics_document
-from jobctl.errors import JobctlError, StoreError
+from jobctl.errors import JobctlError, NotRunError, StoreError
 from jobctl.managers.statuses import all_statuses
 from jobctl.managers.surroundings import Surroundings
-from jobctl.model import RunStatus
+from jobctl.model import Run, RunStatus
 from jobctl.modes import resolve
 from jobctl.web.access import Access
-from jobctl.web.answers import Answer, Expiration, Plain, Reminders, Shape, Sync, status_of
+from jobctl.web.answers import (
+    UNAUTHORIZED,
+    Answer,
+    Expiration,
+    Plain,
+    Reminders,
+    Shape,
+    Sync,
+    pending,
+    status_of,
+)
 from jobctl.web.routes import JOBS, ORIGINAL
-from jobctl.web.running import Runner
+from jobctl.web.running import Runner, silent_store
 
-UNAUTHORIZED = "Unauthorized"
 NO_STORE = {"Cache-Control": "no-cache, no-store, must-revalidate", "X-Content-Type-Options": "nosniff"}
 BEARER = {"WWW-Authenticate": "Bearer"}
 _SHAPES: dict[str, Shape] = {
@@ -32,6 +43,7 @@ _SHAPES: dict[str, Shape] = {
     "/api/cron/subscription-reminders": Reminders(),
     "/api/cron/subscription-expiration": Expiration(),
 }
+_ORIGINAL = tuple(_SHAPES.values())
 
 _LOG = logging.getLogger("jobctl")
 """Without a handler, as on Vercel, its errors go to standard error."""
@@ -39,19 +51,22 @@ _LOG = logging.getLogger("jobctl")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def create_app(start: Path | None = None, around: Surroundings | None = None) -> Starlette:
+def create_app(
+    start: Path | None = None, around: Surroundings | None = None, timeout: timedelta | None = None
+) -> Starlette:
     """The application for a project: the one at ``start``, else as for the command line.
 
     Args:
         around: the project and its settings, where they are read already: an ``.env`` file may be a pipe, which can
             be read once.
+        timeout: within which a call is answered; None is 60 seconds, on Vercel 290.
 
     Raises:
         ConfigurationError: a setting cannot be used.
     """
     around = around or Surroundings.find(start)
     around.environment.require()
-    runner = Runner(around)
+    runner = Runner(around, timeout)
     desk = Desk(runner, Access.read(around.environment))
 
     @contextlib.asynccontextmanager
@@ -121,21 +136,38 @@ class Desk:
         now = SystemClock().now()
         if request.method == "HEAD":  # the router lets it in beside GET, and it must run nothing
             raise HTTPException(405, headers={"Allow": "GET, POST"})
-        if not self._may(request):
-            return _json(shape.refused(401, UNAUTHORIZED, now), BEARER)
+        if not self._may(request, bare=isinstance(shape, Expiration)):
+            return _json(shape.refused(401, shape.unauthorized, now), BEARER)
+        if isinstance(shape, Sync) and self._detail and self._runner.is_disabled:
+            return _json(shape.skipped(now))
         try:
-            run = await run_in_threadpool(self._runner.run, job_id)
+            run = await self._within(lambda: self._runner.run(job_id, although_disabled=shape in _ORIGINAL))
         except JobctlError as error:
-            status = status_of(error)
+            status = shape.not_run if isinstance(error, NotRunError) else status_of(error)
             public = status != 500 and not isinstance(error, StoreError)
             message = self._shown(error) if self._detail or public else "the job could not be started"
             if status >= 500:
                 _LOG.error("%s: %s", job_id, self._shown(error), extra={"kind": job_id})
             return _json(shape.refused(status, message, now))
+        if run.status is RunStatus.RUNNING:
+            return _json(pending(shape, run, SystemClock().now(), detail=self._detail))
         if run.status is RunStatus.FAILED:  # where nothing else is seen of it, as in a function's log
             why = self._masked(run.error or "")
             _LOG.error("%s: run %s failed (%s): %s", job_id, run.id, run.reason, why, extra={"kind": job_id})
         return _json(shape.ended(run, detail=self._detail))
+
+    async def _within(self, call: Callable[[], Run]) -> Run:
+        """What a call in a thread returns, which sees to its time itself; one that hangs all the same is left to it.
+
+        Raises:
+            StoreError: it hangs.
+        """
+        calling = asyncio.ensure_future(run_in_threadpool(call))
+        done, _ = await asyncio.wait({calling}, timeout=self._runner.longest_s)
+        if done:
+            return calling.result()
+        calling.add_done_callback(lambda left: left.cancelled() or left.exception())
+        raise silent_store()
 
     def _shown(self, error: JobctlError) -> str:
         return self._masked(str(error))
@@ -143,8 +175,9 @@ class Desk:
     def _masked(self, text: str) -> str:
         return self._runner.around.environment.mask(text)
 
-    def _may(self, request: Request) -> bool:
-        return self._access.allows(request.headers, request.client.host if request.client else None)
+    def _may(self, request: Request, *, bare: bool = False) -> bool:
+        client = request.client.host if request.client else None
+        return self._access.allows(request.headers, client, bare=bare)
 
 
 def _jobs(runner: Runner) -> Response:

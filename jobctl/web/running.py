@@ -2,12 +2,13 @@
 
 import logging
 import threading
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from jobctl.catalogue import Catalogue
 from jobctl.clock import SystemClock
-from jobctl.errors import JobctlError
+from jobctl.errors import NotRunError, StoreError
 from jobctl.managers.factory import make_manager
 from jobctl.managers.local import LocalJobManager
 from jobctl.managers.rescue import rescue_once
@@ -22,18 +23,46 @@ if TYPE_CHECKING:
     from jobctl.managers.factory import Manager
 
 GRACE = timedelta(seconds=10)
+TIMEOUT = timedelta(seconds=60)
+ON_VERCEL = timedelta(seconds=290)
+"""How long a call may take: 10 seconds less than ``maxDuration`` there, unless it is changed."""
+_TO_END_S = 9.0
+"""How long a run that is ended on Vercel may take to end."""
+
+
+def silent_store() -> StoreError:
+    """The error for a run store that did not answer while the caller waited."""
+    error = StoreError("the run store did not answer in time")
+    error.transient = True
+    return error
 
 
 class Runner:
-    """Made on the first request that needs it; usable from any thread."""
+    """Made on the first request that needs it; usable from any thread.
 
-    def __init__(self, around: Surroundings) -> None:
+    Args:
+        timeout: how long ``run`` may take; None is 60 seconds, on Vercel 290.
+    """
+
+    def __init__(self, around: Surroundings, timeout: timedelta | None = None) -> None:
         self.around = around
+        self.on_vercel = around.environment.text("VERCEL") == "1"
+        self.timeout = timeout or (ON_VERCEL if self.on_vercel else TIMEOUT)
         self._lock = threading.Lock()
         self._manager: Manager | None = None
         self._store: RunStore | None = None
         self._catalogue: Catalogue | None = None
         self._telling: Telling | None = None
+
+    @property
+    def is_disabled(self) -> bool:
+        """Whether scheduling is disabled."""
+        return resolve(self.around.environment) is Mode.DISABLED
+
+    @property
+    def longest_s(self) -> float:
+        """How long ``run`` may take at most, in seconds."""
+        return self.timeout.total_seconds() + (_TO_END_S if self.on_vercel else 1.0)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -58,10 +87,8 @@ class Runner:
         with self._lock:
             if self._manager is None:
                 environment = self.around.environment
-                mode = resolve(environment)
                 self._manager = make_manager(
-                    # who calls this endpoint has decided that the job runs here
-                    Mode.DISABLED if mode is Mode.DISABLED else Mode.VERCEL,
+                    Mode.VERCEL,  # who calls this endpoint has decided that the job runs here
                     store=store,
                     project=self.around.folder,
                     state=self.around.state,
@@ -84,8 +111,10 @@ class Runner:
 
         return ride_out(rescued, SystemClock())
 
-    def run(self, job_id: str) -> Run:
-        """Run a job to its end; waits for it.
+    def run(self, job_id: str, *, although_disabled: bool = False) -> Run:
+        """Run a job and wait for its end, for ``timeout`` at most: what then still runs goes on, unfinished.
+
+        On Vercel nothing goes on after the answer: the run is ended there, and recorded.
 
         Raises:
             UnknownJobError: the catalogue has no such job.
@@ -93,14 +122,32 @@ class Runner:
             NotRunError: scheduling is disabled, or what the job needs is not configured.
             StoreError: the run cannot be recorded, so it was not started.
         """
+        end = time.monotonic() + self.timeout.total_seconds()
         self.catalogue.get(job_id)
-        manager = ride_out(lambda: self.manager, SystemClock())
-        if isinstance(manager, LocalJobManager):
-            local = manager
-            started = ride_out(lambda: local.trigger_job(job_id, trigger=Trigger.HTTP), SystemClock())
-            return local.wait(started.id)
-        manager.trigger_job(job_id)
-        raise JobctlError(f"{job_id} was not run here")
+        if not although_disabled and self.is_disabled:
+            raise NotRunError(
+                f"{job_id} was not run: scheduling is disabled (DISABLE_AUTO_SYNC)",
+                hint="jobctl mode says why",
+            )
+
+        def pause(seconds: float) -> None:
+            if time.monotonic() + seconds > end:
+                raise silent_store()
+            threading.Event().wait(seconds)
+
+        manager = ride_out(lambda: self.manager, SystemClock(), pause=pause)
+        if not isinstance(manager, LocalJobManager):
+            raise TypeError("only the local manager runs jobs for requests")
+        started = ride_out(
+            lambda: manager.trigger_job(job_id, trigger=Trigger.HTTP), SystemClock(), pause=pause
+        )
+        try:
+            return manager.wait(started.id, max(0.0, end - time.monotonic()))
+        except TimeoutError:
+            if not self.on_vercel:
+                return self.store.run(started.id) or started
+        manager.end_run(started.id)
+        return manager.wait(started.id, _TO_END_S)
 
     def close(self) -> None:
         """End what runs, with a grace time, and let go of the store."""

@@ -131,7 +131,7 @@ def test_reminders_against_a_bare_loop(
         INSERT INTO client_profiles (id, "userId", tenant_id, name)
           SELECT 'p' || n, 'u' || n, 't1', 'Name ' || n FROM generate_series(1, {REMINDERS}) n;
         INSERT INTO subscriptions (id, "userId", plan_id, status, end_date, amount, tenant_id, subscription_id)
-          SELECT 's' || n, 'u' || n, 'premium', 'active', (now() AT TIME ZONE 'UTC') + (n % 100 + 1) * interval '1 hour', 2900,
+          SELECT 's' || n, 'u' || n, 'premium', 'active', (now() AT TIME ZONE 'UTC') + (n % 100 + 1) * interval '1 hour', 29,
                  't1', 'sub_' || n FROM generate_series(1, {REMINDERS}) n;
         ANALYZE;
         """,
@@ -176,7 +176,7 @@ def _bare(port: int) -> float:
     from jobctl.mail.render import render
 
     facts = {
-        "name": "Name 1", "plan": "premium", "amount": 2900, "currency": "usd", "interval": "month", "interval_count": 1,
+        "name": "Name 1", "plan": "premium", "amount": 29, "currency": "usd", "interval": "month", "interval_count": 1,
         "date": SystemClock().now() + timedelta(days=3), "subscription_id": "sub_1", "app_url": "https://ever.works",
         "company": "Ever Works", "support": "info@ever.works",
     }  # fmt: skip

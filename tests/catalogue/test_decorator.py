@@ -185,6 +185,15 @@ def test_bad_arguments_are_refused(arguments: dict[str, Any]) -> None:
         job(**arguments)(plus_one)
 
 
+def test_without_parentheses_the_right_form_is_shown(app: Path) -> None:
+    (app / "myapp" / "bare.py").write_text("from jobctl import job\n@job\ndef tidy(): ...\n")
+    (app / "jobctl.toml").write_text('modules = ["myapp.bare"]\n')
+    with pytest.raises(
+        ConfigurationError, match=r'TypeError: @job needs parentheses.* write @job\(every="5m"\)'
+    ):
+        load(app)
+
+
 def test_a_local_function_is_refused() -> None:
     with pytest.raises(UsageError, match="a worker could not import it"):
         job(every="5m")(lambda: None)

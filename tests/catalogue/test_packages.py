@@ -107,7 +107,7 @@ def test_a_broken_package_is_a_warning_and_all_else_goes_on(
 
     assert {"mine", "good-sync"} <= {one["id"] for one in json.loads(seen.stdout)["jobs"]}
     assert seen.stderr.count(left_out(problem)) == 1
-    assert "jobctl.toml:7: [jobs.acme-sync] says nothing to run, so it is left out" in seen.stderr
+    assert "jobctl.toml:7: [jobs.acme-sync] needs `call` or `command`, so it is left out" in seen.stderr
     assert (ran.returncode, "good says hello" in ran.stdout) == (0, True)
     assert quiet.stderr.startswith("error: mine has no schedule")
     assert unknown.returncode == 2
@@ -127,7 +127,7 @@ def test_an_id_that_is_taken_is_left_out(site: Site, there: Path) -> None:
     install(there, code=CODE.replace("acme-sync", "repository-sync"))
     install(there, code=CODE, name="more-jobs")
     site.jobs('modules = ["work"]\n', CODE.replace("1h", "3h"))
-    site.write("jobctl.toml", 'modules = ["work"]\n')
+    site.write("jobctl.toml", 'builtin = true\nmodules = ["work"]\n')
 
     seen = site.call("status", "--json")
 

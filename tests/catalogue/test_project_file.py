@@ -93,6 +93,47 @@ def test_the_nearest_folder_upward_counts(tmp_path: Path) -> None:
     assert find_project(below).folder == tmp_path
 
 
+@pytest.mark.parametrize("sign", [".jobctl", ".env", ".works", "package.json", ".git"])
+def test_a_site_without_a_project_file_is_found_from_its_subfolders(tmp_path: Path, sign: str) -> None:
+    (tmp_path / sign).touch()
+    below = tmp_path / "app" / "pages"
+    below.mkdir(parents=True)
+
+    assert find_project(below).folder == tmp_path
+    (below / ".env").touch()
+    assert find_project(below).folder == below
+
+
+def test_the_content_folder_is_no_project(tmp_path: Path) -> None:
+    (tmp_path / ".env").touch()
+    (tmp_path / ".content" / "data").mkdir(parents=True)
+    (tmp_path / ".content" / ".git").touch()
+
+    assert find_project(tmp_path / ".content" / "data").folder == tmp_path
+    assert find_project(tmp_path / ".content").folder == tmp_path
+
+
+def test_a_sign_in_the_home_folder_means_nothing_below(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".git").touch()
+    below = tmp_path / "new"
+    below.mkdir()
+
+    assert find_project(below).folder == below
+    assert find_project(tmp_path).folder == tmp_path
+
+
+def test_a_sign_in_a_folder_that_others_may_write_means_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".env").touch()
+    below = tmp_path / "below"
+    below.mkdir()
+    tmp_path.chmod(0o777)
+
+    assert find_project(below).folder == below
+
+
 def test_two_files_in_one_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.jobctl]\n")
     (tmp_path / "jobctl.toml").write_text("")
@@ -116,7 +157,7 @@ def test_two_files_in_one_folder_are_refused(tmp_path: Path) -> None:
         ('[jobs.a]\ncall = "m:f"\nname = "a\\u001b[2J"\n', "jobctl.toml:3: [jobs.a].name: expected a text of one line"),
         ('[jobs.a]\ncommand = "ls -l"\n', "expected a list of texts"),
         ('[jobs.a]\ncall = "m.f"\n', '"m.f" is not an import text'),
-        ('[jobs.a]\nevery = "1m"\n', "jobctl.toml:1: [jobs.a]: it says nothing to run"),
+        ('[jobs.a]\nevery = "1m"\n', "jobctl.toml:1: [jobs.a]: it needs `call` or `command`"),
         ('[jobs.a]\ncall = "m:f"\ncron = "* * * * *"\ntimezone = "Europe/Berln"\n', "jobctl.toml:4: [jobs.a].timezone"),
         ('[jobs.a]\ncall = "m:f"\ntimezone = "UTC"\n', "a time zone needs cron"),
         ('[jobs.a]\ncall = "m:f"\nretries = "3"\n', 'expected a whole number from 0 to 100, not "3"'),

@@ -1,6 +1,8 @@
 """``run --demo``: a whole site from nothing, in a folder of its own."""
 
+import signal
 import sqlite3
+import subprocess
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +39,32 @@ def test_it_touches_nothing_that_is_not_its_own(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is there and holds no sample site"):
         make(tmp_path / "jobctl-demo", NOW)
     assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["thesis.txt"]
+
+
+def test_its_hints_can_be_pasted(site: Site) -> None:
+    scheduler = site.popen(
+        "run", "--demo", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={"PATH": "/usr/bin:/bin"}
+    )
+    assert scheduler.stderr is not None
+    shown: list[str] = []
+    for line in scheduler.stderr:
+        shown.append(line)
+        if "outbox" in line:
+            break
+    scheduler.send_signal(signal.SIGTERM)
+    hints = [line.strip() for line in shown if line.startswith("  ")]
+    assert len(hints) == 4
+    scheduler.communicate(timeout=60)
+    tried = subprocess.run(
+        ["sh", "-e", "-c", "\n".join(hints[:2])],
+        cwd="/",
+        env={**site.environment, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert tried.returncode == 0, tried
+    assert "repository-sync" in tried.stdout
 
 
 @pytest.mark.slow

@@ -4,8 +4,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from jobctl.cli.views.look import Look
-from jobctl.cli.views.runs import ending, screen
+from jobctl.cli.terminal import Terminal
+from jobctl.cli.views.runs import detail, ending, screen
+from jobctl.documents import run_document
 from jobctl.model import Reason, Trigger
 from jobctl.runs.store import Owner
 from tests.support.terminal import Cli, Past
@@ -62,7 +63,8 @@ def test_runs_as_rows_and_on_a_screen(cli: Cli, past: Past) -> None:
     run = past.ran("bad", error="a\nb")
 
     (row,) = cli("runs").rows
-    lines = list(screen([run], past.now, Look(80), more=True))
+    terminal = Terminal(80)
+    lines = terminal.lines(*screen([run], past.now, terminal, more=True))
 
     assert row["RUN"] == run.id
     assert (row["JOB"], row["STATE"], row["REASON"], row["TOOK_MS"], row["TRIGGER"]) == (
@@ -71,7 +73,30 @@ def test_runs_as_rows_and_on_a_screen(cli: Cli, past: Past) -> None:
     assert run.id[:8] in lines[1]
     assert run.id not in lines[1]
     assert lines[-1].endswith("--limit 0")
-    assert list(screen([], past.now, Look(), more=False)) == ["no run to show"]
+    assert lines[2] == "  a"
+    assert lines[3] == "  b"
+    assert list(screen([], past.now, terminal, more=False)) == ["no run to show"]
+
+
+def test_one_run_is_shown_whole(cli: Cli, past: Past) -> None:
+    error = "line one\nline two " + "word " * 60
+    run = past.ran("bad", error=error, reason=Reason.TIMEOUT, result={"details": {"sent": 3}})
+    other = past.ran("hello", result={"message": "fine"})
+    terminal = Terminal(80)
+
+    for words in (("runs", run.id), ("runs", run.id[:6]), ("status", run.id)):
+        assert cli(*words, "--json").json == run_document(run)
+        (row,) = cli(*words).rows
+        assert row["RUN"] == run.id
+    text = "\n".join(terminal.lines(*detail(run, past.now, terminal)))
+    assert text.startswith(f"bad, run {run.id}\nstate     ✗ failed (timeout)\nasked by  manual\nstarted ")
+    assert "\nerror     line one\n          line two word word" in text
+    assert text.count("word") == 60
+    assert '"sent": 3' in text
+    assert text.endswith(f"\nwhat it printed: jobctl logs {run.id[:8]}")
+    assert "result    fine" in terminal.lines(*detail(other, past.now, terminal))
+    assert cli("runs", "abcdef").stderr.startswith('error: there is no run "abcdef"')
+    assert cli("status", "abcdef").code == cli("runs", "helo").code == 2
 
 
 def test_how_a_run_ended_in_a_sentence(past: Past) -> None:
@@ -128,18 +153,27 @@ def test_the_last_runs_at_a_glance(past: Past) -> None:
     past.begin("hello", ago=10)
     runs = list(past.store.runs("hello", limit=None))
 
-    words, outcomes, durations = list(screen(runs, past.now, Look(80), more=False, lately=runs))[:3]
-    plain = list(screen(runs, past.now, Look(80, unicode=False), more=False, lately=runs))[:3]
+    def shown(terminal: Terminal, count: int = 23, lately: int = 23) -> list[str]:
+        return terminal.lines(
+            *screen(runs[:count], past.now, terminal, more=False, of_one_job=True, lately=runs[:lately])
+        )
 
-    assert words == "the last 20, oldest to newest:"
-    assert outcomes == "  " + "✓" * 17 + "✗✓·  1 running, 18 completed, 1 failed"
-    assert durations == "  " + "▃▆█" * 6 + "▃  took 1.0 s to 3.0 s"
-    assert plain[1:] == [
-        "  " + "+" * 17 + "x+.  1 running, 18 completed, 1 failed",
-        "  " + ":+#" * 6 + ":  took 1.0 s to 3.0 s",
+    outcomes, durations, empty, titles = shown(Terminal(100))[:4]
+    plain = shown(Terminal(100, unicode=False))
+
+    words = "the last 20, newest first: 1 running, 18 completed, 1 failed"
+    assert outcomes == "●✓✗" + "✓" * 17 + f"  {words}"
+    assert durations == " " + "▃█▆" * 6 + "▃  took 1.0 s to 3.0 s"
+    assert empty == ""
+    assert plain[:2] == [
+        "*+x" + "+" * 17 + f"  {words}",
+        " " + ":#+" * 6 + ":  took 1.0 s to 3.0 s",
     ]
-    assert next(screen(runs, past.now, Look(), more=False)).startswith("RUN ")
-    assert next(screen(runs[:1], past.now, Look(), more=False, lately=runs[:1])).startswith("RUN ")
+    assert titles.startswith("RUN ")
+    assert "JOB" not in titles
+    assert not any("hello" in line for line in plain)
+    assert shown(Terminal(), lately=0)[0].startswith("RUN ")
+    assert shown(Terminal(), count=1, lately=1)[0].startswith("RUN ")
 
 
 def test_logs_follow_no_link_and_no_id_that_is_none(cli: Cli, past: Past, tmp_path: Path) -> None:

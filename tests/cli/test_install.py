@@ -191,6 +191,82 @@ def test_somebody_elses_unit_stays_unless_forced(cli: Cli, config: Path) -> None
     assert cli("install", "systemd", "--user", "--force").stdout == f"changed\t{file}\n"
 
 
+def test_uninstall_takes_back_what_install_wrote(cli: Cli, config: Path) -> None:
+    file = config / FILE
+    cli("install", "systemd", "--user")
+    link = config / "systemd/user/default.target.wants/jobctl.service"
+    link.parent.mkdir()
+    link.symlink_to(file)
+
+    done = cli("uninstall", "systemd", "--user")
+    assert (done.code, done.stdout) == (0, f"removed\t{file}\n")
+    assert done.stderr.split("next:\n")[1].split("\n") == [
+        "  systemctl --user stop jobctl",
+        "  systemctl --user daemon-reload",
+        "",
+    ]
+    assert list(config.rglob("*.service")) == []
+    again = cli("uninstall", "systemd", "--user", "--json").json
+    assert (again["change"], again["next"]) == ("unchanged", [])
+
+
+@pytest.mark.parametrize("change", ["# mine\n", "WorkingDirectory=/elsewhere\n"])
+def test_uninstall_leaves_a_unit_that_was_edited(change: str, cli: Cli, config: Path) -> None:
+    file = config / FILE
+    cli("install", "systemd", "--user")
+    file.write_text(file.read_text() + change)
+
+    refused = cli("uninstall", "systemd", "--user")
+    assert refused.code == 2
+    assert "was edited since jobctl made it, so it stays" in refused.stderr
+    assert file.exists()
+    assert cli("uninstall", "systemd", "--user", "--force").stdout == f"removed\t{file}\n"
+
+
+def test_uninstall_leaves_the_service_of_another_project(
+    cli: Cli, here: Path, config: Path, tmp_path: Path
+) -> None:
+    cli("install", "systemd", "--user")
+    (tmp_path / "other").mkdir()
+
+    refused = cli("uninstall", "systemd", "--user", "--project", str(tmp_path / "other"))
+    assert refused.code == 2
+    assert f"is the service of {here}, so it stays" in refused.stderr
+    assert (config / FILE).exists()
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not Path("/etc/systemd/system").is_dir() or shutil.which("unshare") is None,
+    reason="root of a machine with systemd's folder is needed",
+)
+def test_the_machines_units_are_written_and_removed_only_with_a_yes(site: Site) -> None:
+    script = (
+        "mount -t tmpfs -o mode=755 tmpfs /etc/systemd/system\n"
+        f'jobctl() {{ {sys.executable} -m jobctl "$@"; }}\n'
+        "jobctl install systemd --system; echo $?; ls /etc/systemd/system\n"
+        "jobctl install systemd --system --yes; echo $?\n"
+        "jobctl uninstall systemd; echo $?; ls /etc/systemd/system\n"
+        "jobctl uninstall systemd --yes; echo $?; ls /etc/systemd/system\n"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script],
+        cwd=site.folder,
+        env=site.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "mount:" in done.stderr or "unshare:" in done.stderr:
+        pytest.skip("mount namespaces cannot be made here")
+    unit = "/etc/systemd/system/jobctl.service"
+    assert done.stdout.split() == [
+        "2", "created", unit, "0", "2", "jobctl.service", "removed", unit, "0",
+    ]  # fmt: skip
+    assert "install asks first, and there is no terminal to answer on" in done.stderr
+    assert "uninstall asks first, and there is no terminal to answer on" in done.stderr
+
+
 def test_only_root_writes_the_machines_units(site: Site) -> None:
     other = [] if os.geteuid() else ["unshare", "--user"]  # in which nobody is root
     if other and (

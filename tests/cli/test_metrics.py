@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as textfile
 
-from jobctl.cli.views.look import Look
+from jobctl.cli.terminal import Terminal
 from jobctl.cli.views.metrics import detail, screen, share
 from jobctl.model import JobMetrics, Trigger
 from jobctl.prometheus import Form, current, exposition
@@ -55,7 +55,7 @@ def test_metrics_of_nothing(cli: Cli) -> None:
     assert found["total_executions"] == 0
     assert share(None) == "-"
     assert share(2999 / 3000) == "99.9 %"
-    assert "success -      avg -" in next(screen(JobMetrics(), datetime.now(UTC), Look()))
+    assert "success -; avg -" in str(next(screen(JobMetrics(), datetime.now(UTC), Terminal())))
 
 
 def test_one_job_has_a_histogram(cli: Cli, past: Past) -> None:
@@ -63,8 +63,11 @@ def test_one_job_has_a_histogram(cli: Cli, past: Past) -> None:
         past.ran("hello", took=took)
 
     (job,) = cli("metrics", "hello", "--json").json["jobs"]
-    lines = list(detail(past.store.metrics("hello").jobs[0], Look(60)))
-    plain = list(detail(past.store.metrics("hello").jobs[0], Look(60, unicode=False)))
+
+    def shown(terminal: Terminal) -> list[str]:
+        return terminal.lines(*detail(past.store.metrics("hello").jobs[0], terminal))
+
+    lines, plain = shown(Terminal(60)), shown(Terminal(60, unicode=False))
 
     assert [one for one in job["histogram"] if one["count"]] == [
         {"from_ms": 500, "to_ms": 1000, "count": 1},
@@ -74,8 +77,8 @@ def test_one_job_has_a_histogram(cli: Cli, past: Past) -> None:
     assert "histogram" not in cli("metrics", "--json").json["jobs"][0]
     assert lines[:6] == [
         "hello",
-        "4 runs: 4 completed, 0 failed      success 100.0 %",
-        "avg 1.7 s      p50 1.2 s      p95 4.0 s      max 4.0 s",
+        "4 runs: 4 completed, 0 failed; success 100.0 %",
+        "avg 1.7 s, p50 1.2 s, p95 4.0 s, max 4.0 s",
         "",
         "how long the newest 4 runs took:",
         "  FROM  BELOW  RUNS",
@@ -90,9 +93,7 @@ def test_a_job_that_never_ran_has_no_histogram(cli: Cli, past: Past) -> None:
     past.begin("bad")
 
     assert cli("metrics", "bad", "--json").json["jobs"][0]["histogram"] == []
-    assert list(detail(past.store.metrics("bad").jobs[0], Look()))[2:] == [
-        "avg -      p50 -      p95 -      max -"
-    ]
+    assert list(detail(past.store.metrics("bad").jobs[0], Terminal()))[2:] == ["avg -, p50 -, p95 -, max -"]
 
 
 Samples = dict[tuple[str, tuple[str, ...]], float]

@@ -39,6 +39,24 @@ def test_one_word(environment: dict[str, str], mode: str, cli: Cli) -> None:
     assert cli("mode", "--short", **environment).stdout == f"{mode}\n"
 
 
+def test_a_wrong_configuration_is_explained_and_is_wrong_use(cli: Cli, here: Path) -> None:
+    (here / ".env").write_text("TRIGGER_DEV_API_URL=nonsense\nJOBCTL_STATE=http://x\n")
+    trigger = {"NODE_ENV": "production", "TRIGGER_DEV_ENABLED": "true", "TRIGGER_DEV_API_KEY": "tr_prod_x"}
+
+    shown, short, document = (cli("mode", *words, **trigger) for words in ((), ("--short",), ("--json",)))
+
+    assert shown.code == short.code == document.code == 2
+    assert shown.stdout.startswith("not decided: ")
+    assert "  2 trigger-dev  ?   TRIGGER_DEV_API_URL " in shown.stdout
+    assert "  BAD  TRIGGER_DEV_API_URL  " in shown.stdout
+    assert "expected a URL such as https://example.com)" in shown.stdout
+    assert "error: .env:1: TRIGGER_DEV_API_URL" in shown.stderr
+    assert short.stdout == ""
+    assert "error: .env:1: TRIGGER_DEV_API_URL" in short.stderr
+    assert document.json["mode"] is None
+    assert [one["where"] for one in document.json["problems"]] == [".env:1", ".env:2"]
+
+
 def test_the_screen_shows_each_rule_its_reason_and_its_place(cli: Cli, here: Path) -> None:
     (here / ".env.local").write_text('DISABLE_AUTO_SYNC="false"\nTRIGGER_DEV_API_KEY=tr_prod_sesame_open\n')
     (here / ".env").write_text("DISABLE_AUTO_SYNC=1\n")

@@ -67,7 +67,7 @@ def test_each_command_has_help_with_examples_of_its_own(name: str, cli: Cli) -> 
         ("trigger helo", 'there is no job "helo"', 'did you mean "hello"?'),
         ("status repositry-sync", 'there is no job "repositry-sync"', '"repository-sync"'),
         ("logs helo", 'there is no job "helo"', '"hello"'),
-        ("next helo-x", 'there is no job "helo-x"', '"hello"'),
+        ("next hello-x", 'there is no job "hello-x"', '"hello"'),
         ("stop helo", 'there is no job "helo"', '"hello"'),
         ("run 5m", "run takes no argument; it is the scheduler", "jobctl trigger ID"),
         ("run --only helo", 'there is no job "helo"', '"hello"'),
@@ -76,7 +76,11 @@ def test_each_command_has_help_with_examples_of_its_own(name: str, cli: Cli) -> 
         ("stop", "stop needs the id of a job", "jobctl stop --all"),
         ("stop hello --all", "stop takes an id or --all, not both", ""),
         ("trigger", "trigger needs the id of a job", "jobctl status"),
-        ("trigger hello --dry-run", "hello cannot say what it would do: it takes no dry run", ""),
+        (
+            "trigger hello --dry-run",
+            "hello does not support --dry-run",
+            "jobs that do: subscription-renewal-reminder, ",
+        ),
         ("trigger hello --timeout 0s", '--timeout is at least 1 s, not "0s"', ""),
         ("logs", "logs needs a job or a run", "jobctl runs"),
         ("logs abcdef", 'there is no run "abcdef"', "jobctl runs"),
@@ -87,7 +91,15 @@ def test_each_command_has_help_with_examples_of_its_own(name: str, cli: Cli) -> 
         ("completion bsh", 'there is no completion for "bsh"', 'did you mean "bash"?'),
         ("completion", "completion needs a shell", "completion --help"),
         ("status --project /nowhere-at-all", 'there is no folder "/nowhere-at-all"', "--project"),
-        ("run --workers 0", "invalid value", "jobctl run --help"),
+        ("run --workers 0", '--workers must be between 1 and 256, not "0"', "jobctl run --help"),
+        (
+            "run --workers x",
+            '--workers must be a whole number between 1 and 256, not "x"',
+            "jobctl run --help",
+        ),
+        ("runs --limit -1", '--limit must be 0 or more, not "-1"', "jobctl runs --help"),
+        ("trigger user-growth", 'there is no job "user-growth"', 'did you mean "analytics-user-growth" or'),
+        ("trigger zzz", 'there is no job "zzz"', "All jobs: jobctl status"),
         ("status --color blue", "invalid value", "jobctl status --help"),
         ("mode extra", "got unexpected extra argument", "jobctl mode --help"),
     ],
@@ -119,13 +131,13 @@ def test_common_options_may_stand_before_the_command(cli: Cli, tmp_path: Path) -
 
 
 def test_several_faults_are_told_together(cli: Cli, here: Path) -> None:
-    (here / ".env.local").write_text("TRIGGER_DEV_ENABLED=maybe\nNODE_ENV=moon\n")
+    (here / ".env.local").write_text("SMTP_PORT=maybe\nNODE_ENV=moon\n")
 
     told = cli("trigger", "repository-sync")
     as_json = cli("trigger", "repository-sync", "--json").json["error"]
 
     assert told.code == 2
-    assert "error: .env.local:1: TRIGGER_DEV_ENABLED is" in told.stderr
+    assert "error: .env.local:1: SMTP_PORT is" in told.stderr
     assert told.stderr.endswith("2 problems, nothing was started\n")
     assert [one["where"] for one in as_json["problems"]] == [".env.local:2", ".env.local:1"]
 

@@ -196,7 +196,7 @@ def test_a_report_now(site: Site, filled: OnSQLite) -> None:
         "sign_ups": 1, "active_users": 1, "votes": 1, "comments": 0, "views": 1, "started": 1, "renewed": 0,
         "expired": 0, "cancelled": 0,
     }  # fmt: skip
-    assert report["revenue"] == [{"currency": "usd", "now": 1900, "before": 0}]
+    assert report["revenue"] == [{"currency": "usd", "now": 19, "before": 0}]
     folder = site.folder / ".jobctl" / "reports"
     file = folder / f"report-daily-activity-summary-{yesterday}.html"
     assert "Daily Activity Summary" in file.read_text()
@@ -278,6 +278,7 @@ def test_check_tries_everything_for_real(site: Site, postgres: Postgres, tmp_pat
         }  # fmt: skip
         parts = {one["part"]: one for one in site.json("check")["parts"]}
 
+    assert parts.pop("site")["detail"] == "JOBCTL_CONTENT_CHANGED_URL is not set"
     assert {name: one["state"] for name, one in parts.items()} == dict.fromkeys(
         ("settings", "store", "database", "content", "mail", "trigger-dev"), "ok"
     )

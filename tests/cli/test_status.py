@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from jobctl.catalogue import builtin
-from jobctl.cli.views.look import Look
-from jobctl.cli.views.status import Board, screen, who_schedules
+from jobctl.cli.terminal import Terminal
+from jobctl.cli.views.status import Board, by_urgency, screen, who_schedules
 from jobctl.execution.process import this_process
 from jobctl.managers.presence import Presence
 from jobctl.model import JobStatus, Status
@@ -143,7 +143,11 @@ def test_other_modes_show_when_the_platform_will_call(cli: Cli) -> None:
             "running for 2h 14m, pid 41 on box",
         ),
         (Mode.LOCAL, Presence(False, 41, "box", NOW, NOW - timedelta(minutes=3)), "ended 3m ago"),
-        (Mode.LOCAL, Presence(False, 41, "box", NOW, None), "was killed"),
+        (
+            Mode.LOCAL,
+            Presence(False, 41, "box", NOW, NOW - timedelta(minutes=3), killed=True),
+            "was killed, seen 3m ago",
+        ),
         (
             Mode.LOCAL,
             Presence(False, 41, "box", NOW, stopped=True),
@@ -172,24 +176,78 @@ def test_the_screen_fits_and_names_what_failed() -> None:
         job(3, next_run=NOW + timedelta(seconds=252), duration=timedelta(milliseconds=400), last_run=NOW),
         job(4, status=Status.STOPPED, note="host moves"),
     ]
-    board = Board(Mode.LOCAL, Presence(False), jobs, NOW)
+    board = Board(Mode.LOCAL, Presence(True, 41, "box", NOW - timedelta(minutes=134)), jobs, NOW)
 
     lines: list[str] = []
     for width in (40, 80, 200):
-        lines = list(screen(board, jobs, "9,800 more: --limit 0", Look(width)))
-        table = lines[2:7]
-        assert max(map(len, [*table, *lines[8:]])) <= max(width, 60), width
+        lines = drawn(board, Terminal(width))
+        assert max(map(len, lines)) <= width
+        assert [line.split()[:3] for line in lines if line.startswith("job-")] == [
+            ["job-1", "✗", "failed"],
+            ["job-2", "●", "running"],
+            ["job-3", "✓", "completed"],
+            ["job-4", "■", "stopped"],
+        ]
+        assert "".join(lines).count("x") >= 200
     shown = "\n".join(lines)
     assert "5m ago" in shown
     assert "in 4m 12s" in shown
     assert "400 ms" in shown
-    assert "- (host moves)" in shown
+    assert "\n  host moves\n" in shown
     assert "9,800 more: --limit 0" in shown
-    assert "1 of 4 failed: job-1: [red] xxx" in shown
+    assert "4 jobs: 1 failed, 1 running, 1 completed, 1 stopped" in shown
+    assert lines[4].startswith("  [red]")
     assert lines[-1] == "See why: jobctl logs job-1 --failed"
     assert "\x1b" not in shown
-    assert "\x1b[31mfailed" in "\n".join(screen(board, jobs, "", Look(80, color=True)))
-    assert "\n".join(screen(board, jobs, "9 more", Look(60, unicode=False))).isascii()
+    assert "\x1b[31m✗ failed" in "\n".join(drawn(board, Terminal(80, color=True)))
+    assert "\n".join(drawn(board, Terminal(60, unicode=False))).replace("…", "").isascii()
+
+
+def drawn(board: Board, terminal: Terminal) -> list[str]:
+    return terminal.lines(*screen(board, by_urgency(board), "9,800 more: --limit 0", terminal))
+
+
+def test_failed_then_late_then_running_then_the_rest_and_those_that_are_off() -> None:
+    jobs = [
+        job(1, status=Status.STOPPED, note="DATABASE_URL is not set"),
+        job(2, next_run=NOW + timedelta(minutes=1)),
+        job(3),
+        job(4, status=Status.RUNNING),
+        job(5, status=Status.FAILED, error="no"),
+        job(6, status=Status.STOPPED, note="DATABASE_URL is not set"),
+    ]
+    due = {"job-3": NOW - timedelta(minutes=3), "job-2": NOW - timedelta(seconds=1)}
+    board = Board(Mode.LOCAL, Presence(True, 41, "box", NOW), jobs, NOW, due=due)
+
+    lines = drawn(board, Terminal(80))
+
+    order = [line.split()[0] for line in lines if line.startswith("job-")]
+    assert order == ["job-5", "job-3", "job-4", "job-2", "job-1", "job-6"]
+    assert any(line.startswith("job-3") and "! late by 3m" in line for line in lines)
+    assert "6 jobs: 1 failed, 1 late, 1 running, 2 completed, 2 stopped" in lines
+    assert "■ 2 stopped: DATABASE_URL is not set" in lines
+    assert "\n".join(lines).count("DATABASE_URL") == 1
+
+
+@pytest.mark.parametrize("mode", [Mode.LOCAL, Mode.DISABLED])
+def test_where_nobody_schedules_there_is_no_next(mode: Mode) -> None:
+    jobs = [job(1, next_run=NOW + timedelta(minutes=3))]
+
+    lines = drawn(Board(mode, Presence(False), jobs, NOW), Terminal(120))
+
+    assert "NEXT" not in lines[2]
+    assert "in 3m" not in "\n".join(lines)
+
+
+def test_the_last_scheduler_is_the_one_that_ended_last(cli: Cli, past: Past) -> None:
+    for name, began, ended in (("a", 300, 10), ("b", 200, 100)):
+        at = past.now - timedelta(seconds=began)
+        past.store.register_process(Owner(name * 16, "scheduler", f"box-{name}", 7, "1", "boot", at))
+        past.store.sign_off(name * 16, past.now - timedelta(seconds=ended))
+
+    found = cli("status", "--json").json["scheduler"]
+
+    assert (found["host"], found["killed"]) == ("box-a", False)
 
 
 def test_one_job_says_when_its_oldest_logs_were_deleted(

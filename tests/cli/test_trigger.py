@@ -68,7 +68,8 @@ def test_a_running_job_is_not_started_again(cli: Cli, past: Past) -> None:
     as_json = cli("trigger", "hello", "--json")
 
     assert refused.code == as_json.code == 3
-    assert f"error: hello is already running: run {run[:8]}, since " in refused.stderr
+    assert "error: hello is already running for " in refused.stderr
+    assert f", started manually (run {run[:8]}" in refused.stderr
     assert f"pid {os.getpid()}" in refused.stderr or past.owner.host in refused.stderr
     assert "hint:  follow it with: jobctl logs hello --follow" in refused.stderr
     assert as_json.json["error"]["code"] == "already_running"

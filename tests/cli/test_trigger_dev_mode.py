@@ -327,5 +327,5 @@ def test_without_the_client_it_says_what_to_install(words: str, site: Site) -> N
         check=False,
     )
     assert "the package httpx2 is not installed" in told.stdout + told.stderr
-    assert 'pip install "jobctl[trigger-dev]"' in told.stdout + told.stderr
+    assert 'pip install "ever-jobctl[trigger-dev]"' in told.stdout + told.stderr
     assert told.returncode == 4

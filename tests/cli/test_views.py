@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from jobctl.analytics.results import ANALYTICS
 from jobctl.cli.completion import _form
 from jobctl.cli.options import Common
 from jobctl.cli.output import Output
+from jobctl.cli.terminal import Bar, Column, Terminal, rows
 from jobctl.cli.views.analytics import Found, piped
-from jobctl.cli.views.look import Look, columns
-from jobctl.cli.views.table import Cell, Column, rows, table
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError
 from jobctl.masking import Mask
 from jobctl.runs.store import CachedResult
@@ -35,15 +35,22 @@ NASTY = [
 
 @pytest.mark.parametrize("text", NASTY)
 def test_nasty_text_in_a_table(text: str) -> None:
-    lines = table([Column("A"), Column("B", least=12)], [[Cell(text), Cell(text)]], Look(80))
+    terminal = Terminal(80)
+    lines = terminal.lines(
+        terminal.table([Column("A"), Column("B", wraps=True)], [[text, text]], {0: terminal.text(text)}),
+        terminal.heading(text),
+        terminal.fields([(text, text)]),
+        terminal.hanging("error: ", text),
+        text,
+    )
     (row,) = rows([], [[text, "x"]], header=False)
 
     for line in (*lines, row):
         assert line.replace("\t", "").isprintable()
         line.encode()
     if text.isascii() and text.isprintable():
-        assert text in lines[1]
-        assert text in row
+        assert len(lines) == 7
+        assert all(text in line for line in [*lines[1:], row])
 
 
 def test_analytics_in_a_pipe_are_text_too() -> None:
@@ -61,12 +68,13 @@ def test_analytics_in_a_pipe_are_text_too() -> None:
 def test_a_table_never_is_wider_than_the_terminal(
     cells: list[tuple[str, ...]], width: int, plain: bool
 ) -> None:
-    titles = [Column("ID"), Column("N", right=True), Column("ERROR", least=12)]
+    titles = [Column("ID"), Column("N", right=True), Column("ERROR", wraps=True)]
+    terminal = Terminal(width, unicode=not plain)
 
-    lines = table(titles, [[Cell(one) for one in row] for row in cells], Look(width, unicode=not plain))
+    lines = terminal.lines(terminal.table(titles, cells))
 
-    assert len(lines) == len(cells) + 1
-    assert all(columns(line) <= width for line in lines)
+    assert len(lines) >= len(cells) + 1
+    assert all(cell_len(line) <= width for line in lines)
 
 
 @given(st.lists(st.lists(st.text(), min_size=3, max_size=3), max_size=5))
@@ -77,17 +85,66 @@ def test_a_piped_record_is_one_line_with_its_tabs(records: list[list[str]]) -> N
     assert all(line.count("\t") == 2 and "\n" not in line and "\r" not in line for line in lines)
 
 
-def test_cutting_and_measuring() -> None:
-    assert Look().cut("x" * 90, 10) == "xxxxxxxxx…"
-    assert Look(unicode=False).cut("x" * 90, 10) == "xxxxxxx..."
-    assert columns("日本") == 4
-    assert columns("é") == 1
-    assert Look().cut("日本語日本語", 5) == "日本…"
-    assert Look(color=True).paint("bad", "red") == "\x1b[31mbad\x1b[0m"
-    assert Look(color=True).paint("", "red") == ""
+def test_secrets_are_masked_before_a_text_is_folded() -> None:
+    terminal = Terminal(24, mask=Mask(["open-sesame-and-more"]))
+    text = "the password is open-sesame-and-more, no?"
+
+    for part in (
+        text,
+        terminal.fields([("error", text)]),
+        terminal.hanging("error: ", text),
+        terminal.table([Column("A", wraps=True)], [[text]], {0: terminal.text(text)}),
+    ):
+        shown = "".join(terminal.lines(part))
+        assert "••••" in shown
+        assert "open" not in shown
+        assert "more" not in shown
 
 
-class Terminal(io.StringIO):
+def test_ids_are_broken_at_their_dashes_and_texts_at_blanks() -> None:
+    terminal = Terminal(40)
+    rows = [["subscription-renewal-reminder", terminal.state("stopped"), "never"]]
+
+    assert terminal.lines(terminal.table([Column(one) for one in ("JOB", "STATE", "LAST")], rows)) == [
+        "JOB                            STATE",
+        "subscription-renewal-reminder  ■ stopped",
+    ]
+    narrow = Terminal(36)
+    below = {0: narrow.text("a reason of some words that is folded")}
+    shown = narrow.table([Column(one) for one in ("JOB", "STATE", "LAST")], rows, below)
+    assert narrow.lines(shown) == [
+        "JOB                        STATE",
+        "subscription-renewal-      ■ stopped",
+        "reminder",
+        "  a reason of some words that is",
+        "  folded",
+    ]
+
+
+def test_what_has_no_colour_has_no_box_and_what_has_no_unicode_is_ascii() -> None:
+    def drawn(*, color: bool = False, unicode: bool = True) -> str:
+        terminal = Terminal(60, color=color, unicode=unicode)
+        return "\n".join(
+            terminal.lines(
+                terminal.heading("title"),
+                terminal.table(
+                    [Column("A"), Column("B"), Column("C")],
+                    [["x", terminal.state("failed"), Bar(1, 2, "red", unicode=terminal.unicode)]],
+                ),
+            )
+        )
+
+    assert "\x1b[31m✗ failed" in drawn(color=True)
+    assert "──" in drawn(color=True)
+    assert "──" not in drawn()
+    assert "\x1b" not in drawn()
+    assert drawn(unicode=False).isascii()
+    assert drawn(color=True, unicode=False).isascii()
+    assert Terminal(color=True).paint("bad", "red") == "\x1b[31mbad\x1b[0m"
+    assert Terminal(color=True).paint("", "red") == Terminal().paint("", "red") == ""
+
+
+class Stream(io.StringIO):
     def isatty(self) -> bool:
         return True
 
@@ -107,10 +164,10 @@ class Terminal(io.StringIO):
     ],
 )
 def test_when_to_colour(environment: dict[str, str], when: str, terminal: bool, colour: bool) -> None:
-    stream = Terminal() if terminal else io.StringIO()
+    stream = Stream() if terminal else io.StringIO()
     output = Output(Common(color=when), environment, stream, stream)
 
-    assert output.look.color is colour
+    assert output.terminal.color is colour
     assert output.is_animated is (terminal and environment.get("TERM") != "dumb")
 
 

@@ -85,9 +85,9 @@ def test_without_colour_only_the_cursor_is_moved(site: Site) -> None:
 
 def test_a_dumb_terminal_has_a_block_a_change(site: Site) -> None:
     terminal = Terminal(site, ["status", "--watch", "job-01"], TERM="dumb")
-    terminal.until(lambda lines: "state     scheduled" in lines)
+    terminal.until(lambda lines: "state     ○ scheduled" in lines)
     site.call("trigger", "job-01")
-    lines = terminal.until(lambda lines: "state     completed" in lines)
+    lines = terminal.until(lambda lines: "state     ✓ completed" in lines)
     terminal.child.sendintr()
 
     assert terminal.end() == 130

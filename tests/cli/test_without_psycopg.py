@@ -53,7 +53,7 @@ def test_every_command_says_what_to_install(words: list[str], site: Site) -> Non
 
     assert told.returncode == 4
     assert "psycopg" in told.stderr
-    assert 'pip install "jobctl[postgres]"' in told.stderr
+    assert 'pip install "ever-jobctl[postgres]"' in told.stderr
     assert "bug" not in told.stderr
     assert "a-secret" not in told.stderr + told.stdout
 

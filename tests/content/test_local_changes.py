@@ -52,7 +52,7 @@ def test_local_changes_that_touch_the_same_file_are_committed_and_pushed(
     assert sync().changes.paths == []
 
 
-@pytest.mark.parametrize("why", ["contradiction", "refused", "not allowed", "rewritten"])
+@pytest.mark.parametrize("why", ["refused", "not allowed", "rewritten"])
 def test_what_cannot_be_pushed_is_set_aside_and_told(
     sync: Sync, folder: Path, upstream: Upstream, server: GitServer, why: str
 ) -> None:
@@ -61,8 +61,7 @@ def test_what_cannot_be_pushed_is_set_aside_and_told(
     mine = LONG.replace("line 2\n", "mine\n")
     (folder / "README.md").write_text(mine)
     (folder / "note.md").write_text("a note\n")
-    line = "line 2\n" if why == "contradiction" else "line 17\n"
-    theirs = LONG.replace(line, "theirs\n")
+    theirs = LONG.replace("line 17\n", "theirs\n")
     server.refuse_push = why == "refused"
     if why == "rewritten":
         git(upstream.work, "checkout", "-q", "--orphan", "fresh")
@@ -84,6 +83,60 @@ def test_what_cannot_be_pushed_is_set_aside_and_told(
     upstream.pull()
     assert (upstream.work / "README.md").read_text() == theirs
     assert sync().changes.paths == []
+
+
+@pytest.mark.parametrize("why", ["both changed", "they removed", "we removed", "both added", "a name with *"])
+def test_one_file_that_contradicts_is_set_aside_alone(
+    sync: Sync, folder: Path, upstream: Upstream, why: str
+) -> None:
+    path = {"both added": "added.md", "a name with *": "data/[a]*.md"}.get(why, "README.md")
+    upstream.commit({"README.md": LONG, "data/a.md": "a\n"})
+    if "*" in why:
+        upstream.commit({path: "old\n"})
+    sync()
+    mine: str | None = None if why == "we removed" else "mine\n"
+    theirs: str | None = None if why == "they removed" else "theirs\n"
+    if mine is None:
+        (folder / path).unlink()
+    else:
+        (folder / path).write_text(mine)
+    (folder / "note.md").write_text("a note\n")
+    (folder / "data" / "a.md").write_text("b\n")
+    upstream.commit({path: theirs})
+
+    report = sync()
+
+    pushed, aside = report.notes
+    assert pushed == "local changes were committed and pushed"
+    match = re.fullmatch(r'local changes to 1 file were set aside as branch (\S+): .* \("(.*)"\)', aside)
+    assert match is not None
+    assert match[2] == path
+    changed = git(folder, "diff", "--name-only", "-z", "HEAD", match[1]).strip("\0")
+    assert changed == path
+    if mine is not None:
+        assert git(folder, "show", f"{match[1]}:{path}") == mine.strip()
+    upstream.pull()
+    for place in (folder, upstream.work):
+        assert (place / path).exists() == (theirs is not None)
+        assert theirs is None or (place / path).read_text() == theirs
+        assert (place / "note.md").read_text() == "a note\n"
+        assert (place / "data" / "a.md").read_text() == "b\n"
+    assert git(folder, "status", "--porcelain") == ""
+    assert sync().changes.paths == []
+
+
+def test_where_everything_contradicts_nothing_is_pushed(sync: Sync, folder: Path, upstream: Upstream) -> None:
+    sync()
+    (folder / "README.md").write_text("mine\n")
+    head = upstream.commit({"README.md": "theirs\n"})
+
+    report = sync()
+
+    assert not report.pushed
+    assert "set aside as branch" in report.notes[0]
+    assert files(folder)["README.md"] == "theirs\n"
+    assert git(upstream.bare, "rev-parse", "main") == git(upstream.work, "rev-parse", "HEAD")
+    del head
 
 
 def test_what_nobody_changed_is_never_kept_aside(

@@ -114,9 +114,16 @@ def test_an_empty_repository(sync: Sync, server: GitServer, folder: Path) -> Non
     assert beside(folder) == []
 
 
-def test_no_such_branch(sync: Sync) -> None:
-    with pytest.raises(PermanentJobError, match='no branch "nope"'):
-        sync(branch="nope")
+def test_a_branch_that_the_remote_has_not(sync: Sync, folder: Path, upstream: Upstream) -> None:
+    first = sync(branch="master")
+    upstream.commit({"README.md": "new\n"})
+    second, third = sync(branch="master"), sync(branch="master")
+
+    assert (first.branch, files(folder)["README.md"]) == ("main", "new\n")
+    assert {one.warning for one in (first, second, third)} == {
+        'the content repository has no branch "master" (GITHUB_BRANCH): its default branch main is used'
+    }
+    assert sync(branch="main").warning is sync().warning is None
 
 
 def test_an_unreachable_server(sync: Sync) -> None:

@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, insert, select, text, update
 
+from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.database import tables
 from jobctl.database.address import read_address
 from jobctl.database.faults import MissingError
 from jobctl.database.session import Database
 from jobctl.errors import ConfigurationError, PermanentJobError, ServiceError
+from jobctl.execution.calling import call
 from jobctl.settings.environment import Environment
 from tests.support.postgres import PASSWORD, Postgres
 from tests.support.site_database import NOW, OnPostgres, SiteDatabase
+from tests.support.terminal import Cli
 
 
 def opened(url: str, folder: Path, **more: str) -> Database:
@@ -75,7 +78,38 @@ def test_no_tenant(database: SiteDatabase, tmp_path: Path) -> None:
     with pytest.raises(PermanentJobError, match="has no active tenant") as told:
         _ = opened(database.url, tmp_path).tenant_id
     assert told.value.hint == "set TENANT_ID, or make one active"
+    with pytest.raises(PermanentJobError, match='has no tenant "mine"') as told:
+        opened(database.url, tmp_path, TENANT_ID="mine").tenant_id  # noqa: B018
+    assert "TENANT_ID" in str(told.value.hint)
+    database.tenant("mine", "inactive")
     assert opened(database.url, tmp_path, TENANT_ID="mine").tenant_id == "mine"
+
+
+@pytest.mark.parametrize(("tenant_id", "words"), [("mine", 'no tenant "mine"'), (None, "no active tenant")])
+def test_a_missing_tenant_is_told_by_each_job_and_by_check(
+    database: SiteDatabase,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cli: Cli,
+    tenant_id: str | None,
+    words: str,
+) -> None:
+    del here
+    database.execute("DELETE FROM tenant")
+    monkeypatch.setenv("DATABASE_URL", database.url)
+    if tenant_id:
+        monkeypatch.setenv("TENANT_ID", tenant_id)
+    targets = {str(one.settings["call"]) for one in BUILT_IN if "database" in one.needs}
+
+    endings = {target: call(target, {}, trace=True) for target in targets}
+    checked = cli("check", "database")
+
+    assert len(endings) >= 11
+    for target, ending in endings.items():
+        assert words in str(ending["error"]), target
+        assert (ending["reason"], ending["retry"]) == ("error", False), target
+    assert checked.code == 2
+    assert words in checked.stdout
 
 
 def test_a_wrong_password_is_told_and_never_shown(postgres: Postgres, tmp_path: Path) -> None:
@@ -242,7 +276,7 @@ def test_without_the_driver_it_says_how_to_install_it(
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(PermanentJobError, match="needs the package psycopg") as told:
         opened("postgresql://host/x", tmp_path)
-    assert told.value.hint == 'pip install "jobctl[postgres]"'
+    assert told.value.hint == 'pip install "ever-jobctl[postgres]"'
 
 
 @pytest.mark.parametrize("make", ["missing", "folder", "text", "locked"])

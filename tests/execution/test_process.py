@@ -225,6 +225,41 @@ def test_an_id_that_is_none_names_no_file(tmp_path: Path, name: str) -> None:
 # What is left of a process
 
 
+_HOP = """
+import os, signal
+from jobctl.execution import tree, worker
+
+worker._adopt_orphans()
+start, started = os.pipe()
+child = os.fork()
+if child == 0:
+    os.read(start, 1)
+    if os.fork() == 0:
+        signal.alarm(20)
+        signal.pause()
+    os._exit(0)
+names = os.listdir
+
+def while_listed(path):
+    found = names(path)
+    os.write(started, b".")
+    os.waitpid(child, 0)
+    tree.os.listdir = names
+    return found
+
+tree.os.listdir = while_listed
+left = tree.descendants(os.getpid())
+tree.send(left, signal.SIGKILL)
+print(len(left))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux alone")
+def test_a_process_that_forks_and_ends_while_it_is_looked_for_does_not_hide_its_child() -> None:
+    done = subprocess.run([sys.executable, "-c", _HOP], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+
+
 @pytest.mark.faults
 def test_a_tree_is_killed_with_those_that_ignore_everything() -> None:
     code = "trap '' TERM; (trap '' TERM; sleep 300 & sleep 300) & echo up; wait"

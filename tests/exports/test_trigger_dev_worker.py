@@ -140,7 +140,7 @@ def test_a_hand_trigger_may_ask_for_a_dry_run_and_a_timeout(run_task: RunTask) -
     dry, _ = run_task("function", "hello", {"dry_run": True})
     short, _ = run_task("function", "slow", {"timeout": "1s"})
 
-    assert (dry["final"], "takes no dry run" in dry["error"]) == (True, True)
+    assert (dry["final"], "does not support --dry-run" in dry["error"]) == (True, True)
     assert short == {"error": "timed out after 1s", "final": False}
 
 

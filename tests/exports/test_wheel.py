@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from jobctl import DISTRIBUTION, __version__
+from jobctl import __version__
+from jobctl.errors import DISTRIBUTION
 from jobctl.exports.wheel import pack, requirement
 
 

@@ -62,7 +62,7 @@ def test_any_answer_is_understood_or_told_in_a_sentence(answering: Answering, an
             json.dumps(Api(answering.url, {}, timeout=5, wait=pauses.append).call("/x", {"a": 1}))
         except ServiceError as error:
             told_well(error)
-        _tell(answering.url, ["a"])
+        _tell(Environment.load(Path("/nonexistent"), {"JOBCTL_CONTENT_CHANGED_URL": answering.url}), ["a"])
 
     assert len(pauses) <= 3
     assert all(0 <= one <= 30 for one in pauses)

@@ -24,7 +24,7 @@ def status(database: SiteDatabase, subscription: str) -> str:
 def test_both_paths_of_the_original(desk: Desk, database: SiteDatabase, mails: Mails) -> None:
     ada = database.user(name="Ada", email="ada@example.com")
     bob = database.user(name="Bob", email="bob@example.com")
-    unpaid = database.subscription(ada, AGO, plan_id="premium", amount=2900)
+    unpaid = database.subscription(ada, AGO, plan_id="premium", amount=29)
     left = database.subscription(bob, AGO, plan_id="standard", auto_renewal=False)
     unsaid = database.subscription(database.user(), AGO, auto_renewal=None)
     kept = {
@@ -81,7 +81,7 @@ def test_each_row_has_its_history(desk: Desk, database: SiteDatabase) -> None:
 
 
 def test_the_user_is_told(desk: Desk, database: SiteDatabase, mails: Mails) -> None:
-    database.subscription(database.user(name="Ada", email="ada@example.com"), AGO, amount=2900)
+    database.subscription(database.user(name="Ada", email="ada@example.com"), AGO, amount=29)
     database.subscription(database.user(name="Bob", email="bob@example.com"), AGO, auto_renewal=False)
 
     desk.run(CLEANUP)

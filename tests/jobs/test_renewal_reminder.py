@@ -1,7 +1,8 @@
 """``subscription-renewal-reminder`` on both engines, with a real mail server."""
 
+import json
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -23,13 +24,13 @@ def sent(database: SiteDatabase, subscription: str) -> bool:
 def test_who_is_due_is_mailed_once_and_nobody_else(desk: Desk, database: SiteDatabase, mails: Mails) -> None:
     ada = database.user(name="Ada Lovelace", email="ada@example.com")
     due = database.subscription(
-        ada, SOON, subscription_id="sub_77", amount=2950, currency="eur", interval_count=3
+        ada, SOON, subscription_id="sub_77", amount=29, currency="eur", interval_count=3
     )
     other = {
         "late": database.subscription(database.user(), NOW + timedelta(days=7, hours=1)),
         "over": database.subscription(database.user(), NOW - timedelta(hours=1)),
         "off": database.subscription(database.user(), SOON, auto_renewal=False),
-        "told": database.subscription(database.user(), SOON, renewal_reminder_sent=True),
+        "told": database.subscription(database.user(), SOON, renewal_reminder_sent=True, updated_at=NOW),
         "ended": database.subscription(database.user(), SOON, status="cancelled"),
         "elsewhere": database.subscription(database.user(tenant_id="t2"), SOON, tenant_id="t2"),
         "endless": database.subscription(database.user(), None),
@@ -53,8 +54,8 @@ def test_who_is_due_is_mailed_once_and_nobody_else(desk: Desk, database: SiteDat
     text = mail.get_body(("plain",))
     assert text is not None
     words = text.get_content().replace("\r\n", "\n")
-    for fact in ("Ada Lovelace", "Premium Plan", "€29.50 every 3 months", date, "sub_77", "renews by itself",
-                 "https://ever.works/settings/subscription\n", "?action=disable-auto-renewal", "info@ever.works"):  # fmt: skip
+    for fact in ("Ada Lovelace", "Premium Plan", "€29.00 every 3 months", date, "sub_77", "renews by itself",
+                 "https://ever.works/client/settings/profile/billing\n", "info@ever.works"):  # fmt: skip
         assert fact in words
 
     assert desk.run(REMINDER)["result"]["message"] == "nobody is due"
@@ -233,3 +234,94 @@ def test_a_stop_right_after_the_servers_answer_releases_nothing(
     desk.run(REMINDER)
 
     assert len(mails.taken) == len({mail["To"] for mail in mails.taken}) == 3
+
+
+# Once a period
+
+
+def renew(database: SiteDatabase, subscription: str, end: datetime) -> None:
+    """What the site's webhook does after a payment; it leaves the flag as it is."""
+    database.execute(
+        "UPDATE subscriptions SET end_date = ?, updated_at = ? WHERE id = ?",
+        database.kept(end), database.kept(NOW), subscription,
+    )  # fmt: skip
+    database.add(
+        "subscriptionHistory",
+        subscription_id=subscription,
+        action="payment_succeeded",
+        created_at=NOW,
+        tenant_id="t1",
+    )
+
+
+def test_a_renewal_makes_it_due_again(desk: Desk, database: SiteDatabase, mails: Mails) -> None:
+    user = database.user(email="ada@example.com")
+    one = database.subscription(user, SOON, interval="day")
+
+    for days in (3, 5, 6):
+        renew(database, one, NOW + timedelta(days=days))
+        desk.run(REMINDER)
+        assert desk.run(REMINDER)["result"]["message"] == "nobody is due"
+
+    dates = [f"{NOW + timedelta(days=days):%B} {(NOW + timedelta(days=days)).day}, " for days in (3, 5, 6)]
+    assert len(mails.taken) == 3
+    assert all(date in mail["Subject"] for date, mail in zip(dates, mails.taken, strict=True))
+    rows = database.rows(
+        """SELECT metadata FROM "subscriptionHistory" WHERE action = 'renewal_reminder_sent'"""
+    )
+    kept = [json.loads(metadata) for (metadata,) in rows]
+    assert sorted((one["source"], one["endDate"][:10]) for one in kept) == [
+        ("jobctl", f"{NOW + timedelta(days=days):%Y-%m-%d}") for days in (3, 5, 6)
+    ]
+
+
+def test_a_flag_of_an_earlier_period_does_not_count(desk: Desk, database: SiteDatabase, mails: Mails) -> None:
+    """The flag set by the site, or by an older jobctl: it counts where it can be of this period."""
+    flagged = {"renewal_reminder_sent": True}
+    due = {
+        "a month ago": database.subscription(
+            database.user(), SOON, updated_at=NOW - timedelta(days=25), **flagged
+        ),
+        "before the payment": database.subscription(
+            database.user(), SOON, updated_at=NOW - timedelta(seconds=5), **flagged
+        ),
+    }
+    renew(database, due["before the payment"], SOON)
+    this_period = database.subscription(
+        database.user(email="told@example.com"), SOON, updated_at=NOW - timedelta(days=1), **flagged
+    )
+    database.add(
+        "subscriptionHistory", subscription_id=this_period, action="payment_succeeded",
+        created_at=NOW - timedelta(days=2), tenant_id="t1",
+    )  # fmt: skip
+
+    desk.run(REMINDER)
+
+    assert len(mails.taken) == 2
+    assert "told@example.com" not in mails.recipients
+
+
+def test_a_reset_flag_reminds_nobody_twice(desk: Desk, database: SiteDatabase, mails: Mails) -> None:
+    database.subscription(database.user(), SOON)
+    desk.run(REMINDER)
+    database.execute("UPDATE subscriptions SET renewal_reminder_sent = ?", False)
+
+    assert desk.run(REMINDER)["result"]["message"] == "nobody is due"
+    assert len(mails.taken) == 1
+
+
+def test_what_the_site_changes_meanwhile_is_released_all_the_same(
+    desk: Desk, database: SiteDatabase, mails: Mails
+) -> None:
+    one = database.subscription(database.user(), SOON)
+
+    def changed(_: object) -> str:
+        database.execute("UPDATE subscriptions SET updated_at = ? WHERE id = ?", database.kept(NOW), one)
+        return "421 going down"
+
+    mails.answer = changed
+    assert desk.run(REMINDER)["reason"] == "error"
+    mails.answer = lambda _: None
+    assert desk.run(REMINDER)["reason"] is None
+    assert len(mails.taken) == 1
+    assert database.rows('SELECT count(*) FROM "subscriptionHistory"') == [(1,)]

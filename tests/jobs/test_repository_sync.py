@@ -1,9 +1,8 @@
 """``repository-sync`` as the job that workers call, and as the main job that ``jobctl run`` does."""
 
+import hmac
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,8 @@ from jobctl.errors import PermanentJobError
 from jobctl.jobs.repository_sync import repository_sync
 from tests.support.git_server import GitServer, Upstream, git, serving
 from tests.support.project import Site, until
+from tests.support.serving import Handler, serving_http
+from tests.support.terminal import Cli
 
 TOKEN = "ghp_loopbackToken456"
 
@@ -120,34 +121,133 @@ def test_where_it_must_not_push_it_does_not(
     assert git(upstream.bare, "log", "--format=%an", "main").split() == ["Author", "Author"]
 
 
-def test_the_caches_are_told_what_changed(
-    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream
+SECRET = "cron-secret-0123456789"
+
+
+class SiteServer:
+    """The site beside jobctl: what it was asked, and as whom."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.url = ""
+
+
+@pytest.fixture
+def told() -> Iterator[SiteServer]:
+    server = SiteServer()
+
+    class Answering(Handler):
+        def answered(self) -> None:
+            server.requests.append((self.command, self.path, self.lower_headers(), self.body()))
+            is_sync = self.path.startswith("/api/cron/sync")
+            if self.command == "OPTIONS":
+                self.answer(
+                    204 if is_sync else 404, b"", [("Allow", "GET, HEAD, OPTIONS")] if is_sync else []
+                )
+            else:
+                self.answer(200, b"{}")
+
+        do_GET = do_POST = do_OPTIONS = do_HEAD = answered
+
+    with serving_http(Answering) as server.url:
+        yield server
+
+
+def test_the_sites_own_endpoint_is_asked_with_the_secret(
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream, told: SiteServer, cli: Cli
 ) -> None:
-    bodies: list[dict[str, object]] = []
-
-    class Caches(BaseHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            return
-
-        def do_POST(self) -> None:
-            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-    caches = ThreadingHTTPServer(("127.0.0.1", 0), Caches)
-    thread = threading.Thread(target=caches.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
+    del here
     monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
-    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"http://127.0.0.1:{caches.server_port}/changed")
-    try:
-        repository_sync()
-        repository_sync()
-    finally:
-        caches.shutdown()
-        caches.server_close()
-        thread.join()
+    monkeypatch.setenv("CRON_SECRET", SECRET)
+    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"{told.url}/api/cron/sync")
 
-    assert bodies == [{"paths": ["data/one/one.yml"], "total": 1}]
+    checked = cli("check", "site")
+    repository_sync()
+    repository_sync()
+
+    assert checked.code == 0
+    assert "/api/cron/sync" in checked.stdout
+    assert [(method, path) for method, path, _, _ in told.requests] == [
+        ("OPTIONS", "/api/cron/sync"),
+        ("GET", "/api/cron/sync"),
+    ]
+    assert {headers["authorization"] for _, _, headers, _ in told.requests} == {f"Bearer {SECRET}"}
+
+
+@pytest.mark.parametrize("own", [None, "a-secret-of-its-own"])
+def test_a_webhook_is_sent_what_changed_signed(
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    upstream: Upstream,
+    told: SiteServer,
+    cli: Cli,
+    own: str | None,
+) -> None:
+    del here
+    monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
+    monkeypatch.setenv("CRON_SECRET", SECRET)
+    if own:
+        monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_SECRET", own)
+    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"{told.url}/hooks/content")
+
+    checked = cli("check", "site")
+    repository_sync()
+    repository_sync()
+
+    assert (checked.code, "took a test, signed" in checked.stdout) == (0, True)
+    assert [json.loads(body) for _, _, _, body in told.requests] == [
+        {"paths": [], "total": 0, "test": True},
+        {"paths": ["data/one/one.yml"], "total": 1},
+    ]
+    for method, _, headers, body in told.requests:
+        assert method == "POST"
+        expected = hmac.new((own or SECRET).encode(), body, "sha256").hexdigest()
+        assert headers["x-hub-signature-256"] == f"sha256={expected}"
+        assert "authorization" not in headers
+
+
+def test_without_any_secret_a_webhook_is_not_signed(
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream, told: SiteServer
+) -> None:
+    del here
+    monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
+    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"{told.url}/changed?site=1")
+
+    repository_sync()
+
+    ((_, path, headers, _),) = told.requests
+    assert path == "/changed?site=1"
+    assert "x-hub-signature-256" not in headers
+
+
+def test_the_secret_does_not_cross_the_network_in_clear(
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del here
+    monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
+    monkeypatch.setenv("CRON_SECRET", SECRET)
+    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", "http://site.invalid/api/cron/sync")
+
+    assert repository_sync().success
+    assert "so CRON_SECRET would cross the network in clear" in capsys.readouterr().out
+
+
+def test_check_tells_an_address_that_is_no_site(
+    monkeypatch: pytest.MonkeyPatch, here: Path, cli: Cli
+) -> None:
+    del here
+    absent = cli("check", "site")
+
+    class Nothing(Handler):
+        def do_OPTIONS(self) -> None:
+            self.answer(404, b"")
+
+    with serving_http(Nothing) as url:
+        monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"{url}/api/cron/sync")
+        failed = cli("check", "site")
+
+    assert (absent.code, failed.code) == (4, 5)
+    assert "answered 404: it has no /api/cron/sync" in failed.stdout
 
 
 def test_caches_that_do_not_answer_are_a_warning(
@@ -173,6 +273,51 @@ def test_a_secret_of_theirs_does_not_cross_the_network_in_clear(
 
     assert repository_sync().success
     assert "the secret in it would cross the network in clear" in capsys.readouterr().out
+
+
+def test_a_first_clone_that_fails_leaves_minimal_content(
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream
+) -> None:
+    monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare.with_name("nowhere.git")))
+    with pytest.raises(PermanentJobError, match="there is no repository at"):
+        repository_sync()
+    assert (here / ".content" / ".works" / "works.yml").read_text().startswith("site_name: Website\n")
+    monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
+
+    assert repository_sync().success
+
+    assert (here / ".content" / "data" / "one" / "one.yml").exists()
+    assert not list(here.glob(".content.before-*"))
+
+
+def test_a_later_failure_leaves_the_content_as_it_is(
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream
+) -> None:
+    monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
+    repository_sync()
+    upstream.bare.rename(upstream.bare.with_name("moved.git"))
+
+    with pytest.raises(PermanentJobError):
+        repository_sync()
+
+    assert not (here / ".content" / ".works").exists()
+
+
+def test_the_default_branch_is_used_with_a_warning(
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream, cli: Cli
+) -> None:
+    del here
+    for name, value in {"DATA_REPOSITORY": str(upstream.bare), "GITHUB_BRANCH": "master"}.items():
+        monkeypatch.setenv(name, value)
+
+    result = repository_sync()
+    (checked,) = cli("check", "content", "--json").json["parts"]
+
+    warning = 'the content repository has no branch "master" (GITHUB_BRANCH): its default branch main is used'
+    assert result.success
+    assert result.errors == (warning,)
+    assert result.details["branch"] == "main"
+    assert (checked["state"], warning in checked["detail"]) == ("ok", True)
 
 
 def test_a_folder_that_cannot_be_made(here: Path) -> None:
@@ -221,7 +366,7 @@ def test_an_unreachable_server_is_tried_again_and_then_failed(site: Site) -> Non
     assert done.stdout.count("did not answer") >= 2
     (run,) = site.runs()
     assert (run["attempt"], run["status"], run["reason"]) == (2, "failed", "error")
-    assert not (site.folder / ".content").exists()
+    assert (site.folder / ".content" / ".works" / "works.yml").exists()  # a site can start with it
 
 
 @pytest.mark.slow

@@ -56,6 +56,10 @@ def test_what_the_reference_demands(bench: Bench) -> None:
         assert request.body["from"] == '"Toolshelf" <hello@example.com>'
     else:
         assert request.path == "/v1/events/trigger"
+        payload = request.body["payload"]
+        assert {name: payload[name] for name in ("subject", "body", "preheader", "from")} == {
+            "subject": MESSAGE.subject, "body": MESSAGE.html, "preheader": MESSAGE.text, "from": SENDER.address,
+        }  # fmt: skip
         assert request.body["name"] == "email-default"
         assert request.body["to"] == {
             "subscriberId": "ada@example.com",

@@ -15,7 +15,7 @@ from jobctl.mail.wording import long_date, money, per, plan_name
 from jobctl.settings.environment import Environment
 
 FACTS: dict[str, Any] = {
-    "name": "Ada", "plan": "premium", "amount": 1900, "currency": "usd", "interval": "month", "interval_count": 1,
+    "name": "Ada", "plan": "premium", "amount": 19, "currency": "usd", "interval": "month", "interval_count": 1,
     "date": datetime(2026, 1, 5, 23, 30, tzinfo=UTC), "subscription_id": "sub_1", "app_url": "https://x.example",
     "company": "Acme & Co", "support": "help@x.example", "status": "expired", "title": "Weekly", "period": "Week 1",
     "headlines": [("Sign-ups", "41", "+17 % (35 before)")],
@@ -56,14 +56,16 @@ def test_an_ended_subscription_is_told_as_it_ended(status: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cents", "currency", "text"),
-    [(1900, "usd", "$19.00"), (123456789, "USD", "$1,234,567.89"), (5, "eur", "€0.05"), (1900, "jpy", "¥1,900"),
-     (1900, "xyz", "19.00 XYZ"), (0, "gbp", "£0.00"), (None, "usd", "$0.00"),
-     (-1900, "usd", "-$19.00"), (-5, "xyz", "-0.05 XYZ"), (1500, "kwd", "1.500 KWD"), (50000, "isk", "500.00 ISK"),
-     (100, "", "$1.00")],
+    ("amount", "currency", "text"),
+    [(19, "usd", "$19.00"), (1234567, "USD", "$1,234,567.00"), (29.5, "eur", "€29.50"), (1900, "jpy", "¥1,900"),
+     (19, "xyz", "19.00 XYZ"), (0, "gbp", "£0.00"), (None, "usd", "$0.00"),
+     (-19, "usd", "-$19.00"), (-5, "xyz", "-5.00 XYZ"), (15, "kwd", "15.000 KWD"), (500, "isk", "500 ISK"),
+     (7, "UGX", "7 UGX"), (1, "iqd", "1.000 IQD"), (1, "mga", "1.00 MGA"), (1, "", "$1.00")],
 )  # fmt: skip
-def test_amounts(cents: int | None, currency: str, text: str) -> None:
-    assert money(cents, currency) == text
+def test_amounts_are_whole_units_shown_with_the_decimals_of_their_currency(
+    amount: float | None, currency: str, text: str
+) -> None:
+    assert money(amount, currency) == text
 
 
 def test_dates_plans_and_intervals() -> None:
@@ -151,7 +153,9 @@ def environment(folder: Path, **variables: str) -> Environment:
         ({}, "outbox", None),
         ({"EMAIL_PROVIDER": "smtp"}, "outbox", None),
         ({"RESEND_API_KEY": "re_1"}, "resend", None),
-        ({"EMAIL_PROVIDER": "novu", "NOVU_API_KEY": "k"}, "novu", None),
+        ({"EMAIL_PROVIDER": "Novu", "NOVU_API_KEY": "k"}, "novu", None),
+        ({"EMAIL_PROVIDER": "RESEND", "RESEND_API_KEY": "k"}, "resend", None),
+        ({"EMAIL_PROVIDER": "Ethereal", "NODE_ENV": "production"}, "outbox", None),
         ({"EMAIL_PROVIDER": "smtp", "SMTP_HOST": "h"}, "smtp", None),
         ({"NODE_ENV": "production"}, None, "RESEND_API_KEY is not set"),
         ({"NODE_ENV": "production", "EMAIL_PROVIDER": "novu"}, None, "NOVU_API_KEY is not set"),

@@ -31,7 +31,9 @@ def env(**process: str) -> Environment:
         (TRIGGER, Mode.TRIGGER_DEV),
         ({**TRIGGER, "NODE_ENV": "development"}, Mode.LOCAL),
         ({**TRIGGER, "TRIGGER_DEV_ENABLED": "false"}, Mode.LOCAL),
+        ({**TRIGGER, "TRIGGER_DEV_ENABLED": "1"}, Mode.LOCAL),
         ({**TRIGGER, "TRIGGER_DEV_API_KEY": " "}, Mode.LOCAL),
+        ({**TRIGGER, "TRIGGER_DEV_API_KEY": "", "TRIGGER_SECRET_KEY": "tr_prod_1"}, Mode.TRIGGER_DEV),
         ({"VERCEL": "1"}, Mode.VERCEL),
         ({"VERCEL": "true"}, Mode.LOCAL),
         ({**TRIGGER, "VERCEL": "1"}, Mode.TRIGGER_DEV),
@@ -116,6 +118,32 @@ def test_what_lost_is_told(tmp_path: Path) -> None:
     assert explanation.hidden == (("VERCEL", ".env:1", "process environment"),)
 
 
+def test_a_bad_value_is_shown_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("NODE_ENV=prod\nSMTP_PORT=smtp\n")
+    found = explain(
+        Environment.load(tmp_path, {"TRIGGER_DEV_API_KEY": "tr_prod_x", "TRIGGER_DEV_ENABLED": "true"})
+    )
+
+    assert (found.mode, found.manager) == (None, None)
+    _, undecided, vercel, local = found.rules
+    assert (undecided.undecided, undecided.matched, undecided.asked) == (True, False, True)
+    assert undecided.reason == 'NODE_ENV is "prod", expected development, production or test'
+    assert [one.problem for one in undecided.variables] == [None, None, None, undecided.reason]
+    assert {vercel.reason, local.reason} == {"not asked: a rule above cannot be decided"}
+    assert [one.where for one in found.problems] == [".env:1", ".env:2"]
+    assert found.to_json()["problems"][1]["message"] == (
+        '.env:2: SMTP_PORT is "smtp", expected a port from 1 to 65535'
+    )
+
+
+def test_a_bad_value_that_decides_nothing_leaves_the_mode(tmp_path: Path) -> None:
+    found = explain(Environment.load(tmp_path, {"NODE_ENV": "prod", "VERCEL": "1"}))
+
+    assert found.mode is Mode.VERCEL
+    assert [one.undecided for one in found.rules] == [False] * 4
+    assert len(found.problems) == 1
+
+
 def test_the_rules_cost_nothing_to_import() -> None:
     code = "import sys, jobctl.modes; print(*sys.modules)"
     loaded = subprocess.run(
@@ -124,3 +152,15 @@ def test_the_rules_cost_nothing_to_import() -> None:
 
     heavy = {"json", "rich", "typer", "asyncio", "croniter", "sqlite3", "urllib.request", "dotenv", "tomllib"}
     assert not heavy & set(loaded)
+
+
+def test_the_names_that_counted_are_shown() -> None:
+    explained = explain(
+        env(TRIGGER_SECRET_KEY="tr_prod_0123456789", TRIGGER_DEV_ENABLED="1", NODE_ENV="production")
+    )
+    rule = next(one for one in explained.rules if one.mode is Mode.TRIGGER_DEV)
+
+    assert [seen.name for seen in rule.variables][:2] == ["TRIGGER_SECRET_KEY", "TRIGGER_DEV_API_URL"]
+    assert rule.reason == 'TRIGGER_DEV_ENABLED is "1", must be true'
+    (warning,) = explained.warnings
+    assert 'TRIGGER_SECRET_KEY is set, but TRIGGER_DEV_ENABLED is "1"' in warning

@@ -29,7 +29,7 @@ def test_a_change_is_told_once_not_each_run(fickle: Fickle, receiver: Provider) 
     assert failure["text"] == "fickle failed: ValueError: no such table: votes"
     assert failure["run"]["reason"] == "error"
     assert failure["run"]["run_id"] in {run["run_id"] for run in fickle.site.runs()}
-    assert recovery["text"].startswith("fickle goes well again, after 3 failed runs in ")
+    assert recovery["text"].startswith("fickle recovered after 3 failed runs (")
     assert recovery["run"]["status"] == "completed"
 
 

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "text", "place", "words"),
     [
-        (".env", "A=1\nTRIGGER_DEV_ENABLED=maybe\n", ".env:2", 'TRIGGER_DEV_ENABLED is "maybe"'),
+        (".env", "A=1\nSMTP_PORT=maybe\n", ".env:2", 'SMTP_PORT is "maybe"'),
         ("jobctl.toml", '[jobs.a]\ncall = "m:f"\ncrom = "* * * * *"\n', "jobctl.toml:3", "crom"),
         ("jobctl.toml", '[jobs.a]\ncall = "m:f"\ncron = "61 * * * *"\n', "jobctl.toml:3", "minute"),
         ("jobctl.toml", '[jobs.a]\ncall = "m:f"\ntimeout = "soon"\n', "jobctl.toml:3", "timeout"),

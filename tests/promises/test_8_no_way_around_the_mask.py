@@ -97,7 +97,7 @@ def test_what_cannot_be_read_as_an_address_is_told_by_its_name_alone(site: Site)
 
 
 def test_a_fault_of_jobctl_itself(site: Site) -> None:
-    site.write(".env", f"SSH_PASSPHRASE='{PHRASE}'\nTRIGGER_DEV_ENABLED=maybe\n")
+    site.write(".env", f"SSH_PASSPHRASE='{PHRASE}'\nSMTP_PORT=maybe\n")
     code = f"""
 import sys
 from jobctl.cli import context

@@ -47,5 +47,5 @@ def report() -> dict[str, Any]:
             {"plan": plan, "status": status, "count": 12}
             for plan in ("free", "premium") for status in ("active", "expired", "strange")
         ],
-        "revenue": [{"currency": "usd", "now": 123400, "before": 100000}, {"currency": "xyz", "now": 5, "before": 0}],
+        "revenue": [{"currency": "usd", "now": 1234, "before": 1000}, {"currency": "xyz", "now": 5, "before": 0}],
     }  # fmt: skip

@@ -1,5 +1,6 @@
 """The figures of a report against a slow and obvious reference, on both engines, for every kind of period."""
 
+import json
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -46,7 +47,7 @@ def site(database: SiteDatabase, tmp_path: Path) -> tuple[Database, Rows, Path]:
         subscription: dict[str, Any] = {
             "plan": chance.choice(["free", "standard", "premium"]), "status": chance.choice(["active", "expired", "pending"]),
             "at": moment(), "cancelled": moment() if chance.random() < 0.3 else None, "tenant": tenant,
-            "amount": chance.choice([0, 900, 2900, None]), "currency": chance.choice(["usd", "eur", "USD"]),
+            "amount": chance.choice([0, 9, 29, None]), "currency": chance.choice(["usd", "eur", "USD"]),
         }  # fmt: skip
         subscription["id"] = database.subscription(
             user["id"], NOW, plan_id=subscription["plan"], status=subscription["status"], start_date=subscription["at"],
@@ -54,12 +55,18 @@ def site(database: SiteDatabase, tmp_path: Path) -> tuple[Database, Rows, Path]:
             tenant_id=tenant,
         )  # fmt: skip
         rows["subscriptions"].append(subscription)
-        for _ in range(2):
-            change = {"action": chance.choice(["renewal_succeeded", "subscription_expired", "created"]), "at": moment(),
-                      "tenant": tenant, "subscription": subscription}  # fmt: skip
-            database.add(
-                "subscriptionHistory", subscription_id=subscription["id"], action=change["action"], created_at=change["at"],
-                tenant_id=tenant,
+        for action in ["payment_succeeded"] * 3 + ["subscription_expired", "renewal_succeeded"]:
+            paid = chance.choice([{"amount": 17, "currency": "gbp"}, {"amount": 9.5}, {"amount": None}, None])
+            change = {
+                "action": action,
+                "at": moment(),
+                "tenant": tenant,
+                "subscription": subscription,
+                "paid": paid or {},
+            }
+            change["id"] = database.add(
+                "subscriptionHistory", subscription_id=subscription["id"], action=action, created_at=change["at"],
+                tenant_id=tenant, metadata=json.dumps(paid) if paid else chance.choice([None, "no JSON", "[]"]),
             )  # fmt: skip
             rows["history"].append(change)
     for number in range(200):
@@ -98,6 +105,16 @@ def within(rows: list[dict[str, Any]], period: Period, key: str = "at") -> list[
     ]  # fmt: skip
 
 
+def renewals(rows: Rows, period: Period) -> list[dict[str, Any]]:
+    """The payments that webhooks note, but for the first of each subscription."""
+    paid = sorted(
+        (one for one in rows["history"] if one["action"] == "payment_succeeded"),
+        key=lambda one: (one["at"], one["id"]),
+    )
+    first = {one["subscription"]["id"]: one["id"] for one in reversed(paid)}
+    return [one for one in within(paid, period) if first[one["subscription"]["id"]] != one["id"]]
+
+
 def counted(rows: Rows, period: Period) -> dict[str, int]:
     started = [one for one in within(rows["subscriptions"], period) if one["status"] != "pending"]
     history = Counter(one["action"] for one in within(rows["history"], period))
@@ -105,20 +122,19 @@ def counted(rows: Rows, period: Period) -> dict[str, int]:
     return {
         "sign_ups": len(within(rows["users"], period)), "active_users": len(active),
         **{name: len(within(rows[name], period)) for name in ("votes", "comments", "views")},
-        "started": len(started), "renewed": history["renewal_succeeded"], "expired": history["subscription_expired"],
+        "started": len(started), "renewed": len(renewals(rows, period)), "expired": history["subscription_expired"],
         "cancelled": len(within(rows["subscriptions"], period, "cancelled")),
     }  # fmt: skip
 
 
 def revenue(rows: Rows, period: Period) -> Counter[str]:
-    sold = [one for one in within(rows["subscriptions"], period) if one["status"] != "pending"]
-    sold += [
-        one["subscription"] for one in within(rows["history"], period) if one["action"] == "renewal_succeeded"
-    ]
     sums: Counter[str] = Counter()
-    for one in sold:
-        if one["plan"] != "free":
+    for one in within(rows["subscriptions"], period):
+        if one["status"] != "pending" and one["plan"] != "free":
             sums[one["currency"].lower()] += one["amount"] or 0
+    for one in renewals(rows, period):
+        sold = one["subscription"] | {name: value for name, value in one["paid"].items() if value}
+        sums[sold["currency"].lower()] += sold["amount"] or 0
     return sums
 
 

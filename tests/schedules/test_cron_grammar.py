@@ -12,8 +12,8 @@ from jobctl.schedules.zones import zone
     ("expression", "message"),
     [
         ("", "has 0 fields"),
-        ("5", "has 1 field,"),
-        ("* * * *", "has 4 fields, not 5, or 6 with seconds first"),
+        ("5", "has 1 field;"),
+        ("* * * *", "has 4 fields; cron needs 5, or 6 with seconds first"),
         ("0 0 * * * * 2027", "has 7 fields"),
         ("61 * * * *", "minute: 61 is not in 0-59"),
         ("* 25 * * *", "hour: 25 is not in 0-23"),
@@ -196,7 +196,7 @@ def test_one_entry_reads_both(text: str, schedule: object) -> None:
         ("500ms", "at least 1 s, not 0.5 s"),
         ("every 101y", "is not a duration"),
         ("99999w", "more than 100 years"),
-        ("15", '"15" has 1 field, not 5'),
+        ("15", '"15" has 1 field; cron needs 5'),
     ],
 )
 def test_an_interval_that_is_refused(text: str, message: str) -> None:

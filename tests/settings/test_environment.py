@@ -59,13 +59,13 @@ def test_node_env_chooses_the_files(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("TRIGGER_DEV_ENABLED=maybe", 'TRIGGER_DEV_ENABLED is "maybe", expected true or false'),
+        ("SMTP_PORT=maybe", 'SMTP_PORT is "maybe", expected a port from 1 to 65535'),
         (
             "TRIGGER_DEV_API_URL=trigger.dev",
             "TRIGGER_DEV_API_URL cannot be read as an address, expected a URL",
         ),
         ("TRIGGER_DEV_API_URL=https://", "expected a URL"),
-        ("TRIGGER_DEV_ENVIRONMENT=prod", "expected development, staging or production"),
+        ("EMAIL_PROVIDER=pigeon", "expected resend, novu, smtp or ethereal"),
         ("NODE_ENV=staging", "expected development, production or test"),
     ],
 )
@@ -80,7 +80,7 @@ def test_a_bad_value_is_told_with_its_place(tmp_path: Path, text: str, words: st
 
 
 def test_several_are_told_together(tmp_path: Path) -> None:
-    env = load(tmp_path, {".env": "NODE_ENV=x\nTRIGGER_DEV_ENABLED=y\n"})
+    env = load(tmp_path, {".env": "NODE_ENV=x\nSMTP_PORT=y\n"})
 
     with pytest.raises(ConfigurationErrors) as caught:
         env.require()
@@ -183,3 +183,32 @@ def test_a_number_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigurationError, match="expected a whole number from 1"):
         env.require()
     assert load(tmp_path, {".env": ""}).number("JOBCTL_CONTENT_MAX_FILES") == 200_000
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("EMAIL_PROVIDER=Resend", "resend"),
+        ("TRIGGER_DEV_ENVIRONMENT=preview", "preview"),
+        ("TRIGGER_DEV_ENVIRONMENT=prod", None),
+    ],
+)
+def test_what_the_site_takes_is_no_fault(tmp_path: Path, text: str, found: str | None) -> None:
+    env = load(tmp_path, {".env": f"{text}\nTRIGGER_DEV_ENABLED=1\n"})
+
+    assert env.check() == []
+    assert env.choice(text.partition("=")[0]) == found
+
+
+def test_trigger_devs_own_names_stand_in(tmp_path: Path) -> None:
+    theirs = {"TRIGGER_SECRET_KEY": "tr_prod_theirs", "TRIGGER_API_URL": "https://theirs.example"}
+    own = {"TRIGGER_DEV_API_KEY": "tr_prod_own", "TRIGGER_DEV_API_URL": "https://own.example"}
+
+    alone, both = Environment.load(tmp_path, theirs), Environment.load(tmp_path, {**theirs, **own})
+
+    assert alone.text("TRIGGER_DEV_API_KEY") == "tr_prod_theirs"
+    assert alone.url("TRIGGER_DEV_API_URL") == "https://theirs.example"
+    assert alone.value("TRIGGER_DEV_API_KEY").name == "TRIGGER_SECRET_KEY"
+    assert alone.mask("tr_prod_theirs") != "tr_prod_theirs"
+    assert both.text("TRIGGER_DEV_API_KEY") == "tr_prod_own"
+    assert both.url("TRIGGER_DEV_API_URL") == "https://own.example"

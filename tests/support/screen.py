@@ -74,6 +74,6 @@ class Terminal:
 
 
 def state_of(lines: list[str], job: str) -> str:
-    """The state column of a job's row in the table under the log."""
+    """The state column of a job's row, behind its sign, in the table under the log."""
     found = [line.split() for line in lines if line.startswith(f"{job} ")]
-    return found[-1][1] if found else ""
+    return found[-1][2] if found else ""

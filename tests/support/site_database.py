@@ -94,7 +94,7 @@ class SiteDatabase(ABC):
 
     def subscription(self, user: str, end: datetime | None, **more: Any) -> str:
         values = {
-            "plan_id": "premium", "status": "active", "payment_provider": "stripe", "amount": 1900, "currency": "usd",
+            "plan_id": "premium", "status": "active", "payment_provider": "stripe", "amount": 19, "currency": "usd",
             "interval": "month", "interval_count": 1, "auto_renewal": True, "renewal_reminder_sent": False,
             "tenant_id": "t1", "start_date": NOW, **more,
         }  # fmt: skip

@@ -278,5 +278,5 @@ def test_packages_that_are_missing_are_named(traced: Site) -> None:
     done = traced.python(without)
 
     assert done.returncode == 0
-    assert done.stderr.count("jobctl[otel]") == 1
-    assert 'is not installed; pip install "jobctl[otel]"\n' in done.stderr
+    assert done.stderr.count("ever-jobctl[otel]") == 1
+    assert 'is not installed; pip install "ever-jobctl[otel]"\n' in done.stderr

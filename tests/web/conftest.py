@@ -33,9 +33,9 @@ Serve = Callable[..., httpx2.Client]
 
 
 @contextmanager
-def serving(site: Site, **environment: str) -> Iterator[httpx2.Client]:
+def serving(site: Site, *options: str, **environment: str) -> Iterator[httpx2.Client]:
     """The real server, and a client of it."""
-    process = site.popen("serve", "--port", "0", env=environment)
+    process = site.popen("serve", "--port", "0", *options, env=environment)
     assert process.stdout is not None
     try:
         found = re.search(r"http://[^,]+", process.stdout.readline())
@@ -58,9 +58,9 @@ def serve(site: Site) -> Iterator[Serve]:
     """Serves with a secret in production, unless told otherwise."""
     with ExitStack() as stack:
 
-        def start(**environment: str) -> httpx2.Client:
+        def start(*options: str, **environment: str) -> httpx2.Client:
             settings = {"NODE_ENV": "production", "CRON_SECRET": SECRET, **environment}
-            client = stack.enter_context(serving(site, **settings))
+            client = stack.enter_context(serving(site, *options, **settings))
             if settings["CRON_SECRET"]:
                 client.headers["Authorization"] = f"Bearer {settings['CRON_SECRET']}"
             return client

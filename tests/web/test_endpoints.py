@@ -11,29 +11,6 @@ from tests.support.project import Site, until
 from tests.web.conftest import SECRET, Serve
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_the_three_of_the_original_answer_in_its_shapes(method: str, serve: Serve) -> None:
-    client = serve()
-
-    sync = client.request(method, "/api/cron/sync")
-    reminders = client.request(method, "/api/cron/subscription-reminders")
-    expiration = client.request(method, "/api/cron/subscription-expiration")
-
-    assert (sync.status_code, sync.json()["success"]) == (200, True)
-    assert {"success", "timestamp", "duration", "message"} <= set(sync.json())
-    assert (reminders.status_code, expiration.status_code) == (503, 503)  # no database is configured
-    assert reminders.json() == {
-        "success": False,
-        "error": "subscription-renewal-reminder was not run: DATABASE_URL is not set",
-    }
-    assert expiration.json() == {
-        "success": False,
-        "message": "subscription-expired-cleanup was not run: DATABASE_URL is not set",
-    }
-    for one in (sync, reminders, expiration):
-        assert one.headers["cache-control"] == "no-cache, no-store, must-revalidate"
-
-
 def test_any_other_job_can_be_run_and_is_recorded(serve: Serve, site: Site) -> None:
     client = serve()
 
@@ -120,11 +97,11 @@ def test_without_any_secret_only_development_on_loopback_is_served(serve: Serve)
     assert [development.get("/api/jobs", headers=one).status_code for one in names] == [401, 401]
 
 
-def test_disabled_means_disabled(serve: Serve) -> None:
-    told = serve(DISABLE_AUTO_SYNC="1").get("/api/cron/sync")
+def test_disabled_stops_other_jobs(serve: Serve) -> None:
+    told = serve(DISABLE_AUTO_SYNC="1").get("/api/cron/jobs/quick")
 
     assert told.status_code == 503
-    assert "scheduling is disabled" in told.json()["message"]
+    assert "scheduling is disabled" in told.json()["error"]
 
 
 def test_looks_are_those_of_the_command_line(serve: Serve, site: Site) -> None:

@@ -37,10 +37,8 @@ def run(options: Options, context: Context) -> int:
         _count(store, hits, len(found) - hits)
     if out.json:
         out.document(document(found, now))
-    elif out.is_terminal:
-        out.lines(screen(found, now, out.look))
     else:
-        out.lines(piped(found))
+        out.present(lambda terminal: screen(found, now, terminal), lambda: piped(found))
     return 0
 
 

@@ -4,18 +4,25 @@ import os
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from jobctl.checks import PARTS, TIMEOUT, Checked, Checker, State, exit_code, stranger_beside
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
+from jobctl.cli.terminal import GAP, Terminal, rows
 from jobctl.cli.times import read_span
-from jobctl.cli.views.table import rows
 from jobctl.errors import ExitCode, UsageError
 from jobctl.settings.secret import cron_secret_weakness
-from jobctl.text import printable, quote, suggestion
+from jobctl.text import quote, suggestion
 
-_STYLES = {State.FINE: "green", State.FAILED: "red", State.ABSENT: "dim"}
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_STATES = {
+    State.FINE: ("completed", "green"),
+    State.FAILED: ("failed", "red"),
+    State.ABSENT: ("scheduled", "dim"),
+}
 
 
 class Options(NamedTuple):
@@ -45,10 +52,7 @@ def run(options: Options, context: Context) -> int:
         if out.json:
             continue
         if out.is_terminal:
-            state = out.look.paint(f"{one.state.value:<14}", _STYLES[one.state])
-            out.line(f"{part:<11} {state}  {printable(one.detail)}")
-            if one.hint:
-                out.line(f"{'':<26}  {out.look.paint('hint: ', 'cyan')}{printable(one.hint)}")
+            out.show(_drawn(one, out.terminal))
         else:
             out.lines(rows((), [(part, one.state.value, one.detail, one.hint or "")], header=False))
         out.flush()
@@ -60,6 +64,22 @@ def run(options: Options, context: Context) -> int:
     if options.part and found[0].state is State.ABSENT:
         return ExitCode.NOT_RUN
     return code
+
+
+def _drawn(one: Checked, terminal: Terminal) -> "RenderableType":
+    """One part as soon as it is known, below those before."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, GAP, 0, 0))
+    grid.add_column(width=max(map(len, PARTS)), no_wrap=True)
+    grid.add_column(width=2 + max(len(state.value) for state in State), no_wrap=True)
+    grid.add_column(overflow="fold")
+    sign, style = _STATES[one.state]
+    state = terminal.text(f"{terminal.sign(sign)} {one.state.value}", style)
+    grid.add_row(terminal.text(one.part), state, terminal.text(one.detail))
+    if one.hint:
+        grid.add_row("", "", terminal.hanging("hint: ", one.hint, "cyan"))
+    return grid
 
 
 def _document(one: Checked) -> dict[str, object]:

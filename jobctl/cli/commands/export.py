@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
+from jobctl.cli.terminal import rows
 from jobctl.cli.views import crons
-from jobctl.cli.views.table import rows
 from jobctl.cli.words import NAMES
 from jobctl.errors import ExitCode, UsageError
 from jobctl.exports.folder import RECORD, Contents, Fate, Written, compare, write
@@ -158,7 +158,7 @@ def _document(found: list[Written], made: Export, missing: list[str], options: O
 
 def _show(found: list[Written], made: Export, folder: Path, options: Options, context: Context) -> None:
     out, placed = context.output, made.placed
-    out.lines(crons.screen(placed, out.look) if out.is_terminal else crons.piped(placed))
+    out.present(lambda terminal: crons.screen(placed, terminal), lambda: crons.piped(placed))
     for warning in crons.warnings(placed):
         out.warn(warning)
     told = [one for one in found if one.fate is not Fate.UNCHANGED]

@@ -1,9 +1,8 @@
-"""``jobctl install systemd``: a service that holds the scheduler for good. What it writes it tells; it starts nothing."""
+"""``jobctl install systemd``: a service that holds the scheduler for good. It says what it writes, and starts nothing."""
 
 import os
 import shlex
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Annotated, NamedTuple
 
 from jobctl.cli.as_service import as_service, surprises
 from jobctl.cli.commands.run import MOST_WORKERS
+from jobctl.cli.commands.stop import confirm
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
+from jobctl.cli.program import program
+from jobctl.cli.terminal import rows
 from jobctl.cli.times import read_span
-from jobctl.cli.views.table import rows
 from jobctl.cli.words import NAMES
 from jobctl.durations import write_duration
 from jobctl.errors import ExitCode, NotRunError, UsageError
@@ -26,7 +27,7 @@ from jobctl.settings.paths import with_home
 from jobctl.text import quote, suggestion
 from jobctl.trust import SAFE_FOLDERS, acting_for_owner
 
-_SYSTEM_FOLDER = Path("/etc/systemd/system")
+SYSTEM_FOLDER = Path("/etc/systemd/system")
 
 
 class NodeEnv(StrEnum):
@@ -51,22 +52,25 @@ class Options(NamedTuple):
     output: Annotated[str | None, option("install", "--output")] = None
     force: Annotated[bool, option("install", "--force")] = False
     dry_run: Annotated[bool, option("install", "--dry-run")] = False
+    yes: Annotated[bool, option("install", "--yes")] = False
 
 
 def run(options: Options, context: Context) -> int:
     """Write the unit, and say what comes next."""
-    _demand(options)
+    demand_manager("install", options.manager, options.name, user=options.user, system=options.system)
     start = with_home(context.common.project or context.process.get("JOBCTL_PROJECT") or ".", "--project")
     # the unit names the owner: what is the owner's decides what the service does, and is trusted for that
     with acting_for_owner(start), closing(as_service(context, options.node_env)) as seen:
         service = _service(options, seen)
         hints = list(surprises(service, seen, context))
     text = unit(service)
-    home = _home(service, context)
+    home = units_of(service.scope, context)
     file = (Path(options.output) if options.output else home) / service.file
     fate = None
     if not options.dry_run:
-        _demand_root(service, file.parent)
+        demand_root(file.parent, f"{service.command[0]} install systemd --system")
+        if file.parent == SYSTEM_FOLDER:
+            confirm(f"Write {file}?", context, yes=options.yes, command="install")
         fate = place(file, text, force=options.force)
     steps = list(_steps(service, file, home, fate))
     out = context.output
@@ -86,28 +90,43 @@ def run(options: Options, context: Context) -> int:
     elif fate is None:
         out.raw(text)
     else:
-        out.lines(rows((), [(fate.value, str(file))], header=False))
-        out.note("next:")
-        for step in steps:
-            out.note(f"  {step}")
+        show(fate, file, steps, context)
     return ExitCode.DONE
 
 
-def _demand(options: Options) -> None:
+def show(fate: Fate, file: Path, steps: Iterable[str], context: Context) -> None:
+    """What was done, and the commands to type next."""
+    context.output.lines(rows((), [(fate.value, str(file))], header=False))
+    context.output.note("next:")
+    for step in steps:
+        context.output.note(f"  {step}")
+
+
+def demand_manager(command: str, manager: str | None, name: str, *, user: bool, system: bool) -> None:
+    """That a service manager that jobctl knows is named, and how the service may be named.
+
+    Raises:
+        UsageError: it is not.
+    """
     known = NAMES["service"]
-    if options.manager is None:
-        raise UsageError("install needs a service manager", hint="jobctl install systemd")
-    if options.manager not in known:
+    if manager is None:
+        raise UsageError(f"{command} needs a service manager", hint=f"jobctl {command} systemd")
+    if manager not in known:
         raise UsageError(
-            f"there is no service manager {quote(options.manager)} that jobctl knows",
-            hint=suggestion(options.manager, known, f"all: {', '.join(known)}"),
+            f"there is no service manager {quote(manager)} that jobctl knows",
+            hint=suggestion(manager, known, f"all: {', '.join(known)}"),
         )
-    if options.user and options.system:
+    if user and system:
         raise UsageError("--user and --system exclude each other", hint="leave one out")
-    if not NAME.fullmatch(options.name):
+    if not NAME.fullmatch(name):
         raise UsageError(
-            f"{quote(options.name)} is no name for a service", hint="use letters, digits, dashes, underscores"
+            f"{quote(name)} is no name for a service", hint="use letters, digits, dashes, underscores"
         )
+
+
+def scope_of(*, user: bool, system: bool) -> Scope:
+    """Whose service is meant: the machine's for root, unless the options say otherwise."""
+    return Scope.SYSTEM if system or (os.geteuid() == 0 and not user) else Scope.USER
 
 
 def _service(options: Options, seen: Context) -> Service:
@@ -118,33 +137,23 @@ def _service(options: Options, seen: Context) -> Service:
             hint="jobctl mode shows why; to schedule here all the same: --local",
         )
     grace = read_span(options.grace, "--grace") if options.grace else DEFAULT_GRACE
-    words = [*_program(), "run"]
+    words = [*program(), "run"]
     words += ["--local"] if options.local else []
     words += ["--workers", str(options.workers)] if options.workers else []
     words += ["--grace", write_duration(grace)] if options.grace else []
-    system = options.system or (os.geteuid() == 0 and not options.user)
+    scope = scope_of(user=options.user, system=options.system)
     folder = seen.project.folder
     return Service(
         name=options.name,
-        scope=Scope.SYSTEM if system else Scope.USER,
+        scope=scope,
         command=tuple(words),
         folder=folder,
         node_env=options.node_env,
         grace=grace + max(job.grace for job in seen.catalogue),
-        user=_owner(folder) if system else None,
+        user=_owner(folder) if scope is Scope.SYSTEM else None,
         safe_folders=seen.process.get(SAFE_FOLDERS),
         writable=tuple(_outside(folder, seen)),
     )
-
-
-def _program() -> list[str]:
-    """The jobctl that runs now, by its whole path."""
-    called = Path(sys.argv[0])
-    beside = Path(sys.executable).with_name("jobctl")
-    for one in (called, beside):
-        if one.name == "jobctl" and one.is_file() and os.access(one, os.X_OK):
-            return [str(one.absolute())]
-    return [sys.executable, "-m", "jobctl"]
 
 
 def _owner(folder: Path) -> str:
@@ -172,10 +181,14 @@ def _outside(folder: Path, seen: Context) -> Iterator[Path]:
             yield one
 
 
-def _home(service: Service, context: Context) -> Path:
-    """Where the service's manager looks for units."""
-    if service.scope is Scope.SYSTEM:
-        return _SYSTEM_FOLDER
+def units_of(scope: Scope, context: Context) -> Path:
+    """Where a service manager looks for units.
+
+    Raises:
+        UsageError: the user has no home folder.
+    """
+    if scope is Scope.SYSTEM:
+        return SYSTEM_FOLDER
     return Path(context.process.get("XDG_CONFIG_HOME") or _home_folder() / ".config") / "systemd/user"
 
 
@@ -188,17 +201,22 @@ def _home_folder() -> Path:
         ) from None
 
 
-def _demand_root(service: Service, folder: Path) -> None:
-    if folder == _SYSTEM_FOLDER and os.geteuid() != 0:
+def demand_root(folder: Path, command: str) -> None:
+    """That this process may write to the folder.
+
+    Raises:
+        UsageError: only root may.
+    """
+    if folder == SYSTEM_FOLDER and os.geteuid() != 0:
         raise UsageError(
-            f"only root can write to {_SYSTEM_FOLDER}",
-            hint=f"sudo {service.command[0]} install systemd --system; or --user, or --output DIR",
+            f"only root can write to {SYSTEM_FOLDER}",
+            hint=f"sudo {command}, or --user",
         )
 
 
 def _steps(service: Service, file: Path, home: Path, fate: Fate | None) -> Iterator[str]:
     """What is to be typed now."""
-    systemctl, name = service.systemctl, service.name
+    systemctl, name = service.scope.systemctl, service.name
     own = service.scope is Scope.USER
     if file.parent != home:
         yield f"cp {shlex.quote(str(file))} {shlex.quote(str(home))}/"

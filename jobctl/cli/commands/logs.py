@@ -10,6 +10,7 @@ from typing import Annotated, BinaryIO, NamedTuple, TypeVar
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import MOST, argument, option
+from jobctl.cli.sources import run_named
 from jobctl.cli.views.runs import ending
 from jobctl.documents import run_document
 from jobctl.errors import StoreError, UsageError, reason_of
@@ -17,10 +18,9 @@ from jobctl.managers.ride_out import ride_out
 from jobctl.model import Run, RunStatus
 from jobctl.modes import Mode
 from jobctl.runs.logs import FOLDER, read
-from jobctl.text import printable, quote
+from jobctl.text import printable
 
 _LINE = re.compile(r"([0-9T:.-]+Z) \[[^\]]*\] ?(.*)", re.DOTALL)
-_RUN_ID = re.compile(r"[0-9a-f]{4,32}", re.ASCII)
 _EXECUTED = (RunStatus.RUNNING, RunStatus.COMPLETED, RunStatus.FAILED)
 TICK = 0.2
 T = TypeVar("T")
@@ -118,17 +118,11 @@ def _find(options: Options, context: Context) -> Run | None:
     what = options.what
     if what is None:
         raise UsageError("logs needs a job or a run", hint="what ran: jobctl runs")
+    if (found := run_named(what, context)) is not None:
+        if options.failed:
+            raise UsageError("--failed goes with a job, not with a run")
+        return found
     store = context.store_if_any
-    if not context.is_recorded(what):  # the catalogue is asked last: a run is found without it
-        looks_like_a_run = _RUN_ID.fullmatch(what) is not None
-        found = store.run(what) if store and looks_like_a_run else None
-        if found is not None:
-            if options.failed:
-                raise UsageError("--failed goes with a job, not with a run")
-            return found
-        if looks_like_a_run and what not in context.catalogue.ids():
-            raise UsageError(f"there is no run {quote(what)}", hint="what ran: jobctl runs")
-        context.check_known(what)
     statuses = (RunStatus.FAILED,) if options.failed else _EXECUTED
     newest = store.runs(what, statuses=statuses, limit=1) if store else []
     return newest[0] if newest else None
@@ -151,13 +145,13 @@ def _follow(found: Run, log: "_Log", options: Options, context: Context) -> Run:
             lines, first = _tail(lines, options.tail), False
         if out.json:
             for at, line in lines:
-                out.document({"at": at, "line": line})
+                out.record({"at": at, "line": line})
         else:
             out.lines(_shown(lines, timestamps=options.timestamps))
         out.flush()
         if now.status is not RunStatus.RUNNING:
             if out.json:
-                out.document({"run": run_document(now)})
+                out.record({"run": run_document(now)})
             return now
         pause.wait(TICK)
 

@@ -61,12 +61,12 @@ def run(options: Options, context: Context) -> int:
     )
     if out.json:
         out.document(metrics_document(metrics, detail=job_id is not None))
-    elif not out.is_terminal:
-        out.lines(piped(metrics, header=not options.no_header))
-    elif job_id is not None and metrics.jobs:
-        out.lines(detail(metrics.jobs[0], out.look))
     else:
-        out.lines(screen(metrics, context.now(), out.look))
+        one = metrics.jobs[0] if job_id is not None and metrics.jobs else None
+        out.present(
+            lambda terminal: detail(one, terminal) if one else screen(metrics, context.now(), terminal),
+            lambda: piped(metrics, header=not options.no_header),
+        )
     return told(trouble, out)
 
 

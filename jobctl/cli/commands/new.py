@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 from jobctl.cli.commands.next import due
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
-from jobctl.cli.views.table import rows
+from jobctl.cli.terminal import rows
 from jobctl.cli.views.times import exact, until
 from jobctl.clock import iso
 from jobctl.errors import UsageError

@@ -7,8 +7,9 @@ from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
+from jobctl.cli.terminal import Column
 from jobctl.cli.times import read_time
-from jobctl.cli.views.times import exact, until, zulu
+from jobctl.cli.views.times import exact, until, zone_names, zulu
 from jobctl.clock import iso
 from jobctl.errors import ScheduleError, UsageError
 from jobctl.model import Job, Schedule
@@ -47,10 +48,20 @@ def run(options: Options, context: Context) -> int:
             {"schedule": schedule.text, "timezone": schedule.timezone, "next": [iso(one) for one in times]}
         )
         return 0
-    out.line(f"{schedule.text}  {schedule.timezone}")
-    for one in times:
-        note = schedule.note(one) if isinstance(schedule, Cron) else None
-        out.line(f"  {exact(one, local)}    {zulu(one)}    {note or until(one, now)}")
+    notes = [schedule.note(one) if isinstance(schedule, Cron) else None for one in times]
+    head = f"{schedule.text}  {schedule.timezone}"
+    if out.is_terminal:
+        titles = [schedule.timezone.upper(), f"HERE, {zone_names(times)}", ""]
+        cells = [
+            (exact(one, local), f"{one.astimezone():%a %H:%M:%S}", note or until(one, now))
+            for one, note in zip(times, notes, strict=True)
+        ]
+        columns = [Column(one, wraps=not one) for one in titles]
+        out.show(out.terminal.heading(head), out.terminal.table(columns, cells))
+    else:
+        out.line(head)
+        for one, note in zip(times, notes, strict=True):
+            out.line(f"  {exact(one, local)}    {zulu(one)}    {note or until(one, now)}")
     if isinstance(schedule, Cron) and schedule.day_rule:
         out.note(schedule.day_rule)
     if remark:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.cli.performing import perform, tell_ended
-from jobctl.cli.views.report import screen
+from jobctl.cli.views.report import piped, screen
 from jobctl.errors import ExitCode, UsageError
 from jobctl.managers.local import LocalJobManager
 from jobctl.modes import Mode
@@ -48,7 +48,7 @@ def run(options: Options, context: Context) -> int:
     if out.json:
         out.document(report)
     else:
-        out.lines(screen(report, out.look))
+        out.present(lambda terminal: screen(report, terminal), lambda: piped(report))
     return ExitCode.DONE
 
 

@@ -1,6 +1,7 @@
 """``jobctl run``: the local scheduler, in the foreground, until it is asked to stop."""
 
 import os
+import shlex
 from collections import Counter
 from contextlib import closing
 from datetime import timedelta
@@ -11,6 +12,7 @@ from typing import Annotated, NamedTuple
 from jobctl import __version__
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
+from jobctl.cli.program import typed
 from jobctl.cli.reporters import LiveReporter, Reporter
 from jobctl.cli.times import read_span
 from jobctl.durations import format_duration
@@ -127,7 +129,15 @@ def _sample_site(context: Context) -> Context:
     out.note(
         f"{'made' if made else 'going on with'} a sample site in {shown}: database, content repository, mail"
     )
-    out.note(f"from another terminal: cd {shown} && jobctl status, jobctl analytics, ls .jobctl/outbox")
+    out.note("from another terminal:")
+    command = typed()
+    for line in (
+        f"cd {shlex.quote(str(folder))}",
+        f"{command} status",
+        f"{command} analytics",
+        "ls .jobctl/outbox",
+    ):
+        out.note(f"  {line}")
     # what is set for another site does not count in this one
     process = {name: value for name, value in context.process.items() if name not in VARIABLES}
     common = context.common._replace(project=str(folder), verbose=True)
@@ -166,6 +176,8 @@ def _greet(options: Options, context: Context, jobs: list[Job], grace: timedelta
     other = scheduler(context.store, context.state_folder(), context.clock)
     if other.running:
         out.note(f"another scheduler shares this store: pid {other.pid} on {other.host}")
+    if context.catalogue.note:
+        out.note(context.catalogue.note)
     for reason, number in Counter(job.unmet for job in jobs if job.unmet).items():
         out.note(f"{'1 job is' if number == 1 else f'{number} jobs are'} stopped: {reason}")
     for warning in context.environment.warnings:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import option
+from jobctl.cli.times import read_span
 from jobctl.clock import Clock
-from jobctl.errors import ExitCode, NotRunError, UsageError, reason_of
+from jobctl.errors import ExitCode, NotRunError, UsageError, install_hint, reason_of
 from jobctl.settings.secret import cron_secret_weakness
 from jobctl.text import printable, quote
 
@@ -24,6 +25,7 @@ class Options(NamedTuple):
 
     host: Annotated[str, option("serve", "--host")] = "127.0.0.1"
     port: Annotated[int, option("serve", "--port", min=0, max=65535)] = 8000
+    timeout: Annotated[str | None, option("serve", "--timeout")] = None
 
 
 def run(options: Options, context: Context) -> int:
@@ -36,10 +38,11 @@ def run(options: Options, context: Context) -> int:
     except ModuleNotFoundError as error:
         raise NotRunError(
             f"nothing can be served: the package {error.name} is not installed",
-            hint='pip install "jobctl[web]"',
+            hint=install_hint("web"),
         ) from error
     out = context.output
-    app = create_app(around=context.surroundings)
+    limit = read_span(options.timeout, "--timeout") if options.timeout else None
+    app = create_app(around=context.surroundings, timeout=limit)
     listening = _listen(options)
     with listening:
         host, port = listening.getsockname()[:2]

@@ -22,7 +22,12 @@ def run(options: Options, context: Context) -> int:
     """Start, and say whether anything will come of it."""
     jobs = chosen_jobs(options.job_id, context, every=options.every, verb="start")
     if options.every:
-        confirm(f"Put all {len(jobs)} jobs back on their schedules?", context, yes=options.yes, verb="start")
+        confirm(
+            f"Put all {len(jobs)} jobs back on their schedules?",
+            context,
+            yes=options.yes,
+            command="start --all",
+        )
     if context.mode is Mode.TRIGGER_DEV:
         if options.every:
             context.trigger_dev.start_all_jobs()

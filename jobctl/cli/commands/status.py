@@ -1,4 +1,4 @@
-"""``jobctl status [ID]``: every job as it stands, or one in detail."""
+"""``jobctl status [ID|RUN]``: every job as it stands, or one, or one run, in detail."""
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -6,12 +6,21 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+from jobctl.cli.commands.runs import show_run
 from jobctl.cli.context import Context
 from jobctl.cli.frames import Frames
 from jobctl.cli.options import MOST, argument, option
 from jobctl.cli.output import error_document
-from jobctl.cli.sources import told
-from jobctl.cli.views.status import Board, detail, logs_words, piped, screen, who_schedules
+from jobctl.cli.sources import run_named, told
+from jobctl.cli.views.status import (
+    Board,
+    by_urgency,
+    detail,
+    logs_words,
+    piped,
+    screen,
+    who_schedules,
+)
 from jobctl.documents import job_document, logs_document, run_document, scheduler_document
 from jobctl.errors import ConfigurationError, ExitCode, ServiceError, UsageError
 from jobctl.managers.presence import Presence, scheduler
@@ -23,6 +32,8 @@ from jobctl.modes import Mode
 from jobctl.runs.logs import FOLDER, VARIABLE, Usage, usage
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from jobctl.runs.store import JobRecord
 
 SCREENFUL = 200
@@ -34,7 +45,7 @@ TICK_THERE = 10.0
 class Options(NamedTuple):
     """What is asked for. ``limit`` None is all in a pipe, a screenful on a terminal."""
 
-    job_id: Annotated[str | None, argument()] = None
+    job_id: Annotated[str | None, argument("ID|RUN")] = None
     watch: Annotated[bool, option("status", "--watch")] = False
     failed: Annotated[bool, option("status", "--failed")] = False
     exit_status: Annotated[bool, option("status", "--exit-status")] = False
@@ -46,6 +57,8 @@ def run(options: Options, context: Context) -> int:
     """Look and show."""
     context.look_despite_faults()
     if options.job_id is not None:
+        if (one := run_named(options.job_id, context)) is not None and not options.watch:
+            return show_run(one, context, header=not options.no_header)
         context.job(options.job_id)
     if options.watch:
         if options.exit_status:
@@ -75,10 +88,11 @@ def look(options: Options, context: Context) -> Board:
     elif store:
         records = store.jobs()
     jobs = all_statuses(_chosen(options, context), records, now, context.mode)
-    if options.failed:
-        jobs = [one for one in jobs if one.status is Status.FAILED]
     found = scheduler(store, context.state_folder(), context.clock) if store else Presence(running=False)
-    return Board(context.mode, found, jobs, now)
+    due = {
+        one.id: one.next_run for one in records.values() if one.next_run is not None and one.next_run <= now
+    }
+    return Board(context.mode, found, jobs, now, due=due)
 
 
 def _chosen(options: Options, context: Context) -> Sequence[Job]:
@@ -94,9 +108,11 @@ def _look_there(options: Options, context: Context, now: datetime) -> Board:
     except ServiceError as error:
         trouble = error
         found = with_next_times(job_statuses(jobs, {}, now), jobs, now)
-    if options.failed:
-        found = [one for one in found if one.status is Status.FAILED]
     return Board(context.mode, Presence(running=False), found, now, trouble)
+
+
+def _wanted(jobs: Sequence[JobStatus], options: Options) -> Sequence[JobStatus]:
+    return [one for one in jobs if one.status is Status.FAILED] if options.failed else jobs
 
 
 def show(board: Board, options: Options, context: Context) -> None:
@@ -105,24 +121,24 @@ def show(board: Board, options: Options, context: Context) -> None:
     if out.json:
         out.document(_document(board, options, context))
     elif not out.is_terminal:
-        shown, _ = _page(board.jobs, options.limit, None)
+        shown, _ = _page(_wanted(board.jobs, options), options.limit, None)
         out.lines(piped(shown, header=not options.no_header))
         if not board.scheduler.running:
             out.note(who_schedules(board))
         if options.job_id is not None and (logs := _logs(options.job_id, context)) and logs.deleted_at:
             out.note(f"logs of {options.job_id}: {logs_words(logs, board.now)}")
     elif options.job_id is not None:
-        out.lines(_detail(board, options.job_id, context))
+        out.show(*_detail(board, options, context))
     else:
-        shown, hidden = _page(board.jobs, options.limit, SCREENFUL)
-        out.lines(screen(board, shown, f"{hidden:,} more: --limit 0" if hidden else "", out.look))
+        shown, hidden = _page(_wanted(by_urgency(board), options), options.limit, SCREENFUL)
+        out.show(*screen(board, shown, f"{hidden:,} more: --limit 0" if hidden else "", out.terminal))
 
 
 def _document(board: Board, options: Options, context: Context) -> dict[str, Any]:
     document: dict[str, Any] = {
         "mode": board.mode.value,
         "scheduler": scheduler_document(board.scheduler),
-        "jobs": [job_document(one) for one in board.jobs],
+        "jobs": [job_document(one) for one in _wanted(board.jobs, options)],
     }
     if board.mode is Mode.TRIGGER_DEV:
         document["trigger_dev"] = {
@@ -151,27 +167,25 @@ def _history(board: Board, job_id: str, context: Context) -> Sequence[Run]:
     return store.runs(job_id, limit=10) if store else []
 
 
-def _detail(board: Board, job_id: str, context: Context) -> Iterable[str]:
-    from jobctl.schedules.zones import zone
-
-    if not board.jobs:
+def _detail(board: Board, options: Options, context: Context) -> "Iterable[RenderableType]":
+    job_id = options.job_id or ""
+    jobs = _wanted(board.jobs, options)
+    if not jobs:
         return [f"the last run of {job_id} did not fail"]
-    status = board.jobs[0]
     runs = list(_history(board, job_id, context))
     totals: Sequence[JobTotals] = ()
     if board.mode is Mode.TRIGGER_DEV:  # a list tells no error there, one run does
-        runs = [replace(runs[0], error=status.error), *runs[1:]] if runs and runs[0].error else runs
+        runs = [replace(runs[0], error=jobs[0].error), *runs[1:]] if runs and runs[0].error else runs
     elif (store := context.store_if_any) is not None:
         totals = store.metrics(job_id).jobs
     return detail(
-        status,
+        jobs[0],
+        board,
         definition=context.job(job_id),
         runs=runs,
         totals=totals[0] if totals else None,
         logs=_logs(job_id, context),
-        now=board.now,
-        zone=zone(status.timezone),
-        look=context.output.look,
+        terminal=context.output.terminal,
     )
 
 
@@ -200,7 +214,10 @@ def _watch(options: Options, context: Context) -> int:
         if now != before:
             if before is not None and not out.json:
                 out.line()
-            show(board, options, context)
+            if out.json:
+                out.record(_document(board, options, context))
+            else:
+                show(board, options, context)
             out.flush()
         before = now
     return ExitCode.DONE
@@ -216,15 +233,16 @@ def _boards(options: Options, context: Context) -> Iterator[Board]:
 
 
 def _fitted(board: Board, options: Options, context: Context) -> list[str]:
-    """As many jobs as the window has lines for; where these are too few, the stopped ones come last."""
+    """As many jobs as the window has lines for; the least urgent ones are left out."""
     out = context.output
+    terminal = out.terminal
     if options.job_id is not None:
-        return list(_detail(board, options.job_id, context))
-    shown, _ = _page(board.jobs, options.limit, None)
-    lines = list(screen(board, shown, "", out.look))
-    over = len(lines) - out.size[1]
-    if over <= 0:
-        return lines
-    shown.sort(key=lambda one: one.status is Status.STOPPED)
-    room = max(0, len(shown) - over - 1)
-    return list(screen(board, shown[:room], f"{len(shown) - room:,} more in a higher window", out.look))
+        return terminal.lines(*_detail(board, options, context))
+    shown, _ = _page(_wanted(by_urgency(board), options), options.limit, None)
+    room = len(shown)
+    lines = terminal.lines(*screen(board, shown, "", terminal))
+    while room and (over := len(lines) - out.size[1]) > 0:
+        room = max(0, room - max(1, over // 2) - (room == len(shown)))
+        left_out = f"{len(shown) - room:,} more in a higher window"
+        lines = terminal.lines(*screen(board, shown[:room], left_out, terminal))
+    return lines

@@ -27,7 +27,9 @@ def run(options: Options, context: Context) -> int:
     """Stop, and say what will not happen and how to undo it."""
     jobs = chosen_jobs(options.job_id, context, every=options.every, verb="stop")
     if options.every:
-        confirm(f"Take all {len(jobs)} jobs off their schedules?", context, yes=options.yes, verb="stop")
+        confirm(
+            f"Take all {len(jobs)} jobs off their schedules?", context, yes=options.yes, command="stop --all"
+        )
     undo = f"jobctl start {'--all' if options.every else jobs[0].id}"
     if context.mode is Mode.TRIGGER_DEV:
         if options.every:
@@ -72,16 +74,16 @@ def chosen_jobs(job_id: str | None, context: Context, *, every: bool, verb: str)
     return [context.job(job_id)]
 
 
-def confirm(question: str, context: Context, *, yes: bool, verb: str) -> None:
-    """Ask where somebody can answer.
+def confirm(question: str, context: Context, *, yes: bool, command: str) -> None:
+    """Ask a person at a terminal.
 
     Raises:
-        UsageError: nobody can, or the answer is no.
+        UsageError: there is no terminal, or the answer is no.
     """
     if yes:
         return
     if context.output.json or not (sys.stdin.isatty() and context.output.stderr.isatty()):
-        raise UsageError(f"{verb} --all asks first, and nobody can answer here", hint="add --yes")
+        raise UsageError(f"{command} asks first, and there is no terminal to answer on", hint="add --yes")
     context.output.stderr.write(f"{question} [y/N] ")
     context.output.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:

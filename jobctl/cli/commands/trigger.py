@@ -35,7 +35,10 @@ def run(options: Options, context: Context) -> int:
         raise UsageError("trigger needs the id of a job", hint="all jobs: jobctl status")
     job = context.job(options.job_id)
     if options.dry_run and not job.dry_run:
-        raise UsageError(f"{job.id} cannot say what it would do: it takes no dry run")
+        able = ", ".join(one.id for one in context.catalogue if one.dry_run)
+        raise UsageError(
+            f"{job.id} does not support --dry-run", hint=f"jobs that do: {able}" if able else None
+        )
     if options.no_retry:
         job = replace(job, retries=0)
     arguments = {"dry_run": True} if options.dry_run else {}

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.analytics.results import Analytic
-from jobctl.cli.views.chart import bar, sparkline
-from jobctl.cli.views.look import Look
+from jobctl.cli.terminal import Bar, Column, Terminal, rows
+from jobctl.cli.views.chart import sparkline
 from jobctl.cli.views.metrics import share
-from jobctl.cli.views.table import Cell, Column, rows, table
 from jobctl.cli.views.times import ago
 from jobctl.clock import iso
 from jobctl.runs.store import CachedResult
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 Entries = list[dict[str, Any]]
 
@@ -50,126 +52,135 @@ def _entries(found: Found) -> Entries:
     return value if isinstance(value, list) else [value]
 
 
-def screen(found: Sequence[Found], now: datetime, look: Look) -> Iterator[str]:
+def screen(found: Sequence[Found], now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
     """Each with its title and age."""
     for number, one in enumerate(found):
         if number:
             yield ""
         window = one.key.rpartition("_")[2]
         scope = f", last {window} {one.analytic.unit}" if one.analytic.windows else ""
+        yield terminal.heading(f"{one.analytic.title}{scope}")
         if one.result is None:
-            yield look.paint(f"{one.analytic.title}{scope}", "bold")
             yield f"nothing is in the cache. Work it out: jobctl trigger {one.analytic.job_id}"
             continue
         old = one.result.expires_at <= now
-        age = f"  worked out {ago(one.result.computed_at, now)}" + (", expired since" if old else "")
-        yield look.paint(f"{one.analytic.title}{scope}", "bold") + look.paint(age, "yellow" if old else "dim")
-        value = one.result.value
-        yield from _empty(value) or _DRAWN[one.analytic.name](value, now, look)
+        age = f"worked out {ago(one.result.computed_at, now)}" + (", expired since" if old else "")
+        yield terminal.text(age, "yellow" if old else "dim")
+        if one.result.value:
+            yield from _DRAWN[one.analytic.name](one.result.value, now, terminal)
+        else:
+            yield "there is nothing yet"
 
 
-def _empty(value: Any) -> list[str]:
-    return [] if value else ["there is nothing yet"]
-
-
-def _growth(entries: Entries, now: datetime, look: Look) -> list[str]:
+def _growth(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
     del now
     most = max(entry["users"] for entry in entries)
-    titles = [Column("MONTH"), Column("NEW", right=True), Column("ALL", right=True), Column("")]
-    width = min(40, max(5, look.width - 34))
-    return table(
-        titles,
+    yield terminal.table(
+        [Column("MONTH"), Column("NEW", right=True), Column("ALL", right=True), Column("")],
         [
             [
-                Cell(entry["month"]),
-                Cell(f"{entry['users']:,}"),
-                Cell(f"{entry['active']:,}"),
-                Cell(bar(entry["users"], most, width, look), "green"),
+                entry["month"],
+                f"{entry['users']:,}",
+                f"{entry['active']:,}",
+                Bar(entry["users"], most, "green", unicode=terminal.unicode),
             ]
             for entry in entries
         ],
-        look,
+        keep=4,
     )
 
 
-def _trends(entries: Entries, now: datetime, look: Look) -> list[str]:
+def _trends(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
     del now
     kinds = ("views", "votes", "comments")
     totals = {kind: sum(entry[kind] for entry in entries) for kind in kinds}
-    lines = [
-        f"{kind:<9}{sparkline([entry[kind] for entry in entries], look)}  {totals[kind]:,} in all"
+    yield terminal.fields(
+        (
+            kind,
+            f"{sparkline([entry[kind] for entry in entries], unicode=terminal.unicode)}  {totals[kind]:,} in all",
+        )
         for kind in kinds
-    ]
-    titles = [Column("DAY"), *(Column(kind.upper(), right=True) for kind in kinds), Column("")]
+    )
+    yield ""
     most = max(entry["views"] for entry in entries)
-    width = min(40, max(5, look.width - 42))
-    cells = [
+    yield terminal.table(
+        [Column("DAY"), *(Column(kind.upper(), right=True) for kind in kinds), Column("")],
         [
-            Cell(entry["day"]),
-            *(Cell(f"{entry[kind]:,}") for kind in kinds),
-            Cell(bar(entry["views"], most, width, look), "cyan"),
-        ]
-        for entry in entries
-    ]
-    return [*lines, "", *table(titles, cells, look)]
+            [
+                entry["day"],
+                *(f"{entry[kind]:,}" for kind in kinds),
+                Bar(entry["views"], most, "cyan", unicode=terminal.unicode),
+            ]
+            for entry in entries
+        ],
+        keep=4,
+    )
 
 
-def _top(entries: Entries, now: datetime, look: Look) -> list[str]:
+def _top(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
     del now
     most = max(entry["votes"] for entry in entries)
-    titles = [
-        Column("", right=True),
-        Column("ITEM", least=12),
-        Column("VOTES", right=True),
-        Column("VIEWS", right=True),
-        Column("CATEGORY", least=12),
-        Column(""),
-    ]
-    cells = [
+    yield terminal.table(
         [
-            Cell(str(place)),
-            Cell(entry["name"]),
-            Cell(f"{entry['votes']:,}"),
-            Cell(f"{entry['views']:,}"),
-            Cell(entry["category"], "dim"),
-            Cell(bar(entry["votes"], most, 12, look), "green"),
-        ]
-        for place, entry in enumerate(entries, 1)
-    ]
-    return table(titles, cells, look)
-
-
-def _recent(entries: Entries, now: datetime, look: Look) -> list[str]:
-    titles = [Column("WHEN"), Column("WHO", least=12), Column("WHAT", least=12)]
-    cells = [
+            Column("", right=True),
+            Column("ITEM", wraps=True),
+            Column("VOTES", right=True),
+            Column("VIEWS", right=True),
+            Column("CATEGORY", wraps=True),
+            Column(""),
+        ],
         [
-            Cell(ago(datetime.fromisoformat(entry["timestamp"]), now), "dim"),
-            Cell(entry["user"]),
-            Cell(entry["description"]),
+            [
+                str(place),
+                entry["name"],
+                f"{entry['votes']:,}",
+                f"{entry['views']:,}",
+                terminal.text(entry["category"], "dim"),
+                Bar(entry["votes"], most, "green", unicode=terminal.unicode),
+            ]
+            for place, entry in enumerate(entries, 1)
+        ],
+        keep=3,
+    )
+
+
+def _recent(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
+    yield terminal.table(
+        [Column("WHEN"), Column("WHO", wraps=True), Column("WHAT", wraps=True)],
+        [
+            [
+                terminal.text(ago(datetime.fromisoformat(entry["timestamp"]), now), "dim"),
+                entry["user"],
+                entry["description"],
+            ]
+            for entry in entries
+        ],
+        keep=3,
+    )
+
+
+def _performance(value: dict[str, Any], now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
+    del now
+    yield terminal.fields(
+        [
+            ("answered by the cache", share(value["cacheHitRate"])),
+            ("queries in all", f"{value['totalQueries']:,}"),
+            ("from the cache", f"{value['cachedQueries']:,}"),
+            ("mean query time", _ms(value["averageQueryTime"])),
+            ("database round trip", _ms(value["databaseRoundTrip"])),
+            (
+                "connections in use",
+                "-" if value["connectionsInUse"] is None else str(value["connectionsInUse"]),
+            ),
         ]
-        for entry in entries
-    ]
-    return table(titles, cells, look)
-
-
-def _performance(value: dict[str, Any], now: datetime, look: Look) -> list[str]:
-    del now, look
-    words = {
-        "answered by the cache": share(value["cacheHitRate"]),
-        "queries in all": f"{value['totalQueries']:,}",
-        "from the cache": f"{value['cachedQueries']:,}",
-        "mean query time": _ms(value["averageQueryTime"]),
-        "database round trip": _ms(value["databaseRoundTrip"]),
-        "connections in use": "-" if value["connectionsInUse"] is None else str(value["connectionsInUse"]),
-    }
-    return [f"{name:<23}{text}" for name, text in words.items()]
+    )
 
 
 def _ms(value: float | None) -> str:
     return "-" if value is None else f"{value:,.1f} ms"
 
 
-_DRAWN: dict[str, Callable[[Any, datetime, Look], list[str]]] = {
+_DRAWN: dict[str, "Callable[[Any, datetime, Terminal], Iterable[RenderableType]]"] = {
     "user-growth": _growth,
     "activity-trends": _trends,
     "top-items": _top,

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jobctl.cli.views.look import Look
-from jobctl.cli.views.table import Cell, Column, rows, table
+from jobctl.cli.terminal import Column, Terminal, rows
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from jobctl.exports.vercel import Placed
 
 _STYLES = {"exact": "green", "changed": "yellow", "left out": "red"}
@@ -17,13 +18,17 @@ def piped(placed: "Iterable[Placed]") -> Iterable[str]:
     return rows((), ((one.job_id, one.kept.value, one.cron) for one in placed), header=False)
 
 
-def screen(placed: "Sequence[Placed]", look: Look) -> list[str]:
+def screen(placed: "Sequence[Placed]", terminal: Terminal) -> "Iterator[RenderableType]":
     """A table, where there is a job to show."""
-    titles = [Column("JOB", least=12), Column("VERCEL"), Column("CRON, UTC")]
-    cells = [
-        [Cell(one.job_id), Cell(one.kept.value, _STYLES[one.kept.value]), Cell(one.cron)] for one in placed
-    ]
-    return table(titles, cells, look) if cells else []
+    if placed:
+        titles = [Column("JOB"), Column("VERCEL"), Column("CRON, UTC")]
+        yield terminal.table(
+            titles,
+            [
+                (one.job_id, terminal.text(one.kept.value, _STYLES[one.kept.value]), one.cron)
+                for one in placed
+            ],
+        )
 
 
 def warnings(placed: "Iterable[Placed]") -> Iterator[str]:

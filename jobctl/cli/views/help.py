@@ -13,7 +13,6 @@ def overview() -> str:
             "Usage: jobctl COMMAND [OPTIONS]     background jobs of a site, and your own",
             "",
             *(line for group in GROUPS for line in _group(group)),
-            "",
             f"Each    {options} (options, examples)",
             "Begin   jobctl run --demo     jobctl mode     jobctl --version",
         ]

@@ -1,36 +1,38 @@
-"""The last runs of a job at a glance: a mark each for how they ended, a level each for how long they took."""
+"""The last runs of a job at a glance: a sign each for how they ended, a level each for how long they took."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
+from jobctl.cli.terminal import STATES, Terminal
 from jobctl.cli.views.chart import sparkline
-from jobctl.cli.views.look import Look
 from jobctl.cli.views.times import took
 from jobctl.model import Run, RunStatus
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
 
 LAST = 20
 
 
-def marks(runs: Iterable[Run], look: Look) -> list[str]:
-    """``✓`` for a run that completed, ``✗`` for one that failed, ``·`` for any other."""
-    good, bad, other = ("✓", "✗", "·") if look.unicode else ("+", "x", ".")
-    known = {RunStatus.COMPLETED: (good, "green"), RunStatus.FAILED: (bad, "red")}
-    return [look.paint(*known.get(one.status, (other, None))) for one in runs]
+def signs(runs: Iterable[Run], terminal: Terminal) -> "Text":
+    """The sign of each run's state, in its colour."""
+    text = terminal.text("")
+    for one in runs:
+        text.append(terminal.sign(one.status.value), STATES[one.status.value][2])
+    return text
 
 
-def recent(newest_first: Sequence[Run], look: Look) -> Iterator[str]:
-    """The last 20 of a job in two lines, each with words that say what its characters show."""
-    runs = list(reversed(newest_first[:LAST]))
+def recent(newest_first: Sequence[Run], terminal: Terminal) -> "RenderableType":
+    """The last 20 of a job, newest first, each line with words that say what its characters show."""
+    runs = newest_first[:LAST]
     counts = Counter(one.status.value for one in runs)
     outcomes = ", ".join(f"{counts[one.value]} {one.value}" for one in RunStatus if counts[one.value])
-    yield f"the last {len(runs)}, oldest to newest:"
-    plain, painted = ("".join(marks(runs, one)) for one in (look._replace(color=False), look))
-    first, *others = look.spread([f"  {plain}", outcomes], gap=2, indent=2)
-    yield first.replace(plain, painted)
-    yield from others
+    lines = [(signs(runs, terminal), f"the last {len(runs)}, newest first: {outcomes}")]
     durations = [one.duration for one in runs if one.duration is not None]
     if durations:
-        levels = iter(sparkline([one.total_seconds() for one in durations], look))
-        shown = "".join(" " if one.duration is None else next(levels) for one in runs)  # under its mark
-        words = f"took {took(min(durations))} to {took(max(durations))}"
-        yield from look.spread([f"  {shown}", words], gap=2, indent=2)
+        levels = iter(sparkline([one.total_seconds() for one in durations], unicode=terminal.unicode))
+        shown = "".join(" " if one.duration is None else next(levels) for one in runs)  # under its sign
+        lines.append((terminal.text(shown), f"took {took(min(durations))} to {took(max(durations))}"))
+    return terminal.fields(lines)

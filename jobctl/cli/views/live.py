@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from jobctl.cli.views.look import STATES, Look
+from jobctl.cli.terminal import Column, Terminal
 from jobctl.cli.views.metrics import share
 from jobctl.cli.views.times import ago, short, took, until
 from jobctl.events import Event, RunFinished, RunStarted
@@ -13,7 +13,7 @@ from jobctl.model import JobStatus, Run, RunStatus, Status, rate
 from jobctl.text import counted
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Group, OverflowMethod, RenderableType
 
 
 @dataclass(slots=True)
@@ -36,48 +36,46 @@ class Tally:
             self.failed += event.run.status is RunStatus.FAILED
 
 
-def rows(statuses: Sequence[JobStatus], now: datetime, most: int) -> list[tuple[str, ...]]:
+def rows(statuses: Sequence[JobStatus], now: datetime, most: int, terminal: Terminal) -> list[list[Any]]:
     """The jobs that matter most now: running, then failed, then the next due ones; ``most`` in all."""
     running = [one for one in statuses if one.status is Status.RUNNING]
     failed = [one for one in statuses if one.status is Status.FAILED]
     taken = {one.id for one in (*running, *failed)}
     due = [one for one in statuses if one.next_run is not None and one.id not in taken]
     due.sort(key=lambda one: one.next_run or now)
-    return [_row(one, now) for one in [*running, *failed, *due][:most]]
+    return [_row(one, now, terminal) for one in [*running, *failed, *due][:most]]
 
 
-def panel(statuses: Sequence[JobStatus], tally: Tally, now: datetime, look: Look, height: int) -> "Group":
+def panel(
+    statuses: Sequence[JobStatus], tally: Tally, now: datetime, terminal: Terminal, height: int
+) -> "Group":
     """The whole of it, at most a third of the terminal's height, for Rich to draw."""
     from rich.console import Group
-    from rich.table import Table
+    from rich.rule import Rule
     from rich.text import Text
 
-    rule = ("─" if look.unicode else "-") * look.width
-    parts: list[Text | Table] = [Text(rule, style="dim", no_wrap=True)]
-    shown = rows(statuses, now, max(1, height // 3 - 3))
+    parts: list[RenderableType] = [Rule(characters="─" if terminal.unicode else "-", style="dim")]
+    shown = rows(statuses, now, max(1, height // 3 - 4), terminal)
     if shown:
-        table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, pad_edge=False, header_style="dim")
-        for title in ("JOB", "STATE", "LAST", "NEXT", "TOOK"):
-            table.add_column(title, no_wrap=True, overflow="ellipsis" if look.unicode else "crop")
-        for job, state, *others in shown:
-            table.add_row(Text(job), Text(state, style=STATES.get(state, "")), *map(Text, others))
-        parts.append(table)
+        columns = [*map(Column, ("JOB", "STATE", "LAST", "NEXT")), Column("TOOK", right=True)]
+        parts.append(terminal.table(columns, shown))
     ended = tally.completed + tally.failed
     counts = (
         f"{counted(len(statuses), 'job')}, {len(tally.running)} running"
         f"      since start: {counted(ended, 'run')}, {share(rate(tally.completed, ended))} completed"
     )
-    parts.append(Text(look.cut(counts, look.width), style="dim", no_wrap=True))
+    overflow: OverflowMethod = "ellipsis" if terminal.unicode else "crop"
+    parts.append(Text(counts, style="dim", no_wrap=True, overflow=overflow))
     return Group(*parts)
 
 
-def _row(job: JobStatus, now: datetime) -> tuple[str, ...]:
+def _row(job: JobStatus, now: datetime, terminal: Terminal) -> list[Any]:
     running = job.status is Status.RUNNING
     spent = short(now - job.last_run) if running and job.last_run else took(job.duration)
-    return (
+    return [
         job.id,
-        job.status.value,
+        terminal.state(job.status.value),
         "now" if running else ago(job.last_run, now),
         until(job.next_run, now),
         spent,
-    )
+    ]

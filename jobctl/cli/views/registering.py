@@ -1,15 +1,18 @@
 """What ``run`` shows where Trigger.dev is in charge: a line a job, what became of its schedule, and why."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jobctl.cli.views.look import Look, one_line
-from jobctl.cli.views.table import LEAST_ID, Cell, Column, rows, table
+from jobctl.cli.terminal import Column, Terminal, one_line, rows
 from jobctl.cli.views.times import until, zulu
 from jobctl.documents import time
 from jobctl.managers.registering import Change, Step
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
 
 _STYLES = {
     Change.CREATED: "green",
@@ -45,16 +48,10 @@ def piped(steps: Iterable[Step]) -> Iterable[str]:
     return rows(_TITLES, (_record(one) for one in steps), header=True)
 
 
-def screen(steps: Iterable[Step], now: datetime, look: Look) -> list[str]:
+def screen(steps: Iterable[Step], now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
     """A table."""
-    titles = [
-        Column("JOB", least=LEAST_ID),
-        Column("CHANGE"),
-        Column("CRON"),
-        Column("NEXT"),
-        Column("WHY", least=12),
-    ]
-    return table(titles, [_cells(one, now) for one in steps], look)
+    titles = [Column("JOB"), Column("CHANGE"), Column("CRON"), Column("NEXT"), Column("WHY", wraps=True)]
+    yield terminal.table(titles, [_cells(one, now, terminal) for one in steps])
 
 
 def summary(steps: Sequence[Step]) -> str:
@@ -63,16 +60,16 @@ def summary(steps: Sequence[Step]) -> str:
     return ", ".join(f"{counts[one]} {one.value}" for one in Change if counts[one]) or "no job"
 
 
-def _cells(step: Step, now: datetime) -> list[Cell]:
+def _cells(step: Step, now: datetime, terminal: Terminal) -> "tuple[str | Text, ...]":
     kept = step.stays
     zone = f"  {kept.timezone}" if kept and kept.timezone != "UTC" else ""
-    return [
-        Cell(step.job_id),
-        Cell(step.change.value, _STYLES.get(step.change)),
-        Cell(f"{kept.cron}{zone}" if kept else ""),
-        Cell(until(step.next_run, now) if step.next_run else ""),
-        Cell(step.detail, "dim"),
-    ]
+    return (
+        step.job_id,
+        terminal.text(step.change.value, _STYLES.get(step.change, "")),
+        f"{kept.cron}{zone}" if kept else "",
+        until(step.next_run, now) if step.next_run else "",
+        terminal.text(step.detail, "dim"),
+    )
 
 
 def _record(step: Step) -> tuple[str, ...]:

@@ -1,16 +1,32 @@
 """What ``report`` shows: the headlines; the whole is in the files."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jobctl.cli.views.look import Look
-from jobctl.cli.views.table import Cell, Column, table
+from jobctl.cli.terminal import Column, Terminal, plain
 from jobctl.reports.headline import headlines
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
-def screen(report: dict[str, Any], look: Look) -> Iterator[str]:
+_TITLES = ("FIGURE", "VALUE", "CHANGE")
+
+
+def piped(report: dict[str, Any]) -> Iterator[str]:
     """Title, period, and each figure beside the period before."""
-    yield look.paint(look.cut(f"{report['title']}, {report['period']['label']}", look.width), "bold")
-    titles = [Column("FIGURE"), Column("VALUE", right=True), Column("CHANGE")]
-    rows = [[Cell(label), Cell(value), Cell(change, "dim")] for label, value, change in headlines(report)]
-    yield from table(titles, rows, look)
+    yield _title(report)
+    yield from plain([_TITLES, *headlines(report)])
+
+
+def screen(report: dict[str, Any], terminal: Terminal) -> "Iterator[RenderableType]":
+    """The same as a table."""
+    yield terminal.heading(_title(report))
+    yield terminal.table(
+        [Column(one, right=one == "VALUE", wraps=one != "VALUE") for one in _TITLES],
+        [(label, value, terminal.text(change, "dim")) for label, value, change in headlines(report)],
+        keep=3,
+    )
+
+
+def _title(report: dict[str, Any]) -> str:
+    return f"{report['title']}, {report['period']['label']}"

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
+from jobctl.cli.terminal import Column, Terminal, one_line, rows
 from jobctl.cli.views.history import recent
-from jobctl.cli.views.look import STATES, Look, one_line
-from jobctl.cli.views.table import LEAST_ID, Cell, Column, rows, table
-from jobctl.cli.views.times import ago, ms, took, zulu
+from jobctl.cli.views.times import ago, exact, local, ms, took, zone_names, zulu
 from jobctl.durations import format_duration
 from jobctl.model import Run, RunStatus
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 _TITLES = ("RUN", "JOB", "STATE", "REASON", "STARTED", "TOOK_MS", "TRIGGER", "ERROR", "ATTEMPT")
 
@@ -19,27 +22,73 @@ def piped(runs: Iterable[Run], *, header: bool) -> Iterable[str]:
 
 
 def screen(
-    runs: Sequence[Run], now: datetime, look: Look, *, more: bool, lately: Sequence[Run] = ()
-) -> Iterator[str]:
-    """A table; the error is cut to what is left of the width. ``lately`` are runs of one job to show at a glance."""
+    runs: Sequence[Run],
+    now: datetime,
+    terminal: Terminal,
+    *,
+    more: bool,
+    of_one_job: bool = False,
+    lately: Sequence[Run] = (),
+) -> "Iterator[RenderableType]":
+    """A table, with the errors below their runs.
+
+    Args:
+        of_one_job: the job's id is known, and not repeated in each row.
+        lately: runs of one job to show at a glance.
+    """
     if not runs:
         yield "no run to show"
         return
     if len(lately) > 1:
-        yield from recent(lately, look)
+        yield recent(lately, terminal)
         yield ""
-    titles = [
-        Column("RUN"),
-        Column("JOB", least=LEAST_ID),
+    started = Column(f"STARTED, {zone_names(one.started_at for one in runs)}")
+    columns = [
+        Column("JOB"),
         Column("STATE"),
-        Column("STARTED"),
+        Column("RUN"),
+        started,
         Column("TOOK", right=True),
         Column("BY"),
-        Column("ERROR", least=12),
     ]
-    yield from table(titles, [_cells(one, now) for one in runs], look)
+    cells = [_cells(one, now, terminal) for one in runs]
+    if of_one_job:
+        columns[0:3] = [columns[2], columns[1]]
+        for row in cells:
+            row[0:3] = [row[2], row[1]]
+    errors = {at: terminal.text(one.error, "red") for at, one in enumerate(runs) if one.error}
+    yield terminal.table(columns, cells, errors)
     if more:
-        yield "… there are more: --limit 0" if look.unicode else "there are more: --limit 0"
+        yield "… there are more: --limit 0" if terminal.unicode else "there are more: --limit 0"
+
+
+def detail(run: Run, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
+    """All that is known of one run."""
+    yield terminal.heading(f"{run.job_id}, run {run.id}")
+    fields: list[tuple[str, RenderableType]] = [("state", terminal.state(run.status.value, _state(run)))]
+    due = f", due {exact(run.scheduled_for)}" if run.scheduled_for else ""
+    fields.append(("asked by", f"{run.trigger.value}{due}"))
+    fields.append(("started", f"{exact(run.started_at)} ({ago(run.started_at, now)})"))
+    if run.finished_at:
+        fields.append(("finished", f"{exact(run.finished_at)} ({ago(run.finished_at, now)})"))
+    if run.duration is not None:
+        fields.append(("took", took(run.duration)))
+    fields.append(("attempt", str(run.attempt)))
+    if run.host:
+        fields.append(("process", f"{f'pid {run.pid} on ' if run.pid else ''}{run.host}"))
+    if run.error:
+        fields.append(("error", terminal.text(run.error)))
+    if run.result is not None:
+        import json
+
+        whole = json.dumps(run.result, indent=2, ensure_ascii=not terminal.unicode)
+        fields.append(("result", terminal.text(result_summary(run) or whole)))
+        if isinstance(run.result, dict) and run.result.get("details"):
+            shown = json.dumps(run.result["details"], indent=2, ensure_ascii=not terminal.unicode)
+            fields.append(("details", terminal.text(shown)))
+    yield terminal.fields(fields)
+    if not run.id.startswith("run_"):
+        yield f"what it printed: jobctl logs {run.short_id}"
 
 
 def ending(run: Run) -> str:
@@ -68,17 +117,19 @@ def result_summary(run: Run) -> str:
     return ": ".join([*parts, ", ".join(counts)] if counts else parts)
 
 
-def _cells(run: Run, now: datetime) -> list[Cell]:
+def _state(run: Run) -> str:
     state = run.status.value if run.reason in {None, "error"} else f"{run.status.value} ({run.reason})"
-    state += f", attempt {run.attempt}" if run.attempt > 1 else ""
+    return state + (f", attempt {run.attempt}" if run.attempt > 1 else "")
+
+
+def _cells(run: Run, now: datetime, terminal: Terminal) -> list[Any]:
     return [
-        Cell(run.short_id),
-        Cell(run.job_id),
-        Cell(state, STATES[run.status]),
-        Cell(ago(run.started_at, now)),
-        Cell(took(run.duration)),
-        Cell(run.trigger.value),
-        Cell(run.error or "", "dim"),
+        run.job_id,
+        terminal.state(run.status.value, _state(run)),
+        run.short_id,
+        local(run.started_at, now),
+        took(run.duration),
+        run.trigger.value,
     ]
 
 

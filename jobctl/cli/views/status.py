@@ -1,15 +1,14 @@
 """What ``status`` shows: who schedules, every job on a line, and one job in detail."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobctl.cli.views.history import marks
-from jobctl.cli.views.look import STATES, Look, one_line
+from jobctl.cli.terminal import Column, Terminal, one_line, rows
+from jobctl.cli.views.history import signs
 from jobctl.cli.views.metrics import share
 from jobctl.cli.views.runs import result_summary
-from jobctl.cli.views.table import LEAST_ID, Cell, Column, rows, table
 from jobctl.cli.views.times import ago, exact, ms, short, took, until, zulu
 from jobctl.durations import format_duration
 from jobctl.errors import ServiceError
@@ -17,13 +16,17 @@ from jobctl.memory import MIB
 from jobctl.model import Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
 from jobctl.runs.logs import VARIABLE
+from jobctl.text import counted
 
 if TYPE_CHECKING:
-    from datetime import tzinfo
+    from rich.console import RenderableType
+    from rich.text import Text
 
     from jobctl.managers.presence import Presence
     from jobctl.runs.logs import Usage
 
+LATE = timedelta(seconds=10)
+"""A job that waits so long for its start is late."""
 _TITLES = ("JOB", "STATE", "LAST", "TOOK_MS", "NEXT", "ERROR")
 
 
@@ -35,6 +38,19 @@ class Board(NamedTuple):
     jobs: Sequence[JobStatus]
     now: datetime
     trouble: ServiceError | None = None
+    due: Mapping[str, datetime] = {}
+    """Since when jobs are due that have not begun."""
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether anything will start jobs: else none has a next time."""
+        return self.scheduler.running or self.mode in {Mode.TRIGGER_DEV, Mode.VERCEL}
+
+    def late_since(self, job: JobStatus) -> datetime | None:
+        """When a job should have begun that its scheduler has not started; None where it is on time."""
+        due = self.due.get(job.id)
+        waits = job.status not in {Status.RUNNING, Status.STOPPED} and self.scheduler.running
+        return due if due is not None and waits and self.now - due >= LATE else None
 
     @property
     def failed(self) -> list[JobStatus]:
@@ -47,45 +63,61 @@ def piped(jobs: Iterable[JobStatus], *, header: bool) -> Iterable[str]:
     return rows(_TITLES, (_record(one) for one in jobs), header=header)
 
 
-def screen(board: Board, shown: Sequence[JobStatus], left_out: str, look: Look) -> Iterator[str]:
+def screen(
+    board: Board, shown: Sequence[JobStatus], left_out: str, terminal: Terminal
+) -> "Iterator[RenderableType]":
     """The whole answer on a terminal; ``left_out`` says what was, for length."""
-    yield from look.wrap(who_schedules(board))
+    yield who_schedules(board)
     yield ""
     if not shown:
         yield "no job to show"
         return
-    titles = [
-        Column("JOB", least=LEAST_ID),
-        Column("STATE"),
-        Column("LAST"),
-        Column("TOOK", right=True),
-        Column("NEXT", least=12),
-        Column("SCHEDULE"),
-    ]
-    yield from table(titles, [_cells(one, board.now) for one in shown], look)
+    columns = [Column("JOB"), Column("STATE"), Column("LAST"), Column("TOOK", right=True)]
+    columns += [Column("NEXT")] if board.is_scheduled else []
+    columns.append(Column("SCHEDULE"))
+    shared = Counter(one.note for one in board.jobs if _is_stopped(one))
+    below = {}
+    for at, one in enumerate(shown):
+        if one.status is Status.FAILED and one.error:
+            below[at] = terminal.text(one.error, "red")
+        elif _is_stopped(one) and one.note and shared[one.note] == 1:
+            below[at] = terminal.text(one.note, "dim")
+    yield terminal.table(columns, [_cells(one, board, terminal) for one in shown], below)
     if left_out:
-        yield f"… {left_out}" if look.unicode else left_out
-    yield from _why_stopped(board, look)
-    failed = board.failed
-    if failed:
-        first = failed[0]
-        others = ", ".join([*(one.id for one in failed[:3]), *(["others"] if len(failed) > 3 else [])])
-        yield ""
-        yield look.cut(
-            f"{len(failed)} of {len(board.jobs)} failed: {others}: {first.error or ''}", look.width
-        )
-        yield from look.wrap(f"See why: jobctl logs {first.id} --failed")
+        yield f"… {left_out}" if terminal.unicode else left_out
+    yield ""
+    for note, number in shared.items():
+        if number > 1:
+            yield terminal.hanging(f"{terminal.sign('stopped')} ", f"{number} stopped: {note}", "yellow")
+    yield _counts(board)
+    if board.failed:
+        yield f"See why: jobctl logs {board.failed[0].id} --failed"
 
 
-def _why_stopped(board: Board, look: Look) -> Iterator[str]:
-    """The reasons that stand behind several jobs, or may not have found room in their rows."""
-    notes = Counter(
-        one.note for one in board.jobs if one.status is Status.STOPPED and one.note not in {None, "stopped"}
-    )
-    if notes:
-        yield ""
-    for note, number in notes.items():
-        yield from look.wrap(f"{number} stopped: {note}")
+def by_urgency(board: Board) -> list[JobStatus]:
+    """Failed, then late, then running, then the rest; the jobs that are off their schedules last."""
+
+    def rank(job: JobStatus) -> int:
+        if job.status is Status.FAILED:
+            return 0
+        if board.late_since(job) is not None:
+            return 1
+        return {Status.RUNNING: 2, Status.STOPPED: 4}.get(job.status, 3)
+
+    return sorted(board.jobs, key=rank)
+
+
+def _is_stopped(job: JobStatus) -> bool:
+    return job.status is Status.STOPPED and job.note not in {None, "stopped"}
+
+
+def _counts(board: Board) -> str:
+    counts = Counter(one.status for one in board.jobs)
+    kinds = (Status.FAILED, Status.RUNNING, Status.COMPLETED, Status.SCHEDULED, Status.STOPPED)
+    parts = [f"{counts[one]} {one.value}" for one in kinds if counts[one]]
+    if late := sum(board.late_since(one) is not None for one in board.jobs):
+        parts.insert(bool(counts[Status.FAILED]), f"{late} late")
+    return f"{counted(len(board.jobs), 'job')}: {', '.join(parts)}"
 
 
 def who_schedules(board: Board) -> str:
@@ -110,7 +142,8 @@ def who_schedules(board: Board) -> str:
         )
     if found.pid is None:
         return "no scheduler is running. Start it: jobctl run"
-    how = f"ended {ago(found.ended, board.now)}" if found.ended else "was killed"
+    noticed = f", seen {ago(found.ended, board.now)}" if found.ended else ""
+    how = f"was killed{noticed}" if found.killed else f"ended{noticed.replace(', seen', '')}"
     return (
         f"no scheduler is running (the last one, pid {found.pid} on {found.host}, {how})."
         " Start it: jobctl run"
@@ -119,31 +152,36 @@ def who_schedules(board: Board) -> str:
 
 def detail(
     job: JobStatus,
+    board: Board,
     *,
     definition: Job | None,
     runs: Sequence[Run],
     totals: JobTotals | None,
     logs: "Usage | None",
-    now: datetime,
-    zone: "tzinfo",
-    look: Look,
-) -> Iterator[str]:
+    terminal: Terminal,
+) -> "Iterator[RenderableType]":
     """One job with its exact times, last result and history."""
+    now = board.now
     origin = f"  ({definition.origin})" if definition else ""
-    yield from _painted(look.spread([job.id, f"{job.name}{origin}"], gap=2), job.id, "bold", look)
-    state = _field("state", job.status.value + (f"  ({job.note})" if job.note else ""), look)
-    yield from _painted(state, job.status.value, STATES.get(job.status), look)
+    yield terminal.heading(f"{job.id}  {job.name}{origin}")
+    late = board.late_since(job)
+    state = "late" if late and job.status is not Status.FAILED else job.status.value
+    why = f"due since {short(now - late)}" if late else job.note
+    fields: list[tuple[str, RenderableType]] = [
+        ("state", terminal.state(state, state + (f"  ({why})" if why else "")))
+    ]
     schedule = f"{job.schedule}  {job.timezone}" if job.schedule else "none, by hand only"
-    yield from _field("schedule", schedule, look)
-    if job.next_run:
-        yield from _field("next", f"{exact(job.next_run, zone)} ({until(job.next_run, now)})", look)
+    fields.append(("schedule", schedule))
+    if job.next_run and board.is_scheduled:
+        fields.append(("next", f"{exact(job.next_run)} ({until(job.next_run, now)})"))
     if runs:
-        yield from _last(runs[0], definition, now, zone, look)
-        yield from _history(runs, totals, look)
+        fields += _last(runs[0], definition, now, terminal)
+        fields.append(("history", _history(runs, totals, terminal)))
     else:
-        yield "last      never"
+        fields.append(("last", "never"))
     if logs is not None and logs.deleted_at is not None:
-        yield from _field("logs", logs_words(logs, now), look)
+        fields.append(("logs", logs_words(logs, now)))
+    yield terminal.fields(fields)
 
 
 def logs_words(logs: "Usage", now: datetime) -> str:
@@ -152,55 +190,46 @@ def logs_words(logs: "Usage", now: datetime) -> str:
     return f"{size} of {most} MiB; the oldest were deleted {ago(logs.deleted_at, now)} ({VARIABLE})"
 
 
-def _painted(lines: list[str], word: str, style: str | None, look: Look) -> Iterator[str]:
-    """Measured first, painted then: the word stands in the first line."""
-    yield lines[0].replace(word, look.paint(word, style), 1)
-    yield from lines[1:]
-
-
-def _last(run: Run, definition: Job | None, now: datetime, zone: "tzinfo", look: Look) -> Iterator[str]:
+def _last(
+    run: Run, definition: Job | None, now: datetime, terminal: Terminal
+) -> "Iterator[tuple[str, RenderableType]]":
     spent = f", took {format_duration(run.duration)}" if run.duration is not None else ""
     attempts = (
         f", attempt {run.attempt} of {definition.retries + 1}" if definition and definition.retries else ""
     )
-    when = f"{exact(run.started_at, zone)} ({ago(run.started_at, now)})"
-    yield from _field("last", f"{when}{spent}, run {run.short_id}{attempts}", look)
+    when = f"{exact(run.started_at)} ({ago(run.started_at, now)})"
+    yield "last", f"{when}{spent}, run {run.short_id}{attempts}"
     if run.error:
-        yield from _field("error", run.error, look)
+        yield "error", terminal.text(run.error)
     if summary := result_summary(run):
-        yield from _field("result", summary, look)
+        yield "result", summary
 
 
-def _history(runs: Sequence[Run], totals: JobTotals | None, look: Look) -> list[str]:
-    plain, painted = (" ".join(marks(runs, one)) for one in (look._replace(color=False), look))
-    parts = [f"history   {plain}", "newest first", *([_rate(totals)] if totals else [])]
-    first, *others = look.spread(filter(None, parts), gap=3, indent=10)
-    return [first.replace(plain, painted), *others]
+def _history(runs: Sequence[Run], totals: JobTotals | None, terminal: Terminal) -> "Text":
+    text = signs(runs, terminal)
+    text.append("  newest first")
+    if totals is not None and totals.success_rate is not None:
+        completed = f"{totals.successful_jobs:,} of {totals.total_executions:,} completed"
+        text.append(f"; {completed} ({share(totals.success_rate)})")
+    return text
 
 
-def _rate(totals: JobTotals) -> str:
-    if totals.success_rate is None:
-        return ""
-    return (
-        f"{totals.successful_jobs:,} of {totals.total_executions:,} completed ({share(totals.success_rate)})"
-    )
-
-
-def _field(name: str, text: str, look: Look) -> list[str]:
-    return look.wrap(f"{name:<10}{text}", indent=10)
-
-
-def _cells(job: JobStatus, now: datetime) -> list[Cell]:
+def _cells(job: JobStatus, board: Board, terminal: Terminal) -> list[Any]:
     running = job.status is Status.RUNNING
-    planned = f"- ({job.note})" if job.status is Status.STOPPED and job.note else until(job.next_run, now)
-    return [
-        Cell(job.id),
-        Cell(job.status.value, STATES.get(job.status)),
-        Cell(ago(job.last_run, now)),
-        Cell("" if running else took(job.duration) if job.last_run else ""),
-        Cell("after this run" if running and job.next_run is None else planned),
-        Cell((job.schedule or "by hand") + ("" if job.timezone == "UTC" else f"  {job.timezone}"), "dim"),
+    late = board.late_since(job)
+    cells: list[Any] = [
+        job.id,
+        terminal.state(job.status.value),
+        ago(job.last_run, board.now),
+        "" if running or not job.last_run else took(job.duration),
     ]
+    if late is not None:
+        cells.append(terminal.state("late", f"late by {short(board.now - late)}"))
+    elif board.is_scheduled:
+        cells.append("after this run" if running and job.next_run is None else until(job.next_run, board.now))
+    zone = "" if job.timezone == "UTC" else f"  {job.timezone}"
+    cells.append(terminal.text(f"{job.schedule or 'by hand'}{zone}", "dim"))
+    return cells
 
 
 def _record(job: JobStatus) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Times and durations as a person reads them: how long ago, in how long, and exact with the zone."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,20 @@ def took(duration: timedelta | None) -> str:
     return "-" if duration is None else format_duration(duration)
 
 
-def exact(instant: datetime, zone: "tzinfo" = UTC) -> str:
-    """``Tue 2026-11-24 09:00:00 UTC``."""
+def exact(instant: datetime, zone: "tzinfo | None" = None) -> str:
+    """``Tue 2026-11-24 09:00:00 CET``, in this machine's zone unless another is given."""
     return f"{instant.astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}"
+
+
+def local(instant: datetime, now: datetime) -> str:
+    """``Nov 24 09:00:00`` in this machine's zone, with the year where it is another one than now."""
+    here = instant.astimezone()
+    return f"{here:%b %d %H:%M:%S}" if here.year == now.astimezone().year else f"{here:%Y-%m-%d %H:%M:%S}"
+
+
+def zone_names(instants: Iterable[datetime]) -> str:
+    """``CET``, or ``CEST/CET`` where the clocks were changed between: for the title above local times."""
+    return "/".join(dict.fromkeys(f"{one.astimezone():%Z}" for one in instants))
 
 
 def ms(duration: timedelta | None) -> str:

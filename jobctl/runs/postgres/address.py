@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from jobctl.errors import ConfigurationError, NotRunError
-from jobctl.settings.libpq import INSTALL_HINT, missing_driver, read_postgres
+from jobctl.errors import ConfigurationError, NotRunError, install_hint
+from jobctl.settings.libpq import missing_driver, read_postgres
 
 SCHEMA = "jobctl"
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -34,7 +34,7 @@ def read_address(text: str) -> Address:
     """
     if problem := missing_driver():
         raise NotRunError(
-            f"the run store is on Postgres, and the package psycopg {problem}", hint=INSTALL_HINT
+            f"the run store is on Postgres, and the package psycopg {problem}", hint=install_hint("postgres")
         )
     parameters, others, place = read_postgres(text, "JOBCTL_STATE")
     schema = others.get("schema", SCHEMA)

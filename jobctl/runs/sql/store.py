@@ -46,7 +46,9 @@ INSERT INTO owners (id, kind, host, pid, start, boot, since, leased) VALUES (?, 
 _OWNERS = f"""
 SELECT {OWNER} FROM owners o
 WHERE ended IS NULL OR id IN (SELECT owner FROM runs WHERE status = 'running')
-   OR id = (SELECT id FROM owners WHERE kind <> 'trigger' ORDER BY since DESC LIMIT 1)
+   OR id = (
+     SELECT id FROM owners WHERE kind <> 'trigger' AND ended IS NOT NULL ORDER BY ended DESC, since DESC LIMIT 1
+   )
 ORDER BY since
 """
 _START = """

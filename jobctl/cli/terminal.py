@@ -1,0 +1,328 @@
+"""How a terminal is drawn on: one place for the signs, styles, table and console, all of them Rich's.
+
+Rich is imported when something is drawn, not before: in a pipe nothing of it is loaded.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jobctl.text import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.segment import Segment
+    from rich.table import Table
+    from rich.text import Text
+
+GAP = 2
+STATES = {
+    "failed": ("✗", "x", "red"),
+    "late": ("!", "!", "yellow"),
+    "retrying": ("↻", "~", "yellow"),
+    "running": ("●", "*", "cyan"),
+    "completed": ("✓", "+", "green"),
+    "scheduled": ("○", "o", ""),
+    "skipped": ("»", ">", "yellow"),
+    "cancelled": ("⊘", "/", "yellow"),
+    "stopped": ("■", "#", "yellow"),
+}
+"""Sign, its ASCII form and style of each state of a job or a run."""
+_PREFIXES = ("cyan", "magenta", "blue", "green", "yellow", "bright_cyan", "bright_magenta", "bright_blue")
+
+
+class Column(NamedTuple):
+    """One column of a table. ``right`` aligns numbers; one that ``wraps`` is folded where there is little room."""
+
+    title: str
+    right: bool = False
+    wraps: bool = False
+
+
+class Terminal:
+    """What a terminal can show: its width in columns, colour, characters. Draws text without secrets.
+
+    Args:
+        mask: takes secrets out of a text. It is applied before a text is folded: a secret that is broken over
+            two lines would not be found.
+    """
+
+    def __init__(
+        self,
+        width: int = 80,
+        *,
+        color: bool = False,
+        unicode: bool = True,
+        mask: Callable[[str], str] = str,
+    ) -> None:
+        self.width = width
+        self.color = color
+        self.unicode = unicode
+        self.mask = mask
+
+    @cached_property
+    def console(self) -> "Console":
+        """Rich's console without what costs or changes text: markup, emoji codes, highlighting, detection."""
+        from io import StringIO
+
+        from rich.console import Console
+
+        return Console(
+            file=StringIO(),
+            width=self.width,
+            height=25,
+            color_system="standard" if self.color else None,
+            force_terminal=True,
+            force_interactive=False,
+            no_color=False,
+            markup=False,
+            emoji=False,
+            highlight=False,
+            legacy_windows=False,
+            _environ={},
+        )
+
+    def lines(self, *parts: "RenderableType") -> list[str]:
+        """The parts one below the other as lines, none wider than the terminal, without blanks at their ends."""
+        from rich.segment import Segment, Segments
+
+        console = self.console
+        segments: list[Segment] = []
+        for part in parts:
+            drawn = self.text(part) if isinstance(part, str) else part
+            for line in console.render_lines(drawn, pad=False):
+                segments += _stripped(line)
+                segments.append(Segment.line())
+        with console.capture() as captured:
+            console.print(Segments(segments), soft_wrap=True, end="")
+        return captured.get().split("\n")[:-1]
+
+    def paint(self, text: str, style: str) -> str:
+        """One line of text in a style, where colour is on."""
+        if not (self.color and style and text):
+            return text
+        from rich.color import ColorSystem
+        from rich.style import Style
+
+        return Style.parse(style).render(text, color_system=ColorSystem.STANDARD)
+
+    def text(self, text: str, style: str = "") -> "Text":
+        """Text from outside: what a terminal would obey made visible, secrets masked. Lines stay lines."""
+        from rich.text import Text
+
+        masked = self.mask(text)
+        shown = masked if masked.isprintable() else "\n".join(map(one_line, masked.split("\n")))
+        return Text(shown, style, overflow="fold")
+
+    def sign(self, state: str) -> str:
+        """The sign of a state."""
+        unicode, plain, _ = STATES.get(state, ("·", ".", ""))
+        return unicode if self.unicode else plain
+
+    def state(self, state: str, words: str = "") -> "Text":
+        """Sign and name of a state, and more ``words``, in its colour."""
+        return self.text(f"{self.sign(state)} {words or state}", STATES.get(state, ("", "", ""))[2])
+
+    def heading(self, title: str) -> "RenderableType":
+        """A title over what follows, in a light rule where there is colour."""
+        text = self.text(title, "bold")
+        if not (self.color and self.unicode):
+            return text
+        from rich.rule import Rule
+
+        return Rule(text, align="left", style="dim") if text.cell_len < self.width - 4 else text
+
+    def fields(self, rows: "Iterable[tuple[str | Text, RenderableType]]", *, indent: int = 0) -> "Table":
+        """Names and values in two columns; a long value goes on below itself."""
+        from rich.table import Table
+
+        grid = Table.grid(padding=(0, GAP, 0, 0))
+        grid.add_column(no_wrap=True, style="dim")
+        grid.add_column(overflow="fold")
+        for name, value in rows:
+            head = self.text(" " * indent + name) if isinstance(name, str) else name
+            grid.add_row(head, self.text(value) if isinstance(value, str) else value)
+        return grid
+
+    def hanging(self, head: str, text: str, style: str = "") -> "RenderableType":
+        """A paragraph whose further lines begin below its first word behind ``head``."""
+        from rich.table import Table
+
+        grid = Table.grid()
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        grid.add_row(self.text(head, style), self.text(text))
+        return grid
+
+    def table(
+        self,
+        columns: Sequence[Column],
+        rows: Iterable[Sequence[Any]],
+        below: "Mapping[int, Text] | None" = None,
+        *,
+        keep: int = 2,
+    ) -> "RenderableType":
+        """Rows below bold titles. Where there is little room the last columns are left out, all but ``keep``.
+
+        Args:
+            rows: of texts from outside, Rich's texts and bars.
+            below: a text under a row, by the row's number: on lines of its own, indented.
+        """
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+
+        cells = [[self._cell(cell) for cell in row] for row in rows]
+        for at, cell in enumerate(cells[0] if cells else ()):
+            if isinstance(cell, Bar):
+                columns = [*columns[:at], columns[at]._replace(wraps=True), *columns[at + 1 :]]
+        number, first = self._fit(columns, cells, keep)
+        boxed = self.color and self.unicode
+        table = Table(
+            box=SIMPLE_HEAD if boxed else None,
+            padding=(0, GAP - boxed, 0, 0),
+            show_edge=False,
+            pad_edge=False,
+            header_style="bold",
+            border_style="dim",
+        )
+        for at, column in enumerate(columns[:number]):
+            table.add_column(
+                self.text(column.title),
+                justify="right" if column.right else "left",
+                no_wrap=not (column.wraps or (not at and first)),
+                overflow="fold",
+                width=first if not at else None,
+            )
+        for row in cells:
+            if first and not isinstance(row[0], Bar):
+                row[0] = self.text(_broken(row[0].plain, first))
+            table.add_row(*row[:number])
+        if not below:
+            return table
+        heights = [1 if isinstance(row[0], Bar) else 1 + row[0].plain.count("\n") for row in cells]
+        return _Annotated(table, 1 + boxed, heights, below)
+
+    def _cell(self, cell: "str | Text | Bar") -> "Text | Bar":
+        return self.text(cell.replace("\n", " ")) if isinstance(cell, str) else cell
+
+    def _fit(
+        self, columns: Sequence[Column], cells: "Sequence[Sequence[Text | Bar]]", keep: int
+    ) -> tuple[int, int | None]:
+        """How many columns there is room for; and how wide the first is, where it has to be folded."""
+        needed = [
+            max([len(column.title), *(min(_width(row[at]), 16 if column.wraps else 999) for row in cells)])
+            for at, column in enumerate(columns)
+        ]
+        number = len(columns)
+        while number > keep and sum(needed[:number]) + GAP * (number - 1) > self.width:
+            number -= 1
+        room = self.width - sum(needed[1:number]) - GAP * (number - 1)
+        return number, (max(8, room) if needed[0] > room and not columns[0].wraps else None)
+
+    def prefix(self, job: str) -> str:
+        """``[job]`` in a colour of the job's own, the same each time."""
+        from zlib import crc32
+
+        return self.paint(f"[{job}]", _PREFIXES[crc32(job.encode()) % len(_PREFIXES)])
+
+
+class Bar:
+    """A bar as long as its column allows; what is more than nothing shows at least a trace."""
+
+    WIDEST = 40
+
+    def __init__(self, value: float, most: float, style: str, *, unicode: bool) -> None:
+        self._share = value / most if most > 0 else 0.0
+        self._style = style
+        self._unicode = unicode
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        from rich.text import Text
+
+        del console
+        width = min(options.max_width, self.WIDEST)
+        eighths = max(1, round(width * 8 * self._share)) if self._share > 0 else 0
+        whole, rest = divmod(eighths, 8)
+        if self._unicode:
+            bar = "█" * whole + " ▏▎▍▌▋▊▉"[rest].strip()
+        else:
+            bar = "#" * max(1 if eighths else 0, round(eighths / 8))
+        yield Text(bar, self._style, no_wrap=True)
+
+    def __rich_measure__(self, console: "Console", options: "ConsoleOptions") -> "object":
+        from rich.measure import Measurement
+
+        del console
+        return Measurement(min(4, options.max_width), min(self.WIDEST, options.max_width))
+
+
+class _Annotated:
+    """A table with texts between its rows, which go over its whole width."""
+
+    def __init__(
+        self, table: "Table", head: int, heights: Sequence[int], below: "Mapping[int, Text]"
+    ) -> None:
+        self._table = table
+        self._head = head
+        self._heights = heights
+        self._below = below
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        from rich.padding import Padding
+        from rich.segment import Segment, Segments
+
+        lines = iter(console.render_lines(self._table, options, pad=False))
+        for at, height in enumerate((self._head, *self._heights)):
+            for _, line in zip(range(height), lines, strict=False):
+                yield Segments([*line, Segment.line()])
+            if at and at - 1 in self._below:
+                yield Padding(self._below[at - 1], (0, 0, 0, GAP))
+
+
+def plain(rows: Iterable[Sequence[str]], *, indent: int = 0) -> Iterator[str]:
+    """Rows in aligned columns without Rich, for a pipe in which a person reads."""
+    grid = [[one_line(cell) for cell in row] for row in rows]
+    widths = [
+        max(len(row[at]) for row in grid if at < len(row)) for at in range(max(map(len, grid), default=0))
+    ]
+    for row in grid:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        yield (" " * indent + (" " * GAP).join(cells)).rstrip()
+
+
+def rows(titles: Iterable[str], records: Iterable[Iterable[str]], *, header: bool) -> Iterable[str]:
+    """One record a line, values between tabs, nothing cut: for ``grep``, ``cut`` and ``sort``."""
+    if header:
+        yield "\t".join(titles)
+    for record in records:
+        yield "\t".join(map(one_line, record))
+
+
+def one_line(text: str) -> str:
+    """Text from outside without controls, tabs and line ends made visible."""
+    return printable(text).replace("\t", " ")
+
+
+def _width(cell: "Text | Bar") -> int:
+    return 4 if isinstance(cell, Bar) else cell.cell_len
+
+
+def _broken(job: str, width: int) -> str:
+    """A job's id on several lines, at its dashes."""
+    lines = []
+    while len(job) > width:
+        at = job.rfind("-", 0, width) + 1 or width
+        lines.append(job[:at])
+        job = job[at:]
+    return "\n".join([*lines, job])
+
+
+def _stripped(line: "list[Segment]") -> "Iterator[Segment]":
+    """Without blanks at its end, which a table fills its columns with."""
+    end = len(line)
+    while end and not line[end - 1].text.strip():
+        end -= 1
+    yield from line[: end - 1]
+    if end:
+        last = line[end - 1]
+        yield last._replace(text=last.text.rstrip())
