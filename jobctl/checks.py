@@ -10,13 +10,20 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from jobctl import DISTRIBUTION, threads
+from jobctl import threads
 from jobctl.catalogue import Catalogue
 from jobctl.catalogue.discover import missing
 from jobctl.catalogue.needs import unmet
 from jobctl.catalogue.project import store_place
 from jobctl.durations import format_duration
-from jobctl.errors import ConfigurationError, ConfigurationErrors, ExitCode, JobctlError, PermanentJobError
+from jobctl.errors import (
+    DISTRIBUTION,
+    ConfigurationError,
+    ConfigurationErrors,
+    ExitCode,
+    JobctlError,
+    PermanentJobError,
+)
 from jobctl.model import Command, Job
 from jobctl.notify.settings import demand_private_url, resolved
 from jobctl.settings.environment import Environment

@@ -89,9 +89,10 @@ def _vercel(folder: Path, options: Options, context: Context) -> Export:
 
     jobs, plan, target = context.catalogue.jobs, options.plan or Plan.PRO, options.target or Target.CRONS
     wheel, carried = _along(options, context, vercel.EXTRAS)
-    files = vercel.deployment_files(folder, context.project, carried, wheel)
+    longest = vercel.longest_call(jobs, plan)
+    files = vercel.deployment_files(folder, context.project, carried, wheel, longest)
     placed = vercel.place(folder, jobs, plan, context.now(), target)
-    merged = vercel.config(folder, placed, vercel.longest_call(jobs, plan), target)
+    merged = vercel.config(folder, placed, longest, target)
     return Export(files, merged, tuple(placed), wheel, carried, vercel.too_long(jobs, plan))
 
 
