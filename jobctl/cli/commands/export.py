@@ -59,7 +59,8 @@ def run(options: Options, context: Context) -> int:
         context.output.document(_document(found, made, missing, options))
     else:
         _show(found, made, folder, options, context)
-    for sentence in [*missing, *([made.warning] if made.warning else [])]:
+    left_out = context.catalogue.note if made.carried is not None else None
+    for sentence in filter(None, [*missing, made.warning, left_out]):
         context.output.warn(sentence)
     weak = cron_secret_weakness(context.environment.secret("CRON_SECRET"))
     if weak and options.platform == "vercel":
