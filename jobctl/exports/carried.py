@@ -283,6 +283,28 @@ def still_missing(folder: Path, carried: Carried, wheel: Wheel | None, platform:
     return found
 
 
+def ignored(folder: Path, names: Iterable[str]) -> list[str]:
+    """A sentence where Git ignores files of the export, since builds from a repository then lack them."""
+    import pygit2
+
+    place = folder.absolute()
+    try:
+        found = pygit2.discover_repository(str(next(one for one in (place, *place.parents) if one.is_dir())))
+        if found is None:
+            return []
+        repository = pygit2.Repository(found)
+        base = Path(os.path.realpath(place)).relative_to(os.path.realpath(repository.workdir or found))
+        hit = [name for name in names if repository.path_is_ignored((base / name).as_posix())]
+    except (pygit2.GitError, ValueError, OSError):  # no repository that can be asked
+        return []
+    more = f" and {len(hit) - 1} more files" if len(hit) > 1 else ""
+    return (
+        [f"Git ignores {hit[0]}{more}, so a build from the repository lacks that: change .gitignore"]
+        if hit
+        else []
+    )
+
+
 def _text(file: Path) -> str:
     try:
         return file.read_text("utf-8", "replace")

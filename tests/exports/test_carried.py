@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pygit2
 import pytest
 
 from tests.support.project import Site
@@ -131,6 +132,17 @@ def test_a_program_that_a_package_brings_is_there(site: Site) -> None:
     site.call("export", "trigger-dev", "worker")
     site.write("worker/packages.txt", "postgresql-client  # pg_dump\n")
 
+    assert site.call("export", "trigger-dev", "worker", "--check").returncode == 0
+
+
+def test_what_git_ignores_is_named(site: Site) -> None:
+    site.jobs("")
+    pygit2.init_repository(str(site.folder))
+    site.write(".gitignore", "*.whl\nnode_modules/\n")
+
+    assert "Git ignores ever_jobctl-" in site.call("export", "trigger-dev", "worker").stderr
+    assert site.call("export", "trigger-dev", "worker", "--check").returncode == 1
+    site.write(".gitignore", "node_modules/\n")
     assert site.call("export", "trigger-dev", "worker", "--check").returncode == 0
 
 

@@ -52,9 +52,10 @@ def run(options: Options, context: Context) -> int:
     found = put(folder, made.files, made.merged)
     missing: list[str] = []
     if made.carried is not None:
-        from jobctl.exports.carried import still_missing
+        from jobctl.exports.carried import ignored, still_missing
 
         missing = still_missing(folder, made.carried, made.wheel, options.platform or "")
+        missing += ignored(folder, made.files)
     if context.output.json:
         context.output.document(_document(found, made, missing, options))
     else:
