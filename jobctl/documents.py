@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import iso
 from jobctl.durations import milliseconds
-from jobctl.model import JobMetrics, JobStatus, JobTotals, Run
+from jobctl.model import JobMetrics, JobStatus, JobTotals, Run, RunStatus
 
 if TYPE_CHECKING:
     from jobctl.managers.presence import Presence
@@ -42,6 +42,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "host": run.host,
         "pid": run.pid,
         "attempt": run.attempt,
+        "retry_at": time(run.retry_at) if run.status is RunStatus.RUNNING else None,
     }
 
 
@@ -66,6 +67,7 @@ def job_document(status: JobStatus) -> dict[str, Any]:
         "error": status.error,
         "run_id": status.run_id,
         "note": status.note,
+        "retry_at": time(status.retry_at),
     }
 
 

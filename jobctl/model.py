@@ -172,6 +172,7 @@ class Run:
     host: str = ""
     pid: int | None = None
     attempt: int = 1
+    retry_at: datetime | None = None
 
     @property
     def short_id(self) -> str:
@@ -201,7 +202,7 @@ class JobResult:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """A job as it stands now."""
+    """A job as it stands now. ``retry_at``: when the next attempt of its run begins, if the last one failed."""
 
     id: str
     name: str
@@ -214,6 +215,7 @@ class JobStatus:
     timezone: str = "UTC"
     run_id: str | None = None
     note: str | None = None
+    retry_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """The Typer application: it knows every command by name and builds only the one that is asked for."""
 
 import inspect
+import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from types import ModuleType
 from typing import Annotated, Any, NoReturn
@@ -14,35 +16,65 @@ from jobctl import __version__
 from jobctl.cli.failures import conclude
 from jobctl.cli.interrupts import interruptible
 from jobctl.cli.options import Common, common_options
-from jobctl.cli.views.help import examples, overview
-from jobctl.cli.words import COMMANDS, COMMON, HELP, VERSION
+from jobctl.cli.output import Output
+from jobctl.cli.views.help import overview, overview_screen, piped, screen
+from jobctl.cli.words import COMMANDS, COMMON, HELP, LONG, VERSION
 from jobctl.errors import UsageError
 from jobctl.text import quote, suggestion
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 
 
-class Command(TyperCommand):
-    """A command whose help ends with real invocations."""
+class _Helpful:
+    """A command that draws its help itself."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """In our words, as the manual page and TAB have them."""
+        option = super().get_help_option(ctx)  # type: ignore[misc]
+        if option is not None:
+            option.help = HELP.help
+            option.callback = _help
+        return option
+
+
+def _help(ctx: Any, param: Any, value: Any) -> None:
+    del param
+    if value and not ctx.resilient_parsing:
+        show_help(ctx)
+        raise typer.Exit
+
+
+def show_help(ctx: Any) -> None:
+    """The help of a parsed call's command: paged at a terminal, plain in a pipe."""
+    output = Output(Common.guess(sys.argv[1:]), os.environ)
+    if isinstance(ctx.command, Root):
+        output.page(overview_screen, overview)
+        return
+    name = ctx.command.name
+    usage = f"Usage: jobctl {name} {' '.join(ctx.command.collect_usage_pieces(ctx))}"
+    operands = [
+        one.metavar for one in ctx.command.params if one.param_type_name == "argument" and not one.hidden
+    ]
+    output.page(
+        lambda terminal: screen(usage, name, operands, terminal), lambda: piped(usage, name, operands)
+    )
+
+
+def help_on(name: str | None) -> None:
+    """The help of a command, or of the whole program."""
+    command = build(name) if name else typer.main.get_command(app)
+    show_help(command.make_context(name or "jobctl", [], resilient_parsing=True))
+
+
+class Command(_Helpful, TyperCommand):
+    """A command whose help shows values, defaults and real invocations."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The usage line's words, without an argument that is taken only to be refused."""
         return [piece for piece in super().collect_usage_pieces(ctx) if piece != "[]"]
 
-    def get_help_option(self, ctx: Any) -> Any:
-        """In our words, as the manual page and TAB have them."""
-        option = super().get_help_option(ctx)
-        if option is not None:
-            option.help = HELP.help
-        return option
 
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """The examples."""
-        del ctx
-        formatter.write(examples(COMMANDS[self.name or ""]))
-
-
-class Root(TyperGroup):
+class Root(_Helpful, TyperGroup):
     """The root. It imports a command's module when that command is called, and no other."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -68,11 +100,6 @@ class Root(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Common options may stand before the command too."""
         return super().parse_args(ctx, behind_command(args))
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """The commands by what they are for."""
-        del ctx
-        formatter.write(overview())
 
     def main(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> NoReturn:
         """Run the command and leave the process with its exit code."""
@@ -103,8 +130,7 @@ def build(name: str) -> Any:
     """The command of this name, from its module's ``Options`` and ``run``."""
     module = import_module(f"jobctl.cli.commands.{name}")
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    help_text = f"{COMMANDS[name].summary[:1].upper()}{COMMANDS[name].summary[1:]}."
-    single.command(name, cls=Command, help=help_text, context_settings=_HELP)(callback(module))
+    single.command(name, cls=Command, context_settings=_HELP)(callback(module))
     return typer.main.get_command(single)
 
 
@@ -119,11 +145,13 @@ def callback(module: ModuleType) -> Callable[..., int]:
         with interruptible():
             context = Context(Common(**taken))
             try:
-                code: int = module.run(module.Options(**values), context)
+                with context.output.working(long) if long else nullcontext():
+                    code: int = module.run(module.Options(**values), context)
             finally:
                 context.close()
         return code
 
+    long = LONG.get(module.__name__.rpartition(".")[2])
     common = common_options()
     own = module.Options
     parameters = {
@@ -142,13 +170,13 @@ def callback(module: ModuleType) -> Callable[..., int]:
 def _root(
     context: typer.Context,
     *,
-    version: Annotated[bool, typer.Option("--version", help=VERSION.help, is_eager=True)] = False,
+    version: Annotated[bool, typer.Option("--version", "-V", help=VERSION.help, is_eager=True)] = False,
 ) -> int:
     if version:
         typer.echo(f"jobctl {__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        show_help(context)
         raise typer.Exit
     return 0
 

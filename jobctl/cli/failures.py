@@ -48,14 +48,12 @@ def _tell(error: Exception, args: list[str]) -> int:
             Output.mask = Mask(secret_texts(os.environ))
         output = Output(common, os.environ)
         if told is None or (common.verbose and not isinstance(told, UsageError)):
-            import traceback
-
             from jobctl.cli.context import Context
             from jobctl.cli.crash import record
 
             context = Context(common, output=output)
             if common.verbose:
-                output.message("".join(traceback.format_exception(error)).rstrip())
+                output.traceback(error)
             told = told or record(error, context)
         output.problem(told)
     except OSError:

@@ -25,7 +25,7 @@ The nearest folder upward with a \\fIjobctl.toml\\fR, or a \\fIpyproject.toml\\f
 project; else it is this folder. Its variables are read from the process, then
 from its \\fI.env\\fR files as Next.js reads them. \\fBjobctl mode\\fR shows which scheduler they put in charge, and why."""
 
-_FILES = {
+FILES = {
     "jobctl.toml": "the project's own jobs, and changes to built-in ones; or the table tool.jobctl of pyproject.toml",
     ".env.NODE_ENV.local, .env.local, .env.NODE_ENV, .env": "variables; the first that names one counts",
     ".jobctl/jobctl.db": "the run store",
@@ -34,7 +34,7 @@ _FILES = {
     ".jobctl/crash-TIME.txt": "a fault of jobctl itself",
     ".content": "the content repository",
 }
-_ELSEWHERE = {
+ELSEWHERE = {
     "SSL_CERT_FILE": "authorities to trust, for a server with one of its own",
     "NO_COLOR, FORCE_COLOR, COLUMNS, TERM": "as everywhere",
     "NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID": "how a service manager listens, by sd_notify(3)",
@@ -103,7 +103,7 @@ def _operands(name: str) -> str:
 def _option(name: str, option: Option) -> Iterator[str]:
     names = ", ".join(f"\\fB{_text(one)}\\fR" for one in (option.short, name) if one)
     value = _text("|".join(option.choices)) or (f"\\fI{option.value}\\fR" if option.value else "")
-    yield from _item(f"{names} {value}".rstrip(), _text(option.help))
+    yield from _item(f"{names} {value}".rstrip(), _text(option.text))
 
 
 def _tables() -> Iterator[str]:
@@ -121,10 +121,10 @@ def _tables() -> Iterator[str]:
     for variable in VARIABLES.values():
         default = f" ({variable.default})" if variable.default else ""
         yield from _item(f"\\fB{variable.name}\\fR", _text(variable.help + default))
-    for names, meaning in _ELSEWHERE.items():
+    for names, meaning in ELSEWHERE.items():
         yield from _item(f"\\fB{names}\\fR", _text(meaning))
     yield ".SH FILES"
-    for file, meaning in _FILES.items():
+    for file, meaning in FILES.items():
         yield from _item(f"\\fI{_text(file)}\\fR", _text(meaning))
     yield ".SH SEE ALSO"
     yield from (".BR crontab (5),", ".BR systemd.service (5)")

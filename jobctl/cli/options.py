@@ -62,7 +62,7 @@ class When(Enum):
 def _typer_option(name: str, words: Option, **limits: Any) -> Any:
     names = [name, words.short] if words.short else [name]
     value = "|".join(words.choices) or words.value
-    return typer.Option(*names, help=words.help, metavar=value or None, show_default=False, **limits)
+    return typer.Option(*names, help=words.text, metavar=value or None, show_default=False, **limits)
 
 
 def _value(args: list[str], name: str) -> str | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TextIO, cast
 
 from jobctl.cli.options import Common
 from jobctl.cli.terminal import Terminal
+from jobctl.cli.working import Working
 from jobctl.errors import MOST_TOLD, ConfigurationErrors, JobctlError, reason_of
 from jobctl.masking import WEAK, Mask
 from jobctl.text import printable
@@ -164,6 +165,11 @@ class Output:
         except (OSError, ValueError):
             return False
 
+    def working(self, what: str) -> Working:
+        """Show at the foot of the terminal that something takes long, while the block runs; nothing elsewhere."""
+        shows = self.stderr.isatty() and self._environment.get("TERM") != "dumb" and not self.quiet
+        return Working(what, self.stderr if shows else None, self._terminal(self.stderr))
+
     # Data
 
     def show(self, *parts: "RenderableType") -> None:
@@ -178,6 +184,34 @@ class Output:
             self.show(*drawn(self.terminal))
         else:
             self.lines(piped())
+
+    def page(
+        self, drawn: "Callable[[Terminal], Iterable[RenderableType]]", piped: Callable[[], Iterable[str]]
+    ) -> None:
+        """``present``, through ``$PAGER`` where a person at a terminal would have to scroll back."""
+        if not (self.is_animated and sys.stdin.isatty()):
+            self.present(drawn, piped)
+            return
+        lines = self.terminal.lines(*drawn(self.terminal))
+        pager = self._environment.get("PAGER", "less").split()
+        if len(lines) < self.size[1] or not pager or not self._paged(pager, lines):
+            self.lines(lines)
+
+    def _paged(self, pager: list[str], lines: list[str]) -> bool:
+        import subprocess
+
+        environment = {"LESS": "-FRX", **self._environment}
+        try:
+            subprocess.run(
+                pager,
+                input=self.mask("\n".join([*lines, ""])),
+                env=environment,
+                encoding="utf-8",
+                check=False,
+            )
+        except OSError:
+            return False
+        return True
 
     def line(self, text: str = "") -> None:
         """One line on standard output."""
@@ -200,6 +234,9 @@ class Output:
         self._put(self.mask(text))
 
     def _put(self, text: str) -> None:
+        if Working.active is not None and self.is_shared:
+            Working.active.write(text)
+            return
         try:
             self.stdout.write(text)
             if self.is_terminal:
@@ -282,10 +319,31 @@ class Output:
             lines += [" " * indent + other for other in others]
         self.write_message("\n".join(lines))
 
+    def traceback(self, error: BaseException) -> None:
+        """Where an error came from. In colour, without the values of variables, where that holds no secret."""
+        import traceback
+
+        whole = "".join(traceback.format_exception(error)).rstrip()
+        plain = _visible(self.mask(whole))
+        if not (self.has_color(self.stderr) and self.stderr.isatty()) or plain != whole:
+            self.message(plain)
+            return
+        from rich.traceback import Traceback
+
+        # its lines of code are those of the plain one, which hold no secret
+        drawn = Traceback.from_exception(
+            type(error), error, error.__traceback__, show_locals=False, extra_lines=0, word_wrap=True
+        )
+        self.write_message("\n".join(self._terminal(self.stderr).lines(drawn)))
+
     def write_message(self, text: str) -> None:
         """Text on standard error as it is drawn, without secrets. What cannot be written is dropped."""
+        line = f"{self.mask(text)}\n"
+        if Working.active is not None:
+            Working.active.write(line)
+            return
         with suppress(OSError):
-            self.stderr.write(f"{self.mask(text)}\n")
+            self.stderr.write(line)
             self.stderr.flush()
 
     def problem(self, error: JobctlError) -> None:

@@ -71,7 +71,8 @@ def perform(
                 context.store_trouble,
                 pause=lambda seconds: _give_up_at(stop, seconds),
             )
-            ended = _wait(manager, started.id, stop, teller)
+            with context.output.working(f"{job_id} is running"):
+                ended = _wait(manager, started.id, stop, teller)
         finally:
             manager.shutdown(timedelta(0))
     ended = ended or context.store.run(started.id) or started

@@ -152,7 +152,7 @@ class LiveReporter(Reporter):
         from rich.live import Live
 
         frame = io.StringIO()
-        console = _console(self._context, frame)
+        console = self._context.output.terminal.animated(frame)
         live = Live(
             get_renderable=self._panel,
             console=console,
@@ -210,18 +210,3 @@ def _style(event: Event) -> str:
     if isinstance(event, RunFinished) and event.run.status is RunStatus.COMPLETED:
         return "green"
     return {"error": "red", "warning": "yellow"}.get(level(event) or "", "")
-
-
-def _console(context: Context, file: io.StringIO) -> "Console":
-    from rich.console import Console
-
-    return Console(
-        file=file,
-        color_system="standard" if context.output.terminal.color else None,
-        force_terminal=True,
-        force_interactive=True,
-        markup=False,
-        emoji=False,
-        highlight=False,
-        legacy_windows=False,
-    )

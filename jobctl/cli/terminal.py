@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jobctl.text import printable
 
 if TYPE_CHECKING:
+    from typing import IO
+
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.segment import Segment
     from rich.table import Table
@@ -65,21 +67,25 @@ class Terminal:
         """Rich's console without what costs or changes text: markup, emoji codes, highlighting, detection."""
         from io import StringIO
 
+        return self._console(StringIO(), width=self.width, height=25, force_interactive=False, _environ={})
+
+    def animated(self, stream: "IO[str] | None") -> "Console":
+        """One for lines that are drawn again and again, as wide as the window is then."""
+        return self._console(stream, force_interactive=True)
+
+    def _console(self, stream: "IO[str] | None", **more: Any) -> "Console":
         from rich.console import Console
 
         return Console(
-            file=StringIO(),
-            width=self.width,
-            height=25,
+            file=stream,
             color_system="standard" if self.color else None,
             force_terminal=True,
-            force_interactive=False,
             no_color=False,
             markup=False,
             emoji=False,
             highlight=False,
             legacy_windows=False,
-            _environ={},
+            **more,
         )
 
     def lines(self, *parts: "RenderableType") -> list[str]:
@@ -132,15 +138,15 @@ class Terminal:
 
         return Rule(text, align="left", style="dim") if text.cell_len < self.width - 4 else text
 
-    def fields(self, rows: "Iterable[tuple[str | Text, RenderableType]]", *, indent: int = 0) -> "Table":
+    def fields(self, rows: "Iterable[tuple[str | Text, RenderableType]]") -> "Table":
         """Names and values in two columns; a long value goes on below itself."""
         from rich.table import Table
 
         grid = Table.grid(padding=(0, GAP, 0, 0))
-        grid.add_column(no_wrap=True, style="dim")
+        grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
         for name, value in rows:
-            head = self.text(" " * indent + name) if isinstance(name, str) else name
+            head = self.text(name, "dim") if isinstance(name, str) else name
             grid.add_row(head, self.text(value) if isinstance(value, str) else value)
         return grid
 

@@ -9,15 +9,34 @@ class Option:
         value: how its value is called in help; empty for a flag.
         choices: the values it takes, where these are few.
         short: its one-letter form.
+        default: what counts where it is not given; empty where that is nothing.
     """
 
-    __slots__ = ("choices", "help", "short", "value")
+    __slots__ = ("choices", "default", "help", "short", "value")
 
-    def __init__(self, help: str, value: str = "", choices: tuple[str, ...] = (), short: str = "") -> None:  # noqa: A002
+    def __init__(
+        self,
+        help: str,  # noqa: A002
+        value: str = "",
+        choices: tuple[str, ...] = (),
+        short: str = "",
+        default: str = "",
+    ) -> None:
         self.help = help
         self.value = value
         self.choices = choices
         self.short = short
+        self.default = default
+
+    @property
+    def text(self) -> str:
+        """The help with the default."""
+        return f"{self.help} [default: {self.default}]" if self.default else self.help
+
+    def names(self, long: str) -> str:
+        """How it is written: ``-n, --count N``."""
+        value = "|".join(self.choices) or self.value
+        return f"{f'{self.short}, ' if self.short else ''}{long} {value}".rstrip()
 
 
 class Command:
@@ -51,18 +70,32 @@ NAMES = {
     "report": ("daily", "weekly", "monthly", "quarterly"),
     "platform": ("trigger-dev", "vercel", "schema"),
     "service": ("systemd",),
+    "help": ("exit-codes", "files", "project-file", "variables"),
     "part": ("settings", "store", "database", "content", "site", "mail", "trigger-dev"),
 }
 _YES = Option("do not ask", short="-y")
+OPERANDS = {
+    "ID": "a job; jobctl status lists them",
+    "ID|RUN": "a job, or a run by its id or the beginning of that; jobctl runs lists them",
+    "ID|CRON": 'a job, a cron expression in quotes, or an interval such as "every 90m"',
+    "systemd": "the service manager",
+    "DIR": "the folder to write into",
+    "COMMAND|TOPIC": "a command, or a topic: exit-codes, files, project-file, variables",
+}
+"""What a positional argument is, by its name in the usage line; of one in ``NAMES`` its values say it."""
 GROUPS = ("Run", "Look", "Change", "Setup")
 
 COMMON = {
     "--json": Option("print one JSON document on standard output"),
     "--quiet": Option("say nothing but results and errors", short="-q"),
     "--verbose": Option("say more, and show the traceback of a fault", short="-v"),
-    "--color": Option("colour the output", "WHEN", ("auto", "always", "never")),
-    "--project": Option("the project's folder, if not this one", "DIR"),
+    "--color": Option("colour the output", "WHEN", ("auto", "always", "never"), default="auto"),
+    "--project": Option(
+        "the project's folder", "DIR", default="the nearest upward with a project file, or this one"
+    ),
 }
+LONG = {"export": "making the files"}
+"""Commands that may take long in all they do, and what a terminal shows meanwhile."""
 EXIT_CODES = {
     "0": "done",
     "1": "the job failed; status --exit-status: one failed last; export --check: out of date (also: a closed pipe)",
@@ -74,12 +107,12 @@ EXIT_CODES = {
     "130, 143": "interrupted (Ctrl-C), terminated, before the work ended",
 }
 HELP = Option("show this help", short="-h")
-VERSION = Option("show the version")
+VERSION = Option("show the version", short="-V")
 
 _NO_HEADER = Option("leave out the header line where rows are piped")
 _LOCAL = Option("run it here, whatever the mode")
-_WORKERS = Option("how many jobs may run at once; 4 unless said", "N")
-_GRACE = Option("how long running jobs have to end at a stop; 30s unless said", "DURATION")
+_WORKERS = Option("how many jobs may run at once, 1 to 256", "N", default="4")
+_GRACE = Option("how long running jobs have to end at a stop", "DURATION", default="30s")
 
 COMMANDS = {
     "run": Command(
@@ -90,7 +123,7 @@ COMMANDS = {
             "--workers": _WORKERS,
             "--grace": _GRACE,
             "--only": Option("schedule only this job; may be given again", "ID"),
-            "--log-format": Option("how events are written", "FORMAT", ("text", "json")),
+            "--log-format": Option("how events are written", "FORMAT", ("text", "json"), default="text"),
             "--no-live": Option("no live table, plain lines only"),
             "--local": Option("schedule here, whatever the mode"),
             "--demo": Option("on a sample site of its own, made in jobctl-demo"),
@@ -141,7 +174,7 @@ COMMANDS = {
                 ("running", "completed", "failed", "skipped", "cancelled"),
             ),
             "--since": Option("only runs since a time, or this long ago", "TIME"),
-            "--limit": Option("how many at most, 0 for all; 20 unless said", "N"),
+            "--limit": Option("how many at most, 0 for all", "N", default="20"),
             "--no-header": _NO_HEADER,
         },
         (
@@ -153,15 +186,16 @@ COMMANDS = {
     ),
     "logs": Command(
         "Look",
-        "what a run printed",
+        "what a run printed, or all jobs together",
         "run",
         {
-            "--follow": Option("go on until the run has ended; wait for a first one", short="-f"),
+            "--follow": Option("go on until the run has ended, of all jobs until Ctrl-C", short="-f"),
             "--failed": Option("the last run that failed"),
-            "--tail": Option("only the last lines", "N"),
+            "--tail": Option("only the last lines", "N", default="all of a run, 100 of all jobs"),
             "--timestamps": Option("when each line was printed"),
         },
         (
+            "jobctl logs --follow",
             "jobctl logs repository-sync",
             "jobctl logs repository-sync --failed",
             "jobctl logs 3f2a91 --tail 20",
@@ -172,7 +206,9 @@ COMMANDS = {
         "totals, success rate, durations",
         "job",
         {
-            "--format": Option("a table, or OpenMetrics text", "FORMAT", ("table", "prometheus")),
+            "--format": Option(
+                "a table, or OpenMetrics text", "FORMAT", ("table", "prometheus"), default="table"
+            ),
             "--output": Option("write it to this .prom file, for node_exporter's textfile collector", "FILE"),
             "--no-header": _NO_HEADER,
         },
@@ -194,9 +230,11 @@ COMMANDS = {
         "when a job, or a cron expression, is due",
         "job",
         {
-            "--count": Option("how many times; 5 unless said", "N", short="-n"),
-            "--timezone": Option("the zone that the times are meant in", "ZONE"),
-            "--from": Option("count from here instead of now", "TIME"),
+            "--count": Option("how many times", "N", short="-n", default="5"),
+            "--timezone": Option(
+                "the zone that the times are meant in", "ZONE", default="the job's own, or UTC"
+            ),
+            "--from": Option("count from here", "TIME", default="now"),
         },
         (
             "jobctl next repository-sync",
@@ -216,7 +254,7 @@ COMMANDS = {
         "a report, now",
         "report",
         {
-            "--period": Option("which one, such as 2026-10; the one that just ended", "PERIOD"),
+            "--period": Option("which one, such as 2026-10", "PERIOD", default="the one that just ended"),
             "--mail": Option("send it to JOBCTL_REPORT_TO too"),
         },
         ("jobctl report weekly", "jobctl report monthly --period 2026-10", "jobctl report daily --json"),
@@ -226,10 +264,12 @@ COMMANDS = {
         "the cron HTTP endpoints, in the foreground",
         "",
         {
-            "--host": Option("the address to listen on; 127.0.0.1", "ADDRESS"),
-            "--port": Option("the port, 0 for any free one; 8000", "N"),
+            "--host": Option("the address to listen on", "ADDRESS", default="127.0.0.1"),
+            "--port": Option("the port, 0 for any free one", "N", default="8000"),
             "--timeout": Option(
-                "a call is answered within this time, the run goes on; 60s, on Vercel 290s", "DURATION"
+                "a call is answered within this time, the run goes on; on Vercel 290s",
+                "DURATION",
+                default="60s",
             ),
         },
         ("jobctl serve", "jobctl serve --host 0.0.0.0 --port 8080"),
@@ -260,7 +300,7 @@ COMMANDS = {
         "Setup",
         "try everything that is configured",
         "part",
-        {"--timeout": Option("how long each part may take; 10s unless said", "DURATION")},
+        {"--timeout": Option("how long each part may take", "DURATION", default="10s")},
         ("jobctl check", "jobctl check database", "jobctl check --json"),
     ),
     "export": Command(
@@ -288,10 +328,10 @@ COMMANDS = {
         {
             "--cron": Option("when it is due, as cron has it", "CRON"),
             "--every": Option("or how often", "DURATION"),
-            "--timezone": Option("of --cron; UTC unless said", "ZONE"),
+            "--timezone": Option("of --cron", "ZONE", default="UTC"),
             "--name": Option("what people call it", "TEXT"),
             "--command": Option("run this program instead of a function", "TEXT"),
-            "--module": Option("where its function goes; jobs.NAME unless said", "MODULE"),
+            "--module": Option("where its function goes", "MODULE", default="jobs.NAME"),
         },
         ('jobctl new tidy-up --cron "30 2 * * *"', 'jobctl new dump --every 6h --command "pg_dump app"'),
     ),
@@ -302,9 +342,9 @@ COMMANDS = {
         {
             "--user": Option("for your own service manager; so unless you are root"),
             "--system": Option("for the machine's, run as the owner of the project's folder"),
-            "--name": Option("what the service is called; jobctl unless said", "NAME"),
+            "--name": Option("what the service is called", "NAME", default="jobctl"),
             "--node-env": Option(
-                "its NODE_ENV; production unless said", "ENV", ("development", "production", "test")
+                "its NODE_ENV", "ENV", ("development", "production", "test"), default="production"
             ),
             "--local": Option("have it schedule here, whatever the mode"),
             "--workers": _WORKERS,
@@ -327,11 +367,18 @@ COMMANDS = {
         {
             "--user": Option("of your own service manager; so unless you are root"),
             "--system": Option("of the machine's"),
-            "--name": Option("what the service is called; jobctl unless said", "NAME"),
+            "--name": Option("what the service is called", "NAME", default="jobctl"),
             "--force": Option("remove a unit that was edited, or is another project's"),
             "--yes": _YES,
         },
         ("jobctl uninstall systemd", "sudo .venv/bin/jobctl uninstall systemd --system --yes"),
+    ),
+    "help": Command(
+        "Setup",
+        "help on a command, or on a topic",
+        "help",
+        {},
+        ("jobctl help status", "jobctl help exit-codes"),
     ),
     "completion": Command(
         "Setup",

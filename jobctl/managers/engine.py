@@ -325,6 +325,7 @@ class Engine:
         active.error = outcome.error
         heapq.heappush(self._retries, (self._clock.monotonic() + delay.total_seconds(), active.run.id))
         failed = replace(active.run, attempt=active.attempt)
+        self._try(lambda: self._store.progress(failed.id, retry_at=self._clock.now() + delay))
         self._bus.publish(RunRetrying(failed, outcome.error or str(outcome.reason), delay))
 
     def _retry_due(self) -> None:

@@ -26,7 +26,10 @@ def job_status(job: Job, record: JobRecord | None, now: datetime) -> JobStatus:
     if off is not None and state is not Status.RUNNING and not by_hand:
         state = Status.STOPPED
     planned = record.next_run if record and off is None else None
-    return status_from(job, state, last, next_run=planned if planned and planned > now else None, note=off)
+    found = status_from(job, state, last, next_run=planned if planned and planned > now else None, note=off)
+    if last is None or state is not Status.RUNNING or last.retry_at is None:
+        return found
+    return replace(found, note=f"retrying {last.attempt + 1}/{job.retries + 1}", retry_at=last.retry_at)
 
 
 def status_from(

@@ -338,8 +338,15 @@ class RunStore(Protocol):
     def finish(self, endings: Sequence[Ending]) -> Sequence[bool]:
         """Record how runs ended, all in one transaction; False for one that had ended already."""
 
-    def progress(self, run_id: str, *, pid: int | None = None, attempt: int | None = None) -> None:
-        """Note the worker's pid, or a further attempt, of an unfinished run."""
+    def progress(
+        self,
+        run_id: str,
+        *,
+        pid: int | None = None,
+        attempt: int | None = None,
+        retry_at: datetime | None = None,
+    ) -> None:
+        """Note the worker's pid, a further attempt, or when one will begin, of an unfinished run."""
 
     def run(self, run_id: str) -> Run | None:
         """The run with this id or unique prefix of at least four characters; None where there is none.

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from jobctl.errors import ConfigurationError
+from jobctl.text import printable
 
 CONNECT_TIMEOUT_S = 10
 SCHEMES = ("postgresql", "postgres")
@@ -100,6 +101,11 @@ def read_postgres(text: str, variable: str) -> PostgresAddress:
             )
         else:
             others[name] = value
+    if (mode := parameters.get("sslmode") or _MODES[0]) not in _MODES:
+        raise ConfigurationError(
+            f'{variable} has sslmode "{printable(mode)[:40]}"',
+            hint=f"write {', '.join(_MODES[:-1])} or {_MODES[-1]}",
+        )
     if not (parameters.get("dbname") or parameters.get("service") or defaults["dbname"]):
         # libpq would take the user's name for it, and say that there is no such database
         raise ConfigurationError(f"{variable} names no database", hint=_HINT)

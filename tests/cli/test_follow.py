@@ -4,6 +4,7 @@ import json
 import subprocess
 from contextlib import closing
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -11,6 +12,7 @@ from jobctl.model import Trigger
 from jobctl.runs.choose import open_store
 from jobctl.runs.store import Claim, Owner, Registration
 from tests.support.project import Site, until
+from tests.support.screen import Terminal
 
 JOBS = """
 [jobs.steps]
@@ -48,6 +50,26 @@ def torrent():
     for number in range(30_000, 30_010):
         print(f"{number:06}")
 """
+
+
+def test_all_jobs_are_followed_together(site: Site) -> None:
+    terminal = Terminal(site, ["logs", "--follow"], TZ="Asia/Tokyo")
+    terminal.until(lambda lines: "no run has printed anything yet" in lines)
+    site.write("fail", "")
+    steps = site.popen("trigger", "steps")
+    terminal.until(lambda lines: any(line.endswith("[steps] one") for line in lines))
+    site.write("go", "")
+    site.call("trigger", "torrent")
+    terminal.until(lambda lines: any(line.endswith("[torrent] 030009") for line in lines))
+    site.write("two", "")
+    lines = terminal.until(lambda lines: any(line.endswith("[steps] once more") for line in lines))
+    terminal.child.sendintr()
+
+    assert terminal.end() == 130
+    assert steps.wait() == 0
+    assert terminal.bytes.count(b" one\r\n") == terminal.bytes.count(b" once more\r\n") == 1
+    hour = datetime.now(ZoneInfo("Asia/Tokyo")).hour
+    assert any(f" {one:02}:" in lines[-3] for one in (hour, (hour - 1) % 24))
 
 
 @pytest.fixture

@@ -126,6 +126,29 @@ def test_logs_of_the_newest_run_of_a_failed_one_and_of_one_by_its_id(cli: Cli, p
     assert found["lines"] == [{"at": "2026-11-23T09:10:00.123Z", "line": "fine"}]
 
 
+def test_logs_of_all_jobs_together(cli: Cli, past: Past) -> None:
+    assert cli("logs").stderr == "no run has printed anything\n"
+    failed, good = past.ran("hello", ago=100, error="no"), past.ran("bad", ago=50)
+    past.log(failed, ["one [red]"])
+    past.log(good, ["two"])
+    begun = past.ran("nightly", ago=500)
+    (past.store_folder / "logs" / "nightly").mkdir()
+    (past.store_folder / "logs" / "nightly" / f"{begun.id}.log").write_text(
+        "2026-11-22T09:10:00.123Z [nightly] first\n2026-11-24T09:10:00.123Z [nightly] last\n"
+    )
+
+    lines = cli("logs").stdout.splitlines()
+
+    assert (lines[0], sorted(lines[1:3]), lines[3]) == (
+        "[nightly] first", ["[bad] two", "[hello] one [red]"], "[nightly] last",
+    )  # fmt: skip
+    assert cli("logs", "--tail", "1", "--timestamps").stdout == "2026-11-24T09:10:00.123Z [nightly] last\n"
+    assert cli("logs", "--failed").stdout == "[hello] one [red]\n"
+    assert cli("logs", "--failed", "--json").json["lines"] == [
+        {"at": "2026-11-23T09:10:00.123Z", "job": "hello", "run": failed.id, "line": "one [red]"}
+    ]
+
+
 def test_logs_where_there_are_none(cli: Cli, past: Past) -> None:
     run = past.ran("hello")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import jobctl
-from jobctl.cli.manual import _FILES, FILE, page
+from jobctl.cli.manual import FILE, FILES, page
 from jobctl.cli.words import COMMANDS, COMMON, EXIT_CODES
 from jobctl.errors import ExitCode
 from jobctl.exports.schema import KEYS
@@ -63,7 +63,7 @@ def test_each_command_is_in_it_with_its_options_and_examples(name: str, shown: s
     assert command.summary in " ".join(section.split())
     for option, words in command.options.items():
         assert re.search(rf"^ +(-\w, )?{option}\b", section, re.MULTILINE), option
-        assert words.help in " ".join(section.split())
+        assert words.text in " ".join(section.split())
     assert all(f"$ {example}\n" in section for example in command.examples)
 
 
@@ -89,5 +89,5 @@ def test_the_files_are_where_it_says(site: Site) -> None:
     run = site.json("trigger", "says")
 
     for name in (".jobctl/jobctl.db", ".jobctl/logs/JOB/RUN.log"):
-        assert name in _FILES
+        assert name in FILES
         assert (site.folder / name.replace("JOB/RUN", f"says/{run['run_id']}")).is_file()

@@ -8,12 +8,12 @@ import typer
 
 import jobctl
 from jobctl.cli.app import app, behind_command, build
-from jobctl.cli.words import COMMANDS, COMMON, GROUPS
+from jobctl.cli.words import COMMANDS, COMMON, GROUPS, NAMES
 from tests.support.terminal import Cli
 
 
 def test_version(cli: Cli) -> None:
-    assert cli("--version").stdout == f"jobctl {jobctl.__version__}\n"
+    assert cli("--version").stdout == cli("-V").stdout == f"jobctl {jobctl.__version__}\n"
 
 
 def test_without_arguments_it_shows_the_short_help(cli: Cli) -> None:
@@ -41,7 +41,7 @@ def test_the_table_of_words_is_the_application(name: str, cli: Cli) -> None:
 
     assert set(options) == set(expected)
     for long, words in expected.items():
-        assert options[long].help == words.help
+        assert options[long].help == words.text
         assert options[long].opts[1:] == ([words.short] if words.short else [])
         assert options[long].is_flag is not bool(words.value), long
         choices = getattr(options[long].type, "choices", ())
@@ -57,6 +57,29 @@ def test_each_command_has_help_with_examples_of_its_own(name: str, cli: Cli) -> 
     assert all(f"  $ {example}\n" in shown.stdout for example in COMMANDS[name].examples)
     assert all(f"jobctl {name}" in example for example in COMMANDS[name].examples)
     assert all(option in shown.stdout for option in COMMANDS[name].options)
+    assert shown.stdout == cli("help", name).stdout
+    assert max(map(len, shown.stdout.splitlines())) <= 100
+    plain = " ".join(shown.stdout.split())
+    assert all(words.text in plain for words in COMMANDS[name].options.values())
+    assert all(value in plain for value in NAMES.get(COMMANDS[name].argument, ()))
+
+
+@pytest.mark.parametrize("topic", NAMES["help"])
+def test_each_topic_has_a_page(topic: str, cli: Cli) -> None:
+    shown = cli("help", topic)
+
+    assert (shown.code, shown.stdout[:2]) == (0, "# ")
+    assert shown.stdout.count("\n- ") > 5
+    assert topic in cli("help", "--help").stdout
+
+
+def test_help_on_help_and_on_nothing_that_there_is(cli: Cli) -> None:
+    assert cli("help").stdout == cli().stdout
+    assert cli("help", "help").stdout == cli("help", "-h").stdout
+    told = cli("help", "stauts")
+    assert (told.code, told.stdout) == (2, "")
+    assert 'did you mean "status"?' in told.stderr
+    assert cli("help", "exit-codes", "--json").json["topic"] == "exit-codes"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +105,6 @@ def test_each_command_has_help_with_examples_of_its_own(name: str, cli: Cli) -> 
             "jobs that do: subscription-renewal-reminder, ",
         ),
         ("trigger hello --timeout 0s", '--timeout is at least 1 s, not "0s"', ""),
-        ("logs", "logs needs a job or a run", "jobctl runs"),
         ("logs abcdef", 'there is no run "abcdef"', "jobctl runs"),
         ("next", "next needs a job id or a cron expression", "jobctl next"),
         ("runs --since tomorrowish", '--since "tomorrowish" is not a time', "2d"),

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from jobctl.managers.presence import Presence
 from jobctl.model import JobStatus, Status
 from jobctl.modes import Mode
 from jobctl.runs.store import Owner
+from tests.support.project import Site, until
 from tests.support.terminal import Cli, Past
 
 NOW = datetime(2026, 11, 23, 9, 10, tzinfo=UTC)
@@ -227,6 +229,28 @@ def test_failed_then_late_then_running_then_the_rest_and_those_that_are_off() ->
     assert "6 jobs: 1 failed, 1 late, 1 running, 2 completed, 2 stopped" in lines
     assert "■ 2 stopped: DATABASE_URL is not set" in lines
     assert "\n".join(lines).count("DATABASE_URL") == 1
+
+
+def test_a_retrying_job_says_which_attempt_begins_when(site: Site) -> None:
+    site.jobs('[jobs.bad]\ncall = "work:bad"\nretries = 3\nretry_delay = "1h"\n')
+    process = site.popen("trigger", "bad")
+    until(lambda: site.json("status", "bad")["jobs"][0]["retry_at"])
+
+    found = site.json("status", "bad")
+    terminal = Terminal(80)
+    status = JobStatus(
+        "bad", "Bad", Status.RUNNING, note="retrying 2/4", retry_at=NOW + timedelta(seconds=12), last_run=NOW
+    )
+    board = Board(Mode.LOCAL, Presence(True, 41, "box", NOW), [status], NOW)
+
+    assert found["jobs"][0]["note"] == "retrying 2/4"
+    assert found["jobs"][0]["status"] == "running"
+    assert found["runs"][0]["retry_at"] == found["jobs"][0]["retry_at"]
+    assert "bad  ↻ retrying 2/4 in 12s  now" in drawn(board, terminal)[3]
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    process.wait()
+    assert site.json("status", "bad")["jobs"][0]["retry_at"] is None
 
 
 @pytest.mark.parametrize("mode", [Mode.LOCAL, Mode.DISABLED])

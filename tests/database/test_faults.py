@@ -246,6 +246,10 @@ def test_what_a_pooler_needs(postgres: Postgres, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("address", "words"),
     [
+        (
+            "postgresql://host/d?sslmode=wrong",
+            'has sslmode "wrong"',
+        ),
         ("postgresql://", "names no database"),
         ("postgresql://host", "names no database"),
         ("postgresql://u:p@host:port/x", "cannot be read as an address"),

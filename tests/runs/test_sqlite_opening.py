@@ -323,6 +323,7 @@ def test_what_alerts_ask_for_is_filled_in_from_the_runs_that_are_kept(folder: Pa
         for name in ("heartbeats", "leased", "observed"):
             connection.execute(f"ALTER TABLE owners DROP COLUMN {name}")
         connection.execute("ALTER TABLE owners ADD COLUMN beat INTEGER NOT NULL DEFAULT 0")
+        connection.execute("ALTER TABLE runs DROP COLUMN retry_at")
         connection.execute("PRAGMA user_version = 3")
     with opened(folder) as store:
         assert [(one.id, one.heartbeats, one.leased) for one in store.owners()] == [("owner-1", 0, False)]

@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pexpect
 import pyte
@@ -14,7 +15,14 @@ class Terminal:
     """A program at a terminal, and what is to be seen there."""
 
     def __init__(
-        self, site: Site, words: list[str], rows: int = 24, columns: int = 80, **environment: str
+        self,
+        site: Site,
+        words: list[str],
+        rows: int = 24,
+        columns: int = 80,
+        module: str = "jobctl",
+        stdout: Path | None = None,
+        **environment: str,
     ) -> None:
         given = {**site.environment, "TERM": "xterm-256color", **environment}
         for name in ("NO_COLOR", "COLUMNS"):
@@ -24,8 +32,8 @@ class Terminal:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.child: pexpect.spawn[bytes] = pexpect.spawn(
-            sys.executable,
-            ["-m", "jobctl", *words],
+            "/bin/sh",
+            ["-c", f'exec "$0" "$@"{f" > {stdout}" if stdout else ""}', sys.executable, "-m", module, *words],
             cwd=str(site.folder),
             env=given,
             dimensions=(rows, columns),

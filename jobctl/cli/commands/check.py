@@ -46,7 +46,8 @@ def run(options: Options, context: Context) -> int:
     out = context.output
     found = []
     for part in parts:
-        tried = checker.check(part)
+        with out.working(f"checking {part}"):
+            tried = checker.check(part)
         one = replace(tried, detail=mask(tried.detail), hint=mask(tried.hint) if tried.hint else None)
         found.append(one)
         if out.json:

@@ -1,9 +1,10 @@
-"""``jobctl logs ID-or-RUN``: what a run printed."""
+"""``jobctl logs [ID|RUN]``: what a run printed, or what all jobs print."""
 
 import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, BinaryIO, NamedTuple, TypeVar
@@ -12,6 +13,7 @@ from jobctl.cli.context import Context
 from jobctl.cli.options import MOST, argument, option
 from jobctl.cli.sources import run_named
 from jobctl.cli.views.runs import ending
+from jobctl.cli.views.times import local, zone_names
 from jobctl.documents import run_document
 from jobctl.errors import StoreError, UsageError, reason_of
 from jobctl.managers.ride_out import ride_out
@@ -22,6 +24,8 @@ from jobctl.text import printable
 
 _LINE = re.compile(r"([0-9T:.-]+Z) \[[^\]]*\] ?(.*)", re.DOTALL)
 _EXECUTED = (RunStatus.RUNNING, RunStatus.COMPLETED, RunStatus.FAILED)
+_NEWEST = 100
+"""So many runs are read, and lines shown, where all jobs' are."""
 TICK = 0.2
 T = TypeVar("T")
 
@@ -39,6 +43,8 @@ class Options(NamedTuple):
 def run(options: Options, context: Context) -> int:
     """Find the run and show its lines."""
     context.look_despite_faults()
+    if options.what is None:
+        return _all(options, context)
     found = (
         _waited_for(lambda: _find(options, context), context) if options.follow else _find(options, context)
     )
@@ -51,6 +57,7 @@ def run(options: Options, context: Context) -> int:
     elsewhere = _is_elsewhere(found) and not log.exists()
     if elsewhere:
         out.note(f"run {found.short_id} was on {found.host}: what it printed is there")
+    _name_zone(options, context)
     if options.follow:
         found = _follow(found, log, options, context)
     else:
@@ -59,7 +66,7 @@ def run(options: Options, context: Context) -> int:
             shown = [{"at": at, "line": text} for at, text in lines]
             out.document({"run": run_document(found), "lines": shown})
         else:
-            out.lines(_shown(lines, timestamps=options.timestamps))
+            out.lines(_shown(lines, options, context))
     if not out.json:
         out.flush()
         if not (elsewhere or log.exists()):
@@ -68,6 +75,74 @@ def run(options: Options, context: Context) -> int:
         if found.status is not RunStatus.RUNNING:
             out.note(ending(found))
     return 0
+
+
+def _all(options: Options, context: Context) -> int:
+    """The newest lines of all jobs in the order of their times; then, with ``--follow``, each new one."""
+    out = context.output
+    reader = _Reader(options, context)
+    lines = _waited_for(reader.added, context) if options.follow else reader.added()
+    lines = lines[max(0, len(lines) - (_NEWEST if options.tail is None else options.tail)) :]
+    if out.json and not options.follow:
+        out.document({"lines": [one._asdict() for one in lines]})
+        return 0
+    if not lines and not out.json:
+        out.note("no run has printed anything yet" if options.follow else "no run has printed anything")
+    elif out.is_terminal and not out.json:
+        out.note(f"times are in {zone_names(datetime.fromisoformat(one.at) for one in lines if one.at)}")
+    pause = threading.Event()
+    while True:
+        out.lines([reader.shown(one) for one in lines], of_json=out.json)
+        out.flush()
+        if not options.follow:
+            return 0
+        pause.wait(TICK)
+        _waited_for(context.look_again, context)
+        lines = _waited_for(reader.added, context)
+
+
+class _Line(NamedTuple):
+    """A line that a run printed."""
+
+    at: str
+    job: str
+    run: str
+    line: str
+
+
+class _Reader:
+    """Reads on in the logs of the newest runs."""
+
+    def __init__(self, options: Options, context: Context) -> None:
+        self._options = options
+        self._context = context
+        self._places: dict[str, int | None] = {}
+
+    def added(self) -> list[_Line]:
+        """What was printed since the last call, oldest first."""
+        context = self._context
+        store = context.store_if_any
+        statuses = (RunStatus.FAILED,) if self._options.failed else _EXECUTED
+        found: list[_Line] = []
+        for run in store.runs(statuses=statuses, limit=_NEWEST) if store else ():
+            place = self._places.get(run.id, 0)
+            if place is None:
+                continue
+            text, place = _Log(context.state_folder() / FOLDER, run).added(place)
+            self._places[run.id] = place if run.status is RunStatus.RUNNING else None
+            found += [_Line(at, run.job_id, run.id, line) for at, line in map(_parsed, text.split("\n")[:-1])]
+        return sorted(found, key=lambda one: one.at)
+
+    def shown(self, one: _Line) -> str:
+        """As a line for a person, or as JSON."""
+        out = self._context.output
+        if out.json:
+            return out.as_json(one._asdict())
+        if not out.is_terminal:
+            return (
+                f"{one.at} [{one.job}] {one.line}" if self._options.timestamps else f"[{one.job}] {one.line}"
+            )
+        return f"{_local(one.at, self._context.now())} {out.terminal.prefix(one.job)} {out.mask(one.line)}"
 
 
 def _no_run(options: Options, context: Context) -> int:
@@ -115,9 +190,7 @@ def _waited_for(read: Callable[[], T], context: Context) -> T:
 
 
 def _find(options: Options, context: Context) -> Run | None:
-    what = options.what
-    if what is None:
-        raise UsageError("logs needs a job or a run", hint="what ran: jobctl runs")
+    what = options.what or ""
     if (found := run_named(what, context)) is not None:
         if options.failed:
             raise UsageError("--failed goes with a job, not with a run")
@@ -147,7 +220,7 @@ def _follow(found: Run, log: "_Log", options: Options, context: Context) -> Run:
             for at, line in lines:
                 out.record({"at": at, "line": line})
         else:
-            out.lines(_shown(lines, timestamps=options.timestamps))
+            out.lines(_shown(lines, options, context))
         out.flush()
         if now.status is not RunStatus.RUNNING:
             if out.json:
@@ -208,5 +281,20 @@ def _tail(lines: Iterable[tuple[str, str]], most: int | None) -> list[tuple[str,
     return list(lines if most is None else deque(lines, maxlen=most))
 
 
-def _shown(lines: Iterable[tuple[str, str]], *, timestamps: bool) -> Iterator[str]:
-    return (f"{at} {text}" if timestamps else text for at, text in lines)
+def _shown(lines: Iterable[tuple[str, str]], options: Options, context: Context) -> Iterator[str]:
+    if not options.timestamps:
+        return (text for _, text in lines)
+    if not context.output.is_terminal:
+        return (f"{at} {text}" for at, text in lines)
+    return (f"{_local(at, context.now())} {text}" for at, text in lines)
+
+
+def _name_zone(options: Options, context: Context) -> None:
+    out = context.output
+    if options.timestamps and out.is_terminal and not out.json:
+        out.note(f"times are in {zone_names([context.now()])}")
+
+
+def _local(at: str, now: datetime) -> str:
+    """A time of a log as people read it; a line without one has none."""
+    return local(datetime.fromisoformat(at), now) if at else " " * len(local(now, now))

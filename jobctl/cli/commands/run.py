@@ -123,7 +123,8 @@ def _sample_site(context: Context) -> Context:
     from jobctl.settings.variables import VARIABLES
 
     folder = Path(context.common.project or ".").absolute() / FOLDER
-    made = make(folder, context.now())
+    with context.output.working("making the sample site"):
+        made = make(folder, context.now())
     shown = _nearby(str(folder))
     out = context.output
     out.note(

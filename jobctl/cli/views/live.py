@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobctl.cli.terminal import Column, Terminal
 from jobctl.cli.views.metrics import share
+from jobctl.cli.views.status import state_of
 from jobctl.cli.views.times import ago, short, took, until
 from jobctl.events import Event, RunFinished, RunStarted
 from jobctl.model import JobStatus, Run, RunStatus, Status, rate
@@ -74,7 +75,7 @@ def _row(job: JobStatus, now: datetime, terminal: Terminal) -> list[Any]:
     spent = short(now - job.last_run) if running and job.last_run else took(job.duration)
     return [
         job.id,
-        terminal.state(job.status.value),
+        state_of(job, now, terminal),
         "now" if running else ago(job.last_run, now),
         until(job.next_run, now),
         spent,

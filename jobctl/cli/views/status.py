@@ -165,11 +165,12 @@ def detail(
     origin = f"  ({definition.origin})" if definition else ""
     yield terminal.heading(f"{job.id}  {job.name}{origin}")
     late = board.late_since(job)
-    state = "late" if late and job.status is not Status.FAILED else job.status.value
-    why = f"due since {short(now - late)}" if late else job.note
-    fields: list[tuple[str, RenderableType]] = [
-        ("state", terminal.state(state, state + (f"  ({why})" if why else "")))
-    ]
+    if late and job.status is not Status.FAILED:
+        state = terminal.state("late", f"late  (due since {short(now - late)})")
+    else:
+        state = state_of(job, now, terminal)
+        state.append(f"  ({job.note})" if job.note and job.retry_at is None else "", "not bold")
+    fields: list[tuple[str, RenderableType]] = [("state", state)]
     schedule = f"{job.schedule}  {job.timezone}" if job.schedule else "none, by hand only"
     fields.append(("schedule", schedule))
     if job.next_run and board.is_scheduled:
@@ -214,12 +215,19 @@ def _history(runs: Sequence[Run], totals: JobTotals | None, terminal: Terminal) 
     return text
 
 
+def state_of(job: JobStatus, now: datetime, terminal: Terminal) -> "Text":
+    """Sign and state; of a run whose attempt failed, when the next one begins."""
+    if job.retry_at is None:
+        return terminal.state(job.status.value)
+    return terminal.state("retrying", f"{job.note} {until(job.retry_at, now)}")
+
+
 def _cells(job: JobStatus, board: Board, terminal: Terminal) -> list[Any]:
     running = job.status is Status.RUNNING
     late = board.late_since(job)
     cells: list[Any] = [
         job.id,
-        terminal.state(job.status.value),
+        state_of(job, board.now, terminal),
         ago(job.last_run, board.now),
         "" if running or not job.last_run else took(job.duration),
     ]

@@ -12,7 +12,7 @@ from jobctl.runs.store import CachedResult, JobRecord, Owner
 
 RUN = (
     "r.id, r.job_id, r.status, r.trigger, r.started_at, r.reason, r.scheduled_for, r.finished_at,"
-    " r.duration_ms, r.error, r.result, r.host, r.pid, r.attempt"
+    " r.duration_ms, r.error, r.result, r.host, r.pid, r.attempt, r.retry_at"
 )
 OWNER = "o.id, o.kind, o.host, o.pid, o.start, o.boot, o.since, o.ended, o.killed, o.heartbeats, o.leased, o.observed"
 JOB = (
@@ -75,6 +75,7 @@ def run_of(row: Any) -> Run:
         host=row[11],
         pid=row[12],
         attempt=row[13],
+        retry_at=when(row[14]),
     )
 
 

@@ -291,13 +291,20 @@ class SQLRunStore(ABC):
         with self._writing() as connection:
             return [claims.finish(connection, ending) for ending in endings]
 
-    def progress(self, run_id: str, *, pid: int | None = None, attempt: int | None = None) -> None:
-        """Note the worker's pid, or a further attempt."""
+    def progress(
+        self,
+        run_id: str,
+        *,
+        pid: int | None = None,
+        attempt: int | None = None,
+        retry_at: datetime | None = None,
+    ) -> None:
+        """Note the worker's pid, a further attempt, or when one will begin."""
         with self._writing() as connection:
             connection.execute(
-                "UPDATE runs SET pid = coalesce(?, pid), attempt = coalesce(?, attempt)"
+                "UPDATE runs SET pid = coalesce(?, pid), attempt = coalesce(?, attempt), retry_at = ?"
                 " WHERE id = ? AND status = 'running'",
-                (pid, attempt, run_id),
+                (pid, attempt, ms_of(retry_at), run_id),
             )
 
     def run(self, run_id: str) -> Run | None:

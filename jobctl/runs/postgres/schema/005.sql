@@ -1,0 +1,3 @@
+-- When the next attempt of a run that failed begins.
+
+ALTER TABLE runs ADD COLUMN retry_at BIGINT;
