@@ -27,6 +27,7 @@ STATES = {
     "scheduled": ("○", "o", ""),
     "skipped": ("»", ">", "yellow"),
     "cancelled": ("⊘", "/", "yellow"),
+    "cancelled": ("⊘", "/", "yellow"),
     "stopped": ("■", "#", "yellow"),
 }
 """Sign, its ASCII form and style of each state of a job or a run."""

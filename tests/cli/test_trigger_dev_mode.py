@@ -121,7 +121,8 @@ def test_a_cancelled_run_is_neither_failed_nor_a_stopped_job(cli: Cli, cloud: Cl
     assert len(cli("runs", "--status", "cancelled", "--json").json["runs"]) == 1
     assert (metrics["total_executions"], metrics["failed_jobs"]) == (0, 0)
     cloud.path = ("CANCELED",)
-    assert cli("trigger", "hello").code == 1
+    done = cli("trigger", "hello")
+    assert (done.code, "hello: cancelled" in done.stderr) == (1, True)
 
 
 def test_jobs_of_the_site_that_this_machine_leaves_out_keep_their_schedules(
