@@ -27,7 +27,6 @@ STATES = {
     "scheduled": ("○", "o", ""),
     "skipped": ("»", ">", "yellow"),
     "cancelled": ("⊘", "/", "yellow"),
-    "cancelled": ("⊘", "/", "yellow"),
     "stopped": ("■", "#", "yellow"),
 }
 """Sign, its ASCII form and style of each state of a job or a run."""
