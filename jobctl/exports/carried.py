@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -176,9 +177,8 @@ class _Search:
                 self._distribution(name, by)
         elif not optional:
             self._known_modules.add(top)
-            text = (
-                f"{by} imports {quote(top)}, which is not installed here: add its package to requirements.txt"
-            )
+            place = "comes from a folder of this machine" if _is_here(top) else "is not installed here"
+            text = f"{by} imports {quote(top)}, which {place}: add its package to requirements.txt"
             self.found.packages.append(Missing(top, text))
 
     def _distribution(self, name: str, by: str) -> None:
@@ -310,6 +310,13 @@ def _text(file: Path) -> str:
         return file.read_text("utf-8", "replace")
     except OSError:
         return ""
+
+
+def _is_here(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _inside(path: Path, folder: Path) -> str | None:

@@ -135,6 +135,16 @@ def test_a_program_that_a_package_brings_is_there(site: Site) -> None:
     assert site.call("export", "trigger-dev", "worker", "--check").returncode == 0
 
 
+def test_a_module_of_another_folder_is_named_as_one(site: Site, tmp_path: Path) -> None:
+    site.jobs('[jobs.hello]\nevery = "1h"\ncall = "elsewhere:hello"\n')
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "elsewhere.py").write_text("def hello(): ...\n")
+
+    done = site.call("export", "trigger-dev", "worker", env={"PYTHONPATH": str(tmp_path / "other")})
+
+    assert 'the job hello imports "elsewhere", which comes from a folder of this machine' in done.stderr
+
+
 def test_what_git_ignores_is_named(site: Site) -> None:
     site.jobs("")
     pygit2.init_repository(str(site.folder))

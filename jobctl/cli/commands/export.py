@@ -179,7 +179,10 @@ def _show(found: list[Written], made: Export, folder: Path, options: Options, co
             shown = place if place.startswith("../") else f"./{place}"
             out.note(f"first line of jobctl.toml, for editors: #:schema {shown}")
             return
-        how = f"{folder / 'README.md'}" if options.platform == "trigger-dev" else "vercel deploy --prod"
+        how = f"{folder / 'README.md'}"
+        if options.platform == "vercel":
+            own = any(name.startswith("project/") for name in made.files)
+            how = "vercel deploy --prod" + (f", in {folder}: a Vercel project of its own" if own else "")
         out.note(f"how to deploy it: {how}; keep {RECORD} beside it")
         if options.platform == "vercel":
             out.note("set CRON_SECRET, and JOBCTL_STATE to a postgresql:// address, in the Vercel project")
