@@ -60,9 +60,10 @@ def run(options: Options, context: Context) -> int:
         context.output.document(_document(found, made, missing, options))
     else:
         _show(found, made, folder, options, context)
-    left_out = context.catalogue.note if made.carried is not None else None
-    for sentence in filter(None, [*missing, made.warning, left_out]):
+    for sentence in filter(None, [*missing, made.warning]):
         context.output.warn(sentence)
+    if made.carried is not None and context.catalogue.note:
+        context.output.note(context.catalogue.note)
     weak = cron_secret_weakness(context.environment.secret("CRON_SECRET"))
     if weak and options.platform == "vercel":
         context.output.warn(weak)
