@@ -92,6 +92,7 @@ class _Search:
         self._extras = set(extras)
         self._known_modules: set[str] = set()
         self._size = 0
+        self._sources: list[tuple[Path, str]] = []
         self.found = Carried({}, [], [], [], [])
 
     def run(self, jobs: Iterable[Job]) -> None:
@@ -110,30 +111,35 @@ class _Search:
             name = next((name for label, name in brought.items() if job.origin.startswith(label)), None)
             if name is not None:
                 self._distribution(name, f"the job {job.id}")
+        while self._sources:
+            self._imported_by(*self._sources.pop())
         self.found.requirements.sort()
 
     # The project's files
 
     def _take(self, path: Path) -> None:
         inside = _inside(path, self._folder)
-        if inside is None or inside in self.found.files:
+        if inside is None or inside in self.found.files or not path.is_file():
             return
+        size = path.stat().st_size
+        if self._size + size > LARGEST:
+            self._missing_file(
+                f"{inside} stays out: the project's files may have {LARGEST >> 20} MiB together"
+            )
+            return
+        self._size += size
         data = path.read_bytes()
-        self._size += len(data)
-        if self._size > LARGEST:
-            if self._size - len(data) <= LARGEST:
-                self._missing_file(
-                    f"the project's files have more than {LARGEST >> 20} MiB: from {inside} on they stay out"
-                )
-            return
         self.found.files[inside] = Program(data) if os.access(path, os.X_OK) else data
         if path.suffix == ".py":
-            for name, optional in _imports(data):
-                beside = path.with_name(f"{name.partition('.')[0]}.py")  # of a script that is run by its path
-                if beside.is_file():
-                    self._take(beside)
-                else:
-                    self._module(name, inside, optional=optional)
+            self._sources.append((path, inside))
+
+    def _imported_by(self, path: Path, inside: str) -> None:
+        for name, optional in _imports(self.found.files[inside]):
+            beside = path.with_name(f"{name.partition('.')[0]}.py")  # of a script that is run by its path
+            if beside.is_file():
+                self._take(beside)
+            else:
+                self._module(name, inside, optional=optional)
 
     def _tree(self, folder: Path, what: str) -> None:
         if not folder.is_dir() or _inside(folder, self._folder) is None:

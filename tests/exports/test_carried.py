@@ -1,5 +1,6 @@
 """What exports carry: everything that the jobs need, or a sentence for each thing that is missing."""
 
+import os
 from pathlib import Path
 
 import pygit2
@@ -143,6 +144,24 @@ def test_a_module_of_another_folder_is_named_as_one(site: Site, tmp_path: Path) 
     done = site.call("export", "trigger-dev", "worker", env={"PYTHONPATH": str(tmp_path / "other")})
 
     assert 'the job hello imports "elsewhere", which comes from a folder of this machine' in done.stderr
+
+
+def test_long_chains_and_odd_files_do_no_harm(site: Site) -> None:
+    site.jobs('[jobs.hello]\nevery = "1h"\ncall = "m0:hello"\nfolder = "data"\n')
+    for number in range(600):
+        site.write(f"m{number}.py", f"import m{number + 1}\n" if number < 599 else "def hello(): ...\n")
+    (site.folder / "data").mkdir()
+    os.mkfifo(site.folder / "data" / "pipe")
+    (site.folder / "data" / "loop").symlink_to(".")
+    with (site.folder / "data" / "large").open("wb") as file:
+        file.truncate(1 << 40)
+
+    done = site.call("export", "trigger-dev", "worker")
+
+    assert done.returncode == 0, done.stderr
+    assert (site.folder / "worker" / "project" / "m599.py").is_file()
+    assert not (site.folder / "worker" / "project" / "data").exists()
+    assert "data/large stays out: the project's files may have 20 MiB together" in done.stderr
 
 
 def test_what_git_ignores_is_named(site: Site) -> None:
