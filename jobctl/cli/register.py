@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from jobctl import __version__
+from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.cli.context import Context
 from jobctl.cli.views.registering import document, piped, screen, summary
 from jobctl.durations import format_duration
@@ -30,7 +31,11 @@ def register(context: Context, jobs: Iterable[Job], *, dry_run: bool, prune: boo
     trouble: ServiceError | None = None
     warnings: list[str] = []
     try:
-        planned, warnings = manager.plan(prune=prune)
+        # what this machine's settings leave out may well run on the workers
+        spare = [one.id for one in BUILT_IN] if context.catalogue.note else []
+        planned, warnings = manager.plan(prune=prune, spare=spare)
+        if context.catalogue.note:
+            warnings.append(f"{context.catalogue.note}; their schedules at Trigger.dev stay as they are")
         for warning in warnings:
             out.warn(warning)
         try:

@@ -169,7 +169,9 @@ COMMANDS = {
         {
             "--failed": Option("only failed runs"),
             "--status": Option(
-                "only runs in this state", "STATUS", ("running", "completed", "failed", "skipped")
+                "only runs in this state",
+                "STATUS",
+                ("running", "completed", "failed", "skipped", "cancelled"),
             ),
             "--since": Option("only runs since a time, or this long ago", "TIME"),
             "--limit": Option("how many at most, 0 for all", "N", default="20"),

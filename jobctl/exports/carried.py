@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,6 +92,7 @@ class _Search:
         self._extras = set(extras)
         self._known_modules: set[str] = set()
         self._size = 0
+        self._sources: list[tuple[Path, str]] = []
         self.found = Carried({}, [], [], [], [])
 
     def run(self, jobs: Iterable[Job]) -> None:
@@ -109,30 +111,35 @@ class _Search:
             name = next((name for label, name in brought.items() if job.origin.startswith(label)), None)
             if name is not None:
                 self._distribution(name, f"the job {job.id}")
+        while self._sources:
+            self._imported_by(*self._sources.pop())
         self.found.requirements.sort()
 
     # The project's files
 
     def _take(self, path: Path) -> None:
         inside = _inside(path, self._folder)
-        if inside is None or inside in self.found.files:
+        if inside is None or inside in self.found.files or not path.is_file():
             return
+        size = path.stat().st_size
+        if self._size + size > LARGEST:
+            self._missing_file(
+                f"{inside} stays out: the project's files may have {LARGEST >> 20} MiB together"
+            )
+            return
+        self._size += size
         data = path.read_bytes()
-        self._size += len(data)
-        if self._size > LARGEST:
-            if self._size - len(data) <= LARGEST:
-                self._missing_file(
-                    f"the project's files have more than {LARGEST >> 20} MiB: from {inside} on they stay out"
-                )
-            return
         self.found.files[inside] = Program(data) if os.access(path, os.X_OK) else data
         if path.suffix == ".py":
-            for name, optional in _imports(data):
-                beside = path.with_name(f"{name.partition('.')[0]}.py")  # of a script that is run by its path
-                if beside.is_file():
-                    self._take(beside)
-                else:
-                    self._module(name, inside, optional=optional)
+            self._sources.append((path, inside))
+
+    def _imported_by(self, path: Path, inside: str) -> None:
+        for name, optional in _imports(self.found.files[inside]):
+            beside = path.with_name(f"{name.partition('.')[0]}.py")  # of a script that is run by its path
+            if beside.is_file():
+                self._take(beside)
+            else:
+                self._module(name, inside, optional=optional)
 
     def _tree(self, folder: Path, what: str) -> None:
         if not folder.is_dir() or _inside(folder, self._folder) is None:
@@ -176,9 +183,8 @@ class _Search:
                 self._distribution(name, by)
         elif not optional:
             self._known_modules.add(top)
-            text = (
-                f"{by} imports {quote(top)}, which is not installed here: add its package to requirements.txt"
-            )
+            place = "comes from a folder of this machine" if _is_here(top) else "is not installed here"
+            text = f"{by} imports {quote(top)}, which {place}: add its package to requirements.txt"
             self.found.packages.append(Missing(top, text))
 
     def _distribution(self, name: str, by: str) -> None:
@@ -283,11 +289,40 @@ def still_missing(folder: Path, carried: Carried, wheel: Wheel | None, platform:
     return found
 
 
+def ignored(folder: Path, names: Iterable[str]) -> list[str]:
+    """A sentence where Git ignores files of the export, since builds from a repository then lack them."""
+    import pygit2
+
+    place = folder.absolute()
+    try:
+        found = pygit2.discover_repository(str(next(one for one in (place, *place.parents) if one.is_dir())))
+        if found is None:
+            return []
+        repository = pygit2.Repository(found)
+        base = Path(os.path.realpath(place)).relative_to(os.path.realpath(repository.workdir or found))
+        hit = [name for name in names if repository.path_is_ignored((base / name).as_posix())]
+    except (pygit2.GitError, ValueError, OSError):  # no repository that can be asked
+        return []
+    more = f" and {len(hit) - 1} more files" if len(hit) > 1 else ""
+    return (
+        [f"Git ignores {hit[0]}{more}, so a build from the repository lacks that: change .gitignore"]
+        if hit
+        else []
+    )
+
+
 def _text(file: Path) -> str:
     try:
         return file.read_text("utf-8", "replace")
     except OSError:
         return ""
+
+
+def _is_here(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _inside(path: Path, folder: Path) -> str | None:

@@ -29,6 +29,8 @@ _INSIDE = "project"
 """Where the project's files are, in a folder that is not the project's own."""
 _OTHER_CONFIGS = ("ts", "mts", "js", "mjs", "cjs", "toml")
 _MARGIN_S = 30
+_TO_ANSWER_S = 10
+"""Of a call's time, for ending a run and writing the answer."""
 _LONGEST_JITTER_MIN = 15
 
 
@@ -83,12 +85,13 @@ def place(
 
 
 def deployment_files(
-    folder: Path, project: Project, carried: Carried, wheel: Wheel | None
+    folder: Path, project: Project, carried: Carried, wheel: Wheel | None, max_duration: int
 ) -> dict[str, str | bytes]:
     """Every file but ``vercel.json``; those of the project too, where the folder is another one.
 
     Args:
         wheel: of jobctl; None names the released version.
+        max_duration: of the function, in seconds: calls are answered before that.
 
     Raises:
         UsageError: Vercel would not build what is written into that folder.
@@ -99,7 +102,7 @@ def deployment_files(
     place_ = f'Path(__file__).parent / "{_INSIDE}"' if inside else "Path(__file__).parent"
     lines = [requirement(",".join(EXTRAS), wheel), *carried.requirements]
     return {
-        ENTRY: _entry(place_),
+        ENTRY: _entry(place_, max_duration),
         "requirements.txt": "".join(f"{line}\n" for line in lines),
         ".python-version": "3.12\n",
         ".vercelignore": ".env*\n.jobctl\n.venv\n",
@@ -140,15 +143,16 @@ def too_long(jobs: Sequence[Job], plan: Plan) -> str | None:
     return f"Vercel ends a call after {most} s on the plan {plan.value}; {counted(len(found), 'job')} {have}: {names}{more}"
 
 
-def _entry(place_: str) -> str:
+def _entry(place_: str, max_duration: int) -> str:
     return f'''\
 """What Vercel serves: the endpoints of jobctl for this folder's project."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from jobctl.web.app import create_app
 
-app = create_app({place_})
+app = create_app({place_}, timeout=timedelta(seconds={max_duration - _TO_ANSWER_S}))
 '''
 
 

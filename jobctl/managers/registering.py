@@ -1,6 +1,6 @@
 """What must change at Trigger.dev so that its schedules are the catalogue's: decided first, then done."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -98,14 +98,16 @@ def decide(
     now: datetime,
     *,
     prune: bool = True,
+    spare: Collection[str] = (),
 ) -> list[Step]:
     """One step a job, and one for each schedule of ours whose job has left the catalogue.
 
     Args:
         zones: the time zones that Trigger.dev knows; empty where none but UTC is wanted.
         prune: whether the jobs are all there are.
+        spare: ids of jobs whose schedules stay all the same.
     """
-    keys = {account.prefix + job.id for job in jobs}
+    keys = {account.prefix + job_id for job_id in (*(job.id for job in jobs), *spare)}
     steps = [_decide(job, found, account.prefix, zones, now) for job in jobs]
     gone = [one for key, one in found.ours.items() if key not in keys] if prune else []
     return [

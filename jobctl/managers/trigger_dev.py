@@ -5,7 +5,7 @@ It has no timer and runs nothing here. A job's task there has the job's id and c
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -111,17 +111,19 @@ class TriggerDevJobManager(Lifecycle):
         """
         self._define(define(id, name, job, Cron(cron_expression)))
 
-    def plan(self, *, prune: bool = True) -> "tuple[list[Step], list[str]]":
+    def plan(self, *, prune: bool = True, spare: Collection[str] = ()) -> "tuple[list[Step], list[str]]":
         """What ``register`` would do, and what to know before.
 
         Args:
             prune: whether the jobs are all there are, so that schedules of others are left over.
+            spare: ids of jobs whose schedules stay all the same.
         """
         from jobctl.managers.registering import decide, look, over_plan
 
         jobs = list(self._jobs.values())
         found = look(self._api, jobs)
-        steps = decide(jobs, found, self.account, self._zones(jobs), self._clock.now(), prune=prune)
+        zones, now = self._zones(jobs), self._clock.now()
+        steps = decide(jobs, found, self.account, zones, now, prune=prune, spare=spare)
         warnings = [over_plan(steps, found, self.account)]
         if found.foreign:
             warnings.append(

@@ -63,9 +63,9 @@ class RemoteSchedule:
                 timezone=_text(value["timezone"]),
                 declared=value["type"] == "DECLARATIVE",
                 next_run=instant(value.get("nextRunEffectiveAt") or value.get("nextRun")),
-                window=value.get("window"),
+                window=_text(value["window"]) if value.get("window") is not None else None,
                 has_windows=bool({"window", "nextRunEffectiveAt"} & value.keys()),
-                minimum_window=(value.get("appliedSchedulePolicy") or {}).get("minimumWindowSeconds"),
+                minimum_window=_seconds(value.get("appliedSchedulePolicy")),
             )
         except _UNREADABLE:
             raise ShapeError("a schedule") from None
@@ -133,6 +133,12 @@ def instant(text: Any) -> datetime | None:
         return None
     found = datetime.fromisoformat(_text(text))
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _seconds(policy: Any) -> int | None:
+    """What a plan's policy spreads times by at least."""
+    found = policy["minimumWindowSeconds"] if policy is not None else None
+    return None if found is None else min(max(0, int(found)), 24 * 3600)
 
 
 def _text(value: Any) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -91,7 +92,7 @@ def create_app(
             Route("/healthz", _health),
         ],
         lifespan=lifespan,
-        exception_handlers={HTTPException: _http_error, Exception: _fault},
+        exception_handlers={HTTPException: _http_error, Exception: desk.fault},
     )
     app.router.redirect_slashes = False  # a caller that follows no redirect would do nothing, and not know
     return app
@@ -169,6 +170,12 @@ class Desk:
         calling.add_done_callback(lambda left: left.cancelled() or left.exception())
         raise silent_store()
 
+    async def fault(self, request: Request, error: Exception) -> Response:
+        """A fault of ours: its text may hold anything, so none of it goes out; the log has it, masked."""
+        trace = self._masked("".join(traceback.format_exception(error)))
+        _LOG.error("%s: a fault of jobctl itself\n%s", request.url.path, trace, extra={"kind": "fault"})
+        return _json(Answer(500, {"success": False, "error": "a fault of jobctl itself"}))
+
     def _shown(self, error: JobctlError) -> str:
         return self._masked(str(error))
 
@@ -215,9 +222,3 @@ async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     words = {404: "Not found", 405: "Method not allowed"}.get(status, "Bad request")
     return _json(Answer(status, {"error": words}), dict(getattr(error, "headers", None) or {}))
-
-
-async def _fault(request: Request, error: Exception) -> Response:
-    """A fault of ours: its text may hold anything, so none of it goes out."""
-    del request, error
-    return _json(Answer(500, {"success": False, "error": "a fault of jobctl itself"}))

@@ -121,7 +121,26 @@ def test_a_cancelled_run_is_neither_failed_nor_a_stopped_job(cli: Cli, cloud: Cl
     assert len(cli("runs", "--status", "cancelled", "--json").json["runs"]) == 1
     assert (metrics["total_executions"], metrics["failed_jobs"]) == (0, 0)
     cloud.path = ("CANCELED",)
-    assert cli("trigger", "hello").code == 1
+    done = cli("trigger", "hello")
+    assert (done.code, "hello: cancelled" in done.stderr) == (1, True)
+
+
+def test_jobs_of_the_site_that_this_machine_leaves_out_keep_their_schedules(
+    cli: Cli, cloud: Cloud, here: Path
+) -> None:
+    """As on a machine without the site's DATABASE_URL: its workers have it."""
+    (here / "jobctl.toml").write_text('[jobs.hello]\nevery = "5m"\ncall = "work:hello"\n')
+    cloud.schedule("repository-sync", "*/5 * * * *")
+    cloud.schedule("gone-job")
+
+    done = cli("run")
+
+    assert {one["task"] for one in cloud.schedules.values()} == {"repository-sync", "hello"}
+    assert "their schedules at Trigger.dev stay as they are" in " ".join(done.stderr.split())
+    exported = cli("export", "trigger-dev", "there")
+    assert "the 13 built-in jobs are left out: this is no Ever Works site" in " ".join(
+        exported.stderr.split()
+    )
 
 
 def test_run_for_one_job_leaves_the_others(cli: Cli, cloud: Cloud) -> None:

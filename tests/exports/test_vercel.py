@@ -174,7 +174,10 @@ def test_a_folder_of_its_own_carries_the_project(site: Site) -> None:
     assert done.returncode == 0, done.stderr
     folder = site.folder / "vercel-jobs"
     assert {one.name for one in (folder / "project").iterdir()} == {"jobctl.toml", "work.py", "helper.py"}
-    assert 'create_app(Path(__file__).parent / "project")' in (folder / "app.py").read_text()
+    assert (
+        'create_app(Path(__file__).parent / "project", timeout=timedelta(seconds=790))'
+        in (folder / "app.py").read_text()
+    )
     site.write("helper.py", "import json, re\n")
     assert site.call("export", "vercel", "vercel-jobs", "--check").returncode == 1
 
@@ -294,7 +297,7 @@ def test_the_exported_folder_is_served_as_vercel_does(site: Site, tmp_path: Path
     assert "bad: run " in log
     assert "failed (error): ValueError: no way, " in log
     assert SECRET not in log
-    assert "subscription-renewal-reminder was not run: DATABASE_URL is not set" in log
+    assert "subscription-expired-cleanup was not run: DATABASE_URL is not set" in log
     assert told["/api/cron/jobs/hello"].json()["result"] == {"said": "hello"}
     assert {one.status_code for name, one in told.items() if not name.endswith("/bad")} <= {
         200,

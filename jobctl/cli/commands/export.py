@@ -52,15 +52,18 @@ def run(options: Options, context: Context) -> int:
     found = put(folder, made.files, made.merged)
     missing: list[str] = []
     if made.carried is not None:
-        from jobctl.exports.carried import still_missing
+        from jobctl.exports.carried import ignored, still_missing
 
         missing = still_missing(folder, made.carried, made.wheel, options.platform or "")
+        missing += ignored(folder, made.files)
     if context.output.json:
         context.output.document(_document(found, made, missing, options))
     else:
         _show(found, made, folder, options, context)
-    for sentence in [*missing, *([made.warning] if made.warning else [])]:
+    for sentence in filter(None, [*missing, made.warning]):
         context.output.warn(sentence)
+    if made.carried is not None and context.catalogue.note:
+        context.output.note(context.catalogue.note)
     weak = cron_secret_weakness(context.environment.secret("CRON_SECRET"))
     if weak and options.platform == "vercel":
         context.output.warn(weak)
@@ -89,9 +92,10 @@ def _vercel(folder: Path, options: Options, context: Context) -> Export:
 
     jobs, plan, target = context.catalogue.jobs, options.plan or Plan.PRO, options.target or Target.CRONS
     wheel, carried = _along(options, context, vercel.EXTRAS)
-    files = vercel.deployment_files(folder, context.project, carried, wheel)
+    longest = vercel.longest_call(jobs, plan)
+    files = vercel.deployment_files(folder, context.project, carried, wheel, longest)
     placed = vercel.place(folder, jobs, plan, context.now(), target)
-    merged = vercel.config(folder, placed, vercel.longest_call(jobs, plan), target)
+    merged = vercel.config(folder, placed, longest, target)
     return Export(files, merged, tuple(placed), wheel, carried, vercel.too_long(jobs, plan))
 
 
@@ -176,7 +180,10 @@ def _show(found: list[Written], made: Export, folder: Path, options: Options, co
             shown = place if place.startswith("../") else f"./{place}"
             out.note(f"first line of jobctl.toml, for editors: #:schema {shown}")
             return
-        how = f"{folder / 'README.md'}" if options.platform == "trigger-dev" else "vercel deploy --prod"
+        how = f"{folder / 'README.md'}"
+        if options.platform == "vercel":
+            own = any(name.startswith("project/") for name in made.files)
+            how = "vercel deploy --prod" + (f", in {folder}: a Vercel project of its own" if own else "")
         out.note(f"how to deploy it: {how}; keep {RECORD} beside it")
         if options.platform == "vercel":
             out.note("set CRON_SECRET, and JOBCTL_STATE to a postgresql:// address, in the Vercel project")

@@ -93,7 +93,7 @@ def _remark(job: Job, record: JobRecord | None, mode: Mode) -> str | None:
     """Why it will not be as the times say, if it will not."""
     if not job.enabled:
         return f"{job.id} is not enabled ({job.origin}): no scheduler runs it"
-    if job.unmet:
+    if job.unmet and mode is not Mode.TRIGGER_DEV:  # there its worker needs it
         return f"{job.id} is stopped: {job.unmet}"
     if record is not None and record.stopped is not None:
         return f"{job.id} is stopped: put it back with jobctl start {job.id}"

@@ -100,6 +100,8 @@ def ending(run: Run) -> str:
     if run.status is RunStatus.SKIPPED:
         told = f": {one_line(run.error)}" if run.error else ""
         return f"{run.job_id}: skipped ({run.reason.value if run.reason else 'not run'}){told}"
+    if run.status is RunStatus.CANCELLED:
+        return f"{run.job_id}: cancelled" + (f" after {spent}" if spent else "")
     why = one_line(run.error) if run.error else (run.reason.value if run.reason else "unknown")
     after = f" after {spent}" if spent else ""
     reason = run.reason.value if run.reason else ""

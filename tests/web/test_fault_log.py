@@ -1,0 +1,30 @@
+"""A fault of jobctl itself: nothing of it in the answer, all of it in the log, without secrets."""
+
+import logging
+
+import pytest
+from starlette.testclient import TestClient
+
+from jobctl.web import running
+from jobctl.web.app import create_app
+from tests.support.project import Site
+from tests.web.conftest import SECRET
+
+
+def test_a_fault_is_logged_and_not_answered(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CRON_SECRET", SECRET)
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError(f"what {SECRET} did")
+
+    monkeypatch.setattr(running.Runner, "run", broken)
+    client = TestClient(create_app(site.folder), raise_server_exceptions=False)
+
+    with caplog.at_level(logging.ERROR, "jobctl"):
+        answer = client.get("/api/cron/jobs/quick", headers={"Authorization": f"Bearer {SECRET}"})
+
+    assert (answer.status_code, answer.json()["error"]) == (500, "a fault of jobctl itself")
+    assert "RuntimeError: what •••• did" in caplog.text
+    assert SECRET not in caplog.text
