@@ -261,8 +261,8 @@ class RunStore(Protocol):
         """End the registration."""
 
     def owners(self) -> Sequence[Owner]:
-        """Every process that is registered or has unfinished runs, and the scheduler or application whose
-        registration ended last; oldest first."""
+        """Every process that is registered or has unfinished runs, and where no scheduler or application
+        is registered the one that ended last; oldest first."""
 
     def fail_lost_runs(self, owner_id: str, at: datetime, heartbeats: int | None = None) -> Sequence[Run]:
         """Declare a process dead: end its registration and make each of its unfinished runs ``failed``, reason

@@ -47,7 +47,7 @@ _OWNERS = f"""
 SELECT {OWNER} FROM owners o
 WHERE ended IS NULL OR id IN (SELECT owner FROM runs WHERE status = 'running')
    OR id = (
-     SELECT id FROM owners WHERE kind <> 'trigger' AND ended IS NOT NULL ORDER BY ended DESC, since DESC LIMIT 1
+     SELECT id FROM owners WHERE kind <> 'trigger' ORDER BY ended IS NOT NULL, ended DESC, since DESC LIMIT 1
    )
 ORDER BY since
 """
