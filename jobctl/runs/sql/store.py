@@ -300,11 +300,14 @@ class SQLRunStore(ABC):
         retry_at: datetime | None = None,
     ) -> None:
         """Note the worker's pid, a further attempt, or when one will begin."""
+        changes = {"pid": pid, "attempt": attempt, "retry_at": ms_of(retry_at)}
+        noted = {name: change for name, change in changes.items() if change is not None}
+        if attempt is not None:
+            noted["retry_at"] = None  # it has begun
+        assigned = ", ".join(f"{name} = ?" for name in noted)
         with self._writing() as connection:
             connection.execute(
-                "UPDATE runs SET pid = coalesce(?, pid), attempt = coalesce(?, attempt), retry_at = ?"
-                " WHERE id = ? AND status = 'running'",
-                (pid, attempt, ms_of(retry_at), run_id),
+                f"UPDATE runs SET {assigned} WHERE id = ? AND status = 'running'", (*noted.values(), run_id)
             )
 
     def run(self, run_id: str) -> Run | None:
