@@ -301,7 +301,7 @@ class SQLRunStore(ABC):
     ) -> None:
         """Note the worker's pid, a further attempt, or when one will begin."""
         changes = {"pid": pid, "attempt": attempt, "retry_at": ms_of(retry_at)}
-        noted = {name: change for name, change in changes.items() if change is not None}
+        noted: dict[str, int | None] = {one: new for one, new in changes.items() if new is not None}
         if attempt is not None:
             noted["retry_at"] = None  # it has begun
         assigned = ", ".join(f"{name} = ?" for name in noted)
