@@ -2,9 +2,10 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
+
+from jobctl.values import value
 
 MOST_BINS = 12
 _FAR = 8  # the longest against the shortest: from here on even steps would put nearly all into one bin
@@ -18,7 +19,7 @@ _ROUND = (
 """Milliseconds that people count in: 1, 2, 5, 10 … ms, then seconds, minutes, hours, days."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Bin:
     """``count`` durations from ``from_ms`` up to, but not including, ``to_ms``."""
 

@@ -4,12 +4,13 @@ Times are aware datetimes in UTC. Durations are ``timedelta``.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
 from jobctl.histogram import Bin
+from jobctl.values import value
 
 DEFAULT_TIMEOUT = timedelta(hours=1)
 DEFAULT_RETRY_DELAY = timedelta(seconds=10)
@@ -91,7 +92,7 @@ class Schedule(Protocol):
         """How many due times lie in ``(after, until]``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Command:
     """A job that is a program: its argument list, run without a shell in the project's folder."""
 
@@ -102,7 +103,7 @@ Target = str | Callable[..., Any] | Command
 """``"package.module:function"``, a function (sync or async), or a command."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Job:
     """The definition of a job.
 
@@ -154,7 +155,7 @@ class Job:
     unmet: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Run:
     """One execution of a job, as the run store keeps it."""
 
@@ -180,7 +181,7 @@ class Run:
         return self.id if self.id.startswith("run_") else self.id[:8]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobResult:
     """What a job may return. ``success=False`` makes its run failed, and ``retry=False`` says that
     another attempt could not help.
@@ -200,7 +201,7 @@ class JobResult:
     retry: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobStatus:
     """A job as it stands now. ``retry_at``: when the next attempt of its run begins, if the last one failed."""
 
@@ -218,7 +219,7 @@ class JobStatus:
     retry_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobTotals:
     """Counts and durations of one job's runs. Percentiles and histogram are over its newest 1,000 kept runs."""
 
@@ -239,7 +240,7 @@ class JobTotals:
         return rate(self.successful_jobs, self.total_executions)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobMetrics:
     """Totals over all jobs. A skipped slot or a missed one is no execution."""
 

@@ -1,7 +1,7 @@
 """Which scheduler is in charge: four rules, in order, as data that resolver and explanation both read."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Any
 
@@ -10,6 +10,7 @@ from jobctl.settings.collect import EnvFile, Value
 from jobctl.settings.environment import Environment
 from jobctl.settings.variables import ON, is_secret
 from jobctl.text import quote
+from jobctl.values import value
 
 
 class Mode(StrEnum):
@@ -21,7 +22,7 @@ class Mode(StrEnum):
     LOCAL = "local"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Condition:
     """One variable, what it must be, and how that is said."""
 
@@ -30,7 +31,7 @@ class Condition:
     expected: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Rule:
     """A mode, the conditions that must all hold, the manager that follows, and what it means."""
 
@@ -87,7 +88,7 @@ def _first(environment: Environment) -> Rule:
     return next(rule for rule in RULES if all(one.holds(environment) for one in rule.conditions))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Seen:
     """A variable as a rule found it, and as ``mode --json`` has it.
 
@@ -106,7 +107,7 @@ class Seen:
     problem: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Explained:
     """A rule and what it came to.
 
@@ -123,7 +124,7 @@ class Explained:
     variables: tuple[Seen, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Explanation:
     """Why the mode is what it is, for people and for ``mode --json``.
 

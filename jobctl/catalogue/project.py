@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from jobctl.errors import ConfigurationError
 from jobctl.settings.libpq import is_address
 from jobctl.settings.paths import with_home
 from jobctl.trust import demand_trusted, distrust, platform_owns_files
+from jobctl.values import value
 
 if TYPE_CHECKING:
     from jobctl.settings.environment import Environment
@@ -29,7 +29,7 @@ _LIKE_AN_ADDRESS = r"(?is)postgres(?:ql)?(?::|;|//)|.*://|.*//.*@|[^/]*:[^/]*@"
 """What is meant as an address, though it cannot be read as one."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Project:
     """A folder, and the file in it that defines jobs, if there is one.
 

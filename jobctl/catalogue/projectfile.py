@@ -1,7 +1,7 @@
 """``jobctl.toml``, or ``[tool.jobctl]``: read and checked, every fault with its line."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from jobctl.catalogue.locate import lines_of_keys
@@ -10,13 +10,14 @@ from jobctl.catalogue.reading import parse, read_text
 from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.notify.settings import NOBODY, Notify, read_notify
 from jobctl.text import quote, suggestion
+from jobctl.values import value
 
 TOP_KEYS = ("builtin", "jobs", "modules", "notify")
 MAX_MODULE = 255
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ProjectFile:
     """What a project file says: modules with jobs, who is notified, and each job's settings.
 

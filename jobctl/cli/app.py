@@ -4,7 +4,6 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from importlib import import_module
 from types import ModuleType
 from typing import Annotated, Any, NoReturn
@@ -14,11 +13,11 @@ from typer.core import TyperCommand, TyperGroup
 
 from jobctl import __version__
 from jobctl.cli.failures import conclude
-from jobctl.cli.interrupts import interruptible
-from jobctl.cli.options import Common, common_options
+from jobctl.cli.options import Common, behind_command, common_options
 from jobctl.cli.output import Output
+from jobctl.cli.perform import perform
 from jobctl.cli.views.help import overview, overview_screen, piped, screen
-from jobctl.cli.words import COMMANDS, COMMON, HELP, LONG, VERSION
+from jobctl.cli.words import COMMANDS, HELP, VERSION
 from jobctl.errors import UsageError
 from jobctl.text import quote, suggestion
 
@@ -110,22 +109,6 @@ class Root(_Helpful, TyperGroup):
         sys.exit(conclude(lambda: super(Root, self).main(words, **settings), words))
 
 
-def behind_command(args: list[str]) -> list[str]:
-    """``--json status`` as ``status --json``: leading common options moved behind the command."""
-    shorts = {words.short: name for name, words in COMMON.items() if words.short}
-    moved: list[str] = []
-    rest = list(args)
-    while rest:
-        name, assigned, _ = rest[0].partition("=")
-        words = COMMON.get(shorts.get(name, name))
-        if words is None:
-            break
-        moved.append(rest.pop(0))
-        if words.value and not assigned and rest:
-            moved.append(rest.pop(0))
-    return [*rest[:1], *moved, *rest[1:]] if rest else moved
-
-
 def build(name: str) -> Any:
     """The command of this name, from its module's ``Options`` and ``run``."""
     module = import_module(f"jobctl.cli.commands.{name}")
@@ -138,30 +121,28 @@ def callback(module: ModuleType) -> Callable[..., int]:
     """What Typer calls: it takes the command's ``Options`` and the common ones, and has the command run."""
 
     def command(**values: Any) -> int:
-        from jobctl.cli.context import Context
-
         taken = {one: values.pop(one) for one in common}
         taken["color"] = taken["color"].value
-        with interruptible():
-            context = Context(Common(**taken))
-            try:
-                with context.output.working(long) if long else nullcontext():
-                    code: int = module.run(module.Options(**values), context)
-            finally:
-                context.close()
-        return code
+        return perform(module, module.Options(**values), Common(**taken))
 
-    long = LONG.get(module.__name__.rpartition(".")[2])
     common = common_options()
     own = module.Options
     parameters = {
-        **{one: (kind, own._field_defaults[one]) for one, kind in own.__annotations__.items()},
-        **{one: (Annotated[kind, made], default) for one, (kind, made, default) in common.items()},
+        **{
+            one: (kind.__origin__, kind.__metadata__[0], own._field_defaults[one])
+            for one, kind in own.__annotations__.items()
+        },
+        **common,
     }
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
-            inspect.Parameter(one, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-            for one, (kind, default) in parameters.items()
+            inspect.Parameter(
+                one,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=default,
+                annotation=Annotated[kind, declared.parameter()],
+            )
+            for one, (kind, declared, default) in parameters.items()
         ]
     )
     return command

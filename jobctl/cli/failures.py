@@ -6,15 +6,11 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-import typer
-
 from jobctl.cli.options import MOST, Common
 from jobctl.cli.output import NONE_KNOWN, Output, cannot_write
 from jobctl.errors import EXHAUSTED, ExitCode, JobctlError, UsageError, reason_of
 from jobctl.masking import Mask
 from jobctl.text import quote, suggestion
-
-_ParseError = typer.BadParameter.__mro__[1]  # Typer's own usage error, whose home is private
 
 
 def conclude(call: Callable[[], int | None], args: list[str]) -> int:
@@ -69,7 +65,10 @@ def _tell(error: Exception, args: list[str]) -> int:
 def _for_people(error: Exception) -> JobctlError | None:
     if isinstance(error, JobctlError):
         return error
-    if isinstance(error, _ParseError):
+    typer = sys.modules.get("typer")
+    if typer is not None and isinstance(
+        error, typer.BadParameter.__mro__[1]
+    ):  # its usage error's home is private
         return _usage(error)
     if isinstance(error, OSError) and error.filename is None and error.errno is not None:
         import errno

@@ -33,13 +33,24 @@ def main() -> "NoReturn":
             from jobctl.cli.completion import answer
 
             sys.exit(answer(os.environ["_JOBCTL_COMPLETE"], args))
-        from jobctl.cli import app
+        from jobctl.cli.failures import conclude
         from jobctl.execution.harmless import take_harmless_signals
 
         take_harmless_signals()
-        app.main(args)
+        sys.exit(conclude(lambda: _run(args), args))
     finally:
         _give_up_messages()
+
+
+def _run(args: list[str]) -> int:
+    from jobctl.cli.perform import understood
+
+    call = understood(args)
+    if call is None:
+        from jobctl.cli.app import main
+
+        main(args)
+    return call()
 
 
 def _give_up_messages() -> None:

@@ -3,8 +3,6 @@
 from enum import Enum
 from typing import Any, NamedTuple
 
-import typer
-
 from jobctl.cli.words import COMMANDS, COMMON, Option
 
 MOST = 2**31 - 1
@@ -31,24 +29,38 @@ class Common(NamedTuple):
         )
 
 
-def option(command: str, name: str, **limits: Any) -> Any:
-    """The Typer option for one in ``words``; ``min`` and ``max`` bound a number."""
-    return _typer_option(name, COMMANDS[command].options[name], **limits)
+class Declared(NamedTuple):
+    """What Typer makes a parameter of, when it is needed. An argument has no ``names``."""
+
+    names: tuple[str, ...]
+    settings: dict[str, Any]
+
+    def parameter(self) -> Any:
+        """Typer's option or argument."""
+        import typer
+
+        made = typer.Option if self.names else typer.Argument
+        return made(*self.names, show_default=False, **self.settings)
 
 
-def common_options() -> dict[str, tuple[Any, Any, Any]]:
-    """Parameter name to type, Typer option and default, for all of ``COMMON``."""
+def option(command: str, name: str, **limits: Any) -> Declared:
+    """The option for one in ``words``; ``min`` and ``max`` bound a number."""
+    return _declared(name, COMMANDS[command].options[name], **limits)
+
+
+def common_options() -> dict[str, tuple[Any, Declared, Any]]:
+    """Parameter name to type, option and default, for all of ``COMMON``."""
     types = {"--color": (When, When.AUTO), "--project": (str | None, None)}
     return {
-        name[2:]: (kind, _typer_option(name, words), default)
+        name[2:]: (kind, _declared(name, words), default)
         for name, words in COMMON.items()
         for kind, default in [types.get(name, (bool, False))]
     }
 
 
-def argument(metavar: str = "ID", *, hidden: bool = False) -> Any:
+def argument(metavar: str = "ID", *, hidden: bool = False) -> Declared:
     """A positional argument."""
-    return typer.Argument(metavar=metavar, show_default=False, help="", hidden=hidden)
+    return Declared((), {"metavar": metavar, "help": "", "hidden": hidden})
 
 
 class When(Enum):
@@ -59,10 +71,26 @@ class When(Enum):
     NEVER = "never"
 
 
-def _typer_option(name: str, words: Option, **limits: Any) -> Any:
-    names = [name, words.short] if words.short else [name]
+def behind_command(args: list[str]) -> list[str]:
+    """``--json status`` as ``status --json``: leading common options moved behind the command."""
+    shorts = {words.short: name for name, words in COMMON.items() if words.short}
+    moved: list[str] = []
+    rest = list(args)
+    while rest:
+        name, assigned, _ = rest[0].partition("=")
+        words = COMMON.get(shorts.get(name, name))
+        if words is None:
+            break
+        moved.append(rest.pop(0))
+        if words.value and not assigned and rest:
+            moved.append(rest.pop(0))
+    return [*rest[:1], *moved, *rest[1:]] if rest else moved
+
+
+def _declared(name: str, words: Option, **limits: Any) -> Declared:
     value = "|".join(words.choices) or words.value
-    return typer.Option(*names, help=words.text, metavar=value or None, show_default=False, **limits)
+    names = (name, words.short) if words.short else (name,)
+    return Declared(names, {"help": words.text, "metavar": value or None, **limits})
 
 
 def _value(args: list[str], name: str) -> str | None:

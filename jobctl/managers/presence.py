@@ -1,6 +1,5 @@
 """Who schedules here: whether a local scheduler is alive, and since when."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -8,9 +7,10 @@ from jobctl.clock import Clock
 from jobctl.execution.process import Life
 from jobctl.managers.liveness import Liveness
 from jobctl.runs.store import RunStore
+from jobctl.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Presence:
     """A local scheduler. ``ended`` is None while it runs; of one that was killed, or lost its lease, it is when
     that was noticed.

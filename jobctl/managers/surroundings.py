@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -11,12 +10,13 @@ from jobctl.catalogue.project import Project, find_project, state_folder, store_
 from jobctl.errors import UsageError
 from jobctl.settings.environment import Environment
 from jobctl.settings.paths import with_home
+from jobctl.values import value
 
 if TYPE_CHECKING:
     from jobctl.runs.sql.store import SQLRunStore
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Surroundings:
     """Found once, then handed around. ``state`` is the folder of the logs, and of a run store that is a file."""
 

@@ -7,11 +7,12 @@ read-only), ``StoreDamagedError`` where what is there is not a sound store.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from jobctl.model import JobMetrics, Reason, Run, RunStatus, Trigger
+from jobctl.values import value
 
 LEASE = timedelta(seconds=60)
 """A process that cannot be seen from here is declared dead when its heartbeat counter has not changed for so long,
@@ -21,7 +22,7 @@ LEASE_LIMIT = LEASE * 0.75
 """A leased process ends its own runs when its last confirmed heartbeat is so old: before others may take them."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Owner:
     """A process that runs things. ``start`` and ``boot`` tell it from a later one with its pid.
 
@@ -51,7 +52,7 @@ class Owner:
     observed: str | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobRecord:
     """What the store knows of a job, besides its runs.
 
@@ -84,7 +85,7 @@ class JobRecord:
     told: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Registration:
     """A job as a manager announces it. A changed ``schedule`` or ``timezone`` resets anchor and cursor."""
 
@@ -103,7 +104,7 @@ LetGo = Callable[[str, str], None]
 """Told a job's id and a run's, before the run is removed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Claim:
     """The wish to start a run.
 
@@ -135,7 +136,7 @@ class Claim:
     missed: Missed = field(default=lambda _: 0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Claimed:
     """The claim holds: the run is recorded as running. ``cursor`` is the job's from before."""
 
@@ -144,7 +145,7 @@ class Claimed:
     missed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Overlap:
     """The job, or another of its group, has an unfinished run.
 
@@ -157,14 +158,14 @@ class Overlap:
     missed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SlotTaken:
     """Somebody has run, skipped or passed this slot. ``cursor``, at or after it, is where the job stands now."""
 
     cursor: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Stopped:
     """The job is off its schedule since ``since``."""
 
@@ -174,7 +175,7 @@ class Stopped:
 Answer = Claimed | Overlap | SlotTaken | Stopped
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Passed:
     """Slots were given up: so many, after ``cursor``."""
 
@@ -182,7 +183,7 @@ class Passed:
     cursor: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ending:
     """How a run ended. Ignored (False) where the run is no longer unfinished."""
 
@@ -198,7 +199,7 @@ class Ending:
     attempt: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CachedResult:
     """A cached JSON value and its lifetime."""
 
@@ -208,7 +209,7 @@ class CachedResult:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Pruned:
     """What pruning removed. ``runs`` holds (job id, run id)."""
 
@@ -260,8 +261,8 @@ class RunStore(Protocol):
         """End the registration."""
 
     def owners(self) -> Sequence[Owner]:
-        """Every process that is registered or has unfinished runs, and the scheduler or application whose
-        registration ended last; oldest first."""
+        """Every process that is registered or has unfinished runs, and where no scheduler or application
+        is registered the one that ended last; oldest first."""
 
     def fail_lost_runs(self, owner_id: str, at: datetime, heartbeats: int | None = None) -> Sequence[Run]:
         """Declare a process dead: end its registration and make each of its unfinished runs ``failed``, reason

@@ -4,12 +4,12 @@ Vixie's and Debian's grammar, plus seconds first where there are six fields, plu
 day fields as croniter has them. Only ASCII, 256 characters at most.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from jobctl.errors import ScheduleError
 from jobctl.text import quote
+from jobctl.values import value
 
 MAX_LENGTH = 256
 LAST = -1
@@ -38,7 +38,7 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Field:
     """What one field may hold. ``top`` is the highest value of its star."""
 
@@ -58,7 +58,7 @@ WEEKDAY = Field("day of week", 0, 7, 6, _DAYS)
 FIELDS = (SECOND, MINUTE, HOUR, DAY, MONTH, WEEKDAY)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Values:
     """One field read.
 

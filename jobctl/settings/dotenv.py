@@ -18,8 +18,7 @@ _BEGIN, _END = f"(?<![^{_ENDS}])", f"(?![^{_ENDS}])"
 _BLANKS = " \t\n\r\f\v\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
-_ASSIGNMENT = re.compile(
-    rf"""
+_ASSIGNMENT = rf"""
     {_BEGIN} [{_IN_LINE}]*+ (?: export {_BLANK}+ )?  # from each line's own start: blank ones are looked at once
     (?P<key> [A-Za-z0-9_.-]+ )
     (?: {_BLANK}* = {_BLANK}*? | : {_BLANK}+? )
@@ -30,10 +29,9 @@ _ASSIGNMENT = re.compile(
       | [^#\r\n]+
     )?
     {_BLANK}* (?: \#[^{_ENDS}]* )? {_END}
-    """,
-    re.VERBOSE,
-)
-_QUOTED = re.compile(rf"{_BEGIN} (['\"`]) ([\s\S]*) \1 {_END}", re.VERBOSE)
+    """
+_QUOTED = rf"{_BEGIN} (['\"`]) ([\s\S]*) \1 {_END}"
+"""Both are compiled when a file is read: most commands begin where there is none."""
 _REFERENCE = re.compile(r"\$\{?(?P<name>[A-Za-z0-9_]+)(?::-(?P<default>[^}\\]*))?\}?")
 _MOST_EXPANSIONS = 1000
 _MOST_WORK = 10_000_000
@@ -66,13 +64,13 @@ def parse(text: str) -> tuple[list[Entry], list[Fault]]:
     entries: list[Entry] = []
     faults: list[Fault] = []
     end, line = 0, 1
-    for match in _ASSIGNMENT.finditer(text):
+    for match in re.finditer(_ASSIGNMENT, text, re.VERBOSE):
         key = match.start("key")
         faults.extend(_left_over(text[end : match.start()], line))
         line += text.count("\n", end, key)  # from the last entry, not from the start
         value = (match["value"] or "").strip(_BLANKS)
         opening = value[:1]
-        value, quoted = _QUOTED.subn(r"\2", value)
+        value, quoted = re.subn(_QUOTED, r"\2", value, flags=re.VERBOSE)
         if opening == '"':
             value = value.replace("\\n", "\n").replace("\\r", "\r")
         is_open = not quoted and opening in {"'", '"', "`"}

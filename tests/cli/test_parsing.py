@@ -1,13 +1,17 @@
 """What is understood of a command line, and what is answered to one that is not."""
 
 import json
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import typer
 
 import jobctl
-from jobctl.cli.app import app, behind_command, build
+from jobctl.cli.app import app, build
+from jobctl.cli.options import behind_command
+from jobctl.cli.perform import understood
 from jobctl.cli.words import COMMANDS, COMMON, GROUPS, NAMES
 from tests.support.terminal import Cli
 
@@ -162,6 +166,41 @@ def test_several_faults_are_told_together(cli: Cli, here: Path) -> None:
     assert "error: .env.local:1: SMTP_PORT is" in told.stderr
     assert told.stderr.endswith("2 problems, nothing was started\n")
     assert [one["where"] for one in as_json["problems"]] == [".env.local:2", ".env.local:1"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_is_understood_without_typer_is_what_typer_understands(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = import_module(f"jobctl.cli.commands.{name}")
+    taken: list[object] = []
+    monkeypatch.setattr(module, "run", lambda options, context: taken.append((options, context.common)))
+    command = COMMANDS[name]
+    flags = [long for long, one in {**command.options, **COMMON}.items() if not one.value]
+    declared = [kind.__metadata__[0] for kind in module.Options.__annotations__.values()]
+    words = ["x" for one in declared if not one.names and not one.settings["hidden"]]
+
+    for args in ([name], [name, *words], ["-q", name, *flags, "-v", *words], [*flags[-3:], name]):
+        call = understood(args)
+        assert call is not None, args
+        call()
+        with suppress(SystemExit):
+            typer.main.get_command(app).main(args)
+        assert taken[-2] == taken[-1]
+        assert len(taken) % 2 == 0
+
+    for args in (
+        [name, "-h"],
+        [name, "--color", "never"],
+        [name, "--"],
+        [name, "x", "y", "z"],
+        [name, "--nonsense"],
+    ):
+        assert understood(args) is None
+
+
+def test_what_names_no_command_is_for_typer() -> None:
+    assert [understood(args) for args in ([], ["-V"], ["--json"], ["stauts"], ["--project"])] == [None] * 5
 
 
 def test_only_the_asked_command_is_built(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobctl.cli.terminal import Column, Terminal, one_line, rows
 from jobctl.cli.views.history import recent
-from jobctl.cli.views.times import ago, exact, local, ms, took, zone_names, zulu
+from jobctl.cli.views.times import ago, dated, local, ms, took, zone_names, zulu
 from jobctl.durations import format_duration
 from jobctl.model import Run, RunStatus
 
@@ -66,11 +66,14 @@ def detail(run: Run, now: datetime, terminal: Terminal) -> "Iterator[RenderableT
     """All that is known of one run."""
     yield terminal.heading(f"{run.job_id}, run {run.id}")
     fields: list[tuple[str, RenderableType]] = [("state", terminal.state(run.status.value, _state(run)))]
-    due = f", due {exact(run.scheduled_for)}" if run.scheduled_for else ""
+    due = f", due {dated(run.scheduled_for)}" if run.scheduled_for else ""
     fields.append(("asked by", f"{run.trigger.value}{due}"))
-    fields.append(("started", f"{exact(run.started_at)} ({ago(run.started_at, now)})"))
+    fields.append(("started", f"{dated(run.started_at)} ({ago(run.started_at, now)})"))
     if run.finished_at:
-        fields.append(("finished", f"{exact(run.finished_at)} ({ago(run.finished_at, now)})"))
+        fields.append(("finished", f"{dated(run.finished_at)} ({ago(run.finished_at, now)})"))
+    fields.append(
+        ("times in", zone_names(filter(None, (run.scheduled_for, run.started_at, run.finished_at))))
+    )
     if run.duration is not None:
         fields.append(("took", took(run.duration)))
     fields.append(("attempt", str(run.attempt)))

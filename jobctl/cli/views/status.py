@@ -9,7 +9,7 @@ from jobctl.cli.terminal import Column, Terminal, one_line, rows
 from jobctl.cli.views.history import signs
 from jobctl.cli.views.metrics import share
 from jobctl.cli.views.runs import result_summary
-from jobctl.cli.views.times import ago, exact, ms, short, took, until, zulu
+from jobctl.cli.views.times import ago, dated, ms, short, took, until, zone_names, zulu
 from jobctl.durations import format_duration
 from jobctl.errors import ServiceError
 from jobctl.memory import MIB
@@ -174,12 +174,14 @@ def detail(
     schedule = f"{job.schedule}  {job.timezone}" if job.schedule else "none, by hand only"
     fields.append(("schedule", schedule))
     if job.next_run and board.is_scheduled:
-        fields.append(("next", f"{exact(job.next_run)} ({until(job.next_run, now)})"))
+        fields.append(("next", f"{dated(job.next_run)} ({until(job.next_run, now)})"))
     if runs:
         fields += _last(runs[0], definition, now, terminal)
         fields.append(("history", _history(runs, totals, terminal)))
     else:
         fields.append(("last", "never"))
+    if times := [one for one in (job.next_run, job.last_run) if one]:
+        fields.append(("times in", zone_names(times)))
     if logs is not None and logs.deleted_at is not None:
         fields.append(("logs", logs_words(logs, now)))
     yield terminal.fields(fields)
@@ -198,7 +200,7 @@ def _last(
     attempts = (
         f", attempt {run.attempt} of {definition.retries + 1}" if definition and definition.retries else ""
     )
-    when = f"{exact(run.started_at)} ({ago(run.started_at, now)})"
+    when = f"{dated(run.started_at)} ({ago(run.started_at, now)})"
     yield "last", f"{when}{spent}, run {run.short_id}{attempts}"
     if run.error:
         yield "error", terminal.text(run.error)

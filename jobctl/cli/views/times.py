@@ -36,9 +36,14 @@ def took(duration: timedelta | None) -> str:
     return "-" if duration is None else format_duration(duration)
 
 
-def exact(instant: datetime, zone: "tzinfo | None" = None) -> str:
-    """``Tue 2026-11-24 09:00:00 CET``, in this machine's zone unless another is given."""
+def exact(instant: datetime, zone: "tzinfo") -> str:
+    """``Tue 2026-11-24 09:00:00 CET``."""
     return f"{instant.astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}"
+
+
+def dated(instant: datetime) -> str:
+    """``Tue 2026-11-24 09:00:00`` in this machine's zone, which the view names once."""
+    return f"{instant.astimezone():%a %Y-%m-%d %H:%M:%S}"
 
 
 def local(instant: datetime, now: datetime) -> str:

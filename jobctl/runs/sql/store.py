@@ -47,7 +47,7 @@ _OWNERS = f"""
 SELECT {OWNER} FROM owners o
 WHERE ended IS NULL OR id IN (SELECT owner FROM runs WHERE status = 'running')
    OR id = (
-     SELECT id FROM owners WHERE kind <> 'trigger' AND ended IS NOT NULL ORDER BY ended DESC, since DESC LIMIT 1
+     SELECT id FROM owners WHERE kind <> 'trigger' ORDER BY ended IS NOT NULL, ended DESC, since DESC LIMIT 1
    )
 ORDER BY since
 """
@@ -300,11 +300,14 @@ class SQLRunStore(ABC):
         retry_at: datetime | None = None,
     ) -> None:
         """Note the worker's pid, a further attempt, or when one will begin."""
+        changes = {"pid": pid, "attempt": attempt, "retry_at": ms_of(retry_at)}
+        noted: dict[str, int | None] = {one: new for one, new in changes.items() if new is not None}
+        if attempt is not None:
+            noted["retry_at"] = None  # it has begun
+        assigned = ", ".join(f"{name} = ?" for name in noted)
         with self._writing() as connection:
             connection.execute(
-                "UPDATE runs SET pid = coalesce(?, pid), attempt = coalesce(?, attempt), retry_at = ?"
-                " WHERE id = ? AND status = 'running'",
-                (pid, attempt, ms_of(retry_at), run_id),
+                f"UPDATE runs SET {assigned} WHERE id = ? AND status = 'running'", (*noted.values(), run_id)
             )
 
     def run(self, run_id: str) -> Run | None:
