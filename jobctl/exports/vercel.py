@@ -4,6 +4,7 @@ It has the folder to itself, or shares it with nothing that Vercel would build i
 """
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -159,10 +160,14 @@ app = create_app({place_}, timeout=timedelta(seconds={max_duration - _TO_ANSWER_
 def _demand_buildable(folder: Path) -> None:
     """Refuse a folder of which Vercel would build something else, or install something else."""
     own = "give it a folder of its own, deployed as a second Vercel project: jobctl export vercel vercel-jobs"
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - only the names are needed
+    except OSError:  # it is not there yet, or writing into it reports why it cannot be used
+        return
     for kind in _OTHER_CONFIGS:
-        if (folder / f"vercel.{kind}").exists():
+        if f"vercel.{kind}" in names:
             raise UsageError(f"{folder} has vercel.{kind}, beside which Vercel takes no {CONFIG}", hint=own)
-    if "next" in _npm_packages(folder) or any(folder.glob("next.config.*")):
+    if "next" in _npm_packages(folder) or any(one.startswith("next.config.") for one in names):
         raise UsageError(f"{folder} is a Next.js project: Vercel would build that, and not {ENTRY}", hint=own)
     toml = folder / "pyproject.toml"
     if toml.is_file() and DISTRIBUTION not in toml.read_text("utf-8", "replace"):

@@ -26,7 +26,8 @@ def test_without_arguments_it_shows_the_short_help(cli: Cli) -> None:
     assert alone.code == 0
     assert alone.stdout == cli("--help").stdout == cli("-h").stdout
     for name, words in COMMANDS.items():
-        assert f" {name:<11} {words.summary}\n" in alone.stdout
+        shown = f" {name:<11} {words.summary}\n" if name != "help" else "jobctl help COMMAND"
+        assert shown in alone.stdout
         assert words.group in GROUPS
 
 
