@@ -1,7 +1,6 @@
 """Who a process is, so that it is never taken for a later one with its pid, and what can be seen of it by its pid."""
 
 import os
-import socket
 import sys
 from datetime import datetime
 from enum import Enum
@@ -32,7 +31,7 @@ def boot() -> str:
     the reader's time namespace.
     """
     if sys.platform != "linux":
-        return f"host {socket.gethostname()}"
+        return f"host {os.uname().nodename}"
     try:
         if str((_PROC / "self").readlink()) != str(os.getpid()):
             return ""  # /proc belongs to another PID namespace
@@ -78,7 +77,7 @@ def this_process(kind: str, now: datetime, *, leased: bool = False) -> Owner:
     return Owner(
         id=os.urandom(8).hex(),
         kind=kind,
-        host=socket.gethostname(),
+        host=os.uname().nodename,
         pid=pid,
         start=start_of(pid) if boot() else "",
         boot=boot(),
