@@ -4,7 +4,6 @@ import re
 from dataclasses import field
 from typing import Any
 
-from jobctl.catalogue.locate import lines_of_keys
 from jobctl.catalogue.project import OWN_FILE, Project
 from jobctl.catalogue.reading import parse, read_text
 from jobctl.errors import ConfigurationError, ConfigurationErrors
@@ -49,6 +48,8 @@ def read_project_file(project: Project) -> ProjectFile:
     """
     if project.file is None:
         return ProjectFile()
+    from jobctl.catalogue.locate import lines_of_keys
+
     text = read_text(project.file)
     whole = parse(project.file.name, text)
     own = project.file.name == OWN_FILE

@@ -60,9 +60,11 @@ class ExpansionError(ValueError):
 
 def parse(text: str) -> tuple[list[Entry], list[Fault]]:
     """Every assignment in order, not yet expanded, and the lines that are neither that nor a comment."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
     entries: list[Entry] = []
     faults: list[Fault] = []
+    if not text:  # as of a file that is not there: the pattern takes a while to compile
+        return entries, faults
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     end, line = 0, 1
     for match in re.finditer(_ASSIGNMENT, text, re.VERBOSE):
         key = match.start("key")
