@@ -177,7 +177,7 @@ class Checker:
         )
 
     def site(self) -> str:
-        """Whether the site can be told that its content changed, by a request that changes nothing."""
+        """Whether the site accepts the notification of changed content; the request changes nothing."""
         url = self.environment.url("JOBCTL_CONTENT_CHANGED_URL")
         if url is None:
             raise AbsentError("JOBCTL_CONTENT_CHANGED_URL is not set")

@@ -21,7 +21,7 @@ IN_DOUBT, NOT_SENT = "the mail may have been taken", "no mail could be sent"
 
 @dataclass(slots=True)
 class Tally:
-    """How the mails of a run went. At most fifty ``errors`` are kept, each with its kind, which names nobody."""
+    """How the mails of a run went. At most fifty ``errors`` are kept, each with its kind, which holds no personal data."""
 
     sent: int = 0
     failed: int = 0

@@ -4,8 +4,8 @@ What was reminded is kept in the site's own history: a row ``renewal_reminder_se
 The column of that name alone cannot say it, for the site never resets it after a renewal.
 
 A subscription is claimed first, by that row and the column in one transaction; then the mail is sent; what was not
-sent is released: its row is deleted. So two processes, on one machine or on two, never mail the same user, and a
-killed one loses nobody.
+sent is released: its row is deleted. So two processes, on one machine or on two, never mail the same user, and no
+reminder is lost with a killed one.
 """
 
 import json
@@ -78,7 +78,7 @@ class _Reminders:
             self._release(ids, mark)
 
     def send(self) -> None:
-        """Page after page, by end date, until nobody is left. What is claimed is looked at anew."""
+        """Page after page, by end date, to the last. What is claimed is read anew."""
         for page in _due(self._database, self._now):
             for start in range(0, len(page), BATCH):
                 mark = new_mark(self._now)
@@ -164,7 +164,7 @@ class _Reminders:
             made = (
                 connection.execute(claims.returning(subscription_history.c.subscription_id)).scalars().all()
             )
-            # an older jobctl wrote no history: its claims are told by their mark alone
+            # an older jobctl wrote no history: the mark alone identifies its claims
             ours = table.id.in_(ids), or_(table.id.in_(made), table.updated_at == mark)
             connection.execute(update(subscriptions).where(*ours).values(renewal_reminder_sent=False))
 
@@ -185,7 +185,7 @@ def ending(tenant_id: str, now: datetime) -> ColumnElement[bool]:
 
 
 def unreminded(connection: Connection, rows: Sequence[Subscription]) -> list[Subscription]:
-    """Those that nobody reminded of this end date.
+    """Those without a reminder for this end date.
 
     Where the history has no reminder of ours, the column counts unless it is older than this period: set before the
     seven days began, or before the newest payment. Whoever set it, the site or an older jobctl, also set ``updated_at``.

@@ -107,7 +107,7 @@ def _make_minimal(folder: Path) -> None:
 
 
 def _tell(environment: Environment, paths: list[str]) -> None:
-    """Tell the site what changed; a failure is told and nothing more."""
+    """Notify the site of what changed; a failure is a warning."""
     try:
         url = environment.url("JOBCTL_CONTENT_CHANGED_URL")
         if url is None:

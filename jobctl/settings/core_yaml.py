@@ -1,4 +1,4 @@
-"""YAML as the site reads it: version 1.2 with the core schema, as npm's ``yaml`` does unless told otherwise.
+"""YAML as the site reads it: version 1.2 with the core schema, as npm's ``yaml`` does by default.
 
 PyYAML parses; but it knows version 1.1, in which ``Yes`` is true, ``12:30`` is 750 and a date is no text.
 """

@@ -136,7 +136,7 @@ _ALL = (
     Variable("OTEL_SDK_DISABLED", Kind.TEXT, "true: no traces"),
     Variable("JOBCTL_METRICS_FILE", Kind.TEXTFILE, "kept fresh by run, for node_exporter: a .prom file"),
     Variable(
-        "JOBCTL_CONTENT_CHANGED_URL", Kind.URL, "is told that content changed: /api/cron/sync, or a webhook"
+        "JOBCTL_CONTENT_CHANGED_URL", Kind.URL, "called after content changed: /api/cron/sync, or a webhook"
     ),
     Variable(
         "JOBCTL_CONTENT_CHANGED_SECRET",

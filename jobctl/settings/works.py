@@ -63,10 +63,13 @@ class Works:
         return f"{self._file.parents[1].name}/{FILE}, {'.'.join(KEYS[variable])}"
 
     def _read(self) -> bytes:
+        real = Path(os.path.realpath(self._file))
+        if not real.is_relative_to(os.path.realpath(self._file.parents[1])):  # as on the site
+            return b""
         try:
-            with self._file.open("rb") as file:
+            with real.open("rb") as file:
                 if not platform_owns_files(self._variables):
-                    demand_trusted(Path(os.path.realpath(self._file)), os.fstat(file.fileno()))
+                    demand_trusted(real, os.fstat(file.fileno()))
                 return file.read(_LARGEST)
         except (FileNotFoundError, NotADirectoryError):
             return b""

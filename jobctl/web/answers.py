@@ -31,10 +31,10 @@ class Answer(NamedTuple):
 
 
 class Shape(Protocol):
-    """How a route tells what came of it. ``detail`` says whether errors may be shown: in development only.
+    """How a route answers. ``detail`` says whether errors may be shown: in development only.
 
     Attributes:
-        unauthorized: the message for whom may not call.
+        unauthorized: the message for a caller without the secret.
         not_run: the status where scheduling is disabled or something is not configured.
     """
 
@@ -118,7 +118,7 @@ class Reminders:
         return Answer(200, body)
 
     def refused(self, status: int, message: str, now: datetime) -> Answer:
-        """``error`` alone where nobody may call, with ``success`` elsewhere; 207 without a mail provider."""
+        """``error`` alone for an unauthorized caller, with ``success`` elsewhere; 207 without a mail provider."""
         del now
         if status == self.not_run:
             return _incomplete([message], None)
@@ -150,7 +150,7 @@ class Expiration:
         )
 
     def refused(self, status: int, message: str, now: datetime) -> Answer:
-        """``message`` where nobody may call, else ``error``."""
+        """``message`` for an unauthorized caller, else ``error``."""
         del now
         return Answer(status, {"success": False, "message" if status == 401 else "error": message})
 

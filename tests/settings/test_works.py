@@ -86,6 +86,15 @@ def test_a_file_that_others_may_write_is_refused(tmp_path: Path) -> None:
         open_transport(Environment.load(tmp_path, OWN), tmp_path)
 
 
+def test_a_link_that_leaves_the_content_is_not_read(tmp_path: Path) -> None:
+    file = put(tmp_path, "")
+    file.unlink()
+    (tmp_path / "elsewhere.yml").write_text(WORKS)
+    file.symlink_to(tmp_path / "elsewhere.yml")
+
+    assert Environment.load(tmp_path, OWN).from_content() == []
+
+
 def test_a_key_goes_to_no_place_in_clear(tmp_path: Path) -> None:
     from jobctl.errors import PermanentJobError
 
