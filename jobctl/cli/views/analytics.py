@@ -64,7 +64,7 @@ def screen(found: Sequence[Found], now: datetime, terminal: Terminal) -> "Iterat
             yield f"nothing is in the cache. Work it out: jobctl trigger {one.analytic.job_id}"
             continue
         old = one.result.expires_at <= now
-        age = f"worked out {ago(one.result.computed_at, now)}" + (", expired since" if old else "")
+        age = f"computed {ago(one.result.computed_at, now)}" + (", expired since" if old else "")
         yield terminal.text(age, "yellow" if old else "dim")
         if one.result.value:
             yield from _DRAWN[one.analytic.name](one.result.value, now, terminal)
