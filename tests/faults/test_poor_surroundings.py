@@ -101,7 +101,7 @@ def test_a_fault_of_our_own_is_a_sentence_and_a_file(project: Site) -> None:
     breaks = project.write(
         "sitecustomize.py",
         "import jobctl.modes\n"
-        "def explain(environment):\n"
+        "def explain(environment, others):\n"
         "    raise KeyError('sesame-open-up ' + environment.text('NODE_ENV'))\n"
         "jobctl.modes.explain = explain\n",
     )

@@ -169,7 +169,8 @@ def detail(
         state = terminal.state("late", f"late  (due since {short(now - late)})")
     else:
         state = state_of(job, now, terminal)
-        state.append(f"  ({job.note})" if job.note and job.retry_at is None else "", "not bold")
+        if job.note and job.retry_at is None:
+            state.append_text(terminal.text(f"  ({job.note})", "not bold"))
     fields: list[tuple[str, RenderableType]] = [("state", state)]
     schedule = f"{job.schedule}  {job.timezone}" if job.schedule else "none, by hand only"
     fields.append(("schedule", schedule))
