@@ -26,7 +26,7 @@ def quote(text: str, limit: int = 60) -> str:
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that differs by few typing errors, or None: a wrong suggestion is worse than none."""
     word = word[:100].lower()
-    most = min(3, max(1, len(word) // 3))
+    most = min(3, len(word) // 3)
     found = min(((typing_errors(word, one.lower(), most), one) for one in known), default=(most + 1, ""))
     return found[1] if found[0] <= most else None
 

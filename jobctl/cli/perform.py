@@ -38,7 +38,7 @@ def understood(args: list[str]) -> Callable[[], int] | None:
         one: (True, long[2:])
         for long, option in COMMON.items()
         if not option.value
-        for one in (long, option.short)
+        for one in filter(None, (long, option.short))
     }
     arguments: list[str] = []
     for field, kind in module.Options.__annotations__.items():
