@@ -3,10 +3,9 @@
 In production errors are named by their kind alone; in development they are shown.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from jobctl.clock import iso
 from jobctl.documents import trigger_document
 from jobctl.durations import milliseconds
 from jobctl.errors import AlreadyRunningError, JobctlError, StoreError, UnknownJobError
@@ -21,6 +20,11 @@ _KINDS = {
     Reason.INTERRUPTED: "the job was interrupted",
 }
 _IN_JOB = "a part of the job failed"
+
+
+def _timestamp(instant: datetime) -> str:
+    """As JavaScript's ``toISOString`` writes it, which the original's answers come from."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Answer(NamedTuple):
@@ -77,7 +81,7 @@ class Sync:
         result = _result(run)
         body = {
             "success": done,
-            "timestamp": iso(run.finished_at or run.started_at),
+            "timestamp": _timestamp(run.finished_at or run.started_at),
             "duration": milliseconds(run.duration),
             "message": f"Repository {'synchronized successfully' if done else 'synchronization failed'}",
             "details": (result.get("message") or "") if done else _why(run, detail=detail),
@@ -92,7 +96,9 @@ class Sync:
 
     def refused(self, status: int, message: str, now: datetime) -> Answer:
         """The same shape."""
-        return Answer(status, {"success": False, "timestamp": iso(now), "duration": 0, "message": message})
+        return Answer(
+            status, {"success": False, "timestamp": _timestamp(now), "duration": 0, "message": message}
+        )
 
 
 class Reminders:
@@ -143,7 +149,7 @@ class Expiration:
                 {name: one[name] for name in ("subscriptionId", "userId", "planId")} for one in affected
             ],
             "errors": _errors(result, detail=detail),
-            "timestamp": iso(run.finished_at or run.started_at),
+            "timestamp": _timestamp(run.finished_at or run.started_at),
         }
         return Answer(
             200, {"success": True, "message": f"Processed {number} expired subscriptions", "data": data}

@@ -181,7 +181,13 @@ def test_what_is_understood_without_typer_is_what_typer_understands(
     declared = [kind.__metadata__[0] for kind in module.Options.__annotations__.values()]
     words = ["x" for one in declared if not one.names and not one.settings["hidden"]]
 
-    for args in ([name], [name, *words], [name, *("" for _ in words)], ["-q", name, *flags, "-v", *words], [*flags[-3:], name]):
+    for args in (
+        [name],
+        [name, *words],
+        [name, *("" for _ in words)],
+        ["-q", name, *flags, "-v", *words],
+        [*flags[-3:], name],
+    ):
         call = understood(args)
         assert call is not None, args
         call()

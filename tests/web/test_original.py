@@ -1,5 +1,6 @@
 """The three endpoints of the original: their bodies to the key and type, on a real server and a real database."""
 
+import re
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -171,6 +172,7 @@ def test_who_may_not_call(serve: Serve) -> None:
 
     assert {one.status_code for one in (sync, reminders, expiration)} == {401}
     assert types(sync.json()) == {"success": bool, "timestamp": str, "duration": int, "message": str}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", sync.json()["timestamp"])
     assert sync.json()["message"] == "Unauthorized"
     assert reminders.json() == {"error": "Unauthorized"}
     assert expiration.json() == {"success": False, "message": "Unauthorized - Invalid or missing cron secret"}
