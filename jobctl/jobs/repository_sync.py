@@ -116,6 +116,6 @@ def _tell(environment: Environment, paths: list[str]) -> None:
 
         Receiver(environment, url).tell(paths)
     except JobctlError as error:
-        print(f"warning: JOBCTL_CONTENT_CHANGED_URL was not told: {error.problem}")
+        print(f"warning: JOBCTL_CONTENT_CHANGED_URL was not notified: {error.problem}")
     else:
-        print(f"told JOBCTL_CONTENT_CHANGED_URL of {len(paths)} paths")
+        print(f"notified JOBCTL_CONTENT_CHANGED_URL of {counted(len(paths), 'changed path')}")

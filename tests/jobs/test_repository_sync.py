@@ -257,7 +257,7 @@ def test_caches_that_do_not_answer_are_a_warning(
     monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", "http://127.0.0.1:9/changed")
 
     assert repository_sync().success
-    assert "warning: JOBCTL_CONTENT_CHANGED_URL was not told" in capsys.readouterr().out
+    assert "warning: JOBCTL_CONTENT_CHANGED_URL was not notified" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("secret", ["?token=s3cretS3cret", "/s3cretS3cret", "?s=open-sesame"])
