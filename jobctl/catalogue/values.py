@@ -8,7 +8,6 @@ from typing import Any
 from jobctl.durations import parse_duration
 from jobctl.errors import ConfigurationError
 from jobctl.model import Command, OnOverlap
-from jobctl.notify.settings import is_url
 from jobctl.settings.paths import with_home
 from jobctl.text import quote
 
@@ -70,6 +69,8 @@ def _on_overlap(value: Any) -> OnOverlap:
 
 
 def _url(value: Any) -> str:
+    from jobctl.notify.settings import is_url
+
     if is_url(value):
         return str(value)
     raise ConfigurationError("expected a URL", hint="write https://… or the name of a variable: $NAME")

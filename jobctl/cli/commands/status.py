@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from jobctl.cli.commands.runs import show_run
 from jobctl.cli.context import Context
 from jobctl.cli.frames import Frames
 from jobctl.cli.options import MOST, argument, option
@@ -58,6 +57,8 @@ def run(options: Options, context: Context) -> int:
     context.look_despite_faults()
     if options.job_id is not None:
         if (one := run_named(options.job_id, context)) is not None and not options.watch:
+            from jobctl.cli.commands.runs import show_run
+
             return show_run(one, context, header=not options.no_header)
         context.job(options.job_id)
     if options.watch:
