@@ -169,9 +169,9 @@ class Notifier:
 
     def _look_at(self, run: Run, name: str) -> None:
         failing = run.status is RunStatus.FAILED
+        on_its_way = self._newest.get(run.job_id)  # read first: it is removed after the store is written
         record = self._store.job(run.job_id)
         told = record is not None and record.told
-        on_its_way = self._newest.get(run.job_id)
         if on_its_way is not None:
             told = on_its_way.news.about is About.FAILURE
         if told is not failing:
