@@ -144,7 +144,7 @@ class Checker:
 
     def store(self) -> str:
         """The run store: opened, made where there is none, looked through, and able to write."""
-        from jobctl.runs.choose import open_store
+        from jobctl.store.open import open_store
 
         with closing(open_store(store_place(self.environment, self.state), verify=True)) as store:
             store.count({})  # a transaction that writes nothing

@@ -10,7 +10,7 @@ from jobctl.model import JobMetrics, JobStatus, JobTotals, Run, RunStatus
 
 if TYPE_CHECKING:
     from jobctl.managers.presence import Presence
-    from jobctl.runs.logs import Usage
+    from jobctl.store.logs import Usage
 
 
 def time(instant: datetime | None) -> str | None:

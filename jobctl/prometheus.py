@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from jobctl.files import write_whole
 from jobctl.model import JobMetrics, RunStatus
-from jobctl.runs.store import JobRecord
+from jobctl.store.records import JobRecord
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from jobctl.managers.trigger_dev import TriggerDevJobManager
     from jobctl.model import Job
     from jobctl.modes import Mode
-    from jobctl.runs.sql.store import SQLRunStore
-    from jobctl.runs.store import RunStore
     from jobctl.settings.environment import Environment
+    from jobctl.store.base import SQLRunStore
+    from jobctl.store.records import RunStore
 
 
 class Context:
@@ -193,7 +193,7 @@ class Context:
     @cached_property
     def store_if_any(self) -> "RunStore | None":
         """The run store for looking: a look makes nothing."""
-        from jobctl.runs.choose import look_at_store
+        from jobctl.store.open import look_at_store
 
         store = look_at_store(self.surroundings.store_place)
         return self._settled(store) if store is not None else None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from jobctl.managers.trigger_dev import TriggerDevJobManager
     from jobctl.model import Run
-    from jobctl.runs.store import RunStore
+    from jobctl.store.records import RunStore
 
 _RUN_ID = re.compile(r"[0-9a-f]{4,32}", re.ASCII)
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jobctl.execution.calling import LARGEST_ERROR, MAX_ERROR
 from jobctl.masking import Mask
-from jobctl.runs import logs
+from jobctl.store import logs
 from jobctl.text import printable
 
 HEAD = 512 * 1024

@@ -24,7 +24,7 @@ from jobctl.execution.told import Told
 from jobctl.execution.tree import descendants, end_left_by, kill_tree, send
 from jobctl.masking import Mask
 from jobctl.model import Command, Reason
-from jobctl.runs.logs import MOST
+from jobctl.store.logs import MOST
 
 BATCH = 64
 STUCK = 0.1

@@ -7,7 +7,7 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 
-from jobctl.runs.store import Owner
+from jobctl.store.records import Owner
 
 _PROC = Path("/proc")
 

@@ -11,7 +11,7 @@ from jobctl.execution.output import RunLog, shown_error
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskOutput, TaskStarted
 from jobctl.masking import Mask
 from jobctl.model import Reason
-from jobctl.runs.logs import Kept
+from jobctl.store.logs import Kept
 from jobctl.text import printable
 
 

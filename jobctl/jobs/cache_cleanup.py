@@ -2,7 +2,7 @@
 
 from jobctl.jobs.here import Here
 from jobctl.model import JobResult
-from jobctl.runs.retention import prune
+from jobctl.store.logs import prune_runs_and_logs
 
 
 def cache_cleanup() -> JobResult:
@@ -14,7 +14,7 @@ def cache_cleanup() -> JobResult:
     with here.store() as store:
         now = here.now()
         expired = store.cache_purge(now)
-        runs = prune(store, here.state / "logs", now)
+        runs = prune_runs_and_logs(store, here.state / "logs", now)
         store.reset_counters()
     message = f"{expired} expired results and {runs} old runs removed"
     print(message)

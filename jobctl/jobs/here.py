@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from jobctl.database.session import Database
-    from jobctl.runs.store import RunStore
+    from jobctl.store.records import RunStore
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Here:
     @contextmanager
     def store(self) -> Iterator["RunStore"]:
         """The run store, with its cache and counters."""
-        from jobctl.runs.choose import open_store
+        from jobctl.store.open import open_store
 
         store = open_store(store_place(self.environment, self.state))
         try:

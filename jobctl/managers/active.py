@@ -12,7 +12,7 @@ from jobctl.durations import milliseconds
 from jobctl.execution.tasks import Arguments, Task, TaskFinished
 from jobctl.managers.agenda import Due
 from jobctl.model import Command, Job, OnOverlap, Reason, Run, RunStatus, Trigger
-from jobctl.runs.store import Claim, Ending, new_run_id
+from jobctl.store.records import Claim, Ending, new_run_id
 
 _RETRIED = {Reason.ERROR, Reason.TIMEOUT, Reason.CRASHED}
 _KEPT = 1000

@@ -13,8 +13,8 @@ from jobctl.managers.lease import Lease
 from jobctl.managers.liveness import Liveness
 from jobctl.managers.rescue import rescue
 from jobctl.model import Run
-from jobctl.runs.retention import prune
-from jobctl.runs.store import RunStore
+from jobctl.store.logs import prune_runs_and_logs
+from jobctl.store.records import RunStore
 
 
 @dataclass(slots=True)
@@ -121,5 +121,5 @@ class Chores:
             self._lost(run)
 
     def _prune(self) -> None:
-        prune(self._store, self._state / "logs", self._clock.now())
+        prune_runs_and_logs(self._store, self._state / "logs", self._clock.now())
         process_file.sweep(self._state, {owner.id for owner in self._store.owners()})

@@ -6,7 +6,7 @@ from jobctl.clock import Clock
 from jobctl.events import Bus, ClockJumped, ClocksDiffer
 from jobctl.managers.agenda import LATE
 from jobctl.managers.lease import Lease
-from jobctl.runs.store import RunStore
+from jobctl.store.records import RunStore
 
 JUMP = timedelta(seconds=2)
 _WARN_S = 60.0

@@ -2,7 +2,7 @@
 
 from jobctl.errors import UsageError
 from jobctl.model import Command, Job, Schedule, Target
-from jobctl.runs.store import Registration
+from jobctl.store.records import Registration
 from jobctl.text import ID_HINT, is_job_id, quote
 
 

@@ -37,7 +37,7 @@ from jobctl.managers.queueing import Queue
 from jobctl.managers.ready import Ready
 from jobctl.managers.recorder import Recorder
 from jobctl.model import Job, Reason, Run, Trigger
-from jobctl.runs.store import Answer, Claim, Claimed, Overlap, RunStore, SlotTaken, Stopped, new_run_id
+from jobctl.store.records import Answer, Claim, Claimed, Overlap, RunStore, SlotTaken, Stopped, new_run_id
 from jobctl.text import counted
 
 T = TypeVar("T")

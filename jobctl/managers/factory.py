@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from jobctl.managers.local import LocalJobManager
     from jobctl.managers.noop import NoOpJobManager
     from jobctl.managers.trigger_dev import TriggerDevJobManager
-    from jobctl.runs.store import RunStore
     from jobctl.settings.environment import Environment
+    from jobctl.store.records import RunStore
 
     Manager = LocalJobManager | NoOpJobManager | TriggerDevJobManager
 
@@ -61,7 +61,7 @@ def make_manager(
         return TriggerDevJobManager(Account.read(environment), store, clock=clock)
     from jobctl.managers import local
     from jobctl.memory import MIB
-    from jobctl.runs import logs
+    from jobctl.store import logs
 
     return local.LocalJobManager(
         store,

@@ -10,7 +10,7 @@ from jobctl.clock import Clock
 from jobctl.errors import JobctlError, StoreError
 from jobctl.execution.process import this_process
 from jobctl.execution.process_file import ProcessFile
-from jobctl.runs.store import LEASE_LIMIT, Owner, RunStore
+from jobctl.store.records import LEASE_LIMIT, Owner, RunStore
 
 HEARTBEAT_S = 10.0
 _RETRY_S = 1.0

@@ -13,7 +13,7 @@ from jobctl.clock import Clock
 from jobctl.execution import process_file
 from jobctl.execution.process import Life, boot, life_by_pid, uptime
 from jobctl.execution.process_file import Lock
-from jobctl.runs.store import LEASE, Owner, RunStore
+from jobctl.store.records import LEASE, Owner, RunStore
 
 _SHORT_LIVED_LEASE = 2 * LEASE
 """For processes that cannot tell whether heartbeats were possible all the time."""

@@ -18,10 +18,10 @@ from jobctl.managers.queueing import ahead_of
 from jobctl.managers.statuses import job_status, job_statuses
 from jobctl.masking import Mask
 from jobctl.model import Job, JobMetrics, JobStatus, Reason, Run, RunStatus, Target, Trigger
-from jobctl.runs.logs import FOLDER, MOST
-from jobctl.runs.store import Claimed, JobRecord, Overlap, RunStore
 from jobctl.schedules import Cron, Every
 from jobctl.settings.secret import secret_texts
+from jobctl.store.logs import FOLDER, MOST
+from jobctl.store.records import Claimed, JobRecord, Overlap, RunStore
 
 if TYPE_CHECKING:
     from jobctl.managers.chores import Chores

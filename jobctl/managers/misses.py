@@ -6,7 +6,7 @@ from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import Bus, SlotsMissed
 from jobctl.managers.agenda import INSTANT, Due
 from jobctl.managers.lease import Lease
-from jobctl.runs.store import Claimed, Overlap, RunStore
+from jobctl.store.records import Claimed, Overlap, RunStore
 
 
 class Misses:

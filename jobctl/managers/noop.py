@@ -10,8 +10,8 @@ from jobctl.managers.define import define, registration
 from jobctl.managers.lifecycle import Lifecycle
 from jobctl.managers.statuses import job_status, job_statuses
 from jobctl.model import Job, JobMetrics, JobStatus, Run, Target
-from jobctl.runs.store import RunStore
 from jobctl.schedules import Cron, Every
+from jobctl.store.records import RunStore
 
 
 class NoOpJobManager(Lifecycle):

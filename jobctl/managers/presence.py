@@ -6,7 +6,7 @@ from pathlib import Path
 from jobctl.clock import Clock
 from jobctl.execution.process import Life
 from jobctl.managers.liveness import Liveness
-from jobctl.runs.store import RunStore
+from jobctl.store.records import RunStore
 from jobctl.values import value
 
 

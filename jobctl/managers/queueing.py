@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from jobctl.managers.agenda import Due, Span
 from jobctl.model import Job, OnOverlap
-from jobctl.runs.store import JobRecord
+from jobctl.store.records import JobRecord
 
 _ASK_AGAIN_S = 1.0
 

@@ -10,7 +10,7 @@ from jobctl.execution.process import Life
 from jobctl.execution.tree import end_marked
 from jobctl.managers.liveness import Liveness
 from jobctl.model import Run
-from jobctl.runs.store import Owner, RunStore
+from jobctl.store.records import Owner, RunStore
 
 
 def rescue(store: RunStore, state: Path, liveness: Liveness, now: datetime) -> list[Run]:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from jobctl.model import Job, JobStatus, Run, RunStatus, Status
 from jobctl.modes import Mode
-from jobctl.runs.store import JobRecord
+from jobctl.store.records import JobRecord
 
 BY_HAND = "no schedule: by hand only"
 _BY_RUN = {

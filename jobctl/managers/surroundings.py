@@ -13,7 +13,7 @@ from jobctl.settings.paths import with_home
 from jobctl.values import value
 
 if TYPE_CHECKING:
-    from jobctl.runs.sql.store import SQLRunStore
+    from jobctl.store.base import SQLRunStore
 
 
 @value
@@ -80,7 +80,7 @@ class Surroundings:
         Raises:
             StoreError: it cannot be opened or made.
         """
-        from jobctl.runs.choose import open_store
+        from jobctl.store.open import open_store
 
         if not for_scheduler:
             return open_store(self.store_place)

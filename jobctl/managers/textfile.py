@@ -9,7 +9,7 @@ from jobctl.clock import SystemClock
 from jobctl.errors import StoreError, reason_of
 from jobctl.events import Bus, Event, MetricsNotWritten, SchedulerStarted
 from jobctl.prometheus import current, write_textfile
-from jobctl.runs.store import RunStore
+from jobctl.store.records import RunStore
 
 EVERY_S = 15.0
 _SHARE = 20

@@ -17,8 +17,8 @@ from jobctl.errors import AlreadyRunningError, ServiceError, UsageError
 from jobctl.managers.define import define
 from jobctl.managers.lifecycle import Lifecycle
 from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Target, Trigger
-from jobctl.runs.store import RunStore
 from jobctl.schedules import Cron, Every
+from jobctl.store.records import RunStore
 from jobctl.text import counted
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
 from jobctl.trigger_dev.runs import PLACE, as_run, totals

@@ -9,7 +9,7 @@ from jobctl.durations import format_duration
 from jobctl.events import SlotsMissed
 from jobctl.model import Run, RunStatus
 from jobctl.notify.settings import About
-from jobctl.runs.store import RunStore
+from jobctl.store.records import RunStore
 from jobctl.text import counted
 
 ENDED = (RunStatus.COMPLETED, RunStatus.FAILED)

@@ -17,8 +17,8 @@ from jobctl.notify.checkin import Step, check_in_url
 from jobctl.notify.lanes import Lanes, Work
 from jobctl.notify.news import ENDED, News, of_run, of_slots
 from jobctl.notify.settings import About, Notify, resolved
-from jobctl.runs.store import RunStore
 from jobctl.settings.environment import Environment
+from jobctl.store.records import RunStore
 
 DRAIN_S = 15.0
 PAUSES_S = (10.0, 60.0, 300.0)

@@ -18,7 +18,7 @@ from jobctl.managers.surroundings import Surroundings
 from jobctl.managers.telling import Telling
 from jobctl.model import Run, Trigger
 from jobctl.modes import Mode, resolve
-from jobctl.runs.store import RunStore
+from jobctl.store.records import RunStore
 
 if TYPE_CHECKING:
     from jobctl.managers.factory import Manager

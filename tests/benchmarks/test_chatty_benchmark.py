@@ -13,8 +13,8 @@ from statistics import mean, quantiles
 
 import pytest
 
-from jobctl.runs.choose import open_store
-from jobctl.runs.sql.store import SQLRunStore
+from jobctl.store.base import SQLRunStore
+from jobctl.store.open import open_store
 from tests.benchmarks.conftest import Figure, Figures
 from tests.benchmarks.test_scheduler_benchmark import OTHERS_OFF
 from tests.support.project import until

@@ -18,8 +18,8 @@ from croniter import croniter
 
 from jobctl.managers.agenda import Agenda
 from jobctl.model import Job, RunStatus, Schedule
-from jobctl.runs.choose import open_store
 from jobctl.schedules import Cron, Every
+from jobctl.store.open import open_store
 from tests.benchmarks.conftest import Figure, Figures
 from tests.benchmarks.peers.jobctl_peer import manager
 from tests.support.project import until

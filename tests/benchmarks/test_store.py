@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from jobctl.model import RunStatus, Trigger
-from jobctl.runs.choose import open_store
-from jobctl.runs.sqlite.store import SQLiteRunStore
-from jobctl.runs.store import Claim, Claimed, Ending, Owner, Registration, new_run_id
+from jobctl.store.open import open_store
+from jobctl.store.records import Claim, Claimed, Ending, Owner, Registration, new_run_id
+from jobctl.store.sqlite import SQLiteRunStore
 from tests.benchmarks.conftest import Figure, Figures
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(600)]

@@ -16,7 +16,7 @@ from jobctl.histogram import histogram
 from jobctl.managers.presence import Presence
 from jobctl.model import Job, JobMetrics, JobStatus, JobTotals, Reason, Run, RunStatus, Status, Trigger
 from jobctl.modes import Mode
-from jobctl.runs.logs import Usage
+from jobctl.store.logs import Usage
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

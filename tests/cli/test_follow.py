@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from jobctl.model import Trigger
-from jobctl.runs.choose import open_store
-from jobctl.runs.store import Claim, Owner, Registration
+from jobctl.store.open import open_store
+from jobctl.store.records import Claim, Owner, Registration
 from tests.support.project import Site, until
 from tests.support.screen import Terminal
 

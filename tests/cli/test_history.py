@@ -8,7 +8,7 @@ from jobctl.cli.terminal import Terminal
 from jobctl.cli.views.runs import detail, ending, screen
 from jobctl.documents import run_document
 from jobctl.model import Reason, Trigger
-from jobctl.runs.store import Owner
+from jobctl.store.records import Owner
 from tests.support.terminal import Cli, Past
 
 

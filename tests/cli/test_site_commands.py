@@ -142,7 +142,7 @@ def test_looking_is_counted_and_shown_by_the_performance_metrics(site: Site, fil
 def test_a_cleanup_removes_what_expired_and_begins_to_count_anew(site: Site, filled: OnSQLite) -> None:
     from contextlib import closing
 
-    from jobctl.runs.choose import open_store
+    from jobctl.store.open import open_store
 
     site.call("trigger", "analytics-top-items")
     with closing(open_store(site.folder / ".jobctl")) as store:

@@ -15,7 +15,7 @@ from jobctl.execution.process import this_process
 from jobctl.managers.presence import Presence
 from jobctl.model import JobStatus, Status
 from jobctl.modes import Mode
-from jobctl.runs.store import Owner
+from jobctl.store.records import Owner
 from tests.support.project import Site, until
 from tests.support.terminal import Cli, Past
 

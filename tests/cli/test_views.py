@@ -18,7 +18,7 @@ from jobctl.cli.views.analytics import Found, piped
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError
 from jobctl.masking import Mask
 from jobctl.model import RunStatus, Status
-from jobctl.runs.store import CachedResult
+from jobctl.store.records import CachedResult
 
 NASTY = [
     "[red]",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.model import Reason
-from jobctl.runs.choose import open_store
+from jobctl.store.open import open_store
 from tests.embedding.conftest import INTERRUPTED, JOBS, TERMINATED, snippet
 from tests.support.project import Site
 

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from jobctl.runs.choose import open_store
+from jobctl.store.open import open_store
 from tests.embedding.conftest import TERMINATED, App
 from tests.support.postgres import Postgres
 from tests.support.project import marked, until

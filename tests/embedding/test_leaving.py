@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from jobctl.model import RunStatus
-from jobctl.runs.choose import open_store
+from jobctl.store.open import open_store
 from tests.embedding.conftest import INTERRUPTED, App
 from tests.support.postgres import Postgres
 

@@ -119,7 +119,7 @@ except Exception as error:
         before="""
 import os, pathlib, time
 from jobctl import get_job_manager
-import jobctl.managers.local, jobctl.managers.process_end, jobctl.runs.sqlite.store, jobctl.managers.engine
+import jobctl.managers.local, jobctl.managers.process_end, jobctl.store.sqlite, jobctl.managers.engine
 import jobctl.managers.chores, jobctl.managers.executors, jobctl.managers.surroundings, ctypes
 """,
     )

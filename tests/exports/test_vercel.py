@@ -18,8 +18,8 @@ from jobctl.exports.plans import Plan
 from jobctl.exports.vercel_crons import vercel_cron
 from jobctl.exports.vercel_json import Cron as Entry
 from jobctl.exports.vercel_json import Ours, foreign, merged
-from jobctl.runs.choose import open_store
 from jobctl.schedules import Cron, Every
+from jobctl.store.open import open_store
 from tests.support.project import Site
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

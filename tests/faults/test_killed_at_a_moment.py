@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-import jobctl.runs.sqlite
-from jobctl.runs.sqlite.opening import APPLICATION_ID
+import jobctl.store
+from jobctl.store.sqlite_open import APPLICATION_ID
 from tests.faults.audit import audit, jobs_that_tell, told
 from tests.faults.budget import many
 from tests.support.project import Site, marked, until
 
-SCHEMA = sorted((Path(jobctl.runs.sqlite.__file__).parent / "schema").glob("*.sql"))
+SCHEMA = sorted((Path(jobctl.store.__file__).parent / "schema/sqlite").glob("*.sql"))
 LONG_AGO_MS = 40 * 86_400_000
 OLD = (
     "INSERT INTO runs (id, job_id, status, trigger, started_at, finished_at, duration_ms, host)"

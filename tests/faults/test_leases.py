@@ -29,9 +29,9 @@ pytestmark = pytest.mark.skipif(not has_machines(), reason="pid namespaces canno
 LEASE_S = 6.0
 SHORT = f"""
 from datetime import timedelta
-from jobctl.runs import store
-store.LEASE = timedelta(seconds={LEASE_S})
-store.LEASE_LIMIT = timedelta(seconds={0.75 * LEASE_S})
+from jobctl.store import records
+records.LEASE = timedelta(seconds={LEASE_S})
+records.LEASE_LIMIT = timedelta(seconds={0.75 * LEASE_S})
 from jobctl.managers import lease
 lease.HEARTBEAT_S, lease._LONGEST_GAP_S, lease._RETRY_S = 1.0, 4.0, 0.2  # a busy machine is late
 """

@@ -14,8 +14,8 @@ from jobctl.mail.choose import mail_settings, open_transport
 from jobctl.notify.channels import channels
 from jobctl.notify.checkin import Step, check_in_url
 from jobctl.notify.settings import read_notify, resolved
-from jobctl.runs.postgres import address as store
 from jobctl.settings.environment import Environment
+from jobctl.store.postgres_address import read_address as read_store_address
 from jobctl.trigger_dev.account import Account
 from tests.support.fuzzing import (
     FOREIGN,
@@ -62,7 +62,7 @@ def mailed(**values: str) -> object:
 
 READERS: dict[str, Callable[[str], object]] = {
     "database": lambda text: database.place_of(database.read_address(text, Path("/nowhere"))),
-    "run-store": store.read_address,
+    "run-store": read_store_address,
     "content": lambda text: content.read_address(text, None, Path("/nowhere")),
     "trigger-dev": lambda text: Account.read(environment(TRIGGER_DEV_API_URL=text, TRIGGER_DEV_API_KEY=KEY)),
     "trigger-dev-key": lambda text: Account.read(environment(TRIGGER_DEV_API_KEY=KEY + text)),

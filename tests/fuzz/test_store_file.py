@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from jobctl.errors import StoreError
 from jobctl.model import Trigger
-from jobctl.runs.choose import look_at_store, open_store
-from jobctl.runs.retention import KEEP, KEEP_PER_JOB
-from jobctl.runs.sql.store import SQLRunStore
-from jobctl.runs.store import Claim, Owner, Registration, new_run_id
+from jobctl.store.base import SQLRunStore
+from jobctl.store.logs import KEEP, KEEP_PER_JOB
+from jobctl.store.open import look_at_store, open_store
+from jobctl.store.records import Claim, Owner, Registration, new_run_id
 from tests.support.fuzzing import anything, bounded, examples, told_well
 from tests.support.terminal import Cli, Past
 

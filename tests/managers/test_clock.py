@@ -10,8 +10,8 @@ import pytest
 from jobctl.events import ClockJumped, ClocksDiffer, RunFinished, SlotsMissed
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job, RunStatus
-from jobctl.runs.store import RunStore
 from jobctl.schedules import Cron, Every
+from jobctl.store.records import RunStore
 from tests.managers.conftest import MovableClock
 from tests.support.project import until
 

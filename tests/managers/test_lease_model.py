@@ -35,9 +35,9 @@ from jobctl.managers.chores import Chores
 from jobctl.managers.engine import Engine
 from jobctl.managers.lease import HEARTBEAT_S, Lease
 from jobctl.model import Job, Reason, Trigger
-from jobctl.runs.choose import open_store
-from jobctl.runs.store import LEASE, LEASE_LIMIT, Owner, Registration, RunStore
 from jobctl.schedules.every import Every
+from jobctl.store.open import open_store
+from jobctl.store.records import LEASE, LEASE_LIMIT, Owner, Registration, RunStore
 from tests.support.postgres import Postgres
 from tests.support.simulation import Event, Simulation
 

@@ -12,9 +12,9 @@ from jobctl.errors import AlreadyRunningError, StoreError, UnknownJobError
 from jobctl.events import RunFinished, RunOutput, RunRetrying, RunStarted, SchedulerStarted, SchedulerStopped
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job, Reason, Run, RunStatus, Status, Trigger
-from jobctl.runs.choose import open_store
-from jobctl.runs.store import RunStore
 from jobctl.schedules import Every
+from jobctl.store.open import open_store
+from jobctl.store.records import RunStore
 
 SOON = 20.0
 

@@ -15,8 +15,8 @@ from jobctl.managers.agenda import Due, Entry
 from jobctl.managers.local import LocalJobManager
 from jobctl.managers.queueing import Queue
 from jobctl.model import Job, OnOverlap
-from jobctl.runs.choose import open_store
 from jobctl.schedules import Every
+from jobctl.store.open import open_store
 from tests.managers.conftest import Heard
 
 pytestmark = pytest.mark.slow

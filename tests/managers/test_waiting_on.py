@@ -10,9 +10,9 @@ import pytest
 from jobctl.events import RunFinished, SlotsMissed
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job, OnOverlap, Run
-from jobctl.runs.choose import open_store
-from jobctl.runs.store import RunStore
 from jobctl.schedules import Every
+from jobctl.store.open import open_store
+from jobctl.store.records import RunStore
 from tests.managers.conftest import Heard, MovableClock
 from tests.support.project import until
 

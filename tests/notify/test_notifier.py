@@ -14,9 +14,9 @@ from jobctl.execution.process import this_process
 from jobctl.model import Job, RunStatus, Trigger
 from jobctl.notify.notifier import Notifier, Place
 from jobctl.notify.settings import Notify
-from jobctl.runs.choose import open_store
-from jobctl.runs.store import Claim, Claimed, Ending, Registration, RunStore, new_run_id
 from jobctl.settings.environment import Environment
+from jobctl.store.open import open_store
+from jobctl.store.records import Claim, Claimed, Ending, Registration, RunStore, new_run_id
 from tests.support.project import until
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)

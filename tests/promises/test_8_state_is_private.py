@@ -18,7 +18,7 @@ from jobctl.jobs.reports import _write
 from jobctl.mail.message import Message, Sender
 from jobctl.mail.outbox import Outbox
 from jobctl.masking import Mask
-from jobctl.runs.choose import open_store
+from jobctl.store.open import open_store
 from tests.support.postgres import Postgres
 from tests.support.project import Site
 

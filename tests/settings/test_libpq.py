@@ -11,8 +11,8 @@ import pytest
 from jobctl.database.address import read_address
 from jobctl.database.session import Database
 from jobctl.errors import ConfigurationError, JobctlError, StoreError
-from jobctl.runs.choose import open_store
 from jobctl.settings.libpq import is_address, read_postgres
+from jobctl.store.open import open_store
 from tests.support.postgres import PASSWORD, Postgres
 
 FORMS = [

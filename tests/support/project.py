@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from jobctl.model import Run
-from jobctl.runs.choose import open_store
+from jobctl.store.open import open_store
 
 T = TypeVar("T")
 

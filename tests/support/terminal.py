@@ -8,8 +8,8 @@ from typing import Any
 
 from jobctl.execution.process import this_process
 from jobctl.model import Reason, Run, RunStatus, Trigger
-from jobctl.runs.choose import open_store
-from jobctl.runs.store import Claim, Ending, Owner, Registration, new_run_id
+from jobctl.store.open import open_store
+from jobctl.store.records import Claim, Ending, Owner, Registration, new_run_id
 
 JOBS = """
 [jobs.repository-sync]

@@ -6,10 +6,10 @@ import pytest
 
 from jobctl.managers.trigger_dev import TriggerDevJobManager
 from jobctl.model import Job
-from jobctl.runs.choose import open_store
-from jobctl.runs.store import RunStore
 from jobctl.schedules import parse_schedule
 from jobctl.settings.secret import Secret
+from jobctl.store.open import open_store
+from jobctl.store.records import RunStore
 from jobctl.trigger_dev.account import Account
 from jobctl.trigger_dev.api import TriggerDev
 from tests.support.trigger_dev import KEY, Cloud, trigger_dev

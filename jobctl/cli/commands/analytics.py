@@ -8,7 +8,7 @@ from jobctl.cli.context import Context
 from jobctl.cli.options import MOST, argument, option
 from jobctl.cli.views.analytics import Found, document, piped, screen
 from jobctl.errors import StoreError, UsageError
-from jobctl.runs.store import RunStore
+from jobctl.store.records import RunStore
 from jobctl.text import quote, suggestion
 
 

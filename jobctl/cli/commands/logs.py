@@ -19,7 +19,7 @@ from jobctl.errors import StoreError, UsageError, reason_of
 from jobctl.managers.ride_out import ride_out
 from jobctl.model import Run, RunStatus
 from jobctl.modes import Mode
-from jobctl.runs.logs import FOLDER, read
+from jobctl.store.logs import FOLDER, read
 from jobctl.text import printable
 
 _LINE = re.compile(r"([0-9T:.-]+Z) \[[^\]]*\] ?(.*)", re.DOTALL)

@@ -15,7 +15,7 @@ from jobctl.settings.variables import TEXTFILE_SUFFIX
 from jobctl.text import quote
 
 if TYPE_CHECKING:
-    from jobctl.runs.store import JobRecord, RunStore
+    from jobctl.store.records import JobRecord, RunStore
 
 
 class Form(Enum):

@@ -14,9 +14,9 @@ from jobctl.clock import iso
 from jobctl.errors import ScheduleError, UsageError
 from jobctl.model import Job, Schedule
 from jobctl.modes import Mode
-from jobctl.runs.store import JobRecord
 from jobctl.schedules import Cron, Every, parse_schedule
 from jobctl.schedules.zones import zone
+from jobctl.store.records import JobRecord
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 MOST = 10_000

@@ -28,12 +28,12 @@ from jobctl.managers.statuses import all_statuses, job_statuses, with_next_times
 from jobctl.memory import MIB
 from jobctl.model import Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
-from jobctl.runs.logs import FOLDER, VARIABLE, Usage, usage
+from jobctl.store.logs import FOLDER, VARIABLE, Usage, usage
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from jobctl.runs.store import JobRecord
+    from jobctl.store.records import JobRecord
 
 SCREENFUL = 200
 TICK = 1.0

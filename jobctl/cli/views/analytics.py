@@ -10,7 +10,7 @@ from jobctl.cli.views.chart import sparkline
 from jobctl.cli.views.metrics import share
 from jobctl.cli.views.times import ago
 from jobctl.clock import iso
-from jobctl.runs.store import CachedResult
+from jobctl.store.records import CachedResult
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -15,7 +15,7 @@ from jobctl.errors import ServiceError
 from jobctl.memory import MIB
 from jobctl.model import Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
-from jobctl.runs.logs import VARIABLE
+from jobctl.store.logs import VARIABLE
 from jobctl.text import counted
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from jobctl.managers.presence import Presence
-    from jobctl.runs.logs import Usage
+    from jobctl.store.logs import Usage
 
 LATE = timedelta(seconds=10)
 """A job that waits so long for its start is late."""

@@ -15,8 +15,8 @@ from typing import Any
 from jobctl.events import Event, RunFinished
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job
-from jobctl.runs.choose import open_store
 from jobctl.schedules import Cron, Every
+from jobctl.store.open import open_store
 from tests.benchmarks.peers.common import answer, memory
 
 

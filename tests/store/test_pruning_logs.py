@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.runs import retention
-from jobctl.runs.store import RunStore
-from tests.runs.conftest import Desk
+from jobctl.store import logs as run_logs
+from jobctl.store.records import RunStore
+from tests.store.conftest import Desk
 
 NOW = 40 * 24 * 60
 
@@ -14,7 +14,7 @@ NOW = 40 * 24 * 60
 @pytest.fixture
 def logs(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Of six old runs, of which two are to be kept."""
-    monkeypatch.setattr(retention, "KEEP_PER_JOB", 2)
+    monkeypatch.setattr(run_logs, "KEEP_PER_JOB", 2)
     desk.register("job")
     folder = tmp_path / "logs" / "job"
     folder.mkdir(parents=True)
@@ -28,7 +28,7 @@ def named(logs: Path) -> set[str]:
 
 
 def test_a_log_goes_with_its_run(desk: Desk, store: RunStore, logs: Path) -> None:
-    assert retention.prune(store, logs, desk.at(NOW)) == 4
+    assert run_logs.prune_runs_and_logs(store, logs, desk.at(NOW)) == 4
     assert named(logs) == {run.id for run in store.runs()}
     assert len(named(logs)) == 2
 
@@ -38,10 +38,10 @@ def test_no_run_goes_before_its_log(desk: Desk, store: RunStore, logs: Path) -> 
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        store.prune(desk.at(NOW), retention.KEEP, 2, killed)
+        store.prune(desk.at(NOW), run_logs.KEEP, 2, killed)
 
     assert len(store.runs()) == 6
-    assert retention.prune(store, logs, desk.at(NOW)) == 4
+    assert run_logs.prune_runs_and_logs(store, logs, desk.at(NOW)) == 4
 
 
 def test_a_log_that_cannot_be_removed_hurts_nothing(desk: Desk, store: RunStore, logs: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_log_that_cannot_be_removed_hurts_nothing(desk: Desk, store: RunStore,
         file.unlink()
         file.mkdir()
 
-    assert retention.prune(store, logs, desk.at(NOW)) == 4
+    assert run_logs.prune_runs_and_logs(store, logs, desk.at(NOW)) == 4
 
 
 def test_a_log_behind_a_link_is_left_alone(desk: Desk, store: RunStore, logs: Path, tmp_path: Path) -> None:
@@ -57,6 +57,6 @@ def test_a_log_behind_a_link_is_left_alone(desk: Desk, store: RunStore, logs: Pa
     (logs / "job").rename(elsewhere)
     (logs / "job").symlink_to(elsewhere)
 
-    assert retention.prune(store, logs, desk.at(NOW)) == 4
+    assert run_logs.prune_runs_and_logs(store, logs, desk.at(NOW)) == 4
 
     assert len(list(elsewhere.iterdir())) == 6

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from jobctl.runs.sql.connection import Connection
-from jobctl.runs.store import LetGo
+from jobctl.store.connection import Connection
+from jobctl.store.records import LetGo
 
 Transaction = Callable[[], AbstractContextManager[Connection]]
 

@@ -9,10 +9,9 @@ from typing import Any
 from jobctl.clock import SystemClock, to_ms
 from jobctl.errors import UsageError
 from jobctl.model import JobMetrics, Run, RunStatus
-from jobctl.runs.sql import claims, pruning, totals
-from jobctl.runs.sql.connection import Connection, Dialect
-from jobctl.runs.sql.rows import JOB, OWNER, RUN, cached_of, ms_of, owner_of, record_of, run_of, when
-from jobctl.runs.store import (
+from jobctl.store import claims, metrics, pruning
+from jobctl.store.connection import Connection, Dialect
+from jobctl.store.records import (
     Answer,
     CachedResult,
     Claim,
@@ -25,6 +24,7 @@ from jobctl.runs.store import (
     Pruned,
     Registration,
 )
+from jobctl.store.rows import JOB, OWNER, RUN, cached_of, ms_of, owner_of, record_of, run_of, when
 
 _JOBS = f"SELECT {JOB}, {RUN} FROM jobs j LEFT JOIN runs r ON r.seq = j.last_run"
 _REGISTER = """
@@ -364,7 +364,7 @@ class SQLRunStore(ABC):
     def metrics(self, job_id: str | None = None) -> JobMetrics:
         """Totals from kept rows."""
         with self._reading() as connection:
-            return totals.metrics(connection, self.dialect, job_id)
+            return metrics.metrics(connection, self.dialect, job_id)
 
     def prune(
         self, now: datetime, keep: timedelta, keep_per_job: int, let_go: LetGo = lambda *_: None

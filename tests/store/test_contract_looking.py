@@ -7,10 +7,10 @@ import pytest
 
 from jobctl.errors import FencedError, UsageError
 from jobctl.model import Reason, RunStatus
-from jobctl.runs.store import Claim, Claimed, JobRecord, Registration, RunStore
+from jobctl.store.records import Claim, Claimed, JobRecord, Registration, RunStore
 
 if TYPE_CHECKING:
-    from tests.runs.conftest import Desk
+    from tests.store.conftest import Desk
 
 DAY = 24 * 60
 MONTH = timedelta(days=30)

@@ -14,13 +14,12 @@ from psycopg.conninfo import conninfo_to_dict
 
 from jobctl.errors import ConfigurationError, StoreBusyError, StoreError, StoreLostError
 from jobctl.model import RunStatus, Trigger
-from jobctl.runs.choose import look_at_store, open_store
-from jobctl.runs.postgres import pool
-from jobctl.runs.postgres.address import read_address
-from jobctl.runs.postgres.failures import InDoubtError, ServerError
-from jobctl.runs.postgres.opening import VERSION
-from jobctl.runs.postgres.store import PostgresRunStore
-from jobctl.runs.store import Claim, Claimed, Owner, Registration, RunStore, new_run_id
+from jobctl.store import postgres_pool
+from jobctl.store.open import look_at_store, open_store
+from jobctl.store.postgres import VERSION, PostgresRunStore
+from jobctl.store.postgres_address import read_address
+from jobctl.store.postgres_pool import InDoubtError, ServerError
+from jobctl.store.records import Claim, Claimed, Owner, Registration, RunStore, new_run_id
 from tests.support.postgres import PASSWORD, Postgres
 from tests.support.proxy import Proxy, proxied
 
@@ -59,7 +58,7 @@ def test_a_look_makes_nothing(address: str, postgres: Postgres) -> None:
 
 def test_ten_processes_at_once_make_one_store(address: str) -> None:
     code = (
-        "import sys\nfrom jobctl.runs.choose import open_store\nsys.stdin.readline()\n"
+        "import sys\nfrom jobctl.store.open import open_store\nsys.stdin.readline()\n"
         "with __import__('contextlib').closing(open_store(sys.argv[1])) as store:\n"
         "    store.count({'opened': 1})\n"
     )
@@ -239,7 +238,7 @@ def test_who_holds_the_store_too_long_is_told(address: str, store: RunStore, pos
 
 def test_a_forked_child_gets_connections_of_its_own(address: str, store: RunStore) -> None:
     code = (
-        "import os, sys\nfrom jobctl.runs.choose import open_store\nstore = open_store(sys.argv[1])\n"
+        "import os, sys\nfrom jobctl.store.open import open_store\nstore = open_store(sys.argv[1])\n"
         "assert store.jobs()\nchild = os.fork()\nassert store.jobs()\nstore.count({'counted': 1})\n"
         "if child:\n    _, code = os.waitpid(child, 0)\n    assert code == 0\n    assert store.jobs()\n"
         "else:\n    os._exit(0)\n"
@@ -293,8 +292,8 @@ def test_a_server_that_does_not_answer_is_waited_for_so_long(
     address: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A line that swallows what is sent: nothing but our own clock ends that."""
-    monkeypatch.setattr(pool, "_LEAST_LIMIT_S", 0.5)
-    monkeypatch.setattr(pool, "_ANSWER_MARGIN_S", 0.5)
+    monkeypatch.setattr(postgres_pool, "_LEAST_LIMIT_S", 0.5)
+    monkeypatch.setattr(postgres_pool, "_ANSWER_MARGIN_S", 0.5)
     with proxied(postgres.port) as proxy:
         far = address.replace(f":{postgres.port}/", f":{proxy.port}/")
         with closing(open_store(far, busy_timeout=timedelta(seconds=0.5))) as store:

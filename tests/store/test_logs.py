@@ -16,11 +16,10 @@ from jobctl.managers.liveness import Liveness
 from jobctl.managers.rescue import rescue
 from jobctl.masking import Mask
 from jobctl.model import RunStatus, Trigger
-from jobctl.runs import logs as run_logs
-from jobctl.runs import retention
-from jobctl.runs.choose import open_store
-from jobctl.runs.logs import Kept, append, delete, read, usage
-from jobctl.runs.store import Claim, Ending, Registration
+from jobctl.store import logs as run_logs
+from jobctl.store.logs import Kept, append, delete, read, usage
+from jobctl.store.open import open_store
+from jobctl.store.records import Claim, Ending, Registration
 
 NOW = datetime(2026, 11, 23, 9, 10, tzinfo=UTC)
 HOSTILE = ["../../x", "..", ".", "", "/etc/passwd", "a/b", "a\0b", "a\n", "é", "x" * 300, "-\u202e", "a.b"]
@@ -65,7 +64,7 @@ def test_what_has_not_the_form_of_an_id_names_no_file(logs: Path, hostile: str) 
 def test_a_store_with_hostile_ids_leads_nowhere(
     tmp_path: Path, hostile: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "KEEP_PER_JOB", 1)
+    monkeypatch.setattr(run_logs, "KEEP_PER_JOB", 1)
     state = tmp_path / "a" / "state"
     victims = [tmp_path / "x.log", tmp_path / "a" / "x.log", tmp_path / "a" / "x", tmp_path / "x"]
     for victim in victims:
@@ -82,7 +81,7 @@ def test_a_store_with_hostile_ids_leads_nowhere(
         store.claim(dead, [Claim("last", "job", Trigger.MANUAL, NOW, force=True)])
 
         lost = rescue(store, state, Liveness(store, state, SystemClock()), NOW)
-        removed = retention.prune(store, state / "logs", NOW + timedelta(days=60))
+        removed = run_logs.prune_runs_and_logs(store, state / "logs", NOW + timedelta(days=60))
         process_file.sweep(state, {one.id for one in store.owners()})
 
     assert [one.id for one in lost] == ["last"]

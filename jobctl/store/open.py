@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jobctl.settings.libpq import is_address
 
 if TYPE_CHECKING:
-    from jobctl.runs.sql.store import SQLRunStore
+    from jobctl.store.base import SQLRunStore
 
 BUSY_TIMEOUT = timedelta(seconds=30)
 
@@ -43,12 +43,12 @@ def _open(
     place: Path | str, busy_timeout: timedelta, *, create: bool, verify: bool = False
 ) -> "SQLRunStore | None":
     if isinstance(place, str) and ("://" in place or is_address(place)):
-        from jobctl.runs.postgres.address import read_address
+        from jobctl.store.postgres_address import read_address
 
         read_address(place)  # first: what follows cannot be imported without the driver
-        from jobctl.runs.postgres.opening import open_address
+        from jobctl.store.postgres import open_address
 
         return open_address(place, busy_timeout, create=create)
-    from jobctl.runs.sqlite.opening import open_file
+    from jobctl.store.sqlite_open import open_file
 
     return open_file(Path(place), busy_timeout, create=create, verify=verify)

@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 from jobctl.clock import from_ms, to_ms
 from jobctl.errors import StoreDamagedError
 from jobctl.model import Reason, Run, RunStatus, Trigger
-from jobctl.runs.store import CachedResult, JobRecord, Owner
+from jobctl.store.records import CachedResult, JobRecord, Owner
 
 RUN = (
     "r.id, r.job_id, r.status, r.trigger, r.started_at, r.reason, r.scheduled_for, r.finished_at,"

@@ -8,10 +8,10 @@ import pytest
 
 from jobctl.errors import UnknownToStoreError, UsageError
 from jobctl.model import Reason, Run, RunStatus, Trigger
-from jobctl.runs.store import Claimed, Ending, Overlap, Passed, RunStore, SlotTaken, Stopped, new_run_id
+from jobctl.store.records import Claimed, Ending, Overlap, Passed, RunStore, SlotTaken, Stopped, new_run_id
 
 if TYPE_CHECKING:
-    from tests.runs.conftest import Desk
+    from tests.store.conftest import Desk
 
 
 @pytest.fixture(autouse=True)

@@ -15,10 +15,10 @@ import pytest
 
 from jobctl.errors import StoreBusyError, StoreDamagedError, StoreError, StoreLostError
 from jobctl.model import RunStatus, Trigger
-from jobctl.runs.choose import look_at_store, open_store
-from jobctl.runs.sqlite import opening
-from jobctl.runs.sqlite.store import SQLiteRunStore
-from jobctl.runs.store import Claim, Ending, Owner, Registration, new_run_id
+from jobctl.store import sqlite_open
+from jobctl.store.open import look_at_store, open_store
+from jobctl.store.records import Claim, Ending, Owner, Registration, new_run_id
+from jobctl.store.sqlite import SQLiteRunStore
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 OWNER = Owner("owner-1", "scheduler", "here", 1, "1", "boot", NOW)
@@ -70,7 +70,7 @@ def test_a_new_store_says_what_it_is(folder: Path) -> None:
     assert names(folder / "deep" / "down") == {"jobctl.db"}
     head = (folder / "deep" / "down" / "jobctl.db").read_bytes()[:100]
     assert head[68:72] == b"jobc"
-    assert int.from_bytes(head[60:64]) == len(opening._migrations())
+    assert int.from_bytes(head[60:64]) == len(sqlite_open._migrations())
 
 
 def test_looking_makes_nothing(folder: Path, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_what_a_killed_maker_left_is_no_hindrance(folder: Path) -> None:
 def test_a_store_that_appeared_meanwhile_is_not_overwritten(folder: Path) -> None:
     with opened(folder) as store:
         fill(store)
-        opening._make(folder / "jobctl.db")
+        sqlite_open._make(folder / "jobctl.db")
         assert len(store.runs()) == 1
     assert names(folder) == {"jobctl.db"}
 
@@ -135,7 +135,7 @@ def another_program(path: Path) -> None:
 def without_tables(path: Path) -> None:
     path.unlink()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA application_id = {opening.APPLICATION_ID}")
+        connection.execute(f"PRAGMA application_id = {sqlite_open.APPLICATION_ID}")
         connection.execute("PRAGMA user_version = 1")
 
 
@@ -234,7 +234,7 @@ def test_values_that_nobody_wrote_are_damage(
 @pytest.mark.faults
 def test_a_damaged_file_that_is_in_use_is_left_alone(folder: Path) -> None:
     script = (
-        "import sys\nfrom pathlib import Path\nfrom jobctl.runs.choose import open_store\n"
+        "import sys\nfrom pathlib import Path\nfrom jobctl.store.open import open_store\n"
         "store = open_store(Path(sys.argv[1]))\nstore.jobs()\nprint('open', flush=True)\nsys.stdin.read()\n"
     )
     other = subprocess.Popen(
@@ -286,11 +286,11 @@ def test_a_newer_store_is_left_alone(folder: Path) -> None:
 
 def migrate_to(patch: pytest.MonkeyPatch, place: Path, *further: str) -> None:
     """As if this jobctl knew further versions of the schema."""
-    steps = opening._migrations()
+    steps = sqlite_open._migrations()
     for number, script in enumerate(further):
         steps.append(place / f"further-{number}.sql")
         steps[-1].write_text(script)
-    patch.setattr(opening, "_migrations", lambda: steps)
+    patch.setattr(sqlite_open, "_migrations", lambda: steps)
 
 
 def test_an_older_store_is_brought_up_to_date(
@@ -306,7 +306,7 @@ def test_an_older_store_is_brought_up_to_date(
     )
     for _ in range(2):
         with opened(folder) as store, store._reading() as connection:
-            assert connection.execute("PRAGMA user_version").fetchone() == (len(opening._migrations()),)
+            assert connection.execute("PRAGMA user_version").fetchone() == (len(sqlite_open._migrations()),)
             assert connection.execute("SELECT note, more FROM jobs").fetchall() == [("x", None)]
             assert len(store.runs()) == 1
 
@@ -342,7 +342,7 @@ def test_a_migration_that_fails_changes_nothing(
         with pytest.raises(StoreError):
             open_store(folder)
     with opened(folder) as store, store._reading() as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (len(opening._migrations()),)
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(sqlite_open._migrations()),)
         assert "note" not in {row[1] for row in connection.execute("PRAGMA table_info(jobs)")}
 
 

@@ -12,9 +12,7 @@ from pathlib import Path
 from jobctl.clock import SystemClock
 from jobctl.errors import StoreDamagedError, StoreError, reason_of
 from jobctl.files import REFUSES_LOCKS, lock_refusal, open_private, state_folder
-from jobctl.runs.sqlite.connect import Access, Connections, connect
-from jobctl.runs.sqlite.failures import DAMAGED_HINT, telling
-from jobctl.runs.sqlite.store import SQLiteRunStore
+from jobctl.store.sqlite import DAMAGED_HINT, Access, Connections, SQLiteRunStore, connect, telling
 
 APPLICATION_ID = 0x6A6F6263  # "jobc"
 _TABLES = {"meta", "owners", "jobs", "runs", "cache"}
@@ -22,7 +20,7 @@ _NAME = "jobctl.db"
 _NEW = re.compile(rf"\.{re.escape(_NAME)}-[0-9a-f]{{8}}\.new(?:-wal|-shm|-journal)?")
 """A store that is being made: no other file is ever deleted."""
 _LOCK = "jobctl.lock"
-_SCHEMA = Path(__file__).with_name("schema")
+_SCHEMA = Path(__file__).with_name("schema") / "sqlite"
 
 
 def open_file(

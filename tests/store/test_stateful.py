@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from jobctl.errors import FencedError
 from jobctl.model import Reason, RunStatus, Trigger
-from jobctl.runs.choose import open_store
-from jobctl.runs.store import (
+from jobctl.store.open import open_store
+from jobctl.store.records import (
     Claim,
     Claimed,
     Ending,

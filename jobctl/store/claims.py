@@ -9,9 +9,8 @@ from jobctl.clock import to_ms, whole
 from jobctl.durations import milliseconds
 from jobctl.errors import FencedError, UnknownToStoreError, UsageError
 from jobctl.model import Reason, Run, RunStatus
-from jobctl.runs.sql.connection import Connection
-from jobctl.runs.sql.rows import RUN, ms_of, readable, run_of, when
-from jobctl.runs.store import (
+from jobctl.store.connection import Connection
+from jobctl.store.records import (
     Answer,
     Claim,
     Claimed,
@@ -23,6 +22,7 @@ from jobctl.runs.store import (
     SlotTaken,
     Stopped,
 )
+from jobctl.store.rows import RUN, ms_of, readable, run_of, when
 
 _INSERT = """
 INSERT INTO runs

@@ -1,4 +1,4 @@
-"""A connection as the shared statements see it: values go in by ``?`` or ``:name``."""
+"""A database connection as the SQL that both databases share sees it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -43,3 +43,14 @@ class Dialect(NamedTuple):
 
     order: str
     durations: str
+
+
+def keep_for_good(connection: object) -> None:
+    """Never let a connection be freed in this process, not even at the interpreter's exit.
+
+    It belongs to the parent: a close here would end a server's session, or drop SQLite's locks and its log,
+    under the parent's hands.
+    """
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))

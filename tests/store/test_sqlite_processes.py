@@ -15,9 +15,9 @@ import pytest
 
 from jobctl.errors import StoreError
 from jobctl.model import Reason, RunStatus, Trigger
-from jobctl.runs.choose import look_at_store, open_store
-from jobctl.runs.sqlite.store import SQLiteRunStore
-from jobctl.runs.store import Claim, Claimed, Ending, Owner, Registration, RunStore, new_run_id
+from jobctl.store.open import look_at_store, open_store
+from jobctl.store.records import Claim, Claimed, Ending, Owner, Registration, RunStore, new_run_id
+from jobctl.store.sqlite import SQLiteRunStore
 from tests.support.disks import read_only, resize, small_disk
 
 pytestmark = pytest.mark.faults
@@ -31,8 +31,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from jobctl.errors import StoreError
 from jobctl.model import RunStatus, Trigger
-from jobctl.runs.choose import look_at_store, open_store
-from jobctl.runs.store import Claim, Claimed, Ending, Owner, Registration, new_run_id
+from jobctl.store.open import look_at_store, open_store
+from jobctl.store.records import Claim, Claimed, Ending, Owner, Registration, new_run_id
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 folder = Path(sys.argv[1])
@@ -317,7 +317,7 @@ def test_a_store_of_another_user() -> None:
     # outside tmp_path, which other users cannot enter; modes bind whoever is not root
     script = """
 import fcntl, sqlite3
-import jobctl.runs.sqlite.opening, jobctl.users  # before another user may not read the interpreter's
+import jobctl.store.sqlite_open, jobctl.users  # before another user may not read the interpreter's
 def attempt(does):
     try:
         store = does(folder)
@@ -351,7 +351,7 @@ attempt(open_store)
 def test_a_store_that_cannot_be_read() -> None:
     script = """
 import fcntl, sqlite3
-import jobctl.runs.sqlite.opening, jobctl.users  # before another user may not read the interpreter's
+import jobctl.store.sqlite_open, jobctl.users  # before another user may not read the interpreter's
 open_store(folder).close()
 (folder / "jobctl.db").chmod(0)
 folder.chmod(0o555)

@@ -1,22 +1,122 @@
-"""A few connections, kept open between transactions; made anew after a loss."""
+"""Which of Postgres' errors mean what: one table, by SQLSTATE and never by message."""
 
 import os
+import re
 import threading
 import time
 import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import psycopg
 
-from jobctl.errors import StoreBusyError, StoreError
-from jobctl.runs.inherited import keep_for_good
-from jobctl.runs.postgres.address import Address
-from jobctl.runs.postgres.failures import InDoubtError, telling
-from jobctl.runs.postgres.session import Session
+from jobctl.errors import ExitCode, StoreBusyError, StoreError, StoreLostError
 from jobctl.settings.libpq import CONNECT_TIMEOUT_S
+from jobctl.store.connection import Cursor, Values, keep_for_good
+from jobctl.store.postgres_address import Address
+
+_BUSY = ("55P03", "57014", "40001", "40P01")
+"""A lock or statement took too long, or transactions met."""
+_LOST = ("42P01", "3F000")
+"""A table, or the schema, is not there any more."""
+_WORDS = {
+    "28": ("it refuses the login", "look at the user and password in JOBCTL_STATE"),
+    "3D000": ("there is no such database", "make it, or name another in JOBCTL_STATE"),
+    "42501": ("permission denied", "its user must own the schema, or may make one"),
+    "42P": ("its tables are not those of jobctl", "name another schema: ?schema=name in JOBCTL_STATE"),
+    "25006": ("it is read-only", "name the primary server in JOBCTL_STATE"),
+    "53100": ("its disk is full", "free some space; nothing starts until it can be written"),
+}
+
+
+class ServerError(StoreError):
+    """The server refuses."""
+
+    exit_code = ExitCode.SERVICE
+
+
+class ServerAwayError(ServerError):
+    """The server does not answer now: it restarts, fails over, or has no connection free."""
+
+    transient = True
+
+
+class InDoubtError(ServerAwayError):
+    """The connection was lost while committing, and whether it was committed could not be found out."""
+
+
+def explained(error: psycopg.Error, place: str) -> StoreError:
+    """The store's own error for one of Postgres'."""
+    state = error.sqlstate or ""
+    if state in _BUSY:
+        return StoreBusyError(f"the run store {place} is held by another process", hint="try again")
+    if state in _LOST:
+        return StoreLostError(
+            f"the run store {place} lost its tables", hint="jobctl run makes them anew; or restore a backup"
+        )
+    for prefix, (words, hint) in _WORDS.items():
+        if state.startswith(prefix):
+            return ServerError(f"the run store {place} cannot be used: {words}", hint=hint)
+    said = str(error).strip().partition("\n")[0]  # the rest is libpq's guess at the cause
+    if isinstance(error, psycopg.OperationalError):
+        reason = said.rpartition(" failed: ")[2]
+        hint = "check that the server runs, and the address in JOBCTL_STATE"
+        return ServerAwayError(f"the run store {place} cannot be reached: {reason}", hint=hint)
+    return StoreError(f"the run store {place} cannot be used: {said}")
+
+
+@contextmanager
+def telling(place: str) -> Iterator[None]:
+    """Turn Postgres' errors inside into the store's."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explained(error, place) from error
+
+
+_MARK = re.compile(r"\?|:(\w+)")
+
+
+class Session:
+    """Takes ``?`` and ``:name``. Values are put in by psycopg on this side: nothing is prepared on the
+    server, so that poolers that hand each transaction another connection can stand between."""
+
+    def __init__(self, raw: psycopg.Connection[Any]) -> None:
+        self._raw = raw
+
+    def execute(self, statement: str, values: Values = (), /) -> Cursor:
+        """One statement."""
+        if not values:
+            return self._raw.execute(statement.encode())
+        return self._raw.execute(_translated(statement), _clean(values))
+
+    def executemany(self, statement: str, rows: Iterable[Values], /) -> object:
+        """One statement, once a row."""
+        cursor = self._raw.cursor()
+        cursor.executemany(_translated(statement), [_clean(row) for row in rows])
+        return cursor
+
+
+@lru_cache
+def _translated(statement: str) -> bytes:
+    return _MARK.sub(lambda found: f"%({found[1]})s" if found[1] else "%s", statement).encode()
+
+
+def _clean(values: Values) -> Values:
+    """Postgres keeps no NUL in a text, and nothing that is not UTF-8."""
+    if isinstance(values, Mapping):
+        return {name: _storable(value) for name, value in values.items()}
+    return [_storable(value) for value in values]
+
+
+def _storable(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
 
 SIZE = 4
 _LEAST_LIMIT_S = 10.0

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from jobctl.model import Reason, Run, RunStatus, Trigger
-from jobctl.runs.choose import open_store
-from jobctl.runs.store import Answer, Claim, Claimed, Ending, Owner, Registration, RunStore, new_run_id
+from jobctl.store.open import open_store
+from jobctl.store.records import Answer, Claim, Claimed, Ending, Owner, Registration, RunStore, new_run_id
 from tests.support.postgres import Postgres
 
 START = datetime(2026, 11, 23, 9, tzinfo=UTC)

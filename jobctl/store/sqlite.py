@@ -1,4 +1,4 @@
-"""Connections: one a thread and process, set up alike, all closable; transactions that begin by locking."""
+"""The run store on SQLite: one file, write-ahead log, many processes."""
 
 import os
 import sqlite3
@@ -6,15 +6,57 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jobctl.errors import StoreError, StoreLostError
-from jobctl.runs.inherited import keep_for_good
-from jobctl.runs.sqlite.failures import telling
+from jobctl.errors import StoreBusyError, StoreDamagedError, StoreError, StoreLostError
+from jobctl.store.base import SQLRunStore
+from jobctl.store.connection import Connection, Dialect, keep_for_good
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DAMAGED_HINT = "stop every jobctl and start one: it sets the file aside and begins a new one"
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_WORDS = {
+    "SQLITE_FULL": ("the disk is full", "free some space; nothing starts until it can be written"),
+    "SQLITE_READONLY": ("it is read-only", "give this user the right to write there, or set JOBCTL_STATE"),
+    "SQLITE_IOERR": ("reading or writing failed", "look at the disk and the system's log"),
+    "SQLITE_CANTOPEN": ("it cannot be opened", "look at the folder's owner and rights, or set JOBCTL_STATE"),
+    "SQLITE_PERM": ("permission denied", "look at the file's owner and rights, or set JOBCTL_STATE"),
+}
+
+
+def explained(error: sqlite3.Error, place: str) -> StoreError:
+    """The store's own error for one of SQLite's."""
+    name = getattr(error, "sqlite_errorname", None) or ""
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StoreBusyError(
+            f"the run store {place} is held by another process", hint="try again; see who has it open"
+        )
+    if name.startswith(_DAMAGED) or (isinstance(error, sqlite3.OperationalError) and not name):
+        # without a name it is the module's own: a text that is not UTF-8
+        return StoreDamagedError(f"the run store {place} is damaged", hint=DAMAGED_HINT)
+    for prefix, (words, hint) in _WORDS.items():
+        if name.startswith(prefix):
+            return StoreError(f"the run store {place} cannot be used: {words}", hint=hint)
+    return StoreError(f"the run store {place} cannot be used: {error}")
+
+
+@contextmanager
+def telling(place: str) -> Iterator[None]:
+    """Turn SQLite's errors inside into the store's."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise explained(error, place) from error
+    except (UnicodeDecodeError, OverflowError) as error:
+        # the module stumbles over what SQLite quotes of a damaged file, and over numbers that came from one
+        raise StoreDamagedError(f"the run store {place} is damaged", hint=DAMAGED_HINT) from error
+
 
 _FORK_WAIT_S = 1.0
 
@@ -244,3 +286,78 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(
     before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
 )
+
+
+class SQLiteRunStore(SQLRunStore):
+    """Runs, job state, owners and cached results in one file.
+
+    Args:
+        path: the file; it exists and is sound (see ``opening.open_file``).
+        warning: what opening it had to tell: a damaged file that was set aside.
+        reopen: opens what is in its place later, or makes a new one.
+    """
+
+    dialect = Dialect(order="rowid", durations="INDEXED BY runs_durations")
+
+    def __init__(
+        self,
+        path: Path,
+        busy_timeout: timedelta,
+        access: Access = Access.WRITE,
+        *,
+        warning: str | None = None,
+        reopen: "Callable[[], SQLiteRunStore] | None" = None,
+    ) -> None:
+        self.warning = warning
+        self._reopen = reopen
+        self._former: list[Connections] = []
+        self.read_only = access is not Access.WRITE
+        self._connections = Connections(path, busy_timeout, access)
+
+    @property
+    def place(self) -> str:
+        """The file's path."""
+        return self._connections.place
+
+    def checkpoint_by_hand(self) -> None:
+        """From now on only ``checkpoint`` folds the log into the file, never a commit in passing."""
+        self._connections.manual_checkpoints = True
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file, as far as nobody is in the way."""
+        with self._connections.reading() as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def close(self) -> None:
+        """Close every connection."""
+        for one in (*self._former, self._connections):
+            one.close()
+
+    def is_lost(self) -> bool:
+        """Whether the file was deleted or replaced."""
+        return self._connections.is_lost()
+
+    def restore(self) -> str | None:
+        """Open the file that is in its place now; make one where there is none."""
+        former = self._connections
+        if self._reopen is None or not self.is_lost():
+            return None
+        now = self._reopen()
+        now._connections.manual_checkpoints = former.manual_checkpoints  # noqa: SLF001 - another of this class
+        self._former.append(former)  # other threads may be using it
+        self._connections = now._connections  # noqa: SLF001
+        return now.warning or f"the run store {self.place} was deleted or replaced"
+
+    def change_token(self) -> object:
+        """SQLite's own count of what others committed."""
+        with self._connections.reading() as connection:
+            return connection.execute("PRAGMA data_version").fetchone()[0]
+
+    def _reading(self) -> AbstractContextManager[Connection]:
+        return self._connections.reading()
+
+    def _writing(self) -> AbstractContextManager[Connection]:
+        return self._connections.writing()
+
+    def _leasing(self) -> AbstractContextManager[Connection]:
+        return self._connections.writing()

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from jobctl.histogram import histogram, percentile
 from jobctl.model import JobMetrics, JobTotals
-from jobctl.runs.sql.connection import Connection, Dialect
-from jobctl.runs.sql.rows import readable, when
+from jobctl.store.connection import Connection, Dialect
+from jobctl.store.rows import readable, when
 
 _NEWEST = 1000
 

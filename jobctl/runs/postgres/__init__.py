@@ -1,1 +1,0 @@
-"""The run store on Postgres: for schedulers, endpoints and hand triggers on several machines."""
