@@ -14,6 +14,7 @@ from jobctl import threads
 from jobctl.catalogue import Catalogue
 from jobctl.catalogue.discover import missing
 from jobctl.catalogue.needs import unmet
+from jobctl.catalogue.notify_settings import demand_private_url, resolved
 from jobctl.catalogue.project import store_place
 from jobctl.durations import format_duration
 from jobctl.errors import (
@@ -25,7 +26,6 @@ from jobctl.errors import (
     PermanentJobError,
 )
 from jobctl.model import Command, Job
-from jobctl.notify.settings import demand_private_url, resolved
 from jobctl.settings.environment import Environment
 from jobctl.text import counted, quote
 

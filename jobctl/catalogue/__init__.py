@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from jobctl.catalogue.builtin import BuiltIn
+    from jobctl.catalogue.notify_settings import Notify
     from jobctl.catalogue.project import Project
     from jobctl.catalogue.projectfile import ProjectFile
     from jobctl.model import Job
-    from jobctl.notify.settings import Notify
     from jobctl.settings.environment import Environment
 
 

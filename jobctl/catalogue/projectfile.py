@@ -4,10 +4,10 @@ import re
 from dataclasses import field
 from typing import Any
 
+from jobctl.catalogue.notify_settings import NOBODY, Notify, read_notify
 from jobctl.catalogue.project import OWN_FILE, Project
 from jobctl.catalogue.reading import parse, read_text
 from jobctl.errors import ConfigurationError, ConfigurationErrors
-from jobctl.notify.settings import NOBODY, Notify, read_notify
 from jobctl.text import quote, suggestion
 from jobctl.values import value
 

@@ -69,7 +69,7 @@ def _on_overlap(value: Any) -> OnOverlap:
 
 
 def _url(value: Any) -> str:
-    from jobctl.notify.settings import is_url
+    from jobctl.catalogue.notify_settings import is_url
 
     if is_url(value):
         return str(value)

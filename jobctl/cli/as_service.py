@@ -4,10 +4,10 @@ import os
 import shutil
 from collections.abc import Iterator
 
+from jobctl.catalogue.notify_settings import URLS
 from jobctl.cli.context import Context
 from jobctl.exports.systemd import SEARCHED, Scope, Service
 from jobctl.model import Command
-from jobctl.notify.settings import URLS
 from jobctl.settings.variables import VARIABLES
 from jobctl.trust import SAFE_FOLDERS
 

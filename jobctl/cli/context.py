@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from jobctl.errors import StoreError
     from jobctl.managers.factory import Manager
     from jobctl.managers.local import LocalJobManager
-    from jobctl.managers.surroundings import Surroundings
     from jobctl.managers.telling import Telling
     from jobctl.managers.trigger_dev import TriggerDevJobManager
     from jobctl.model import Job
     from jobctl.modes import Mode
+    from jobctl.project import Surroundings
     from jobctl.settings.environment import Environment
     from jobctl.store.base import SQLRunStore
     from jobctl.store.records import RunStore
@@ -71,7 +71,7 @@ class Context:
     @cached_property
     def surroundings(self) -> "Surroundings":
         """The project, its settings and its run store."""
-        from jobctl.managers.surroundings import Surroundings
+        from jobctl.project import Surroundings
 
         project, environment = self.settings()
         found = Surroundings.of(project, environment)
@@ -95,7 +95,7 @@ class Context:
 
     def settings(self) -> "tuple[Project, Environment]":
         """The project and its settings, whatever is wrong with them."""
-        from jobctl.managers.surroundings import Surroundings
+        from jobctl.project import Surroundings
 
         project, environment = Surroundings.settings(self._start, self.process, pipes=not self.is_detached)
         Output.mask = environment.mask
@@ -144,9 +144,9 @@ class Context:
 
     def _recorded(self, store: "RunStore", error: ConfigurationError) -> "Catalogue":
         from jobctl.catalogue import Catalogue
+        from jobctl.catalogue.notify_settings import NOBODY
         from jobctl.errors import ConfigurationErrors
         from jobctl.managers.statuses import recorded_jobs
-        from jobctl.notify.settings import NOBODY
 
         faults = error.problems if isinstance(error, ConfigurationErrors) else [error]
         warnings = [

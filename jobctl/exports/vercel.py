@@ -22,7 +22,7 @@ from jobctl.exports.vercel_json import ENTRY, Cron, Ours, foreign, merged
 from jobctl.exports.wheel import Wheel, requirement
 from jobctl.model import Job
 from jobctl.text import counted
-from jobctl.web.routes import path_of
+from jobctl.web.responses import path_of
 
 CONFIG = "vercel.json"
 EXTRAS = ("postgres", "web")

@@ -7,7 +7,7 @@ from json.decoder import JSONDecodeError
 from typing import Any, NamedTuple
 
 from jobctl.errors import UsageError
-from jobctl.web.routes import is_ours
+from jobctl.web.responses import is_ours
 
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")

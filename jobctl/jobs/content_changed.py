@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from jobctl.errors import ServiceError
-from jobctl.mail.api import Answer, Api, authorization
+from jobctl.http import Answer, Api, authorization
 from jobctl.settings.environment import Environment
 from jobctl.settings.origin import demand_private
 from jobctl.settings.secret import address_secrets, path_secrets

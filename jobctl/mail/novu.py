@@ -3,8 +3,8 @@
 from typing import Any
 
 from jobctl.errors import PermanentJobError, ServiceError
+from jobctl.http import TIMEOUT_S, Answer, Api, Wait, authorization
 from jobctl.mail.addresses import encoded
-from jobctl.mail.api import TIMEOUT_S, Answer, Api, Wait, authorization
 from jobctl.mail.message import Message, Sender, one_line
 from jobctl.mail.transport import MailRefusedError, Stateless
 from jobctl.settings.origin import demand_private

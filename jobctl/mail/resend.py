@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from jobctl.errors import PermanentJobError, ServiceError
-from jobctl.mail.api import TIMEOUT_S, Answer, Api, Wait, authorization, is_busy
+from jobctl.http import TIMEOUT_S, Answer, Api, Wait, authorization, is_busy
 from jobctl.mail.message import Message, Sender, mailbox, one_line
 from jobctl.mail.transport import MailRefusedError, Stateless
 from jobctl.settings.origin import demand_private

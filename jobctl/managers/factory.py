@@ -130,8 +130,8 @@ def _log_trouble(error: StoreError) -> None:
 
 
 def _from_surroundings() -> "Manager":
-    from jobctl.managers.surroundings import Surroundings
     from jobctl.modes import resolve
+    from jobctl.project import Surroundings
 
     around = Surroundings.find()
     environment = around.environment

@@ -13,9 +13,9 @@ from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError, JobctlError, StoreError
 from jobctl.events import JobsChanged, JobsLeftOut, JobsRefused
 from jobctl.managers.local import LocalJobManager
-from jobctl.managers.surroundings import Surroundings
 from jobctl.managers.telling import Telling
 from jobctl.model import Job
+from jobctl.project import Surroundings
 
 Mark = tuple[int, int, int] | None
 

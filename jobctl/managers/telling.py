@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Self
 from jobctl.catalogue import Catalogue
 from jobctl.errors import install_hint
 from jobctl.managers.local import LocalJobManager
-from jobctl.managers.surroundings import Surroundings
+from jobctl.project import Surroundings
+from jobctl.subscribers.tracing_settings import SPOKEN, asked_for, not_spoken, shows_headers
 from jobctl.text import quote
-from jobctl.tracing.asked import SPOKEN, asked_for, not_spoken, shows_headers
 
 if TYPE_CHECKING:
-    from jobctl.managers.textfile import Textfile
-    from jobctl.notify.notifier import Notifier
-    from jobctl.tracing.spans import Tracer
+    from jobctl.subscribers.metrics_file import Textfile
+    from jobctl.subscribers.notifier import Notifier
+    from jobctl.subscribers.tracing import Tracer
 
 
 class Telling:
@@ -51,7 +51,7 @@ class Telling:
         if self._notifier is not None:
             self._notifier.use(catalogue.notify, catalogue.jobs)
         elif catalogue.notify.anybody or any(job.check_in for job in catalogue):
-            from jobctl.notify.notifier import Notifier, Place
+            from jobctl.subscribers.notifier import Notifier, Place
 
             place = Place(self._around.environment, self._around.folder, self._around.state / "outbox")
             manager = self._manager
@@ -66,7 +66,7 @@ class Telling:
                 one.close()
 
     def _keep(self, file: Path, catalogue: Catalogue) -> "Textfile":
-        from jobctl.managers.textfile import Textfile
+        from jobctl.subscribers.metrics_file import Textfile
 
         return Textfile(file, self._manager.store, self._manager.bus, catalogue.ids())
 
@@ -80,7 +80,7 @@ class Telling:
             self.trouble = "no traces are sent: OTEL_EXPORTER_OTLP_HEADERS would cross the network in clear; write https://"
             return
         try:
-            from jobctl.tracing.spans import Tracer
+            from jobctl.subscribers.tracing import Tracer
 
             self._tracer = Tracer(self._manager.bus, environment, joining=self._manager.kind == "trigger")
         except ModuleNotFoundError as error:

@@ -19,11 +19,13 @@ from jobctl.clock import SystemClock
 from jobctl.documents import job_document, metrics_document
 from jobctl.errors import JobctlError, NotRunError, StoreError
 from jobctl.managers.statuses import all_statuses
-from jobctl.managers.surroundings import Surroundings
 from jobctl.model import Run, RunStatus
 from jobctl.modes import resolve
-from jobctl.web.access import Access
-from jobctl.web.answers import (
+from jobctl.project import Surroundings
+from jobctl.web.auth import Access
+from jobctl.web.responses import (
+    JOBS,
+    ORIGINAL,
     UNAUTHORIZED,
     Answer,
     Expiration,
@@ -34,8 +36,7 @@ from jobctl.web.answers import (
     pending,
     status_of,
 )
-from jobctl.web.routes import JOBS, ORIGINAL
-from jobctl.web.running import Runner, silent_store
+from jobctl.web.runner import Runner, silent_store
 
 NO_STORE = {"Cache-Control": "no-cache, no-store, must-revalidate", "X-Content-Type-Options": "nosniff"}
 BEARER = {"WWW-Authenticate": "Bearer"}
@@ -198,7 +199,7 @@ def _metrics(runner: Runner) -> Response:
 
 
 def _prometheus(runner: Runner) -> Response:
-    from jobctl.prometheus import CONTENT_TYPE, current, exposition
+    from jobctl.subscribers.prometheus import CONTENT_TYPE, current, exposition
 
     store = runner.look()
     jobs = current(store.jobs().values(), runner.catalogue.ids(), SystemClock().now())

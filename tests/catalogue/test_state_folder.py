@@ -9,7 +9,7 @@ from jobctl.catalogue.project import Project, state_folder
 from jobctl.errors import ConfigurationError
 from jobctl.files import STATE, private_folder
 from jobctl.files import state_folder as make_state_folder
-from jobctl.managers.surroundings import Surroundings
+from jobctl.project import Surroundings
 from jobctl.settings.environment import Environment
 
 

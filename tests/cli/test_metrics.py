@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as textfile
 from jobctl.cli.terminal import Terminal
 from jobctl.cli.views.metrics import detail, screen, share
 from jobctl.model import JobMetrics, Trigger
-from jobctl.prometheus import Form, current, exposition
+from jobctl.subscribers.prometheus import Form, current, exposition
 from tests.support.terminal import Cli, Past
 
 

@@ -120,7 +120,7 @@ except Exception as error:
 import os, pathlib, time
 from jobctl import get_job_manager
 import jobctl.managers.local, jobctl.managers.process_end, jobctl.store.sqlite, jobctl.managers.engine
-import jobctl.managers.chores, jobctl.managers.executors, jobctl.managers.surroundings, ctypes
+import jobctl.managers.chores, jobctl.managers.executors, jobctl.project, ctypes
 """,
     )
     assert status == 0, error

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from jobctl.catalogue.build import build_job
 from jobctl.catalogue.builtin import BUILT_IN
+from jobctl.catalogue.notify_settings import read_notify
 from jobctl.catalogue.values import READERS
 from jobctl.errors import ConfigurationErrors
 from jobctl.exports.schema import KEYS, schema
 from jobctl.model import Job
-from jobctl.notify.settings import read_notify
 from tests.support.project import Site
 
 README = Path(__file__).parents[2] / "README.md"

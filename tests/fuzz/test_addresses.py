@@ -7,15 +7,14 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from jobctl.catalogue.notify_settings import read_notify, resolved
 from jobctl.content import address as content
 from jobctl.database import address as database
 from jobctl.errors import JobctlError
 from jobctl.mail.choose import mail_settings, open_transport
-from jobctl.notify.channels import channels
-from jobctl.notify.checkin import Step, check_in_url
-from jobctl.notify.settings import read_notify, resolved
 from jobctl.settings.environment import Environment
 from jobctl.store.postgres_address import read_address as read_store_address
+from jobctl.subscribers.channels import Step, channels, check_in_url
 from jobctl.trigger_dev.account import Account
 from tests.support.fuzzing import (
     FOREIGN,

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobctl.exports.folder import RECORD
-from jobctl.web.routes import is_ours
+from jobctl.web.responses import is_ours
 from tests.fuzz.test_command_line import given_words
 from tests.support.fuzzing import anything, examples, mutated
 from tests.support.terminal import Cli

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobctl.settings.secret import Secret
-from jobctl.web.access import Access
+from jobctl.web.auth import Access
 from tests.support.fuzzing import SURROGATES, anything, examples
 from tests.support.project import Site
 from tests.web.conftest import CODE, JOBS, SECRET, serving

@@ -8,13 +8,13 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from jobctl.catalogue.notify_settings import About, Notify, read_notify
 from jobctl.errors import JobctlError, ServiceError
+from jobctl.http import Api
 from jobctl.jobs.repository_sync import _tell
-from jobctl.mail.api import Api
-from jobctl.notify.channels import channels
-from jobctl.notify.news import News
-from jobctl.notify.settings import About, Notify, read_notify
 from jobctl.settings.environment import Environment
+from jobctl.subscribers.channels import channels
+from jobctl.subscribers.notification import News
 from jobctl.text import printable
 from tests.fuzz.conftest import Answering, raw_answers
 from tests.fuzz.test_addresses import rest, user, whole

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from jobctl.notify.checkin import Step, check_in_url
+from jobctl.subscribers.channels import Step, check_in_url
 from tests.notify.conftest import Fickle
 from tests.support.http_server import Provider, Reply, Request
 from tests.support.project import until

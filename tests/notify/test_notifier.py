@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
+from jobctl.catalogue.notify_settings import Notify
 from jobctl.events import Bus, Event, NotTold, RunFinished, SchedulerStarted, SlotsMissed
 from jobctl.execution.process import this_process
 from jobctl.model import Job, RunStatus, Trigger
-from jobctl.notify.notifier import Notifier, Place
-from jobctl.notify.settings import Notify
 from jobctl.settings.environment import Environment
 from jobctl.store.open import open_store
 from jobctl.store.records import Claim, Claimed, Ending, Registration, RunStore, new_run_id
+from jobctl.subscribers.notifier import Notifier, Place
 from tests.support.project import until
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)

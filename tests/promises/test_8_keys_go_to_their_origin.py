@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from jobctl.errors import PermanentJobError
-from jobctl.mail.api import Api
+from jobctl.http import Api
 from jobctl.mail.message import Sender
 from jobctl.mail.novu import Novu
 from jobctl.mail.resend import Resend

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.notify.settings import read_notify, resolved
+from jobctl.catalogue.notify_settings import read_notify, resolved
 from jobctl.settings.environment import Environment
 from jobctl.settings.url import in_ascii, is_web_address
 

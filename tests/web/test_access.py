@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobctl.settings.secret import Secret
-from jobctl.web.access import Access
-from jobctl.web.connections import BoundedProtocol
+from jobctl.web.auth import Access
+from jobctl.web.server import BoundedProtocol
 from tests.support.project import Site
 
 SECRET = "a-secret-of-the-site"

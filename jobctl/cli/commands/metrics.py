@@ -72,7 +72,7 @@ def run(options: Options, context: Context) -> int:
 
 def _expose(options: Options, context: Context) -> int:
     """For Prometheus. Trigger.dev's own counts have no states beside them: its lists lag behind."""
-    from jobctl.prometheus import current, exposition, write_textfile
+    from jobctl.subscribers.prometheus import current, exposition, write_textfile
 
     job_id = options.job_id
     nothing: tuple[JobMetrics, list[JobRecord]] = (JobMetrics(), [])

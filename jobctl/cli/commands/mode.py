@@ -6,8 +6,8 @@ from jobctl.cli.context import Context
 from jobctl.cli.options import option
 from jobctl.cli.views.mode import piped, screen
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ExitCode
-from jobctl.managers.surroundings import Surroundings
 from jobctl.modes import explain, resolve
+from jobctl.project import Surroundings
 
 
 class Options(NamedTuple):

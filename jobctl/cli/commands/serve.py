@@ -34,7 +34,7 @@ def run(options: Options, context: Context) -> int:
         import uvicorn
 
         from jobctl.web.app import create_app
-        from jobctl.web.connections import BoundedProtocol, backlog, most_connections
+        from jobctl.web.server import BoundedProtocol, backlog, most_connections
     except ModuleNotFoundError as error:
         raise NotRunError(
             f"nothing can be served: the package {error.name} is not installed",

@@ -33,7 +33,7 @@ from jobctl.events import (
     TracesNotTaken,
 )
 from jobctl.model import RunStatus
-from jobctl.notify.news import missed
+from jobctl.subscribers.notification import missed
 from jobctl.text import counted, printable
 
 _NAMES = {

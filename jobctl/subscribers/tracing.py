@@ -31,7 +31,7 @@ from jobctl.model import Run, RunStatus
 from jobctl.settings.environment import Environment
 from jobctl.settings.origin import is_in_clear
 from jobctl.settings.secret import masked_address
-from jobctl.tracing.asked import collector
+from jobctl.subscribers.tracing_settings import collector
 
 FLUSH_S = 5.0
 _LONGEST_ERROR = 1000

@@ -1,4 +1,4 @@
-"""The ways to tell: a request, a program, a mail. Each raises where it could not."""
+"""The channels of notifications: a request, a program, a mail; and check-ins with monitors."""
 
 import json
 import os
@@ -6,16 +6,18 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
+from uuid import NAMESPACE_URL, uuid5
 
+from jobctl.catalogue.notify_settings import Notify, demand_private_url, resolved
 from jobctl.errors import JobctlError, ServiceError, reason_of
 from jobctl.mail.addresses import Mailbox, parse_mailbox
-from jobctl.notify.news import News
-from jobctl.notify.settings import Notify, demand_private_url, resolved
 from jobctl.settings.environment import Environment
+from jobctl.subscribers.notification import News
 
 TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 10.0
@@ -69,7 +71,7 @@ def request(url: str, body: object = None) -> None:
         ServiceError: it was not taken.
         PermanentJobError: the address, which is as good as a password, would cross the network in clear.
     """
-    from jobctl.mail.api import ask
+    from jobctl.http import ask
 
     demand_private_url(url)
     ask(url, body, timeout=TIMEOUT_S)
@@ -149,3 +151,28 @@ def _mailer(to: Mailbox, environment: Environment, outbox: Path) -> Callable[[Ne
             raise ServiceError(f"the mail was not taken: {type(error).__name__}") from error
 
     return tell
+
+
+class Step(StrEnum):
+    """Where a run is, in Sentry's words."""
+
+    START = "in_progress"
+    SUCCESS = "ok"
+    FAILURE = "error"
+
+
+_SUFFIXES = {Step.START: "/start", Step.SUCCESS: "", Step.FAILURE: "/fail"}
+
+
+def check_in_url(url: str, step: Step, run_id: str) -> str:
+    """What to ask for."""
+    parts = urlsplit(url)
+    unique = str(uuid5(NAMESPACE_URL, f"jobctl:{run_id}"))
+    if "/cron/" in parts.path:
+        query = urlencode({"status": step.value, "check_in_id": unique.replace("-", "")})
+        path = parts.path
+    else:
+        query = urlencode({"rid": unique})
+        path = parts.path.rstrip("/") + _SUFFIXES[step]
+    joined = "&".join(filter(None, [parts.query, query]))
+    return urlunsplit((parts.scheme, parts.netloc, path, joined, ""))

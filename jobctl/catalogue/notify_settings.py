@@ -1,4 +1,4 @@
-"""``notify`` of a project file: who is told of what."""
+"""The ``notify`` table of a project file."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""JSON over HTTP to a provider of mail, tried again where that may help."""
+"""JSON over HTTP to another service, with retries."""
 
 import http.client
 import json

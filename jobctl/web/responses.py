@@ -1,7 +1,4 @@
-"""What an endpoint answers: the shapes of the original's routes, one a route, from a run or from what went wrong.
-
-In production errors are named by their kind alone; in development they are shown.
-"""
+"""The cron endpoints: their paths, their jobs, and the JSON of their responses."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
@@ -10,6 +7,25 @@ from jobctl.documents import trigger_document
 from jobctl.durations import milliseconds
 from jobctl.errors import AlreadyRunningError, JobctlError, StoreError, UnknownJobError
 from jobctl.model import Reason, Run, RunStatus
+
+ORIGINAL = {
+    "/api/cron/sync": "repository-sync",
+    "/api/cron/subscription-reminders": "subscription-renewal-reminder",
+    "/api/cron/subscription-expiration": "subscription-expired-cleanup",
+}
+JOBS = "/api/cron/jobs/"
+
+
+def path_of(job_id: str) -> str:
+    """Where a job is called."""
+    return next((path for path, one in ORIGINAL.items() if one == job_id), JOBS + job_id)
+
+
+def is_ours(path: str) -> bool:
+    """Whether a path, with or without a query, is one of these."""
+    place = path.partition("?")[0]
+    return place in ORIGINAL or place.startswith(JOBS)
+
 
 UNAUTHORIZED = "Unauthorized"
 _KINDS = {

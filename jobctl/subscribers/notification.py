@@ -1,14 +1,14 @@
-"""What is told, in a sentence and as JSON."""
+"""A notification as a sentence and as JSON."""
 
 import socket
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from jobctl.catalogue.notify_settings import About
 from jobctl.clock import iso
 from jobctl.durations import format_duration
 from jobctl.events import SlotsMissed
 from jobctl.model import Run, RunStatus
-from jobctl.notify.settings import About
 from jobctl.store.records import RunStore
 from jobctl.text import counted
 

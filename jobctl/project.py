@@ -1,4 +1,4 @@
-"""Where a process stands: the project, its settings, and its run store."""
+"""The project that a process works on."""
 
 import os
 from collections.abc import Mapping
