@@ -155,7 +155,7 @@ class Checker:
         missing = unmet(("database",), self.environment)
         if missing is not None:
             raise AbsentError(missing)
-        from jobctl.database.session import Database
+        from jobctl.site.database.session import Database
 
         database = Database.open(self.environment, self.project)
         trip = database.round_trip()
@@ -167,8 +167,8 @@ class Checker:
         text = self.environment.text("DATA_REPOSITORY")
         if text is None:
             raise AbsentError("DATA_REPOSITORY is not set")
-        from jobctl.content.address import read_address
-        from jobctl.content.remote import look
+        from jobctl.site.content.address import read_address
+        from jobctl.site.content.remote import look
 
         address = read_address(text, self.environment.secret("GH_TOKEN"), self.project)
         tip = look(address, self.environment.text("GITHUB_BRANCH"), min(self.timeout, _LONGEST_STEP))
@@ -181,7 +181,7 @@ class Checker:
         url = self.environment.url("JOBCTL_CONTENT_CHANGED_URL")
         if url is None:
             raise AbsentError("JOBCTL_CONTENT_CHANGED_URL is not set")
-        from jobctl.jobs.content_changed import Receiver
+        from jobctl.site.content.change_notice import Receiver
 
         return Receiver(self.environment, url).check()
 
@@ -190,7 +190,7 @@ class Checker:
         missing = unmet(("mail",), self.environment)
         if missing is not None:
             raise AbsentError(missing)
-        from jobctl.mail.choose import note, open_transport
+        from jobctl.site.mail.providers import note, open_transport
 
         said = [
             note(self.environment),

@@ -90,7 +90,7 @@ BUILT_IN = (
     BuiltIn(
         "analytics-cache-cleanup",
         "Cache Cleanup",
-        {"call": "jobctl.jobs.cache_cleanup:cache_cleanup", "every": "1h", "timeout": "5m"},
+        {"call": "jobctl.jobs.analytics:cache_cleanup", "every": "1h", "timeout": "5m"},
     ),
     _report("daily-activity-summary", "Daily Activity Summary", "0 9 * * *"),
     _report("weekly-user-growth", "Weekly User Growth", "0 9 * * 1"),

@@ -47,7 +47,7 @@ def _database(environment: Environment) -> str | None:
 
 
 def _mail(environment: Environment) -> str | None:
-    from jobctl.mail.choose import unmet as unmet_mail
+    from jobctl.site.mail.providers import unmet as unmet_mail
 
     return unmet_mail(environment)
 

@@ -117,7 +117,7 @@ def _mail_faults(addresses: object) -> Iterator[Fault]:
     if not (_texts(addresses) and addresses):
         yield Fault("mail", "notify.mail: expected an address, or a list of them")
         return
-    from jobctl.mail.addresses import address_fault, parse_mailbox
+    from jobctl.site.mail.message import address_fault, parse_mailbox
 
     for fault in filter(None, (address_fault(parse_mailbox(one).address) for one in addresses)):
         yield Fault("mail", f"notify.mail: {fault}", "write name@example.com, or Name <name@example.com>")

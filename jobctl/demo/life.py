@@ -7,12 +7,11 @@ from random import Random
 
 from sqlalchemy import Connection, func, insert, select
 
-from jobctl.database import tables
-from jobctl.demo import people
-from jobctl.demo.content import edit
+from jobctl.demo import data
+from jobctl.demo.data import EDITS, ITEMS, REMARKS, edit
 from jobctl.demo.make import SEED
-from jobctl.demo.words import EDITS, ITEMS, REMARKS
 from jobctl.jobs.here import Here
+from jobctl.site.database import tables
 
 
 def visitors() -> str:
@@ -28,15 +27,15 @@ def visitors() -> str:
         for number in range(seen + 1, seen + views + 1):
             connection.execute(
                 insert(tables.item_views).values(
-                    id=f"view-{number}", item_id=people.favourite(chance), viewer_id=f"viewer-{number}",
-                    viewed_date_utc=f"{now:%Y-%m-%d}", viewed_at=now, tenant_id=people.TENANT,
+                    id=f"view-{number}", item_id=data.favourite(chance), viewer_id=f"viewer-{number}",
+                    viewed_date_utc=f"{now:%Y-%m-%d}", viewed_at=now, tenant_id=data.TENANT,
                 )
             )  # fmt: skip
-        user, profile = people.person(chance, known + 1, now)
+        user, profile = data.person(chance, known + 1, now)
         connection.execute(insert(tables.users).values(**user))
         connection.execute(insert(tables.client_profiles).values(**profile))
-        who = {"client_id": profile["id"], "item_id": people.favourite(chance), "created_at": now}
-        who["tenant_id"] = people.TENANT
+        who = {"client_id": profile["id"], "item_id": data.favourite(chance), "created_at": now}
+        who["tenant_id"] = data.TENANT
         connection.execute(insert(tables.votes).values(id=f"vote-of-{user['id']}", vote_type="upvote", **who))
         if chance.random() < 0.4:
             remark = chance.choice(REMARKS)
@@ -46,7 +45,7 @@ def visitors() -> str:
         if chance.random() < 0.2:
             end = now + timedelta(days=chance.randint(1, 6))
             connection.execute(
-                insert(tables.subscriptions).values(**people.subscription(chance, known + 1, user["id"], end))
+                insert(tables.subscriptions).values(**data.subscription(chance, known + 1, user["id"], end))
             )
         return f"{profile['name']} signed up, {views} views"
 

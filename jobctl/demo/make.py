@@ -5,8 +5,7 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
-from jobctl.demo.content import begin
-from jobctl.demo.people import fill
+from jobctl.demo.data import begin, fill
 from jobctl.errors import UsageError, reason_of
 
 FOLDER = "jobctl-demo"

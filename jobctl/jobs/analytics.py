@@ -1,8 +1,10 @@
-"""The five analytics jobs: work a result out and keep it where any process can read it."""
+"""The analytics jobs: work a result out and keep it where any process can read it, or remove what has expired."""
 
 from collections.abc import Callable
 
-from jobctl.analytics.results import (
+from jobctl.jobs.here import Here
+from jobctl.model import JobResult
+from jobctl.site.analytics.results import (
     ACTIVITY_TRENDS,
     PERFORMANCE,
     QUERIES,
@@ -13,41 +15,40 @@ from jobctl.analytics.results import (
     Analytic,
     Results,
 )
-from jobctl.jobs.here import Here
-from jobctl.model import JobResult
+from jobctl.store.logs import prune_runs_and_logs
 
 
 def user_growth() -> JobResult:
     """Sign-ups a month."""
-    from jobctl.analytics.user_growth import user_growth as compute
+    from jobctl.site.analytics.queries import user_growth as compute
 
     return _keep(USER_GROWTH, lambda here: compute(here.database))
 
 
 def activity_trends() -> JobResult:
     """Views, votes and comments a day."""
-    from jobctl.analytics.activity_trends import activity_trends as compute
+    from jobctl.site.analytics.queries import activity_trends as compute
 
     return _keep(ACTIVITY_TRENDS, lambda here: compute(here.database, here.now()))
 
 
 def top_items() -> JobResult:
     """The most voted items."""
-    from jobctl.analytics.top_items import top_items as compute
+    from jobctl.site.analytics.queries import top_items as compute
 
     return _keep(TOP_ITEMS, lambda here: compute(here.database, here.content))
 
 
 def recent_activity() -> JobResult:
     """The newest sign-ups, comments and votes."""
-    from jobctl.analytics.recent_activity import recent_activity as compute
+    from jobctl.site.analytics.queries import recent_activity as compute
 
     return _keep(RECENT_ACTIVITY, lambda here: compute(here.database, here.content))
 
 
 def performance_metrics() -> JobResult:
     """How the cache and the database do."""
-    from jobctl.analytics.performance import performance as compute
+    from jobctl.site.analytics.queries import performance as compute
 
     def look(here: Here) -> Results:
         with here.store() as store:
@@ -78,4 +79,23 @@ def _keep(analytic: Analytic, compute: Callable[[Here], Results], *, counts: boo
             "queries": database.statements,
             "query_ms": round(database.statement_time * 1000, 3),
         },
+    )
+
+
+def cache_cleanup() -> JobResult:
+    """Remove expired results from the cache and old runs with their logs; sets ``last_cleanup``.
+
+    The counters that ``analytics-performance-metrics`` shows begin anew.
+    """
+    here = Here.find()
+    with here.store() as store:
+        now = here.now()
+        expired = store.cache_purge(now)
+        runs = prune_runs_and_logs(store, here.state / "logs", now)
+        store.reset_counters()
+    message = f"{expired} expired results and {runs} old runs removed"
+    print(message)
+    removed = expired + runs
+    return JobResult(
+        processed=removed, successful=removed, message=message, details={"expired": expired, "runs": runs}
     )

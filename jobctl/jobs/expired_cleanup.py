@@ -17,14 +17,14 @@ from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, upd
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from jobctl.clock import iso
-from jobctl.database.session import Database
-from jobctl.database.tables import subscription_history, subscriptions
 from jobctl.errors import JobctlError
-from jobctl.jobs.due_subscriptions import Subscription, found, new_mark, pages, with_users
 from jobctl.jobs.here import Here
 from jobctl.jobs.mailing import NOT_SENT, Mailing, Tally
-from jobctl.mail.choose import unmet as unmet_mail
+from jobctl.jobs.subscriptions import Subscription, found, new_mark, pages, with_users
 from jobctl.model import JobResult
+from jobctl.site.database.session import Database
+from jobctl.site.database.tables import subscription_history, subscriptions
+from jobctl.site.mail.providers import unmet as unmet_mail
 
 PAGE = 5000
 BATCH = 200

@@ -15,7 +15,7 @@ from jobctl.settings.environment import Environment
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from jobctl.database.session import Database
+    from jobctl.site.database.session import Database
     from jobctl.store.records import RunStore
 
 
@@ -41,7 +41,7 @@ class Here:
         Raises:
             ConfigurationError: it is not configured.
         """
-        from jobctl.database.session import Database
+        from jobctl.site.database.session import Database
 
         return Database.open(self.environment, self.project)
 

@@ -17,12 +17,12 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
 
 from jobctl.clock import iso
-from jobctl.database.session import Database
-from jobctl.database.tables import subscription_history, subscriptions
-from jobctl.jobs.due_subscriptions import Subscription, new_mark, pages, subscription_of, with_users
 from jobctl.jobs.here import Here
 from jobctl.jobs.mailing import IN_DOUBT, Mailing, may_have_gone
+from jobctl.jobs.subscriptions import Subscription, new_mark, pages, subscription_of, with_users
 from jobctl.model import JobResult
+from jobctl.site.database.session import Database
+from jobctl.site.database.tables import subscription_history, subscriptions
 
 REMINDED, PAID = "renewal_reminder_sent", "payment_succeeded"
 AHEAD = timedelta(days=7)

@@ -10,11 +10,10 @@ from jobctl.errors import JobctlError, PermanentJobError, reason_of
 from jobctl.files import PRIVATE_FILE, private_folder, write_whole
 from jobctl.jobs.here import Here
 from jobctl.model import JobResult
-from jobctl.reports.known import REPORTS, Known
-from jobctl.reports.periods import Period, last_ended, read_period
+from jobctl.site.reports.periods import REPORTS, Known, Period, last_ended, read_period
 
 if TYPE_CHECKING:
-    from jobctl.mail.message import Attachment
+    from jobctl.site.mail.message import Attachment
 
 
 def daily_activity_summary(period: str | None = None, mail: str = "once") -> JobResult:
@@ -43,10 +42,10 @@ def _report(known: Known, name: str | None, mail: str) -> JobResult:
     Args:
         mail: ``once`` a period; ``again`` whatever was mailed before; ``no``.
     """
-    from jobctl.mail.message import Attachment
-    from jobctl.reports.figures import figures
-    from jobctl.reports.page import page
-    from jobctl.reports.spreadsheet import table
+    from jobctl.site.mail.message import Attachment
+    from jobctl.site.reports.figures import figures
+    from jobctl.site.reports.page import page
+    from jobctl.site.reports.plain_text import table
 
     here = Here.find()
     now = here.now()
@@ -104,13 +103,13 @@ def _mail(
     here: Here, report: dict[str, Any], page: "Attachment", now: datetime, how: str
 ) -> tuple[int, list[str]]:
     """To everybody in ``JOBCTL_REPORT_TO``. A failed mail is told; the report is written all the same."""
-    from jobctl.mail.addresses import parse_mailboxes
+    from jobctl.site.mail.message import parse_mailboxes
 
     addresses = list(parse_mailboxes(here.environment.text("JOBCTL_REPORT_TO") or ""))
     if how == "no" or not addresses:
         return 0, []
     from jobctl.jobs.mailing import Mailing
-    from jobctl.reports.headline import headlines
+    from jobctl.site.reports.plain_text import headlines
 
     facts = {
         "title": report["title"],

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from jobctl.clock import SystemClock
-from jobctl.content.minimal import SETTINGS, minimal_settings
 from jobctl.errors import JobctlError, PermanentJobError, reason_of
 from jobctl.files import write_whole
 from jobctl.jobs.here import Here
 from jobctl.model import JobResult
 from jobctl.settings.environment import Environment
+from jobctl.site.content.minimal import SETTINGS, minimal_settings
 from jobctl.text import counted
 
 _MOST_NAMED = 20
@@ -28,9 +28,9 @@ def repository_sync() -> JobResult:
     text = environment.text("DATA_REPOSITORY")
     if text is None:
         return _minimal(folder)
-    from jobctl.content.address import read_address
-    from jobctl.content.folder import ContentFolder
-    from jobctl.content.limits import Limits
+    from jobctl.site.content.address import read_address
+    from jobctl.site.content.limits import Limits
+    from jobctl.site.content.sync import ContentFolder
 
     try:
         address = read_address(text, environment.secret("GH_TOKEN"), here.project)
@@ -112,7 +112,7 @@ def _tell(environment: Environment, paths: list[str]) -> None:
         url = environment.url("JOBCTL_CONTENT_CHANGED_URL")
         if url is None:
             return
-        from jobctl.jobs.content_changed import Receiver
+        from jobctl.site.content.change_notice import Receiver
 
         Receiver(environment, url).tell(paths)
     except JobctlError as error:

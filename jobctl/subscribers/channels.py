@@ -15,8 +15,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 from jobctl.catalogue.notify_settings import Notify, demand_private_url, resolved
 from jobctl.errors import JobctlError, ServiceError, reason_of
-from jobctl.mail.addresses import Mailbox, parse_mailbox
 from jobctl.settings.environment import Environment
+from jobctl.site.mail.message import Mailbox, parse_mailbox
 from jobctl.subscribers.notification import News
 
 TIMEOUT_S = 10.0
@@ -135,8 +135,8 @@ def _mailer(to: Mailbox, environment: Environment, outbox: Path) -> Callable[[Ne
     def tell(news: News) -> None:
         from html import escape
 
-        from jobctl.mail.choose import open_transport
-        from jobctl.mail.message import Message
+        from jobctl.site.mail.message import Message
+        from jobctl.site.mail.providers import open_transport
 
         key = sha256(f"{to.address} {news.job_id} {news.about} {news.at.isoformat()}".encode()).hexdigest()
         message = Message(

@@ -8,12 +8,9 @@ from typing import Any
 
 import pytest
 
-from jobctl.analytics.activity_trends import activity_trends
-from jobctl.analytics.recent_activity import recent_activity
-from jobctl.analytics.top_items import top_items
-from jobctl.analytics.user_growth import user_growth
-from jobctl.database.session import Database
 from jobctl.settings.environment import Environment
+from jobctl.site.analytics.queries import activity_trends, recent_activity, top_items, user_growth
+from jobctl.site.database.session import Database
 from tests.support.site_database import NOW, SiteDatabase
 
 

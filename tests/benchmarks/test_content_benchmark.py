@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.content.address import read_address
-from jobctl.content.folder import ContentFolder, SyncReport
 from jobctl.settings.secret import Secret
+from jobctl.site.content.address import read_address
+from jobctl.site.content.sync import ContentFolder, SyncReport
 from tests.benchmarks.conftest import Figure, Figures
 from tests.support.git_server import GIT_ENVIRONMENT, GitServer, Upstream, serving
 

@@ -18,13 +18,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from jobctl.analytics.activity_trends import activity_trends
-from jobctl.analytics.recent_activity import recent_activity
-from jobctl.analytics.top_items import top_items
-from jobctl.analytics.user_growth import user_growth
 from jobctl.clock import SystemClock
-from jobctl.database.session import Database
 from jobctl.settings.environment import Environment
+from jobctl.site.analytics.queries import activity_trends, recent_activity, top_items, user_growth
+from jobctl.site.database.session import Database
 from tests.benchmarks.conftest import Figure, Figures
 from tests.support.postgres import Postgres
 from tests.support.site_database import SCHEMA
@@ -172,8 +169,8 @@ def test_reminders_against_a_bare_loop(
 
 def _bare(port: int) -> float:
     """The least that sends as many mails of the same size: one connection, one ready-made text."""
-    from jobctl.mail.message import Message, Sender, to_bytes
-    from jobctl.mail.render import render
+    from jobctl.site.mail.message import Message, Sender, to_bytes
+    from jobctl.site.mail.render import render
 
     facts = {
         "name": "Name 1", "plan": "premium", "amount": 29, "currency": "usd", "interval": "month", "interval_count": 1,

@@ -39,7 +39,7 @@ def test_what_looks_at_no_run_loads_no_store(words: list[str], here: Path) -> No
     modules = loaded(here, *words)
 
     assert not {one.partition(".")[0] for one in modules} & (HEAVY | {"sqlite3"})
-    assert not {one for one in modules if one.startswith(("jobctl.jobs", "jobctl.content"))}
+    assert not {one for one in modules if one.startswith(("jobctl.jobs", "jobctl.site"))}
 
 
 @pytest.mark.parametrize("words", ["status", "metrics", "runs", "logs hello", "stop hello", "start hello"])

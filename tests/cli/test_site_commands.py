@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.clock import SystemClock
-from jobctl.content.remote import Tip
+from jobctl.site.content.remote import Tip
 from tests.support.git_server import Upstream
 from tests.support.postgres import Postgres
 from tests.support.project import Site
@@ -245,10 +245,10 @@ def test_a_report_that_fails_is_one_document_too(site: Site, filled: OnSQLite) -
 
 
 def test_what_tab_offers_is_what_the_commands_take() -> None:
-    from jobctl.analytics.results import ANALYTICS
     from jobctl.checks import PARTS
     from jobctl.cli.words import NAMES
-    from jobctl.reports.known import REPORTS
+    from jobctl.site.analytics.results import ANALYTICS
+    from jobctl.site.reports.periods import REPORTS
 
     assert NAMES["analytic"] == tuple(one.name for one in ANALYTICS)
     assert NAMES["report"] == tuple(REPORTS)
@@ -257,7 +257,7 @@ def test_what_tab_offers_is_what_the_commands_take() -> None:
 
 def test_the_reports_are_the_built_in_jobs() -> None:
     from jobctl.catalogue.builtin import BUILT_IN
-    from jobctl.reports.known import REPORTS
+    from jobctl.site.reports.periods import REPORTS
 
     names = {one.id: one.name for one in BUILT_IN}
     assert {one.job_id: one.title for one in REPORTS.values()}.items() <= names.items()
@@ -336,7 +336,7 @@ def test_check_waits_as_long_as_it_is_told_for_the_content_too(
         steps.append(step)
         return Tip("main", "0" * 40)
 
-    monkeypatch.setattr("jobctl.content.remote.look", look)
+    monkeypatch.setattr("jobctl.site.content.remote.look", look)
     for timeout in ("1m", "100w"):
         cli("check", "content", "--timeout", timeout, DATA_REPOSITORY="https://git.example/content")
 

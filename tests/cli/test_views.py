@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from jobctl.analytics.results import ANALYTICS
 from jobctl.cli.completion import _form
 from jobctl.cli.options import Common
 from jobctl.cli.output import Output
@@ -18,6 +17,7 @@ from jobctl.cli.views.analytics import Found, piped
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError
 from jobctl.masking import Mask
 from jobctl.model import RunStatus, Status
+from jobctl.site.analytics.results import ANALYTICS
 from jobctl.store.records import CachedResult
 
 NASTY = [

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.content.address import read_address
-from jobctl.content.folder import ContentFolder, SyncReport
 from jobctl.settings.secret import Secret
+from jobctl.site.content.address import read_address
+from jobctl.site.content.sync import ContentFolder, SyncReport
 from tests.support.git_server import GitServer, Upstream, serving
 
 TOKEN = "ghp_loopbackToken123"

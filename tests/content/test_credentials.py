@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.content.address import read_address
 from jobctl.errors import PermanentJobError
 from jobctl.settings.secret import Secret
+from jobctl.site.content.address import read_address
 from tests.content.conftest import START, TOKEN, Sync, files
 from tests.content.test_local_changes import LONG
 from tests.support.git_server import GitServer, Upstream, git, serving

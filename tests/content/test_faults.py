@@ -22,8 +22,8 @@ pytestmark = pytest.mark.faults
 
 CHILD = """
 import os, pathlib, resource, signal, sys
-from jobctl.content import folder as module, tree
-from jobctl.content.address import read_address
+from jobctl.site.content import checkout as tree, sync as module
+from jobctl.site.content.address import read_address
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 {code}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.content import snapshot
 from jobctl.errors import PermanentJobError, ServiceError
+from jobctl.site.content import snapshot
 from tests.content.conftest import START, Sync, beside, files
 from tests.content.test_faults import killed
 from tests.content.test_hostile import put, tree

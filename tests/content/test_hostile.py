@@ -81,8 +81,8 @@ def test_names_that_no_file_system_holds_come_and_go(sync: Sync, folder: Path, u
 
 def test_it_needs_no_git_program_and_no_home(folder: Path, server: GitServer) -> None:
     code = (
-        "import datetime, pathlib, sys; from jobctl.content.address import read_address;"
-        "from jobctl.content.folder import ContentFolder; from jobctl.settings.secret import Secret;"
+        "import datetime, pathlib, sys; from jobctl.site.content.address import read_address;"
+        "from jobctl.site.content.sync import ContentFolder; from jobctl.settings.secret import Secret;"
         "folder = pathlib.Path(sys.argv[1]); address = read_address(sys.argv[2], Secret(sys.argv[3]), folder.parent);"
         "print(ContentFolder(folder, address).sync().branch)"
     )
@@ -99,7 +99,7 @@ def test_killed_while_it_clones_the_next_sync_begins_anew(
     sync()
     old = files(folder)
     code = (
-        "import os, pathlib, sys; from jobctl.content import folder as module; from jobctl.content.address import *;"
+        "import os, pathlib, sys; from jobctl.site.content import sync as module; from jobctl.site.content.address import *;"
         "module.swap_in = lambda *_: os.kill(os.getpid(), 9); folder = pathlib.Path(sys.argv[1]);"
         "module.ContentFolder(folder, read_address(sys.argv[2], None, folder)).sync()"
     )
@@ -126,7 +126,7 @@ def test_killed_while_it_writes_files_the_next_sync_goes_on(
         {"README.md": "new\n", **{f"data/{number}.yml": f"n: {number}\n" for number in range(50)}}
     )
     code = (
-        "import os, pathlib, sys; from jobctl.content import folder as module, tree; from jobctl.content.address import *\n"
+        "import os, pathlib, sys; from jobctl.site.content import checkout as tree, sync as module; from jobctl.site.content.address import *\n"
         "put, left = tree._put, iter(range(20))\n"
         "def some(*given):\n    next(left, None) is None and os.kill(os.getpid(), 9)\n    put(*given)\n"
         "tree._put = some; folder = pathlib.Path(sys.argv[1])\n"

@@ -12,21 +12,21 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.content.address import read_address
-from jobctl.content.folder import ContentFolder, SyncReport
-from jobctl.content.limits import Limits
 from jobctl.errors import PermanentJobError
 from jobctl.memory import MIB
 from jobctl.settings.secret import Secret
+from jobctl.site.content.address import read_address
+from jobctl.site.content.limits import Limits
+from jobctl.site.content.sync import ContentFolder, SyncReport
 from tests.content.conftest import START, TOKEN, Sync, beside, files
 from tests.content.test_hostile import put, tree
 from tests.support.git_server import GIT_ENVIRONMENT, GitServer, Upstream, git
 
 CHILD = """
 import json, pathlib, resource, sys
-from jobctl.content.address import read_address
-from jobctl.content.folder import ContentFolder
-from jobctl.content.limits import Limits
+from jobctl.site.content.address import read_address
+from jobctl.site.content.sync import ContentFolder
+from jobctl.site.content.limits import Limits
 from jobctl.errors import JobctlError
 from jobctl.settings.secret import Secret
 folder, url, token, limits = sys.argv[1:]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from jobctl.content.items import Item, read_items
 from jobctl.settings.core_yaml import parse, text_of
+from jobctl.site.content.items import Item, read_items
 from tests.support.npm import fetch
 
 PACKAGE = "2.8.3"

@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import Connection, insert, select, text, update
 
 from jobctl.catalogue.builtin import BUILT_IN
-from jobctl.database import tables
-from jobctl.database.address import read_address
-from jobctl.database.faults import MissingError
-from jobctl.database.session import Database
 from jobctl.errors import ConfigurationError, PermanentJobError, ServiceError
 from jobctl.execution.calling import call
 from jobctl.settings.environment import Environment
+from jobctl.site.database import tables
+from jobctl.site.database.address import read_address
+from jobctl.site.database.faults import MissingError
+from jobctl.site.database.session import Database
 from tests.support.postgres import PASSWORD, Postgres
 from tests.support.site_database import NOW, OnPostgres, SiteDatabase
 from tests.support.terminal import Cli
@@ -296,7 +296,7 @@ def test_a_sqlite_file_that_cannot_be_used(
     if make == "locked":
         import sqlite3
 
-        monkeypatch.setattr("jobctl.database.address.CONNECT_TIMEOUT_S", 0.05)
+        monkeypatch.setattr("jobctl.site.database.address.CONNECT_TIMEOUT_S", 0.05)
         holder = sqlite3.connect(file, isolation_level=None)
         holder.execute("CREATE TABLE tenant (id)")
         holder.execute("BEGIN EXCLUSIVE")

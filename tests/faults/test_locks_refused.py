@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from jobctl import files
-from jobctl.content.swap import alone
 from jobctl.errors import PermanentJobError
+from jobctl.site.content.swap import alone
 from tests.support.project import Site
 
 pytestmark = pytest.mark.faults

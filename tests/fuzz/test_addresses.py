@@ -8,11 +8,11 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from jobctl.catalogue.notify_settings import read_notify, resolved
-from jobctl.content import address as content
-from jobctl.database import address as database
 from jobctl.errors import JobctlError
-from jobctl.mail.choose import mail_settings, open_transport
 from jobctl.settings.environment import Environment
+from jobctl.site.content import address as content
+from jobctl.site.database import address as database
+from jobctl.site.mail.providers import mail_settings, open_transport
 from jobctl.store.postgres_address import read_address as read_store_address
 from jobctl.subscribers.channels import Step, channels, check_in_url
 from jobctl.trigger_dev.account import Account

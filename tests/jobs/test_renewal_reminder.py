@@ -223,7 +223,7 @@ def test_a_stop_right_after_the_servers_answer_releases_nothing(
     desk: Desk, database: SiteDatabase, mails: Mails, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A signal, or a full disk, between the answer and the note of it: the mail has gone, so it is not sent again."""
-    from jobctl.jobs.outgoing import Outgoing
+    from jobctl.jobs.mailing import Outgoing
 
     for hour in range(3):
         database.subscription(database.user(), SOON + timedelta(hours=hour))

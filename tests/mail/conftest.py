@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from jobctl.mail.choose import open_transport
-from jobctl.mail.transport import Transport
 from jobctl.settings.environment import Environment
+from jobctl.site.mail.providers import open_transport
+from jobctl.site.mail.transport import Transport
 from tests.support.http_server import Novu, Resend, http_server
 from tests.support.smtp_server import PASSWORD, USER, certificates, smtp_server, trust
 

@@ -7,7 +7,7 @@ from email.policy import default
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobctl.mail.message import Message, Sender, one_line, to_bytes
+from jobctl.site.mail.message import Message, Sender, one_line, to_bytes
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 HEADERS = ["MIME-Version", "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "Content-Type"]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from jobctl.mail.message import Attachment, Message
+from jobctl.site.mail.message import Attachment, Message
 from tests.mail.conftest import Post
 
 MESSAGE = Message(

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from jobctl.errors import ConfigurationError, PermanentJobError, ServiceError
-from jobctl.mail.message import Message, Sender
-from jobctl.mail.novu import Novu
-from jobctl.mail.resend import Resend
-from jobctl.mail.transport import MailRefusedError
 from jobctl.settings.secret import Secret
+from jobctl.site.mail.message import Message, Sender
+from jobctl.site.mail.novu import Novu
+from jobctl.site.mail.resend import Resend
+from jobctl.site.mail.transport import MailRefusedError
 from tests.support import http_server as play
 from tests.support.http_server import Provider, Reply, http_server
 from tests.support.smtp_server import smtp_server

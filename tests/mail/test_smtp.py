@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from jobctl.errors import PermanentJobError, ServiceError
-from jobctl.mail.message import Message, Sender
-from jobctl.mail.smtp import Smtp
-from jobctl.mail.transport import MailRefusedError, UnknownOutcomeError
 from jobctl.settings.secret import Secret
+from jobctl.site.mail.message import Message, Sender
+from jobctl.site.mail.smtp import Smtp
+from jobctl.site.mail.transport import MailRefusedError, UnknownOutcomeError
 from tests.support.smtp_server import PASSWORD, USER, Mails, certificates, smtp_server, trust
 
 MESSAGE = Message("ada@example.com", "Hello", "<p>Hello</p>", "Hello", "k1")
@@ -39,7 +39,7 @@ def test_encrypted_with_login(*, implicit: bool, tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("SSL_CERT_FILE", trust(authority, tmp_path))
     at_once, later = (context, None) if implicit else (None, context)
     with smtp_server(login=True, implicit=at_once, starttls=later) as server:
-        monkeypatch.setattr("jobctl.mail.smtp.IMPLICIT_TLS", server.port if implicit else 465)
+        monkeypatch.setattr("jobctl.site.mail.smtp.IMPLICIT_TLS", server.port if implicit else 465)
         with smtp(server, password=PASSWORD) as transport:
             assert transport.check() == f"encrypted, logged in as {USER}"
             transport.send(MESSAGE)

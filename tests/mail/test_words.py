@@ -7,12 +7,19 @@ from typing import Any
 import pytest
 
 from jobctl.errors import ConfigurationError, NotRunError
-from jobctl.mail.addresses import Mailbox, address_fault, encoded, parse_mailbox, parse_mailboxes
-from jobctl.mail.choose import mail_settings, open_transport, unmet
-from jobctl.mail.message import Sender, parse_sender
-from jobctl.mail.render import KINDS, render
-from jobctl.mail.wording import long_date, money, per, plan_name
 from jobctl.settings.environment import Environment
+from jobctl.site.mail.message import (
+    Mailbox,
+    Sender,
+    address_fault,
+    encoded,
+    parse_mailbox,
+    parse_mailboxes,
+    parse_sender,
+)
+from jobctl.site.mail.providers import mail_settings, open_transport, unmet
+from jobctl.site.mail.render import KINDS, render
+from jobctl.site.wording import long_date, money, per, plan_name
 
 FACTS: dict[str, Any] = {
     "name": "Ada", "plan": "premium", "amount": 19, "currency": "usd", "interval": "month", "interval_count": 1,

@@ -6,12 +6,12 @@ import pytest
 
 from jobctl.errors import PermanentJobError
 from jobctl.http import Api
-from jobctl.mail.message import Sender
-from jobctl.mail.novu import Novu
-from jobctl.mail.resend import Resend
-from jobctl.mail.transport import MailRefusedError
 from jobctl.settings.origin import is_in_clear, is_loopback
 from jobctl.settings.secret import Secret
+from jobctl.site.mail.message import Sender
+from jobctl.site.mail.novu import Novu
+from jobctl.site.mail.resend import Resend
+from jobctl.site.mail.transport import MailRefusedError
 from tests.support.http_server import Provider, Reply, http_server
 from tests.support.project import Site
 

@@ -13,11 +13,11 @@ from jobctl.cli.crash import record
 from jobctl.cli.options import Common
 from jobctl.execution.output import RunLog
 from jobctl.files import write_whole
-from jobctl.jobs.outgoing import Outgoing
+from jobctl.jobs.mailing import Outgoing
 from jobctl.jobs.reports import _write
-from jobctl.mail.message import Message, Sender
-from jobctl.mail.outbox import Outbox
 from jobctl.masking import Mask
+from jobctl.site.mail.message import Message, Sender
+from jobctl.site.mail.outbox import Outbox
 from jobctl.store.open import open_store
 from tests.support.postgres import Postgres
 from tests.support.project import Site

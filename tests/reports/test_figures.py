@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from jobctl.database.session import Database
-from jobctl.reports.figures import figures
-from jobctl.reports.periods import Kind, Period, last_ended
 from jobctl.settings.environment import Environment
+from jobctl.site.database.session import Database
+from jobctl.site.reports.figures import figures
+from jobctl.site.reports.periods import Kind, Period, last_ended
 from tests.support.site_database import NOW, SiteDatabase
 
 Rows = dict[str, list[dict[str, Any]]]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from jobctl.reports.headline import change, headlines
-from jobctl.reports.page import page
+from jobctl.site.reports.page import page
+from jobctl.site.reports.plain_text import change, headlines
 from tests.support.browser import Browser
 
 _CONTRAST = """

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobctl.errors import UsageError
-from jobctl.reports.periods import Kind, containing, last_ended, read_period
+from jobctl.site.reports.periods import Kind, containing, last_ended, read_period
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jobctl.reports.spreadsheet import HEAD, table
+from jobctl.site.reports.plain_text import HEAD, table
 
 
 def read(text: str) -> list[dict[str, str]]:

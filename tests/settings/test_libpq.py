@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.database.address import read_address
-from jobctl.database.session import Database
 from jobctl.errors import ConfigurationError, JobctlError, StoreError
 from jobctl.settings.libpq import is_address, read_postgres
+from jobctl.site.database.address import read_address
+from jobctl.site.database.session import Database
 from jobctl.store.open import open_store
 from tests.support.postgres import PASSWORD, Postgres
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from jobctl.catalogue.values import READERS
-from jobctl.content.address import read_address as content_address
-from jobctl.database.address import place_of
-from jobctl.database.address import read_address as database_address
 from jobctl.errors import ConfigurationError
 from jobctl.settings.environment import Environment
+from jobctl.site.content.address import read_address as content_address
+from jobctl.site.database.address import place_of
+from jobctl.site.database.address import read_address as database_address
 from tests.support.project import Site
 
 

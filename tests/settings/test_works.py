@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from jobctl.errors import ConfigurationError, NotRunError
-from jobctl.mail.choose import mail_settings, note, open_transport, unmet
 from jobctl.modes import explain
 from jobctl.settings.environment import Environment
+from jobctl.site.mail.providers import mail_settings, note, open_transport, unmet
 from tests.support.terminal import Cli
 
 WORKS = """

@@ -107,7 +107,7 @@ class OnSQLite(SiteDatabase):
     def __init__(self, file: Path) -> None:
         from sqlalchemy import create_engine
 
-        from jobctl.database.tables import METADATA
+        from jobctl.site.database.tables import METADATA
 
         engine = create_engine(f"sqlite:///{file}")
         METADATA.create_all(engine)

@@ -3,11 +3,11 @@
 from contextlib import suppress
 from typing import Annotated, NamedTuple
 
-from jobctl.analytics.results import ANALYTICS, HITS, MISSES, Analytic
 from jobctl.cli.context import Context
 from jobctl.cli.options import MOST, argument, option
 from jobctl.cli.views.analytics import Found, document, piped, screen
 from jobctl.errors import StoreError, UsageError
+from jobctl.site.analytics.results import ANALYTICS, HITS, MISSES, Analytic
 from jobctl.store.records import RunStore
 from jobctl.text import quote, suggestion
 

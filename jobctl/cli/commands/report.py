@@ -10,8 +10,7 @@ from jobctl.cli.views.report import piped, screen
 from jobctl.errors import ExitCode, UsageError
 from jobctl.managers.local import LocalJobManager
 from jobctl.modes import Mode
-from jobctl.reports.known import REPORTS, Known
-from jobctl.reports.periods import read_period
+from jobctl.site.reports.periods import REPORTS, Known, read_period
 from jobctl.text import quote, suggestion
 
 

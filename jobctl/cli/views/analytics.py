@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobctl.analytics.results import Analytic
 from jobctl.cli.terminal import Bar, Column, Terminal, rows
 from jobctl.cli.views.chart import sparkline
 from jobctl.cli.views.metrics import share
 from jobctl.cli.views.times import ago
 from jobctl.clock import iso
+from jobctl.site.analytics.results import Analytic
 from jobctl.store.records import CachedResult
 
 if TYPE_CHECKING:

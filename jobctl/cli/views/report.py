@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from jobctl.cli.terminal import Column, Terminal, plain
-from jobctl.reports.headline import headlines
+from jobctl.site.reports.plain_text import headlines
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

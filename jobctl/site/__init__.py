@@ -1,0 +1,1 @@
+"""The Ever Works site that the built-in jobs work on. Loaded by workers alone."""

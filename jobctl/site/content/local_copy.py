@@ -1,0 +1,140 @@
+"""From a repository in a folder of this machine: only what is needed and within the limits is read."""
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import FileMode, ObjectType
+
+from jobctl.memory import MIB
+from jobctl.site.content.limits import Limits
+from jobctl.site.content.snapshot import BROKEN, Snapshots
+
+OBJECTS_A_FILE = 10
+"""So many objects may come for each file that a commit may have: its folders, and older states of it."""
+
+
+def copy_from_folder(
+    repository: pygit2.Repository, source: Path, commit: str, limits: Limits, *, whole: bool
+) -> dict[pygit2.Oid, int]:
+    """Copy a commit, and what led to it from what is there already; the first time the commit alone.
+
+    Not by libgit2's own way, which would hold each file in memory, however large. A file that is over the limit,
+    missing or damaged is left out.
+
+    Returns:
+        The sizes of the files that are over the limit, in bytes.
+
+    Raises:
+        PermanentJobError: there is more than the limits allow.
+        KeyError: the commit is missing.
+    """
+    theirs = pygit2.Repository(str(source))
+    tip = theirs[pygit2.Oid(hex=commit)].peel(pygit2.Commit)
+    snapshots = Snapshots(theirs, Path(repository.workdir), limits)
+    snapshots.measure(tip.tree)
+    wanted: dict[pygit2.Oid, bool] = {}
+    too_large: dict[pygit2.Oid, int] = {}
+    commits = [tip] if whole else _new_commits(repository, theirs, tip)
+    for one in commits:
+        wanted[one.id] = False
+        too_large |= _want(repository, snapshots, one.tree_id, wanted)
+    try:
+        _pack(repository, theirs, wanted)
+    except pygit2.GitError:
+        for oid, is_blob in list(wanted.items()):
+            if is_blob and not _readable(snapshots, oid):
+                del wanted[oid]
+        _pack(repository, theirs, wanted)
+    _note_shallow(repository, commits, wanted)
+    repository.references.create("refs/jobctl/fetched", tip.id, force=True)
+    return too_large
+
+
+def complete(
+    repository: pygit2.Repository, source: Path, files: Iterable[pygit2.Oid], limits: Limits
+) -> None:
+    """Copy the files that were left out before and are no longer too large, missing or damaged."""
+    absent = [one for one in files if one not in repository.odb]
+    if not absent:
+        return
+    theirs = pygit2.Repository(str(source))
+    snapshots = Snapshots(theirs, Path(repository.workdir), limits)
+    wanted = {one: True for one in absent if _readable(snapshots, one)}
+    if wanted:
+        _pack(repository, theirs, wanted)
+
+
+def _new_commits(
+    repository: pygit2.Repository, theirs: pygit2.Repository, tip: pygit2.Commit
+) -> list[pygit2.Commit]:
+    walker = theirs.walk(tip.id)
+    for reference in repository.references.objects:
+        oid = reference.target
+        if isinstance(oid, pygit2.Oid) and oid in theirs and theirs[oid].type == ObjectType.COMMIT:
+            walker.hide(oid)
+    return list(walker)
+
+
+def _want(
+    repository: pygit2.Repository, snapshots: Snapshots, top: pygit2.Oid, wanted: dict[pygit2.Oid, bool]
+) -> dict[pygit2.Oid, int]:
+    """Add everything below a tree that is not there yet, and whether it is a file; the files that are too large."""
+    theirs, limits = snapshots.repository, snapshots.limits
+    left, too_large = [top], {}
+    while left:
+        oid = left.pop()
+        if oid in wanted or oid in repository.odb:
+            continue
+        try:
+            size, kind = snapshots.size_of(oid), theirs.odb.read_header(oid)[0]
+            if kind == ObjectType.BLOB and size > limits.file_mib * MIB:
+                too_large[oid] = size
+            elif kind == ObjectType.BLOB:
+                wanted[oid] = True
+            if kind != ObjectType.TREE:
+                continue
+            entries = [
+                one.id for one in theirs[oid].peel(pygit2.Tree) if int(one.filemode) != FileMode.COMMIT
+            ]
+        except BROKEN:
+            continue
+        wanted[oid] = False
+        left.extend(entries)
+        if len(wanted) > limits.files * OBJECTS_A_FILE:
+            raise limits.exceeded("files")
+    return too_large
+
+
+def _pack(repository: pygit2.Repository, theirs: pygit2.Repository, wanted: dict[pygit2.Oid, bool]) -> None:
+    ours = pygit2.Repository(repository.path)
+    ours.config["core.bigFileThreshold"] = 1024 * 1024  # no deltas of large files: each holds ten in memory
+    ours.set_odb(theirs.odb)
+    packer = pygit2.PackBuilder(ours)
+    packer.set_threads(1)
+    for oid in wanted:
+        packer.add(oid)
+    packer.write(str(Path(repository.path) / "objects" / "pack"))
+
+
+def _readable(snapshots: Snapshots, oid: pygit2.Oid) -> bool:
+    try:
+        if snapshots.size_of(oid) > snapshots.limits.file_mib * MIB:
+            return False
+        snapshots.repository.odb.read(oid)
+    except BROKEN:
+        return False
+    return True
+
+
+def _note_shallow(
+    repository: pygit2.Repository, commits: Iterable[pygit2.Commit], wanted: Collection[pygit2.Oid]
+) -> None:
+    """The commits whose parents were not copied, as git notes them."""
+    file = Path(repository.path) / "shallow"
+    known = set(file.read_text(encoding="ascii").split()) if file.exists() else set()
+    for one in commits:
+        if any(parent not in wanted and parent not in repository.odb for parent in one.parent_ids):
+            known.add(str(one.id))
+    if known:
+        file.write_text("".join(f"{one}\n" for one in sorted(known)), encoding="ascii")

@@ -1,0 +1,121 @@
+"""Which provider sends mail, from the site's own variables."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from jobctl.domains import ascii_domain
+from jobctl.errors import ConfigurationError, NotRunError
+from jobctl.settings.environment import Environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jobctl.site.mail.message import Message, Sender
+    from jobctl.site.mail.transport import Transport
+
+_NEEDED = {"resend": "RESEND_API_KEY", "novu": "NOVU_API_KEY", "smtp": "SMTP_HOST"}
+OUTBOX, ETHEREAL = "outbox", "ethereal"
+
+
+class MailSettings(NamedTuple):
+    """What every mail of the site says."""
+
+    app_url: str
+    company: str
+    support: str
+
+
+def unmet(environment: Environment) -> str | None:
+    """What is missing before mail can be sent, as a clause; None where nothing is.
+
+    Outside production a provider that is not set up is no fault: mails go to the outbox.
+    """
+    if _provider(environment) is not None:
+        return None
+    return f"{_NEEDED[environment.choice('EMAIL_PROVIDER') or 'resend']} is not set"
+
+
+def note(environment: Environment) -> str | None:
+    """What to say of the provider before mails are sent, as a sentence; None where there is nothing to say."""
+    if environment.choice("EMAIL_PROVIDER") != ETHEREAL:
+        return None
+    place = environment.value("EMAIL_PROVIDER").source
+    return f"EMAIL_PROVIDER is ethereal ({place}), which delivers nothing: mails are written to the outbox"
+
+
+def mail_settings(environment: Environment) -> MailSettings:
+    """The facts that mails have in common."""
+    return MailSettings(
+        app_url=(environment.url("NEXT_PUBLIC_APP_URL") or "").rstrip("/"),
+        company=environment.text("COMPANY_NAME") or "",
+        support=environment.text("EMAIL_SUPPORT") or _sender(environment).address,
+    )
+
+
+def open_transport(
+    environment: Environment, outbox: Path, before_data: "Callable[[Message], None] | None" = None
+) -> "Transport":
+    """What sends mail.
+
+    Args:
+        outbox: the folder for mails without a provider.
+        before_data: called before a mail's content leaves this process, where its fate may stay unknown.
+
+    Raises:
+        NotRunError: no provider is configured.
+        ConfigurationError: a variable cannot be used.
+    """
+    sender = _sender(environment)
+    provider = _provider(environment)
+    if provider is None:
+        raise NotRunError(f"no mail can be sent: {unmet(environment)}")
+    if provider == OUTBOX:
+        from jobctl.site.mail.outbox import Outbox
+
+        return Outbox(outbox, sender)
+    if provider == "smtp":
+        from jobctl.site.mail.smtp import Smtp
+
+        return Smtp(
+            _smtp_host(environment),
+            environment.port("SMTP_PORT") or 587,
+            sender,
+            user=environment.text("SMTP_USER"),
+            password=environment.secret("SMTP_PASSWORD"),
+            before_data=before_data,
+        )
+    key = environment.secret(_NEEDED[provider])
+    if key is None:
+        raise AssertionError("a provider without its key is not chosen")
+    if provider == "novu":
+        from jobctl.site.mail.novu import Novu
+
+        workflow = environment.text("NOVU_TEMPLATE_ID") or ""
+        return Novu(environment.url("NOVU_BASE_URL") or "", key, sender, workflow=workflow)
+    from jobctl.site.mail.resend import Resend
+
+    return Resend(environment.url("RESEND_BASE_URL") or "", key, sender)
+
+
+def _smtp_host(environment: Environment) -> str:
+    try:
+        return ascii_domain(environment.text("SMTP_HOST") or "")
+    except ValueError:
+        where = str(environment.value("SMTP_HOST").source)
+        raise ConfigurationError("SMTP_HOST is no name of a host", where=where) from None
+
+
+def _sender(environment: Environment) -> "Sender":
+    from jobctl.site.mail.message import parse_sender
+
+    return parse_sender(environment.text("EMAIL_FROM") or "", str(environment.value("EMAIL_FROM").source))
+
+
+def _provider(environment: Environment) -> str | None:
+    """The provider that is set up, the outbox where none is outside production, or None."""
+    provider = environment.choice("EMAIL_PROVIDER") or "resend"
+    if provider == ETHEREAL:
+        return OUTBOX
+    if environment.text(_NEEDED[provider]):
+        return provider
+    return None if environment.text("NODE_ENV") == "production" else OUTBOX
