@@ -11,9 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from jobctl import threads
-from jobctl.catalogue import Catalogue
-from jobctl.catalogue.discover import missing
-from jobctl.catalogue.needs import unmet
+from jobctl.catalogue.catalogue import Catalogue, unmet
+from jobctl.catalogue.discovery import missing
 from jobctl.catalogue.notify_settings import demand_private_url, resolved
 from jobctl.catalogue.project import store_place
 from jobctl.durations import format_duration

@@ -12,8 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError, ServiceError
-from jobctl.masking import Mask
-from jobctl.settings.secret import Secret
+from jobctl.settings.masking import Mask, Secret
 
 TIMEOUT_S = 30.0
 PAUSES = (1.0, 2.0, 4.0)

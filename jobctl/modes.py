@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from jobctl.errors import ConfigurationError
-from jobctl.settings.collect import EnvFile, Value
+from jobctl.settings.env_files import EnvFile, Value
 from jobctl.settings.environment import Environment
 from jobctl.settings.variables import ON, is_secret
 from jobctl.text import quote

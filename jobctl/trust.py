@@ -1,12 +1,10 @@
-"""Whose files are trusted: this user's own and root's, where no other user may write; as Git has it for repositories.
+"""Which files are trusted: this user's own and root's, where no other user may write; as Git has it for repositories."""
 
-A project file, an ``.env`` file and a state folder decide what is executed. In a folder that several users share,
-another user's must not decide that for this one.
-"""
-
+import grp
 import os
+import pwd
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -67,8 +65,6 @@ def platform_owns_files(process: Mapping[str, str] = os.environ) -> bool:
 def distrust(path: Path, state: os.stat_result) -> tuple[str, str] | None:
     """Why a file or folder is not trusted, as a clause, and what to do; None where it is."""
     if state.st_uid not in _owners():
-        from jobctl.users import user_name
-
         reason = f"belongs to user {user_name(state.st_uid)}"
         hint = f"run jobctl as that user, or set {_safe(path, state)}"
     elif (writers := _other_writers(path, state)) is not None:
@@ -112,7 +108,6 @@ def _other_writers(path: Path, state: os.stat_result) -> tuple[str, str] | None:
     ):
         return None
     from jobctl.files import has_modes
-    from jobctl.users import is_shared
 
     if not has_modes(path):
         return None
@@ -130,3 +125,41 @@ def _is_safe(path: Path) -> bool:
     whole = Path(os.path.realpath(path))
     folders = [os.path.realpath(os.path.expanduser(one)) for one in named.split(os.pathsep) if one]  # noqa: PTH111
     return any(whole.is_relative_to(one) for one in folders)
+
+
+def user_name(uid: int) -> str:
+    """The name of a user, or the number where it has none here."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def home_of(uid: int) -> Path | None:
+    """The home folder of a user; None where it has no entry here."""
+    try:
+        return Path(pwd.getpwuid(uid).pw_dir)
+    except KeyError:
+        return None
+
+
+def groups_of(uid: int, gid: int) -> Collection[int]:
+    """Every group of a user, ``gid`` among them."""
+    try:
+        return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
+    except KeyError:
+        return [gid]
+
+
+def is_shared(gid: int, uid: int) -> bool:
+    """Whether a group has members besides root and a user.
+
+    Root's group, one without an entry, and a user's own (of the same name, by convention) have none. Any other counts
+    as shared: members whose first group it is are not listed.
+    """
+    try:
+        group = grp.getgrgid(gid)
+    except KeyError:
+        return False
+    name = user_name(uid)
+    return gid != 0 and (group.gr_name != name or bool({*group.gr_mem} - {name, "root"}))

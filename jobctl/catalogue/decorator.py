@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from jobctl.catalogue.build import build_job
+from jobctl.catalogue.job_keys import build_job
 from jobctl.durations import write_duration
 from jobctl.errors import ConfigurationErrors, UsageError
 

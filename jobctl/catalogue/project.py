@@ -106,7 +106,7 @@ def _has_table(file: Path) -> bool:
     """Whether a ``pyproject.toml`` is ours too. Parsed only where a line looks as if it were."""
     if not os.path.isfile(file):  # noqa: PTH113 - False where the folder may not be searched
         return False
-    from jobctl.catalogue.reading import parse, read_text
+    from jobctl.catalogue.project_file import parse_toml, read_text
 
     try:
         text = read_text(file)
@@ -117,7 +117,7 @@ def _has_table(file: Path) -> bool:
     if not _LOOKS_OURS.search(text):
         return False
     try:
-        tool = parse(file.name, text).get("tool")
+        tool = parse_toml(file.name, text).get("tool")
     except ConfigurationError:  # whoever reads it for its jobs reports that
         return True
     return isinstance(tool, dict) and "jobctl" in tool

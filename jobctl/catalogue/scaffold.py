@@ -11,9 +11,9 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jobctl.catalogue.build import build_job
+from jobctl.catalogue.job_keys import build_job
 from jobctl.catalogue.project import OWN_FILE, SHARED_FILE, Project
-from jobctl.catalogue.reading import parse
+from jobctl.catalogue.project_file import parse_toml
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError, reason_of
 from jobctl.files import write_whole
 from jobctl.model import Job
@@ -171,7 +171,7 @@ def _entry(project: Project, job_id: str, settings: Mapping[str, Any]) -> NewFil
 
 def _says(text: str, path: list[str], settings: Mapping[str, Any]) -> bool:
     try:
-        found: Any = parse("", text.removeprefix("\ufeff"))
+        found: Any = parse_toml("", text.removeprefix("\ufeff"))
         for key in path:
             found = found[key]
         return bool(found == dict(settings))

@@ -112,7 +112,7 @@ def _arguments(kind: str, begun: str, before: list[str]) -> list[tuple[str, str]
 
 
 def _jobs(before: list[str]) -> Candidates:
-    from jobctl.catalogue.names import job_names
+    from jobctl.catalogue.catalogue import job_names
 
     folder = os.environ.get("JOBCTL_PROJECT") or "."
     for at, word in enumerate(before):

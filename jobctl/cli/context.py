@@ -15,7 +15,7 @@ from jobctl.execution.tree import DETACHED_MARK
 from jobctl.text import quote
 
 if TYPE_CHECKING:
-    from jobctl.catalogue import Catalogue
+    from jobctl.catalogue.catalogue import Catalogue
     from jobctl.catalogue.project import Project
     from jobctl.errors import StoreError
     from jobctl.managers.factory import Manager
@@ -129,7 +129,7 @@ class Context:
             ConfigurationError: something in the project file, or in a module, is wrong. After ``look_despite_faults``
                 only where there is no run store either.
         """
-        from jobctl.catalogue import Catalogue
+        from jobctl.catalogue.catalogue import Catalogue
 
         try:
             found = Catalogue.load(self.project, self.environment)
@@ -143,7 +143,7 @@ class Context:
         return found
 
     def _recorded(self, store: "RunStore", error: ConfigurationError) -> "Catalogue":
-        from jobctl.catalogue import Catalogue
+        from jobctl.catalogue.catalogue import Catalogue
         from jobctl.catalogue.notify_settings import NOBODY
         from jobctl.errors import ConfigurationErrors
         from jobctl.managers.statuses import recorded_jobs

@@ -9,7 +9,7 @@ from contextlib import suppress
 from jobctl.cli.options import MOST, Common
 from jobctl.cli.output import NONE_KNOWN, Output, cannot_write
 from jobctl.errors import EXHAUSTED, ExitCode, JobctlError, UsageError, reason_of
-from jobctl.masking import Mask
+from jobctl.settings.masking import Mask
 from jobctl.text import quote, suggestion
 
 
@@ -39,7 +39,7 @@ def _tell(error: Exception, args: list[str]) -> int:
     told = _for_people(error)
     try:
         if Output.mask is NONE_KNOWN:  # it happened before the project's settings were known
-            from jobctl.settings.secret import secret_texts
+            from jobctl.settings.masking import secret_texts
 
             Output.mask = Mask(secret_texts(os.environ))
         output = Output(common, os.environ)

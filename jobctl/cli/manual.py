@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jobctl import __version__
+from jobctl.catalogue.json_schema import KEYS
 from jobctl.catalogue.notify_settings import KEYS as NOTIFY_KEYS
 from jobctl.cli.words import COMMANDS, COMMON, EXIT_CODES, GROUPS, HELP, VERSION, Command, Option
-from jobctl.exports.schema import KEYS
 from jobctl.settings.variables import VARIABLES
 
 FILE = Path(__file__).with_name("jobctl.1")

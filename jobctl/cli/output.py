@@ -11,7 +11,7 @@ from jobctl.cli.options import Common
 from jobctl.cli.terminal import Terminal
 from jobctl.cli.working import Working
 from jobctl.errors import MOST_TOLD, ConfigurationErrors, JobctlError, reason_of
-from jobctl.masking import WEAK, Mask
+from jobctl.settings.masking import WEAK, Mask
 from jobctl.text import printable
 
 if TYPE_CHECKING:

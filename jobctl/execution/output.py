@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from jobctl.execution.calling import LARGEST_ERROR, MAX_ERROR
-from jobctl.masking import Mask
+from jobctl.settings.masking import Mask
 from jobctl.store import logs
 from jobctl.text import printable
 

@@ -22,8 +22,8 @@ from jobctl.execution.link import STARTING, Link, ending_words
 from jobctl.execution.tasks import Outcome, Task
 from jobctl.execution.told import Told
 from jobctl.execution.tree import descendants, end_left_by, kill_tree, send
-from jobctl.masking import Mask
 from jobctl.model import Command, Reason
+from jobctl.settings.masking import Mask
 from jobctl.store.logs import MOST
 
 BATCH = 64

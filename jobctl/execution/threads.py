@@ -22,8 +22,8 @@ from jobctl.durations import write_duration
 from jobctl.execution.calling import call
 from jobctl.execution.output import shown_error
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskStarted
-from jobctl.masking import Mask
 from jobctl.model import Reason
+from jobctl.settings.masking import Mask
 
 
 def importable(function: Any) -> str | None:

@@ -9,8 +9,8 @@ from jobctl.clock import Clock
 from jobctl.execution.link import Current, Link, ending_words
 from jobctl.execution.output import RunLog, shown_error
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskOutput, TaskStarted
-from jobctl.masking import Mask
 from jobctl.model import Reason
+from jobctl.settings.masking import Mask
 from jobctl.store.logs import Kept
 from jobctl.text import printable
 

@@ -15,9 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from jobctl.catalogue.packages import packages
+from jobctl.catalogue.discovery import packages
 from jobctl.catalogue.project import Project
-from jobctl.catalogue.projectfile import read_project_file
+from jobctl.catalogue.project_file import read_project_file
 from jobctl.errors import DISTRIBUTION, UsageError, reason_of
 from jobctl.exports.folder import RECORD, Program
 from jobctl.exports.wheel import Wheel

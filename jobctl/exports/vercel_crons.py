@@ -11,10 +11,8 @@ from jobctl.errors import ScheduleError
 from jobctl.exports.plans import Plan, Target
 from jobctl.model import Schedule
 from jobctl.schedules import Cron, Every
-from jobctl.schedules.convert import interval_to_cron
-from jobctl.schedules.fields import DAY, HOUR, MINUTE, MONTH, WEEKDAY, Fields, Values
-from jobctl.schedules.shift import fields_in_utc
-from jobctl.schedules.write import write_field
+from jobctl.schedules.convert import fields_in_utc, interval_to_cron
+from jobctl.schedules.cron_grammar import DAY, HOUR, MINUTE, MONTH, WEEKDAY, Fields, Values, write_field
 from jobctl.text import quote
 
 MOST_CRONS = 100

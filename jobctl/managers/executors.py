@@ -7,8 +7,8 @@ from jobctl.clock import Clock
 from jobctl.execution.pool import WorkerPool
 from jobctl.execution.tasks import Executor, Outcome, Task
 from jobctl.execution.threads import ThreadExecutor
-from jobctl.masking import Mask
 from jobctl.model import Command, Reason
+from jobctl.settings.masking import Mask
 
 
 class Executors:

@@ -7,7 +7,7 @@ from errno import EMFILE
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobctl.catalogue.unknown import unknown_job
+from jobctl.catalogue.catalogue import unknown_job
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import JobctlError, NotRunError, reason_of
 from jobctl.events import Bus, RunFinished, SchedulerStarted
@@ -16,10 +16,9 @@ from jobctl.managers.lifecycle import Lifecycle
 from jobctl.managers.overlap import already_running
 from jobctl.managers.queueing import ahead_of
 from jobctl.managers.statuses import job_status, job_statuses
-from jobctl.masking import Mask
 from jobctl.model import Job, JobMetrics, JobStatus, Reason, Run, RunStatus, Target, Trigger
 from jobctl.schedules import Cron, Every
-from jobctl.settings.secret import secret_texts
+from jobctl.settings.masking import Mask, secret_texts
 from jobctl.store.logs import FOLDER, MOST
 from jobctl.store.records import Claimed, JobRecord, Overlap, RunStore
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from jobctl.catalogue.unknown import unknown_job
+from jobctl.catalogue.catalogue import unknown_job
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import NotRunError
 from jobctl.managers.define import define, registration

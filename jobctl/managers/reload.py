@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from jobctl import threads
-from jobctl.catalogue import Catalogue
+from jobctl.catalogue.catalogue import Catalogue
 from jobctl.catalogue.project import find_project
 from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError, JobctlError, StoreError

@@ -4,7 +4,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from jobctl.catalogue import Catalogue
+from jobctl.catalogue.catalogue import Catalogue
 from jobctl.errors import install_hint
 from jobctl.managers.local import LocalJobManager
 from jobctl.project import Surroundings

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from jobctl.catalogue.unknown import unknown_job
+from jobctl.catalogue.catalogue import unknown_job
 from jobctl.clock import Clock, SystemClock
 from jobctl.durations import format_duration, write_duration
 from jobctl.errors import AlreadyRunningError, ServiceError, UsageError

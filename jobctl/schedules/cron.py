@@ -12,23 +12,23 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from jobctl.errors import ScheduleError
-from jobctl.schedules import days
-from jobctl.schedules.fields import Fields, parse
-from jobctl.schedules.walltime import LONGEST_GAP, SECOND, change_at, readings, wall
+from jobctl.schedules import cron_grammar
+from jobctl.schedules.cron_grammar import Fields, parse
+from jobctl.schedules.cron_times import LONGEST_GAP, SECOND, change_at, readings, wall
 from jobctl.schedules.zones import zone
 from jobctl.text import quote
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from jobctl.schedules.walker import Walker
+    from jobctl.schedules.cron_times import Walker
 
 
 @lru_cache(maxsize=512)
 def _read(expression: str) -> tuple[str, Fields]:
     """Kept, since jobs by the thousand share a few expressions."""
     text, fields = parse(expression)
-    days.check(fields, expression)
+    cron_grammar.check(fields, expression)
     return text, fields
 
 
@@ -72,7 +72,7 @@ class Cron:
     @property
     def day_rule(self) -> str | None:
         """How the two day fields go together, in words, where both have a say; else None."""
-        return days.rule(self.fields)
+        return cron_grammar.rule(self.fields)
 
     def next_after(self, instant: datetime, anchor: datetime | None = None) -> datetime:  # noqa: ARG002
         """The first due time strictly after ``instant``.
@@ -120,7 +120,7 @@ class Cron:
         anchor: datetime | None = None,  # noqa: ARG002
     ) -> int:
         """How many due times lie in ``(after, until]``, by arithmetic."""
-        from jobctl.schedules.counting import count_due, count_wall
+        from jobctl.schedules.cron_times import count_due, count_wall
 
         after, until = (one.astimezone(UTC).replace(microsecond=0) for one in (after, until))
         if self._zone is None:
@@ -174,7 +174,7 @@ class Cron:
     @property
     def _walker(self) -> "Walker":
         if self._walker_kept is None:
-            from jobctl.schedules.walker import walker
+            from jobctl.schedules.cron_times import walker
 
             self._walker_kept = walker(self.expression)
         return self._walker_kept

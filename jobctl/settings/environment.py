@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Self
 
 from jobctl.errors import ConfigurationError, ConfigurationErrors
-from jobctl.masking import MASK, Mask
-from jobctl.settings.collect import NOT_SET, Collected, Source, Value, collect
+from jobctl.settings.env_files import NOT_SET, Collected, Source, Value, collect
 from jobctl.settings.libpq import is_address
+from jobctl.settings.masking import MASK, Mask, Secret, secret_texts, url_secrets
 from jobctl.settings.paths import with_home
-from jobctl.settings.secret import Secret, secret_texts, url_secrets
 from jobctl.settings.url import in_ascii, is_web_address
 from jobctl.settings.variables import DATABASES, ON, TEXTFILE_SUFFIX, VARIABLES, Kind
-from jobctl.settings.works import KEYS, Works, content_folder
+from jobctl.settings.works_yml import KEYS, Works, content_folder
 
 _OF_THIS_PROCESS = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
 """By these, sd_notify(3), a service manager listens to this process, and to none that it starts."""
@@ -224,7 +223,7 @@ class Environment:
 
     def read_otherwise(self) -> list[Value]:
         """The values, in use, that python-dotenv would read from the same line otherwise."""
-        from jobctl.settings.otherwise import read_otherwise
+        from jobctl.settings.env_files import read_otherwise
 
         found = []
         for file in self.files:

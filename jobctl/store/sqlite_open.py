@@ -302,7 +302,7 @@ def _cannot(folder: Path, error: OSError) -> StoreError:
 
 def _hint(path: Path) -> str:
     try:
-        from jobctl.users import user_name
+        from jobctl.trust import user_name
 
         owner = path.stat().st_uid
     except OSError:  # of the import too, where no more files may be open

@@ -26,11 +26,10 @@ from jobctl import threads
 from jobctl.clock import SystemClock, iso, to_ms
 from jobctl.durations import milliseconds
 from jobctl.events import Bus, Event, RunFinished, RunRetrying, RunStarted, TracesNotTaken
-from jobctl.masking import Mask
 from jobctl.model import Run, RunStatus
 from jobctl.settings.environment import Environment
+from jobctl.settings.masking import Mask, masked_address
 from jobctl.settings.origin import is_in_clear
-from jobctl.settings.secret import masked_address
 from jobctl.subscribers.tracing_settings import collector
 
 FLUSH_S = 5.0

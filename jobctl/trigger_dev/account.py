@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from jobctl.errors import ConfigurationError, ServiceError
 from jobctl.settings.environment import Environment
+from jobctl.settings.masking import Secret
 from jobctl.settings.origin import is_in_clear
-from jobctl.settings.secret import Secret
 
 DEVELOPMENT = "development"
 _ENVIRONMENTS = {

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import ConfigurationError, NotRunError, ServiceError, install_hint
-from jobctl.masking import Mask
+from jobctl.settings.masking import Mask
 from jobctl.text import quote
 from jobctl.trigger_dev.account import Account
 

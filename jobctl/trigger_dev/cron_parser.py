@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from jobctl.schedules import days
-from jobctl.schedules.fields import Fields
+from jobctl.schedules import cron_grammar
+from jobctl.schedules.cron_grammar import Fields
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -42,7 +42,7 @@ class _Search:
         while now <= end:
             wall = now + self._offset(now)
             hour = wall % _DAY // _HOUR
-            if not days.matches(self._fields, _EPOCH + timedelta(wall // _DAY)):
+            if not cron_grammar.matches(self._fields, _EPOCH + timedelta(wall // _DAY)):
                 now = self._next_day(now)
             elif hour not in hours and self._start_hour != hour:
                 self._start_hour = _NONE

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 from jobctl.errors import ScheduleError
 from jobctl.model import Schedule
-from jobctl.schedules import Cron, Every, days
+from jobctl.schedules import Cron, Every, cron_grammar
 from jobctl.schedules.convert import interval_to_cron
-from jobctl.schedules.fields import DAY, HOUR, LAST, MINUTE, MONTH, WEEKDAY, Fields
-from jobctl.schedules.walltime import changes
-from jobctl.schedules.write import write_field
+from jobctl.schedules.cron_grammar import DAY, HOUR, LAST, MINUTE, MONTH, WEEKDAY, Fields, write_field
+from jobctl.schedules.cron_times import changes
 from jobctl.schedules.zones import same_zones, zone
 from jobctl.text import quote
 from jobctl.trigger_dev.cron_parser import due_times
@@ -117,7 +116,7 @@ def _days(fields: Fields, text: str) -> tuple[str, str]:
             f"{quote(text)} has several #, and Trigger.dev takes one", hint="make two jobs of it"
         )
     day, weekday = write_field(DAY, fields.day), write_field(WEEKDAY, fields.weekday)
-    if days.either(fields):
+    if cron_grammar.either(fields):
         return ("*", "*") if "*" in {day, weekday} else (day, weekday)
     if "*" not in {day, weekday}:
         raise ScheduleError(

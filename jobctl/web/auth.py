@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jobctl.settings.environment import Environment
-from jobctl.settings.secret import Secret
+from jobctl.settings.masking import Secret
 
 _LOOPBACK = ("127.0.0.1", "::1")
 _LOCAL_NAMES = ("localhost", *_LOOPBACK)

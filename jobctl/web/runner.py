@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from jobctl.catalogue import Catalogue
+from jobctl.catalogue.catalogue import Catalogue
 from jobctl.clock import SystemClock
 from jobctl.errors import NotRunError, StoreError
 from jobctl.managers.factory import make_manager

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from jobctl.catalogue.builtin import BUILT_IN
-from jobctl.catalogue.names import job_names
+from jobctl.catalogue.catalogue import job_names
 from tests.support.project import Site, until
 
 OWN = '[jobs.own]\nevery = "1h"\ncommand = ["true"]\n'

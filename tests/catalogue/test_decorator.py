@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from jobctl import job
-from jobctl.catalogue import Catalogue
+from jobctl.catalogue.catalogue import Catalogue
 from jobctl.catalogue.project import find_project
 from jobctl.errors import ConfigurationError, UsageError
 from jobctl.schedules import Cron, Every

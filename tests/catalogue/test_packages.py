@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.catalogue.names import job_names
-from jobctl.catalogue.packages import Package, packages
+from jobctl.catalogue.catalogue import job_names
+from jobctl.catalogue.discovery import Package, packages
 from tests.support.project import Site, until
 
 CODE = """

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.catalogue import Catalogue
 from jobctl.catalogue.builtin import BUILT_IN
-from jobctl.catalogue.names import job_names
+from jobctl.catalogue.catalogue import Catalogue, job_names
 from jobctl.catalogue.project import find_project
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UnknownJobError
 from jobctl.model import Command, Job

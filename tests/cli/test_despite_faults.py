@@ -113,4 +113,4 @@ def test_what_ran_is_shown_without_the_catalogue(site: Site, command: str) -> No
     loaded = json.loads(site.python(code).stderr.splitlines()[-1])
 
     assert "jobctl.store.sqlite" in loaded
-    assert not {"croniter", "jobctl.catalogue.build", "jobctl.schedules.cron"} & set(loaded)
+    assert not {"croniter", "jobctl.catalogue.job_keys", "jobctl.schedules.cron"} & set(loaded)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import jobctl
+from jobctl.catalogue.json_schema import KEYS
 from jobctl.cli.manual import FILE, FILES, page
 from jobctl.cli.words import COMMANDS, COMMON, EXIT_CODES
 from jobctl.errors import ExitCode
-from jobctl.exports.schema import KEYS
 from jobctl.settings.variables import VARIABLES
 from tests.support.project import Site
 

@@ -15,8 +15,8 @@ from jobctl.cli.output import Output
 from jobctl.cli.terminal import STATES, Bar, Column, Terminal, rows
 from jobctl.cli.views.analytics import Found, piped
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError
-from jobctl.masking import Mask
 from jobctl.model import RunStatus, Status
+from jobctl.settings.masking import Mask
 from jobctl.site.analytics.results import ANALYTICS
 from jobctl.store.records import CachedResult
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.settings.secret import Secret
+from jobctl.settings.masking import Secret
 from jobctl.site.content.address import read_address
 from jobctl.site.content.sync import ContentFolder, SyncReport
 from tests.support.git_server import GitServer, Upstream, serving

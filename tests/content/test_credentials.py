@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.errors import PermanentJobError
-from jobctl.settings.secret import Secret
+from jobctl.settings.masking import Secret
 from jobctl.site.content.address import read_address
 from tests.content.conftest import START, TOKEN, Sync, files
 from tests.content.test_local_changes import LONG

@@ -82,7 +82,7 @@ def test_names_that_no_file_system_holds_come_and_go(sync: Sync, folder: Path, u
 def test_it_needs_no_git_program_and_no_home(folder: Path, server: GitServer) -> None:
     code = (
         "import datetime, pathlib, sys; from jobctl.site.content.address import read_address;"
-        "from jobctl.site.content.sync import ContentFolder; from jobctl.settings.secret import Secret;"
+        "from jobctl.site.content.sync import ContentFolder; from jobctl.settings.masking import Secret;"
         "folder = pathlib.Path(sys.argv[1]); address = read_address(sys.argv[2], Secret(sys.argv[3]), folder.parent);"
         "print(ContentFolder(folder, address).sync().branch)"
     )

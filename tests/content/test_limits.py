@@ -14,7 +14,7 @@ import pytest
 
 from jobctl.errors import PermanentJobError
 from jobctl.memory import MIB
-from jobctl.settings.secret import Secret
+from jobctl.settings.masking import Secret
 from jobctl.site.content.address import read_address
 from jobctl.site.content.limits import Limits
 from jobctl.site.content.sync import ContentFolder, SyncReport
@@ -28,7 +28,7 @@ from jobctl.site.content.address import read_address
 from jobctl.site.content.sync import ContentFolder
 from jobctl.site.content.limits import Limits
 from jobctl.errors import JobctlError
-from jobctl.settings.secret import Secret
+from jobctl.settings.masking import Secret
 folder, url, token, limits = sys.argv[1:]
 address = read_address(url, Secret(token) if token else None, pathlib.Path(folder))
 target = ContentFolder(pathlib.Path(folder), address, limits=Limits(**json.loads(limits)))

@@ -12,8 +12,8 @@ import pytest
 from jobctl.execution.pool import WorkerPool
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskOutput, TaskStarted
 from jobctl.execution.tree import OWNER_MARK
-from jobctl.masking import Mask
 from jobctl.model import Command, Target
+from jobctl.settings.masking import Mask
 
 PATIENCE = 60.0
 

@@ -11,8 +11,8 @@ import pytest
 from jobctl.clock import SystemClock
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskStarted
 from jobctl.execution.threads import ThreadExecutor, importable
-from jobctl.masking import Mask
 from jobctl.model import JobResult, Reason
+from jobctl.settings.masking import Mask
 
 
 class Threads:

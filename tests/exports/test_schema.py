@@ -12,12 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobctl.catalogue.build import build_job
 from jobctl.catalogue.builtin import BUILT_IN
+from jobctl.catalogue.job_keys import READERS, build_job
+from jobctl.catalogue.json_schema import KEYS, schema
 from jobctl.catalogue.notify_settings import read_notify
-from jobctl.catalogue.values import READERS
 from jobctl.errors import ConfigurationErrors
-from jobctl.exports.schema import KEYS, schema
 from jobctl.model import Job
 from tests.support.project import Site
 

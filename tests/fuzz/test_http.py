@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobctl.settings.secret import Secret
+from jobctl.settings.masking import Secret
 from jobctl.web.auth import Access
 from tests.support.fuzzing import SURROGATES, anything, examples
 from tests.support.project import Site

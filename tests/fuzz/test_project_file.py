@@ -9,14 +9,13 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobctl.catalogue import Catalogue
 from jobctl.catalogue.builtin import BUILT_IN
-from jobctl.catalogue.locate import lines_of_keys
-from jobctl.catalogue.names import job_names
+from jobctl.catalogue.catalogue import Catalogue, job_names
+from jobctl.catalogue.job_keys import READERS
 from jobctl.catalogue.notify_settings import Notify
 from jobctl.catalogue.project import SHARED_FILE, Project, find_project
+from jobctl.catalogue.project_file import lines_of_keys
 from jobctl.catalogue.scaffold import new_job, write
-from jobctl.catalogue.values import READERS
 from jobctl.errors import ConfigurationError, ConfigurationErrors, JobctlError
 from tests.support.fuzzing import LARGEST, ODD, anything, bounded, examples, mutated, repeated, told_well
 

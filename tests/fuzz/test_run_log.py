@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobctl.execution.output import HEAD, TAIL, RunLog
-from jobctl.masking import Mask
+from jobctl.settings.masking import Mask
 from jobctl.text import printable
 from tests.support.fuzzing import SECRET, anything, bounded, examples, mutated, repeated
 from tests.support.terminal import Cli, Past

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jobctl.documents import job_document, metrics_document, run_document
 from jobctl.errors import JobctlError
 from jobctl.managers.trigger_dev import TriggerDevJobManager
-from jobctl.settings.secret import Secret
+from jobctl.settings.masking import Secret
 from jobctl.trigger_dev.account import Account
 from jobctl.trigger_dev.api import TriggerDev, Wanted
 from jobctl.trigger_dev.connection import TRIES

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from jobctl.errors import ConfigurationError, PermanentJobError, ServiceError
-from jobctl.settings.secret import Secret
+from jobctl.settings.masking import Secret
 from jobctl.site.mail.message import Message, Sender
 from jobctl.site.mail.novu import Novu
 from jobctl.site.mail.resend import Resend

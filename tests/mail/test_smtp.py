@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.errors import PermanentJobError, ServiceError
-from jobctl.settings.secret import Secret
+from jobctl.settings.masking import Secret
 from jobctl.site.mail.message import Message, Sender
 from jobctl.site.mail.smtp import Smtp
 from jobctl.site.mail.transport import MailRefusedError, UnknownOutcomeError

@@ -11,7 +11,7 @@ from jobctl.managers.local import LocalJobManager
 from jobctl.managers.noop import NoOpJobManager
 from jobctl.managers.trigger_dev import TriggerDevJobManager
 from jobctl.model import JobMetrics, RunStatus, Status
-from jobctl.settings.secret import Secret
+from jobctl.settings.masking import Secret
 from jobctl.store.records import RunStore
 from jobctl.trigger_dev.account import Account
 from tests.support.trigger_dev import KEY, trigger_dev

@@ -6,8 +6,8 @@ import pytest
 
 from jobctl.errors import PermanentJobError
 from jobctl.http import Api
+from jobctl.settings.masking import Secret
 from jobctl.settings.origin import is_in_clear, is_loopback
-from jobctl.settings.secret import Secret
 from jobctl.site.mail.message import Sender
 from jobctl.site.mail.novu import Novu
 from jobctl.site.mail.resend import Resend

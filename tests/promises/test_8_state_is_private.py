@@ -15,7 +15,7 @@ from jobctl.execution.output import RunLog
 from jobctl.files import write_whole
 from jobctl.jobs.mailing import Outgoing
 from jobctl.jobs.reports import _write
-from jobctl.masking import Mask
+from jobctl.settings.masking import Mask
 from jobctl.site.mail.message import Message, Sender
 from jobctl.site.mail.outbox import Outbox
 from jobctl.store.open import open_store

@@ -4,7 +4,7 @@ import pytest
 
 from jobctl.errors import ScheduleError
 from jobctl.schedules import Cron, Every, parse_schedule
-from jobctl.schedules.fields import CronFieldError
+from jobctl.schedules.cron_grammar import CronFieldError
 from jobctl.schedules.zones import zone
 
 

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from jobctl.errors import ScheduleError
 from jobctl.schedules import Cron
-from jobctl.schedules.fields import FIELDS
-from jobctl.schedules.shift import fields_in_utc
-from jobctl.schedules.write import write_field
+from jobctl.schedules.convert import fields_in_utc
+from jobctl.schedules.cron_grammar import FIELDS, write_field
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 ZONES = [

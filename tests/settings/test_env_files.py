@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.settings.collect import collect
+from jobctl.settings.env_files import collect
 from tests.support.project import Site, until
 
 WRITER = """
@@ -50,7 +50,7 @@ def test_the_kill_switch_in_a_pipe_holds_and_jobs_get_its_values(site: Site) -> 
 def test_a_pipe_that_nothing_writes_into_is_a_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobctl.settings.collect.PIPE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("jobctl.settings.env_files.PIPE_TIMEOUT_S", 0.05)
     os.mkfifo(tmp_path / ".env")
 
     found = collect(tmp_path, {})

@@ -6,7 +6,7 @@ import pytest
 
 from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.settings.environment import Environment
-from jobctl.settings.secret import Secret, masked, masked_address
+from jobctl.settings.masking import Secret, masked, masked_address
 from jobctl.settings.variables import VARIABLES, Kind
 
 

@@ -16,9 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobctl.masking import MASK, Mask
 from jobctl.settings.environment import Environment
-from jobctl.settings.secret import masked_address, shown
+from jobctl.settings.masking import MASK, Mask, masked_address, shown
 from jobctl.settings.variables import is_secret
 from jobctl.text import quote as text_quote
 

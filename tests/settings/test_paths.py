@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.catalogue.values import READERS
+from jobctl.catalogue.job_keys import READERS
 from jobctl.errors import ConfigurationError
 from jobctl.settings.environment import Environment
 from jobctl.site.content.address import read_address as content_address

@@ -14,8 +14,8 @@ from jobctl.execution.output import RunLog
 from jobctl.execution.process import this_process
 from jobctl.managers.liveness import Liveness
 from jobctl.managers.rescue import rescue
-from jobctl.masking import Mask
 from jobctl.model import RunStatus, Trigger
+from jobctl.settings.masking import Mask
 from jobctl.store import logs as run_logs
 from jobctl.store.logs import Kept, append, delete, read, usage
 from jobctl.store.open import open_store

@@ -7,7 +7,7 @@ import pytest
 from jobctl.managers.trigger_dev import TriggerDevJobManager
 from jobctl.model import Job
 from jobctl.schedules import parse_schedule
-from jobctl.settings.secret import Secret
+from jobctl.settings.masking import Secret
 from jobctl.store.open import open_store
 from jobctl.store.records import RunStore
 from jobctl.trigger_dev.account import Account

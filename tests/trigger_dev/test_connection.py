@@ -5,7 +5,7 @@ import time
 import pytest
 
 from jobctl.errors import ConfigurationError, ServiceError
-from jobctl.settings.secret import Secret
+from jobctl.settings.masking import Secret
 from jobctl.trigger_dev.account import Account
 from jobctl.trigger_dev.api import TriggerDev, Wanted
 from jobctl.trigger_dev.connection import LONGEST_WAIT_S, RefusedError

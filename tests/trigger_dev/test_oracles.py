@@ -13,7 +13,7 @@ import pytest
 
 from jobctl.errors import ScheduleError
 from jobctl.schedules import Cron
-from jobctl.schedules.walltime import changes
+from jobctl.schedules.cron_times import changes
 from jobctl.schedules.zones import zone
 from jobctl.trigger_dev.api import TriggerDev, Wanted
 from jobctl.trigger_dev.cron_parser import due_times

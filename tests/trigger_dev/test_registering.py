@@ -8,7 +8,7 @@ from jobctl.errors import ScheduleError, ServiceError, UsageError
 from jobctl.managers.registering import Change, Step
 from jobctl.managers.trigger_dev import TriggerDevJobManager
 from jobctl.schedules import Cron
-from jobctl.settings.secret import Secret
+from jobctl.settings.masking import Secret
 from jobctl.trigger_dev.account import Account
 from jobctl.trigger_dev.crons import caution
 from tests.support.trigger_dev import Cloud, Fault

@@ -8,7 +8,7 @@ import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobctl.settings.secret import Secret
+from jobctl.settings.masking import Secret
 from jobctl.web.auth import Access
 from jobctl.web.server import BoundedProtocol
 from tests.support.project import Site

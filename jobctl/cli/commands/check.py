@@ -12,7 +12,7 @@ from jobctl.cli.options import argument, option
 from jobctl.cli.terminal import GAP, Terminal, rows
 from jobctl.cli.times import read_span
 from jobctl.errors import ExitCode, UsageError
-from jobctl.settings.secret import cron_secret_weakness
+from jobctl.settings.masking import cron_secret_weakness
 from jobctl.text import quote, suggestion
 
 if TYPE_CHECKING:

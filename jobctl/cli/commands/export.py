@@ -12,7 +12,7 @@ from jobctl.cli.words import NAMES
 from jobctl.errors import ExitCode, UsageError
 from jobctl.exports.folder import RECORD, Contents, Fate, Written, compare, write
 from jobctl.exports.plans import Plan, Target
-from jobctl.settings.secret import cron_secret_weakness
+from jobctl.settings.masking import cron_secret_weakness
 from jobctl.text import quote, suggestion
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def run(options: Options, context: Context) -> int:
 
 
 def _schema(folder: Path, options: Options, context: Context) -> Export:
-    from jobctl.exports.schema import schema_files
+    from jobctl.catalogue.json_schema import schema_files
 
     del folder, options
     return Export(schema_files(context.catalogue.others))

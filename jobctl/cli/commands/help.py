@@ -49,8 +49,8 @@ def _drawn(text: str) -> "Iterable[RenderableType]":
 
 
 def _markdown(topic: str) -> str:
+    from jobctl.catalogue.json_schema import KEYS
     from jobctl.cli.manual import ELSEWHERE, FILES
-    from jobctl.exports.schema import KEYS
     from jobctl.settings.variables import VARIABLES
 
     rows: dict[str, str] = {

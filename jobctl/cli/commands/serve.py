@@ -11,7 +11,7 @@ from jobctl.cli.options import option
 from jobctl.cli.times import read_span
 from jobctl.clock import Clock
 from jobctl.errors import ExitCode, NotRunError, UsageError, install_hint, reason_of
-from jobctl.settings.secret import cron_secret_weakness
+from jobctl.settings.masking import cron_secret_weakness
 from jobctl.text import printable, quote
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 from jobctl.errors import ServiceError
 from jobctl.http import Answer, Api, authorization
 from jobctl.settings.environment import Environment
+from jobctl.settings.masking import address_secrets, path_secrets
 from jobctl.settings.origin import demand_private
-from jobctl.settings.secret import address_secrets, path_secrets
 
 URL, SECRET = "JOBCTL_CONTENT_CHANGED_URL", "JOBCTL_CONTENT_CHANGED_SECRET"
 SIGNATURE = "X-Hub-Signature-256"

@@ -15,7 +15,7 @@ from pygit2.enums import ConfigLevel
 from jobctl.durations import write_duration
 from jobctl.errors import PermanentJobError, ServiceError
 from jobctl.memory import MIB
-from jobctl.settings.secret import masked_address
+from jobctl.settings.masking import masked_address
 from jobctl.site.content.address import Address
 from jobctl.site.content.limits import Limits, out_of_memory, variable_of
 from jobctl.site.content.local_copy import OBJECTS_A_FILE, complete, copy_from_folder

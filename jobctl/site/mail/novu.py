@@ -4,8 +4,8 @@ from typing import Any
 
 from jobctl.errors import PermanentJobError, ServiceError
 from jobctl.http import TIMEOUT_S, Answer, Api, Wait, authorization
+from jobctl.settings.masking import Secret
 from jobctl.settings.origin import demand_private
-from jobctl.settings.secret import Secret
 from jobctl.site.mail.message import Message, Sender, encoded, one_line
 from jobctl.site.mail.transport import MailRefusedError, Stateless
 

@@ -11,9 +11,8 @@ from typing import Self
 
 from jobctl.clock import SystemClock
 from jobctl.errors import JobctlError, PermanentJobError, ServiceError
-from jobctl.masking import Mask
+from jobctl.settings.masking import Mask, Secret
 from jobctl.settings.origin import is_loopback
-from jobctl.settings.secret import Secret
 from jobctl.site.mail.message import Message, Sender, encoded, is_domain, to_bytes
 from jobctl.site.mail.transport import MailRefusedError, UnknownOutcomeError
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from jobctl.catalogue.job_keys import MOST_MIB
 from jobctl.catalogue.notify_settings import URLS, About
-from jobctl.catalogue.values import MOST_MIB
 from jobctl.text import MAX_ID
 
 FILE = "jobctl.schema.json"

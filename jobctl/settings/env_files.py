@@ -1,20 +1,159 @@
-"""Settings collected: the process environment first, then ``.env`` files in Next.js's order, each with its place."""
+"""The ``.env`` files, read in Next.js's order and by Next.js's grammar, each value with its file and line."""
 
 import errno
+import io
 import os
+import re
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from jobctl.errors import ConfigurationError
-from jobctl.settings.dotenv import ExpansionError, expand, parse
-from jobctl.settings.secret import shown
+from jobctl.settings.masking import shown
 from jobctl.settings.variables import VARIABLES
 from jobctl.text import quote
 from jobctl.trust import demand_trusted, platform_owns_files
+
+# JavaScript's: what ends a line, for ^ and $ and the dot, and what is blank besides.
+_ENDS = "\\n\\u2028\\u2029"
+_IN_LINE = " \\t\\f\\v\\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000\\ufeff"
+_BLANK = f"[{_ENDS}{_IN_LINE}]"
+_BEGIN, _END = f"(?<![^{_ENDS}])", f"(?![^{_ENDS}])"
+_BLANKS = " \t\n\r\f\v\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+_ASSIGNMENT = rf"""
+    {_BEGIN} [{_IN_LINE}]*+ (?: export {_BLANK}+ )?  # from each line's own start: blank ones are looked at once
+    (?P<key> [A-Za-z0-9_.-]+ )
+    (?: {_BLANK}* = {_BLANK}*? | : {_BLANK}+? )
+    (?P<value>
+        {_BLANK}* ' (?: \\' | [^'] )* '
+      | {_BLANK}* " (?: \\" | [^"] )* "
+      | {_BLANK}* ` (?: \\` | [^`] )* `
+      | [^#\r\n]+
+    )?
+    {_BLANK}* (?: \#[^{_ENDS}]* )? {_END}
+    """
+_QUOTED = rf"{_BEGIN} (['\"`]) ([\s\S]*) \1 {_END}"
+"""Both are compiled when a file is read: most commands begin where there is none."""
+_REFERENCE = re.compile(r"\$\{?(?P<name>[A-Za-z0-9_]+)(?::-(?P<default>[^}\\]*))?\}?")
+_MOST_EXPANSIONS = 1000
+_MOST_WORK = 10_000_000
+"""Characters that the expansions of one file may write."""
+
+
+class Assignment(NamedTuple):
+    """An assignment and the line, from 1, that its name stands on. ``is_open``: its first quote is not closed."""
+
+    name: str
+    text: str
+    line: int
+    is_open: bool = False
+
+
+class BrokenLine(NamedTuple):
+    """A line that nothing could be made of."""
+
+    line: int
+    text: str
+
+
+class ExpansionError(ValueError):
+    """A file's values cannot be expanded; says why, as a clause."""
+
+
+def parse_env(text: str) -> tuple[list[Assignment], list[BrokenLine]]:
+    """Every assignment in order, not yet expanded, and the lines that are neither that nor a comment."""
+    entries: list[Assignment] = []
+    faults: list[BrokenLine] = []
+    if not text:  # as of a file that is not there: the pattern takes a while to compile
+        return entries, faults
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    end, line = 0, 1
+    for match in re.finditer(_ASSIGNMENT, text, re.VERBOSE):
+        key = match.start("key")
+        faults.extend(_left_over(text[end : match.start()], line))
+        line += text.count("\n", end, key)  # from the last entry, not from the start
+        value = (match["value"] or "").strip(_BLANKS)
+        opening = value[:1]
+        value, quoted = re.subn(_QUOTED, r"\2", value, flags=re.VERBOSE)
+        if opening == '"':
+            value = value.replace("\\n", "\n").replace("\\r", "\r")
+        is_open = not quoted and opening in {"'", '"', "`"}
+        entries.append(Assignment(match["key"], value, line, is_open))
+        end = match.end()
+        line += text.count("\n", key, end)
+    faults.extend(_left_over(text[end:], line))
+    return entries, faults
+
+
+def expand(values: MutableMapping[str, str], environment: MutableMapping[str, str]) -> None:
+    """Expand a file's values in place; what the environment has already goes before them.
+
+    The environment then holds them too, so that files further down can refer to them.
+
+    Raises:
+        ExpansionError: a value refers to itself, or they grow beyond reason.
+    """
+    expanded = _Expander(values, environment)
+    for name in values:
+        start = environment.get(name, values[name])
+        values[name] = expanded(start).replace("\\$", "$")
+    environment.update(values)
+
+
+class _Expander:
+    """Expands the values of one file, each from its last ``$`` backwards, until one is left that names nothing."""
+
+    def __init__(self, values: Mapping[str, str], environment: Mapping[str, str]) -> None:
+        self._values = values
+        self._environment = environment
+        self._left = _MOST_WORK
+
+    def __call__(self, text: str) -> str:
+        for _ in range(_MOST_EXPANSIONS):
+            at = _last_dollar(text)
+            match = _REFERENCE.match(text, at) if at >= 0 else None
+            if match is None:
+                return text
+            name = match["name"]
+            found = self._environment.get(name) or match["default"] or self._values.get(name) or ""
+            before, _, after = text.partition(match.group())
+            text = before + self._as_replacement(found, match.group(), before, after) + after
+            self._spend(len(text))
+        raise ExpansionError("a value refers to itself, so Next.js drops the whole file")
+
+    def _as_replacement(self, found: str, matched: str, before: str, after: str) -> str:
+        """JavaScript's ``replace`` gives ``$$``, ``$&``, ``$``` and ``$'`` a meaning in what it puts in."""
+        if "$" not in found:
+            return found
+        meaning = {"$$": "$", "$&": matched, "$`": before, "$'": after}
+        self._spend(sum(found.count(sign) * len(text) for sign, text in meaning.items()))
+        return re.sub(r"\$[$&`']", lambda one: meaning[one.group()], found)
+
+    def _spend(self, characters: int) -> None:
+        self._left -= characters
+        if self._left < 0:
+            raise ExpansionError("its values refer to each other until they are too long")
+
+
+def _last_dollar(text: str) -> int:
+    at = text.rfind("$")
+    while at > 0 and text[at - 1] == "\\":
+        at = text.rfind("$", 0, at)
+    return at
+
+
+def _left_over(text: str, line: int) -> list[BrokenLine]:
+    return [
+        BrokenLine(number, one.strip())
+        for number, one in enumerate(text.split("\n"), start=line)
+        if one.strip(_BLANKS) and not one.strip(_BLANKS).startswith("#")
+    ]
+
 
 MAX_FILE = 1024 * 1024
 PIPE_TIMEOUT_S = 30
@@ -147,7 +286,7 @@ class _Reader:
     def take_node_env(self) -> str | None:
         """What ``.env.local`` or ``.env`` say of ``NODE_ENV``: kept, for ``.env.local`` may then not be read."""
         for name in (".env.local", ".env"):
-            for entry in parse(self._read(name) or "")[0]:
+            for entry in parse_env(self._read(name) or "")[0]:
                 if entry.name == "NODE_ENV" and entry.text and not _unfit(*entry[:2]):
                     self._found["NODE_ENV"] = [(entry.text, Source("file", name, entry.line))]
                     return entry.text
@@ -156,7 +295,7 @@ class _Reader:
     def take(self, name: str) -> None:
         """Read one file."""
         text = self._read(name)
-        entries, faults = parse(text or "")
+        entries, faults = parse_env(text or "")
         passed_over = self._passed_over.get(name, "")
         found = text is not None or os.path.lexists(self._folder / name)
         self.files.append(EnvFile(name, found, len({entry.name for entry in entries}), passed_over))
@@ -288,3 +427,33 @@ def _whole(read: Callable[[int], bytes]) -> bytes:
         if len(data) > MAX_FILE:
             raise OSError(errno.EFBIG, "it is larger than 1 MiB")
     return bytes(data)
+
+
+_SUSPICIOUS = re.compile(
+    r"[$`\\] | \S\# | ^[^\S\n]*(?:export\s+)?[\w.-]+\s*:\s | [\"'].*[\"'].*[\"'] | =\s*[\"'][^\"'\n]*$",
+    re.MULTILINE | re.VERBOSE,
+)
+_LONGEST_COMPARED = 64 * 1024
+_BARE_REFERENCE = re.compile(r"(?<!\\)\$[A-Za-z_]|\\\$")
+
+
+def read_otherwise(text: str) -> Iterator[tuple[str, int]]:
+    """Each variable of a file whose value differs, with its line from 1.
+
+    python-dotenv is loaded only for a text in which the two could differ at all. It takes ten seconds for
+    1 MiB, so a text that is longer than any real one is not compared.
+    """
+    if len(text) > _LONGEST_COMPARED or not _SUSPICIOUS.search(text):
+        return
+    from dotenv.parser import parse_stream
+
+    theirs: dict[str, str | None] = {}
+    for binding in parse_stream(io.StringIO(text.removeprefix("\ufeff"))):
+        if binding.key is not None and not binding.error:
+            theirs[binding.key] = binding.value
+    entries, _ = parse_env(text)
+    last = {entry.name: entry for entry in entries}
+    for entry in last.values():
+        same = entry.name in theirs and (theirs[entry.name] or "") == entry.text
+        if not same or _BARE_REFERENCE.search(entry.text):
+            yield entry.name, entry.line

@@ -1,6 +1,6 @@
 """The child that imports modules and answers which jobs they define, or whether functions are in them.
 
-Run as ``python -P -m jobctl.catalogue.discover_child MODULE...``, or with ``MODULE:FUNCTION`` words, in the
+Run as ``python -P -m jobctl.catalogue.discovery_child MODULE...``, or with ``MODULE:FUNCTION`` words, in the
 project's folder. Its one JSON
 document goes to the standard output that it was started with; whatever the modules print goes to
 standard error.
