@@ -1,6 +1,7 @@
 """What is understood of a command line, and what is answered to one that is not."""
 
 import json
+import re
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -10,10 +11,15 @@ import typer
 
 import jobctl
 from jobctl.cli.app import app, build
+from jobctl.cli.commands.help import FILES
 from jobctl.cli.options import behind_command
 from jobctl.cli.perform import understood
-from jobctl.cli.words import COMMANDS, COMMON, GROUPS, NAMES
+from jobctl.cli.words import COMMANDS, COMMON, EXIT_CODES, GROUPS, NAMES
+from jobctl.errors import ExitCode
+from tests.support.project import Site
 from tests.support.terminal import Cli
+
+ROOT = Path(jobctl.__file__).parents[1]
 
 
 def test_version(cli: Cli) -> None:
@@ -85,6 +91,23 @@ def test_help_on_help_and_on_nothing_that_there_is(cli: Cli) -> None:
     assert (told.code, told.stdout) == (2, "")
     assert 'did you mean "status"?' in told.stderr
     assert cli("help", "exit-codes", "--json").json["topic"] == "exit-codes"
+
+
+def test_the_exit_codes_are_those_that_there_are_and_mean_what_the_readme_says() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Exit codes\n")[2]
+    rows = dict(re.findall(r"^\| (\d[\d, ]*) \| (.*) \|$", readme, re.MULTILINE))
+
+    assert {codes: meaning.replace("`", "") for codes, meaning in rows.items()} == EXIT_CODES
+    assert {int(code) for codes in EXIT_CODES for code in codes.split(", ")} == {*ExitCode, 143}
+
+
+def test_the_files_are_where_it_says(site: Site) -> None:
+    site.jobs('[jobs.says]\ncommand = ["echo", "hello"]\n')
+    run = site.json("trigger", "says")
+
+    for name in (".jobctl/jobctl.db", ".jobctl/logs/JOB/RUN.log"):
+        assert name in FILES
+        assert (site.folder / name.replace("JOB/RUN", f"says/{run['run_id']}")).is_file()
 
 
 @pytest.mark.parametrize(

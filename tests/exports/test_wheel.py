@@ -31,7 +31,7 @@ def test_it_holds_the_package_and_what_installers_need() -> None:
     expected = {
         f"jobctl/{file.relative_to(package)}"
         for file in package.rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts and file.name != "jobctl.1"
+        if file.is_file() and "__pycache__" not in file.parts
     }
     assert expected == {name for name in names if name.startswith("jobctl/")}
     assert f"Name: {DISTRIBUTION}\nVersion: {__version__}\n" in metadata

@@ -14,6 +14,22 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+FILES = {
+    "jobctl.toml": "the project's own jobs, and changes to built-in ones; or the table tool.jobctl of pyproject.toml",
+    ".env.NODE_ENV.local, .env.local, .env.NODE_ENV, .env": "variables; the first that names one counts",
+    ".jobctl/jobctl.db": "the run store",
+    ".jobctl/logs/JOB/RUN.log": "what a run printed: its first 512 KiB and its newest 256 KiB",
+    ".jobctl/reports, .jobctl/outbox": "reports, and outside production the mails that no provider takes",
+    ".jobctl/crash-TIME.txt": "a fault of jobctl itself",
+    ".content": "the content repository",
+}
+ELSEWHERE = {
+    "SSL_CERT_FILE": "authorities to trust, for a server with one of its own",
+    "NO_COLOR, FORCE_COLOR, COLUMNS, TERM": "as everywhere",
+    "NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID": "how a service manager listens, by sd_notify(3)",
+}
+
+
 class Options(NamedTuple):
     """What help is wanted on; None is the whole program."""
 
@@ -50,7 +66,6 @@ def _drawn(text: str) -> "Iterable[RenderableType]":
 
 def _markdown(topic: str) -> str:
     from jobctl.catalogue.json_schema import KEYS
-    from jobctl.cli.manual import ELSEWHERE, FILES
     from jobctl.settings.variables import VARIABLES
 
     rows: dict[str, str] = {
