@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from jobctl import __version__
-from jobctl.cli.failures import conclude
+from jobctl.cli.error_output import conclude
 from jobctl.cli.options import Common, behind_command, common_options
 from jobctl.cli.output import Output
 from jobctl.cli.perform import perform
@@ -28,7 +28,7 @@ class _Helpful:
     """A command that draws its help itself."""
 
     def get_help_option(self, ctx: Any) -> Any:
-        """In our words, as the manual page and TAB have them."""
+        """In the words that TAB shows."""
         option = super().get_help_option(ctx)  # type: ignore[misc]
         if option is not None:
             option.help = HELP.help

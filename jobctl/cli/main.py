@@ -33,7 +33,7 @@ def main() -> "NoReturn":
             from jobctl.cli.completion import answer
 
             sys.exit(answer(os.environ["_JOBCTL_COMPLETE"], args))
-        from jobctl.cli.failures import conclude
+        from jobctl.cli.error_output import conclude
         from jobctl.execution.harmless import take_harmless_signals
 
         take_harmless_signals()

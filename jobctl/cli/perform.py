@@ -2,13 +2,13 @@
 what the quick commands take.
 """
 
-from collections.abc import Callable
-from contextlib import nullcontext
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from jobctl.cli.interrupts import interruptible
 from jobctl.cli.options import Common, behind_command
 from jobctl.cli.words import COMMANDS, COMMON, LONG
 
@@ -58,3 +58,16 @@ def understood(args: list[str]) -> Callable[[], int] | None:
         else:
             own[arguments.pop(0)] = word
     return lambda: perform(module, module.Options(**own), Common(**common))
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """While entered, SIGINT raises ``KeyboardInterrupt``, unless the process ignores it or handles it itself."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from jobctl import threads
 from jobctl.cli.context import Context
-from jobctl.cli.failures import forsake_output
-from jobctl.cli.reporters import LAST_S
+from jobctl.cli.error_output import forsake_output
+from jobctl.cli.reporter import LAST_S
 from jobctl.cli.views.events import sentence
 from jobctl.cli.views.runs import ending
 from jobctl.documents import trigger_document

@@ -1,8 +1,9 @@
-"""Times that a user writes: an ISO 8601 instant, a date, or how long ago."""
+"""Times and durations: as a user writes them, and as they are shown."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from jobctl.durations import parse_duration
+from jobctl.durations import format_duration, milliseconds, parse_duration
 from jobctl.errors import ScheduleError, UsageError
 from jobctl.text import quote
 
@@ -53,3 +54,70 @@ def read_span(text: str, option: str, *, least: timedelta = timedelta(0)) -> tim
     if span < least:
         raise UsageError(f"{option} is at least {least.total_seconds():g} s, not {quote(text)}")
     return span
+
+
+def ago(instant: datetime | None, now: datetime) -> str:
+    """``never``, ``now`` or ``3m 2s ago``."""
+    if instant is None:
+        return "never"
+    passed = now - instant
+    return f"{short(passed)} ago" if passed >= timedelta(seconds=1) else "now"
+
+
+def until(instant: datetime | None, now: datetime) -> str:
+    """``-``, ``now`` or ``in 4m 12s``."""
+    if instant is None:
+        return "-"
+    left = instant - now
+    return f"in {short(left)}" if left >= timedelta(seconds=1) else "now"
+
+
+def short(duration: timedelta) -> str:
+    """Whole seconds and up: nobody reads the tenths of a distance in time."""
+    return format_duration(duration) if duration >= timedelta(seconds=10) else f"{duration.seconds}s"
+
+
+def took(duration: timedelta | None) -> str:
+    """A duration, or a dash."""
+    return "-" if duration is None else format_duration(duration)
+
+
+def exact(instant: datetime, zone: "tzinfo") -> str:
+    """``Tue 2026-11-24 09:00:00 CET``."""
+    return f"{instant.astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}"
+
+
+def dated(instant: datetime) -> str:
+    """``Tue 2026-11-24 09:00:00`` in this machine's zone, which the view names once."""
+    return f"{instant.astimezone():%a %Y-%m-%d %H:%M:%S}"
+
+
+def local(instant: datetime, now: datetime) -> str:
+    """``Nov 24 09:00:00`` in this machine's zone, with the year where it is another one than now."""
+    here = instant.astimezone()
+    return f"{here:%b %d %H:%M:%S}" if here.year == now.astimezone().year else f"{here:%Y-%m-%d %H:%M:%S}"
+
+
+def zone_names(instants: Iterable[datetime]) -> str:
+    """``CET``, or ``CEST/CET`` where the clocks were changed between: for the title above local times."""
+    return "/".join(dict.fromkeys(f"{one.astimezone():%Z}" for one in instants))
+
+
+def ms(duration: timedelta | None) -> str:
+    """``1204``, whole milliseconds, for rows in a pipe; empty where there is none."""
+    return "" if duration is None else str(milliseconds(duration))
+
+
+def zulu(instant: datetime | None) -> str:
+    """``2026-11-24T09:00:00Z``, for rows in a pipe; empty where there is none."""
+    if instant is None:
+        return ""
+    precision = "milliseconds" if instant.microsecond else "seconds"
+    return instant.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def share(rate: float | None) -> str:
+    """``98.5 %``, or a dash where nothing ran; never 100 % while something failed."""
+    if rate is None:
+        return "-"
+    return f"{int(rate * 1000) / 10:.1f} %"

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from jobctl.cli.commands import metrics
 from jobctl.cli.terminal import Terminal
-from jobctl.cli.views import metrics, runs, status
+from jobctl.cli.views import runs, status
 from jobctl.histogram import histogram
 from jobctl.managers.presence import Presence
 from jobctl.model import Job, JobMetrics, JobStatus, JobTotals, Reason, Run, RunStatus, Status, Trigger

@@ -12,7 +12,7 @@ import pytest
 from jobctl.cli.context import Context
 from jobctl.cli.options import Common
 from jobctl.cli.output import Output
-from jobctl.cli.reporters import Reporter
+from jobctl.cli.reporter import Reporter
 from jobctl.cli.views.events import document, log_line, terminal_line
 from jobctl.events import (
     ClockJumped,

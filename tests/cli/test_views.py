@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from jobctl.cli.commands.analytics import Found, piped
 from jobctl.cli.completion import _form
 from jobctl.cli.options import Common
 from jobctl.cli.output import Output
 from jobctl.cli.terminal import STATES, Bar, Column, Terminal, rows
-from jobctl.cli.views.analytics import Found, piped
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError
 from jobctl.model import RunStatus, Status
 from jobctl.settings.masking import Mask

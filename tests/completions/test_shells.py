@@ -11,7 +11,7 @@ import pexpect
 import pytest
 
 import jobctl
-from jobctl.cli.scripts import SCRIPTS
+from jobctl.cli.commands.completion import SCRIPTS
 
 SHIPPED = Path(jobctl.__file__).parents[1] / "completions"
 FILES = {"bash": "jobctl.bash", "zsh": "_jobctl", "fish": "jobctl.fish"}

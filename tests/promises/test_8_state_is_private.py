@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.cli.context import Context
-from jobctl.cli.crash import record
+from jobctl.cli.error_output import record
 from jobctl.cli.options import Common
 from jobctl.execution.output import RunLog
 from jobctl.files import write_whole

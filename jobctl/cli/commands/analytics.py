@@ -1,15 +1,22 @@
 """``jobctl analytics [NAME]``: what the analytics jobs have found, from the run store's cache."""
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Annotated, NamedTuple
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import MOST, argument, option
-from jobctl.cli.views.analytics import Found, document, piped, screen
+from jobctl.cli.terminal import Bar, Column, Terminal, rows, sparkline
+from jobctl.cli.times import ago, share
+from jobctl.clock import iso
 from jobctl.errors import StoreError, UsageError
 from jobctl.site.analytics.results import ANALYTICS, HITS, MISSES, Analytic
-from jobctl.store.records import RunStore
+from jobctl.store.records import CachedResult, RunStore
 from jobctl.text import quote, suggestion
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 class Options(NamedTuple):
@@ -71,3 +78,177 @@ def _count(store: RunStore, hits: int, misses: int) -> None:
     with suppress(StoreError):
         if changes:
             store.count(changes)
+
+
+Entries = list[dict[str, Any]]
+
+
+class Found(NamedTuple):
+    """One result in the cache, or that there is none."""
+
+    analytic: Analytic
+    key: str
+    result: CachedResult | None
+
+
+def document(found: Iterable[Found], now: datetime) -> dict[str, Any]:
+    """The JSON document: by cache key, as the site's pages have them."""
+    return {
+        one.key: {
+            "data": one.result.value,
+            "computed_at": iso(one.result.computed_at),
+            "expires_at": iso(one.result.expires_at),
+            "expired": one.result.expires_at <= now,
+        }
+        for one in found
+        if one.result is not None
+    }
+
+
+def piped(found: Iterable[Found]) -> Iterable[str]:
+    """One entry a line: the cache key, then its values, tabs between."""
+    return rows(
+        (), ((one.key, *map(str, entry.values())) for one in found for entry in _entries(one)), header=False
+    )
+
+
+def _entries(found: Found) -> Entries:
+    value = found.result.value if found.result else []
+    return value if isinstance(value, list) else [value]
+
+
+def screen(found: Sequence[Found], now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
+    """Each with its title and age."""
+    for number, one in enumerate(found):
+        if number:
+            yield ""
+        window = one.key.rpartition("_")[2]
+        scope = f", last {window} {one.analytic.unit}" if one.analytic.windows else ""
+        yield terminal.heading(f"{one.analytic.title}{scope}")
+        if one.result is None:
+            yield f"nothing is in the cache. Work it out: jobctl trigger {one.analytic.job_id}"
+            continue
+        old = one.result.expires_at <= now
+        age = f"computed {ago(one.result.computed_at, now)}" + (", expired since" if old else "")
+        yield terminal.text(age, "yellow" if old else "dim")
+        if one.result.value:
+            yield from _DRAWN[one.analytic.name](one.result.value, now, terminal)
+        else:
+            yield "there is nothing yet"
+
+
+def _growth(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
+    del now
+    most = max(entry["users"] for entry in entries)
+    yield terminal.table(
+        [Column("MONTH"), Column("NEW", right=True), Column("ALL", right=True), Column("")],
+        [
+            [
+                entry["month"],
+                f"{entry['users']:,}",
+                f"{entry['active']:,}",
+                Bar(entry["users"], most, "green", unicode=terminal.unicode),
+            ]
+            for entry in entries
+        ],
+        keep=4,
+    )
+
+
+def _trends(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
+    del now
+    kinds = ("views", "votes", "comments")
+    totals = {kind: sum(entry[kind] for entry in entries) for kind in kinds}
+    yield terminal.fields(
+        (
+            kind,
+            f"{sparkline([entry[kind] for entry in entries], unicode=terminal.unicode)}  {totals[kind]:,} in all",
+        )
+        for kind in kinds
+    )
+    yield ""
+    most = max(entry["views"] for entry in entries)
+    yield terminal.table(
+        [Column("DAY"), *(Column(kind.upper(), right=True) for kind in kinds), Column("")],
+        [
+            [
+                entry["day"],
+                *(f"{entry[kind]:,}" for kind in kinds),
+                Bar(entry["views"], most, "cyan", unicode=terminal.unicode),
+            ]
+            for entry in entries
+        ],
+        keep=4,
+    )
+
+
+def _top(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
+    del now
+    most = max(entry["votes"] for entry in entries)
+    yield terminal.table(
+        [
+            Column("", right=True),
+            Column("ITEM", wraps=True),
+            Column("VOTES", right=True),
+            Column("VIEWS", right=True),
+            Column("CATEGORY", wraps=True),
+            Column(""),
+        ],
+        [
+            [
+                str(place),
+                entry["name"],
+                f"{entry['votes']:,}",
+                f"{entry['views']:,}",
+                terminal.text(entry["category"], "dim"),
+                Bar(entry["votes"], most, "green", unicode=terminal.unicode),
+            ]
+            for place, entry in enumerate(entries, 1)
+        ],
+        keep=3,
+    )
+
+
+def _recent(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
+    yield terminal.table(
+        [Column("WHEN"), Column("WHO", wraps=True), Column("WHAT", wraps=True)],
+        [
+            [
+                terminal.text(ago(datetime.fromisoformat(entry["timestamp"]), now), "dim"),
+                entry["user"],
+                entry["description"],
+            ]
+            for entry in entries
+        ],
+        keep=3,
+    )
+
+
+def _performance(value: dict[str, Any], now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
+    del now
+    yield terminal.fields(
+        [
+            ("answered by the cache", share(value["cacheHitRate"])),
+            ("queries in all", f"{value['totalQueries']:,}"),
+            ("from the cache", f"{value['cachedQueries']:,}"),
+            ("mean query time", _ms(value["averageQueryTime"])),
+            ("database round trip", _ms(value["databaseRoundTrip"])),
+            (
+                "connections in use",
+                "-" if value["connectionsInUse"] is None else str(value["connectionsInUse"]),
+            ),
+        ]
+    )
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.1f} ms"
+
+
+_DRAWN: dict[str, "Callable[[Any, datetime, Terminal], Iterable[RenderableType]]"] = {
+    "user-growth": _growth,
+    "activity-trends": _trends,
+    "top-items": _top,
+    "recent-activity": _recent,
+    "performance-metrics": _performance,
+}

@@ -12,8 +12,8 @@ from typing import Annotated, BinaryIO, NamedTuple, TypeVar
 from jobctl.cli.context import Context
 from jobctl.cli.options import MOST, argument, option
 from jobctl.cli.sources import run_named
+from jobctl.cli.times import local, zone_names
 from jobctl.cli.views.runs import ending
-from jobctl.cli.views.times import local, zone_names
 from jobctl.documents import run_document
 from jobctl.errors import StoreError, UsageError, reason_of
 from jobctl.managers.ride_out import ride_out

@@ -1,13 +1,18 @@
 """``jobctl mode``: which scheduler is in charge, and by which variable from which place."""
 
-from typing import Annotated, NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import option
-from jobctl.cli.views.mode import piped, screen
+from jobctl.cli.terminal import GAP, Terminal, one_line, plain
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ExitCode
-from jobctl.modes import explain, resolve
 from jobctl.project import Surroundings
+from jobctl.modes import Explained, Explanation, Seen, explain, resolve
+from jobctl.text import counted
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 class Options(NamedTuple):
@@ -43,3 +48,111 @@ def run(options: Options, context: Context) -> int:
     if not out.json:
         out.problem(ConfigurationErrors(list(found.problems)))
     return ExitCode.USAGE
+
+
+_STYLES = {"BAD": "red", "?": "red", "YES": "green", "yes": "green", "no": "dim", "-": "dim"}
+_WIDEST = 40
+_OTHER = "To see another case: NODE_ENV=production jobctl mode"
+
+
+class _Part(NamedTuple):
+    """Rows that belong together, below a title."""
+
+    title: str
+    rows: list[tuple[str, ...]]
+
+
+def piped(found: Explanation, folder: str) -> Iterator[str]:
+    """The explanation as aligned lines."""
+    yield f"{_mode(found)}: {found.meaning}    manager: {found.manager or '-'}"
+    for part in _parts(found, folder):
+        yield ""
+        if part.title:
+            yield part.title
+        yield from plain(part.rows, indent=GAP)
+    yield ""
+    yield _OTHER
+
+
+def screen(found: Explanation, folder: str, terminal: Terminal) -> "Iterator[RenderableType]":
+    """The same on a terminal."""
+    from rich.padding import Padding
+    from rich.table import Table
+
+    head = terminal.text(_mode(found), "bold" if found.mode else "bold red")
+    yield head.append(f": {found.meaning}; manager: {found.manager or '-'}", "not bold")
+    for part in _parts(found, folder):
+        yield ""
+        if part.title:
+            yield terminal.heading(part.title)
+        grid = Table.grid(padding=(0, GAP, 0, 0))
+        width = max(map(len, part.rows))
+        for at in range(width):
+            grid.add_column(overflow="fold", no_wrap=at < width - 1 and terminal.width >= 80)
+        for row in part.rows:
+            grid.add_row(*(terminal.text(one, _STYLES.get(one, "")) for one in row))
+        yield Padding(grid, (0, 0, 0, GAP))
+    yield ""
+    yield _OTHER
+
+
+def _parts(found: Explanation, folder: str) -> Iterator[_Part]:
+    yield _Part(
+        "",
+        [
+            (
+                f"{number} {rule.mode.value}",
+                _answer(rule),
+                _reason(rule),
+            )
+            for number, rule in enumerate(found.rules, 1)
+        ],
+    )
+    for rule in found.rules:
+        if len(rule.variables) > 1:
+            hold = sum(seen.satisfied for seen in rule.variables)
+            title = f"{rule.mode.value}, condition by condition ({hold} of {len(rule.variables)} hold)"
+            yield _Part(title, [_condition(seen) for seen in rule.variables])
+    files = [("process environment", "always")]
+    for file in found.files:
+        count = counted(file.variables, "variable")
+        files.append((file.name, file.passed_over or (count if file.found else "not there")))
+    node_env = f"NODE_ENV={one_line(found.node_env)} ({found.node_env_source})"
+    yield _Part(f"files for {node_env} in {one_line(folder)}, first wins", [*files])
+    if found.content:
+        content = [(f"{one.name} {one.shown}, {one.source}",) for one in found.content]
+        yield _Part("set by the content, before the environment", [*content])
+    if found.hidden:
+        hidden = [(f"{name}, {source}: hidden by {by}",) for name, source, by in found.hidden]
+        yield _Part("values that lost", [*hidden])
+
+
+def _mode(found: Explanation) -> str:
+    return found.mode.value if found.mode else "not decided"
+
+
+def _answer(rule: Explained) -> str:
+    if rule.undecided:
+        return "?"
+    return "YES" if rule.matched else "no" if rule.asked else "-"
+
+
+def _reason(rule: Explained) -> str:
+    if len(rule.variables) == 1 and rule.asked and rule.variables[0].value is not None:
+        return f"{rule.reason}    {rule.variables[0].source}"
+    return rule.reason
+
+
+def _condition(seen: Seen) -> tuple[str, ...]:
+    if seen.problem is not None:
+        return "BAD", seen.name, _value(seen), f"{seen.source}  ({seen.problem})"
+    wanted = "" if seen.satisfied else f"  (must be {seen.expected})"
+    return "yes" if seen.satisfied else "no", seen.name, _value(seen), f"{seen.source}{wanted}"
+
+
+def _value(seen: Seen) -> str:
+    if seen.value is None:
+        return "-"
+    if seen.value == "":
+        return '""'
+    return seen.value if seen.secret else f'"{seen.value}"'

@@ -8,7 +8,7 @@ from jobctl.cli.commands.next import due
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.cli.terminal import rows
-from jobctl.cli.views.times import exact, until
+from jobctl.cli.times import exact, until
 from jobctl.clock import iso
 from jobctl.errors import UsageError
 from jobctl.schedules import Cron

@@ -8,8 +8,7 @@ from typing import Annotated, NamedTuple
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.cli.terminal import Column
-from jobctl.cli.times import read_time
-from jobctl.cli.views.times import exact, until, zone_names, zulu
+from jobctl.cli.times import exact, read_time, until, zone_names, zulu
 from jobctl.clock import iso
 from jobctl.errors import ScheduleError, UsageError
 from jobctl.model import Job, Schedule

@@ -1,17 +1,22 @@
 """``jobctl report NAME``: a report, now: written as HTML and JSON, its headlines shown."""
 
 import json
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.cli.performing import perform, tell_ended
-from jobctl.cli.views.report import piped, screen
+from jobctl.cli.terminal import Column, Terminal, plain
 from jobctl.errors import ExitCode, UsageError
 from jobctl.managers.local import LocalJobManager
 from jobctl.modes import Mode
 from jobctl.site.reports.periods import REPORTS, Known, read_period
+from jobctl.site.reports.plain_text import headlines
 from jobctl.text import quote, suggestion
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 class Options(NamedTuple):
@@ -61,3 +66,26 @@ def _named(name: str | None) -> Known:
         raise UsageError("report needs a name", hint=all_names)
     names = [*REPORTS, *(report.job_id for report in REPORTS.values())]
     raise UsageError(f"there is no report {quote(name)}", hint=suggestion(name, names, all_names))
+
+
+_TITLES = ("FIGURE", "VALUE", "CHANGE")
+
+
+def piped(report: dict[str, Any]) -> Iterator[str]:
+    """Title, period, and each figure beside the period before."""
+    yield _title(report)
+    yield from plain([_TITLES, *headlines(report)])
+
+
+def screen(report: dict[str, Any], terminal: Terminal) -> "Iterator[RenderableType]":
+    """The same as a table."""
+    yield terminal.heading(_title(report))
+    yield terminal.table(
+        [Column(one, right=one == "VALUE", wraps=one != "VALUE") for one in _TITLES],
+        [(label, value, terminal.text(change, "dim")) for label, value, change in headlines(report)],
+        keep=3,
+    )
+
+
+def _title(report: dict[str, Any]) -> str:
+    return f"{report['title']}, {report['period']['label']}"

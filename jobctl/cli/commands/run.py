@@ -13,7 +13,7 @@ from jobctl import __version__
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.cli.program import typed
-from jobctl.cli.reporters import LiveReporter, Reporter
+from jobctl.cli.reporter import LiveReporter, Reporter
 from jobctl.cli.times import read_span
 from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, NotRunError, UsageError

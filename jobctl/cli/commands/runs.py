@@ -6,8 +6,7 @@ from jobctl.cli.context import Context
 from jobctl.cli.options import MOST, argument, option
 from jobctl.cli.sources import ask, run_named, told
 from jobctl.cli.times import read_since
-from jobctl.cli.views.history import LAST
-from jobctl.cli.views.runs import detail, piped, screen
+from jobctl.cli.views.runs import LAST, detail, piped, screen
 from jobctl.documents import run_document
 from jobctl.errors import UsageError
 from jobctl.model import Run, RunStatus

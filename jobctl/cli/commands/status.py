@@ -1,15 +1,17 @@
 """``jobctl status [ID|RUN]``: every job as it stands, or one, or one run, in detail."""
 
+import signal
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn, Self
 
 from jobctl.cli.context import Context
-from jobctl.cli.frames import Frames
 from jobctl.cli.options import MOST, argument, option
-from jobctl.cli.output import error_document
+from jobctl.cli.output import Output, error_document
 from jobctl.cli.sources import run_named, told
 from jobctl.cli.views.status import (
     Board,
@@ -247,3 +249,42 @@ def _fitted(board: Board, options: Options, context: Context) -> list[str]:
         left_out = f"{len(shown) - room:,} more in a higher window"
         lines = terminal.lines(*screen(board, shown[:room], left_out, terminal))
     return lines
+
+
+# the control sequences of xterm (https://invisible-island.net/xterm/ctlseqs/ctlseqs.html)
+_BEGIN = "\x1b[?1049h\x1b[?7l"  # another screen, without breaking lines
+_END = "\x1b[?7h\x1b[?1049l"
+_HOME, _REST_OF_LINE, _REST_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"
+
+
+class Frames:
+    """The terminal while its block runs. What stood there comes back at the end, the last frame below it."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._last: Sequence[str] = ()
+        self._before: Any = None
+
+    def draw(self, lines: Sequence[str]) -> None:
+        """Show these lines instead of those before; what is beyond the window's height is left out."""
+        self._last = lines
+        # erased first: behind a full line the cursor stands on its last character
+        shown = "\n".join(f"{_REST_OF_LINE}{line}" for line in lines[: self._output.size[1]])
+        self._output.raw(f"{_HOME}{shown}{_REST_OF_SCREEN}")
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGTERM, _end)
+        self._output.raw(_BEGIN)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._output.raw(_END)
+        self._output.lines(self._last)
+        signal.signal(signal.SIGTERM, self._before)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    del frame
+    sys.exit(128 + number)

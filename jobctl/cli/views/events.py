@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from jobctl.cli.times import short
 from jobctl.cli.views.runs import ending
-from jobctl.cli.views.times import short
 from jobctl.clock import iso
 from jobctl.durations import format_duration, milliseconds
 from jobctl.errors import JobctlError

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jobctl.cli.terminal import Column, Terminal, one_line, rows
-from jobctl.cli.views.times import until, zulu
+from jobctl.cli.times import until, zulu
 from jobctl.documents import time
 from jobctl.managers.registering import Change, Step
 

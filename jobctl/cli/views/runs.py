@@ -1,17 +1,18 @@
 """What ``runs`` shows, and the sentences about one run."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from jobctl.cli.terminal import Column, Terminal, one_line, rows
-from jobctl.cli.views.history import recent
-from jobctl.cli.views.times import ago, dated, local, ms, took, zone_names, zulu
+from jobctl.cli.terminal import STATES, Column, Terminal, one_line, rows, sparkline
+from jobctl.cli.times import ago, dated, local, ms, took, zone_names, zulu
 from jobctl.durations import format_duration
 from jobctl.model import Run, RunStatus
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
 _TITLES = ("RUN", "JOB", "STATE", "REASON", "STARTED", "TOOK_MS", "TRIGGER", "ERROR", "ATTEMPT")
 
@@ -150,3 +151,28 @@ def _record(run: Run) -> tuple[str, ...]:
         one_line(run.error or ""),
         str(run.attempt),
     )
+
+
+LAST = 20
+
+
+def signs(runs: Iterable[Run], terminal: Terminal) -> "Text":
+    """The sign of each run's state, in its colour."""
+    text = terminal.text("")
+    for one in runs:
+        text.append(terminal.sign(one.status.value), STATES[one.status.value][2])
+    return text
+
+
+def recent(newest_first: Sequence[Run], terminal: Terminal) -> "RenderableType":
+    """The last 20 of a job, newest first, each line with words that say what its characters show."""
+    runs = newest_first[:LAST]
+    counts = Counter(one.status.value for one in runs)
+    outcomes = ", ".join(f"{counts[one.value]} {one.value}" for one in RunStatus if counts[one.value])
+    lines = [(signs(runs, terminal), f"the last {len(runs)}, newest first: {outcomes}")]
+    durations = [one.duration for one in runs if one.duration is not None]
+    if durations:
+        levels = iter(sparkline([one.total_seconds() for one in durations], unicode=terminal.unicode))
+        shown = "".join(" " if one.duration is None else next(levels) for one in runs)  # under its sign
+        lines.append((terminal.text(shown), f"took {took(min(durations))} to {took(max(durations))}"))
+    return terminal.fields(lines)

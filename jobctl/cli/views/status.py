@@ -6,10 +6,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.cli.terminal import Column, Terminal, one_line, rows
-from jobctl.cli.views.history import signs
-from jobctl.cli.views.metrics import share
-from jobctl.cli.views.runs import result_summary
-from jobctl.cli.views.times import ago, dated, ms, short, took, until, zone_names, zulu
+from jobctl.cli.times import ago, dated, ms, share, short, took, until, zone_names, zulu
+from jobctl.cli.views.runs import result_summary, signs
 from jobctl.durations import format_duration
 from jobctl.errors import ServiceError
 from jobctl.memory import MIB

@@ -1,29 +1,196 @@
-"""What ``run`` shows of events: plain lines, JSON Lines, or a log above a live table.
-
-The scheduler's loop publishes events, and never waits for a terminal or a pipe: here they go into a bounded
-queue, and a thread of this module shows them.
-"""
+"""Shows the events of `run`: plain lines, JSON Lines, or a log above a live table."""
 
 import io
 import sys
 import threading
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl import threads
-from jobctl.cli.backlog import Backlog, Published
 from jobctl.cli.context import Context
-from jobctl.cli.failures import forsake_output
+from jobctl.cli.error_output import forsake_output
+from jobctl.cli.terminal import Column, Terminal
+from jobctl.cli.times import ago, share, short, took, until
 from jobctl.cli.views.events import document, job_of, level, log_line, terminal_line
-from jobctl.cli.views.live import Tally, panel
+from jobctl.cli.views.status import state_of
 from jobctl.errors import JobctlError
-from jobctl.events import Event, RunFinished, RunOutput, RunStarted
-from jobctl.model import JobStatus, RunStatus
+from jobctl.events import Event, LinesNotShown, RunFinished, RunOutput, RunStarted
+from jobctl.model import JobStatus, Run, RunStatus, Status, rate
+from jobctl.text import counted
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, Group, OverflowMethod, RenderableType
+
+LINES = 50_000
+TEXT = 8 * 1024 * 1024
+NEWS = 10_000
+
+
+class Published(NamedTuple):
+    """An event, when it was published, and its place among all."""
+
+    number: int
+    at: datetime
+    event: Event
+
+
+class Backlog:
+    """What was published and is not shown yet. Where it grows too long the oldest are left out, and counted.
+
+    Printed lines, ordinary events, and warnings and errors have a bound each: a flood of lines never costs a
+    failure its place.
+
+    Args:
+        lines: the most printed lines.
+        text: the most characters in them.
+        news: the most ordinary events, and the most warnings and errors.
+    """
+
+    def __init__(self, lines: int = LINES, text: int = TEXT, news: int = NEWS) -> None:
+        self._output: deque[Published] = deque()
+        self._routine: deque[Published] = deque()
+        self._grave: deque[Published] = deque()
+        self._most_lines, self._most_text, self._most_news = lines, text, news
+        self._text = 0
+        self._number = 0
+        self._lines_left_out: Counter[str] = Counter()
+        self._news_left_out = 0
+        self._lock = threading.Lock()
+        self._something = threading.Event()
+
+    def put(self, event: Event, at: datetime) -> None:
+        """Keep an event. From any thread; never waits for the reader."""
+        with self._lock:
+            self._number += 1
+            published = Published(self._number, at, event)
+            if isinstance(event, RunOutput):
+                self._put_line(published, event)
+            else:
+                queue = self._routine if level(event) is None else self._grave
+                queue.append(published)
+                if len(queue) > self._most_news:
+                    queue.popleft()
+                    self._news_left_out += 1
+        if not self._something.is_set():
+            self._something.set()
+
+    def _put_line(self, published: Published, event: RunOutput) -> None:
+        self._output.append(published)
+        self._text += len(event.line)
+        while len(self._output) > self._most_lines or (
+            self._text > self._most_text and len(self._output) > 1
+        ):
+            left_out = self._output.popleft().event
+            if isinstance(left_out, RunOutput):
+                self._text -= len(left_out.line)
+                self._lines_left_out[left_out.job_id] += 1
+
+    def wait(self) -> None:
+        """Return when there is something to take, or ``wake`` was called."""
+        self._something.wait()
+
+    def wake(self) -> None:
+        """Make ``wait`` return."""
+        self._something.set()
+
+    def take(self, now: datetime, most: int | None = None) -> list[Published]:
+        """The oldest events in order, ``most`` at most; before them what was left out since the last call."""
+        with self._lock:
+            taken = self._left_out(now)
+            queues = (self._output, self._routine, self._grave)
+            rest = sum(map(len, queues))
+            for _ in range(rest if most is None else min(most, rest)):
+                published = min(queue[0] for queue in queues if queue)
+                for queue in queues:
+                    if queue and queue[0] is published:
+                        queue.popleft()
+                if isinstance(published.event, RunOutput):
+                    self._text -= len(published.event.line)
+                taken.append(published)
+            if not any(queues):
+                self._something.clear()
+            return taken
+
+    def _left_out(self, now: datetime) -> list[Published]:
+        found: list[Event] = []
+        if self._lines_left_out:
+            job = next(iter(self._lines_left_out)) if len(self._lines_left_out) == 1 else None
+            found.append(LinesNotShown(now, job, self._lines_left_out.total(), is_output=True))
+        if self._news_left_out:
+            found.append(LinesNotShown(now, None, self._news_left_out, is_output=False))
+        self._lines_left_out.clear()
+        self._news_left_out = 0
+        return [Published(0, now, one) for one in found]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has happened since the start, counted from events."""
+
+    completed: int = 0
+    failed: int = 0
+    running: dict[str, Run] = field(default_factory=dict)
+
+    def take(self, event: Event) -> None:
+        """Count it."""
+        if isinstance(event, RunStarted):
+            self.running[event.run.job_id] = event.run
+        elif isinstance(event, RunFinished):
+            now = self.running.get(event.run.job_id)
+            if now is not None and now.id == event.run.id:
+                del self.running[event.run.job_id]
+            self.completed += event.run.status is RunStatus.COMPLETED
+            self.failed += event.run.status is RunStatus.FAILED
+
+
+def rows(statuses: Sequence[JobStatus], now: datetime, most: int, terminal: Terminal) -> list[list[Any]]:
+    """The jobs that matter most now: running, then failed, then the next due ones; ``most`` in all."""
+    running = [one for one in statuses if one.status is Status.RUNNING]
+    failed = [one for one in statuses if one.status is Status.FAILED]
+    taken = {one.id for one in (*running, *failed)}
+    due = [one for one in statuses if one.next_run is not None and one.id not in taken]
+    due.sort(key=lambda one: one.next_run or now)
+    return [_row(one, now, terminal) for one in [*running, *failed, *due][:most]]
+
+
+def panel(
+    statuses: Sequence[JobStatus], tally: Tally, now: datetime, terminal: Terminal, height: int
+) -> "Group":
+    """The whole of it, at most a third of the terminal's height, for Rich to draw."""
+    from rich.console import Group
+    from rich.rule import Rule
+    from rich.text import Text
+
+    parts: list[RenderableType] = [Rule(characters="─" if terminal.unicode else "-", style="dim")]
+    shown = rows(statuses, now, max(1, height // 3 - 4), terminal)
+    if shown:
+        columns = [*map(Column, ("JOB", "STATE", "LAST", "NEXT")), Column("TOOK", right=True)]
+        parts.append(terminal.table(columns, shown))
+    ended = tally.completed + tally.failed
+    counts = (
+        f"{counted(len(statuses), 'job')}, {len(tally.running)} running"
+        f"      since start: {counted(ended, 'run')}, {share(rate(tally.completed, ended))} completed"
+    )
+    overflow: OverflowMethod = "ellipsis" if terminal.unicode else "crop"
+    parts.append(Text(counts, style="dim", no_wrap=True, overflow=overflow))
+    return Group(*parts)
+
+
+def _row(job: JobStatus, now: datetime, terminal: Terminal) -> list[Any]:
+    running = job.status is Status.RUNNING
+    spent = short(now - job.last_run) if running and job.last_run else took(job.duration)
+    return [
+        job.id,
+        state_of(job, now, terminal),
+        "now" if running else ago(job.last_run, now),
+        until(job.next_run, now),
+        spent,
+    ]
+
 
 FRAMES = 4
 LAST_S = 3.0

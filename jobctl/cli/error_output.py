@@ -1,16 +1,42 @@
-"""The one place where an error becomes a sentence, or a JSON document, and an exit code."""
+"""Error output: the one place where an error becomes a message or a JSON document, and an exit code."""
 
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
+from jobctl.cli.context import Context
 from jobctl.cli.options import MOST, Common
 from jobctl.cli.output import NONE_KNOWN, Output, cannot_write
 from jobctl.errors import EXHAUSTED, ExitCode, JobctlError, UsageError, reason_of
 from jobctl.settings.masking import Mask
+from jobctl.files import open_private, state_folder
 from jobctl.text import quote, suggestion
+
+
+def record(error: Exception, context: Context) -> JobctlError:
+    """Keep the traceback, masked, and answer with what to tell. Never raises."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = Path(frames[-1].filename).stem if frames else "start"
+    sentence = f"jobctl itself failed; this is a bug ({type(error).__name__} in {place})"
+    try:
+        kept = _keep(error, context)
+    except Exception:  # the fault may well be in what finds the project; the sentence must still come
+        return JobctlError(sentence, hint="--verbose shows the details")
+    return JobctlError(sentence, hint=f"details are in {kept}; --verbose shows them")
+
+
+def _keep(error: Exception, context: Context) -> Path:
+    folder = context.state_folder()
+    state_folder(folder)
+    path = folder / f"crash-{context.now():%Y%m%d-%H%M%S}.txt"
+    handle = open_private(path, os.O_WRONLY | os.O_EXCL)
+    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(context.output.mask("".join(traceback.format_exception(error))))
+    return path
 
 
 def conclude(call: Callable[[], int | None], args: list[str]) -> int:
@@ -45,7 +71,6 @@ def _tell(error: Exception, args: list[str]) -> int:
         output = Output(common, os.environ)
         if told is None or (common.verbose and not isinstance(told, UsageError)):
             from jobctl.cli.context import Context
-            from jobctl.cli.crash import record
 
             context = Context(common, output=output)
             if common.verbose:
