@@ -11,8 +11,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as textfile
 
 from jobctl.cli.commands.metrics import detail, screen
-from jobctl.cli.times import share
 from jobctl.cli.terminal import Terminal
+from jobctl.cli.times import share
 from jobctl.model import JobMetrics, Trigger
 from jobctl.subscribers.prometheus import Form, current, exposition
 from tests.support.terminal import Cli, Past
