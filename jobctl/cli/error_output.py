@@ -12,8 +12,8 @@ from jobctl.cli.context import Context
 from jobctl.cli.options import MOST, Common
 from jobctl.cli.output import NONE_KNOWN, Output, cannot_write
 from jobctl.errors import EXHAUSTED, ExitCode, JobctlError, UsageError, reason_of
-from jobctl.settings.masking import Mask
 from jobctl.files import open_private, state_folder
+from jobctl.settings.masking import Mask
 from jobctl.text import quote, suggestion
 
 

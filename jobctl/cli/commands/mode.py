@@ -7,8 +7,8 @@ from jobctl.cli.context import Context
 from jobctl.cli.options import option
 from jobctl.cli.terminal import GAP, Terminal, one_line, plain
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ExitCode
-from jobctl.project import Surroundings
 from jobctl.modes import Explained, Explanation, Seen, explain, resolve
+from jobctl.project import Surroundings
 from jobctl.text import counted
 
 if TYPE_CHECKING:
