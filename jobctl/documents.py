@@ -9,7 +9,7 @@ from jobctl.durations import milliseconds
 from jobctl.model import JobMetrics, JobStatus, JobTotals, Run, RunStatus
 
 if TYPE_CHECKING:
-    from jobctl.managers.presence import Presence
+    from jobctl.scheduler.liveness import Presence
     from jobctl.store.logs import Usage
 
 

@@ -11,7 +11,7 @@ from jobctl.cli.options import Common
 from jobctl.cli.output import Output
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import ConfigurationError, UntrustedError, UsageError
-from jobctl.execution.tree import DETACHED_MARK
+from jobctl.execution.process_tree import DETACHED_MARK
 from jobctl.text import quote
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Context:
         from jobctl.catalogue.catalogue import Catalogue
         from jobctl.catalogue.notify_settings import NOBODY
         from jobctl.errors import ConfigurationErrors
-        from jobctl.managers.statuses import recorded_jobs
+        from jobctl.managers.status import recorded_jobs
 
         faults = error.problems if isinstance(error, ConfigurationErrors) else [error]
         warnings = [
@@ -205,7 +205,7 @@ class Context:
             ServiceError: Trigger.dev does, and its key is none that it takes.
         """
         from jobctl.managers.factory import make_manager
-        from jobctl.managers.ride_out import ride_out
+        from jobctl.managers.store_outage import ride_out
 
         if kind == "scheduler":  # what lost its process is settled as it starts, and told
             self.__dict__["store"] = ride_out(
@@ -258,14 +258,14 @@ class Context:
         return store
 
     def _settled(self, store: "RunStore") -> "RunStore":
-        from jobctl.managers.rescue import rescue_once
+        from jobctl.scheduler.liveness import rescue_once
 
         rescue_once(store, self.state_folder(), self.clock)
         return store
 
     def store_trouble(self, error: "StoreError") -> None:
         """Say that the run store is waited for; for ``ride_out``."""
-        from jobctl.managers.ride_out import RIDE_OUT_S
+        from jobctl.managers.store_outage import RIDE_OUT_S
 
         self.output.warn(f"{error.problem}; trying again for {RIDE_OUT_S:.0f} s")
 

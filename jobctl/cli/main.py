@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def main() -> "NoReturn":
     """Run the command of ``sys.argv`` and leave the process with its exit code."""
     if os.getpid() == 1:
-        from jobctl.cli.pid_one import stand_by
+        from jobctl.signals import stand_by
 
         stand_by()
     _hold_standard_streams()
@@ -34,7 +34,7 @@ def main() -> "NoReturn":
 
             sys.exit(answer(os.environ["_JOBCTL_COMPLETE"], args))
         from jobctl.cli.error_output import conclude
-        from jobctl.execution.harmless import take_harmless_signals
+        from jobctl.signals import take_harmless_signals
 
         take_harmless_signals()
         sys.exit(conclude(lambda: _run(args), args))

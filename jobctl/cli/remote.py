@@ -5,10 +5,10 @@ from typing import Any
 
 from jobctl.cli.context import Context
 from jobctl.errors import ExitCode, ServiceError
-from jobctl.managers.stop_signals import Stop
 from jobctl.managers.trigger_dev import TriggerDevJobManager
 from jobctl.model import Run, RunStatus
 from jobctl.modes import Mode
+from jobctl.signals import Stop
 from jobctl.trigger_dev.runs import as_run
 from jobctl.trigger_dev.statuses import meaning
 

@@ -67,7 +67,7 @@ def run_command(argv: list[str], memory_mib: int | None = None) -> Ending:
             f'"{argv[0]}" cannot be started: {(error.strerror or str(error)).lower()}', retry=False
         )
     if code < 0:
-        from jobctl.execution.tree import signal_name
+        from jobctl.execution.process_tree import signal_name
 
         return failure(f'"{argv[0]}" was killed by signal {signal_name(-code)}', reason="crashed")
     return failure(f'"{argv[0]}" exited with code {code}') if code else _ending()

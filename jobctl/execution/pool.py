@@ -18,10 +18,9 @@ from typing import Any
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import EXHAUSTED, reason_of
-from jobctl.execution.link import STARTING, Link, ending_words
+from jobctl.execution.process_tree import descendants, end_left_by, kill_tree, send
 from jobctl.execution.tasks import Outcome, Task
-from jobctl.execution.told import Told
-from jobctl.execution.tree import descendants, end_left_by, kill_tree, send
+from jobctl.execution.worker_handle import STARTING, Link, Told, ending_words
 from jobctl.model import Command, Reason
 from jobctl.settings.masking import Mask
 from jobctl.store.logs import MOST

@@ -24,9 +24,9 @@ from typing import Any
 
 from jobctl.clock import boottime
 from jobctl.execution import calling
-from jobctl.execution.clean import CleanState
-from jobctl.execution.harmless import take_harmless_signals
-from jobctl.execution.tree import descendants, send
+from jobctl.execution.process_tree import descendants, send
+from jobctl.execution.worker_state import CleanState
+from jobctl.signals import take_harmless_signals
 
 RETIRE_AFTER = 10_000
 _CHILD_GRACE = 2.0

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import StoreError
-from jobctl.managers.ride_out import RIDE_OUT_S, ride_out
+from jobctl.managers.store_outage import RIDE_OUT_S, ride_out
 from jobctl.modes import Mode
 
 if TYPE_CHECKING:
+    from jobctl.managers.disabled import NoOpJobManager
     from jobctl.managers.local import LocalJobManager
-    from jobctl.managers.noop import NoOpJobManager
     from jobctl.managers.trigger_dev import TriggerDevJobManager
     from jobctl.settings.environment import Environment
     from jobctl.store.records import RunStore
@@ -46,7 +46,7 @@ def make_manager(
         ServiceError: the key is none that Trigger.dev takes.
     """
     if mode is Mode.DISABLED:
-        from jobctl.managers.noop import NoOpJobManager
+        from jobctl.managers.disabled import NoOpJobManager
 
         return NoOpJobManager(
             store,
@@ -105,12 +105,12 @@ def reset_job_manager() -> None:
         manager, _manager = _manager, None
     if manager is None:
         return
-    from jobctl.managers import process_end
+    from jobctl.managers import process_exit
 
     try:
         manager.shutdown()
     finally:
-        process_end.forget(manager)
+        process_exit.forget(manager)
         if manager.store is not None:
             manager.store.close()
 
@@ -145,7 +145,7 @@ def _from_surroundings() -> "Manager":
         environment=environment,
         autostart=True,
     )
-    from jobctl.managers import process_end
+    from jobctl.managers import process_exit
 
-    process_end.watch(manager)
+    process_exit.watch(manager)
     return manager

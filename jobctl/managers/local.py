@@ -11,20 +11,18 @@ from jobctl.catalogue.catalogue import unknown_job
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import JobctlError, NotRunError, reason_of
 from jobctl.events import Bus, RunFinished, SchedulerStarted
-from jobctl.managers.define import define, registration
-from jobctl.managers.lifecycle import Lifecycle
-from jobctl.managers.overlap import already_running
-from jobctl.managers.queueing import ahead_of
-from jobctl.managers.statuses import job_status, job_statuses
+from jobctl.managers.base import Lifecycle, already_running, define, registration
+from jobctl.managers.status import job_status, job_statuses
 from jobctl.model import Job, JobMetrics, JobStatus, Reason, Run, RunStatus, Target, Trigger
+from jobctl.scheduler.dispatch import ahead_of
 from jobctl.schedules import Cron, Every
 from jobctl.settings.masking import Mask, secret_texts
 from jobctl.store.logs import FOLDER, MOST
 from jobctl.store.records import Claimed, JobRecord, Overlap, RunStore
 
 if TYPE_CHECKING:
-    from jobctl.managers.chores import Chores
-    from jobctl.managers.engine import Engine
+    from jobctl.scheduler.maintenance import Chores
+    from jobctl.scheduler.scheduler import Engine
 
 DEFAULT_WORKERS = 4
 DEFAULT_GRACE = timedelta(seconds=30)
@@ -35,7 +33,7 @@ class LocalJobManager(Lifecycle):
 
     Nothing starts before ``start()``, or the first ``trigger_job``. Use it as a context manager,
     sync or async, to have it shut down at the end. A function that no worker process can import by
-    name runs in a thread of this process; ``jobctl.execution.threads`` says what that cannot promise.
+    name runs in a thread of this process; ``jobctl.execution.executors`` says what that cannot promise.
 
     In a forked child it knows the same jobs, but schedules none and runs nothing of its parent's, until the
     child itself starts it, schedules or triggers a job.
@@ -372,11 +370,11 @@ class LocalJobManager(Lifecycle):
             return self._engine
 
     def _make_engine(self) -> "tuple[Engine, Chores]":
-        from jobctl.managers.chores import Chores
-        from jobctl.managers.engine import Engine
-        from jobctl.managers.executors import make_executor
-        from jobctl.managers.lease import Lease
-        from jobctl.managers.rescue import rescue_once
+        from jobctl.execution.executors import make_executor
+        from jobctl.scheduler.lease import Lease
+        from jobctl.scheduler.liveness import rescue_once
+        from jobctl.scheduler.maintenance import Chores
+        from jobctl.scheduler.scheduler import Engine
 
         for run in rescue_once(self.store, self._state, self._clock):
             self.bus.publish(RunFinished(run))

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from jobctl.errors import ScheduleError, ServiceError
 from jobctl.managers.elsewhere import AT_TRIGGER_DEV, not_kept
-from jobctl.managers.statuses import BY_HAND, not_enabled
+from jobctl.managers.status import BY_HAND, not_enabled
 from jobctl.model import Job
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
 from jobctl.trigger_dev.api import TriggerDev, Wanted

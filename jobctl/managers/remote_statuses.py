@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from jobctl.errors import ScheduleError
-from jobctl.managers.statuses import BY_HAND, not_enabled, status_from
+from jobctl.managers.status import BY_HAND, not_enabled, status_from
 from jobctl.model import Job, JobStatus, RunStatus, Status
 from jobctl.trigger_dev.api import PAGE, TriggerDev
 from jobctl.trigger_dev.crons import trigger_cron

@@ -14,8 +14,7 @@ from jobctl.catalogue.catalogue import unknown_job
 from jobctl.clock import Clock, SystemClock
 from jobctl.durations import format_duration, write_duration
 from jobctl.errors import AlreadyRunningError, ServiceError, UsageError
-from jobctl.managers.define import define
-from jobctl.managers.lifecycle import Lifecycle
+from jobctl.managers.base import Lifecycle, define
 from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Target, Trigger
 from jobctl.schedules import Cron, Every
 from jobctl.store.records import RunStore

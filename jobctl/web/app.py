@@ -18,7 +18,7 @@ from starlette.routing import Route
 from jobctl.clock import SystemClock
 from jobctl.documents import job_document, metrics_document
 from jobctl.errors import JobctlError, NotRunError, StoreError
-from jobctl.managers.statuses import all_statuses
+from jobctl.managers.status import all_statuses
 from jobctl.model import Run, RunStatus
 from jobctl.modes import resolve
 from jobctl.project import Surroundings

@@ -12,12 +12,12 @@ from jobctl.clock import SystemClock
 from jobctl.errors import NotRunError, StoreError
 from jobctl.managers.factory import make_manager
 from jobctl.managers.local import LocalJobManager
-from jobctl.managers.rescue import rescue_once
-from jobctl.managers.ride_out import ride_out
+from jobctl.managers.store_outage import ride_out
 from jobctl.managers.telling import Telling
 from jobctl.model import Run, Trigger
 from jobctl.modes import Mode, resolve
 from jobctl.project import Surroundings
+from jobctl.scheduler.liveness import rescue_once
 from jobctl.store.records import RunStore
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from statistics import median
 import pytest
 from croniter import croniter
 
-from jobctl.managers.agenda import Agenda
 from jobctl.model import Job, RunStatus, Schedule
+from jobctl.scheduler.agenda import Agenda
 from jobctl.schedules import Cron, Every
 from jobctl.store.open import open_store
 from tests.benchmarks.conftest import Figure, Figures

@@ -14,9 +14,9 @@ from jobctl.cli.commands import metrics
 from jobctl.cli.terminal import Terminal
 from jobctl.cli.views import runs, status
 from jobctl.histogram import histogram
-from jobctl.managers.presence import Presence
 from jobctl.model import Job, JobMetrics, JobStatus, JobTotals, Reason, Run, RunStatus, Status, Trigger
 from jobctl.modes import Mode
+from jobctl.scheduler.liveness import Presence
 from jobctl.store.logs import Usage
 
 if TYPE_CHECKING:

@@ -49,7 +49,7 @@ def test_a_look_loads_no_pool_and_no_calendar(words: str, here: Path) -> None:
     modules = loaded(here, *words.split())
 
     assert not {one.partition(".")[0] for one in modules} & ((HEAVY | {"typer"}) - {"tomllib"})
-    assert not modules & {"jobctl.execution.pool", "jobctl.managers.engine", "jobctl.managers.local"}
+    assert not modules & {"jobctl.execution.pool", "jobctl.scheduler.scheduler", "jobctl.managers.local"}
 
 
 @pytest.mark.parametrize("words", [["tr"], ["trigger", ""], ["--"], ["runs", "--sta"]])

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.cli.service import ServiceManager
 from jobctl.clock import SystemClock
+from jobctl.systemd.sd_notify import ServiceManager
 from tests.support.project import Site, until
 from tests.support.service_manager import Ear
 
@@ -157,7 +157,7 @@ def test_it_is_loaded_only_where_somebody_listens(site: Site, tmp_path: Path, na
     until((site.folder / "seen.json").exists)
     scheduler.terminate()
 
-    assert ("jobctl.cli.service" in scheduler.communicate(timeout=30)[1]) is named
+    assert ("jobctl.systemd.sd_notify" in scheduler.communicate(timeout=30)[1]) is named
 
 
 def test_the_endpoints_are_ready_once_they_listen(site: Site, ear: Ear) -> None:

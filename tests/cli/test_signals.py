@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jobctl.managers.stop_signals import Stop
+from jobctl.signals import Stop
 from tests.support.project import Site, until
 
 HARMLESS = [

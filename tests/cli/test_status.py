@@ -11,10 +11,10 @@ import pytest
 from jobctl.catalogue import builtin
 from jobctl.cli.terminal import Terminal
 from jobctl.cli.views.status import Board, by_urgency, screen, who_schedules
-from jobctl.execution.process import this_process
-from jobctl.managers.presence import Presence
 from jobctl.model import JobStatus, Status
 from jobctl.modes import Mode
+from jobctl.scheduler.liveness import Presence
+from jobctl.scheduler.process_identity import this_process
 from jobctl.store.records import Owner
 from tests.support.project import Site, until
 from tests.support.terminal import Cli, Past

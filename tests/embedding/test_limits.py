@@ -119,8 +119,8 @@ except Exception as error:
         before="""
 import os, pathlib, time
 from jobctl import get_job_manager
-import jobctl.managers.local, jobctl.managers.process_end, jobctl.store.sqlite, jobctl.managers.engine
-import jobctl.managers.chores, jobctl.managers.executors, jobctl.project, ctypes
+import jobctl.managers.local, jobctl.managers.process_exit, jobctl.store.sqlite, jobctl.scheduler.scheduler
+import jobctl.scheduler.maintenance, jobctl.execution.executors, jobctl.project, ctypes
 """,
     )
     assert status == 0, error

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from jobctl.execution.pool import WorkerPool
+from jobctl.execution.process_tree import OWNER_MARK
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskOutput, TaskStarted
-from jobctl.execution.tree import OWNER_MARK
 from jobctl.model import Command, Target
 from jobctl.settings.masking import Mask
 

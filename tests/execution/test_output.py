@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobctl.execution.calling import LARGEST_ERROR, MAX_ERROR
-from jobctl.execution.output import HEAD, LONGEST_LINE, TAIL, RunLog, shown_error
+from jobctl.execution.run_log import HEAD, LONGEST_LINE, TAIL, RunLog, shown_error
 from jobctl.settings.masking import Mask
 
 AT = datetime(2026, 11, 23, 9, 10, 0, 123_000, UTC)

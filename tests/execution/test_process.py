@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from jobctl.execution import process_file
-from jobctl.execution.process import Life, life_by_pid, start_of, this_process
-from jobctl.execution.process_file import Lock, ProcessFile
-from jobctl.execution.tree import OWNER_MARK, descendants, end_marked, kill_tree
+from jobctl.execution.process_tree import OWNER_MARK, descendants, end_marked, kill_tree
+from jobctl.scheduler import process_identity
+from jobctl.scheduler.process_identity import Life, Lock, ProcessFile, life_by_pid, start_of, this_process
 from tests.support.machine import MACHINE, has_machines
 from tests.support.project import until
 
@@ -65,7 +64,7 @@ HIDDEN = """
 import codecs, os, sys
 from dataclasses import replace
 from datetime import UTC, datetime
-from jobctl.execution.process import boot, life_by_pid, this_process
+from jobctl.scheduler.process_identity import boot, life_by_pid, this_process
 codecs.lookup("ascii")  # this user cannot read the standard library
 os.setgid(65534), os.setuid(65534)
 mine = this_process("scheduler", datetime.now(UTC))
@@ -88,7 +87,7 @@ def test_a_process_that_proc_hides_is_unknown() -> None:
 
 @pytest.mark.skipif(not has_machines(), reason="pid namespaces cannot be made here")
 def test_a_proc_of_another_namespace_says_nothing_about_pids() -> None:
-    code = "from jobctl.execution.process import boot; print(repr(boot()))"
+    code = "from jobctl.scheduler.process_identity import boot; print(repr(boot()))"
     foreign = [word for word in MACHINE if word != "--mount-proc"]
     done = subprocess.run([*foreign, sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "''"
@@ -109,7 +108,7 @@ def test_start_times_of_another_time_namespace_mean_nothing_here() -> None:
     owner = this_process("scheduler", NOW)
     code = (
         "import sys\nfrom dataclasses import replace\nfrom datetime import UTC, datetime\n"
-        "from jobctl.execution.process import life_by_pid, start_of, this_process\n"
+        "from jobctl.scheduler.process_identity import life_by_pid, start_of, this_process\n"
         "me = this_process('scheduler', datetime.now(UTC))\n"
         "print(start_of(int(sys.argv[1])) == sys.argv[3])\n"
         "print(life_by_pid(replace(me, pid=int(sys.argv[1]), boot=sys.argv[2], start=sys.argv[3])).value)\n"
@@ -126,7 +125,7 @@ def test_start_times_of_another_time_namespace_mean_nothing_here() -> None:
 
 def test_the_lock_of_a_file_shows_that_its_process_lives(tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path\nfrom jobctl.execution.process_file import ProcessFile\n"
+        "from pathlib import Path\nfrom jobctl.scheduler.process_identity import ProcessFile\n"
         f"file = ProcessFile(Path({str(tmp_path)!r}), '{ID}')\n"
         "print('made', flush=True)\nwhile input(): file.heartbeat(), print('sent', flush=True)\n"
     )
@@ -136,29 +135,29 @@ def test_the_lock_of_a_file_shows_that_its_process_lives(tmp_path: Path) -> None
         assert child.stdin is not None
         assert child.stdout is not None
         child.stdout.readline()
-        first = process_file.read(tmp_path, ID)
+        first = process_identity.read(tmp_path, ID)
         assert first.lock is Lock.HELD
         print("go", file=child.stdin, flush=True)
         child.stdout.readline()
-        second = process_file.read(tmp_path, ID)
+        second = process_identity.read(tmp_path, ID)
         assert second.lock is Lock.HELD
         assert second.token != first.token
 
         shutil.copytree(tmp_path / "processes", tmp_path / "copy" / "processes")
-        assert process_file.read(tmp_path / "copy", ID).lock is Lock.MISSING, "a copy was never locked"
-        process_file.sweep(tmp_path, set())
+        assert process_identity.read(tmp_path / "copy", ID).lock is Lock.MISSING, "a copy was never locked"
+        process_identity.sweep(tmp_path, set())
         shutil.rmtree(tmp_path / "processes")
-        assert process_file.read(tmp_path, ID).lock is Lock.MISSING
+        assert process_identity.read(tmp_path, ID).lock is Lock.MISSING
         print("go", file=child.stdin, flush=True)
         child.stdout.readline()
-        assert process_file.read(tmp_path, ID).lock is Lock.HELD, "it was made again"
+        assert process_identity.read(tmp_path, ID).lock is Lock.HELD, "it was made again"
         child.kill()
         child.wait()
-    assert process_file.read(tmp_path, ID).lock is Lock.FREE
-    process_file.sweep(tmp_path, {ID})
-    assert process_file.read(tmp_path, ID).lock is Lock.FREE
-    process_file.sweep(tmp_path, set())
-    assert process_file.read(tmp_path, ID).lock is Lock.MISSING
+    assert process_identity.read(tmp_path, ID).lock is Lock.FREE
+    process_identity.sweep(tmp_path, {ID})
+    assert process_identity.read(tmp_path, ID).lock is Lock.FREE
+    process_identity.sweep(tmp_path, set())
+    assert process_identity.read(tmp_path, ID).lock is Lock.MISSING
 
 
 def lock_seen_elsewhere(state: Path) -> str:
@@ -173,9 +172,9 @@ def lock_seen_elsewhere(state: Path) -> str:
 def test_a_process_may_read_its_own_file(tmp_path: Path) -> None:
     """Whatever opens and closes it in the same process, as a backup of the folder does, releases no lock."""
     file = ProcessFile(tmp_path, ID)
-    assert process_file.read(tmp_path, ID).lock is Lock.HELD
+    assert process_identity.read(tmp_path, ID).lock is Lock.HELD
     (tmp_path / "processes" / ID).read_bytes()
-    process_file.sweep(tmp_path, set())
+    process_identity.sweep(tmp_path, set())
     assert lock_seen_elsewhere(tmp_path) == "held"
     file.close()
     file.close()
@@ -184,7 +183,7 @@ def test_a_process_may_read_its_own_file(tmp_path: Path) -> None:
 
 def test_a_forked_child_does_not_hold_its_parents_lock(tmp_path: Path) -> None:
     code = (
-        "import os, time\nfrom pathlib import Path\nfrom jobctl.execution.process_file import ProcessFile\n"
+        "import os, time\nfrom pathlib import Path\nfrom jobctl.scheduler.process_identity import ProcessFile\n"
         f"file = ProcessFile(Path({str(tmp_path)!r}), '{ID}')\n"
         "if os.fork():\n    os.kill(os.getpid(), 9)\nfile.close()\nprint('alive', flush=True)\ntime.sleep(300)\n"
     )
@@ -194,14 +193,14 @@ def test_a_forked_child_does_not_hold_its_parents_lock(tmp_path: Path) -> None:
         assert parent.stdout is not None
         parent.stdout.readline()
         parent.wait()
-        assert process_file.read(tmp_path, ID).lock is Lock.FREE
+        assert process_identity.read(tmp_path, ID).lock is Lock.FREE
         os.killpg(parent.pid, signal.SIGKILL)
 
 
 def test_a_program_that_replaces_this_one_does_not_hold_the_lock(tmp_path: Path) -> None:
     """It has the same pid and start time."""
     code = (
-        "import os\nfrom pathlib import Path\nfrom jobctl.execution.process_file import ProcessFile\n"
+        "import os\nfrom pathlib import Path\nfrom jobctl.scheduler.process_identity import ProcessFile\n"
         f"file = ProcessFile(Path({str(tmp_path)!r}), '{ID}')\n"
         "os.execvp('sh', ['sh', '-c', 'echo replaced; read line'])\n"
     )
@@ -210,15 +209,15 @@ def test_a_program_that_replaces_this_one_does_not_hold_the_lock(tmp_path: Path)
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        assert process_file.read(tmp_path, ID).lock is Lock.FREE
+        assert process_identity.read(tmp_path, ID).lock is Lock.FREE
         process.kill()
 
 
 @pytest.mark.parametrize("name", ["../jobctl.db", "", "x" * 16, ID.upper()])
 def test_an_id_that_is_none_names_no_file(tmp_path: Path, name: str) -> None:
     (tmp_path / "jobctl.db").write_text("precious")
-    process_file.discard(tmp_path, name)
-    assert process_file.read(tmp_path, name).lock is Lock.MISSING
+    process_identity.discard(tmp_path, name)
+    assert process_identity.read(tmp_path, name).lock is Lock.MISSING
     assert (tmp_path / "jobctl.db").exists()
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from jobctl.clock import SystemClock
+from jobctl.execution.executors import ThreadExecutor, importable
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskStarted
-from jobctl.execution.threads import ThreadExecutor, importable
 from jobctl.model import JobResult, Reason
 from jobctl.settings.masking import Mask
 
@@ -99,10 +99,10 @@ def test_only_what_leads_to_the_same_function_is_importable(monkeypatch: pytest.
         pass
 
     assert importable(timedelta.total_seconds) is None
-    assert importable(importable) == "jobctl.execution.threads:importable"
+    assert importable(importable) == "jobctl.execution.executors:importable"
     assert importable(local) is None
     assert importable(lambda: None) is None
-    assert importable(ThreadExecutor.submit) == "jobctl.execution.threads:ThreadExecutor.submit"
+    assert importable(ThreadExecutor.submit) == "jobctl.execution.executors:ThreadExecutor.submit"
     assert importable(threading.Event().wait) is None
     monkeypatch.setattr(local, "__module__", "__main__")
     assert importable(local) is None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobctl.execution.output import HEAD, TAIL, RunLog
+from jobctl.execution.run_log import HEAD, TAIL, RunLog
 from jobctl.settings.masking import Mask
 from jobctl.text import printable
 from tests.support.fuzzing import SECRET, anything, bounded, examples, mutated, repeated

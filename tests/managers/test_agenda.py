@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
-from jobctl.managers.agenda import Agenda
 from jobctl.model import Job
+from jobctl.scheduler.agenda import Agenda
 from jobctl.schedules import Cron, Every
 
 T0 = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -7,8 +7,8 @@ import pytest
 
 from jobctl.errors import NotRunError, UnknownJobError, UsageError
 from jobctl.interface import BackgroundJobManager
+from jobctl.managers.disabled import NoOpJobManager
 from jobctl.managers.local import LocalJobManager
-from jobctl.managers.noop import NoOpJobManager
 from jobctl.managers.trigger_dev import TriggerDevJobManager
 from jobctl.model import JobMetrics, RunStatus, Status
 from jobctl.settings.masking import Secret

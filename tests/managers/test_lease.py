@@ -12,10 +12,10 @@ import pytest
 from jobctl.clock import SystemClock
 from jobctl.errors import FencedError, StoreError
 from jobctl.events import RegistrationRenewed, RunFinished
-from jobctl.execution.process import Life, life_by_pid, start_of, this_process
-from jobctl.managers.liveness import Liveness
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job, Reason
+from jobctl.scheduler.liveness import Liveness
+from jobctl.scheduler.process_identity import Life, life_by_pid, start_of, this_process
 from jobctl.store.open import open_store
 from jobctl.store.records import RunStore
 from tests.managers.conftest import Heard, MakeManager
@@ -277,7 +277,7 @@ def test_time_that_passes_in_the_midst_of_a_judgement_does_not_count(
         elsewhere.clock.by = 75
         return Life.UNKNOWN
 
-    monkeypatch.setattr("jobctl.managers.liveness.life_by_pid", frozen)
+    monkeypatch.setattr("jobctl.scheduler.liveness.life_by_pid", frozen)
     assert elsewhere.life() is Life.UNKNOWN
     assert elsewhere.life() is Life.DEAD
 
@@ -285,7 +285,7 @@ def test_time_that_passes_in_the_midst_of_a_judgement_does_not_count(
 def test_short_lived_processes_hand_on_what_they_have_seen(
     elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobctl.managers.liveness.uptime", lambda: 1000.0 + elsewhere.clock.by)
+    monkeypatch.setattr("jobctl.scheduler.liveness.uptime", lambda: 1000.0 + elsewhere.clock.by)
 
     def next_process() -> Life:
         return elsewhere.life(Liveness(elsewhere.store, elsewhere.state, elsewhere.clock))

@@ -28,13 +28,13 @@ from hypothesis import strategies as st
 from jobctl.clock import from_ms
 from jobctl.errors import FencedError, JobctlError, StoreBusyError, StoreError
 from jobctl.events import Bus
-from jobctl.execution.process import Life
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskStarted
-from jobctl.managers import chores, lease, liveness, rescue
-from jobctl.managers.chores import Chores
-from jobctl.managers.engine import Engine
-from jobctl.managers.lease import HEARTBEAT_S, Lease
 from jobctl.model import Job, Reason, Trigger
+from jobctl.scheduler import lease, liveness, maintenance
+from jobctl.scheduler.lease import HEARTBEAT_S, Lease
+from jobctl.scheduler.maintenance import Chores
+from jobctl.scheduler.process_identity import Life
+from jobctl.scheduler.scheduler import Engine
 from jobctl.schedules.every import Every
 from jobctl.store.open import open_store
 from jobctl.store.records import LEASE, LEASE_LIMIT, Owner, Registration, RunStore
@@ -383,7 +383,7 @@ class Command:
     def main(self) -> None:
         store = self.world.open()
         with suppress(StoreError):
-            rescue.rescue_once(cast("RunStore", Line(self, store)), self.place.state, self.place)
+            liveness.rescue_once(cast("RunStore", Line(self, store)), self.place.state, self.place)
 
 
 class Process:
@@ -441,7 +441,7 @@ class Process:
     def _main(self) -> None:
         while True:
             try:
-                rescue.rescue_once(self._store, self.place.state, self.place)
+                liveness.rescue_once(self._store, self.place.state, self.place)
                 self.executor.renew(self.lease.sign_on().id)
                 break
             except StoreError:
@@ -732,8 +732,8 @@ def world_of(scenario: Scenario, address: str | None = None) -> Iterator[World]:
         patch.setattr(liveness, "life_by_pid", world.life_by_pid)
         patch.setattr(liveness, "boot", lambda: world.place().boot)
         patch.setattr(liveness, "uptime", lambda: world.place().boottime())
-        patch.setattr(rescue, "end_marked", world.end_marked)
-        patch.setattr(chores, "prune", lambda *_: None)
+        patch.setattr(liveness, "end_marked", world.end_marked)
+        patch.setattr(maintenance, "prune", lambda *_: None)
         yield world
 
 

@@ -350,7 +350,7 @@ def test_a_fault_in_a_duty_beside_the_loop_ends_it_loudly(
     def faulty(*_: object) -> None:
         raise ValueError("a fault")
 
-    monkeypatch.setattr("jobctl.managers.chores.rescue", faulty)
+    monkeypatch.setattr("jobctl.scheduler.maintenance.rescue", faulty)
     with suppress(StoreError):  # it may have stopped before it was up
         manager.start()
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobctl.managers.agenda import Agenda
 from jobctl.model import Job, Schedule
+from jobctl.scheduler.agenda import Agenda
 from jobctl.schedules import Cron, Every
 from tests.support.project import Site, until
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from jobctl.events import RunFinished, RunStarted, SlotsMissed
-from jobctl.managers.agenda import Due, Entry
 from jobctl.managers.local import LocalJobManager
-from jobctl.managers.queueing import Queue
 from jobctl.model import Job, OnOverlap
+from jobctl.scheduler.agenda import Due, Entry
+from jobctl.scheduler.dispatch import Queue
 from jobctl.schedules import Every
 from jobctl.store.open import open_store
 from tests.managers.conftest import Heard

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from jobctl.managers.agenda import Due, Entry
-from jobctl.managers.ready import Ready
 from jobctl.model import Job
+from jobctl.scheduler.agenda import Due, Entry
+from jobctl.scheduler.dispatch import Ready
 from jobctl.schedules import Every
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)

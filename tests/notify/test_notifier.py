@@ -11,8 +11,8 @@ import pytest
 
 from jobctl.catalogue.notify_settings import Notify
 from jobctl.events import Bus, Event, NotTold, RunFinished, SchedulerStarted, SlotsMissed
-from jobctl.execution.process import this_process
 from jobctl.model import Job, RunStatus, Trigger
+from jobctl.scheduler.process_identity import this_process
 from jobctl.settings.environment import Environment
 from jobctl.store.open import open_store
 from jobctl.store.records import Claim, Claimed, Ending, Registration, RunStore, new_run_id

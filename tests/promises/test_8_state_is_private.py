@@ -11,7 +11,7 @@ import pytest
 from jobctl.cli.context import Context
 from jobctl.cli.error_output import record
 from jobctl.cli.options import Common
-from jobctl.execution.output import RunLog
+from jobctl.execution.run_log import RunLog
 from jobctl.files import write_whole
 from jobctl.jobs.mailing import Outgoing
 from jobctl.jobs.reports import _write

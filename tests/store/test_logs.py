@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from jobctl.clock import SystemClock
-from jobctl.execution import process_file
-from jobctl.execution.output import RunLog
-from jobctl.execution.process import this_process
-from jobctl.managers.liveness import Liveness
-from jobctl.managers.rescue import rescue
+from jobctl.execution.run_log import RunLog
 from jobctl.model import RunStatus, Trigger
+from jobctl.scheduler import process_identity
+from jobctl.scheduler.liveness import Liveness, rescue
+from jobctl.scheduler.process_identity import this_process
 from jobctl.settings.masking import Mask
 from jobctl.store import logs as run_logs
 from jobctl.store.logs import Kept, append, delete, read, usage
@@ -82,7 +81,7 @@ def test_a_store_with_hostile_ids_leads_nowhere(
 
         lost = rescue(store, state, Liveness(store, state, SystemClock()), NOW)
         removed = run_logs.prune_runs_and_logs(store, state / "logs", NOW + timedelta(days=60))
-        process_file.sweep(state, {one.id for one in store.owners()})
+        process_identity.sweep(state, {one.id for one in store.owners()})
 
     assert [one.id for one in lost] == ["last"]
     assert removed

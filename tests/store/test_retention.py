@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.execution.output import HEAD, TAIL
+from jobctl.execution.run_log import HEAD, TAIL
 from jobctl.store.logs import KEEP, KEEP_PER_JOB
 from tests.support.project import Site, until
 from tests.support.terminal import Past

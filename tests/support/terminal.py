@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from jobctl.execution.process import this_process
 from jobctl.model import Reason, Run, RunStatus, Trigger
+from jobctl.scheduler.process_identity import this_process
 from jobctl.store.open import open_store
 from jobctl.store.records import Claim, Ending, Owner, Registration, new_run_id
 

@@ -16,7 +16,7 @@ from jobctl.cli.times import local, zone_names
 from jobctl.cli.views.runs import ending
 from jobctl.documents import run_document
 from jobctl.errors import StoreError, UsageError, reason_of
-from jobctl.managers.ride_out import ride_out
+from jobctl.managers.store_outage import ride_out
 from jobctl.model import Run, RunStatus
 from jobctl.modes import Mode
 from jobctl.store.logs import FOLDER, read

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from jobctl.cli.context import Context
+from jobctl.cli.foreground import perform, tell_ended
 from jobctl.cli.options import argument, option
-from jobctl.cli.performing import perform, tell_ended
 from jobctl.cli.terminal import Column, Terminal, plain
 from jobctl.errors import ExitCode, UsageError
 from jobctl.managers.local import LocalJobManager

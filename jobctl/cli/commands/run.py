@@ -18,11 +18,11 @@ from jobctl.cli.times import read_span
 from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, NotRunError, UsageError
 from jobctl.managers.local import DEFAULT_GRACE, DEFAULT_WORKERS, LocalJobManager
-from jobctl.managers.presence import scheduler
 from jobctl.managers.reload import Reload, mark_of
-from jobctl.managers.stop_signals import Stop
 from jobctl.model import Job
 from jobctl.modes import Mode
+from jobctl.scheduler.liveness import scheduler_presence
+from jobctl.signals import Stop
 from jobctl.text import counted
 
 MOST_WORKERS = 256
@@ -77,7 +77,7 @@ def run(options: Options, context: Context) -> int:
     reporter = _reporter(options, context, manager)
     manager.bus.subscribe(reporter)
     if context.process.get("NOTIFY_SOCKET"):
-        from jobctl.cli.service import report
+        from jobctl.systemd.sd_notify import report
 
         report(manager, context.process, context.clock)
     _greet(options, context, jobs, grace)
@@ -110,7 +110,7 @@ def _elsewhere(mode: Mode, options: Options, jobs: list[Job], context: Context) 
     whole = not options.only and not context.catalogue.warnings  # what is left out is not to be removed
     code = register(context, jobs, dry_run=options.dry_run, prune=whole)
     if code == ExitCode.DONE and context.process.get("NOTIFY_SOCKET"):
-        from jobctl.cli.service import ServiceManager
+        from jobctl.systemd.sd_notify import ServiceManager
 
         # a service that ends before it was ready counts as failed, and would be started again
         ServiceManager.of(context.process, context.clock).tell("READY=1", "STATUS=schedules are registered")
@@ -174,7 +174,7 @@ def _greet(options: Options, context: Context, jobs: list[Job], grace: timedelta
         f" {counted(options.workers, 'worker')}, store {_nearby(context.store.place)}"
     )
     out.note(f"Ctrl-C ends it when the running jobs have ended ({format_duration(grace)} at most)")
-    other = scheduler(context.store, context.state_folder(), context.clock)
+    other = scheduler_presence(context.store, context.state_folder(), context.clock)
     if other.running:
         out.note(f"another scheduler shares this store: pid {other.pid} on {other.host}")
     if context.catalogue.note:

@@ -87,7 +87,7 @@ def _server(config: "uvicorn.Config", address: str, context: Context) -> "uvicor
 
     import uvicorn
 
-    from jobctl.cli.service import ServiceManager
+    from jobctl.systemd.sd_notify import ServiceManager
 
     listener = (
         ServiceManager.of(context.process, context.clock) if context.process.get("NOTIFY_SOCKET") else None

@@ -5,9 +5,9 @@ from typing import Annotated, NamedTuple
 from jobctl.cli.commands.stop import chosen_jobs, confirm, report
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
-from jobctl.managers.define import registration
-from jobctl.managers.presence import scheduler
+from jobctl.managers.base import registration
 from jobctl.modes import Mode
+from jobctl.scheduler.liveness import scheduler_presence
 
 
 class Options(NamedTuple):
@@ -49,6 +49,9 @@ def run(options: Options, context: Context) -> int:
         out.note(f"{jobs[0].id} is not enabled ({jobs[0].origin}), so no scheduler runs it")
     else:
         out.note(f"{jobs[0].id}: back on the schedule")
-    if context.mode is Mode.LOCAL and not scheduler(store, context.state_folder(), context.clock).running:
+    if (
+        context.mode is Mode.LOCAL
+        and not scheduler_presence(store, context.state_folder(), context.clock).running
+    ):
         out.note("no scheduler is running here: jobctl run")
     return 0

@@ -24,12 +24,12 @@ from jobctl.cli.views.status import (
 )
 from jobctl.documents import job_document, logs_document, run_document, scheduler_document
 from jobctl.errors import ConfigurationError, ExitCode, ServiceError, UsageError
-from jobctl.managers.presence import Presence, scheduler
-from jobctl.managers.ride_out import ride_out
-from jobctl.managers.statuses import all_statuses, job_statuses, with_next_times
+from jobctl.managers.status import all_statuses, job_statuses, with_next_times
+from jobctl.managers.store_outage import ride_out
 from jobctl.memory import MIB
 from jobctl.model import Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
+from jobctl.scheduler.liveness import Presence, scheduler_presence
 from jobctl.store.logs import FOLDER, VARIABLE, Usage, usage
 
 if TYPE_CHECKING:
@@ -91,7 +91,9 @@ def look(options: Options, context: Context) -> Board:
     elif store:
         records = store.jobs()
     jobs = all_statuses(_chosen(options, context), records, now, context.mode)
-    found = scheduler(store, context.state_folder(), context.clock) if store else Presence(running=False)
+    found = (
+        scheduler_presence(store, context.state_folder(), context.clock) if store else Presence(running=False)
+    )
     due = {
         one.id: one.next_run for one in records.values() if one.next_run is not None and one.next_run <= now
     }

@@ -7,8 +7,8 @@ from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.documents import job_document
 from jobctl.errors import UsageError
-from jobctl.managers.define import registration
-from jobctl.managers.statuses import job_statuses
+from jobctl.managers.base import registration
+from jobctl.managers.status import job_statuses
 from jobctl.model import Job
 from jobctl.modes import Mode
 from jobctl.text import printable

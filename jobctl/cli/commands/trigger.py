@@ -5,13 +5,12 @@ from datetime import timedelta
 from typing import Annotated, NamedTuple
 
 from jobctl.cli.context import Context
-from jobctl.cli.detach import detached
+from jobctl.cli.foreground import detached, perform, tell_ended
 from jobctl.cli.options import argument, option
-from jobctl.cli.performing import perform, tell_ended
 from jobctl.cli.times import read_span
 from jobctl.errors import ExitCode, UsageError
 from jobctl.managers.local import LocalJobManager
-from jobctl.managers.ride_out import ride_out
+from jobctl.managers.store_outage import ride_out
 from jobctl.modes import Mode
 
 _LEAST = timedelta(seconds=1)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from jobctl.managers.presence import Presence
+    from jobctl.scheduler.liveness import Presence
     from jobctl.store.logs import Usage
 
 LATE = timedelta(seconds=10)

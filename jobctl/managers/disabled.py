@@ -6,9 +6,8 @@ from datetime import timedelta
 from jobctl.catalogue.catalogue import unknown_job
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import NotRunError
-from jobctl.managers.define import define, registration
-from jobctl.managers.lifecycle import Lifecycle
-from jobctl.managers.statuses import job_status, job_statuses
+from jobctl.managers.base import Lifecycle, define, registration
+from jobctl.managers.status import job_status, job_statuses
 from jobctl.model import Job, JobMetrics, JobStatus, Run, Target
 from jobctl.schedules import Cron, Every
 from jobctl.store.records import RunStore

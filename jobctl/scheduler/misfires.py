@@ -4,8 +4,8 @@ from datetime import datetime
 
 from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import Bus, SlotsMissed
-from jobctl.managers.agenda import INSTANT, Due
-from jobctl.managers.lease import Lease
+from jobctl.scheduler.agenda import INSTANT, Due
+from jobctl.scheduler.lease import Lease
 from jobctl.store.records import Claimed, Overlap, RunStore
 
 

@@ -1,5 +1,8 @@
-"""A stop that somebody asks for: the first signal is kept for the command to see, the next one acts at once."""
+"""How jobctl's processes take signals."""
 
+import _signal  # type: ignore[import-not-found]  # signal itself makes an enum's member of each number
+import faulthandler
+import os
 import select
 import signal
 import socket
@@ -65,3 +68,56 @@ class Stop:
             self.signal = number
         else:
             self.again()
+
+
+_NAMES = ["USR1", "USR2", "ALRM", "VTALRM", "PROF", "POLL", "PWR", "STKFLT", "TRAP", "SYS", "EMT", "LOST"]
+
+
+def take_harmless_signals() -> None:
+    """From now on. A handler or disposition that was set before stays. For the main thread."""
+    numbers = {getattr(_signal, f"SIG{name}", None) for name in _NAMES} - {None}
+    if hasattr(_signal, "SIGRTMIN"):
+        numbers.update(range(_signal.SIGRTMIN, _signal.SIGRTMAX + 1))
+    for number in numbers:
+        if _signal.getsignal(number) == _signal.SIG_DFL:
+            _signal.signal(number, _pass)
+    if _signal.getsignal(_signal.SIGQUIT) == _signal.SIG_DFL:
+        faulthandler.register(_signal.SIGQUIT, file=2, all_threads=True)  # names and lines, no values
+
+
+def _pass(*_: object) -> None:
+    return
+
+
+_TERMINALS = {signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH}
+_BY_THE_KERNEL = 0x80  # SI_KERNEL, from asm-generic/siginfo.h
+
+
+def stand_by() -> None:
+    """Return in a child. The process that called stays behind, and ends with the child's exit code."""
+    blocked = signal.valid_signals()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+    child = os.fork()
+    if child == 0:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return
+    while True:
+        came = signal.sigwaitinfo(blocked)
+        if came.si_signo == signal.SIGCHLD:
+            _reap(child)
+        elif came.si_code != _BY_THE_KERNEL or came.si_signo not in _TERMINALS:
+            os.kill(child, came.si_signo)  # a terminal's Ctrl-C reaches the child by itself
+
+
+def _reap(child: int) -> None:
+    """Collect whoever has ended; with the child's end comes the end of this process, and of all."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        if pid == child:
+            code = os.waitstatus_to_exitcode(status)
+            os._exit(code if code >= 0 else 128 - code)

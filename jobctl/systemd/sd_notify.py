@@ -18,8 +18,8 @@ from jobctl.events import (
     SchedulerStarted,
     SchedulerStopping,
 )
-from jobctl.managers.engine import TICK
 from jobctl.managers.local import LocalJobManager
+from jobctl.scheduler.scheduler import TICK
 from jobctl.text import counted
 
 STATUS_EVERY_S = 1.0

@@ -1,4 +1,4 @@
-"""How a manager's life is governed: started, shut down, kept on for good, or used as a context."""
+"""What every manager has: job definitions, start and end."""
 
 import logging
 import os
@@ -8,7 +8,13 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from jobctl.managers.stop_signals import Stop
+from jobctl.clock import Clock
+from jobctl.durations import format_duration
+from jobctl.errors import AlreadyRunningError, UsageError
+from jobctl.model import Command, Job, Run, Schedule, Target, Trigger
+from jobctl.signals import Stop
+from jobctl.store.records import Registration
+from jobctl.text import ID_HINT, is_job_id, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,3 +119,48 @@ def _after_fork_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def define(job_id: str, name: str, target: Target, schedule: Schedule) -> Job:
+    """A job of the application's own.
+
+    A function that a worker process can import by name is kept as that name, so that it runs
+    there; any other runs in a thread of this process.
+
+    Raises:
+        UsageError: a bad id, or a target that is no function, import text or command.
+    """
+    if isinstance(target, str):
+        module, colon, function = target.partition(":")
+        if not (colon and module and function):
+            raise UsageError(f"{quote(target)} is not an import text", hint="write package.module:function")
+    elif callable(target):
+        from jobctl.execution.executors import importable
+
+        target = importable(target) or target
+    elif not isinstance(target, Command):
+        raise UsageError(f"a job is a function or an import text, not {type(target).__name__}")
+    if not is_job_id(job_id):
+        raise UsageError(f"{quote(job_id)} is not a job id", hint=ID_HINT)
+    return Job(job_id, name or job_id, schedule, target)
+
+
+def registration(job: Job) -> Registration:
+    """The job as it is announced to the run store."""
+    schedule = job.schedule
+    return Registration(
+        job.id, job.name, schedule.text if schedule else "", schedule.timezone if schedule else "UTC"
+    )
+
+
+def already_running(job_id: str, run: Run, clock: Clock) -> AlreadyRunningError:
+    """Says which run holds the job, since when, where, and who asked for it."""
+    since = format_duration(clock.now() - run.started_at)
+    place = f", pid {run.pid} on {run.host}" if run.pid else f" on {run.host}"
+    how = {Trigger.SCHEDULE: "by its schedule", Trigger.MANUAL: "manually"}.get(run.trigger, "by a request")
+    beside = "" if run.job_id == job_id else f"{job_id} must not run beside it: "
+    return AlreadyRunningError(
+        f"{beside}{run.job_id} is already running for {since}, started {how} (run {run.short_id}{place});"
+        " nothing was started",
+        hint=f"follow it with: jobctl logs {run.job_id} --follow",
+    )

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from jobctl.clock import Clock
 from jobctl.events import Bus, ClockJumped, ClocksDiffer
-from jobctl.managers.agenda import LATE
-from jobctl.managers.lease import Lease
+from jobctl.scheduler.agenda import LATE
+from jobctl.scheduler.lease import Lease
 from jobctl.store.records import RunStore
 
 JUMP = timedelta(seconds=2)

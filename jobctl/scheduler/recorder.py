@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from jobctl.clock import Clock
 from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import Bus, EndNotRecorded, RunFinished, StoreRecovered, StoreTrouble
-from jobctl.managers.lease import Lease
+from jobctl.scheduler.lease import Lease
 from jobctl.store.records import Answer, Claim, Ending, RunStore
 
 _TELL_AGAIN = timedelta(minutes=1)

@@ -8,11 +8,10 @@ from pathlib import Path
 from jobctl import threads
 from jobctl.clock import Clock
 from jobctl.errors import StoreError
-from jobctl.execution import process_file
-from jobctl.managers.lease import Lease
-from jobctl.managers.liveness import Liveness
-from jobctl.managers.rescue import rescue
 from jobctl.model import Run
+from jobctl.scheduler import process_identity
+from jobctl.scheduler.lease import Lease
+from jobctl.scheduler.liveness import Liveness, rescue
 from jobctl.store.logs import prune_runs_and_logs
 from jobctl.store.records import RunStore
 
@@ -122,4 +121,4 @@ class Chores:
 
     def _prune(self) -> None:
         prune_runs_and_logs(self._store, self._state / "logs", self._clock.now())
-        process_file.sweep(self._state, {owner.id for owner in self._store.owners()})
+        process_identity.sweep(self._state, {owner.id for owner in self._store.owners()})

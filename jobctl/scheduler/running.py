@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from jobctl.clock import whole
 from jobctl.durations import milliseconds
 from jobctl.execution.tasks import Arguments, Task, TaskFinished
-from jobctl.managers.agenda import Due
 from jobctl.model import Command, Job, OnOverlap, Reason, Run, RunStatus, Trigger
+from jobctl.scheduler.agenda import Due
 from jobctl.store.records import Claim, Ending, new_run_id
 
 _RETRIED = {Reason.ERROR, Reason.TIMEOUT, Reason.CRASHED}

@@ -8,8 +8,7 @@ from pathlib import Path
 from jobctl import threads
 from jobctl.clock import Clock
 from jobctl.errors import JobctlError, StoreError
-from jobctl.execution.process import this_process
-from jobctl.execution.process_file import ProcessFile
+from jobctl.scheduler.process_identity import ProcessFile, this_process
 from jobctl.store.records import LEASE_LIMIT, Owner, RunStore
 
 HEARTBEAT_S = 10.0

@@ -6,14 +6,17 @@ change does not count.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from jobctl.clock import Clock
-from jobctl.execution import process_file
-from jobctl.execution.process import Life, boot, life_by_pid, uptime
-from jobctl.execution.process_file import Lock
+from jobctl.errors import StoreError
+from jobctl.execution.process_tree import end_marked
+from jobctl.model import Run
+from jobctl.scheduler import process_identity
+from jobctl.scheduler.process_identity import Life, Lock, boot, life_by_pid, uptime
 from jobctl.store.records import LEASE, Owner, RunStore
+from jobctl.values import value
 
 _SHORT_LIVED_LEASE = 2 * LEASE
 """For processes that cannot tell whether heartbeats were possible all the time."""
@@ -46,9 +49,9 @@ class Liveness:
         if owner.ended is not None:
             return Life.DEAD
         asked = self._steady()
-        seen = process_file.Seen(Lock.MISSING)
+        seen = process_identity.Seen(Lock.MISSING)
         if self._same_kernel(owner):
-            seen = process_file.read(self._state, owner.id)
+            seen = process_identity.read(self._state, owner.id)
         if seen.lock is Lock.FREE:
             return Life.DEAD  # also where another program has replaced it under the same pid
         life = life_by_pid(owner)
@@ -97,3 +100,69 @@ class Liveness:
             return timedelta(seconds=asked - since) > _SHORT_LIVED_LEASE
         self._store.observe(owner.id, f"{base}{now}")
         return False
+
+
+def rescue(store: RunStore, state: Path, liveness: Liveness, now: datetime) -> list[Run]:
+    """Fail the runs of every dead process; returns them as they now are.
+
+    What is left of such a process is ended first: a job is free only when nothing of its last run is left. A store
+    that cannot be written is left as it is: reading must still work.
+    """
+    lost: list[Run] = []
+    for owner in store.owners():
+        try:
+            lost.extend(_rescue(store, state, liveness, owner, now))
+        except StoreError:
+            continue
+    return lost
+
+
+def rescue_once(store: RunStore, state: Path, clock: Clock) -> list[Run]:
+    """The same for a process that lives too short to observe a lease."""
+    return rescue(store, state, Liveness(store, state, clock), clock.now())
+
+
+def _rescue(store: RunStore, state: Path, liveness: Liveness, owner: Owner, now: datetime) -> list[Run]:
+    if liveness.of(owner) is not Life.DEAD:
+        return []
+    if owner.ended is not None and not any(one.id == owner.id for _, one in store.unfinished()):
+        return []
+    end_marked(owner.id)
+    lost = list(store.fail_lost_runs(owner.id, now, owner.heartbeats))
+    process_identity.discard(state, owner.id)
+    return lost
+
+
+@value
+class Presence:
+    """A local scheduler. ``ended`` is None while it runs; of one that was killed, or lost its lease, it is when
+    that was noticed.
+
+    ``stopped``: its process is stopped by a signal or a debugger, and schedules nothing.
+    """
+
+    running: bool
+    pid: int | None = None
+    host: str | None = None
+    since: datetime | None = None
+    ended: datetime | None = None
+    stopped: bool = False
+    killed: bool = False
+
+
+def scheduler_presence(store: RunStore, state: Path, clock: Clock) -> Presence:
+    """The oldest working scheduler of this store, else one that is stopped, else the one that ended last."""
+    liveness = Liveness(store, state, clock)
+    found = [owner for owner in store.owners() if owner.kind != "trigger"]
+    lives = [(owner, liveness.of(owner)) for owner in found]
+    for wanted in ({Life.ALIVE, Life.UNKNOWN}, {Life.STOPPED}):
+        for owner, life in lives:
+            if life in wanted:
+                stopped = life is Life.STOPPED
+                return Presence(not stopped, owner.pid, owner.host, owner.since, stopped=stopped)
+    if not found:
+        return Presence(running=False)
+    last = max(found, key=lambda owner: owner.ended or owner.since)
+    return Presence(
+        False, last.pid, last.host, last.since, last.ended, killed=last.killed or last.ended is None
+    )

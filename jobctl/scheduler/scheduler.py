@@ -27,16 +27,15 @@ from jobctl.events import (
     SchedulerStopping,
 )
 from jobctl.execution.tasks import Arguments, Executor, Outcome, Task, TaskFinished, TaskOutput, TaskStarted
-from jobctl.managers.active import Active, Finished, claim_of, finished_run, retry_delay, task_of
-from jobctl.managers.agenda import Agenda, Due, Entry, Span
-from jobctl.managers.ask import Ask
-from jobctl.managers.clockwatch import ClockWatch
-from jobctl.managers.lease import Lease
-from jobctl.managers.misses import Misses
-from jobctl.managers.queueing import Queue
-from jobctl.managers.ready import Ready
-from jobctl.managers.recorder import Recorder
 from jobctl.model import Job, Reason, Run, Trigger
+from jobctl.scheduler.agenda import Agenda, Due, Entry, Span
+from jobctl.scheduler.ask import Ask
+from jobctl.scheduler.clock_watch import ClockWatch
+from jobctl.scheduler.dispatch import Queue, Ready
+from jobctl.scheduler.lease import Lease
+from jobctl.scheduler.misfires import Misses
+from jobctl.scheduler.recorder import Recorder
+from jobctl.scheduler.running import Active, Finished, claim_of, finished_run, retry_delay, task_of
 from jobctl.store.records import Answer, Claim, Claimed, Overlap, RunStore, SlotTaken, Stopped, new_run_id
 from jobctl.text import counted
 

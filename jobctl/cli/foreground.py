@@ -1,5 +1,7 @@
 """A run in this process for a command: what it prints is shown, its end waited for and told."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +17,7 @@ from jobctl.cli.views.events import sentence
 from jobctl.cli.views.runs import ending
 from jobctl.documents import trigger_document
 from jobctl.durations import format_duration
-from jobctl.errors import ExitCode, StoreError
+from jobctl.errors import ExitCode, JobctlError, StoreError
 from jobctl.events import (
     EndNotRecorded,
     Event,
@@ -28,10 +30,11 @@ from jobctl.events import (
     StoreTrouble,
     TracesNotTaken,
 )
+from jobctl.execution.process_tree import DETACHED_MARK, OWNER_MARK, WORKER_MARK
 from jobctl.managers.local import LocalJobManager
-from jobctl.managers.ride_out import ride_out
-from jobctl.managers.stop_signals import Stop
+from jobctl.managers.store_outage import ride_out
 from jobctl.model import Run, RunStatus, Trigger
+from jobctl.signals import Stop
 
 ASKED_BY = "_JOBCTL_TRIGGER"
 """Set by an exported worker: what asked for the run, ``schedule`` or ``manual``."""
@@ -191,3 +194,55 @@ class _Teller:
             out.warn(sentence(event))
         elif isinstance(event, StoreTrouble):
             out.warn(f"the run has ended, and its end cannot be recorded yet: {event.problem}")
+
+
+def detached(context: Context) -> dict[str, Any]:
+    """Start it with the words of this call, and answer with its run as recorded.
+
+    Inside a job it leaves the job's processes, and so outlives them: see ``jobctl.execution.process_tree``.
+
+    Raises:
+        JobctlError: as the other one refused.
+    """
+    import json
+
+    words = [
+        word
+        for word in sys.argv[1:]
+        if word not in {"--no-wait", "--json", "-q", "--quiet", "-v", "--verbose"}
+    ]
+    kept = {name: value for name, value in context.process.items() if name not in {OWNER_MARK, WORKER_MARK}}
+    # what the .env files say goes along: one of them may be a pipe, which was read here
+    said = {
+        name: value for name, value in context.environment.merged().items() if name not in context.process
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jobctl", *words, "--json", "--quiet"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**said, **kept, DETACHED_MARK: "1"},
+        start_new_session=True,
+    )
+    if process.stdout is None:
+        raise JobctlError("the background process has no output")
+    with process.stdout as told:
+        line = told.readline()
+    try:
+        answer: dict[str, Any] = json.loads(line)
+    except ValueError:
+        code = process.wait()
+        raise JobctlError(f"the background process ended with {code} and started nothing") from None
+    refusal = answer["error"]
+    if isinstance(refusal, dict):
+        process.wait()
+        raise _as_told(refusal)
+    process.returncode = 0  # it goes on without us: nobody waits for it
+    return answer
+
+
+def _as_told(error: dict[str, Any]) -> JobctlError:
+    told = JobctlError(error["message"], hint=error["hint"])
+    told.code = error["code"]
+    told.exit_code = ExitCode(error["exit_code"])
+    return told

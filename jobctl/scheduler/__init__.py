@@ -1,0 +1,1 @@
+"""Decides when jobs run, runs them, and records the results."""

@@ -1,0 +1,1 @@
+"""jobctl as a service of systemd."""
