@@ -1,76 +1,112 @@
-"""The keys of a job, as a project file or a decorator gives them: what each may hold, and how a job is made of them."""
+"""The keys of a job, in one table: how each is read and what it means; and jobs built from them.
+
+The project file, ``@job``, ``jobctl new``, the JSON Schema and the documentation all use this table.
+"""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any, NamedTuple, TypedDict
 
-from jobctl.durations import parse_duration
+from jobctl.durations import parse_duration, write_duration
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ScheduleError
 from jobctl.model import Command, Job, OnOverlap, Schedule, Target
 from jobctl.schedules import Cron, Every
 from jobctl.settings.paths import with_home
 from jobctl.text import ID_HINT, is_job_id, quote, suggestion
 
-MOST_MIB = 1_000_000
-_CALL = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
-_VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+MAX_MIB = 1_000_000
+_MOST_HINTS = 20
+"""A suggestion for an unknown key takes a tenth of a millisecond, and a file may have thousands."""
+
+# Patterns of the JSON Schema are read by an editor's engine: classes are spelt out, since engines differ on \w and \d.
+_PART = r"[0-9]{1,12}(\.[0-9]{1,6})? ?(ms|s|m|h|d|w)"
+_HIDDEN = r"\x00-\x1f\x7f-\xa0\xad"
+_LETTERS = "\u00a1-\uffff"  # of other alphabets
+_LABEL = f"[A-Za-z0-9_{_LETTERS}-]{{1,63}}"
+_HOST = rf"({_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])"
+_WORD = "[A-Za-z_][A-Za-z0-9_]*"
+DOTTED_NAME = rf"{_WORD}(\.{_WORD})*"
+
+JsonSchema = dict[str, Any]
+FLAG: JsonSchema = {"type": "boolean"}
+URL: JsonSchema = {
+    "type": "string",
+    "pattern": rf"^([$]{_WORD}|[Hh][Tt][Tt][Pp][Ss]?://{_HOST}(:[0-9]{{1,5}})?([/?#][!-~{_LETTERS}]*)?)$",
+}
+_DURATION: JsonSchema = {"type": "string", "maxLength": 100, "pattern": rf"^\s*{_PART}( ?{_PART})*\s*$"}
+_TEXT: JsonSchema = {"type": "string", "pattern": rf"^ *[^ {_HIDDEN}][^{_HIDDEN}]*$"}
+_CRON: JsonSchema = {"type": "string", "pattern": r"^\s*(@[A-Za-z]+|\S+(\s+\S+){4,5})\s*$"}
+_CALL: JsonSchema = {"type": "string", "pattern": f"^{DOTTED_NAME}:{DOTTED_NAME}$"}
+_VALUE: JsonSchema = {"type": "string", "pattern": r"^[^\x00]*$"}
+_VARIABLE: JsonSchema = {"type": "string", "pattern": f"^{_WORD}$"}
+COMMAND: JsonSchema = {
+    "type": "array",
+    "prefixItems": [{**_VALUE, "minLength": 1}],
+    "items": _VALUE,
+    "minItems": 1,
+}
 
 
-def _text(value: Any) -> str:
+def _duration_except(too_short: str) -> JsonSchema:
+    """A duration that is not a single part matching ``too_short``."""
+    return {**_DURATION, "not": {"pattern": rf"^\s*({too_short})\s*$"}}
+
+
+def _read_text(value: Any) -> str:
     if isinstance(value, str) and value.strip() and value.isprintable():
         return value
-    raise _unlike("a text of one line", value)
+    raise _unexpected("a text of one line", value)
 
 
-def _folder(value: Any) -> str:
-    return str(with_home(_text(value), "it"))
+def _read_folder(value: Any) -> str:
+    return str(with_home(_read_text(value), "it"))
 
 
-def _cron(value: Any) -> str:
+def _read_cron(value: Any) -> str:
     if isinstance(value, str):
         return value
-    raise _unlike("a text", value)
+    raise _unexpected("a text", value)
 
 
-def _whole(value: Any, least: int = 0, most: int = 100, unit: str = "") -> int:
-    # 3.0 is whole as well, to JSON Schema and to most of its editors
+def _read_integer(value: Any, least: int = 0, most: int = 100, unit: str = "") -> int:
+    # 3.0 is an integer too, to JSON Schema and to most of its editors
     if type(value) in {int, float} and least <= value <= most and value == int(value):
         return int(value)
-    raise _unlike(f"a whole number{unit} from {least} to {most}", value)
+    raise _unexpected(f"a whole number{unit} from {least} to {most}", value)
 
 
-def _mib(value: Any) -> int:
-    return _whole(value, 1, MOST_MIB, " of MiB")
+def _read_mib(value: Any) -> int:
+    return _read_integer(value, 1, MAX_MIB, " of MiB")
 
 
-def _yes_or_no(value: Any) -> bool:
+def _read_flag(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    raise _unlike("true or false", value)
+    raise _unexpected("true or false", value)
 
 
-def _duration(value: Any) -> timedelta:
+def _read_duration(value: Any) -> timedelta:
     if isinstance(value, str):
         return parse_duration(value)
-    raise _unlike("a duration in quotes", value, hint='write a text such as "30s" or "5m"')
+    raise _unexpected("a duration in quotes", value, hint='write a text such as "30s" or "5m"')
 
 
-def _timeout(value: Any) -> timedelta:
-    found = _duration(value)
-    if found < timedelta(milliseconds=1):
+def _read_timeout(value: Any) -> timedelta:
+    duration = _read_duration(value)
+    if duration < timedelta(milliseconds=1):
         raise ConfigurationError(f"{quote(value)} is too short")
-    return found
+    return duration
 
 
-def _on_overlap(value: Any) -> OnOverlap:
+def _read_overlap(value: Any) -> OnOverlap:
     if value in list(OnOverlap):
         return OnOverlap(value)
-    raise _unlike('"skip" or "queue"', value)
+    raise _unexpected('"skip" or "queue"', value)
 
 
-def _url(value: Any) -> str:
+def _read_url(value: Any) -> str:
     from jobctl.catalogue.notify_settings import is_url
 
     if is_url(value):
@@ -78,26 +114,26 @@ def _url(value: Any) -> str:
     raise ConfigurationError("expected a URL", hint="write https://… or the name of a variable: $NAME")
 
 
-def _variables(value: Any) -> dict[str, str]:
+def _read_variables(value: Any) -> dict[str, str]:
     if isinstance(value, dict) and all(map(_is_variable, value)) and all(map(_is_value, value.values())):
         return dict(value)
     raise ConfigurationError("expected a table of names and texts", hint='write { PGUSER = "app" }')
 
 
-def _names(value: Any) -> tuple[str, ...]:
+def _read_names(value: Any) -> tuple[str, ...]:
     if isinstance(value, list) and all(map(_is_variable, value)):
         return tuple(value)
     raise ConfigurationError("expected a list of variables' names", hint='write ["PGPASSWORD"]')
 
 
-def _call(value: Any) -> str:
-    if isinstance(value, str) and _CALL.fullmatch(value):
+def _read_call(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(f"{DOTTED_NAME}:{DOTTED_NAME}", value):
         return value
     raise ConfigurationError(f"{_shown(value)} is not an import text", hint='write "package.module:function"')
 
 
-def _command(value: Any) -> Command:
-    texts = isinstance(value, list) and all(isinstance(one, str) for one in value)
+def _read_command(value: Any) -> Command:
+    texts = isinstance(value, list) and all(isinstance(word, str) for word in value)
     if not (texts and value and value[0]):
         raise ConfigurationError(
             "expected a list of texts that begins with a program"
@@ -109,41 +145,16 @@ def _command(value: Any) -> Command:
     return Command(tuple(value))
 
 
-READERS: dict[str, Callable[[Any], Any]] = {
-    "name": _text,
-    "call": _call,
-    "command": _command,
-    "every": _duration,
-    "cron": _cron,
-    "timezone": _text,
-    "timeout": _timeout,
-    "retries": _whole,
-    "retry_delay": _duration,
-    "catch_up": _yes_or_no,
-    "enabled": _yes_or_no,
-    "jitter": _duration,
-    "overlap": _on_overlap,
-    "group": _text,
-    "grace": _duration,
-    "environment": _variables,
-    "folder": _folder,
-    "needs": _names,
-    "check_in": _url,
-    "memory_mib": _mib,
-}
-"""Every key of a job. A reader raises ``ConfigurationError`` or ``ScheduleError`` without a place."""
-
-
-def _unlike(expected: str, value: Any, *, hint: str | None = None) -> ConfigurationError:
-    return ConfigurationError(f"expected {expected}, not {_shown(value)}", hint=hint)
-
-
 def _is_variable(value: object) -> bool:
-    return isinstance(value, str) and _VARIABLE.fullmatch(value) is not None
+    return isinstance(value, str) and re.fullmatch(_WORD, value) is not None
 
 
 def _is_value(value: object) -> bool:
     return isinstance(value, str) and "\0" not in value
+
+
+def _unexpected(expected: str, value: Any, *, hint: str | None = None) -> ConfigurationError:
+    return ConfigurationError(f"expected {expected}, not {_shown(value)}", hint=hint)
 
 
 def _shown(value: Any) -> str:
@@ -158,77 +169,196 @@ def _shown(value: Any) -> str:
     )
 
 
-_TOGETHER = ("call", "command", "every", "cron", "timezone")
-"""What one of these may say depends on the others."""
+class JobKey(NamedTuple):
+    """One key of a job.
 
-Where = Callable[[str], str]
-"""The place of a key, ``""`` for the job itself."""
+    Attributes:
+        read: turns the value of a project file into that of ``Job``. Raises ``ConfigurationError`` or
+            ``ScheduleError``, without a place.
+        schema: the JSON Schema of the value. It accepts a little more than ``read``: no pattern knows whether a cron
+            expression names a day, whether a time zone exists, or how long several parts of a duration are.
+        meaning: one sentence.
+    """
+
+    read: Callable[[Any], Any]
+    schema: JsonSchema
+    meaning: str
 
 
-def build_job(job_id: str, settings: Mapping[str, Any], where: Where, base: Job | None = None) -> Job:
+_MINIMUM_1_S = _duration_except(r"0*[0-9]{1,3}(\.[0-9]+)? ?ms|0+(\.[0-9]+)? ?s|[0.]+ ?[mhdw]")
+_MINIMUM_1_MS = _duration_except(r"0+(\.[0-9]+)? ?ms|[0.]+ ?[smhdw]")
+
+
+class JobOptions(TypedDict, total=False):
+    """The keys that ``@job`` takes too. ``None`` is the same as leaving a key out."""
+
+    name: Annotated[str | None, JobKey(_read_text, _TEXT, "Name for people.")]
+    every: Annotated[
+        timedelta | float | str | None,
+        JobKey(_read_duration, _MINIMUM_1_S, "Interval between due times, such as 30s, 5m or 1h30m."),
+    ]
+    cron: Annotated[
+        str | None, JobKey(_read_cron, _CRON, "Cron expression: five fields, or six with seconds first.")
+    ]
+    timezone: Annotated[str | None, JobKey(_read_text, _TEXT, "IANA time zone of cron.")]
+    timeout: Annotated[
+        timedelta | str | None, JobKey(_read_timeout, _MINIMUM_1_MS, "Time limit of one attempt.")
+    ]
+    retries: Annotated[
+        int | None,
+        JobKey(
+            _read_integer,
+            {"type": "integer", "minimum": 0, "maximum": 100},
+            "Further attempts after a failed first one.",
+        ),
+    ]
+    retry_delay: Annotated[
+        timedelta | str | None,
+        JobKey(_read_duration, _DURATION, "Delay before the first retry; it doubles with each further one."),
+    ]
+    catch_up: Annotated[
+        bool | None,
+        JobKey(_read_flag, FLAG, "Run once for all slots that were missed while no scheduler ran."),
+    ]
+    enabled: Annotated[
+        bool | None,
+        JobKey(_read_flag, FLAG, "Whether the job is scheduled; if not, it can still be triggered."),
+    ]
+    jitter: Annotated[
+        timedelta | str | None,
+        JobKey(_read_duration, _DURATION, "Start each slot up to this much later, but before the next one."),
+    ]
+    overlap: Annotated[
+        str | None,
+        JobKey(
+            _read_overlap,
+            {"enum": [choice.value for choice in OnOverlap]},
+            'What to do with a slot while a run blocks it: "skip" or "queue".',
+        ),
+    ]
+    group: Annotated[
+        str | None, JobKey(_read_text, _TEXT, "Jobs of the same group never run at the same time.")
+    ]
+    grace: Annotated[
+        timedelta | str | None,
+        JobKey(_read_duration, _DURATION, "Time between SIGTERM and SIGKILL when a run must end."),
+    ]
+    environment: Annotated[
+        Mapping[str, str] | None,
+        JobKey(
+            _read_variables,
+            {
+                "type": "object",
+                "propertyNames": {"pattern": _VARIABLE["pattern"]},
+                "additionalProperties": _VALUE,
+            },
+            "Environment variables for its runs.",
+        ),
+    ]
+    folder: Annotated[
+        str | None,
+        JobKey(_read_folder, _TEXT, "Working folder of its runs, relative to the project's folder."),
+    ]
+    needs: Annotated[
+        Sequence[str] | None,
+        JobKey(
+            _read_names,
+            {"type": "array", "items": _VARIABLE},
+            "Environment variables that must be set for it to run.",
+        ),
+    ]
+    check_in: Annotated[
+        str | None,
+        JobKey(_read_url, URL, "URL of a monitor, or $NAME, to call at each start, success and failure."),
+    ]
+    memory_mib: Annotated[
+        int | None,
+        JobKey(
+            _read_mib,
+            {"type": "integer", "minimum": 1, "maximum": MAX_MIB},
+            "Limit of a run's address space in MiB, on Linux.",
+        ),
+    ]
+
+
+OPTIONS: dict[str, JobKey] = {key: hint.__metadata__[0] for key, hint in JobOptions.__annotations__.items()}
+KEYS: dict[str, JobKey] = {
+    "call": JobKey(_read_call, _CALL, 'Function to run: "package.module:function".'),
+    "command": JobKey(_read_command, COMMAND, 'Program to run, with its arguments: ["pg_dump", "app"].'),
+    **OPTIONS,
+}
+"""Every key of a job, in the order of the documentation."""
+
+
+def default_text(key: str) -> str | None:
+    """The default of a key as a user writes it; None where the key is simply absent by default."""
+    default = "UTC" if key == "timezone" else getattr(Job, key, None)
+    if isinstance(default, timedelta):
+        return write_duration(default)
+    return str(default).lower() if isinstance(default, bool | int | str) else None
+
+
+Place = Callable[[str], str]
+"""The place of a key, for messages; of the job itself for an empty text."""
+
+
+def build_job(job_id: str, settings: Mapping[str, Any], place: Place, base: Job | None = None) -> Job:
     """A new job, or ``base`` with some of its settings changed.
 
     Raises:
         ConfigurationErrors: all that is wrong with it, each with its place.
     """
-    builder = _Builder(job_id, settings, where, base)
+    builder = _JobBuilder(job_id, settings, place, base)
     job = builder.build()
     if builder.faults:
         raise ConfigurationErrors(builder.faults)
     return job
 
 
-class _Builder:
-    def __init__(self, job_id: str, settings: Mapping[str, Any], where: Where, base: Job | None) -> None:
+class _JobBuilder:
+    """Reads each key by itself, then those that depend on each other; collects every fault."""
+
+    def __init__(self, job_id: str, settings: Mapping[str, Any], place: Place, base: Job | None) -> None:
         self._id = job_id
         self._label = f"[jobs.{quote(job_id)[1:-1]}]"
         self._settings = settings
-        self._where = where
+        self._place = place
         self._base = base
         self.faults: list[ConfigurationError] = []
 
     def build(self) -> Job:
-        self._check_id()
+        if not is_job_id(self._id):
+            self._fault("", f"{quote(self._id)} is not a job id", ID_HINT)
         for key in self._settings:
-            if key not in READERS:
+            if key not in KEYS:
                 self._unknown(key)
-        target = self._target()
-        schedule = self._schedule()
-        changes = {key: self._value(key) for key in READERS if key not in _TOGETHER}
-        changes |= {"schedule": schedule, "target": target}
-        given = {key: value for key, value in changes.items() if value is not None}
+        changes: dict[str, Any] = {"target": self._target(), "schedule": self._schedule()}
+        together = ("call", "command", "every", "cron", "timezone")
+        changes |= {key: self._value(key) for key in KEYS if key not in together}
+        changes = {key: value for key, value in changes.items() if value is not None}
         if self._base is None:
-            bare = {"name": self._id, "schedule": None, "target": "", "origin": self._where("")}
-            return Job(self._id, **{**bare, **given})
+            required = {"name": self._id, "schedule": None, "target": "", "origin": self._place("")}
+            return Job(self._id, **{**required, **changes})
         if self._settings:
-            given["origin"] = f"{self._base.origin}, changed in {self._where('')}"
-        return replace(self._base, **given)
+            changes["origin"] = f"{self._base.origin}, changed in {self._place('')}"
+        return replace(self._base, **changes)
 
     def _fault(self, key: str, message: str, hint: str | None = None) -> None:
         label = self._label + (f".{key}" if key else "")
-        self.faults.append(ConfigurationError(f"{label}: {message}", where=self._where(key), hint=hint))
+        self.faults.append(ConfigurationError(f"{label}: {message}", where=self._place(key), hint=hint))
 
     def _unknown(self, key: str) -> None:
-        self.faults.append(
-            ConfigurationError(
-                f"{self._label} has no key {quote(key)}",
-                where=self._where(key),
-                # looked for as often as somebody may read it: each takes a tenth of a millisecond
-                hint=suggestion(key, READERS, f"Keys: {', '.join(sorted(READERS))}")
-                if len(self.faults) < 20
-                else None,
-            )
-        )
-
-    def _check_id(self) -> None:
-        if not is_job_id(self._id):
-            self._fault("", f"{quote(self._id)} is not a job id", ID_HINT)
+        hint = None
+        if len(self.faults) < _MOST_HINTS:
+            hint = suggestion(key, KEYS, f"Keys: {', '.join(sorted(KEYS))}")
+        message = f"{self._label} has no key {quote(key)}"
+        self.faults.append(ConfigurationError(message, where=self._place(key), hint=hint))
 
     def _value(self, key: str) -> Any:
-        """What the settings say of a key; None where that is nothing, or cannot be used."""
+        """The value of a key as ``Job`` has it; None where it is not set or cannot be used."""
         value = self._settings.get(key)
         try:
-            return None if value is None else READERS[key](value)
+            return None if value is None else KEYS[key].read(value)
         except (ConfigurationError, ScheduleError) as error:
             self._fault(key, error.problem, error.hint)
             return None
@@ -252,24 +382,25 @@ class _Builder:
             interval = self._value("every")
             if zone is not None:
                 self._fault("timezone", "an interval has no time zone", "use cron for wall-clock times")
-            return self._made("every", lambda: Every(interval)) if interval is not None else None
+            return self._built("every", lambda: Every(interval)) if interval is not None else None
         base = self._base.schedule if self._base else None
         if cron is None and zone is not None:
             if isinstance(base, Cron):
-                return self._made("timezone", lambda: Cron(base.expression, zone))
+                return self._built("timezone", lambda: Cron(base.expression, zone))
             self._fault("timezone", "a time zone needs cron")
             return None
         cron = self._value("cron")
         if cron is None:
             return None
-        if zone is not None and self._made("timezone", lambda: Cron("* * * * *", zone)) is None:
+        if zone is not None and self._built("timezone", lambda: Cron("* * * * *", zone)) is None:
             return None
-        kept = base.timezone if isinstance(base, Cron) else "UTC"
-        return self._made("cron", lambda: Cron(cron, zone or kept))
+        inherited = base.timezone if isinstance(base, Cron) else "UTC"
+        return self._built("cron", lambda: Cron(cron, zone or inherited))
 
-    def _made(self, key: str, make: Callable[[], Schedule]) -> Schedule | None:
+    def _built(self, key: str, build: Callable[[], Schedule]) -> Schedule | None:
+        """The schedule, or None and a fault; for cron with a caret below the wrong part."""
         try:
-            return make()
+            return build()
         except ScheduleError as error:
             value = self._settings[key]
             shown = f"{quote(value)}: " if isinstance(value, str) and key == "cron" else ""

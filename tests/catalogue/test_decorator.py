@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import select
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from jobctl import job
 from jobctl.catalogue.catalogue import Catalogue
+from jobctl.catalogue.job_keys import OPTIONS
 from jobctl.catalogue.project import find_project
 from jobctl.errors import ConfigurationError, UsageError
 from jobctl.schedules import Cron, Every
@@ -192,6 +194,27 @@ def test_without_parentheses_the_right_form_is_shown(app: Path) -> None:
         ConfigurationError, match=r'TypeError: @job needs parentheses.* write @job\(every="5m"\)'
     ):
         load(app)
+
+
+def test_its_documentation_names_every_option() -> None:
+    assert {f"``{key}``" for key in OPTIONS} <= set(re.findall("``[a-z_]+``", job.__doc__ or ""))
+
+
+def test_an_unknown_option_is_refused() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'call'"):
+        job(call="a.b:c")  # type: ignore[call-arg]
+
+
+def test_python_values_are_those_of_a_project_file() -> None:
+    job(every=timedelta(minutes=5), timeout=90, needs=("A",), environment={"B": "c"})(plus_one)  # type: ignore[arg-type]
+
+    settings = plus_one.__jobctl_job__["settings"]  # type: ignore[attr-defined]
+    assert {key: settings[key] for key in ("every", "timeout", "needs", "environment")} == {
+        "every": "5m",
+        "timeout": "1m30s",
+        "needs": ["A"],
+        "environment": {"B": "c"},
+    }
 
 
 def test_a_local_function_is_refused() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.catalogue.catalogue import Catalogue, job_names
-from jobctl.catalogue.job_keys import READERS
+from jobctl.catalogue.job_keys import KEYS
 from jobctl.catalogue.notify_settings import Notify
 from jobctl.catalogue.project import SHARED_FILE, Project, find_project
 from jobctl.catalogue.project_file import lines_of_keys
@@ -22,7 +22,7 @@ from tests.support.fuzzing import LARGEST, ODD, anything, bounded, examples, mut
 basic = anything.map(
     lambda text: json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False).replace("\x7f", "x")
 )
-bare = st.sampled_from([*READERS, *Notify._fields, "jobs", "notify", "tool", "jobctl", "a", "a-b", "1"])
+bare = st.sampled_from([*KEYS, *Notify._fields, "jobs", "notify", "tool", "jobctl", "a", "a-b", "1"])
 key = bare | basic | st.builds("{}.{}".format, bare, basic | bare) | st.just("''")
 job_id = st.sampled_from(["a", "a-b", '"A_B"', '"a.b"', '"\\u0000"', *(one.id for one in BUILT_IN[:3])])
 plain = st.sampled_from(
@@ -42,7 +42,7 @@ value = st.recursive(
 setting = st.builds("{} = {}".format, key, value)
 header = st.builds("[jobs.{}]".format, job_id | key) | st.sampled_from(["[notify]", "[[jobs]]", "[tool.jobctl]", "[jobs]", "[a.b.c]"])  # fmt: skip
 usual = st.builds(
-    '[jobs.{}]\ncall = "m:f"\n{}'.format, job_id, st.lists(st.builds("{} = {}".format, st.sampled_from([*READERS]), value), max_size=3, unique_by=lambda one: one.partition(" ")[0]).map("\n".join)
+    '[jobs.{}]\ncall = "m:f"\n{}'.format, job_id, st.lists(st.builds("{} = {}".format, st.sampled_from([*KEYS]), value), max_size=3, unique_by=lambda one: one.partition(" ")[0]).map("\n".join)
 )  # fmt: skip
 file = mutated(st.lists(usual | header | setting, max_size=6).map("\n".join), "=[]{}.\"'#, \n\\")
 piece = st.sampled_from(["\n", " ", "[", "]", "{", "{a=", "a.", '"a".', '"\\"".', "'a'.", '"', "'", '"""', "#", "[[a]]\n", "a=1\n", ",", "0x", "9", "[jobs.a]\n"]) | setting  # fmt: skip

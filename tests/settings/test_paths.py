@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.catalogue.job_keys import READERS
+from jobctl.catalogue.job_keys import KEYS
 from jobctl.errors import ConfigurationError
 from jobctl.settings.environment import Environment
 from jobctl.site.content.address import read_address as content_address
@@ -25,7 +25,7 @@ def test_every_setting_that_names_a_path_expands_it(home: Path) -> None:
     assert environment.textfile("JOBCTL_METRICS_FILE") == str(home / "jobs.prom")
     assert content_address("~/content.git", None, Path("/srv")).url == (home / "content.git").as_uri()
     assert place_of(database_address("sqlite:///~/site.db", Path("/srv"))) == str(home / "site.db")
-    assert READERS["folder"]("~/work") == str(home / "work")
+    assert KEYS["folder"].read("~/work") == str(home / "work")
 
 
 def test_the_project_and_the_state_folder(home: Path, site: Site) -> None:

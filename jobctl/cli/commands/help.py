@@ -65,13 +65,13 @@ def _drawn(text: str) -> "Iterable[RenderableType]":
 
 
 def _markdown(topic: str) -> str:
-    from jobctl.catalogue.json_schema import KEYS
+    from jobctl.catalogue.job_keys import KEYS
     from jobctl.settings.variables import VARIABLES
 
     rows: dict[str, str] = {
         "exit-codes": EXIT_CODES,
         "files": FILES,
-        "project-file": {key: meaning for key, (_, meaning) in KEYS.items()},
+        "project-file": {name: key.meaning for name, key in KEYS.items()},
         "variables": {
             **{
                 one.name: f"{one.help}{f' ({one.default})' if one.default else ''}"
