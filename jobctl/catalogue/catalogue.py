@@ -233,12 +233,12 @@ def unset(names: "Iterable[str]", own: "Mapping[str, str]", environment: "Enviro
 def _database(environment: "Environment") -> str | None:
     from importlib.util import find_spec
 
-    from jobctl.settings.libpq import is_address
+    from jobctl.urls import is_postgres_address
 
     address = environment.database("DATABASE_URL")
     if address is None:
         return "DATABASE_URL is not set"
-    if is_address(address) and find_spec("psycopg") is None:
+    if is_postgres_address(address) and find_spec("psycopg") is None:
         return f"psycopg is not installed: {install_hint('postgres')}"
     return None
 

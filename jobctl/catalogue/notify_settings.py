@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 
 from jobctl.errors import ConfigurationError
 from jobctl.settings.environment import Environment
-from jobctl.settings.origin import demand_private
-from jobctl.settings.url import in_ascii, is_web_address
 from jobctl.text import quote, suggestion
+from jobctl.urls import ascii_url, demand_private, is_web_address
 
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)", re.ASCII)
 
@@ -154,7 +153,7 @@ def resolved(url: str, environment: Environment, where: str) -> str:
     """
     named = _VARIABLE.fullmatch(url)
     if named is None:
-        return in_ascii(url)
+        return ascii_url(url)
     text = environment.merged().get(named[1]) or ""
     if not is_url(text) or text.startswith("$"):
         state = "is no URL" if text else "is not set"
@@ -163,4 +162,4 @@ def resolved(url: str, environment: Environment, where: str) -> str:
             where=where,
             hint=f"set {named[1]} to https://…, in the environment or an .env file",
         )
-    return in_ascii(text)
+    return ascii_url(text)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobctl.errors import ConfigurationError
-from jobctl.settings.libpq import is_address
 from jobctl.settings.paths import with_home
 from jobctl.trust import demand_trusted, distrust, platform_owns_files
+from jobctl.urls import is_postgres_address
 from jobctl.values import value
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def state_folder(project: Project, environment: "Environment | None") -> Path:
 
 def _state_folder(project: Project, environment: "Environment | None") -> Path:
     named = environment.set_text("JOBCTL_STATE") if environment else None
-    if environment is not None and named and is_address(named):
+    if environment is not None and named and is_postgres_address(named):
         named = None
     elif environment is not None and named and re.match(_LIKE_AN_ADDRESS, named):
         # the text may hold a password: it is neither shown, nor made a folder's name
@@ -162,4 +162,4 @@ def _state_folder(project: Project, environment: "Environment | None") -> Path:
 def store_place(environment: "Environment", state: Path) -> Path | str:
     """Where the run store is: the address in ``JOBCTL_STATE``, else the state folder."""
     named = environment.text("JOBCTL_STATE") or ""
-    return named if is_address(named) else state
+    return named if is_postgres_address(named) else state

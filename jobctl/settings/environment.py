@@ -8,12 +8,11 @@ from typing import Self
 
 from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.settings.env_files import NOT_SET, Collected, Source, Value, collect
-from jobctl.settings.libpq import is_address
 from jobctl.settings.masking import MASK, Mask, Secret, secret_texts, url_secrets
 from jobctl.settings.paths import with_home
-from jobctl.settings.url import in_ascii, is_web_address
 from jobctl.settings.variables import DATABASES, ON, TEXTFILE_SUFFIX, VARIABLES, Kind
 from jobctl.settings.works_yml import KEYS, Works, content_folder
+from jobctl.urls import ascii_url, is_postgres_address, is_web_address
 
 _OF_THIS_PROCESS = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
 """By these, sd_notify(3), a service manager listens to this process, and to none that it starts."""
@@ -110,7 +109,7 @@ class Environment:
             return None
         if not is_web_address(text):
             raise self._wrong(name, "a URL such as https://example.com")
-        return in_ascii(text)
+        return ascii_url(text)
 
     def database(self, name: str) -> str | None:
         """A variable that is a database's address.
@@ -119,7 +118,11 @@ class Environment:
             ConfigurationError: it has no scheme of a database that jobctl knows.
         """
         text = self.text(name)
-        if text is not None and not is_address(text) and text.partition(":")[0].lower() not in DATABASES:
+        if (
+            text is not None
+            and not is_postgres_address(text)
+            and text.partition(":")[0].lower() not in DATABASES
+        ):
             raise self._wrong(name, "postgresql://… or sqlite:///file")
         return text
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobctl.settings.libpq import is_address
+from jobctl.urls import is_postgres_address
 
 if TYPE_CHECKING:
     from jobctl.store.base import SQLRunStore
@@ -42,7 +42,7 @@ def look_at_store(place: Path | str, *, busy_timeout: timedelta = BUSY_TIMEOUT) 
 def _open(
     place: Path | str, busy_timeout: timedelta, *, create: bool, verify: bool = False
 ) -> "SQLRunStore | None":
-    if isinstance(place, str) and ("://" in place or is_address(place)):
+    if isinstance(place, str) and ("://" in place or is_postgres_address(place)):
         from jobctl.store.postgres_address import read_address
 
         read_address(place)  # first: what follows cannot be imported without the driver

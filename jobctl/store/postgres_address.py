@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from jobctl.errors import ConfigurationError, NotRunError, install_hint
-from jobctl.settings.libpq import missing_driver, read_postgres
+from jobctl.urls import missing_driver, read_postgres_address
 
 SCHEMA = "jobctl"
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -36,7 +36,7 @@ def read_address(text: str) -> Address:
         raise NotRunError(
             f"the run store is on Postgres, and the package psycopg {problem}", hint=install_hint("postgres")
         )
-    parameters, others, place = read_postgres(text, "JOBCTL_STATE")
+    parameters, others, place = read_postgres_address(text, "JOBCTL_STATE")
     schema = others.get("schema", SCHEMA)
     if not _NAME.fullmatch(schema):
         raise ConfigurationError(

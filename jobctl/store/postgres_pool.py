@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 import psycopg
 
 from jobctl.errors import ExitCode, StoreBusyError, StoreError, StoreLostError
-from jobctl.settings.libpq import CONNECT_TIMEOUT_S
 from jobctl.store.connection import Cursor, Values, keep_for_good
 from jobctl.store.postgres_address import Address
+from jobctl.urls import CONNECT_TIMEOUT_S
 
 _BUSY = ("55P03", "57014", "40001", "40P01")
 """A lock or statement took too long, or transactions met."""

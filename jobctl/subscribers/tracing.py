@@ -29,8 +29,8 @@ from jobctl.events import Bus, Event, RunFinished, RunRetrying, RunStarted, Trac
 from jobctl.model import Run, RunStatus
 from jobctl.settings.environment import Environment
 from jobctl.settings.masking import Mask, masked_address
-from jobctl.settings.origin import is_in_clear
 from jobctl.subscribers.tracing_settings import collector
+from jobctl.urls import is_in_clear
 
 FLUSH_S = 5.0
 _LONGEST_ERROR = 1000

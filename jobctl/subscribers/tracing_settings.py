@@ -5,7 +5,7 @@ https://opentelemetry.io/docs/specs/otel/protocol/exporter/.
 """
 
 from jobctl.settings.environment import Environment
-from jobctl.settings.origin import is_in_clear
+from jobctl.urls import is_in_clear
 
 SPOKEN = "http/protobuf"
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from jobctl.errors import ConfigurationError, ServiceError
 from jobctl.settings.environment import Environment
 from jobctl.settings.masking import Secret
-from jobctl.settings.origin import is_in_clear
+from jobctl.urls import is_in_clear
 
 DEVELOPMENT = "development"
 _ENVIRONMENTS = {

@@ -7,11 +7,11 @@ import pytest
 from jobctl.errors import PermanentJobError
 from jobctl.http import Api
 from jobctl.settings.masking import Secret
-from jobctl.settings.origin import is_in_clear, is_loopback
 from jobctl.site.mail.message import Sender
 from jobctl.site.mail.novu import Novu
 from jobctl.site.mail.resend import Resend
 from jobctl.site.mail.transport import MailRefusedError
+from jobctl.urls import is_in_clear, is_loopback
 from tests.support.http_server import Provider, Reply, http_server
 from tests.support.project import Site
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from jobctl.errors import ConfigurationError, JobctlError, StoreError
-from jobctl.settings.libpq import is_address, read_postgres
 from jobctl.site.database.address import read_address
 from jobctl.site.database.session import Database
 from jobctl.store.open import open_store
+from jobctl.urls import is_postgres_address, read_postgres_address
 from tests.support.postgres import PASSWORD, Postgres
 
 FORMS = [
@@ -53,19 +53,19 @@ FORMS = [
 
 @pytest.mark.parametrize(("text", "parameters", "place"), FORMS, ids=[form[0] for form in FORMS])
 def test_every_form_is_read(text: str, parameters: dict[str, str] | None, place: str) -> None:
-    assert is_address(text)
+    assert is_postgres_address(text)
     if parameters is None:
         with pytest.raises(ConfigurationError, match="cannot be read as an address"):
-            read_postgres(text, "DATABASE_URL")
+            read_postgres_address(text, "DATABASE_URL")
         return
-    found = read_postgres(text, "DATABASE_URL")
+    found = read_postgres_address(text, "DATABASE_URL")
 
     assert found.parameters == parameters
     assert found.place == place
 
 
 def test_what_other_clients_know_is_kept_apart() -> None:
-    found = read_postgres("postgresql://h/db?schema=x&pgbouncer=true", "JOBCTL_STATE")
+    found = read_postgres_address("postgresql://h/db?schema=x&pgbouncer=true", "JOBCTL_STATE")
 
     assert found.others == {"schema": "x", "pgbouncer": "true"}
 
@@ -79,7 +79,7 @@ def test_a_protection_that_libpq_does_not_know_is_not_passed_over(monkeypatch: p
     with pytest.raises(
         ConfigurationError, match=r"sets require_auth, which the installed libpq .* does not know"
     ):
-        read_postgres("postgresql://h/db?require_auth=none", "DATABASE_URL")
+        read_postgres_address("postgresql://h/db?require_auth=none", "DATABASE_URL")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_protection_that_libpq_does_not_know_is_not_passed_over(monkeypatch: p
 )  # fmt: skip
 def test_a_fault_is_reported_without_the_text(text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        read_postgres(text, "DATABASE_URL")
+        read_postgres_address(text, "DATABASE_URL")
 
     assert "hunter2" not in f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
 

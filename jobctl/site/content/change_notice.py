@@ -10,7 +10,7 @@ from jobctl.errors import ServiceError
 from jobctl.http import Answer, Api, authorization
 from jobctl.settings.environment import Environment
 from jobctl.settings.masking import address_secrets, path_secrets
-from jobctl.settings.origin import demand_private
+from jobctl.urls import demand_private
 
 URL, SECRET = "JOBCTL_CONTENT_CHANGED_URL", "JOBCTL_CONTENT_CHANGED_SECRET"
 SIGNATURE = "X-Hub-Signature-256"

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 from sqlalchemy import URL
 
 from jobctl.errors import ConfigurationError, PermanentJobError, install_hint
-from jobctl.settings.libpq import CONNECT_TIMEOUT_S, missing_driver, read_postgres
-from jobctl.settings.libpq import place_of as place_of_server
 from jobctl.settings.paths import with_home
+from jobctl.urls import CONNECT_TIMEOUT_S, missing_driver, read_postgres_address
+from jobctl.urls import postgres_place as place_of_server
 
 
 def read_address(text: str, project: Path) -> URL:
@@ -25,7 +25,7 @@ def read_address(text: str, project: Path) -> URL:
     if text.partition(":")[0].lower() in {"sqlite", "file"}:
         return _sqlite(text, project)
     demand_psycopg()
-    parameters, _, _ = read_postgres(text, "DATABASE_URL")
+    parameters, _, _ = read_postgres_address(text, "DATABASE_URL")
     # the password apart: the query of a URL is shown where SQLAlchemy shows it
     query = {name: value for name, value in parameters.items() if name != "password"}
     return URL.create("postgresql+psycopg", password=parameters.get("password"), query=query)

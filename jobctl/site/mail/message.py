@@ -11,9 +11,9 @@ from email.header import Header
 from email.utils import format_datetime
 from typing import NamedTuple
 
-from jobctl.domains import ascii_domain
 from jobctl.errors import ConfigurationError
 from jobctl.text import quote
+from jobctl.urls import ascii_domain
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 MOST = 254

@@ -5,9 +5,9 @@ from typing import Any
 from jobctl.errors import PermanentJobError, ServiceError
 from jobctl.http import TIMEOUT_S, Answer, Api, Wait, authorization
 from jobctl.settings.masking import Secret
-from jobctl.settings.origin import demand_private
 from jobctl.site.mail.message import Message, Sender, encoded, one_line
 from jobctl.site.mail.transport import MailRefusedError, Stateless
+from jobctl.urls import demand_private
 
 _SILENT = {
     "trigger_not_active": "is not active",

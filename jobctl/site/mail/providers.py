@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from jobctl.domains import ascii_domain
 from jobctl.errors import ConfigurationError, NotRunError
 from jobctl.settings.environment import Environment
+from jobctl.urls import ascii_domain
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,9 @@ from typing import Any
 from jobctl.errors import PermanentJobError, ServiceError
 from jobctl.http import TIMEOUT_S, Answer, Api, Wait, authorization, is_busy
 from jobctl.settings.masking import Secret
-from jobctl.settings.origin import demand_private
 from jobctl.site.mail.message import Message, Sender, mailbox, one_line
 from jobctl.site.mail.transport import MailRefusedError, Stateless
+from jobctl.urls import demand_private
 
 _WRONG_KEY = {"missing_api_key", "invalid_api_key", "restricted_api_key", "invalid_access"}
 _WRONG_SENDER = {"invalid_from_address"}

@@ -12,9 +12,9 @@ from typing import Self
 from jobctl.clock import SystemClock
 from jobctl.errors import JobctlError, PermanentJobError, ServiceError
 from jobctl.settings.masking import Mask, Secret
-from jobctl.settings.origin import is_loopback
 from jobctl.site.mail.message import Message, Sender, encoded, is_domain, to_bytes
 from jobctl.site.mail.transport import MailRefusedError, UnknownOutcomeError
+from jobctl.urls import is_loopback
 
 IMPLICIT_TLS = 465
 _NAME_UNKNOWN = "localhost"

@@ -6,7 +6,7 @@ import pytest
 
 from jobctl.catalogue.notify_settings import read_notify, resolved
 from jobctl.settings.environment import Environment
-from jobctl.settings.url import in_ascii, is_web_address
+from jobctl.urls import ascii_url, is_web_address
 
 URLS = [
     ("https://faß.de/x", "https://xn--fa-hia.de/x"),
@@ -21,7 +21,7 @@ def test_a_host_is_the_one_that_was_written(text: str, wanted: str) -> None:
     environment = Environment.load(Path("/nowhere"), {"NEXT_PUBLIC_APP_URL": text, "HOOK": text})
 
     assert is_web_address(text)
-    assert in_ascii(text) == wanted
+    assert ascii_url(text) == wanted
     assert environment.url("NEXT_PUBLIC_APP_URL") == wanted
     assert resolved("$HOOK", environment, "x") == wanted
     assert resolved(text, environment, "x") == wanted
