@@ -205,7 +205,7 @@ class Checker:
         if self.environment.secret("TRIGGER_DEV_API_KEY") is None:
             raise AbsentError("TRIGGER_DEV_API_KEY is not set")
         from jobctl.trigger_dev.account import Account
-        from jobctl.trigger_dev.api import TriggerDev
+        from jobctl.trigger_dev.client import TriggerDev
 
         account = Account.read(self.environment)
         with closing(TriggerDev(account)) as api:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from jobctl.managers.factory import Manager
     from jobctl.managers.local import LocalJobManager
     from jobctl.managers.telling import Telling
-    from jobctl.managers.trigger_dev import TriggerDevJobManager
     from jobctl.model import Job
     from jobctl.modes import Mode
     from jobctl.project import Surroundings
     from jobctl.settings.environment import Environment
     from jobctl.store.base import SQLRunStore
     from jobctl.store.records import RunStore
+    from jobctl.trigger_dev.manager import TriggerDevJobManager
 
 
 class Context:
@@ -245,8 +245,8 @@ class Context:
         Raises:
             ServiceError: its key is none that it takes.
         """
-        from jobctl.managers.trigger_dev import TriggerDevJobManager
         from jobctl.trigger_dev.account import Account
+        from jobctl.trigger_dev.manager import TriggerDevJobManager
 
         manager = TriggerDevJobManager(Account.read(self.environment), self.store_if_any, clock=self.clock)
         manager.add(self.catalogue.jobs)

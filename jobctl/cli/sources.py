@@ -12,9 +12,9 @@ from jobctl.text import quote
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jobctl.managers.trigger_dev import TriggerDevJobManager
     from jobctl.model import Run
     from jobctl.store.records import RunStore
+    from jobctl.trigger_dev.manager import TriggerDevJobManager
 
 _RUN_ID = re.compile(r"[0-9a-f]{4,32}", re.ASCII)
 T = TypeVar("T")

@@ -14,9 +14,9 @@ from jobctl.modes import Mode
 if TYPE_CHECKING:
     from jobctl.managers.disabled import NoOpJobManager
     from jobctl.managers.local import LocalJobManager
-    from jobctl.managers.trigger_dev import TriggerDevJobManager
     from jobctl.settings.environment import Environment
     from jobctl.store.records import RunStore
+    from jobctl.trigger_dev.manager import TriggerDevJobManager
 
     Manager = LocalJobManager | NoOpJobManager | TriggerDevJobManager
 
@@ -55,8 +55,8 @@ def make_manager(
             clock=clock,
         )
     if mode is Mode.TRIGGER_DEV:
-        from jobctl.managers.trigger_dev import TriggerDevJobManager
         from jobctl.trigger_dev.account import Account
+        from jobctl.trigger_dev.manager import TriggerDevJobManager
 
         return TriggerDevJobManager(Account.read(environment), store, clock=clock)
     from jobctl.managers import local

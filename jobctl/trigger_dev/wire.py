@@ -3,11 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from jobctl.errors import ServiceError
 
+PAGE = 100
+"""The most that one page holds."""
 _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+
+
+class RefusedError(ServiceError):
+    """Trigger.dev answered, and not with what was asked for. ``status`` is the HTTP one."""
+
+    def __init__(self, message: str, status: int, said: str = "", *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.said = said
 
 
 class ShapeError(ServiceError):
@@ -18,6 +29,16 @@ class ShapeError(ServiceError):
             f"Trigger.dev answered with {what} that jobctl cannot read",
             hint="its version may be older or newer than the API of 2025-07-16",
         )
+
+
+class Wanted(NamedTuple):
+    """A schedule as it should be. Creating or updating one replaces everything that is left out."""
+
+    task: str
+    key: str
+    cron: str
+    timezone: str
+    window: str = "0m"
 
 
 @dataclass(frozen=True, slots=True)

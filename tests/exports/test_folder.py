@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.exports.folder import RECORD, Fate, compare, write
+from jobctl.export_folder import RECORD, Fate, compare, write
 from tests.support.project import Site
 from tests.support.terminal import Cli
 

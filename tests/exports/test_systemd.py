@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from jobctl.errors import UsageError
-from jobctl.exports.folder import Fate
-from jobctl.exports.systemd import Scope, Service, place, unit
+from jobctl.export_folder import Fate
+from jobctl.systemd.unit import Scope, Service, place, unit
 
 PROGRAM = str(Path(sys.executable).with_name("jobctl"))
 needs_systemd = pytest.mark.skipif(

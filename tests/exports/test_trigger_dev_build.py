@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.exports.trigger_dev import SDK
+from jobctl.trigger_dev.export import SDK
 from tests.exports.conftest import SUPPORT, RunTask
 from tests.support.npm import TRIGGER_DEV, do_without, fetch, shared_folder
 from tests.support.project import Site

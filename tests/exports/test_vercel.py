@@ -14,12 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobctl.errors import ScheduleError, UsageError
-from jobctl.exports.plans import Plan
-from jobctl.exports.vercel_crons import vercel_cron
-from jobctl.exports.vercel_json import Cron as Entry
-from jobctl.exports.vercel_json import Ours, foreign, merged
 from jobctl.schedules import Cron, Every
 from jobctl.store.open import open_store
+from jobctl.vercel.crons import Plan, vercel_cron
+from jobctl.vercel.vercel_json import Cron as Entry
+from jobctl.vercel.vercel_json import Ours, foreign, merged
 from tests.support.project import Site
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

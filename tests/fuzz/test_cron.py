@@ -11,7 +11,7 @@ from jobctl.errors import ScheduleError
 from jobctl.schedules import Cron, Every, parse_schedule
 from jobctl.schedules.convert import fields_in_utc
 from jobctl.schedules.zones import zone
-from jobctl.trigger_dev.crons import caution, trigger_cron
+from jobctl.trigger_dev.cron import caution, trigger_cron
 from tests.support.fuzzing import (
     FOREIGN,
     SURROGATES,

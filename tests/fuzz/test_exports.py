@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobctl.exports.folder import RECORD
+from jobctl.export_folder import RECORD
 from jobctl.web.responses import is_ours
 from tests.fuzz.test_command_line import given_words
 from tests.support.fuzzing import anything, examples, mutated

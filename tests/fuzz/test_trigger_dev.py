@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from jobctl.documents import job_document, metrics_document, run_document
 from jobctl.errors import JobctlError
-from jobctl.managers.trigger_dev import TriggerDevJobManager
 from jobctl.settings.masking import Secret
 from jobctl.trigger_dev.account import Account
-from jobctl.trigger_dev.api import TriggerDev, Wanted
-from jobctl.trigger_dev.connection import TRIES
+from jobctl.trigger_dev.client import TRIES, TriggerDev
+from jobctl.trigger_dev.manager import TriggerDevJobManager
 from jobctl.trigger_dev.runs import as_run
+from jobctl.trigger_dev.wire import Wanted
 from tests.fuzz.conftest import Answering, raw_answers
 from tests.fuzz.test_command_line import given_words
 from tests.support.fuzzing import anything, bounded, examples, told_well

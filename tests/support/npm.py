@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import pytest
 
-from jobctl.exports.trigger_dev import SDK
+from jobctl.trigger_dev.export import SDK
 
 TRIGGER_DEV = {
     "@trigger.dev/sdk": SDK,

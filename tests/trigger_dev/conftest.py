@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.managers.trigger_dev import TriggerDevJobManager
 from jobctl.model import Job
 from jobctl.schedules import parse_schedule
 from jobctl.settings.masking import Secret
 from jobctl.store.open import open_store
 from jobctl.store.records import RunStore
 from jobctl.trigger_dev.account import Account
-from jobctl.trigger_dev.api import TriggerDev
+from jobctl.trigger_dev.client import TriggerDev
+from jobctl.trigger_dev.manager import TriggerDevJobManager
 from tests.support.trigger_dev import KEY, Cloud, trigger_dev
 
 

@@ -7,8 +7,8 @@ import pytest
 from jobctl.errors import ConfigurationError, ServiceError
 from jobctl.settings.masking import Secret
 from jobctl.trigger_dev.account import Account
-from jobctl.trigger_dev.api import TriggerDev, Wanted
-from jobctl.trigger_dev.connection import LONGEST_WAIT_S, RefusedError
+from jobctl.trigger_dev.client import LONGEST_WAIT_S, TriggerDev
+from jobctl.trigger_dev.wire import RefusedError, Wanted
 from tests.support.trigger_dev import KEY, Cloud, Fault
 
 WANTED = Wanted("a-job", "jobctl:production:a-job", "0 9 * * *", "UTC")
@@ -160,7 +160,7 @@ def test_nobody_there(account: Account, pauses: list[float]) -> None:
 def test_a_server_that_never_answers_is_given_up(
     account: Account, cloud: Cloud, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobctl.trigger_dev.connection.READ_S", 0.2)
+    monkeypatch.setattr("jobctl.trigger_dev.client.READ_S", 0.2)
     api = TriggerDev(account, wait=pauses.append)
     cloud.faults = [Fault("hang")] * 3
 

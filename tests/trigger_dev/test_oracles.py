@@ -15,10 +15,10 @@ from jobctl.errors import ScheduleError
 from jobctl.schedules import Cron
 from jobctl.schedules.cron_times import changes
 from jobctl.schedules.zones import zone
-from jobctl.trigger_dev.api import TriggerDev, Wanted
-from jobctl.trigger_dev.cron_parser import due_times
-from jobctl.trigger_dev.crons import trigger_cron
-from jobctl.trigger_dev.statuses import MEANINGS
+from jobctl.trigger_dev.client import TriggerDev
+from jobctl.trigger_dev.cron import due_times, trigger_cron
+from jobctl.trigger_dev.runs import MEANINGS
+from jobctl.trigger_dev.wire import Wanted
 from tests.support.npm import do_without
 from tests.support.trigger_dev import KEY, Asked, Cloud
 from tests.support.trigger_dev_rules import FINAL, RefusalError, check_schedule, check_trigger

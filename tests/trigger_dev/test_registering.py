@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobctl.errors import ScheduleError, ServiceError, UsageError
-from jobctl.managers.registering import Change, Step
-from jobctl.managers.trigger_dev import TriggerDevJobManager
 from jobctl.schedules import Cron
 from jobctl.settings.masking import Secret
 from jobctl.trigger_dev.account import Account
-from jobctl.trigger_dev.crons import caution
+from jobctl.trigger_dev.cron import caution
+from jobctl.trigger_dev.manager import TriggerDevJobManager
+from jobctl.trigger_dev.schedule_sync import Change, Step
 from tests.support.trigger_dev import Cloud, Fault
 from tests.trigger_dev.conftest import MakeManager, job
 

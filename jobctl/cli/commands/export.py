@@ -1,24 +1,25 @@
 """``jobctl export PLATFORM DIR``: writes what another platform needs to run these same jobs."""
 
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
-from jobctl.cli.terminal import rows
-from jobctl.cli.views import crons
+from jobctl.cli.terminal import Column, Terminal, rows
 from jobctl.cli.words import NAMES
 from jobctl.errors import ExitCode, UsageError
-from jobctl.exports.folder import RECORD, Contents, Fate, Written, compare, write
-from jobctl.exports.plans import Plan, Target
+from jobctl.export_folder import RECORD, Contents, Fate, Written, compare, write
 from jobctl.settings.masking import cron_secret_weakness
 from jobctl.text import quote, suggestion
+from jobctl.vercel.crons import Plan, Target
 
 if TYPE_CHECKING:
-    from jobctl.exports.carried import Carried
-    from jobctl.exports.vercel import Placed
-    from jobctl.exports.wheel import Wheel
+    from rich.console import RenderableType
+
+    from jobctl.bundle import Carried, Wheel
+    from jobctl.vercel.export import Placed
 
 
 class Options(NamedTuple):
@@ -52,7 +53,7 @@ def run(options: Options, context: Context) -> int:
     found = put(folder, made.files, made.merged)
     missing: list[str] = []
     if made.carried is not None:
-        from jobctl.exports.carried import ignored, still_missing
+        from jobctl.bundle import ignored, still_missing
 
         missing = still_missing(folder, made.carried, made.wheel, options.platform or "")
         missing += ignored(folder, made.files)
@@ -80,23 +81,23 @@ def _schema(folder: Path, options: Options, context: Context) -> Export:
 
 
 def _trigger_dev(folder: Path, options: Options, context: Context) -> Export:
-    from jobctl.exports import trigger_dev
+    from jobctl.trigger_dev import export
 
-    wheel, carried = _along(options, context, trigger_dev.EXTRAS)
-    files = trigger_dev.worker_files(folder, context.project, context.catalogue.jobs, carried, wheel)
+    wheel, carried = _along(options, context, export.EXTRAS)
+    files = export.worker_files(folder, context.project, context.catalogue.jobs, carried, wheel)
     return Export(files, wheel=wheel, carried=carried)
 
 
 def _vercel(folder: Path, options: Options, context: Context) -> Export:
-    from jobctl.exports import vercel
+    from jobctl.vercel import export
 
     jobs, plan, target = context.catalogue.jobs, options.plan or Plan.PRO, options.target or Target.CRONS
-    wheel, carried = _along(options, context, vercel.EXTRAS)
-    longest = vercel.longest_call(jobs, plan)
-    files = vercel.deployment_files(folder, context.project, carried, wheel, longest)
-    placed = vercel.place(folder, jobs, plan, context.now(), target)
-    merged = vercel.config(folder, placed, longest, target)
-    return Export(files, merged, tuple(placed), wheel, carried, vercel.too_long(jobs, plan))
+    wheel, carried = _along(options, context, export.EXTRAS)
+    longest = export.longest_call(jobs, plan)
+    files = export.deployment_files(folder, context.project, carried, wheel, longest)
+    placed = export.place(folder, jobs, plan, context.now(), target)
+    merged = export.config(folder, placed, longest, target)
+    return Export(files, merged, tuple(placed), wheel, carried, export.too_long(jobs, plan))
 
 
 _PLATFORMS = {"schema": _schema, "trigger-dev": _trigger_dev, "vercel": _vercel}
@@ -104,15 +105,14 @@ _PLATFORMS = {"schema": _schema, "trigger-dev": _trigger_dev, "vercel": _vercel}
 
 def _along(options: Options, context: Context, extras: tuple[str, ...]) -> "tuple[Wheel | None, Carried]":
     """The wheel of jobctl, None where the index has it, and what the jobs need besides."""
-    from jobctl.exports.carried import carry
-    from jobctl.exports.wheel import pack
+    from jobctl.bundle import carry, pack
 
     return (None if options.from_index else pack()), carry(context.project, context.catalogue.jobs, extras)
 
 
 def _caution(options: Options, context: Context) -> None:
     """A warning for each job of which something does not hold there."""
-    from jobctl.managers.elsewhere import AT_TRIGGER_DEV, AT_VERCEL, not_kept
+    from jobctl.platforms import AT_TRIGGER_DEV, AT_VERCEL, not_kept
 
     there = options.platform == "trigger-dev"
     if not there and options.platform != "vercel":
@@ -121,7 +121,7 @@ def _caution(options: Options, context: Context) -> None:
     for job in context.catalogue.jobs:
         found = [not_kept(job, AT_TRIGGER_DEV if there else AT_VERCEL, jitter=jitter)]
         if there and job.schedule and job.enabled:
-            from jobctl.trigger_dev.crons import caution
+            from jobctl.trigger_dev.cron import caution
 
             found.append(caution(job.schedule, context.now()) or "")
         if words := "; ".join(filter(None, found)):
@@ -154,7 +154,7 @@ def _document(found: list[Written], made: Export, missing: list[str], options: O
         "files": [{"name": one.name, "change": one.fate.value} for one in found],
     }
     if options.platform == "vercel":
-        document["crons"] = crons.document(made.placed)
+        document["crons"] = crons_document(made.placed)
     if made.carried is not None:
         document["missing"] = missing
     return document
@@ -162,8 +162,8 @@ def _document(found: list[Written], made: Export, missing: list[str], options: O
 
 def _show(found: list[Written], made: Export, folder: Path, options: Options, context: Context) -> None:
     out, placed = context.output, made.placed
-    out.present(lambda terminal: crons.screen(placed, terminal), lambda: crons.piped(placed))
-    for warning in crons.warnings(placed):
+    out.present(lambda terminal: crons_table(placed, terminal), lambda: piped_crons(placed))
+    for warning in cron_warnings(placed):
         out.warn(warning)
     told = [one for one in found if one.fate is not Fate.UNCHANGED]
     out.lines(rows((), ((one.fate.value, str(folder / one.name)) for one in told), header=False))
@@ -187,3 +187,48 @@ def _show(found: list[Written], made: Export, folder: Path, options: Options, co
         out.note(f"how to deploy it: {how}; keep {RECORD} beside it")
         if options.platform == "vercel":
             out.note("set CRON_SECRET, and JOBCTL_STATE to a postgresql:// address, in the Vercel project")
+
+
+_STYLES = {"exact": "green", "changed": "yellow", "left out": "red"}
+
+
+def piped_crons(placed: "Iterable[Placed]") -> Iterable[str]:
+    """One job a line, tabs between."""
+    return rows((), ((one.job_id, one.kept.value, one.cron) for one in placed), header=False)
+
+
+def crons_table(placed: "Sequence[Placed]", terminal: Terminal) -> "Iterator[RenderableType]":
+    """A table, where there is a job to show."""
+    if placed:
+        titles = [Column("JOB"), Column("VERCEL"), Column("CRON, UTC")]
+        yield terminal.table(
+            titles,
+            [
+                (one.job_id, terminal.text(one.kept.value, _STYLES[one.kept.value]), one.cron)
+                for one in placed
+            ],
+        )
+
+
+def cron_warnings(placed: "Iterable[Placed]") -> Iterator[str]:
+    """A sentence for each schedule that is not kept."""
+    for one in placed:
+        if one.told:
+            what = "runs" if one.cron else "is left out:"
+            hint = f"; {one.hint}" if one.hint else ""
+            yield f"{one.job_id} {what} {one.told}{hint}"
+
+
+def crons_document(placed: "Iterable[Placed]") -> list[dict[str, Any]]:
+    """The same for ``--json``."""
+    return [
+        {
+            "id": one.job_id,
+            "path": one.path,
+            "change": one.kept.value,
+            "cron": one.cron or None,
+            "detail": one.told or None,
+            "hint": one.hint,
+        }
+        for one in placed
+    ]

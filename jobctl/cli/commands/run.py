@@ -105,7 +105,7 @@ def _elsewhere(mode: Mode, options: Options, jobs: list[Job], context: Context) 
             "mode is vercel: Vercel Cron calls the endpoints, so there is nothing to run here",
             hint="to run jobs here anyway: jobctl run --local",
         )
-    from jobctl.cli.register import register
+    from jobctl.cli.trigger_dev import register
 
     whole = not options.only and not context.catalogue.warnings  # what is left out is not to be removed
     code = register(context, jobs, dry_run=options.dry_run, prune=whole)

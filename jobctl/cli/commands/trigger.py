@@ -46,7 +46,7 @@ def run(options: Options, context: Context) -> int:
     if options.local or (options.force and mode is Mode.DISABLED):
         mode = Mode.LOCAL
     if mode is Mode.TRIGGER_DEV:
-        from jobctl.cli.remote import trigger_there
+        from jobctl.cli.trigger_dev import trigger_there
 
         there, code = trigger_there(
             context, job.id, arguments, timeout, wait=not options.no_wait, retry=not options.no_retry

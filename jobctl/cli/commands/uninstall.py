@@ -8,8 +8,8 @@ from jobctl.cli.context import Context
 from jobctl.cli.options import argument, option
 from jobctl.cli.words import NAMES
 from jobctl.errors import ExitCode
-from jobctl.exports.folder import Fate
-from jobctl.exports.systemd import take_back
+from jobctl.export_folder import Fate
+from jobctl.systemd.unit import take_back
 
 
 class Options(NamedTuple):

@@ -4,16 +4,18 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from jobctl.errors import ScheduleError, ServiceError
-from jobctl.managers.elsewhere import AT_TRIGGER_DEV, not_kept
 from jobctl.managers.status import BY_HAND, not_enabled
 from jobctl.model import Job
+from jobctl.platforms import AT_TRIGGER_DEV, not_kept
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
-from jobctl.trigger_dev.api import TriggerDev, Wanted
-from jobctl.trigger_dev.connection import RefusedError
-from jobctl.trigger_dev.crons import caution, known_zone, trigger_cron, window_of
-from jobctl.trigger_dev.wire import RemoteSchedule
+from jobctl.trigger_dev.cron import caution, known_zone, trigger_cron, window_of
+from jobctl.trigger_dev.wire import RefusedError, RemoteSchedule, Wanted
+
+if TYPE_CHECKING:
+    from jobctl.trigger_dev.client import TriggerDev
 
 SMALLEST_PLAN = 10
 PLANS = f"Free {SMALLEST_PLAN}, Hobby 100, Pro 1,000"
@@ -74,7 +76,7 @@ class Found:
     active: int
 
 
-def look(api: TriggerDev, jobs: Iterable[Job]) -> Found:
+def look(api: "TriggerDev", jobs: Iterable[Job]) -> Found:
     """Find all schedules of the environment. A key that is not listed is asked for by itself: the list is
     empty while no worker is deployed."""
     listed = api.schedules()
@@ -129,7 +131,7 @@ def over_plan(steps: Iterable[Step], found: Found, account: Account) -> str | No
     )
 
 
-def apply(api: TriggerDev, steps: Iterable[Step]) -> Iterator[Step]:
+def apply(api: "TriggerDev", steps: Iterable[Step]) -> Iterator[Step]:
     """Do it, each step told as it came out. What concerns one job fails that job alone.
 
     After a failure that concerns them all, a wrong key or no answer, the rest is not tried.
@@ -165,7 +167,7 @@ def unknown_task(task: str, account: Account) -> tuple[str, str]:
     )
 
 
-def _do(api: TriggerDev, step: Step) -> Step:
+def _do(api: "TriggerDev", step: Step) -> Step:
     if step.remove is not None:
         api.delete_schedule(step.remove)
     if step.put is None:

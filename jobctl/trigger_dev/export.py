@@ -6,13 +6,12 @@ from importlib import resources
 from os.path import relpath
 from pathlib import Path, PurePosixPath
 
+from jobctl.bundle import PACKAGES, Carried, Wheel, requirement
 from jobctl.catalogue.project import Project
 from jobctl.durations import milliseconds
-from jobctl.exports.carried import PACKAGES, Carried
-from jobctl.exports.wheel import Wheel, requirement
-from jobctl.managers.trigger_dev import max_duration
 from jobctl.model import Job
 from jobctl.text import printable
+from jobctl.trigger_dev.manager import max_duration
 
 SDK = "4.8.3"
 """Of ``@trigger.dev/sdk``, its build package and its command: they must be equal."""
@@ -57,7 +56,7 @@ def worker_files(
 
 
 def _template(name: str) -> str:
-    text = resources.files("jobctl.exports").joinpath("templates", "trigger_dev", name).read_text("utf-8")
+    text = resources.files("jobctl.trigger_dev").joinpath("templates", name).read_text("utf-8")
     return text.replace("@SDK@", SDK)
 
 

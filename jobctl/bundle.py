@@ -1,13 +1,14 @@
-"""What jobs need besides jobctl, found in their definitions and by reading the imports of their code: nothing is run.
-
-Files of the project are carried; packages are named by their installed version; what can be neither is named as missing.
-"""
+"""What an export carries: the project's files, its requirements, and jobctl's own wheel."""
 
 import ast
+import base64
+import hashlib
+import io
 import json
 import os
 import re
 import sys
+import zipfile
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
@@ -15,12 +16,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from jobctl import __version__
 from jobctl.catalogue.discovery import packages
 from jobctl.catalogue.project import Project
 from jobctl.catalogue.project_file import read_project_file
 from jobctl.errors import DISTRIBUTION, UsageError, reason_of
-from jobctl.exports.folder import RECORD, Program
-from jobctl.exports.wheel import Wheel
+from jobctl.export_folder import RECORD, Program
 from jobctl.model import Command, Job
 from jobctl.text import quote
 
@@ -36,6 +37,21 @@ _IN_EVERY_IMAGE = {
 _SKIPPED = {"__pycache__", "node_modules"}
 _NOT_UPLOADED = {"build", "coverage", "dist", "out", "venv"}
 """Names that the command of Trigger.dev leaves out of what it uploads (``deploy/archiveContext.js``)."""
+
+
+_PACKAGE = Path(__file__).parent
+_KINDS = {".py", ".sql", ".typed"}
+_FIXED = (1980, 1, 1, 0, 0, 0)
+"""The earliest time that a zip archive can hold."""
+_MODE = 0o100644 << 16
+_ABOUT = "Wheel-Version: 1.0\nGenerator: jobctl\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+
+
+class Wheel(NamedTuple):
+    """A wheel file."""
+
+    name: str
+    data: bytes
 
 
 class Missing(NamedTuple):
@@ -373,3 +389,70 @@ def _name_of(requirement: str) -> str:
 
 def _key(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def requirement(extras: str, wheel: Wheel | None) -> str:
+    """The line of a requirements file that names jobctl: the wheel beside that file, or the released version."""
+    return f"./{wheel.name}[{extras}]" if wheel else f"{DISTRIBUTION}[{extras}]=={__version__}"
+
+
+def pack() -> Wheel:
+    """The running jobctl as a wheel.
+
+    Raises:
+        UsageError: it runs from files that were never installed, so its requirements are not known.
+    """
+    try:
+        about = distribution(DISTRIBUTION)
+    except PackageNotFoundError:
+        raise UsageError(
+            f"the distribution {DISTRIBUTION} is not installed, so its wheel cannot be packed",
+            hint="pip install . in its folder; or --from-index, where the target can reach a package index",
+        ) from None
+    stem = f"{DISTRIBUTION.replace('-', '_')}-{__version__}"
+    files = {
+        f"jobctl/{path.relative_to(_PACKAGE).as_posix()}": path.read_bytes() for path in _package_files()
+    }
+    info = f"{stem}.dist-info"
+    files |= _licenses(about, info)
+    files[f"{info}/METADATA"] = _metadata(about).encode()
+    files[f"{info}/WHEEL"] = _ABOUT.encode()
+    files[f"{info}/entry_points.txt"] = (about.read_text("entry_points.txt") or "").encode()
+    record = f"{info}/RECORD"
+    lines = [f"{name},sha256={_hash(files[name])},{len(files[name])}\n" for name in sorted(files)]
+    files[record] = "".join([*lines, f"{record},,\n"]).encode()
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name in sorted(files, key=lambda one: (one.startswith(info), one)):  # pip reads the metadata last
+            entry = zipfile.ZipInfo(name, _FIXED)
+            entry.create_system, entry.external_attr = 3, _MODE
+            archive.writestr(entry, files[name])
+    return Wheel(f"{stem}-py3-none-any.whl", made.getvalue())
+
+
+def _package_files() -> list[Path]:
+    return [
+        path
+        for path in _PACKAGE.rglob("*")
+        if path.is_file()
+        and (path.suffix in _KINDS or "templates" in path.parts)
+        and "__pycache__" not in path.parts
+    ]
+
+
+def _licenses(about: Distribution, info: str) -> dict[str, bytes]:
+    inside = [one for one in about.files or () if "licenses" in one.parts]
+    return {f"{info}/licenses/{one.name}": Path(str(one.locate())).read_bytes() for one in inside}
+
+
+def _metadata(about: Distribution) -> str:
+    """What installers need; the version is that of the code, since an editable install remembers an older one."""
+    known = about.metadata
+    lines = [("Metadata-Version", "2.1"), ("Name", DISTRIBUTION), ("Version", __version__)]
+    for field in ("Summary", "Requires-Python", "Requires-Dist", "Provides-Extra"):
+        lines += [(field, value) for value in sorted(known.get_all(field) or [])]
+    return "".join(f"{field}: {value}\n" for field, value in lines)
+
+
+def _hash(data: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()

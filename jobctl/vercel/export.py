@@ -12,16 +12,14 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
+from jobctl.bundle import Carried, Wheel, requirement
 from jobctl.catalogue.project import Project
 from jobctl.durations import format_duration
 from jobctl.errors import DISTRIBUTION, ScheduleError, UsageError, reason_of
-from jobctl.exports.carried import Carried
-from jobctl.exports.plans import Plan, Target
-from jobctl.exports.vercel_crons import MOST_CRONS, vercel_cron
-from jobctl.exports.vercel_json import ENTRY, Cron, Ours, foreign, merged
-from jobctl.exports.wheel import Wheel, requirement
 from jobctl.model import Job
 from jobctl.text import counted
+from jobctl.vercel.crons import MOST_CRONS, Plan, Target, vercel_cron
+from jobctl.vercel.vercel_json import ENTRY, Cron, Ours, foreign, merged
 from jobctl.web.responses import path_of
 
 CONFIG = "vercel.json"

@@ -5,10 +5,10 @@ not both day fields at once. Of what its tools disagree about (``7``, ``5/15``) 
 """
 
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple
 
 from jobctl.errors import ScheduleError
-from jobctl.exports.plans import Plan, Target
 from jobctl.model import Schedule
 from jobctl.schedules import Cron, Every
 from jobctl.schedules.convert import fields_in_utc, interval_to_cron
@@ -18,6 +18,25 @@ from jobctl.text import quote
 MOST_CRONS = 100
 """A project's, on every plan."""
 _LONGEST_TEXT = 256
+
+
+class Plan(StrEnum):
+    """``hobby`` runs a cron once a day at most, somewhere in its hour; ``pro`` once a minute, to the minute."""
+
+    HOBBY = "hobby"
+    PRO = "pro"
+
+    @property
+    def longest_call(self) -> int:
+        """The most that a function's ``maxDuration`` may be, in seconds: https://vercel.com/docs/functions/limitations."""
+        return 300 if self is Plan.HOBBY else 800
+
+
+class Target(StrEnum):
+    """``crons`` are in UTC; ``schedules``, in beta, have time zones and can be paused without a deployment."""
+
+    CRONS = "crons"
+    SCHEDULES = "schedules"
 
 
 class Timing(NamedTuple):

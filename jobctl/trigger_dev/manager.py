@@ -20,12 +20,11 @@ from jobctl.schedules import Cron, Every
 from jobctl.store.records import RunStore
 from jobctl.text import counted
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
-from jobctl.trigger_dev.runs import PLACE, as_run, totals
-from jobctl.trigger_dev.statuses import meaning, words_for
+from jobctl.trigger_dev.runs import PLACE, as_run, meaning, totals, words_for
 
 if TYPE_CHECKING:
-    from jobctl.managers.registering import Step
-    from jobctl.trigger_dev.api import TriggerDev
+    from jobctl.trigger_dev.client import TriggerDev
+    from jobctl.trigger_dev.schedule_sync import Step
     from jobctl.trigger_dev.wire import RemoteRun, RemoteSchedule
 
 MOST_RUNS = 10_000
@@ -71,7 +70,7 @@ class TriggerDevJobManager(Lifecycle):
             NotRunError: its package is not installed.
         """
         if self._api_kept is None:
-            from jobctl.trigger_dev.api import TriggerDev
+            from jobctl.trigger_dev.client import TriggerDev
 
             self._api_kept = TriggerDev(self.account, clock=self._clock, wait=self._wait)
         return self._api_kept
@@ -117,7 +116,7 @@ class TriggerDevJobManager(Lifecycle):
             prune: whether the jobs are all there are, so that schedules of others are left over.
             spare: ids of jobs whose schedules stay all the same.
         """
-        from jobctl.managers.registering import decide, look, over_plan
+        from jobctl.trigger_dev.schedule_sync import decide, look, over_plan
 
         jobs = list(self._jobs.values())
         found = look(self._api, jobs)
@@ -140,7 +139,7 @@ class TriggerDevJobManager(Lifecycle):
         Raises:
             ServiceError: at the end, where something went wrong that concerned all of them.
         """
-        from jobctl.managers.registering import apply
+        from jobctl.trigger_dev.schedule_sync import apply
 
         return apply(self._api, steps)
 
@@ -208,7 +207,7 @@ class TriggerDevJobManager(Lifecycle):
         Raises:
             ServiceError: nobody knows it, no worker has its task, or Trigger.dev does not answer.
         """
-        from jobctl.managers.following import looks
+        from jobctl.trigger_dev.runs import looks
 
         seen = None
         for run in looks(self._api, run_id, pause or self._wait):
@@ -225,7 +224,7 @@ class TriggerDevJobManager(Lifecycle):
         Raises:
             TimeoutError: it has not ended by then.
         """
-        from jobctl.managers.following import looks
+        from jobctl.trigger_dev.runs import looks
 
         begun = self._clock.monotonic()
         for run in looks(self._api, run_id, self._wait):
@@ -249,8 +248,8 @@ class TriggerDevJobManager(Lifecycle):
 
     def statuses_of(self, jobs: Sequence[Job]) -> list[JobStatus]:
         """Some jobs as Trigger.dev has them now, asked for together."""
-        from jobctl.managers.registering import look
-        from jobctl.managers.remote_statuses import newest_runs, remote_status
+        from jobctl.trigger_dev.runs import newest_runs, remote_status
+        from jobctl.trigger_dev.schedule_sync import look
 
         now = self._clock.now()
         remembered = {}
@@ -294,8 +293,8 @@ class TriggerDevJobManager(Lifecycle):
     # Inside
 
     def _define(self, job: Job) -> None:
-        from jobctl.managers.registering import Change, decide, look
-        from jobctl.trigger_dev.crons import trigger_cron
+        from jobctl.trigger_dev.cron import trigger_cron
+        from jobctl.trigger_dev.schedule_sync import Change, decide, look
 
         trigger_cron(job.schedule) if job.schedule else None
         self.add([job])
@@ -324,7 +323,7 @@ class TriggerDevJobManager(Lifecycle):
         )
 
     def _explained(self, error: ServiceError, job: Job) -> ServiceError:
-        from jobctl.managers.registering import lacks_task, unknown_task
+        from jobctl.trigger_dev.schedule_sync import lacks_task, unknown_task
 
         if not lacks_task(error):
             return error
@@ -349,7 +348,7 @@ class TriggerDevJobManager(Lifecycle):
         raise UsageError(f"{job.id} has no schedule at Trigger.dev", hint="jobctl run makes it")
 
     def _set_all(self, *, active: bool) -> None:
-        from jobctl.managers.registering import look
+        from jobctl.trigger_dev.schedule_sync import look
 
         for one in look(self._api, self._jobs.values()).ours.values():
             if one.active is not active:

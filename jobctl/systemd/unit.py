@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jobctl.errors import UsageError, reason_of
-from jobctl.exports.folder import Fate
+from jobctl.export_folder import Fate
 from jobctl.files import write_whole
 from jobctl.text import quote
 

@@ -1,1 +1,0 @@
-"""What other platforms need to run the catalogue's jobs, written as folders."""

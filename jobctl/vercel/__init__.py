@@ -1,0 +1,1 @@
+"""Vercel Cron: the functions, crons and vercel.json that run the same jobs there."""
