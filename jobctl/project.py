@@ -1,8 +1,10 @@
-"""The project that a process works on."""
+"""``ProjectContext``: the project that a process works on, with its settings, state folder, run store and catalogue."""
 
 import os
+import threading
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -10,80 +12,137 @@ from jobctl.catalogue.project import Project, find_project, state_folder, store_
 from jobctl.errors import UsageError
 from jobctl.settings.environment import Environment
 from jobctl.settings.paths import with_home
-from jobctl.values import value
 
 if TYPE_CHECKING:
+    from jobctl.catalogue.catalogue import Catalogue
     from jobctl.store.base import SQLRunStore
 
 
-@value
-class Surroundings:
-    """Found once, then handed around. ``state`` is the folder of the logs, and of a run store that is a file."""
+class ProjectContext:
+    """A project as this process sees it. Each part is read or opened on first use and kept; any thread may ask.
 
-    project: Project
-    environment: Environment
-    state: Path
+    Attributes:
+        location: the project's folder, and the project file in it.
+        environment: the settings, each with its source.
+    """
 
-    @property
-    def folder(self) -> Path:
-        """The project's folder."""
-        return self.project.folder
-
-    @property
-    def store_place(self) -> Path | str:
-        """Where the run store is: the state folder, or an address that holds a password."""
-        return store_place(self.environment, self.state)
+    def __init__(self, location: Project, environment: Environment) -> None:
+        self.location = location
+        self.environment = environment
+        self._lock = threading.RLock()
+        self._catalogue: Catalogue | None = None
+        self._store: SQLRunStore | None = None
+        self._existing_store: SQLRunStore | None = None
 
     @classmethod
     def find(
         cls, start: Path | None = None, process: Mapping[str, str] | None = None, *, pipes: bool = True
     ) -> Self:
-        """Look from ``start`` upward (``JOBCTL_PROJECT``, else the working folder).
+        """Search from ``start`` upward; without it from ``JOBCTL_PROJECT``, or the working folder.
 
         Args:
+            process: the variables of the process; None is ``os.environ``.
             pipes: see ``collect``.
 
         Raises:
             ConfigurationError: a project file or an ``.env`` file cannot be used.
-            UsageError: the place to look from is the working folder, or is seen from there, and that is gone.
+            UsageError: the working folder does not exist any more.
         """
-        return cls.of(*cls.settings(start, process, pipes=pipes))
-
-    @classmethod
-    def of(cls, project: Project, environment: Environment) -> Self:
-        """Where a process with this project and these settings stands.
-
-        Raises:
-            ConfigurationError: the state folder cannot be used.
-        """
-        return cls(project, environment, state_folder(project, environment))
-
-    @classmethod
-    def settings(
-        cls, start: Path | None, process: Mapping[str, str] | None, *, pipes: bool
-    ) -> tuple[Project, Environment]:
-        """The project and its settings alone, see ``find``."""
         values = os.environ if process is None else process
         try:
             named = values.get("JOBCTL_PROJECT")
-            project = find_project(start or (with_home(named, "JOBCTL_PROJECT") if named else Path.cwd()))
+            location = find_project(start or (with_home(named, "JOBCTL_PROJECT") if named else Path.cwd()))
         except FileNotFoundError:
-            raise UsageError("the working folder is gone", hint="go to one that is there") from None
-        return project, Environment.load(project.folder, values, pipes=pipes)
+            raise UsageError("the working folder is gone", hint="cd to an existing directory") from None
+        return cls(location, Environment.load(location.folder, values, pipes=pipes))
 
-    def open_store(self, *, for_scheduler: bool = False) -> "SQLRunStore":
-        """The run store, made where there is none.
+    @classmethod
+    def of_worker(cls) -> Self:
+        """The project of a worker, whose working folder is the project's."""
+        return cls.find(Path.cwd(), pipes=False)
 
-        For a scheduler it is looked through first, waits only a second for others, since the loop has
-        other things to see to, and is folded by the scheduler's own chore.
+    @property
+    def folder(self) -> Path:
+        """The project's folder."""
+        return self.location.folder
+
+    @cached_property
+    def state(self) -> Path:
+        """The state folder: run logs, and the run store if it is a file.
 
         Raises:
-            StoreError: it cannot be opened or made.
+            ConfigurationError: the folder cannot be used.
+        """
+        return state_folder(self.location, self.environment)
+
+    @property
+    def outbox(self) -> Path:
+        """The folder for mails when no mail provider is configured."""
+        return self.state / "outbox"
+
+    @property
+    def store_place(self) -> Path | str:
+        """The state folder, or the address of a Postgres store, which may hold a password."""
+        return store_place(self.environment, self.state)
+
+    @property
+    def catalogue(self) -> "Catalogue":
+        """All jobs known to this project.
+
+        Raises:
+            ConfigurationError: the project file, or a module with jobs, has an error.
+        """
+        from jobctl.catalogue.catalogue import Catalogue
+
+        with self._lock:
+            if self._catalogue is None:
+                self._catalogue = Catalogue.load(self.location, self.environment)
+            return self._catalogue
+
+    def open_store(self, *, for_scheduler: bool = False) -> "SQLRunStore":
+        """Return the run store. The first call opens it, and creates it if it does not exist.
+
+        Args:
+            for_scheduler: check the whole file, wait for other processes for a second only, and leave
+                checkpoints to the scheduler's maintenance.
+
+        Raises:
+            StoreError: it cannot be opened or created.
         """
         from jobctl.store.open import open_store
 
-        if not for_scheduler:
-            return open_store(self.store_place)
-        store = open_store(self.store_place, busy_timeout=timedelta(seconds=1), verify=True)
-        store.checkpoint_by_hand()
-        return store
+        with self._lock:
+            if self._store is None and for_scheduler:
+                store = open_store(self.store_place, busy_timeout=timedelta(seconds=1), verify=True)
+                store.checkpoint_by_hand()
+                self._store = store
+            elif self._store is None:
+                self._store = open_store(self.store_place)
+            return self._store
+
+    def existing_store(self) -> "SQLRunStore | None":
+        """Return the run store, or None if it does not exist. Creates nothing, and works on a read-only store.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        from jobctl.store.open import look_at_store
+
+        with self._lock:
+            if self._store is not None:
+                return self._store
+            if self._existing_store is None:
+                self._existing_store = look_at_store(self.store_place)
+            return self._existing_store
+
+    def relative(self, file: Path | str) -> str:
+        """A path relative to the project's folder if it is inside; else unchanged."""
+        path = Path(file)
+        return str(path.relative_to(self.folder) if path.is_relative_to(self.folder) else path)
+
+    def close(self) -> None:
+        """Close the run store if it is open."""
+        with self._lock:
+            stores, self._store, self._existing_store = (self._store, self._existing_store), None, None
+        for store in filter(None, stores):
+            store.close()

@@ -49,7 +49,7 @@ class Notify(NamedTuple):
         return self.webhook, self.slack, self.discord
 
     @property
-    def anybody(self) -> bool:
+    def has_receivers(self) -> bool:
         """Whether there is anybody to tell."""
         return any((self.webhook, self.slack, self.discord, self.command, self.mail))
 

@@ -1,7 +1,8 @@
-"""What a command stands on, each part made when it is first asked for: the composition root."""
+"""``Context``: what every command is given. Each part is made on first use."""
 
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -16,22 +17,21 @@ from jobctl.text import quote
 
 if TYPE_CHECKING:
     from jobctl.catalogue.catalogue import Catalogue
-    from jobctl.catalogue.project import Project
     from jobctl.errors import StoreError
     from jobctl.managers.factory import Manager
     from jobctl.managers.local import LocalJobManager
-    from jobctl.managers.telling import Telling
     from jobctl.model import Job
     from jobctl.modes import Mode
-    from jobctl.project import Surroundings
+    from jobctl.project import ProjectContext
     from jobctl.settings.environment import Environment
     from jobctl.store.base import SQLRunStore
     from jobctl.store.records import RunStore
+    from jobctl.subscribers import Subscribers
     from jobctl.trigger_dev.manager import TriggerDevJobManager
 
 
 class Context:
-    """Handed to every command's ``run``.
+    """Given to every command's ``run``.
 
     Attributes:
         is_detached: whether ``trigger --no-wait`` started this process: its first line of output is the run, and
@@ -49,40 +49,44 @@ class Context:
         self.process = process
         self.clock: Clock = clock or SystemClock()
         self.output = output or Output(common, process)
-        self._despite_faults = False
+        self._tolerates_bad_settings = False
+        self._store_is_checked = False
+        self._resources = ExitStack()
         self.is_detached = process.get(DETACHED_MARK) == "1"
         if self.is_detached:
             os.environ.pop(
                 DETACHED_MARK, None
             )  # not for what this process starts: it would count as detached too
 
-    def look_despite_faults(self) -> None:
-        """Answer from the run store where the project file or a setting is wrong, and warn of that.
+    def tolerate_bad_settings(self) -> None:
+        """Warn of errors in the project file and the settings instead of raising them, and answer from the run store.
 
-        For commands that only look, which are needed most when something is wrong. A setting that they need is
-        still refused as it is read.
+        For commands that only read. A wrong setting that they need is still refused when it is read.
         """
-        self._despite_faults = True
+        self._tolerates_bad_settings = True
 
     def now(self) -> datetime:
         """The wall clock, in UTC."""
         return self.clock.now()
 
     @cached_property
-    def surroundings(self) -> "Surroundings":
-        """The project, its settings and its run store."""
-        from jobctl.project import Surroundings
+    def project(self) -> "ProjectContext":
+        """The project, with its settings, state folder and run store.
 
-        project, environment = self.settings()
-        found = Surroundings.of(project, environment)
-        if not self._despite_faults:
-            environment.require()
-            return found
-        for fault in environment.check():
+        Raises:
+            ConfigurationError: a setting is wrong.
+        """
+        project = self.unchecked_project()
+        self._resources.callback(project.close)
+        _ = project.state  # raises if it cannot be used
+        if not self._tolerates_bad_settings:
+            project.environment.require()
+            return project
+        for fault in project.environment.check():
             if isinstance(fault, UntrustedError):
                 raise fault
             self.output.warn(str(fault))
-        return found
+        return project
 
     @property
     def _start(self) -> Path | None:
@@ -93,26 +97,21 @@ class Context:
             raise UsageError(f"there is no folder {quote(str(start))}", hint="see --project")
         return start
 
-    def settings(self) -> "tuple[Project, Environment]":
-        """The project and its settings, whatever is wrong with them."""
-        from jobctl.project import Surroundings
+    def unchecked_project(self) -> "ProjectContext":
+        """The project, whatever is wrong with its settings."""
+        from jobctl.project import ProjectContext
 
-        project, environment = Surroundings.settings(self._start, self.process, pipes=not self.is_detached)
-        Output.mask = environment.mask
-        for file in environment.files:
+        project = ProjectContext.find(self._start, self.process, pipes=not self.is_detached)
+        Output.mask = project.environment.mask
+        for file in project.environment.files:
             if file.passed_over:
                 self.output.warn(f"{file.name} is {file.passed_over}, so nothing of it counts")
-        return project, environment
-
-    @property
-    def project(self) -> "Project":
-        """Where the project is."""
-        return self.surroundings.project
+        return project
 
     @property
     def environment(self) -> "Environment":
         """The settings, each with its source."""
-        return self.surroundings.environment
+        return self.project.environment
 
     @cached_property
     def mode(self) -> "Mode":
@@ -123,18 +122,16 @@ class Context:
 
     @cached_property
     def catalogue(self) -> "Catalogue":
-        """All jobs known to this project; warns of what is left out.
+        """All jobs known to this project; warns of jobs that are left out.
 
         Raises:
-            ConfigurationError: something in the project file, or in a module, is wrong. After ``look_despite_faults``
-                only where there is no run store either.
+            ConfigurationError: the project file or a module has an error. After ``tolerate_bad_settings`` only if
+                there is no run store either.
         """
-        from jobctl.catalogue.catalogue import Catalogue
-
         try:
-            found = Catalogue.load(self.project, self.environment)
+            found = self.project.catalogue
         except ConfigurationError as error:
-            store = self.store_if_any if self._despite_faults else None
+            store = self.store_if_any if self._tolerates_bad_settings else None
             if store is None:
                 raise
             found = self._recorded(store, error)
@@ -181,22 +178,31 @@ class Context:
         store = self.store_if_any
         return store is not None and store.job(job_id) is not None
 
-    def state_folder(self) -> Path:
-        """Where the run store, run logs and crash files are."""
-        return self.surroundings.state
-
-    @cached_property
+    @property
     def store(self) -> "RunStore":
-        """The run store, made where there is none; runs that lost their process are settled."""
-        return self._settled(self._opened(self.surroundings.open_store()))
+        """The run store, created if there is none. Runs of processes that died are failed first."""
+        return self._checked(self.project.open_store())
 
-    @cached_property
+    @property
     def store_if_any(self) -> "RunStore | None":
-        """The run store for looking: a look makes nothing."""
-        from jobctl.store.open import look_at_store
+        """The run store, or None: reading creates nothing."""
+        store = self.project.existing_store()
+        return None if store is None else self._checked(store)
 
-        store = look_at_store(self.surroundings.store_place)
-        return self._settled(store) if store is not None else None
+    def _checked(self, store: "SQLRunStore") -> "RunStore":
+        from jobctl.scheduler.liveness import rescue_once
+
+        if not self._store_is_checked:
+            if store.warning:
+                self.output.warn(store.warning)
+            rescue_once(store, self.project.state, self.clock)
+            self._store_is_checked = True
+        return store
+
+    def refresh(self) -> None:
+        """Before the store is read again: fail the runs of processes that died since, and find a store made since."""
+        self._store_is_checked = False
+        _ = self.store_if_any
 
     def manager(self, mode: "Mode", *, kind: str, workers: int, grace: timedelta | None = None) -> "Manager":
         """What runs jobs in this mode.
@@ -207,17 +213,19 @@ class Context:
         from jobctl.managers.factory import make_manager
         from jobctl.managers.store_outage import ride_out
 
-        if kind == "scheduler":  # what lost its process is settled as it starts, and told
-            self.__dict__["store"] = ride_out(
-                lambda: self._opened(self.surroundings.open_store(for_scheduler=True)),
-                self.clock,
-                self.store_trouble,
-            )
+        def open_store() -> None:
+            store = self.project.open_store(for_scheduler=True)
+            if store.warning:
+                self.output.warn(store.warning)
+
+        if kind == "scheduler":
+            ride_out(open_store, self.clock, self.warn_of_store_error)
+            self._store_is_checked = True  # a scheduler fails lost runs when it starts, and publishes that
         return make_manager(
             mode,
             store=self.store,
             project=self.project.folder,
-            state=self.state_folder(),
+            state=self.project.state,
             environment=self.environment,
             kind=kind,
             workers=workers,
@@ -225,18 +233,18 @@ class Context:
             clock=self.clock,
         )
 
-    def telling(self, manager: "LocalJobManager") -> "Telling":
-        """Who hears of a manager's runs besides; what was asked for and cannot be is said.
+    def subscribers(self, manager: "LocalJobManager") -> "Subscribers":
+        """Notifications, traces and metrics of a manager's runs, as configured.
 
         Raises:
-            ConfigurationError: the variable of a URL holds none.
+            ConfigurationError: a variable that should hold a URL does not.
         """
-        from jobctl.managers.telling import Telling
+        from jobctl.subscribers import Subscribers
 
-        made = Telling(manager, self.catalogue, self.surroundings)
-        if made.trouble is not None:
-            self.output.warn(made.trouble)
-        return made
+        subscribers = Subscribers(manager, self.catalogue, self.project)
+        if subscribers.warning is not None:
+            self.output.warn(subscribers.warning)
+        return subscribers
 
     @cached_property
     def trigger_dev(self) -> "TriggerDevJobManager":
@@ -249,40 +257,16 @@ class Context:
         from jobctl.trigger_dev.manager import TriggerDevJobManager
 
         manager = TriggerDevJobManager(Account.read(self.environment), self.store_if_any, clock=self.clock)
+        self._resources.callback(manager.shutdown)
         manager.add(self.catalogue.jobs)
         return manager
 
-    def _opened(self, store: "SQLRunStore") -> "RunStore":
-        if store.warning:
-            self.output.warn(store.warning)
-        return store
-
-    def _settled(self, store: "RunStore") -> "RunStore":
-        from jobctl.scheduler.liveness import rescue_once
-
-        rescue_once(store, self.state_folder(), self.clock)
-        return store
-
-    def store_trouble(self, error: "StoreError") -> None:
-        """Say that the run store is waited for; for ``ride_out``."""
+    def warn_of_store_error(self, error: "StoreError") -> None:
+        """Warn that the run store does not answer and is tried again; for ``ride_out``."""
         from jobctl.managers.store_outage import RIDE_OUT_S
 
         self.output.warn(f"{error.problem}; trying again for {RIDE_OUT_S:.0f} s")
 
-    def look_again(self) -> None:
-        """Before another look: settle what died meanwhile, and find a store that has been made since."""
-        store = self.store_if_any
-        if store is None:
-            del self.__dict__["store_if_any"]
-        else:
-            self._settled(store)
-
     def close(self) -> None:
-        """Let go of the store and of connections, if any were opened."""
-        engine = self.__dict__.pop("trigger_dev", None)
-        if engine is not None:
-            engine.shutdown()
-        for name in ("store", "store_if_any"):
-            store = self.__dict__.pop(name, None)
-            if store is not None:
-                store.close()
+        """Close the run store and the connection to Trigger.dev, if they were opened."""
+        self._resources.close()

@@ -30,7 +30,7 @@ def record(error: Exception, context: Context) -> JobctlError:
 
 
 def _keep(error: Exception, context: Context) -> Path:
-    folder = context.state_folder()
+    folder = context.project.state
     state_folder(folder)
     path = folder / f"crash-{context.now():%Y%m%d-%H%M%S}.txt"
     handle = open_private(path, os.O_WRONLY | os.O_EXCL)

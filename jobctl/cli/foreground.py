@@ -71,7 +71,7 @@ def perform(
             started = ride_out(
                 lambda: manager.trigger_job(job_id, trigger=by, arguments=arguments, timeout=timeout),
                 context.clock,
-                context.store_trouble,
+                context.warn_of_store_error,
                 pause=lambda seconds: _give_up_at(stop, seconds),
             )
             with context.output.working(f"{job_id} is running"):

@@ -7,17 +7,20 @@ from random import Random
 
 from sqlalchemy import Connection, func, insert, select
 
+from jobctl.clock import SystemClock
 from jobctl.demo import data
 from jobctl.demo.data import EDITS, ITEMS, REMARKS, edit
 from jobctl.demo.make import SEED
-from jobctl.jobs.here import Here
+from jobctl.project import ProjectContext
 from jobctl.site.database import tables
+from jobctl.site.database.session import Database
 
 
 def visitors() -> str:
     """A handful of visits; somebody signs up, votes, comments, subscribes."""
-    here = Here.find()
-    now = here.now()
+    project = ProjectContext.of_worker()
+    database = Database.open(project.environment, project.folder)
+    now = SystemClock().now()
 
     def come(connection: Connection) -> str:
         known = connection.execute(select(func.count()).select_from(tables.users)).scalar_one()
@@ -49,20 +52,20 @@ def visitors() -> str:
             )
         return f"{profile['name']} signed up, {views} views"
 
-    message = here.database.transact(come)
+    message = database.transact(come)
     print(message)
     return message
 
 
 def editor() -> str:
     """One commit to the content repository."""
-    here = Here.find()
-    repository = Path(here.environment.text("DATA_REPOSITORY") or "content.git")
-    now = here.now()
+    project = ProjectContext.of_worker()
+    repository = Path(project.environment.text("DATA_REPOSITORY") or "content.git")
+    now = SystemClock().now()
     chance = _chance(int(now.timestamp()))
     slug, name, _ = chance.choice(ITEMS)
     message = f"{name}: {chance.choice(EDITS)}"
-    commit = edit(here.project / repository, slug, f"updated_at: {now:%Y-%m-%d %H:%M:%S}", message, now)
+    commit = edit(project.folder / repository, slug, f"updated_at: {now:%Y-%m-%d %H:%M:%S}", message, now)
     print(f"{commit[:8]} {message}")
     return message
 

@@ -1,9 +1,11 @@
 """The analytics jobs: work a result out and keep it where any process can read it, or remove what has expired."""
 
 from collections.abc import Callable
+from contextlib import closing
 
-from jobctl.jobs.here import Here
+from jobctl.clock import SystemClock
 from jobctl.model import JobResult
+from jobctl.project import ProjectContext
 from jobctl.site.analytics.results import (
     ACTIVITY_TRENDS,
     PERFORMANCE,
@@ -15,6 +17,7 @@ from jobctl.site.analytics.results import (
     Analytic,
     Results,
 )
+from jobctl.site.database.session import Database
 from jobctl.store.logs import prune_runs_and_logs
 
 
@@ -22,50 +25,52 @@ def user_growth() -> JobResult:
     """Sign-ups a month."""
     from jobctl.site.analytics.queries import user_growth as compute
 
-    return _keep(USER_GROWTH, lambda here: compute(here.database))
+    return _keep(USER_GROWTH, lambda _, database: compute(database))
 
 
 def activity_trends() -> JobResult:
     """Views, votes and comments a day."""
     from jobctl.site.analytics.queries import activity_trends as compute
 
-    return _keep(ACTIVITY_TRENDS, lambda here: compute(here.database, here.now()))
+    return _keep(ACTIVITY_TRENDS, lambda _, database: compute(database, SystemClock().now()))
 
 
 def top_items() -> JobResult:
     """The most voted items."""
     from jobctl.site.analytics.queries import top_items as compute
 
-    return _keep(TOP_ITEMS, lambda here: compute(here.database, here.content))
+    return _keep(TOP_ITEMS, lambda project, database: compute(database, project.environment.content))
 
 
 def recent_activity() -> JobResult:
     """The newest sign-ups, comments and votes."""
     from jobctl.site.analytics.queries import recent_activity as compute
 
-    return _keep(RECENT_ACTIVITY, lambda here: compute(here.database, here.content))
+    return _keep(RECENT_ACTIVITY, lambda project, database: compute(database, project.environment.content))
 
 
 def performance_metrics() -> JobResult:
     """How the cache and the database do."""
     from jobctl.site.analytics.queries import performance as compute
 
-    def look(here: Here) -> Results:
-        with here.store() as store:
-            counted = store.counters()
-        return compute(here.database, counted)
+    return _keep(
+        PERFORMANCE,
+        lambda project, database: compute(database, project.open_store().counters()),
+        counts=False,
+    )
 
-    return _keep(PERFORMANCE, look, counts=False)
 
-
-def _keep(analytic: Analytic, compute: Callable[[Here], Results], *, counts: bool = True) -> JobResult:
-    """Work it out, keep it with its lifetime, and count the queries: but not the looks at the counts."""
-    here = Here.find()
-    _ = here.database.tenant_id  # without a tenant none of them means anything
-    results = compute(here)
-    now = here.now()
-    database = here.database
-    with here.store() as store:
+def _keep(
+    analytic: Analytic, compute: Callable[[ProjectContext, Database], Results], *, counts: bool = True
+) -> JobResult:
+    """Compute the results, store them with their lifetime, and count the queries."""
+    project = ProjectContext.of_worker()
+    database = Database.open(project.environment, project.folder)
+    _ = database.tenant_id  # without a tenant none of them means anything
+    with closing(project):
+        results = compute(project, database)
+        now = SystemClock().now()
+        store = project.open_store()
         store.cache_put(results, now, now + analytic.lifetime)
         if counts:
             store.count({QUERIES: database.statements, QUERY_US: round(database.statement_time * 1e6)})
@@ -87,11 +92,11 @@ def cache_cleanup() -> JobResult:
 
     The counters that ``analytics-performance-metrics`` shows begin anew.
     """
-    here = Here.find()
-    with here.store() as store:
-        now = here.now()
+    project = ProjectContext.of_worker()
+    now = SystemClock().now()
+    with closing(project.open_store()) as store:
         expired = store.cache_purge(now)
-        runs = prune_runs_and_logs(store, here.state / "logs", now)
+        runs = prune_runs_and_logs(store, project.state / "logs", now)
         store.reset_counters()
     message = f"{expired} expired results and {runs} old runs removed"
     print(message)

@@ -16,12 +16,12 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from jobctl.clock import iso
+from jobctl.clock import SystemClock, iso
 from jobctl.errors import JobctlError
-from jobctl.jobs.here import Here
 from jobctl.jobs.mailing import NOT_SENT, Mailing, Tally
 from jobctl.jobs.subscriptions import Subscription, found, new_mark, pages, with_users
 from jobctl.model import JobResult
+from jobctl.project import ProjectContext
 from jobctl.site.database.session import Database
 from jobctl.site.database.tables import subscription_history, subscriptions
 from jobctl.site.mail.providers import unmet as unmet_mail
@@ -46,14 +46,14 @@ def expired_cleanup(*, dry_run: bool = False) -> JobResult:
         ServiceError: the database does not answer. What was ended before stays ended.
         PermanentJobError: a login is wrong, a table is missing.
     """
-    here = Here.find()
-    cleanup = _Cleanup(here.database, here.now())
+    project = ProjectContext.of_worker()
+    cleanup = _Cleanup(Database.open(project.environment, project.folder), SystemClock().now())
     tally = Tally()
     if dry_run:
         cleanup.look()
     else:
         with ExitStack() as stack:
-            mailing = _mailing(here, stack, tally)
+            mailing = _mailing(project, stack, tally)
             tally = mailing.tally if mailing else tally
             cleanup.end(mailing)
     number = sum(cleanup.counts.values())
@@ -77,14 +77,14 @@ def expired_cleanup(*, dry_run: bool = False) -> JobResult:
     )
 
 
-def _mailing(here: Here, stack: ExitStack, tally: Tally) -> Mailing | None:
+def _mailing(project: ProjectContext, stack: ExitStack, tally: Tally) -> Mailing | None:
     """What tells the users, if anything can: trouble with mail is told, and ends no less."""
-    missing = unmet_mail(here.environment)
+    missing = unmet_mail(project.environment)
     if missing is not None:
         print(f"nobody is told by mail: {missing}")
         return None
     try:
-        return stack.enter_context(Mailing(here, "subscription_ended"))
+        return stack.enter_context(Mailing(project, "subscription_ended"))
     except JobctlError as error:
         tally.tell(f"nobody was told by mail: {error.problem}", NOT_SENT)
         return None

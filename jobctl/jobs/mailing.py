@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 
 from jobctl.errors import JobctlError, ServiceError, reason_of
 from jobctl.files import REFUSES_LOCKS, lock_refusal, open_private, private_folder
-from jobctl.jobs.here import Here
+from jobctl.project import ProjectContext
 from jobctl.site.mail.message import Attachment, Message, address_fault
 from jobctl.site.mail.providers import mail_settings, note, open_transport
 from jobctl.site.mail.render import render
@@ -62,18 +62,18 @@ class Mailing:
         in_doubt: the row whose mail was handed over and not yet answered for.
     """
 
-    def __init__(self, here: Here, kind: str, journal: str | None = None) -> None:
+    def __init__(self, project: ProjectContext, kind: str, journal: str | None = None) -> None:
         self.tally = Tally()
         self.in_doubt: str | None = None
-        self.journal = Outgoing(here.state / "outgoing" / f"{journal or kind}.jsonl")
+        self.journal = Outgoing(project.state / "outgoing" / f"{journal or kind}.jsonl")
         self._kind = kind
-        self._here = here
+        self._project = project
         self._opened = ExitStack()
-        self._settings = mail_settings(here.environment)
+        self._settings = mail_settings(project.environment)
         self._at = ""
-        if said := note(here.environment):
+        if said := note(project.environment):
             print(f"note: {said}")
-        self._transport = open_transport(here.environment, here.outbox, before_data=self._handing)
+        self._transport = open_transport(project.environment, project.outbox, before_data=self._handing)
 
     @property
     def repeatable(self) -> bool:
@@ -84,7 +84,7 @@ class Mailing:
     def place(self) -> str:
         """Where mails go, for people."""
         place = self._transport.place
-        return self._here.nearby(place) if self._transport.name == "outbox" else place
+        return self._project.relative(place) if self._transport.name == "outbox" else place
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:

@@ -16,11 +16,11 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
 
-from jobctl.clock import iso
-from jobctl.jobs.here import Here
+from jobctl.clock import SystemClock, iso
 from jobctl.jobs.mailing import IN_DOUBT, Mailing, may_have_gone
 from jobctl.jobs.subscriptions import Subscription, new_mark, pages, subscription_of, with_users
 from jobctl.model import JobResult
+from jobctl.project import ProjectContext
 from jobctl.site.database.session import Database
 from jobctl.site.database.tables import subscription_history, subscriptions
 
@@ -40,12 +40,13 @@ def renewal_reminder(*, dry_run: bool = False) -> JobResult:
         ServiceError: the database or the mail provider does not answer; nothing that was sent is lost.
         PermanentJobError: a login is wrong, a table is missing.
     """
-    here = Here.find()
-    now = here.now()
+    project = ProjectContext.of_worker()
+    database = Database.open(project.environment, project.folder)
+    now = SystemClock().now()
     if dry_run:
-        return _would_send(here.database, now)
-    with Mailing(here, "renewal_reminder") as mailing:
-        job = _Reminders(here.database, mailing, now)
+        return _would_send(database, now)
+    with Mailing(project, "renewal_reminder") as mailing:
+        job = _Reminders(database, mailing, now)
         job.settle()
         job.send()
         tally = mailing.tally

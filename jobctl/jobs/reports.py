@@ -5,11 +5,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobctl.clock import iso
+from jobctl.clock import SystemClock, iso
 from jobctl.errors import JobctlError, PermanentJobError, reason_of
 from jobctl.files import PRIVATE_FILE, private_folder, write_whole
-from jobctl.jobs.here import Here
 from jobctl.model import JobResult
+from jobctl.project import ProjectContext
 from jobctl.site.reports.periods import REPORTS, Known, Period, last_ended, read_period
 
 if TYPE_CHECKING:
@@ -42,33 +42,35 @@ def _report(known: Known, name: str | None, mail: str) -> JobResult:
     Args:
         mail: ``once`` a period; ``again`` whatever was mailed before; ``no``.
     """
+    from jobctl.site.database.session import Database
     from jobctl.site.mail.message import Attachment
     from jobctl.site.reports.figures import figures
     from jobctl.site.reports.page import page
     from jobctl.site.reports.plain_text import table
 
-    here = Here.find()
-    now = here.now()
+    project = ProjectContext.of_worker()
+    database = Database.open(project.environment, project.folder)
+    now = SystemClock().now()
     period = read_period(known.kind, name, now) if name else last_ended(known.kind, now)
     report = {
         "id": known.job_id,
         "title": known.title,
-        "site": here.environment.text("COMPANY_NAME"),
-        "tenant": here.database.tenant_id,
+        "site": project.environment.text("COMPANY_NAME"),
+        "tenant": database.tenant_id,
         "period": _described(period),
         "before": _described(period.before()),
         "made_at": iso(now),
-        **figures(here.database, here.content, period),
+        **figures(database, project.environment.content, period),
     }
-    html = here.reports / f"{known.job_id}-{period.name}.html"
+    html = project.state / "reports" / f"{known.job_id}-{period.name}.html"
     text = page(report)
     _write(html, text)
     _write(html.with_suffix(".json"), json.dumps(report, ensure_ascii=False, indent=2) + "\n")
     _write(html.with_suffix(".csv"), table(report))
-    shown = here.nearby(html)
+    shown = project.relative(html)
     message = f"{known.title}, {period.label}"
     print(f"{message}: {shown}")
-    sent, errors = _mail(here, report, Attachment(html.name, text), now, mail)
+    sent, errors = _mail(project, report, Attachment(html.name, text), now, mail)
     return JobResult(
         processed=1 + sent + len(errors),
         successful=1 + sent,
@@ -76,7 +78,7 @@ def _report(known: Known, name: str | None, mail: str) -> JobResult:
         errors=tuple(errors),
         message=message,
         details={
-            **{kind: here.nearby(html.with_suffix(f".{kind}")) for kind in ("html", "json", "csv")},
+            **{kind: project.relative(html.with_suffix(f".{kind}")) for kind in ("html", "json", "csv")},
             "mails": sent,
         },
     )
@@ -100,12 +102,12 @@ def _write(file: Path, text: str) -> None:
 
 
 def _mail(
-    here: Here, report: dict[str, Any], page: "Attachment", now: datetime, how: str
+    project: ProjectContext, report: dict[str, Any], page: "Attachment", now: datetime, how: str
 ) -> tuple[int, list[str]]:
     """To everybody in ``JOBCTL_REPORT_TO``. A failed mail is told; the report is written all the same."""
     from jobctl.site.mail.message import parse_mailboxes
 
-    addresses = list(parse_mailboxes(here.environment.text("JOBCTL_REPORT_TO") or ""))
+    addresses = list(parse_mailboxes(project.environment.text("JOBCTL_REPORT_TO") or ""))
     if how == "no" or not addresses:
         return 0, []
     from jobctl.jobs.mailing import Mailing
@@ -119,7 +121,7 @@ def _mail(
     again = f"/{iso(now)}" if how == "again" else ""
     key = f"{report['id']}/{report['tenant']}/{report['period']['name']}{again}"
     try:
-        with Mailing(here, "report", report["id"]) as mailing:
+        with Mailing(project, "report", report["id"]) as mailing:
             for one in addresses:
                 mailing.send(
                     one.address, f"{key}/{one.address}", one.address, one.name, facts, attachment=page

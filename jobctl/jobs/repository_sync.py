@@ -7,8 +7,8 @@ from typing import Any
 from jobctl.clock import SystemClock
 from jobctl.errors import JobctlError, PermanentJobError, reason_of
 from jobctl.files import write_whole
-from jobctl.jobs.here import Here
 from jobctl.model import JobResult
+from jobctl.project import ProjectContext
 from jobctl.settings.environment import Environment
 from jobctl.site.content.minimal import SETTINGS, minimal_settings
 from jobctl.text import counted
@@ -23,8 +23,8 @@ def repository_sync() -> JobResult:
         PermanentJobError: a setting, a token or the repository is wrong: trying again would not help.
         ServiceError: the server did not answer.
     """
-    here = Here.find()
-    environment, folder = here.environment, here.content
+    project = ProjectContext.of_worker()
+    environment, folder = project.environment, project.environment.content
     text = environment.text("DATA_REPOSITORY")
     if text is None:
         return _minimal(folder)
@@ -33,7 +33,7 @@ def repository_sync() -> JobResult:
     from jobctl.site.content.sync import ContentFolder
 
     try:
-        address = read_address(text, environment.secret("GH_TOKEN"), here.project)
+        address = read_address(text, environment.secret("GH_TOKEN"), project.folder)
         branch = environment.text("GITHUB_BRANCH")
         print(f"Fetching {address.url}" + (f" (branch {branch})" if branch else ""))
         may_push = not (environment.flag("DISABLE_AUTO_SYNC") or environment.text("VERCEL") == "1")
@@ -67,7 +67,7 @@ def repository_sync() -> JobResult:
             "changed": len(changes.changed),
             "removed": len(changes.removed),
             "pushed": report.pushed,
-            "folder": here.nearby(folder),
+            "folder": project.relative(folder),
             "notes": report.notes,
         },
     )

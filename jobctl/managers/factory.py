@@ -131,17 +131,17 @@ def _log_trouble(error: StoreError) -> None:
 
 def _from_surroundings() -> "Manager":
     from jobctl.modes import resolve
-    from jobctl.project import Surroundings
+    from jobctl.project import ProjectContext
 
-    around = Surroundings.find()
-    environment = around.environment
+    project = ProjectContext.find()
+    environment = project.environment
     environment.require()
     mode = resolve(environment)
     manager = make_manager(
         mode,
-        store=ride_out(around.open_store, SystemClock(), _log_trouble),
-        project=around.folder,
-        state=around.state,
+        store=ride_out(project.open_store, SystemClock(), _log_trouble),
+        project=project.folder,
+        state=project.state,
         environment=environment,
         autostart=True,
     )

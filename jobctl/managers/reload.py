@@ -13,9 +13,9 @@ from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError, JobctlError, StoreError
 from jobctl.events import JobsChanged, JobsLeftOut, JobsRefused
 from jobctl.managers.local import LocalJobManager
-from jobctl.managers.telling import Telling
 from jobctl.model import Job
-from jobctl.project import Surroundings
+from jobctl.project import ProjectContext
+from jobctl.subscribers import Subscribers
 
 Mark = tuple[int, int, int] | None
 
@@ -33,9 +33,9 @@ def mark_of(folder: Path) -> Mark:
 class _Reading:
     """Reads a project file in a thread: importing its modules may take a minute, and a stop must not wait."""
 
-    def __init__(self, around: Surroundings, mark: Mark) -> None:
+    def __init__(self, project: ProjectContext, mark: Mark) -> None:
         self.mark = mark
-        self._around = around
+        self._project = project
         self._found: Catalogue | Exception | None = None
         self._thread = threading.Thread(target=self._read, name="jobctl-reload", daemon=True)
         try:
@@ -55,11 +55,11 @@ class _Reading:
         raise self._found or AssertionError("not read yet")
 
     def _read(self) -> None:
-        folder = self._around.folder
+        folder = self._project.folder
         try:
             if self.mark is None:
                 raise ConfigurationError(f"the project file of {folder} is gone", hint="put it back")
-            self._found = Catalogue.load(find_project(folder), self._around.environment)
+            self._found = Catalogue.load(find_project(folder), self._project.environment)
         except Exception as error:  # told by whoever asks
             self._found = error
 
@@ -70,7 +70,7 @@ class Reload:
     A file is read when it looks the same twice in a row: editors write in several steps.
 
     Args:
-        telling: takes up an edited ``notify``.
+        subscribers: takes up an edited ``notify``.
         jobs: what is scheduled now.
         only: the ids that were chosen, none for all.
         mark: of the file that ``jobs`` come from, taken before it was read.
@@ -79,16 +79,16 @@ class Reload:
     def __init__(
         self,
         manager: LocalJobManager,
-        telling: Telling,
-        around: Surroundings,
+        subscribers: Subscribers,
+        project: ProjectContext,
         jobs: Collection[Job],
         *,
         only: Collection[str],
         mark: Mark,
     ) -> None:
-        self._telling = telling
+        self._subscribers = subscribers
         self._manager = manager
-        self._around = around
+        self._project = project
         self._jobs = {job.id: job for job in jobs}
         self._only = set(only)
         self._taken = self._seen = mark
@@ -101,10 +101,10 @@ class Reload:
                 reading, self._reading = self._reading, None
                 self._take_up(reading)
             return
-        mark = mark_of(self._around.folder)
+        mark = mark_of(self._project.folder)
         settled, self._seen = mark == self._seen, mark
         if mark != self._taken and settled:
-            self._reading = _Reading(self._around, mark)
+            self._reading = _Reading(self._project, mark)
 
     def _take_up(self, reading: _Reading) -> None:
         try:
@@ -123,7 +123,7 @@ class Reload:
         removed = tuple(sorted(self._jobs.keys() - found.keys()))
         for warning in catalogue.warnings:
             self._manager.bus.publish(JobsLeftOut(SystemClock().now(), warning))
-        self._telling.use(catalogue)
+        self._subscribers.use(catalogue)
         self._manager.remove(removed)
         self._manager.renew_workers()  # what was edited along with the file is imported anew
         self._manager.add(differing)

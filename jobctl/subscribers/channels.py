@@ -15,7 +15,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from jobctl.catalogue.notify_settings import Notify, demand_private_url, resolved
 from jobctl.errors import JobctlError, ServiceError, reason_of
-from jobctl.settings.environment import Environment
+from jobctl.project import ProjectContext
 from jobctl.site.mail.message import Mailbox, parse_mailbox
 from jobctl.subscribers.notification import News
 
@@ -37,7 +37,7 @@ class Channel(NamedTuple):
     abandon: Callable[[], None] = lambda: None
 
 
-def channels(notify: Notify, environment: Environment, project: Path, outbox: Path) -> Iterator[Channel]:
+def channels(notify: Notify, project: ProjectContext) -> Iterator[Channel]:
     """Every way that the settings name.
 
     Raises:
@@ -51,12 +51,12 @@ def channels(notify: Notify, environment: Environment, project: Path, outbox: Pa
     for kind, shape in shapes.items():
         named = getattr(notify, kind)
         if named is not None:
-            yield _request(kind, resolved(named, environment, notify.where), shape)
+            yield _request(kind, resolved(named, project.environment, notify.where), shape)
     if notify.command:
-        program = Program(notify.command, environment.merged(), project)
+        program = Program(notify.command, project.environment.merged(), project.folder)
         yield Channel(f"command {notify.command[0]}", program.tell, program.abandon)
     for address in notify.mail:
-        yield Channel(f"mail to {address}", _mailer(parse_mailbox(address), environment, outbox))
+        yield Channel(f"mail to {address}", _mailer(parse_mailbox(address), project))
 
 
 def _escaped(text: str) -> str:
@@ -131,7 +131,7 @@ def _end_of(code: int) -> str:
     return f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
 
 
-def _mailer(to: Mailbox, environment: Environment, outbox: Path) -> Callable[[News], None]:
+def _mailer(to: Mailbox, project: ProjectContext) -> Callable[[News], None]:
     def tell(news: News) -> None:
         from html import escape
 
@@ -143,7 +143,7 @@ def _mailer(to: Mailbox, environment: Environment, outbox: Path) -> Callable[[Ne
             to.address, f"[jobctl] {news.text}"[:200], f"<p>{escape(news.text)}</p>", news.text, key, to.name
         )
         try:
-            with open_transport(environment, outbox) as transport:
+            with open_transport(project.environment, project.outbox) as transport:
                 transport.send(message)
         except JobctlError:
             raise

@@ -16,15 +16,15 @@ _SHARE = 20
 END_S = 5.0
 
 
-class Textfile:
+class MetricsFile:
     """Written when the scheduler is up, each 15 seconds, and at its end; more seldom where it would take a
     twentieth of the time.
 
     In a thread of its own: a folder that does not answer holds up nothing else. What went wrong is told once.
     """
 
-    def __init__(self, file: Path, store: RunStore, bus: Bus, known: Iterable[str]) -> None:
-        self.known = known
+    def __init__(self, file: Path, store: RunStore, bus: Bus, job_ids: Iterable[str]) -> None:
+        self.job_ids = job_ids
         self._file = file
         self._store = store
         self._bus = bus
@@ -60,7 +60,7 @@ class Textfile:
     def _write(self) -> None:
         now = SystemClock().now()
         try:
-            jobs = current(self._store.jobs().values(), self.known, now)
+            jobs = current(self._store.jobs().values(), self.job_ids, now)
             write_textfile(self._file, self._store.metrics(), jobs)
         except StoreError:
             return  # the loop tells of it

@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -15,7 +14,7 @@ from jobctl.clock import SystemClock
 from jobctl.errors import JobctlError, ServiceError
 from jobctl.events import Bus, Event, NotTold, RunFinished, RunStarted, SchedulerStarted, SlotsMissed
 from jobctl.model import Job, Run, RunStatus
-from jobctl.settings.environment import Environment
+from jobctl.project import ProjectContext
 from jobctl.store.records import RunStore
 from jobctl.subscribers.channels import Channel, Step, channels, check_in_url, request
 from jobctl.subscribers.notification import ENDED, News, of_run, of_slots
@@ -102,14 +101,6 @@ _MOST_CHECK_INS = 4
 """Of one job: what is older says nothing any more."""
 
 
-class Place(NamedTuple):
-    """What a notifier needs of the project."""
-
-    environment: Environment
-    project: Path
-    outbox: Path
-
-
 class _Known(NamedTuple):
     """A job as people know it, and its monitor."""
 
@@ -141,13 +132,13 @@ class Notifier:
         store: RunStore,
         notify: Notify,
         jobs: Iterable[Job],
-        place: Place,
+        project: ProjectContext,
         *,
         pauses: Sequence[float] = PAUSES_S,
     ) -> None:
         self._bus = bus
         self._store = store
-        self._place = place
+        self._project = project
         self._pauses = pauses
         self._lanes = Lanes()
         self._closing = threading.Event()
@@ -165,12 +156,12 @@ class Notifier:
         Raises:
             ConfigurationError: the variable of a URL holds none.
         """
-        environment = self._place.environment
+        environment = self._project.environment
         known = {
             job.id: _Known(job.name, job.check_in and resolved(job.check_in, environment, job.origin))
             for job in jobs
         }
-        self._channels = list(channels(notify, *self._place))
+        self._channels = list(channels(notify, self._project))
         self._on: Sequence[About] = notify.on
         self._known: Mapping[str, _Known] = known
 

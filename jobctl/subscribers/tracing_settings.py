@@ -7,10 +7,10 @@ https://opentelemetry.io/docs/specs/otel/protocol/exporter/.
 from jobctl.settings.environment import Environment
 from jobctl.urls import is_in_clear
 
-SPOKEN = "http/protobuf"
+PROTOCOL = "http/protobuf"
 
 
-def asked_for(environment: Environment) -> bool:
+def is_requested(environment: Environment) -> bool:
     """An exporter by OTLP is named, or where a collector is; and the whole is not switched off."""
     if (environment.text("OTEL_SDK_DISABLED") or "").lower() == "true":
         return False
@@ -25,13 +25,13 @@ def collector(environment: Environment) -> str:
     return _first(environment, "ENDPOINT") or "http://localhost:4318"
 
 
-def not_spoken(environment: Environment) -> str | None:
+def unsupported_protocol(environment: Environment) -> str | None:
     """The protocol that is asked for, where it is one that jobctl does not send by."""
     protocol = _first(environment, "PROTOCOL")
-    return protocol if protocol not in {None, SPOKEN} else None
+    return protocol if protocol not in {None, PROTOCOL} else None
 
 
-def shows_headers(environment: Environment) -> bool:
+def exposes_headers(environment: Environment) -> bool:
     """Whether headers, which are secrets, would cross the network in clear."""
     return _first(environment, "HEADERS") is not None and is_in_clear(collector(environment))
 

@@ -21,7 +21,7 @@ from jobctl.errors import JobctlError, NotRunError, StoreError
 from jobctl.managers.status import all_statuses
 from jobctl.model import Run, RunStatus
 from jobctl.modes import resolve
-from jobctl.project import Surroundings
+from jobctl.project import ProjectContext
 from jobctl.web.auth import Access
 from jobctl.web.responses import (
     JOBS,
@@ -54,22 +54,21 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(
-    start: Path | None = None, around: Surroundings | None = None, timeout: timedelta | None = None
+    start: Path | None = None, project: ProjectContext | None = None, timeout: timedelta | None = None
 ) -> Starlette:
     """The application for a project: the one at ``start``, else as for the command line.
 
     Args:
-        around: the project and its settings, where they are read already: an ``.env`` file may be a pipe, which can
-            be read once.
+        project: instead of ``start``, where it is read already: an ``.env`` file may be a pipe, which can be read once.
         timeout: within which a call is answered; None is 60 seconds, on Vercel 290.
 
     Raises:
         ConfigurationError: a setting cannot be used.
     """
-    around = around or Surroundings.find(start)
-    around.environment.require()
-    runner = Runner(around, timeout)
-    desk = Desk(runner, Access.read(around.environment))
+    project = project or ProjectContext.find(start)
+    project.environment.require()
+    runner = Runner(project, timeout)
+    desk = Desk(runner, Access.read(project.environment))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -181,7 +180,7 @@ class Desk:
         return self._masked(str(error))
 
     def _masked(self, text: str) -> str:
-        return self._runner.around.environment.mask(text)
+        return self._runner.project.environment.mask(text)
 
     def _may(self, request: Request, *, bare: bool = False) -> bool:
         client = request.client.host if request.client else None
@@ -189,20 +188,20 @@ class Desk:
 
 
 def _jobs(runner: Runner) -> Response:
-    mode = resolve(runner.around.environment)
-    found = all_statuses(runner.catalogue.jobs, runner.look().jobs(), SystemClock().now(), mode)
+    mode = resolve(runner.project.environment)
+    found = all_statuses(runner.project.catalogue.jobs, runner.read_store().jobs(), SystemClock().now(), mode)
     return _json(Answer(200, {"jobs": [job_document(one) for one in found]}))
 
 
 def _metrics(runner: Runner) -> Response:
-    return _json(Answer(200, metrics_document(runner.look().metrics())))
+    return _json(Answer(200, metrics_document(runner.read_store().metrics())))
 
 
 def _prometheus(runner: Runner) -> Response:
     from jobctl.subscribers.prometheus import CONTENT_TYPE, current, exposition
 
-    store = runner.look()
-    jobs = current(store.jobs().values(), runner.catalogue.ids(), SystemClock().now())
+    store = runner.read_store()
+    jobs = current(store.jobs().values(), runner.project.catalogue.ids(), SystemClock().now())
     text = "\n".join(exposition(store.metrics(), jobs)) + "\n"
     return Response(text, headers={**NO_STORE, "Content-Type": CONTENT_TYPE})
 

@@ -7,18 +7,17 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from jobctl.catalogue.catalogue import Catalogue
 from jobctl.clock import SystemClock
 from jobctl.errors import NotRunError, StoreError
 from jobctl.managers.factory import make_manager
 from jobctl.managers.local import LocalJobManager
 from jobctl.managers.store_outage import ride_out
-from jobctl.managers.telling import Telling
 from jobctl.model import Run, Trigger
 from jobctl.modes import Mode, resolve
-from jobctl.project import Surroundings
+from jobctl.project import ProjectContext
 from jobctl.scheduler.liveness import rescue_once
 from jobctl.store.records import RunStore
+from jobctl.subscribers import Subscribers
 
 if TYPE_CHECKING:
     from jobctl.managers.factory import Manager
@@ -45,72 +44,55 @@ class Runner:
         timeout: how long ``run`` may take; None is 60 seconds, on Vercel 290.
     """
 
-    def __init__(self, around: Surroundings, timeout: timedelta | None = None) -> None:
-        self.around = around
-        self.on_vercel = around.environment.text("VERCEL") == "1"
+    def __init__(self, project: ProjectContext, timeout: timedelta | None = None) -> None:
+        self.project = project
+        self.on_vercel = project.environment.text("VERCEL") == "1"
         self.timeout = timeout or (ON_VERCEL if self.on_vercel else TIMEOUT)
         self._lock = threading.Lock()
         self._manager: Manager | None = None
-        self._store: RunStore | None = None
-        self._catalogue: Catalogue | None = None
-        self._telling: Telling | None = None
+        self._subscribers: Subscribers | None = None
 
     @property
     def is_disabled(self) -> bool:
         """Whether scheduling is disabled."""
-        return resolve(self.around.environment) is Mode.DISABLED
+        return resolve(self.project.environment) is Mode.DISABLED
 
     @property
     def longest_s(self) -> float:
-        """How long ``run`` may take at most, in seconds."""
+        """The longest time that ``run`` may take, in seconds."""
         return self.timeout.total_seconds() + (_TO_END_S if self.on_vercel else 0.0) + 1.0
 
     @property
-    def catalogue(self) -> Catalogue:
-        """All jobs known to this project."""
-        with self._lock:
-            if self._catalogue is None:
-                self._catalogue = Catalogue.load(self.around.project, self.around.environment)
-            return self._catalogue
-
-    @property
-    def store(self) -> RunStore:
-        """The run store, made where there is none."""
-        with self._lock:
-            if self._store is None:
-                self._store = self.around.open_store()
-            return self._store
-
-    @property
     def manager(self) -> "Manager":
-        """What runs jobs for requests."""
-        store, catalogue = self.store, self.catalogue
+        """The manager that runs jobs for requests."""
+        project = self.project
+        store, catalogue = project.open_store(), project.catalogue
         with self._lock:
             if self._manager is None:
-                environment = self.around.environment
                 self._manager = make_manager(
-                    Mode.VERCEL,  # who calls this endpoint has decided that the job runs here
+                    Mode.VERCEL,  # the caller has decided that the job runs here
                     store=store,
-                    project=self.around.folder,
-                    state=self.around.state,
-                    environment=environment,
+                    project=project.folder,
+                    state=project.state,
+                    environment=project.environment,
                     kind="application",
                 )
                 self._manager.add(catalogue.jobs)
                 if isinstance(self._manager, LocalJobManager):
-                    self._telling = Telling(self._manager, catalogue, self.around)
-                    if self._telling.trouble is not None:
-                        logging.getLogger("jobctl").warning(self._telling.trouble)
+                    self._subscribers = Subscribers(self._manager, catalogue, project)
+                    if self._subscribers.warning is not None:
+                        logging.getLogger("jobctl").warning(self._subscribers.warning)
             return self._manager
 
-    def look(self) -> RunStore:
-        """The run store for a look: runs that lost their process are settled first."""
+    def read_store(self) -> RunStore:
+        """The run store, for reading. Runs of processes that died are failed first."""
 
-        def rescued() -> RunStore:
-            rescue_once(self.store, self.around.state, SystemClock())
-            return self.store
+        def checked() -> RunStore:
+            store = self.project.open_store()
+            rescue_once(store, self.project.state, SystemClock())
+            return store
 
-        return ride_out(rescued, SystemClock())
+        return ride_out(checked, SystemClock())
 
     def run(self, job_id: str, *, although_disabled: bool = False) -> Run:
         """Run a job and wait for its end, for ``timeout`` at most: what then still runs goes on, unfinished.
@@ -124,7 +106,7 @@ class Runner:
             StoreError: the run cannot be recorded, so it was not started.
         """
         end = time.monotonic() + self.timeout.total_seconds()
-        self.catalogue.get(job_id)
+        self.project.catalogue.get(job_id)
         if not although_disabled and self.is_disabled:
             raise NotRunError(
                 f"{job_id} was not run: scheduling is disabled (DISABLE_AUTO_SYNC)",
@@ -148,16 +130,15 @@ class Runner:
             manager.end_run(started.id)
             with suppress(TimeoutError):
                 return manager.wait(started.id, _TO_END_S)
-        return self.store.run(started.id) or started
+        return self.project.open_store().run(started.id) or started
 
     def close(self) -> None:
-        """End what runs, with a grace time, and let go of the store."""
+        """End the runs in progress, with a grace time, and close the store."""
         with self._lock:
-            manager, store, telling = self._manager, self._store, self._telling
-            self._manager = self._store = self._telling = None
+            manager, subscribers = self._manager, self._subscribers
+            self._manager = self._subscribers = None
         if isinstance(manager, LocalJobManager):
             manager.shutdown(GRACE)
-        if telling is not None:
-            telling.close()
-        if store is not None:
-            store.close()
+        if subscribers is not None:
+            subscribers.close()
+        self.project.close()

@@ -9,7 +9,7 @@ from jobctl.catalogue.project import Project, state_folder
 from jobctl.errors import ConfigurationError
 from jobctl.files import STATE, private_folder
 from jobctl.files import state_folder as make_state_folder
-from jobctl.project import Surroundings
+from jobctl.project import ProjectContext
 from jobctl.settings.environment import Environment
 
 
@@ -41,7 +41,7 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (site / "jobctl.toml").touch()
 
     assert found(tmp_path, JOBCTL_STATE="~/jobs") == tmp_path / "home" / "jobs"
-    assert Surroundings.find(process={"JOBCTL_PROJECT": "~/site"}).folder == site
+    assert ProjectContext.find(process={"JOBCTL_PROJECT": "~/site"}).folder == site
     with pytest.raises(ConfigurationError, match="JOBCTL_STATE begins with a home folder that is not known"):
         found(tmp_path, JOBCTL_STATE="~nobody-has-this-name/jobs")
 

@@ -47,7 +47,7 @@ from jobctl.cli import context
 def broken(self):
     sesame = "of-a-variable"
     raise ZeroDivisionError("{text}")
-context.Context.surroundings.func = broken
+context.Context.project.func = broken
 from jobctl.cli.main import main
 main()
 """

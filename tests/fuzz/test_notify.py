@@ -9,9 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobctl.catalogue.notify_settings import About, Notify, read_notify
+from jobctl.catalogue.project import Project
 from jobctl.errors import JobctlError, ServiceError
 from jobctl.http import Api
 from jobctl.jobs.repository_sync import _tell
+from jobctl.project import ProjectContext
 from jobctl.settings.environment import Environment
 from jobctl.subscribers.channels import channels
 from jobctl.subscribers.notification import News
@@ -42,7 +44,9 @@ def test_any_table_is_taken_or_refused_with_keys(table: Any, held: str) -> None:
             assert len(one.message) + len(one.hint or "") <= 300
         environment = Environment.load(Path("/nowhere"), {"NAME": held})
         try:
-            labels = [one.label for one in channels(found, environment, Path("/nowhere"), Path("/nowhere"))]
+            labels = [
+                one.label for one in channels(found, ProjectContext(Project(Path("/nowhere")), environment))
+            ]
         except JobctlError as error:
             told_well(error)
         else:
@@ -88,8 +92,10 @@ def test_any_news_is_told_to_programs_and_by_mail(tmp_path: Path, text: str, nam
     news = News(about, "a-job", name, text, datetime(2026, 11, 23, tzinfo=UTC))
     environment = Environment.load(Path("/nowhere"), {"PATH": "/usr/bin:/bin"})
 
+    project = ProjectContext(Project(tmp_path), environment)
+
     with bounded():
-        for channel in channels(notify, environment, tmp_path, tmp_path / "outbox"):
+        for channel in channels(notify, project):
             channel.tell(news)
 
-    assert list((tmp_path / "outbox").iterdir())
+    assert list(project.outbox.iterdir())

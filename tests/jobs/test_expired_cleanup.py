@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from jobctl.clock import SystemClock, iso
+from jobctl.project import ProjectContext
+from jobctl.site.database.session import Database
 from tests.jobs.conftest import CLEANUP, Desk
 from tests.support.site_database import SiteDatabase
 from tests.support.smtp_server import Mails
@@ -178,7 +180,6 @@ def test_many_rows_go_in_batches(desk: Desk, database: SiteDatabase) -> None:
 
 def test_two_machines_end_each_subscription_once(desk: Desk, database: SiteDatabase) -> None:
     from jobctl.jobs.expired_cleanup import _Cleanup
-    from jobctl.jobs.here import Here
 
     user = database.user()
     for number in range(500):
@@ -186,8 +187,8 @@ def test_two_machines_end_each_subscription_once(desk: Desk, database: SiteDatab
     counts: list[dict[str, int]] = []
 
     def machine() -> None:
-        here = Here.find()
-        cleanup = _Cleanup(here.database, here.now())
+        project = ProjectContext.of_worker()
+        cleanup = _Cleanup(Database.open(project.environment, project.folder), SystemClock().now())
         cleanup.end(None)
         counts.append(cleanup.counts)
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from jobctl.clock import SystemClock
+from jobctl.project import ProjectContext
+from jobctl.site.database.session import Database
 from tests.jobs.conftest import REMINDER, Desk
 from tests.support.site_database import SiteDatabase
 from tests.support.smtp_server import Mails
@@ -165,15 +167,15 @@ def test_two_machines_mail_each_user_once(
     before = {"renewal_reminder_sent": flag, "updated_at": NOW - timedelta(days=30)}
     for hour in range(120):
         database.subscription(database.user(), SOON + timedelta(minutes=hour), **before)
-    from jobctl.jobs.here import Here
     from jobctl.jobs.mailing import Mailing
     from jobctl.jobs.renewal_reminder import _Reminders
 
     def machine(name: str) -> None:
-        around = Here.find()
-        here = Here(around.project, around.environment, around.state / name)
-        with Mailing(here, "renewal_reminder") as mailing:
-            _Reminders(here.database, mailing, here.now()).send()
+        project = ProjectContext.of_worker()
+        project.state /= name
+        with Mailing(project, "renewal_reminder") as mailing:
+            database = Database.open(project.environment, project.folder)
+            _Reminders(database, mailing, SystemClock().now()).send()
 
     threads = [threading.Thread(target=machine, args=(f"machine-{number}",)) for number in range(3)]
     for thread in threads:

@@ -12,11 +12,11 @@ import pytest
 from jobctl.catalogue.notify_settings import Notify
 from jobctl.events import Bus, Event, NotTold, RunFinished, SchedulerStarted, SlotsMissed
 from jobctl.model import Job, RunStatus, Trigger
+from jobctl.project import ProjectContext
 from jobctl.scheduler.process_identity import this_process
-from jobctl.settings.environment import Environment
 from jobctl.store.open import open_store
 from jobctl.store.records import Claim, Claimed, Ending, Registration, RunStore, new_run_id
-from jobctl.subscribers.notifier import Notifier, Place
+from jobctl.subscribers.notifier import Notifier
 from tests.support.project import until
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
@@ -39,8 +39,8 @@ def listening(
 ) -> tuple[Notifier, Bus, list[NotTold]]:
     """A notifier, its bus, and what it could not tell."""
     bus = Bus()
-    place = Place(Environment.load(folder, {"PATH": "/usr/bin:/bin"}), folder, folder / "outbox")
-    notifier = Notifier(bus, store, notify, JOBS, place, **more)
+    project = ProjectContext.find(folder, {"PATH": "/usr/bin:/bin"})
+    notifier = Notifier(bus, store, notify, JOBS, project, **more)
     heard: list[NotTold] = []
     bus.subscribe(lambda event: heard.append(event) if isinstance(event, NotTold) else None)
     return notifier, bus, heard

@@ -101,13 +101,13 @@ def test_a_fault_of_jobctl_itself(site: Site) -> None:
     code = f"""
 import sys
 from jobctl.cli import context
-find = context.Context.surroundings.func
+find = context.Context.project.func
 def broken(self):
     try:
         return find(self)
     finally:
         raise ZeroDivisionError("with {PHRASE}")
-context.Context.surroundings.func = broken
+context.Context.project.func = broken
 from jobctl.cli.main import main
 sys.argv = ["jobctl", *{{}}]
 main()

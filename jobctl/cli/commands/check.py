@@ -36,7 +36,7 @@ def run(options: Options, context: Context) -> int:
     """Try one part after the other, each told as soon as it is known."""
     limit = read_span(options.timeout, "--timeout") if options.timeout else TIMEOUT
     parts = [_known(options.part)] if options.part else list(PARTS)
-    place = context.project.folder, context.state_folder()
+    place = context.project.folder, context.project.state
     checker = Checker(context.environment, *place, catalogue=context.catalogue, timeout=limit)
     here = re.compile(rf"(?<!/){re.escape(f'{Path.cwd()}{os.sep}')}")  # a path, but not the middle of a URL
 

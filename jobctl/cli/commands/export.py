@@ -84,7 +84,7 @@ def _trigger_dev(folder: Path, options: Options, context: Context) -> Export:
     from jobctl.trigger_dev import export
 
     wheel, carried = _along(options, context, export.EXTRAS)
-    files = export.worker_files(folder, context.project, context.catalogue.jobs, carried, wheel)
+    files = export.worker_files(folder, context.project.location, context.catalogue.jobs, carried, wheel)
     return Export(files, wheel=wheel, carried=carried)
 
 
@@ -94,7 +94,7 @@ def _vercel(folder: Path, options: Options, context: Context) -> Export:
     jobs, plan, target = context.catalogue.jobs, options.plan or Plan.PRO, options.target or Target.CRONS
     wheel, carried = _along(options, context, export.EXTRAS)
     longest = export.longest_call(jobs, plan)
-    files = export.deployment_files(folder, context.project, carried, wheel, longest)
+    files = export.deployment_files(folder, context.project.location, carried, wheel, longest)
     placed = export.place(folder, jobs, plan, context.now(), target)
     merged = export.config(folder, placed, longest, target)
     return Export(files, merged, tuple(placed), wheel, carried, export.too_long(jobs, plan))
@@ -107,7 +107,9 @@ def _along(options: Options, context: Context, extras: tuple[str, ...]) -> "tupl
     """The wheel of jobctl, None where the index has it, and what the jobs need besides."""
     from jobctl.bundle import carry, pack
 
-    return (None if options.from_index else pack()), carry(context.project, context.catalogue.jobs, extras)
+    return (None if options.from_index else pack()), carry(
+        context.project.location, context.catalogue.jobs, extras
+    )
 
 
 def _caution(options: Options, context: Context) -> None:

@@ -174,7 +174,7 @@ def _outside(folder: Path, seen: Context) -> Iterator[Path]:
     home = os.path.realpath(folder)
     metrics = seen.environment.textfile("JOBCTL_METRICS_FILE")
     named = [
-        seen.state_folder(),
+        seen.project.state,
         folder / ".content",
         *([(folder / metrics).parent] if metrics else []),
         *(folder / job.folder for job in seen.catalogue if job.folder),

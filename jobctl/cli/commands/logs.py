@@ -42,7 +42,7 @@ class Options(NamedTuple):
 
 def run(options: Options, context: Context) -> int:
     """Find the run and show its lines."""
-    context.look_despite_faults()
+    context.tolerate_bad_settings()
     if options.what is None:
         return _all(options, context)
     found = (
@@ -53,7 +53,7 @@ def run(options: Options, context: Context) -> int:
         if not options.follow or options.failed or context.mode is Mode.TRIGGER_DEV:
             return _no_run(options, context)
         found = _first(options, context)
-    log = _Log(context.state_folder() / FOLDER, found)
+    log = _Log(context.project.state / FOLDER, found)
     elsewhere = _is_elsewhere(found) and not log.exists()
     if elsewhere:
         out.note(f"run {found.short_id} was on {found.host}: what it printed is there")
@@ -97,7 +97,7 @@ def _all(options: Options, context: Context) -> int:
         if not options.follow:
             return 0
         pause.wait(TICK)
-        _waited_for(context.look_again, context)
+        _waited_for(context.refresh, context)
         lines = _waited_for(reader.added, context)
 
 
@@ -128,7 +128,7 @@ class _Reader:
             place = self._places.get(run.id, 0)
             if place is None:
                 continue
-            text, place = _Log(context.state_folder() / FOLDER, run).added(place)
+            text, place = _Log(context.project.state / FOLDER, run).added(place)
             self._places[run.id] = place if run.status is RunStatus.RUNNING else None
             found += [_Line(at, run.job_id, run.id, line) for at, line in map(_parsed, text.split("\n")[:-1])]
         return sorted(found, key=lambda one: one.at)
@@ -173,20 +173,20 @@ def _first(options: Options, context: Context) -> Run:
 
 
 def _find_again(options: Options, context: Context) -> Run | None:
-    context.look_again()
+    context.refresh()
     return _find(options, context)
 
 
 def _again(found: Run, context: Context) -> Run:
     """The run as it stands now."""
-    context.look_again()
+    context.refresh()
     store = context.store_if_any
     return (store.run(found.id) if store else None) or found
 
 
 def _waited_for(read: Callable[[], T], context: Context) -> T:
     """What is read from the run store, also where its server is away for a while."""
-    return ride_out(read, context.clock, context.store_trouble)
+    return ride_out(read, context.clock, context.warn_of_store_error)
 
 
 def _find(options: Options, context: Context) -> Run | None:

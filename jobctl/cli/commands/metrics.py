@@ -43,7 +43,7 @@ class Options(NamedTuple):
 
 def run(options: Options, context: Context) -> int:
     """Look and show."""
-    context.look_despite_faults()
+    context.tolerate_bad_settings()
     out = context.output
     if out.json and options.form is Form.PROMETHEUS:
         raise UsageError("--json and --format prometheus exclude each other")

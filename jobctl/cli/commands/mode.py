@@ -8,7 +8,6 @@ from jobctl.cli.options import option
 from jobctl.cli.terminal import GAP, Terminal, one_line, plain
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ExitCode
 from jobctl.modes import Explained, Explanation, Seen, explain, resolve
-from jobctl.project import Surroundings
 from jobctl.text import counted
 
 if TYPE_CHECKING:
@@ -23,10 +22,11 @@ class Options(NamedTuple):
 
 def run(options: Options, context: Context) -> int:
     """Explain, also where settings are wrong: then with their errors, and as wrong use."""
-    project, environment = context.settings()
+    project = context.unchecked_project()
+    environment = project.environment
     others: list[ConfigurationError] = []
     try:
-        Surroundings.of(project, environment)
+        _ = project.state
     except ConfigurationError as error:
         others.append(error)
     found = explain(environment, others)

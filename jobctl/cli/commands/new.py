@@ -36,8 +36,8 @@ def run(options: Options, context: Context) -> int:
     if (options.cron is None) == (options.every is None):
         raise UsageError("new needs either --cron or --every", hint='--cron "30 2 * * *", or --every 15m')
     demand_unknown(options.job_id, {job.id: job for job in context.catalogue})
-    new = new_job(context.project, options.job_id, _settings(options), options.module)
-    write(context.project, new)
+    new = new_job(context.project.location, options.job_id, _settings(options), options.module)
+    write(context.project.location, new)
     folder = os.path.relpath(context.project.folder)
     files = [(one.change, os.path.normpath(os.path.join(folder, one.name))) for one in new.files]  # noqa: PTH118
     out = context.output

@@ -40,7 +40,7 @@ def run(options: Options, context: Context) -> int:
     if not isinstance(manager, LocalJobManager):
         raise TypeError("the local mode has a local manager")
     manager.add([job])
-    with context.telling(manager):
+    with context.subscribers(manager):
         done = perform(context, manager, job.id, arguments)
     out = context.output
     if done.code != ExitCode.DONE or done.stuck:

@@ -61,7 +61,7 @@ def run(options: Options, context: Context) -> int:
             return run(options._replace(demo=False), sample)
     grace = read_span(options.grace, "--grace") if options.grace else DEFAULT_GRACE
     mode = Mode.LOCAL if options.local else context.mode
-    mark = mark_of(context.surroundings.folder)
+    mark = mark_of(context.project.folder)
     jobs = [context.job(one) for one in options.only or ()] or list(context.catalogue.jobs)
     if mode is not Mode.LOCAL:
         return _elsewhere(mode, options, jobs, context)
@@ -81,9 +81,9 @@ def run(options: Options, context: Context) -> int:
 
         report(manager, context.process, context.clock)
     _greet(options, context, jobs, grace)
-    told = context.telling(manager)
-    reload = Reload(manager, told, context.surroundings, jobs, only=options.only or (), mark=mark)
-    with reporter.showing(), told, Stop(again=manager.end_now) as stop:
+    subscribers = context.subscribers(manager)
+    reload = Reload(manager, subscribers, context.project, jobs, only=options.only or (), mark=mark)
+    with reporter.showing(), subscribers, Stop(again=manager.end_now) as stop:
         interrupted = _schedule(manager, stop, reload)
     _farewell(reporter, interrupted, context)
     return stop.exit_code if interrupted else ExitCode.DONE
@@ -174,7 +174,7 @@ def _greet(options: Options, context: Context, jobs: list[Job], grace: timedelta
         f" {counted(options.workers, 'worker')}, store {_nearby(context.store.place)}"
     )
     out.note(f"Ctrl-C ends it when the running jobs have ended ({format_duration(grace)} at most)")
-    other = scheduler_presence(context.store, context.state_folder(), context.clock)
+    other = scheduler_presence(context.store, context.project.state, context.clock)
     if other.running:
         out.note(f"another scheduler shares this store: pid {other.pid} on {other.host}")
     if context.catalogue.note:

@@ -25,7 +25,7 @@ class Options(NamedTuple):
 
 def run(options: Options, context: Context) -> int:
     """Look and show."""
-    context.look_despite_faults()
+    context.tolerate_bad_settings()
     if options.failed and options.status not in {None, RunStatus.FAILED}:
         raise UsageError(f"--failed and --status {options.status} exclude each other")
     now = context.now()

@@ -42,7 +42,7 @@ def run(options: Options, context: Context) -> int:
         ) from error
     out = context.output
     limit = read_span(options.timeout, "--timeout") if options.timeout else None
-    app = create_app(around=context.surroundings, timeout=limit)
+    app = create_app(project=context.project, timeout=limit)
     listening = _listen(options)
     with listening:
         host, port = listening.getsockname()[:2]

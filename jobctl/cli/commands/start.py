@@ -51,7 +51,7 @@ def run(options: Options, context: Context) -> int:
         out.note(f"{jobs[0].id}: back on the schedule")
     if (
         context.mode is Mode.LOCAL
-        and not scheduler_presence(store, context.state_folder(), context.clock).running
+        and not scheduler_presence(store, context.project.state, context.clock).running
     ):
         out.note("no scheduler is running here: jobctl run")
     return 0

@@ -56,7 +56,7 @@ class Options(NamedTuple):
 
 def run(options: Options, context: Context) -> int:
     """Look and show."""
-    context.look_despite_faults()
+    context.tolerate_bad_settings()
     if options.job_id is not None:
         if (one := run_named(options.job_id, context)) is not None and not options.watch:
             from jobctl.cli.commands.runs import show_run
@@ -92,7 +92,7 @@ def look(options: Options, context: Context) -> Board:
         records = store.jobs()
     jobs = all_statuses(_chosen(options, context), records, now, context.mode)
     found = (
-        scheduler_presence(store, context.state_folder(), context.clock) if store else Presence(running=False)
+        scheduler_presence(store, context.project.state, context.clock) if store else Presence(running=False)
     )
     due = {
         one.id: one.next_run for one in records.values() if one.next_run is not None and one.next_run <= now
@@ -159,7 +159,7 @@ def _document(board: Board, options: Options, context: Context) -> dict[str, Any
 def _logs(job_id: str, context: Context) -> Usage | None:
     """What its logs take on this machine; None where that cannot be said."""
     try:
-        return usage(context.state_folder() / FOLDER, job_id, context.environment.number(VARIABLE) * MIB)
+        return usage(context.project.state / FOLDER, job_id, context.environment.number(VARIABLE) * MIB)
     except (OSError, ConfigurationError):
         return None
 
@@ -234,7 +234,7 @@ def _boards(options: Options, context: Context) -> Iterator[Board]:
     while True:
         yield ride_out(lambda: look(options, context), context.clock)
         pause.wait(TICK_THERE if context.mode is Mode.TRIGGER_DEV else TICK)
-        ride_out(context.look_again, context.clock)
+        ride_out(context.refresh, context.clock)
 
 
 def _fitted(board: Board, options: Options, context: Context) -> list[str]:

@@ -54,7 +54,7 @@ def run(options: Options, context: Context) -> int:
         tell_ended(there, context)
         return code
     manager = ride_out(
-        lambda: context.manager(mode, kind="trigger", workers=1), context.clock, context.store_trouble
+        lambda: context.manager(mode, kind="trigger", workers=1), context.clock, context.warn_of_store_error
     )
     manager.add([job])
     if not isinstance(manager, LocalJobManager):
@@ -62,7 +62,7 @@ def run(options: Options, context: Context) -> int:
         return ExitCode.NOT_RUN
     if options.no_wait:
         return _tell_started(detached(context), context)
-    with context.telling(manager):
+    with context.subscribers(manager):
         done = perform(context, manager, job.id, arguments, timeout)
         if not done.stuck:
             tell_ended(done.run, context, retry=done.retry)
