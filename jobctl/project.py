@@ -15,7 +15,7 @@ from jobctl.settings.paths import with_home
 
 if TYPE_CHECKING:
     from jobctl.catalogue.catalogue import Catalogue
-    from jobctl.store.base import SQLRunStore
+    from jobctl.store.base import RunStore
 
 
 class ProjectContext:
@@ -31,8 +31,8 @@ class ProjectContext:
         self.environment = environment
         self._lock = threading.RLock()
         self._catalogue: Catalogue | None = None
-        self._store: SQLRunStore | None = None
-        self._existing_store: SQLRunStore | None = None
+        self._store: RunStore | None = None
+        self._existing_store: RunStore | None = None
 
     @classmethod
     def find(
@@ -99,7 +99,7 @@ class ProjectContext:
                 self._catalogue = Catalogue.load(self.location, self.environment)
             return self._catalogue
 
-    def open_store(self, *, for_scheduler: bool = False) -> "SQLRunStore":
+    def open_store(self, *, for_scheduler: bool = False) -> "RunStore":
         """Return the run store. The first call opens it, and creates it if it does not exist.
 
         Args:
@@ -114,25 +114,25 @@ class ProjectContext:
         with self._lock:
             if self._store is None and for_scheduler:
                 store = open_store(self.store_place, busy_timeout=timedelta(seconds=1), verify=True)
-                store.checkpoint_by_hand()
+                store.use_manual_checkpoints()
                 self._store = store
             elif self._store is None:
                 self._store = open_store(self.store_place)
             return self._store
 
-    def existing_store(self) -> "SQLRunStore | None":
+    def existing_store(self) -> "RunStore | None":
         """Return the run store, or None if it does not exist. Creates nothing, and works on a read-only store.
 
         Raises:
             StoreError: it cannot be read.
         """
-        from jobctl.store.open import look_at_store
+        from jobctl.store.open import open_existing_store
 
         with self._lock:
             if self._store is not None:
                 return self._store
             if self._existing_store is None:
-                self._existing_store = look_at_store(self.store_place)
+                self._existing_store = open_existing_store(self.store_place)
             return self._existing_store
 
     def relative(self, file: Path | str) -> str:

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from jobctl.modes import Mode
     from jobctl.project import ProjectContext
     from jobctl.settings.environment import Environment
-    from jobctl.store.base import SQLRunStore
-    from jobctl.store.records import RunStore
+    from jobctl.store.base import RunStore
     from jobctl.subscribers import Subscribers
     from jobctl.trigger_dev.manager import TriggerDevJobManager
 
@@ -189,7 +188,7 @@ class Context:
         store = self.project.existing_store()
         return None if store is None else self._checked(store)
 
-    def _checked(self, store: "SQLRunStore") -> "RunStore":
+    def _checked(self, store: "RunStore") -> "RunStore":
         from jobctl.scheduler.liveness import rescue_once
 
         if not self._store_is_checked:

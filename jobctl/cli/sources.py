@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jobctl.model import Run
-    from jobctl.store.records import RunStore
+    from jobctl.store.base import RunStore
     from jobctl.trigger_dev.manager import TriggerDevJobManager
 
 _RUN_ID = re.compile(r"[0-9a-f]{4,32}", re.ASCII)

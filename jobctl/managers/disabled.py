@@ -10,7 +10,7 @@ from jobctl.managers.base import Lifecycle, define, registration
 from jobctl.managers.status import job_status, job_statuses
 from jobctl.model import Job, JobMetrics, JobStatus, Run, Target
 from jobctl.schedules import Cron, Every
-from jobctl.store.records import RunStore
+from jobctl.store.base import RunStore
 
 
 class NoOpJobManager(Lifecycle):

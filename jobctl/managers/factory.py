@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jobctl.managers.disabled import NoOpJobManager
     from jobctl.managers.local import LocalJobManager
     from jobctl.settings.environment import Environment
-    from jobctl.store.records import RunStore
+    from jobctl.store.base import RunStore
     from jobctl.trigger_dev.manager import TriggerDevJobManager
 
     Manager = LocalJobManager | NoOpJobManager | TriggerDevJobManager

@@ -17,8 +17,9 @@ from jobctl.model import Job, JobMetrics, JobStatus, Reason, Run, RunStatus, Tar
 from jobctl.scheduler.dispatch import ahead_of
 from jobctl.schedules import Cron, Every
 from jobctl.settings.masking import Mask, secret_texts
+from jobctl.store.base import RunStore
 from jobctl.store.logs import FOLDER, MOST
-from jobctl.store.records import Claimed, JobRecord, Overlap, RunStore
+from jobctl.store.records import Claimed, JobRecord, Overlap
 
 if TYPE_CHECKING:
     from jobctl.scheduler.maintenance import Chores
@@ -339,7 +340,7 @@ class LocalJobManager(Lifecycle):
             else:
                 placed = engine.place(job, record.anchor, record.cursor, ahead.get(job.id, ()))
                 plan[job.id] = placed.due
-        self.store.plan(plan, engine.owner_id)
+        self.store.save_next_runs(plan, engine.owner_id)
 
     def _put_back(self) -> None:
         """Jobs that another process has put back on their schedules go on here too."""

@@ -1,4 +1,4 @@
-"""Sees the wall clock move against the steady one, or set back while nobody looked; keeps the clock's epoch."""
+"""Sees the wall clock move against the steady one, or set back while nobody looked; keeps the clock generation."""
 
 from datetime import datetime, timedelta
 
@@ -6,7 +6,7 @@ from jobctl.clock import Clock
 from jobctl.events import Bus, ClockJumped, ClocksDiffer
 from jobctl.scheduler.agenda import LATE
 from jobctl.scheduler.lease import Lease
-from jobctl.store.records import RunStore
+from jobctl.store.base import RunStore
 
 JUMP = timedelta(seconds=2)
 _WARN_S = 60.0
@@ -17,14 +17,14 @@ class ClockWatch:
 
     A small move back, as an NTP daemon makes it, changes nothing: jobs wait for their next slot that was not run
     yet, a minute at most, so that none is run twice and none is lost. After a larger one, or several that add up,
-    they go on at once in a new epoch.
+    they go on at once in a new clock generation.
 
     Attributes:
-        epoch: the clock's, which claims are made in; each larger move back begins one in the run store.
+        clock_generation: which claims are made in; each larger move back begins one in the run store.
     """
 
     def __init__(self, clock: Clock, store: RunStore, lease: Lease, bus: Bus) -> None:
-        self.epoch = 0
+        self.clock_generation = 0
         self._clock = clock
         self._store = store
         self._lease = lease
@@ -34,8 +34,8 @@ class ClockWatch:
         self._steady = self._seen_steady = clock.monotonic()
 
     def begin(self) -> None:
-        """Take up the store's epoch."""
-        self.epoch = self._store.epoch()
+        """Take up the store's clock generation."""
+        self.clock_generation = self._store.clock_generation()
 
     def look(self) -> tuple[datetime, timedelta]:
         """The wall clock now, and by how much it moved where that is more than 2 s. ``accept`` ends the look."""
@@ -56,17 +56,17 @@ class ClockWatch:
         if moved:
             self._bus.publish(ClockJumped(self._seen_wall, moved, waits))
 
-    def begin_epoch(self) -> None:
+    def next_clock_generation(self) -> None:
         """The clock was set back."""
-        self.epoch = self._store.begin_epoch(self.epoch, self._lease.owner.id)
+        self.clock_generation = self._store.next_clock_generation(self.clock_generation, self._lease.owner.id)
 
     def look_back(self) -> bool:
-        """Where slots of this epoch lie far ahead, the clock was set back while no scheduler ran here, or a scheduler
-        that has ended had a clock ahead: begin an epoch. Whether that was so."""
+        """Where slots of this clock generation lie far ahead, the clock was set back while no scheduler ran here, or a scheduler
+        that has ended had a clock ahead: begin a clock generation. Whether that was so."""
         now, newest = self._clock.now(), self._store.newest_cursor()
         if newest is None or not self.is_ahead(newest, now):
             return False
-        self.begin_epoch()
+        self.next_clock_generation()
         self._bus.publish(ClockJumped(now, now - newest))
         return True
 

@@ -9,7 +9,8 @@ from jobctl import threads
 from jobctl.clock import Clock
 from jobctl.errors import JobctlError, StoreError
 from jobctl.scheduler.process_identity import ProcessFile, this_process
-from jobctl.store.records import LEASE_LIMIT, Owner, RunStore
+from jobctl.store.base import RunStore
+from jobctl.store.records import LEASE_LIMIT, Owner
 
 HEARTBEAT_S = 10.0
 _RETRY_S = 1.0

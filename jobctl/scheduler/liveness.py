@@ -15,7 +15,8 @@ from jobctl.execution.process_tree import end_marked
 from jobctl.model import Run
 from jobctl.scheduler import process_identity
 from jobctl.scheduler.process_identity import Life, Lock, boot, life_by_pid, uptime
-from jobctl.store.records import LEASE, Owner, RunStore
+from jobctl.store.base import RunStore
+from jobctl.store.records import LEASE, Owner
 from jobctl.values import value
 
 _SHORT_LIVED_LEASE = 2 * LEASE

@@ -12,8 +12,8 @@ from jobctl.model import Run
 from jobctl.scheduler import process_identity
 from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.liveness import Liveness, rescue
+from jobctl.store.base import RunStore
 from jobctl.store.logs import prune_runs_and_logs
-from jobctl.store.records import RunStore
 
 
 @dataclass(slots=True)

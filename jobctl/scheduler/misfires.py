@@ -6,7 +6,8 @@ from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import Bus, SlotsMissed
 from jobctl.scheduler.agenda import INSTANT, Due
 from jobctl.scheduler.lease import Lease
-from jobctl.store.records import Claimed, Overlap, RunStore
+from jobctl.store.base import RunStore
+from jobctl.store.records import Claimed, Overlap
 
 
 class Misses:

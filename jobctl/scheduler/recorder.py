@@ -8,7 +8,8 @@ from jobctl.clock import Clock
 from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import Bus, EndNotRecorded, RunFinished, StoreRecovered, StoreTrouble
 from jobctl.scheduler.lease import Lease
-from jobctl.store.records import Answer, Claim, Ending, RunStore
+from jobctl.store.base import RunStore
+from jobctl.store.records import Claim, ClaimOutcome, Ending
 
 _TELL_AGAIN = timedelta(minutes=1)
 
@@ -93,7 +94,7 @@ class Recorder:
             return event
         return replace(event, run=kept)
 
-    def claim(self, claims: Sequence[Claim]) -> Sequence[Answer] | None:
+    def claim(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome] | None:
         """Try to start runs; None where the store cannot be written, and so nothing starts."""
         if not self.flush():
             return None

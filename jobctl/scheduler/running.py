@@ -58,7 +58,7 @@ class Active:
         )
 
 
-def claim_of(due: Due, now: datetime, epoch: int) -> Claim:
+def claim_of(due: Due, now: datetime, clock_generation: int) -> Claim:
     """The wish to run a slot."""
     job = due.entry.job
     return Claim(
@@ -67,7 +67,7 @@ def claim_of(due: Due, now: datetime, epoch: int) -> Claim:
         Trigger.SCHEDULE,
         now,
         slot=due.slot,
-        epoch=epoch,
+        clock_generation=clock_generation,
         fixed=due.entry.schedule.fixed_time,
         next_run=due.entry.due,
         group=job.group,

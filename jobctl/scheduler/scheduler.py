@@ -36,7 +36,8 @@ from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.misfires import Misses
 from jobctl.scheduler.recorder import Recorder
 from jobctl.scheduler.running import Active, Finished, claim_of, finished_run, retry_delay, task_of
-from jobctl.store.records import Answer, Claim, Claimed, Overlap, RunStore, SlotTaken, Stopped, new_run_id
+from jobctl.store.base import RunStore
+from jobctl.store.records import Claim, Claimed, ClaimOutcome, Overlap, SlotTaken, Stopped, new_run_id
 from jobctl.text import counted
 
 T = TypeVar("T")
@@ -133,7 +134,9 @@ class Engine:
 
     # In the loop's thread
 
-    def trigger(self, job: Job, trigger: Trigger, arguments: Arguments, timeout: timedelta | None) -> Answer:
+    def trigger(
+        self, job: Job, trigger: Trigger, arguments: Arguments, timeout: timedelta | None
+    ) -> ClaimOutcome:
         """Claim a run by hand and hand it over; the answer says whether it was."""
         self._recorder.flush()
         claim = Claim(new_run_id(), job.id, trigger, self._clock.now(), force=True, group=job.group)
@@ -356,7 +359,7 @@ class Engine:
 
     def _start(self, picked: list[Due]) -> bool:
         now = self._clock.now()
-        answers = self._recorder.claim([claim_of(due, now, self.watch.epoch) for due in picked])
+        answers = self._recorder.claim([claim_of(due, now, self.watch.clock_generation) for due in picked])
         if answers is None:
             return False
         tasks: list[Task] = []
@@ -369,7 +372,7 @@ class Engine:
             self._waiting.extend(tasks)
         return True
 
-    def _answered(self, due: Due, answer: Answer, tasks: list[Task], now: datetime) -> None:
+    def _answered(self, due: Due, answer: ClaimOutcome, tasks: list[Task], now: datetime) -> None:
         entry = due.entry
         match answer:
             case Claimed(run):
@@ -425,7 +428,7 @@ class Engine:
         set_back = self.watch.is_set_back(moved, self.agenda.furthest() if moved else None)
         if set_back:
             try:
-                self.watch.begin_epoch()
+                self.watch.next_clock_generation()
             except StoreError:
                 return now  # seen again in the next turn
             self._go_on_from(now)

@@ -1,7 +1,7 @@
-"""The run store's contract in SQL; each method one transaction."""
+"""The run store's contract, and the SQL that SQLite and Postgres share: each method is one transaction."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,14 +10,13 @@ from jobctl.clock import SystemClock, to_ms
 from jobctl.errors import UsageError
 from jobctl.model import JobMetrics, Run, RunStatus
 from jobctl.store import claims, metrics, pruning
-from jobctl.store.connection import Connection, Dialect
+from jobctl.store.connection import Connection
 from jobctl.store.records import (
-    Answer,
     CachedResult,
     Claim,
+    ClaimOutcome,
     Ending,
     JobRecord,
-    LetGo,
     Missed,
     Owner,
     Passed,
@@ -62,43 +61,68 @@ INSERT INTO cache (key, value, computed_at, expires_at) VALUES (?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET
   value = excluded.value, computed_at = excluded.computed_at, expires_at = excluded.expires_at
 """
-_ADD = """
+_COUNT = """
 INSERT INTO counters (name, value) VALUES (?, ?)
 ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value
 """
 
 
-class SQLRunStore(ABC):
-    """Runs, job state, owners and cached results in tables. Where they are, its children know.
+class RunStore(ABC):
+    """Runs, job state, owners and cached results. Usable from any thread; never carried over a fork.
+
+    A few constraints carry promise 1: a job has at most one unfinished run; a slot has at most one run.
+
+    Every method may raise ``StoreBusyError`` where another process holds the store longer than the busy timeout,
+    ``StoreError`` where it cannot be read or written (full disk, read-only), ``StoreDamagedError`` where it holds
+    values that cannot be decoded.
 
     Attributes:
-        warning: what opening it had to tell.
-        read_only: nothing in it can be changed from here.
-        shared: several machines share it.
-        dialect: where this database differs.
+        warning: a sentence about what happened while it was opened, or None.
+        read_only: this process can change nothing in it.
+        shared: several machines share it: every process that uses it is leased.
+        registration_order: the column of ``jobs`` that counts up with each registration.
+        durations_index: behind ``FROM runs``, the index for the newest durations of a job.
     """
 
     warning: str | None = None
     read_only = False
     shared = False
-    dialect: Dialect
+    registration_order: str
+    durations_index = ""
 
     @property
     @abstractmethod
     def place(self) -> str:
-        """Where it is, for people."""
+        """Where it is, for people: a path or an address without its password."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of every connection. Idempotent."""
+        """Close every connection. Idempotent."""
+
+    def is_lost(self) -> bool:
+        """Whether it was deleted or replaced, as far as that is seen without a query. Cheap."""
+        return False
+
+    @abstractmethod
+    def restore(self) -> str | None:
+        """After a ``StoreLostError``: open what is there now, or make an empty store where there is none.
+
+        Returns a sentence about what happened; None where the store was not lost.
+        """
 
     @abstractmethod
     def change_token(self) -> object:
-        """Differs whenever another process has changed something."""
+        """A value that differs whenever another process has changed the store. Cheap."""
+
+    def use_manual_checkpoints(self) -> None:  # noqa: B027 - a server does this itself
+        """From now on only ``checkpoint`` moves the write-ahead log into the main file, never a commit."""
+
+    def checkpoint(self) -> None:  # noqa: B027 - a server does this itself
+        """Move the write-ahead log into the main file, where the database has one."""
 
     @abstractmethod
     def _reading(self) -> AbstractContextManager[Connection]:
-        """Statements that only look."""
+        """For queries."""
 
     @abstractmethod
     def _writing(self) -> AbstractContextManager[Connection]:
@@ -106,35 +130,20 @@ class SQLRunStore(ABC):
 
     @abstractmethod
     def _leasing(self) -> AbstractContextManager[Connection]:
-        """One short transaction of a lease: no other writer can hold it up for long."""
-
-    def is_lost(self) -> bool:
-        """Whether it was deleted or replaced, as far as that is seen without asking it."""
-        return False
-
-    @abstractmethod
-    def restore(self) -> str | None:
-        """Open what is there now, or make an empty store where there is none."""
-
-    def checkpoint_by_hand(self) -> None:  # noqa: B027 - what a server sees to itself needs no word
-        """From now on only ``checkpoint`` folds what was written, never a commit in passing."""
-
-    @abstractmethod
-    def checkpoint(self) -> None:
-        """Fold what was written into the main file; nothing, where the engine has no such thing."""
+        """One short transaction of a lease: no other writer can delay it for long."""
 
     @contextmanager
     def _writing_as(self, owner_id: str | None) -> Iterator[Connection]:
-        """One transaction of a process: refused where it is fenced."""
+        """One transaction of a process: ``FencedError`` where that process is fenced."""
         with self._writing() as connection:
             if owner_id is not None:
                 claims.fence(connection, owner_id)
             yield connection
 
-    # Processes
+    # Processes. One whose registration has ended is fenced: nothing it writes is accepted.
 
     def register_process(self, owner: Owner) -> None:
-        """Announce a process before it claims anything."""
+        """Announce a process before it claims anything. Its id must be new."""
         row = (owner.id, owner.kind, owner.host, owner.pid, owner.start, owner.boot, to_ms(owner.since))
         with self._writing() as connection:
             connection.execute(_REGISTER_PROCESS, (*row, int(owner.leased)))
@@ -153,17 +162,17 @@ class SQLRunStore(ABC):
             return claims.is_registered(connection, owner_id)
 
     def is_known(self, owner_id: str) -> bool:
-        """Whether the process was registered, be it declared dead since."""
+        """Whether the process was ever registered, even if it was declared dead since."""
         with self._reading() as connection:
             return connection.execute("SELECT 1 FROM owners WHERE id = ?", (owner_id,)).fetchone() is not None
 
     def set_leased(self, owner_id: str) -> None:
-        """Note that the process is leased from now on."""
+        """Mark the process as leased from now on."""
         with self._leasing() as connection:
             connection.execute("UPDATE owners SET leased = 1 WHERE id = ?", (owner_id,))
 
     def observe(self, owner_id: str, observation: str) -> None:
-        """Keep an observation of a process."""
+        """Save an observation of a process for the next short-lived one."""
         with self._leasing() as connection:
             connection.execute("UPDATE owners SET observed = ? WHERE id = ?", (observation, owner_id))
 
@@ -175,12 +184,22 @@ class SQLRunStore(ABC):
             )
 
     def owners(self) -> Sequence[Owner]:
-        """Processes that matter, oldest first."""
+        """Every process that is registered or has unfinished runs, oldest first.
+
+        Where no scheduler or application is registered, also the one that ended last.
+        """
         with self._reading() as connection:
             return [owner_of(row) for row in connection.execute(_OWNERS)]
 
     def fail_lost_runs(self, owner_id: str, at: datetime, heartbeats: int | None = None) -> Sequence[Run]:
-        """Declare a process dead, unless it has sent a heartbeat since ``heartbeats`` were counted."""
+        """Declare a process dead: end its registration, and make its unfinished runs ``failed``, reason ``lost``.
+
+        Args:
+            heartbeats: where the store has counted others meanwhile, the process lives, and nothing is changed.
+
+        Returns:
+            Those runs as they now are.
+        """
         with self._writing() as connection:
             connection.execute(
                 "UPDATE owners SET ended = ?, killed = 1"
@@ -194,7 +213,7 @@ class SQLRunStore(ABC):
     # Jobs
 
     def register(self, jobs: Sequence[Registration], at: datetime) -> Mapping[str, JobRecord]:
-        """Make or refresh the jobs' records."""
+        """Make or refresh the jobs' records, and return them."""
         now = to_ms(at)
         with self._writing() as connection:
             connection.executemany(
@@ -207,21 +226,23 @@ class SQLRunStore(ABC):
         return {job_id: record for job_id, record in self.jobs().items() if job_id in wanted}
 
     def jobs(self) -> Mapping[str, JobRecord]:
-        """Every job that was ever registered."""
+        """Every job that was ever registered, in that order."""
         with self._reading() as connection:
-            return {
-                row[0]: record_of(row)
-                for row in connection.execute(f"{_JOBS} ORDER BY j.{self.dialect.order}")
-            }
+            rows = connection.execute(f"{_JOBS} ORDER BY j.{self.registration_order}")
+            return {row[0]: record_of(row) for row in rows}
 
     def job(self, job_id: str) -> JobRecord | None:
-        """One of them."""
+        """A registered job, or None."""
         with self._reading() as connection:
             row = connection.execute(f"{_JOBS} WHERE j.id = ?", (job_id,)).fetchone()
             return record_of(row) if row else None
 
-    def plan(self, next_runs: Mapping[str, datetime | None], owner_id: str | None = None) -> None:
-        """Keep the jobs' next due times."""
+    def save_next_runs(self, next_runs: Mapping[str, datetime | None], owner_id: str | None = None) -> None:
+        """Save the jobs' next due times.
+
+        Raises:
+            FencedError: the process ``owner_id`` is fenced.
+        """
         with self._writing_as(owner_id) as connection:
             connection.executemany(
                 "UPDATE jobs SET next_run = ? WHERE id = ?",
@@ -231,12 +252,19 @@ class SQLRunStore(ABC):
     def pass_slots(
         self, job_id: str, until: datetime, missed: Missed, owner_id: str | None = None
     ) -> Passed | None:
-        """Give up a slot and what was missed before it, unless somebody has dealt with it."""
+        """Give up the slot ``until``: move the job's cursor there, and count it and what was missed before.
+
+        Where the cursor, set in the current clock generation, is at or beyond ``until`` already, nothing changes
+        and the answer is None: the slot was run, skipped or given up before.
+
+        Raises:
+            FencedError: the process ``owner_id`` is fenced.
+        """
         with self._writing_as(owner_id) as connection:
             return claims.pass_slots(connection, job_id, until, missed)
 
     def stop(self, job_ids: Iterable[str], at: datetime, reason: str | None = None) -> None:
-        """Take jobs off their schedules."""
+        """Take jobs off their schedules, kept over restarts."""
         with self._writing() as connection:
             connection.executemany(
                 "UPDATE jobs SET stopped = coalesce(stopped, ?), stop_reason = ?, next_run = NULL"
@@ -245,49 +273,66 @@ class SQLRunStore(ABC):
             )
 
     def start(self, job_ids: Iterable[str], at: datetime | None = None) -> None:
-        """Put jobs back on their schedules; what they missed meanwhile is passed over."""
+        """Put stopped jobs back on their schedules, without a catch-up of what they missed meanwhile.
+
+        Moves the cursor of a job to ``at`` (None: now), or its anchor where it has no cursor yet.
+        """
         now = to_ms(at or SystemClock().now())
         with self._writing() as connection:
             connection.executemany(_START, [{"now": now, "job": job_id} for job_id in job_ids])
 
-    def tell(self, job_id: str, *, failing: bool) -> bool:
-        """Note what people are told of a job, unless they were told so last."""
+    def set_failure_notified(self, job_id: str, *, failing: bool) -> bool:
+        """Note that people are notified of a job's failure, or recovery; False where they were, by any process."""
         with self._writing() as connection:
             values = (int(failing), job_id, int(failing))
             done = connection.execute("UPDATE jobs SET told = ? WHERE id = ? AND told <> ?", values)
             return done.rowcount > 0
 
-    # The clock
+    # The clock: each time it is set back by much, a new clock generation begins.
 
-    def epoch(self) -> int:
-        """The current clock epoch."""
+    def clock_generation(self) -> int:
+        """The current clock generation, from 1."""
         with self._reading() as connection:
-            return claims.current_epoch(connection)
+            return claims.clock_generation(connection)
 
     def newest_cursor(self) -> datetime | None:
-        """The furthest one of the current epoch."""
+        """The furthest cursor of any job in the current clock generation."""
         with self._reading() as connection:
-            epoch = claims.current_epoch(connection)
-            found = connection.execute("SELECT max(cursor) FROM jobs WHERE cursor_epoch >= ?", (epoch,))
+            found = connection.execute(
+                "SELECT max(cursor) FROM jobs WHERE cursor_epoch >= ?", (claims.clock_generation(connection),)
+            )
             return when(found.fetchone()[0])
 
-    def begin_epoch(self, held: int, owner_id: str | None = None) -> int:
-        """Begin the epoch after ``held`` unless somebody has."""
+    def next_clock_generation(self, known: int, owner_id: str | None = None) -> int:
+        """Begin the generation after ``known``, unless another process has; returns the current one.
+
+        Raises:
+            FencedError: the process ``owner_id`` is fenced.
+        """
         with self._writing_as(owner_id) as connection:
             connection.execute(
-                "UPDATE meta SET value = ? WHERE name = 'epoch' AND value = ?", (held + 1, held)
+                "UPDATE meta SET value = ? WHERE name = 'epoch' AND value = ?", (known + 1, known)
             )
-        return self.epoch()
+        return self.clock_generation()
 
     # Runs
 
-    def claim(self, owner: Owner, wanted: Sequence[Claim]) -> Sequence[Answer]:
-        """Try to start runs, an answer each."""
+    def claim(self, owner: Owner, wanted: Sequence[Claim]) -> Sequence[ClaimOutcome]:
+        """Try to start runs, all in one transaction; an outcome each, in order.
+
+        A slot at or before the job's cursor is ``SlotTaken``, unless the claim's clock generation is newer than the
+        cursor's; so is one that has a run. A claim of an older generation than the store's counts as one of the
+        store's: the caller may not know yet that the clock was set back, and a slot must not have two keys.
+
+        Raises:
+            FencedError: the process is not registered, or no longer.
+            UnknownToStoreError: a job is not registered.
+        """
         with self._writing() as connection:
             return claims.claim_all(connection, owner, wanted)
 
     def finish(self, endings: Sequence[Ending]) -> Sequence[bool]:
-        """Record how runs ended."""
+        """Record how runs ended, all in one transaction; False for one that had ended already."""
         with self._writing() as connection:
             return [claims.finish(connection, ending) for ending in endings]
 
@@ -299,19 +344,23 @@ class SQLRunStore(ABC):
         attempt: int | None = None,
         retry_at: datetime | None = None,
     ) -> None:
-        """Note the worker's pid, a further attempt, or when one will begin."""
+        """Save the worker's pid, the attempt, or the time of the next attempt, of an unfinished run."""
         changes = {"pid": pid, "attempt": attempt, "retry_at": ms_of(retry_at)}
-        noted: dict[str, int | None] = {one: new for one, new in changes.items() if new is not None}
+        known: dict[str, int | None] = {name: new for name, new in changes.items() if new is not None}
         if attempt is not None:
-            noted["retry_at"] = None  # it has begun
-        assigned = ", ".join(f"{name} = ?" for name in noted)
+            known["retry_at"] = None  # it has begun
+        assigned = ", ".join(f"{name} = ?" for name in known)
         with self._writing() as connection:
             connection.execute(
-                f"UPDATE runs SET {assigned} WHERE id = ? AND status = 'running'", (*noted.values(), run_id)
+                f"UPDATE runs SET {assigned} WHERE id = ? AND status = 'running'", (*known.values(), run_id)
             )
 
     def run(self, run_id: str) -> Run | None:
-        """The run with this id or unique prefix."""
+        """The run with this id or unique prefix of at least four characters; None where there is none.
+
+        Raises:
+            UsageError: several runs have the prefix.
+        """
         if len(run_id) < 4 or not set(run_id) <= set("0123456789abcdef"):
             return None
         with self._reading() as connection:
@@ -330,14 +379,14 @@ class SQLRunStore(ABC):
         since: datetime | None = None,
         limit: int | None = 20,
     ) -> Sequence[Run]:
-        """Runs, newest first."""
+        """Runs, newest first; of all statuses where none is given."""
         where: list[str] = []
         values: list[Any] = []
         if job_id is not None:
             where.append("job_id = ?")
             values.append(job_id)
         if wanted := [status.value for status in statuses]:
-            # one status is written as a constant, so that the index of failed runs can serve
+            # constants, not parameters: only then can SQLite use the partial index of failed runs
             where.append(" OR ".join(f"status = '{status}'" for status in wanted).join("()"))
         if since is not None:
             where.append("started_at >= ?")
@@ -351,7 +400,7 @@ class SQLRunStore(ABC):
         return [run_of(row) for row in rows]
 
     def unfinished(self, job_id: str | None = None) -> Sequence[tuple[Run, Owner]]:
-        """Runs that have not ended, with who runs them."""
+        """Runs that have not ended, with the process that runs each."""
         with self._reading() as connection:
             rows = connection.execute(
                 f"SELECT {OWNER}, {RUN} FROM runs r JOIN owners o ON o.id = r.owner"
@@ -362,15 +411,26 @@ class SQLRunStore(ABC):
         return [(run_of(row[width:]), owner_of(row[:width])) for row in rows]
 
     def metrics(self, job_id: str | None = None) -> JobMetrics:
-        """Totals from kept rows."""
+        """Totals from counters that are kept with each job, never by a scan over all runs."""
         with self._reading() as connection:
-            return metrics.metrics(connection, self.dialect, job_id)
+            return metrics.metrics(connection, job_id, self.registration_order, self.durations_index)
 
     def prune(
-        self, now: datetime, keep: timedelta, keep_per_job: int, let_go: LetGo = lambda *_: None
+        self,
+        now: datetime,
+        keep: timedelta,
+        keep_per_job: int,
+        before_delete: Callable[[str, str], object] = lambda _job_id, _run_id: None,
     ) -> Pruned:
-        """Remove old runs in short transactions, and owners that nobody asks for any more."""
-        removed = pruning.prune(self._reading, self._writing, to_ms(now - keep), keep_per_job, let_go)
+        """Remove finished runs that are both older than ``keep`` and beyond the newest ``keep_per_job`` of their job.
+
+        A job's last run stays, and so do the totals. Sets ``last_cleanup``.
+
+        Args:
+            before_delete: removes what else belongs to a run; called before the run is deleted, so that a kill
+                leaves no file without a run.
+        """
+        removed = pruning.prune(self._reading, self._writing, to_ms(now - keep), keep_per_job, before_delete)
         with self._writing() as connection:
             connection.execute("UPDATE meta SET value = ? WHERE name = 'last_cleanup'", (to_ms(now),))
             connection.execute(f"DELETE FROM owners WHERE id NOT IN (SELECT id FROM ({_OWNERS}) AS kept)")
@@ -379,7 +439,7 @@ class SQLRunStore(ABC):
     # Cached results
 
     def cache_put(self, values: Mapping[str, Any], computed_at: datetime, expires_at: datetime) -> None:
-        """Keep JSON values, all or none."""
+        """Save JSON values by key, all or none."""
         import json
 
         times = (to_ms(computed_at), to_ms(expires_at))
@@ -388,35 +448,18 @@ class SQLRunStore(ABC):
             connection.executemany(_CACHE, rows)
 
     def cache_get(self, key: str, now: datetime) -> CachedResult | None:
-        """A value that has not expired."""
-        found = [one for one in self._cached("WHERE key = ?", key) if one.expires_at > now]
-        return found[0] if found else None
+        """A value that has not expired, or None."""
+        found = self._cached("WHERE key = ?", key)
+        return found[0] if found and found[0].expires_at > now else None
 
     def cached(self) -> Sequence[CachedResult]:
-        """Every value, also the expired ones."""
+        """Every value, also the expired ones, by key."""
         return self._cached("ORDER BY key")
 
     def cache_purge(self, now: datetime) -> int:
-        """Remove what has expired."""
+        """Remove expired values; returns their number."""
         with self._writing() as connection:
             return connection.execute("DELETE FROM cache WHERE expires_at <= ?", (to_ms(now),)).rowcount
-
-    # Counters
-
-    def count(self, changes: Mapping[str, int]) -> None:
-        """Add to counters."""
-        with self._writing() as connection:
-            connection.executemany(_ADD, list(changes.items()))
-
-    def counters(self) -> Mapping[str, int]:
-        """All of them."""
-        with self._reading() as connection:
-            return dict(connection.execute("SELECT name, value FROM counters").fetchall())
-
-    def reset_counters(self) -> None:
-        """Begin anew."""
-        with self._writing() as connection:
-            connection.execute("DELETE FROM counters")
 
     def _cached(self, condition: str, *values: str) -> list[CachedResult]:
         with self._reading() as connection:
@@ -424,3 +467,20 @@ class SQLRunStore(ABC):
                 f"SELECT key, value, computed_at, expires_at FROM cache {condition}", values
             ).fetchall()
         return [cached_of(row) for row in rows]
+
+    # Counters
+
+    def count(self, changes: Mapping[str, int]) -> None:
+        """Add to counters, which begin at 0."""
+        with self._writing() as connection:
+            connection.executemany(_COUNT, list(changes.items()))
+
+    def counters(self) -> Mapping[str, int]:
+        """All counters, since ``reset_counters``."""
+        with self._reading() as connection:
+            return dict(connection.execute("SELECT name, value FROM counters").fetchall())
+
+    def reset_counters(self) -> None:
+        """Set all counters to 0."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM counters")

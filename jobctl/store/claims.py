@@ -11,9 +11,9 @@ from jobctl.errors import FencedError, UnknownToStoreError, UsageError
 from jobctl.model import Reason, Run, RunStatus
 from jobctl.store.connection import Connection
 from jobctl.store.records import (
-    Answer,
     Claim,
     Claimed,
+    ClaimOutcome,
     Ending,
     Missed,
     Overlap,
@@ -75,14 +75,14 @@ def fence(connection: Connection, owner_id: str) -> None:
         raise FencedError("the run store does not count this process as alive any more")
 
 
-def claim_all(connection: Connection, owner: Owner, wanted: Sequence[Claim]) -> list[Answer]:
+def claim_all(connection: Connection, owner: Owner, wanted: Sequence[Claim]) -> list[ClaimOutcome]:
     """Try to start runs, inside the caller's transaction. The unique indexes decide, not this code."""
     fence(connection, owner.id)
-    current = current_epoch(connection)
-    return [_claim(connection, owner, one, max(one.epoch, current)) for one in wanted]
+    current = clock_generation(connection)
+    return [_claim(connection, owner, one, max(one.clock_generation, current)) for one in wanted]
 
 
-def _claim(connection: Connection, owner: Owner, one: Claim, epoch: int) -> Answer:
+def _claim(connection: Connection, owner: Owner, one: Claim, epoch: int) -> ClaimOutcome:
     found = connection.execute(
         "SELECT cursor, cursor_epoch, stopped FROM jobs WHERE id = ?", (one.job_id,)
     ).fetchone()
@@ -121,7 +121,7 @@ def _claim(connection: Connection, owner: Owner, one: Claim, epoch: int) -> Answ
 
 def pass_slots(connection: Connection, job_id: str, until: datetime, missed: Missed) -> Passed | None:
     """Give up a slot, inside the caller's transaction, unless somebody has dealt with it."""
-    epoch = current_epoch(connection)
+    epoch = clock_generation(connection)
     found = connection.execute("SELECT cursor, cursor_epoch FROM jobs WHERE id = ?", (job_id,)).fetchone()
     if found is None or _is_behind(to_ms(until), found[0], found[1], epoch):
         return None
@@ -131,8 +131,8 @@ def pass_slots(connection: Connection, job_id: str, until: datetime, missed: Mis
     return passed
 
 
-def current_epoch(connection: Connection) -> int:
-    """The clock's."""
+def clock_generation(connection: Connection) -> int:
+    """The current clock generation."""
     return _first(connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone())
 
 

@@ -1,7 +1,7 @@
 """A database connection as the SQL that both databases share sees it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 Values = Sequence[Any] | Mapping[str, Any]
 
@@ -31,18 +31,6 @@ class Connection(Protocol):
 
     def executemany(self, statement: str, rows: Iterable[Values], /) -> object:
         """One statement, once a row."""
-
-
-class Dialect(NamedTuple):
-    """Where the databases differ.
-
-    Attributes:
-        order: the column of ``jobs`` that says in which order they were registered.
-        durations: behind ``FROM runs``, the index to take for the newest durations of a job.
-    """
-
-    order: str
-    durations: str
 
 
 def keep_for_good(connection: object) -> None:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from jobctl.files import folder_below, open_below, open_private, state_folder
 from jobctl.memory import MIB
-from jobctl.store.records import RunStore
+from jobctl.store.base import RunStore
 from jobctl.text import is_job_id
 
 FOLDER = "logs"
@@ -179,8 +179,8 @@ KEEP_PER_JOB = 1000
 def prune_runs_and_logs(store: RunStore, logs: Path, now: datetime) -> int:
     """Remove runs beyond 30 days and 1,000 a job, and their logs; how many. Sets ``last_cleanup``."""
 
-    def let_go(job_id: str, run_id: str) -> None:
+    def delete_log(job_id: str, run_id: str) -> None:
         with suppress(OSError):  # what cannot be removed is in nobody's way
             delete(logs, job_id, run_id)
 
-    return len(store.prune(now, KEEP, KEEP_PER_JOB, let_go).runs)
+    return len(store.prune(now, KEEP, KEEP_PER_JOB, delete_log).runs)

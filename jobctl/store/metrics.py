@@ -5,19 +5,24 @@ from datetime import timedelta
 
 from jobctl.histogram import histogram, percentile
 from jobctl.model import JobMetrics, JobTotals
-from jobctl.store.connection import Connection, Dialect
+from jobctl.store.connection import Connection
 from jobctl.store.rows import readable, when
 
 _NEWEST = 1000
 
 
 @readable
-def metrics(connection: Connection, dialect: Dialect, job_id: str | None) -> JobMetrics:
-    """Totals of all jobs, or of one."""
+def metrics(connection: Connection, job_id: str | None, order: str, index: str) -> JobMetrics:
+    """Totals of all jobs, or of one.
+
+    Args:
+        order: the column of ``jobs`` that counts up with each registration.
+        index: behind ``FROM runs``, the index for the newest durations of a job.
+    """
     where, values = ("WHERE id = ?", (job_id,)) if job_id else ("", ())
     rows = connection.execute(
         "SELECT id, completed, failed, skipped, missed, timed, total_ms, max_ms"
-        f" FROM jobs {where} ORDER BY {dialect.order}",
+        f" FROM jobs {where} ORDER BY {order}",
         values,
     ).fetchall()
     completed, failed, skipped, timed, total = (sum(row[n] for row in rows) for n in (1, 2, 3, 5, 6))
@@ -30,16 +35,16 @@ def metrics(connection: Connection, dialect: Dialect, job_id: str | None) -> Job
         skipped=skipped + missed,
         average_job_duration=_average(total, timed),
         last_cleanup=when(cleanup[0]) if cleanup else None,
-        jobs=tuple(_of_job(connection, dialect, row) for row in rows),
+        jobs=tuple(_of_job(connection, row, index) for row in rows),
     )
 
 
-def _of_job(connection: Connection, dialect: Dialect, row: Sequence[int]) -> JobTotals:
+def _of_job(connection: Connection, row: Sequence[int], index: str) -> JobTotals:
     job_id, completed, failed, skipped, missed, timed, total, longest = row
     durations = [
         found[0]
         for found in connection.execute(
-            f"SELECT duration_ms FROM runs {dialect.durations}"
+            f"SELECT duration_ms FROM runs {index}"
             " WHERE job_id = ? AND duration_ms IS NOT NULL"
             f" ORDER BY seq DESC LIMIT {_NEWEST}",
             (job_id,),

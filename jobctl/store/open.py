@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from jobctl.urls import is_postgres_address
 
 if TYPE_CHECKING:
-    from jobctl.store.base import SQLRunStore
+    from jobctl.store.base import RunStore
 
 BUSY_TIMEOUT = timedelta(seconds=30)
 
 
 def open_store(
     place: Path | str, *, busy_timeout: timedelta = BUSY_TIMEOUT, verify: bool = False
-) -> "SQLRunStore":
+) -> "RunStore":
     """The run store in a folder or at an address, made where there is none.
 
     A damaged file is set aside (``warning`` says so).
@@ -34,14 +34,14 @@ def open_store(
     return store
 
 
-def look_at_store(place: Path | str, *, busy_timeout: timedelta = BUSY_TIMEOUT) -> "SQLRunStore | None":
+def open_existing_store(place: Path | str, *, busy_timeout: timedelta = BUSY_TIMEOUT) -> "RunStore | None":
     """The same for looking: None where there is none; nothing is made or set aside."""
     return _open(place, busy_timeout, create=False)
 
 
 def _open(
     place: Path | str, busy_timeout: timedelta, *, create: bool, verify: bool = False
-) -> "SQLRunStore | None":
+) -> "RunStore | None":
     if isinstance(place, str) and ("://" in place or is_postgres_address(place)):
         from jobctl.store.postgres_address import read_address
 

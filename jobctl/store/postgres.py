@@ -8,19 +8,19 @@ from pathlib import Path
 from jobctl.clock import SystemClock
 from jobctl.errors import StoreError, StoreLostError
 from jobctl.store import claims
-from jobctl.store.base import SQLRunStore
-from jobctl.store.connection import Connection, Dialect
+from jobctl.store.base import RunStore
+from jobctl.store.connection import Connection
 from jobctl.store.postgres_address import read_address
 from jobctl.store.postgres_pool import InDoubtError, Pool, Session
-from jobctl.store.records import Answer, Claim, Owner
+from jobctl.store.records import Claim, ClaimOutcome, Owner
 
-_BEGIN_EPOCH = """
+_NEXT_GENERATION = """
 UPDATE meta SET value = ? WHERE name = 'epoch' AND value = ?
   AND 2 > (SELECT count(*) FROM owners WHERE kind <> 'trigger' AND ended IS NULL)
 """
 
 
-class PostgresRunStore(SQLRunStore):
+class PostgresRunStore(RunStore):
     """Runs, job state, owners and cached results in a schema of its own.
 
     Args:
@@ -30,7 +30,7 @@ class PostgresRunStore(SQLRunStore):
     """
 
     shared = True
-    dialect = Dialect(order="seq", durations="")
+    registration_order = "seq"
 
     def __init__(self, pool: Pool, lease_pool: Pool, make: Callable[[], str | None]) -> None:
         self._pool = pool
@@ -58,21 +58,18 @@ class PostgresRunStore(SQLRunStore):
             return self._make() or error.problem
         return None
 
-    def checkpoint(self) -> None:
-        """The server does that by itself."""
-
     def change_token(self) -> object:
         """A number that goes up with each write of anybody."""
         with self._reading() as connection:
             return connection.execute("SELECT value FROM meta WHERE name = 'changes'").fetchone()[0]
 
-    def begin_epoch(self, held: int, owner_id: str | None = None) -> int:
-        """Begin the next epoch, unless another scheduler lives: then this machine's clock was the wrong one."""
+    def next_clock_generation(self, known: int, owner_id: str | None = None) -> int:
+        """Also does nothing while another scheduler lives: then this machine's clock was the wrong one."""
         with self._writing_as(owner_id) as connection:
-            connection.execute(_BEGIN_EPOCH, (held + 1, held))
-        return self.epoch()
+            connection.execute(_NEXT_GENERATION, (known + 1, known))
+        return self.clock_generation()
 
-    def claim(self, owner: Owner, wanted: Sequence[Claim]) -> Sequence[Answer]:
+    def claim(self, owner: Owner, wanted: Sequence[Claim]) -> Sequence[ClaimOutcome]:
         """Try to start runs. Claims of which nobody could say whether they were written are undone before."""
         if self._doubtful:
             with self._writing() as connection:

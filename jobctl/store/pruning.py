@@ -4,7 +4,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from jobctl.store.connection import Connection
-from jobctl.store.records import LetGo
 
 Transaction = Callable[[], AbstractContextManager[Connection]]
 
@@ -19,7 +18,11 @@ ORDER BY seq LIMIT :batch
 
 
 def prune(
-    reading: Transaction, writing: Transaction, before: int, keep: int, let_go: LetGo
+    reading: Transaction,
+    writing: Transaction,
+    before: int,
+    keep: int,
+    before_delete: Callable[[str, str], object],
 ) -> list[tuple[str, str]]:
     """Remove runs that began before an instant (in ms) and are beyond the newest ``keep`` of their job.
 
@@ -37,7 +40,7 @@ def prune(
                 ).fetchall()
             old = [(seq, run_id) for seq, run_id, started_at in found if started_at < before]
             for _, run_id in old:
-                let_go(job_id, run_id)
+                before_delete(job_id, run_id)
             if old:
                 # a run that has ended never changes, so what was chosen still holds
                 with writing() as connection:

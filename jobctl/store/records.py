@@ -1,30 +1,27 @@
-"""What a run store does, as a protocol, and the values that go in and out.
+"""What goes into the run store and comes out of it, as values.
 
-SQLite keeps it for one machine, Postgres for several. Two constraints carry promise 1 in both: a job
-has at most one unfinished run; a slot has at most one run. Each method is one transaction. Errors: ``StoreBusyError`` where somebody else holds the store longer
-than the store's busy timeout, ``StoreError`` where it cannot be read or written (full disk,
-read-only), ``StoreDamagedError`` where what is there is not a sound store.
+Times are aware datetimes in UTC, durations ``timedelta``.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
-from jobctl.model import JobMetrics, Reason, Run, RunStatus, Trigger
+from jobctl.model import Reason, Run, RunStatus, Trigger
 from jobctl.values import value
 
 LEASE = timedelta(seconds=60)
-"""A process that cannot be seen from here is declared dead when its heartbeat counter has not changed for so long,
-by the steady clock of the process that watches it."""
+"""A process that cannot be observed directly is declared dead when its heartbeat counter has not changed for this
+long, by the steady clock of the process that watches it."""
 
 LEASE_LIMIT = LEASE * 0.75
-"""A leased process ends its own runs when its last confirmed heartbeat is so old: before others may take them."""
+"""A leased process ends its own runs when its last confirmed heartbeat is this old: before others may take them."""
 
 
 @value
 class Owner:
-    """A process that runs things. ``start`` and ``boot`` tell it from a later one with its pid.
+    """A process that runs jobs. ``start`` and ``boot`` distinguish it from a later process with the same pid.
 
     Attributes:
         id: random, new at each registration; the fencing token of every write. Workers carry it in ``JOBCTL_OWNER``.
@@ -34,8 +31,8 @@ class Owner:
         ended: when it signed off, or was declared dead; None while it is registered.
         killed: it was declared dead: it never signed off.
         heartbeats: how many heartbeats the store has counted.
-        leased: it ends its runs by itself ``LEASE_LIMIT`` after its last confirmed heartbeat.
-        observed: an observation that a short-lived process left for the next one (``managers.liveness``).
+        leased: it ends its own runs ``LEASE_LIMIT`` after its last confirmed heartbeat.
+        observed: an observation that a short-lived process left for the next one (``scheduler.liveness``).
     """
 
     id: str
@@ -53,20 +50,30 @@ class Owner:
 
 
 @value
+class Registration:
+    """A job as a manager announces it. A changed ``schedule`` or ``timezone`` resets anchor and cursor."""
+
+    id: str
+    name: str
+    schedule: str
+    timezone: str
+
+
+@value
 class JobRecord:
-    """What the store knows of a job, besides its runs.
+    """The state of a job.
 
     Attributes:
         schedule: text and zone of the schedule that ``anchor`` and ``cursor`` belong to.
         anchor: where an interval counts from.
-        cursor: every slot up to here was run, skipped or missed; None where none ever was.
-        next_run: next due time as last computed by whoever schedules it.
+        cursor: every slot up to here was run, skipped or missed; None before the first.
+        next_run: the next due time, as its scheduler last computed it.
         stopped: since when it is off its schedule, or None.
         last: its newest run that is not ``skipped``, finished or not; None if it never ran.
-        missed: slots that nobody served.
+        missed: the number of misfires.
         last_success: when a run of it last completed.
-        failing: whether the last one that ended failed; None where none has.
-        told: people were told last that it fails.
+        failing: whether its last finished run failed; None before the first.
+        failure_notified: the last notification about it was a failure, not a recovery.
     """
 
     id: str
@@ -82,17 +89,7 @@ class JobRecord:
     missed: int = 0
     last_success: datetime | None = None
     failing: bool | None = None
-    told: bool = False
-
-
-@value
-class Registration:
-    """A job as a manager announces it. A changed ``schedule`` or ``timezone`` resets anchor and cursor."""
-
-    id: str
-    name: str
-    schedule: str
-    timezone: str
+    failure_notified: bool = False
 
 
 Missed = Callable[[datetime | None], int]
@@ -100,26 +97,22 @@ Missed = Callable[[datetime | None], int]
 so that both are recorded or neither, and with the cursor that the store has, whoever moved it."""
 
 
-LetGo = Callable[[str, str], None]
-"""Told a job's id and a run's, before the run is removed."""
-
-
 @value
 class Claim:
-    """The wish to start a run.
+    """A request to start a run.
 
     Attributes:
         run_id: made by the caller (``new_run_id``).
-        slot: the due time; None for a run by hand.
-        epoch: the clock epoch that the claimer lives in. A newer one than the job's cursor was set in
-            means that the clock was set back since: the cursor no longer counts.
-        fixed: the slot belongs to a fixed-time schedule. Its constraint key holds epoch 0, so that
-            setting the clock back never repeats a slot that was run.
-        next_run: the job's next due time after this one, written along; None leaves it.
-        force: start though the job is stopped (a run by hand).
-        group: no two runs of a group at the same time.
-        queue: where it cannot run now, nothing is recorded: it is asked for again later.
-        missed: counts what nobody served before the slot.
+        slot: the due time; None for a manual run.
+        clock_generation: the one that the caller lives in. A newer one than that of the job's cursor means that
+            the clock was set back since: the cursor no longer counts.
+        fixed: the slot belongs to a fixed-time schedule. Its unique key has clock generation 0, so that setting the
+            clock back never repeats a slot that was run.
+        next_run: the job's next due time after this slot, saved along; None leaves it.
+        force: start a stopped job too (a manual run).
+        group: two runs of a group never run at the same time.
+        queue: if it cannot run now, nothing is recorded: the caller claims it again later.
+        missed: counts the misfires before the slot.
     """
 
     run_id: str
@@ -127,7 +120,7 @@ class Claim:
     trigger: Trigger
     at: datetime
     slot: datetime | None = None
-    epoch: int = 1
+    clock_generation: int = 1
     fixed: bool = False
     next_run: datetime | None = None
     force: bool = False
@@ -138,7 +131,7 @@ class Claim:
 
 @value
 class Claimed:
-    """The claim holds: the run is recorded as running. ``cursor`` is the job's from before."""
+    """The run is recorded as running. ``cursor`` is the job's from before."""
 
     run: Run
     cursor: datetime | None
@@ -149,7 +142,7 @@ class Claimed:
 class Overlap:
     """The job, or another of its group, has an unfinished run.
 
-    For a slot, ``skipped`` is the run that was recorded as skipped, reason ``overlap``; None for one that queues.
+    ``skipped`` is the run that was recorded for the slot, reason ``overlap``; None for a manual run or a queued slot.
     """
 
     running: Run
@@ -160,7 +153,7 @@ class Overlap:
 
 @value
 class SlotTaken:
-    """Somebody has run, skipped or passed this slot. ``cursor``, at or after it, is where the job stands now."""
+    """The slot was run, skipped or given up before. ``cursor``, at or after it, is the job's."""
 
     cursor: datetime | None
 
@@ -172,7 +165,7 @@ class Stopped:
     since: datetime
 
 
-Answer = Claimed | Overlap | SlotTaken | Stopped
+ClaimOutcome = Claimed | Overlap | SlotTaken | Stopped
 
 
 @value
@@ -185,7 +178,7 @@ class Passed:
 
 @value
 class Ending:
-    """How a run ended. Ignored (False) where the run is no longer unfinished."""
+    """How a run ended."""
 
     run_id: str
     status: RunStatus
@@ -216,200 +209,8 @@ class Pruned:
     runs: Sequence[tuple[str, str]] = field(default_factory=tuple)
 
 
-class RunStore(Protocol):
-    """Runs, job state, owners and cached results. Usable from any thread; never carried over a fork."""
-
-    @property
-    def place(self) -> str:
-        """Where it is, for people: a path or an address without its password."""
-
-    @property
-    def shared(self) -> bool:
-        """Whether several machines share it: every process that uses it is leased."""
-
-    def close(self) -> None:
-        """Let go of everything. Idempotent."""
-
-    def is_lost(self) -> bool:
-        """Whether it was deleted or replaced, as far as that is seen without asking it. Cheap."""
-
-    def restore(self) -> str | None:
-        """After a ``StoreLostError``: open what is there now, or make an empty store where there is none.
-        Returns a sentence about what happened; None where the store was not lost."""
-
-    # Processes. One whose registration has ended is fenced: nothing it writes is accepted.
-
-    def register_process(self, owner: Owner) -> None:
-        """Announce a process before it claims anything. Its id must be new."""
-
-    def heartbeat(self, owner_id: str) -> bool:
-        """Count a heartbeat; False where the process is fenced."""
-
-    def is_registered(self, owner_id: str) -> bool:
-        """Whether the process is registered and not fenced. Only reads."""
-
-    def is_known(self, owner_id: str) -> bool:
-        """Whether the process was registered, be it declared dead since. Only reads."""
-
-    def set_leased(self, owner_id: str) -> None:
-        """Note that the process is leased from now on."""
-
-    def observe(self, owner_id: str, observation: str) -> None:
-        """Keep an observation of a process for the next short-lived one."""
-
-    def sign_off(self, owner_id: str, at: datetime) -> None:
-        """End the registration."""
-
-    def owners(self) -> Sequence[Owner]:
-        """Every process that is registered or has unfinished runs, and where no scheduler or application
-        is registered the one that ended last; oldest first."""
-
-    def fail_lost_runs(self, owner_id: str, at: datetime, heartbeats: int | None = None) -> Sequence[Run]:
-        """Declare a process dead: end its registration and make each of its unfinished runs ``failed``, reason
-        ``lost``; one transaction. Returns those runs as they now are.
-
-        Args:
-            heartbeats: where the store has counted others meanwhile, the process lives, and nothing is changed.
-        """
-
-    # Jobs
-
-    def register(self, jobs: Sequence[Registration], at: datetime) -> Mapping[str, JobRecord]:
-        """Make or refresh the jobs' records; answers with all of theirs. One transaction."""
-
-    def jobs(self) -> Mapping[str, JobRecord]:
-        """Every job that was ever registered and not forgotten."""
-
-    def job(self, job_id: str) -> JobRecord | None:
-        """One of them."""
-
-    def plan(self, next_runs: Mapping[str, datetime | None], owner_id: str | None = None) -> None:
-        """Keep the jobs' next due times. ``owner_id``: fails with ``FencedError`` where that process is fenced."""
-
-    def pass_slots(
-        self, job_id: str, until: datetime, missed: Missed, owner_id: str | None = None
-    ) -> Passed | None:
-        """Give up the slot ``until``: move the job's cursor there, and count it and what was missed before.
-
-        Where the cursor, set in the current epoch, is at or beyond ``until`` already, nothing changes
-        and the answer is None: somebody has run, skipped or passed it. ``owner_id`` is as for ``plan``.
-        """
-
-    def stop(self, job_ids: Iterable[str], at: datetime, reason: str | None = None) -> None:
-        """Take jobs off their schedules, kept over restarts."""
-
-    def start(self, job_ids: Iterable[str], at: datetime | None = None) -> None:
-        """Put jobs back on their schedules. What was missed meanwhile is not caught up: this moves the
-        cursor of a stopped job to ``at`` (the machine's time where it is None), and the anchor of one
-        that has no cursor yet, which so begins anew. A job that is not stopped is left alone."""
-
-    def tell(self, job_id: str, *, failing: bool) -> bool:
-        """Note what people are told of a job; False where they were told so last, perhaps by another process."""
-
-    def change_token(self) -> object:
-        """A value that differs whenever another process has changed the store. Cheap."""
-
-    # The clock
-
-    def epoch(self) -> int:
-        """The current clock epoch, from 1."""
-
-    def newest_cursor(self) -> datetime | None:
-        """The furthest place on its schedule that a job was brought to in the current epoch."""
-
-    def begin_epoch(self, held: int, owner_id: str | None = None) -> int:
-        """Begin the epoch after ``held`` unless somebody has; answers with the current one. ``owner_id`` is as
-        for ``plan``."""
-
-    # Runs
-
-    def claim(self, owner: Owner, claims: Sequence[Claim]) -> Sequence[Answer]:
-        """Try to start runs, all in one transaction; an answer each, in order.
-
-        A slot at or before the job's cursor is ``SlotTaken``, unless the claim's epoch is newer than the
-        cursor's; so is one that has a run. A claim of an older epoch than the store's counts as one
-        of the store's: who began just before the clock was set back may not know yet, and the same
-        slot must not have two keys.
-
-        Raises:
-            FencedError: the process is not registered, or no longer.
-            UnknownToStoreError: a job is not registered.
-        """
-
-    def finish(self, endings: Sequence[Ending]) -> Sequence[bool]:
-        """Record how runs ended, all in one transaction; False for one that had ended already."""
-
-    def progress(
-        self,
-        run_id: str,
-        *,
-        pid: int | None = None,
-        attempt: int | None = None,
-        retry_at: datetime | None = None,
-    ) -> None:
-        """Note the worker's pid, a further attempt, or when one will begin, of an unfinished run."""
-
-    def run(self, run_id: str) -> Run | None:
-        """The run with this id or unique prefix of at least four characters; None where there is none.
-
-        Raises:
-            UsageError: the prefix fits several runs.
-        """
-
-    def runs(
-        self,
-        job_id: str | None = None,
-        *,
-        statuses: Iterable[RunStatus] = (),
-        since: datetime | None = None,
-        limit: int | None = 20,
-    ) -> Sequence[Run]:
-        """Runs, newest first; all statuses where none is named."""
-
-    def unfinished(self, job_id: str | None = None) -> Sequence[tuple[Run, Owner]]:
-        """Runs that have not ended, with who runs them."""
-
-    def metrics(self, job_id: str | None = None) -> JobMetrics:
-        """Totals from kept rows, never by a scan over all runs."""
-
-    def prune(
-        self, now: datetime, keep: timedelta, keep_per_job: int, let_go: LetGo = lambda *_: None
-    ) -> Pruned:
-        """Remove finished runs that are both older than ``keep`` and beyond the newest
-        ``keep_per_job`` of their job, but never a job's last; sets ``last_cleanup``. Totals stay.
-        What else belongs to a run goes first, by ``let_go``: a kill leaves nothing that nobody knows of."""
-
-    def checkpoint(self) -> None:
-        """Fold what was written into the main file, where the engine has such a thing."""
-
-    # Cached results
-
-    def cache_put(self, values: Mapping[str, Any], computed_at: datetime, expires_at: datetime) -> None:
-        """Keep JSON values by key, all or none."""
-
-    def cache_get(self, key: str, now: datetime) -> CachedResult | None:
-        """A value that has not expired."""
-
-    def cached(self) -> Sequence[CachedResult]:
-        """Every value, also the expired ones, by key."""
-
-    def cache_purge(self, now: datetime) -> int:
-        """Remove what has expired; how many."""
-
-    # Counters
-
-    def count(self, changes: Mapping[str, int]) -> None:
-        """Add to counters, which begin at 0; one transaction."""
-
-    def counters(self) -> Mapping[str, int]:
-        """All of them, since ``reset_counters``."""
-
-    def reset_counters(self) -> None:
-        """Begin anew."""
-
-
 def new_run_id() -> str:
-    """16 hexadecimal characters, random. People use a prefix of at least four."""
+    """16 random hexadecimal characters. People use a prefix of at least four."""
     import os
 
     return os.urandom(8).hex()

@@ -116,7 +116,7 @@ def record_of(row: Any) -> JobRecord:
         missed=row[9],
         last_success=when(row[10]),
         failing=None if row[11] is None else bool(row[11]),
-        told=bool(row[12]),
+        failure_notified=bool(row[12]),
         last=run_of(last) if last[0] is not None else None,
     )
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobctl.errors import StoreBusyError, StoreDamagedError, StoreError, StoreLostError
-from jobctl.store.base import SQLRunStore
-from jobctl.store.connection import Connection, Dialect, keep_for_good
+from jobctl.store.base import RunStore
+from jobctl.store.connection import Connection, keep_for_good
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -288,7 +288,7 @@ os.register_at_fork(
 )
 
 
-class SQLiteRunStore(SQLRunStore):
+class SQLiteRunStore(RunStore):
     """Runs, job state, owners and cached results in one file.
 
     Args:
@@ -297,7 +297,8 @@ class SQLiteRunStore(SQLRunStore):
         reopen: opens what is in its place later, or makes a new one.
     """
 
-    dialect = Dialect(order="rowid", durations="INDEXED BY runs_durations")
+    registration_order = "rowid"
+    durations_index = "INDEXED BY runs_durations"
 
     def __init__(
         self,
@@ -319,12 +320,12 @@ class SQLiteRunStore(SQLRunStore):
         """The file's path."""
         return self._connections.place
 
-    def checkpoint_by_hand(self) -> None:
-        """From now on only ``checkpoint`` folds the log into the file, never a commit in passing."""
+    def use_manual_checkpoints(self) -> None:
+        """Turn SQLite's automatic checkpoints off."""
         self._connections.manual_checkpoints = True
 
     def checkpoint(self) -> None:
-        """Fold the write-ahead log into the file, as far as nobody is in the way."""
+        """Run a passive checkpoint: it waits for no reader."""
         with self._connections.reading() as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
@@ -338,7 +339,7 @@ class SQLiteRunStore(SQLRunStore):
         return self._connections.is_lost()
 
     def restore(self) -> str | None:
-        """Open the file that is in its place now; make one where there is none."""
+        """Open the file that has replaced this one; make one where there is none."""
         former = self._connections
         if self._reopen is None or not self.is_lost():
             return None
@@ -349,7 +350,7 @@ class SQLiteRunStore(SQLRunStore):
         return now.warning or f"the run store {self.place} was deleted or replaced"
 
     def change_token(self) -> object:
-        """SQLite's own count of what others committed."""
+        """SQLite's count of other connections' commits."""
         with self._connections.reading() as connection:
             return connection.execute("PRAGMA data_version").fetchone()[0]
 

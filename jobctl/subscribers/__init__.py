@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jobctl.catalogue.catalogue import Catalogue
     from jobctl.events import Bus
     from jobctl.project import ProjectContext
-    from jobctl.store.records import RunStore
+    from jobctl.store.base import RunStore
     from jobctl.subscribers.metrics_file import MetricsFile
     from jobctl.subscribers.notifier import Notifier
     from jobctl.subscribers.tracing import Tracer

@@ -8,7 +8,7 @@ from jobctl import threads
 from jobctl.clock import SystemClock
 from jobctl.errors import StoreError, reason_of
 from jobctl.events import Bus, Event, MetricsNotWritten, SchedulerStarted
-from jobctl.store.records import RunStore
+from jobctl.store.base import RunStore
 from jobctl.subscribers.prometheus import current, write_textfile
 
 EVERY_S = 15.0

@@ -9,7 +9,7 @@ from jobctl.clock import iso
 from jobctl.durations import format_duration
 from jobctl.events import SlotsMissed
 from jobctl.model import Run, RunStatus
-from jobctl.store.records import RunStore
+from jobctl.store.base import RunStore
 from jobctl.text import counted
 
 ENDED = (RunStatus.COMPLETED, RunStatus.FAILED)

@@ -15,7 +15,7 @@ from jobctl.errors import JobctlError, ServiceError
 from jobctl.events import Bus, Event, NotTold, RunFinished, RunStarted, SchedulerStarted, SlotsMissed
 from jobctl.model import Job, Run, RunStatus
 from jobctl.project import ProjectContext
-from jobctl.store.records import RunStore
+from jobctl.store.base import RunStore
 from jobctl.subscribers.channels import Channel, Step, channels, check_in_url, request
 from jobctl.subscribers.notification import ENDED, News, of_run, of_slots
 
@@ -235,7 +235,7 @@ class Notifier:
         failing = run.status is RunStatus.FAILED
         on_its_way = self._newest.get(run.job_id)  # read first: it is removed after the store is written
         record = self._store.job(run.job_id)
-        told = record is not None and record.told
+        told = record is not None and record.failure_notified
         if on_its_way is not None:
             told = on_its_way.news.about is About.FAILURE
         if told is not failing:
@@ -283,7 +283,7 @@ class Notifier:
         """Somebody knows it now. A slow receiver of older news changes nothing."""
         news = parcel.news
         if self._newest.get(news.job_id) is parcel:
-            self._store.tell(news.job_id, failing=news.about is About.FAILURE)
+            self._store.set_failure_notified(news.job_id, failing=news.about is About.FAILURE)
 
     def _put(self, lane: str, label: str, job_id: str, tell: Work, *, most: int = _MOST_NEWS) -> None:
         def guarded() -> None:

@@ -17,7 +17,7 @@ from jobctl.errors import AlreadyRunningError, ServiceError, UsageError
 from jobctl.managers.base import Lifecycle, define
 from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Target, Trigger
 from jobctl.schedules import Cron, Every
-from jobctl.store.records import RunStore
+from jobctl.store.base import RunStore
 from jobctl.text import counted
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
 from jobctl.trigger_dev.runs import PLACE, as_run, meaning, totals, words_for

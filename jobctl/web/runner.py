@@ -16,7 +16,7 @@ from jobctl.model import Run, Trigger
 from jobctl.modes import Mode, resolve
 from jobctl.project import ProjectContext
 from jobctl.scheduler.liveness import rescue_once
-from jobctl.store.records import RunStore
+from jobctl.store.base import RunStore
 from jobctl.subscribers import Subscribers
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from statistics import mean, quantiles
 
 import pytest
 
-from jobctl.store.base import SQLRunStore
+from jobctl.store.base import RunStore
 from jobctl.store.open import open_store
 from tests.benchmarks.conftest import Figure, Figures
 from tests.benchmarks.test_scheduler_benchmark import OTHERS_OFF
@@ -76,7 +76,7 @@ def test_a_chatty_job_makes_the_others_no_later_under_a_live_table(tmp_path: Pat
     figures.check(found)
 
 
-def _store(folder: Path) -> SQLRunStore:
+def _store(folder: Path) -> RunStore:
     until((folder / ".jobctl" / "jobctl.db").exists)
     return open_store(folder / ".jobctl")
 

@@ -112,7 +112,7 @@ def test_prometheus_reads_it(cli: Cli, past: Past) -> None:
     past.begin("bad")
     past.ran("of-another-project")
     due = past.now + timedelta(minutes=5)
-    past.store.plan({"hello": due})
+    past.store.save_next_runs({"hello": due})
     past.store.prune(past.now, timedelta(days=30), 1000)
 
     text = cli("metrics", "--format", "prometheus").stdout
@@ -141,7 +141,7 @@ def test_prometheus_reads_it(cli: Cli, past: Past) -> None:
 
 def test_a_job_that_an_application_schedules_is_told_while_it_does(past: Past) -> None:
     past.ran("from-code")
-    past.store.plan({"from-code": past.now + timedelta(hours=1)})
+    past.store.save_next_runs({"from-code": past.now + timedelta(hours=1)})
     jobs = past.store.jobs().values()
 
     assert [one.id for one in current(jobs, [], past.now)] == ["from-code"]

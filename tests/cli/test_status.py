@@ -120,7 +120,7 @@ def test_a_job_of_an_application_is_shown_while_it_is_planned(cli: Cli, past: Pa
     past.ran("from-code")
     assert "from-code" not in cli("status").stdout
 
-    past.store.plan({"from-code": past.now + timedelta(hours=1)})
+    past.store.save_next_runs({"from-code": past.now + timedelta(hours=1)})
     assert cli("status", "--json").json["jobs"][-1]["id"] == "from-code"
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from jobctl.errors import StoreError
 from jobctl.model import Trigger
-from jobctl.store.base import SQLRunStore
+from jobctl.store.base import RunStore
 from jobctl.store.logs import KEEP, KEEP_PER_JOB
-from jobctl.store.open import look_at_store, open_store
+from jobctl.store.open import open_existing_store, open_store
 from jobctl.store.records import Claim, Owner, Registration, new_run_id
 from tests.support.fuzzing import anything, bounded, examples, told_well
 from tests.support.terminal import Cli, Past
@@ -52,7 +52,7 @@ def put(folder: Path, data: bytes) -> Path:
     return folder / "jobctl.db"
 
 
-def look(store: SQLRunStore) -> None:
+def look(store: RunStore) -> None:
     """Read all that there is."""
     for job_id in store.jobs():
         store.job(job_id)
@@ -61,18 +61,18 @@ def look(store: SQLRunStore) -> None:
     store.metrics(), store.owners(), store.unfinished(), store.cached(), store.change_token()
 
 
-def work(store: SQLRunStore) -> None:
+def work(store: RunStore) -> None:
     """What a scheduler does."""
     owner = Owner("owner-1", "scheduler", "here", 1, "1", "boot", NOW)
     store.register_process(owner)
     store.register([Registration("new", "new", "every 1m", "UTC")], NOW)
     store.claim(owner, [Claim(new_run_id(), "new", Trigger.MANUAL, NOW)])
     store.prune(NOW, KEEP, KEEP_PER_JOB)
-    store.epoch()
+    store.clock_generation()
     store.fail_lost_runs(owner.id, NOW)
 
 
-def tried(call: Any, store: SQLRunStore) -> None:
+def tried(call: Any, store: RunStore) -> None:
     try:
         call(store)
     except StoreError as error:
@@ -100,7 +100,7 @@ def test_a_damaged_file_is_told_and_kept(
 
     with bounded():
         with suppress(StoreError):
-            store = look_at_store(folder, busy_timeout=PATIENCE)
+            store = open_existing_store(folder, busy_timeout=PATIENCE)
             assert store is not None
             with closing(store):
                 tried(look, store)
@@ -135,7 +135,7 @@ def test_what_is_no_store_is_set_aside_whole(folder: Path, data: bytes) -> None:
 
     with bounded():
         with pytest.raises(StoreError) as caught:
-            look_at_store(folder, busy_timeout=PATIENCE)
+            open_existing_store(folder, busy_timeout=PATIENCE)
         told_well(caught.value)
         assert file.read_bytes() == data
         with closing(open_store(folder, busy_timeout=PATIENCE)) as store:

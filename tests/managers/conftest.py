@@ -10,8 +10,8 @@ import pytest
 from jobctl.clock import SystemClock
 from jobctl.events import Event
 from jobctl.managers.local import LocalJobManager
+from jobctl.store.base import RunStore
 from jobctl.store.open import open_store
-from jobctl.store.records import RunStore
 
 
 @pytest.fixture

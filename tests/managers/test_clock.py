@@ -11,7 +11,7 @@ from jobctl.events import ClockJumped, ClocksDiffer, RunFinished, SlotsMissed
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job, RunStatus
 from jobctl.schedules import Cron, Every
-from jobctl.store.records import RunStore
+from jobctl.store.base import RunStore
 from tests.managers.conftest import MovableClock
 from tests.support.project import until
 
@@ -172,7 +172,7 @@ def test_the_clock_is_set_back_while_nobody_schedules_and_jobs_go_on_at_once(
     with make_manager(clock=clock) as ahead:
         ahead.add(jobs)
         until(lambda: store.metrics().successful_jobs == 1)
-    epoch = store.epoch()
+    epoch = store.clock_generation()
     clock.by -= 1000 * HOUR
 
     back = make_manager(clock=clock)
@@ -184,7 +184,7 @@ def test_the_clock_is_set_back_while_nobody_schedules_and_jobs_go_on_at_once(
     again.start()
 
     assert [round(event.by / HOUR) for event in heard if isinstance(event, ClockJumped)] == [-1000]
-    assert store.epoch() == epoch + 1, "one epoch for one jump, whoever starts"
+    assert store.clock_generation() == epoch + 1, "one epoch for one jump, whoever starts"
     for manager in (back, again):
         due = {status.id: status.next_run for status in manager.get_all_job_statuses()}
         assert due["interval"] is not None
@@ -213,7 +213,7 @@ def test_small_steps_repeat_no_slot(
     heard, _ = hear(manager, lambda _: False)
     manager.start()
     until(lambda: ended(heard) >= 2)
-    epoch = store.epoch()
+    epoch = store.clock_generation()
 
     for step in (-3, 2.5, -2.5, -3, 4):
         jumps = sum(isinstance(event, ClockJumped) for event in heard)
@@ -224,7 +224,7 @@ def test_small_steps_repeat_no_slot(
 
     slots = [run.scheduled_for for run in store.runs(limit=None)]
     assert len({*slots}) == len(slots)
-    assert store.epoch() == epoch
+    assert store.clock_generation() == epoch
     assert {event.waits for event in heard if isinstance(event, ClockJumped) and event.by < timedelta(0)} == {
         True
     }
@@ -239,7 +239,7 @@ def test_a_restart_or_a_second_scheduler_after_a_small_step_repeats_no_slot(
     heard, _ = hear(first, lambda _: False)
     first.start()
     until(lambda: ended(heard) >= 2)
-    epoch = store.epoch()
+    epoch = store.clock_generation()
     clock.by -= timedelta(seconds=4)
 
     second = make_manager(clock=clock)
@@ -251,7 +251,7 @@ def test_a_restart_or_a_second_scheduler_after_a_small_step_repeats_no_slot(
 
     slots = [run.scheduled_for for run in store.runs(limit=None)]
     assert len({*slots}) == len(slots)
-    assert store.epoch() == epoch
+    assert store.clock_generation() == epoch
 
 
 def test_steps_that_add_up_do_not_hold_jobs_for_long(
@@ -262,7 +262,7 @@ def test_steps_that_add_up_do_not_hold_jobs_for_long(
     heard, _ = hear(manager, lambda _: False)
     manager.start()
     until(lambda: ended(heard) >= 1)
-    epoch = store.epoch()
+    epoch = store.clock_generation()
 
     for _ in range(2):
         jumps = [event for event in heard if isinstance(event, ClockJumped)]
@@ -271,7 +271,7 @@ def test_steps_that_add_up_do_not_hold_jobs_for_long(
 
     seen = ended(heard)
     until(lambda: ended(heard) >= seen + 2)
-    assert store.epoch() == epoch + 1
+    assert store.clock_generation() == epoch + 1
     assert [event.waits for event in heard if isinstance(event, ClockJumped)] == [True, False]
     assert seconds_ago(store, clock) < 30
 

@@ -11,7 +11,7 @@ from jobctl.managers.disabled import NoOpJobManager
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import JobMetrics, RunStatus, Status
 from jobctl.settings.masking import Secret
-from jobctl.store.records import RunStore
+from jobctl.store.base import RunStore
 from jobctl.trigger_dev.account import Account
 from jobctl.trigger_dev.manager import TriggerDevJobManager
 from tests.support.trigger_dev import KEY, trigger_dev

@@ -16,8 +16,8 @@ from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job, Reason
 from jobctl.scheduler.liveness import Liveness
 from jobctl.scheduler.process_identity import Life, life_by_pid, start_of, this_process
+from jobctl.store.base import RunStore
 from jobctl.store.open import open_store
-from jobctl.store.records import RunStore
 from tests.managers.conftest import Heard, MakeManager
 from tests.support.postgres import Postgres
 from tests.support.project import until

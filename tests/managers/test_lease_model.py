@@ -36,8 +36,9 @@ from jobctl.scheduler.maintenance import Chores
 from jobctl.scheduler.process_identity import Life
 from jobctl.scheduler.scheduler import Engine
 from jobctl.schedules.every import Every
+from jobctl.store.base import RunStore
 from jobctl.store.open import open_store
-from jobctl.store.records import LEASE, LEASE_LIMIT, Owner, Registration, RunStore
+from jobctl.store.records import LEASE, LEASE_LIMIT, Owner, Registration
 from tests.support.postgres import Postgres
 from tests.support.simulation import Event, Simulation
 
@@ -59,7 +60,7 @@ ON_ONE_KERNEL_S = 5 * (1 + DRIFT) + 2
 
 BEGINNING = 1_800_000_000.0
 LEASE_CALLS = {"heartbeat", "observe", "set_leased"}
-READS = {"owners", "is_registered", "unfinished", "epoch", "newest_cursor", "job", "jobs", "run"}
+READS = {"owners", "is_registered", "unfinished", "clock_generation", "newest_cursor", "job", "jobs", "run"}
 
 
 @dataclass(frozen=True)
@@ -473,7 +474,7 @@ class Process:
         for job in JOBS:
             if job.schedule is not None:
                 self.engine.place(job, found[job.id].anchor, found[job.id].cursor)
-        self._store.plan({"timed": now}, self.lease.owner.id)
+        self._store.save_next_runs({"timed": now}, self.lease.owner.id)
 
     def _trigger(self) -> None:
         """A run by hand now and then, which no wall clock delays."""
@@ -653,7 +654,11 @@ class World:
     def _writer(self, name: str, args: Sequence[Any]) -> str | None:
         if name == "claim":
             return cast("Owner", args[0]).id
-        return cast("str", args[-1]) if name in {"plan", "pass_slots", "begin_epoch"} else None
+        return (
+            cast("str", args[-1])
+            if name in {"save_next_runs", "pass_slots", "next_clock_generation"}
+            else None
+        )
 
     def _was_declared(self, owner_ids: set[str]) -> None:
         for owner_id in owner_ids:

@@ -13,8 +13,8 @@ from jobctl.events import RunFinished, RunOutput, RunRetrying, RunStarted, Sched
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job, Reason, Run, RunStatus, Status, Trigger
 from jobctl.schedules import Every
+from jobctl.store.base import RunStore
 from jobctl.store.open import open_store
-from jobctl.store.records import RunStore
 
 SOON = 20.0
 

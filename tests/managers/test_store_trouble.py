@@ -13,8 +13,8 @@ from jobctl.events import RunFinished, RunStarted, StoreRecovered, StoreTrouble
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job, RunStatus
 from jobctl.schedules import Every
+from jobctl.store.base import RunStore
 from jobctl.store.open import open_store
-from jobctl.store.records import RunStore
 from tests.managers.conftest import Heard
 
 SOON = 20.0

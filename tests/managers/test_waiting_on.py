@@ -11,8 +11,8 @@ from jobctl.events import RunFinished, SlotsMissed
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job, OnOverlap, Run
 from jobctl.schedules import Every
+from jobctl.store.base import RunStore
 from jobctl.store.open import open_store
-from jobctl.store.records import RunStore
 from tests.managers.conftest import Heard, MovableClock
 from tests.support.project import until
 

@@ -14,8 +14,9 @@ from jobctl.events import Bus, Event, NotTold, RunFinished, SchedulerStarted, Sl
 from jobctl.model import Job, RunStatus, Trigger
 from jobctl.project import ProjectContext
 from jobctl.scheduler.process_identity import this_process
+from jobctl.store.base import RunStore
 from jobctl.store.open import open_store
-from jobctl.store.records import Claim, Claimed, Ending, Registration, RunStore, new_run_id
+from jobctl.store.records import Claim, Claimed, Ending, Registration, new_run_id
 from jobctl.subscribers.notifier import Notifier
 from tests.support.project import until
 
@@ -141,7 +142,7 @@ def test_a_failure_and_a_recovery_on_their_way_are_both_told(tmp_path: Path, sto
     assert (tmp_path / "told").read_text().split() == ["failure", "recovery"] * 2
     record = store.job("sync")
     assert record is not None
-    assert not record.told
+    assert not record.failure_notified
 
 
 def test_a_program_is_ended_with_what_it_started(tmp_path: Path, store: RunStore) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from jobctl.model import Reason, Run, RunStatus, Trigger
+from jobctl.store.base import RunStore
 from jobctl.store.open import open_store
-from jobctl.store.records import Answer, Claim, Claimed, Ending, Owner, Registration, RunStore, new_run_id
+from jobctl.store.records import Claim, Claimed, ClaimOutcome, Ending, Owner, Registration, new_run_id
 from tests.support.postgres import Postgres
 
 START = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -68,7 +69,7 @@ class Desk:
             Trigger.MANUAL if slot is None else Trigger.SCHEDULE,
             self.at(now if now is not None else slot or 0),
             slot=None if slot is None else self.at(slot),
-            epoch=epoch,
+            clock_generation=epoch,
             fixed=fixed,
             next_run=None if next_run is None else self.at(next_run),
             force=force,
@@ -84,7 +85,7 @@ class Desk:
         fixed: bool = False,
         force: bool = False,
         next_run: float | None = None,
-    ) -> Answer:
+    ) -> ClaimOutcome:
         wish = self.wish(job_id, slot, now=now, epoch=epoch, fixed=fixed, force=force, next_run=next_run)
         (answer,) = self.store.claim(self.owner, [wish])
         return answer

@@ -1,4 +1,4 @@
-"""What every run store keeps: starting and ending runs, slots, cursors and the clock's epochs."""
+"""What every run store keeps: starting and ending runs, slots, cursors and the clock generations."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -8,7 +8,8 @@ import pytest
 
 from jobctl.errors import UnknownToStoreError, UsageError
 from jobctl.model import Reason, Run, RunStatus, Trigger
-from jobctl.store.records import Claimed, Ending, Overlap, Passed, RunStore, SlotTaken, Stopped, new_run_id
+from jobctl.store.base import RunStore
+from jobctl.store.records import Claimed, Ending, Overlap, Passed, SlotTaken, Stopped, new_run_id
 
 if TYPE_CHECKING:
     from tests.store.conftest import Desk
@@ -120,7 +121,7 @@ def test_a_stopped_job_starts_by_force_only(desk: "Desk", store: RunStore) -> No
 
 
 def test_a_run_by_hand_leaves_the_schedule_alone(desk: "Desk", store: RunStore) -> None:
-    store.plan({"job": desk.at(7)})
+    store.save_next_runs({"job": desk.at(7)})
     desk.ran()
     record = store.job("job")
     assert record is not None
@@ -132,16 +133,16 @@ def test_a_run_by_hand_leaves_the_schedule_alone(desk: "Desk", store: RunStore) 
 
 
 def test_epochs_begin_once(desk: "Desk", store: RunStore) -> None:
-    assert store.epoch() == 1
-    assert store.begin_epoch(1) == 2
-    assert desk.again().begin_epoch(1) == 2, "another process saw the same jump"
-    assert store.begin_epoch(2) == 3
-    assert desk.again().epoch() == 3
+    assert store.clock_generation() == 1
+    assert store.next_clock_generation(1) == 2
+    assert desk.again().next_clock_generation(1) == 2, "another process saw the same jump"
+    assert store.next_clock_generation(2) == 3
+    assert desk.again().clock_generation() == 3
 
 
 def test_an_interval_goes_on_at_once(desk: "Desk", store: RunStore) -> None:
     desk.ran(slot=60)
-    epoch = store.begin_epoch(1)
+    epoch = store.next_clock_generation(1)
     answer = desk.claim(slot=5, epoch=epoch)
     assert isinstance(answer, Claimed)
     assert answer.cursor == desk.at(60)
@@ -153,7 +154,7 @@ def test_an_interval_goes_on_at_once(desk: "Desk", store: RunStore) -> None:
 def test_a_fixed_time_is_not_run_again(desk: "Desk", store: RunStore) -> None:
     desk.end(desk.begin(slot=30, fixed=True))
     desk.end(desk.begin(slot=60, fixed=True))
-    epoch = store.begin_epoch(1)
+    epoch = store.next_clock_generation(1)
     assert isinstance(desk.claim(slot=15, epoch=epoch, fixed=True), Claimed), "it never was"
     desk.end(store.runs(limit=1)[0])
     assert desk.claim(slot=30, epoch=epoch, fixed=True) == SlotTaken(desk.at(30))
@@ -163,28 +164,28 @@ def test_a_fixed_time_is_not_run_again(desk: "Desk", store: RunStore) -> None:
 def test_a_fixed_time_that_was_run_does_not_hold_up_those_between(desk: "Desk", store: RunStore) -> None:
     desk.end(desk.begin(slot=10, fixed=True))
     desk.end(desk.begin(slot=10_000, fixed=True))  # the clock was a week ahead
-    epoch = store.begin_epoch(1)
+    epoch = store.next_clock_generation(1)
     assert desk.claim(slot=10, epoch=epoch, fixed=True) == SlotTaken(desk.at(10))
     assert isinstance(desk.claim(slot=20, epoch=epoch, fixed=True), Claimed)
 
 
 def test_a_process_of_the_epoch_before_gives_no_slot_a_second_key(desk: "Desk", store: RunStore) -> None:
     desk.ran(slot=60)
-    epoch = store.begin_epoch(1)
+    epoch = store.next_clock_generation(1)
     desk.end(desk.begin(slot=5, epoch=epoch))
     desk.end(desk.begin(slot=6, epoch=1))  # began to look before the jump was told
     assert desk.claim(slot=6, epoch=epoch) == SlotTaken(desk.at(6))
 
 
 def test_a_process_of_the_epoch_before_may_be_the_first_in_the_new_one(desk: "Desk", store: RunStore) -> None:
-    epoch = store.begin_epoch(1)
+    epoch = store.next_clock_generation(1)
     desk.end(desk.begin(slot=6, epoch=1))
     assert desk.claim(slot=6, epoch=epoch) == SlotTaken(desk.at(6))
 
 
 def test_misses_are_counted_in_a_new_epoch(desk: "Desk", store: RunStore) -> None:
     desk.ran(slot=60)
-    store.begin_epoch(1)
+    store.next_clock_generation(1)
     assert store.pass_slots("job", desk.at(5), lambda _: 3) == Passed(4, desk.at(60))
     assert store.pass_slots("job", desk.at(4), lambda _: 3) is None
     record = store.job("job")

@@ -7,7 +7,8 @@ import pytest
 
 from jobctl.errors import FencedError, UsageError
 from jobctl.model import Reason, RunStatus
-from jobctl.store.records import Claim, Claimed, JobRecord, Registration, RunStore
+from jobctl.store.base import RunStore
+from jobctl.store.records import Claim, Claimed, JobRecord, Registration
 
 if TYPE_CHECKING:
     from tests.store.conftest import Desk
@@ -37,7 +38,7 @@ def test_a_job_is_registered_once(desk: "Desk", store: RunStore) -> None:
 def test_another_schedule_begins_anew(desk: "Desk", store: RunStore, schedule: str, timezone: str) -> None:
     desk.register("job")
     run = desk.ran(slot=3)
-    store.plan({"job": desk.at(4)})
+    store.save_next_runs({"job": desk.at(4)})
     desk.register("job", schedule=schedule, timezone=timezone, minutes=9)
     record = store.job("job")
     assert record is not None
@@ -58,8 +59,8 @@ def test_registering_answers_with_the_records(desk: "Desk", store: RunStore) -> 
 
 def test_next_due_times_are_kept(desk: "Desk", store: RunStore) -> None:
     desk.register("one", "two")
-    store.plan({"one": desk.at(4), "two": desk.at(5)})
-    store.plan({"two": None, "unknown": desk.at(1)})
+    store.save_next_runs({"one": desk.at(4), "two": desk.at(5)})
+    store.save_next_runs({"two": None, "unknown": desk.at(1)})
     assert {job: record.next_run for job, record in desk.again().jobs().items()} == {
         "one": desk.at(4),
         "two": None,
@@ -68,7 +69,7 @@ def test_next_due_times_are_kept(desk: "Desk", store: RunStore) -> None:
 
 def test_a_stop_is_kept(desk: "Desk", store: RunStore) -> None:
     desk.register("one", "two")
-    store.plan({"one": desk.at(4)})
+    store.save_next_runs({"one": desk.at(4)})
     store.stop(["one"], desk.at(3), "too loud")
     store.stop(["one"], desk.at(4), "still")
     desk.register("one", minutes=5)
@@ -97,13 +98,13 @@ def test_what_people_are_told_is_noted_once(desk: "Desk", store: RunStore) -> No
     desk.register("sync")
 
     other = desk.again()
-    assert not other.tell("sync", failing=False)
-    assert [one.tell("sync", failing=True) for one in (store, other)] == [True, False]
+    assert not other.set_failure_notified("sync", failing=False)
+    assert [one.set_failure_notified("sync", failing=True) for one in (store, other)] == [True, False]
     record = other.job("sync")
     assert record is not None
-    assert record.told
-    assert other.tell("sync", failing=False)
-    assert not store.jobs()["sync"].told
+    assert record.failure_notified
+    assert other.set_failure_notified("sync", failing=False)
+    assert not store.jobs()["sync"].failure_notified
 
 
 def test_the_change_token_tells_of_others(desk: "Desk", store: RunStore) -> None:
@@ -174,22 +175,22 @@ def test_a_process_that_was_declared_dead_can_write_nothing_more(
     if forgotten:
         store.prune(desk.at(90 * DAY), MONTH, 5)
         assert [owner.id for owner in store.owners()] == ["owner-2"]
-    before = (store.job("job"), store.runs(), store.owners(), store.epoch())
+    before = (store.job("job"), store.runs(), store.owners(), store.clock_generation())
 
     assert not store.heartbeat("owner-1")
     assert not store.is_registered("owner-1")
     assert not desk.end(run)
     for write in (
         lambda: desk.claim(slot=2),
-        lambda: store.plan({"job": desk.at(5)}, "owner-1"),
+        lambda: store.save_next_runs({"job": desk.at(5)}, "owner-1"),
         lambda: store.pass_slots("job", desk.at(5), lambda _: 0, "owner-1"),
-        lambda: store.begin_epoch(1, "owner-1"),
+        lambda: store.next_clock_generation(1, "owner-1"),
     ):
         with pytest.raises(FencedError):
             write()
     store.progress(run.id, pid=5, attempt=2)
 
-    assert (store.job("job"), store.runs(), store.owners(), store.epoch()) == before
+    assert (store.job("job"), store.runs(), store.owners(), store.clock_generation()) == before
     desk.owner = desk.enrol("owner-3", minutes=10)
     assert isinstance(desk.claim(slot=2), Claimed), "under a new registration it goes on"
 

@@ -15,11 +15,12 @@ from psycopg.conninfo import conninfo_to_dict
 from jobctl.errors import ConfigurationError, StoreBusyError, StoreError, StoreLostError
 from jobctl.model import RunStatus, Trigger
 from jobctl.store import postgres_pool
-from jobctl.store.open import look_at_store, open_store
+from jobctl.store.base import RunStore
+from jobctl.store.open import open_existing_store, open_store
 from jobctl.store.postgres import VERSION, PostgresRunStore
 from jobctl.store.postgres_address import read_address
 from jobctl.store.postgres_pool import InDoubtError, ServerError
-from jobctl.store.records import Claim, Claimed, Owner, Registration, RunStore, new_run_id
+from jobctl.store.records import Claim, Claimed, Owner, Registration, new_run_id
 from tests.support.postgres import PASSWORD, Postgres
 from tests.support.proxy import Proxy, proxied
 
@@ -52,7 +53,7 @@ def schema_of(address: str) -> str:
 
 
 def test_a_look_makes_nothing(address: str, postgres: Postgres) -> None:
-    assert look_at_store(address) is None
+    assert open_existing_store(address) is None
     assert postgres.execute(f"SELECT to_regnamespace('{schema_of(address)}')") == [(None,)]
 
 
@@ -257,9 +258,9 @@ def test_a_forked_child_gets_connections_of_its_own(address: str, store: RunStor
 def test_one_machine_whose_clock_is_set_back_begins_no_epoch_for_the_others(store: RunStore) -> None:
     store.register_process(replace(OWNER, id="owner-2", host="there"))
 
-    assert store.begin_epoch(1) == 1
+    assert store.next_clock_generation(1) == 1
     store.sign_off("owner-2", NOW)
-    assert store.begin_epoch(1) == 2
+    assert store.next_clock_generation(1) == 2
 
 
 def test_a_heartbeat_waits_for_no_writer(store: RunStore, address: str) -> None:

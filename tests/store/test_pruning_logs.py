@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.store import logs as run_logs
-from jobctl.store.records import RunStore
+from jobctl.store.base import RunStore
 from tests.store.conftest import Desk
 
 NOW = 40 * 24 * 60

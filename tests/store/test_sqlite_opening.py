@@ -16,7 +16,7 @@ import pytest
 from jobctl.errors import StoreBusyError, StoreDamagedError, StoreError, StoreLostError
 from jobctl.model import RunStatus, Trigger
 from jobctl.store import sqlite_open
-from jobctl.store.open import look_at_store, open_store
+from jobctl.store.open import open_existing_store, open_store
 from jobctl.store.records import Claim, Ending, Owner, Registration, new_run_id
 from jobctl.store.sqlite import SQLiteRunStore
 
@@ -74,16 +74,16 @@ def test_a_new_store_says_what_it_is(folder: Path) -> None:
 
 
 def test_looking_makes_nothing(folder: Path, tmp_path: Path) -> None:
-    assert look_at_store(folder) is None
+    assert open_existing_store(folder) is None
     assert not folder.exists()
     (tmp_path / "file").touch()
-    assert look_at_store(tmp_path / "file") is None
+    assert open_existing_store(tmp_path / "file") is None
 
 
 def test_looking_sees_what_is_there(folder: Path) -> None:
     with opened(folder) as store:
         fill(store)
-        seen = look_at_store(folder)
+        seen = open_existing_store(folder)
         assert seen is not None
         with closing(seen):
             assert seen.runs() == store.runs() != []
@@ -148,7 +148,7 @@ def test_a_damaged_file_is_set_aside_whole(folder: Path, damage: Callable[[Path]
     left = (folder / "jobctl.db").read_bytes()
 
     with pytest.raises(StoreDamagedError, match=r"jobctl\.db") as told:
-        look_at_store(folder)
+        open_existing_store(folder)
     assert told.value.hint
     assert (folder / "jobctl.db").read_bytes() == left, "looking changed it"
     with opened(folder) as store:
@@ -275,7 +275,7 @@ def test_a_newer_store_is_left_alone(folder: Path) -> None:
     with closing(sqlite3.connect(folder / "jobctl.db")) as connection:
         connection.execute("PRAGMA user_version = 99")
     before = (folder / "jobctl.db").read_bytes()
-    for attempt in (open_store, look_at_store):
+    for attempt in (open_store, open_existing_store):
         with pytest.raises(StoreError, match="newer jobctl") as told:
             attempt(folder)
         assert not isinstance(told.value, StoreDamagedError)
@@ -361,7 +361,7 @@ def test_a_state_folder_that_is_a_file(tmp_path: Path) -> None:
 
 def test_a_folder_in_the_place_of_the_file(folder: Path) -> None:
     (folder / "jobctl.db").mkdir(parents=True)
-    for attempt in (open_store, look_at_store):
+    for attempt in (open_store, open_existing_store):
         with pytest.raises(StoreError, match="is not a file"):
             attempt(folder)
     assert (folder / "jobctl.db").is_dir()

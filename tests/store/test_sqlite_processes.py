@@ -15,8 +15,9 @@ import pytest
 
 from jobctl.errors import StoreError
 from jobctl.model import Reason, RunStatus, Trigger
-from jobctl.store.open import look_at_store, open_store
-from jobctl.store.records import Claim, Claimed, Ending, Owner, Registration, RunStore, new_run_id
+from jobctl.store.base import RunStore
+from jobctl.store.open import open_existing_store, open_store
+from jobctl.store.records import Claim, Claimed, Ending, Owner, Registration, new_run_id
 from jobctl.store.sqlite import SQLiteRunStore
 from tests.support.disks import read_only, resize, small_disk
 
@@ -31,7 +32,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from jobctl.errors import StoreError
 from jobctl.model import RunStatus, Trigger
-from jobctl.store.open import look_at_store, open_store
+from jobctl.store.open import open_existing_store, open_store
 from jobctl.store.records import Claim, Claimed, Ending, Owner, Registration, new_run_id
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -301,7 +302,7 @@ ready()
     assert (folder / "jobctl.db-wal").exists() is not closed
     disk = tmp_path / "disk"
     with read_only(folder, disk):
-        seen = look_at_store(disk)
+        seen = open_existing_store(disk)
         assert seen is not None
         with closing(seen):
             assert seen.read_only
@@ -334,7 +335,7 @@ os.path.exists(folder / "jobctl.db") or sys.exit("gone")
 (folder / "jobctl.db").chmod(0o444)
 if os.getuid() == 0:
     os.setuid(65534)
-attempt(look_at_store)
+attempt(open_existing_store)
 attempt(open_store)
 """
     with tempfile.TemporaryDirectory() as name:
@@ -359,7 +360,7 @@ ready()
 if os.getuid() == 0:
     os.setuid(65534)
 try:
-    look_at_store(folder)
+    open_existing_store(folder)
 except StoreError as error:
     print(error, "|", error.hint)
 """

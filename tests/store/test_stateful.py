@@ -77,7 +77,13 @@ class AnyOrder(RuleBasedStateMachine):
         fixed = job == "fixed"
         before = self.store.job(job)
         wish = Claim(
-            new_run_id(), job, Trigger.SCHEDULE, slot, slot=slot, epoch=self.epochs[who], fixed=fixed
+            new_run_id(),
+            job,
+            Trigger.SCHEDULE,
+            slot,
+            slot=slot,
+            clock_generation=self.epochs[who],
+            fixed=fixed,
         )
         (answer,) = self.store.claim(self.owners[who], [wish])
         after = self.store.job(job)
@@ -147,7 +153,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(who=st.integers(0, 1), told=st.booleans())
     def set_the_clock_back(self, who: int, told: bool) -> None:
         """One scheduler sees it; the other may live in the epoch before for a while."""
-        self.epochs[who] = self.store.begin_epoch(self.epochs[who])
+        self.epochs[who] = self.store.next_clock_generation(self.epochs[who])
         if told:
             self.epochs = [self.epochs[who]] * 2
 

@@ -7,8 +7,8 @@ import pytest
 from jobctl.model import Job
 from jobctl.schedules import parse_schedule
 from jobctl.settings.masking import Secret
+from jobctl.store.base import RunStore
 from jobctl.store.open import open_store
-from jobctl.store.records import RunStore
 from jobctl.trigger_dev.account import Account
 from jobctl.trigger_dev.client import TriggerDev
 from jobctl.trigger_dev.manager import TriggerDevJobManager

@@ -6,7 +6,7 @@ import pytest
 
 from jobctl.errors import AlreadyRunningError, ServiceError, UnknownJobError
 from jobctl.model import Reason, RunStatus, Status, Trigger
-from jobctl.store.records import RunStore
+from jobctl.store.base import RunStore
 from tests.support.trigger_dev import Cloud, Fault
 from tests.trigger_dev.conftest import MakeManager, job
 

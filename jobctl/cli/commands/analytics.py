@@ -12,7 +12,8 @@ from jobctl.cli.times import ago, share
 from jobctl.clock import iso
 from jobctl.errors import StoreError, UsageError
 from jobctl.site.analytics.results import ANALYTICS, HITS, MISSES, Analytic
-from jobctl.store.records import CachedResult, RunStore
+from jobctl.store.base import RunStore
+from jobctl.store.records import CachedResult
 from jobctl.text import quote, suggestion
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ from jobctl.text import counted, quote
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from jobctl.store.records import JobRecord, RunStore
+    from jobctl.store.base import RunStore
+    from jobctl.store.records import JobRecord
 
 
 class Form(Enum):

@@ -24,7 +24,7 @@ def manager(folder: Path) -> LocalJobManager:
     """As ``jobctl run`` makes it."""
     (folder / "noop.py").write_text("def noop():\n    pass\n")
     store = open_store(folder / "state", busy_timeout=timedelta(seconds=1))
-    store.checkpoint_by_hand()
+    store.use_manual_checkpoints()
     return LocalJobManager(
         store, project=folder, state=folder / "state", environment=dict(os.environ), workers=2
     )
