@@ -8,7 +8,8 @@ from typing import Any
 from jobctl.errors import ConfigurationError
 from jobctl.settings.env_files import EnvFile, Value
 from jobctl.settings.environment import Environment
-from jobctl.settings.variables import ON, is_secret
+from jobctl.settings.masking import is_secret
+from jobctl.settings.variables import ON
 from jobctl.text import quote
 from jobctl.values import value
 

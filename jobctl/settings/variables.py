@@ -1,6 +1,5 @@
 """Every variable that jobctl reads, said once: readers, checks, help and the README follow this table."""
 
-import re
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -155,43 +154,3 @@ _ALL = (
 )
 
 VARIABLES = {variable.name: variable for variable in _ALL}
-
-_SECRET_NAME = re.compile(
-    r"(?<!MON)KEY(?!CLOAK|BOARD|WORD|RING)|TOKEN(?!I[SZ])|SECRET|PASSWORD|PASSWD|PASSPHRASE|PASSCODE|PASSCOMMAND"
-    r"|CREDENTIAL|WEBHOOK|AUTHORIZATION|(?:_|\b|DB|FTP|MAIL|PG|SMTP|USER)PASS$|(?<!DESKTOP)(?:_|\b)SESSION$|SESS(?:ION)?_?ID$"
-    r"|(?:_|\b|DB)(?:PW|PWD|AUTH|BASIC|BEARER|DSN|COOKIES?|JWT|PAT|PRIVATE|SALT|SIG|SIGNATURE)$",
-    re.IGNORECASE,
-)
-_ABOUT = (
-    r"(?i)_(?:TTL|PREFIX|REALM|ID|LENGTH|SIZE|COUNT|LIMIT|MAX|MIN|EXPIR\w*|EXPIRY|AGE|DAYS|HOURS|MINUTES|SECONDS|MS|TIMEOUT"
-    r"|INTERVAL|YEAR|DATE|NAME|TYPE|ALGORITHM|ALG|FORMAT|VERSION|ENABLED|REQUIRED|HEADER|ISSUER|AUDIENCE|SCOPES?"
-    r"|HOST|PORT|REGION|PATH|FILE|DIR|URL|URI|ENDPOINT)$"
-)
-"""Ends of names that say something about a secret, and hold none."""
-_SECRET_ADDRESSES = ("_URL", "_URI", "_DSN", "_ENDPOINT", "DATA_REPOSITORY", "WEBHOOK")
-
-
-def is_secret(name: str) -> bool:
-    """Whether a variable holds a secret: by the table, or by its name where the table has it not."""
-    known = VARIABLES.get(name)
-    if known is not None:
-        return known.kind is Kind.SECRET
-    return name != "PWD" and not name.upper().startswith("NEXT_PUBLIC_") and sounds_secret(name)
-
-
-def sounds_secret(name: str) -> bool:
-    """Whether the name of a variable, a parameter or a header says that its value is a secret."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.replace("-", "_")).rstrip("_0123456789")
-    return _SECRET_NAME.search(words) is not None and (
-        re.search(_ABOUT, words) is None or re.search("(?i)WEBHOOK|SESSION_ID$", words) is not None
-    )
-
-
-def names_password(name: str) -> bool:
-    """Whether the name of a variable says that people may have thought its value up: it may then be a plain word."""
-    return re.search("(?i)PASS|PWD|PW[0-9]*$|SECRET", name) is not None
-
-
-def may_hold_password(name: str) -> bool:
-    """Whether a variable is an address, which may hold a password."""
-    return name.upper().endswith(_SECRET_ADDRESSES)

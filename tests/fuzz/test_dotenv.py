@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from jobctl.errors import ConfigurationError
 from jobctl.modes import explain
 from jobctl.settings.environment import Environment
-from jobctl.settings.variables import VARIABLES, is_secret
+from jobctl.settings.masking import is_secret
+from jobctl.settings.variables import VARIABLES
 from tests.support.fuzzing import (
     FOREIGN,
     ODD,

@@ -17,8 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobctl.settings.environment import Environment
-from jobctl.settings.masking import MASK, Mask, masked_address, shown
-from jobctl.settings.variables import is_secret
+from jobctl.settings.masking import MASK, Mask, is_secret, masked_address, shown
 from jobctl.text import quote as text_quote
 
 SECRETS = ["ghp_SESAMEopenSESAME", 'p@ss/w0rd+ho"use', "it's 100% <safe> & sound\\", "naïve €  𝄞 word", "a\tb\nc=d;e{f}"]  # fmt: skip
