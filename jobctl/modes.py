@@ -1,12 +1,12 @@
-"""Which scheduler is in charge: four rules, in order, as data that resolver and explanation both read."""
+"""The mode: which scheduler is in charge, by four rules in order, and the explanation of the decision."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Any
 
 from jobctl.errors import ConfigurationError
-from jobctl.settings.env_files import EnvFile, Value
+from jobctl.settings.env_files import EnvFile, SettingValue
 from jobctl.settings.environment import Environment
 from jobctl.settings.masking import is_secret
 from jobctl.settings.variables import ON
@@ -15,7 +15,7 @@ from jobctl.values import value
 
 
 class Mode(StrEnum):
-    """Who schedules."""
+    """The scheduler in charge."""
 
     DISABLED = "disabled"
     TRIGGER_DEV = "trigger-dev"
@@ -25,7 +25,7 @@ class Mode(StrEnum):
 
 @value
 class Condition:
-    """One variable, what it must be, and how that is said."""
+    """A variable, a test of its value, and the expected value in words."""
 
     variable: str
     holds: Callable[[Environment], bool]
@@ -34,7 +34,7 @@ class Condition:
 
 @value
 class Rule:
-    """A mode, the conditions that must all hold, the manager that follows, and what it means."""
+    """A mode, the conditions that must all hold, the manager of that mode, and what it means."""
 
     mode: Mode
     conditions: tuple[Condition, ...]
@@ -80,22 +80,18 @@ def resolve(environment: Environment) -> Mode:
     """The mode of the first rule whose conditions all hold.
 
     Raises:
-        ConfigurationError: a setting that a rule looks at has a value that cannot be used.
+        ConfigurationError: a setting that a rule reads has an invalid value.
     """
-    return _first(environment).mode
-
-
-def _first(environment: Environment) -> Rule:
-    return next(rule for rule in RULES if all(one.holds(environment) for one in rule.conditions))
+    return next(rule.mode for rule in RULES if all(each.holds(environment) for each in rule.conditions))
 
 
 @value
-class Seen:
-    """A variable as a rule found it, and as ``mode --json`` has it.
+class ConditionResult:
+    """A variable and whether it meets its condition, as in ``mode --json``.
 
     Attributes:
-        value: masked where it is secret.
-        problem: why the value cannot be used, and what can; None where it can.
+        value: masked if it is secret.
+        problem: why the value is invalid; None if it is valid.
     """
 
     name: str
@@ -109,20 +105,20 @@ class Seen:
 
 
 @value
-class Explained:
-    """A rule and what it came to.
+class RuleResult:
+    """A rule and its result.
 
     Attributes:
-        asked: False for rules behind the one that matched, or cannot be decided.
-        undecided: whether it depends on a value that cannot be used.
+        evaluated: False for rules after the first that matched or cannot be decided.
+        undecided: whether it depends on an invalid value.
     """
 
     mode: Mode
     matched: bool
-    asked: bool
+    evaluated: bool
     undecided: bool
     reason: str
-    variables: tuple[Seen, ...]
+    variables: tuple[ConditionResult, ...]
 
 
 @value
@@ -130,9 +126,8 @@ class Explanation:
     """Why the mode is what it is, for people and for ``mode --json``.
 
     Attributes:
-        mode: None where a value that cannot be used decides.
-        problems: the settings that cannot be used, whether a rule looks at them or not. While there is any, no
-            command schedules.
+        mode: None if an invalid value prevents the decision.
+        problems: all invalid settings, also those that no rule reads. With any of them no command schedules.
     """
 
     mode: Mode | None
@@ -140,16 +135,16 @@ class Explanation:
     meaning: str
     node_env: str
     node_env_source: str
-    rules: tuple[Explained, ...]
+    rules: tuple[RuleResult, ...]
     warnings: tuple[str, ...]
     files: tuple[EnvFile, ...]
     hidden: tuple[tuple[str, str, str], ...]
-    content: tuple[Value, ...]
+    content: tuple[SettingValue, ...]
     problems: tuple[ConfigurationError, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``mode --json``."""
-        decided = [seen.name for rule in self.rules if rule.matched for seen in rule.variables]
+        decided = [variable.name for rule in self.rules if rule.matched for variable in rule.variables]
         return {
             "mode": self.mode.value if self.mode else None,
             "manager": self.manager,
@@ -159,81 +154,88 @@ class Explanation:
                     "mode": rule.mode.value,
                     "matched": rule.matched,
                     "reason": rule.reason,
-                    "variables": [asdict(seen) for seen in rule.variables],
+                    "variables": [asdict(variable) for variable in rule.variables],
                 }
                 for rule in self.rules
             ],
             "warnings": list(self.warnings),
             "problems": [
-                {"message": str(one), "where": one.where, "hint": one.hint} for one in self.problems
+                {"message": str(problem), "where": problem.where, "hint": problem.hint}
+                for problem in self.problems
             ],
             "files": [
                 {"path": file.name, "found": file.found, "variables": file.variables} for file in self.files
             ],
             "hidden": [{"name": name, "source": source, "by": by} for name, source, by in self.hidden],
             "content": [
-                {"name": one.name, "value": one.text, "source": str(one.source)} for one in self.content
+                {"name": value.name, "value": value.text, "source": str(value.source)}
+                for value in self.content
             ],
         }
 
 
 def explain(environment: Environment, others: Iterable[ConfigurationError] = ()) -> Explanation:
-    """Every rule with what it looked at, in order; also where a value cannot be used.
+    """Evaluate every rule, in order. Never raises for an invalid value: the explanation contains it.
 
     Args:
-        others: what is wrong besides.
+        others: further problems to report.
     """
     wrong = environment.wrong_values()
-    explained: list[Explained] = []
+    values = {
+        condition.variable: environment.value(condition.variable)
+        for rule in RULES
+        for condition in rule.conditions
+    }
+    results: list[RuleResult] = []
     winner: Rule | None = None
     ended = ""
     for rule in RULES:
-        seen = tuple(_see(environment, condition, wrong) for condition in rule.conditions)
-        matched = not ended and all(one.satisfied for one in seen)
-        undecided = not ended and not matched and all(one.satisfied or one.problem for one in seen)
-        reason = ended or _reason(seen, matched)
-        explained.append(Explained(rule.mode, matched, not ended, undecided, reason, seen))
+        variables = tuple(
+            _check(environment, each, values[each.variable], wrong.get(each.variable))
+            for each in rule.conditions
+        )
+        matched = not ended and all(each.satisfied for each in variables)
+        undecided = not ended and not matched and all(each.satisfied or each.problem for each in variables)
+        reason = ended or _reason(variables, matched)
+        results.append(RuleResult(rule.mode, matched, not ended, undecided, reason, variables))
         if matched:
-            winner, ended = rule, "not asked: a rule above matched"
+            winner, ended = rule, "not evaluated: a rule above matched"
         elif undecided:
-            ended = "not asked: a rule above cannot be decided"
-    node_env = environment.value("NODE_ENV")
-    warnings = _warnings(environment, explained)
+            ended = "not evaluated: a rule above cannot be decided"
+    node_env = values["NODE_ENV"]
+    warnings = _warnings(environment, results, node_env)
     try:
         content = environment.from_content()
     except ConfigurationError as error:
         content = []
         warnings.append(error.problem)
-    named = [
-        *(condition.variable for rule in RULES for condition in rule.conditions),
-        *(one.name for one in content),
-    ]
+
     return Explanation(
         mode=winner.mode if winner else None,
         manager=winner.manager if winner else None,
-        meaning=winner.meaning if winner else "a value below cannot be used",
+        meaning=winner.meaning if winner else "a value below is invalid",
         node_env=node_env.text or "",
         node_env_source=str(node_env.source),
-        rules=tuple(explained),
+        rules=tuple(results),
         warnings=tuple(warnings),
         files=environment.files,
         hidden=tuple(
-            (name, str(place), str(environment.value(name).source))
-            for name in named
-            for place in environment.value(name).hidden
+            (name, str(overridden), str(value.source))
+            for name, value in [*values.items(), *((value.name, value) for value in content)]
+            for overridden in value.hidden
         ),
         content=tuple(content),
         problems=(*environment.problems, *wrong.values(), *others),
     )
 
 
-def _see(environment: Environment, condition: Condition, wrong: Mapping[str, ConfigurationError]) -> Seen:
-    value = environment.value(condition.variable)
-    problem = wrong.get(condition.variable)
+def _check(
+    environment: Environment, condition: Condition, value: SettingValue, problem: ConfigurationError | None
+) -> ConditionResult:
     shown = value.shown
     if shown is not None and not is_secret(value.name):
         shown = shown.removeprefix('"').removesuffix('"')
-    return Seen(
+    return ConditionResult(
         name=value.name,
         value=shown,
         source=str(value.source),
@@ -245,45 +247,45 @@ def _see(environment: Environment, condition: Condition, wrong: Mapping[str, Con
     )
 
 
-def _reason(seen: tuple[Seen, ...], matched: bool) -> str:  # noqa: FBT001 - a fact of the rule
-    if not seen:
+def _reason(variables: tuple[ConditionResult, ...], matched: bool) -> str:  # noqa: FBT001 - a fact of the rule
+    if not variables:
         return "no rule above matched"
     if matched:
-        return " and ".join(f"{one.name} is {_quoted(one)}" for one in seen)
-    missing = [one for one in seen if not one.satisfied]
-    return "; ".join(map(_lack, missing))
+        return " and ".join(f"{variable.name} is {_quoted(variable)}" for variable in variables)
+    return "; ".join(_unmet(variable) for variable in variables if not variable.satisfied)
 
 
-def _lack(seen: Seen) -> str:
-    if seen.problem is not None:
-        return seen.problem
-    if seen.value is None:
-        return f"{seen.name} is not set"
-    return f"{seen.name} is {_quoted(seen)}, must be {seen.expected}"
+def _unmet(variable: ConditionResult) -> str:
+    if variable.problem is not None:
+        return variable.problem
+    if variable.value is None:
+        return f"{variable.name} is not set"
+    return f"{variable.name} is {_quoted(variable)}, must be {variable.expected}"
 
 
-def _quoted(seen: Seen) -> str:
-    return str(seen.value) if seen.secret else f'"{seen.value}"'
+def _quoted(variable: ConditionResult) -> str:
+    return str(variable.value) if variable.secret else f'"{variable.value}"'
 
 
-def _warnings(environment: Environment, rules: list[Explained]) -> list[str]:
+def _warnings(environment: Environment, rules: list[RuleResult], node_env: SettingValue) -> list[str]:
     found = list(environment.warnings)
     found += [
-        f"{value.source}: python-dotenv reads {quote(value.name)[1:-1]} otherwise; a job that calls load_dotenv gets another value"
-        for value in environment.read_otherwise()
+        f"{value.source}: python-dotenv reads {quote(value.name)[1:-1]} differently: a job that calls load_dotenv gets another value"
+        for value in environment.python_dotenv_differences()
     ]
-    node_env = environment.value("NODE_ENV")
     if node_env.source.kind == "file":
         found.append(
-            f"NODE_ENV is taken from {node_env.source}; Next.js itself takes it from the process environment only"
+            f"NODE_ENV comes from {node_env.source}; Next.js itself reads it from the process environment only"
         )
     key, _, enabled, _ = next(rule for rule in rules if rule.mode is Mode.TRIGGER_DEV).variables
     if key.satisfied != enabled.satisfied:
-        have, lack = (key, enabled) if key.satisfied else (enabled, key)
-        state = "is set" if have is key else "is true"
-        looked = ", ".join(["process environment", *(file.name for file in environment.files if file.found)])
-        what = "is not set" if lack.value is None else f"is {_quoted(lack)}"
+        present, missing = (key, enabled) if key.satisfied else (enabled, key)
+        state = "is set" if present is key else "is true"
+        searched = ", ".join(
+            ["process environment", *(file.name for file in environment.files if file.found)]
+        )
+        actual = "is not set" if missing.value is None else f"is {_quoted(missing)}"
         found.append(
-            f"Trigger.dev is half configured: {have.name} {state}, but {lack.name} {what} (looked in: {looked})"
+            f"Trigger.dev is half configured: {present.name} {state}, but {missing.name} {actual} (searched: {searched})"
         )
     return found

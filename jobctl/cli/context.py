@@ -103,8 +103,8 @@ class Context:
         project = ProjectContext.find(self._start, self.process, pipes=not self.is_detached)
         Output.mask = project.environment.mask
         for file in project.environment.files:
-            if file.passed_over:
-                self.output.warn(f"{file.name} is {file.passed_over}, so nothing of it counts")
+            if file.ignored_because:
+                self.output.warn(f"{file.name} is {file.ignored_because}, so it is ignored")
         return project
 
     @property

@@ -1,4 +1,9 @@
-"""The ``.env`` files, read in Next.js's order and by Next.js's grammar, each value with its file and line."""
+r"""The ``.env`` files, read in Next.js's order and by Next.js's grammar, each value with its file and line.
+
+The grammar is that of ``@next/env`` (dotenv 16 and its expansion): ``#`` ends an unquoted value even without a blank
+before it, quotes may be backticks and span lines, ``KEY: value`` is accepted, ``\n`` is a line end in double quotes
+only, and ``$NAME`` is expanded in every kind of quote unless ``\`` stands before it. A test compares with the original.
+"""
 
 import errno
 import io
@@ -17,7 +22,7 @@ from jobctl.settings.variables import VARIABLES
 from jobctl.text import quote
 from jobctl.trust import demand_trusted, platform_owns_files
 
-# JavaScript's: what ends a line, for ^ and $ and the dot, and what is blank besides.
+# What ends a line in JavaScript, for ^ and $ and the dot, and its other blanks.
 _ENDS = "\\n\\u2028\\u2029"
 _IN_LINE = " \\t\\f\\v\\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000\\ufeff"
 _BLANK = f"[{_ENDS}{_IN_LINE}]"
@@ -26,7 +31,7 @@ _BLANKS = " \t\n\r\f\v\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".joi
     map(chr, range(0x2000, 0x200B))
 )
 _ASSIGNMENT = rf"""
-    {_BEGIN} [{_IN_LINE}]*+ (?: export {_BLANK}+ )?  # from each line's own start: blank ones are looked at once
+    {_BEGIN} [{_IN_LINE}]*+ (?: export {_BLANK}+ )?  # blank lines are scanned once: a match begins on its own line
     (?P<key> [A-Za-z0-9_.-]+ )
     (?: {_BLANK}* = {_BLANK}*? | : {_BLANK}+? )
     (?P<value>
@@ -38,15 +43,15 @@ _ASSIGNMENT = rf"""
     {_BLANK}* (?: \#[^{_ENDS}]* )? {_END}
     """
 _QUOTED = rf"{_BEGIN} (['\"`]) ([\s\S]*) \1 {_END}"
-"""Both are compiled when a file is read: most commands begin where there is none."""
+"""Both patterns are compiled when a file is read: most commands find none."""
 _REFERENCE = re.compile(r"\$\{?(?P<name>[A-Za-z0-9_]+)(?::-(?P<default>[^}\\]*))?\}?")
 _MOST_EXPANSIONS = 1000
 _MOST_WORK = 10_000_000
-"""Characters that the expansions of one file may write."""
+"""Characters that the expansions of one file may write, at most."""
 
 
 class Assignment(NamedTuple):
-    """An assignment and the line, from 1, that its name stands on. ``is_open``: its first quote is not closed."""
+    """A variable of a file, and the line of its name, from 1. ``is_open``: its first quote is not closed."""
 
     name: str
     text: str
@@ -55,28 +60,28 @@ class Assignment(NamedTuple):
 
 
 class BrokenLine(NamedTuple):
-    """A line that nothing could be made of."""
+    """A line that is neither an assignment nor a comment."""
 
     line: int
     text: str
 
 
 class ExpansionError(ValueError):
-    """A file's values cannot be expanded; says why, as a clause."""
+    """The values of a file cannot be expanded; the message is the reason, a clause."""
 
 
 def parse_env(text: str) -> tuple[list[Assignment], list[BrokenLine]]:
-    """Every assignment in order, not yet expanded, and the lines that are neither that nor a comment."""
+    """Every assignment in order, not yet expanded, and the broken lines."""
     entries: list[Assignment] = []
-    faults: list[BrokenLine] = []
-    if not text:  # as of a file that is not there: the pattern takes a while to compile
-        return entries, faults
+    broken: list[BrokenLine] = []
+    if not text:  # without a file the pattern, slow to compile, is not needed
+        return entries, broken
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     end, line = 0, 1
     for match in re.finditer(_ASSIGNMENT, text, re.VERBOSE):
         key = match.start("key")
-        faults.extend(_left_over(text[end : match.start()], line))
-        line += text.count("\n", end, key)  # from the last entry, not from the start
+        broken.extend(_broken_lines(text[end : match.start()], line))
+        line += text.count("\n", end, key)
         value = (match["value"] or "").strip(_BLANKS)
         opening = value[:1]
         value, quoted = re.subn(_QUOTED, r"\2", value, flags=re.VERBOSE)
@@ -86,17 +91,17 @@ def parse_env(text: str) -> tuple[list[Assignment], list[BrokenLine]]:
         entries.append(Assignment(match["key"], value, line, is_open))
         end = match.end()
         line += text.count("\n", key, end)
-    faults.extend(_left_over(text[end:], line))
-    return entries, faults
+    broken.extend(_broken_lines(text[end:], line))
+    return entries, broken
 
 
 def expand(values: MutableMapping[str, str], environment: MutableMapping[str, str]) -> None:
-    """Expand a file's values in place; what the environment has already goes before them.
+    """Expand the values of a file in place; values of the environment take precedence.
 
-    The environment then holds them too, so that files further down can refer to them.
+    The environment then contains them too, so that later files can refer to them.
 
     Raises:
-        ExpansionError: a value refers to itself, or they grow beyond reason.
+        ExpansionError: a value refers to itself, or the values grow too long.
     """
     expanded = _Expander(values, environment)
     for name in values:
@@ -106,7 +111,7 @@ def expand(values: MutableMapping[str, str], environment: MutableMapping[str, st
 
 
 class _Expander:
-    """Expands the values of one file, each from its last ``$`` backwards, until one is left that names nothing."""
+    """Expands the values of one file, each from its last ``$`` backwards, as Next.js does."""
 
     def __init__(self, values: Mapping[str, str], environment: Mapping[str, str]) -> None:
         self._values = values
@@ -127,12 +132,12 @@ class _Expander:
         raise ExpansionError("a value refers to itself, so Next.js drops the whole file")
 
     def _as_replacement(self, found: str, matched: str, before: str, after: str) -> str:
-        """JavaScript's ``replace`` gives ``$$``, ``$&``, ``$``` and ``$'`` a meaning in what it puts in."""
+        """The text that JavaScript's ``replace`` inserts: ``$$``, ``$&``, ``$``` and ``$'`` have a meaning there."""
         if "$" not in found:
             return found
         meaning = {"$$": "$", "$&": matched, "$`": before, "$'": after}
         self._spend(sum(found.count(sign) * len(text) for sign, text in meaning.items()))
-        return re.sub(r"\$[$&`']", lambda one: meaning[one.group()], found)
+        return re.sub(r"\$[$&`']", lambda sign: meaning[sign.group()], found)
 
     def _spend(self, characters: int) -> None:
         self._left -= characters
@@ -147,23 +152,23 @@ def _last_dollar(text: str) -> int:
     return at
 
 
-def _left_over(text: str, line: int) -> list[BrokenLine]:
+def _broken_lines(text: str, line: int) -> list[BrokenLine]:
     return [
-        BrokenLine(number, one.strip())
-        for number, one in enumerate(text.split("\n"), start=line)
-        if one.strip(_BLANKS) and not one.strip(_BLANKS).startswith("#")
+        BrokenLine(number, rest.strip())
+        for number, rest in enumerate(text.split("\n"), start=line)
+        if rest.strip(_BLANKS) and not rest.strip(_BLANKS).startswith("#")
     ]
 
 
 MAX_FILE = 1024 * 1024
 PIPE_TIMEOUT_S = 30
-"""How long a program may take to write into a named pipe: a password manager may ask its user first."""
+"""Seconds that a program may take to write into a named pipe: a password manager may ask its user first."""
 _LONGEST = 128 * 1024
-"""Bytes of ``NAME=value`` and its end, as Linux hands it to a process: execve(2), MAX_ARG_STRLEN."""
+"""Bytes of ``NAME=value`` and its zero byte that Linux passes to a process: execve(2), MAX_ARG_STRLEN."""
 _MOST_WARNINGS = 20
 
 
-class Source(NamedTuple):
+class ValueSource(NamedTuple):
     """Where a value comes from: ``process``, ``file``, ``content``, ``default`` or ``none``."""
 
     kind: str
@@ -178,140 +183,139 @@ class Source(NamedTuple):
         return {"process": "process environment", "default": "default"}.get(self.kind, "not set")
 
 
-class Value(NamedTuple):
-    """A variable's text and its place; ``hidden`` are the places whose values lost."""
+class SettingValue(NamedTuple):
+    """A variable's text and its source; ``hidden`` are the sources whose values it overrides."""
 
     name: str
     text: str | None
-    source: Source
-    hidden: tuple[Source, ...] = ()
+    source: ValueSource
+    hidden: tuple[ValueSource, ...] = ()
 
     @property
     def shown(self) -> str | None:
-        """For people: quoted so that blanks show, secrets masked."""
+        """For people: quoted so that blanks are visible, secrets masked."""
         if self.text is None:
             return None
         return shown(self.name, self.text)
 
 
 class EnvFile(NamedTuple):
-    """A file that was looked for.
+    """A file that jobctl searches for.
 
     Attributes:
-        found: whether something of that name is there, of whatever kind.
-        passed_over: why nothing of it counts, though it is there, as a clause; empty where it was read.
+        found: whether it exists, whatever its type.
+        ignored_because: why an existing file is ignored, as a clause; empty if it was read.
     """
 
     name: str
     found: bool
     variables: int
-    passed_over: str = ""
+    ignored_because: str = ""
 
 
-PROCESS = Source("process")
-NOT_SET = Source("none")
+PROCESS = ValueSource("process")
+NOT_SET = ValueSource("none")
 
 
-class Collected(NamedTuple):
-    """What was found.
+class LoadedVariables(NamedTuple):
+    """All variables of the process environment and of the files.
 
     Attributes:
-        problems: a file that cannot be read, a value that no process can be given.
-        warnings: lines that set nothing, which Next.js passes over.
-        texts: of each file, None where there is none.
+        problems: files that cannot be read, and values that no process can receive.
+        warnings: lines that set nothing; Next.js ignores them.
+        texts: the text of each file, None if it does not exist.
     """
 
-    values: Mapping[str, Value]
+    values: Mapping[str, SettingValue]
     files: tuple[EnvFile, ...]
     problems: tuple[ConfigurationError, ...]
     warnings: tuple[str, ...]
     texts: Mapping[str, str | None]
 
 
-def collect(folder: Path, process: Mapping[str, str], *, pipes: bool = True) -> Collected:
-    """Read the files of a folder for the ``NODE_ENV`` that holds there.
+def load_variables(folder: Path, process: Mapping[str, str], *, pipes: bool = True) -> LoadedVariables:
+    """Read the files of a folder for its ``NODE_ENV``; the process environment overrides them.
 
-    A file may be a named pipe, as password managers mount one: it is read once, which takes up to
-    30 seconds and then is a problem.
+    A file may be a named pipe of a password manager: it is read once, within 30 seconds.
 
-    ``NODE_ENV`` is the process's, else that of ``.env.local`` or ``.env`` (Next.js itself looks only at
-    the process), else, or where it is no known one, ``development``.
+    ``NODE_ENV`` comes from the process, else from ``.env.local`` or ``.env`` (Next.js itself reads only the process),
+    else it is ``development``, as for an unknown value.
 
     Args:
-        pipes: False passes over named pipes: for a process whose environment holds what they said.
+        pipes: False ignores named pipes, for a process whose environment already has their values.
     """
-    reader = _Reader(folder, process, pipes=pipes)
+    reader = _EnvReader(folder, process, pipes=pipes)
     node_env = (process.get("NODE_ENV") or reader.take_node_env() or "").strip()
-    if node_env not in VARIABLES["NODE_ENV"].choices:  # told by ``check``; no part of a file's name
+    if node_env not in VARIABLES["NODE_ENV"].choices:  # reported by ``check``; not used in a file name
         node_env = "development"
     names = (f".env.{node_env}.local", ".env.local", f".env.{node_env}", ".env")
     for name in names:
         if name != ".env.local" or node_env != "test":
             reader.take(name)
-    return Collected(
+    return LoadedVariables(
         reader.values(), tuple(reader.files), tuple(reader.problems), tuple(reader.warnings), reader.texts
     )
 
 
 def _named(line: str) -> str:
-    """The variable that a broken line seems to be about; never more of it, since it may hold a secret."""
+    """The variable that a broken line seems to set; never more of the line, since it may contain a secret."""
     word = line.partition("=")[0].partition(" ")[0]
     return f" ({word[:40]})" if word.isidentifier() and word.isupper() and "_" in word else ""
 
 
 def _unfit(name: str, value: str) -> str | None:
-    """Why no process can be given a variable, as the rest of a sentence; None where one can."""
+    """Why no process can receive a variable, as the rest of a sentence; None if it can."""
     if "\0" in value:
-        return "holds a zero character, which no variable can"
+        return "contains a zero character, which no variable can"
     if len(name) + len(value.encode()) + 2 > _LONGEST:
-        return f"is longer than {_LONGEST // 1024} KiB, which no process can be given"
+        return f"is longer than {_LONGEST // 1024} KiB, which no process can receive"
     return None
 
 
-class _Reader:
-    """Collects values from the process and file after file, the first to name one wins."""
+class _EnvReader:
+    """Collects values from the process and then from file after file; the first value of a name wins."""
 
     def __init__(self, folder: Path, process: Mapping[str, str], *, pipes: bool) -> None:
         self._folder = folder
         self._pipes = pipes
-        self._passed_over: dict[str, str] = {}
+        self._ignored_because: dict[str, str] = {}
         self._process = process
-        self._running = dict(process)  # what ``$NAME`` finds: grows from file to file
-        self._found: dict[str, list[tuple[str, Source]]] = {}
+        self._expandable = dict(process)  # the values of ``$NAME``: grows from file to file
+        self._found: dict[str, list[tuple[str, ValueSource]]] = {}
         self.texts: dict[str, str | None] = {}
         self.files: list[EnvFile] = []
         self.problems: list[ConfigurationError] = []
         self.warnings: list[str] = []
 
     def take_node_env(self) -> str | None:
-        """What ``.env.local`` or ``.env`` say of ``NODE_ENV``: kept, for ``.env.local`` may then not be read."""
+        """``NODE_ENV`` of ``.env.local`` or ``.env``. Its source is kept: for ``test``, ``.env.local`` is not read."""
         for name in (".env.local", ".env"):
             for entry in parse_env(self._read(name) or "")[0]:
                 if entry.name == "NODE_ENV" and entry.text and not _unfit(*entry[:2]):
-                    self._found["NODE_ENV"] = [(entry.text, Source("file", name, entry.line))]
+                    self._found["NODE_ENV"] = [(entry.text, ValueSource("file", name, entry.line))]
                     return entry.text
         return None
 
     def take(self, name: str) -> None:
         """Read one file."""
         text = self._read(name)
-        entries, faults = parse_env(text or "")
-        passed_over = self._passed_over.get(name, "")
+        entries, broken = parse_env(text or "")
+        ignored_because = self._ignored_because.get(name, "")
         found = text is not None or os.path.lexists(self._folder / name)
-        self.files.append(EnvFile(name, found, len({entry.name for entry in entries}), passed_over))
+        self.files.append(EnvFile(name, found, len({entry.name for entry in entries}), ignored_because))
         self.warnings.extend(
-            f"{name}:{fault.line}: this line{_named(fault.text)} sets nothing; write NAME=value, or # before a comment"
-            for fault in faults[:_MOST_WARNINGS]
+            f"{name}:{line.line}: this line{_named(line.text)} sets nothing; write NAME=value, or # before a comment"
+            for line in broken[:_MOST_WARNINGS]
         )
         self.warnings.extend(
             f"unclosed quote in {entry.name} ({name}:{entry.line}): it counts as a part of the value"
-            for entry in [one for one in entries if one.is_open][:_MOST_WARNINGS]
+            for entry in [entry for entry in entries if entry.is_open][:_MOST_WARNINGS]
         )
-        if len(faults) > _MOST_WARNINGS:
-            self.warnings.append(f"{name}: {len(faults) - _MOST_WARNINGS} more lines set nothing")
+        if len(broken) > _MOST_WARNINGS:
+            self.warnings.append(f"{name}: {len(broken) - _MOST_WARNINGS} more lines set nothing")
         values = {entry.name: entry.text for entry in entries}
         try:
-            expand(values, self._running)
+            expand(values, self._expandable)
         except ExpansionError as error:
             self.problems.append(ConfigurationError(str(error), where=name))
             return
@@ -319,23 +323,24 @@ class _Reader:
         for key, value in values.items():
             if key == "NODE_ENV" and self._found.get(key, [("", PROCESS)])[0][1].file == name:
                 continue
-            source = Source("file", name, lines[key])
+            source = ValueSource("file", name, lines[key])
             if reason := _unfit(key, value):
                 self.problems.append(ConfigurationError(f"{quote(key)[1:-1]} {reason}", where=str(source)))
             else:
                 self._found.setdefault(key, []).append((value, source))
 
-    def values(self) -> dict[str, Value]:
-        """The winners, with the places of those that lost."""
+    def values(self) -> dict[str, SettingValue]:
+        """The value of each variable, with the sources that it overrides."""
         found = {
-            name: Value(name, self._running.get(name, text), PROCESS) for name, text in self._process.items()
+            name: SettingValue(name, self._expandable.get(name, text), PROCESS)
+            for name, text in self._process.items()
         }
         for name, given in self._found.items():
             places = tuple(source for _, source in given)
             if name in found:
                 found[name] = found[name]._replace(hidden=places)
             else:
-                found[name] = Value(name, given[0][0], places[0], places[1:])
+                found[name] = SettingValue(name, given[0][0], places[0], places[1:])
         return found
 
     def _read(self, name: str) -> str | None:
@@ -351,18 +356,18 @@ class _Reader:
         return self.texts[name]
 
     def _text_of(self, name: str) -> str | None:
-        """What a file says, as Next.js reads it: files and pipes, what is not UTF-8 replaced."""
+        """The text of a file or pipe, as Next.js reads it: bytes that are not UTF-8 are replaced."""
         path = self._folder / name
         try:
-            # a pipe that nothing writes into would be waited for, perhaps for ever
+            # O_NONBLOCK: opening a pipe without a writer would block
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             if os.path.lexists(path):
-                self._passed_over[name] = "a link that leads nowhere"
+                self._ignored_because[name] = "a link that leads nowhere"
             return None
         except OSError as error:
             if error.errno in {errno.ENXIO, errno.EOPNOTSUPP}:  # by open(2)
-                self._passed_over[name] = "a socket"
+                self._ignored_because[name] = "a socket"
                 return None
             raise
         try:
@@ -377,7 +382,7 @@ class _Reader:
             elif stat.S_ISREG(mode):
                 data = _whole(lambda size: os.read(descriptor, size))
             else:
-                self._passed_over[name] = "a folder" if stat.S_ISDIR(mode) else "no plain file"
+                self._ignored_because[name] = "a folder" if stat.S_ISDIR(mode) else "no plain file"
                 return None
         finally:
             os.close(descriptor)
@@ -385,21 +390,21 @@ class _Reader:
 
     def _decoded(self, name: str, data: bytes) -> str | None:
         if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-            self._passed_over[name] = "UTF-16 text (save it as UTF-8)"
+            self._ignored_because[name] = "UTF-16 text (save it as UTF-8)"
             return None
         try:
             return data.decode("utf-8")
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
-            self.warnings.append(f"{name}:{line}: this line is not UTF-8; what is not is read as \ufffd")
+            self.warnings.append(f"{name}:{line}: this line is not UTF-8; wrong bytes are read as \ufffd")
             return data.decode("utf-8", "replace")
 
 
 def _from_pipe(descriptor: int) -> bytes:
-    """All that is written into a named pipe until its writer closes it.
+    """The content of a named pipe, up to its end.
 
     Raises:
-        OSError: nothing came for 30 seconds, or too much.
+        OSError: no end within 30 seconds, or too much.
     """
     import select
 
@@ -412,7 +417,7 @@ def _from_pipe(descriptor: int) -> bytes:
             if not ready.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 raise TimeoutError(
                     errno.ETIMEDOUT,
-                    f"it is a pipe, and no program wrote into it and closed it within {PIPE_TIMEOUT_S} s",
+                    f"it is a pipe, and no program wrote to it and closed it within {PIPE_TIMEOUT_S} s",
                 )
             with suppress(BlockingIOError):
                 return os.read(descriptor, size)
@@ -437,11 +442,12 @@ _LONGEST_COMPARED = 64 * 1024
 _BARE_REFERENCE = re.compile(r"(?<!\\)\$[A-Za-z_]|\\\$")
 
 
-def read_otherwise(text: str) -> Iterator[tuple[str, int]]:
-    """Each variable of a file whose value differs, with its line from 1.
+def differs_in_python_dotenv(text: str) -> Iterator[tuple[str, int]]:
+    """Each variable of a file that python-dotenv reads with another value, and its line from 1.
 
-    python-dotenv is loaded only for a text in which the two could differ at all. It takes ten seconds for
-    1 MiB, so a text that is longer than any real one is not compared.
+    A job that calls ``load_dotenv`` itself would get another value than the site, which deserves a warning.
+    python-dotenv is loaded only for a text in which the two could differ at all. It takes ten seconds for 1 MiB, so
+    unusually long texts are not compared.
     """
     if len(text) > _LONGEST_COMPARED or not _SUSPICIOUS.search(text):
         return

@@ -1,4 +1,4 @@
-"""The settings as they are asked for: each by its kind, or refused with the place that it came from."""
+"""The settings of a project, read by kind: a wrong value is an error that names its source."""
 
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import Self
 
 from jobctl.errors import ConfigurationError, ConfigurationErrors
-from jobctl.settings.env_files import NOT_SET, Collected, Source, Value, collect
+from jobctl.settings.env_files import NOT_SET, LoadedVariables, SettingValue, ValueSource, load_variables
 from jobctl.settings.masking import MASK, Mask, Secret, secret_texts, url_secrets
 from jobctl.settings.paths import with_home
-from jobctl.settings.variables import DATABASES, ON, TEXTFILE_SUFFIX, VARIABLES, Kind
+from jobctl.settings.variables import DATABASES, ON, TEXTFILE_SUFFIX, VARIABLES, VariableKind
 from jobctl.settings.works_yml import KEYS, Works, content_folder
 from jobctl.urls import ascii_url, is_postgres_address, is_web_address
 
 _OF_THIS_PROCESS = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
-"""By these, sd_notify(3), a service manager listens to this process, and to none that it starts."""
+"""Variables of sd_notify(3), meant for this process and not for its children."""
 
 
 class Environment:
-    """Every setting, found once. Nothing here reads the process's own environment by itself."""
+    """Every setting, from the process environment, the ``.env`` files and the content's ``works.yml``."""
 
-    def __init__(self, collected: Collected, folder: Path) -> None:
+    def __init__(self, collected: LoadedVariables, folder: Path) -> None:
         self._values = collected.values
         self._variables = {name: value.text or "" for name, value in collected.values.items()}
         self.content = content_folder(folder, self._variables)
@@ -33,25 +33,23 @@ class Environment:
 
     @classmethod
     def load(cls, folder: Path, process: Mapping[str, str], *, pipes: bool = True) -> Self:
-        """What the files of a folder and the process say, see ``collect``."""
-        return cls(collect(folder, process, pipes=pipes), folder)
+        """Read the files of a folder, see ``load_variables``."""
+        return cls(load_variables(folder, process, pipes=pipes), folder)
 
-    def value(self, name: str) -> Value:
-        """A variable with its place; its default where it has one and is not set, or empty.
-
-        Where another one stands in for it, that one, by its own name.
+    def value(self, name: str) -> SettingValue:
+        """A variable with its source. If it is not set or empty: its stand-in by that one's name, or its default.
 
         Raises:
             ConfigurationError: the content's ``works.yml`` may set it, and cannot be read.
         """
-        own = self._of_environment(name)
+        own = self._without_works(name)
         text = self._works.text(name) if self._works and name in KEYS else None
         if text is None or self._works is None:
             return own
         lost = () if own.source.kind in {"none", "default"} else (own.source,)
-        return Value(name, text, Source("content", self._works.place(name)), (*lost, *own.hidden))
+        return SettingValue(name, text, ValueSource("content", self._works.place(name)), (*lost, *own.hidden))
 
-    def _of_environment(self, name: str) -> Value:
+    def _without_works(self, name: str) -> SettingValue:
         found = self._values.get(name)
         known = VARIABLES.get(name)
         default = known.default if known else None
@@ -61,20 +59,20 @@ class Environment:
             return found
         if default is not None:
             hidden = (found.source, *found.hidden) if found else ()
-            return Value(name, default, Source("default"), hidden)
-        return Value(name, None, NOT_SET)
+            return SettingValue(name, default, ValueSource("default"), hidden)
+        return SettingValue(name, None, NOT_SET)
 
     def text(self, name: str) -> str | None:
-        """A variable's text without blanks around it; None where it is not set or empty."""
+        """The text of a variable without surrounding blanks; None if it is not set or empty."""
         return (self.value(name).text or "").strip() or None
 
     def set_text(self, name: str) -> str | None:
-        """The same; None also where it is the default."""
+        """The same, but None instead of the default; ``works.yml`` does not count."""
         found = self._values.get(name)
         return (found.text or "").strip() or None if found is not None else None
 
     def secret(self, name: str) -> Secret | None:
-        """A variable's text as a secret; None where it is not set or empty."""
+        """The text of a variable as a secret; None if it is not set or empty."""
         text = self.text(name)
         return Secret(text) if text else None
 
@@ -83,17 +81,17 @@ class Environment:
         return (self.text(name) or "").lower() in ON
 
     def choice(self, name: str) -> str | None:
-        """A variable that is one of few words.
+        """A variable that is one of its choices.
 
         Raises:
-            ConfigurationError: it is none of them.
+            ConfigurationError: it has another value.
         """
         text = self.text(name)
         known = VARIABLES[name]
         if text is not None and known.any_case:
             text = text.lower()
         if text is not None and text not in known.choices:
-            if known.others_count:
+            if known.ignores_others:
                 return known.default
             raise self._wrong(name, f"{', '.join(known.choices[:-1])} or {known.choices[-1]}")
         return text
@@ -102,7 +100,7 @@ class Environment:
         """A variable that is a web address, in ASCII as a request needs it.
 
         Raises:
-            ConfigurationError: it is no ``http://`` or ``https://`` address with a host.
+            ConfigurationError: it is not an ``http://`` or ``https://`` address with a host.
         """
         text = self.text(name)
         if text is None:
@@ -112,10 +110,10 @@ class Environment:
         return ascii_url(text)
 
     def database(self, name: str) -> str | None:
-        """A variable that is a database's address.
+        """A variable that is the address of a database.
 
         Raises:
-            ConfigurationError: it has no scheme of a database that jobctl knows.
+            ConfigurationError: its scheme is not that of a database that jobctl supports.
         """
         text = self.text(name)
         if (
@@ -127,19 +125,19 @@ class Environment:
         return text
 
     def port(self, name: str) -> int | None:
-        """A variable that is a port's number.
+        """A variable that is a port number.
 
         Raises:
-            ConfigurationError: it is no whole number from 1 to 65535.
+            ConfigurationError: it is not a whole number from 1 to 65535.
         """
         text = self.text(name)
         return None if text is None else self._whole(name, text, 65535, "a port from 1 to 65535")
 
     def number(self, name: str) -> int:
-        """A variable, with a default, that is a whole number.
+        """A variable with a default that is a whole number.
 
         Raises:
-            ConfigurationError: it is none from 1 to a thousand million.
+            ConfigurationError: it is not a whole number from 1 to 1,000,000,000.
         """
         return self._whole(name, self.text(name) or "", 10**9, "a whole number from 1 to 1000000000")
 
@@ -150,10 +148,11 @@ class Environment:
         return number
 
     def textfile(self, name: str) -> str | None:
-        """A variable that is a file for node_exporter's textfile collector.
+        """A variable that is the path of a file for node_exporter's textfile collector.
 
         Raises:
-            ConfigurationError: its name is not one that the collector reads, or it begins with an unknown home.
+            ConfigurationError: the collector does not read files of that name, or the path begins with an unknown
+                home folder.
         """
         text = self.text(name)
         if text is not None and not text.endswith(TEXTFILE_SUFFIX):
@@ -161,24 +160,24 @@ class Environment:
         return None if text is None else str(with_home(text, name))
 
     def check(self) -> list[ConfigurationError]:
-        """Every file that cannot be read, and every known variable with a value that cannot be used."""
+        """Every file that cannot be read, and every known variable with an invalid value."""
         return [*self.problems, *self.wrong_values().values()]
 
     def wrong_values(self) -> dict[str, ConfigurationError]:
-        """The known variables with a value that cannot be used.
+        """The known variables with an invalid value.
 
-        The content's ``works.yml`` is left out: who edits the content must not be able to stop the scheduler.
+        The content's ``works.yml`` does not count: an editor of the content must not be able to stop the scheduler.
         """
         faults: dict[str, ConfigurationError] = {}
         own = copy(self)
         own._works = None  # noqa: SLF001 - a copy of this one
-        readers: dict[Kind, Callable[[str], object]] = {
-            Kind.CHOICE: own.choice,
-            Kind.URL: own.url,
-            Kind.DATABASE: own.database,
-            Kind.PORT: own.port,
-            Kind.NUMBER: own.number,
-            Kind.TEXTFILE: own.textfile,
+        readers: dict[VariableKind, Callable[[str], object]] = {
+            VariableKind.CHOICE: own.choice,
+            VariableKind.URL: own.url,
+            VariableKind.DATABASE: own.database,
+            VariableKind.PORT: own.port,
+            VariableKind.NUMBER: own.number,
+            VariableKind.TEXTFILE: own.textfile,
         }
         for variable in VARIABLES.values():
             reader = readers.get(variable.kind)
@@ -190,10 +189,10 @@ class Environment:
         return faults
 
     def require(self) -> None:
-        """Go on only with settings that can be used.
+        """Check every setting.
 
         Raises:
-            ConfigurationError: one cannot; several are told together.
+            ConfigurationError: a setting is invalid; ``ConfigurationErrors`` for several.
         """
         faults = self.check()
         if len(faults) > 1:
@@ -202,7 +201,7 @@ class Environment:
             raise faults[0]
 
     def merged(self) -> dict[str, str]:
-        """All of it as one environment, for worker processes."""
+        """All variables as the environment of a worker process."""
         return {
             name: value.text
             for name, value in self._values.items()
@@ -211,28 +210,32 @@ class Environment:
 
     @cached_property
     def mask(self) -> Mask:
-        """Takes every text that must never be shown out of others: the one mask of all who stand on these settings."""
+        """The mask of all secrets in these settings, shared by everything that shows text."""
         return Mask(secret_texts(self._variables))
 
     def hide(self, urls: Iterable[str | None]) -> None:
-        """Have ``mask`` take out these URLs too, each of which is as good as a password, or is ``$NAME``."""
+        """Let ``mask`` hide these URLs too, each of which grants access or is ``$NAME``."""
         for url in filter(None, urls):
             value = self._values.get(url[1:]) if url.startswith("$") else None
             self.mask.add(url_secrets(url if value is None else value.text or ""))
 
-    def from_content(self) -> list[Value]:
-        """The values that the content's ``works.yml`` sets, see ``value`` for what is raised."""
-        return [one for one in map(self.value, KEYS) if one.source.kind == "content"]
+    def from_content(self) -> list[SettingValue]:
+        """The values that the content's ``works.yml`` sets.
 
-    def read_otherwise(self) -> list[Value]:
-        """The values, in use, that python-dotenv would read from the same line otherwise."""
-        from jobctl.settings.env_files import read_otherwise
+        Raises:
+            ConfigurationError: it cannot be read.
+        """
+        return [value for value in map(self.value, KEYS) if value.source.kind == "content"]
+
+    def python_dotenv_differences(self) -> list[SettingValue]:
+        """The values in use that python-dotenv reads differently from the same line."""
+        from jobctl.settings.env_files import differs_in_python_dotenv
 
         found = []
         for file in self.files:
-            for name, line in read_otherwise(self._texts.get(file.name) or ""):
+            for name, line in differs_in_python_dotenv(self._texts.get(file.name) or ""):
                 value = self.value(name)
-                if value.source == Source("file", file.name, line):
+                if value.source == ValueSource("file", file.name, line):
                     found.append(value)
         return found
 

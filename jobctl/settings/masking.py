@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
-from jobctl.settings.variables import VARIABLES, Kind
+from jobctl.settings.variables import VARIABLES, VariableKind
 from jobctl.text import quote
 
 MASK = "••••"
@@ -79,7 +79,7 @@ def is_secret(name: str) -> bool:
     """Whether a variable holds a secret: by the table of variables, or else by its name."""
     known = VARIABLES.get(name)
     if known is not None:
-        return known.kind is Kind.SECRET
+        return known.kind is VariableKind.SECRET
     return name != "PWD" and not name.upper().startswith("NEXT_PUBLIC_") and sounds_secret(name)
 
 
@@ -145,9 +145,13 @@ def shown(name: str, text: str) -> str:
     if is_secret(name):
         return masked(text)
     kind = VARIABLES[name].kind if name in VARIABLES else None
-    if not may_hold_password(name) and kind not in {Kind.URL, Kind.ADDRESS, Kind.DATABASE}:
+    if not may_hold_password(name) and kind not in {
+        VariableKind.URL,
+        VariableKind.ADDRESS,
+        VariableKind.DATABASE,
+    }:
         return quote(text)
-    address = masked_address(text) if kind is Kind.ADDRESS or not re.fullmatch(_PATH, text) else MASK
+    address = masked_address(text) if kind is VariableKind.ADDRESS or not re.fullmatch(_PATH, text) else MASK
     return address if address == MASK else quote(address, 200)
 
 

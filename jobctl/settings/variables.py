@@ -1,11 +1,11 @@
-"""Every variable that jobctl reads, said once: readers, checks, help and the README follow this table."""
+"""Every environment variable that jobctl reads, in one table, for readers, checks, help and documentation."""
 
 from enum import StrEnum
 from typing import NamedTuple
 
 
-class Kind(StrEnum):
-    """How a variable's text is read."""
+class VariableKind(StrEnum):
+    """How the text of a variable is read."""
 
     TEXT = "text"
     SWITCH = "switch"
@@ -22,134 +22,175 @@ class Kind(StrEnum):
 class Variable(NamedTuple):
     """One variable.
 
-    ``SWITCH`` is on for ``1 true yes on`` and off for any other text, as the site reads it; ``ADDRESS`` is a URL or path that may hold a password, ``DATABASE`` one
-    with a scheme of ``DATABASES``; ``PORT`` is a number from 1 to 65535, ``NUMBER`` one from 1;
-    ``TEXTFILE`` is a file whose name ends in ``TEXTFILE_SUFFIX``.
+    ``SWITCH`` is on for ``1 true yes on`` and off for any other text, as on the site; ``ADDRESS`` is a URL or path that
+    may contain a password; ``DATABASE`` is a Postgres address or has a scheme of ``DATABASES``; ``PORT`` is a number
+    from 1 to 65535, ``NUMBER`` from 1; ``TEXTFILE`` is a file whose name ends in ``TEXTFILE_SUFFIX``.
 
     Attributes:
         any_case: whether a choice may be written in any case.
-        others_count: whether any other text is taken, as if the variable were not set.
-        stand_in: a variable that counts where this one is not set.
+        ignores_others: whether any other text is ignored, as if the variable were not set.
+        stand_in: the variable to use if this one is not set.
     """
 
     name: str
-    kind: Kind
+    kind: VariableKind
     help: str
     default: str | None = None
     choices: tuple[str, ...] = ()
     any_case: bool = False
-    others_count: bool = False
+    ignores_others: bool = False
     stand_in: str = ""
 
 
 ON = ("1", "true", "yes", "on")
 DATABASES = ("sqlite", "file")
-"""Schemes of databases in files; Postgres addresses have more forms than one."""
+"""Schemes of databases in files; for Postgres see ``urls.is_postgres_address``."""
 TEXTFILE_SUFFIX = ".prom"
-"""node_exporter reads no other: https://github.com/prometheus/node_exporter#textfile-collector."""
+"""node_exporter reads no other files: https://github.com/prometheus/node_exporter#textfile-collector."""
 
 _ALL = (
     Variable(
         "NODE_ENV",
-        Kind.CHOICE,
+        VariableKind.CHOICE,
         "which .env files are read; part of the trigger-dev rule",
         "development",
         ("development", "production", "test"),
     ),
-    Variable("DISABLE_AUTO_SYNC", Kind.SWITCH, "1, true, yes or on: nothing is scheduled"),
+    Variable("DISABLE_AUTO_SYNC", VariableKind.SWITCH, "1, true, yes or on: nothing is scheduled"),
     Variable(
         "TRIGGER_DEV_API_KEY",
-        Kind.SECRET,
+        VariableKind.SECRET,
         "key of the Trigger.dev environment",
         stand_in="TRIGGER_SECRET_KEY",
     ),
-    Variable("TRIGGER_SECRET_KEY", Kind.SECRET, "the same, where TRIGGER_DEV_API_KEY is not set"),
+    Variable("TRIGGER_SECRET_KEY", VariableKind.SECRET, "the same, if TRIGGER_DEV_API_KEY is not set"),
     Variable(
         "TRIGGER_DEV_API_URL",
-        Kind.URL,
-        "where Trigger.dev is",
+        VariableKind.URL,
+        "URL of Trigger.dev",
         "https://api.trigger.dev",
         stand_in="TRIGGER_API_URL",
     ),
-    Variable("TRIGGER_API_URL", Kind.URL, "the same, where TRIGGER_DEV_API_URL is not set"),
-    Variable("TRIGGER_DEV_ENABLED", Kind.TEXT, "true: Trigger.dev schedules in production"),
+    Variable("TRIGGER_API_URL", VariableKind.URL, "the same, if TRIGGER_DEV_API_URL is not set"),
+    Variable("TRIGGER_DEV_ENABLED", VariableKind.TEXT, "true: Trigger.dev schedules in production"),
     Variable(
         "TRIGGER_DEV_ENVIRONMENT",
-        Kind.CHOICE,
-        "which Trigger.dev environment the key must be of",
+        VariableKind.CHOICE,
+        "Trigger.dev environment that the key must belong to",
         None,
         ("development", "staging", "production", "preview"),
-        others_count=True,
+        ignores_others=True,
     ),
-    Variable("TRIGGER_PREVIEW_BRANCH", Kind.TEXT, "branch of a Trigger.dev preview environment"),
-    Variable("VERCEL", Kind.TEXT, "1: Vercel Cron is in charge"),
-    Variable("DATA_REPOSITORY", Kind.ADDRESS, "the content repository"),
-    Variable("GH_TOKEN", Kind.SECRET, "token for the content repository", stand_in="GITHUB_TOKEN"),
-    Variable("GITHUB_TOKEN", Kind.SECRET, "the same, where GH_TOKEN is not set"),
-    Variable("GITHUB_BRANCH", Kind.TEXT, "branch of the content; the remote's default"),
-    Variable("DATABASE_URL", Kind.DATABASE, "the site's database: postgresql://… or sqlite:///file"),
-    Variable("TENANT_ID", Kind.TEXT, "which tenant the jobs work for; the oldest active one"),
+    Variable("TRIGGER_PREVIEW_BRANCH", VariableKind.TEXT, "branch of a Trigger.dev preview environment"),
+    Variable("VERCEL", VariableKind.TEXT, "1: Vercel Cron is in charge"),
+    Variable("DATA_REPOSITORY", VariableKind.ADDRESS, "the content repository"),
+    Variable("GH_TOKEN", VariableKind.SECRET, "token for the content repository", stand_in="GITHUB_TOKEN"),
+    Variable("GITHUB_TOKEN", VariableKind.SECRET, "the same, if GH_TOKEN is not set"),
+    Variable("GITHUB_BRANCH", VariableKind.TEXT, "branch of the content; default: that of the remote"),
+    Variable("DATABASE_URL", VariableKind.DATABASE, "the site's database: postgresql://… or sqlite:///file"),
+    Variable(
+        "TENANT_ID", VariableKind.TEXT, "tenant that the jobs work for; default: the oldest active tenant"
+    ),
     Variable(
         "EMAIL_PROVIDER",
-        Kind.CHOICE,
-        "what sends mail; ethereal: it is written to the outbox",
+        VariableKind.CHOICE,
+        "mail provider; ethereal writes mail to the outbox",
         "resend",
         ("resend", "novu", "smtp", "ethereal"),
         any_case=True,
     ),
-    Variable("EMAIL_FROM", Kind.TEXT, "sender of mails: an address, or Name <address>", "info@ever.works"),
-    Variable("EMAIL_SUPPORT", Kind.TEXT, "support address in mails; the sender's"),
-    Variable("COMPANY_NAME", Kind.TEXT, "the site's name in mails and reports", "Ever Works"),
-    Variable("NEXT_PUBLIC_APP_URL", Kind.URL, "where the site is, for links in mails", "https://ever.works"),
-    Variable("RESEND_API_KEY", Kind.SECRET, "key for Resend"),
-    Variable("RESEND_BASE_URL", Kind.URL, "where Resend's API is", "https://api.resend.com"),
-    Variable("NOVU_API_KEY", Kind.SECRET, "key for Novu"),
-    Variable("NOVU_BASE_URL", Kind.URL, "where Novu's API is", "https://api.novu.co"),
-    Variable("NOVU_TEMPLATE_ID", Kind.TEXT, "Novu's workflow for mails", "email-default"),
-    Variable("SMTP_HOST", Kind.TEXT, "the mail server"),
-    Variable("SMTP_PORT", Kind.PORT, "its port: TLS at once on 465, STARTTLS otherwise", "587"),
-    Variable("SMTP_USER", Kind.TEXT, "login for it"),
-    Variable("SMTP_PASSWORD", Kind.SECRET, "password for it"),
-    Variable("CRON_SECRET", Kind.SECRET, "who knows it may call the HTTP endpoints"),
-    Variable("JOBCTL_REPORT_TO", Kind.TEXT, "who gets the reports by mail; several with commas"),
     Variable(
-        "JOBCTL_STATE", Kind.ADDRESS, "folder of the run store and the logs, or postgresql://…", ".jobctl"
+        "EMAIL_FROM", VariableKind.TEXT, "sender of mails: an address, or Name <address>", "info@ever.works"
     ),
-    Variable("JOBCTL_PROJECT", Kind.TEXT, "where to look for the project"),
+    Variable("EMAIL_SUPPORT", VariableKind.TEXT, "support address in mails; default: the sender's"),
+    Variable("COMPANY_NAME", VariableKind.TEXT, "the site's name in mails and reports", "Ever Works"),
+    Variable(
+        "NEXT_PUBLIC_APP_URL", VariableKind.URL, "URL of the site, for links in mails", "https://ever.works"
+    ),
+    Variable("RESEND_API_KEY", VariableKind.SECRET, "key for Resend"),
+    Variable("RESEND_BASE_URL", VariableKind.URL, "URL of Resend's API", "https://api.resend.com"),
+    Variable("NOVU_API_KEY", VariableKind.SECRET, "key for Novu"),
+    Variable("NOVU_BASE_URL", VariableKind.URL, "URL of Novu's API", "https://api.novu.co"),
+    Variable("NOVU_TEMPLATE_ID", VariableKind.TEXT, "Novu's workflow for mails", "email-default"),
+    Variable("SMTP_HOST", VariableKind.TEXT, "the mail server"),
+    Variable("SMTP_PORT", VariableKind.PORT, "its port: TLS at once on 465, STARTTLS otherwise", "587"),
+    Variable("SMTP_USER", VariableKind.TEXT, "login for it"),
+    Variable("SMTP_PASSWORD", VariableKind.SECRET, "password for it"),
+    Variable("CRON_SECRET", VariableKind.SECRET, "secret that a caller of the HTTP endpoints must send"),
+    Variable(
+        "JOBCTL_REPORT_TO",
+        VariableKind.TEXT,
+        "addresses that receive the reports by mail, separated by commas",
+    ),
+    Variable(
+        "JOBCTL_STATE",
+        VariableKind.ADDRESS,
+        "folder of the run store and the logs, or postgresql://…",
+        ".jobctl",
+    ),
+    Variable("JOBCTL_PROJECT", VariableKind.TEXT, "folder in which the search for the project begins"),
     Variable(
         "JOBCTL_SAFE_FOLDERS",
-        Kind.TEXT,
-        "folders of other users that are trusted, with colons; from the process environment alone",
+        VariableKind.TEXT,
+        "trusted folders of other users, separated by colons; read from the process environment only",
     ),
-    Variable("JOBCTL_LOGS_MAX_MIB", Kind.NUMBER, "MiB of a job's logs, at most", "64"),
-    Variable("OTEL_TRACES_EXPORTER", Kind.TEXT, "otlp: traces of runs are sent; none: they are not"),
+    Variable("JOBCTL_LOGS_MAX_MIB", VariableKind.NUMBER, "size limit of the logs of one job, in MiB", "64"),
+    Variable("OTEL_TRACES_EXPORTER", VariableKind.TEXT, "otlp: send traces of runs; none: do not"),
     Variable(
-        "OTEL_EXPORTER_OTLP_ENDPOINT", Kind.TEXT, "the collector: traces of runs are sent to its /v1/traces"
+        "OTEL_EXPORTER_OTLP_ENDPOINT", VariableKind.TEXT, "URL of the collector; traces go to its /v1/traces"
     ),
-    Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Kind.TEXT, "where traces go, the whole URL"),
-    Variable("OTEL_EXPORTER_OTLP_HEADERS", Kind.SECRET, "sent to the collector: name=value,name=value"),
-    Variable("OTEL_EXPORTER_OTLP_TRACES_HEADERS", Kind.SECRET, "the same, for traces alone"),
-    Variable("OTEL_EXPORTER_OTLP_PROTOCOL", Kind.TEXT, "http/protobuf; by another no traces are sent"),
-    Variable("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", Kind.TEXT, "the same, for traces alone"),
-    Variable("OTEL_SERVICE_NAME", Kind.TEXT, "what traces call this service; jobctl"),
-    Variable("OTEL_SDK_DISABLED", Kind.TEXT, "true: no traces"),
-    Variable("JOBCTL_METRICS_FILE", Kind.TEXTFILE, "kept fresh by run, for node_exporter: a .prom file"),
+    Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", VariableKind.TEXT, "complete URL for traces"),
     Variable(
-        "JOBCTL_CONTENT_CHANGED_URL", Kind.URL, "called after content changed: /api/cron/sync, or a webhook"
+        "OTEL_EXPORTER_OTLP_HEADERS", VariableKind.SECRET, "headers for the collector: name=value,name=value"
+    ),
+    Variable("OTEL_EXPORTER_OTLP_TRACES_HEADERS", VariableKind.SECRET, "the same, for traces only"),
+    Variable(
+        "OTEL_EXPORTER_OTLP_PROTOCOL", VariableKind.TEXT, "http/protobuf; with any other, no traces are sent"
+    ),
+    Variable("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", VariableKind.TEXT, "the same, for traces only"),
+    Variable("OTEL_SERVICE_NAME", VariableKind.TEXT, "name of this service in traces; default: jobctl"),
+    Variable("OTEL_SDK_DISABLED", VariableKind.TEXT, "true: no traces"),
+    Variable(
+        "JOBCTL_METRICS_FILE", VariableKind.TEXTFILE, "a .prom file for node_exporter, kept current by run"
+    ),
+    Variable(
+        "JOBCTL_CONTENT_CHANGED_URL",
+        VariableKind.URL,
+        "called after content changed: /api/cron/sync, or a webhook",
     ),
     Variable(
         "JOBCTL_CONTENT_CHANGED_SECRET",
-        Kind.SECRET,
-        "signs that webhook; CRON_SECRET",
+        VariableKind.SECRET,
+        "key that signs that webhook; default: CRON_SECRET",
         stand_in="CRON_SECRET",
     ),
-    Variable("JOBCTL_CONTENT_MAX_FILES", Kind.NUMBER, "files and folders of the content, at most", "200000"),
-    Variable("JOBCTL_CONTENT_MAX_MIB", Kind.NUMBER, "MiB of the content, at most", "5120"),
-    Variable("JOBCTL_CONTENT_MAX_FILE_MIB", Kind.NUMBER, "MiB of one file; a larger is passed over", "100"),
-    Variable("JOBCTL_CONTENT_MAX_DEPTH", Kind.NUMBER, "folders in each other; deeper is passed over", "64"),
-    Variable("JOBCTL_CONTENT_MAX_SECONDS", Kind.NUMBER, "seconds of one network step of a sync", "120"),
     Variable(
-        "JOBCTL_CONTENT_MAX_MEMORY_MIB", Kind.NUMBER, "MiB of memory that a sync takes, on Linux", "512"
+        "JOBCTL_CONTENT_MAX_FILES", VariableKind.NUMBER, "limit of files and folders in the content", "200000"
+    ),
+    Variable("JOBCTL_CONTENT_MAX_MIB", VariableKind.NUMBER, "size limit of the content, in MiB", "5120"),
+    Variable(
+        "JOBCTL_CONTENT_MAX_FILE_MIB",
+        VariableKind.NUMBER,
+        "size limit of a file, in MiB; larger files are skipped",
+        "100",
+    ),
+    Variable(
+        "JOBCTL_CONTENT_MAX_DEPTH",
+        VariableKind.NUMBER,
+        "limit of nested folders; deeper folders are skipped",
+        "64",
+    ),
+    Variable(
+        "JOBCTL_CONTENT_MAX_SECONDS",
+        VariableKind.NUMBER,
+        "time limit of a network operation of a sync, in seconds",
+        "120",
+    ),
+    Variable(
+        "JOBCTL_CONTENT_MAX_MEMORY_MIB",
+        VariableKind.NUMBER,
+        "memory limit of a sync, in MiB, on Linux",
+        "512",
     ),
 )
 

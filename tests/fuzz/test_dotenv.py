@@ -52,7 +52,7 @@ def load(folder: Path, data: bytes, file: str = ".env") -> Environment:
     (folder / file).write_bytes(data)
     with bounded():
         found = Environment.load(folder, {"HOME": "/h"})
-        list(found.read_otherwise())
+        list(found.python_dotenv_differences())
     return found
 
 

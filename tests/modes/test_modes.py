@@ -65,7 +65,7 @@ def test_the_explanation_never_differs_from_the_resolver(process: dict[str, str]
     assert all(seen.satisfied for seen in matched[0].variables)
     for rule in explanation.rules[: explanation.rules.index(matched[0])]:
         assert not all(seen.satisfied for seen in rule.variables)
-    assert [rule.asked for rule in explanation.rules] == [
+    assert [rule.evaluated for rule in explanation.rules] == [
         index <= explanation.rules.index(matched[0]) for index in range(len(RULES))
     ]
 
@@ -106,7 +106,7 @@ def test_a_node_env_from_a_file_is_told(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("NODE_ENV=production\n")
 
     (warning,) = explain(Environment.load(tmp_path, {})).warnings
-    assert "NODE_ENV is taken from .env:1" in warning
+    assert "NODE_ENV comes from .env:1" in warning
 
 
 def test_what_lost_is_told(tmp_path: Path) -> None:
@@ -126,10 +126,10 @@ def test_a_bad_value_is_shown_in_its_place(tmp_path: Path) -> None:
 
     assert (found.mode, found.manager) == (None, None)
     _, undecided, vercel, local = found.rules
-    assert (undecided.undecided, undecided.matched, undecided.asked) == (True, False, True)
+    assert (undecided.undecided, undecided.matched, undecided.evaluated) == (True, False, True)
     assert undecided.reason == 'NODE_ENV is "prod", expected development, production or test'
     assert [one.problem for one in undecided.variables] == [None, None, None, undecided.reason]
-    assert {vercel.reason, local.reason} == {"not asked: a rule above cannot be decided"}
+    assert {vercel.reason, local.reason} == {"not evaluated: a rule above cannot be decided"}
     assert [one.where for one in found.problems] == [".env:1", ".env:2"]
     assert found.to_json()["problems"][1]["message"] == (
         '.env:2: SMTP_PORT is "smtp", expected a port from 1 to 65535'

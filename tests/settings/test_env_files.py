@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.settings.env_files import collect
+from jobctl.settings.env_files import load_variables
 from tests.support.project import Site, until
 
 WRITER = """
@@ -29,7 +29,7 @@ def writes(path: Path, text: str, more: int = 0) -> "subprocess.Popen[bytes]":
 def test_a_named_pipe_is_read_once(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)
     with writes(tmp_path / name, "COMPANY_NAME=Acme\nX=", more=100_000):
-        found = collect(tmp_path, {})
+        found = load_variables(tmp_path, {})
 
     assert found.values["COMPANY_NAME"].text == "Acme"
     assert len(found.values["X"].text or "") == 100_000
@@ -53,17 +53,17 @@ def test_a_pipe_that_nothing_writes_into_is_a_problem(
     monkeypatch.setattr("jobctl.settings.env_files.PIPE_TIMEOUT_S", 0.05)
     os.mkfifo(tmp_path / ".env")
 
-    found = collect(tmp_path, {})
+    found = load_variables(tmp_path, {})
 
     assert [str(one) for one in found.problems] == [
-        ".env: it cannot be read: it is a pipe, and no program wrote into it and closed it within 0.05 s"
+        ".env: it cannot be read: it is a pipe, and no program wrote to it and closed it within 0.05 s"
     ]
 
 
 def test_a_pipe_that_goes_on_for_ever_is_a_problem(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".env")
     with writes(tmp_path / ".env", "X=", more=2_000_000):
-        found = collect(tmp_path, {})
+        found = load_variables(tmp_path, {})
 
     assert "larger than 1 MiB" in str(found.problems[0])
 
@@ -71,10 +71,10 @@ def test_a_pipe_that_goes_on_for_ever_is_a_problem(tmp_path: Path) -> None:
 def test_bytes_that_are_not_utf_8_are_replaced_as_next_js_does(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"# ok\n# Schl\xfcssel\nCOMPANY_NAME=Acm\xe9\nX=1\n")
 
-    found = collect(tmp_path, {})
+    found = load_variables(tmp_path, {})
 
     assert (found.values["COMPANY_NAME"].text, found.values["X"].text) == ("Acm\ufffd", "1")
-    assert found.warnings == (".env:2: this line is not UTF-8; what is not is read as \ufffd",)
+    assert found.warnings == (".env:2: this line is not UTF-8; wrong bytes are read as \ufffd",)
     assert not found.problems
 
 
@@ -109,7 +109,7 @@ def test_what_is_there_is_never_called_not_there(
     line = next(one for one in said.stdout.splitlines() if one.split()[:1] == [".env"])
     assert words in line
     for one in (said, *others):
-        assert one.stderr.count(f".env is {words}, so nothing of it counts") == 1
+        assert one.stderr.count(f".env is {words}, so it is ignored") == 1
 
 
 def test_a_job_in_the_background_has_what_a_pipe_said(site: Site) -> None:

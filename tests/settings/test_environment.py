@@ -7,7 +7,7 @@ import pytest
 from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.settings.environment import Environment
 from jobctl.settings.masking import Secret, masked, masked_address
-from jobctl.settings.variables import VARIABLES, Kind
+from jobctl.settings.variables import VARIABLES, VariableKind
 
 
 def load(folder: Path, files: dict[str, str] | None = None, **process: str) -> Environment:
@@ -150,7 +150,7 @@ def test_every_secret_is_known_for_masking(tmp_path: Path) -> None:
 
 def test_the_table_is_whole() -> None:
     assert all(variable.help for variable in VARIABLES.values())
-    assert all(variable.choices for variable in VARIABLES.values() if variable.kind is Kind.CHOICE)
+    assert all(variable.choices for variable in VARIABLES.values() if variable.kind is VariableKind.CHOICE)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_the_table_is_whole() -> None:
 def test_what_python_dotenv_reads_otherwise_is_known(tmp_path: Path, line: str, differs: bool) -> None:
     env = load(tmp_path, {".env": f"# first\n{line}\nB=2\n"})
 
-    found = {str(value.source): value.name for value in env.read_otherwise()}
+    found = {str(value.source): value.name for value in env.python_dotenv_differences()}
     assert (found.get(".env:2") == "A") is differs
 
 

@@ -7,7 +7,7 @@ from jobctl.cli.context import Context
 from jobctl.cli.options import option
 from jobctl.cli.terminal import GAP, Terminal, one_line, plain
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ExitCode
-from jobctl.modes import Explained, Explanation, Seen, explain, resolve
+from jobctl.modes import ConditionResult, Explanation, RuleResult, explain, resolve
 from jobctl.text import counted
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _parts(found: Explanation, folder: str) -> Iterator[_Part]:
     files = [("process environment", "always")]
     for file in found.files:
         count = counted(file.variables, "variable")
-        files.append((file.name, file.passed_over or (count if file.found else "not there")))
+        files.append((file.name, file.ignored_because or (count if file.found else "not there")))
     node_env = f"NODE_ENV={one_line(found.node_env)} ({found.node_env_source})"
     yield _Part(f"files for {node_env} in {one_line(folder)}, first wins", [*files])
     if found.content:
@@ -131,26 +131,26 @@ def _mode(found: Explanation) -> str:
     return found.mode.value if found.mode else "not decided"
 
 
-def _answer(rule: Explained) -> str:
+def _answer(rule: RuleResult) -> str:
     if rule.undecided:
         return "?"
-    return "YES" if rule.matched else "no" if rule.asked else "-"
+    return "YES" if rule.matched else "no" if rule.evaluated else "-"
 
 
-def _reason(rule: Explained) -> str:
-    if len(rule.variables) == 1 and rule.asked and rule.variables[0].value is not None:
+def _reason(rule: RuleResult) -> str:
+    if len(rule.variables) == 1 and rule.evaluated and rule.variables[0].value is not None:
         return f"{rule.reason}    {rule.variables[0].source}"
     return rule.reason
 
 
-def _condition(seen: Seen) -> tuple[str, ...]:
+def _condition(seen: ConditionResult) -> tuple[str, ...]:
     if seen.problem is not None:
         return "BAD", seen.name, _value(seen), f"{seen.source}  ({seen.problem})"
     wanted = "" if seen.satisfied else f"  (must be {seen.expected})"
     return "yes" if seen.satisfied else "no", seen.name, _value(seen), f"{seen.source}{wanted}"
 
 
-def _value(seen: Seen) -> str:
+def _value(seen: ConditionResult) -> str:
     if seen.value is None:
         return "-"
     if seen.value == "":
