@@ -13,22 +13,23 @@ from typing import Any, TypeVar
 
 import psycopg
 
+from jobctl import sqlstate
 from jobctl.errors import ExitCode, StoreBusyError, StoreError, StoreLostError
 from jobctl.store.connection import Cursor, Values, keep_for_good
 from jobctl.store.postgres_address import Address
 from jobctl.urls import CONNECT_TIMEOUT_S
 
-_BUSY = ("55P03", "57014", "40001", "40P01")
+_BUSY = (sqlstate.LOCK_TIMEOUT, sqlstate.STATEMENT_TIMEOUT, sqlstate.SERIALIZATION_FAILURE, sqlstate.DEADLOCK)
 """A lock or statement took too long, or transactions met."""
-_LOST = ("42P01", "3F000")
+_LOST = (sqlstate.UNDEFINED_TABLE, sqlstate.UNDEFINED_SCHEMA)
 """A table, or the schema, is not there any more."""
 _WORDS = {
-    "28": ("it refuses the login", "look at the user and password in JOBCTL_STATE"),
-    "3D000": ("there is no such database", "make it, or name another in JOBCTL_STATE"),
-    "42501": ("permission denied", "its user must own the schema, or may make one"),
+    sqlstate.LOGIN_REFUSED: ("it refuses the login", "look at the user and password in JOBCTL_STATE"),
+    sqlstate.UNDEFINED_DATABASE: ("there is no such database", "make it, or name another in JOBCTL_STATE"),
+    sqlstate.NO_PRIVILEGE: ("permission denied", "its user must own the schema, or may make one"),
     "42P": ("its tables are not those of jobctl", "name another schema: ?schema=name in JOBCTL_STATE"),
-    "25006": ("it is read-only", "name the primary server in JOBCTL_STATE"),
-    "53100": ("its disk is full", "free some space; nothing starts until it can be written"),
+    sqlstate.READ_ONLY: ("it is read-only", "name the primary server in JOBCTL_STATE"),
+    sqlstate.DISK_FULL: ("its disk is full", "free some space; nothing starts until it can be written"),
 }
 
 

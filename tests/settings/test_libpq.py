@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.errors import ConfigurationError, JobctlError, StoreError
-from jobctl.site.database.address import read_address
-from jobctl.site.database.session import Database
+from jobctl.site.database.session import Database, read_database_url
 from jobctl.store.open import open_store
 from jobctl.urls import is_postgres_address, read_postgres_address
 from tests.support.postgres import PASSWORD, Postgres
@@ -105,7 +104,7 @@ def test_both_variables_reach_the_server_through_each_form(postgres: Postgres, t
         f"postgresql://127.0.0.1:1,127.0.0.1:{postgres.port}/{name}?{query}&sslmode=prefer",
     ]
     for number, form in enumerate(forms):
-        assert Database(read_address(form, tmp_path)).round_trip().total_seconds() > 0
+        assert Database(read_database_url(form, tmp_path)).round_trip().total_seconds() > 0
         separator = "&" if "://" in form else " "
         store = open_store(f"{form}{separator}schema=form{number}")
         store.close()
@@ -149,7 +148,7 @@ def test_the_user_of_a_parameter_is_the_user(
     text = f"postgresql://127.0.0.1:{port}/db?user=site&password=hunter22&application_name=mine"
 
     with pytest.raises(JobctlError):
-        Database(read_address(text, tmp_path)).round_trip()
+        Database(read_database_url(text, tmp_path)).round_trip()
     with pytest.raises(StoreError):
         open_store(text)
     assert {one["user"] for one in seen} == {"site"}

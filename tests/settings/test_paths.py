@@ -8,8 +8,7 @@ from jobctl.catalogue.job_keys import KEYS
 from jobctl.errors import ConfigurationError
 from jobctl.settings.environment import Environment
 from jobctl.site.content.address import read_address as content_address
-from jobctl.site.database.address import place_of
-from jobctl.site.database.address import read_address as database_address
+from jobctl.site.database.session import _place_of, read_database_url
 from tests.support.project import Site
 
 
@@ -24,7 +23,7 @@ def test_every_setting_that_names_a_path_expands_it(home: Path) -> None:
 
     assert environment.textfile("JOBCTL_METRICS_FILE") == str(home / "jobs.prom")
     assert content_address("~/content.git", None, Path("/srv")).url == (home / "content.git").as_uri()
-    assert place_of(database_address("sqlite:///~/site.db", Path("/srv"))) == str(home / "site.db")
+    assert _place_of(read_database_url("sqlite:///~/site.db", Path("/srv"))) == str(home / "site.db")
     assert KEYS["folder"].read("~/work") == str(home / "work")
 
 
@@ -43,4 +42,4 @@ def test_the_project_and_the_state_folder(home: Path, site: Site) -> None:
 
 def test_an_unknown_home_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="DATABASE_URL begins with a home folder that is not known"):
-        database_address("sqlite:///~nobody-like-this/site.db", Path("/srv"))
+        read_database_url("sqlite:///~nobody-like-this/site.db", Path("/srv"))

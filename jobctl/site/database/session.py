@@ -1,4 +1,4 @@
-"""A job's way into the site's database: transactions that are tried again where that may help."""
+"""The site's database: connects by ``DATABASE_URL`` and runs short transactions, retried where that may help."""
 
 import threading
 import time
@@ -8,37 +8,44 @@ from datetime import timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from jobctl.errors import ConfigurationError, JobctlError, PermanentJobError
+from jobctl.errors import ConfigurationError, JobctlError, PermanentJobError, install_hint
 from jobctl.settings.environment import Environment
-from jobctl.site.database.address import connect_arguments, is_sqlite, place_of, read_address
-from jobctl.site.database.faults import MissingError, is_missing, lacking, may_pass, told
-from jobctl.site.database.tables import missing, tenant
+from jobctl.settings.paths import with_home
+from jobctl.site.database.errors import (
+    MissingError,
+    explained,
+    is_missing,
+    is_worth_a_retry,
+    missing_error,
+)
+from jobctl.site.database.tables import missing_names, tenant
 from jobctl.text import quote
+from jobctl.urls import CONNECT_TIMEOUT_S, missing_driver, postgres_place, read_postgres_address
 
 T = TypeVar("T")
 
 STATEMENT_TIMEOUT = timedelta(seconds=60)
-LOCK_TIMEOUT = timedelta(seconds=10)
+_LOCK_TIMEOUT = timedelta(seconds=10)
 _PAUSES = (0.05, 0.5, 2.0)
 
 
 class Database:
-    """The site's database, for one tenant. Connects when it is first asked, and holds nothing between.
+    """The site's database, for one tenant. Connects for each transaction and keeps no connection.
 
     Args:
-        url: where it is.
-        tenant_id: for whom; None is the oldest active tenant.
-        statement_timeout: how long Postgres may take over one statement.
+        tenant_id: the tenant; None takes the oldest active one.
+        statement_timeout: for one statement, on Postgres.
 
     Attributes:
-        is_sqlite: whether it is a file of SQLite's.
-        statements: how many of a job's statements were executed.
-        statement_time: how long the database took over them, in seconds.
+        place: for people, without user and password.
+        statements: how many statements were executed.
+        statement_time: how long the database took for them, in seconds.
     """
 
     def __init__(
@@ -46,11 +53,11 @@ class Database:
     ) -> None:
         self.statements = 0
         self.statement_time = 0.0
-        self.place = place_of(url)
+        self.is_sqlite = _is_sqlite(url)
+        self.place = _place_of(url)
         self._tenant_id = tenant_id
         self._timeout = statement_timeout
-        self.is_sqlite = is_sqlite(url)
-        self._was_there = False
+        self._has_answered = False
         self._engine = _engine(url)
 
     @classmethod
@@ -64,14 +71,14 @@ class Database:
         address = environment.database("DATABASE_URL")
         if address is None:
             raise ConfigurationError("DATABASE_URL is not set")
-        return cls(read_address(address, project), environment.text("TENANT_ID"))
+        return cls(read_database_url(address, project), environment.text("TENANT_ID"))
 
     @cached_property
     def tenant_id(self) -> str:
-        """For whom the jobs work: ``TENANT_ID``, or the oldest active tenant.
+        """The tenant that the jobs work for: ``TENANT_ID``, or the oldest active one.
 
         Raises:
-            PermanentJobError: there is none. The site would make one; jobctl changes no tenants.
+            PermanentJobError: there is none. The site adds its tenant itself; jobctl changes none.
         """
         wanted = tenant.c.id == self._tenant_id if self._tenant_id else tenant.c.status == "active"
         query = select(tenant.c.id).where(wanted).order_by(tenant.c.created_at, tenant.c.id).limit(1)
@@ -88,58 +95,58 @@ class Database:
         return str(found)
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Look at something, as ``transact`` does, but in nobody's way."""
-        return self._tried(work, write=False)
+        """Run a transaction that only reads; raises as ``transact`` does."""
+        return self._retried(work, write=False)
+
+    def rows(self, query: Any) -> Any:
+        """All rows of a query."""
+        return self.read(lambda connection: connection.execute(query).all())
 
     def transact(self, work: Callable[[Connection], T]) -> T:
-        """Do something in one transaction and commit it.
+        """Run a transaction and commit it, with three retries after a deadlock, a lock or a lost connection.
 
-        It is done again where a deadlock, a lock or a lost connection ended it: at most three times. So
-        ``work`` must be right to do again after its own commit, should the answer to that be lost.
+        The answer to a commit may be lost: ``work`` must be correct when it is repeated after its own commit.
 
         Raises:
             ServiceError: the database does not answer, or not in time.
-            PermanentJobError: it never will do this: a wrong login, a missing table.
+            PermanentJobError: a retry cannot help: a wrong login, a missing table.
         """
-        return self._tried(work, write=True)
+        return self._retried(work, write=True)
 
-    def _tried(self, work: Callable[[Connection], T], *, write: bool) -> T:
+    def _retried(self, work: Callable[[Connection], T], *, write: bool) -> T:
         pauses = iter(_PAUSES)
         while True:
             try:
                 with self._transaction(write=write) as connection:
-                    self._was_there = True
+                    self._has_answered = True
                     return work(connection)
             except DBAPIError as error:
-                pause = next(pauses, None) if may_pass(error, self._was_there) else None
+                retry = is_worth_a_retry(error, has_answered=self._has_answered)
+                pause = next(pauses, None) if retry else None
                 if pause is None:
-                    raise self._told(error) from error
+                    raise self._explained(error) from error
                 threading.Event().wait(pause)
 
     def round_trip(self) -> timedelta:
-        """How long the database takes to answer the shortest question."""
+        """How long the database takes for the shortest query."""
         statement = text("SELECT 1")
 
-        def ask(connection: Connection) -> float:
+        def measure(connection: Connection) -> float:
             began = time.perf_counter()
             connection.execute(statement)
             return time.perf_counter() - began
 
-        return timedelta(seconds=self.read(ask))
-
-    def missing(self) -> list[str]:
-        """The tables and columns that the jobs use and that are not there."""
-        return self.read(missing)
+        return timedelta(seconds=self.read(measure))
 
     def demand_tables(self) -> None:
-        """That everything is there that the jobs use.
+        """Check that every table and column exists that the jobs use.
 
         Raises:
-            MissingError: something is not; names all of it.
+            MissingError: names all that is missing.
         """
-        found = self.missing()
-        if found:
-            raise lacking(self.place, found)
+        names = self.read(missing_names)
+        if names:
+            raise missing_error(self.place, names)
 
     @contextmanager
     def _transaction(self, *, write: bool) -> Iterator[Connection]:
@@ -147,50 +154,98 @@ class Database:
             connection = plain.execution_options(jobctl_write=write)
             connection.begin()
             if not self.is_sqlite:
-                # for this transaction alone: behind a pooler the connection belongs to somebody else next
+                # only for this transaction: behind a pooler, others use the connection next
                 connection.exec_driver_sql(
                     f"SET LOCAL statement_timeout = {_ms(self._timeout)};"
-                    f" SET LOCAL lock_timeout = {_ms(LOCK_TIMEOUT)}"
+                    f" SET LOCAL lock_timeout = {_ms(_LOCK_TIMEOUT)}"
                 )
-            event.listen(connection, "before_cursor_execute", self._before)
-            event.listen(connection, "after_cursor_execute", self._after)
+            event.listen(connection, "before_cursor_execute", self._before_statement)
+            event.listen(connection, "after_cursor_execute", self._after_statement)
             yield connection
             connection.commit()
 
-    def _before(self, connection: Connection, *_: Any) -> None:
+    def _before_statement(self, connection: Connection, *_: Any) -> None:
         connection.info["jobctl_began"] = time.perf_counter()
 
-    def _after(self, connection: Connection, *_: Any) -> None:
+    def _after_statement(self, connection: Connection, *_: Any) -> None:
         self.statements += 1
         self.statement_time += time.perf_counter() - connection.info["jobctl_began"]
 
-    def _told(self, error: DBAPIError) -> Exception:
+    def _explained(self, error: DBAPIError) -> Exception:
         if is_missing(error):
             try:
                 self.demand_tables()
-            except JobctlError as missed:
-                if isinstance(missed, MissingError):
-                    return missed
-        return told(error, self.place)
+            except MissingError as missing:
+                return missing
+            except JobctlError:
+                pass  # the first error says enough
+        return explained(error, self.place)
+
+
+def read_database_url(text: str, project: Path) -> URL:
+    """Parse ``DATABASE_URL``. A relative SQLite path counts from the project's folder.
+
+    Parameters that libpq does not know, as ``pgbouncer`` and ``schema`` of other clients, are dropped.
+
+    Raises:
+        ConfigurationError: it cannot be parsed.
+        PermanentJobError: it is a Postgres address, and psycopg is not installed.
+    """
+    if text.partition(":")[0].lower() in {"sqlite", "file"}:
+        return _sqlite_url(text, project)
+    if problem := missing_driver():
+        raise PermanentJobError(
+            f"Postgres needs the package psycopg, which {problem}", hint=install_hint("postgres")
+        )
+    parameters = read_postgres_address(text, "DATABASE_URL").parameters
+    # the password apart: SQLAlchemy shows a URL with its query
+    query = {name: value for name, value in parameters.items() if name != "password"}
+    return URL.create("postgresql+psycopg", password=parameters.get("password"), query=query)
+
+
+def _sqlite_url(text: str, project: Path) -> URL:
+    path = text.partition(":")[2]
+    if path.startswith("//"):
+        path = path[2:].partition("/")[2] if text.lower().startswith("sqlite") else path[2:]
+    path = path.partition("?")[0]
+    if not path:
+        raise ConfigurationError("DATABASE_URL names no file", hint="write sqlite:///site.db")
+    file = (project / with_home(path, "DATABASE_URL")).absolute()
+    # mode rw: a mistyped path is an error, not a new file
+    return URL.create("sqlite", database=f"{file.as_uri()}", query={"mode": "rw", "uri": "true"})
+
+
+def _place_of(url: URL) -> str:
+    if _is_sqlite(url):
+        return urlsplit(url.database or "").path or "memory"
+    return postgres_place({name: str(value) for name, value in url.query.items()})
+
+
+def _is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
 
 
 @lru_cache(maxsize=4)
 def _engine(url: URL) -> Engine:
-    """One for all runs of a worker process, which keeps its compiled statements but no connection."""
-    engine = create_engine(url, poolclass=NullPool, connect_args=connect_arguments(url))
-    if is_sqlite(url):
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+    """Kept for all runs of a worker process: it keeps compiled statements, but no connection."""
+    if not _is_sqlite(url):
+        defaults = {"application_name": "jobctl", "connect_timeout": CONNECT_TIMEOUT_S}
+        # a pooler gives each transaction another connection, which has none of the prepared statements
+        arguments = {"prepare_threshold": None, **{n: v for n, v in defaults.items() if n not in url.query}}
+        return create_engine(url, poolclass=NullPool, connect_args=arguments)
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": CONNECT_TIMEOUT_S, "uri": True})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # else the driver begins transactions when it likes
+    connection.isolation_level = None  # otherwise the driver begins transactions itself
     connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """For writing at once: a read that turns into a write would fail beside another writer."""
+    """A writing transaction locks at once: one that reads first would fail beside another writer."""
     write = connection.get_execution_options().get("jobctl_write")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 

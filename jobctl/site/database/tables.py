@@ -1,4 +1,7 @@
-"""The site's tables as its own migrations define them, and the column types and functions that differ between Postgres and SQLite."""
+"""The site's tables as its own migrations define them, as far as the jobs use them; for Postgres and SQLite.
+
+A column's key is its name in ``snake_case``; ``name`` is its name in the database.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -25,9 +28,9 @@ from sqlalchemy.types import TypeDecorator
 
 
 class Utc(TypeDecorator[datetime]):
-    """An instant: aware in Python; in the database in UTC, with a zone where ``zoned``.
+    """An instant: aware in Python, UTC in the database, with a time zone there if ``zoned``.
 
-    Postgres has both kinds of column in one site; SQLite keeps either as text that sorts by time.
+    The site has both kinds of column on Postgres; SQLite keeps either as text that sorts by time.
     """
 
     impl = DateTime
@@ -39,96 +42,73 @@ class Utc(TypeDecorator[datetime]):
 
     def load_dialect_impl(self, dialect: Dialect) -> Any:
         """``timestamp`` or ``timestamptz``."""
-        return dialect.type_descriptor(DateTime(timezone=self.zoned and dialect.name == "postgresql"))
+        return dialect.type_descriptor(DateTime(timezone=self._has_zone(dialect)))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Aware in, as the column keeps it out."""
+        """From Python to the database."""
         if value is None:
             return None
         instant = value.astimezone(UTC)
-        return instant if self.zoned and dialect.name == "postgresql" else instant.replace(tzinfo=None)
+        return instant if self._has_zone(dialect) else instant.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """As the column keeps it in, aware out."""
+        """From the database to Python."""
         del dialect
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
+    def _has_zone(self, dialect: Dialect) -> bool:
+        return self.zoned and dialect.name == "postgresql"
 
-class day_of(FunctionElement[Any]):  # noqa: N801 - reads as the function that it is
+
+class _ColumnFunction(FunctionElement[Any]):
+    """A function of one column. ``{0}`` in its SQL is the column, ``{utc}`` the instant in UTC without a zone."""
+
+    inherit_cache = True  # repeated in each subclass: SQLAlchemy asks for it there
+    postgresql: str
+    sqlite: str
+
+
+class day_of(_ColumnFunction):  # noqa: N801 - SQL functions are written so
     """The UTC day of an instant."""
 
-    name = "day_of"
+    name, postgresql, sqlite = "day_of", "({utc})::date", "substr({0}, 1, 10)"
     inherit_cache = True
 
 
-class day_name(FunctionElement[Any]):  # noqa: N801
+class day_name(_ColumnFunction):  # noqa: N801
     """A day as ``YYYY-MM-DD``, whatever the server's date style."""
 
-    name = "day_name"
+    name, postgresql, sqlite = "day_name", "to_char({0}, 'YYYY-MM-DD')", "{0}"
     inherit_cache = True
 
 
-class bytewise(FunctionElement[Any]):  # noqa: N801
-    """A text to sort by its bytes: Postgres sorts by the database's collation, and ties must fall alike."""
+class month_of(_ColumnFunction):  # noqa: N801
+    """The UTC month of an instant; see ``month_text``."""
 
-    name = "bytewise"
+    name, postgresql, sqlite = "month_of", "date_trunc('month', {utc})", "substr({0}, 1, 7)"
     inherit_cache = True
 
 
-class month_of(FunctionElement[Any]):  # noqa: N801
-    """The UTC month of an instant."""
+class bytewise(_ColumnFunction):  # noqa: N801
+    """A text that sorts by its bytes, whatever the database's collation: the order is the same everywhere."""
 
-    name = "month_of"
+    name, postgresql, sqlite = "bytewise", '{0} COLLATE "C"', "{0}"
     inherit_cache = True
 
 
-@compiles(day_of, "postgresql")
-def _day_on_postgres(element: day_of, compiler: Any, **options: Any) -> str:
-    return f"({_in_utc(element, compiler, **options)})::date"
-
-
-@compiles(day_of, "sqlite")
-def _day_on_sqlite(element: day_of, compiler: Any, **options: Any) -> str:
-    return f"substr({compiler.process(element.clauses, **options)}, 1, 10)"
-
-
-@compiles(day_name, "postgresql")
-def _name_on_postgres(element: day_name, compiler: Any, **options: Any) -> str:
-    return f"to_char({compiler.process(element.clauses, **options)}, 'YYYY-MM-DD')"
-
-
-@compiles(bytewise, "postgresql")
-def _bytes_on_postgres(element: bytewise, compiler: Any, **options: Any) -> str:
-    return f'{compiler.process(element.clauses, **options)} COLLATE "C"'
-
-
-@compiles(day_name, "sqlite")
-@compiles(bytewise, "sqlite")
-def _as_it_is_on_sqlite(element: FunctionElement[Any], compiler: Any, **options: Any) -> str:
-    return str(compiler.process(element.clauses, **options))
-
-
-@compiles(month_of, "postgresql")
-def _month_on_postgres(element: month_of, compiler: Any, **options: Any) -> str:
-    return f"date_trunc('month', {_in_utc(element, compiler, **options)})"
-
-
-@compiles(month_of, "sqlite")
-def _month_on_sqlite(element: month_of, compiler: Any, **options: Any) -> str:
-    return f"substr({compiler.process(element.clauses, **options)}, 1, 7)"
-
-
-def _in_utc(element: FunctionElement[Any], compiler: Any, **options: Any) -> str:
+@compiles(_ColumnFunction)
+def _compile_column_function(element: _ColumnFunction, compiler: Any, **options: Any) -> str:
     column: Any = next(iter(element.clauses))
-    text: str = compiler.process(column, **options)
-    kind = column.type
-    return f"{text} AT TIME ZONE 'UTC'" if isinstance(kind, Utc) and kind.zoned else text
+    sql = compiler.process(column, **options)
+    zoned = isinstance(column.type, Utc) and column.type.zoned
+    template = element.postgresql if compiler.dialect.name == "postgresql" else element.sqlite
+    return template.format(sql, utc=f"{sql} AT TIME ZONE 'UTC'" if zoned else sql)
 
 
 def month_text(value: datetime | str) -> str:
-    """What ``month_of`` gave, as ``YYYY-MM``, whichever the database."""
+    """A value of ``month_of`` as ``YYYY-MM``: Postgres gives a datetime, SQLite a text."""
     return value if isinstance(value, str) else f"{value.year:04}-{value.month:02}"
 
 
@@ -136,14 +116,23 @@ METADATA = MetaData()
 _NOW = text("CURRENT_TIMESTAMP")
 
 
+def _id() -> Column[str]:
+    return Column("id", Text, primary_key=True)
+
+
 def _tenant_id() -> Column[str]:
     return Column("tenant_id", Text, ForeignKey("tenant.id"))
+
+
+def _time(name: str, *, zoned: bool = False) -> Column[datetime]:
+    """An instant that the database sets."""
+    return Column(name, Utc(zoned=zoned), nullable=False, server_default=_NOW)
 
 
 tenant = Table(
     "tenant",
     METADATA,
-    Column("id", Text, primary_key=True),
+    _id(),
     Column("name", Text),
     Column("slug", Text),
     Column("status", Text),
@@ -153,30 +142,30 @@ tenant = Table(
 users = Table(
     "users",
     METADATA,
-    Column("id", Text, primary_key=True),
+    _id(),
     Column("email", Text, unique=True),
     _tenant_id(),
-    Column("created_at", Utc(), nullable=False, server_default=_NOW),
-    Column("updated_at", Utc(), nullable=False, server_default=_NOW),
+    _time("created_at"),
+    _time("updated_at"),
     Column("deleted_at", Utc()),
 )
 
 client_profiles = Table(
     "client_profiles",
     METADATA,
-    Column("id", Text, primary_key=True),
+    _id(),
     Column("userId", Text, ForeignKey("users.id"), key="user_id"),
     Column("email", Text),
     _tenant_id(),
     Column("name", Text, nullable=False),
     Column("display_name", Text),
-    Column("created_at", Utc(), nullable=False, server_default=_NOW),
+    _time("created_at"),
 )
 
 subscriptions = Table(
     "subscriptions",
     METADATA,
-    Column("id", Text, primary_key=True),
+    _id(),
     Column("userId", Text, ForeignKey("users.id"), key="user_id", nullable=False),
     Column("plan_id", Text, nullable=False),
     Column("status", Text, nullable=False),
@@ -193,8 +182,8 @@ subscriptions = Table(
     Column("cancelled_at", Utc()),
     Column("cancel_at_period_end", Boolean, server_default=text("false")),
     Column("cancel_reason", Text),
-    Column("created_at", Utc(), nullable=False, server_default=_NOW),
-    Column("updated_at", Utc(), nullable=False, server_default=_NOW),
+    _time("created_at"),
+    _time("updated_at"),
     _tenant_id(),
     CheckConstraint("NOT (auto_renewal AND cancel_at_period_end)"),
     UniqueConstraint("payment_provider", "subscription_id"),
@@ -203,7 +192,7 @@ subscriptions = Table(
 subscription_history = Table(
     "subscriptionHistory",
     METADATA,
-    Column("id", Text, primary_key=True),
+    _id(),
     Column("subscription_id", Text, ForeignKey("subscriptions.id"), nullable=False),
     Column("action", Text, nullable=False),
     Column("previous_status", Text),
@@ -212,18 +201,18 @@ subscription_history = Table(
     Column("new_plan", Text),
     Column("reason", Text),
     Column("metadata", Text),
-    Column("created_at", Utc(), nullable=False, server_default=_NOW),
+    _time("created_at"),
     _tenant_id(),
 )
 
 votes = Table(
     "votes",
     METADATA,
-    Column("id", Text, primary_key=True),
+    _id(),
     Column("userid", Text, ForeignKey("client_profiles.id"), key="client_id", nullable=False),
     Column("item_id", Text, nullable=False),
     Column("vote_type", Text, nullable=False),
-    Column("created_at", Utc(), nullable=False, server_default=_NOW),
+    _time("created_at"),
     _tenant_id(),
     UniqueConstraint("client_id", "item_id"),
 )
@@ -231,12 +220,12 @@ votes = Table(
 comments = Table(
     "comments",
     METADATA,
-    Column("id", Text, primary_key=True),
+    _id(),
     Column("content", Text, nullable=False),
     Column("userId", Text, ForeignKey("client_profiles.id"), key="client_id", nullable=False),
     Column("itemId", Text, key="item_id", nullable=False),
     Column("rating", Integer),
-    Column("created_at", Utc(zoned=True), nullable=False, server_default=_NOW),
+    _time("created_at", zoned=True),
     Column("deleted_at", Utc(zoned=True)),
     _tenant_id(),
 )
@@ -244,11 +233,11 @@ comments = Table(
 item_views = Table(
     "item_views",
     METADATA,
-    Column("id", Text, primary_key=True),
+    _id(),
     Column("item_id", Text, nullable=False),
     Column("viewer_id", Text, nullable=False),
     Column("viewed_date_utc", Text, nullable=False),
-    Column("viewed_at", Utc(zoned=True), nullable=False, server_default=_NOW),
+    _time("viewed_at", zoned=True),
     _tenant_id(),
     UniqueConstraint("item_id", "viewer_id", "viewed_date_utc"),
 )
@@ -260,22 +249,20 @@ activity_logs = Table(
     Column("userId", Text, ForeignKey("users.id"), key="user_id"),
     Column("clientId", Text, ForeignKey("client_profiles.id"), key="client_id"),
     Column("action", Text, nullable=False),
-    Column("timestamp", Utc(), nullable=False, server_default=_NOW),
+    _time("timestamp"),
     _tenant_id(),
 )
 
 
-def missing(connection: Connection) -> list[str]:
-    """What is not there: ``table "votes"`` or ``column "users"."deleted_at"``, all of it."""
+def missing_names(connection: Connection) -> list[str]:
+    """Tables and columns that do not exist: ``table "votes"``, ``column "users"."deleted_at"``."""
     inspector = inspect(connection)
+    existing = {*inspector.get_table_names(), *inspector.get_view_names()}
     found = []
-    there = {*inspector.get_table_names(), *inspector.get_view_names()}
     for table in METADATA.sorted_tables:
-        if table.name not in there:
+        if table.name not in existing:
             found.append(f'table "{table.name}"')
             continue
         columns = {column["name"] for column in inspector.get_columns(table.name)}
-        found.extend(
-            f'column "{table.name}"."{column.name}"' for column in table.columns if column.name not in columns
-        )
+        found += [f'column "{table.name}"."{c.name}"' for c in table.columns if c.name not in columns]
     return found

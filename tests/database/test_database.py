@@ -12,9 +12,8 @@ from jobctl.errors import ConfigurationError, PermanentJobError, ServiceError
 from jobctl.execution.calling import call
 from jobctl.settings.environment import Environment
 from jobctl.site.database import tables
-from jobctl.site.database.address import read_address
-from jobctl.site.database.faults import MissingError
-from jobctl.site.database.session import Database
+from jobctl.site.database.errors import MissingError
+from jobctl.site.database.session import Database, read_database_url
 from tests.support.postgres import PASSWORD, Postgres
 from tests.support.site_database import NOW, OnPostgres, SiteDatabase
 from tests.support.terminal import Cli
@@ -25,7 +24,7 @@ def opened(url: str, folder: Path, **more: str) -> Database:
 
 
 def test_the_tables_are_as_the_sites_migrations_make_them(database: SiteDatabase, tmp_path: Path) -> None:
-    assert opened(database.url, tmp_path).missing() == []
+    opened(database.url, tmp_path).demand_tables()
 
 
 def test_instants_are_kept_in_utc_whatever_the_servers_zone(database: SiteDatabase, tmp_path: Path) -> None:
@@ -135,7 +134,7 @@ def test_an_at_sign_in_a_password_shows_nothing_of_it(tmp_path: Path, password: 
 
 
 def test_an_at_sign_in_a_password_works(tmp_path: Path) -> None:
-    url = read_address("postgres://site:p@ss:w%C3%B6rd@host:6543/db?sslmode=require", tmp_path)
+    url = read_database_url("postgres://site:p@ss:w%C3%B6rd@host:6543/db?sslmode=require", tmp_path)
 
     wanted = {"user": "site", "password": "p@ss:wörd", "host": "host", "port": "6543", "dbname": "db"}
     assert url.translate_connect_args() | url.query == wanted | {"sslmode": "require"}
@@ -221,7 +220,7 @@ def test_a_deadlock_is_tried_again(postgres: Postgres, tmp_path: Path) -> None:
 
 
 def test_a_statement_that_takes_too_long_is_broken_off(postgres: Postgres, tmp_path: Path) -> None:
-    url = read_address(postgres.url(postgres.create()), tmp_path)
+    url = read_database_url(postgres.url(postgres.create()), tmp_path)
     here = Database(url, "t1", statement_timeout=timedelta(milliseconds=50))
 
     with pytest.raises(ServiceError, match="took longer over a statement than it may"):
@@ -292,11 +291,15 @@ def test_a_sqlite_file_that_cannot_be_used(
         file.mkdir()
     elif make == "text":
         file.write_text("this is no database, however long it may be. " * 50)
-    words = {"missing": "is not there", "folder": "is not there", "text": "is damaged, or no SQLite file"}
+    words = {
+        "missing": "does not exist",
+        "folder": "does not exist",
+        "text": "is damaged, or not an SQLite file",
+    }
     if make == "locked":
         import sqlite3
 
-        monkeypatch.setattr("jobctl.site.database.address.CONNECT_TIMEOUT_S", 0.05)
+        monkeypatch.setattr("jobctl.site.database.session.CONNECT_TIMEOUT_S", 0.05)
         holder = sqlite3.connect(file, isolation_level=None)
         holder.execute("CREATE TABLE tenant (id)")
         holder.execute("BEGIN EXCLUSIVE")
