@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from jobctl import __version__
 from jobctl.catalogue.discovery import packages
-from jobctl.catalogue.project import Project
+from jobctl.catalogue.location import ProjectLocation
 from jobctl.catalogue.project_file import read_project_file
 from jobctl.errors import DISTRIBUTION, UsageError, reason_of
 from jobctl.export_folder import RECORD, Program
@@ -84,7 +84,7 @@ class Carried(NamedTuple):
     others: list[Missing]
 
 
-def carry(project: Project, jobs: Iterable[Job], extras: Iterable[str]) -> Carried:
+def carry(project: ProjectLocation, jobs: Iterable[Job], extras: Iterable[str]) -> Carried:
     """What these jobs need.
 
     Args:
@@ -102,7 +102,7 @@ def carry(project: Project, jobs: Iterable[Job], extras: Iterable[str]) -> Carri
 
 
 class _Search:
-    def __init__(self, project: Project, extras: Iterable[str]) -> None:
+    def __init__(self, project: ProjectLocation, extras: Iterable[str]) -> None:
         self._folder = project.folder
         self._project = project
         self._extras = set(extras)

@@ -13,8 +13,8 @@ from pathlib import Path
 from jobctl import threads
 from jobctl.catalogue.catalogue import Catalogue, unmet
 from jobctl.catalogue.discovery import missing
+from jobctl.catalogue.location import store_place
 from jobctl.catalogue.notify_settings import demand_private_url, resolved
-from jobctl.catalogue.project import store_place
 from jobctl.durations import format_duration
 from jobctl.errors import (
     DISTRIBUTION,

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from jobctl.errors import ConfigurationError
+
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
 STATE = ".jobctl"
@@ -190,3 +192,17 @@ def _folder_within(within: int, name: str) -> int:
         if stat.S_ISLNK(os.stat(name, dir_fd=within, follow_symlinks=False).st_mode):
             raise OSError(errno.ELOOP, f'"{name}" is a link, which is not followed') from None
         raise
+
+
+def with_home(path: str, name: str) -> Path:
+    """A path of the setting ``name``, with a ``~`` or ``~user`` at its start expanded: no shell does that in a file.
+
+    Raises:
+        ConfigurationError: there is no such user, or this one has no home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(
+            f"{name} begins with a home folder that is not known", hint="write the whole path"
+        ) from None

@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from jobctl.catalogue.project import Project, find_project, state_folder, store_place
+from jobctl.catalogue.location import ProjectLocation, find_project, state_folder, store_place
 from jobctl.errors import UsageError
+from jobctl.files import with_home
 from jobctl.settings.environment import Environment
-from jobctl.settings.paths import with_home
 
 if TYPE_CHECKING:
     from jobctl.catalogue.catalogue import Catalogue
@@ -26,7 +26,7 @@ class ProjectContext:
         environment: the settings, each with its source.
     """
 
-    def __init__(self, location: Project, environment: Environment) -> None:
+    def __init__(self, location: ProjectLocation, environment: Environment) -> None:
         self.location = location
         self.environment = environment
         self._lock = threading.RLock()

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from jobctl.catalogue.builtin import BuiltIn
+    from jobctl.catalogue.location import ProjectLocation
     from jobctl.catalogue.notify_settings import Notify
-    from jobctl.catalogue.project import Project
     from jobctl.catalogue.project_file import ProjectFile
     from jobctl.model import Job
     from jobctl.settings.environment import Environment
@@ -76,7 +76,7 @@ class Catalogue:
         return job
 
     @classmethod
-    def load(cls, project: "Project", environment: "Environment | None" = None) -> Self:
+    def load(cls, project: "ProjectLocation", environment: "Environment | None" = None) -> Self:
         """Put the catalogue of a project together.
 
         Args:
@@ -119,7 +119,7 @@ class Catalogue:
 
 
 def _found(
-    file: "ProjectFile", project: "Project", environment: "Environment | None"
+    file: "ProjectFile", project: "ProjectLocation", environment: "Environment | None"
 ) -> "tuple[dict[str, Job], list[ConfigurationError], list[str], str | None]":
     """The jobs that the project's file may change, what is wrong with them, what is left out, and the note."""
     from jobctl.catalogue.discovery import Finder
@@ -146,7 +146,7 @@ def _found(
     return known, faults, left_out, note
 
 
-def is_site(project: "Project", environment: "Environment") -> bool:
+def is_site(project: "ProjectLocation", environment: "Environment") -> bool:
     """Whether the project's folder is, or looks like, an Ever Works site."""
     named = any(environment.set_text(one) for one in ("DATABASE_URL", "DATA_REPOSITORY"))
     return named or any(os.path.lexists(project.folder / one) for one in (".works", ".content/.works"))
@@ -258,9 +258,9 @@ def job_names(folder: str) -> list[tuple[str, str]]:
     Only valid ids are among them: the files may be anybody's, and a shell puts an id on the line.
     """
     from jobctl.catalogue.discovery import IN_MODULES, cache_folder, kept_packages
-    from jobctl.catalogue.project import find_project
+    from jobctl.catalogue.location import find_project
     from jobctl.errors import JobctlError
-    from jobctl.settings.paths import with_home
+    from jobctl.files import with_home
 
     found = {one.id: one.name for one in BUILT_IN}
     passed_over = (JobctlError, OSError, ValueError, KeyError, TypeError)

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
-from jobctl.catalogue.project import Project, state_folder
+from jobctl.catalogue.location import ProjectLocation, state_folder
 from jobctl.errors import ConfigurationError, reason_of
 from jobctl.files import PRIVATE_FILE, private_folder, write_whole
 from jobctl.text import printable, quote
@@ -335,7 +335,7 @@ class Finder:
         environment: for the children; the process's own where it is None.
     """
 
-    def __init__(self, project: Project, environment: "Environment | None") -> None:
+    def __init__(self, project: ProjectLocation, environment: "Environment | None") -> None:
         self._project = project
         self._environment = environment
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any, NamedTuple, TypedDict
 
 from jobctl.durations import parse_duration, write_duration
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ScheduleError
+from jobctl.files import with_home
 from jobctl.model import Command, Job, OnOverlap, Schedule, Target
 from jobctl.schedules import Cron, Every
-from jobctl.settings.paths import with_home
 from jobctl.text import ID_HINT, is_job_id, quote, suggestion
 
 MAX_MIB = 1_000_000

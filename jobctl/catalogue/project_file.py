@@ -7,8 +7,8 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from jobctl.catalogue.location import OWN_FILE, ProjectLocation
 from jobctl.catalogue.notify_settings import NOBODY, Notify, read_notify
-from jobctl.catalogue.project import OWN_FILE, Project
 from jobctl.errors import ConfigurationError, ConfigurationErrors, reason_of
 from jobctl.text import quote, suggestion
 from jobctl.values import value
@@ -179,7 +179,7 @@ class ProjectFile:
         return f"{self.name}:{self.lines.get(whole, 1)}"
 
 
-def read_project_file(project: Project) -> ProjectFile:
+def read_project_file(project: ProjectLocation) -> ProjectFile:
     """Read the project's file; an empty answer where there is none.
 
     Raises:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jobctl.catalogue.job_keys import build_job
-from jobctl.catalogue.project import OWN_FILE, SHARED_FILE, Project
+from jobctl.catalogue.location import OWN_FILE, SHARED_FILE, ProjectLocation
 from jobctl.catalogue.project_file import parse_toml
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError, reason_of
 from jobctl.files import write_whole
@@ -56,7 +56,7 @@ class NewJob(NamedTuple):
     test: str | None
 
 
-def new_job(project: Project, job_id: str, settings: Mapping[str, Any], module: str | None) -> NewJob:
+def new_job(project: ProjectLocation, job_id: str, settings: Mapping[str, Any], module: str | None) -> NewJob:
     """Prepare it; nothing is written.
 
     Args:
@@ -87,7 +87,7 @@ def new_job(project: Project, job_id: str, settings: Mapping[str, Any], module: 
     return NewJob(job, files, test)
 
 
-def write(project: Project, new: NewJob) -> None:
+def write(project: ProjectLocation, new: NewJob) -> None:
     """Write its files, the project's own file last. All of them, or none.
 
     Raises:
@@ -121,13 +121,13 @@ def _python_name(job_id: str) -> str:
     return f"job_{name}" if taken or not name.isidentifier() else name
 
 
-def _fresh(project: Project, name: str, text: str) -> NewFile:
+def _fresh(project: ProjectLocation, name: str, text: str) -> NewFile:
     if os.path.exists(project.folder / name):  # noqa: PTH110 - False for what no path can be
         raise UsageError(f"{name} is there already", hint="another id, or --module for another place")
     return NewFile(name, text, "created")
 
 
-def _demand_importable(project: Project, module: str) -> None:
+def _demand_importable(project: ProjectLocation, module: str) -> None:
     """That Python finds the module there: no other of its name is imported in its place."""
     hint = "name another place by --module"
     parts = module.split(".")
@@ -145,7 +145,7 @@ def _demand_importable(project: Project, module: str) -> None:
             raise UsageError(f"{module} cannot be imported beside {path}", hint=hint)
 
 
-def _entry(project: Project, job_id: str, settings: Mapping[str, Any]) -> NewFile:
+def _entry(project: ProjectLocation, job_id: str, settings: Mapping[str, Any]) -> NewFile:
     file = project.file or project.folder / OWN_FILE
     before = ""
     try:

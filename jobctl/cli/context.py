@@ -89,7 +89,7 @@ class Context:
 
     @property
     def _start(self) -> Path | None:
-        from jobctl.settings.paths import with_home
+        from jobctl.files import with_home
 
         start = with_home(self.common.project, "--project") if self.common.project else None
         if start is not None and not os.path.isdir(start):  # noqa: PTH112 - False for what no path can be

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jobctl import threads
 from jobctl.catalogue.catalogue import Catalogue
-from jobctl.catalogue.project import find_project
+from jobctl.catalogue.location import find_project
 from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError, JobctlError, StoreError
 from jobctl.events import JobsChanged, JobsLeftOut, JobsRefused

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Self
 
 from jobctl.errors import ConfigurationError, ConfigurationErrors
+from jobctl.files import with_home
 from jobctl.settings.env_files import NOT_SET, LoadedVariables, SettingValue, ValueSource, load_variables
 from jobctl.settings.masking import MASK, Mask, Secret, secret_texts, url_secrets
-from jobctl.settings.paths import with_home
 from jobctl.settings.variables import DATABASES, ON, TEXTFILE_SUFFIX, VARIABLES, VariableKind
 from jobctl.settings.works_yml import KEYS, Works, content_folder
 from jobctl.urls import ascii_url, is_postgres_address, is_web_address

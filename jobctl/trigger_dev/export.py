@@ -7,7 +7,7 @@ from os.path import relpath
 from pathlib import Path, PurePosixPath
 
 from jobctl.bundle import PACKAGES, Carried, Wheel, requirement
-from jobctl.catalogue.project import Project
+from jobctl.catalogue.location import ProjectLocation
 from jobctl.durations import milliseconds
 from jobctl.model import Job
 from jobctl.text import printable
@@ -32,7 +32,7 @@ _LONGEST_DELAY_MS = 24 * 3600 * 1000
 
 
 def worker_files(
-    folder: Path, project: Project, jobs: Iterable[Job], carried: Carried, wheel: Wheel | None
+    folder: Path, project: ProjectLocation, jobs: Iterable[Job], carried: Carried, wheel: Wheel | None
 ) -> dict[str, str | bytes]:
     """Every file of the worker, by its name in ``folder``: nothing outside of it is needed, since builds on
     Trigger.dev's servers get that folder alone.
@@ -84,7 +84,7 @@ export const {name} = schedules.task({{
 """
 
 
-def _project(folder: Path, project: Project, carried: Carried) -> str:
+def _project(folder: Path, project: ProjectLocation, carried: Carried) -> str:
     beside = PurePosixPath(relpath(project.folder.resolve(), folder.resolve()))
     inside = PurePosixPath(_IMAGE, _INSIDE) if carried.files else _IMAGE
     return f"""\

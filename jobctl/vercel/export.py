@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jobctl.bundle import Carried, Wheel, requirement
-from jobctl.catalogue.project import Project
+from jobctl.catalogue.location import ProjectLocation
 from jobctl.durations import format_duration
 from jobctl.errors import DISTRIBUTION, ScheduleError, UsageError, reason_of
 from jobctl.model import Job
@@ -84,7 +84,7 @@ def place(
 
 
 def deployment_files(
-    folder: Path, project: Project, carried: Carried, wheel: Wheel | None, max_duration: int
+    folder: Path, project: ProjectLocation, carried: Carried, wheel: Wheel | None, max_duration: int
 ) -> dict[str, str | bytes]:
     """Every file but ``vercel.json``; those of the project too, where the folder is another one.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.catalogue.project import Project, state_folder
+from jobctl.catalogue.location import ProjectLocation, state_folder
 from jobctl.errors import ConfigurationError
 from jobctl.files import STATE, private_folder
 from jobctl.files import state_folder as make_state_folder
@@ -14,7 +14,7 @@ from jobctl.settings.environment import Environment
 
 
 def found(folder: Path, **variables: str) -> Path:
-    return state_folder(Project(folder), Environment.load(folder, variables))
+    return state_folder(ProjectLocation(folder), Environment.load(folder, variables))
 
 
 def test_it_is_in_the_project_unless_said_otherwise(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from jobctl.catalogue.location import ProjectLocation
 from jobctl.catalogue.notify_settings import read_notify, resolved
-from jobctl.catalogue.project import Project
 from jobctl.errors import JobctlError
 from jobctl.project import ProjectContext
 from jobctl.settings.environment import Environment
@@ -53,7 +53,7 @@ def environment(**values: str) -> Environment:
 def notified(text: str) -> object:
     found, wrong = read_notify({"webhook": text, "slack": "$A"}, "jobctl.toml:1")
     assert wrong or check_in_url(resolved(text, environment(A=text), "jobctl.toml:1"), Step.START, "1")
-    return list(channels(found, ProjectContext(Project(Path("/nowhere")), environment(A=text))))
+    return list(channels(found, ProjectContext(ProjectLocation(Path("/nowhere")), environment(A=text))))
 
 
 def mailed(**values: str) -> object:

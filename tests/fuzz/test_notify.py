@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from jobctl.catalogue.location import ProjectLocation
 from jobctl.catalogue.notify_settings import About, Notify, read_notify
-from jobctl.catalogue.project import Project
 from jobctl.errors import JobctlError, ServiceError
 from jobctl.http import Api
 from jobctl.jobs.repository_sync import _tell
@@ -45,7 +45,8 @@ def test_any_table_is_taken_or_refused_with_keys(table: Any, held: str) -> None:
         environment = Environment.load(Path("/nowhere"), {"NAME": held})
         try:
             labels = [
-                one.label for one in channels(found, ProjectContext(Project(Path("/nowhere")), environment))
+                one.label
+                for one in channels(found, ProjectContext(ProjectLocation(Path("/nowhere")), environment))
             ]
         except JobctlError as error:
             told_well(error)
@@ -92,7 +93,7 @@ def test_any_news_is_told_to_programs_and_by_mail(tmp_path: Path, text: str, nam
     news = News(about, "a-job", name, text, datetime(2026, 11, 23, tzinfo=UTC))
     environment = Environment.load(Path("/nowhere"), {"PATH": "/usr/bin:/bin"})
 
-    project = ProjectContext(Project(tmp_path), environment)
+    project = ProjectContext(ProjectLocation(tmp_path), environment)
 
     with bounded():
         for channel in channels(notify, project):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.catalogue.catalogue import Catalogue, job_names
 from jobctl.catalogue.job_keys import KEYS
+from jobctl.catalogue.location import SHARED_FILE, ProjectLocation, find_project
 from jobctl.catalogue.notify_settings import Notify
-from jobctl.catalogue.project import SHARED_FILE, Project, find_project
 from jobctl.catalogue.project_file import lines_of_keys
 from jobctl.catalogue.scaffold import new_job, write
 from jobctl.errors import ConfigurationError, ConfigurationErrors, JobctlError
@@ -136,7 +136,7 @@ def test_a_new_job_is_added_and_nothing_lost_or_is_refused_in_a_sentence(
 
     with bounded():
         try:
-            project = Project(folder, file if before is not None else None)
+            project = ProjectLocation(folder, file if before is not None else None)
             write(project, new_job(project, job_id, settings, module))
         except JobctlError as error:
             told_well(error)

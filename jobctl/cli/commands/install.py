@@ -21,10 +21,10 @@ from jobctl.cli.words import NAMES
 from jobctl.durations import write_duration
 from jobctl.errors import ExitCode, NotRunError, UsageError
 from jobctl.export_folder import Fate
+from jobctl.files import with_home
 from jobctl.managers.local import DEFAULT_GRACE
 from jobctl.model import Command
 from jobctl.modes import Mode
-from jobctl.settings.paths import with_home
 from jobctl.settings.variables import VARIABLES
 from jobctl.systemd.unit import NAME, SEARCHED, Scope, Service, place, unit
 from jobctl.text import quote, suggestion

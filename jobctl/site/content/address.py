@@ -6,8 +6,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from jobctl.errors import PermanentJobError
+from jobctl.files import with_home
 from jobctl.settings.masking import Secret, masked_address
-from jobctl.settings.paths import with_home
 from jobctl.text import quote
 
 USER = "x-access-token"

@@ -15,8 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from jobctl.errors import ConfigurationError, JobctlError, PermanentJobError, install_hint
+from jobctl.files import with_home
 from jobctl.settings.environment import Environment
-from jobctl.settings.paths import with_home
 from jobctl.site.database.errors import (
     MissingError,
     explained,

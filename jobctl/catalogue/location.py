@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobctl.errors import ConfigurationError
-from jobctl.settings.paths import with_home
+from jobctl.files import with_home
 from jobctl.trust import demand_trusted, distrust, platform_owns_files
 from jobctl.urls import is_postgres_address
 from jobctl.values import value
@@ -30,7 +30,7 @@ _LIKE_AN_ADDRESS = r"(?is)postgres(?:ql)?(?::|;|//)|.*://|.*//.*@|[^/]*:[^/]*@"
 
 
 @value
-class Project:
+class ProjectLocation:
     """A folder, and the file in it that defines jobs, if there is one.
 
     Attributes:
@@ -42,7 +42,7 @@ class Project:
     warning: str | None = None
 
 
-def find_project(start: Path) -> Project:
+def find_project(start: Path) -> ProjectLocation:
     """Look from ``start`` upward for ``jobctl.toml`` or a ``pyproject.toml`` with ``[tool.jobctl]``.
 
     Where there is none, the nearest trusted folder with a sign of a project is the project's, so that each
@@ -63,7 +63,7 @@ def find_project(start: Path) -> Project:
             )
         if has_own or has_shared:
             return _if_trusted(folder, own if has_own else shared, begin)
-    return Project(next(filter(_has_sign, _possible(begin)), begin))
+    return ProjectLocation(next(filter(_has_sign, _possible(begin)), begin))
 
 
 def _possible(begin: Path) -> Iterator[Path]:
@@ -89,7 +89,7 @@ def _has_sign(folder: Path) -> bool:
     return any(os.path.lexists(folder / sign) for sign in _SIGNS)
 
 
-def _if_trusted(folder: Path, file: Path, begin: Path) -> Project:
+def _if_trusted(folder: Path, file: Path, begin: Path) -> ProjectLocation:
     if not platform_owns_files():
         try:
             for one in (folder, file):
@@ -98,8 +98,8 @@ def _if_trusted(folder: Path, file: Path, begin: Path) -> Project:
         except ConfigurationError as error:
             if folder == begin:
                 raise
-            return Project(begin, warning=f"{error.problem}; the search for a project ended there")
-    return Project(folder, file)
+            return ProjectLocation(begin, warning=f"{error.problem}; the search for a project ended there")
+    return ProjectLocation(folder, file)
 
 
 def _has_table(file: Path) -> bool:
@@ -123,7 +123,7 @@ def _has_table(file: Path) -> bool:
     return isinstance(tool, dict) and "jobctl" in tool
 
 
-def state_folder(project: Project, environment: "Environment | None") -> Path:
+def state_folder(project: ProjectLocation, environment: "Environment | None") -> Path:
     """Where the logs are, and the run store if it is a file: ``JOBCTL_STATE``, else ``.jobctl``. It is trusted.
 
     ``.jobctl`` is in the project's folder. On Vercel, where nothing else can be written, it is in the temporary folder,
@@ -139,7 +139,7 @@ def state_folder(project: Project, environment: "Environment | None") -> Path:
     return found
 
 
-def _state_folder(project: Project, environment: "Environment | None") -> Path:
+def _state_folder(project: ProjectLocation, environment: "Environment | None") -> Path:
     named = environment.set_text("JOBCTL_STATE") if environment else None
     if environment is not None and named and is_postgres_address(named):
         named = None
