@@ -40,7 +40,6 @@ _NOT_UPLOADED = {"build", "coverage", "dist", "out", "venv"}
 
 
 _PACKAGE = Path(__file__).parent
-_KINDS = {".py", ".sql", ".typed"}
 _FIXED = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip archive can hold."""
 _MODE = 0o100644 << 16
@@ -434,9 +433,7 @@ def _package_files() -> list[Path]:
     return [
         path
         for path in _PACKAGE.rglob("*")
-        if path.is_file()
-        and (path.suffix in _KINDS or "templates" in path.parts)
-        and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
     ]
 
 

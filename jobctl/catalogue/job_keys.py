@@ -295,7 +295,9 @@ def default_text(key: str) -> str | None:
     default = "UTC" if key == "timezone" else getattr(Job, key, None)
     if isinstance(default, timedelta):
         return write_duration(default)
-    return str(default).lower() if isinstance(default, bool | int | str) else None
+    if isinstance(default, bool):
+        return str(default).lower()
+    return str(default) if isinstance(default, int | str) else None
 
 
 Place = Callable[[str], str]

@@ -70,7 +70,27 @@ NAMES = {
     "report": ("daily", "weekly", "monthly", "quarterly"),
     "platform": ("trigger-dev", "vercel", "schema"),
     "service": ("systemd",),
-    "help": ("exit-codes", "files", "project-file", "variables"),
+    "help": (
+        "getting-started",
+        "jobs",
+        "schedules",
+        "running",
+        "library",
+        "site",
+        "mail",
+        "trigger-dev",
+        "vercel",
+        "http",
+        "several-machines",
+        "observability",
+        "deployment",
+        "variables",
+        "secrets",
+        "exit-codes",
+        "reliability",
+        "performance",
+        "internals",
+    ),
     "part": ("settings", "store", "database", "content", "site", "mail", "trigger-dev"),
 }
 _YES = Option("do not ask", short="-y")
@@ -80,7 +100,7 @@ OPERANDS = {
     "ID|CRON": 'a job, a cron expression in quotes, or an interval such as "every 90m"',
     "systemd": "the service manager",
     "DIR": "the folder to write into",
-    "COMMAND|TOPIC": "a command, or a topic: exit-codes, files, project-file, variables",
+    "COMMAND|TOPIC": f"a command, or a topic: {', '.join(NAMES['help'])}",
 }
 """What a positional argument is, by its name in the usage line; of one in ``NAMES`` its values say it."""
 GROUPS = ("Run", "Look", "Change", "Setup")
@@ -96,16 +116,6 @@ COMMON = {
 }
 LONG = {"export": "making the files"}
 """Commands that may take long in all they do, and what a terminal shows meanwhile."""
-EXIT_CODES = {
-    "0": "done",
-    "1": "the job failed; status --exit-status: one failed last; export --check: out of date (also: a closed pipe)",
-    "2": "wrong use: unknown job, bad option, bad configuration",
-    "3": "not run: it is running already; status --exit-status: no scheduler is running",
-    "4": "not run: scheduling is disabled, another scheduler is in charge, or something is not configured",
-    "5": "a service did not answer, or refused: Trigger.dev in its mode, the run store's server, any in check",
-    "70": "a fault of jobctl itself, a run store that cannot be used, or a limit of the system that was met",
-    "130, 143": "interrupted (Ctrl-C), terminated, before the work ended",
-}
 HELP = Option("show this help", short="-h")
 VERSION = Option("show the version", short="-V")
 
@@ -378,7 +388,7 @@ COMMANDS = {
         "help on a command, or on a topic",
         "help",
         {},
-        ("jobctl help status", "jobctl help exit-codes"),
+        ("jobctl help status", "jobctl help getting-started", "jobctl help exit-codes"),
     ),
     "completion": Command(
         "Setup",

@@ -1,4 +1,4 @@
-"""Collects what the benchmarks find, and prints it at their end as the tables that the README shows."""
+"""Collects what the benchmarks find, and prints it at their end as the tables of the page ``performance``."""
 
 import os
 import platform

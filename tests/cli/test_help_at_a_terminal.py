@@ -38,7 +38,10 @@ def test_a_topic_is_drawn_from_markdown(site: Site) -> None:
     assert terminal.end() == 0
     assert not any(line.startswith("# ") for line in terminal.lines)
     assert any("Exit codes" in line for line in terminal.lines)
-    assert any(line.startswith(" • 2: wrong use") for line in terminal.lines)
+    assert any(line.split()[:3] == ["2", "wrong", "use:"] for line in terminal.lines)
+    links = Terminal(site, ["help", "secrets"], rows=200, PAGER="")
+    assert links.end() == 0
+    assert any("Variables (jobctl help variables)" in line for line in links.lines)
 
 
 FAULT = """

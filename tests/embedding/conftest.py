@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any
 
 import pytest
@@ -101,16 +100,6 @@ def app(site: Site) -> Iterator[App]:
 def close(pipe: IO[str] | None) -> None:
     if pipe is not None:
         pipe.close()
-
-
-def snippet(language: str, marker: str) -> str:
-    """The one block of the README in a language that holds a text."""
-    import re
-
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    blocks: list[str] = re.findall(rf"```{language}\n(.*?)```", readme, re.DOTALL)
-    (found,) = [one for one in blocks if marker in one]
-    return found
 
 
 TERMINATED = -signal.SIGTERM

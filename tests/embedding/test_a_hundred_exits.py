@@ -1,4 +1,4 @@
-"""The README's script, ended a hundred times by any way at any moment: never a crash, a hang or a word."""
+"""The script of the page "library", ended a hundred times by any way at any moment: never a crash, a hang or a word."""
 
 import random
 import signal
@@ -12,10 +12,11 @@ import pytest
 
 from jobctl.model import Reason
 from jobctl.store.open import open_store
-from tests.embedding.conftest import INTERRUPTED, JOBS, TERMINATED, snippet
+from tests.embedding.conftest import INTERRUPTED, JOBS, TERMINATED
+from tests.support.pages import example
 from tests.support.project import Site
 
-SCRIPT = snippet("python", "run_forever").replace("manager.run_forever()\n", "")
+SCRIPT = example("library", "python", "run_forever").replace("manager.run_forever()\n", "")
 MORE = """
 import os, signal, sys, time
 manager.schedule_job("quick", "Quick", "jobs:quick", 1)

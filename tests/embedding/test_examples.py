@@ -1,4 +1,4 @@
-"""The README's examples, each run as it stands in a real process, and left as people leave it."""
+"""The examples of the page "library", each run as it stands in a real process, and ended as people end it."""
 
 import os
 import re
@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from jobctl.model import RunStatus
-from tests.embedding.conftest import App, snippet
+from tests.embedding.conftest import App
+from tests.support.pages import example
 from tests.support.project import until
 
 JOB = 'lambda: print("tidied")'
@@ -35,26 +36,34 @@ application = get_wsgi_application()
 
 
 def script(write: Callable[[str, str], Path], job: str) -> None:
-    write("script.py", snippet("python", "run_forever").replace(JOB, job))
+    write("script.py", example("library", "python", "run_forever").replace(JOB, job))
 
 
 def fastapi(write: Callable[[str, str], Path], job: str) -> None:
-    write("main.py", snippet("python", "FastAPI").replace(JOB, job))
+    write("main.py", example("library", "python", "FastAPI").replace(JOB, job))
 
 
 def fastapi_without_lifespan(write: Callable[[str, str], Path], job: str) -> None:
-    code = snippet("python", "Flask").replace("flask", "fastapi").replace("Flask(__name__)", "FastAPI()")
+    code = (
+        example("library", "python", "Flask")
+        .replace("flask", "fastapi")
+        .replace("Flask(__name__)", "FastAPI()")
+    )
     write("main.py", code.replace("Flask", "FastAPI").replace(JOB, job))
 
 
 def flask(write: Callable[[str, str], Path], job: str) -> None:
-    write("app.py", snippet("python", "Flask").replace(JOB, job))
+    write("app.py", example("library", "python", "Flask").replace(JOB, job))
 
 
 def django(write: Callable[[str, str], Path], job: str) -> None:
     folder = write("settings.py", DJANGO_SETTINGS).parent / "jobs_app"
     folder.mkdir()
-    code = snippet("python", "AppConfig").replace(JOB, job).replace('name = "jobs"', 'name = "jobs_app"')
+    code = (
+        example("library", "python", "AppConfig")
+        .replace(JOB, job)
+        .replace('name = "jobs"', 'name = "jobs_app"')
+    )
     (folder / "apps.py").write_text(code)
     (folder / "__init__.py").touch()
     write("urls.py", "urlpatterns = []\n")

@@ -1,0 +1,192 @@
+"""Every example of the README and the pages works: shell, TOML and Python, each as it is shown.
+
+The frameworks of ``library`` are run in ``tests/embedding``.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from jobctl.catalogue.builtin import BUILT_IN
+from jobctl.cli.words import COMMANDS, COMMON, HELP, VERSION
+from jobctl.demo.make import make
+from tests.support import picture
+from tests.support.pages import EXAMPLES, PAGES, Example, example, examples
+from tests.support.project import Site
+
+SHELL = {
+    page: [line for one in examples("sh", page=page) for line in one.text.splitlines()] for page in PAGES
+}
+NOT_RUN = {"run", "serve", "uninstall"}
+"""Commands that run until they are stopped, or change the machine."""
+OPTIONS_NOT_RUN = {"--follow", "--demo"}
+MODULES = {"myapp.jobs": "", "myapp.backup": "def nightly():\n    print('dumped')\n"}
+
+
+def calls(line: str) -> list[tuple[dict[str, str], list[str]]]:
+    """The calls of jobctl on a line of a shell: the variables set for each, and its words."""
+    found: list[tuple[dict[str, str], list[str]]] = []
+    variables: dict[str, str] = {}
+    open_call = False
+    for word in shlex.split(line.replace("…", ""), comments=True):
+        if word == "jobctl" or word.endswith("/jobctl"):
+            found.append((variables, []))
+            variables, open_call = {}, True
+        elif word in {"&&", "||", "|", ">", ";"}:
+            variables, open_call = {}, False
+        elif open_call:
+            found[-1][1].append(word)
+        elif re.match(r"[A-Z_]+=", word):
+            variables[word.partition("=")[0]] = word.partition("=")[2]
+    return [call for call in found if call[1] and call[1][0] in COMMANDS]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(line for lines in SHELL.values() for line in lines),
+        *(line for one in COMMANDS.values() for line in one.examples),
+    ],
+)
+def test_each_call_has_options_of_its_command(line: str) -> None:
+    for _, (name, *words) in calls(line):
+        known = {**COMMANDS[name].options, **COMMON, "--help": HELP, "--version": VERSION}
+        short = {one.short for one in known.values()}
+        assert {word.partition("=")[0] for word in words if word.startswith("-")} <= {*known, *short}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_examples_of_itself(name: str) -> None:
+    examples = COMMANDS[name].examples
+
+    assert examples
+    assert all(any(words[0] == name for _, words in calls(line)) for line in examples)
+
+
+@pytest.fixture(scope="module")
+def sample_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of ``jobctl run --demo``, with one run that failed."""
+    folder = tmp_path_factory.mktemp("docs") / "site"
+    make(folder, datetime.now(UTC))
+    site = Site(folder)
+    assert (
+        site.call("trigger", "repository-sync", "--no-retry", env={"DATA_REPOSITORY": "/no/such"}).returncode
+        == 1
+    )
+    for job in BUILT_IN:
+        if job.id.startswith("analytics-"):
+            assert site.call("trigger", job.id).returncode == 0
+    return folder
+
+
+@pytest.fixture
+def projects(sample_site: Path, tmp_path: Path) -> Iterator[tuple[Site, Site]]:
+    """A copy of the sample site, and an empty project."""
+    shutil.copytree(sample_site, tmp_path / "site", symlinks=True)
+    (tmp_path / "own").mkdir()
+    both = Site(tmp_path / "site"), Site(tmp_path / "own")
+    yield both
+    for one in both:
+        one.clean_up()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page, lines in SHELL.items() if any(map(calls, lines))])
+def test_each_call_works(page: str, projects: tuple[Site, Site]) -> None:
+    """On the sample site; in a project of its own from the first ``jobctl new`` on."""
+    site, own = projects
+    made: set[str] = set()
+    done = 0
+    for line in SHELL[page]:
+        for variables, words in calls(line):
+            name, *rest = words
+            if name == "new":
+                made.add(rest[0])
+            if (
+                name in NOT_RUN
+                or OPTIONS_NOT_RUN & set(rest)
+                or (name == "install" and "--dry-run" not in rest)
+                or variables.get("JOBCTL_STATE")
+            ):
+                continue
+            project = own if name == "new" or made & set(rest) or name == "export" else site
+            ended = project.call(*words, env=variables)
+            allowed = {0}
+            if name == "check" or "--exit-status" in rest:
+                allowed = {
+                    0,
+                    1,
+                    3,
+                    5,
+                }  # the words are right; the machine has no mail server, and runs no scheduler
+            assert ended.returncode in allowed, (line, ended.stdout, ended.stderr)
+            done += 1
+    assert done or all(words[0] in NOT_RUN for line in SHELL[page] for _, words in calls(line))
+
+
+@pytest.mark.parametrize("example", examples("toml"), ids=str)
+def test_each_toml_is_a_project_file(example: Example, site: Site) -> None:
+    document = tomllib.loads(example.text)
+    if "project" in document:
+        assert document["project"]["entry-points"]["jobctl.jobs"]
+        return
+    site.write("jobctl.toml", example.text)
+    for module, text in MODULES.items():
+        file = site.folder / f"{module.replace('.', '/')}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    variables = {"SLACK_WEBHOOK": "https://hooks.slack.com/x", "BACKUP_MONITOR": "https://hc-ping.com/x"}
+    known = site.call("status", "--json", env=variables)
+
+    assert known.returncode == 0, known.stderr
+    assert all(job in known.stdout for job in document["jobs"])
+
+
+def test_the_decorated_job_runs(site: Site) -> None:
+    (site.folder / "myapp").mkdir()
+    (site.folder / "myapp/jobs.py").write_text(example("jobs", "python", "@job("))
+    site.write("jobctl.toml", 'builtin = false\nmodules = ["myapp.jobs"]\n')
+
+    run = site.json("trigger", "count-things")
+
+    assert (run["status"], run["result"]["processed"]) == ("completed", 3)
+
+
+@pytest.mark.parametrize("example", examples("python"), ids=str)
+def test_each_python_compiles(example: Example) -> None:
+    compile(example.text, example.page, "exec")
+
+
+def test_the_script_of_the_readme_is_that_of_the_library() -> None:
+    script = example("library", "python", "run_forever").partition("\n")[2]
+
+    assert example("README", "python", "run_forever") == script
+
+
+@pytest.mark.parametrize("example", examples("sh"), ids=str)
+def test_each_shell_block_is_a_script(example: Example) -> None:
+    done = subprocess.run(["sh", "-n"], input=example.text, capture_output=True, text=True, check=False)
+
+    assert done.stderr == ""
+
+
+def test_no_example_has_an_unknown_language() -> None:
+    assert {one.language for one in EXAMPLES} == {"console", "dockerfile", "python", "sh", "text", "toml"}
+
+
+def test_the_picture_is_what_status_draws(tmp_path: Path) -> None:
+    drawn = picture.draw(tmp_path)
+    kept = picture.FILE.read_text(encoding="utf-8")
+
+    assert picture.words(kept) == picture.words(drawn), f"{sys.executable} -m tests.support.picture"
+    assert not re.search(r"@font-face|url\((?!#)", kept)
+    assert os.uname().nodename not in kept
