@@ -1,4 +1,10 @@
-"""Sends the mails of one job, each once, with a journal that survives a killed process."""
+"""Sends the mails of one job, each once, with a journal that survives a killed process.
+
+A job claims rows in the database and then sends mails; the two cannot be one transaction. So the journal records
+each step before it happens: rows are claimed (with the mark of the claim), a mail is handed over, a mail is done.
+Each step is one JSON line, written with one call, and claims are synced to disk: they survive ``kill -9`` and a
+power cut. The journal belongs to this machine.
+"""
 
 import fcntl
 import json
@@ -7,7 +13,6 @@ from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -20,13 +25,15 @@ from jobctl.site.mail.providers import mail_settings, note, open_transport
 from jobctl.site.mail.render import render
 from jobctl.site.mail.transport import MailRefusedError, UnknownOutcomeError
 
-MOST_TOLD = 50
 IN_DOUBT, NOT_SENT = "the mail may have been taken", "no mail could be sent"
+_MOST_ERRORS = 50
+_MOST_SENT = 200_000
+_HANDED_OVER, _DONE = "handing", "done"
 
 
 @dataclass(slots=True)
-class Tally:
-    """How the mails of a run went. At most fifty ``errors`` are kept, each with its kind, which holds no personal data."""
+class MailTally:
+    """The outcomes of a run's mails. At most 50 ``errors`` are kept, each with its kind, which holds no personal data."""
 
     sent: int = 0
     failed: int = 0
@@ -34,51 +41,46 @@ class Tally:
     kinds: list[str] = field(default_factory=list)
 
     def fail(self, error: str, kind: str) -> None:
-        """One more that was not sent."""
+        """Count a mail that was not sent, and report why."""
         self.failed += 1
-        self.tell(error, kind)
+        self.report(error, kind)
 
-    def tell(self, error: str, kind: str) -> None:
-        """Something to be told that is no mail of its own."""
+    def report(self, error: str, kind: str) -> None:
+        """Print and keep an error."""
         print(f"warning: {error}")
-        if len(self.errors) < MOST_TOLD:
+        if len(self.errors) < _MOST_ERRORS:
             self.errors.append(error)
             self.kinds.append(kind)
 
     @property
     def details(self) -> dict[str, Any]:
-        """The kinds, for the details of a result; empty without errors."""
+        """For the details of a job's result; empty without errors."""
         return {"kinds": self.kinds} if self.kinds else {}
 
 
 class Mailing:
-    """The transport that the settings name, and the journal that outlives a kill.
+    """Sends mails by the transport that the settings name, and keeps the journal.
 
     Args:
-        kind: of the mails: names their template.
-        journal: the name of theirs; ``kind`` where it is left out.
+        kind: of the mails: the name of their template.
+        journal: its name, if it is not ``kind``.
 
     Attributes:
-        in_doubt: the row whose mail was handed over and not yet answered for.
+        in_doubt: the row whose mail was handed over and not yet confirmed.
     """
 
     def __init__(self, project: ProjectContext, kind: str, journal: str | None = None) -> None:
-        self.tally = Tally()
+        self.tally = MailTally()
         self.in_doubt: str | None = None
-        self.journal = Outgoing(project.state / "outgoing" / f"{journal or kind}.jsonl")
+        self.journal = MailJournal(project.state / "outgoing" / f"{journal or kind}.jsonl")
         self._kind = kind
         self._project = project
         self._opened = ExitStack()
         self._settings = mail_settings(project.environment)
-        self._at = ""
-        if said := note(project.environment):
-            print(f"note: {said}")
-        self._transport = open_transport(project.environment, project.outbox, before_data=self._handing)
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether the provider sees to it that the same mail is sent once, however often it is handed over."""
-        return self._transport.repeatable
+        self._current_row = ""
+        if text := note(project.environment):
+            print(f"note: {text}")
+        self._transport = open_transport(project.environment, project.outbox, before_data=self._before_data)
 
     @property
     def place(self) -> str:
@@ -99,17 +101,17 @@ class Mailing:
         self._opened.__exit__(kind, error, trace)
 
     def left_behind(self) -> dict[datetime, list[str]]:
-        """By mark, the rows that a killed process had claimed and whose mail is yet to be sent.
+        """The rows that a killed process claimed and whose mail may still be sent, by the mark of the claim.
 
-        A mail that it had handed over goes again only where that is harmless; else it is told and done with.
+        A mail that was already handed over is sent again only if the provider drops repeats; else it is reported.
         """
         again: dict[datetime, list[str]] = {}
-        for one in self.journal.left():
-            if one.step is Step.HANDING and not self.repeatable:
-                self.tally.tell(may_have_gone(one.id), IN_DOUBT)
-                self.journal.done([one.id])
+        for claim in self.journal.unfinished():
+            if claim.handed_over and not self._transport.repeatable:
+                self.tally.report(in_doubt_warning(claim.id), IN_DOUBT)
+                self.journal.done([claim.id])
             else:
-                again.setdefault(one.mark, []).append(one.id)
+                again.setdefault(claim.mark, []).append(claim.id)
         return again
 
     def send(
@@ -122,30 +124,29 @@ class Mailing:
         *,
         attachment: Attachment | None = None,
     ) -> bool:
-        """Send one mail. False: it was refused and nothing of it went out.
+        """Send one mail. Returns False if it was refused and certainly not sent.
+
+        Args:
+            row_id: the database row that the mail is about.
+            key: the idempotency key: a key that was sent before is not sent again.
+            facts: the variables of the template.
 
         Raises:
-            ServiceError, PermanentJobError: no mail can be sent now; ``UnknownOutcomeError`` where this
-                one may have been taken.
+            ServiceError, PermanentJobError: no mail can be sent now; ``UnknownOutcomeError`` if this mail may
+                have been taken.
         """
         if key in self.journal.sent:
             print(f"note: {row_id}: this mail was sent before; it is not sent again")
             self.journal.done([row_id])
             return True
-        fault = address_fault(address) if address else "the user has no mail address, or is deleted"
-        if fault is not None:
-            self.tally.fail(
-                f"{row_id}: {fault}", "the mail address cannot be used" if address else "no mail address"
-            )
+        if not address:
+            self.tally.fail(f"{row_id}: the user has no mail address, or is deleted", "no mail address")
             return False
-        subject, html, text = render(
-            self._kind,
-            **facts,
-            app_url=self._settings.app_url,
-            company=self._settings.company,
-            support=self._settings.support,
-        )
-        self._at = row_id
+        if fault := address_fault(address):
+            self.tally.fail(f"{row_id}: {fault}", "the mail address cannot be used")
+            return False
+        subject, html, text = render(self._kind, **facts, **self._settings._asdict())
+        self._current_row = row_id
         try:
             self._transport.send(Message(address, subject, html, text, key, name, attachment))
         except UnknownOutcomeError:
@@ -157,116 +158,104 @@ class Mailing:
         except JobctlError:
             self.in_doubt = None
             raise
-        with suppress(OSError):  # the site's database keeps it too
+        with suppress(OSError):  # the site's database records it too
             self.journal.note_sent(key)
         self.journal.done([row_id])
         self.tally.sent += 1
-        return True  # still in doubt until the caller has taken it off its list: a signal may come in between
+        return True  # in_doubt stays set until the caller has recorded it: a signal may come in between
 
-    def _handing(self, _: Message) -> None:
-        if not self.repeatable:
-            self.journal.handing(self._at)
-            self.in_doubt = self._at
+    def _before_data(self, _: Message) -> None:
+        if not self._transport.repeatable:
+            self.journal.hand_over(self._current_row)
+            self.in_doubt = self._current_row
 
 
-def may_have_gone(row_id: str) -> str:
-    """The sentence for a mail of which nobody knows; sent again it might arrive twice."""
+def in_doubt_warning(row_id: str) -> str:
+    """The sentence for a mail whose delivery is unknown."""
     return f"{row_id}: the mail server may have taken the mail or not; it is not sent again"
 
 
-_MOST_SENT = 200_000
-
-
-class Step(StrEnum):
-    """How far a mail has come."""
-
-    CLAIMED = "claimed"
-    HANDING = "handing"
-    DONE = "done"
-
-
-class Left(NamedTuple):
-    """A row that an earlier process claimed and never finished. ``mark`` is what it wrote into the row."""
+class Claim(NamedTuple):
+    """A row that a process claimed. ``mark`` is what it wrote into the row."""
 
     id: str
     mark: datetime
-    step: Step
+    handed_over: bool = False
 
 
-class Outgoing:
-    """One job's journal, held by one process at a time.
+class MailJournal:
+    """One job's journal, used by one process at a time.
 
-    Beside it, ``sent`` keeps the keys of what was sent: a database that was restored from a copy knows of them no more.
+    Beside it, a file ``.sent`` keeps the keys of all sent mails: a database restored from a backup lost them.
 
     Raises:
-        ServiceError: another process holds it, or it cannot be written.
+        ServiceError: another process uses it, or it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._record = path.with_suffix(".sent")
-        self._file = self._sent_file = -1
         self.sent: set[str] = set()
+        self._path = path
+        self._file = self._sent_file = -1
 
     def __enter__(self) -> Self:
         try:
             private_folder(self._path.parent)
             self._file = open_private(self._path, os.O_RDWR | os.O_APPEND)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._sent_file = self._open_record()
+            self._sent_file = self._open_sent()
         except OSError as error:
             self._close()
             if isinstance(error, BlockingIOError):
                 raise ServiceError("another process is sending these mails right now") from error
-            raise _cannot(self._path, error) from error
+            raise self._write_error(error) from error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self.left():
+        if not self.unfinished():
             os.ftruncate(self._file, 0)
         self._close()
 
-    def left(self) -> list[Left]:
-        """What is not done. A line that was torn by a kill belongs to a claim that was never made."""
-        found: dict[str, Left] = {}
+    def unfinished(self) -> list[Claim]:
+        """Claims that are not done. A line cut off by a kill is skipped: its claim was never made."""
+        found: dict[str, Claim] = {}
         for line in self._path.read_bytes().split(b"\n"):
             try:
                 entry = json.loads(line)
                 mark = entry.get("mark")
-                for one in entry["ids"]:
+                for row_id in entry["ids"]:
                     if mark is not None:
-                        found[one] = Left(one, datetime.fromisoformat(mark), Step.CLAIMED)
-                    elif entry["step"] == Step.DONE:
-                        found.pop(one, None)
-                    elif one in found:
-                        found[one] = found[one]._replace(step=Step(entry["step"]))
+                        found[row_id] = Claim(row_id, datetime.fromisoformat(mark))
+                    elif entry["step"] == _DONE:
+                        found.pop(row_id, None)
+                    elif row_id in found:
+                        found[row_id] = found[row_id]._replace(handed_over=True)
             except (ValueError, TypeError, KeyError, AttributeError):
                 continue
         return list(found.values())
 
     def claim(self, ids: Iterable[str], mark: datetime) -> None:
-        """Before the rows are claimed."""
+        """Record rows before they are claimed in the database."""
         self._write({"ids": list(ids), "mark": mark.isoformat()})
         os.fdatasync(self._file)
 
-    def handing(self, row_id: str) -> None:
-        """Before the mail's content leaves this process."""
-        self._write({"ids": [row_id], "step": Step.HANDING})
+    def hand_over(self, row_id: str) -> None:
+        """Record a mail before its content leaves this process."""
+        self._write({"ids": [row_id], "step": _HANDED_OVER})
+
+    def done(self, ids: Iterable[str]) -> None:
+        """Record rows whose mail was sent, or whose claim was released or never made."""
+        self._write({"ids": list(ids), "step": _DONE})
 
     def note_sent(self, key: str) -> None:
-        """A mail was taken; ``key`` is one line."""
+        """Record the key of a mail that was taken."""
         self.sent.add(key)
         os.write(self._sent_file, f"{key}\n".encode())
 
-    def done(self, ids: Iterable[str]) -> None:
-        """They are sent, or released, or were never ours."""
-        self._write({"ids": list(ids), "step": Step.DONE})
-
-    def _open_record(self) -> int:
-        """Read the keys, the newest of them where they have become many, and go on behind them."""
-        descriptor = open_private(self._record, os.O_RDWR | os.O_APPEND)
+    def _open_sent(self) -> int:
+        """Read the keys; above 200,000, drop the older half."""
+        descriptor = open_private(self._path.with_suffix(".sent"), os.O_RDWR | os.O_APPEND)
         with open(descriptor, "rb", closefd=False) as file:
             keys = file.read().decode(errors="replace").splitlines()
         if len(keys) > _MOST_SENT:
@@ -277,20 +266,19 @@ class Outgoing:
         return descriptor
 
     def _write(self, entry: dict[str, Any]) -> None:
-        # the line end comes first: a torn line before it cannot swallow this one
+        # the line end comes first: a line cut off before it cannot swallow this one
         data = b"\n" + json.dumps(entry).encode()
         try:
             if os.write(self._file, data) != len(data):
                 raise OSError(28, "the disk is full")
         except OSError as error:
-            raise _cannot(self._path, error) from error
+            raise self._write_error(error) from error
+
+    def _write_error(self, error: OSError) -> ServiceError:
+        reason = lock_refusal(self._path) if error.errno in REFUSES_LOCKS else reason_of(error)
+        return ServiceError(f"the journal {self._path} cannot be written: {reason}")
 
     def _close(self) -> None:
         for descriptor in {self._file, self._sent_file} - {-1}:
             os.close(descriptor)
         self._file = self._sent_file = -1
-
-
-def _cannot(path: Path, error: OSError) -> ServiceError:
-    reason = lock_refusal(path) if error.errno in REFUSES_LOCKS else reason_of(error)
-    return ServiceError(f"the journal {path} cannot be written: {reason}")

@@ -1,24 +1,23 @@
-"""``subscription-renewal-reminder``: mails each user once a period whose subscription renews within 7 days.
+"""``subscription-renewal-reminder``: mails each user once per period whose subscription renews within 7 days.
 
-What was reminded is kept in the site's own history: a row ``renewal_reminder_sent`` with the end date of the period.
-The column of that name alone cannot say it, for the site never resets it after a renewal.
+A reminder is recorded in the site's subscription history: a row ``renewal_reminder_sent`` with the end date of the
+period. The column of that name is not enough, because the site does not reset it after a renewal.
 
-A subscription is claimed first, by that row and the column in one transaction; then the mail is sent; what was not
-sent is released: its row is deleted. So two processes, on one machine or on two, never mail the same user, and no
-reminder is lost with a killed one.
+A subscription is claimed first, by that row and the column in one transaction; then the mail is sent; a claim whose
+mail was not sent is released: its row is deleted. So two processes, on one machine or on two, never mail the same
+user, and a killed process loses no reminder.
 """
 
 import json
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
 
 from jobctl.clock import SystemClock, iso
-from jobctl.jobs.mailing import IN_DOUBT, Mailing, may_have_gone
-from jobctl.jobs.subscriptions import Subscription, new_mark, pages, subscription_of, with_users
+from jobctl.jobs.mailing import IN_DOUBT, Mailing, in_doubt_warning
+from jobctl.jobs.subscriptions import Subscription, fetch, new_mark, subscription_pages, with_users
 from jobctl.model import JobResult
 from jobctl.project import ProjectContext
 from jobctl.site.database.session import Database
@@ -34,7 +33,7 @@ def renewal_reminder(*, dry_run: bool = False) -> JobResult:
     """Send the reminders that are due.
 
     Args:
-        dry_run: say who would get what, and send nothing.
+        dry_run: print who would get a mail, and send nothing.
 
     Raises:
         ServiceError: the database or the mail provider does not answer; nothing that was sent is lost.
@@ -44,16 +43,16 @@ def renewal_reminder(*, dry_run: bool = False) -> JobResult:
     database = Database.open(project.environment, project.folder)
     now = SystemClock().now()
     if dry_run:
-        return _would_send(database, now)
+        return _dry_run(database, now)
     with Mailing(project, "renewal_reminder") as mailing:
-        job = _Reminders(database, mailing, now)
-        job.settle()
-        job.send()
+        reminders = Reminders(database, mailing, now)
+        reminders.release_left_behind()
+        reminders.send()
         tally = mailing.tally
     processed = tally.sent + tally.failed
-    message = (
-        f"{tally.sent} of {processed} reminders sent by {mailing.place}" if processed else "nobody is due"
-    )
+    message = "no reminder is due"
+    if processed:
+        message = f"{tally.sent} of {processed} reminders sent by {mailing.place}"
     print(message)
     return JobResult(
         success=tally.failed == 0,
@@ -63,109 +62,97 @@ def renewal_reminder(*, dry_run: bool = False) -> JobResult:
         errors=tuple(tally.errors),
         message=message,
         details=tally.details,
-        retry=False,  # who was refused now is tried again tomorrow, as long as the seven days last
+        retry=False,  # a refused mail is tried again tomorrow, until the subscription renews
     )
 
 
-class _Reminders:
+class Reminders:
+    """Sends all reminders that are due at ``now``."""
+
     def __init__(self, database: Database, mailing: Mailing, now: datetime) -> None:
         self._database = database
         self._mailing = mailing
         self._now = now
 
-    def settle(self) -> None:
-        """What a killed process had claimed is given back, so that it is due again."""
+    def release_left_behind(self) -> None:
+        """Release what a killed process had claimed, so that it is due again."""
         for mark, ids in self._mailing.left_behind().items():
             self._release(ids, mark)
 
     def send(self) -> None:
-        """Page after page, by end date, to the last. What is claimed is read anew."""
+        """Send by end date, batch by batch."""
         for page in _due(self._database, self._now):
             for start in range(0, len(page), BATCH):
                 mark = new_mark(self._now)
-                self._send_all(self._claim(page[start : start + BATCH], mark), mark)
+                self._send_batch(self._claim(page[start : start + BATCH], mark), mark)
 
     def _claim(self, batch: Sequence[Subscription], mark: datetime) -> list[Subscription]:
-        ids = [one.id for one in batch]
-        self._mailing.journal.claim(ids, mark)
-        table = subscriptions.c
-        # locked, so that whoever comes second sees in the history what the first has claimed
+        """Claim those that are still due; returns them as they are now."""
+        batch_ids = [subscription.id for subscription in batch]
+        self._mailing.journal.claim(batch_ids, mark)
+        table, tenant_id = subscriptions.c, self._database.tenant_id
+        # locked, so that the second process sees in the history what the first has claimed
         lock = (
             with_users()
-            .where(table.id.in_(ids), ending(self._database.tenant_id, self._now))
+            .where(table.id.in_(batch_ids), renews_soon(tenant_id, self._now))
             .order_by(table.id)
             .with_for_update(of=subscriptions)
         )
-        own = select(subscription_history.c.subscription_id).where(*_claimed(ids, mark))
+        claimed_by_us = select(subscription_history.c.subscription_id).where(*_claimed(batch_ids, mark))
 
         def claim(connection: Connection) -> list[Subscription]:
-            rows = [subscription_of(row) for row in connection.execute(lock)]
-            # what an earlier try has committed whose answer was lost
-            before = set(connection.execute(own).scalars())
-            new = unreminded(connection, [one for one in rows if one.id not in before])
-            ids = [one.id for one in new]
-            if ids:
-                marked = {"renewal_reminder_sent": True, "updated_at": mark}
-                connection.execute(update(subscriptions).where(table.id.in_(ids)).values(**marked))
-                connection.execute(insert(subscription_history), [self._history(one, mark) for one in new])
-            return [one for one in rows if one.id in before.union(ids)]
+            locked = fetch(connection, lock)
+            # the rows of an earlier try that was committed but whose answer was lost
+            claimed = set(connection.execute(claimed_by_us).scalars())
+            new = without_reminder(connection, [one for one in locked if one.id not in claimed])
+            if new:
+                history = [
+                    one.history_row(
+                        tenant_id, REMINDED, mark, "Renewal reminder sent", status="active", plan=one.plan
+                    )
+                    for one in new
+                ]
+                ids = [one.id for one in new]
+                values = {"renewal_reminder_sent": True, "updated_at": mark}
+                connection.execute(update(subscriptions).where(table.id.in_(ids)).values(**values))
+                connection.execute(insert(subscription_history), history)
+                claimed.update(ids)
+            return [one for one in locked if one.id in claimed]
 
-        claimed = self._database.transact(claim)
-        kept = {one.id for one in claimed}
-        if others := [one for one in ids if one not in kept]:
-            self._mailing.journal.done(others)
-        return claimed
+        return self._database.transact(claim)
 
-    def _history(self, one: Subscription, mark: datetime) -> dict[str, object]:
-        return {
-            "id": str(uuid4()),
-            "subscription_id": one.id,
-            "action": REMINDED,
-            "previous_status": "active",
-            "new_status": "active",
-            "previous_plan": one.plan,
-            "new_plan": one.plan,
-            "reason": "Renewal reminder sent",
-            "metadata": json.dumps({"source": "jobctl", "endDate": iso(one.end)}),
-            "created_at": mark,
-            "tenant_id": self._database.tenant_id,
-        }
-
-    def _send_all(self, claimed: Sequence[Subscription], mark: datetime) -> None:
-        """Send a claimed batch; whatever was surely not sent is given back, come what may."""
+    def _send_batch(self, claimed: Sequence[Subscription], mark: datetime) -> None:
+        """Send the mails of claimed subscriptions; those certainly not sent are released, whatever happens."""
         mailing = self._mailing
-        waiting = {one.id: one for one in claimed}
+        waiting = {subscription.id: subscription for subscription in claimed}
         unsent: list[str] = []
         try:
-            for one in claimed:
-                if not self._send(one):
-                    unsent.append(one.id)
-                del waiting[one.id]
+            for subscription in claimed:
+                key = subscription.key("renewal-reminder", self._database.tenant_id)
+                facts = subscription.facts()
+                if not mailing.send(subscription.id, key, subscription.address, subscription.name, facts):
+                    unsent.append(subscription.id)
+                del waiting[subscription.id]
                 mailing.in_doubt = None
         finally:
-            doubtful = mailing.in_doubt
-            if doubtful is not None:
-                mailing.tally.fail(may_have_gone(doubtful), IN_DOUBT)
-                mailing.journal.done([doubtful])
-            give_back = [one for one in (*unsent, *waiting) if one != doubtful]
-            if give_back:
-                self._release(give_back, mark)
-
-    def _send(self, one: Subscription) -> bool:
-        key = one.key("renewal-reminder", self._database.tenant_id)
-        return self._mailing.send(one.id, key, one.address, one.name, one.facts())
+            in_doubt = mailing.in_doubt
+            if in_doubt is not None:
+                mailing.tally.fail(in_doubt_warning(in_doubt), IN_DOUBT)
+                mailing.journal.done([in_doubt])
+            released = [row_id for row_id in (*unsent, *waiting) if row_id != in_doubt]
+            if released:
+                self._release(released, mark)
 
     def _release(self, ids: list[str], mark: datetime) -> None:
-        """Make them due again. The row in the history tells whether the claim was made, whatever the site did since."""
-        claims = delete(subscription_history).where(*_claimed(ids, mark))
-
+        """Make them due again, if the history shows that the claim was made, whatever the site changed since."""
         table = subscriptions.c
+        claims = delete(subscription_history).where(*_claimed(ids, mark))
 
         def release(connection: Connection) -> None:
             made = (
                 connection.execute(claims.returning(subscription_history.c.subscription_id)).scalars().all()
             )
-            # an older jobctl wrote no history: the mark alone identifies its claims
+            # older versions wrote no history: the mark alone identifies their claims
             ours = table.id.in_(ids), or_(table.id.in_(made), table.updated_at == mark)
             connection.execute(update(subscriptions).where(*ours).values(renewal_reminder_sent=False))
 
@@ -173,8 +160,8 @@ class _Reminders:
         self._mailing.journal.done(ids)
 
 
-def ending(tenant_id: str, now: datetime) -> ColumnElement[bool]:
-    """Active, and renewing by itself within 7 days."""
+def renews_soon(tenant_id: str, now: datetime) -> ColumnElement[bool]:
+    """Active, with auto-renewal, and its end within 7 days."""
     table = subscriptions.c
     return and_(
         table.tenant_id == tenant_id,
@@ -185,31 +172,33 @@ def ending(tenant_id: str, now: datetime) -> ColumnElement[bool]:
     )
 
 
-def unreminded(connection: Connection, rows: Sequence[Subscription]) -> list[Subscription]:
+def without_reminder(connection: Connection, rows: Sequence[Subscription]) -> list[Subscription]:
     """Those without a reminder for this end date.
 
-    Where the history has no reminder of ours, the column counts unless it is older than this period: set before the
-    seven days began, or before the newest payment. Whoever set it, the site or an older jobctl, also set ``updated_at``.
+    Without a reminder of jobctl in the history, the column counts, unless it was set in an earlier period: before
+    the seven days began, or before the newest payment. Whoever sets it, the site or an older jobctl, also sets
+    ``updated_at``.
     """
     history = subscription_history.c
     query = select(history.subscription_id, history.action, history.metadata, history.created_at).where(
-        history.subscription_id.in_([one.id for one in rows]), history.action.in_([REMINDED, PAID])
+        history.subscription_id.in_([row.id for row in rows]), history.action.in_([REMINDED, PAID])
     )
     reminded: dict[str, set[str]] = {}
     paid: dict[str, datetime] = {}
-    for one in connection.execute(query):
-        if one.action == PAID:
-            paid[one.subscription_id] = max(one.created_at, paid.get(one.subscription_id, one.created_at))
+    for entry in connection.execute(query):
+        row_id = entry.subscription_id
+        if entry.action == PAID:
+            paid[row_id] = max(entry.created_at, paid.get(row_id, entry.created_at))
         else:
-            reminded.setdefault(one.subscription_id, set()).add(_end_date(one.metadata))
+            reminded.setdefault(row_id, set()).add(_end_date(entry.metadata))
 
-    def is_due(one: Subscription) -> bool:
-        if one.id in reminded:
-            return iso(one.end) not in reminded[one.id]
-        renewed = one.id in paid and paid[one.id] >= one.changed
-        return not one.reminder_flag or one.changed < one.end - AHEAD or renewed
+    def is_due(row: Subscription) -> bool:
+        if row.id in reminded:
+            return iso(row.end) not in reminded[row.id]
+        renewed = row.id in paid and paid[row.id] >= row.changed
+        return not row.reminder_flag or row.changed < row.end - AHEAD or renewed
 
-    return [one for one in rows if is_due(one)]
+    return [row for row in rows if is_due(row)]
 
 
 def _end_date(metadata: str | None) -> str:
@@ -220,24 +209,23 @@ def _end_date(metadata: str | None) -> str:
 
 
 def _claimed(ids: Collection[str], mark: datetime) -> tuple[ColumnElement[bool], ...]:
-    """The rows in the history that one claim wrote."""
+    """The history rows of one claim."""
     history = subscription_history.c
     return history.subscription_id.in_(ids), history.action == REMINDED, history.created_at == mark
 
 
 def _due(database: Database, now: datetime) -> Iterator[list[Subscription]]:
-    for page in pages(database, ending(database.tenant_id, now), PAGE):
-        if rows := database.read(partial(unreminded, rows=page)):
+    for page in subscription_pages(database, renews_soon(database.tenant_id, now), PAGE):
+        if rows := database.read(partial(without_reminder, rows=page)):
             yield rows
 
 
-def _would_send(database: Database, now: datetime) -> JobResult:
-    """Nothing is claimed, nothing sent."""
+def _dry_run(database: Database, now: datetime) -> JobResult:
     count = 0
     for page in _due(database, now):
-        for one in page:
-            address = one.address or "(no mail address)"
-            print(f"{address}  {one.plan}, renews {iso(one.end)}, subscription {one.reference}")
+        for row in page:
+            address = row.address or "(no mail address)"
+            print(f"{address}  {row.plan}, renews {iso(row.end)}, subscription {row.reference}")
         count += len(page)
     message = f"would remind {count} subscriptions that renew by {iso(now + AHEAD)} (nothing was sent)"
     print(message)

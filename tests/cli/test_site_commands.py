@@ -297,7 +297,7 @@ def test_check_tries_everything_for_real(site: Site, postgres: Postgres, tmp_pat
             5,
             "the connection was refused",
         ),
-        ({"DATABASE_URL": "sqlite:///nothing.db"}, "database", 2, "is not there"),
+        ({"DATABASE_URL": "sqlite:///nothing.db"}, "database", 2, "does not exist"),
         ({"DATA_REPOSITORY": "/no/such/place"}, "content", 2, "there is no repository"),
         ({"EMAIL_PROVIDER": "smtp", "SMTP_HOST": "127.0.0.1", "SMTP_PORT": "1"}, "mail", 5, "was refused"),
         ({"EMAIL_FROM": "nobody"}, "mail", 2, 'EMAIL_FROM is "nobody"'),

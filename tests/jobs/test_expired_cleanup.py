@@ -136,7 +136,7 @@ def test_a_sender_that_cannot_be_ends_no_less(desk: Desk, database: SiteDatabase
 
     assert ending["reason"] is None
     assert status(database, one) == "expired"
-    assert ending["result"]["errors"][0].startswith("nobody was told by mail: EMAIL_FROM is")
+    assert ending["result"]["errors"][0].startswith("users were not notified by mail: EMAIL_FROM is")
 
 
 def test_in_production_without_mail_it_works_and_says_so(
@@ -148,7 +148,7 @@ def test_in_production_without_mail_it_works_and_says_so(
     assert desk.run(CLEANUP)["reason"] is None
 
     assert status(database, one) == "expired"
-    assert "nobody is told by mail: RESEND_API_KEY is not set" in capsys.readouterr().out
+    assert "users are not notified by mail: RESEND_API_KEY is not set" in capsys.readouterr().out
 
 
 def test_a_dry_run_says_which_rows_and_why(
@@ -179,7 +179,7 @@ def test_many_rows_go_in_batches(desk: Desk, database: SiteDatabase) -> None:
 
 
 def test_two_machines_end_each_subscription_once(desk: Desk, database: SiteDatabase) -> None:
-    from jobctl.jobs.expired_cleanup import _Cleanup
+    from jobctl.jobs.expired_cleanup import Cleanup
 
     user = database.user()
     for number in range(500):
@@ -188,8 +188,8 @@ def test_two_machines_end_each_subscription_once(desk: Desk, database: SiteDatab
 
     def machine() -> None:
         project = ProjectContext.of_worker()
-        cleanup = _Cleanup(Database.open(project.environment, project.folder), SystemClock().now())
-        cleanup.end(None)
+        cleanup = Cleanup(Database.open(project.environment, project.folder), SystemClock().now())
+        cleanup.run(None)
         counts.append(cleanup.counts)
 
     threads = [threading.Thread(target=machine) for _ in range(3)]

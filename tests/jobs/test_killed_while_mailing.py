@@ -61,7 +61,7 @@ def test_killed_between_sending_and_marking(site: Site, database: SiteDatabase, 
 
     assert first.returncode == 0, first
     assert "the mail server may have taken the mail or not; it is not sent again" in first.stdout
-    assert "nobody is due" in second.stdout
+    assert "no reminder is due" in second.stdout
     assert everybody(mails) == sorted(
         f"User {number} <{user}@example.com>" for number, user in enumerate(users)
     )

@@ -61,7 +61,7 @@ def test_who_is_due_is_mailed_once_and_nobody_else(desk: Desk, database: SiteDat
                  "https://ever.works/client/settings/profile/billing\n", "info@ever.works"):  # fmt: skip
         assert fact in words
 
-    assert desk.run(REMINDER)["result"]["message"] == "nobody is due"
+    assert desk.run(REMINDER)["result"]["message"] == "no reminder is due"
     assert len(mails.taken) == 1
     assert desk.journal == []
 
@@ -168,14 +168,14 @@ def test_two_machines_mail_each_user_once(
     for hour in range(120):
         database.subscription(database.user(), SOON + timedelta(minutes=hour), **before)
     from jobctl.jobs.mailing import Mailing
-    from jobctl.jobs.renewal_reminder import _Reminders
+    from jobctl.jobs.renewal_reminder import Reminders
 
     def machine(name: str) -> None:
         project = ProjectContext.of_worker()
         project.state /= name
         with Mailing(project, "renewal_reminder") as mailing:
             database = Database.open(project.environment, project.folder)
-            _Reminders(database, mailing, SystemClock().now()).send()
+            Reminders(database, mailing, SystemClock().now()).send()
 
     threads = [threading.Thread(target=machine, args=(f"machine-{number}",)) for number in range(3)]
     for thread in threads:
@@ -225,19 +225,19 @@ def test_a_stop_right_after_the_servers_answer_releases_nothing(
     desk: Desk, database: SiteDatabase, mails: Mails, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A signal, or a full disk, between the answer and the note of it: the mail has gone, so it is not sent again."""
-    from jobctl.jobs.mailing import Outgoing
+    from jobctl.jobs.mailing import MailJournal
 
     for hour in range(3):
         database.subscription(database.user(), SOON + timedelta(hours=hour))
-    done = Outgoing.done
+    done = MailJournal.done
 
-    def stopped(self: Outgoing, ids: object) -> None:
+    def stopped(self: MailJournal, ids: object) -> None:
         if len(mails.taken) == 2:
-            monkeypatch.setattr(Outgoing, "done", done)
+            monkeypatch.setattr(MailJournal, "done", done)
             raise SystemExit(143)
         done(self, ids)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Outgoing, "done", stopped)
+    monkeypatch.setattr(MailJournal, "done", stopped)
     desk.run(REMINDER)
     desk.run(REMINDER)
 
@@ -269,7 +269,7 @@ def test_a_renewal_makes_it_due_again(desk: Desk, database: SiteDatabase, mails:
     for days in (3, 5, 6):
         renew(database, one, NOW + timedelta(days=days))
         desk.run(REMINDER)
-        assert desk.run(REMINDER)["result"]["message"] == "nobody is due"
+        assert desk.run(REMINDER)["result"]["message"] == "no reminder is due"
 
     dates = [f"{NOW + timedelta(days=days):%B} {(NOW + timedelta(days=days)).day}, " for days in (3, 5, 6)]
     assert len(mails.taken) == 3
@@ -314,7 +314,7 @@ def test_a_reset_flag_reminds_nobody_twice(desk: Desk, database: SiteDatabase, m
     desk.run(REMINDER)
     database.execute("UPDATE subscriptions SET renewal_reminder_sent = ?", False)
 
-    assert desk.run(REMINDER)["result"]["message"] == "nobody is due"
+    assert desk.run(REMINDER)["result"]["message"] == "no reminder is due"
     assert len(mails.taken) == 1
 
 
@@ -350,7 +350,7 @@ def test_a_database_from_a_copy_reminds_nobody_twice(
     assert mails.recipients == ["ada@example.com", "new@example.com"]
     assert (ending["result"]["processed"], ending["result"]["successful"]) == (1, 1)
     assert sent(database, one)
-    assert desk.run(REMINDER)["result"]["message"] == "nobody is due"
+    assert desk.run(REMINDER)["result"]["message"] == "no reminder is due"
 
 
 def test_a_state_folder_that_is_lost_reminds_nobody_twice(
@@ -360,5 +360,5 @@ def test_a_state_folder_that_is_lost_reminds_nobody_twice(
     desk.run(REMINDER)
     shutil.rmtree(desk.folder / ".jobctl")
 
-    assert desk.run(REMINDER)["result"]["message"] == "nobody is due"
+    assert desk.run(REMINDER)["result"]["message"] == "no reminder is due"
     assert len(mails.taken) == 1

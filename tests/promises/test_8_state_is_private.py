@@ -13,7 +13,7 @@ from jobctl.cli.error_output import record
 from jobctl.cli.options import Common
 from jobctl.execution.run_log import RunLog
 from jobctl.files import write_whole
-from jobctl.jobs.mailing import Outgoing
+from jobctl.jobs.mailing import MailJournal
 from jobctl.jobs.reports import _write
 from jobctl.settings.masking import Mask
 from jobctl.site.mail.message import Message, Sender
@@ -59,7 +59,7 @@ def log(state: Path) -> None:
 
 
 def journal(state: Path) -> None:
-    with Outgoing(state / "outgoing" / "mails.jsonl"):
+    with MailJournal(state / "outgoing" / "mails.jsonl"):
         pass
 
 
