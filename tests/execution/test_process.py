@@ -162,8 +162,8 @@ def test_the_lock_of_a_file_shows_that_its_process_lives(tmp_path: Path) -> None
 
 def lock_seen_elsewhere(state: Path) -> str:
     code = (
-        "from pathlib import Path\nfrom jobctl.execution import process_file\n"
-        f"print(process_file.read(Path({str(state)!r}), '{ID}').lock.value)"
+        "from pathlib import Path\nfrom jobctl.scheduler import process_identity\n"
+        f"print(process_identity.read(Path({str(state)!r}), '{ID}').lock.value)"
     )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return other.stdout.strip()
@@ -226,7 +226,7 @@ def test_an_id_that_is_none_names_no_file(tmp_path: Path, name: str) -> None:
 
 _HOP = """
 import os, signal
-from jobctl.execution import tree, worker
+from jobctl.execution import process_tree as tree, worker
 
 worker._adopt_orphans()
 start, started = os.pipe()

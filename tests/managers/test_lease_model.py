@@ -738,7 +738,7 @@ def world_of(scenario: Scenario, address: str | None = None) -> Iterator[World]:
         patch.setattr(liveness, "boot", lambda: world.place().boot)
         patch.setattr(liveness, "uptime", lambda: world.place().boottime())
         patch.setattr(liveness, "end_marked", world.end_marked)
-        patch.setattr(maintenance, "prune", lambda *_: None)
+        patch.setattr(maintenance, "prune_runs_and_logs", lambda *_: None)
         yield world
 
 
