@@ -71,10 +71,10 @@ def request(url: str, body: object = None) -> None:
         ServiceError: it was not taken.
         PermanentJobError: the address, which is as good as a password, would cross the network in clear.
     """
-    from jobctl.http import ask
+    from jobctl.http import send
 
     demand_private_url(url)
-    ask(url, body, timeout=TIMEOUT_S)
+    send(url, body, timeout=TIMEOUT_S)
 
 
 def _request(kind: str, url: str, shape: Callable[[News], object]) -> Channel:

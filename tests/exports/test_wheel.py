@@ -35,7 +35,8 @@ def test_it_holds_the_package_and_what_installers_need() -> None:
     }
     assert expected == {name for name in names if name.startswith("jobctl/")}
     assert f"Name: {DISTRIBUTION}\nVersion: {__version__}\n" in metadata
-    assert "Requires-Dist: httpx2>=2.12; extra == 'trigger-dev'\n" in metadata
+    assert "Requires-Dist: starlette>=1.0; extra == 'web'\n" in metadata
+    assert "Provides-Extra: trigger-dev\n" in metadata
     assert "Provides-Extra: postgres\n" in metadata
     assert {line.split(",")[0] for line in record.splitlines()} == set(names)
 

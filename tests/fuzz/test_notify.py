@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jobctl.catalogue.location import ProjectLocation
 from jobctl.catalogue.notify_settings import About, Notify, read_notify
 from jobctl.errors import JobctlError, ServiceError
-from jobctl.http import Api
+from jobctl.http import HttpClient
 from jobctl.jobs.repository_sync import _tell
 from jobctl.project import ProjectContext
 from jobctl.settings.environment import Environment
@@ -64,7 +64,7 @@ def test_any_answer_is_understood_or_told_in_a_sentence(answering: Answering, an
 
     with bounded():
         try:
-            json.dumps(Api(answering.url, {}, timeout=5, wait=pauses.append).call("/x", {"a": 1}))
+            json.dumps(HttpClient(answering.url, {}, timeout=5, wait=pauses.append).call("/x", {"a": 1}))
         except ServiceError as error:
             told_well(error)
         _tell(Environment.load(Path("/nonexistent"), {"JOBCTL_CONTENT_CHANGED_URL": answering.url}), ["a"])
@@ -80,7 +80,7 @@ def test_any_answer_is_understood_or_told_in_a_sentence(answering: Answering, an
 def test_what_is_taken_as_a_url_can_be_asked(url: str, header: str) -> None:
     with bounded():
         try:
-            Api(url, {"X-Any": header}, timeout=1, wait=lambda _: None).call("")
+            HttpClient(url, {"X-Any": header}, timeout=1, wait=lambda _: None).call("")
         except ServiceError as error:
             told_well(error)
 

@@ -109,7 +109,7 @@ def test_no_answer_in_time(bench: Bench) -> None:
 
     bench.provider.hang = threading.Event()
 
-    with pytest.raises(ServiceError, match="did not answer: not in time"):
+    with pytest.raises(ServiceError, match="did not answer in time"):
         bench.transport(timeout=0.1).send(MESSAGE)
     assert len(bench.waits) == 3
 
@@ -147,7 +147,7 @@ def test_an_answer_of_somebody_else_is_no_mail_sent(bench: Bench, body: object) 
 def test_what_answers_is_no_web_server(bench: Bench) -> None:
     with smtp_server() as server:
         bench.provider.url = f"http://127.0.0.1:{server.port}"
-        with pytest.raises(ServiceError, match="it does not speak HTTP"):
+        with pytest.raises(ServiceError, match="does not speak HTTP"):
             bench.transport().send(MESSAGE)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from jobctl.errors import PermanentJobError
-from jobctl.http import Api
+from jobctl.http import HttpClient
 from jobctl.settings.masking import Secret
 from jobctl.site.mail.message import Sender
 from jobctl.site.mail.novu import Novu
@@ -64,7 +64,7 @@ def test_no_proxy_sees_what_is_sent_to_this_machine(other: Provider, monkeypatch
         monkeypatch.setenv(name, other.url)
     monkeypatch.delenv("no_proxy", raising=False)
     with http_server(lambda _: Reply(200, {})) as provider:
-        Api(provider.url, {"Authorization": f"Bearer {KEY}"}).call("/x")
+        HttpClient(provider.url, {"Authorization": f"Bearer {KEY}"}).call("/x")
         assert provider.requests[0].headers["authorization"] == f"Bearer {KEY}"
     assert other.requests == []
 
@@ -72,7 +72,7 @@ def test_no_proxy_sees_what_is_sent_to_this_machine(other: Provider, monkeypatch
 def test_no_redirect_takes_a_key_elsewhere(other: Provider) -> None:
     with http_server(lambda _: Reply(307, None, (("location", f"{other.url}/y"),))) as provider:
         for body in (None, {"a": 1}):
-            assert Api(provider.url, {"Authorization": f"Bearer {KEY}"}).call("/x", body).status == 307
+            assert HttpClient(provider.url, {"Authorization": f"Bearer {KEY}"}).call("/x", body).status == 307
     assert other.requests == []
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from jobctl.errors import ServiceError
-from jobctl.http import Answer, Api, authorization
+from jobctl.http import NO_RETRY, HttpClient, Response, authorization
 from jobctl.settings.environment import Environment
 from jobctl.settings.masking import address_secrets, path_secrets
 from jobctl.urls import demand_private
@@ -42,16 +42,18 @@ class Receiver:
                 url, URL, "the secret in it"
             )  # other addresses are often of a container beside this one
         timeout = _SYNC_S if self._is_sync else _WEBHOOK_S
-        self._api = Api(f"{parts.scheme}://{parts.netloc}", headers, timeout=timeout, pauses=())
+        self._client = HttpClient(
+            f"{parts.scheme}://{parts.netloc}", headers, timeout=timeout, retry=NO_RETRY
+        )
 
     def tell(self, paths: list[str]) -> None:
         """Tell it which paths changed; its own sync finds that out by itself.
 
         Raises:
-            ServiceError: it did not answer, or refused.
+            ServiceError: it did not response, or refused.
         """
         if self._is_sync:
-            self._demand(self._api.call(self._path))
+            self._demand(self._client.call(self._path))
         else:
             self._demand(self._post({"paths": paths[:_MOST_PATHS], "total": len(paths)}))
 
@@ -59,28 +61,28 @@ class Receiver:
         """Try it without a change: OPTIONS of the sync endpoint, a webhook with ``"test": true``; a clause about it.
 
         Raises:
-            ServiceError: it did not answer, or refused.
+            ServiceError: it did not response, or refused.
         """
         if not self._is_sync:
             self._demand(self._post({"paths": [], "total": 0, "test": True}))
-            return f"{self._api.host} took a test" + (", signed" if self._secret else ", not signed")
-        answer = self._api.call(self._path, method="OPTIONS")
+            return f"{self._client.host} took a test" + (", signed" if self._secret else ", not signed")
+        response = self._client.call(self._path, method="OPTIONS")
         # Next.js answers 204 with Allow; a proxy may leave that out, or allow no OPTIONS itself (405)
-        if not (200 <= answer.status < 300 or "GET" in answer.headers.get("allow", "")):
+        if not (response.is_success or "GET" in response.headers.get("allow", "")):
             raise ServiceError(
-                f"{self._api.host} answered {answer.status}: it has no {_SYNC}", hint=f"see {URL}"
+                f"{self._client.host} answered {response.status}: it has no {_SYNC}", hint=f"see {URL}"
             )
-        return f"{self._api.host} has {_SYNC}" + ("" if self._secret else "; CRON_SECRET is not set")
+        return f"{self._client.host} has {_SYNC}" + ("" if self._secret else "; CRON_SECRET is not set")
 
-    def _post(self, body: dict[str, Any]) -> Answer:
+    def _post(self, body: dict[str, Any]) -> Response:
         headers = {}
         if self._secret is not None:
             key = self._secret.reveal().encode("utf-8", "surrogateescape")
             headers = {
                 SIGNATURE: f"sha256={hmac.new(key, json.dumps(body).encode(), hashlib.sha256).hexdigest()}"
             }
-        return self._api.call(self._path, body, headers)
+        return self._client.call(self._path, body, headers)
 
-    def _demand(self, answer: Answer) -> None:
-        if not 200 <= answer.status < 300:
-            raise ServiceError(f"{self._api.host} answered {answer.status}")
+    def _demand(self, response: Response) -> None:
+        if not response.is_success:
+            raise ServiceError(f"{self._client.host} answered {response.status}")

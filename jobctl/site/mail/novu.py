@@ -3,7 +3,7 @@
 from typing import Any
 
 from jobctl.errors import PermanentJobError, ServiceError
-from jobctl.http import TIMEOUT_S, Answer, Api, Wait, authorization
+from jobctl.http import TIMEOUT_S, HttpClient, Response, Wait, authorization
 from jobctl.settings.masking import Secret
 from jobctl.site.mail.message import Message, Sender, encoded, one_line
 from jobctl.site.mail.transport import MailRefusedError, Stateless
@@ -41,7 +41,9 @@ class Novu(Stateless):
         self.place = base
         self._sender = sender
         self._workflow = workflow
-        self._api = Api(base, authorization("ApiKey", key, "NOVU_API_KEY"), timeout=timeout, wait=wait)
+        self._client = HttpClient(
+            base, authorization("ApiKey", key, "NOVU_API_KEY"), timeout=timeout, wait=wait
+        )
 
     def send(self, message: Message) -> None:
         """Trigger the workflow for one person."""
@@ -72,31 +74,31 @@ class Novu(Stateless):
             "overrides": {"email": email},
             "transactionId": message.digest,
         }
-        answer = self._api.call("/v1/events/trigger", body)
-        if answer.status in {200, 201}:
-            self._look_at(answer)
-        elif "transactionId property is not unique" not in _said(answer):
-            raise self._explained(answer)
+        response = self._client.call("/v1/events/trigger", body)
+        if response.status in {200, 201}:
+            self._look_at(response)
+        elif "transactionId property is not unique" not in _said(response):
+            raise self._explained(response)
         # an older server refuses what a newer one passes over: a mail that was sent before
 
     def check(self) -> str:
         """Ask which environment the key is of."""
-        answer = self._api.call("/v1/environments/me")
-        if answer.status != 200:
-            raise self._explained(answer)
-        data = answer.body.get("data")
+        response = self._client.call("/v1/environments/me")
+        if response.status != 200:
+            raise self._explained(response)
+        data = response.fields.get("data")
         name = data.get("name") if isinstance(data, dict) else None
         return f"the key is good, environment {name}" if name else "the key is good"
 
-    def _look_at(self, answer: Answer) -> None:
+    def _look_at(self, response: Response) -> None:
         """An event can be taken and come to nothing all the same."""
-        data = answer.body.get("data", answer.body)
+        data = response.fields.get("data", response.fields)
         status = data.get("status") if isinstance(data, dict) else None
         if status == "processed":
             return
         if status is None:
             raise ServiceError(
-                f"{self._api.host} answered as Novu never does, without a status", hint="see NOVU_BASE_URL"
+                f"{self._client.host} answered as Novu never does, without a status", hint="see NOVU_BASE_URL"
             )
         if status in _SILENT:
             raise PermanentJobError(
@@ -107,19 +109,19 @@ class Novu(Stateless):
         said = one_line("; ".join(map(str, errors)) if isinstance(errors, list) else str(errors or status))
         raise MailRefusedError(f"Novu refused it: {said[:200]}")
 
-    def _explained(self, answer: Answer) -> Exception:
-        said = _said(answer)
-        if answer.status in {401, 403}:
-            return PermanentJobError(f"Novu refused the key ({answer.status})", hint="see NOVU_API_KEY")
-        if answer.status in {402, 429} or answer.status >= 500:
-            return ServiceError(f"Novu sends nothing now: {answer.status} {said}".rstrip())
-        if answer.status == 404 or "workflow_not_found" in said or 300 <= answer.status < 400:
+    def _explained(self, response: Response) -> Exception:
+        said = _said(response)
+        if response.status in {401, 403}:
+            return PermanentJobError(f"Novu refused the key ({response.status})", hint="see NOVU_API_KEY")
+        if response.status in {402, 429} or response.status >= 500:
+            return ServiceError(f"Novu sends nothing now: {response.status} {said}".rstrip())
+        if response.status == 404 or "workflow_not_found" in said or 300 <= response.status < 400:
             return PermanentJobError(
-                f"Novu refused it: {answer.status} {said}".rstrip(),
+                f"Novu refused it: {response.status} {said}".rstrip(),
                 hint="see NOVU_TEMPLATE_ID and NOVU_BASE_URL",
             )
-        return MailRefusedError(f"Novu refused it: {answer.status} {said}".rstrip())
+        return MailRefusedError(f"Novu refused it: {response.status} {said}".rstrip())
 
 
-def _said(answer: Answer) -> str:
-    return one_line(str(answer.body.get("message") or answer.body.get("error") or ""))[:200]
+def _said(response: Response) -> str:
+    return one_line(str(response.fields.get("message") or response.fields.get("error") or ""))[:200]

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from jobctl.errors import PermanentJobError, ServiceError
-from jobctl.http import TIMEOUT_S, Answer, Api, Wait, authorization, is_busy
+from jobctl.http import TIMEOUT_S, HttpClient, Response, RetryPolicy, Wait, authorization, is_transient
 from jobctl.settings.masking import Secret
 from jobctl.site.mail.message import Message, Sender, mailbox, one_line
 from jobctl.site.mail.transport import MailRefusedError, Stateless
@@ -28,7 +28,9 @@ class Resend(Stateless):
         demand_private(base, "RESEND_BASE_URL")
         self.place = base
         self._sender = sender
-        self._api = Api(base, authorization("Bearer", key, "RESEND_API_KEY"), timeout=timeout, wait=wait)
+        self._client = HttpClient(
+            base, authorization("Bearer", key, "RESEND_API_KEY"), timeout=timeout, wait=wait
+        )
 
     def send(self, message: Message) -> None:
         """Send one mail."""
@@ -45,47 +47,50 @@ class Resend(Stateless):
                 {"filename": message.attachment.name, "content": message.attachment.base64}
             ]
         key = message.key if _KEY.fullmatch(message.key) else message.digest
-        answer = self._api.call("/emails", body, {"Idempotency-Key": key}, again=_may_pass)
-        if _name(answer) == "invalid_idempotent_request":
+        response = self._client.call("/emails", body, {"Idempotency-Key": key}, retry=_RETRY)
+        if _name(response) == "invalid_idempotent_request":
             return  # the same key with other words: this mail was sent before
-        if answer.status not in {200, 201}:
-            raise self._explained(answer)
-        if not answer.body.get("id"):
+        if response.status not in {200, 201}:
+            raise self._explained(response)
+        if not response.fields.get("id"):
             raise ServiceError(
-                f"{self._api.host} answered as Resend never does, without the mail's id",
+                f"{self._client.host} answered as Resend never does, without the mail's id",
                 hint="see RESEND_BASE_URL",
             )
 
     def check(self) -> str:
         """Ask for the account's domains; a key that may send and nothing else is good, too."""
-        answer = self._api.call("/domains")
-        if answer.status == 200:
+        response = self._client.call("/domains")
+        if response.status == 200:
             return "the key is good"
-        if _name(answer) == "restricted_api_key":
+        if _name(response) == "restricted_api_key":
             return "the key is good, for sending alone"
-        raise self._explained(answer)
+        raise self._explained(response)
 
-    def _explained(self, answer: Answer) -> Exception:
-        name, said = _name(answer), one_line(str(answer.body.get("message") or ""))[:200]
-        text = f"Resend refused it: {answer.status} {said or name}"
-        if answer.status == 401 or name in _WRONG_KEY:
+    def _explained(self, response: Response) -> Exception:
+        name, said = _name(response), one_line(str(response.fields.get("message") or ""))[:200]
+        text = f"Resend refused it: {response.status} {said or name}"
+        if response.status == 401 or name in _WRONG_KEY:
             return PermanentJobError(
-                f"Resend refused the key ({answer.status} {name})", hint="see RESEND_API_KEY"
+                f"Resend refused the key ({response.status} {name})", hint="see RESEND_API_KEY"
             )
-        if name in _WRONG_SENDER or (answer.status == 403 and "domain" in said.lower()):
+        if name in _WRONG_SENDER or (response.status == 403 and "domain" in said.lower()):
             return PermanentJobError(text, hint="see EMAIL_FROM: its domain must be verified with Resend")
-        if answer.status == 429 or answer.status >= 500 or name in _QUOTA:
-            return ServiceError(f"Resend sends nothing now: {answer.status} {said or name}")
-        if answer.status == 404 or 300 <= answer.status < 400:
+        if response.status == 429 or response.status >= 500 or name in _QUOTA:
+            return ServiceError(f"Resend sends nothing now: {response.status} {said or name}")
+        if response.status == 404 or 300 <= response.status < 400:
             return PermanentJobError(text, hint="see RESEND_BASE_URL")
         return MailRefusedError(text)
 
 
-def _name(answer: Answer) -> str:
-    return str(answer.body.get("name") or "")
+def _name(response: Response) -> str:
+    return str(response.fields.get("name") or "")
 
 
-def _may_pass(answer: Answer) -> bool:
+def _may_pass(response: Response) -> bool:
     """A quota lasts for longer than anybody waits."""
-    name = _name(answer)
-    return name == "concurrent_idempotent_requests" or (is_busy(answer) and name not in _QUOTA)
+    name = _name(response)
+    return name == "concurrent_idempotent_requests" or (is_transient(response) and name not in _QUOTA)
+
+
+_RETRY = RetryPolicy(is_retried=_may_pass)
