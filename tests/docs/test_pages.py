@@ -23,6 +23,14 @@ EVERYWHERE = {**COMMON, "--help": HELP, "--version": VERSION}
 _VARIABLE = re.compile(r"^- ((?:`\w+`(?:, )?)+)(?: \(default: (.+?)\))?: ", re.MULTILINE)
 
 
+PRIVATE_WORDS = re.compile(
+    r"\b(?:told|tells|telling|hears|looks? at|a look|settle[sd]?|goes well|held for|is there|so long|besides|by hand"
+    r"|nobody|somebody|waits on|trouble|patience|forsake\w*|strangers?|the house)\b",
+    re.IGNORECASE,
+)
+"""Words of an earlier dialect of this project, which readers from other countries did not understand."""
+
+
 def names(options: dict[str, Option]) -> set[str]:
     return {*options, *(one.short for one in options.values() if one.short)}
 
@@ -151,3 +159,19 @@ def test_the_files_are_where_the_page_says(site: Site) -> None:
     for name in (".jobctl/jobctl.db", ".jobctl/logs/JOB/RUN.log"):
         assert name in told
         assert (site.folder / name.replace("JOB/RUN", f"says/{run['run_id']}")).is_file()
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "README.md",
+        "CHANGELOG.md",
+        ".github/CONTRIBUTING.md",
+        ".github/SECURITY.md",
+        *(f"jobctl/docs/{name}.md" for name in NAMES["help"]),
+    ],
+)
+def test_the_documentation_is_in_plain_english(file: str) -> None:
+    text = re.sub(r"`[^`]*`", "", (ROOT / file).read_text(encoding="utf-8"))
+
+    assert PRIVATE_WORDS.findall(text) == []
