@@ -1,19 +1,27 @@
-"""What every manager keeps, so that one can take another's place: local, trigger-dev or no-op."""
+"""The interface of every job manager: local, Trigger.dev or no-op."""
 
-from collections.abc import Sequence
-from datetime import timedelta
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol, runtime_checkable
 
-from jobctl.model import JobMetrics, JobStatus, Run, Target
+from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Target
 
 
 @runtime_checkable
 class BackgroundJobManager(Protocol):
-    """What schedules and triggers jobs. Every manager keeps this, whatever is behind it.
+    """Schedules and triggers jobs. Every manager has these methods.
 
-    Errors that any method may raise: ``UsageError`` for a bad id, schedule or target,
-    ``StoreError`` where the run store cannot be used.
+    Any method may raise ``UsageError`` for a bad id, schedule or target, ``StoreError`` when the run store cannot
+    be used, and in Trigger.dev mode ``ServiceError`` when Trigger.dev refuses or does not answer.
+
+    Attributes:
+        idle: why this process schedules nothing; None where it does.
     """
+
+    idle: str | None
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        """Add definitions. An id that exists already is replaced; what is known of its runs stays."""
 
     def schedule_job(self, id: str, name: str, job: Target, interval: timedelta | float) -> None:  # noqa: A002
         """Run ``job`` every ``interval`` (a ``timedelta`` or seconds), the first time at once.
@@ -24,14 +32,47 @@ class BackgroundJobManager(Protocol):
     def schedule_cron_job(self, id: str, name: str, job: Target, cron_expression: str) -> None:  # noqa: A002
         """Run ``job`` at the wall-clock times, in UTC, of a 5- or 6-field cron expression."""
 
-    def trigger_job(self, id: str) -> Run:  # noqa: A002
+    def trigger_job(
+        self,
+        id: str,  # noqa: A002
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        timeout: timedelta | None = None,
+    ) -> Run:
         """Start one run now and return it as it started.
+
+        Args:
+            arguments: keyword arguments for the job's function: JSON values.
+            timeout: of one attempt, instead of the job's own.
 
         Raises:
             UnknownJobError: no job has this id.
             AlreadyRunningError: it has an unfinished run; says since when and where.
-            NotRunError: this manager runs nothing; says why.
+            NotRunError: this manager runs nothing, or what the job needs is not configured.
         """
+
+    def wait(self, run_id: str, timeout: float | None = None) -> Run:
+        """Wait for the end of a run that this manager started, and return it as recorded.
+
+        Args:
+            timeout: in seconds; None waits without limit.
+
+        Raises:
+            TimeoutError: it has not ended by then.
+        """
+
+    def run(self, run_id: str) -> Run | None:
+        """One run with its result and error, or None."""
+
+    def runs(
+        self,
+        id: str | None = None,  # noqa: A002
+        *,
+        statuses: Iterable[RunStatus] = (),
+        since: datetime | None = None,
+        limit: int | None = 20,
+    ) -> Sequence[Run]:
+        """Runs, newest first: of one job or of all, with one of these statuses or with any."""
 
     def start(self) -> None:
         """Begin to schedule, in a thread. A second call, or one where nothing is scheduled here, changes nothing."""
@@ -39,15 +80,18 @@ class BackgroundJobManager(Protocol):
     def run_forever(self) -> None:
         """Schedule, and block until SIGINT, SIGTERM or SIGHUP; then shut down gracefully and return.
 
-        It keeps a script alive that does nothing else; a second signal ends what runs at once. Where nothing is
+        It keeps a script alive that does nothing else; a second signal ends the runs at once. Where nothing is
         scheduled in this process it logs the reason and returns.
         """
 
     def shutdown(self, grace: timedelta | None = None) -> int:
-        """Start nothing new, give what runs here ``grace`` to end, then end it; returns how many had to be.
+        """Start nothing new, wait ``grace`` for the runs in this process, then end them; returns how many were ended.
 
-        Called by itself when the process ends, where the manager is ``get_job_manager``'s.
+        The manager of ``get_job_manager`` is shut down when the process ends.
         """
+
+    def start_job(self, id: str) -> None:  # noqa: A002
+        """Put a stopped job back on its schedule. What it missed meanwhile is not caught up."""
 
     def stop_job(self, id: str) -> None:  # noqa: A002
         """Take a job off its schedule. A run in progress goes on; its status is kept."""
@@ -56,10 +100,10 @@ class BackgroundJobManager(Protocol):
         """Take every job off its schedule."""
 
     def get_job_status(self, id: str) -> JobStatus | None:  # noqa: A002
-        """One job as it stands now, or None where no job has this id."""
+        """The current status of a job, or None where no job has this id."""
 
     def get_all_job_statuses(self) -> Sequence[JobStatus]:
-        """Every job as it stands now, in the order in which they were defined."""
+        """The current status of every job, in the order in which they were added."""
 
     def get_job_metrics(self) -> JobMetrics:
-        """Totals over all runs that were ever recorded."""
+        """Totals over all recorded runs."""

@@ -1,51 +1,53 @@
-"""What every manager has: job definitions, start and end."""
+"""What managers share: start and end, job definitions, and answers from the run store."""
 
 import logging
 import os
 import threading
 import weakref
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from jobctl.clock import Clock
-from jobctl.durations import format_duration
-from jobctl.errors import AlreadyRunningError, UsageError
-from jobctl.model import Command, Job, Run, Schedule, Target, Trigger
+from jobctl.catalogue.catalogue import unknown_job
+from jobctl.clock import Clock, SystemClock
+from jobctl.errors import UsageError
+from jobctl.managers.status import job_status, job_statuses
+from jobctl.model import Command, Job, JobMetrics, JobStatus, Run, RunStatus, Schedule, Target
+from jobctl.schedules.cron import Cron
+from jobctl.schedules.every import Every
 from jobctl.signals import Stop
-from jobctl.store.records import Registration
+from jobctl.store.base import RunStore
+from jobctl.store.records import JobRecord, Registration
 from jobctl.text import ID_HINT, is_job_id, quote
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
-
-class Lifecycle:
-    """Start and end, the same for every manager.
+class ManagerLifecycle:
+    """Start and end of a manager.
 
     Args:
-        idle: why this manager schedules nothing in this process; None where it does.
+        idle: why this process schedules nothing; None where it does.
 
     Attributes:
-        begun: called in the thread that starts the scheduler, each time.
+        on_start: called each time the scheduler starts, in the calling thread.
     """
 
     def __init__(self, idle: str | None = None) -> None:
         self.idle = idle
-        self.begun: Callable[[], None] = lambda: None
-        _MADE.add(self)
+        self.on_start: Callable[[], None] = lambda: None
+        _managers.add(self)
 
     def start(self) -> None:
         """Begin to schedule. A second call, or one where nothing is scheduled here, changes nothing."""
 
     def shutdown(self, grace: timedelta | None = None) -> int:
-        """Start nothing new, and end what runs here.
+        """Start nothing new, and end the runs in this process.
 
         Args:
             grace: how long runs may take to end by themselves.
 
         Returns:
-            How many runs had to be ended.
+            How many runs were ended by force.
         """
         del grace
         return 0
@@ -54,12 +56,12 @@ class Lifecycle:
         """End every run at once; ``shutdown`` then returns soon. Safe in a signal handler."""
 
     def wait_ended(self, timeout: float | None = None) -> bool:
-        """Wait for the scheduler's end; False where it goes on after ``timeout`` seconds."""
+        """Wait for the end of the scheduler; False where it still runs after ``timeout`` seconds."""
         del timeout
         return True
 
     def after_fork(self) -> None:
-        """In a forked child: let go of what is the parent's."""
+        """In a forked child: release what belongs to the parent."""
 
     def run_forever(self) -> None:
         """Schedule, and block until SIGINT, SIGTERM or SIGHUP; then shut down gracefully and return.
@@ -98,7 +100,7 @@ class Lifecycle:
     async def __aenter__(self) -> Self:
         import asyncio
 
-        self.begun()  # in this thread, which may be the main one
+        self.on_start()  # in this thread, which may be the main one
         await asyncio.to_thread(self.start)
         return self
 
@@ -110,21 +112,102 @@ class Lifecycle:
         await asyncio.to_thread(self.shutdown)
 
 
-_MADE: weakref.WeakSet[Lifecycle] = weakref.WeakSet()
+_managers: weakref.WeakSet[ManagerLifecycle] = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:
-    for one in list(_MADE):
-        one.after_fork()
+    for manager in list(_managers):
+        manager.after_fork()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-def define(job_id: str, name: str, target: Target, schedule: Schedule) -> Job:
-    """A job of the application's own.
+class StoreBackedManager(ManagerLifecycle):
+    """A manager that keeps definitions in memory, and reads and writes everything else in the run store."""
 
-    A function that a worker process can import by name is kept as that name, so that it runs
+    def __init__(self, store: RunStore, clock: Clock | None, idle: str | None) -> None:
+        super().__init__(idle)
+        self.store = store
+        self._clock: Clock = clock or SystemClock()
+        self._jobs: dict[str, Job] = {}
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        """Add definitions. An id that exists already is replaced; what is known of its runs stays."""
+        self._jobs.update((job.id, job) for job in jobs)
+
+    def schedule_job(self, id: str, name: str, job: Target, interval: timedelta | float) -> None:  # noqa: A002
+        """Run ``job`` every ``interval`` (a ``timedelta`` or seconds), the first time at once."""
+        self._define(define(id, name, job, Every(interval)))
+
+    def schedule_cron_job(self, id: str, name: str, job: Target, cron_expression: str) -> None:  # noqa: A002
+        """Run ``job`` at the wall-clock times, in UTC, of a 5- or 6-field cron expression."""
+        self._define(define(id, name, job, Cron(cron_expression)))
+
+    def start_job(self, id: str) -> None:  # noqa: A002
+        """Put a stopped job back on its schedule. What it missed meanwhile is not caught up."""
+        self._job(id)
+        self._register([id])
+        self.store.start([id], self._clock.now())
+
+    def stop_job(self, id: str) -> None:  # noqa: A002
+        """Take a job off its schedule; it stays off after a restart. A run in progress goes on."""
+        self._stop([self._job(id).id])
+
+    def stop_all_jobs(self) -> None:
+        """Take every job off its schedule."""
+        self._stop(list(self._jobs))
+
+    def run(self, run_id: str) -> Run | None:
+        """The run with this id or unique prefix, with its result and error."""
+        return self.store.run(run_id)
+
+    def runs(
+        self,
+        id: str | None = None,  # noqa: A002
+        *,
+        statuses: Iterable[RunStatus] = (),
+        since: datetime | None = None,
+        limit: int | None = 20,
+    ) -> Sequence[Run]:
+        """Runs, newest first: of one job or of all, with one of these statuses or with any."""
+        return self.store.runs(id, statuses=statuses, since=since, limit=limit)
+
+    def get_job_status(self, id: str) -> JobStatus | None:  # noqa: A002
+        """The current status of a job, or None where no job has this id."""
+        job = self._jobs.get(id)
+        return job_status(job, self.store.job(id), self._clock.now()) if job else None
+
+    def get_all_job_statuses(self) -> Sequence[JobStatus]:
+        """The current status of every job, in the order in which they were added."""
+        return job_statuses(self._jobs.values(), self.store.jobs(), self._clock.now())
+
+    def get_job_metrics(self) -> JobMetrics:
+        """Totals over all runs that were ever recorded in the store."""
+        return self.store.metrics()
+
+    def _define(self, job: Job) -> None:
+        self.add([job])
+
+    def _job(self, job_id: str) -> Job:
+        job = self._jobs.get(job_id)
+        if job is None:
+            raise unknown_job(job_id, self._jobs)
+        return job
+
+    def _register(self, ids: Iterable[str]) -> Mapping[str, JobRecord]:
+        """The jobs' records in the run store, created where there are none yet."""
+        return self.store.register([registration(self._jobs[job_id]) for job_id in ids], self._clock.now())
+
+    def _stop(self, ids: Sequence[str]) -> None:
+        self._register(ids)
+        self.store.stop(ids, self._clock.now())
+
+
+def define(job_id: str, name: str, target: Target, schedule: Schedule) -> Job:
+    """The definition of a job that the application schedules in its code.
+
+    A function that a worker process can import by name is replaced by that name, so that it runs
     there; any other runs in a thread of this process.
 
     Raises:
@@ -146,21 +229,8 @@ def define(job_id: str, name: str, target: Target, schedule: Schedule) -> Job:
 
 
 def registration(job: Job) -> Registration:
-    """The job as it is announced to the run store."""
+    """What a manager registers of a job in the run store."""
     schedule = job.schedule
     return Registration(
         job.id, job.name, schedule.text if schedule else "", schedule.timezone if schedule else "UTC"
-    )
-
-
-def already_running(job_id: str, run: Run, clock: Clock) -> AlreadyRunningError:
-    """Says which run holds the job, since when, where, and who asked for it."""
-    since = format_duration(clock.now() - run.started_at)
-    place = f", pid {run.pid} on {run.host}" if run.pid else f" on {run.host}"
-    how = {Trigger.SCHEDULE: "by its schedule", Trigger.MANUAL: "manually"}.get(run.trigger, "by a request")
-    beside = "" if run.job_id == job_id else f"{job_id} must not run beside it: "
-    return AlreadyRunningError(
-        f"{beside}{run.job_id} is already running for {since}, started {how} (run {run.short_id}{place});"
-        " nothing was started",
-        hint=f"follow it with: jobctl logs {run.job_id} --follow",
     )

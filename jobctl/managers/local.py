@@ -7,19 +7,17 @@ from errno import EMFILE
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobctl.catalogue.catalogue import unknown_job
-from jobctl.clock import Clock, SystemClock
+from jobctl.clock import Clock
 from jobctl.errors import JobctlError, NotRunError, reason_of
 from jobctl.events import Bus, RunFinished, SchedulerStarted
-from jobctl.managers.base import Lifecycle, already_running, define, registration
-from jobctl.managers.status import job_status, job_statuses
-from jobctl.model import Job, JobMetrics, JobStatus, Reason, Run, RunStatus, Target, Trigger
+from jobctl.managers.base import StoreBackedManager
+from jobctl.model import Job, Reason, Run, RunStatus, Trigger
 from jobctl.scheduler.dispatch import ahead_of
-from jobctl.schedules import Cron, Every
+from jobctl.scheduler.running import already_running
 from jobctl.settings.masking import Mask, secret_texts
 from jobctl.store.base import RunStore
 from jobctl.store.logs import FOLDER, MOST
-from jobctl.store.records import Claimed, JobRecord, Overlap
+from jobctl.store.records import Claimed, Overlap
 
 if TYPE_CHECKING:
     from jobctl.scheduler.maintenance import Chores
@@ -29,7 +27,7 @@ DEFAULT_WORKERS = 4
 DEFAULT_GRACE = timedelta(seconds=30)
 
 
-class LocalJobManager(Lifecycle):
+class LocalJobManager(StoreBackedManager):
     """Schedules and runs jobs here. Share its store, and any number of processes share the slots.
 
     Nothing starts before ``start()``, or the first ``trigger_job``. Use it as a context manager,
@@ -71,8 +69,7 @@ class LocalJobManager(Lifecycle):
         autostart: bool = False,
         idle: str | None = None,
     ) -> None:
-        super().__init__(idle)
-        self.store = store
+        super().__init__(store, clock, idle)
         self.bus = Bus()
         self.kind = kind
         self.pulse: Callable[[], None] = lambda: None
@@ -83,9 +80,7 @@ class LocalJobManager(Lifecycle):
         self._mask = mask or Mask()
         self._workers = workers
         self._grace = grace
-        self._clock: Clock = clock or SystemClock()
         self._autostart = autostart
-        self._jobs: dict[str, Job] = {}
         self._lock = threading.RLock()
         self._ending = threading.Lock()
         self._engine: Engine | None = None
@@ -113,30 +108,12 @@ class LocalJobManager(Lifecycle):
             if gone and engine is not None and self._scheduling:
                 engine.ask(lambda: engine.displace(gone, for_good=True))
 
-    def schedule_job(self, id: str, name: str, job: Target, interval: timedelta | float) -> None:  # noqa: A002
-        """Run ``job`` every ``interval`` (a ``timedelta`` or seconds), the first time at once."""
-        self._define(define(id, name, job, Every(interval)))
-
-    def schedule_cron_job(self, id: str, name: str, job: Target, cron_expression: str) -> None:  # noqa: A002
-        """Run ``job`` at the wall-clock times, in UTC, of a 5- or 6-field cron expression."""
-        self._define(define(id, name, job, Cron(cron_expression)))
-
-    def stop_job(self, id: str) -> None:  # noqa: A002
-        """Take a job off its schedule, kept over restarts. A run in progress goes on."""
-        self._stop([self._job(id).id])
-
-    def stop_all_jobs(self) -> None:
-        """Take every job off its schedule."""
-        self._stop(list(self._jobs))
-
     def start_job(self, id: str) -> None:  # noqa: A002
-        """Put a job back on its schedule. What it missed while stopped is not caught up."""
-        job = self._job(id)
-        self._know([id])
-        self.store.start([id], self._clock.now())
+        """Put a stopped job back on its schedule. What it missed meanwhile is not caught up."""
+        super().start_job(id)
         with self._lock:
             if self._scheduling:
-                self._schedule([job])
+                self._schedule([self._job(id)])
 
     # Runs
 
@@ -164,7 +141,7 @@ class LocalJobManager(Lifecycle):
             raise NotRunError(
                 f"{job.id} was not run: {job.unmet}", hint="jobctl check tries what is configured"
             )
-        self._know([id])
+        self._register([id])
         engine = self._running_engine()
         answer = engine.ask(lambda: engine.trigger(job, trigger, arguments or {}, timeout))
         if isinstance(answer, Overlap):
@@ -207,21 +184,6 @@ class LocalJobManager(Lifecycle):
         engine = self._engine
         if engine is not None:
             engine.ask(engine.renew_workers)
-
-    # Looking
-
-    def get_job_status(self, id: str) -> JobStatus | None:  # noqa: A002
-        """One job as it stands now, or None where no job has this id."""
-        job = self._jobs.get(id)
-        return job_status(job, self.store.job(id), self._clock.now()) if job else None
-
-    def get_all_job_statuses(self) -> Sequence[JobStatus]:
-        """Every job as it stands now, in the order in which they were defined."""
-        return job_statuses(self._jobs.values(), self.store.jobs(), self._clock.now())
-
-    def get_job_metrics(self) -> JobMetrics:
-        """Totals over all runs that were ever recorded in the store."""
-        return self.store.metrics()
 
     # Life
 
@@ -300,21 +262,10 @@ class LocalJobManager(Lifecycle):
             self.start()
 
     def _stop(self, ids: Sequence[str]) -> None:
-        self._know(ids)
-        self.store.stop(ids, self._clock.now())
+        super()._stop(ids)
         engine = self._engine
         if engine is not None and self._scheduling:
             engine.ask(lambda: engine.displace(ids))
-
-    def _job(self, job_id: str) -> Job:
-        job = self._jobs.get(job_id)
-        if job is None:
-            raise unknown_job(job_id, self._jobs)
-        return job
-
-    def _know(self, ids: Iterable[str]) -> Mapping[str, JobRecord]:
-        """The jobs' records, made where there are none yet."""
-        return self.store.register([registration(self._jobs[one]) for one in ids], self._clock.now())
 
     def _schedule(self, jobs: Iterable[Job]) -> None:
         engine = self._running_engine()
@@ -323,7 +274,7 @@ class LocalJobManager(Lifecycle):
 
     def _place(self, engine: "Engine", chosen: Sequence[Job]) -> None:
         """Register jobs, and put them on the agenda where this process schedules. In the loop's thread."""
-        records = self._know([job.id for job in chosen])
+        records = self._register([job.id for job in chosen])
         if not self._scheduling:
             return
         ahead = ahead_of(chosen, records)
@@ -367,7 +318,7 @@ class LocalJobManager(Lifecycle):
                         f"the scheduler cannot be started: {reason_of(error)}",
                         hint="raise the limit of open files (ulimit -n)" if error.errno == EMFILE else None,
                     ) from None
-                self.begun()
+                self.on_start()
             return self._engine
 
     def _make_engine(self) -> "tuple[Engine, Chores]":

@@ -49,7 +49,7 @@ def watch(manager: "Manager") -> None:
     """Have the manager shut down before this process ends."""
     global _watched  # noqa: PLW0603 - there is one process
     _watched = _Watched(manager)
-    manager.begun = _watched.termination.install
+    manager.on_start = _watched.termination.install
     atexit.unregister(_at_exit)
     atexit.register(_at_exit)
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from jobctl.clock import whole
-from jobctl.durations import milliseconds
+from jobctl.clock import Clock, whole
+from jobctl.durations import format_duration, milliseconds
+from jobctl.errors import AlreadyRunningError
 from jobctl.execution.tasks import Arguments, Task, TaskFinished
 from jobctl.model import Command, Job, OnOverlap, Reason, Run, RunStatus, Trigger
 from jobctl.scheduler.agenda import Due
@@ -155,3 +156,16 @@ class Finished:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+
+def already_running(job_id: str, run: Run, clock: Clock) -> AlreadyRunningError:
+    """The error for a job that cannot start while ``run`` is unfinished: since when it runs, and where."""
+    since = format_duration(clock.now() - run.started_at)
+    place = f", pid {run.pid} on {run.host}" if run.pid else f" on {run.host}"
+    how = {Trigger.SCHEDULE: "by its schedule", Trigger.MANUAL: "manually"}.get(run.trigger, "by a request")
+    group = "" if run.job_id == job_id else f"{job_id} must not run beside it: "
+    return AlreadyRunningError(
+        f"{group}{run.job_id} is already running for {since}, started {how} (run {run.short_id}{place});"
+        " nothing was started",
+        hint=f"follow it with: jobctl logs {run.job_id} --follow",
+    )

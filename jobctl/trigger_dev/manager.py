@@ -14,7 +14,7 @@ from jobctl.catalogue.catalogue import unknown_job
 from jobctl.clock import Clock, SystemClock
 from jobctl.durations import format_duration, write_duration
 from jobctl.errors import AlreadyRunningError, ServiceError, UsageError
-from jobctl.managers.base import Lifecycle, define
+from jobctl.managers.base import ManagerLifecycle, define
 from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Target, Trigger
 from jobctl.schedules import Cron, Every
 from jobctl.store.base import RunStore
@@ -34,7 +34,7 @@ _KEPT = timedelta(days=30)
 _REMEMBERED = "trigger-dev:run:"
 
 
-class TriggerDevJobManager(Lifecycle):
+class TriggerDevJobManager(ManagerLifecycle):
     """Keeps schedules at Trigger.dev and starts runs there. Every method but ``add`` asks over the network.
 
     Errors besides the interface's: ``ServiceError`` where Trigger.dev does not answer or refuses.

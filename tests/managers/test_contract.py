@@ -9,7 +9,8 @@ from jobctl.errors import NotRunError, UnknownJobError, UsageError
 from jobctl.interface import BackgroundJobManager
 from jobctl.managers.disabled import NoOpJobManager
 from jobctl.managers.local import LocalJobManager
-from jobctl.model import JobMetrics, RunStatus, Status
+from jobctl.model import Command, Job, JobMetrics, RunStatus, Status
+from jobctl.schedules.every import Every
 from jobctl.settings.masking import Secret
 from jobctl.store.base import RunStore
 from jobctl.trigger_dev.account import Account
@@ -133,3 +134,45 @@ def test_nothing_ran_means_zeros_and_no_rate(any_manager: BackgroundJobManager) 
 
     assert (metrics.total_executions, metrics.skipped, metrics.success_rate) == (0, 0, None)
     assert isinstance(metrics, JobMetrics)
+
+
+def test_a_stopped_job_can_be_put_back_on_its_schedule(any_manager: BackgroundJobManager) -> None:
+    any_manager.schedule_job("a-job", "A", "json:dumps", 60)
+    any_manager.stop_job("a-job")
+
+    any_manager.start_job("a-job")
+
+    found = any_manager.get_job_status("a-job")
+    assert found is not None
+    assert found.status is Status.SCHEDULED
+
+
+def test_definitions_can_be_added(any_manager: BackgroundJobManager) -> None:
+    any_manager.add([Job("a-job", "A", Every(60), "json:dumps")])
+
+    assert [status.id for status in any_manager.get_all_job_statuses()] == ["a-job"]
+
+
+def test_a_run_that_was_triggered_can_be_found(any_manager: BackgroundJobManager) -> None:
+    any_manager.schedule_job("a-job", "A", "platform:node", 60)
+
+    assert any_manager.runs("a-job") == []
+    assert any_manager.run("0123456789abcdef") is None
+    if not isinstance(any_manager, NoOpJobManager):
+        started = any_manager.trigger_job("a-job")
+        found = any_manager.run(started.id)
+        assert found is not None
+        assert (found.id, found.job_id) == (started.id, "a-job")
+
+
+def test_a_run_that_has_not_ended_is_waited_for_no_longer_than_asked(
+    any_manager: BackgroundJobManager,
+) -> None:
+    if isinstance(any_manager, NoOpJobManager):
+        run_id = "0123456789abcdef"
+    else:
+        any_manager.add([Job("b-job", "B", None, Command(("sleep", "60")))])
+        run_id = any_manager.trigger_job("b-job").id
+
+    with pytest.raises(TimeoutError, match=f"run {run_id} has not ended"):
+        any_manager.wait(run_id, 0)
