@@ -6,10 +6,11 @@ A job's place on its schedule is its *cursor*: every slot up to there was run, s
 import heapq
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from jobctl.model import Job, Schedule
+from jobctl.store.records import Misfires
 
 LATE = timedelta(seconds=60)
 """A slot that could have begun up to so long ago still runs, whatever ``catch_up`` says: a restart over it
@@ -86,20 +87,26 @@ class Entry:
 class Due:
     """A job whose newest slot has come.
 
-    ``serve``: it runs; else it was missed and is only told. ``alone``: as far as this process knows no
-    slot lies between the job's cursor and this one.
+    Attributes:
+        serve: it runs; otherwise it was missed, and is only reported.
+        cursor: the job's in the run store, as far as this process knows.
+        alone: no slot lies between ``cursor`` and this one.
     """
 
     entry: Entry
     slot: datetime
     serve: bool
+    cursor: datetime | None = None
     alone: bool = True
 
-    def missed(self, cursor: datetime | None) -> int:
-        """How many slots were missed before this one, by the cursor that the run store has."""
-        if self.alone and cursor == self.entry.cursor:
-            return 0  # nothing can lie between, and asking the schedule is dear
-        return self.entry.missed_before(self.slot, cursor)
+    def counted_from(self, cursor: datetime | None) -> "Due":
+        """The same with the cursor that the run store has."""
+        return replace(self, cursor=cursor, alone=False)
+
+    def misfires(self) -> Misfires:
+        """The slots that were missed before this one."""
+        count = 0 if self.alone else self.entry.missed_before(self.slot, self.cursor)
+        return Misfires(self.cursor, count)
 
 
 class Agenda:
@@ -170,7 +177,7 @@ class Agenda:
                     slot = entry.schedule.latest_until(slot - INSTANT, due, entry.anchor) or due
                 following = entry.schedule.next_after(slot, entry.anchor)
             serve = entry.fresh or entry.job.catch_up or now - entry.free_since(slot, now) <= LATE
-            found.append(Due(entry, slot, serve, alone=slot == due))
+            found.append(Due(entry, slot, serve, entry.cursor, alone=slot == due))
             self._plan(entry, following)
         return found
 

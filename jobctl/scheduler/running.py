@@ -73,7 +73,7 @@ def claim_of(due: Due, now: datetime, clock_generation: int) -> Claim:
         next_run=due.entry.due,
         group=job.group,
         queue=job.overlap is OnOverlap.QUEUE,
-        missed=due.missed,
+        misfires=due.misfires(),
     )
 
 

@@ -33,11 +33,20 @@ from jobctl.scheduler.ask import Ask
 from jobctl.scheduler.clock_watch import ClockWatch
 from jobctl.scheduler.dispatch import Queue, Ready
 from jobctl.scheduler.lease import Lease
-from jobctl.scheduler.misfires import Misses
+from jobctl.scheduler.misfires import MisfireReporter
 from jobctl.scheduler.recorder import Recorder
 from jobctl.scheduler.running import Active, Finished, claim_of, finished_run, retry_delay, task_of
 from jobctl.store.base import RunStore
-from jobctl.store.records import Claim, Claimed, ClaimOutcome, Overlap, SlotTaken, Stopped, new_run_id
+from jobctl.store.records import (
+    Claim,
+    Claimed,
+    ClaimOutcome,
+    CursorMoved,
+    Overlap,
+    SlotTaken,
+    Stopped,
+    new_run_id,
+)
 from jobctl.text import counted
 
 T = TypeVar("T")
@@ -80,7 +89,7 @@ class Engine:
         self._waiting: deque[Task] = deque()
         self._retries: list[tuple[float, str]] = []
         self._unnoted: deque[tuple[float, str, int]] = deque()
-        self._misses = Misses(store, lease, bus)
+        self._misfires = MisfireReporter(store, lease, bus)
         self._queue = Queue()
         self._grace: timedelta | None = None
         self._deadline: float | None = None
@@ -345,7 +354,7 @@ class Engine:
     def _collect(self, now: datetime) -> None:
         for due in self.agenda.take_due(now, _BATCH):
             if not due.serve:
-                self._misses.passed(due, now)
+                self._misfires.give_up(due, now)
             elif not self._queue.takes(due):
                 self._ready.put(due)
 
@@ -359,37 +368,38 @@ class Engine:
 
     def _start(self, picked: list[Due]) -> bool:
         now = self._clock.now()
-        answers = self._recorder.claim([claim_of(due, now, self.watch.clock_generation) for due in picked])
+        claims = [claim_of(due, now, self.watch.clock_generation) for due in picked]
+        answers = self._recorder.claim(claims)
         if answers is None:
             return False
         tasks: list[Task] = []
-        for due, answer in zip(picked, answers, strict=True):
+        for due, claim, answer in zip(picked, claims, answers, strict=True):
             self._ready.forget(due.entry.job.id)
-            self._answered(due, answer, tasks, now)
+            if isinstance(answer, Claimed):
+                tasks.append(self._begin(due.entry.job, answer.run))
+            self._answered(due, claim, answer, now)
         if self._lease.holds:
             self._executor.submit(tasks)
         else:  # the claim took so long that others may run these jobs
             self._waiting.extend(tasks)
         return True
 
-    def _answered(self, due: Due, answer: ClaimOutcome, tasks: list[Task], now: datetime) -> None:
+    def _answered(self, due: Due, claim: Claim, answer: ClaimOutcome, now: datetime) -> None:
         entry = due.entry
         match answer:
-            case Claimed(run):
-                tasks.append(self._begin(entry.job, run))
-                self._misses.before(due, answer, now)
-                self.agenda.advance(entry, due.slot)
             case Overlap(skipped=None):
                 self._queue.hold(due, self._clock.monotonic())
-            case Overlap(_, skipped):
-                if skipped is not None:
-                    self._bus.publish(RunFinished(skipped))
-                self._misses.before(due, answer, now)
+            case Claimed() | Overlap():
+                if isinstance(answer, Overlap) and answer.skipped is not None:
+                    self._bus.publish(RunFinished(answer.skipped))
+                self._misfires.report(due, claim.misfires, now)
                 self.agenda.advance(entry, due.slot)
             case SlotTaken(cursor):
                 self.agenda.advance(entry, cursor)
                 if cursor is not None:
                     self.watch.warn_ahead(cursor, now)
+            case CursorMoved(cursor):  # by another process: count again, and claim again at once
+                self._ready.put(due.counted_from(cursor), first=True)
             case Stopped():
                 self.displace([entry.job.id])
 

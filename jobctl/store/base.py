@@ -15,13 +15,14 @@ from jobctl.store.records import (
     CachedResult,
     Claim,
     ClaimOutcome,
+    CursorMoved,
     Ending,
     JobRecord,
-    Missed,
+    Misfires,
     Owner,
-    Passed,
     Pruned,
     Registration,
+    SlotTaken,
 )
 from jobctl.store.rows import JOB, OWNER, RUN, cached_of, ms_of, owner_of, record_of, run_of, when
 
@@ -208,7 +209,7 @@ class RunStore(ABC):
             )
             if claims.is_registered(connection, owner_id):
                 return []
-            return claims.lose(connection, at, claims.unfinished_of(connection, owner_id))
+            return claims.fail_lost_runs(connection, at, owner_id=owner_id)
 
     # Jobs
 
@@ -250,18 +251,18 @@ class RunStore(ABC):
             )
 
     def pass_slots(
-        self, job_id: str, until: datetime, missed: Missed, owner_id: str | None = None
-    ) -> Passed | None:
-        """Give up the slot ``until``: move the job's cursor there, and count it and what was missed before.
+        self, job_id: str, until: datetime, misfires: Misfires, owner_id: str | None = None
+    ) -> SlotTaken | CursorMoved | None:
+        """Give up the slot ``until``: move the job's cursor there, and count it and the misfires before it.
 
-        Where the cursor, set in the current clock generation, is at or beyond ``until`` already, nothing changes
-        and the answer is None: the slot was run, skipped or given up before.
+        Returns None; or why nothing was changed: the cursor, set in the current clock generation, is at or beyond
+        ``until`` already, or is not the one that the misfires were counted from.
 
         Raises:
             FencedError: the process ``owner_id`` is fenced.
         """
         with self._writing_as(owner_id) as connection:
-            return claims.pass_slots(connection, job_id, until, missed)
+            return claims.pass_slots(connection, job_id, until, misfires)
 
     def stop(self, job_ids: Iterable[str], at: datetime, reason: str | None = None) -> None:
         """Take jobs off their schedules, kept over restarts."""

@@ -1,4 +1,7 @@
-"""Starting and ending runs: the two statements that everything rests on, in batches."""
+"""Starting and ending runs: the statements that promise 1 rests on, in batches.
+
+Each function works inside the caller's transaction.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,15 +17,15 @@ from jobctl.store.records import (
     Claim,
     Claimed,
     ClaimOutcome,
+    CursorMoved,
     Ending,
-    Missed,
+    Misfires,
     Overlap,
     Owner,
-    Passed,
     SlotTaken,
     Stopped,
 )
-from jobctl.store.rows import RUN, ms_of, readable, run_of, when
+from jobctl.store.rows import RUN, decodes, ms_of, run_of, when
 
 _INSERT = """
 INSERT INTO runs
@@ -31,9 +34,10 @@ INSERT INTO runs
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING RETURNING seq
 """
-_MOVE = """
+_MOVE_CURSOR = """
 UPDATE jobs SET
-  cursor = coalesce(:slot, cursor), cursor_epoch = CASE WHEN :slot IS NULL THEN cursor_epoch ELSE :epoch END,
+  cursor = coalesce(:slot, cursor),
+  cursor_epoch = CASE WHEN :slot IS NULL THEN cursor_epoch ELSE :generation END,
   next_run = coalesce(:next_run, next_run), last_run = coalesce(:seq, last_run),
   skipped = skipped + :skipped, missed = missed + :missed
 WHERE id = :job
@@ -66,7 +70,7 @@ def is_registered(connection: Connection, owner_id: str) -> bool:
 
 
 def fence(connection: Connection, owner_id: str) -> None:
-    """Refuse what follows in this transaction to a process that others may have declared dead.
+    """Refuse the transaction of a process that was declared dead.
 
     Raises:
         FencedError: it is not registered, or no longer.
@@ -75,140 +79,138 @@ def fence(connection: Connection, owner_id: str) -> None:
         raise FencedError("the run store does not count this process as alive any more")
 
 
+@decodes
+def clock_generation(connection: Connection) -> int:
+    """The current clock generation."""
+    return int(connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0])
+
+
 def claim_all(connection: Connection, owner: Owner, wanted: Sequence[Claim]) -> list[ClaimOutcome]:
-    """Try to start runs, inside the caller's transaction. The unique indexes decide, not this code."""
+    """Try to start runs. The unique indexes decide, not this code."""
     fence(connection, owner.id)
     current = clock_generation(connection)
-    return [_claim(connection, owner, one, max(one.clock_generation, current)) for one in wanted]
+    return [_claim(connection, owner, claim, max(claim.clock_generation, current)) for claim in wanted]
 
 
-def _claim(connection: Connection, owner: Owner, one: Claim, epoch: int) -> ClaimOutcome:
+def _claim(connection: Connection, owner: Owner, claim: Claim, generation: int) -> ClaimOutcome:
     found = connection.execute(
-        "SELECT cursor, cursor_epoch, stopped FROM jobs WHERE id = ?", (one.job_id,)
+        "SELECT cursor, cursor_epoch, stopped FROM jobs WHERE id = ?", (claim.job_id,)
     ).fetchone()
     if found is None:
-        raise UnknownToStoreError(f'the run store does not know the job "{one.job_id}"')
-    cursor, cursor_epoch, stopped = found
+        raise UnknownToStoreError(f'the run store does not know the job "{claim.job_id}"')
+    cursor, cursor_generation, stopped = found
     since = when(stopped)
-    if since is not None and not one.force:
+    if since is not None and not claim.force:
         return Stopped(since)
-    slot = ms_of(one.slot)
-    if slot is not None and _is_behind(slot, cursor, cursor_epoch, epoch):
+    slot = ms_of(claim.slot)
+    if slot is not None and _is_behind(slot, cursor, cursor_generation, generation):
         return SlotTaken(when(cursor))
-    seq = _insert(connection, owner, one, epoch)
+    if claim.misfires is not None and ms_of(claim.misfires.cursor) != cursor:
+        return CursorMoved(when(cursor))
+    missed = claim.misfires.count if claim.misfires else 0
+    seq = _insert(connection, owner, claim, generation)
     if seq is not None:
-        missed = _missed(one, cursor)
-        _move(connection, one, epoch, seq=seq, missed=missed)
-        return Claimed(_begun(owner, one), when(cursor), missed)
-    row = _in_the_way(connection, one)
-    running = None if row is None else run_of(row)
-    if (slot is None or one.queue) and running is not None:
-        return Overlap(running, None, when(cursor))
-    if running is None and connection.execute("SELECT 1 FROM runs WHERE id = ?", (one.run_id,)).fetchone():
-        raise UsageError(f'the run store has a run "{one.run_id}" already', hint="make a new id for each run")
+        _move_cursor(connection, claim, generation, seq=seq, missed=missed)
+        return Claimed(_begun(owner, claim))
+    running = _in_the_way(connection, claim)
+    if (slot is None or claim.queue) and running is not None:
+        return Overlap(running, None)
+    if running is None and connection.execute("SELECT 1 FROM runs WHERE id = ?", (claim.run_id,)).fetchone():
+        raise UsageError(
+            f'the run store has a run "{claim.run_id}" already', hint="make a new id for each run"
+        )
     why = f"run {running.short_id} of {running.job_id} was in its way" if running is not None else None
-    if running is None or _insert(connection, owner, one, epoch, skipped=why) is None:
-        _move(connection, one, epoch)
+    if running is None or _insert(connection, owner, claim, generation, skipped=why) is None:
+        _move_cursor(connection, claim, generation)
         return SlotTaken(when(slot))
-    missed = _missed(one, cursor)
-    _move(connection, one, epoch, skipped=1, missed=missed)
-    begun = _begun(owner, one)
+    _move_cursor(connection, claim, generation, skipped=1, missed=missed)
+    begun = _begun(owner, claim)
     skipped = replace(
         begun, status=RunStatus.SKIPPED, reason=Reason.OVERLAP, finished_at=begun.started_at, error=why
     )
-    return Overlap(running, skipped, when(cursor), missed)
+    return Overlap(running, skipped)
 
 
-def pass_slots(connection: Connection, job_id: str, until: datetime, missed: Missed) -> Passed | None:
-    """Give up a slot, inside the caller's transaction, unless somebody has dealt with it."""
-    epoch = clock_generation(connection)
+def pass_slots(
+    connection: Connection, job_id: str, until: datetime, misfires: Misfires
+) -> SlotTaken | CursorMoved | None:
+    """Give up a slot and count the misfires, unless that was done before or the cursor is another one."""
+    generation = clock_generation(connection)
     found = connection.execute("SELECT cursor, cursor_epoch FROM jobs WHERE id = ?", (job_id,)).fetchone()
-    if found is None or _is_behind(to_ms(until), found[0], found[1], epoch):
-        return None
-    passed = Passed(missed(when(found[0])) + 1, when(found[0]))
-    values = {"slot": to_ms(until), "epoch": epoch, "next_run": None, "seq": None, "skipped": 0}
-    connection.execute(_MOVE, {**values, "missed": passed.missed, "job": job_id})
-    return passed
+    if found is None or _is_behind(to_ms(until), found[0], found[1], generation):
+        return SlotTaken(when(found[0]) if found else None)
+    if ms_of(misfires.cursor) != found[0]:
+        return CursorMoved(when(found[0]))
+    values = {"slot": to_ms(until), "generation": generation, "next_run": None, "seq": None, "skipped": 0}
+    connection.execute(_MOVE_CURSOR, {**values, "missed": misfires.count + 1, "job": job_id})
+    return None
 
 
-def clock_generation(connection: Connection) -> int:
-    """The current clock generation."""
-    return _first(connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone())
+@decodes
+def _is_behind(slot: int, cursor: int | None, cursor_generation: int, generation: int) -> bool:
+    """Whether a slot lies at or before the cursor of its clock generation: it was run, skipped or given up."""
+    return cursor is not None and cursor_generation >= generation and slot <= cursor
 
 
-@readable
-def _first(row: Any) -> int:
-    return int(row[0])
-
-
-@readable
-def _is_behind(slot: int, cursor: int | None, cursor_epoch: int, epoch: int) -> bool:
-    """Whether a slot lies at or before the cursor of its epoch: it is dealt with."""
-    return cursor is not None and cursor_epoch >= epoch and slot <= cursor
-
-
-def _missed(one: Claim, cursor: int | None) -> int:
-    return 0 if one.slot is None else one.missed(when(cursor))
-
-
-def _in_the_way(connection: Connection, one: Claim) -> Any:
+def _in_the_way(connection: Connection, claim: Claim) -> Run | None:
     """The unfinished run of the job, or of its group."""
     statement = f"SELECT {RUN} FROM runs r WHERE status = 'running' AND"
-    found = connection.execute(f"{statement} job_id = ?", (one.job_id,)).fetchone()
-    if found is None and one.group is not None:
-        found = connection.execute(f"{statement} grouped = ?", (one.group,)).fetchone()
-    return found
+    row = connection.execute(f"{statement} job_id = ?", (claim.job_id,)).fetchone()
+    if row is None and claim.group is not None:
+        row = connection.execute(f"{statement} grouped = ?", (claim.group,)).fetchone()
+    return None if row is None else run_of(row)
 
 
-def _move(
+def _move_cursor(
     connection: Connection,
-    one: Claim,
-    epoch: int,
+    claim: Claim,
+    generation: int,
     *,
     seq: int | None = None,
     skipped: int = 0,
     missed: int = 0,
 ) -> None:
-    """The job's record after an answer."""
-    values = {"slot": ms_of(one.slot), "epoch": epoch, "next_run": ms_of(one.next_run)}
+    """Update the job's record after a claim. A manual run moves no cursor."""
+    values = {"slot": ms_of(claim.slot), "generation": generation, "next_run": ms_of(claim.next_run)}
     counts = {"skipped": skipped, "missed": missed}
-    connection.execute(_MOVE, {**values, **counts, "seq": seq, "job": one.job_id})
+    connection.execute(_MOVE_CURSOR, {**values, **counts, "seq": seq, "job": claim.job_id})
 
 
+@decodes
 def _insert(
-    connection: Connection, owner: Owner, one: Claim, epoch: int, *, skipped: str | None = None
+    connection: Connection, owner: Owner, claim: Claim, generation: int, *, skipped: str | None = None
 ) -> int | None:
-    """A run that begins, or with ``skipped``, which says why, does not."""
-    at = to_ms(one.at)
+    """Insert a run that starts, or one that is skipped for the reason ``skipped``; None where an index refuses."""
+    at = to_ms(claim.at)
     row = (
-        one.run_id,
-        one.job_id,
+        claim.run_id,
+        claim.job_id,
         (RunStatus.SKIPPED if skipped else RunStatus.RUNNING).value,
         Reason.OVERLAP.value if skipped else None,
-        one.trigger.value,
-        ms_of(one.slot),
-        None if one.slot is None else 0 if one.fixed else epoch,
+        claim.trigger.value,
+        ms_of(claim.slot),
+        None if claim.slot is None else 0 if claim.fixed else generation,
         at,
         at if skipped else None,
         owner.id,
         owner.host,
-        one.group,
+        claim.group,
         skipped,
     )
     done = connection.execute(_INSERT, row).fetchone()
-    return _first(done) if done else None
+    return int(done[0]) if done else None
 
 
-def _begun(owner: Owner, one: Claim) -> Run:
-    slot = None if one.slot is None else whole(one.slot)
-    at = whole(one.at)
+def _begun(owner: Owner, claim: Claim) -> Run:
+    slot = None if claim.slot is None else whole(claim.slot)
+    at = whole(claim.at)
     return Run(
-        one.run_id, one.job_id, RunStatus.RUNNING, one.trigger, at, scheduled_for=slot, host=owner.host
+        claim.run_id, claim.job_id, RunStatus.RUNNING, claim.trigger, at, scheduled_for=slot, host=owner.host
     )
 
 
 def finish(connection: Connection, ending: Ending) -> bool:
-    """Record an end and count it, inside the caller's transaction."""
+    """Record an end and count it; False where the run had ended already."""
     result = ending.result
     if result is not None:
         import json
@@ -238,31 +240,24 @@ def finish(connection: Connection, ending: Ending) -> bool:
 
 
 def _count(connection: Connection, job_id: str, *, success: datetime | None, ms: int | None = None) -> None:
-    """One run more has ended: with ``success``, at that instant, or without."""
+    """Count a run that has ended: with success at that time, or without."""
     done = success is not None
-    values = {
-        "job": job_id,
-        "completed": int(done),
-        "failed": int(not done),
-        "success": ms_of(success),
-        "ms": ms,
-    }
-    connection.execute(_COUNT, values)
+    values = {"completed": int(done), "failed": int(not done), "success": ms_of(success), "ms": ms}
+    connection.execute(_COUNT, {**values, "job": job_id})
 
 
-def unfinished_of(connection: Connection, owner_id: str) -> list[str]:
-    """The runs of an owner that have not ended."""
-    found = connection.execute("SELECT id FROM runs WHERE owner = ? AND status = 'running'", (owner_id,))
-    return [row[0] for row in found.fetchall()]
-
-
-def lose(connection: Connection, at: datetime, run_ids: Sequence[str]) -> Sequence[Run]:
-    """Those of some runs that are unfinished become ``lost``; how long they took is not known."""
+def fail_lost_runs(
+    connection: Connection, at: datetime, *, owner_id: str | None = None, run_ids: Sequence[Any] = ()
+) -> list[Run]:
+    """Make unfinished runs, those of an owner or those with some ids, ``failed``, reason ``lost``; returns them."""
+    if owner_id is not None:
+        found = connection.execute("SELECT id FROM runs WHERE owner = ? AND status = 'running'", (owner_id,))
+        run_ids = [row[0] for row in found.fetchall()]
     lost: list[Run] = []
     for run_id in run_ids:
         row = connection.execute(_LOSE, (to_ms(at), run_id)).fetchone()
         if row is not None:
             _count(connection, row[0], success=None)
-            found = connection.execute(f"SELECT {RUN} FROM runs r WHERE id = ?", (run_id,)).fetchone()
-            lost.append(run_of(found))
+            found = connection.execute(f"SELECT {RUN} FROM runs r WHERE id = ?", (run_id,))
+            lost.append(run_of(found.fetchone()))
     return lost

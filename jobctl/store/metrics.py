@@ -6,12 +6,12 @@ from datetime import timedelta
 from jobctl.histogram import histogram, percentile
 from jobctl.model import JobMetrics, JobTotals
 from jobctl.store.connection import Connection
-from jobctl.store.rows import readable, when
+from jobctl.store.rows import decodes, when
 
 _NEWEST = 1000
 
 
-@readable
+@decodes
 def metrics(connection: Connection, job_id: str | None, order: str, index: str) -> JobMetrics:
     """Totals of all jobs, or of one.
 

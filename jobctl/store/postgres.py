@@ -73,7 +73,7 @@ class PostgresRunStore(RunStore):
         """Try to start runs. Claims of which nobody could say whether they were written are undone before."""
         if self._doubtful:
             with self._writing() as connection:
-                claims.lose(connection, SystemClock().now(), self._doubtful)
+                claims.fail_lost_runs(connection, SystemClock().now(), run_ids=self._doubtful)
             self._doubtful.clear()
         try:
             return super().claim(owner, wanted)

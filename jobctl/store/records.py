@@ -3,7 +3,7 @@
 Times are aware datetimes in UTC, durations ``timedelta``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
@@ -92,9 +92,15 @@ class JobRecord:
     failure_notified: bool = False
 
 
-Missed = Callable[[datetime | None], int]
-"""How many slots lie between a job's cursor and a slot. Asked inside the transaction that deals with the slot,
-so that both are recorded or neither, and with the cursor that the store has, whoever moved it."""
+@value
+class Misfires:
+    """How many slots the caller counted between a job's cursor and another slot, both excluded.
+
+    They are recorded together with that slot, and only where the store has this cursor.
+    """
+
+    cursor: datetime | None
+    count: int
 
 
 @value
@@ -112,7 +118,7 @@ class Claim:
         force: start a stopped job too (a manual run).
         group: two runs of a group never run at the same time.
         queue: if it cannot run now, nothing is recorded: the caller claims it again later.
-        missed: counts the misfires before the slot.
+        misfires: before the slot; None: not counted.
     """
 
     run_id: str
@@ -126,16 +132,14 @@ class Claim:
     force: bool = False
     group: str | None = None
     queue: bool = False
-    missed: Missed = field(default=lambda _: 0, compare=False)
+    misfires: Misfires | None = None
 
 
 @value
 class Claimed:
-    """The run is recorded as running. ``cursor`` is the job's from before."""
+    """The run is recorded as running."""
 
     run: Run
-    cursor: datetime | None
-    missed: int = 0
 
 
 @value
@@ -147,13 +151,18 @@ class Overlap:
 
     running: Run
     skipped: Run | None
-    cursor: datetime | None
-    missed: int = 0
 
 
 @value
 class SlotTaken:
     """The slot was run, skipped or given up before. ``cursor``, at or after it, is the job's."""
+
+    cursor: datetime | None
+
+
+@value
+class CursorMoved:
+    """The misfires were counted from another cursor than the job's, ``cursor``. Nothing is recorded: count again."""
 
     cursor: datetime | None
 
@@ -165,15 +174,7 @@ class Stopped:
     since: datetime
 
 
-ClaimOutcome = Claimed | Overlap | SlotTaken | Stopped
-
-
-@value
-class Passed:
-    """Slots were given up: so many, after ``cursor``."""
-
-    missed: int
-    cursor: datetime | None
+ClaimOutcome = Claimed | Overlap | SlotTaken | CursorMoved | Stopped
 
 
 @value

@@ -1,4 +1,4 @@
-"""Rows to values and back."""
+"""Values from rows of the database."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -25,11 +25,11 @@ _Values = ParamSpec("_Values")
 _Read = TypeVar("_Read")
 
 
-def readable(read: Callable[_Values, _Read]) -> Callable[_Values, _Read]:
-    """Values that nobody can have written are damage that the engine did not see."""
+def decodes(read: Callable[_Values, _Read]) -> Callable[_Values, _Read]:
+    """Raises ``StoreDamagedError`` where a stored value cannot be decoded."""
 
     @wraps(read)
-    def reading(*args: _Values.args, **kwargs: _Values.kwargs) -> _Read:
+    def decoding(*args: _Values.args, **kwargs: _Values.kwargs) -> _Read:
         try:
             return read(*args, **kwargs)
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
@@ -38,21 +38,21 @@ def readable(read: Callable[_Values, _Read]) -> Callable[_Values, _Read]:
                 hint="move it away, and jobctl begins a new one",
             ) from error
 
-    return reading
+    return decoding
 
 
-@readable
+@decodes
 def when(ms: int | None) -> datetime | None:
-    """A time that may be missing."""
+    """A time that may be missing, from milliseconds since 1970 UTC."""
     return None if ms is None else from_ms(ms)
 
 
 def ms_of(instant: datetime | None) -> int | None:
-    """The other way round."""
+    """Milliseconds since 1970 UTC of a time that may be missing."""
     return None if instant is None else to_ms(instant)
 
 
-@readable
+@decodes
 def run_of(row: Any) -> Run:
     """A run from the columns ``RUN``."""
     result = row[10]
@@ -79,7 +79,7 @@ def run_of(row: Any) -> Run:
     )
 
 
-@readable
+@decodes
 def owner_of(row: Any) -> Owner:
     """An owner from the columns ``OWNER``."""
     owner_id, kind, host, pid, start, boot, since, ended, killed, heartbeats, leased, observed = row
@@ -99,7 +99,7 @@ def owner_of(row: Any) -> Owner:
     )
 
 
-@readable
+@decodes
 def record_of(row: Any) -> JobRecord:
     """A job's record from the columns ``JOB`` and, after them, those of its last run."""
     last = row[_JOB_WIDTH : _JOB_WIDTH + _RUN_WIDTH]
@@ -121,7 +121,7 @@ def record_of(row: Any) -> JobRecord:
     )
 
 
-@readable
+@decodes
 def cached_of(row: Any) -> CachedResult:
     """A cached result from its row."""
     import json

@@ -9,7 +9,16 @@ import pytest
 from jobctl.errors import UnknownToStoreError, UsageError
 from jobctl.model import Reason, Run, RunStatus, Trigger
 from jobctl.store.base import RunStore
-from jobctl.store.records import Claimed, Ending, Overlap, Passed, SlotTaken, Stopped, new_run_id
+from jobctl.store.records import (
+    Claimed,
+    CursorMoved,
+    Ending,
+    Misfires,
+    Overlap,
+    SlotTaken,
+    Stopped,
+    new_run_id,
+)
 
 if TYPE_CHECKING:
     from tests.store.conftest import Desk
@@ -23,7 +32,6 @@ def known(desk: "Desk") -> None:
 def test_a_claim_records_the_run_before_it_starts(desk: "Desk", store: RunStore) -> None:
     answer = desk.claim(slot=5, next_run=6)
     assert isinstance(answer, Claimed)
-    assert answer.cursor is None
     expected = Run(
         answer.run.id,
         "job",
@@ -41,7 +49,7 @@ def test_a_claim_records_the_run_before_it_starts(desk: "Desk", store: RunStore)
 
 def test_a_job_has_one_unfinished_run(desk: "Desk", store: RunStore) -> None:
     first = desk.begin()
-    assert desk.claim() == Overlap(first, None, None)
+    assert desk.claim() == Overlap(first, None)
     assert isinstance(desk.claim("other"), Claimed)
     assert desk.end(first)
     assert isinstance(desk.claim(), Claimed)
@@ -53,7 +61,6 @@ def test_a_slot_that_comes_while_the_job_runs_is_recorded_as_skipped(desk: "Desk
     answer = desk.claim(slot=2, now=2.5, next_run=3)
     assert isinstance(answer, Overlap)
     assert answer.running == running
-    assert answer.cursor == desk.at(1)
     skipped = answer.skipped
     assert skipped is not None
     assert (skipped.status, skipped.reason) == (RunStatus.SKIPPED, Reason.OVERLAP)
@@ -74,9 +81,7 @@ def test_a_slot_is_run_once(desk: "Desk") -> None:
     desk.ran(slot=5)
     assert desk.claim(slot=5) == SlotTaken(desk.at(5))
     assert desk.claim(slot=4) == SlotTaken(desk.at(5)), "what lies before the cursor is dealt with"
-    answer = desk.claim(slot=6)
-    assert isinstance(answer, Claimed)
-    assert answer.cursor == desk.at(5)
+    assert isinstance(desk.claim(slot=6), Claimed)
 
 
 def test_a_slot_is_run_once_even_if_its_schedule_came_back(desk: "Desk") -> None:
@@ -145,7 +150,6 @@ def test_an_interval_goes_on_at_once(desk: "Desk", store: RunStore) -> None:
     epoch = store.next_clock_generation(1)
     answer = desk.claim(slot=5, epoch=epoch)
     assert isinstance(answer, Claimed)
-    assert answer.cursor == desk.at(60)
     desk.end(answer.run)
     assert desk.claim(slot=5, epoch=epoch) == SlotTaken(desk.at(5))
     assert isinstance(desk.claim(slot=60, epoch=epoch), Claimed), "its instant comes a second time"
@@ -183,23 +187,27 @@ def test_a_process_of_the_epoch_before_may_be_the_first_in_the_new_one(desk: "De
     assert desk.claim(slot=6, epoch=epoch) == SlotTaken(desk.at(6))
 
 
-def test_misses_are_counted_in_a_new_epoch(desk: "Desk", store: RunStore) -> None:
+def test_misfires_are_counted_in_a_new_clock_generation(desk: "Desk", store: RunStore) -> None:
     desk.ran(slot=60)
     store.next_clock_generation(1)
-    assert store.pass_slots("job", desk.at(5), lambda _: 3) == Passed(4, desk.at(60))
-    assert store.pass_slots("job", desk.at(4), lambda _: 3) is None
+    assert store.pass_slots("job", desk.at(5), Misfires(desk.at(60), 3)) is None
+    assert store.pass_slots("job", desk.at(4), Misfires(desk.at(5), 3)) == SlotTaken(desk.at(5))
     record = store.job("job")
     assert record is not None
     assert (record.cursor, record.missed) == (desk.at(5), 4)
 
 
-# Misses
+# Misfires
 
 
-def test_misses_are_counted_once(desk: "Desk", store: RunStore) -> None:
-    assert store.pass_slots("job", desk.at(5), lambda _: 4) == Passed(5, None)
-    assert desk.again().pass_slots("job", desk.at(5), lambda _: 4) is None, "a second scheduler saw the same"
-    assert store.pass_slots("job", desk.at(3), lambda _: 2) is None
+def test_misfires_are_counted_once(desk: "Desk", store: RunStore) -> None:
+    four = Misfires(None, 4)
+    assert store.pass_slots("job", desk.at(5), four) is None
+    second = desk.again()
+    assert second.pass_slots("job", desk.at(5), four) == SlotTaken(desk.at(5)), (
+        "a second scheduler saw the same"
+    )
+    assert store.pass_slots("job", desk.at(3), Misfires(None, 2)) == SlotTaken(desk.at(5))
     record = store.job("job")
     assert record is not None
     assert (record.cursor, record.missed) == (desk.at(5), 5)
@@ -210,26 +218,41 @@ def test_misses_are_counted_once(desk: "Desk", store: RunStore) -> None:
 def test_what_was_missed_before_a_slot_is_counted_with_its_claim(desk: "Desk", store: RunStore) -> None:
     desk.ran(slot=5)
 
-    def minutes(cursor: datetime | None) -> int:
-        assert cursor is not None
-        return (cursor - desk.at(0)) // timedelta(minutes=1)
-
-    wishes = [replace(desk.wish("job", slot), missed=minutes) for slot in (8, 9, 9)]
+    counted = [(8, Misfires(desk.at(5), 2)), (12, Misfires(desk.at(8), 3)), (12, Misfires(desk.at(8), 3))]
+    wishes = [replace(desk.wish("job", slot), misfires=misfires) for slot, misfires in counted]
     begun, skipped, taken = store.claim(desk.owner, wishes)
 
     assert isinstance(begun, Claimed)
     assert isinstance(skipped, Overlap)
-    assert (begun.missed, begun.cursor) == (5, desk.at(5))
-    assert (skipped.missed, skipped.cursor) == (8, desk.at(8))
-    assert taken == SlotTaken(desk.at(9))
+    assert taken == SlotTaken(desk.at(12))
     record = store.job("job")
     assert record is not None
-    assert record.missed == 13
+    assert (record.missed, record.cursor) == (5, desk.at(12))
+
+
+def test_misfires_that_were_counted_from_another_cursor_are_refused(desk: "Desk", store: RunStore) -> None:
+    """Another scheduler has moved the cursor meanwhile: what it dealt with would be counted as missed."""
+    wish = replace(desk.wish("job", 8), misfires=Misfires(desk.at(2), 5))
+    assert store.claim(desk.owner, [wish]) == [CursorMoved(None)]
+    assert store.pass_slots("job", desk.at(8), Misfires(desk.at(2), 5)) == CursorMoved(None)
+    desk.ran(slot=5)
+    before = (store.job("job"), store.runs(), store.metrics())
+
+    assert store.claim(desk.owner, [wish]) == [CursorMoved(desk.at(5))]
+    assert store.pass_slots("job", desk.at(8), Misfires(None, 7)) == CursorMoved(desk.at(5))
+    assert (store.job("job"), store.runs(), store.metrics()) == before
+
+    (answer,) = store.claim(desk.owner, [replace(wish, misfires=Misfires(desk.at(5), 2))])
+    assert isinstance(answer, Claimed)
+    record = store.job("job")
+    assert record is not None
+    assert (record.missed, record.cursor) == (2, desk.at(8))
 
 
 def test_a_slot_that_was_run_is_not_missed(desk: "Desk", store: RunStore) -> None:
     desk.ran(slot=5)
-    assert store.pass_slots("job", desk.at(5), lambda _: 4) is None, "by a scheduler that was away meanwhile"
+    away = Misfires(None, 4)
+    assert store.pass_slots("job", desk.at(5), away) == SlotTaken(desk.at(5)), "by a scheduler that was away"
     assert store.metrics().skipped == 0
 
 

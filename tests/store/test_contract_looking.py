@@ -8,7 +8,7 @@ import pytest
 from jobctl.errors import FencedError, UsageError
 from jobctl.model import Reason, RunStatus
 from jobctl.store.base import RunStore
-from jobctl.store.records import Claim, Claimed, JobRecord, Registration
+from jobctl.store.records import Claim, Claimed, JobRecord, Misfires, Registration
 
 if TYPE_CHECKING:
     from tests.store.conftest import Desk
@@ -183,7 +183,7 @@ def test_a_process_that_was_declared_dead_can_write_nothing_more(
     for write in (
         lambda: desk.claim(slot=2),
         lambda: store.save_next_runs({"job": desk.at(5)}, "owner-1"),
-        lambda: store.pass_slots("job", desk.at(5), lambda _: 0, "owner-1"),
+        lambda: store.pass_slots("job", desk.at(5), Misfires(None, 0), "owner-1"),
         lambda: store.next_clock_generation(1, "owner-1"),
     ):
         with pytest.raises(FencedError):

@@ -17,7 +17,9 @@ from jobctl.store.open import open_store
 from jobctl.store.records import (
     Claim,
     Claimed,
+    CursorMoved,
     Ending,
+    Misfires,
     Overlap,
     Owner,
     Registration,
@@ -71,11 +73,12 @@ class AnyOrder(RuleBasedStateMachine):
         self.run_a_slot(job, number, first)
         self.run_a_slot(job, number, 1 - first)
 
-    @rule(job=JOBS, number=SLOTS, who=st.integers(0, 1))
-    def claim_a_slot(self, job: str, number: int, who: int) -> None:
+    @rule(job=JOBS, number=SLOTS, who=st.integers(0, 1), missed=st.integers(0, 2), stale=st.booleans())
+    def claim_a_slot(self, job: str, number: int, who: int, missed: int = 0, *, stale: bool = False) -> None:
         slot = START + timedelta(minutes=number)
         fixed = job == "fixed"
         before = self.store.job(job)
+        assert before is not None
         wish = Claim(
             new_run_id(),
             job,
@@ -84,12 +87,17 @@ class AnyOrder(RuleBasedStateMachine):
             slot=slot,
             clock_generation=self.epochs[who],
             fixed=fixed,
+            misfires=Misfires(START - timedelta(days=1) if stale else before.cursor, missed),
         )
         (answer,) = self.store.claim(self.owners[who], [wish])
         after = self.store.job(job)
-        assert before is not None
         assert after is not None
         match answer:
+            case CursorMoved(cursor):
+                assert stale
+                assert cursor == before.cursor
+                assert after == before
+                return
             case Stopped():
                 assert job in self.stopped
                 assert after == before
@@ -99,13 +107,15 @@ class AnyOrder(RuleBasedStateMachine):
                 assert cursor >= slot
                 assert after.cursor == cursor
                 return
-            case Claimed(run, _):
+            case Claimed(run):
                 assert job not in self.running
                 self.running[job] = (run.id, who)
-            case Overlap(run, skipped, _):
+            case Overlap(run, skipped):
                 assert self.running[job][0] == run.id
                 assert skipped is not None
                 self.counts[job, "skipped"] += 1
+        self.counts[job, "skipped"] += missed
+        assert not stale
         assert job not in self.stopped
         assert after.cursor == slot
         key = (job, number, 0 if fixed else max(self.epochs))
@@ -159,8 +169,17 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(job=JOBS, number=SLOTS, missed=st.integers(1, 3))
     def miss(self, job: str, number: int, missed: int) -> None:
-        passed = self.store.pass_slots(job, START + timedelta(minutes=number), lambda _: missed)
-        self.counts[job, "skipped"] += passed.missed if passed else 0
+        before = self.store.job(job)
+        assert before is not None
+        slot = START + timedelta(minutes=number)
+        assert isinstance(
+            self.store.pass_slots(job, slot, Misfires(START - timedelta(days=1), missed)),
+            CursorMoved | SlotTaken,
+        )
+        assert self.store.job(job) == before
+        refused = self.store.pass_slots(job, slot, Misfires(before.cursor, missed))
+        assert refused is None or refused == SlotTaken(before.cursor)
+        self.counts[job, "skipped"] += missed + 1 if refused is None else 0
 
     @rule(job=JOBS)
     def stop(self, job: str) -> None:
