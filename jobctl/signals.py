@@ -82,11 +82,16 @@ def take_harmless_signals() -> None:
         if _signal.getsignal(number) == _signal.SIG_DFL:
             _signal.signal(number, _pass)
     if _signal.getsignal(_signal.SIGQUIT) == _signal.SIG_DFL:
-        faulthandler.register(_signal.SIGQUIT, file=2, all_threads=True)  # names and lines, no values
+        # not faulthandler.register: its small stack overflows where several signals arrive at once
+        _signal.signal(_signal.SIGQUIT, _show_stacks)
 
 
 def _pass(*_: object) -> None:
     return
+
+
+def _show_stacks(*_: object) -> None:
+    faulthandler.dump_traceback(file=2, all_threads=True)  # names and lines, no values
 
 
 _TERMINALS = {signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH}
