@@ -1,4 +1,4 @@
-"""The four reports: an HTML page, JSON and CSV in the reports folder, mailed where asked for."""
+"""The four report jobs: write HTML, JSON and CSV into the reports folder, and mail the page."""
 
 import json
 from datetime import datetime
@@ -10,51 +10,52 @@ from jobctl.errors import JobctlError, PermanentJobError, reason_of
 from jobctl.files import PRIVATE_FILE, private_folder, write_whole
 from jobctl.model import JobResult
 from jobctl.project import ProjectContext
-from jobctl.site.reports.periods import REPORTS, Known, Period, last_ended, read_period
+from jobctl.site.reports.periods import REPORTS, Period, ReportDefinition, last_ended, read_period
 
 if TYPE_CHECKING:
     from jobctl.site.mail.message import Attachment
 
 
 def daily_activity_summary(period: str | None = None, mail: str = "once") -> JobResult:
-    """Yesterday, or the day named."""
+    """Report on a day; by default yesterday."""
     return _report(REPORTS["daily"], period, mail)
 
 
 def weekly_user_growth(period: str | None = None, mail: str = "once") -> JobResult:
-    """Last week, Monday to Sunday, or the week named."""
+    """Report on a week, Monday to Sunday; by default the last one."""
     return _report(REPORTS["weekly"], period, mail)
 
 
 def monthly_comprehensive(period: str | None = None, mail: str = "once") -> JobResult:
-    """Last month, or the month named."""
+    """Report on a month; by default the last one."""
     return _report(REPORTS["monthly"], period, mail)
 
 
 def quarterly_performance(period: str | None = None, mail: str = "once") -> JobResult:
-    """Last quarter, or the quarter named."""
+    """Report on a quarter; by default the last one."""
     return _report(REPORTS["quarterly"], period, mail)
 
 
-def _report(known: Known, name: str | None, mail: str) -> JobResult:
-    """Work it out and write it; then mail it.
+def _report(definition: ReportDefinition, period_name: str | None, mail: str) -> JobResult:
+    """Compute a report, write it and mail it.
 
     Args:
-        mail: ``once`` a period; ``again`` whatever was mailed before; ``no``.
+        mail: ``once`` per period; ``again``, whatever was mailed before; or ``no``.
     """
     from jobctl.site.database.session import Database
     from jobctl.site.mail.message import Attachment
     from jobctl.site.reports.figures import figures
     from jobctl.site.reports.page import page
-    from jobctl.site.reports.plain_text import table
+    from jobctl.site.reports.plain_text import csv_text
 
     project = ProjectContext.of_worker()
     database = Database.open(project.environment, project.folder)
     now = SystemClock().now()
-    period = read_period(known.kind, name, now) if name else last_ended(known.kind, now)
+    kind = definition.kind
+    period = read_period(kind, period_name, now) if period_name else last_ended(kind, now)
     report = {
-        "id": known.job_id,
-        "title": known.title,
+        "id": definition.job_id,
+        "title": definition.title,
         "site": project.environment.text("COMPANY_NAME"),
         "tenant": database.tenant_id,
         "period": _described(period),
@@ -62,25 +63,26 @@ def _report(known: Known, name: str | None, mail: str) -> JobResult:
         "made_at": iso(now),
         **figures(database, project.environment.content, period),
     }
-    html = project.state / "reports" / f"{known.job_id}-{period.name}.html"
-    text = page(report)
-    _write(html, text)
-    _write(html.with_suffix(".json"), json.dumps(report, ensure_ascii=False, indent=2) + "\n")
-    _write(html.with_suffix(".csv"), table(report))
-    shown = project.relative(html)
-    message = f"{known.title}, {period.label}"
-    print(f"{message}: {shown}")
-    sent, errors = _mail(project, report, Attachment(html.name, text), now, mail)
+    html = page(report)
+    texts = {
+        "html": html,
+        "json": json.dumps(report, ensure_ascii=False, indent=2) + "\n",
+        "csv": csv_text(report),
+    }
+    stem = project.state / "reports" / f"{definition.job_id}-{period.name}"
+    files = {ending: Path(f"{stem}.{ending}") for ending in texts}
+    for ending, text in texts.items():
+        write_report(files[ending], text)
+    message = f"{definition.title}, {period.label}"
+    print(f"{message}: {project.relative(files['html'])}")
+    sent, errors = _mail(project, report, Attachment(files["html"].name, html), now, mail)
     return JobResult(
         processed=1 + sent + len(errors),
         successful=1 + sent,
         failed=len(errors),
         errors=tuple(errors),
         message=message,
-        details={
-            **{kind: project.relative(html.with_suffix(f".{kind}")) for kind in ("html", "json", "csv")},
-            "mails": sent,
-        },
+        details={**{ending: project.relative(file) for ending, file in files.items()}, "mails": sent},
     )
 
 
@@ -93,7 +95,12 @@ def _described(period: Period) -> dict[str, str]:
     }
 
 
-def _write(file: Path, text: str) -> None:
+def write_report(file: Path, text: str) -> None:
+    """Write one file of a report.
+
+    Raises:
+        PermanentJobError: it cannot be written.
+    """
     try:
         private_folder(file.parent)
         write_whole(file, text.encode(), mode=PRIVATE_FILE)
@@ -102,13 +109,13 @@ def _write(file: Path, text: str) -> None:
 
 
 def _mail(
-    project: ProjectContext, report: dict[str, Any], page: "Attachment", now: datetime, how: str
+    project: ProjectContext, report: dict[str, Any], page: "Attachment", now: datetime, mode: str
 ) -> tuple[int, list[str]]:
-    """To everybody in ``JOBCTL_REPORT_TO``. A failed mail is told; the report is written all the same."""
+    """Mail the page to ``JOBCTL_REPORT_TO``; returns how many mails were sent, and the errors."""
     from jobctl.site.mail.message import parse_mailboxes
 
-    addresses = list(parse_mailboxes(project.environment.text("JOBCTL_REPORT_TO") or ""))
-    if how == "no" or not addresses:
+    mailboxes = list(parse_mailboxes(project.environment.text("JOBCTL_REPORT_TO") or ""))
+    if mode == "no" or not mailboxes:
         return 0, []
     from jobctl.jobs.mailing import Mailing
     from jobctl.site.reports.plain_text import headlines
@@ -118,16 +125,13 @@ def _mail(
         "period": report["period"]["label"],
         "headlines": headlines(report)[:8],
     }
-    again = f"/{iso(now)}" if how == "again" else ""
+    again = f"/{iso(now)}" if mode == "again" else ""
     key = f"{report['id']}/{report['tenant']}/{report['period']['name']}{again}"
     try:
         with Mailing(project, "report", report["id"]) as mailing:
-            for one in addresses:
-                mailing.send(
-                    one.address, f"{key}/{one.address}", one.address, one.name, facts, attachment=page
-                )
-            tally = mailing.tally
+            for address, name in mailboxes:
+                mailing.send(address, f"{key}/{address}", address, name, facts, attachment=page)
     except JobctlError as error:
         print(f"warning: the report was not mailed: {error.problem}")
         return 0, [f"the report was not mailed: {error.problem}"]
-    return tally.sent, tally.errors
+    return mailing.tally.sent, mailing.tally.errors

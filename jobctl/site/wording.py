@@ -1,4 +1,4 @@
-"""Dates, plans and amounts in English, whatever the machine's locale."""
+"""Dates, plans and amounts in English, whatever the machine's locale; the beginning of a day."""
 
 from datetime import UTC, date, datetime
 
@@ -19,13 +19,14 @@ def short_day(day: date) -> str:
     return f"{MONTHS[day.month - 1][:3]} {day.day}"
 
 
-def short_month(year: int, month: int) -> str:
-    """``Jan 2026``."""
-    return f"{MONTHS[month - 1][:3]} {year:04}"
+def short_month(month: str) -> str:
+    """``2026-01`` as ``Jan 2026``."""
+    year, _, number = month.partition("-")
+    return f"{MONTHS[int(number) - 1][:3]} {year}"
 
 
 def midnight(day: date) -> datetime:
-    """Where a UTC day begins."""
+    """The beginning of a UTC day."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 

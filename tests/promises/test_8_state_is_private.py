@@ -14,7 +14,7 @@ from jobctl.cli.options import Common
 from jobctl.execution.run_log import RunLog
 from jobctl.files import write_whole
 from jobctl.jobs.mailing import MailJournal
-from jobctl.jobs.reports import _write
+from jobctl.jobs.reports import write_report
 from jobctl.settings.masking import Mask
 from jobctl.site.mail.message import Message, Sender
 from jobctl.site.mail.outbox import Outbox
@@ -82,7 +82,7 @@ WRITERS: list[Callable[[Path], object]] = [
     crash,
     lambda state: Outbox(state / "outbox", Sender("b@example.com")).send(MAIL),
     lambda state: Outbox(state / "outbox", Sender("b@example.com")).check(),
-    lambda state: _write(state / "reports" / "page.html", "text"),
+    lambda state: write_report(state / "reports" / "page.html", "text"),
 ]
 
 

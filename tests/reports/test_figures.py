@@ -12,7 +12,7 @@ import pytest
 from jobctl.settings.environment import Environment
 from jobctl.site.database.session import Database
 from jobctl.site.reports.figures import figures
-from jobctl.site.reports.periods import Kind, Period, last_ended
+from jobctl.site.reports.periods import Period, PeriodKind, last_ended
 from tests.support.site_database import NOW, SiteDatabase
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -138,8 +138,8 @@ def revenue(rows: Rows, period: Period) -> Counter[str]:
     return sums
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_each_kind_of_period(site: tuple[Database, Rows, Path], kind: Kind) -> None:
+@pytest.mark.parametrize("kind", PeriodKind)
+def test_each_kind_of_period(site: tuple[Database, Rows, Path], kind: PeriodKind) -> None:
     database, rows, folder = site
     period = last_ended(kind, NOW)
     now, before = counted(rows, period), counted(rows, period.before())
@@ -156,8 +156,8 @@ def test_each_kind_of_period(site: tuple[Database, Rows, Path], kind: Kind) -> N
     assert {(one["plan"], one["status"]): one["count"] for one in found["subscriptions"]} == standing
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_the_days_add_up_to_the_period(site: tuple[Database, Rows, Path], kind: Kind) -> None:
+@pytest.mark.parametrize("kind", PeriodKind)
+def test_the_days_add_up_to_the_period(site: tuple[Database, Rows, Path], kind: PeriodKind) -> None:
     database, _, folder = site
     period = last_ended(kind, NOW)
 
@@ -167,12 +167,12 @@ def test_the_days_add_up_to_the_period(site: tuple[Database, Rows, Path], kind: 
     assert series["labels"][-1] == (period.end - timedelta(days=1)).isoformat()
     for name in ("sign_ups", "votes", "comments", "views"):
         assert sum(series[name][-len(period.days) :]) == found["figures"][name]["now"], name
-    if kind is Kind.DAY:
+    if kind is PeriodKind.DAY:
         assert len(series["labels"]) == 14
 
 
-@pytest.mark.parametrize("kind", [Kind.MONTH, Kind.QUARTER])
-def test_top_items_of_the_period_alone(site: tuple[Database, Rows, Path], kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [PeriodKind.MONTH, PeriodKind.QUARTER])
+def test_top_items_of_the_period_alone(site: tuple[Database, Rows, Path], kind: PeriodKind) -> None:
     database, rows, folder = site
     period = last_ended(kind, NOW)
     votes = Counter(one["item"] for one in within(rows["votes"], period))

@@ -11,7 +11,7 @@ from jobctl.cli.terminal import Column, Terminal, plain
 from jobctl.errors import ExitCode, UsageError
 from jobctl.managers.local import LocalJobManager
 from jobctl.modes import Mode
-from jobctl.site.reports.periods import REPORTS, Known, read_period
+from jobctl.site.reports.periods import REPORTS, ReportDefinition, read_period
 from jobctl.site.reports.plain_text import headlines
 from jobctl.text import quote, suggestion
 
@@ -56,7 +56,7 @@ def run(options: Options, context: Context) -> int:
     return ExitCode.DONE
 
 
-def _named(name: str | None) -> Known:
+def _named(name: str | None) -> ReportDefinition:
     """A report by its short name or its job's id."""
     for short, report in REPORTS.items():
         if name in {short, report.job_id, report.job_id.removeprefix("report-")}:

@@ -1,6 +1,6 @@
-"""Which results the analytics jobs leave in the run store's cache: keys, windows, lifetimes.
+"""The analytics results in the run store's cache: keys, windows, lifetimes.
 
-Keys, windows and lifetimes are those of the Ever Works Template, so that the site's pages find them.
+They are those of the Ever Works Template, so that the site's pages find them.
 """
 
 from datetime import timedelta
@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 
 class Analytic(NamedTuple):
-    """One kind of result.
+    """A kind of result.
 
     Attributes:
         name: as ``jobctl analytics`` takes it.
         title: for people.
-        prefix: of its cache keys, one a window: ``user_growth_12``.
-        windows: how many ``unit`` each result covers; none is one result without a window.
-        lifetime: from when it is worked out.
+        prefix: of its cache keys, one per window: ``user_growth_12``.
+        windows: how many of ``unit`` each result covers; empty for a single result without a window.
+        lifetime: of a result in the cache.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Analytic(NamedTuple):
 
     @property
     def job_id(self) -> str:
-        """The job that works it out."""
+        """The job that computes it."""
         return f"analytics-{self.name}"
 
     @property
@@ -36,7 +36,7 @@ class Analytic(NamedTuple):
         return tuple(self.key(window) for window in self.windows) or (self.prefix,)
 
     def key(self, window: int) -> str:
-        """The key of one window."""
+        """The key of a window."""
         return f"{self.prefix}_{window}"
 
 
@@ -50,7 +50,7 @@ TOP_ITEMS = Analytic("top-items", "Top items", "top_items", (10, 20, 50), "items
 RECENT_ACTIVITY = Analytic(
     "recent-activity", "Recent activity", "recent_activity", (10, 20), "events", timedelta(minutes=2)
 )
-# worked out each 30 s: it outlives one run that comes late
+# computed every 30 s: a result outlives one late run
 PERFORMANCE = Analytic(
     "performance-metrics", "Performance metrics", "performance_metrics", (), "", timedelta(minutes=1)
 )

@@ -1,7 +1,7 @@
 """The figures of a report: a period of the site, each beside the period before."""
 
 import json
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -27,51 +27,51 @@ from jobctl.site.database.tables import (
     activity_logs,
     client_profiles,
     comments,
-    day_name,
-    day_of,
     item_views,
     subscription_history,
     subscriptions,
     users,
     votes,
 )
-from jobctl.site.reports.periods import Kind, Period
-from jobctl.site.wording import midnight
+from jobctl.site.reports.periods import Period, PeriodKind
 
 TOP = 10
 CONTEXT_DAYS = 14
 PAID = "payment_succeeded"
-"""What the site's webhooks write for each payment, the first of a subscription included."""
+"""The action that the site's webhooks record for each payment, also the first of a subscription."""
+_SERIES = ("sign_ups", "votes", "comments", "views")
 
 
 def figures(database: Database, content: Path, period: Period) -> dict[str, Any]:
-    """Everything that a report says of a period, as JSON values; amounts in whole units of their currency.
+    """All figures of a period, as JSON values; amounts in whole units of their currency.
 
-    ``subscriptions`` are as they stand now; the rest is of the period. An active user voted, commented or
-    has an entry in the activity log. A renewal is a payment that is not the first one of its subscription.
-    Revenue is what subscriptions cost that started, and what was paid for renewals.
+    ``subscriptions`` are as they are now; the rest is of the period. An active user voted, commented or
+    has an entry in the activity log. A renewal is a payment that is not the first of its subscription.
+    Revenue is the price of the subscriptions that started, and the payments for renewals.
     """
-    before = period.before()
-    own = {"now": _Rows(database.tenant_id, period), "before": _Rows(database.tenant_id, before)}
+    periods = {
+        "now": _Conditions(database.tenant_id, period),
+        "before": _Conditions(database.tenant_id, period.before()),
+    }
 
-    def look(connection: Connection) -> dict[str, Any]:
+    def read(connection: Connection) -> dict[str, Any]:
         counts = {
             when: {name: int(connection.execute(query).scalar_one()) for name, query in rows.counts().items()}
-            for when, rows in own.items()
+            for when, rows in periods.items()
         }
-        found = {name: {when: counts[when][name] for when in own} for name in counts["now"]}
-        return {"figures": found, "revenue": _revenue(connection, own)}
+        found = {name: {when: counts[when][name] for when in periods} for name in counts["now"]}
+        return {"figures": found, "revenue": _revenue(connection, periods)}
 
     return {
-        **database.read(look),
+        **database.read(read),
         "series": _series(database, period),
-        "top_items": _top(database, content, period),
-        "subscriptions": _standing(database),
+        "top_items": _top_items(database, content, period),
+        "subscriptions": _current_subscriptions(database),
     }
 
 
-class _Rows:
-    """The conditions for the rows of one tenant and period, kind by kind."""
+class _Conditions:
+    """The conditions for the rows of a tenant and period, by kind."""
 
     def __init__(self, tenant_id: str, period: Period) -> None:
         self._tenant_id = tenant_id
@@ -111,24 +111,24 @@ class _Rows:
         }  # fmt: skip
         count = select(func.count())
         counted = {name: count.where(*conditions) for name, conditions in kinds.items()}
-        return {"sign_ups": count.where(*self.sign_ups), "active_users": self._active(), **counted}
+        return {"sign_ups": count.where(*self.sign_ups), "active_users": self._active_users(), **counted}
 
-    def _active(self) -> Select[int]:
-        """Users by their profiles' votes, comments and entries in the log, or by entries of their own."""
+    def _active_users(self) -> Select[int]:
+        """Users with votes, comments or log entries by their profiles, or log entries of their own."""
         profile = client_profiles.c
-        acts = ((votes, self.votes), (comments, self.comments), (activity_logs, self.log))
+        actions = ((votes, self.votes), (comments, self.comments), (activity_logs, self.log))
         by_profile = [
             select(profile.user_id)
             .join_from(table, client_profiles, profile.id == table.c.client_id)
             .where(*conditions)
-            for table, conditions in acts
+            for table, conditions in actions
         ]
-        own = activity_logs.c.user_id
-        who = union(*by_profile, select(own).where(*self.log, own.is_not(None))).subquery()
-        return select(func.count()).select_from(who)
+        user_id = activity_logs.c.user_id
+        active = union(*by_profile, select(user_id).where(*self.log, user_id.is_not(None))).subquery()
+        return select(func.count()).select_from(active)
 
     def sales(self) -> list[Select[Any, Any, Any]]:
-        """What was started and renewed: the subscription's currency and amount, and the payment's own as JSON."""
+        """Subscriptions that started or renewed: currency and amount, and the payment as JSON."""
         sold, history = subscriptions, subscription_history
         price = sold.c.currency, sold.c.amount
         renewed = select(*price, history.c.metadata).join_from(
@@ -140,94 +140,67 @@ class _Rows:
         ]
 
 
-def _revenue(connection: Connection, own: dict[str, _Rows]) -> list[dict[str, Any]]:
+def _revenue(connection: Connection, periods: dict[str, _Conditions]) -> list[dict[str, Any]]:
     sums: dict[str, dict[str, Decimal]] = {}
-    for when, rows in own.items():
+    for when, rows in periods.items():
         for query in rows.sales():
             for currency, amount, payment in connection.execute(query):
-                paid = _paid(payment)
-                row = sums.setdefault(
-                    (paid.get("currency") or currency or "usd").lower(), dict.fromkeys(own, Decimal())
-                )
+                paid = _payment(payment)
+                code = (paid.get("currency") or currency or "usd").lower()
+                row = sums.setdefault(code, dict.fromkeys(periods, Decimal()))
                 row[when] += Decimal(str(paid.get("amount") or amount or 0))
     return [
-        {"currency": one, **{when: _plain(amount) for when, amount in sums[one].items()}}
-        for one in sorted(sums)
-        if any(sums[one].values())
+        {"currency": code, **{when: _number(amount) for when, amount in row.items()}}
+        for code, row in sorted(sums.items())
+        if any(row.values())
     ]
 
 
-def _paid(payment: str | None) -> dict[str, Any]:
-    """The amount and currency that a webhook noted with a payment, as far as they can be used."""
+def _payment(metadata: str | None) -> dict[str, Any]:
+    """The amount and currency that a webhook recorded, if they are usable."""
     try:
-        noted = json.loads(payment or "{}", parse_constant=lambda _: None)
+        found = json.loads(metadata or "{}", parse_constant=lambda _: None)
     except (ValueError, RecursionError):
         return {}
+    if not isinstance(found, dict):
+        return {}
     kinds: dict[str, tuple[type, ...]] = {"amount": (int, float), "currency": (str,)}
-    return (
-        {name: noted[name] for name, kind in kinds.items() if type(noted.get(name)) in kind}
-        if isinstance(noted, dict)
-        else {}
-    )
+    return {name: found[name] for name, kind in kinds.items() if type(found.get(name)) in kind}
 
 
-def _plain(amount: Decimal) -> int | float:
+def _number(amount: Decimal) -> int | float:
     return int(amount) if amount == int(amount) else float(amount)
 
 
 def _series(database: Database, period: Period) -> dict[str, Any]:
-    """A value a day; a day alone says little, so it is shown with the two weeks that lead to it."""
+    """Values per day; a single day is shown with the two weeks before it."""
     days = period.days
-    if period.kind is Kind.DAY:
+    if period.kind is PeriodKind.DAY:
         days = [period.first - timedelta(days=back) for back in range(CONTEXT_DAYS)][::-1]
-    found = daily_counts(database, days[0], period.end)
-    joined = _sign_ups(database, days[0], period.end)
-    series = {
-        kind: [found.get((kind, day.isoformat()), 0) for day in days]
-        for kind in ("votes", "comments", "views")
-    }
-    return {
-        "unit": "day",
-        "labels": [day.isoformat() for day in days],
-        "sign_ups": [joined.get(day.isoformat(), 0) for day in days],
-        **series,
-    }
+    labels = [day.isoformat() for day in days]
+    found = daily_counts(database, _SERIES, days[0], period.end)
+    counts = {kind: [found.get((kind, day), 0) for day in labels] for kind in _SERIES}
+    return {"unit": "day", "labels": labels, **counts}
 
 
-def _sign_ups(database: Database, first: date, end: date) -> dict[str, int]:
-    day = day_of(users.c.created_at)
-    query = (
-        select(day_name(day), func.count())
-        .where(
-            users.c.tenant_id == database.tenant_id,
-            users.c.deleted_at.is_(None),
-            users.c.created_at >= midnight(first),
-            users.c.created_at < midnight(end),
-        )
-        .group_by(day)
-    )
-    rows = database.read(lambda connection: connection.execute(query).all())
-    return {name: count for name, count in rows}  # noqa: C416 - rows are no pairs to mypy
-
-
-def _top(database: Database, content: Path, period: Period) -> list[dict[str, Any]]:
+def _top_items(database: Database, content: Path, period: Period) -> list[dict[str, Any]]:
     ranked = ranking(database, TOP, (period.start_instant, period.end_instant))
-    items = read_items(content, (one.item_id for one in ranked))
+    items = read_items(content, (row.item_id for row in ranked))
     return [
         {
-            "item_id": one.item_id,
-            "name": items[one.item_id].name,
-            "category": items[one.item_id].category,
-            "tags": list(items[one.item_id].tags),
-            "votes": one.votes,
-            "views": one.views,
-            "comments": one.comments,
+            "item_id": row.item_id,
+            "name": items[row.item_id].name,
+            "category": items[row.item_id].category,
+            "tags": list(items[row.item_id].tags),
+            "votes": row.votes,
+            "views": row.views,
+            "comments": row.comments,
         }
-        for one in ranked
+        for row in ranked
     ]
 
 
-def _standing(database: Database) -> list[dict[str, Any]]:
+def _current_subscriptions(database: Database) -> list[dict[str, Any]]:
     table = subscriptions.c
     query = (
         select(table.plan_id, table.status, func.count())
@@ -235,5 +208,4 @@ def _standing(database: Database) -> list[dict[str, Any]]:
         .group_by(table.plan_id, table.status)
         .order_by(table.plan_id, table.status)
     )
-    rows = database.read(lambda connection: connection.execute(query).all())
-    return [{"plan": plan, "status": status, "count": count} for plan, status, count in rows]
+    return [{"plan": plan, "status": status, "count": count} for plan, status, count in database.rows(query)]

@@ -1,28 +1,28 @@
-"""The report as one HTML file that needs nothing else: no script, no font, no request."""
+"""A report as one HTML file that needs nothing else: no script, no font, no request."""
 
 from datetime import date, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jobctl.site.reports.charts import Share, columns, stacked
-from jobctl.site.reports.plain_text import headlines, revenue
+from jobctl.site.reports.plain_text import LABELS, headlines, revenue
 from jobctl.site.wording import long_day, plan_name, short_day
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_SERIES = {"sign_ups": "Sign-ups", "views": "Views", "votes": "Votes", "comments": "Comments"}
+_SERIES = ("sign_ups", "views", "votes", "comments")
 _UNWELCOME = ("Expired", "Cancelled")
 _STATUSES = ("active", "paused", "pending", "cancelled", "expired")
 
 
 def page(report: dict[str, Any]) -> str:
-    """The page of a report as ``jobs.reports`` puts it together; everything in it is escaped."""
+    """The page of a report, as ``jobs.reports`` computes it; every text in it is escaped."""
     most = max((item["votes"] for item in report["top_items"]), default=0)
     return _template().render(
         report=report,
         made_at=datetime.fromisoformat(report["made_at"]),
-        cards=[_card(*one) for one in headlines(report)],
+        cards=[_card(*headline) for headline in headlines(report)],
         charts=_charts(report["series"]),
         items=[
             {**item, "share": round(100 * item["votes"] / most) if most else 0}
@@ -34,49 +34,43 @@ def page(report: dict[str, Any]) -> str:
     )
 
 
-def _card(label: str, value: str, changed: str) -> dict[str, str]:
+def _card(label: str, value: str, change: str) -> dict[str, str]:
     trend = (
-        "up" if changed.startswith("+") or changed == "new" else "down" if changed.startswith("−") else "same"
+        "up" if change.startswith("+") or change == "new" else "down" if change.startswith("−") else "same"
     )
     welcome = "down" if label in _UNWELCOME else "up"
     tone = "" if trend == "same" else "good" if trend == welcome else "bad"
     size = "long" if len(value) > 7 else ""
-    return {"label": label, "value": value, "change": changed, "trend": trend, "tone": tone, "size": size}
+    return {"label": label, "value": value, "change": change, "trend": trend, "tone": tone, "size": size}
 
 
 def _charts(series: dict[str, Any]) -> list[dict[str, Any]]:
-    days = [date.fromisoformat(one) for one in series["labels"]]
-    labels = [long_day(day) for day in days]
-    shown = [short_day(day) for day in days]
+    days = [date.fromisoformat(day) for day in series["labels"]]
+    labels, shown = [long_day(day) for day in days], [short_day(day) for day in days]
     return [
         {
-            "title": title,
-            "svg": columns(title, labels, series[name], shown),
+            "title": LABELS[name],
+            "svg": columns(LABELS[name], labels, series[name], shown),
             "rows": list(zip(labels, series[name], strict=True)),
             "total": sum(series[name]),
         }
-        for name, title in _SERIES.items()
+        for name in _SERIES
     ]
 
 
 def _plans(subscriptions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A plan a row, its subscriptions by status."""
-    found: dict[str, dict[str, int]] = {}
+    """Each plan with its subscriptions by status."""
+    counts: dict[str, dict[str, int]] = {}
     for row in subscriptions:
-        counts = found.setdefault(row["plan"], {})
-        status = row["status"] if row["status"] in _STATUSES else "pending"
-        counts[status] = counts.get(status, 0) + row["count"]
-    return [
-        {
-            "name": plan_name(plan),
-            "counts": counts,
-            "total": sum(counts.values()),
-            "svg": stacked(
-                plan_name(plan), [Share(one, counts[one], one) for one in _STATUSES if counts.get(one)]
-            ),
-        }
-        for plan, counts in sorted(found.items())
-    ]
+        by_status = counts.setdefault(row["plan"], dict.fromkeys(_STATUSES, 0))
+        by_status[row["status"] if row["status"] in _STATUSES else "pending"] += row["count"]
+    found = []
+    for plan, by_status in sorted(counts.items()):
+        name = plan_name(plan)
+        shares = [Share(status, count, status) for status, count in by_status.items() if count]
+        total = sum(by_status.values())
+        found.append({"name": name, "counts": by_status, "total": total, "svg": stacked(name, shares)})
+    return found
 
 
 @cache
@@ -91,5 +85,5 @@ def _template() -> "Template":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters["svg"] = Markup  # made by charts.py, which escapes what is put into it
+    templates.filters["svg"] = Markup  # charts.py escapes what it is given
     return templates.get_template("report.html")

@@ -18,6 +18,7 @@ LABELS = {
     "expired": "Expired",
     "cancelled": "Cancelled",
 }
+HEAD = ("section", "name", "detail", "value", "before")
 
 
 def headlines(report: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -28,44 +29,33 @@ def headlines(report: dict[str, Any]) -> list[tuple[str, str, str]]:
         for name, label in LABELS.items()
     ]
     sold = map(revenue, report["revenue"])
-    return [*counts, *((f"Revenue, {one['currency']}", one["now"], one["change"]) for one in sold)]
+    return [*counts, *((f"Revenue, {row['currency']}", row["now"], row["change"]) for row in sold)]
 
 
 def revenue(row: dict[str, Any]) -> dict[str, str]:
-    """What was sold in one currency: ``now``, ``before`` and the ``change``."""
+    """The sales in one currency: ``now``, ``before`` and the ``change``, as texts."""
     now, before = (money(row[when], row["currency"]) for when in ("now", "before"))
-    return {
-        "currency": row["currency"].upper(),
-        "now": now,
-        "before": before,
-        "change": change(row["now"], row["before"], before),
-    }
+    shown = change(row["now"], row["before"], before)
+    return {"currency": row["currency"].upper(), "now": now, "before": before, "change": shown}
 
 
 def change(now: int, before: int, shown: str | None = None) -> str:
-    """How a figure compares with the one before, which is ``shown`` if that is no plain number."""
+    """The change of a figure; ``shown`` is the earlier one as a text, if it is not a plain number."""
     shown = f"{before:,}" if shown is None else shown
     if now == before:
         return f"as before ({shown})"
     if before == 0:
         return "new"
-    percent = (now - before) / before * 100
-    rounded = f"{percent:+,.0f}".replace("-", "−")
+    rounded = f"{(now - before) / before * 100:+,.0f}".replace("-", "−")
     return f"{rounded} % ({shown} before)"
 
 
-HEAD = ("section", "name", "detail", "value", "before")
-
-
-def table(report: dict[str, Any]) -> str:
-    """The figures, revenue, days, top items and subscriptions of a report, as ``jobs.reports`` puts it together.
-
-    Lines end as RFC 4180 has them. A text that a spreadsheet would take for a formula begins with an apostrophe.
-    """
+def csv_text(report: dict[str, Any]) -> str:
+    """The report as CSV (RFC 4180): one value a line, with the value of the period before if it has one."""
     written = io.StringIO()
     writer = csv.writer(written)
     writer.writerow(HEAD)
-    writer.writerows([_plain(cell) for cell in row] for row in _rows(report))
+    writer.writerows([_cell(value) for value in row] for row in _rows(report))
     return written.getvalue()
 
 
@@ -74,8 +64,8 @@ def _rows(report: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         yield "report", report["title"], name, report[name]["name"], ""
     for name, label in LABELS.items():
         yield "figures", label, "", report["figures"][name]["now"], report["figures"][name]["before"]
-    for one in report["revenue"]:
-        yield "revenue", one["currency"].upper(), "", one["now"], one["before"]
+    for row in report["revenue"]:
+        yield "revenue", row["currency"].upper(), "", row["now"], row["before"]
     series = report["series"]
     for kind, values in series.items():
         if kind not in {"unit", "labels"}:
@@ -85,13 +75,16 @@ def _rows(report: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         for kind in ("votes", "views", "comments"):
             yield "top items", item["name"], LABELS[kind], item[kind], ""
         yield "top items", item["name"], "Category", item["category"], ""
-    for one in report["subscriptions"]:
-        yield "subscriptions", one["plan"], one["status"], one["count"], ""
+    for row in report["subscriptions"]:
+        yield "subscriptions", row["plan"], row["status"], row["count"], ""
 
 
-def _plain(cell: Any) -> Any:
-    """https://owasp.org/www-community/attacks/CSV_Injection; a number stays one."""
-    if not isinstance(cell, str):
-        return cell
-    line = " ".join(cell.split())
+def _cell(value: Any) -> Any:
+    """A text that a spreadsheet would run as a formula begins with an apostrophe.
+
+    See https://owasp.org/www-community/attacks/CSV_Injection.
+    """
+    if not isinstance(value, str):
+        return value
+    line = " ".join(value.split())
     return f"'{line}" if line.startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠")) else line

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jobctl.site.reports.plain_text import HEAD, table
+from jobctl.site.reports.plain_text import HEAD, csv_text
 
 
 def read(text: str) -> list[dict[str, str]]:
@@ -14,7 +14,7 @@ def read(text: str) -> list[dict[str, str]]:
 
 
 def test_every_value_of_the_report_is_there(report: dict[str, Any]) -> None:
-    text = table(report)
+    text = csv_text(report)
 
     rows = read(text)
     assert text.count("\r\n") == text.count("\n") == len(rows) + 1
@@ -38,7 +38,7 @@ def test_no_name_is_a_formula(report: dict[str, Any], name: str) -> None:
     report["top_items"][0] |= {"name": name, "category": name}
     report["subscriptions"][0]["plan"] = name
 
-    cells = [cell for row in read(table(report)) for cell in row.values()]
+    cells = [cell for row in read(csv_text(report)) for cell in row.values()]
 
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r", "＝"))]
     assert "'" + " ".join(name.split()) in cells
@@ -47,10 +47,10 @@ def test_no_name_is_a_formula(report: dict[str, Any], name: str) -> None:
 def test_commas_and_quotes_stay_in_their_cell(report: dict[str, Any]) -> None:
     report["top_items"][0]["name"] = 'A "quoted", name; with\nlines'
 
-    assert 'A "quoted", name; with lines' in {row["name"] for row in read(table(report))}
+    assert 'A "quoted", name; with lines' in {row["name"] for row in read(csv_text(report))}
 
 
 def test_a_negative_number_stays_one(report: dict[str, Any]) -> None:
     report["revenue"][0]["now"] = -12.5
 
-    assert "-12.5" in {row["value"] for row in read(table(report))}
+    assert "-12.5" in {row["value"] for row in read(csv_text(report))}
