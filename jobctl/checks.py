@@ -11,8 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from jobctl import threads
-from jobctl.catalogue.catalogue import Catalogue, unmet
-from jobctl.catalogue.discovery import missing
+from jobctl.catalogue.catalogue import Catalogue, unmet_need
+from jobctl.catalogue.discovery import import_problems
 from jobctl.catalogue.location import store_place
 from jobctl.catalogue.notify_settings import demand_private_url, resolved
 from jobctl.durations import format_duration
@@ -121,7 +121,7 @@ class Checker:
         values = self.environment.merged()
         calls = {job.target for job in self.catalogue if isinstance(job.target, str)}
         own = sorted(one for one in calls if not one.startswith("jobctl."))
-        why = missing(self.project, own, values, self.environment.mask)
+        why = import_problems(self.project, own, values, self.environment.mask)
         for job in self.catalogue:
             if isinstance(job.target, str) and job.target in why:
                 yield ConfigurationError(
@@ -151,7 +151,7 @@ class Checker:
 
     def database(self) -> str:
         """Connected to, its tables compared with what the jobs use, its tenant found."""
-        missing = unmet(("database",), self.environment)
+        missing = unmet_need(("database",), self.environment)
         if missing is not None:
             raise AbsentError(missing)
         from jobctl.site.database.session import Database
@@ -186,7 +186,7 @@ class Checker:
 
     def mail(self) -> str:
         """The provider logged in to; no mail is sent."""
-        missing = unmet(("mail",), self.environment)
+        missing = unmet_need(("mail",), self.environment)
         if missing is not None:
             raise AbsentError(missing)
         from jobctl.site.mail.providers import note, open_transport

@@ -1,4 +1,4 @@
-"""The built-in jobs, as data. The scheduler holds their import text and never their code.
+"""The built-in jobs, as data: the scheduler never imports their code.
 
 Ids, names and schedules are those of the Ever Works Template.
 """
@@ -10,9 +10,9 @@ class BuiltIn(NamedTuple):
     """A job that comes with jobctl.
 
     Attributes:
-        settings: in the words of a project file.
-        needs: what must be configured for it to run, see ``catalogue.needs``.
-        dry_run: whether it can say what it would do.
+        settings: as in a project file.
+        needs: ``database`` or ``mail``, if it must be configured.
+        dry_run: whether it can report what it would do, without doing it.
     """
 
     id: str

@@ -2,7 +2,6 @@
 
 import os
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from jobctl.catalogue.builtin import BUILT_IN
@@ -11,7 +10,7 @@ from jobctl.text import is_job_id, printable, quote, suggestion
 from jobctl.trust import demand_trusted_module, platform_owns_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from jobctl.catalogue.builtin import BuiltIn
     from jobctl.catalogue.location import ProjectLocation
@@ -20,20 +19,20 @@ if TYPE_CHECKING:
     from jobctl.model import Job
     from jobctl.settings.environment import Environment
 
-NO_SITE = (
-    f"the {len(BUILT_IN)} built-in jobs are left out: this is no Ever Works site (there is no DATABASE_URL,"
+_NO_SITE = (
+    f"the {len(BUILT_IN)} built-in jobs are left out: this is not an Ever Works site (it has no DATABASE_URL,"
     " DATA_REPOSITORY or .works); to add them, set one of these, or write builtin = true in the project file"
 )
 
 
 class Catalogue:
-    """Jobs by id, in order: built-in, installed packages, the project's modules, the project's file.
+    """Jobs by id, in order: built-in, installed packages, the project's modules, the project file.
 
     Attributes:
-        warnings: what is left out, and why: a package that is broken, a job of one that is defined elsewhere too.
-        others: ids of the jobs that are not the project file's own, whatever it changes of them.
-        note: that the built-in jobs are left out because the project is no Ever Works site, and how to add them;
-            None where they are in, or were turned off.
+        notify: where the project file sends notifications.
+        warnings: what was left out, and why: a broken package, a job that is also defined elsewhere.
+        others: ids of the jobs that are defined outside the project file, which may change them.
+        note: why the built-in jobs are left out, and how to add them; None if they are in or turned off.
     """
 
     def __init__(
@@ -65,42 +64,42 @@ class Catalogue:
         """The job with this id.
 
         Raises:
-            UnknownJobError: there is none; says which was probably meant.
+            UnknownJobError: no job has this id; suggests a similar one.
         """
         job = self._by_id.get(job_id)
         if job is None:
-            hidden = [self.note] if self.note and any(one.id == job_id for one in BUILT_IN) else []
+            hidden = [self.note] if self.note and any(builtin.id == job_id for builtin in BUILT_IN) else []
             raise unknown_job(
                 job_id, self._by_id, also="All jobs: jobctl status", left_out=[*self.warnings, *hidden]
             )
         return job
 
     @classmethod
-    def load(cls, project: "ProjectLocation", environment: "Environment | None" = None) -> Self:
-        """Put the catalogue of a project together.
+    def load(cls, location: "ProjectLocation", environment: "Environment | None" = None) -> Self:
+        """Read the catalogue of a project.
 
         Args:
-            project: where the file is, if there is one.
-            environment: for the child that imports the project's modules.
+            environment: for the child process that imports the project's modules, and for what jobs need.
 
         Raises:
-            ConfigurationError: something in the file, or in a module, is wrong; several are told together.
+            ConfigurationError: the project file or a module has an error; ``ConfigurationErrors`` for several.
         """
         from jobctl.catalogue.job_keys import build_job
         from jobctl.catalogue.project_file import read_project_file
 
-        file = read_project_file(project)
+        file = read_project_file(location)
         if not platform_owns_files():
             calls = (str(settings.get("call", "")).partition(":")[0] for settings in file.jobs.values())
             for module in filter(None, dict.fromkeys([*file.modules, *calls])):
-                demand_trusted_module(project.folder, module)
-        known, faults, left_out, note = _found(file, project, environment)
+                demand_trusted_module(location.folder, module)
+        known, faults, left_out, note = _defined_outside_file(file, location, environment)
         others = tuple(known)
         for job_id, settings in file.jobs.items():
+            place = file.place("jobs", job_id)
             if left_out and job_id not in known and not settings.keys() & {"call", "command"}:
                 left_out.append(
-                    f"{file.place('jobs', job_id)}: [jobs.{job_id}] needs `call` or `command`, so it is left out:"
-                    " it may change a job that is left out"
+                    f"{place}: [jobs.{job_id}] is left out: it needs `call` or `command`,"
+                    " unless it changes another job that is left out"
                 )
                 continue
             try:
@@ -111,33 +110,41 @@ class Catalogue:
             raise faults[0]
         if faults:
             raise ConfigurationErrors(faults)
-        jobs = _with_unmet(known.values(), environment) if environment else known.values()
+        jobs = known.values()
         if environment:
-            environment.hide([*file.notify.urls, *(one.check_in for one in known.values())])
-        warnings = [*([project.warning] if project.warning else []), *left_out]
-        return cls(tuple(jobs), file.notify, [printable(one) for one in warnings], others, note)
+            environment.hide([*file.notify.urls, *(job.check_in for job in jobs)])
+        warnings = [*([location.warning] if location.warning else []), *left_out]
+        return cls(
+            tuple(_with_unmet_needs(jobs, environment) if environment else jobs),
+            file.notify,
+            [printable(warning) for warning in warnings],
+            others,
+            note,
+        )
 
 
-def _found(
-    file: "ProjectFile", project: "ProjectLocation", environment: "Environment | None"
+def _defined_outside_file(
+    file: "ProjectFile", location: "ProjectLocation", environment: "Environment | None"
 ) -> "tuple[dict[str, Job], list[ConfigurationError], list[str], str | None]":
-    """The jobs that the project's file may change, what is wrong with them, what is left out, and the note."""
-    from jobctl.catalogue.discovery import Finder
+    """The jobs that the project file may change, their faults, what is left out, and the note."""
+    from jobctl.catalogue.discovery import JobFinder
 
-    finder = Finder(project, environment)
+    finder = JobFinder(location, environment)
     faults: list[ConfigurationError] = []
-    brought, left_out = finder.in_packages()
-    own = list(finder.in_modules(file))
+    of_packages, left_out = finder.in_packages()
+    of_modules = list(finder.in_modules(file))
     note = None
-    if file.builtin is None and environment is not None and (brought or own or file.jobs):
-        note = None if is_site(project, environment) or _changes_builtin(file) else NO_SITE
-    known = {one.id: _built(one) for one in BUILT_IN} if note is None and file.builtin is not False else {}
-    for job in brought:
+    if file.builtin is None and environment is not None and (of_packages or of_modules or file.jobs):
+        note = None if _is_site(location, environment) or _changes_builtin(file) else _NO_SITE
+    known: dict[str, Job] = {}
+    if note is None and file.builtin is not False:
+        known = {builtin.id: _build(builtin) for builtin in BUILT_IN}
+    for job in of_packages:
         if known.setdefault(job.id, job) is not job:
             left_out.append(_left_out(job, known[job.id]))
-    for job in own:
+    for job in of_modules:
         other = known.get(job.id)
-        if other in brought:
+        if other in of_packages:
             left_out.append(_left_out(other, job))
         elif other is not None:
             twice = f"job {quote(job.id)} is defined twice: also in {other.origin}"
@@ -146,43 +153,32 @@ def _found(
     return known, faults, left_out, note
 
 
-def is_site(project: "ProjectLocation", environment: "Environment") -> bool:
-    """Whether the project's folder is, or looks like, an Ever Works site."""
-    named = any(environment.set_text(one) for one in ("DATABASE_URL", "DATA_REPOSITORY"))
-    return named or any(os.path.lexists(project.folder / one) for one in (".works", ".content/.works"))
+def _is_site(location: "ProjectLocation", environment: "Environment") -> bool:
+    """Whether the project is an Ever Works site."""
+    configured = any(environment.set_text(name) for name in ("DATABASE_URL", "DATA_REPOSITORY"))
+    return configured or any(
+        os.path.lexists(location.folder / name) for name in (".works", ".content/.works")
+    )
 
 
 def _changes_builtin(file: "ProjectFile") -> bool:
-    return any(one.id in file.jobs and not file.jobs[one.id].keys() & {"call", "command"} for one in BUILT_IN)
+    return any(
+        builtin.id in file.jobs and not file.jobs[builtin.id].keys() & {"call", "command"}
+        for builtin in BUILT_IN
+    )
 
 
 def _left_out(job: "Job", other: "Job") -> str:
     return f"job {quote(job.id)} of {job.origin} is left out: it is defined twice, also in {other.origin}"
 
 
-def _built(one: "BuiltIn") -> "Job":
+def _build(builtin: "BuiltIn") -> "Job":
     from dataclasses import replace
 
     from jobctl.catalogue.job_keys import build_job
 
-    job = build_job(one.id, {"name": one.name, **one.settings}, lambda _: "built-in")
-    return replace(job, dry_run=one.dry_run)
-
-
-def _with_unmet(jobs: "Iterable[Job]", environment: "Environment") -> "Iterator[Job]":
-    """Each with what it needs and lacks. A job whose target was changed has only the needs that it names."""
-    from dataclasses import replace
-
-    needs = {one.id: (one.settings["call"], one.needs) for one in BUILT_IN if one.needs}
-    for job in jobs:
-        call, needed = needs.get(job.id, (None, ()))
-        missing = unset(job.needs, job.environment, environment)
-        if missing is None and call == job.target:
-            try:
-                missing = unmet(needed, environment)
-            except ConfigurationError as error:  # only where settings are looked at despite it
-                missing = error.problem
-        yield job if missing is None else replace(job, unmet=missing)
+    job = build_job(builtin.id, {"name": builtin.name, **builtin.settings}, lambda _: "built-in")
+    return replace(job, dry_run=builtin.dry_run)
 
 
 def _places(file: "ProjectFile", job_id: str) -> "Callable[[str], str]":
@@ -192,45 +188,56 @@ def _places(file: "ProjectFile", job_id: str) -> "Callable[[str], str]":
 def unknown_job(
     job_id: str, known: "Iterable[str]", *, also: str = "", left_out: "Sequence[str]" = ()
 ) -> UnknownJobError:
-    """Says that there is no such job, which was probably meant, and ``also`` where to look.
+    """The error for an unknown id, with a similar id or ``also`` as its hint.
 
-    Where something is ``left_out``, the job may be part of that.
+    If anything is ``left_out``, the job may be part of it, so the hint says what.
     """
     among = " among those that can be read" if left_out else ""
     hint = suggestion(job_id, known, "; ".join(left_out) or also)
     return UnknownJobError(f"there is no job {quote(job_id)}{among}", hint=hint or None)
 
 
-def unmet(needs: "Iterable[str]", environment: "Environment") -> str | None:
-    """The first need that is not configured, as a clause that names the variable; None where all are.
+def _with_unmet_needs(jobs: "Iterable[Job]", environment: "Environment") -> "Iterator[Job]":
+    """Each job, with its first need that is not configured.
 
-    Args:
-        needs: names from ``NEEDS``.
+    The needs of a built-in job are those of its function: with another target it needs only what ``needs`` names.
+    """
+    from dataclasses import replace
+
+    by_id = {builtin.id: builtin for builtin in BUILT_IN}
+    for job in jobs:
+        missing = _unset_variable(job, environment)
+        builtin = by_id.get(job.id)
+        if missing is None and builtin and builtin.settings["call"] == job.target:
+            try:
+                missing = unmet_need(builtin.needs, environment)
+            except ConfigurationError as error:  # only for commands that work despite invalid settings
+                missing = error.problem
+        yield job if missing is None else replace(job, unmet=missing)
+
+
+def _unset_variable(job: "Job", environment: "Environment") -> str | None:
+    if not job.needs:
+        return None
+    known = {**environment.merged(), **job.environment}
+    return next((f"{name} is not set" for name in job.needs if not known.get(name)), None)
+
+
+def unmet_need(needs: "Iterable[str]", environment: "Environment") -> str | None:
+    """The first of these needs, ``database`` or ``mail``, that is not configured, as a clause; None if all are.
+
+    Nothing is connected to.
 
     Raises:
-        ConfigurationError: it is configured with a value that cannot be used.
+        ConfigurationError: a setting is invalid.
     """
-    for need in needs:
-        reason = NEEDS[need](environment)
-        if reason is not None:
-            return reason
-    return None
+    reasons = (
+        _unmet_database(environment) if need == "database" else _unmet_mail(environment) for need in needs
+    )
+    return next(filter(None, reasons), None)
 
 
-def unset(names: "Iterable[str]", own: "Mapping[str, str]", environment: "Environment") -> str | None:
-    """The first variable that has no text, as a clause; None where all have.
-
-    Args:
-        own: what the job brings itself.
-    """
-    wanted = list(names)
-    if not wanted:
-        return None
-    known = {**environment.merged(), **own}
-    return next((f"{name} is not set" for name in wanted if not known.get(name)), None)
-
-
-def _database(environment: "Environment") -> str | None:
+def _unmet_database(environment: "Environment") -> str | None:
     from importlib.util import find_spec
 
     from jobctl.urls import is_postgres_address
@@ -243,53 +250,41 @@ def _database(environment: "Environment") -> str | None:
     return None
 
 
-def _mail(environment: "Environment") -> str | None:
-    from jobctl.site.mail.providers import unmet as unmet_mail
+def _unmet_mail(environment: "Environment") -> str | None:
+    from jobctl.site.mail.providers import unmet
 
-    return unmet_mail(environment)
-
-
-NEEDS: "dict[str, Callable[[Environment], str | None]]" = {"database": _database, "mail": _mail}
+    return unmet(environment)
 
 
 def job_names(folder: str) -> list[tuple[str, str]]:
-    """Each job's id and name, as far as they can be had at once; what is wrong is passed over.
+    """The id and name of each job, for completion: no job is built, no module is imported, errors are ignored.
 
-    Only valid ids are among them: the files may be anybody's, and a shell puts an id on the line.
+    Ids are checked: anyone may have written the files, and the shell inserts the id into the command line.
     """
-    from jobctl.catalogue.discovery import IN_MODULES, cache_folder, kept_packages
+    from jobctl.catalogue.discovery import IN_MODULES, cache_folder, cached_names, package_caches
     from jobctl.catalogue.location import find_project
     from jobctl.errors import JobctlError
     from jobctl.files import with_home
 
-    found = {one.id: one.name for one in BUILT_IN}
-    passed_over = (JobctlError, OSError, ValueError, KeyError, TypeError)
-    with suppress(*passed_over):
-        project = find_project(with_home(folder, "--project"))
-        kept = project.folder / ".jobctl"
+    found = {builtin.id: builtin.name for builtin in BUILT_IN}
+    ignored = (JobctlError, OSError, ValueError, KeyError, TypeError)
+    with suppress(*ignored):
+        location = find_project(with_home(folder, "--project"))
+        state = location.folder / ".jobctl"
         with suppress(OSError):
-            for one in kept_packages(kept):
-                with suppress(*passed_over):
-                    found.update(_kept(one))
-        if project.file is not None:
+            for cache in package_caches(state):
+                with suppress(*ignored):
+                    found.update(cached_names(cache))
+        if location.file is not None:
             from jobctl.catalogue.project_file import read_project_file
 
-            file = read_project_file(project)
+            file = read_project_file(location)
             if file.builtin is False:
                 for builtin in BUILT_IN:
                     del found[builtin.id]
-            found.update((job_id, str(one.get("name", job_id))) for job_id, one in file.jobs.items())
+            found.update(
+                (job_id, str(settings.get("name", job_id))) for job_id, settings in file.jobs.items()
+            )
             if file.modules:
-                found.update(_kept(cache_folder(kept) / IN_MODULES))
+                found.update(cached_names(cache_folder(state) / IN_MODULES))
     return [(job_id, name) for job_id, name in found.items() if is_job_id(job_id)]
-
-
-def _kept(file: Path) -> list[tuple[str, str]]:
-    """What ``discover`` found last time; nothing where a file that it read, as of a removed package, is gone."""
-    text = file.read_bytes()  # before anything is imported for it
-    import json
-
-    data = json.loads(text)
-    if not all(os.path.exists(path) for path, *_ in data["files"]):  # noqa: PTH110
-        return []
-    return [(one["id"], one["settings"]["name"]) for one in data["jobs"]]

@@ -1,11 +1,10 @@
-"""Finds jobs by importing: the ``@job`` functions of the project's modules and of installed packages, in a child process."""
+"""Finds jobs by importing the project's modules and those of installed packages, in a child process."""
 
 import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -15,9 +14,7 @@ from jobctl.files import PRIVATE_FILE, private_folder, write_whole
 from jobctl.text import printable, quote
 from jobctl.trust import owner_to_drop_to
 
-if (
-    TYPE_CHECKING
-):  # this module is loaded by completion, too: what only an import of jobs needs is loaded there
+if TYPE_CHECKING:  # completion loads this module: whatever only an import of jobs needs is loaded later
     import subprocess
 
     from jobctl.catalogue.project_file import ProjectFile
@@ -25,41 +22,92 @@ if (
     from jobctl.settings.environment import Environment
     from jobctl.settings.masking import Mask
 
-FOLDER = "found"
+IMPORT_TIMEOUT_S = 60
+ENTRY_POINT_GROUP = "jobctl.jobs"
 IN_MODULES = "discovered.json"
+"""Cache file of the jobs in the project's own modules."""
+_CACHE_FORMAT = 4
 _OF_PACKAGE = re.compile(r"package-[a-z0-9_]+\.json", re.ASCII)
+_JOB_SHAPE = {"id": str, "settings": dict, "origin": str, "dry_run": bool}
+_KEPT_OUTPUT = 65536
+
+
+# Cache files: in a folder of their own, since the state folder may be any folder of the user's
 
 
 def cache_folder(state: Path) -> Path:
-    """Where they are."""
-    return state / FOLDER
+    """The folder of the cache files."""
+    return state / "found"
 
 
-def in_package(key: str) -> str:
-    """The file of one package: what becomes of another one's does not touch it."""
-    return f"package-{key}.json"
-
-
-def kept_packages(state: Path) -> list[Path]:
-    """The files of packages, also of such as are no longer installed.
+def package_caches(state: Path) -> list[Path]:
+    """The cache files of packages, also of uninstalled ones.
 
     Raises:
         OSError: the folder cannot be read.
     """
-    return sorted(one for one in cache_folder(state).iterdir() if _OF_PACKAGE.fullmatch(one.name))
+    return sorted(file for file in cache_folder(state).iterdir() if _OF_PACKAGE.fullmatch(file.name))
 
 
-GROUP = "jobctl.jobs"
-_MARK = f"[{GROUP}]".encode()
+def cached_names(cache: Path) -> list[tuple[str, str]]:
+    """The id and name of each job in a cache file; empty if a file that defined them, as of a removed package, is gone.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: it cannot be read.
+    """
+    text = cache.read_bytes()  # before json is imported for it
+    import json
+
+    data = json.loads(text)
+    if not all(os.path.exists(path) for path, *_ in data["files"]):  # noqa: PTH110
+        return []
+    return [(job["id"], job["settings"]["name"]) for job in data["jobs"]]
+
+
+def _read_cache(file: Path, key: list[Any]) -> list[dict[str, Any]] | None:
+    """The jobs in a cache file; None if it is damaged or out of date."""
+    import json
+
+    try:
+        data = json.loads(file.read_bytes())
+        if data["key"] != key:
+            return None
+        for path, changed, size in data["files"]:
+            state = os.stat(path)  # noqa: PTH116 - a project may have thousands
+            if (state.st_mtime_ns, state.st_size) != (changed, size):
+                return None
+        jobs: Any = data["jobs"]
+        valid = isinstance(jobs, list) and all(
+            {key: type(job[key]) for key in _JOB_SHAPE} == _JOB_SHAPE for job in jobs
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return jobs if valid else None
+
+
+def _write_cache(file: Path, data: Mapping[str, Any], mask: "Mask") -> None:
+    """Write a cache file if the state folder exists, unless it would contain secrets or a job's environment."""
+    import json
+
+    text = json.dumps(data)
+    if any(job["settings"].get("environment") for job in data["jobs"]) or mask(text) != text:
+        return
+    with suppress(OSError):
+        if file.parent.parent.is_dir():
+            private_folder(file.parent)
+        write_whole(file, text.encode(), mode=PRIVATE_FILE)
+
+
+# Installed packages
 
 
 class Package(NamedTuple):
-    """A distribution that has the group.
+    """An installed distribution with entry points in the group ``jobctl.jobs``.
 
     Attributes:
-        key: its name as its folder has it, for file names.
-        modules: those that it names.
-        problem: why they cannot be told, as a clause; its jobs are then left out.
+        key: its name as in the name of its folder, for file names.
+        modules: the modules that its entry points name.
+        problem: why they cannot be read, as a clause; its jobs are then left out.
     """
 
     key: str
@@ -75,27 +123,27 @@ class Package(NamedTuple):
 
 
 def packages(folders: Iterable[str] | None = None) -> list[Package]:
-    """Every one in the folders, by default those that Python imports from; in order of name.
+    """The packages with jobs in these folders, by default those of ``sys.path``; in order of name.
 
-    Of several with one name the first counts, as for ``importlib.metadata`` and for ``import``.
-    The standard library's reader takes four times as long to import as Python to start: it is asked only
-    about those that have the group at all.
+    The first of several with one name counts, as for ``importlib.metadata`` and ``import``. That module takes four
+    times as long to import as Python to start, so it reads only distributions that contain the group at all.
     """
-    places = [one for one in (sys.path if folders is None else folders) if one]
-    found = [_read(key, folder) for key, folder in _with_group(places)]
-    return sorted((one for one in found if one.modules or one.problem), key=lambda one: one.key)
+    places = [folder for folder in (sys.path if folders is None else folders) if folder]
+    found = [_read_package(key, folder) for key, folder in _distributions_with_jobs(places)]
+    with_jobs = (package for package in found if package.modules or package.problem)
+    return sorted(with_jobs, key=lambda package: package.key)
 
 
-def _read(key: str, folder: str) -> Package:
-    """What a ``.dist-info`` says. It was made by others: whatever is wrong with it is told, not raised."""
+def _read_package(key: str, folder: str) -> Package:
+    """Read a ``.dist-info``. Others made it: errors in it are reported, never raised."""
     from importlib.metadata import Distribution
 
     name, _, version = os.path.basename(folder).rpartition(".")[0].partition("-")  # noqa: PTH119
     try:
-        about: Any = Distribution.at(folder)
-        known = about.metadata
-        name, version = known.get("Name", name), known.get("Version", version)
-        entries = about.entry_points.select(group=GROUP)
+        distribution: Any = Distribution.at(folder)
+        metadata = distribution.metadata
+        name, version = metadata.get("Name", name), metadata.get("Version", version)
+        entries = distribution.entry_points.select(group=ENTRY_POINT_GROUP)
     except Exception:
         return Package(key, name, version, problem="its metadata cannot be read")
     modules = []
@@ -108,7 +156,8 @@ def _read(key: str, folder: str) -> Package:
     return Package(key, name, version, tuple(dict.fromkeys(modules)))
 
 
-def _with_group(places: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _distributions_with_jobs(places: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The key and the metadata folder of each distribution whose entry points contain the group."""
     seen = set()
     for place in places:
         with suppress(OSError), os.scandir(place) as entries:
@@ -118,80 +167,125 @@ def _with_group(places: Iterable[str]) -> Iterator[tuple[str, str]]:
                 key = entry.name.rpartition(".")[0].partition("-")[0].lower().replace(".", "_")
                 if key not in seen:
                     seen.add(key)
-                    if _names_it(entry.path):
+                    if _contains_group(entry.path):
                         yield key, entry.path
 
 
-def _names_it(folder: str) -> bool:
+def _contains_group(folder: str) -> bool:
     try:
         with open(f"{folder}/entry_points.txt", "rb") as file:  # noqa: PTH123 - hundreds, at each start
-            return _MARK in file.read().replace(b" ", b"")
+            return f"[{ENTRY_POINT_GROUP}]".encode() in file.read().replace(b" ", b"")
     except OSError:
         return False
 
 
-TIMEOUT_S = 60
-_FORMAT = 4
-_SHAPE = {"id": str, "settings": dict, "origin": str, "dry_run": bool}
-_KEPT_PRINTS = 65536
+# Finding jobs
 
 
-class Source(NamedTuple):
-    """Modules to look into.
+class JobFinder:
+    """Finds the jobs of a project that are defined by ``@job``.
 
-    Attributes:
-        modules: their names.
-        place: where they are listed, for messages.
-        cache: the name of the file, beside the run store, that keeps what was found.
-        versions: what else decides whether that still counts.
+    Args:
+        environment: for the child processes; None is the environment of this process.
     """
 
-    modules: Sequence[str]
-    place: str
-    cache: str
-    versions: Sequence[str] = ()
+    def __init__(self, location: ProjectLocation, environment: "Environment | None") -> None:
+        self._location = location
+        self._environment = environment
+
+    def in_modules(self, file: "ProjectFile") -> "Iterator[Job]":
+        """The jobs in the project's modules.
+
+        Raises:
+            ConfigurationError: a module cannot be imported.
+        """
+        return self._jobs(file.modules, file.place("modules"), IN_MODULES)
+
+    def in_packages(self) -> "tuple[list[Job], list[str]]":
+        """The jobs in installed packages, and a warning for each broken package.
+
+        Each package is imported in a process of its own, so that none affects the others or the project.
+        """
+        from dataclasses import replace
+
+        jobs: list[Job] = []
+        warnings: list[str] = []
+        for package in packages():
+            label, problem = package.label, package.problem
+            try:
+                if problem is None:
+                    place = f"the entry points {ENTRY_POINT_GROUP} of {label}"
+                    found = self._jobs(package.modules, place, f"package-{package.key}.json", label)
+                    jobs += [replace(job, origin=label) for job in found]
+            except ConfigurationError as error:
+                problem = error.problem
+            if problem:
+                warnings.append(f"{label} is broken, so its jobs are left out: {problem}")
+        return jobs, warnings
+
+    def _jobs(
+        self, modules: Sequence[str], place: str, cache_name: str, version: str = ""
+    ) -> "Iterator[Job]":
+        if not modules:
+            return
+        yield from map(_build_found, self._definitions(modules, place, cache_name, version))
+
+    def _definitions(
+        self, modules: Sequence[str], place: str, cache_name: str, version: str
+    ) -> list[dict[str, Any]]:
+        """Each job as ``{"id", "settings", "origin", "dry_run"}``, in the order of the modules.
+
+        They are cached beside the run store until one of their files, or ``version``, changes.
+
+        Args:
+            place: where the modules are listed, for messages.
+
+        Raises:
+            ConfigurationError: a module cannot be imported within 60 seconds.
+        """
+        from jobctl.settings.masking import Mask, secret_texts
+
+        variables = self._environment.merged() if self._environment else dict(os.environ)
+        mask = self._environment.mask if self._environment else Mask(secret_texts(variables))
+        folder = self._location.folder
+        key = [_CACHE_FORMAT, sys.version, str(folder), list(modules), version]
+        cache = cache_folder(state_folder(self._location, self._environment)) / cache_name
+        jobs = _read_cache(cache, key)
+        if jobs is None:
+            answer = _import_in_child(folder, modules, place, variables, mask)
+            if "error" in answer:
+                fault = answer["error"]
+                raise ConfigurationError(
+                    f"module {fault['module']} cannot be imported: {_shown(fault['error'], mask)[:500]}",
+                    where=fault["where"],
+                    hint=f"it is listed in {place}",
+                )
+            jobs = cast("list[dict[str, Any]]", answer["jobs"])
+            if owner_to_drop_to(folder) is None:  # as root, an owner's links could lead elsewhere
+                _write_cache(cache, {"key": key, **answer}, mask)
+        return jobs
 
 
-def discover(
-    folder: Path, source: Source, environment: Mapping[str, str], state: Path, mask: "Mask"
-) -> list[dict[str, Any]]:
-    """Each decorated job as ``{"id", "settings", "origin", "dry_run"}``, in the order of the modules.
+def _build_found(definition: Mapping[str, Any]) -> "Job":
+    from dataclasses import replace
 
-    What was found is kept beside the run store until a file of theirs, or of the project, changes; not where a
-    job has an environment, which may hold secrets, or anything else of them does.
+    from jobctl.catalogue.job_keys import build_job
 
-    Raises:
-        ConfigurationError: a module cannot be imported, or not in 60 seconds.
-    """
-    key = [_FORMAT, sys.version, str(folder), list(source.modules), list(source.versions)]
-    cache = cache_folder(state) / source.cache
-    kept = _kept(cache, key)
-    if kept is None:
-        answer = _ask(folder, source, environment, mask)
-        if "error" in answer:
-            fault = answer["error"]
-            raise ConfigurationError(
-                f"module {fault['module']} cannot be imported: {_shown(fault['error'], mask)[:500]}",
-                where=fault["where"],
-                hint=f"it is listed in {source.place}",
-            )
-        kept = answer["jobs"]
-        if owner_to_drop_to(folder) is None:  # root writes nothing where an owner may put links
-            _keep(cache, {"key": key, **answer}, mask)
-    return kept
+    job = build_job(definition["id"], definition["settings"], lambda _: str(definition["origin"]))
+    return replace(job, dry_run=definition["dry_run"])
 
 
-def missing(
-    folder: Path, targets: Sequence[str], environment: Mapping[str, str], mask: "Mask"
+def import_problems(
+    folder: Path, targets: Sequence[str], variables: Mapping[str, str], mask: "Mask"
 ) -> dict[str, str]:
-    """Each ``module:function`` that cannot be called, with the reason; they are imported by a child process.
+    """Each ``module:function`` that a worker could not call, with the reason.
 
     Raises:
-        ConfigurationError: the modules end that process, or take more than 60 seconds.
+        ConfigurationError: the modules end the importing process, or take more than 60 seconds.
     """
     if not targets:
         return {}
-    faults = _ask(folder, Source(targets, "the jobs", ""), environment, mask)["faults"]
+    faults = _import_in_child(folder, targets, "the jobs", variables, mask)["faults"]
     return {
         target: _shown(fault["error"], mask)[:500]
         for target, fault in zip(targets, faults, strict=True)
@@ -199,45 +293,48 @@ def missing(
     }
 
 
-def _ask(folder: Path, source: Source, environment: Mapping[str, str], mask: "Mask") -> dict[str, Any]:
+def _import_in_child(
+    folder: Path, modules: Sequence[str], place: str, variables: Mapping[str, str], mask: "Mask"
+) -> dict[str, Any]:
+    """The answer of ``discovery_child``."""
     import json
     import signal
 
-    names = quote(", ".join(source.modules), 100)[1:-1]
+    names = quote(", ".join(modules), 100)[1:-1]
     try:
-        child = _start(folder, source.modules, environment)
+        child = _start_child(folder, modules, variables)
     except (OSError, ValueError) as error:  # ValueError: a zero character in a variable
         reason = reason_of(error) if isinstance(error, OSError) else error
-        raise ConfigurationError(
-            f"importing {names} cannot be started: {reason}", where=source.place
-        ) from error
+        raise ConfigurationError(f"importing {names} cannot be started: {reason}", where=place) from error
     with child:
         try:
-            said, printed = _listen(child)
+            line, output = _read_answer(child)
         except TimeoutError:
             raise ConfigurationError(
-                f"importing {names} took longer than {TIMEOUT_S} s", where=source.place
+                f"importing {names} took longer than {IMPORT_TIMEOUT_S} s", where=place
             ) from None
         finally:
             with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)  # with whatever the modules started
+                os.killpg(child.pid, signal.SIGKILL)  # with all processes that the modules started
     try:
-        answer: dict[str, Any] = json.loads(said)
+        answer: dict[str, Any] = json.loads(line)
     except ValueError:
-        last = _shown(printed.decode("utf-8", "replace").strip(), mask, last=True)[:300]
+        last = _shown(output.decode("utf-8", "replace").strip(), mask, last_line=True)[:300]
         raise ConfigurationError(
-            f"importing {names} ended with code {child.returncode}: {last}", where=source.place
+            f"importing {names} ended with code {child.returncode}: {last}", where=place
         ) from None
     return answer
 
 
-def _shown(text: str, mask: "Mask", *, last: bool = False) -> str:
-    """What a module said, or the last line of it, without the secrets that it may have read."""
+def _shown(text: str, mask: "Mask", *, last_line: bool = False) -> str:
+    """An error message or the last line of an output, without secrets."""
     shown = mask(text)
-    return printable(" ".join((shown.rpartition("\n")[2] if last else shown).split()))
+    return printable(" ".join((shown.rpartition("\n")[2] if last_line else shown).split()))
 
 
-def _start(folder: Path, modules: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+def _start_child(
+    folder: Path, modules: Sequence[str], variables: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
     import subprocess
 
     rights: dict[str, Any] = {}
@@ -246,11 +343,11 @@ def _start(folder: Path, modules: Sequence[str], environment: Mapping[str, str])
 
         rights = {"user": owner.st_uid, "group": owner.st_gid}
         rights["extra_groups"] = groups_of(owner.st_uid, owner.st_gid)
-        environment = {**environment, "HOME": str(home_of(owner.st_uid) or folder)}
+        variables = {**variables, "HOME": str(home_of(owner.st_uid) or folder)}
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "jobctl.catalogue.discovery_child", *modules],
         cwd=folder,
-        env=dict(environment),
+        env=dict(variables),
         **rights,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -259,10 +356,10 @@ def _start(folder: Path, modules: Sequence[str], environment: Mapping[str, str])
     )
 
 
-def _listen(child: "subprocess.Popen[bytes]") -> tuple[bytes, bytes]:
-    """The child's answer, one line, and the end of what the modules printed.
+def _read_answer(child: "subprocess.Popen[bytes]") -> tuple[bytes, bytes]:
+    """The child's answer, a line, and the end of what the modules printed.
 
-    Waits for no process that the modules started, though it holds their standard error.
+    Does not wait for processes that the modules started, even if they hold the child's standard error open.
 
     Raises:
         TimeoutError: no answer in time.
@@ -273,13 +370,13 @@ def _listen(child: "subprocess.Popen[bytes]") -> tuple[bytes, bytes]:
     from jobctl.clock import SystemClock
 
     clock = SystemClock()
-    deadline = clock.monotonic() + TIMEOUT_S
-    answers, prints = cast("IO[bytes]", child.stdout), cast("IO[bytes]", child.stderr)
-    said, printed = bytearray(), bytearray()
+    deadline = clock.monotonic() + IMPORT_TIMEOUT_S
+    stdout, stderr = cast("IO[bytes]", child.stdout), cast("IO[bytes]", child.stderr)
+    answer, output = bytearray(), bytearray()
     with selectors.DefaultSelector() as selector:
-        selector.register(answers, selectors.EVENT_READ, said)
-        selector.register(prints, selectors.EVENT_READ, printed)
-        while answers in selector.get_map() and not said.endswith(b"\n"):
+        selector.register(stdout, selectors.EVENT_READ, answer)
+        selector.register(stderr, selectors.EVENT_READ, output)
+        while stdout in selector.get_map() and not answer.endswith(b"\n"):
             ready = selector.select(max(0.0, deadline - clock.monotonic()))
             if not ready or clock.monotonic() > deadline:
                 raise TimeoutError
@@ -288,109 +385,8 @@ def _listen(child: "subprocess.Popen[bytes]") -> tuple[bytes, bytes]:
                 key.data.extend(data)
                 if not data:
                     selector.unregister(key.fileobj)
-            del printed[:-_KEPT_PRINTS]
-    if not said.endswith(b"\n"):
+            del output[:-_KEPT_OUTPUT]
+    if not answer.endswith(b"\n"):
         with suppress(subprocess.TimeoutExpired):
-            child.wait(1)  # it ended by itself: its own code is the one to tell
-    return bytes(said), bytes(printed)
-
-
-def _kept(file: Path, key: list[Any]) -> list[dict[str, Any]] | None:
-    import json
-
-    try:
-        data = json.loads(file.read_bytes())
-        if data["key"] != key:
-            return None
-        for path, changed, size in data["files"]:
-            state = os.stat(path)  # noqa: PTH116 - a listing may name thousands
-            if (state.st_mtime_ns, state.st_size) != (changed, size):
-                return None
-        jobs: Any = data["jobs"]
-        sound = isinstance(jobs, list) and all(
-            {key: type(one[key]) for key in _SHAPE} == _SHAPE for one in jobs
-        )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return jobs if sound else None
-
-
-def _keep(file: Path, data: Mapping[str, Any], mask: "Mask") -> None:
-    """Only where the state folder is there already: looking makes none."""
-    import json
-
-    text = json.dumps(data)
-    if any(one["settings"].get("environment") for one in data["jobs"]) or mask(text) != text:
-        return
-    with suppress(OSError):
-        if file.parent.parent.is_dir():
-            private_folder(file.parent)
-        write_whole(file, text.encode(), mode=PRIVATE_FILE)
-
-
-class Finder:
-    """Imports for a project, in child processes.
-
-    Args:
-        environment: for the children; the process's own where it is None.
-    """
-
-    def __init__(self, project: ProjectLocation, environment: "Environment | None") -> None:
-        self._project = project
-        self._environment = environment
-
-    def in_modules(self, file: "ProjectFile") -> "Iterator[Job]":
-        """Those of the project's modules.
-
-        Raises:
-            ConfigurationError: a module cannot be imported.
-        """
-        return self._jobs(file.modules, file.place("modules"), IN_MODULES)
-
-    def in_packages(self) -> "tuple[list[Job], list[str]]":
-        """Those of the installed packages, and a sentence for each package that is broken.
-
-        Each is imported by itself, for none may stop the others, or the project.
-        """
-        jobs: list[Job] = []
-        broken: list[str] = []
-        for package in packages():
-            try:
-                jobs += self._brought(package)
-            except ConfigurationError as error:
-                broken.append(f"{package.label} is broken, so its jobs are left out: {error.problem}")
-        return jobs, broken
-
-    def _brought(self, package: Package) -> "list[Job]":
-        from dataclasses import replace
-
-        if package.problem:
-            raise ConfigurationError(package.problem)
-        place = f"the entry points {GROUP} of {package.label}"
-        found = self._jobs(package.modules, place, in_package(package.key), package.label)
-        return [replace(job, origin=package.label) for job in found]
-
-    def _jobs(self, modules: Sequence[str], place: str, cache: str, *versions: str) -> "Iterator[Job]":
-        if not modules:
-            return
-        from jobctl.settings.masking import Mask, secret_texts
-
-        around = self._environment
-        values = around.merged() if around else dict(os.environ)
-        mask = around.mask if around else Mask(secret_texts(values))
-        source = Source(modules, place, cache, versions)
-        for one in discover(self._project.folder, source, values, self._state, mask):
-            yield _built(one)
-
-    @cached_property
-    def _state(self) -> Path:
-        return state_folder(self._project, self._environment)
-
-
-def _built(found: Mapping[str, Any]) -> "Job":
-    from dataclasses import replace
-
-    from jobctl.catalogue.job_keys import build_job
-
-    job = build_job(found["id"], found["settings"], lambda _: str(found["origin"]))
-    return replace(job, dry_run=found["dry_run"])
+            child.wait(1)  # it is exiting by itself: report its own exit code
+    return bytes(answer), bytes(output)

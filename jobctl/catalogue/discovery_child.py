@@ -1,8 +1,7 @@
-"""The child that imports modules and answers which jobs they define, or whether functions are in them.
+"""The child process that imports modules and reports the jobs in them, or whether functions can be called.
 
-Run as ``python -P -m jobctl.catalogue.discovery_child MODULE...``, or with ``MODULE:FUNCTION`` words, in the
-project's folder. Its one JSON
-document goes to the standard output that it was started with; whatever the modules print goes to
+Run as ``python -P -m jobctl.catalogue.discovery_child MODULE...``, or with ``MODULE:FUNCTION`` arguments, in the
+project's folder. Its answer, one line of JSON, goes to the original standard output; the modules' own output goes to
 standard error.
 """
 
@@ -15,38 +14,39 @@ from typing import Any, NoReturn, TextIO
 
 from jobctl.catalogue.decorator import ATTRIBUTE
 
-_MOST = 100_000  # characters; far more than are shown, for it is masked before it is cut
+_MAX_ERROR = 100_000  # characters; far more than are shown, because it is masked before it is cut
 _LIFETIME_S = 90
 
 
 def main() -> None:
-    """Entry of ``python -m``."""
-    signal.alarm(_LIFETIME_S)  # should whoever asked be gone
+    """Entry point of ``python -m``."""
+    signal.alarm(_LIFETIME_S)  # in case the parent is gone
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     folder = os.getcwd()  # noqa: PTH109
+    names = sys.argv[1:]
     sys.path.insert(0, folder)
-    if ":" in sys.argv[1]:
-        _end(answer, {"faults": [_missing(one, folder) for one in sys.argv[1:]]})
+    if ":" in names[0]:
+        _exit(answer, {"faults": [_import_fault(target, folder) for target in names]})
     before = set(sys.modules)
-    jobs: dict[str, dict[str, Any]] = {}  # by function: one may be had from several modules
-    for name in sys.argv[1:]:
+    jobs: dict[str, dict[str, Any]] = {}  # by function: several modules may import the same
+    for name in names:
         try:
-            for one in _jobs_of(import_module(name), folder):
-                jobs.setdefault(one["settings"]["call"], one)
+            for job in _jobs_of(import_module(name), folder):
+                jobs.setdefault(job["settings"]["call"], job)
         except BaseException as error:
-            _end(answer, {"error": _fault(name, error, folder)})
-    _end(answer, {"jobs": list(jobs.values()), "files": _files(before, folder, sys.argv[1:])})
+            _exit(answer, {"error": _fault(name, error, folder)})
+    _exit(answer, {"jobs": list(jobs.values()), "files": _files(before, folder, names)})
 
 
-def _end(answer: TextIO, data: dict[str, Any]) -> NoReturn:
+def _exit(answer: TextIO, data: dict[str, Any]) -> NoReturn:
     answer.write(json.dumps(data) + "\n")
     answer.flush()
-    os._exit(0)  # whatever threads the modules started
+    os._exit(0)  # without waiting for threads that the modules started
 
 
-def _missing(target: str, folder: str) -> dict[str, str] | None:
-    """Why a worker could not call it; None where it can."""
+def _import_fault(target: str, folder: str) -> dict[str, str] | None:
+    """Why a worker could not call ``module:function``; None if it can."""
     module, _, path = target.partition(":")
     try:
         found: Any = import_module(module)
@@ -56,11 +56,15 @@ def _missing(target: str, folder: str) -> dict[str, str] | None:
         return _fault(module, error, folder)
     if callable(found):
         return None
-    return {"module": module, "where": module, "error": f"{path} is no function, but {type(found).__name__}"}
+    return {
+        "module": module,
+        "where": module,
+        "error": f"{path} is not a function, but {type(found).__name__}",
+    }
 
 
 def _jobs_of(module: Any, folder: str) -> list[dict[str, Any]]:
-    """Those that it defines, and those that it has from modules below it."""
+    """The jobs that are defined in a module or below it."""
     found = []
     for value in vars(module).values():
         definition = getattr(value, ATTRIBUTE, None)
@@ -72,6 +76,7 @@ def _jobs_of(module: Any, folder: str) -> list[dict[str, Any]]:
 
 
 def _fault(name: str, error: BaseException, folder: str) -> dict[str, str]:
+    """An exception, with the innermost line of the project that it passed through."""
     where = name
     trace = error.__traceback__
     while trace is not None:
@@ -79,12 +84,12 @@ def _fault(name: str, error: BaseException, folder: str) -> dict[str, str]:
         if file.startswith(folder + os.sep):
             where = f"{_relative(file, folder)}:{trace.tb_lineno}"
         trace = trace.tb_next
-    return {"module": name, "where": where, "error": f"{type(error).__name__}: {error}"[:_MOST]}
+    return {"module": name, "where": where, "error": f"{type(error).__name__}: {error}"[:_MAX_ERROR]}
 
 
-def _files(before: set[str], folder: str, asked: list[str]) -> list[list[Any]]:
-    """The files of the project and of these modules' packages that were loaded, and what tells of a change."""
-    packages = {name.partition(".")[0] for name in asked}
+def _files(before: set[str], folder: str, names: list[str]) -> list[list[Any]]:
+    """The imported files of the project and of these modules' packages, each with time and size, to detect changes."""
+    packages = {name.partition(".")[0] for name in names}
     found = []
     for name in set(sys.modules) - before:
         file = getattr(sys.modules[name], "__file__", None)

@@ -1,4 +1,4 @@
-"""Where the project is: the nearest folder upward with a project file, or else with a sign of a project."""
+"""Where the project and its state are: the nearest folder upward with a project file, or else a sign of a project."""
 
 import os
 import re
@@ -18,23 +18,24 @@ if TYPE_CHECKING:
 
 OWN_FILE = "jobctl.toml"
 SHARED_FILE = "pyproject.toml"
-# Each way to write the table: [tool.jobctl], tool.jobctl.x =, jobctl.x = under [tool], tool = {…}.
-_LOOKS_OURS = re.compile(
+# Any way to write the table: [tool.jobctl], tool.jobctl.x =, jobctl.x = under [tool], tool = {…}.
+_MAY_HAVE_TABLE = re.compile(
     r"""^[ \t]*+\[*+[ \t]*+(?:["']?tool["']?[ \t]*(?:\.|=.*[{,])[ \t]*)?["']?jobctl["']?[ \t]*[].=]""",
     re.MULTILINE,
 )
 _SIGNS = (".jobctl", ".env", ".env.local", ".works", "package.json", "pyproject.toml", ".git")
-"""What only the folder of a project has: state of jobctl's, settings, what an Ever Works site or its repository has."""
+"""Names that only the folder of a project contains: jobctl's state, settings, parts of an Ever Works site, a repository."""
 _LIKE_AN_ADDRESS = r"(?is)postgres(?:ql)?(?::|;|//)|.*://|.*//.*@|[^/]*:[^/]*@"
-"""What is meant as an address, though it cannot be read as one."""
+"""A malformed address."""
 
 
 @value
 class ProjectLocation:
-    """A folder, and the file in it that defines jobs, if there is one.
+    """The folder of a project.
 
     Attributes:
-        warning: that another user's project file further up is passed over; None where there is none.
+        file: the project file, if it has one.
+        warning: set if the search ignored another user's project file further up.
     """
 
     folder: Path
@@ -43,15 +44,14 @@ class ProjectLocation:
 
 
 def find_project(start: Path) -> ProjectLocation:
-    """Look from ``start`` upward for ``jobctl.toml`` or a ``pyproject.toml`` with ``[tool.jobctl]``.
+    """Search from ``start`` upward for ``jobctl.toml`` or a ``pyproject.toml`` with ``[tool.jobctl]``.
 
-    Where there is none, the nearest trusted folder with a sign of a project is the project's, so that each
-    subfolder of a site means the same site; or else ``start`` itself. The search ends at a project file that is not
-    trusted.
+    Without such a file, the project is the nearest trusted folder with a sign of a project, so that every subfolder
+    of a site belongs to that site, or else ``start`` itself. The search ends at a project file that is not trusted.
 
     Raises:
-        ConfigurationError: one folder has both, a ``pyproject.toml`` on the way cannot be read, or the project file
-            of ``start`` itself is not trusted.
+        ConfigurationError: a folder has both files, a ``pyproject.toml`` on the way cannot be read, or the project
+            file of ``start`` itself is not trusted.
     """
     begin = start.absolute()
     for folder in (begin, *begin.parents):
@@ -63,14 +63,13 @@ def find_project(start: Path) -> ProjectLocation:
             )
         if has_own or has_shared:
             return _if_trusted(folder, own if has_own else shared, begin)
-    return ProjectLocation(next(filter(_has_sign, _possible(begin)), begin))
+    return ProjectLocation(next(filter(_has_sign, _candidates(begin)), begin))
 
 
-def _possible(begin: Path) -> Iterator[Path]:
-    """The folders that may be a project's without a project file.
+def _candidates(begin: Path) -> Iterator[Path]:
+    """The folders that may be a project without a project file: ``begin`` and its parents, up to one not trusted.
 
-    Not the user's home, nor a hidden folder, unless it is ``begin``: in a home any sign may be for something else,
-    and ``.content`` is a repository inside the project.
+    Parents that are hidden, such as the repository ``.content``, or the user's home, are not candidates.
     """
     if not begin.name.startswith("."):
         yield begin
@@ -92,9 +91,9 @@ def _has_sign(folder: Path) -> bool:
 def _if_trusted(folder: Path, file: Path, begin: Path) -> ProjectLocation:
     if not platform_owns_files():
         try:
-            for one in (folder, file):
-                with suppress(OSError):  # which reading it reports
-                    demand_trusted(one, one.stat())
+            for path in (folder, file):
+                with suppress(OSError):  # reading the file will report it
+                    demand_trusted(path, path.stat())
         except ConfigurationError as error:
             if folder == begin:
                 raise
@@ -103,48 +102,48 @@ def _if_trusted(folder: Path, file: Path, begin: Path) -> ProjectLocation:
 
 
 def _has_table(file: Path) -> bool:
-    """Whether a ``pyproject.toml`` is ours too. Parsed only where a line looks as if it were."""
-    if not os.path.isfile(file):  # noqa: PTH113 - False where the folder may not be searched
+    """Whether a ``pyproject.toml`` has ``[tool.jobctl]``. It is parsed only if a line looks like it."""
+    if not os.path.isfile(file):  # noqa: PTH113 - False if the folder may not be searched
         return False
     from jobctl.catalogue.project_file import parse_toml, read_text
 
     try:
         text = read_text(file)
     except ConfigurationError:
-        if distrust(file, file.stat()):  # another user's, which must not stop this one
+        if distrust(file, file.stat()):  # another user's file must not stop this user
             return False
         raise
-    if not _LOOKS_OURS.search(text):
+    if not _MAY_HAVE_TABLE.search(text):
         return False
     try:
         tool = parse_toml(file.name, text).get("tool")
-    except ConfigurationError:  # whoever reads it for its jobs reports that
+    except ConfigurationError:  # reading the jobs will report it
         return True
     return isinstance(tool, dict) and "jobctl" in tool
 
 
-def state_folder(project: ProjectLocation, environment: "Environment | None") -> Path:
-    """Where the logs are, and the run store if it is a file: ``JOBCTL_STATE``, else ``.jobctl``. It is trusted.
+def state_folder(location: ProjectLocation, environment: "Environment | None") -> Path:
+    """The folder of the logs, and of the run store if it is a file: ``JOBCTL_STATE``, else ``.jobctl``.
 
-    ``.jobctl`` is in the project's folder. On Vercel, where nothing else can be written, it is in the temporary folder,
-    under a name of its own for each user and project.
+    ``.jobctl`` is in the project's folder. On Vercel only the temporary folder can be written, so it is there, with a
+    name for each user and project.
 
     Raises:
-        ConfigurationError: it is an address, and none of Postgres; it begins with the home of an unknown user; or
-            it belongs to another user, or others may write it.
+        ConfigurationError: ``JOBCTL_STATE`` is an address but not of Postgres, or begins with the home of an unknown
+            user; or the folder is not trusted.
     """
-    found = _state_folder(project, environment)
-    with suppress(OSError):  # which its use reports
-        demand_trusted(found, found.stat())
-    return found
+    folder = _state_folder(location, environment)
+    with suppress(OSError):  # its use will report it
+        demand_trusted(folder, folder.stat())
+    return folder
 
 
-def _state_folder(project: ProjectLocation, environment: "Environment | None") -> Path:
+def _state_folder(location: ProjectLocation, environment: "Environment | None") -> Path:
     named = environment.set_text("JOBCTL_STATE") if environment else None
     if environment is not None and named and is_postgres_address(named):
         named = None
     elif environment is not None and named and re.match(_LIKE_AN_ADDRESS, named):
-        # the text may hold a password: it is neither shown, nor made a folder's name
+        # the text may contain a password: it is neither shown nor used as a folder's name
         raise ConfigurationError(
             "JOBCTL_STATE is neither a folder nor a Postgres address",
             where=str(environment.value("JOBCTL_STATE").source),
@@ -154,12 +153,12 @@ def _state_folder(project: ProjectLocation, environment: "Environment | None") -
         import tempfile
         from zlib import crc32
 
-        number = crc32(os.fsencode(project.folder))
+        number = crc32(os.fsencode(location.folder))
         return Path(tempfile.gettempdir()) / f".jobctl-{os.geteuid()}-{number:08x}"
-    return project.folder / with_home(named or ".jobctl", "JOBCTL_STATE")
+    return location.folder / with_home(named or ".jobctl", "JOBCTL_STATE")
 
 
 def store_place(environment: "Environment", state: Path) -> Path | str:
-    """Where the run store is: the address in ``JOBCTL_STATE``, else the state folder."""
+    """The place of the run store: the address in ``JOBCTL_STATE``, else the state folder."""
     named = environment.text("JOBCTL_STATE") or ""
     return named if is_postgres_address(named) else state

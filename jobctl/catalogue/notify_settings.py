@@ -1,4 +1,4 @@
-"""The ``notify`` table of a project file."""
+"""The ``notify`` table of a project file: where notifications go, and of what."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)", re.ASCII)
 
 
 class About(StrEnum):
-    """What is told."""
+    """The occasions of a notification."""
 
     FAILURE = "failure"
     RECOVERY = "recovery"
@@ -23,16 +23,16 @@ class About(StrEnum):
 
 
 class Notify(NamedTuple):
-    """Who is told. A URL may be ``$NAME``: it is then that variable's text, for it is as good as a password.
+    """The receivers of notifications. A URL grants access, so it may be ``$NAME``, the variable that holds it.
 
     Attributes:
-        webhook: gets the whole of it as JSON.
-        slack: gets ``{"text"}``, as Slack and those that follow it take it.
-        discord: gets ``{"content"}``.
-        command: a program and its arguments; gets the JSON on its standard input.
+        webhook: URL that receives the whole notification as JSON.
+        slack: URL that receives ``{"text"}``, of Slack or a compatible service.
+        discord: URL that receives ``{"content"}``.
+        command: program and arguments; receives the JSON on its standard input.
         mail: addresses.
-        on: what is told.
-        where: the file that says so.
+        on: the occasions.
+        where: the place of the table, for messages.
     """
 
     webhook: str | None = None
@@ -45,32 +45,31 @@ class Notify(NamedTuple):
 
     @property
     def urls(self) -> tuple[str | None, ...]:
-        """Those that are told by a request."""
+        """The URLs, in the order of ``URLS``."""
         return self.webhook, self.slack, self.discord
 
     @property
     def has_receivers(self) -> bool:
-        """Whether there is anybody to tell."""
+        """Whether notifications go anywhere."""
         return any((self.webhook, self.slack, self.discord, self.command, self.mail))
 
 
-NOBODY = Notify()
 KEYS = Notify._fields[:-1]
 URLS = ("webhook", "slack", "discord")
 
 
-class Fault(NamedTuple):
-    """What is wrong with a key, and what would be right."""
+class NotifyFault(NamedTuple):
+    """An error in a key of the table."""
 
     key: str
     message: str
     hint: str | None = None
 
 
-def read_notify(value: Any, where: str) -> tuple[Notify, list[Fault]]:
-    """The settings of a table, and all that is wrong with it."""
+def read_notify(value: Any, where: str) -> tuple[Notify, list[NotifyFault]]:
+    """Read the table; also returns all errors in it."""
     if not isinstance(value, dict):
-        return Notify(), [Fault("", "notify: expected a table", 'write { webhook = "https://…" }')]
+        return Notify(), [NotifyFault("", "notify: expected a table", 'write { webhook = "https://…" }')]
     faults = list(_faults(value))
     if faults:
         return Notify(), faults
@@ -87,43 +86,45 @@ def read_notify(value: Any, where: str) -> tuple[Notify, list[Fault]]:
     )
 
 
-def _faults(table: Mapping[str, Any]) -> Iterator[Fault]:
+def _faults(table: Mapping[str, Any]) -> Iterator[NotifyFault]:
     for key, value in table.items():
         if key in URLS:
             if not is_url(value):
-                yield Fault(
+                yield NotifyFault(
                     key, f"notify.{key}: expected a URL", "write https://… or the name of a variable: $NAME"
                 )
         elif key == "command":
             if not (_texts(value) and value and value[0]):
-                yield Fault(
+                yield NotifyFault(
                     key, "notify.command: expected a list of texts", 'write ["notify-send", "jobctl"]'
                 )
         elif key == "mail":
             yield from _mail_faults([value] if isinstance(value, str) else value)
         elif key == "on":
             if not (_texts(value) and set(value) <= set(About)):
-                yield Fault(key, "notify.on: expected a list", f"of {', '.join(About)}")
+                yield NotifyFault(key, "notify.on: expected a list", f"of {', '.join(About)}")
         else:
-            yield Fault(
+            yield NotifyFault(
                 key,
                 f"notify has no key {quote(key)}",
                 suggestion(key, KEYS, f"Keys: {', '.join(KEYS)}"),
             )
 
 
-def _mail_faults(addresses: object) -> Iterator[Fault]:
+def _mail_faults(addresses: object) -> Iterator[NotifyFault]:
     if not (_texts(addresses) and addresses):
-        yield Fault("mail", "notify.mail: expected an address, or a list of them")
+        yield NotifyFault("mail", "notify.mail: expected an address, or a list of them")
         return
     from jobctl.site.mail.message import address_fault, parse_mailbox
 
     for fault in filter(None, (address_fault(parse_mailbox(one).address) for one in addresses)):
-        yield Fault("mail", f"notify.mail: {fault}", "write name@example.com, or Name <name@example.com>")
+        yield NotifyFault(
+            "mail", f"notify.mail: {fault}", "write name@example.com, or Name <name@example.com>"
+        )
 
 
 def _texts(value: object) -> TypeGuard[list[str]]:
-    return isinstance(value, list) and all(isinstance(one, str) and "\0" not in one for one in value)
+    return isinstance(value, list) and all(isinstance(text, str) and "\0" not in text for text in value)
 
 
 def is_url(value: object) -> bool:
@@ -136,29 +137,31 @@ def is_url(value: object) -> bool:
 
 
 def demand_private_url(url: str) -> None:
-    """That a URL may be asked for.
+    """Check that a URL, which grants access, may be requested.
 
     Raises:
-        PermanentJobError: the URL, which is as good as a password, would cross the network in clear.
+        PermanentJobError: it would cross the network unencrypted.
     """
-    name = f"the address at {urlsplit(url).hostname}"
-    demand_private(url, name, "it, which is as good as a password,")
+    demand_private(url, f"the address at {urlsplit(url).hostname}", "it, which is as good as a password,")
 
 
 def resolved(url: str, environment: Environment, where: str) -> str:
-    """The URL itself, where it names a variable.
+    """The URL in ASCII; for ``$NAME`` the value of that variable.
+
+    Args:
+        where: the place of the setting, for the error.
 
     Raises:
-        ConfigurationError: the variable holds none; ``where`` says who names it.
+        ConfigurationError: the variable is not set or is not a URL.
     """
     named = _VARIABLE.fullmatch(url)
     if named is None:
         return ascii_url(url)
     text = environment.merged().get(named[1]) or ""
     if not is_url(text) or text.startswith("$"):
-        state = "is no URL" if text else "is not set"
+        state = "is not a URL" if text else "is not set"
         raise ConfigurationError(
-            f"the URL is to be found in {named[1]}, which {state}",
+            f"the URL comes from {named[1]}, which {state}",
             where=where,
             hint=f"set {named[1]} to https://…, in the environment or an .env file",
         )

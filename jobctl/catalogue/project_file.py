@@ -1,34 +1,35 @@
-"""The project file, ``jobctl.toml`` or ``[tool.jobctl]``: read and checked, every fault with its line."""
+"""The project file, ``jobctl.toml`` or ``[tool.jobctl]``: read and checked, every error with its line."""
 
 import os
 import re
 import stat
-from dataclasses import field
+from collections.abc import Iterator
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 from jobctl.catalogue.location import OWN_FILE, ProjectLocation
-from jobctl.catalogue.notify_settings import NOBODY, Notify, read_notify
+from jobctl.catalogue.notify_settings import Notify, read_notify
 from jobctl.errors import ConfigurationError, ConfigurationErrors, reason_of
 from jobctl.text import quote, suggestion
 from jobctl.values import value
 
 MAX_FILE = 1024 * 1024
 _SYNTAX_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
-# tomllib's time grows with the square of a dotted key's parts: 20,000 parts take ten seconds.
+# the time of tomllib grows with the square of the parts of a dotted key: 20,000 parts take ten seconds
 _ENDLESS_KEY = re.compile(
     r"""(?<![\w"'-])(?:(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""", re.ASCII
 )
 
 
 def read_text(file: Path) -> str:
-    """The file's text, read once.
+    """The text of a file, read once.
 
     Raises:
-        ConfigurationError: it is no plain file, cannot be read, is larger than 1 MiB or not UTF-8.
+        ConfigurationError: it is not a plain file, cannot be read, is larger than 1 MiB or not UTF-8.
     """
     try:
-        # Without O_NONBLOCK a pipe of that name would be waited for, perhaps for ever.
+        # O_NONBLOCK: opening a pipe of that name would block
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -49,10 +50,10 @@ def read_text(file: Path) -> str:
 
 
 def parse_toml(name: str, text: str) -> dict[str, Any]:
-    """What the TOML text says.
+    """Parse a TOML text.
 
     Raises:
-        ConfigurationError: it is not TOML, or nested beyond reason.
+        ConfigurationError: it is not valid TOML, or nested too deeply.
     """
     import tomllib
 
@@ -63,15 +64,15 @@ def parse_toml(name: str, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        words = str(error)
-        match = _SYNTAX_PLACE.search(words)
+        message = str(error)
+        match = _SYNTAX_PLACE.search(message)
         line = int(match[1]) if match and match[1] else text.rstrip("\n").count("\n") + 1
-        reason = words[: match.start()] if match else words
+        reason = message[: match.start()] if match else message
         raise ConfigurationError(
             f"this is not TOML: {quote(reason, 120)[1:-1].lower()}", where=f"{name}:{line}"
         ) from error
     except RecursionError:
-        # Its traceback is a thousand lines that say nothing.
+        # its traceback is a thousand useless lines
         raise ConfigurationError("it is nested too deeply", where=name) from None
     except ValueError as error:  # int() takes 4,300 digits
         raise ConfigurationError("a number in it is too long", where=name) from error
@@ -84,7 +85,7 @@ _LONG = r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})' + r"|'''.*?''''{0,2}"
 _BEFORE_KEY = re.compile(r"(?:[ \t\r\n]++|#[^\n]*+)*+(\[{0,2})")
 _PART = re.compile(rf"[ \t]*+({_BASIC}|{_LITERAL}|[^ \t.=\]\r\n\"']++)[ \t]*+(\.?)")
 _PIECE = re.compile(rf"{_LONG}|{_BASIC}|{_LITERAL}|#[^\n]*+|[\[\]{{}}\n]|[^\"'#\[\]{{}}\n]++", re.DOTALL)
-# What most lines are, in one step: a bare key and a value that ends on its line.
+# Most lines, in one step: a bare key and a value that ends on its line.
 _PLAIN = re.compile(
     r"""([\w-]++)[ \t]*+=[ \t]*+(?:"[^"\\\n]*+"|'[^'\n]*+'|[\w.:+-]++)[ \t]*+(?:\#[^\n]*+)?(?=\n)""", re.ASCII
 )
@@ -92,9 +93,9 @@ _DEPTH = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 def lines_of_keys(text: str) -> dict[KeyPath, int]:
-    """Each table and key of a valid TOML text by its whole path, with its line from 1.
+    """The line, from 1, of each table and key of a valid TOML text, by its whole path.
 
-    Keys inside an inline table or an array stand where that begins.
+    ``tomllib`` reports no lines. Keys inside an inline table or an array have the line where that begins.
     """
     found: dict[KeyPath, int] = {}
     table: KeyPath = ()
@@ -108,7 +109,7 @@ def lines_of_keys(text: str) -> dict[KeyPath, int]:
         else:
             path, at = _key_path(text, begin)
             path, at = table + path, _end_of_value(text, at)
-        line += text.count("\n", counted, begin)  # from the last key, not from the start
+        line += text.count("\n", counted, begin)
         counted = begin
         while path and path not in found:
             found[path] = line
@@ -129,7 +130,7 @@ def _key_path(text: str, at: int) -> tuple[KeyPath, int]:
 
 
 def _end_of_value(text: str, at: int) -> int:
-    """The end of the line that ends a value, however many lines it has."""
+    """The end of the last line of a value."""
     depth = 0
     while piece := _PIECE.match(text, at):
         found = piece[0]
@@ -151,25 +152,29 @@ def _unquoted(key: str) -> str:
 
 
 TOP_KEYS = ("builtin", "jobs", "modules", "notify")
-MAX_MODULE = 255
-_MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+_MAX_MODULE_NAME = 255
+_MODULE_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 @value
 class ProjectFile:
-    """What a project file says: modules with jobs, who is notified, and each job's settings.
+    """The content of a project file.
 
     Attributes:
-        builtin: whether the site's built-in jobs are wanted; None where the file does not say.
+        builtin: whether the built-in jobs are in the catalogue; None if the file does not say.
+        modules: the modules with ``@job`` functions.
+        jobs: the settings of each job, not checked yet.
+        lines: the line of each key, by its whole path.
+        root: the path of the table with all of this.
     """
 
     name: str = ""
     builtin: bool | None = None
     modules: tuple[str, ...] = ()
-    notify: Notify = NOBODY
+    notify: Notify = Notify()
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    lines: dict[tuple[str, ...], int] = field(default_factory=dict)
-    root: tuple[str, ...] = ()
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+    root: KeyPath = ()
 
     def place(self, *path: str) -> str:
         """``jobctl.toml:14`` for a key, or for the nearest table around it."""
@@ -179,77 +184,61 @@ class ProjectFile:
         return f"{self.name}:{self.lines.get(whole, 1)}"
 
 
-def read_project_file(project: ProjectLocation) -> ProjectFile:
-    """Read the project's file; an empty answer where there is none.
+def read_project_file(location: ProjectLocation) -> ProjectFile:
+    """Read the project's file; empty if it has none.
 
     Raises:
-        ConfigurationErrors: all that is wrong with its shape; its jobs are checked by ``build_job``.
+        ConfigurationErrors: all errors except those in jobs, which ``build_job`` reports.
     """
-    if project.file is None:
+    if location.file is None:
         return ProjectFile()
-
-    text = read_text(project.file)
-    whole = parse_toml(project.file.name, text)
-    own = project.file.name == OWN_FILE
-    root: tuple[str, ...] = () if own else ("tool", "jobctl")
-    table: Any = whole if own else whole.get("tool", {}).get("jobctl", {})
-    lines = lines_of_keys(text)
-    shape = ProjectFile(project.file.name, lines=lines, root=root)
-    faults: list[ConfigurationError] = []
+    text = read_text(location.file)
+    name = location.file.name
+    root: KeyPath = () if name == OWN_FILE else ("tool", "jobctl")
+    table: Any = parse_toml(name, text)
+    for key in root:
+        table = table.get(key, {})
+    empty = ProjectFile(name, lines=lines_of_keys(text), root=root)
     if not isinstance(table, dict):
-        raise ConfigurationError("[tool.jobctl] is not a table", where=shape.place())
-    faults.extend(_unknown(shape, key) for key in table if key not in TOP_KEYS)
-    builtin = table.get("builtin")
-    if builtin is not None and not isinstance(builtin, bool):
-        faults.append(
-            ConfigurationError(
-                f"builtin: expected true or false, not {quote(str(builtin))}", where=shape.place("builtin")
-            )
-        )
-    modules = _modules(shape, table.get("modules", []), faults)
-    jobs = _jobs(shape, table.get("jobs", {}), faults)
-    notify, wrong = read_notify(table.get("notify", {}), shape.place("notify"))
-    faults.extend(
-        ConfigurationError(text, where=shape.place("notify", key), hint=hint) for key, text, hint in wrong
-    )
+        raise ConfigurationError("[tool.jobctl] is not a table", where=empty.place())
+    faults = list(_faults(empty, table))
+    notify, notify_faults = read_notify(table.get("notify", {}), empty.place("notify"))
+    faults += [
+        ConfigurationError(message, where=empty.place("notify", key), hint=hint)
+        for key, message, hint in notify_faults
+    ]
     if faults:
         raise ConfigurationErrors(faults)
-    return ProjectFile(project.file.name, builtin, modules, notify, jobs, lines, root)
-
-
-def _unknown(shape: ProjectFile, key: str) -> ConfigurationError:
-    hint = suggestion(key, TOP_KEYS, f"Keys: {', '.join(TOP_KEYS)}")
-    return ConfigurationError(f"there is no key {quote(key)}", where=shape.place(key), hint=hint)
-
-
-def _modules(shape: ProjectFile, value: Any, faults: list[ConfigurationError]) -> tuple[str, ...]:
-    if isinstance(value, list) and all(isinstance(one, str) and _is_module(one) for one in value):
-        return tuple(dict.fromkeys(value))
-    faults.append(
-        ConfigurationError(
-            "modules: expected a list of module names",
-            where=shape.place("modules"),
-            hint='write ["myapp.jobs"]',
-        )
+    modules = tuple(dict.fromkeys(table.get("modules", [])))
+    return replace(
+        empty, builtin=table.get("builtin"), modules=modules, notify=notify, jobs=table.get("jobs", {})
     )
-    return ()
 
 
-def _is_module(name: str) -> bool:
-    return len(name) <= MAX_MODULE and _MODULE.fullmatch(name) is not None
+def _faults(file: ProjectFile, table: dict[str, Any]) -> Iterator[ConfigurationError]:
+    """All errors of the table outside ``notify``."""
 
+    def fault(message: str, *path: str, hint: str | None = None) -> ConfigurationError:
+        return ConfigurationError(message, where=file.place(*path), hint=hint)
 
-def _jobs(shape: ProjectFile, value: Any, faults: list[ConfigurationError]) -> dict[str, dict[str, Any]]:
-    if not isinstance(value, dict):
-        faults.append(
-            ConfigurationError("jobs: expected tables", where=shape.place("jobs"), hint="write [jobs.my-job]")
-        )
-        return {}
-    for job_id, settings in value.items():
+    for key in table:
+        if key not in TOP_KEYS:
+            hint = suggestion(key, TOP_KEYS, f"Keys: {', '.join(TOP_KEYS)}")
+            yield fault(f"there is no key {quote(key)}", key, hint=hint)
+    builtin, modules, jobs = table.get("builtin"), table.get("modules", []), table.get("jobs", {})
+    if builtin is not None and not isinstance(builtin, bool):
+        yield fault(f"builtin: expected true or false, not {quote(str(builtin))}", "builtin")
+    if not isinstance(modules, list) or not all(map(_is_module_name, modules)):
+        yield fault("modules: expected a list of module names", "modules", hint='write ["myapp.jobs"]')
+    if not isinstance(jobs, dict):
+        yield fault("jobs: expected tables", "jobs", hint="write [jobs.my-job]")
+        return
+    for job_id, settings in jobs.items():
         if not isinstance(settings, dict):
-            faults.append(
-                ConfigurationError(
-                    f"jobs.{quote(job_id)[1:-1]}: expected a table", where=shape.place("jobs", job_id)
-                )
-            )
-    return {job_id: settings for job_id, settings in value.items() if isinstance(settings, dict)}
+            yield fault(f"jobs.{quote(job_id)[1:-1]}: expected a table", "jobs", job_id)
+
+
+def _is_module_name(name: object) -> bool:
+    return (
+        isinstance(name, str) and len(name) <= _MAX_MODULE_NAME and _MODULE_NAME.fullmatch(name) is not None
+    )

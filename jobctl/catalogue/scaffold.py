@@ -1,4 +1,4 @@
-"""A new job in a project: its function, its entry in the project's file, and its test."""
+"""Writes a new job: its function, its table in the project file, and its test."""
 
 import builtins
 import json
@@ -26,7 +26,7 @@ from jobctl import JobResult
 
 
 def {function}() -> JobResult:
-    """Say what came of it; raise to fail. What is printed is in the run's log."""
+    """Return a result; raise to fail. Printed lines go to the log of the run."""
     done = 0
     print(f"{{done}} things done")
     return JobResult(processed=done, successful=done)
@@ -49,92 +49,94 @@ class NewFile(NamedTuple):
 
 
 class NewJob(NamedTuple):
-    """What will be there."""
+    """A job and the files that define it. ``test``: the path of its test; None for a command."""
 
     job: Job
     files: list[NewFile]
     test: str | None
 
 
-def new_job(project: ProjectLocation, job_id: str, settings: Mapping[str, Any], module: str | None) -> NewJob:
-    """Prepare it; nothing is written.
+def new_job(
+    location: ProjectLocation, job_id: str, settings: Mapping[str, Any], module: str | None
+) -> NewJob:
+    """Prepare a new job; nothing is written.
 
     Args:
-        settings: as in the project's file, without ``call``; with ``command`` there is no function and no test.
-        module: where the function goes; ``jobs.NAME`` where it is None.
+        settings: as in the project file, without ``call``; with ``command`` the job gets no function and no test.
+        module: the module of the function; None is ``jobs.NAME``.
 
     Raises:
-        UsageError: a setting cannot be used, a file is there already, or Python would not import it.
+        UsageError: a setting is invalid, a file exists already, or Python could not import the module.
     """
     files: list[NewFile] = []
     test = None
-    whole = dict(settings)
+    settings_in_file = dict(settings)
     name = _python_name(job_id)
     place = f"jobs.{name}" if module is None else module
     if "command" not in settings:
-        whole["call"] = f"{place}:{name}"
+        settings_in_file["call"] = f"{place}:{name}"
     try:
-        job = build_job(job_id, whole, lambda key: f"--{key}" if key in settings else "jobctl new")
+        job = build_job(job_id, settings_in_file, lambda key: f"--{key}" if key in settings else "jobctl new")
     except ConfigurationErrors as error:
         raise UsageError(str(error.problems[0]), hint=error.problems[0].hint) from None
     if "command" not in settings:
-        _demand_importable(project, place)
+        _demand_importable(location, place)
         test = f"tests/test_{name}.py"
         words = {"name": job.name.replace("\\", "\\\\").replace('"', "'"), "function": name, "module": place}
-        files.append(_fresh(project, f"{place.replace('.', '/')}.py", _FUNCTION.format(**words)))
-        files.append(_fresh(project, test, _TEST.format(**words)))
-    files.append(_entry(project, job_id, whole))
+        files.append(_fresh(location, f"{place.replace('.', '/')}.py", _FUNCTION.format(**words)))
+        files.append(_fresh(location, test, _TEST.format(**words)))
+    files.append(_entry(location, job_id, settings_in_file))
     return NewJob(job, files, test)
 
 
-def write(project: ProjectLocation, new: NewJob) -> None:
-    """Write its files, the project's own file last. All of them, or none.
+def write(location: ProjectLocation, new: NewJob) -> None:
+    """Write the files of a new job, the project file last: all of them, or none.
 
     Raises:
-        UsageError: one cannot be written; those before it are removed again.
+        UsageError: a file cannot be written; those before it are removed again.
     """
     with ExitStack() as undo:
-        for one in new.files:
-            path = (project.folder / one.name).resolve()  # what a link leads to, so that it stays a link
+        for file in new.files:
+            path = (location.folder / file.name).resolve()  # the target of a link, which stays a link
             try:
                 for folder in [above for above in reversed(path.parents) if not above.exists()]:
                     folder.mkdir()
-                    undo.callback(_if_possible, folder.rmdir)
-                write_whole(path, one.text.encode())
+                    undo.callback(_try, folder.rmdir)
+                write_whole(path, file.text.encode())
             except OSError as error:
                 shown = quote(str(path), 200)[1:-1]
                 raise UsageError(f"{shown} cannot be written: {reason_of(error)}") from error
-            if one.change == "created":
-                undo.callback(_if_possible, path.unlink)
+            if file.change == "created":
+                undo.callback(_try, path.unlink)
         undo.pop_all()
 
 
-def _if_possible(remove: Callable[[], None]) -> None:
+def _try(remove: Callable[[], None]) -> None:
     with suppress(OSError):
         remove()
 
 
 def _python_name(job_id: str) -> str:
-    """The id as a name that hides none of Python's, and that pytest takes for no test."""
+    """The id as a Python name that is neither a keyword nor a built-in, nor a test to pytest."""
     name = job_id.replace("-", "_")
     taken = keyword.iskeyword(name) or hasattr(builtins, name) or name.startswith("test")
     return f"job_{name}" if taken or not name.isidentifier() else name
 
 
-def _fresh(project: ProjectLocation, name: str, text: str) -> NewFile:
-    if os.path.exists(project.folder / name):  # noqa: PTH110 - False for what no path can be
-        raise UsageError(f"{name} is there already", hint="another id, or --module for another place")
+def _fresh(location: ProjectLocation, name: str, text: str) -> NewFile:
+    if os.path.exists(location.folder / name):  # noqa: PTH110 - False for an impossible path
+        raise UsageError(f"{name} already exists", hint="another id, or --module for another place")
     return NewFile(name, text, "created")
 
 
-def _demand_importable(project: ProjectLocation, module: str) -> None:
-    """That Python finds the module there: no other of its name is imported in its place."""
+def _demand_importable(location: ProjectLocation, module: str) -> None:
+    """Check that Python would import the module from the project, and no other of its name."""
     hint = "name another place by --module"
     parts = module.split(".")
     reserved = next(filter(keyword.iskeyword, parts), None)
     if reserved:
-        raise UsageError(f"{module} cannot be imported: {reserved} is a word of Python's own", hint=hint)
-    folder, top = project.folder, parts[0]
+        raise UsageError(f"{module} cannot be imported: {reserved} is a Python keyword", hint=hint)
+    folder, top = location.folder, parts[0]
     found = PathFinder.find_spec(top, [str(folder), *sys.path])
     here = found is None or found.origin is None or Path(found.origin).parent in {folder, folder / top}
     if top in sys.stdlib_module_names or not here:
@@ -145,11 +147,11 @@ def _demand_importable(project: ProjectLocation, module: str) -> None:
             raise UsageError(f"{module} cannot be imported beside {path}", hint=hint)
 
 
-def _entry(project: ProjectLocation, job_id: str, settings: Mapping[str, Any]) -> NewFile:
-    file = project.file or project.folder / OWN_FILE
+def _entry(location: ProjectLocation, job_id: str, settings: Mapping[str, Any]) -> NewFile:
+    file = location.file or location.folder / OWN_FILE
     before = ""
     try:
-        if project.file is not None:
+        if location.file is not None:
             with file.open(encoding="utf-8", newline="") as opened:
                 before = opened.read()
     except (OSError, UnicodeDecodeError) as error:
@@ -161,15 +163,16 @@ def _entry(project: ProjectLocation, job_id: str, settings: Mapping[str, Any]) -
     end = "\r\n" if "\r\n" in before else "\n"
     gap = "" if not before else end if before.endswith("\n") else end * 2
     text = before + gap + end.join([*lines, ""])
-    if not _says(text, [*(["tool", "jobctl"] if shared else []), "jobs", job_id], settings):
+    if not _defines(text, [*(["tool", "jobctl"] if shared else []), "jobs", job_id], settings):
         raise UsageError(
-            f"{file.name} writes its jobs in a way that nothing can be added to",
-            hint=f"add by hand: {quote('; '.join(lines), 200)[1:-1]}",
+            f"a table cannot be added to the way {file.name} writes its jobs",
+            hint=f"add it yourself: {quote('; '.join(lines), 200)[1:-1]}",
         )
     return NewFile(file.name, text, "changed" if before else "created")
 
 
-def _says(text: str, path: list[str], settings: Mapping[str, Any]) -> bool:
+def _defines(text: str, path: list[str], settings: Mapping[str, Any]) -> bool:
+    """Whether a project file contains exactly these settings at a path."""
     try:
         found: Any = parse_toml("", text.removeprefix("\ufeff"))
         for key in path:
@@ -180,12 +183,12 @@ def _says(text: str, path: list[str], settings: Mapping[str, Any]) -> bool:
 
 
 def demand_unknown(job_id: str, known: Mapping[str, Job]) -> None:
-    """That no job has this id.
+    """Check that no job has this id.
 
     Raises:
-        UsageError: one has.
+        UsageError: a job has it.
     """
     if job_id in known:
         raise UsageError(
-            f"there is a job {quote(job_id)} already: {known[job_id].origin}", hint="choose another id"
+            f"job {quote(job_id)} already exists: {known[job_id].origin}", hint="choose another id"
         )

@@ -140,7 +140,7 @@ class Context:
 
     def _recorded(self, store: "RunStore", error: ConfigurationError) -> "Catalogue":
         from jobctl.catalogue.catalogue import Catalogue
-        from jobctl.catalogue.notify_settings import NOBODY
+        from jobctl.catalogue.notify_settings import Notify
         from jobctl.errors import ConfigurationErrors
         from jobctl.managers.status import recorded_jobs
 
@@ -149,7 +149,7 @@ class Context:
             *map(str, faults),
             "the project's jobs cannot be read, so these are the jobs that the run store knows",
         ]
-        return Catalogue(recorded_jobs(store.jobs()), NOBODY, warnings, ())
+        return Catalogue(recorded_jobs(store.jobs()), Notify(), warnings, ())
 
     def job(self, job_id: str) -> "Job":
         """A job of the catalogue.

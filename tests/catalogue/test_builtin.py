@@ -10,7 +10,7 @@ from jobctl.catalogue.catalogue import job_names
 from tests.support.project import Site, until
 
 OWN = '[jobs.own]\nevery = "1h"\ncommand = ["true"]\n'
-NOTE = "the 13 built-in jobs are left out: this is no Ever Works site"
+NOTE = "the 13 built-in jobs are left out: this is not an Ever Works site"
 
 
 def ids(site: Site) -> list[str]:

@@ -15,7 +15,7 @@ def check(site: Site) -> tuple[int, str]:
     [
         ("import nowhere\ndef nightly(): ...\n", "ModuleNotFoundError: No module named 'nowhere'"),
         ("def other(): ...\n", "module 'work' has no attribute 'nightly'"),
-        ("nightly = 3\n", "nightly is no function, but int"),
+        ("nightly = 3\n", "nightly is not a function, but int"),
     ],
 )
 def test_a_function_that_cannot_be_called_is_found(site: Site, code: str, words: str) -> None:

@@ -77,11 +77,11 @@ def test_what_is_there_stays(name: str, before: str, end: str, site: Site) -> No
         (["x", "--every", "1h", "--command", "echo 'a"], "--command cannot be read"),
         (["x", "--every", "1h", "--command", ""], "--command names no program"),
         (["x", "--every", "1h", "--module", ""], "is not an import text"),
-        (["x", "--every", "1h", "--module", "class.foo"], "class is a word of Python's own"),
+        (["x", "--every", "1h", "--module", "class.foo"], "class is a Python keyword"),
         (["x", "--every", "1h", "--module", "json.tidy"], "another json is installed"),
         (["x", "--every", "1h", "--command", "echo", "--module", "m"], "--module goes with a function"),
         (["x", "--every", "1h", "--timezone", "UTC"], "an interval has no time zone"),
-        (["repository-sync", "--every", "1h"], 'there is a job "repository-sync" already'),
+        (["repository-sync", "--every", "1h"], 'job "repository-sync" already exists'),
     ],
 )
 def test_what_cannot_be_done_is_told_and_nothing_is_written(words: list[str], told: str, site: Site) -> None:
@@ -97,10 +97,10 @@ def test_what_cannot_be_done_is_told_and_nothing_is_written(words: list[str], to
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("jobs/x.py", "mine", "jobs/x.py is there already"),
-        ("tests/test_x.py", "mine", "tests/test_x.py is there already"),
+        ("jobs/x.py", "mine", "jobs/x.py already exists"),
+        ("tests/test_x.py", "mine", "tests/test_x.py already exists"),
         ("jobs.py", "mine", "cannot be imported beside jobs.py"),
-        ("jobctl.toml", 'jobs = { other = { every = "1h", call = "work:x" } }', "nothing can be added to"),
+        ("jobctl.toml", 'jobs = { other = { every = "1h", call = "work:x" } }', "a table cannot be added"),
     ],
 )
 def test_what_is_in_the_way_is_told_and_left(name: str, text: str, told: str, site: Site) -> None:

@@ -138,7 +138,7 @@ def test_jobs_of_the_site_that_this_machine_leaves_out_keep_their_schedules(
     assert {one["task"] for one in cloud.schedules.values()} == {"repository-sync", "hello"}
     assert "their schedules at Trigger.dev stay as they are" in " ".join(done.stderr.split())
     exported = cli("export", "trigger-dev", "there")
-    assert "the 13 built-in jobs are left out: this is no Ever Works site" in " ".join(
+    assert "the 13 built-in jobs are left out: this is not an Ever Works site" in " ".join(
         exported.stderr.split()
     )
 

@@ -107,7 +107,7 @@ def test_a_variable_that_holds_no_url_is_told_before_anything_starts(fickle: Fic
     done = fickle.site.call("trigger", "fickle")
 
     assert done.returncode == 2
-    assert "jobctl.toml:1: the URL is to be found in HOOK, which is not set" in done.stderr
+    assert "jobctl.toml:1: the URL comes from HOOK, which is not set" in done.stderr
     assert fickle.site.runs() == []
 
 
