@@ -1,4 +1,4 @@
-"""How durations spread: counted between round bounds, evenly spaced where they are close, ever wider where they are not."""
+"""Histograms and percentiles of durations. Bounds are round: evenly spaced if durations are close, else widening."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -8,15 +8,15 @@ from itertools import pairwise
 from jobctl.values import value
 
 MOST_BINS = 12
-_FAR = 8  # the longest against the shortest: from here on even steps would put nearly all into one bin
+_FAR = 8  # longest / shortest: beyond it, even steps would put nearly all into one bin
 _DAYS = tuple(factor * 10**power for power in range(10) for factor in (1, 2, 5))  # all that a timedelta holds
 _SECONDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200)
 _ROUND = (
     *(factor * 10**power for power in range(3) for factor in (1, 2, 5)),
-    *(1000 * one for one in _SECONDS),
-    *(86_400_000 * one for one in _DAYS),
+    *(1000 * seconds for seconds in _SECONDS),
+    *(86_400_000 * days for days in _DAYS),
 )
-"""Milliseconds that people count in: 1, 2, 5, 10 … ms, then seconds, minutes, hours, days."""
+"""Round durations in milliseconds: 1, 2, 5, 10 … ms, then seconds, minutes, hours, days."""
 
 
 @value
@@ -29,7 +29,7 @@ class Bin:
 
 
 def histogram(ordered_ms: Sequence[int]) -> tuple[Bin, ...]:
-    """The bins of rising milliseconds, next to each other, 12 at most; the first and the last are not empty."""
+    """At most 12 adjacent bins of ascending milliseconds; the first and the last are not empty."""
     if not ordered_ms:
         return ()
     least, most = ordered_ms[0], ordered_ms[-1]
@@ -42,7 +42,7 @@ def histogram(ordered_ms: Sequence[int]) -> tuple[Bin, ...]:
 
 
 def _even(least: int, most: int) -> list[int]:
-    """Steps wide enough for their bounds to differ in two digits, which is what people are shown."""
+    """Steps so wide that their bounds differ in the two digits that are shown."""
     step = next(one for one in _ROUND if 20 * one > most and most // one - least // one < MOST_BINS)
     return [step * one for one in range(least // step, most // step + 2)]
 
@@ -56,7 +56,7 @@ def _widening(least: int, most: int) -> list[int]:
 
 
 def percentile(ordered_ms: Sequence[int], percent: int) -> timedelta | None:
-    """The nearest-rank percentile of rising milliseconds: the least that ``percent`` of them do not exceed."""
+    """The nearest-rank percentile of ascending milliseconds: the least that ``percent`` of them do not exceed."""
     if not ordered_ms:
         return None
     return timedelta(milliseconds=ordered_ms[-(-len(ordered_ms) * percent // 100) - 1])

@@ -22,7 +22,7 @@ from jobctl.execution.run_log import RunLog, shown_error
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskOutput, TaskStarted
 from jobctl.model import Command, Reason
 from jobctl.settings.masking import Mask
-from jobctl.store.logs import Kept
+from jobctl.store.logs import LogLimit
 from jobctl.text import printable
 
 _CHUNK = 64 * 1024
@@ -296,7 +296,7 @@ class Told:
 
     def __init__(self, logs: Path, most_logs: int, mask: Mask, clock: Clock) -> None:
         self._logs = logs
-        self._kept = Kept(logs, most_logs)
+        self._kept = LogLimit(logs, most_logs)
         self._mask = mask
         self._clock = clock
         self._outcomes: list[Outcome] = []

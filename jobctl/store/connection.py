@@ -7,37 +7,36 @@ Values = Sequence[Any] | Mapping[str, Any]
 
 
 class Cursor(Protocol):
-    """What a statement answered."""
+    """The result of a statement."""
 
     @property
     def rowcount(self) -> int:
-        """How many rows it changed."""
+        """The number of changed rows."""
 
     def fetchone(self) -> Any:
         """The next row, or None."""
 
     def fetchall(self) -> list[Any]:
-        """The rest."""
+        """The other rows."""
 
     def __iter__(self) -> Iterator[Any]:
-        """Row by row."""
+        """Iterate over rows."""
 
 
 class Connection(Protocol):
-    """Inside a transaction that somebody else ends."""
+    """A connection inside a transaction. Values are bound by ``?`` or ``:name``."""
 
     def execute(self, statement: str, values: Values = (), /) -> Cursor:
-        """One statement."""
+        """Run a statement."""
 
     def executemany(self, statement: str, rows: Iterable[Values], /) -> object:
-        """One statement, once a row."""
+        """Run a statement once for each row."""
 
 
 def keep_for_good(connection: object) -> None:
-    """Never let a connection be freed in this process, not even at the interpreter's exit.
+    """Keep a connection that a forked child inherited from being freed, even at interpreter exit.
 
-    It belongs to the parent: a close here would end a server's session, or drop SQLite's locks and its log,
-    under the parent's hands.
+    Closing the parent's connection here would end its session on the server, or release SQLite's locks.
     """
     import ctypes
 

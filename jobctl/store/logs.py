@@ -1,7 +1,7 @@
-"""The logs of runs, ``<state>/logs/<job-id>/<run-id>.log``: by which names they go, and how many of them are kept.
+"""The log files of runs, ``<state>/logs/<job-id>/<run-id>.log``, and their removal with old runs.
 
-Ids come out of a run store, which others may have written: what has not the form of an id is no name of a file. No
-link in place of a folder or a log is followed.
+Ids come from a run store that other programs may have written: only what has the form of an id becomes a file name. A
+link in place of a folder or a log is never followed.
 """
 
 import errno
@@ -24,16 +24,16 @@ MOST = 64 * MIB
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _SUFFIX = ".log"
 _DELETED = ".oldest-deleted"
-"""Its time is when logs were deleted last for their number of bytes."""
+"""Its modification time is when logs were last deleted because of the limit."""
 
 
 class Usage(NamedTuple):
-    """What the logs of a job take.
+    """The disk usage of a job's logs.
 
     Attributes:
         size: in bytes.
-        most: bytes that are kept.
-        deleted_at: when the oldest were deleted last because they were more than is kept; None: never.
+        most: the limit in bytes.
+        deleted_at: when the oldest were last deleted because of the limit; None: never.
     """
 
     size: int
@@ -42,22 +42,18 @@ class Usage(NamedTuple):
 
 
 def _names(job_id: Any, run_id: Any = "-") -> tuple[str, str]:
-    """Folder and file of a log.
-
-    Raises:
-        OSError: an id has not the form of one.
-    """
+    """Folder and file name of a log; ``OSError`` where an id is not valid."""
     for text, is_id in ((job_id, is_job_id), (run_id, _RUN_ID.fullmatch)):
         if not isinstance(text, str) or not is_id(text):
-            raise OSError(errno.EINVAL, f"{text!a:.80} in the run store has not the form of an id")
+            raise OSError(errno.EINVAL, f"{text!a:.80} in the run store is not a valid id")
     return job_id, run_id + _SUFFIX
 
 
 def append(logs: Path, job_id: str, run_id: str) -> int:
-    """Open a log to write at its end; it is made where there is none.
+    """Open a log to append; create it where there is none.
 
     Raises:
-        OSError: it cannot be opened, an id is none, or a link is in its place.
+        OSError: it cannot be opened, an id is not valid, or a link is in its place.
     """
     folder, name = _names(job_id, run_id)
     state_folder(logs.parent)
@@ -68,7 +64,7 @@ def read(logs: Path, job_id: str, run_id: str) -> BinaryIO | None:
     """Open a log to read; None where there is none.
 
     Raises:
-        OSError: it cannot be read, an id is none, or what is in its place is a link or no file.
+        OSError: it cannot be read, an id is not valid, or it is a link or not a file.
     """
     folder, name = _names(job_id, run_id)
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -79,11 +75,11 @@ def read(logs: Path, job_id: str, run_id: str) -> BinaryIO | None:
         return None
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENOTDIR}:
-            raise OSError(errno.ELOOP, "a link is in its place, which is not followed") from None
+            raise OSError(errno.ELOOP, "it is a link, which is not followed") from None
         raise
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
-        raise OSError(errno.EINVAL, f'"{name}" is no file')
+        raise OSError(errno.EINVAL, f'"{name}" is not a file')
     return os.fdopen(file, "rb")
 
 
@@ -91,7 +87,7 @@ def delete(logs: Path, job_id: str, run_id: str) -> None:
     """Delete a log.
 
     Raises:
-        OSError: there is none, it cannot be deleted, an id is none, or a folder is a link.
+        OSError: there is none, it cannot be deleted, an id is not valid, or a folder is a link.
     """
     folder, name = _names(job_id, run_id)
     with folder_below(logs.parent, (logs.name, folder)) as within:
@@ -99,14 +95,14 @@ def delete(logs: Path, job_id: str, run_id: str) -> None:
 
 
 def usage(logs: Path, job_id: str, most: int) -> Usage:
-    """What the logs of a job take now, of so many bytes that are kept.
+    """The disk usage of a job's logs, with their limit ``most`` in bytes.
 
     Raises:
-        OSError: the id is none, or the logs cannot be looked at.
+        OSError: the id is not valid, or the logs cannot be listed.
     """
     try:
         with folder_below(logs.parent, (logs.name, _names(job_id)[0])) as folder:
-            size = sum(one.size for one in _logs(folder))
+            size = sum(log.size for log in _logs(folder))
             try:
                 seconds = os.stat(_DELETED, dir_fd=folder, follow_symlinks=False).st_mtime
             except FileNotFoundError:
@@ -116,10 +112,10 @@ def usage(logs: Path, job_id: str, most: int) -> Usage:
         return Usage(0, most)
 
 
-class Kept:
-    """Keeps the logs of each job within a number of bytes: the oldest go first, never one that is still written.
+class LogLimit:
+    """Keeps each job's logs within ``most`` bytes: deletes the oldest, never one that is still written.
 
-    It looks again whenever a tenth of them has been written here, and leaves that much room.
+    It checks whenever a tenth of the limit has been written, and leaves that much room.
     """
 
     def __init__(self, logs: Path, most: int) -> None:
@@ -128,7 +124,7 @@ class Kept:
         self._written: dict[str, int] = {}
 
     def add(self, job_id: str, run_id: str, size: int) -> None:
-        """Count what a run has written, and delete what is too much. What cannot be deleted stays."""
+        """Count the bytes that a run has written, and delete old logs beyond the limit, where that is possible."""
         if not size:
             return
         before = self._written.get(job_id)
@@ -141,14 +137,14 @@ class Kept:
                     self._trim(within, current)
 
     def _trim(self, folder: int, current: str) -> None:
-        logs = sorted(_logs(folder), key=lambda one: (one.changed, one.name == current))
-        over = sum(one.size for one in logs) - (self._most - self._most // 10)
+        logs = sorted(_logs(folder), key=lambda log: (log.changed, log.name == current))
+        over = sum(log.size for log in logs) - (self._most - self._most // 10)
         if over <= 0:
             return
-        for one in logs[:-1]:  # a job has one unfinished run at most, and its log is the newest
-            if over > 0 and one.name != current:
-                os.unlink(one.name, dir_fd=folder)
-                over -= one.size
+        for log in logs[:-1]:  # the newest is that of the unfinished run, if there is one
+            if over > 0 and log.name != current:
+                os.unlink(log.name, dir_fd=folder)
+                over -= log.size
         file = open_private(_DELETED, os.O_WRONLY, within=folder)
         os.utime(file)
         os.close(file)
@@ -165,7 +161,7 @@ def _logs(folder: int) -> list[_Log]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if _RUN_ID.fullmatch(entry.name.removesuffix(_SUFFIX)) and entry.name.endswith(_SUFFIX):
-                with suppress(FileNotFoundError):  # somebody else has deleted it
+                with suppress(FileNotFoundError):  # deleted meanwhile
                     state = entry.stat(follow_symlinks=False)
                     if stat.S_ISREG(state.st_mode):
                         found.append(_Log(entry.name, state.st_size, state.st_mtime_ns))
@@ -177,10 +173,13 @@ KEEP_PER_JOB = 1000
 
 
 def prune_runs_and_logs(store: RunStore, logs: Path, now: datetime) -> int:
-    """Remove runs beyond 30 days and 1,000 a job, and their logs; how many. Sets ``last_cleanup``."""
+    """Remove runs that are older than 30 days and beyond 1,000 of their job, and their logs; returns their number.
+
+    Sets ``last_cleanup``.
+    """
 
     def delete_log(job_id: str, run_id: str) -> None:
-        with suppress(OSError):  # what cannot be removed is in nobody's way
+        with suppress(OSError):  # a log without a run does no harm
             delete(logs, job_id, run_id)
 
     return len(store.prune(now, KEEP, KEEP_PER_JOB, delete_log).runs)

@@ -1,4 +1,4 @@
-"""Metrics from kept totals, and percentiles over the newest runs of each job: never a scan."""
+"""Metrics from each job's totals, and percentiles of its newest 1,000 runs: never a scan over all runs."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""``JOBCTL_STATE`` to a run store: a folder is SQLite's, a Postgres address is Postgres'."""
+"""Opens the run store that ``JOBCTL_STATE`` names: SQLite in a folder, or Postgres at an address."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -15,16 +15,16 @@ BUSY_TIMEOUT = timedelta(seconds=30)
 def open_store(
     place: Path | str, *, busy_timeout: timedelta = BUSY_TIMEOUT, verify: bool = False
 ) -> "RunStore":
-    """The run store in a folder or at an address, made where there is none.
+    """Open the run store in a folder or at an address; make it where there is none.
 
-    A damaged file is set aside (``warning`` says so).
+    A damaged file is set aside (see ``warning``).
 
     Args:
         busy_timeout: how long to wait for other processes.
-        verify: look through the whole file; a server sees to that itself.
+        verify: check the whole file of SQLite.
 
     Raises:
-        ConfigurationError: an address that cannot be read.
+        ConfigurationError: the address cannot be parsed.
         NotRunError: it is on Postgres, and psycopg is not installed.
         StoreError: it cannot be opened or made.
     """
@@ -35,7 +35,7 @@ def open_store(
 
 
 def open_existing_store(place: Path | str, *, busy_timeout: timedelta = BUSY_TIMEOUT) -> "RunStore | None":
-    """The same for looking: None where there is none; nothing is made or set aside."""
+    """Open an existing run store, or return None; nothing is made or set aside."""
     return _open(place, busy_timeout, create=False)
 
 
@@ -45,7 +45,7 @@ def _open(
     if isinstance(place, str) and ("://" in place or is_postgres_address(place)):
         from jobctl.store.postgres_address import read_address
 
-        read_address(place)  # first: what follows cannot be imported without the driver
+        read_address(place)  # first: the next import needs the driver
         from jobctl.store.postgres import open_address
 
         return open_address(place, busy_timeout, create=create)

@@ -1,4 +1,4 @@
-"""The run store on Postgres: its tables made where there are none, by one process at a time, and migrated forward."""
+"""The run store on Postgres: its tables are created, or migrated, by one process at a time."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -21,12 +21,12 @@ UPDATE meta SET value = ? WHERE name = 'epoch' AND value = ?
 
 
 class PostgresRunStore(RunStore):
-    """Runs, job state, owners and cached results in a schema of its own.
+    """Runs, job state, owners and cached results in a schema of their own.
 
     Args:
-        pool: its connections; the tables are there (see ``opening.open_address``).
-        lease_pool: a connection for heartbeats alone, so that nothing else can hold them up.
-        make: makes the tables where they are gone; returns a sentence about tables that it set aside.
+        pool: to a schema with the tables (see ``open_address``).
+        lease_pool: a connection for heartbeats only, so that nothing else delays them.
+        make: creates the tables again; returns a sentence about tables that it set aside, or None.
     """
 
     shared = True
@@ -36,7 +36,7 @@ class PostgresRunStore(RunStore):
         self._pool = pool
         self._lease_pool = lease_pool
         self._make = make
-        self._doubtful: list[str] = []
+        self._in_doubt: list[str] = []
 
     @property
     def place(self) -> str:
@@ -49,7 +49,7 @@ class PostgresRunStore(RunStore):
         self._lease_pool.close()
 
     def restore(self) -> str | None:
-        """Make the tables where they are gone."""
+        """Create the tables again where they were dropped."""
         try:
             with self._reading() as connection:
                 for table in ("owners", "jobs", "runs"):
@@ -59,7 +59,7 @@ class PostgresRunStore(RunStore):
         return None
 
     def change_token(self) -> object:
-        """A number that goes up with each write of anybody."""
+        """A number that grows with each write of any process."""
         with self._reading() as connection:
             return connection.execute("SELECT value FROM meta WHERE name = 'changes'").fetchone()[0]
 
@@ -70,15 +70,15 @@ class PostgresRunStore(RunStore):
         return self.clock_generation()
 
     def claim(self, owner: Owner, wanted: Sequence[Claim]) -> Sequence[ClaimOutcome]:
-        """Try to start runs. Claims of which nobody could say whether they were written are undone before."""
-        if self._doubtful:
+        """As declared; first it undoes claims whose commit is in doubt."""
+        if self._in_doubt:
             with self._writing() as connection:
-                claims.fail_lost_runs(connection, SystemClock().now(), run_ids=self._doubtful)
-            self._doubtful.clear()
+                claims.fail_lost_runs(connection, SystemClock().now(), run_ids=self._in_doubt)
+            self._in_doubt.clear()
         try:
             return super().claim(owner, wanted)
         except InDoubtError:
-            self._doubtful.extend(one.run_id for one in wanted)
+            self._in_doubt.extend(claim.run_id for claim in wanted)
             raise
 
     def _reading(self) -> AbstractContextManager[Connection]:
@@ -91,21 +91,21 @@ class PostgresRunStore(RunStore):
         return self._lease_pool.leasing()
 
 
-_STEPS = sorted(Path(__file__).with_name("schema").joinpath("postgres").glob("*.sql"))
-VERSION = len(_STEPS)
-"""Of the tables: how many steps lead to them."""
+_MIGRATIONS = sorted(Path(__file__).with_name("schema").joinpath("postgres").glob("*.sql"))
+VERSION = len(_MIGRATIONS)
+"""The version of the tables: the number of SQL scripts."""
 TABLES = ("meta", "owners", "jobs", "runs", "cache", "counters")
 LEASE_TIMEOUT = timedelta(seconds=5)
-"""How long one heartbeat may wait for the server, so that several fit into a lease."""
+"""How long a heartbeat may wait for the server, so that several fit into a lease."""
 
 
 def open_address(text: str, busy_timeout: timedelta, *, create: bool) -> PostgresRunStore | None:
-    """The store at an address; None where there is none and none is to be made.
+    """Open the store at an address; without ``create``, None where there is none.
 
     Raises:
         ConfigurationError: the address cannot be read.
         NotRunError: psycopg is not installed.
-        StoreError: the server does not answer, refuses, or the tables are not ours.
+        StoreError: the server does not respond or refuses, or the tables are not those of jobctl.
     """
     address = read_address(text)
     pool = Pool(address, busy_timeout)
@@ -134,7 +134,7 @@ def open_address(text: str, busy_timeout: timedelta, *, create: bool) -> Postgre
 
 
 def _bring_up_to_date(pool: Pool, schema: str) -> str | None:
-    """Make or migrate the tables; a sentence where some were missing, and the rest was set aside."""
+    """Create or migrate the tables; returns a sentence where some were missing and the rest was set aside."""
     with pool.making() as session:
         aside = _set_aside(session, schema)
         _migrate(session, schema)
@@ -150,7 +150,7 @@ def _is_whole(session: Session, schema: str) -> bool:
 
 
 def _set_aside(session: Session, schema: str) -> str | None:
-    """Give a schema of this version that lacks tables another name, so that nothing in it is lost."""
+    """Rename a schema of this version that lacks tables, so that nothing in it is lost."""
     if _version(session, schema) != VERSION or _is_whole(session, schema):
         return None
     name = f"{schema[:40]}_damaged_{SystemClock().now():%Y%m%d%H%M%S}"
@@ -166,11 +166,11 @@ def _version(session: Session, schema: str) -> int | None:
 
 
 def _migrate(session: Session, schema: str) -> None:
-    """Under the lock of all makers; who comes second finds it done."""
+    """Run the missing scripts. The transaction's lock makes a second process wait, and find nothing to do."""
     if session.execute("SELECT to_regnamespace(?)", (f'"{schema}"',)).fetchone()[0] is None:
         session.execute(f'CREATE SCHEMA "{schema}"')
     found = _version(session, schema) or 0
-    for step in _STEPS[found:]:
-        session.execute(step.read_text("utf-8"))
+    for script in _MIGRATIONS[found:]:
+        session.execute(script.read_text("utf-8"))
     session.execute("DELETE FROM meta WHERE name = 'version'")
     session.execute("INSERT INTO meta (name, value) VALUES ('version', ?)", (VERSION,))

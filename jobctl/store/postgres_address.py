@@ -1,4 +1,4 @@
-"""``JOBCTL_STATE`` as a Postgres address."""
+"""Reads ``JOBCTL_STATE`` as a Postgres address. Needs no driver."""
 
 import re
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 class Address(NamedTuple):
-    """Where the store is.
+    """A parsed address.
 
     Attributes:
-        parameters: for libpq; they hold the password.
-        schema: the schema that holds the tables.
-        place: for people: ``host:port/name``, and the schema where it is not ``jobctl``.
+        parameters: for libpq, with the password.
+        schema: that holds the tables.
+        place: for people: ``host:port/name``, and the schema unless it is ``jobctl``.
     """
 
     parameters: Mapping[str, str]
@@ -26,10 +26,10 @@ class Address(NamedTuple):
 
 
 def read_address(text: str) -> Address:
-    """Read it; ``schema=name`` among its parameters names another schema than ``jobctl``.
+    """Parse an address. Its parameter ``schema`` names another schema than ``jobctl``.
 
     Raises:
-        ConfigurationError: it cannot be read. The text itself, which may hold a password, is not in the message.
+        ConfigurationError: it cannot be parsed. The message does not contain the text, which may hold a password.
         NotRunError: psycopg is not installed.
     """
     if problem := missing_driver():

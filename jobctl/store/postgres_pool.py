@@ -1,4 +1,4 @@
-"""Which of Postgres' errors mean what: one table, by SQLSTATE and never by message."""
+"""A pool of Postgres connections whose transactions never hang, and its errors as ``StoreError``."""
 
 import os
 import re
@@ -20,13 +20,13 @@ from jobctl.store.postgres_address import Address
 from jobctl.urls import CONNECT_TIMEOUT_S
 
 _BUSY = (sqlstate.LOCK_TIMEOUT, sqlstate.STATEMENT_TIMEOUT, sqlstate.SERIALIZATION_FAILURE, sqlstate.DEADLOCK)
-"""A lock or statement took too long, or transactions met."""
+"""A lock or statement took too long, or transactions conflicted."""
 _LOST = (sqlstate.UNDEFINED_TABLE, sqlstate.UNDEFINED_SCHEMA)
-"""A table, or the schema, is not there any more."""
-_WORDS = {
-    sqlstate.LOGIN_REFUSED: ("it refuses the login", "look at the user and password in JOBCTL_STATE"),
+"""A table, or the schema, was dropped."""
+_PROBLEMS = {
+    sqlstate.LOGIN_REFUSED: ("it refuses the login", "check the user and password in JOBCTL_STATE"),
     sqlstate.UNDEFINED_DATABASE: ("there is no such database", "make it, or name another in JOBCTL_STATE"),
-    sqlstate.NO_PRIVILEGE: ("permission denied", "its user must own the schema, or may make one"),
+    sqlstate.NO_PRIVILEGE: ("permission denied", "its user must own the schema, or may create it"),
     "42P": ("its tables are not those of jobctl", "name another schema: ?schema=name in JOBCTL_STATE"),
     sqlstate.READ_ONLY: ("it is read-only", "name the primary server in JOBCTL_STATE"),
     sqlstate.DISK_FULL: ("its disk is full", "free some space; nothing starts until it can be written"),
@@ -34,56 +34,60 @@ _WORDS = {
 
 
 class ServerError(StoreError):
-    """The server refuses."""
+    """The server refuses the connection or the statement."""
 
     exit_code = ExitCode.SERVICE
 
 
 class ServerAwayError(ServerError):
-    """The server does not answer now: it restarts, fails over, or has no connection free."""
+    """The server does not respond now: it restarts, fails over, or has no free connection."""
 
     transient = True
 
 
 class InDoubtError(ServerAwayError):
-    """The connection was lost while committing, and whether it was committed could not be found out."""
+    """The connection was lost during a commit, and whether it took effect is unknown."""
 
 
-def explained(error: psycopg.Error, place: str) -> StoreError:
-    """The store's own error for one of Postgres'."""
+def store_error(error: psycopg.Error, place: str) -> StoreError:
+    """The ``StoreError`` for an error of Postgres, decided by its SQLSTATE, never by its message."""
     state = error.sqlstate or ""
     if state in _BUSY:
         return StoreBusyError(f"the run store {place} is held by another process", hint="try again")
     if state in _LOST:
         return StoreLostError(
-            f"the run store {place} lost its tables", hint="jobctl run makes them anew; or restore a backup"
+            f"the run store {place} lost its tables",
+            hint="jobctl run creates them again; or restore a backup",
         )
-    for prefix, (words, hint) in _WORDS.items():
+    for prefix, (problem, hint) in _PROBLEMS.items():
         if state.startswith(prefix):
-            return ServerError(f"the run store {place} cannot be used: {words}", hint=hint)
-    said = str(error).strip().partition("\n")[0]  # the rest is libpq's guess at the cause
+            return ServerError(f"the run store {place} cannot be used: {problem}", hint=hint)
+    text = str(error).strip().partition("\n")[0]  # libpq guesses at the cause behind it
     if isinstance(error, psycopg.OperationalError):
-        reason = said.rpartition(" failed: ")[2]
+        reason = text.rpartition(" failed: ")[2]
         hint = "check that the server runs, and the address in JOBCTL_STATE"
         return ServerAwayError(f"the run store {place} cannot be reached: {reason}", hint=hint)
-    return StoreError(f"the run store {place} cannot be used: {said}")
+    return StoreError(f"the run store {place} cannot be used: {text}")
 
 
 @contextmanager
-def telling(place: str) -> Iterator[None]:
-    """Turn Postgres' errors inside into the store's."""
+def store_errors(place: str) -> Iterator[None]:
+    """Raises ``StoreError`` for errors of Postgres."""
     try:
         yield
     except psycopg.Error as error:
-        raise explained(error, place) from error
+        raise store_error(error, place) from error
 
 
 _MARK = re.compile(r"\?|:(\w+)")
 
 
 class Session:
-    """Takes ``?`` and ``:name``. Values are put in by psycopg on this side: nothing is prepared on the
-    server, so that poolers that hand each transaction another connection can stand between."""
+    """A connection that takes ``?`` and ``:name``.
+
+    Values are inserted by the client, and nothing is prepared on the server: this works through poolers that give
+    each transaction another connection.
+    """
 
     def __init__(self, raw: psycopg.Connection[Any]) -> None:
         self._raw = raw
@@ -92,56 +96,56 @@ class Session:
         """One statement."""
         if not values:
             return self._raw.execute(statement.encode())
-        return self._raw.execute(_translated(statement), _clean(values))
+        return self._raw.execute(_psycopg_syntax(statement), _storable(values))
 
     def executemany(self, statement: str, rows: Iterable[Values], /) -> object:
         """One statement, once a row."""
         cursor = self._raw.cursor()
-        cursor.executemany(_translated(statement), [_clean(row) for row in rows])
+        cursor.executemany(_psycopg_syntax(statement), [_storable(row) for row in rows])
         return cursor
 
 
 @lru_cache
-def _translated(statement: str) -> bytes:
+def _psycopg_syntax(statement: str) -> bytes:
     return _MARK.sub(lambda found: f"%({found[1]})s" if found[1] else "%s", statement).encode()
 
 
-def _clean(values: Values) -> Values:
-    """Postgres keeps no NUL in a text, and nothing that is not UTF-8."""
+def _storable(values: Values) -> Values:
+    """Replace what Postgres cannot store in a text: NUL, and lone surrogates."""
     if isinstance(values, Mapping):
-        return {name: _storable(value) for name, value in values.items()}
-    return [_storable(value) for value in values]
+        return {name: _storable_value(value) for name, value in values.items()}
+    return [_storable_value(value) for value in values]
 
 
-def _storable(value: Any) -> Any:
+def _storable_value(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 SIZE = 4
-_LEAST_LIMIT_S = 10.0
-_ANSWER_MARGIN_S = 2.0
-"""So much longer than the server allows itself, an answer is waited for: the network may be what hangs."""
+_MIN_STATEMENT_TIMEOUT_S = 10.0
+_RESPONSE_MARGIN_S = 2.0
+"""The client waits this much longer than the server's statement timeout, in case the network hangs."""
 _IDLE_IN_TRANSACTION = "15s"
-_ASK_AGAIN_S = 0.2
+_POLL_S = 0.2
 
 
 _T = TypeVar("_T")
 
 
 class _Connection(psycopg.Connection[Any]):
-    """One that never waits for an answer longer than ``limit_s`` seconds: packets may be dropped, a proxy may hang."""
+    """Waits at most ``limit_s`` seconds for a response: packets may be dropped, a proxy may hang."""
 
     limit_s = float("inf")
 
     def wait(self, gen: Generator[Any, Any, _T], *details: Any, **options: Any) -> _T:
-        """Psycopg's own wait, with a limit."""
+        """As psycopg's, with a limit."""
         return super().wait(_limited(gen, self.limit_s), *details, **options)
 
 
 def _limited(gen: Generator[Any, Any, _T], limit_s: float) -> Generator[Any, Any, _T]:
-    """The same steps; psycopg resumes them with nothing ready once an interval."""
+    """The same steps; psycopg resumes them regularly with nothing ready."""
     end = time.monotonic() + limit_s
     ready: Any = None
     while True:
@@ -153,15 +157,15 @@ def _limited(gen: Generator[Any, Any, _T], limit_s: float) -> Generator[Any, Any
         ready = yield wanted
         if not ready and time.monotonic() > end:
             gen.close()
-            raise psycopg.OperationalError("the server has not answered in time")
+            raise psycopg.OperationalError("the server has not responded in time")
 
 
 class Pool:
-    """Usable from any thread; a forked child gets connections of its own.
+    """Connections to one schema. Usable from any thread; a forked child opens its own.
 
     Args:
         busy_timeout: how long to wait for other writers.
-        size: how many connections may be in use at once.
+        size: the number of connections that may be in use at once.
     """
 
     def __init__(self, address: Address, busy_timeout: timedelta, size: int = SIZE) -> None:
@@ -169,25 +173,25 @@ class Pool:
         self._address = address
         self._size = size
         self._timeout_s = busy_timeout.total_seconds()
-        # a server whose default is another isolation, or read-only, must not decide for us
+        # explicit: the server's defaults may be another isolation level, or read-only
         begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
-        limit_s = self._limit_s = max(self._timeout_s, _LEAST_LIMIT_S if size > 1 else 0)
-        # said in each transaction: a pooler may hand each one another connection
-        here = (
+        limit_s = self._limit_s = max(self._timeout_s, _MIN_STATEMENT_TIMEOUT_S if size > 1 else 0)
+        # in each transaction: a pooler may give it another connection
+        settings = (
             f'SET LOCAL search_path TO "{address.schema}";'
             f" SET LOCAL lock_timeout TO {max(1, int(self._timeout_s * 1000))};"
             f" SET LOCAL statement_timeout TO {max(1, int(limit_s * 1000))};"
             f" SET LOCAL idle_in_transaction_session_timeout TO '{_IDLE_IN_TRANSACTION}'"
         )
-        self._read = f"{begin} READ ONLY; {here}"
-        self._lease = f"{begin} READ WRITE; {here}"
-        # the one row is the lock of all writers, the token of change, and shows the transaction's number
+        self._read = f"{begin} READ ONLY; {settings}"
+        self._lease = f"{begin} READ WRITE; {settings}"
+        # this row is the lock of all writers and the change token; the query returns the transaction's id
         self._write = (
-            f"{begin} READ WRITE; {here}; UPDATE meta SET value = value + 1 WHERE name = 'changes'"
+            f"{begin} READ WRITE; {settings}; UPDATE meta SET value = value + 1 WHERE name = 'changes'"
             " RETURNING pg_current_xact_id()::text"
         )
         self._make = (
-            f"{begin} READ WRITE; {here};"
+            f"{begin} READ WRITE; {settings};"
             f" SELECT pg_advisory_xact_lock(hashtextextended('jobctl {address.schema}', 0))"
         )
         self._free = threading.BoundedSemaphore(size)
@@ -198,40 +202,40 @@ class Pool:
         _OPEN.add(self)
 
     def reading(self) -> AbstractContextManager[Session]:
-        """A transaction that only reads."""
+        """A read-only transaction."""
         return self._transaction(self._read)
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A transaction; all others wait for its end."""
-        with telling(self.place), self._taken() as box:
-            number = self._begin(box, self._write)
+        """A transaction; all other writers wait for its end."""
+        with store_errors(self.place), self._checked_out() as box:
+            transaction_id = self._begin(box, self._write)
             yield Session(box.raw)
             try:
                 box.raw.execute("COMMIT")
             except psycopg.OperationalError as error:
                 box.drop()
-                if not self._committed(number):
+                if not self._committed(transaction_id):
                     raise
                 del error
 
     def leasing(self) -> AbstractContextManager[Session]:
-        """A short transaction that waits for no other writer. One whose commit is in doubt can be repeated."""
+        """A short transaction that waits for no other writer; safe to repeat if its commit is in doubt."""
         return self._transaction(self._lease)
 
     def making(self) -> AbstractContextManager[Session]:
-        """A transaction that may make the tables, one process at a time."""
+        """A transaction that may create the tables, one process at a time."""
         return self._transaction(self._make)
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Session]:
-        with telling(self.place), self._taken() as box:
+        with store_errors(self.place), self._checked_out() as box:
             self._begin(box, begin)
             yield Session(box.raw)
             box.raw.execute("COMMIT")
 
     def close(self) -> None:
-        """Close what is idle now and what is given back later. Idempotent."""
+        """Close idle connections now, and the others when they are returned. Idempotent."""
         self._closed = True
         with self._lock:
             idle, self._idle = self._idle, []
@@ -239,12 +243,12 @@ class Pool:
             raw.close()
 
     @contextmanager
-    def _taken(self) -> Iterator["_Box"]:
+    def _checked_out(self) -> Iterator["_CheckedOut"]:
         if self._closed:
             raise StoreError(f"the run store {self.place} is closed")
         if not self._free.acquire(timeout=self._timeout_s):
-            raise StoreBusyError(f"the run store {self.place} is held by this process", hint="try again")
-        box = _Box(self._idle.pop() if self._idle else None)
+            raise StoreBusyError(f"the run store {self.place} is busy in this process", hint="try again")
+        box = _CheckedOut(self._idle.pop() if self._idle else None)
         try:
             yield box
         except Exception:
@@ -254,17 +258,17 @@ class Pool:
             box.drop()
             raise
         finally:
-            self._give_back(box)
+            self._return(box)
 
-    def _give_back(self, box: "_Box") -> None:
+    def _return(self, box: "_CheckedOut") -> None:
         if self._closed:
             box.drop()
         if box.kept is not None:
             self._idle.append(box.kept)
         self._free.release()
 
-    def _begin(self, box: "_Box", batch: str) -> Any:
-        """The batch's last row, if it has one. A kept connection that was lost meanwhile is made anew."""
+    def _begin(self, box: "_CheckedOut", batch: str) -> Any:
+        """The first value of the batch's last result, if any. Replaces a connection that was lost while idle."""
         if box.kept is not None:
             try:
                 return _last_row(box.kept.execute(batch.encode()))
@@ -278,43 +282,43 @@ class Pool:
 
     def _connected(self) -> psycopg.Connection[Any]:
         made = _Connection.connect(
-            autocommit=True,  # transactions are said in words
+            autocommit=True,  # transactions are begun explicitly
             cursor_factory=psycopg.ClientCursor,
             prepare_threshold=None,
             **self._parameters(),
         )
-        made.limit_s = self._limit_s + _ANSWER_MARGIN_S
+        made.limit_s = self._limit_s + _RESPONSE_MARGIN_S
         return made
 
     def _parameters(self) -> dict[str, Any]:
-        """Those of the address, and what it does not say."""
+        """The address's, and defaults."""
         return {
             "application_name": "jobctl",
             "connect_timeout": max(2, min(CONNECT_TIMEOUT_S, int(self._timeout_s))),
-            "tcp_user_timeout": int((self._limit_s + _ANSWER_MARGIN_S) * 1000),
+            "tcp_user_timeout": int((self._limit_s + _RESPONSE_MARGIN_S) * 1000),
             **self._address.parameters,
         }
 
-    def _committed(self, number: str) -> bool:
-        """Whether a transaction whose connection was lost at its end took effect."""
+    def _committed(self, transaction_id: str) -> bool:
+        """Whether a transaction whose connection was lost during the commit took effect."""
         deadline = time.monotonic() + self._timeout_s
         while True:
             try:
-                with self._taken() as box:
-                    found = self._begin(box, f"SELECT pg_xact_status('{number}'::xid8)")
+                with self._checked_out() as box:
+                    found = self._begin(box, f"SELECT pg_xact_status('{transaction_id}'::xid8)")
             except (psycopg.Error, StoreBusyError):
                 found = None
             if found in {"committed", "aborted"}:
                 return bool(found == "committed")
             if time.monotonic() >= deadline:
                 raise InDoubtError(
-                    f"the connection to the run store {self.place} was lost while something was written",
-                    hint="look what was recorded: jobctl status",
+                    f"the connection to the run store {self.place} was lost during a write",
+                    hint="see what was recorded: jobctl status",
                 )
-            self._pause.wait(_ASK_AGAIN_S)
+            self._pause.wait(_POLL_S)
 
     def after_fork(self) -> None:
-        """In the child: the parent's connections are neither used nor closed."""
+        """In the child: keep the parent's connections, unused and open."""
         for raw in self._idle:
             keep_for_good(raw)
         self._idle = []
@@ -327,15 +331,15 @@ _OPEN: weakref.WeakSet[Pool] = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:
-    for one in list(_OPEN):
-        one.after_fork()
+    for pool in list(_OPEN):
+        pool.after_fork()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-class _Box:
-    """A connection while it is in use; empty where it was lost."""
+class _CheckedOut:
+    """A connection in use; ``kept`` is None once it is lost."""
 
     def __init__(self, kept: psycopg.Connection[Any] | None) -> None:
         self.kept = kept
@@ -347,7 +351,7 @@ class _Box:
         return self.kept
 
     def undo(self) -> None:
-        """End what it had begun, and keep it if it lives."""
+        """Roll back; drop the connection if that fails."""
         try:
             if self.kept is not None:
                 self.kept.execute("ROLLBACK")
@@ -355,7 +359,7 @@ class _Box:
             self.drop()
 
     def drop(self) -> None:
-        """Close it: the server undoes whatever it had begun."""
+        """Close the connection: the server rolls back."""
         kept, self.kept = self.kept, None
         if kept is not None:
             kept.close()

@@ -1,4 +1,4 @@
-"""Removing old runs: chosen without a lock, removed in short transactions."""
+"""Removes old runs in short transactions."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -24,10 +24,10 @@ def prune(
     keep: int,
     before_delete: Callable[[str, str], object],
 ) -> list[tuple[str, str]]:
-    """Remove runs that began before an instant (in ms) and are beyond the newest ``keep`` of their job.
+    """Remove runs that began before ``before`` (ms since 1970) and are beyond the newest ``keep`` of their job.
 
-    The last run of each job stays, whatever was skipped since. Looking stops at a batch of a job's
-    oldest runs in which none is old enough: it costs the same however many runs there are.
+    The last run of each job stays, whatever was skipped since. A job's search ends at a batch with too new runs, so
+    the cost does not grow with the number of runs. Returns (job id, run id) of each removed run.
     """
     removed: list[tuple[str, str]] = []
     with reading() as connection:
@@ -42,7 +42,7 @@ def prune(
             for _, run_id in old:
                 before_delete(job_id, run_id)
             if old:
-                # a run that has ended never changes, so what was chosen still holds
+                # a run that has ended never changes, so they need not be selected again
                 with writing() as connection:
                     connection.executemany("DELETE FROM runs WHERE seq = ?", [(seq,) for seq, _ in old])
                 removed.extend((job_id, run_id) for _, run_id in old)

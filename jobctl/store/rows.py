@@ -35,7 +35,7 @@ def decodes(read: Callable[_Values, _Read]) -> Callable[_Values, _Read]:
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise StoreDamagedError(
                 "the run store is damaged: it holds values that cannot be read",
-                hint="move it away, and jobctl begins a new one",
+                hint="move it away, and jobctl makes a new one",
             ) from error
 
     return decoding
@@ -54,7 +54,7 @@ def ms_of(instant: datetime | None) -> int | None:
 
 @decodes
 def run_of(row: Any) -> Run:
-    """A run from the columns ``RUN``."""
+    """A run, from the columns ``RUN``."""
     result = row[10]
     if result is not None:
         import json
@@ -81,7 +81,7 @@ def run_of(row: Any) -> Run:
 
 @decodes
 def owner_of(row: Any) -> Owner:
-    """An owner from the columns ``OWNER``."""
+    """A process, from the columns ``OWNER``."""
     owner_id, kind, host, pid, start, boot, since, ended, killed, heartbeats, leased, observed = row
     return Owner(
         owner_id,
@@ -101,7 +101,7 @@ def owner_of(row: Any) -> Owner:
 
 @decodes
 def record_of(row: Any) -> JobRecord:
-    """A job's record from the columns ``JOB`` and, after them, those of its last run."""
+    """A job's record, from the columns ``JOB`` followed by ``RUN`` of its last run."""
     last = row[_JOB_WIDTH : _JOB_WIDTH + _RUN_WIDTH]
     return JobRecord(
         id=row[0],
@@ -123,7 +123,7 @@ def record_of(row: Any) -> JobRecord:
 
 @decodes
 def cached_of(row: Any) -> CachedResult:
-    """A cached result from its row."""
+    """A cached result, from its row."""
     import json
 
     key, value, at, end = row

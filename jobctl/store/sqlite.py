@@ -21,40 +21,43 @@ if TYPE_CHECKING:
 
 DAMAGED_HINT = "stop every jobctl and start one: it sets the file aside and begins a new one"
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
-_WORDS = {
+_PROBLEMS = {
     "SQLITE_FULL": ("the disk is full", "free some space; nothing starts until it can be written"),
-    "SQLITE_READONLY": ("it is read-only", "give this user the right to write there, or set JOBCTL_STATE"),
-    "SQLITE_IOERR": ("reading or writing failed", "look at the disk and the system's log"),
-    "SQLITE_CANTOPEN": ("it cannot be opened", "look at the folder's owner and rights, or set JOBCTL_STATE"),
-    "SQLITE_PERM": ("permission denied", "look at the file's owner and rights, or set JOBCTL_STATE"),
+    "SQLITE_READONLY": ("it is read-only", "give this user write permission there, or set JOBCTL_STATE"),
+    "SQLITE_IOERR": ("reading or writing failed", "check the disk and the system's log"),
+    "SQLITE_CANTOPEN": (
+        "it cannot be opened",
+        "check the folder's owner and permissions, or set JOBCTL_STATE",
+    ),
+    "SQLITE_PERM": ("permission denied", "check the file's owner and permissions, or set JOBCTL_STATE"),
 }
 
 
-def explained(error: sqlite3.Error, place: str) -> StoreError:
-    """The store's own error for one of SQLite's."""
+def store_error(error: sqlite3.Error, place: str) -> StoreError:
+    """The ``StoreError`` for an error of SQLite, decided by its symbolic name, never by its message."""
     name = getattr(error, "sqlite_errorname", None) or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreBusyError(
             f"the run store {place} is held by another process", hint="try again; see who has it open"
         )
     if name.startswith(_DAMAGED) or (isinstance(error, sqlite3.OperationalError) and not name):
-        # without a name it is the module's own: a text that is not UTF-8
+        # without a name it comes from the sqlite3 module: a text that is not UTF-8
         return StoreDamagedError(f"the run store {place} is damaged", hint=DAMAGED_HINT)
-    for prefix, (words, hint) in _WORDS.items():
+    for prefix, (problem, hint) in _PROBLEMS.items():
         if name.startswith(prefix):
-            return StoreError(f"the run store {place} cannot be used: {words}", hint=hint)
+            return StoreError(f"the run store {place} cannot be used: {problem}", hint=hint)
     return StoreError(f"the run store {place} cannot be used: {error}")
 
 
 @contextmanager
-def telling(place: str) -> Iterator[None]:
-    """Turn SQLite's errors inside into the store's."""
+def store_errors(place: str) -> Iterator[None]:
+    """Raises ``StoreError`` for errors of SQLite."""
     try:
         yield
     except sqlite3.Error as error:
-        raise explained(error, place) from error
+        raise store_error(error, place) from error
     except (UnicodeDecodeError, OverflowError) as error:
-        # the module stumbles over what SQLite quotes of a damaged file, and over numbers that came from one
+        # raised by the sqlite3 module for texts and numbers of a damaged file
         raise StoreDamagedError(f"the run store {place} is damaged", hint=DAMAGED_HINT) from error
 
 
@@ -62,25 +65,25 @@ _FORK_WAIT_S = 1.0
 
 
 class Access(StrEnum):
-    """How the file is opened, as the end of SQLite's address for it."""
+    """How the file is opened: the query of SQLite's URI."""
 
     WRITE = "mode=rw"
     READ = "mode=ro"
     FROZEN = "mode=ro&immutable=1"
-    """Nobody can write it, so nothing is locked: for a folder where even lock files cannot be made."""
+    """Without locks: for a read-only folder where lock files cannot be made."""
 
 
 def connect(path: Path, busy_timeout: timedelta, access: Access = Access.WRITE) -> sqlite3.Connection:
-    """A connection in autocommit mode. The busy timeout is set before any statement."""
+    """Open a connection in autocommit mode."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{access.value}",
         uri=True,
         timeout=busy_timeout.total_seconds(),
         isolation_level=None,
-        check_same_thread=False,  # an idle one is closed by whichever thread closes the store
+        check_same_thread=False,  # an idle connection is closed by the thread that closes the store
     )
     try:
-        # nothing here may write: it is not known yet whether the file is ours (ours is in WAL mode for good)
+        # nothing that writes: the file may belong to another program; a run store is in WAL mode already
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA temp_store = MEMORY")
     except BaseException:
@@ -96,10 +99,10 @@ def _close(connection: sqlite3.Connection, pid: int) -> None:
         keep_for_good(connection)
 
 
-class _Holder:
-    """Lives as long as its thread, or until the store is closed; its connection goes with it.
+class _ThreadConnection:
+    """A thread's connection, closed with the thread or the store.
 
-    ``lock`` is held while the connection is used: SQLite crashes where one thread closes what another uses.
+    ``lock`` is held while the connection is used: SQLite crashes if a thread closes a connection that another uses.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -107,10 +110,10 @@ class _Holder:
         self.pid = os.getpid()
         self.lock = threading.RLock()
         self.close = weakref.finalize(self, _close, connection, self.pid)
-        self.close.atexit = False  # at the interpreter's exit other threads may still use theirs
+        self.close.atexit = False  # at interpreter exit other threads may still use their connections
 
     def close_if_idle(self) -> None:
-        """Close it now, unless a thread uses it: that thread closes it after use."""
+        """Close the connection, unless a thread uses it: that thread then closes it after use."""
         if self.lock.acquire(blocking=False):
             try:
                 self.close()
@@ -119,7 +122,7 @@ class _Holder:
 
 
 class Connections:
-    """Gives each thread its own connection; a forked child gets new ones, never its parent's."""
+    """One connection for each thread; a forked child opens new ones, and never uses its parent's."""
 
     def __init__(self, path: Path, busy_timeout: timedelta, access: Access = Access.WRITE) -> None:
         self.place = str(path)
@@ -128,16 +131,16 @@ class Connections:
         self._path = path
         self._timeout = busy_timeout
         self._local = threading.local()
-        self._holders: weakref.WeakSet[_Holder] = weakref.WeakSet()
+        self._holders: weakref.WeakSet[_ThreadConnection] = weakref.WeakSet()
         self._lock = threading.Lock()
-        self._file, self._held = self._identity(), self._hold()
+        self._file, self._descriptor = self._identity(), self._open_descriptor()
         self._closed = False
         _OPEN.add(self)
 
     @staticmethod
-    def open_here(path: Path) -> bool:
+    def is_open_here(path: Path) -> bool:
         """Whether this process has the file open."""
-        return any(one.place == str(path) and one.connected for one in list(_OPEN))
+        return any(connections.place == str(path) and connections.connected for connections in list(_OPEN))
 
     @property
     def connected(self) -> bool:
@@ -145,23 +148,23 @@ class Connections:
         return len(self._holders) > 0
 
     def get(self) -> sqlite3.Connection:
-        """This thread's connection, made at its first use."""
+        """This thread's connection, opened at its first use."""
         return self._mine().connection
 
-    def _mine(self) -> _Holder:
-        holder: _Holder | None = getattr(self._local, "holder", None)
+    def _mine(self) -> _ThreadConnection:
+        holder: _ThreadConnection | None = getattr(self._local, "holder", None)
         if holder is None or holder.pid != os.getpid():
             holder = self._local.holder = self._open()
         return holder
 
-    def _open(self) -> _Holder:
+    def _open(self) -> _ThreadConnection:
         if self._closed:
             raise StoreError(f"the run store {self.place} is closed")
-        with self._lock:  # held, so that a fork waits for it
+        with self._lock:  # a fork waits for it
             connection = connect(self._path, self._timeout, self.access)
             if self.manual_checkpoints:
                 connection.execute("PRAGMA wal_autocheckpoint = 0")
-            holder = _Holder(connection)
+            holder = _ThreadConnection(connection)
             self._holders.add(holder)
         return holder
 
@@ -179,19 +182,18 @@ class Connections:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Statements that only look."""
-        with telling(self.place), self._used() as connection:
+        """For queries."""
+        with store_errors(self.place), self._used() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that takes the write lock first, so that it can never fail half-way for it."""
-        with telling(self.place), self._used() as connection:
+        """One transaction; it takes the write lock first, so that it cannot fail half-way for lack of it."""
+        with store_errors(self.place), self._used() as connection:
             try:
-                connection.execute(
-                    "BEGIN IMMEDIATE"
-                )  # in here: Ctrl-C while it waits raises once it has the lock
-                self._still_there()
+                # inside the try: after Ctrl-C while it waits, it has the lock when it raises
+                connection.execute("BEGIN IMMEDIATE")
+                self._require_same_file()
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -206,21 +208,23 @@ class Connections:
             return None
         return found.st_dev, found.st_ino
 
-    def _hold(self) -> int | None:
-        """A descriptor that tells a deleted file from one that was moved. Closing it releases none of SQLite's
-        locks, as closing an ordinary one would; where the system has no such kind, None."""
+    def _open_descriptor(self) -> int | None:
+        """A descriptor to distinguish a deleted file from a moved one; None where the system has no ``O_PATH``.
+
+        Closing an ordinary descriptor would release SQLite's locks.
+        """
         flag: int | None = getattr(os, "O_PATH", None)
         try:
             return None if flag is None else os.open(self._path, flag | os.O_CLOEXEC)
         except OSError:
             return None
 
-    def _still_there(self) -> None:
-        """A file that was moved away or deleted can still be written to: that would be lost."""
+    def _require_same_file(self) -> None:
+        """Refuse a file that was moved away or deleted: writes would succeed, and be lost."""
         found = self._identity()
         if found == self._file:
             return
-        if found is not None or (self._held is not None and os.fstat(self._held).st_nlink == 0):
+        if found is not None or (self._descriptor is not None and os.fstat(self._descriptor).st_nlink == 0):
             raise StoreLostError(f"the run store {self.place} was deleted or replaced while it was in use")
         raise StoreError(
             f"the run store {self.place} was moved while it was in use",
@@ -230,7 +234,7 @@ class Connections:
     def is_lost(self) -> bool:
         """Whether the file was deleted or replaced."""
         try:
-            self._still_there()
+            self._require_same_file()
         except StoreLostError:
             return True
         except StoreError:
@@ -238,24 +242,24 @@ class Connections:
         return False
 
     def close(self) -> None:
-        """Close every connection of this process; one in use is closed by its thread after use. Idempotent."""
+        """Close every connection of this process; a thread that uses one closes it after use. Idempotent."""
         self._closed = True
         with self._lock:
             for holder in list(self._holders):
                 holder.close_if_idle()
             self._holders.clear()
-            if self._held is not None:
-                os.close(self._held)
-                self._held = None
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
             self._local = threading.local()
 
     def before_fork(self, deadline: float) -> list[Any]:
-        """Wait until no thread is inside SQLite, whose own locks a child would inherit as held for ever."""
+        """Wait until no thread is inside SQLite: a child would inherit its mutexes locked for ever."""
         locks: list[Any] = [self._lock, *(holder.lock for holder in list(self._holders))]
-        return [one for one in locks if one.acquire(timeout=max(0.0, deadline - time.monotonic()))]
+        return [lock for lock in locks if lock.acquire(timeout=max(0.0, deadline - time.monotonic()))]
 
     def after_fork(self) -> None:
-        """In the child: the parent's connections are neither used nor closed."""
+        """In the child: keep the parent's connections, unused and open."""
         for holder in list(self._holders):
             keep_for_good(holder.connection)
             holder.close.detach()
@@ -270,17 +274,17 @@ _forking = threading.local()
 
 def _before_fork() -> None:
     deadline = time.monotonic() + _FORK_WAIT_S
-    _forking.held = [lock for one in list(_OPEN) for lock in one.before_fork(deadline)]
+    _forking.locks = [lock for connections in list(_OPEN) for lock in connections.before_fork(deadline)]
 
 
 def _after_fork_in_parent() -> None:
-    for lock in _forking.held:
+    for lock in _forking.locks:
         lock.release()
 
 
 def _after_fork_in_child() -> None:
-    for one in list(_OPEN):
-        one.after_fork()
+    for connections in list(_OPEN):
+        connections.after_fork()
 
 
 os.register_at_fork(
@@ -292,9 +296,8 @@ class SQLiteRunStore(RunStore):
     """Runs, job state, owners and cached results in one file.
 
     Args:
-        path: the file; it exists and is sound (see ``opening.open_file``).
-        warning: what opening it had to tell: a damaged file that was set aside.
-        reopen: opens what is in its place later, or makes a new one.
+        path: the file; ``sqlite_open.open_file`` has checked it.
+        reopen: opens the file that has replaced this one, or makes a new one.
     """
 
     registration_order = "rowid"
@@ -311,7 +314,7 @@ class SQLiteRunStore(RunStore):
     ) -> None:
         self.warning = warning
         self._reopen = reopen
-        self._former: list[Connections] = []
+        self._replaced: list[Connections] = []
         self.read_only = access is not Access.WRITE
         self._connections = Connections(path, busy_timeout, access)
 
@@ -331,8 +334,8 @@ class SQLiteRunStore(RunStore):
 
     def close(self) -> None:
         """Close every connection."""
-        for one in (*self._former, self._connections):
-            one.close()
+        for connections in (*self._replaced, self._connections):
+            connections.close()
 
     def is_lost(self) -> bool:
         """Whether the file was deleted or replaced."""
@@ -344,8 +347,8 @@ class SQLiteRunStore(RunStore):
         if self._reopen is None or not self.is_lost():
             return None
         now = self._reopen()
-        now._connections.manual_checkpoints = former.manual_checkpoints  # noqa: SLF001 - another of this class
-        self._former.append(former)  # other threads may be using it
+        now._connections.manual_checkpoints = former.manual_checkpoints  # noqa: SLF001 - of the same class
+        self._replaced.append(former)  # other threads may use it
         self._connections = now._connections  # noqa: SLF001
         return now.warning or f"the run store {self.place} was deleted or replaced"
 

@@ -1,4 +1,4 @@
-"""Opening the file: made whole under another name, checked, migrated; damage is set aside and told."""
+"""Opens the SQLite file: makes it under a temporary name, checks and migrates it, sets a damaged one aside."""
 
 import errno
 import os
@@ -12,13 +12,13 @@ from pathlib import Path
 from jobctl.clock import SystemClock
 from jobctl.errors import StoreDamagedError, StoreError, reason_of
 from jobctl.files import REFUSES_LOCKS, lock_refusal, open_private, state_folder
-from jobctl.store.sqlite import DAMAGED_HINT, Access, Connections, SQLiteRunStore, connect, telling
+from jobctl.store.sqlite import DAMAGED_HINT, Access, Connections, SQLiteRunStore, connect, store_errors
 
 APPLICATION_ID = 0x6A6F6263  # "jobc"
 _TABLES = {"meta", "owners", "jobs", "runs", "cache"}
 _NAME = "jobctl.db"
 _NEW = re.compile(rf"\.{re.escape(_NAME)}-[0-9a-f]{{8}}\.new(?:-wal|-shm|-journal)?")
-"""A store that is being made: no other file is ever deleted."""
+"""Temporary names: no other file is ever deleted."""
 _LOCK = "jobctl.lock"
 _SCHEMA = Path(__file__).with_name("schema") / "sqlite"
 
@@ -26,14 +26,14 @@ _SCHEMA = Path(__file__).with_name("schema") / "sqlite"
 def open_file(
     folder: Path, busy_timeout: timedelta, *, create: bool, verify: bool = False
 ) -> SQLiteRunStore | None:
-    """The store in a folder.
+    """Open the store in a folder.
 
     Args:
-        folder: made, for its owner alone, where there is none.
+        folder: created, readable by its owner only, where it does not exist.
         busy_timeout: how long a statement waits for another process.
-        create: make a store where there is none, and set a damaged one aside. Without it looking
-            changes nothing: the answer is None where there is none.
-        verify: look through the whole file, not only at its head.
+        create: make a store where there is none, and set a damaged one aside. Otherwise nothing is changed, and
+            the result is None where there is no store.
+        verify: check the whole file, not only its header.
 
     Raises:
         StoreDamagedError: it is damaged, and ``create`` is off or another process has it open.
@@ -41,42 +41,42 @@ def open_file(
     """
     path = folder / _NAME
     if not create:
-        return _look(path, busy_timeout) if _there(path) else None
-    _make_folder(folder)
-    _demand_writable(folder, path)
-    _demand_locks(folder)
+        return _open_existing(path, busy_timeout) if _exists(path) else None
+    _create_folder(folder)
+    _require_writable(folder, path)
+    _require_locks(folder)
     warning = None
     try:
-        sound = _there(path) and _check(path, busy_timeout, verify=verify)
+        sound = _exists(path) and _check(path, busy_timeout, verify=verify)
     except StoreDamagedError:
         sound = False
     if not sound:
-        with _alone(folder):  # look again: another process may have been faster
-            if _there(path):
+        with _exclusive(folder):  # check again: another process may have done it
+            if _exists(path):
                 try:
                     _check(path, busy_timeout, verify=verify, migrate=True)
                 except StoreDamagedError as error:
                     aside = _set_aside(path, error)
-                    warning = f"{error.problem}; it was set aside as {aside.name}, and a new one begun"
-            if not _there(path):
-                _make(path)
+                    warning = f"{error.problem}; it was set aside as {aside.name}, and a new one was made"
+            if not _exists(path):
+                _create(path)
     return SQLiteRunStore(
-        path, busy_timeout, warning=warning, reopen=lambda: _opened(folder, busy_timeout, verify=verify)
+        path, busy_timeout, warning=warning, reopen=lambda: _reopen(folder, busy_timeout, verify=verify)
     )
 
 
-def _opened(folder: Path, busy_timeout: timedelta, *, verify: bool) -> SQLiteRunStore:
+def _reopen(folder: Path, busy_timeout: timedelta, *, verify: bool) -> SQLiteRunStore:
     store = open_file(folder, busy_timeout, create=True, verify=verify)
     if store is None:
         raise AssertionError("a store is made where there is none")
     return store
 
 
-def _look(path: Path, busy_timeout: timedelta) -> SQLiteRunStore:
+def _open_existing(path: Path, busy_timeout: timedelta) -> SQLiteRunStore:
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
-        _demand_locks(path.parent)
+        _require_locks(path.parent)
         if not _check(path, busy_timeout):
-            with _alone(path.parent):
+            with _exclusive(path.parent):
                 _check(path, busy_timeout, migrate=True)
         return SQLiteRunStore(path, busy_timeout)
     if not os.access(path, os.R_OK):
@@ -91,7 +91,7 @@ def _look(path: Path, busy_timeout: timedelta) -> SQLiteRunStore:
 
 
 def _read_access(path: Path, busy_timeout: timedelta) -> Access:
-    """With locks where SQLite's lock files are there or can be made, else without any."""
+    """With locks, unless SQLite's lock files neither exist nor can be made."""
     try:
         with closing(connect(path, busy_timeout, Access.READ)) as connection:
             connection.execute("PRAGMA user_version").fetchone()
@@ -99,21 +99,21 @@ def _read_access(path: Path, busy_timeout: timedelta) -> Access:
         if (error.sqlite_errorname or "").startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
             return Access.FROZEN
     except sqlite3.DatabaseError:
-        pass  # damaged: told by who looks into it next
+        pass  # damaged: _check reports it
     return Access.READ
 
 
-def _there(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise _cannot(path.parent, error) from error
+        raise _unusable(path.parent, error) from error
     return True
 
 
-def _make_folder(folder: Path) -> None:
+def _create_folder(folder: Path) -> None:
     try:
         if not folder.exists():
             state_folder(folder)
@@ -123,20 +123,20 @@ def _make_folder(folder: Path) -> None:
                 f"the state folder {folder} is a file", hint="move it away, or set JOBCTL_STATE to a folder"
             )
     except OSError as error:
-        if error.errno != errno.EEXIST:  # another process was faster
-            raise _cannot(folder, error) from error
+        if error.errno != errno.EEXIST:  # another process has made it meanwhile
+            raise _unusable(folder, error) from error
 
 
-def _demand_writable(folder: Path, path: Path) -> None:
-    """SQLite opens a file that cannot be written for reading, and fails at the first write."""
-    for one in (folder, path):
-        if one.exists() and not os.access(one, os.W_OK):
-            read_only = os.statvfs(one).f_flag & os.ST_RDONLY
-            raise _cannot(folder, OSError(errno.EROFS if read_only else errno.EACCES, ""))
+def _require_writable(folder: Path, path: Path) -> None:
+    """Report it now: SQLite would open the file for reading, and fail at the first write."""
+    for place in (folder, path):
+        if place.exists() and not os.access(place, os.W_OK):
+            read_only = os.statvfs(place).f_flag & os.ST_RDONLY
+            raise _unusable(folder, OSError(errno.EROFS if read_only else errno.EACCES, ""))
 
 
-def _demand_locks(folder: Path) -> None:
-    """SQLite would take a file system without locks for another process that holds them, and wait for it."""
+def _require_locks(folder: Path) -> None:
+    """Report a file system without locks: SQLite would wait for a process that holds them."""
     import fcntl
 
     with suppress(OSError), (folder / _LOCK).open("r+b") as file:
@@ -144,38 +144,38 @@ def _demand_locks(folder: Path) -> None:
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in REFUSES_LOCKS:
-                raise _without_locks(folder) from error
+                raise _unlockable(folder) from error
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time makes a store, migrates it or sets it aside."""
+def _exclusive(folder: Path) -> Iterator[None]:
+    """A lock: one process at a time makes a store, migrates it or sets it aside."""
     import fcntl
 
     try:
         lock = open_private(folder / _LOCK, os.O_RDWR)
     except OSError as error:
-        raise _cannot(folder, error) from error
+        raise _unusable(folder, error) from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
             raise (
-                _without_locks(folder) if error.errno in REFUSES_LOCKS else _cannot(folder, error)
+                _unlockable(folder) if error.errno in REFUSES_LOCKS else _unusable(folder, error)
             ) from error
-        _demand_locks(folder)
+        _require_locks(folder)
         yield
     finally:
         os.close(lock)
 
 
-def _make(path: Path) -> None:
-    """A new store, complete before it has its name; one that is there already is left alone."""
+def _create(path: Path) -> None:
+    """Make a store, complete before it gets its name; an existing one is not touched."""
     new = path.with_name(f".{_NAME}-{os.urandom(4).hex()}.new")
     try:
-        _forget_new(path.parent)  # what a killed process left behind
+        _delete_temporary_files(path.parent)  # of a killed process
         os.close(open_private(new, os.O_EXCL | os.O_WRONLY))
-        with telling(str(path)), closing(sqlite3.connect(new, isolation_level=None)) as connection:
+        with store_errors(str(path)), closing(sqlite3.connect(new, isolation_level=None)) as connection:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             _migrate(connection, 0)
             connection.execute("PRAGMA journal_mode = WAL")
@@ -186,13 +186,13 @@ def _make(path: Path) -> None:
         except OSError:  # a file system without links
             new.rename(path)
     except OSError as error:
-        raise _cannot(path.parent, error) from error
+        raise _unusable(path.parent, error) from error
     finally:
-        with suppress(OSError):  # what was wrong is said already, or the next maker finds it
-            _forget_new(path.parent)
+        with suppress(OSError):  # reported already, or deleted next time
+            _delete_temporary_files(path.parent)
 
 
-def _forget_new(folder: Path) -> None:
+def _delete_temporary_files(folder: Path) -> None:
     for file in folder.iterdir():
         if _NEW.fullmatch(file.name):
             file.unlink(missing_ok=True)
@@ -206,17 +206,17 @@ def _check(
     verify: bool = False,
     migrate: bool = False,
 ) -> bool:
-    """Whether the file is a sound store of this version; an older one is migrated if so asked.
+    """Whether the file is a sound store of this version, or was migrated to it.
 
     Raises:
         StoreDamagedError: it is not a sound store.
-        StoreError: it is something else, or of a newer version.
+        StoreError: it is not a file, or of a newer version.
     """
     if not path.is_file():
         raise StoreError(f"the run store {path} is not a file", hint="move it away, or set JOBCTL_STATE")
-    if path.stat().st_size == 0:  # SQLite would take it for a new one and delete its log
+    if path.stat().st_size == 0:  # SQLite would treat it as new and delete its write-ahead log
         raise StoreDamagedError(f"the run store {path} is empty", hint=DAMAGED_HINT)
-    with telling(str(path)), closing(connect(path, busy_timeout, access)) as connection:
+    with store_errors(str(path)), closing(connect(path, busy_timeout, access)) as connection:
         known = connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         newest = len(_migrations())
@@ -236,12 +236,12 @@ def _check(
 
 
 def _migrations() -> list[Path]:
-    """The schema's steps in order; their number is the version. A path, as importlib.resources is slow to import."""
+    """The SQL scripts in order; their number is the schema's version."""
     return sorted(_SCHEMA.glob("*.sql"))
 
 
 def _migrate(connection: sqlite3.Connection, version: int) -> None:
-    """Apply what is missing, each version in one transaction."""
+    """Apply the missing scripts, each in one transaction."""
     for number, step in enumerate(_migrations()[version:], start=version + 1):
         script = step.read_text(encoding="utf-8")
         connection.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")
@@ -254,25 +254,24 @@ def _set_aside(path: Path, error: StoreDamagedError) -> Path:
         ) from error
     stamp = SystemClock().now().strftime("%Y%m%d-%H%M%S")
     name = f"{_NAME}.damaged-{stamp}"
-    while _there(path.with_name(name)):
+    while _exists(path.with_name(name)):
         name += "x"
     for suffix in ("-wal", "-shm", ""):
         part = Path(f"{path}{suffix}")
-        if _there(part):
+        if _exists(part):
             part.rename(path.with_name(f"{name}{suffix}"))
     return path.with_name(name)
 
 
 def _in_use(path: Path) -> bool:
-    """Whether a living process has the store open, by the lock that SQLite holds for as long in ``-shm``.
+    """Whether a living process has the store open: SQLite then holds a lock in ``-shm``.
 
-    The byte is fixed by SQLite's file format of the WAL index (https://sqlite.org/walformat.html):
-    locks from byte 120 on, the ninth of them held shared by everyone connected.
+    Every connection holds a shared lock on byte 128 of the WAL index: https://sqlite.org/walformat.html.
     """
     import fcntl
 
-    if Connections.open_here(path):
-        return True  # and opening the lock file here would drop our own locks
+    if Connections.is_open_here(path):
+        return True  # opening the lock file here would release this process's locks
     try:
         with Path(f"{path}-shm").open("r+b") as file:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 128)
@@ -283,20 +282,20 @@ def _in_use(path: Path) -> bool:
     return False
 
 
-def _without_locks(folder: Path) -> StoreError:
+def _unlockable(folder: Path) -> StoreError:
     return StoreError(
         f"the state folder {folder} cannot be used: {lock_refusal(folder)}",
         hint="set JOBCTL_STATE to a folder on a local disk, or to a postgresql:// address",
     )
 
 
-def _cannot(folder: Path, error: OSError) -> StoreError:
-    words = {
+def _unusable(folder: Path, error: OSError) -> StoreError:
+    reasons = {
         errno.EACCES: "permission denied",
         errno.EROFS: "it is read-only",
         errno.ENOSPC: "the disk is full",
     }
-    reason = words.get(error.errno or 0) or reason_of(error)
+    reason = reasons.get(error.errno or 0) or reason_of(error)
     return StoreError(f"the state folder {folder} cannot be used: {reason}", hint=_hint(folder))
 
 
@@ -305,7 +304,7 @@ def _hint(path: Path) -> str:
         from jobctl.trust import user_name
 
         owner = path.stat().st_uid
-    except OSError:  # of the import too, where no more files may be open
+    except OSError:  # also of the import, if no more files can be opened
         return "set JOBCTL_STATE to a folder that this user can write"
     if owner == 0:  # as after sudo
         return f"it belongs to root: sudo chown -R {user_name(os.geteuid())} {path}"

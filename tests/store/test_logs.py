@@ -16,7 +16,7 @@ from jobctl.scheduler.liveness import Liveness, rescue
 from jobctl.scheduler.process_identity import this_process
 from jobctl.settings.masking import Mask
 from jobctl.store import logs as run_logs
-from jobctl.store.logs import Kept, append, delete, read, usage
+from jobctl.store.logs import LogLimit, append, delete, read, usage
 from jobctl.store.open import open_store
 from jobctl.store.records import Claim, Ending, Registration
 
@@ -29,7 +29,7 @@ def logs(tmp_path: Path) -> Path:
     return tmp_path / "state" / "logs"
 
 
-def write(logs: Path, run_id: str, size: int, kept: Kept | None = None, *, age: float = 0) -> None:
+def write(logs: Path, run_id: str, size: int, kept: LogLimit | None = None, *, age: float = 0) -> None:
     file = append(logs, "job", run_id)
     os.write(file, b"x" * size)
     os.utime(file, (NOW.timestamp() - age, NOW.timestamp() - age))
@@ -49,7 +49,7 @@ def test_what_has_not_the_form_of_an_id_names_no_file(logs: Path, hostile: str) 
 
     for job_id, run_id in ((hostile, "run1"), ("job", hostile)):
         for use in (append, read, delete):
-            with pytest.raises(OSError, match="has not the form of an id"):
+            with pytest.raises(OSError, match="is not a valid id"):
                 use(logs, job_id, run_id)
         log = RunLog(logs, job_id, run_id, Mask())
         log.feed(b"text\n", NOW)
@@ -111,7 +111,7 @@ def test_the_oldest_logs_of_a_job_go_where_they_are_too_many(logs: Path) -> None
         write(logs, f"old{number}", 100, age=100 - number)
     (logs / "job" / "notes.txt").write_text("x" * 5000)
 
-    write(logs, "new", 100, Kept(logs, 500), age=1)
+    write(logs, "new", 100, LogLimit(logs, 500), age=1)
 
     assert there(logs) == {"old5", "old6", "old7", "new"}
     assert (logs / "job" / "notes.txt").exists()
@@ -121,7 +121,7 @@ def test_the_oldest_logs_of_a_job_go_where_they_are_too_many(logs: Path) -> None
 
 
 def test_a_few_logs_stay_and_nothing_is_said(logs: Path) -> None:
-    kept = Kept(logs, 1000)
+    kept = LogLimit(logs, 1000)
     for number in range(8):
         write(logs, f"run{number}", 100, kept, age=100 - number)
 
@@ -131,7 +131,7 @@ def test_a_few_logs_stay_and_nothing_is_said(logs: Path) -> None:
 
 
 def test_however_many_runs_print_the_limit_holds(logs: Path) -> None:
-    kept = Kept(logs, 1000)
+    kept = LogLimit(logs, 1000)
     for number in range(100):
         write(logs, f"run{number}", 7 * (1 + number % 13), kept, age=100 - number)
 
@@ -144,6 +144,6 @@ def test_neither_the_log_just_written_nor_a_newer_one_goes(logs: Path) -> None:
     write(logs, "old", 100, age=50)
     write(logs, "running", 5000, age=0)
 
-    write(logs, "ended", 5000, Kept(logs, 1000), age=10)
+    write(logs, "ended", 5000, LogLimit(logs, 1000), age=10)
 
     assert there(logs) == {"ended", "running"}

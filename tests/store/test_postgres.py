@@ -293,14 +293,14 @@ def test_a_server_that_does_not_answer_is_waited_for_so_long(
     address: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A line that swallows what is sent: nothing but our own clock ends that."""
-    monkeypatch.setattr(postgres_pool, "_LEAST_LIMIT_S", 0.5)
-    monkeypatch.setattr(postgres_pool, "_ANSWER_MARGIN_S", 0.5)
+    monkeypatch.setattr(postgres_pool, "_MIN_STATEMENT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(postgres_pool, "_RESPONSE_MARGIN_S", 0.5)
     with proxied(postgres.port) as proxy:
         far = address.replace(f":{postgres.port}/", f":{proxy.port}/")
         with closing(open_store(far, busy_timeout=timedelta(seconds=0.5))) as store:
             store.jobs()
             proxy.hang()
-            with pytest.raises(ServerError, match="has not answered in time"):
+            with pytest.raises(ServerError, match="has not responded in time"):
                 store.jobs()
             proxy.resume()
             assert store.jobs() == {}

@@ -101,7 +101,7 @@ def test_what_a_killed_maker_left_is_no_hindrance(folder: Path) -> None:
 def test_a_store_that_appeared_meanwhile_is_not_overwritten(folder: Path) -> None:
     with opened(folder) as store:
         fill(store)
-        sqlite_open._make(folder / "jobctl.db")
+        sqlite_open._create(folder / "jobctl.db")
         assert len(store.runs()) == 1
     assert names(folder) == {"jobctl.db"}
 
