@@ -100,13 +100,10 @@ class Browser:
                 return result
             self.events.append(answer)
 
-    def wait_for(self, method: str) -> dict[str, Any]:
-        """The next event of this name."""
-        while True:
-            event = self._read()
-            self.events.append(event)
-            if event.get("method") == method:
-                return event
+    def wait_for(self, method: str, since: int) -> None:
+        """Read events until there is one of this name at place ``since`` or after it in ``events``."""
+        while not any(event.get("method") == method for event in self.events[since:]):
+            self.events.append(self._read())
 
     def _read(self) -> dict[str, Any]:
         data = bytearray()
@@ -128,8 +125,9 @@ class Browser:
             "Emulation.setDeviceMetricsOverride", session, width=width, height=height, deviceScaleFactor=1,
             mobile=width < 600,
         )  # fmt: skip
+        before = len(self.events)  # the page may have loaded before the answer comes
         self.call("Page.navigate", session, url=file.as_uri())
-        self.wait_for("Page.loadEventFired")
+        self.wait_for("Page.loadEventFired", before)
         return Tab(self, session, file.as_uri())
 
 
