@@ -1,37 +1,52 @@
-"""The Typer application: it knows every command by name and builds only the one that is asked for."""
+"""The Typer application: it knows every command by name, and imports only the one that is called."""
 
 import inspect
+import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
 from importlib import import_module
-from types import ModuleType
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from jobctl import __version__
-from jobctl.cli.error_output import conclude
-from jobctl.cli.options import Common, behind_command, common_options
+from jobctl.cli import parameters
+from jobctl.cli.command_data import COMMANDS, COMMON
+from jobctl.cli.context import Context
+from jobctl.cli.error_output import exit_code_of
+from jobctl.cli.invoke import common_last, invoke
+from jobctl.cli.options import Common
 from jobctl.cli.output import Output
-from jobctl.cli.perform import perform
-from jobctl.cli.views.help import overview, overview_screen, piped, screen
-from jobctl.cli.words import COMMANDS, HELP, VERSION
+from jobctl.cli.terminal import Terminal
 from jobctl.errors import UsageError
 from jobctl.text import quote, suggestion
 
-_HELP = {"help_option_names": ["-h", "--help"]}
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+PANELS = {
+    "Run": ("run", "trigger", "serve"),
+    "Inspect": ("status", "runs", "logs", "metrics", "mode", "next", "analytics", "report"),
+    "Change": ("stop", "start"),
+    "Set up": ("check", "export", "new", "install", "uninstall", "help", "completion"),
+}
+"""Every command, in the order of the help, by what it is for."""
+_NAMES = [name for names in PANELS.values() for name in names]
+_HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
-class _Helpful:
-    """A command that draws its help itself."""
+class _WithHelp:
+    """A command whose help is shown by ``show_help``."""
 
     def get_help_option(self, ctx: Any) -> Any:
-        """In the words that TAB shows."""
+        """Typer's option with our callback."""
         option = super().get_help_option(ctx)  # type: ignore[misc]
         if option is not None:
-            option.help = HELP.help
+            option.help = "Show this help."
+            option.rich_help_panel = "Common"
             option.callback = _help
         return option
 
@@ -43,106 +58,91 @@ def _help(ctx: Any, param: Any, value: Any) -> None:
         raise typer.Exit
 
 
-def show_help(ctx: Any) -> None:
-    """The help of a parsed call's command: paged at a terminal, plain in a pipe."""
-    output = Output(Common.guess(sys.argv[1:]), os.environ)
-    if isinstance(ctx.command, Root):
-        output.page(overview_screen, overview)
-        return
-    name = ctx.command.name
-    usage = f"Usage: jobctl {name} {' '.join(ctx.command.collect_usage_pieces(ctx))}"
-    operands = [
-        one.metavar for one in ctx.command.params if one.param_type_name == "argument" and not one.hidden
-    ]
-    output.page(
-        lambda terminal: screen(usage, name, operands, terminal), lambda: piped(usage, name, operands)
-    )
+class Command(_WithHelp, TyperCommand):
+    """One command."""
 
 
-def help_on(name: str | None) -> None:
-    """The help of a command, or of the whole program."""
-    command = build(name) if name else typer.main.get_command(app)
-    show_help(command.make_context(name or "jobctl", [], resilient_parsing=True))
-
-
-class Command(_Helpful, TyperCommand):
-    """A command whose help shows values, defaults and real invocations."""
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """The usage line's words, without an argument that is taken only to be refused."""
-        return [piece for piece in super().collect_usage_pieces(ctx) if piece != "[]"]
-
-
-class Root(_Helpful, TyperGroup):
+class Root(_WithHelp, TyperGroup):
     """The root. It imports a command's module when that command is called, and no other."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """All names, in the order of the root help."""
         del ctx
-        return list(COMMANDS)
+        return _NAMES
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Build one command."""
         del ctx
-        return build(cmd_name) if cmd_name in COMMANDS else None
+        return build(cmd_name) if cmd_name in _NAMES else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command, or which one was probably meant."""
+        """The command, or an error that names the one that was probably meant."""
         name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
+        if name not in _NAMES and not name.startswith("-"):
             raise UsageError(
                 f"there is no command {quote(name)}",
-                hint=suggestion(name, COMMANDS, "all commands: jobctl --help"),
+                hint=suggestion(name, _NAMES, "all commands: jobctl --help"),
             )
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Common options may stand before the command too."""
-        return super().parse_args(ctx, behind_command(args))
+        return super().parse_args(ctx, common_last(args))
 
     def main(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> NoReturn:
         """Run the command and leave the process with its exit code."""
         del others
         words = list(sys.argv[1:] if args is None else args)
-        settings["standalone_mode"] = False
-        settings["prog_name"] = "jobctl"
-        sys.exit(conclude(lambda: super(Root, self).main(words, **settings), words))
+        settings |= {"standalone_mode": False, "prog_name": "jobctl"}
+        sys.exit(exit_code_of(lambda: super(Root, self).main(words, **settings), words))
 
 
 def build(name: str) -> Any:
-    """The command of this name, from its module's ``Options`` and ``run``."""
-    module = import_module(f"jobctl.cli.commands.{name}")
+    """The command of this name, from its module's function ``run`` and the common options."""
+    run = import_module(f"jobctl.cli.commands.{name}").run
+    help_text, _, examples = (inspect.getdoc(run) or "").partition("\n\nExamples:\n")
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    single.command(name, cls=Command, context_settings=_HELP)(callback(module))
+    single.command(
+        name,
+        cls=Command,
+        help=help_text,
+        epilog=examples,
+        rich_help_panel=next(panel for panel, names in PANELS.items() if name in names),
+        context_settings=_HELP_NAMES,
+    )(_with_common_options(name, run))
     return typer.main.get_command(single)
 
 
-def callback(module: ModuleType) -> Callable[..., int]:
-    """What Typer calls: it takes the command's ``Options`` and the common ones, and has the command run."""
+def declared(function: Any) -> dict[str, Any]:
+    """The parameters of a command's function or of ``Common`` with what they declare for Typer.
 
-    def command(**values: Any) -> int:
-        taken = {one: values.pop(one) for one in common}
-        taken["color"] = taken["color"].value
-        return perform(module, module.Options(**values), Common(**taken))
-
-    common = common_options()
-    own = module.Options
-    parameters = {
-        **{
-            one: (kind.__origin__, kind.__metadata__[0], own._field_defaults[one])
-            for one, kind in own.__annotations__.items()
-        },
-        **common,
+    Their modules import neither Typer nor the shared parameters at run time: annotations are resolved here.
+    """
+    names = {
+        **vars(parameters),
+        **vars(sys.modules[function.__module__]),
+        "Context": Context,
     }
+    return get_type_hints(function, names, include_extras=True)
+
+
+def _with_common_options(name: str, run: Callable[..., int]) -> Callable[..., int]:
+    def command(**values: Any) -> int:
+        common = Common(**{field: values.pop(field) for field in Common._fields})
+        return invoke(name, values, common)
+
+    own, shared = declared(run), declared(Common)
+    _, *parameters_of_run = inspect.signature(run).parameters.values()
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
+        [one.replace(kind=one.KEYWORD_ONLY, annotation=own[one.name]) for one in parameters_of_run]
+        + [
             inspect.Parameter(
-                one,
+                field,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=default,
-                annotation=Annotated[kind, declared.parameter()],
+                default=Common._field_defaults[field],
+                annotation=shared[field],
             )
-            for one, (kind, declared, default) in parameters.items()
+            for field in Common._fields
         ]
     )
     return command
@@ -151,7 +151,9 @@ def callback(module: ModuleType) -> Callable[..., int]:
 def _root(
     context: typer.Context,
     *,
-    version: Annotated[bool, typer.Option("--version", "-V", help=VERSION.help, is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", "-V", help="Show the version.", is_eager=True)
+    ] = False,
 ) -> int:
     if version:
         typer.echo(f"jobctl {__version__}")
@@ -168,12 +170,97 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     invoke_without_command=True,
-    context_settings=_HELP,
+    context_settings=_HELP_NAMES,
 )
 app.callback()(_root)
 
 
-def main(args: list[str]) -> NoReturn:
+def main(words: list[str]) -> NoReturn:
     """Run a command and leave the process with its exit code."""
-    typer.main.get_command(app).main(args)
+    typer.main.get_command(app).main(words)
     raise AssertionError("Root.main leaves the process")
+
+
+def help_on(name: str | None) -> None:
+    """Show the help of a command, or of the whole program."""
+    command = build(name) if name else typer.main.get_command(app)
+    show_help(command.make_context(f"jobctl {name}" if name else "jobctl", [], resilient_parsing=True))
+
+
+def show_help(ctx: Any) -> None:
+    """Show the help of a parsed call's command: as Typer draws it on a terminal, through a pager; plain in a pipe."""
+    output = Output(Common.guess(sys.argv[1:]), os.environ)
+    command = ctx.command
+    if isinstance(command, Root):
+        output.page(_overview_on_terminal, _overview)
+        return
+    examples = [line.strip() for line in command.epilog.split("\n") if line.strip()]
+
+    def plain() -> list[str]:
+        command.epilog = None
+        text = command.get_help(ctx).rstrip()
+        return [*text.split("\n"), "", "Examples:", *(f"  $ {one}" for one in examples)]
+
+    def drawn(terminal: Terminal) -> "Iterator[RenderableType]":
+        from rich.text import Text
+
+        command.epilog = "\n".join(["\b", "Examples:", *(f"  $ {one}" for one in examples)]).replace(
+            "[", "\\["
+        )
+        yield Text.from_ansi(_drawn_by_typer(ctx, terminal))
+
+    output.page(drawn, plain)
+
+
+def _drawn_by_typer(ctx: Any, terminal: Terminal) -> str:
+    """A command's help as Typer draws it, which it does on standard output, with width and colours from its module."""
+    from typer import rich_utils
+
+    rich_utils.MAX_WIDTH = terminal.width
+    rich_utils.FORCE_TERMINAL = True
+    rich_utils.COLOR_SYSTEM = "standard"
+    ctx.command.rich_markup_mode = "rich"
+    buffer = io.TextIOWrapper(io.BytesIO(), encoding="utf-8" if terminal.unicode else "ascii")
+    with redirect_stdout(buffer):
+        ctx.command.format_help(ctx, ctx.make_formatter())
+        buffer.flush()
+    buffer.seek(0)
+    return buffer.read().rstrip()
+
+
+_USAGE = "Usage: jobctl COMMAND [OPTIONS]     background jobs of a site, and your own"
+_BEGIN = "Begin   jobctl run --demo     jobctl mode     jobctl help COMMAND     jobctl -V"
+
+
+def _overview() -> list[str]:
+    """The help of the whole program: each command on a line. It fits a terminal of 24 lines."""
+    rows = [f"{panel:<7} {name:<11} {summary}" for panel, name, summary in _commands()]
+    return [_USAGE, "", *rows, _common(), _BEGIN]
+
+
+def _overview_on_terminal(terminal: Terminal) -> "Iterator[RenderableType]":
+    from rich.table import Table
+
+    yield terminal.text(_USAGE)
+    yield ""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    for style in ("bold", "cyan", ""):
+        grid.add_column(style=style, no_wrap=bool(style))
+    for panel, name, summary in _commands():
+        grid.add_row(f"{panel:<7}", f"{name:<11}", summary)
+    yield grid
+    yield terminal.text(_common(), "dim")
+    yield terminal.text(_BEGIN, "dim")
+
+
+def _commands() -> Iterator[tuple[str, str, str]]:
+    """Panel, name and summary of each command but ``help``, which the last line shows; a panel is named once."""
+    for panel, names in PANELS.items():
+        for name in names:
+            if name != "help":
+                yield panel if name == names[0] else "", name, COMMANDS[name].summary
+
+
+def _common() -> str:
+    names = (f"{option.short or long} {option.value}".rstrip() for long, option in COMMON.items())
+    return f"Each    {'  '.join(names)} (options, examples)"

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 
-from jobctl.cli.words import COMMANDS, COMMON, HELP, NAMES, VERSION, Option
+from jobctl.cli.command_data import COMMANDS, COMMON, JOBS, ROOT_OPTIONS, Option
 from jobctl.text import printable
 
 Candidates = Iterable[tuple[str, str]]
@@ -36,21 +36,20 @@ def candidates(words: list[str], *, whole: bool = True) -> list[tuple[str, str]]
     """
     *before, last = words or [""]
     name, rest = _command(before)
-    options = {**(COMMANDS[name].options if name else {"--version": VERSION}), **COMMON, "--help": HELP}
+    options = {**(COMMANDS[name].options if name else ROOT_OPTIONS), **COMMON}
     named, assigned, begun = last.partition("=")
     if assigned and named.startswith("-"):
         prefix = f"{named}=" if whole else ""
         return [(prefix + value, note) for value, note in _values(options.get(named), begun, before)]
     waiting = _long(rest[-1], options) if rest else None
-    if waiting is not None and waiting.value:
+    if waiting is not None and not waiting.is_flag:
         return _values(waiting, last, before)
     if last.startswith("-"):
         return _matching(((one, words.help) for one, words in options.items() if one not in rest), last)
     if name is None:
         return _matching(((one, words.summary) for one, words in COMMANDS.items()), last)
-    if _positionals(rest, options):
-        return []
-    return _arguments(COMMANDS[name].argument, last, before)
+    following = COMMANDS[name].arguments[_positionals(rest, options) :]
+    return _offered(following[0].offers, last, before) if following else []
 
 
 def joined(words: list[str]) -> list[str]:
@@ -73,7 +72,7 @@ def _command(before: list[str]) -> tuple[str | None, list[str]]:
         elif word in COMMANDS:
             return word, before[at + 1 :]
         else:
-            skip = word in COMMON and bool(COMMON[word].value)
+            skip = word in COMMON and not COMMON[word].is_flag
     return None, before
 
 
@@ -83,35 +82,32 @@ def _long(word: str, options: dict[str, Option]) -> Option | None:
     )
 
 
-def _positionals(rest: list[str], options: dict[str, Option]) -> list[str]:
-    found = []
+def _positionals(rest: list[str], options: dict[str, Option]) -> int:
+    number = 0
     skip = False
     for word in rest:
         if skip:
             skip = False
         elif word.startswith("-"):
             option = _long(word, options)
-            skip = option is not None and bool(option.value)
+            skip = option is not None and not option.is_flag
         else:
-            found.append(word)
-    return found
+            number += 1
+    return number
 
 
 def _values(option: Option | None, begun: str, before: list[str]) -> list[tuple[str, str]]:
-    if option is None:
-        return []
-    if option.value == "ID":
-        return _arguments("job", begun, before)
-    return _matching(((one, "") for one in option.choices), begun)
+    return _offered(option.offers, begun, before) if option is not None else []
 
 
-def _arguments(kind: str, begun: str, before: list[str]) -> list[tuple[str, str]]:
-    if kind in {"job", "run"}:
-        return _matching(_jobs(before), begun)
-    return _matching(((one, "") for one in NAMES.get(kind, ())), begun)
+def _offered(offers: tuple[str, ...], begun: str, before: list[str]) -> list[tuple[str, str]]:
+    if offers == JOBS:
+        return matching_jobs(begun, before)
+    return _matching(((value, "") for value in offers), begun)
 
 
-def _jobs(before: list[str]) -> Candidates:
+def matching_jobs(begun: str, before: list[str]) -> list[tuple[str, str]]:
+    """The jobs whose ids begin with ``begun``, with their names; of the project that the words ``before`` it name."""
     from jobctl.catalogue.catalogue import job_names
 
     folder = os.environ.get("JOBCTL_PROJECT") or "."
@@ -120,7 +116,7 @@ def _jobs(before: list[str]) -> Candidates:
             folder = _unquoted(before[at + 1])
         elif word.startswith("--project="):
             folder = _unquoted(word.partition("=")[2])
-    return job_names(folder)
+    return _matching(job_names(folder), begun)
 
 
 def _unquoted(word: str) -> str:

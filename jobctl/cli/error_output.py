@@ -7,18 +7,19 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from jobctl.cli.context import Context
-from jobctl.cli.options import MOST, Common
-from jobctl.cli.output import NONE_KNOWN, Output, cannot_write
+from jobctl.cli.options import Common
+from jobctl.cli.output import NO_MASK, Output, cannot_write
 from jobctl.errors import EXHAUSTED, ExitCode, JobctlError, UsageError, reason_of
 from jobctl.files import open_private, state_folder
 from jobctl.settings.masking import Mask
 from jobctl.text import quote, suggestion
 
 
-def record(error: Exception, context: Context) -> JobctlError:
-    """Keep the traceback, masked, and answer with what to tell. Never raises."""
+def record_crash(error: Exception, context: Context) -> JobctlError:
+    """Save the masked traceback of an internal error, and return the error to report. Never raises."""
     frames = traceback.extract_tb(error.__traceback__)
     place = Path(frames[-1].filename).stem if frames else "start"
     sentence = f"jobctl itself failed; this is a bug ({type(error).__name__} in {place})"
@@ -39,62 +40,64 @@ def _keep(error: Exception, context: Context) -> Path:
     return path
 
 
-def conclude(call: Callable[[], int | None], args: list[str]) -> int:
-    """Do it, tell what went wrong, and answer with the exit code. Never raises."""
+def exit_code_of(call: Callable[[], int | None], words: list[str]) -> int:
+    """Make the call, report its error, and return the exit code. Never raises.
+
+    Args:
+        words: of the command line, for how an error is reported.
+    """
     try:
         code = call()
         sys.stdout.flush()
         return int(code or 0)
     except BrokenPipeError:
-        forsake_output()
+        discard_output()
         return 1
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception as error:
-        return _tell(error, args)
+        return _report(error, words)
 
 
-def forsake_output() -> None:
-    """Point standard output at nothing, so that what is still buffered fails nobody at exit."""
+def discard_output() -> None:
+    """Point standard output at the null device, so that nothing buffered raises at exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _tell(error: Exception, args: list[str]) -> int:
-    common = Common.guess(args)
-    told = _for_people(error)
+def _report(error: Exception, words: list[str]) -> int:
+    common = Common.guess(words)
+    known = _as_known(error)
     try:
-        if Output.mask is NONE_KNOWN:  # it happened before the project's settings were known
+        if Output.mask is NO_MASK:  # raised before the project's settings were known
             from jobctl.settings.masking import secret_texts
 
             Output.mask = Mask(secret_texts(os.environ))
         output = Output(common, os.environ)
-        if told is None or (common.verbose and not isinstance(told, UsageError)):
+        if known is None or (common.verbose and not isinstance(known, UsageError)):
             from jobctl.cli.context import Context
 
             context = Context(common, output=output)
             if common.verbose:
                 output.traceback(error)
-            told = told or record(error, context)
-        output.problem(told)
+            known = known or record_crash(error, context)
+        output.problem(known)
     except OSError:
-        forsake_output()
+        discard_output()
     except JobctlError as second:  # standard output took no document
         Output(Common(), os.environ).problem(second)
-        told = second
-    if told is None or told.code == "output":
-        forsake_output()
-    return int(told.exit_code) if told is not None else ExitCode.INTERNAL
+        known = second
+    if known is None or known.code == "output":
+        discard_output()
+    return int(known.exit_code) if known is not None else ExitCode.INTERNAL
 
 
-def _for_people(error: Exception) -> JobctlError | None:
+def _as_known(error: Exception) -> JobctlError | None:
+    """The error as one with a message for users; None for an internal error."""
     if isinstance(error, JobctlError):
         return error
-    typer = sys.modules.get("typer")
-    if typer is not None and isinstance(
-        error, typer.BadParameter.__mro__[1]
-    ):  # its usage error's home is private
-        return _usage(error)
+    if hasattr(error, "format_message"):  # Typer's errors of usage: their base class is private
+        return _usage_error(error)
     if isinstance(error, OSError) and error.filename is None and error.errno is not None:
         import errno
 
@@ -119,33 +122,53 @@ def _exhausted(error: Exception) -> JobctlError | None:
     )
 
 
-def _limits(error: Exception) -> str | None:
-    """What a number may be, where it is none or out of its range; None for any other error."""
-    param = getattr(error, "param", None)
-    kind = getattr(param, "type", None)
-    if getattr(kind, "name", "") not in {"integer", "int range"} or not hasattr(error, "message"):
-        return None
-    least, most = getattr(kind, "min", None), getattr(kind, "max", None)
-    found = re.match(r"(?:'(.*)'|(\S+)) is not (?:in the range|a valid)", str(error.message), re.DOTALL)
-    if param is None or found is None:
-        return None
-    number = "" if found[2] else "a whole number "
-    bounds = f"between {least} and {most}" if most not in {None, MOST} else f"{least} or more"
-    return f"{max(param.opts, key=len)} must be {number}{bounds}, not {quote(found[1] or found[2])}"
-
-
-def _usage(error: Exception) -> UsageError:
-    """Typer's sentence in our form: lower case, no full stop, and what was probably meant."""
-    text = str(error.format_message() if hasattr(error, "format_message") else error)
-    context = getattr(error, "ctx", None)
+def _usage_error(error: Any) -> UsageError:
+    """Typer's error in our form: lower case, no full stop, and what was probably meant."""
+    context: Any = getattr(error, "ctx", None)
+    parameter: Any = getattr(error, "param", None)
     path = context.command_path if context is not None else "jobctl"
     hint = f"{path} --help shows what it takes"
-    missing = getattr(error, "option_name", None)
-    if missing is not None and text.lower().startswith("no such option"):
-        text = f'there is no option "{missing}"'
-        known = [name for one in context.command.get_params(context) for name in one.opts] if context else []
-        hint = suggestion(missing, known, hint)
-    if (limits := _limits(error)) is not None:
-        return UsageError(limits, hint=hint)
-    text = text.strip().rstrip(".")
-    return UsageError(text[:1].lower() + text[1:].replace("'", '"'), hint=hint)
+    text = str(error.format_message()).strip().rstrip(".")
+    if (name := getattr(error, "option_name", None)) is not None and text.lower().startswith(
+        "no such option"
+    ):
+        known = (
+            [one for option in context.command.get_params(context) for one in option.opts] if context else []
+        )
+        return UsageError(f'there is no option "{name}"', hint=suggestion(name, known, hint))
+    if parameter is not None and text.startswith("Missing argument"):
+        example = context.command.epilog.split("\n")[0].strip()
+        name = parameter.human_readable_name if parameter.metavar else parameter.name.upper()
+        return UsageError(
+            f"{context.command.name} needs {name}: {_lower(parameter.help)}", hint=f"such as: {example}"
+        )
+    if (extra := re.match(r"Got unexpected extra argument\S* \((.*)\)", text, re.DOTALL)) is not None:
+        if context.command.name == "run":
+            return UsageError(
+                "run takes no argument: it is the scheduler",
+                hint="one job now: jobctl trigger ID       what ran: jobctl runs",
+            )
+        return UsageError(f"{context.command.name} does not take {quote(extra[1])}", hint=hint)
+    if parameter is not None and (wrong := _wrong_value(parameter, text)) is not None:
+        return UsageError(wrong[0], hint=wrong[1] or hint)
+    return UsageError(_lower(text).replace("'", '"'), hint=hint)
+
+
+def _wrong_value(parameter: Any, text: str) -> tuple[str, str | None] | None:
+    """The message for a value that is no number, out of range or none of the choices; and what was probably meant."""
+    found = re.search(r": (?:'(.*)'|(\S+)) is not (?:in the range|a valid|one of)", text, re.DOTALL)
+    if found is None:
+        return None
+    value = found[2] if found[1] is None else found[1]
+    name = max(parameter.opts, key=len) if parameter.param_type_name == "option" else parameter.name.upper()
+    if choices := [str(one) for one in getattr(parameter.type, "choices", ())]:
+        close = suggestion(value, choices, "")
+        return f"{name} must be {', '.join(choices)}, not {quote(value)}", close or None
+    least, most = getattr(parameter.type, "min", None), getattr(parameter.type, "max", None)
+    bounds = f"between {least} and {most}" if most is not None else f"{least} or more"
+    number = "" if found[2] else "a whole number "
+    return f"{name} must be {number}{bounds}, not {quote(value)}", None
+
+
+def _lower(text: str) -> str:
+    return (text[:1].lower() + text[1:]).rstrip(".")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from jobctl import threads
 from jobctl.cli.context import Context
-from jobctl.cli.error_output import forsake_output
+from jobctl.cli.error_output import discard_output
 from jobctl.cli.reporter import LAST_S
 from jobctl.cli.views.events import sentence
 from jobctl.cli.views.runs import ending
@@ -175,14 +175,14 @@ class _Teller:
             self._write(event)
         except Exception:  # the reader has gone, or its disk is full: the job must still end well
             self._mute = True
-            forsake_output()
+            discard_output()
 
     def _write(self, event: Event) -> None:
         out = self._out
         if isinstance(event, RunStarted):
             if self._is_detached:
                 out.document(trigger_document(event.run))
-                forsake_output()
+                discard_output()
             out.note(f"{event.run.job_id}: started, run {event.run.short_id}")
         elif isinstance(event, RunOutput) and out.json:
             out.message(event.line)

@@ -33,19 +33,19 @@ def main() -> "NoReturn":
             from jobctl.cli.completion import answer
 
             sys.exit(answer(os.environ["_JOBCTL_COMPLETE"], args))
-        from jobctl.cli.error_output import conclude
+        from jobctl.cli.error_output import exit_code_of
         from jobctl.signals import take_harmless_signals
 
         take_harmless_signals()
-        sys.exit(conclude(lambda: _run(args), args))
+        sys.exit(exit_code_of(lambda: _run(args), args))
     finally:
         _give_up_messages()
 
 
 def _run(args: list[str]) -> int:
-    from jobctl.cli.perform import understood
+    from jobctl.cli.invoke import parse_simple
 
-    call = understood(args)
+    call = parse_simple(args)
     if call is None:
         from jobctl.cli.app import main
 

@@ -134,7 +134,7 @@ def unbuffered(stream: TextIO) -> TextIO:
         return stream
 
 
-NONE_KNOWN = Mask()
+NO_MASK = Mask()
 """What no project's settings have taken the place of yet."""
 _NAMES = frozenset(
     {"id", "job", "job_id", "run", "run_id", "event", "level", "part", "mode", "status", "state", "code"}
@@ -153,7 +153,7 @@ class Output:
         environment: of the process, for ``NO_COLOR``, ``FORCE_COLOR``, ``TERM`` and ``COLUMNS``.
     """
 
-    mask: ClassVar[Mask] = NONE_KNOWN
+    mask: ClassVar[Mask] = NO_MASK
 
     def __init__(
         self,

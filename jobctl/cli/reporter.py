@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl import threads
 from jobctl.cli.context import Context
-from jobctl.cli.error_output import forsake_output
+from jobctl.cli.error_output import discard_output
 from jobctl.cli.terminal import Column, Terminal
 from jobctl.cli.times import ago, share, short, took, until
 from jobctl.cli.views.events import document, job_of, level, log_line, terminal_line
@@ -268,7 +268,7 @@ class Reporter:
         except Exception as error:  # the log's reader or disk is gone: jobs go on without it
             self._mute = True
             if not self._closing.is_set():
-                forsake_output()
+                discard_output()
                 reason = getattr(error.__cause__ or error, "strerror", None) or type(error).__name__
                 self._out.warn(f"events can no longer be shown ({reason}); jobs go on")
 

@@ -64,10 +64,10 @@ def run_named(what: str, context: Context) -> "Run | None":
     return None
 
 
-def told(trouble: ServiceError | None, out: Output) -> int:
-    """The exit code; the trouble itself is said to people, behind what was shown."""
-    if trouble is None:
+def report_service_error(error: ServiceError | None, out: Output) -> int:
+    """Report an error after the view that was shown without the service, and return the exit code."""
+    if error is None:
         return 0
     if not out.json:
-        out.problem(trouble)
-    return trouble.exit_code
+        out.problem(error)
+    return error.exit_code

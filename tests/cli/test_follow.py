@@ -184,6 +184,6 @@ def test_a_run_on_another_machine_is_told_at_once(site: Site) -> None:
 
     follow = following(site, "steps")
     assert follow.stderr is not None
-    assert follow.stderr.readline() == "run 01234567 was on machine-7: what it printed is there\n"
+    assert follow.stderr.readline() == "run 01234567 was on machine-7: its log is there\n"
     follow.kill()
     follow.communicate()

@@ -168,7 +168,7 @@ def test_logs_of_a_run_on_another_machine_say_where_they_are(cli: Cli, past: Pas
     told = cli("logs", "hello")
 
     assert (told.code, told.stdout) == (0, "")
-    assert f"run {run[:8]} was on machine-7: what it printed is there" in told.stderr
+    assert f"run {run[:8]} was on machine-7: its log is there" in told.stderr
 
 
 def test_the_last_runs_at_a_glance(past: Past) -> None:

@@ -148,12 +148,12 @@ def test_what_only_this_shell_knows_is_told(cli: Cli, here: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("install", "install needs a service manager"),
+        ("install", "install needs MANAGER"),
         ("install systemdd", 'did you mean "systemd"?'),
         ("install systemd --user --system", "--user and --system exclude each other"),
         ("install systemd --name ../x", '"../x" is no name for a service'),
         ("install systemd --grace soon", '--grace: "soon" is not a duration'),
-        ("install systemd --node-env staging", "invalid value"),
+        ("install systemd --node-env staging", "--node-env must be development, production, test"),
     ],
 )
 def test_a_wrong_use_is_told(words: str, message: str, cli: Cli, config: Path) -> None:

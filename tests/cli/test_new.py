@@ -67,7 +67,7 @@ def test_what_is_there_stays(name: str, before: str, end: str, site: Site) -> No
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([], "new needs an id"),
+        ([], "new needs ID"),
         (["x"], "either --cron or --every"),
         (["x", "--cron", "* * * * *", "--every", "1h"], "either --cron or --every"),
         (["x", "--cron", "61 * * * *"], "61 is not in 0-59"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.cli.words import COMMANDS
+from jobctl.cli.command_data import COMMANDS
 from tests.support.project import Site, until
 
 JOBS = """

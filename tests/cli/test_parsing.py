@@ -2,17 +2,21 @@
 
 import json
 from contextlib import suppress
+from functools import wraps
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import pytest
 import typer
 
 import jobctl
-from jobctl.cli.app import app, build
-from jobctl.cli.options import behind_command
-from jobctl.cli.perform import understood
-from jobctl.cli.words import COMMANDS, COMMON, GROUPS, NAMES
+from jobctl.cli.app import PANELS, app, build
+from jobctl.cli.command_data import COMMANDS, COMMON
+from jobctl.cli.commands.help import TOPICS
+from jobctl.cli.context import Context
+from jobctl.cli.invoke import common_last, parse_simple
+from tests.support.command_data import FILE, examples, source
 from tests.support.terminal import Cli
 
 ROOT = Path(jobctl.__file__).parents[1]
@@ -27,10 +31,11 @@ def test_without_arguments_it_shows_the_short_help(cli: Cli) -> None:
 
     assert alone.code == 0
     assert alone.stdout == cli("--help").stdout == cli("-h").stdout
-    for name, words in COMMANDS.items():
-        shown = f" {name:<11} {words.summary}\n" if name != "help" else "jobctl help COMMAND"
-        assert shown in alone.stdout
-        assert words.group in GROUPS
+    for panel, names in PANELS.items():
+        assert f"{panel:<7} {names[0]:<11} {COMMANDS[names[0]].summary}\n" in alone.stdout
+        for name in names:
+            shown = f" {name:<11} {COMMANDS[name].summary}\n" if name != "help" else "jobctl help COMMAND"
+            assert shown in alone.stdout
 
 
 def test_the_short_help_fits_a_small_terminal_above_the_next_prompt(cli: Cli) -> None:
@@ -40,19 +45,8 @@ def test_the_short_help_fits_a_small_terminal_above_the_next_prompt(cli: Cli) ->
     assert len(lines) <= 23
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_the_table_of_words_is_the_application(name: str, cli: Cli) -> None:
-    command = build(name)
-    options = {one.opts[0]: one for one in command.params if one.param_type_name == "option"}
-    expected = {**COMMANDS[name].options, **COMMON}
-
-    assert set(options) == set(expected)
-    for long, words in expected.items():
-        assert options[long].help == words.text
-        assert options[long].opts[1:] == ([words.short] if words.short else [])
-        assert options[long].is_flag is not bool(words.value), long
-        choices = getattr(options[long].type, "choices", ())
-        assert tuple(str(getattr(one, "value", one)) for one in choices) == words.choices
+def test_the_generated_data_is_what_the_application_declares() -> None:
+    assert FILE.read_text(encoding="utf-8") == source(), "make it anew: python -m tests.support.command_data"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -61,18 +55,30 @@ def test_each_command_has_help_with_examples_of_its_own(name: str, cli: Cli) -> 
 
     assert shown.code == 0
     assert shown.stdout == cli(name, "-h").stdout
-    assert all(f"  $ {example}\n" in shown.stdout for example in COMMANDS[name].examples)
-    assert all(f"jobctl {name}" in example for example in COMMANDS[name].examples)
-    assert all(option in shown.stdout for option in COMMANDS[name].options)
+    assert examples(name)
+    assert all(f"  $ {example}\n" in shown.stdout for example in examples(name))
+    assert all(f"jobctl {name}" in example for example in examples(name))
     assert shown.stdout == cli("help", name).stdout
     assert max(map(len, shown.stdout.splitlines())) <= 100
     plain = " ".join(shown.stdout.split())
-    assert all(words.text in plain for words in COMMANDS[name].options.values())
-    assert all(value in plain for value in NAMES.get(COMMANDS[name].argument, ()))
+    assert f"Usage: jobctl {name} [OPTIONS]" in plain
+    for long, option in {**COMMANDS[name].options, **COMMON}.items():
+        assert long in plain
+        assert option.help in plain
+        assert option.short in plain
+    assert all(value in plain for argument in COMMANDS[name].arguments for value in argument.values)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_argument_that_is_needed_is_shown_without_brackets(name: str, cli: Cli) -> None:
+    usage = cli(name, "--help").stdout.partition("\n\n")[0].partition("[OPTIONS]")[2].split()
+
+    assert [not one.startswith("[") for one in usage] == [one.is_required for one in COMMANDS[name].arguments]
 
 
 def test_help_on_help_names_the_topics(cli: Cli) -> None:
-    assert all(topic in cli("help", "--help").stdout for topic in NAMES["help"])
+    shown = "".join(cli("help", "--help").stdout.split())
+    assert all(topic in shown for topic in TOPICS)
 
 
 def test_help_on_help_and_on_nothing_that_there_is(cli: Cli) -> None:
@@ -94,13 +100,13 @@ def test_help_on_help_and_on_nothing_that_there_is(cli: Cli) -> None:
         ("logs helo", 'there is no job "helo"', '"hello"'),
         ("next hello-x", 'there is no job "hello-x"', '"hello"'),
         ("stop helo", 'there is no job "helo"', '"hello"'),
-        ("run 5m", "run takes no argument; it is the scheduler", "jobctl trigger ID"),
+        ("run 5m", "run takes no argument: it is the scheduler", "jobctl trigger ID"),
         ("run --only helo", 'there is no job "helo"', '"hello"'),
         ("run --grace soon", '--grace: "soon" is not a duration', "30s"),
         ("start", "start needs the id of a job", "jobctl run"),
         ("stop", "stop needs the id of a job", "jobctl stop --all"),
         ("stop hello --all", "stop takes an id or --all, not both", ""),
-        ("trigger", "trigger needs the id of a job", "jobctl status"),
+        ("trigger", "trigger needs ID: a job; jobctl status lists them", "jobctl trigger repository-sync"),
         (
             "trigger hello --dry-run",
             "hello does not support --dry-run",
@@ -108,12 +114,19 @@ def test_help_on_help_and_on_nothing_that_there_is(cli: Cli) -> None:
         ),
         ("trigger hello --timeout 0s", '--timeout is at least 1 s, not "0s"', ""),
         ("logs abcdef", 'there is no run "abcdef"', "jobctl runs"),
-        ("next", "next needs a job id or a cron expression", "jobctl next"),
+        (
+            "next",
+            "next needs ID|CRON: a job, a cron expression in quotes, or an interval",
+            "jobctl next repository-sync",
+        ),
+        ("report", "report needs NAME: one of daily, weekly, monthly, quarterly", "jobctl report weekly"),
+        ("export vercel", "export needs DIR: folder to write to", "jobctl export trigger-dev worker"),
+        ("new --every 5m", "new needs ID: id of the new job", "jobctl new tidy-up"),
         ("runs --since tomorrowish", '--since "tomorrowish" is not a time', "2d"),
         ("runs --failed --status completed", "--failed and --status completed exclude each other", ""),
         ("metrics --json --format prometheus", "--json and --format prometheus exclude each other", ""),
-        ("completion bsh", 'there is no completion for "bsh"', 'did you mean "bash"?'),
-        ("completion", "completion needs a shell", "completion --help"),
+        ("completion bsh", 'SHELL must be bash, zsh, fish, not "bsh"', 'did you mean "bash"?'),
+        ("completion", "completion needs SHELL: bash, zsh or fish", "jobctl completion bash"),
         ("status --project /nowhere-at-all", 'there is no folder "/nowhere-at-all"', "--project"),
         ("run --workers 0", '--workers must be between 1 and 256, not "0"', "jobctl run --help"),
         (
@@ -124,8 +137,15 @@ def test_help_on_help_and_on_nothing_that_there_is(cli: Cli) -> None:
         ("runs --limit -1", '--limit must be 0 or more, not "-1"', "jobctl runs --help"),
         ("trigger user-growth", 'there is no job "user-growth"', 'did you mean "analytics-user-growth" or'),
         ("trigger zzz", 'there is no job "zzz"', "All jobs: jobctl status"),
-        ("status --color blue", "invalid value", "jobctl status --help"),
-        ("mode extra", "got unexpected extra argument", "jobctl mode --help"),
+        ("status --color blue", '--color must be auto, always, never, not "blue"', "jobctl status --help"),
+        (
+            "export vercl x",
+            'PLATFORM must be trigger-dev, vercel, schema, not "vercl"',
+            'did you mean "vercel"?',
+        ),
+        ("next 5m -n 0", '--count must be between 1 and 10000, not "0"', "jobctl next --help"),
+        ("mode extra", 'mode does not take "extra"', "jobctl mode --help"),
+        ("completion bash zsh fish", 'completion does not take "zsh fish"', "jobctl completion --help"),
     ],
 )
 def test_a_wrong_use_is_told_with_what_to_do(words: str, message: str, hint: str, cli: Cli) -> None:
@@ -146,10 +166,10 @@ def test_a_wrong_use_is_told_with_what_to_do(words: str, message: str, hint: str
 
 
 def test_common_options_may_stand_before_the_command(cli: Cli, tmp_path: Path) -> None:
-    assert behind_command(["--json", "--color", "never", "-q", "status", "x"]) == [
+    assert common_last(["--json", "--color", "never", "-q", "status", "x"]) == [
         "status", "--json", "--color", "never", "-q", "x",
     ]  # fmt: skip
-    assert behind_command(["--project=/x", "mode"]) == ["mode", "--project=/x"]
+    assert common_last(["--project=/x", "mode"]) == ["mode", "--project=/x"]
     assert json.loads(cli("--json", "mode").stdout)["mode"] == "local"
     assert cli("--project", str(tmp_path), "status", "hello").code == 2
 
@@ -167,44 +187,53 @@ def test_several_faults_are_told_together(cli: Cli, here: Path) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_what_is_understood_without_typer_is_what_typer_understands(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_simple_call_is_parsed_as_typer_parses_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = import_module(f"jobctl.cli.commands.{name}")
-    taken: list[object] = []
-    monkeypatch.setattr(module, "run", lambda options, context: taken.append((options, context.common)))
+    parameters = signature(module.run)
+    called: list[object] = []
+
+    @wraps(module.run)
+    def run(context: Context, **arguments: object) -> None:
+        bound = parameters.bind(context, **arguments)
+        bound.apply_defaults()
+        called.append((list(bound.arguments.items())[1:], context.common))
+
+    monkeypatch.setattr(module, "run", run)
     command = COMMANDS[name]
-    flags = [long for long, one in {**command.options, **COMMON}.items() if not one.value]
-    declared = [kind.__metadata__[0] for kind in module.Options.__annotations__.values()]
-    words = ["x" for one in declared if not one.names and not one.settings["hidden"]]
+    flags = [long for long, one in {**command.options, **COMMON}.items() if one.is_flag and one.parameter]
+    words = [one.values[0] if one.values else "x" for one in command.arguments]
+    needed = [word for word, one in zip(words, command.arguments, strict=True) if one.is_required]
+    empty = [word if one.values else "" for word, one in zip(words, command.arguments, strict=True)]
 
     for args in (
-        [name],
+        [name, *needed],
         [name, *words],
-        [name, *("" for _ in words)],
+        [name, *empty],
         ["-q", name, *flags, "-v", *words],
-        [*flags[-3:], name],
+        [*flags[-3:], name, *needed],
     ):
-        call = understood(args)
+        call = parse_simple(args)
         assert call is not None, args
         call()
         with suppress(SystemExit):
             typer.main.get_command(app).main(args)
-        assert taken[-2] == taken[-1]
-        assert len(taken) % 2 == 0
+        assert called[-2] == called[-1]
+        assert len(called) % 2 == 0
 
     for args in (
         [name, "-h"],
-        [name, "--color", "never"],
-        [name, "--"],
+        [name, *words, "--color", "never"],
+        [name, *words, "--"],
         [name, "x", "y", "z"],
-        [name, "--nonsense"],
+        [name, *words, "--nonsense"],
+        [name, *needed[:-1]] if needed else [],
+        [name, *("no such value" for one in words)] if any(one.values for one in command.arguments) else [],
     ):
-        assert understood(args) is None
+        assert parse_simple(args) is None
 
 
-def test_what_names_no_command_is_for_typer() -> None:
-    assert [understood(args) for args in ([], ["-V"], ["--json"], ["stauts"], ["--project"])] == [None] * 5
+def test_what_names_no_command_is_left_to_typer() -> None:
+    assert [parse_simple(args) for args in ([], ["-V"], ["--json"], ["stauts"], ["--project"])] == [None] * 5
 
 
 def test_only_the_asked_command_is_built(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ def test_what_must_be_known_of_the_days_or_the_job_is_said(cli: Cli, past: Past)
         (["0 0 30 2 *"], "never"),
         (["* * * * *", "--timezone", "Mars/Base"], '"Mars/Base" is not a time zone'),
         (["* * * * *", "--from", "yesterday"], '--from "yesterday" is not a time'),
-        (["* * * * *", "-n", "0"], "--count is a number from 1 to 10,000, not 0"),
+        (["* * * * *", "-n", "0"], "--count must be between 1 and 10000"),
         (["every soon"], 'soon" is not a duration'),
     ],
 )

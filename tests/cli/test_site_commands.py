@@ -167,7 +167,7 @@ def test_nothing_in_the_cache_is_an_empty_document(cli: Cli) -> None:
     [
         ("analytics usergrowth", 'there are no analytics "usergrowth"', 'did you mean "user-growth"?'),
         ("analytics user-growth --window 7", "user-growth has no window of 7 months", "it has: 6, 12, 24"),
-        ("report", "report needs a name", "daily, weekly, monthly, quarterly"),
+        ("report", "report needs NAME: one of daily, weekly, monthly, quarterly", "jobctl report weekly"),
         ("report wekly", 'there is no report "wekly"', 'did you mean "weekly"?'),
         ("report monthly --period 2026-W01", '"2026-W01" is not a month', "such as 2026-10"),
         ("report daily --period 2999-01-01", '"2999-01-01" lies in the future', None),
@@ -246,13 +246,13 @@ def test_a_report_that_fails_is_one_document_too(site: Site, filled: OnSQLite) -
 
 def test_what_tab_offers_is_what_the_commands_take() -> None:
     from jobctl.checks import PARTS
-    from jobctl.cli.words import NAMES
+    from jobctl.cli.command_data import COMMANDS
     from jobctl.site.analytics.results import ANALYTICS
     from jobctl.site.reports.periods import REPORTS
 
-    assert NAMES["analytic"] == tuple(one.name for one in ANALYTICS)
-    assert NAMES["report"] == tuple(REPORTS)
-    assert NAMES["part"] == tuple(PARTS)
+    assert COMMANDS["analytics"].arguments[0].offers == tuple(one.name for one in ANALYTICS)
+    assert COMMANDS["report"].arguments[0].offers == tuple(REPORTS)
+    assert COMMANDS["check"].arguments[0].offers == tuple(PARTS)
 
 
 def test_the_reports_are_the_built_in_jobs() -> None:

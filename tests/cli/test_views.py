@@ -3,6 +3,7 @@
 import io
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -164,7 +165,7 @@ class Stream(io.StringIO):
         ({}, "never", True, False),
     ],
 )
-def test_when_to_colour(environment: dict[str, str], when: str, terminal: bool, colour: bool) -> None:
+def test_when_to_colour(environment: dict[str, str], when: Any, terminal: bool, colour: bool) -> None:
     stream = Stream() if terminal else io.StringIO()
     output = Output(Common(color=when), environment, stream, stream)
 

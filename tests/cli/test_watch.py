@@ -124,4 +124,4 @@ def test_a_state_to_exit_by_is_never_reached(site: Site) -> None:
     done = site.call("status", "--watch", "--exit-status")
 
     assert done.returncode == 2
-    assert "--watch goes on until Ctrl-C" in done.stderr
+    assert "--watch continues until Ctrl-C" in done.stderr

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from jobctl.catalogue import builtin
+from jobctl.cli.command_data import COMMANDS
 from jobctl.cli.completion import answer, candidates, joined
-from jobctl.cli.words import COMMANDS
 
 FILE = '[jobs.hello]\nevery = "5m"\ncall = "work:hello"\nname = "Say hello"\n'
 

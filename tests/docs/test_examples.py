@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from jobctl.catalogue.builtin import BUILT_IN
-from jobctl.cli.words import COMMANDS, COMMON, HELP, VERSION
+from jobctl.cli.command_data import COMMANDS, COMMON, ROOT_OPTIONS
 from jobctl.demo.make import make
 from tests.support import picture
+from tests.support.command_data import examples as examples_of
 from tests.support.pages import EXAMPLES, PAGES, Example, example, examples
 from tests.support.project import Site
 
@@ -54,22 +55,20 @@ def calls(line: str) -> list[tuple[dict[str, str], list[str]]]:
     "line",
     [
         *(line for lines in SHELL.values() for line in lines),
-        *(line for one in COMMANDS.values() for line in one.examples),
+        *(line for name in COMMANDS for line in examples_of(name)),
     ],
 )
 def test_each_call_has_options_of_its_command(line: str) -> None:
     for _, (name, *words) in calls(line):
-        known = {**COMMANDS[name].options, **COMMON, "--help": HELP, "--version": VERSION}
+        known = {**COMMANDS[name].options, **COMMON, **ROOT_OPTIONS}
         short = {one.short for one in known.values()}
         assert {word.partition("=")[0] for word in words if word.startswith("-")} <= {*known, *short}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_has_examples_of_itself(name: str) -> None:
-    examples = COMMANDS[name].examples
-
-    assert examples
-    assert all(any(words[0] == name for _, words in calls(line)) for line in examples)
+    assert examples_of(name)
+    assert all(any(words[0] == name for _, words in calls(line)) for line in examples_of(name))
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.catalogue.job_keys import KEYS, default_text
 from jobctl.catalogue.notify_settings import KEYS as NOTIFY_KEYS
 from jobctl.catalogue.notify_settings import About
-from jobctl.cli.commands.help import FORMER_NAMES
-from jobctl.cli.words import COMMANDS, COMMON, HELP, NAMES, VERSION, Option
+from jobctl.cli.command_data import COMMANDS, COMMON, ROOT_OPTIONS, Option
+from jobctl.cli.commands.help import FORMER_NAMES, TOPICS
 from jobctl.errors import ExitCode
 from jobctl.model import Reason, RunStatus
 from jobctl.modes import Mode
@@ -19,7 +19,7 @@ from tests.support.pages import PAGES, README, ROOT, code, rows
 from tests.support.project import Site
 from tests.support.terminal import Cli
 
-EVERYWHERE = {**COMMON, "--help": HELP, "--version": VERSION}
+EVERYWHERE = {**COMMON, **ROOT_OPTIONS}
 _VARIABLE = re.compile(r"^- ((?:`\w+`(?:, )?)+)(?: \(default: (.+?)\))?: ", re.MULTILINE)
 
 
@@ -36,12 +36,12 @@ def names(options: dict[str, Option]) -> set[str]:
 
 
 def test_each_page_is_a_topic_of_help() -> None:
-    assert set(NAMES["help"]) == set(PAGES) - {README}
-    assert not set(NAMES["help"]) & set(COMMANDS), "help shows the page, and hides the command"
-    assert set(FORMER_NAMES.values()) <= set(NAMES["help"])
+    assert set(TOPICS) == set(PAGES) - {README}
+    assert not set(TOPICS) & set(COMMANDS), "help shows the page, and hides the command"
+    assert set(FORMER_NAMES.values()) <= set(TOPICS)
 
 
-@pytest.mark.parametrize("name", NAMES["help"])
+@pytest.mark.parametrize("name", TOPICS)
 def test_a_page_begins_with_its_title_and_a_sentence(name: str) -> None:
     title, _, sentence, _, *_ = PAGES[name].split("\n")
 
@@ -50,7 +50,7 @@ def test_a_page_begins_with_its_title_and_a_sentence(name: str) -> None:
     assert sentence.endswith(".")
 
 
-@pytest.mark.parametrize("name", [*NAMES["help"], *FORMER_NAMES])
+@pytest.mark.parametrize("name", [*TOPICS, *FORMER_NAMES])
 def test_help_shows_each_page(name: str, cli: Cli) -> None:
     topic = FORMER_NAMES.get(name, name)
 
@@ -62,7 +62,7 @@ def test_the_readme_is_short_and_links_to_each_page() -> None:
     linked = re.findall(r"\]\(jobctl/docs/([\w-]+)\.md\)", PAGES[README])
 
     assert PAGES[README].count("\n") <= 150
-    assert set(linked) == set(NAMES["help"])
+    assert set(linked) == set(TOPICS)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -168,7 +168,7 @@ def test_the_files_are_where_the_page_says(site: Site) -> None:
         "CHANGELOG.md",
         ".github/CONTRIBUTING.md",
         ".github/SECURITY.md",
-        *(f"jobctl/docs/{name}.md" for name in NAMES["help"]),
+        *(f"jobctl/docs/{name}.md" for name in TOPICS),
     ],
 )
 def test_the_documentation_is_in_plain_english(file: str) -> None:

@@ -99,7 +99,7 @@ def test_when_the_time_is_up_the_run_goes_on(site: Site, server: Postgres) -> No
     _, err = follow.communicate(timeout=60)
 
     assert follow.returncode == 5
-    assert "goes on, and is no longer followed" in err
+    assert "continues, and is no longer followed" in err
     assert run.poll() is None
     server.start()
     (site.folder / "go").touch()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.cli.context import Context
-from jobctl.cli.error_output import record
+from jobctl.cli.error_output import record_crash
 from jobctl.cli.options import Common
 from jobctl.execution.run_log import RunLog
 from jobctl.files import write_whole
@@ -71,7 +71,7 @@ def store(state: Path) -> None:
 
 
 def crash(state: Path) -> None:
-    told = record(ValueError("no luck"), Context(Common(), {"JOBCTL_STATE": str(state)}))
+    told = record_crash(ValueError("no luck"), Context(Common(), {"JOBCTL_STATE": str(state)}))
     assert str(state) in (told.hint or "")
 
 

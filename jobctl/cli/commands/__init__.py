@@ -1,1 +1,1 @@
-"""One file a command: ``Options`` is what it takes, ``run(options, context)`` answers with the exit code."""
+"""One module a command: its function ``run`` declares arguments and options for Typer and returns the exit code."""

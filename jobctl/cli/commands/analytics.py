@@ -1,42 +1,58 @@
 """``jobctl analytics [NAME]``: what the analytics jobs have found, from the run store's cache."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from __future__ import annotations
+
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from jobctl.cli.context import Context
-from jobctl.cli.options import MOST, argument, option
 from jobctl.cli.terminal import Bar, Column, Terminal, rows, sparkline
 from jobctl.cli.times import ago, share
 from jobctl.clock import iso
 from jobctl.errors import StoreError, UsageError
 from jobctl.site.analytics.results import ANALYTICS, HITS, MISSES, Analytic
-from jobctl.store.base import RunStore
-from jobctl.store.records import CachedResult
 from jobctl.text import quote, suggestion
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    import typer
     from rich.console import RenderableType
 
-
-class Options(NamedTuple):
-    """What is asked for. ``window`` None is the middle one on a screen, all elsewhere."""
-
-    name: Annotated[str | None, argument("NAME")] = None
-    window: Annotated[int | None, option("analytics", "--window", min=1, max=MOST)] = None
+    from jobctl.cli.context import Context
+    from jobctl.store.base import RunStore
+    from jobctl.store.records import CachedResult
 
 
-def run(options: Options, context: Context) -> int:
-    """Look into the cache and show."""
+def run(
+    context: Context,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help=f"One of {', '.join(one.name for one in ANALYTICS)}.",
+            autocompletion=lambda: [one.name for one in ANALYTICS],
+        ),
+    ] = None,
+    *,
+    window: Annotated[
+        int | None,
+        typer.Option("--window", metavar="N", min=1, help="Number of months, days, items or events."),
+    ] = None,
+) -> int:
+    """Show what the analytics jobs found.
+
+    Examples:
+        jobctl analytics
+        jobctl analytics user-growth --window 24
+        jobctl analytics top-items --json
+    """
     out = context.output
-    chosen = [_named(options.name)] if options.name else list(ANALYTICS)
+    chosen = [_named(name)] if name else list(ANALYTICS)
     store = context.store_if_any
     kept = {one.key: one for one in store.cached()} if store else {}
     keys = [
-        (one, key)
-        for one in chosen
-        for key in _keys(one, options.window, one_each=out.is_terminal and not out.json)
+        (one, key) for one in chosen for key in _keys(one, window, one_each=out.is_terminal and not out.json)
     ]
     found = [Found(one, key, kept.get(key)) for one, key in keys]
     now = context.now()
@@ -118,7 +134,7 @@ def _entries(found: Found) -> Entries:
     return value if isinstance(value, list) else [value]
 
 
-def screen(found: Sequence[Found], now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
+def screen(found: Sequence[Found], now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
     """Each with its title and age."""
     for number, one in enumerate(found):
         if number:
@@ -138,7 +154,7 @@ def screen(found: Sequence[Found], now: datetime, terminal: Terminal) -> "Iterat
             yield "there is nothing yet"
 
 
-def _growth(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
+def _growth(entries: Entries, now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
     del now
     most = max(entry["users"] for entry in entries)
     yield terminal.table(
@@ -156,7 +172,7 @@ def _growth(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[Re
     )
 
 
-def _trends(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
+def _trends(entries: Entries, now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
     del now
     kinds = ("views", "votes", "comments")
     totals = {kind: sum(entry[kind] for entry in entries) for kind in kinds}
@@ -183,7 +199,7 @@ def _trends(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[Re
     )
 
 
-def _top(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
+def _top(entries: Entries, now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
     del now
     most = max(entry["votes"] for entry in entries)
     yield terminal.table(
@@ -210,7 +226,7 @@ def _top(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[Rende
     )
 
 
-def _recent(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
+def _recent(entries: Entries, now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
     yield terminal.table(
         [Column("WHEN"), Column("WHO", wraps=True), Column("WHAT", wraps=True)],
         [
@@ -225,7 +241,7 @@ def _recent(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[Re
     )
 
 
-def _performance(value: dict[str, Any], now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
+def _performance(value: dict[str, Any], now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
     del now
     yield terminal.fields(
         [
@@ -246,7 +262,7 @@ def _ms(value: float | None) -> str:
     return "-" if value is None else f"{value:,.1f} ms"
 
 
-_DRAWN: dict[str, "Callable[[Any, datetime, Terminal], Iterable[RenderableType]]"] = {
+_DRAWN: dict[str, Callable[[Any, datetime, Terminal], Iterable[RenderableType]]] = {
     "user-growth": _growth,
     "activity-trends": _trends,
     "top-items": _top,

@@ -1,14 +1,14 @@
 """``jobctl check [PART]``: tries everything that is configured, and says what is wrong."""
 
+from __future__ import annotations
+
 import os
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
-from jobctl.checks import PARTS, TIMEOUT, Checked, Checker, State, exit_code, stranger_beside
-from jobctl.cli.context import Context
-from jobctl.cli.options import argument, option
+from jobctl.checks import PARTS, Checked, Checker, State, exit_code, stranger_beside
 from jobctl.cli.terminal import GAP, Terminal, rows
 from jobctl.cli.times import read_span
 from jobctl.errors import ExitCode, UsageError
@@ -16,7 +16,10 @@ from jobctl.settings.masking import cron_secret_weakness
 from jobctl.text import quote, suggestion
 
 if TYPE_CHECKING:
+    import typer
     from rich.console import RenderableType
+
+    from jobctl.cli.context import Context
 
 _STATES = {
     State.FINE: ("completed", "green"),
@@ -25,17 +28,30 @@ _STATES = {
 }
 
 
-class Options(NamedTuple):
-    """What to try; None is every part."""
+def run(
+    context: Context,
+    part: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PART",
+            help=f"One of {', '.join(PARTS)}; all without it.",
+            autocompletion=lambda: list(PARTS),
+        ),
+    ] = None,
+    *,
+    timeout: Annotated[
+        str, typer.Option("--timeout", metavar="DURATION", help="Time that each part may take.")
+    ] = "10s",
+) -> int:
+    """Try every part that is configured.
 
-    part: Annotated[str | None, argument("PART")] = None
-    timeout: Annotated[str | None, option("check", "--timeout")] = None
-
-
-def run(options: Options, context: Context) -> int:
-    """Try one part after the other, each told as soon as it is known."""
-    limit = read_span(options.timeout, "--timeout") if options.timeout else TIMEOUT
-    parts = [_known(options.part)] if options.part else list(PARTS)
+    Examples:
+        jobctl check
+        jobctl check database
+        jobctl check --json
+    """
+    limit = read_span(timeout, "--timeout")
+    parts = [_known(part)] if part else list(PARTS)
     place = context.project.folder, context.project.state
     checker = Checker(context.environment, *place, catalogue=context.catalogue, timeout=limit)
     here = re.compile(rf"(?<!/){re.escape(f'{Path.cwd()}{os.sep}')}")  # a path, but not the middle of a URL
@@ -45,9 +61,9 @@ def run(options: Options, context: Context) -> int:
 
     out = context.output
     found = []
-    for part in parts:
-        with out.working(f"checking {part}"):
-            tried = checker.check(part)
+    for name in parts:
+        with out.working(f"checking {name}"):
+            tried = checker.check(name)
         one = replace(tried, detail=mask(tried.detail), hint=mask(tried.hint) if tried.hint else None)
         found.append(one)
         if out.json:
@@ -55,19 +71,19 @@ def run(options: Options, context: Context) -> int:
         if out.is_terminal:
             out.show(_drawn(one, out.terminal))
         else:
-            out.lines(rows((), [(part, one.state.value, one.detail, one.hint or "")], header=False))
+            out.lines(rows((), [(name, one.state.value, one.detail, one.hint or "")], header=False))
         out.flush()
     if out.json:
         out.document({"parts": [_document(one) for one in found]})
     for warning in _warnings(context) if "settings" in parts else ():
         out.warn(warning)
     code = exit_code(found)
-    if options.part and found[0].state is State.ABSENT:
+    if part and found[0].state is State.ABSENT:
         return ExitCode.NOT_RUN
     return code
 
 
-def _drawn(one: Checked, terminal: Terminal) -> "RenderableType":
+def _drawn(one: Checked, terminal: Terminal) -> RenderableType:
     """One part as soon as it is known, below those before."""
     from rich.table import Table
 

@@ -1,32 +1,28 @@
 """``jobctl completion SHELL``: prints the script that ``completions/`` holds too."""
 
-from typing import Annotated, NamedTuple
+from __future__ import annotations
 
-from jobctl.cli.context import Context
-from jobctl.cli.options import argument
-from jobctl.cli.words import SHELLS
-from jobctl.errors import UsageError
-from jobctl.text import quote, suggestion
+from typing import TYPE_CHECKING, Annotated, Literal
 
+if TYPE_CHECKING:
+    import typer
 
-class Options(NamedTuple):
-    """What is asked for."""
-
-    shell: Annotated[str | None, argument("bash|zsh|fish")] = None
+    from jobctl.cli.context import Context
 
 
-def run(options: Options, context: Context) -> int:
-    """Print the script."""
-    shell = options.shell
-    if shell is None:
-        raise UsageError(
-            "completion needs a shell: bash, zsh or fish", hint="jobctl completion --help shows where it goes"
-        )
-    if shell not in SCRIPTS:
-        raise UsageError(
-            f"there is no completion for {quote(shell)}",
-            hint=suggestion(shell, SHELLS, "there is one for bash, zsh and fish"),
-        )
+def run(
+    context: Context,
+    shell: Annotated[
+        Literal["bash", "zsh", "fish"], typer.Argument(metavar="SHELL", help="bash, zsh or fish.")
+    ],
+) -> int:
+    """Print the completion script for a shell.
+
+    Examples:
+        jobctl completion bash > ~/.local/share/bash-completion/completions/jobctl
+        jobctl completion zsh > "${fpath[1]}/_jobctl"
+        jobctl completion fish > ~/.config/fish/completions/jobctl.fish
+    """
     if context.output.json:
         context.output.document({"shell": shell, "script": SCRIPTS[shell]})
     else:

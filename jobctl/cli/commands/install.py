@@ -1,80 +1,110 @@
 """``jobctl install systemd``: a service that holds the scheduler for good. It says what it writes, and starts nothing."""
 
+from __future__ import annotations
+
 import os
 import shlex
 import shutil
-from collections.abc import Iterable, Iterator
 from contextlib import closing
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from jobctl.catalogue.notify_settings import URLS
-from jobctl.cli.commands.run import MOST_WORKERS
 from jobctl.cli.commands.stop import confirm
 from jobctl.cli.context import Context
-from jobctl.cli.options import argument, option
 from jobctl.cli.program import program
 from jobctl.cli.terminal import rows
 from jobctl.cli.times import read_span
-from jobctl.cli.words import NAMES
 from jobctl.durations import write_duration
 from jobctl.errors import ExitCode, NotRunError, UsageError
 from jobctl.export_folder import Fate
 from jobctl.files import with_home
-from jobctl.managers.local import DEFAULT_GRACE
+from jobctl.managers.local import DEFAULT_GRACE, DEFAULT_WORKERS
 from jobctl.model import Command
 from jobctl.modes import Mode
 from jobctl.settings.variables import VARIABLES
 from jobctl.systemd.unit import NAME, SEARCHED, Scope, Service, place, unit
-from jobctl.text import quote, suggestion
+from jobctl.text import quote
 from jobctl.trust import SAFE_FOLDERS, acting_for_owner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import typer
+
+    from jobctl.cli.parameters import Grace, ServiceName, SystemService, UserService, Workers, Yes
+
 
 SYSTEM_FOLDER = Path("/etc/systemd/system")
 
 
-class NodeEnv(StrEnum):
-    """What ``NODE_ENV`` may be."""
+def run(
+    context: Context,
+    service_manager: Annotated[Literal["systemd"], typer.Argument(metavar="MANAGER", help="systemd.")],
+    *,
+    user: UserService = False,
+    system: SystemService = False,
+    name: ServiceName = "jobctl",
+    node_env: Annotated[
+        Literal["development", "production", "test"], typer.Option("--node-env", help="Its NODE_ENV.")
+    ] = "production",
+    local: Annotated[bool, typer.Option("--local", help="Let it schedule here, whatever the mode.")] = False,
+    workers: Workers = DEFAULT_WORKERS,
+    grace: Grace = "30s",
+    output: Annotated[
+        str | None, typer.Option("--output", metavar="DIR", help="Write to this folder instead of systemd's.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a unit that jobctl did not make, or that was edited.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, print the unit.")] = False,
+    yes: Yes = False,
+) -> int:
+    """Install a service that keeps it running.
 
-    DEVELOPMENT = "development"
-    PRODUCTION = "production"
-    TEST = "test"
-
-
-class Options(NamedTuple):
-    """Which service, and where it goes."""
-
-    manager: Annotated[str | None, argument("|".join(NAMES["service"]))] = None
-    user: Annotated[bool, option("install", "--user")] = False
-    system: Annotated[bool, option("install", "--system")] = False
-    name: Annotated[str, option("install", "--name")] = "jobctl"
-    node_env: Annotated[NodeEnv, option("install", "--node-env")] = NodeEnv.PRODUCTION
-    local: Annotated[bool, option("install", "--local")] = False
-    workers: Annotated[int | None, option("install", "--workers", min=1, max=MOST_WORKERS)] = None
-    grace: Annotated[str | None, option("install", "--grace")] = None
-    output: Annotated[str | None, option("install", "--output")] = None
-    force: Annotated[bool, option("install", "--force")] = False
-    dry_run: Annotated[bool, option("install", "--dry-run")] = False
-    yes: Annotated[bool, option("install", "--yes")] = False
-
-
-def run(options: Options, context: Context) -> int:
-    """Write the unit, and say what comes next."""
-    demand_manager("install", options.manager, options.name, user=options.user, system=options.system)
+    Examples:
+        jobctl install systemd
+        jobctl install systemd --dry-run
+        sudo .venv/bin/jobctl install systemd --system
+    """
+    del service_manager  # there is only one
+    demand_scope(name, user=user, system=system)
     start = with_home(context.common.project or context.process.get("JOBCTL_PROJECT") or ".", "--project")
     # the unit names the owner: what is the owner's decides what the service does, and is trusted for that
-    with acting_for_owner(start), closing(as_service(context, options.node_env)) as seen:
-        service = _service(options, seen)
+    with acting_for_owner(start), closing(as_service(context, node_env)) as seen:
+        command = [*program(), "run"]
+        command += ["--local"] if local else []
+        command += ["--workers", str(workers)] if workers != DEFAULT_WORKERS else []
+        limit = read_span(grace, "--grace")
+        command += ["--grace", write_duration(limit)] if limit != DEFAULT_GRACE else []
+        if not local and seen.mode is not Mode.LOCAL:
+            raise NotRunError(
+                f"with NODE_ENV={node_env} the mode is {seen.mode.value}, and the service would have nothing to run",
+                hint="jobctl mode shows why; to schedule here all the same: --local",
+            )
+        scope = scope_of(user=user, system=system)
+        folder = seen.project.folder
+        service = Service(
+            name=name,
+            scope=scope,
+            command=tuple(command),
+            folder=folder,
+            node_env=node_env,
+            grace=limit + max(job.grace for job in seen.catalogue),
+            user=_owner(folder) if scope is Scope.SYSTEM else None,
+            safe_folders=seen.process.get(SAFE_FOLDERS),
+            writable=tuple(_outside(folder, seen)),
+        )
         hints = list(surprises(service, seen, context))
     text = unit(service)
     home = units_of(service.scope, context)
-    file = (Path(options.output) if options.output else home) / service.file
+    file = (Path(output) if output else home) / service.file
     fate = None
-    if not options.dry_run:
+    if not dry_run:
         demand_root(file.parent, f"{service.command[0]} install systemd --system")
         if file.parent == SYSTEM_FOLDER:
-            confirm(f"Write {file}?", context, yes=options.yes, command="install")
-        fate = place(file, text, force=options.force)
+            confirm(f"Write {file}?", context, yes=yes, command="install")
+        fate = place(file, text, force=force)
     steps = list(_steps(service, file, home, fate))
     out = context.output
     for hint in hints:
@@ -105,20 +135,12 @@ def show(fate: Fate, file: Path, steps: Iterable[str], context: Context) -> None
         context.output.note(f"  {step}")
 
 
-def demand_manager(command: str, manager: str | None, name: str, *, user: bool, system: bool) -> None:
-    """That a service manager that jobctl knows is named, and how the service may be named.
+def demand_scope(name: str, *, user: bool, system: bool) -> None:
+    """Check the service's name and that at most one of ``--user`` and ``--system`` is given.
 
     Raises:
-        UsageError: it is not.
+        UsageError: they are wrong.
     """
-    known = NAMES["service"]
-    if manager is None:
-        raise UsageError(f"{command} needs a service manager", hint=f"jobctl {command} systemd")
-    if manager not in known:
-        raise UsageError(
-            f"there is no service manager {quote(manager)} that jobctl knows",
-            hint=suggestion(manager, known, f"all: {', '.join(known)}"),
-        )
     if user and system:
         raise UsageError("--user and --system exclude each other", hint="leave one out")
     if not NAME.fullmatch(name):
@@ -130,33 +152,6 @@ def demand_manager(command: str, manager: str | None, name: str, *, user: bool, 
 def scope_of(*, user: bool, system: bool) -> Scope:
     """Whose service is meant: the machine's for root, unless the options say otherwise."""
     return Scope.SYSTEM if system or (os.geteuid() == 0 and not user) else Scope.USER
-
-
-def _service(options: Options, seen: Context) -> Service:
-    if not options.local and seen.mode is not Mode.LOCAL:
-        raise NotRunError(
-            f"with NODE_ENV={options.node_env} the mode is {seen.mode.value}, and the service would have"
-            " nothing to run",
-            hint="jobctl mode shows why; to schedule here all the same: --local",
-        )
-    grace = read_span(options.grace, "--grace") if options.grace else DEFAULT_GRACE
-    words = [*program(), "run"]
-    words += ["--local"] if options.local else []
-    words += ["--workers", str(options.workers)] if options.workers else []
-    words += ["--grace", write_duration(grace)] if options.grace else []
-    scope = scope_of(user=options.user, system=options.system)
-    folder = seen.project.folder
-    return Service(
-        name=options.name,
-        scope=scope,
-        command=tuple(words),
-        folder=folder,
-        node_env=options.node_env,
-        grace=grace + max(job.grace for job in seen.catalogue),
-        user=_owner(folder) if scope is Scope.SYSTEM else None,
-        safe_folders=seen.process.get(SAFE_FOLDERS),
-        writable=tuple(_outside(folder, seen)),
-    )
 
 
 def _owner(folder: Path) -> str:

@@ -1,16 +1,15 @@
 """``jobctl logs [ID|RUN]``: what a run printed, or what all jobs print."""
 
+from __future__ import annotations
+
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from io import TextIOWrapper
-from pathlib import Path
-from typing import Annotated, BinaryIO, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, BinaryIO, NamedTuple, TypeVar
 
-from jobctl.cli.context import Context
-from jobctl.cli.options import MOST, argument, option
+from jobctl.cli.options import MAX_COUNT
 from jobctl.cli.sources import run_named
 from jobctl.cli.times import local, zone_names
 from jobctl.cli.views.runs import ending
@@ -22,83 +21,180 @@ from jobctl.modes import Mode
 from jobctl.store.logs import FOLDER, read
 from jobctl.text import printable
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    import typer
+
+    from jobctl.cli.context import Context
+    from jobctl.cli.parameters import JobOrRunId
+
+
 _LINE = re.compile(r"([0-9T:.-]+Z) \[[^\]]*\] ?(.*)", re.DOTALL)
 _EXECUTED = (RunStatus.RUNNING, RunStatus.COMPLETED, RunStatus.FAILED)
-_NEWEST = 100
-"""So many runs are read, and lines shown, where all jobs' are."""
-TICK = 0.2
+NEWEST = 100
+"""The number of runs read, and of lines shown, for all jobs together."""
+POLL_S = 0.2
 T = TypeVar("T")
 
 
-class Options(NamedTuple):
-    """Which run, and which part of its log."""
+def run(
+    context: Context,
+    job_or_run: JobOrRunId = None,
+    *,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", "-f", help="Go on until the run has ended; for all jobs, until Ctrl-C."),
+    ] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="The last run that failed.")] = False,
+    tail: Annotated[
+        int | None,
+        typer.Option(
+            "--tail",
+            metavar="N",
+            min=0,
+            help="Only the last lines.",
+            show_default="all of a run, 100 of all jobs",
+        ),
+    ] = None,
+    timestamps: Annotated[
+        bool, typer.Option("--timestamps", help="Show when each line was printed.")
+    ] = False,
+) -> int:
+    """Show what a run printed, or all jobs together.
 
-    what: Annotated[str | None, argument("ID|RUN")] = None
-    follow: Annotated[bool, option("logs", "--follow")] = False
-    failed: Annotated[bool, option("logs", "--failed")] = False
-    tail: Annotated[int | None, option("logs", "--tail", min=0, max=MOST)] = None
-    timestamps: Annotated[bool, option("logs", "--timestamps")] = False
-
-
-def run(options: Options, context: Context) -> int:
-    """Find the run and show its lines."""
+    Examples:
+        jobctl logs --follow
+        jobctl logs repository-sync
+        jobctl logs repository-sync --failed
+        jobctl logs 3f2a91 --tail 20
+    """
     context.tolerate_bad_settings()
-    if options.what is None:
-        return _all(options, context)
-    found = (
-        _waited_for(lambda: _find(options, context), context) if options.follow else _find(options, context)
-    )
-    out = context.output
-    if found is None:
-        if not options.follow or options.failed or context.mode is Mode.TRIGGER_DEV:
-            return _no_run(options, context)
-        found = _first(options, context)
-    log = _Log(context.project.state / FOLDER, found)
-    elsewhere = _is_elsewhere(found) and not log.exists()
-    if elsewhere:
-        out.note(f"run {found.short_id} was on {found.host}: what it printed is there")
-    _name_zone(options, context)
-    if options.follow:
-        found = _follow(found, log, options, context)
-    else:
-        lines = _tail(log.lines(), options.tail)
-        if out.json:
-            shown = [{"at": at, "line": text} for at, text in lines]
-            out.document({"run": run_document(found), "lines": shown})
+    if job_or_run is None:
+        return _AllLogs(context, failed=failed, timestamps=timestamps).show(tail, follow=follow)
+    return _RunLog(context, job_or_run, failed=failed, tail=tail, timestamps=timestamps).show(follow=follow)
+
+
+class _RunLog:
+    """Shows what one run printed: the run that is named, or the newest of a job.
+
+    Args:
+        failed: the newest of the job that failed.
+        tail: only so many last lines; None for all.
+        timestamps: whether each line begins with its time.
+    """
+
+    def __init__(
+        self, context: Context, job_or_run: str, *, failed: bool, tail: int | None, timestamps: bool
+    ) -> None:
+        self._context = context
+        self._output = context.output
+        self._name = job_or_run
+        self._failed = failed
+        self._tail = None if tail is None else min(tail, MAX_COUNT)
+        self._timestamps = timestamps
+
+    def show(self, *, follow: bool) -> int:
+        """Show the lines, with ``follow`` until the run has ended."""
+        context, out = self._context, self._output
+        run = _retried(self._find, context) if follow else self._find()
+        if run is None:
+            if not follow or self._failed or context.mode is Mode.TRIGGER_DEV:
+                return self._report_no_run()
+            run = self._wait_for_first()
+        log = _LogFile(context.project.state / FOLDER, run)
+        is_elsewhere = _is_elsewhere(run) and not log.exists()
+        if is_elsewhere:
+            out.note(f"run {run.short_id} was on {run.host}: its log is there")
+        if self._timestamps and out.is_terminal and not out.json:
+            out.note(f"times are in {zone_names([context.now()])}")
+        if follow:
+            run = self._follow(run, log)
+        elif out.json:
+            lines = [{"at": at, "line": text} for at, text in self._last(log.lines())]
+            out.document({"run": run_document(run), "lines": lines})
         else:
-            out.lines(_shown(lines, options, context))
-    if not out.json:
-        out.flush()
-        if not (elsewhere or log.exists()):
-            yet = "has printed nothing yet" if found.status is RunStatus.RUNNING else "printed nothing"
-            out.note(f"run {found.short_id} {yet}")
-        if found.status is not RunStatus.RUNNING:
-            out.note(ending(found))
-    return 0
-
-
-def _all(options: Options, context: Context) -> int:
-    """The newest lines of all jobs in the order of their times; then, with ``--follow``, each new one."""
-    out = context.output
-    reader = _Reader(options, context)
-    lines = _waited_for(reader.added, context) if options.follow else reader.added()
-    lines = lines[max(0, len(lines) - (_NEWEST if options.tail is None else options.tail)) :]
-    if out.json and not options.follow:
-        out.document({"lines": [one._asdict() for one in lines]})
+            out.lines(self._formatted(self._last(log.lines())))
+        if not out.json:
+            out.flush()
+            if not (is_elsewhere or log.exists()):
+                yet = "has printed nothing yet" if run.status is RunStatus.RUNNING else "printed nothing"
+                out.note(f"run {run.short_id} {yet}")
+            if run.status is not RunStatus.RUNNING:
+                out.note(ending(run))
         return 0
-    if not lines and not out.json:
-        out.note("no run has printed anything yet" if options.follow else "no run has printed anything")
-    elif out.is_terminal and not out.json:
-        out.note(f"times are in {zone_names(datetime.fromisoformat(one.at) for one in lines if one.at)}")
-    pause = threading.Event()
-    while True:
-        out.lines([reader.shown(one) for one in lines], of_json=out.json)
-        out.flush()
-        if not options.follow:
-            return 0
-        pause.wait(TICK)
-        _waited_for(context.refresh, context)
-        lines = _waited_for(reader.added, context)
+
+    def _find(self) -> Run | None:
+        context = self._context
+        if (found := run_named(self._name, context)) is not None:
+            if self._failed:
+                raise UsageError("--failed goes with a job, not with a run")
+            return found
+        store = context.store_if_any
+        statuses = (RunStatus.FAILED,) if self._failed else _EXECUTED
+        newest = store.runs(self._name, statuses=statuses, limit=1) if store else []
+        return newest[0] if newest else None
+
+    def _report_no_run(self) -> int:
+        out = self._output
+        if out.json:
+            out.document({"run": None, "lines": []})
+        out.note(f"{self._name} has no {'failed ' if self._failed else ''}run")
+        if self._context.mode is Mode.TRIGGER_DEV:
+            out.note("logs of runs at Trigger.dev are in its dashboard")
+        return 0
+
+    def _wait_for_first(self) -> Run:
+        self._output.note(f"{self._name} has not run yet; waiting for its first run")
+        pause = threading.Event()
+        while True:
+            pause.wait(POLL_S)
+            _retried(self._context.refresh, self._context)
+            if (found := _retried(self._find, self._context)) is not None:
+                return found
+
+    def _follow(self, run: Run, log: _LogFile) -> Run:
+        out = self._output
+        pause = threading.Event()
+        position = 0
+        is_first = True
+        while True:
+            try:
+                now = _retried(lambda: self._reread(run), self._context)
+            except StoreError:
+                out.message(f"run {run.short_id} continues, and is no longer followed")
+                raise
+            text, position = log.read_from(position)
+            lines: Iterable[tuple[str, str]] = [_parsed(line) for line in text.split("\n")[:-1]]
+            if is_first:
+                lines, is_first = self._last(lines), False
+            if out.json:
+                for at, line in lines:
+                    out.record({"at": at, "line": line})
+            else:
+                out.lines(self._formatted(lines))
+            out.flush()
+            if now.status is not RunStatus.RUNNING:
+                if out.json:
+                    out.record({"run": run_document(now)})
+                return now
+            pause.wait(POLL_S)
+
+    def _reread(self, run: Run) -> Run:
+        self._context.refresh()
+        store = self._context.store_if_any
+        return (store.run(run.id) if store else None) or run
+
+    def _last(self, lines: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+        return lines if self._tail is None else deque(lines, maxlen=self._tail)
+
+    def _formatted(self, lines: Iterable[tuple[str, str]]) -> Iterator[str]:
+        if not self._timestamps:
+            return (text for _, text in lines)
+        if not self._output.is_terminal:
+            return (f"{at} {text}" for at, text in lines)
+        return (f"{_local_time(at, self._context.now())} {text}" for at, text in lines)
 
 
 class _Line(NamedTuple):
@@ -110,152 +206,95 @@ class _Line(NamedTuple):
     line: str
 
 
-class _Reader:
-    """Reads on in the logs of the newest runs."""
+class _AllLogs:
+    """Shows the newest lines of all jobs in the order of their times.
 
-    def __init__(self, options: Options, context: Context) -> None:
-        self._options = options
+    Args:
+        failed: only of runs that failed.
+        timestamps: whether lines in a pipe begin with their times; those on a terminal always do.
+    """
+
+    def __init__(self, context: Context, *, failed: bool, timestamps: bool) -> None:
         self._context = context
-        self._places: dict[str, int | None] = {}
+        self._statuses = (RunStatus.FAILED,) if failed else _EXECUTED
+        self._timestamps = timestamps
+        self._positions: dict[str, int | None] = {}
 
-    def added(self) -> list[_Line]:
-        """What was printed since the last call, oldest first."""
-        context = self._context
-        store = context.store_if_any
-        statuses = (RunStatus.FAILED,) if self._options.failed else _EXECUTED
+    def show(self, tail: int | None, *, follow: bool) -> int:
+        """Show the last lines; with ``follow`` also each new one, until Ctrl-C."""
+        context, out = self._context, self._context.output
+        lines = _retried(self._read, context) if follow else self._read()
+        lines = lines[max(0, len(lines) - (NEWEST if tail is None else tail)) :]
+        if out.json and not follow:
+            out.document({"lines": [line._asdict() for line in lines]})
+            return 0
+        if not lines and not out.json:
+            out.note("no run has printed anything yet" if follow else "no run has printed anything")
+        elif out.is_terminal and not out.json:
+            out.note(
+                f"times are in {zone_names(datetime.fromisoformat(line.at) for line in lines if line.at)}"
+            )
+        pause = threading.Event()
+        while True:
+            out.lines([self._formatted(line) for line in lines], of_json=out.json)
+            out.flush()
+            if not follow:
+                return 0
+            pause.wait(POLL_S)
+            _retried(context.refresh, context)
+            lines = _retried(self._read, context)
+
+    def _read(self) -> list[_Line]:
+        """The lines added since the last call, oldest first."""
+        store = self._context.store_if_any
+        folder = self._context.project.state / FOLDER
         found: list[_Line] = []
-        for run in store.runs(statuses=statuses, limit=_NEWEST) if store else ():
-            place = self._places.get(run.id, 0)
-            if place is None:
+        for run in store.runs(statuses=self._statuses, limit=NEWEST) if store else ():
+            position = self._positions.get(run.id, 0)
+            if position is None:
                 continue
-            text, place = _Log(context.project.state / FOLDER, run).added(place)
-            self._places[run.id] = place if run.status is RunStatus.RUNNING else None
+            text, position = _LogFile(folder, run).read_from(position)
+            self._positions[run.id] = position if run.status is RunStatus.RUNNING else None
             found += [_Line(at, run.job_id, run.id, line) for at, line in map(_parsed, text.split("\n")[:-1])]
-        return sorted(found, key=lambda one: one.at)
+        return sorted(found, key=lambda line: line.at)
 
-    def shown(self, one: _Line) -> str:
-        """As a line for a person, or as JSON."""
+    def _formatted(self, line: _Line) -> str:
         out = self._context.output
         if out.json:
-            return out.as_json(one._asdict())
-        if not out.is_terminal:
-            return (
-                f"{one.at} [{one.job}] {one.line}" if self._options.timestamps else f"[{one.job}] {one.line}"
-            )
-        return f"{_local(one.at, self._context.now())} {out.terminal.prefix(one.job)} {out.mask(one.line)}"
+            return out.as_json(line._asdict())
+        if out.is_terminal:
+            time = _local_time(line.at, self._context.now())
+            return f"{time} {out.terminal.prefix(line.job)} {out.mask(line.line)}"
+        return f"{line.at} [{line.job}] {line.line}" if self._timestamps else f"[{line.job}] {line.line}"
 
 
-def _no_run(options: Options, context: Context) -> int:
-    out = context.output
-    if out.json:
-        out.document({"run": None, "lines": []})
-    out.note(f"{options.what} has no {'failed ' if options.failed else ''}run")
-    if context.mode is Mode.TRIGGER_DEV:
-        out.note("of runs at Trigger.dev, what they printed is in its dashboard")
-    return 0
+class _LogFile:
+    """The log of a run, which may not exist yet."""
 
-
-def _is_elsewhere(run: Run) -> bool:
-    from socket import gethostname
-
-    return run.host not in {None, gethostname()}
-
-
-def _first(options: Options, context: Context) -> Run:
-    """The first run of a job, once it has begun."""
-    context.output.note(f"{options.what} has not run yet; waiting for its first run")
-    pause = threading.Event()
-    while True:
-        pause.wait(TICK)
-        found = _waited_for(lambda: _find_again(options, context), context)
-        if found is not None:
-            return found
-
-
-def _find_again(options: Options, context: Context) -> Run | None:
-    context.refresh()
-    return _find(options, context)
-
-
-def _again(found: Run, context: Context) -> Run:
-    """The run as it stands now."""
-    context.refresh()
-    store = context.store_if_any
-    return (store.run(found.id) if store else None) or found
-
-
-def _waited_for(read: Callable[[], T], context: Context) -> T:
-    """What is read from the run store, also where its server is away for a while."""
-    return ride_out(read, context.clock, context.warn_of_store_error)
-
-
-def _find(options: Options, context: Context) -> Run | None:
-    what = options.what or ""
-    if (found := run_named(what, context)) is not None:
-        if options.failed:
-            raise UsageError("--failed goes with a job, not with a run")
-        return found
-    store = context.store_if_any
-    statuses = (RunStatus.FAILED,) if options.failed else _EXECUTED
-    newest = store.runs(what, statuses=statuses, limit=1) if store else []
-    return newest[0] if newest else None
-
-
-def _follow(found: Run, log: "_Log", options: Options, context: Context) -> Run:
-    out = context.output
-    pause = threading.Event()
-    place = 0
-    first = True
-    while True:
-        try:
-            now = _waited_for(lambda: _again(found, context), context)
-        except StoreError:
-            out.message(f"run {found.short_id} goes on, and is no longer followed")
-            raise
-        text, place = log.added(place)
-        lines = [_parsed(one) for one in text.split("\n")[:-1]]
-        if first:
-            lines, first = _tail(lines, options.tail), False
-        if out.json:
-            for at, line in lines:
-                out.record({"at": at, "line": line})
-        else:
-            out.lines(_shown(lines, options, context))
-        out.flush()
-        if now.status is not RunStatus.RUNNING:
-            if out.json:
-                out.record({"run": run_document(now)})
-            return now
-        pause.wait(TICK)
-
-
-class _Log:
-    """The log of a run, whether it has been made or not."""
-
-    def __init__(self, logs: Path, run: Run) -> None:
-        self._logs = logs
+    def __init__(self, folder: Path, run: Run) -> None:
+        self._folder = folder
         self._run = run
 
     def exists(self) -> bool:
-        """Whether there is one."""
+        """Whether the run has printed anything on this machine."""
         file = self._open()
         if file is not None:
             file.close()
         return file is not None
 
-    def added(self, place: int) -> tuple[str, int]:
-        """The whole lines that were added behind ``place``, and where they end."""
+    def read_from(self, position: int) -> tuple[str, int]:
+        """The whole lines behind a position in bytes, and where they end."""
         file = self._open()
         if file is None:
-            return "", place
+            return "", position
         with file:
-            file.seek(place)
+            file.seek(position)
             added = file.read()
         whole = added[: added.rfind(b"\n") + 1]
-        return whole.decode("utf-8", "replace"), place + len(whole)
+        return whole.decode("utf-8", "replace"), position + len(whole)
 
     def lines(self) -> Iterator[tuple[str, str]]:
-        """All of it: time and text of each line."""
+        """Time and text of each line."""
         file = self._open()
         if file is not None:
             with TextIOWrapper(file, "utf-8", "replace", newline="\n") as text:
@@ -264,11 +303,22 @@ class _Log:
 
     def _open(self) -> BinaryIO | None:
         try:
-            return read(self._logs, self._run.job_id, self._run.id)
+            return read(self._folder, self._run.job_id, self._run.id)
         except OSError as error:
             raise StoreError(
                 f"the log of run {self._run.short_id} cannot be read: {reason_of(error)}"
             ) from None
+
+
+def _is_elsewhere(run: Run) -> bool:
+    from socket import gethostname
+
+    return run.host not in {None, gethostname()}
+
+
+def _retried(read_store: Callable[[], T], context: Context) -> T:
+    """What is read from the run store, also where its server is unavailable for a while."""
+    return ride_out(read_store, context.clock, context.warn_of_store_error)
 
 
 def _parsed(line: str) -> tuple[str, str]:
@@ -277,24 +327,6 @@ def _parsed(line: str) -> tuple[str, str]:
     return at, printable(text)
 
 
-def _tail(lines: Iterable[tuple[str, str]], most: int | None) -> list[tuple[str, str]]:
-    return list(lines if most is None else deque(lines, maxlen=most))
-
-
-def _shown(lines: Iterable[tuple[str, str]], options: Options, context: Context) -> Iterator[str]:
-    if not options.timestamps:
-        return (text for _, text in lines)
-    if not context.output.is_terminal:
-        return (f"{at} {text}" for at, text in lines)
-    return (f"{_local(at, context.now())} {text}" for at, text in lines)
-
-
-def _name_zone(options: Options, context: Context) -> None:
-    out = context.output
-    if options.timestamps and out.is_terminal and not out.json:
-        out.note(f"times are in {zone_names([context.now()])}")
-
-
-def _local(at: str, now: datetime) -> str:
-    """A time of a log as people read it; a line without one has none."""
+def _local_time(at: str, now: datetime) -> str:
+    """A time of a log in this machine's zone; as many blanks for a line without a time."""
     return local(datetime.fromisoformat(at), now) if at else " " * len(local(now, now))

@@ -1,66 +1,74 @@
 """``jobctl metrics [ID]``: totals over all runs that were ever recorded."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
-from enum import Enum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from __future__ import annotations
 
-from jobctl.cli.context import Context
-from jobctl.cli.options import argument, option
-from jobctl.cli.sources import ask, told
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from jobctl.cli.sources import ask, report_service_error
 from jobctl.cli.terminal import Bar, Column, Terminal, rows
 from jobctl.cli.times import ago, ms, share, took
 from jobctl.documents import metrics_document
 from jobctl.durations import format_duration
 from jobctl.errors import UsageError, reason_of
-from jobctl.histogram import Bin
 from jobctl.model import JobMetrics, JobTotals
 from jobctl.settings.variables import TEXTFILE_SUFFIX
 from jobctl.text import counted, quote
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import typer
     from rich.console import RenderableType
 
+    from jobctl.cli.context import Context
+    from jobctl.cli.parameters import NoHeader, OptionalJobId
+    from jobctl.histogram import Bin
     from jobctl.store.base import RunStore
     from jobctl.store.records import JobRecord
 
 
-class Form(Enum):
-    """What ``--format`` takes."""
+def run(
+    context: Context,
+    job_id: OptionalJobId = None,
+    *,
+    format: Annotated[  # noqa: A002
+        Literal["table", "prometheus"], typer.Option("--format", help="A table, or OpenMetrics text.")
+    ] = "table",
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="Write it to this .prom file, for node_exporter's textfile collector.",
+        ),
+    ] = None,
+    no_header: NoHeader = False,
+) -> int:
+    """Show totals, success rates and durations.
 
-    TABLE = "table"
-    PROMETHEUS = "prometheus"
-
-
-class Options(NamedTuple):
-    """What is asked for."""
-
-    job_id: Annotated[str | None, argument()] = None
-    form: Annotated[Form, option("metrics", "--format")] = Form.TABLE
-    output: Annotated[str | None, option("metrics", "--output")] = None
-    no_header: Annotated[bool, option("metrics", "--no-header")] = False
-
-
-def run(options: Options, context: Context) -> int:
-    """Look and show."""
+    Examples:
+        jobctl metrics
+        jobctl metrics repository-sync
+        jobctl metrics --format prometheus --output /var/lib/node_exporter/jobctl.prom
+    """
     context.tolerate_bad_settings()
     out = context.output
-    if out.json and options.form is Form.PROMETHEUS:
+    if out.json and format == "prometheus":
         raise UsageError("--json and --format prometheus exclude each other")
-    if options.output is not None:
-        if options.form is not Form.PROMETHEUS:
+    if output is not None:
+        if format != "prometheus":
             raise UsageError("--output goes with --format prometheus")
-        if not options.output.endswith(TEXTFILE_SUFFIX):
+        if not output.endswith(TEXTFILE_SUFFIX):
             raise UsageError(
-                f"--output {quote(options.output)}: node_exporter reads only files whose names end in {TEXTFILE_SUFFIX}",
+                f"--output {quote(output)}: node_exporter reads only files whose names end in {TEXTFILE_SUFFIX}",
                 hint="for any other file: jobctl metrics --format prometheus > FILE",
             )
-    job_id = options.job_id
     if job_id is not None:
         context.check_known(job_id)
-    if options.form is Form.PROMETHEUS:
-        return _expose(options, context)
+    if format == "prometheus":
+        return _expose(job_id, output, context)
     metrics, trouble = ask(
         context,
         there=lambda manager: manager.get_job_metrics(job_id),
@@ -73,16 +81,15 @@ def run(options: Options, context: Context) -> int:
         one = metrics.jobs[0] if job_id is not None and metrics.jobs else None
         out.present(
             lambda terminal: detail(one, terminal) if one else screen(metrics, context.now(), terminal),
-            lambda: piped(metrics, header=not options.no_header),
+            lambda: piped(metrics, header=not no_header),
         )
-    return told(trouble, out)
+    return report_service_error(trouble, out)
 
 
-def _expose(options: Options, context: Context) -> int:
+def _expose(job_id: str | None, output: str | None, context: Context) -> int:
     """For Prometheus. Trigger.dev's own counts have no states beside them: its lists lag behind."""
     from jobctl.subscribers.prometheus import current, exposition, write_textfile
 
-    job_id = options.job_id
     nothing: tuple[JobMetrics, list[JobRecord]] = (JobMetrics(), [])
     (metrics, records), trouble = ask(
         context,
@@ -91,20 +98,20 @@ def _expose(options: Options, context: Context) -> int:
         nothing=nothing,
     )
     jobs = current(records, context.catalogue.ids(), context.now())
-    if options.output is None:
+    if output is None:
         context.output.lines(exposition(metrics, jobs))
-        return told(trouble, context.output)
+        return report_service_error(trouble, context.output)
     try:
-        write_textfile(Path(options.output), metrics, jobs)
+        write_textfile(Path(output), metrics, jobs)
     except OSError as error:
         raise UsageError(
-            f"{quote(options.output)} cannot be written: {reason_of(error)}",
+            f"{quote(output)} cannot be written: {reason_of(error)}",
             hint="name a file in a folder that is there, and that this user may write to",
         ) from error
-    return told(trouble, context.output)
+    return report_service_error(trouble, context.output)
 
 
-def _records(store: "RunStore", job_id: str | None) -> "list[JobRecord]":
+def _records(store: RunStore, job_id: str | None) -> list[JobRecord]:
     if job_id is None:
         return list(store.jobs().values())
     record = store.job(job_id)
@@ -119,7 +126,7 @@ def piped(metrics: JobMetrics, *, header: bool) -> Iterable[str]:
     return rows(_TITLES, (_record(one) for one in metrics.jobs), header=header)
 
 
-def screen(metrics: JobMetrics, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
+def screen(metrics: JobMetrics, now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
     """Totals, then a table."""
     yield f"{_counts(metrics)}; avg {took(metrics.average_job_duration)}"
     if metrics.last_cleanup:
@@ -132,7 +139,7 @@ def screen(metrics: JobMetrics, now: datetime, terminal: Terminal) -> "Iterator[
     yield terminal.table(columns, [_cells(one, terminal) for one in metrics.jobs], keep=4)
 
 
-def detail(job: JobTotals, terminal: Terminal) -> "Iterator[RenderableType]":
+def detail(job: JobTotals, terminal: Terminal) -> Iterator[RenderableType]:
     """One job: totals, percentiles, and how its durations spread."""
     yield terminal.heading(job.id)
     yield _counts(job)
@@ -154,7 +161,7 @@ def _counts(totals: JobMetrics | JobTotals) -> str:
     return f"{runs}; success {share(totals.success_rate)}"
 
 
-def _bars(bins: Sequence[Bin], terminal: Terminal) -> "RenderableType":
+def _bars(bins: Sequence[Bin], terminal: Terminal) -> RenderableType:
     """The numbers say all; a bar beside them shows it."""
     most = max(one.count for one in bins)
     cells: list[list[Any]] = [

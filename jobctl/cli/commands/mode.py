@@ -1,27 +1,33 @@
 """``jobctl mode``: which scheduler is in charge, and by which variable from which place."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from jobctl.cli.context import Context
-from jobctl.cli.options import option
 from jobctl.cli.terminal import GAP, Terminal, one_line, plain
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ExitCode
 from jobctl.modes import ConditionResult, Explanation, RuleResult, explain, resolve
 from jobctl.text import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import typer
     from rich.console import RenderableType
 
-
-class Options(NamedTuple):
-    """How much is wanted."""
-
-    short: Annotated[bool, option("mode", "--short")] = False
+    from jobctl.cli.context import Context
 
 
-def run(options: Options, context: Context) -> int:
-    """Explain, also where settings are wrong: then with their errors, and as wrong use."""
+def run(
+    context: Context, *, short: Annotated[bool, typer.Option("--short", help="Print one word.")] = False
+) -> int:
+    """Show which scheduler is in charge, and why.
+
+    Examples:
+        jobctl mode
+        NODE_ENV=production jobctl mode
+        jobctl mode --short
+    """
     project = context.unchecked_project()
     environment = project.environment
     others: list[ConfigurationError] = []
@@ -31,16 +37,16 @@ def run(options: Options, context: Context) -> int:
         others.append(error)
     found = explain(environment, others)
     out = context.output
-    if options.short and found.problems:
+    if short and found.problems:
         raise ConfigurationErrors(list(found.problems))
     if out.json:
         out.document(found.to_json())
-    elif options.short:
+    elif short:
         out.line(str(resolve(environment)))
     else:
         folder = str(project.folder)
         out.present(lambda terminal: screen(found, folder, terminal), lambda: piped(found, folder))
-    if not out.json and not options.short:
+    if not out.json and not short:
         for warning in found.warnings:
             out.warn(warning)
     if not found.problems:
@@ -74,7 +80,7 @@ def piped(found: Explanation, folder: str) -> Iterator[str]:
     yield _OTHER
 
 
-def screen(found: Explanation, folder: str, terminal: Terminal) -> "Iterator[RenderableType]":
+def screen(found: Explanation, folder: str, terminal: Terminal) -> Iterator[RenderableType]:
     """The same on a terminal."""
     from rich.padding import Padding
     from rich.table import Table

@@ -1,12 +1,12 @@
 """``jobctl new ID``: a job with its function, its entry in the project's file and its test."""
 
+from __future__ import annotations
+
 import os
 import shlex
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 from jobctl.cli.commands.next import due
-from jobctl.cli.context import Context
-from jobctl.cli.options import argument, option
 from jobctl.cli.terminal import rows
 from jobctl.cli.times import exact, until
 from jobctl.clock import iso
@@ -14,29 +14,55 @@ from jobctl.errors import UsageError
 from jobctl.schedules import Cron
 from jobctl.schedules.zones import zone
 
+if TYPE_CHECKING:
+    import typer
 
-class Options(NamedTuple):
-    """What the job is."""
-
-    job_id: Annotated[str | None, argument("ID")] = None
-    cron: Annotated[str | None, option("new", "--cron")] = None
-    every: Annotated[str | None, option("new", "--every")] = None
-    timezone: Annotated[str | None, option("new", "--timezone")] = None
-    name: Annotated[str | None, option("new", "--name")] = None
-    program: Annotated[str | None, option("new", "--command")] = None
-    module: Annotated[str | None, option("new", "--module")] = None
+    from jobctl.cli.context import Context
 
 
-def run(options: Options, context: Context) -> int:
-    """Check everything, then write, then say what was done and what comes next."""
+def run(
+    context: Context,
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the new job, in kebab-case.")],
+    *,
+    cron: Annotated[
+        str | None, typer.Option("--cron", metavar="CRON", help="When it is due, as a cron expression.")
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="DURATION", help="Or how often it is due.")
+    ] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option("--timezone", metavar="ZONE", help="Time zone of --cron.", show_default="UTC"),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="TEXT", help="Its name for people.")] = None,
+    command: Annotated[
+        str | None, typer.Option("--command", metavar="TEXT", help="Run this program instead of a function.")
+    ] = None,
+    module: Annotated[
+        str | None,
+        typer.Option("--module", metavar="MODULE", help="Module for its function.", show_default="jobs.NAME"),
+    ] = None,
+) -> int:
+    """Add a job with its file and test.
+
+    Examples:
+        jobctl new tidy-up --cron "30 2 * * *"
+        jobctl new dump --every 6h --command "pg_dump app"
+    """
     from jobctl.catalogue.scaffold import demand_unknown, new_job, write
 
-    if options.job_id is None:
-        raise UsageError("new needs an id", hint='such as: jobctl new tidy-up --cron "30 2 * * *"')
-    if (options.cron is None) == (options.every is None):
+    if (cron is None) == (every is None):
         raise UsageError("new needs either --cron or --every", hint='--cron "30 2 * * *", or --every 15m')
-    demand_unknown(options.job_id, {job.id: job for job in context.catalogue})
-    new = new_job(context.project.location, options.job_id, _settings(options), options.module)
+    demand_unknown(job_id, {job.id: job for job in context.catalogue})
+    settings: dict[str, Any] = {
+        "name": name,
+        "cron": cron,
+        "every": every,
+        "timezone": timezone,
+        "command": _words(command, module),
+    }
+    settings = {key: value for key, value in settings.items() if value is not None}
+    new = new_job(context.project.location, job_id, settings, module)
     write(context.project.location, new)
     folder = os.path.relpath(context.project.folder)
     files = [(one.change, os.path.normpath(os.path.join(folder, one.name))) for one in new.files]  # noqa: PTH118
@@ -58,7 +84,7 @@ def run(options: Options, context: Context) -> int:
     begins = first if isinstance(schedule, Cron) else "first due as soon as a scheduler runs"
     there = f"cd {shlex.quote(folder)} && " if folder != "." else ""
     steps = [
-        f"its function: {files[0][1]}" if new.test else f"its program: {options.program}",
+        f"its function: {files[0][1]}" if new.test else f"its program: {command}",
         f"its entry: {files[-1][1]}",
         f"its schedule: {schedule.text if schedule else ''}, {begins}",
         f"its test: {there}python -m pytest {new.test}"
@@ -71,20 +97,15 @@ def run(options: Options, context: Context) -> int:
     return 0
 
 
-def _settings(options: Options) -> dict[str, Any]:
-    given: dict[str, Any] = {
-        "name": options.name,
-        "cron": options.cron,
-        "every": options.every,
-        "timezone": options.timezone,
-    }
-    if options.program is not None:
-        try:
-            given["command"] = shlex.split(options.program)
-        except ValueError as error:
-            raise UsageError(f"--command cannot be read: {str(error).lower()}") from None
-        if not given["command"]:
-            raise UsageError("--command names no program", hint="such as: --command 'pg_dump app'")
-        if options.module is not None:
-            raise UsageError("--module goes with a function, not with --command")
-    return {key: value for key, value in given.items() if value is not None}
+def _words(command: str | None, module: str | None) -> list[str] | None:
+    if command is None:
+        return None
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"--command cannot be read: {str(error).lower()}") from None
+    if not words:
+        raise UsageError("--command names no program", hint="such as: --command 'pg_dump app'")
+    if module is not None:
+        raise UsageError("--module goes with a function, not with --command")
+    return words

@@ -1,46 +1,73 @@
 """``jobctl next ID-or-CRON``: the next due times of a job or of a schedule. Nothing is run."""
 
-import re
-from collections.abc import Iterator
-from datetime import datetime
-from typing import Annotated, NamedTuple
+from __future__ import annotations
 
-from jobctl.cli.context import Context
-from jobctl.cli.options import argument, option
+import re
+from typing import TYPE_CHECKING, Annotated
+
 from jobctl.cli.terminal import Column
 from jobctl.cli.times import exact, read_time, until, zone_names, zulu
 from jobctl.clock import iso
 from jobctl.errors import ScheduleError, UsageError
-from jobctl.model import Job, Schedule
 from jobctl.modes import Mode
 from jobctl.schedules import Cron, Every, parse_schedule
 from jobctl.schedules.zones import zone
-from jobctl.store.records import JobRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    import typer
+
+    from jobctl.cli.context import Context
+    from jobctl.cli.parameters import job_ids
+    from jobctl.model import Job, Schedule
+    from jobctl.store.records import JobRecord
+
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 MOST = 10_000
 
 
-class Options(NamedTuple):
-    """What is asked for."""
+def run(
+    context: Context,
+    job_or_schedule: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID|CRON",
+            help='A job, a cron expression in quotes, or an interval such as "every 90m".',
+            autocompletion=job_ids,
+        ),
+    ],
+    *,
+    count: Annotated[
+        int, typer.Option("--count", "-n", metavar="N", min=1, max=MOST, help="Number of times to show.")
+    ] = 5,
+    timezone: Annotated[
+        str | None,
+        typer.Option(
+            "--timezone",
+            metavar="ZONE",
+            help="Time zone of the schedule.",
+            show_default="the job's own, or UTC",
+        ),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Begin here.", show_default="now")
+    ] = None,
+) -> int:
+    """Show when a job, or a cron expression, is due.
 
-    what: Annotated[str | None, argument("ID|CRON")] = None
-    times: Annotated[int, option("next", "--count")] = 5
-    timezone: Annotated[str | None, option("next", "--timezone")] = None
-    start: Annotated[str | None, option("next", "--from")] = None
-
-
-def run(options: Options, context: Context) -> int:
-    """Compute and show the times."""
-    if options.what is None:
-        raise UsageError("next needs a job id or a cron expression", hint='such as: jobctl next "30 2 * * *"')
-    if not 1 <= options.times <= MOST:
-        raise UsageError(f"--count is a number from 1 to {MOST:,}, not {options.times}")
-    schedule, anchor, remark = _schedule(options.what, options.timezone, context)
+    Examples:
+        jobctl next repository-sync
+        jobctl next "30 2 * * *" --timezone Europe/Berlin -n 3
+        jobctl next "every 90m" --from 2027-03-27
+    """
+    schedule, anchor, remark = _schedule(job_or_schedule, timezone, context)
     local = zone(schedule.timezone)
     now = context.now()
-    start = read_time(options.start, "--from", local) if options.start else now
-    times = list(due(schedule, start, anchor or start, options.times))
+    begin = read_time(start, "--from", local) if start else now
+    times = list(due(schedule, begin, anchor or begin, count))
     out = context.output
     if out.json:
         out.document(

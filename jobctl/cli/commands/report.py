@@ -1,12 +1,11 @@
 """``jobctl report NAME``: a report, now: written as HTML and JSON, its headlines shown."""
 
-import json
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from __future__ import annotations
 
-from jobctl.cli.context import Context
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
 from jobctl.cli.foreground import perform, tell_ended
-from jobctl.cli.options import argument, option
 from jobctl.cli.terminal import Column, Terminal, plain
 from jobctl.errors import ExitCode, UsageError
 from jobctl.managers.local import LocalJobManager
@@ -16,24 +15,46 @@ from jobctl.site.reports.plain_text import headlines
 from jobctl.text import quote, suggestion
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import typer
     from rich.console import RenderableType
 
-
-class Options(NamedTuple):
-    """What is asked for. ``period`` None is the one that just ended."""
-
-    name: Annotated[str | None, argument("NAME")] = None
-    period: Annotated[str | None, option("report", "--period")] = None
-    mail: Annotated[bool, option("report", "--mail")] = False
+    from jobctl.cli.context import Context
 
 
-def run(options: Options, context: Context) -> int:
-    """Run the report's job here, whatever the mode, and show what it wrote."""
-    asked = _named(options.name)
-    arguments: dict[str, Any] = {"mail": "again" if options.mail else "no"}
-    if options.period is not None:
-        arguments["period"] = read_period(asked.kind, options.period, context.now()).name
-    if options.mail and not context.environment.text("JOBCTL_REPORT_TO"):
+def run(
+    context: Context,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help=f"One of {', '.join(REPORTS)}.", autocompletion=lambda: list(REPORTS)
+        ),
+    ],
+    *,
+    period: Annotated[
+        str | None,
+        typer.Option(
+            "--period",
+            metavar="PERIOD",
+            help="Which period, such as 2026-10.",
+            show_default="the one that just ended",
+        ),
+    ] = None,
+    mail: Annotated[bool, typer.Option("--mail", help="Also mail it to JOBCTL_REPORT_TO.")] = False,
+) -> int:
+    """Make a report now.
+
+    Examples:
+        jobctl report weekly
+        jobctl report monthly --period 2026-10
+        jobctl report daily --json
+    """
+    asked = _named(name)
+    arguments: dict[str, Any] = {"mail": "again" if mail else "no"}
+    if period is not None:
+        arguments["period"] = read_period(asked.kind, period, context.now()).name
+    if mail and not context.environment.text("JOBCTL_REPORT_TO"):
         raise UsageError("--mail needs JOBCTL_REPORT_TO, which is not set", hint="set it to a mail address")
     job = context.job(asked.job_id)
     manager = context.manager(Mode.LOCAL, kind="trigger", workers=1)
@@ -56,14 +77,12 @@ def run(options: Options, context: Context) -> int:
     return ExitCode.DONE
 
 
-def _named(name: str | None) -> ReportDefinition:
+def _named(name: str) -> ReportDefinition:
     """A report by its short name or its job's id."""
     for short, report in REPORTS.items():
         if name in {short, report.job_id, report.job_id.removeprefix("report-")}:
             return report
     all_names = f"all: {', '.join(REPORTS)}"
-    if name is None:
-        raise UsageError("report needs a name", hint=all_names)
     names = [*REPORTS, *(report.job_id for report in REPORTS.values())]
     raise UsageError(f"there is no report {quote(name)}", hint=suggestion(name, names, all_names))
 
@@ -77,7 +96,7 @@ def piped(report: dict[str, Any]) -> Iterator[str]:
     yield from plain([_TITLES, *headlines(report)])
 
 
-def screen(report: dict[str, Any], terminal: Terminal) -> "Iterator[RenderableType]":
+def screen(report: dict[str, Any], terminal: Terminal) -> Iterator[RenderableType]:
     """The same as a table."""
     yield terminal.heading(_title(report))
     yield terminal.table(

@@ -1,95 +1,112 @@
 """``jobctl run``: the local scheduler, in the foreground, until it is asked to stop."""
 
+from __future__ import annotations
+
 import os
 import shlex
 from collections import Counter
 from contextlib import closing
-from datetime import timedelta
-from enum import Enum
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from jobctl import __version__
-from jobctl.cli.context import Context
-from jobctl.cli.options import argument, option
 from jobctl.cli.program import typed
 from jobctl.cli.reporter import LiveReporter, Reporter
 from jobctl.cli.times import read_span
 from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, NotRunError, UsageError
-from jobctl.managers.local import DEFAULT_GRACE, DEFAULT_WORKERS, LocalJobManager
+from jobctl.managers.local import DEFAULT_WORKERS, LocalJobManager
 from jobctl.managers.reload import Reload, mark_of
-from jobctl.model import Job
 from jobctl.modes import Mode
 from jobctl.scheduler.liveness import scheduler_presence
 from jobctl.signals import Stop
 from jobctl.text import counted
 
-MOST_WORKERS = 256
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    import typer
+
+    from jobctl.cli.context import Context
+    from jobctl.cli.parameters import Grace, Workers, job_ids
+    from jobctl.model import Job
 
 
-class Form(Enum):
-    """What ``--log-format`` takes."""
+def run(
+    context: Context,
+    *,
+    workers: Workers = DEFAULT_WORKERS,
+    grace: Grace = "30s",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only", metavar="ID", help="Schedule only this job; may be repeated.", autocompletion=job_ids
+        ),
+    ] = None,
+    log_format: Annotated[
+        Literal["text", "json"], typer.Option("--log-format", help="Format of the events.")
+    ] = "text",
+    no_live: Annotated[
+        bool, typer.Option("--no-live", help="Print plain lines, without a live table.")
+    ] = False,
+    local: Annotated[bool, typer.Option("--local", help="Schedule here, whatever the mode.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Run on a sample site of its own.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Where Trigger.dev is in charge, say what would be registered.")
+    ] = False,
+) -> int:
+    """Run the local scheduler in the foreground.
 
-    TEXT = "text"
-    JSON = "json"
-
-
-class Options(NamedTuple):
-    """How to schedule and what to show."""
-
-    extra: Annotated[list[str] | None, argument("", hidden=True)] = None
-    workers: Annotated[int, option("run", "--workers", min=1, max=MOST_WORKERS)] = DEFAULT_WORKERS
-    grace: Annotated[str | None, option("run", "--grace")] = None
-    only: Annotated[list[str] | None, option("run", "--only")] = None
-    form: Annotated[Form, option("run", "--log-format")] = Form.TEXT
-    no_live: Annotated[bool, option("run", "--no-live")] = False
-    local: Annotated[bool, option("run", "--local")] = False
-    demo: Annotated[bool, option("run", "--demo")] = False
-    dry_run: Annotated[bool, option("run", "--dry-run")] = False
-
-
-def run(options: Options, context: Context) -> int:
-    """Schedule until a signal comes; then stop gracefully."""
-    if options.extra:
-        raise UsageError(
-            "run takes no argument; it is the scheduler",
-            hint="one job now: jobctl trigger ID       what ran: jobctl runs",
-        )
-    if options.demo:
+    Examples:
+        jobctl run
+        jobctl run --demo
+        jobctl run --workers 8 --grace 2m
+    """
+    if demo:
         with closing(_sample_site(context)) as sample:
-            return run(options._replace(demo=False), sample)
-    grace = read_span(options.grace, "--grace") if options.grace else DEFAULT_GRACE
-    mode = Mode.LOCAL if options.local else context.mode
+            return run(
+                sample,
+                workers=workers,
+                grace=grace,
+                only=only,
+                log_format=log_format,
+                no_live=no_live,
+                local=local,
+                dry_run=dry_run,
+            )
+    limit = read_span(grace, "--grace")
+    mode = Mode.LOCAL if local else context.mode
     mark = mark_of(context.project.folder)
-    jobs = [context.job(one) for one in options.only or ()] or list(context.catalogue.jobs)
+    jobs = [context.job(one) for one in only or ()] or list(context.catalogue.jobs)
     if mode is not Mode.LOCAL:
-        return _elsewhere(mode, options, jobs, context)
-    if options.dry_run:
+        return _elsewhere(mode, jobs, context, dry_run=dry_run, is_whole=not only)
+    if dry_run:
         raise UsageError(
             "mode is local: run --dry-run shows what would be registered, and nothing is",
             hint="when jobs are due: jobctl next ID",
         )
-    manager = context.manager(mode, kind="scheduler", workers=options.workers, grace=grace)
+    manager = context.manager(mode, kind="scheduler", workers=workers, grace=limit)
     if not isinstance(manager, LocalJobManager):
         raise NotRunError(f"mode is {mode.value}: there is nothing to run here")
     manager.add(jobs)
-    reporter = _reporter(options, context, manager)
+    reporter = _reporter(
+        context, manager, as_json=context.output.json or log_format == "json", is_live=not no_live
+    )
     manager.bus.subscribe(reporter)
     if context.process.get("NOTIFY_SOCKET"):
         from jobctl.systemd.sd_notify import report
 
         report(manager, context.process, context.clock)
-    _greet(options, context, jobs, grace)
+    _greet(context, jobs, workers, limit)
     subscribers = context.subscribers(manager)
-    reload = Reload(manager, subscribers, context.project, jobs, only=options.only or (), mark=mark)
+    reload = Reload(manager, subscribers, context.project, jobs, only=only or (), mark=mark)
     with reporter.showing(), subscribers, Stop(again=manager.end_now) as stop:
         interrupted = _schedule(manager, stop, reload)
     _farewell(reporter, interrupted, context)
     return stop.exit_code if interrupted else ExitCode.DONE
 
 
-def _elsewhere(mode: Mode, options: Options, jobs: list[Job], context: Context) -> int:
+def _elsewhere(mode: Mode, jobs: list[Job], context: Context, *, dry_run: bool, is_whole: bool) -> int:
     """What ``run`` does where another scheduler is in charge, or none.
 
     Raises:
@@ -107,8 +124,8 @@ def _elsewhere(mode: Mode, options: Options, jobs: list[Job], context: Context) 
         )
     from jobctl.cli.trigger_dev import register
 
-    whole = not options.only and not context.catalogue.warnings  # what is left out is not to be removed
-    code = register(context, jobs, dry_run=options.dry_run, prune=whole)
+    whole = is_whole and not context.catalogue.warnings  # what is left out is not to be removed
+    code = register(context, jobs, dry_run=dry_run, prune=whole)
     if code == ExitCode.DONE and context.process.get("NOTIFY_SOCKET"):
         from jobctl.systemd.sd_notify import ServiceManager
 
@@ -119,6 +136,7 @@ def _elsewhere(mode: Mode, options: Options, jobs: list[Job], context: Context) 
 
 def _sample_site(context: Context) -> Context:
     """The same command in a sample site of its own, made where there is none yet."""
+    from jobctl.cli.context import Context
     from jobctl.demo.make import FOLDER, make
     from jobctl.settings.variables import VARIABLES
 
@@ -157,21 +175,20 @@ def _schedule(manager: LocalJobManager, stop: Stop, reload: Reload) -> int:
     return interrupted
 
 
-def _reporter(options: Options, context: Context, manager: LocalJobManager) -> Reporter:
+def _reporter(context: Context, manager: LocalJobManager, *, as_json: bool, is_live: bool) -> Reporter:
     out = context.output
     production = context.environment.text("NODE_ENV") == "production"
     routine = (production or out.verbose) and not out.quiet
-    as_json = out.json or options.form is Form.JSON
-    if out.is_animated and not options.no_live and not as_json:
+    if out.is_animated and is_live and not as_json:
         return LiveReporter(context, routine=routine, statuses=manager.get_all_job_statuses)
     return Reporter(context, routine=routine, as_json=as_json)
 
 
-def _greet(options: Options, context: Context, jobs: list[Job], grace: timedelta) -> None:
+def _greet(context: Context, jobs: list[Job], workers: int, grace: timedelta) -> None:
     out = context.output
     out.note(
         f"jobctl {__version__}, mode {context.mode.value} (why: jobctl mode), {counted(len(jobs), 'job')},"
-        f" {counted(options.workers, 'worker')}, store {_nearby(context.store.place)}"
+        f" {counted(workers, 'worker')}, store {_nearby(context.store.place)}"
     )
     out.note(f"Ctrl-C ends it when the running jobs have ended ({format_duration(grace)} at most)")
     other = scheduler_presence(context.store, context.project.state, context.clock)

@@ -1,52 +1,71 @@
 """``jobctl runs [ID|RUN]``: what ran, newest first, or all of one run."""
 
-from typing import Annotated, NamedTuple
+from __future__ import annotations
 
-from jobctl.cli.context import Context
-from jobctl.cli.options import MOST, argument, option
-from jobctl.cli.sources import ask, run_named, told
+from typing import TYPE_CHECKING, Annotated
+
+from jobctl.cli.options import MAX_COUNT
+from jobctl.cli.sources import ask, report_service_error, run_named
 from jobctl.cli.times import read_since
 from jobctl.cli.views.runs import LAST, detail, piped, screen
 from jobctl.documents import run_document
 from jobctl.errors import UsageError
 from jobctl.model import Run, RunStatus
 
+if TYPE_CHECKING:
+    import typer
 
-class Options(NamedTuple):
-    """What is asked for. ``limit`` 0 is all."""
-
-    what: Annotated[str | None, argument("ID|RUN")] = None
-    failed: Annotated[bool, option("runs", "--failed")] = False
-    status: Annotated[RunStatus | None, option("runs", "--status")] = None
-    since: Annotated[str | None, option("runs", "--since")] = None
-    limit: Annotated[int, option("runs", "--limit", min=0, max=MOST)] = 20
-    no_header: Annotated[bool, option("runs", "--no-header")] = False
+    from jobctl.cli.context import Context
+    from jobctl.cli.parameters import JobOrRunId, NoHeader
 
 
-def run(options: Options, context: Context) -> int:
-    """Look and show."""
+def run(
+    context: Context,
+    job_or_run: JobOrRunId = None,
+    *,
+    failed: Annotated[bool, typer.Option("--failed", help="Only failed runs.")] = False,
+    status: Annotated[RunStatus | None, typer.Option("--status", help="Only runs in this state.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Only runs since a time, or since this long ago."),
+    ] = None,
+    limit: Annotated[
+        int,
+        typer.Option("--limit", metavar="N", min=0, help="Number of runs at most, 0 for all."),
+    ] = 20,
+    no_header: NoHeader = False,
+) -> int:
+    """Show what ran, newest first.
+
+    Examples:
+        jobctl runs
+        jobctl runs repository-sync --limit 5
+        jobctl runs --failed --since 2d
+        jobctl runs 3f2a91
+    """
     context.tolerate_bad_settings()
-    if options.failed and options.status not in {None, RunStatus.FAILED}:
-        raise UsageError(f"--failed and --status {options.status} exclude each other")
+    if failed and status not in {None, RunStatus.FAILED}:
+        raise UsageError(f"--failed and --status {status} exclude each other")
     now = context.now()
-    since = read_since(options.since, now) if options.since else None
-    job_id = options.what
+    begin = read_since(since, now) if since else None
+    job_id = job_or_run
     if job_id is not None and (one := run_named(job_id, context)) is not None:
-        return show_run(one, context, header=not options.no_header)
-    wanted = RunStatus.FAILED if options.failed else options.status
+        return show_run(one, context, header=not no_header)
+    limit = min(limit, MAX_COUNT)
+    wanted = RunStatus.FAILED if failed else status
     out = context.output
-    at_a_glance = job_id is not None and not (wanted or since) and out.is_terminal and not out.json
-    most = max(options.limit + 1, LAST if at_a_glance else 0) if options.limit else None
+    at_a_glance = job_id is not None and not (wanted or begin) and out.is_terminal and not out.json
+    most = max(limit + 1, LAST if at_a_glance else 0) if limit else None
     statuses = [wanted] if wanted else []
     nothing: list[Run] = []
     found, trouble = ask(
         context,
-        there=lambda manager: manager.runs(job_id, statuses=statuses, since=since, limit=most),
-        here=lambda store: list(store.runs(job_id, statuses=statuses, since=since, limit=most)),
+        there=lambda manager: manager.runs(job_id, statuses=statuses, since=begin, limit=most),
+        here=lambda store: list(store.runs(job_id, statuses=statuses, since=begin, limit=most)),
         nothing=nothing,
     )
-    more = bool(options.limit) and len(found) > options.limit
-    shown = found[: options.limit] if options.limit else found
+    more = bool(limit) and len(found) > limit
+    shown = found[:limit] if limit else found
     if out.json:
         out.document({"runs": [run_document(one) for one in shown]})
     else:
@@ -55,9 +74,9 @@ def run(options: Options, context: Context) -> int:
             lambda terminal: screen(
                 shown, now, terminal, more=more, of_one_job=job_id is not None, lately=lately
             ),
-            lambda: piped(shown, header=not options.no_header),
+            lambda: piped(shown, header=not no_header),
         )
-    return told(trouble, out)
+    return report_service_error(trouble, out)
 
 
 def show_run(found: Run, context: Context, *, header: bool) -> int:

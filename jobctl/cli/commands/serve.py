@@ -1,35 +1,54 @@
 """``jobctl serve``: the cron HTTP endpoints, in the foreground, until it is asked to stop."""
 
+from __future__ import annotations
+
 import logging
 import signal
 import socket
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
-from jobctl.cli.context import Context
-from jobctl.cli.options import option
 from jobctl.cli.times import read_span
-from jobctl.clock import Clock
 from jobctl.errors import ExitCode, NotRunError, UsageError, install_hint, reason_of
 from jobctl.settings.masking import cron_secret_weakness
 from jobctl.text import printable, quote
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import typer
     import uvicorn
+
+    from jobctl.cli.context import Context
+    from jobctl.clock import Clock
 
 MINUTE_S = 60.0
 
 
-class Options(NamedTuple):
-    """Where to listen."""
+def run(
+    context: Context,
+    *,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=0, max=65535, help="Port, 0 for any free one.")
+    ] = 8000,
+    timeout: Annotated[
+        str | None,
+        typer.Option(
+            "--timeout",
+            metavar="DURATION",
+            help="Answer a call within this time; its run goes on.",
+            show_default="60s, on Vercel 290s",
+        ),
+    ] = None,
+) -> int:
+    """Serve the cron HTTP endpoints in the foreground.
 
-    host: Annotated[str, option("serve", "--host")] = "127.0.0.1"
-    port: Annotated[int, option("serve", "--port", min=0, max=65535)] = 8000
-    timeout: Annotated[str | None, option("serve", "--timeout")] = None
-
-
-def run(options: Options, context: Context) -> int:
-    """Serve until SIGINT or SIGTERM; then answer what is under way, and end what still runs."""
+    Examples:
+        jobctl serve
+        jobctl serve --host 0.0.0.0 --port 8080
+    """
     try:
         import uvicorn
 
@@ -41,12 +60,12 @@ def run(options: Options, context: Context) -> int:
             hint=install_hint("web"),
         ) from error
     out = context.output
-    limit = read_span(options.timeout, "--timeout") if options.timeout else None
+    limit = read_span(timeout, "--timeout") if timeout else None
     app = create_app(project=context.project, timeout=limit)
-    listening = _listen(options)
+    listening = _listen(host, port)
     with listening:
-        host, port = listening.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
+        address, port = listening.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
         _log_to(context)
         BoundedProtocol.most = most_connections()
         config = uvicorn.Config(
@@ -82,7 +101,7 @@ def _hang_up() -> list[signal.Signals]:
     return [] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [signal.SIGHUP]
 
 
-def _server(config: "uvicorn.Config", address: str, context: Context) -> "uvicorn.Server":
+def _server(config: uvicorn.Config, address: str, context: Context) -> uvicorn.Server:
     import asyncio
 
     import uvicorn
@@ -123,9 +142,9 @@ def _report(_: object, fault: dict[str, object]) -> None:
     )
 
 
-def _listen(options: Options) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     try:
-        found = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         family, kind, protocol, _, address = found[0]
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -134,7 +153,7 @@ def _listen(options: Options) -> socket.socket:
     except (OSError, ValueError) as error:  # ValueError: what no name of a host can be
         reason = reason_of(error) if isinstance(error, OSError) else "it is no host"
         raise UsageError(
-            f"{quote(options.host)} port {options.port} cannot be listened on: {reason}",
+            f"{quote(host)} port {port} cannot be listened on: {reason}",
             hint="another --port, or --port 0 for any free one",
         ) from error
     return listening

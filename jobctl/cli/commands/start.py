@@ -1,35 +1,38 @@
 """``jobctl start ID``: puts a stopped job back on its schedule."""
 
-from typing import Annotated, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from jobctl.cli.commands.stop import chosen_jobs, confirm, report
-from jobctl.cli.context import Context
-from jobctl.cli.options import argument, option
 from jobctl.managers.base import registration
 from jobctl.modes import Mode
 from jobctl.scheduler.liveness import scheduler_presence
 
-
-class Options(NamedTuple):
-    """Which jobs."""
-
-    job_id: Annotated[str | None, argument()] = None
-    every: Annotated[bool, option("start", "--all")] = False
-    yes: Annotated[bool, option("start", "--yes")] = False
+if TYPE_CHECKING:
+    from jobctl.cli.context import Context
+    from jobctl.cli.parameters import AllJobs, OptionalJobId, Yes
 
 
-def run(options: Options, context: Context) -> int:
-    """Start, and say whether anything will come of it."""
-    jobs = chosen_jobs(options.job_id, context, every=options.every, verb="start")
-    if options.every:
+def run(
+    context: Context, job_id: OptionalJobId = None, *, all_jobs: AllJobs = False, yes: Yes = False
+) -> int:
+    """Put a stopped job back on its schedule.
+
+    Examples:
+        jobctl start repository-sync
+        jobctl start --all --yes
+    """
+    jobs = chosen_jobs(job_id, context, every=all_jobs, verb="start")
+    if all_jobs:
         confirm(
             f"Put all {len(jobs)} jobs back on their schedules?",
             context,
-            yes=options.yes,
+            yes=yes,
             command="start --all",
         )
     if context.mode is Mode.TRIGGER_DEV:
-        if options.every:
+        if all_jobs:
             context.trigger_dev.start_all_jobs()
         else:
             context.trigger_dev.start_job(jobs[0].id)
@@ -41,7 +44,7 @@ def run(options: Options, context: Context) -> int:
     store.start([one.id for one in jobs])
     report(jobs, context)
     out = context.output
-    if options.job_id is None:
+    if job_id is None:
         out.note(f"all {len(jobs)} jobs: back on the schedule")
     elif jobs[0].schedule is None:
         out.note(f"{jobs[0].id} has no schedule: run it by hand with jobctl trigger {jobs[0].id}")

@@ -1,38 +1,48 @@
 """``jobctl stop ID``: takes a job off its schedule, kept over restarts."""
 
-import sys
-from typing import Annotated, NamedTuple
+from __future__ import annotations
 
-from jobctl.cli.context import Context
-from jobctl.cli.options import argument, option
+import sys
+from typing import TYPE_CHECKING, Annotated
+
 from jobctl.documents import job_document
 from jobctl.errors import UsageError
 from jobctl.managers.base import registration
 from jobctl.managers.status import job_statuses
-from jobctl.model import Job
 from jobctl.modes import Mode
 from jobctl.text import printable
 
+if TYPE_CHECKING:
+    import typer
 
-class Options(NamedTuple):
-    """Which jobs, and why."""
-
-    job_id: Annotated[str | None, argument()] = None
-    every: Annotated[bool, option("stop", "--all")] = False
-    reason: Annotated[str | None, option("stop", "--reason")] = None
-    yes: Annotated[bool, option("stop", "--yes")] = False
+    from jobctl.cli.context import Context
+    from jobctl.cli.parameters import AllJobs, OptionalJobId, Yes
+    from jobctl.model import Job
 
 
-def run(options: Options, context: Context) -> int:
-    """Stop, and say what will not happen and how to undo it."""
-    jobs = chosen_jobs(options.job_id, context, every=options.every, verb="stop")
-    if options.every:
-        confirm(
-            f"Take all {len(jobs)} jobs off their schedules?", context, yes=options.yes, command="stop --all"
-        )
-    undo = f"jobctl start {'--all' if options.every else jobs[0].id}"
+def run(
+    context: Context,
+    job_id: OptionalJobId = None,
+    *,
+    all_jobs: AllJobs = False,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Why; status shows it.")
+    ] = None,
+    yes: Yes = False,
+) -> int:
+    """Take a job off its schedule.
+
+    Examples:
+        jobctl stop repository-sync
+        jobctl stop repository-sync --reason "host moves"
+        jobctl stop --all --yes
+    """
+    jobs = chosen_jobs(job_id, context, every=all_jobs, verb="stop")
+    if all_jobs:
+        confirm(f"Take all {len(jobs)} jobs off their schedules?", context, yes=yes, command="stop --all")
+    undo = f"jobctl start {'--all' if all_jobs else jobs[0].id}"
     if context.mode is Mode.TRIGGER_DEV:
-        if options.every:
+        if all_jobs:
             context.trigger_dev.stop_all_jobs()
         else:
             context.trigger_dev.stop_job(jobs[0].id)
@@ -42,7 +52,7 @@ def run(options: Options, context: Context) -> int:
     store = context.store
     store.register([registration(one) for one in jobs], context.now())
     # half a character, as other encodings than UTF-8 leave it, fits no database
-    reason = printable(options.reason) if options.reason is not None else None
+    reason = printable(reason) if reason is not None else None
     store.stop([one.id for one in jobs], context.now(), reason)
     report(jobs, context)
     out = context.output

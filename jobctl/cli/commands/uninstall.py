@@ -1,44 +1,55 @@
 """``jobctl uninstall systemd``: takes back the service that ``install`` wrote. It stops nothing."""
 
-from typing import Annotated, NamedTuple
+from __future__ import annotations
 
-from jobctl.cli.commands.install import SYSTEM_FOLDER, demand_manager, demand_root, scope_of, show, units_of
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from jobctl.cli.commands.install import SYSTEM_FOLDER, demand_root, demand_scope, scope_of, show, units_of
 from jobctl.cli.commands.stop import confirm
-from jobctl.cli.context import Context
-from jobctl.cli.options import argument, option
-from jobctl.cli.words import NAMES
 from jobctl.errors import ExitCode
 from jobctl.export_folder import Fate
 from jobctl.systemd.unit import take_back
 
+if TYPE_CHECKING:
+    import typer
 
-class Options(NamedTuple):
-    """Which service, and where it is."""
-
-    manager: Annotated[str | None, argument("|".join(NAMES["service"]))] = None
-    user: Annotated[bool, option("uninstall", "--user")] = False
-    system: Annotated[bool, option("uninstall", "--system")] = False
-    name: Annotated[str, option("uninstall", "--name")] = "jobctl"
-    force: Annotated[bool, option("uninstall", "--force")] = False
-    yes: Annotated[bool, option("uninstall", "--yes")] = False
+    from jobctl.cli.context import Context
+    from jobctl.cli.parameters import ServiceName, SystemService, UserService, Yes
 
 
-def run(options: Options, context: Context) -> int:
-    """Remove the unit, and say what comes next."""
-    demand_manager("uninstall", options.manager, options.name, user=options.user, system=options.system)
-    scope = scope_of(user=options.user, system=options.system)
-    file = units_of(scope, context) / f"{options.name}.service"
+def run(
+    context: Context,
+    service_manager: Annotated[Literal["systemd"], typer.Argument(metavar="MANAGER", help="systemd.")],
+    *,
+    user: UserService = False,
+    system: SystemService = False,
+    name: ServiceName = "jobctl",
+    force: Annotated[
+        bool, typer.Option("--force", help="Remove a unit that was edited, or is another project's.")
+    ] = False,
+    yes: Yes = False,
+) -> int:
+    """Remove that service.
+
+    Examples:
+        jobctl uninstall systemd
+        sudo .venv/bin/jobctl uninstall systemd --system --yes
+    """
+    del service_manager  # there is only one
+    demand_scope(name, user=user, system=system)
+    scope = scope_of(user=user, system=system)
+    file = units_of(scope, context) / f"{name}.service"
     demand_root(file.parent, "jobctl uninstall systemd --system")
     if file.parent == SYSTEM_FOLDER and file.exists():
-        confirm(f"Remove {file}?", context, yes=options.yes, command="uninstall")
-    fate = take_back(file, context.project.folder, force=options.force)
+        confirm(f"Remove {file}?", context, yes=yes, command="uninstall")
+    fate = take_back(file, context.project.folder, force=force)
     systemctl = scope.systemctl
-    steps = [f"{systemctl} stop {options.name}", f"{systemctl} daemon-reload"] if fate is Fate.REMOVED else []
+    steps = [f"{systemctl} stop {name}", f"{systemctl} daemon-reload"] if fate is Fate.REMOVED else []
     out = context.output
     if out.json:
         out.document(
             {
-                "name": options.name,
+                "name": name,
                 "scope": scope.value,
                 "file": str(file),
                 "change": fate.value,

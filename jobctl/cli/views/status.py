@@ -35,7 +35,7 @@ class Board(NamedTuple):
     scheduler: "Presence"
     jobs: Sequence[JobStatus]
     now: datetime
-    trouble: ServiceError | None = None
+    error: ServiceError | None = None
     due: Mapping[str, datetime] = {}
     """Since when jobs are due that have not begun."""
 
@@ -124,7 +124,7 @@ def who_schedules(board: Board) -> str:
     if board.mode is Mode.DISABLED:
         return "scheduling is disabled; jobctl mode shows why"
     if board.mode is Mode.TRIGGER_DEV:
-        if board.trouble is None:
+        if board.error is None:
             return "scheduled by Trigger.dev; this is what it has"
         return "Trigger.dev does not answer; next times are computed from the schedules, runs are not known"
     if board.mode is Mode.VERCEL:

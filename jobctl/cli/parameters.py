@@ -1,0 +1,51 @@
+"""Arguments and options that several commands take, declared for Typer. Only ``cli.app`` imports this at run time."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+MAX_WORKERS = 256
+
+
+def job_ids(incomplete: str) -> Iterable[tuple[str, str]]:
+    """The ids and names of the project's jobs that begin with ``incomplete``."""
+    from jobctl.cli.completion import matching_jobs
+
+    return matching_jobs(incomplete, [])
+
+
+JobId = Annotated[
+    str, typer.Argument(metavar="ID", help="A job; jobctl status lists them.", autocompletion=job_ids)
+]
+OptionalJobId = Annotated[
+    str | None, typer.Argument(metavar="ID", help="A job; jobctl status lists them.", autocompletion=job_ids)
+]
+JobOrRunId = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="ID|RUN",
+        help="A job, or a run by its id or the beginning of it; jobctl runs lists them.",
+        autocompletion=job_ids,
+    ),
+]
+AllJobs = Annotated[bool, typer.Option("--all", help="Every job.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+NoHeader = Annotated[bool, typer.Option("--no-header", help="Leave out the header line when piped.")]
+Workers = Annotated[
+    int,
+    typer.Option(
+        "--workers", metavar="N", min=1, max=MAX_WORKERS, help="Jobs that may run at the same time."
+    ),
+]
+Grace = Annotated[
+    str,
+    typer.Option(
+        "--grace", metavar="DURATION", help="Time that running jobs have to end after a stop signal."
+    ),
+]
+UserService = Annotated[
+    bool, typer.Option("--user", help="Your own service manager; the default unless you are root.")
+]
+SystemService = Annotated[bool, typer.Option("--system", help="The service manager of the machine.")]
+ServiceName = Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the service.")]
