@@ -66,6 +66,27 @@ def blob(work: Path, data: bytes) -> str:
     return done.stdout.decode().strip()
 
 
+def zeros(bare: Path, mib: int) -> str:
+    """A blob of zeros. Git itself would compress it for seconds, once for each repository."""
+    head = b"blob %d\0" % (mib * MIB)
+    oid, data = sha1(head, usedforsecurity=False), zlib.compressobj(1)
+    packed = [data.compress(head)]
+    for _ in range(mib):
+        oid.update(bytes(MIB))
+        packed.append(data.compress(bytes(MIB)))
+    name = oid.hexdigest()
+    file = bare / "objects" / name[:2] / name[2:]
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"".join([*packed, data.flush()]))
+    return name
+
+
+def put_at_once(upstream: Upstream, top: str) -> None:
+    """A commit in the bare repository itself."""
+    commit = git(upstream.bare, "commit-tree", top, "-p", "main", "-m", "hostile")
+    git(upstream.bare, "update-ref", "refs/heads/main", commit)
+
+
 def place(upstream: Upstream, server: GitServer, *, over_http: bool) -> str:
     return f"{server.url}/content.git" if over_http else upstream.bare.as_uri()
 
@@ -105,8 +126,8 @@ def test_a_tree_of_trees_with_more_paths_than_any_disk_holds(
 def test_more_bytes_in_all_than_the_limit(
     folder: Path, upstream: Upstream, server: GitServer, over_http: bool
 ) -> None:
-    zeros = blob(upstream.work, bytes(20 * MIB))
-    put(upstream, tree(upstream.work, *(f"100644 blob {zeros}\t{n}" for n in range(300))))
+    large = zeros(upstream.bare, 20)
+    put_at_once(upstream, tree(upstream.bare, *(f"100644 blob {large}\t{n}" for n in range(300))))
 
     grown, said = measured(folder, place(upstream, server, over_http=over_http))
 
@@ -121,8 +142,10 @@ def test_a_file_of_zeros_is_passed_over_and_the_rest_is_synced(
     folder: Path, upstream: Upstream, server: GitServer, over_http: bool
 ) -> None:
     upstream.commit({"fine.md": "fine\n"})
-    zeros, hello = blob(upstream.work, bytes(300 * MIB)), blob(upstream.work, b"hi\n")
-    put(upstream, tree(upstream.work, f"100644 blob {hello}\tfine.md", f"100644 blob {zeros}\tzeros.bin"))
+    large, hello = zeros(upstream.bare, 300), blob(upstream.bare, b"hi\n")
+    put_at_once(
+        upstream, tree(upstream.bare, f"100644 blob {hello}\tfine.md", f"100644 blob {large}\tzeros.bin")
+    )
 
     grown, said = measured(folder, place(upstream, server, over_http=over_http))
 

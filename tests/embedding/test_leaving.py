@@ -18,7 +18,7 @@ manager.schedule_job("tidy-up", "Tidy up", lambda: print("tidied", flush=True), 
 IN_A_THREAD = """
 def slow():
     pathlib.Path("slow-began").touch()
-    time.sleep(1.5)
+    time.sleep(0.7)
 
 manager.schedule_job("slow", "Slow", slow, 60)
 until("slow-began")

@@ -11,7 +11,7 @@ SLOW = 'manager.schedule_job("slow", "Slow", "jobs:slow", 60)\nuntil("slow-began
 SLOW_THREAD = """
 def slow():
     pathlib.Path("slow-began").touch()
-    time.sleep(1.5)
+    time.sleep(0.7)
 manager.schedule_job("slow", "Slow", slow, 60)
 until("slow-began")
 """

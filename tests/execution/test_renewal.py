@@ -6,7 +6,7 @@ import pytest
 
 from jobctl.model import Reason
 
-CODE = "import os, time\nMINE = os.environ.get('MINE')\ndef tell(): return MINE\ndef slow():\n    time.sleep(1.5)\n    return MINE\n"
+CODE = "import os, time\nMINE = os.environ.get('MINE')\ndef tell(): return MINE\ndef slow():\n    time.sleep(0.7)\n    return MINE\n"
 
 
 def mine(value: str) -> dict[str, str]:
