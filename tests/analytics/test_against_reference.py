@@ -169,6 +169,7 @@ def test_one_kind_alone_may_be_the_newest(database: SiteDatabase, tmp_path: Path
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "display_name", "shown"),
     [

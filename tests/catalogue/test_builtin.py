@@ -26,6 +26,7 @@ def test_a_plain_project_has_its_own_jobs_alone(site: Site) -> None:
     assert "builtin = true" in refused.stderr
 
 
+@pytest.mark.slow
 def test_run_in_a_plain_project_schedules_its_own_jobs_and_makes_no_content(site: Site) -> None:
     site.write("jobctl.toml", OWN)
     scheduler = site.popen("run")

@@ -74,6 +74,7 @@ def test_the_project_has_the_last_word(site: Site, there: Path) -> None:
     assert job["schedule"] == "every 5m"
 
 
+@pytest.mark.slow
 def test_a_new_version_is_seen(site: Site, there: Path) -> None:
     install(there)
     site.jobs("")
@@ -88,6 +89,7 @@ def test_a_new_version_is_seen(site: Site, there: Path) -> None:
     assert job["schedule"] == "every 2h"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "problem"),
     [

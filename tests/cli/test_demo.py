@@ -22,6 +22,7 @@ def rows(folder: Path) -> dict[str, list[tuple[object, ...]]]:
         return {name: connection.execute(f'SELECT * FROM "{name}" ORDER BY id').fetchall() for name in names}
 
 
+@pytest.mark.slow
 def test_the_same_seed_makes_the_same_site(tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         assert make(tmp_path / name, NOW, seed)
@@ -41,6 +42,7 @@ def test_it_touches_nothing_that_is_not_its_own(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["thesis.txt"]
 
 
+@pytest.mark.slow
 def test_its_hints_can_be_pasted(site: Site) -> None:
     scheduler = site.popen(
         "run", "--demo", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={"PATH": "/usr/bin:/bin"}

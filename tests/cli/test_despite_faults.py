@@ -22,6 +22,7 @@ def site(site: Site) -> Site:
     return site
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_in_the_project_file_is_a_warning(site: Site, fault: str) -> None:
     site.write("jobctl.toml", FAULTS[fault])

@@ -58,6 +58,7 @@ def site(site: Site) -> Site:
     return site
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("job", "reason"), [("function", None), ("program", None), ("dies", "crashed"), ("hangs", "timeout")]
 )
@@ -74,6 +75,7 @@ def test_it_outlives_the_job(job: str, reason: str | None, site: Site) -> None:
     site.nothing_left()
 
 
+@pytest.mark.slow
 def test_it_outlives_the_scheduler_and_costs_its_worker_nothing(site: Site) -> None:
     scheduler = site.run("--only", "function", "--workers", "1")
     until(lambda: [one["status"] for one in site.runs("function")] == ["completed"])

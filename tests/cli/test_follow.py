@@ -52,6 +52,7 @@ def torrent():
 """
 
 
+@pytest.mark.slow
 def test_all_jobs_are_followed_together(site: Site) -> None:
     terminal = Terminal(site, ["logs", "--follow"], TZ="Asia/Tokyo")
     terminal.until(lambda lines: "no run has printed anything yet" in lines)
@@ -125,6 +126,7 @@ def test_a_job_that_has_not_run_yet_is_waited_for(site: Site) -> None:
     assert lines.endswith("once more\n")
 
 
+@pytest.mark.slow
 def test_of_more_than_is_kept_no_line_comes_twice_and_what_is_left_out_is_told(site: Site) -> None:
     running = begun(site, "torrent")
     follow = following(site, "torrent")
@@ -144,6 +146,7 @@ def test_of_more_than_is_kept_no_line_comes_twice_and_what_is_left_out_is_told(s
     assert "bytes of output are left out here" in rest.partition("\n")[0]
 
 
+@pytest.mark.slow
 def test_as_json_each_line_is_a_document_and_the_run_the_last(site: Site) -> None:
     running = begun(site, "steps")
     follow = following(site, "steps", "--json")

@@ -20,6 +20,7 @@ def test_help_is_drawn_in_colour_and_plain_without(site: Site) -> None:
     assert "   $ jobctl report weekly" in plain.lines
 
 
+@pytest.mark.slow
 def test_a_page_longer_than_the_screen_goes_through_the_pager(site: Site) -> None:
     pager = site.write("pager", '#!/bin/sh\necho "paged with $LESS"\ntail -n 1\n')
     pager.chmod(0o755)

@@ -94,6 +94,7 @@ def test_another_size(rows: int, columns: int, live: Site) -> None:
     assert terminal.end() == 0
 
 
+@pytest.mark.slow
 def test_no_live_and_a_dumb_terminal_have_lines_only(live: Site) -> None:
     for words, kind in ((["run", "--no-live", "-v"], "xterm"), (["run", "-v"], "dumb")):
         terminal = Terminal(live, [*words, "--only", "hello"], TERM=kind)

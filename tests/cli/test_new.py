@@ -13,6 +13,7 @@ def files(site: Site) -> set[Path]:
     return set(site.folder.rglob("*"))
 
 
+@pytest.mark.slow
 def test_what_it_writes_runs_and_its_test_passes(site: Site) -> None:
     made = site.call(
         "new", "tidy-up", "--cron", "30 2 * * *", "--timezone", "Europe/Berlin", "--name", "Tidy up"
@@ -115,6 +116,7 @@ def test_what_is_in_the_way_is_told_and_left(name: str, text: str, told: str, si
     assert (files(site), (site.folder / name).read_text()) == (before, text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job_id", ["print", "test-it", "class"])
 def test_a_name_of_pythons_own_is_not_taken(job_id: str, site: Site) -> None:
     made = site.call("new", job_id, "--every", "1h")

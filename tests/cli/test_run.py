@@ -188,6 +188,7 @@ def test_json_lines_of_one_job_alone(site: Site) -> None:
     assert finished["duration_ms"] >= 0
 
 
+@pytest.mark.slow
 def test_jobs_go_on_when_nobody_reads_the_log(site: Site) -> None:
     site.jobs('[jobs.tick]\nevery = "1s"\ncall = "work:hello"\n')
     reader, writer = os.pipe()

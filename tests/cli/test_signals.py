@@ -44,6 +44,7 @@ def has_dumped(text: str) -> bool:
     return len(stacks) > 1
 
 
+@pytest.mark.slow
 def test_the_scheduler_goes_on(site: Site) -> None:
     scheduler = site.run()
     begun(site)
@@ -68,6 +69,7 @@ def test_a_signal_without_meaning_does_not_keep_the_main_thread_awake() -> None:
         signal.signal(signal.SIGUSR1, before)
 
 
+@pytest.mark.slow
 def test_a_trigger_goes_on(site: Site) -> None:
     trigger = site.popen("trigger", "gated")
     begun(site)
@@ -80,6 +82,7 @@ def test_a_trigger_goes_on(site: Site) -> None:
     assert has_dumped(shown)
 
 
+@pytest.mark.slow
 def test_a_worker_goes_on_and_its_stacks_are_in_the_log_of_the_run(site: Site) -> None:
     trigger = site.popen("trigger", "gated")
     worker = begun(site)["pid"]

@@ -104,6 +104,7 @@ def test_an_application_is_told_too(here: Path) -> None:
 # analytics
 
 
+@pytest.mark.slow
 def test_analytics_of_every_kind_are_in_the_cache_for_any_process(site: Site, filled: OnSQLite) -> None:
     for name in ("user-growth", "activity-trends", "top-items", "recent-activity", "performance-metrics"):
         assert site.call("trigger", f"analytics-{name}").returncode == 0
@@ -125,6 +126,7 @@ def test_analytics_of_every_kind_are_in_the_cache_for_any_process(site: Site, fi
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_looking_is_counted_and_shown_by_the_performance_metrics(site: Site, filled: OnSQLite) -> None:
     site.call("trigger", "analytics-user-growth")
     site.call("analytics", "user-growth")
@@ -139,6 +141,7 @@ def test_looking_is_counted_and_shown_by_the_performance_metrics(site: Site, fil
     assert data["averageQueryTime"] > 0
 
 
+@pytest.mark.slow
 def test_a_cleanup_removes_what_expired_and_begins_to_count_anew(site: Site, filled: OnSQLite) -> None:
     from contextlib import closing
 
@@ -206,6 +209,7 @@ def test_a_report_now(site: Site, filled: OnSQLite) -> None:
     assert not (site.folder / ".jobctl" / "outbox").exists()
 
 
+@pytest.mark.slow
 def test_a_scheduled_report_is_mailed_to_everybody_named(site: Site, filled: OnSQLite) -> None:
     site.environment["JOBCTL_REPORT_TO"] = "ann@example.com, bob@example.com"
 

@@ -75,6 +75,7 @@ def is_every_slot_run(site: Site) -> bool:
     return times[-1] - times[0] == timedelta(seconds=len(times) - 1)
 
 
+@pytest.mark.slow
 def test_a_terminal_that_nobody_reads_delays_no_job(site: Site) -> None:
     with terminal() as (_, theirs):
         scheduler = site.popen("run", stdout=theirs, stderr=theirs, env={"TERM": "xterm"})
@@ -89,6 +90,7 @@ def test_a_terminal_that_nobody_reads_delays_no_job(site: Site) -> None:
     site.nothing_left()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [(), ("--log-format", "json")])
 def test_a_pipe_that_nobody_reads_delays_no_job(words: tuple[str, ...], site: Site) -> None:
     site.jobs(TICK + CHATTY + '[jobs.bad]\nevery = "1s"\ncall = "work:bad"\n', CODE)
@@ -156,6 +158,7 @@ def test_a_triggered_run_is_recorded_whoever_reads(site: Site) -> None:
         assert "completed" in messages.read().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_trigger_that_nobody_reads_can_be_ended(site: Site) -> None:
     reader, writer = os.pipe()
     trigger = site.popen("trigger", "chatty", stdout=writer, stderr=subprocess.DEVNULL)

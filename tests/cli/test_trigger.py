@@ -107,6 +107,7 @@ def test_other_modes(cli: Cli) -> None:
     assert cli("trigger", "hello", "--local", **distributed).code == 0
 
 
+@pytest.mark.slow
 def test_a_timeout_for_this_run_alone(gated: Site) -> None:
     done = gated.call("trigger", "gated", "--timeout", "1s")
 
@@ -115,6 +116,7 @@ def test_a_timeout_for_this_run_alone(gated: Site) -> None:
     gated.nothing_left()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_run_and_all_of_it(number: int, code: int, gated: Site) -> None:
     process = gated.popen("trigger", "gated")
@@ -129,6 +131,7 @@ def test_a_signal_ends_the_run_and_all_of_it(number: int, code: int, gated: Site
     gated.nothing_left()
 
 
+@pytest.mark.slow
 def test_no_wait_returns_once_the_run_is_recorded(gated: Site) -> None:
     started = gated.json("trigger", "gated", "--no-wait")
     again = gated.call("trigger", "gated", "--no-wait")

@@ -31,6 +31,7 @@ def cloud(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         yield cloud
 
 
+@pytest.mark.slow
 def test_run_registers_everything_tells_what_it_did_and_ends(cli: Cli, cloud: Cloud) -> None:
     cloud.schedule("gone-job")
     dry = cli("run", "--dry-run")
@@ -107,6 +108,7 @@ def test_the_free_plan_is_said_once(cli: Cli, cloud: Cloud) -> None:
                         "subscription-renewal-reminder").json["warnings"][-1]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_cancelled_run_is_neither_failed_nor_a_stopped_job(cli: Cli, cloud: Cloud) -> None:
     cloud.schedule("hello")
     cloud.run("hello", "CANCELED")
@@ -150,6 +152,7 @@ def test_run_for_one_job_leaves_the_others(cli: Cli, cloud: Cloud) -> None:
     assert {one["task"] for one in cloud.schedules.values()} == {"bad", "hello"}
 
 
+@pytest.mark.slow
 def test_what_a_broken_package_registered_stays(
     cli: Cli, cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +191,7 @@ def test_a_worker_that_is_not_deployed_fails_it(cli: Cli, cloud: Cloud) -> None:
     assert "jobctl export trigger-dev" in done.stderr
 
 
+@pytest.mark.slow
 def test_trigger_follows_the_run_and_exits_by_it(cli: Cli, cloud: Cloud) -> None:
     cloud.path, cloud.output = ("QUEUED", "COMPLETED"), SAID
     good = cli("trigger", "hello")
@@ -246,6 +250,7 @@ def test_ctrl_c_ends_the_waiting_and_not_the_run(site: Site) -> None:
         assert not [one for one in cloud.asked if one.path.endswith("/cancel")]
 
 
+@pytest.mark.slow
 def test_status_runs_and_metrics_show_what_the_engine_knows(cli: Cli, cloud: Cloud) -> None:
     cloud.schedule("repository-sync", "*/5 * * * *")
     run_id = cloud.run("repository-sync", "FAILED", error="the token is wrong", took=3)
@@ -277,6 +282,7 @@ def test_where_it_does_not_answer_that_is_said(cli: Cli, cloud: Cloud) -> None:
     assert hello["next_run"] is not None  # as the schedule has it
 
 
+@pytest.mark.slow
 def test_stop_and_start_act_there(cli: Cli, cloud: Cloud) -> None:
     cloud.schedule("repository-sync", "*/5 * * * *")
 

@@ -38,6 +38,7 @@ def test_it_shows_what_changes_and_gives_the_terminal_back(site: Site) -> None:
     assert not SEQUENCE.search(COLOR.sub(b"", after))
 
 
+@pytest.mark.slow
 def test_a_window_that_is_low_narrow_and_changes(site: Site) -> None:
     site.call("stop", "job-00")
     terminal = Terminal(site, ["status", "--watch"], rows=50)

@@ -2,12 +2,15 @@
 
 import subprocess
 
+import pytest
+
 from tests.support.project import Site
 from tests.support.screen import Terminal
 
 JOBS = '[jobs.gated]\nevery = "1d"\ncall = "gated:wait"\n'
 
 
+@pytest.mark.slow
 def test_a_long_run_shows_how_long_it_has_been_on(site: Site) -> None:
     site.jobs(JOBS)
     terminal = Terminal(site, ["trigger", "gated"])

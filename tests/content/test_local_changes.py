@@ -85,6 +85,7 @@ def test_what_cannot_be_pushed_is_set_aside_and_told(
     assert sync().changes.paths == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("why", ["both changed", "they removed", "we removed", "both added", "a name with *"])
 def test_one_file_that_contradicts_is_set_aside_alone(
     sync: Sync, folder: Path, upstream: Upstream, why: str

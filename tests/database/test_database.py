@@ -282,6 +282,7 @@ def test_without_the_driver_it_says_how_to_install_it(
     assert told.value.hint == 'pip install "ever-jobctl[postgres]"'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", ["missing", "folder", "text", "locked"])
 def test_a_sqlite_file_that_cannot_be_used(
     tmp_path: Path, make: str, monkeypatch: pytest.MonkeyPatch

@@ -33,6 +33,7 @@ def in_child(code: str, ends: str = CHILD_DIES) -> str:
     return f"{QUIET}child = os.fork()\nif child == 0:\n{lines}{ends}"
 
 
+@pytest.mark.slow
 def test_a_child_schedules_nothing_and_has_no_thread(app: App) -> None:
     code = COUNT + in_child("""
 time.sleep(2.5)

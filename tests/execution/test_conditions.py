@@ -42,6 +42,7 @@ def test_a_function_and_a_program_get_their_variables_and_folder(site: Site) -> 
     assert printed == [str(site.folder / "deep"), "7"]
 
 
+@pytest.mark.slow
 def test_nothing_of_it_is_left_for_the_next_run_in_the_same_worker(site: Site) -> None:
     site.jobs(
         '[jobs.mine]\nevery = "1s"\ncall = "work:tell"\nfolder = "deep"\nenvironment = { MINE = "1" }\n'

@@ -59,6 +59,7 @@ def test_files_of_the_jobs_go_along(project: Site) -> None:
     assert project.call("export", "trigger-dev", "worker", "--check").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_file_that_is_needed_no_more_goes(project: Site) -> None:
     exported(project)
     project.write("helper.py", "")
@@ -81,6 +82,7 @@ def test_packages_are_named_by_their_versions(site: Site) -> None:
     assert not list((site.folder / "worker").glob("*.whl"))
 
 
+@pytest.mark.slow
 def test_a_package_with_jobs_is_named_or_missing(site: Site, tmp_path: Path) -> None:
     site.jobs("")
     place = tmp_path / "installed"
@@ -104,6 +106,7 @@ def test_a_package_with_jobs_is_named_or_missing(site: Site, tmp_path: Path) -> 
     assert site.call("export", "trigger-dev", "worker", "--check", **around).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("job", "code", "says"),
     [

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -56,6 +57,7 @@ def load(folder: Path, data: bytes, file: str = ".env") -> Environment:
     return found
 
 
+@pytest.mark.slow
 @examples(150)
 @given(data)
 @example(b"\n" * 50_000)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -42,6 +43,7 @@ def written(draw: st.DrawFn) -> bytes:
 data = written() | written() | st.binary(max_size=40)
 
 
+@pytest.mark.slow
 @examples(60)
 @given(data, st.none() | data, st.booleans())
 @example(b'{"crons": [], "a": ' + b"9" * 5000 + b"}", None, False)

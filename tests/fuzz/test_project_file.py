@@ -6,6 +6,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -52,6 +53,7 @@ data = text.map(lambda one: one.encode("utf-8", "surrogatepass")) | st.binary(ma
 NAMES = st.sampled_from(["jobctl.toml", "jobctl.toml", "pyproject.toml"])
 
 
+@pytest.mark.slow
 @examples(150)
 @given(NAMES, data)
 @example("jobctl.toml", b"notify = { mail = 5 }")

@@ -35,6 +35,7 @@ def written(cli: Cli, here: Path) -> Callable[[bytes], str]:
     return lambda data: f"{run.id}{file.write_bytes(data) * 0 or ''}"
 
 
+@pytest.mark.slow
 @examples(40)
 @given(data)
 @example(b"\r" * 100)

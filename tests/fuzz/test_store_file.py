@@ -168,6 +168,7 @@ changes_of_a_value = st.one_of(
 LOOKS = ("status", "status hello --json", "runs", "runs --json", "metrics", "logs bad --json")
 
 
+@pytest.mark.slow
 @examples(30)
 @given(st.lists(changes_of_a_value, min_size=1, max_size=3))
 @example([("runs", "status", "cnmpleted")])

@@ -176,6 +176,7 @@ ENDED = {
 LOOKS = ("status", "status hello", "runs", "runs hello --failed", "metrics", "run --dry-run", "run", "trigger hello --no-wait", "stop hello", "start hello", "next hello")  # fmt: skip
 
 
+@pytest.mark.slow
 @examples(30)
 @given(st.sampled_from(LOOKS), st.booleans(), LIST | SCHEDULES | ANSWER)
 @example("trigger hello", True, {**ENDED, "output": DEEP})

@@ -104,6 +104,7 @@ def test_the_clock_jumps_forward_over_slots(
     assert newest.scheduled_for - oldest.scheduled_for == timedelta(minutes=60)
 
 
+@pytest.mark.slow
 def test_the_clock_is_set_back_and_intervals_go_on_at_once(
     make_manager: Callable[..., LocalJobManager], clock: MovableClock, store: RunStore
 ) -> None:
@@ -128,6 +129,7 @@ def test_the_clock_is_set_back_and_intervals_go_on_at_once(
     assert len({run.scheduled_for for run in store.runs(limit=None)}) == len(store.runs(limit=None))
 
 
+@pytest.mark.slow
 def test_the_clock_is_set_back_and_a_fixed_time_is_not_run_again(
     make_manager: Callable[..., LocalJobManager], clock: MovableClock, store: RunStore
 ) -> None:
@@ -201,6 +203,7 @@ def seconds_ago(store: RunStore, clock: MovableClock) -> float:
     return (clock.now() - slot).total_seconds()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", [Every(timedelta(seconds=1)), Cron("* * * * * *")], ids=str)
 def test_small_steps_repeat_no_slot(
     schedule: Every | Cron,
@@ -230,6 +233,7 @@ def test_small_steps_repeat_no_slot(
     }
 
 
+@pytest.mark.slow
 def test_a_restart_or_a_second_scheduler_after_a_small_step_repeats_no_slot(
     make_manager: Callable[..., LocalJobManager], clock: MovableClock, store: RunStore
 ) -> None:
@@ -254,6 +258,7 @@ def test_a_restart_or_a_second_scheduler_after_a_small_step_repeats_no_slot(
     assert store.clock_generation() == epoch
 
 
+@pytest.mark.slow
 def test_steps_that_add_up_do_not_hold_jobs_for_long(
     make_manager: Callable[..., LocalJobManager], clock: MovableClock, store: RunStore
 ) -> None:
@@ -276,6 +281,7 @@ def test_steps_that_add_up_do_not_hold_jobs_for_long(
     assert seconds_ago(store, clock) < 30
 
 
+@pytest.mark.slow
 def test_who_comes_late_to_a_slot_that_another_ran_counts_no_miss(
     make_manager: Callable[..., LocalJobManager], clock: MovableClock, store: RunStore
 ) -> None:
@@ -298,6 +304,7 @@ def test_who_comes_late_to_a_slot_that_another_ran_counts_no_miss(
     assert store.metrics().skipped == 0
 
 
+@pytest.mark.slow
 def test_a_scheduler_whose_clock_is_ahead_holds_up_others_no_longer_than_it_lives(
     make_manager: Callable[..., LocalJobManager], clock: MovableClock
 ) -> None:

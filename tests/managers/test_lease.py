@@ -123,6 +123,7 @@ def test_a_process_that_was_declared_dead_ends_its_runs_and_registers_anew(
         assert [(one.id, who.id) for one, who in elsewhere.unfinished()] == [(again.id, now.id)]
 
 
+@pytest.mark.slow
 def test_its_next_claim_is_refused_before_any_heartbeat(
     manager: LocalJobManager, heard: Heard, address: str, project: Path
 ) -> None:

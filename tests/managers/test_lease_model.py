@@ -788,6 +788,7 @@ FROZEN_WHILE_IT_BECOMES_LEASED = Scenario(
 """Others read that it is leased before it can tell its workers."""
 
 
+@pytest.mark.slow
 @settings(MODEL, max_examples=15)
 @given(scenario=scenarios)
 @example(scenario=FROZEN_WHILE_IT_BECOMES_LEASED)

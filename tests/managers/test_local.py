@@ -297,6 +297,7 @@ def test_starting_and_shutting_down_twice_changes_nothing(manager: LocalJobManag
     assert manager.shutdown() == 0
 
 
+@pytest.mark.slow
 def test_what_another_process_stops_and_starts_is_heeded(
     make_manager: object, project: Path, tmp_path: Path
 ) -> None:

@@ -128,6 +128,7 @@ TEXTS = st.tuples(field(59, 59), field(23, 4)).map(lambda pair: f"{pair[0]} {pai
 WITH_SECONDS = st.tuples(st.sampled_from(["0", "30", "*/20", "5,59"]), TEXTS).map(" ".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None)
 @given(st.one_of(TEXTS, WITH_SECONDS), st.sampled_from(NIGHTS), st.integers(0, 1300))
 @example("*/20 1 * * *", ("Australia/Lord_Howe", "2026-04-04 16:00", 24), 600)
@@ -153,6 +154,7 @@ def test_every_due_time_is_the_references(expression: str, place: tuple[str, str
     assert cron.latest_until(end, start) == (all_of_them[-1] if all_of_them else None)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.one_of(TEXTS, WITH_SECONDS), st.sampled_from(NIGHTS), st.data())
 def test_whatever_lies_between_two_instants_is_counted(

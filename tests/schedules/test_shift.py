@@ -64,6 +64,7 @@ days = st.sampled_from(["*", "1", "*/2", "L"])
 weekdays = st.sampled_from(["*", "1", "1-5", "0,6", "1#2"])
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(numbers | st.sampled_from(["*", "*/5", "*/15", "7"]), hours, days, weekdays, st.sampled_from(ZONES))
 def test_whatever_is_not_refused_is_due_at_the_same_times(

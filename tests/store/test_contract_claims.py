@@ -56,6 +56,7 @@ def test_a_job_has_one_unfinished_run(desk: "Desk", store: RunStore) -> None:
     assert len(store.runs("job")) == 2
 
 
+@pytest.mark.slow
 def test_a_slot_that_comes_while_the_job_runs_is_recorded_as_skipped(desk: "Desk", store: RunStore) -> None:
     running = desk.begin(slot=1)
     answer = desk.claim(slot=2, now=2.5, next_run=3)

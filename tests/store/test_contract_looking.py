@@ -312,6 +312,7 @@ def test_totals_and_percentiles(desk: "Desk", store: RunStore) -> None:
     assert store.metrics("other").total_executions == 1
 
 
+@pytest.mark.slow
 def test_percentiles_are_of_the_newest_thousand(desk: "Desk", store: RunStore) -> None:
     desk.register("job")
     for slot in range(1, 1101):
@@ -353,6 +354,7 @@ def test_pruning_leaves_the_young_however_many(desk: "Desk", store: RunStore) ->
     assert len(store.runs(limit=None)) == 10
 
 
+@pytest.mark.slow
 def test_pruning_removes_more_than_a_batch(desk: "Desk", store: RunStore) -> None:
     desk.register("job")
     for slot in range(1, 1204):

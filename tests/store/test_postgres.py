@@ -57,6 +57,7 @@ def test_a_look_makes_nothing(address: str, postgres: Postgres) -> None:
     assert postgres.execute(f"SELECT to_regnamespace('{schema_of(address)}')") == [(None,)]
 
 
+@pytest.mark.slow
 def test_ten_processes_at_once_make_one_store(address: str) -> None:
     code = (
         "import sys\nfrom jobctl.store.open import open_store\nsys.stdin.readline()\n"
@@ -197,6 +198,7 @@ def test_a_commit_that_never_came_is_told(far: RunStore, store: RunStore, proxy:
     assert list(store.runs()) == []
 
 
+@pytest.mark.slow
 def test_a_claim_in_doubt_never_blocks_its_job(far: RunStore, store: RunStore, proxy: Proxy) -> None:
     """The server commits, and is out of reach for as long as anybody asks."""
     proxy.cut_at = b"COMMIT\0"

@@ -21,6 +21,7 @@ def test_any_other_job_can_be_run_and_is_recorded(serve: Serve, site: Site) -> N
     assert (kept["trigger"], kept["run_id"]) == ("http", done.json()["run_id"])
 
 
+@pytest.mark.slow
 def test_a_failure_tells_its_reason_in_development_alone(serve: Serve) -> None:
     production, development = serve(), serve(NODE_ENV="development")
 
@@ -87,6 +88,7 @@ def test_without_the_secret_nothing_is_run_or_shown(header: str, serve: Serve, s
     assert client.get("/healthz", headers={"Authorization": header}).text == "ok\n"
 
 
+@pytest.mark.slow
 def test_without_any_secret_only_development_on_loopback_is_served(serve: Serve) -> None:
     production = serve(CRON_SECRET="")
     development = serve(CRON_SECRET="", NODE_ENV="development")
@@ -117,6 +119,7 @@ def test_looks_are_those_of_the_command_line(serve: Serve, site: Site) -> None:
     assert 'jobctl_runs_completed_total{job="quick"} 1\n' in text.text
 
 
+@pytest.mark.slow
 def test_jobs_of_applications_and_next_times_on_vercel_are_shown_as_by_status(
     serve: Serve, site: Site
 ) -> None:

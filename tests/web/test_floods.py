@@ -44,6 +44,7 @@ def answer(address: tuple[str, int]) -> int:
     ).status_code
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("prlimit") is None, reason="needs prlimit")
 @pytest.mark.parametrize(
     "said", [b"", b"GET /api/jobs HTTP/1.1\r\nHost: loc", b"GET /api/jobs HTTP/1.1\r\nHost: a\r\n\r\n"]

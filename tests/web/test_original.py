@@ -62,6 +62,7 @@ def test_sync(method: str, serve: Serve) -> None:
     assert done.headers["cache-control"] == "no-cache, no-store, must-revalidate"
 
 
+@pytest.mark.slow
 def test_sync_that_fails(serve: Serve, site: Site) -> None:
     site.write("jobctl.toml", "[jobs.repository-sync]\nretries = 0\n")
     site.environment["DATA_REPOSITORY"] = str(site.folder / "nowhere.git")
@@ -83,6 +84,7 @@ def test_sync_that_fails(serve: Serve, site: Site) -> None:
     assert "there is no repository at" in development.json()["details"]
 
 
+@pytest.mark.slow
 def test_reminders(serve: Serve, database: OnSQLite, mails: Mails) -> None:
     """A refused mail is counted, and fails nothing."""
     database.subscription(database.user(email="good@example.com"), NOW + timedelta(days=1))
@@ -126,6 +128,7 @@ def test_reminders_without_provider_or_database(
     assert error in told.json()["errors"][0]
 
 
+@pytest.mark.slow
 def test_reminders_whose_job_fails(serve: Serve, site: Site, database: OnSQLite, mails: Mails) -> None:
     site.write("jobctl.toml", "[jobs.subscription-renewal-reminder]\nretries = 0\n")
     database.execute("DROP TABLE votes")
@@ -188,6 +191,7 @@ def test_the_secret_without_bearer(path: str, let_in: bool, serve: Serve) -> Non
     assert [one != 401 for one in answers] == [let_in, False, False]
 
 
+@pytest.mark.slow
 def test_disabled_auto_sync(serve: Serve, database: OnSQLite, mails: Mails, site: Site) -> None:
     """It stops the sync in development alone, and never the subscriptions."""
     disabled = {"DISABLE_AUTO_SYNC": "true"}
@@ -230,7 +234,7 @@ def test_a_call_is_answered_within_its_time_and_the_run_goes_on(serve: Serve, si
 
 def test_retries_go_on_behind_the_answer(serve: Serve, site: Site) -> None:
     site.environment["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/nothing"
-    client = serve("--timeout", "8s", NODE_ENV="development", EMAIL_PROVIDER="ethereal")
+    client = serve("--timeout", "4s", NODE_ENV="development", EMAIL_PROVIDER="ethereal")
 
     told = client.get(REMINDERS, timeout=30)
 
@@ -250,6 +254,7 @@ def test_on_vercel_nothing_goes_on_after_the_answer(serve: Serve, site: Site) ->
     assert (run.status, run.reason) == ("failed", "timeout")
 
 
+@pytest.mark.slow
 def test_on_vercel_a_run_that_waits_for_its_next_attempt_is_ended_too(serve: Serve, site: Site) -> None:
     with (site.folder / "jobctl.toml").open("a") as file:
         file.write('[jobs.flaky]\nevery = "1h"\ncall = "work:broken"\nretries = 3\nretry_delay = "1h"\n')
