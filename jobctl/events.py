@@ -163,18 +163,18 @@ class JobsRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class NotTold:
-    """Somebody who should hear of a job could not be told, after all tries."""
+class NotificationFailed:
+    """A receiver did not accept a notification or check-in about a job, after all attempts."""
 
     at: datetime
     job_id: str | None
-    whom: str
+    receiver: str
     problem: str
 
 
 @dataclass(frozen=True, slots=True)
-class TracesNotTaken:
-    """Traces of runs could not be sent, after all tries. Told once, until some are taken again."""
+class TracesNotSent:
+    """Spans of runs could not be sent, after all attempts. Published once, until some are accepted again."""
 
     at: datetime
     problem: str
@@ -182,7 +182,7 @@ class TracesNotTaken:
 
 @dataclass(frozen=True, slots=True)
 class MetricsNotWritten:
-    """The file that is kept fresh for node_exporter cannot be written. Told once, until it can."""
+    """The metrics file for node_exporter cannot be written. Published once, until it can."""
 
     at: datetime
     file: Path
@@ -221,8 +221,8 @@ Event = (
     | JobsChanged
     | JobsLeftOut
     | JobsRefused
-    | NotTold
-    | TracesNotTaken
+    | NotificationFailed
+    | TracesNotSent
     | MetricsNotWritten
     | LinesNotShown
 )

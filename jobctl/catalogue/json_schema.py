@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from jobctl.catalogue.job_keys import COMMAND, DOTTED_NAME, FLAG, KEYS, URL, default_text
-from jobctl.catalogue.notify_settings import URLS, About
+from jobctl.catalogue.notify_settings import URLS, NotificationKind
 from jobctl.text import MAX_ID
 
 FILE = "jobctl.schema.json"
@@ -52,7 +52,7 @@ def schema(others: Iterable[str]) -> dict[str, Any]:
                     **dict.fromkeys(URLS, URL),
                     "command": COMMAND,
                     "mail": {"anyOf": [_MAIL, {"type": "array", "items": _MAIL, "minItems": 1}]},
-                    "on": {"type": "array", "items": {"enum": [one.value for one in About]}},
+                    "on": {"type": "array", "items": {"enum": [one.value for one in NotificationKind]}},
                 },
                 "additionalProperties": False,
             },

@@ -14,8 +14,8 @@ from jobctl.urls import ascii_url, demand_private, is_web_address
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)", re.ASCII)
 
 
-class About(StrEnum):
-    """The occasions of a notification."""
+class NotificationKind(StrEnum):
+    """What people are notified of."""
 
     FAILURE = "failure"
     RECOVERY = "recovery"
@@ -40,7 +40,7 @@ class Notify(NamedTuple):
     discord: str | None = None
     command: tuple[str, ...] = ()
     mail: tuple[str, ...] = ()
-    on: tuple[About, ...] = tuple(About)
+    on: tuple[NotificationKind, ...] = tuple(NotificationKind)
     where: str = "notify"
 
     @property
@@ -79,7 +79,7 @@ def read_notify(value: Any, where: str) -> tuple[Notify, list[NotifyFault]]:
             **{key: value.get(key) for key in URLS},
             command=tuple(value.get("command", ())),
             mail=(mail,) if isinstance(mail, str) else tuple(mail),
-            on=tuple(About(one) for one in value.get("on", About)),
+            on=tuple(NotificationKind(one) for one in value.get("on", NotificationKind)),
             where=where,
         ),
         [],
@@ -101,8 +101,8 @@ def _faults(table: Mapping[str, Any]) -> Iterator[NotifyFault]:
         elif key == "mail":
             yield from _mail_faults([value] if isinstance(value, str) else value)
         elif key == "on":
-            if not (_texts(value) and set(value) <= set(About)):
-                yield NotifyFault(key, "notify.on: expected a list", f"of {', '.join(About)}")
+            if not (_texts(value) and set(value) <= set(NotificationKind)):
+                yield NotifyFault(key, "notify.on: expected a list", f"of {', '.join(NotificationKind)}")
         else:
             yield NotifyFault(
                 key,

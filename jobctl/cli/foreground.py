@@ -21,14 +21,14 @@ from jobctl.errors import ExitCode, JobctlError, StoreError
 from jobctl.events import (
     EndNotRecorded,
     Event,
-    NotTold,
+    NotificationFailed,
     RunFinished,
     RunOutput,
     RunRetrying,
     RunStarted,
     StoreRecovered,
     StoreTrouble,
-    TracesNotTaken,
+    TracesNotSent,
 )
 from jobctl.execution.process_tree import DETACHED_MARK, OWNER_MARK, WORKER_MARK
 from jobctl.managers.local import LocalJobManager
@@ -190,7 +190,7 @@ class _Teller:
             out.line(event.line)
         elif isinstance(event, RunRetrying):
             out.note(f"{event.run.job_id}: {event.error}; again in {format_duration(event.delay)}")
-        elif isinstance(event, NotTold | TracesNotTaken | EndNotRecorded):
+        elif isinstance(event, NotificationFailed | TracesNotSent | EndNotRecorded):
             out.warn(sentence(event))
         elif isinstance(event, StoreTrouble):
             out.warn(f"the run has ended, and its end cannot be recorded yet: {event.problem}")

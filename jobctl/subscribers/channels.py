@@ -1,4 +1,4 @@
-"""The channels of notifications: a request, a program, a mail; and check-ins with monitors."""
+"""The channels of notifications (a request, a program, a mail), and check-ins with monitors."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -17,59 +18,58 @@ from jobctl.catalogue.notify_settings import Notify, demand_private_url, resolve
 from jobctl.errors import JobctlError, ServiceError, reason_of
 from jobctl.project import ProjectContext
 from jobctl.site.mail.message import Mailbox, parse_mailbox
-from jobctl.subscribers.notification import News
+from jobctl.subscribers.notification import Notification
 
 TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 10.0
 
 
 class Channel(NamedTuple):
-    """One way to tell.
+    """A way to notify one receiver.
 
     Attributes:
         label: for people: a kind and a host, never a whole URL.
-        tell: raises where it could not.
-        abandon: ends what is still being told.
+        send: raises if the receiver does not accept the notification.
+        abort: ends a ``send`` that is in progress.
     """
 
     label: str
-    tell: Callable[[News], None]
-    abandon: Callable[[], None] = lambda: None
+    send: Callable[[Notification], None]
+    abort: Callable[[], None] = lambda: None
 
 
 def channels(notify: Notify, project: ProjectContext) -> Iterator[Channel]:
-    """Every way that the settings name.
+    """Every channel that the settings name.
 
     Raises:
-        ConfigurationError: a URL's variable holds none.
+        ConfigurationError: a variable that should hold a URL does not.
     """
-    shapes: dict[str, Callable[[News], object]] = {
-        "webhook": lambda news: news.document(),
-        "slack": lambda news: {"text": _escaped(news.text)},
-        "discord": lambda news: {"content": news.text[:2000], "allowed_mentions": {"parse": []}},
+    bodies: dict[str, Callable[[Notification], object]] = {
+        "webhook": Notification.document,
+        "slack": lambda notification: {"text": _escaped(notification.text)},
+        "discord": lambda notification: {
+            "content": notification.text[:2000],
+            "allowed_mentions": {"parse": []},
+        },
     }
-    for kind, shape in shapes.items():
+    for kind, body in bodies.items():
         named = getattr(notify, kind)
         if named is not None:
-            yield _request(kind, resolved(named, project.environment, notify.where), shape)
+            url = resolved(named, project.environment, notify.where)
+            yield Channel(f"{kind} {urlsplit(url).hostname}", partial(_post, url, body))
     if notify.command:
         program = Program(notify.command, project.environment.merged(), project.folder)
-        yield Channel(f"command {notify.command[0]}", program.tell, program.abandon)
+        yield Channel(f"command {notify.command[0]}", program.send, program.abort)
     for address in notify.mail:
-        yield Channel(f"mail to {address}", _mailer(parse_mailbox(address), project))
-
-
-def _escaped(text: str) -> str:
-    """As Slack demands, or ``<!channel>`` would ring: https://docs.slack.dev/messaging/formatting-message-text."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        yield Channel(f"mail to {address}", partial(_mail, parse_mailbox(address), project))
 
 
 def request(url: str, body: object = None) -> None:
-    """POST a body, or GET without one; tried again where that may help.
+    """POST a body to a URL, or GET it without one; with retries.
 
     Raises:
-        ServiceError: it was not taken.
-        PermanentJobError: the address, which is as good as a password, would cross the network in clear.
+        ServiceError: the response is no success, or there is none.
+        PermanentJobError: the URL, which is as good as a password, would cross the network unencrypted.
     """
     from jobctl.http import send
 
@@ -77,31 +77,40 @@ def request(url: str, body: object = None) -> None:
     send(url, body, timeout=TIMEOUT_S)
 
 
-def _request(kind: str, url: str, shape: Callable[[News], object]) -> Channel:
-    return Channel(f"{kind} {urlsplit(url).hostname}", lambda news: request(url, shape(news)))
+def _post(url: str, body: Callable[[Notification], object], notification: Notification) -> None:
+    request(url, body(notification))
+
+
+def _escaped(text: str) -> str:
+    """As Slack requires, so that ``<!channel>`` is text: https://docs.slack.dev/messaging/formatting-message-text."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 class Program:
-    """A program that gets the news on its standard input. It has 10 seconds; what it leaves behind is ended."""
+    """A program that reads the notification from its standard input. It has 10 seconds; then its processes are killed."""
 
-    def __init__(self, argv: Sequence[str], environment: Mapping[str, str], project: Path) -> None:
+    def __init__(self, argv: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
         self._argv = list(argv)
         self._environment = environment
-        self._project = project
+        self._folder = folder
         self._running: subprocess.Popen[bytes] | None = None
 
-    def tell(self, news: News) -> None:
+    def send(self, notification: Notification) -> None:
         """Run it once.
 
         Raises:
             ServiceError: it cannot be started, fails, or takes too long.
         """
-        more = {"JOBCTL_EVENT": news.about.value, "JOBCTL_JOB": news.job_id, "JOBCTL_TEXT": news.text}
+        variables = {
+            "JOBCTL_EVENT": notification.kind.value,
+            "JOBCTL_JOB": notification.job_id,
+            "JOBCTL_TEXT": notification.text,
+        }
         try:
             self._running = subprocess.Popen(
                 self._argv,
-                cwd=self._project,
-                env={**self._environment, **more},
+                cwd=self._folder,
+                env={**self._environment, **variables},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -111,68 +120,68 @@ class Program:
             raise ServiceError(f"it cannot be started: {reason_of(error)}") from error
         with self._running as running:
             try:
-                running.communicate(json.dumps(news.document()).encode(), COMMAND_TIMEOUT_S)
+                running.communicate(json.dumps(notification.document()).encode(), COMMAND_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 raise ServiceError(f"it took longer than {COMMAND_TIMEOUT_S:.0f} s") from None
             finally:
-                self.abandon()
+                self.abort()
                 self._running = None
-        if running.returncode:
-            raise ServiceError(f"it {_end_of(running.returncode)}")
+        code = running.returncode
+        if code:
+            raise ServiceError(
+                f"it {f'was killed by signal {-code}' if code < 0 else f'exited with code {code}'}"
+            )
 
-    def abandon(self) -> None:
-        """End it, with all that it started."""
+    def abort(self) -> None:
+        """Kill it, with all processes that it started."""
         if self._running is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._running.pid, signal.SIGKILL)
 
 
-def _end_of(code: int) -> str:
-    return f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
+def _mail(to: Mailbox, project: ProjectContext, notification: Notification) -> None:
+    from html import escape
+
+    from jobctl.site.mail.message import Message
+    from jobctl.site.mail.providers import open_transport
+
+    text = notification.text
+    identity = f"{to.address} {notification.job_id} {notification.kind} {notification.at.isoformat()}"
+    key = sha256(identity.encode()).hexdigest()
+    message = Message(to.address, f"[jobctl] {text}"[:200], f"<p>{escape(text)}</p>", text, key, to.name)
+    try:
+        with open_transport(project.environment, project.outbox) as transport:
+            transport.send(message)
+    except JobctlError:
+        raise
+    except Exception as error:
+        raise ServiceError(f"the mail was not accepted: {type(error).__name__}") from error
 
 
-def _mailer(to: Mailbox, project: ProjectContext) -> Callable[[News], None]:
-    def tell(news: News) -> None:
-        from html import escape
-
-        from jobctl.site.mail.message import Message
-        from jobctl.site.mail.providers import open_transport
-
-        key = sha256(f"{to.address} {news.job_id} {news.about} {news.at.isoformat()}".encode()).hexdigest()
-        message = Message(
-            to.address, f"[jobctl] {news.text}"[:200], f"<p>{escape(news.text)}</p>", news.text, key, to.name
-        )
-        try:
-            with open_transport(project.environment, project.outbox) as transport:
-                transport.send(message)
-        except JobctlError:
-            raise
-        except Exception as error:
-            raise ServiceError(f"the mail was not taken: {type(error).__name__}") from error
-
-    return tell
+# Check-ins, in the form of healthchecks.io (https://healthchecks.io/docs/http_api/) or of Sentry's cron monitors
+# (https://docs.sentry.io/product/crons/getting-started/http/): the URL's path decides.
 
 
-class Step(StrEnum):
-    """Where a run is, in Sentry's words."""
+class CheckIn(StrEnum):
+    """The state of a run, in Sentry's words."""
 
     START = "in_progress"
     SUCCESS = "ok"
     FAILURE = "error"
 
 
-_SUFFIXES = {Step.START: "/start", Step.SUCCESS: "", Step.FAILURE: "/fail"}
+_SUFFIXES = {CheckIn.START: "/start", CheckIn.SUCCESS: "", CheckIn.FAILURE: "/fail"}
 
 
-def check_in_url(url: str, step: Step, run_id: str) -> str:
-    """What to ask for."""
+def check_in_url(url: str, state: CheckIn, run_id: str) -> str:
+    """The URL that reports a run's state to the monitor at ``url``."""
     parts = urlsplit(url)
-    unique = str(uuid5(NAMESPACE_URL, f"jobctl:{run_id}"))
+    unique = uuid5(NAMESPACE_URL, f"jobctl:{run_id}")
     if "/cron/" in parts.path:
-        query = urlencode({"status": step.value, "check_in_id": unique.replace("-", "")})
+        query = urlencode({"status": state.value, "check_in_id": unique.hex})
         path = parts.path
     else:
-        query = urlencode({"rid": unique})
-        path = parts.path.rstrip("/") + _SUFFIXES[step]
+        query = urlencode({"rid": str(unique)})
+        path = parts.path.rstrip("/") + _SUFFIXES[state]
     joined = "&".join(filter(None, [parts.query, query]))
     return urlunsplit((parts.scheme, parts.netloc, path, joined, ""))

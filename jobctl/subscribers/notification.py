@@ -1,10 +1,10 @@
-"""A notification as a sentence and as JSON."""
+"""A notification about a job, as a sentence and as JSON."""
 
 import socket
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from jobctl.catalogue.notify_settings import About
+from jobctl.catalogue.notify_settings import NotificationKind
 from jobctl.clock import iso
 from jobctl.durations import format_duration
 from jobctl.events import SlotsMissed
@@ -12,19 +12,20 @@ from jobctl.model import Run, RunStatus
 from jobctl.store.base import RunStore
 from jobctl.text import counted
 
-ENDED = (RunStatus.COMPLETED, RunStatus.FAILED)
-_LOOK_BACK = 200
+FINAL = (RunStatus.COMPLETED, RunStatus.FAILED)
+_MAX_COUNTED = 200
 
 
-class News(NamedTuple):
-    """One thing to tell.
+class Notification(NamedTuple):
+    """What is sent to every receiver.
 
     Attributes:
         text: a sentence.
-        run: the run that changed it, None for missed slots.
+        run: the run that changed the job's state; None for missed slots.
+        missed: the number of missed slots.
     """
 
-    about: About
+    kind: NotificationKind
     job_id: str
     job_name: str
     text: str
@@ -33,10 +34,10 @@ class News(NamedTuple):
     missed: int = 0
 
     def document(self) -> dict[str, Any]:
-        """As JSON, for programs."""
+        """The notification as JSON."""
         run = self.run
         return {
-            "event": self.about.value,
+            "event": self.kind.value,
             "job": {"id": self.job_id, "name": self.job_name},
             "text": self.text,
             "at": iso(self.at),
@@ -55,44 +56,42 @@ class News(NamedTuple):
         }
 
 
-def of_run(run: Run, name: str, store: RunStore) -> News:
-    """What a run that ended, otherwise than people were told last, means for its job.
+def of_run(run: Run, job_name: str, store: RunStore) -> Notification:
+    """The notification for a run that changed its job's state.
 
     Raises:
         StoreError: the run store cannot be read.
     """
     at = run.finished_at or run.started_at
     if run.status is RunStatus.FAILED:
-        return News(About.FAILURE, run.job_id, name, _failure(run), at, run)
-    return News(About.RECOVERY, run.job_id, name, _recovery(run, at, store), at, run)
+        error = " ".join((run.error or str(run.reason)).split())[:300]
+        reason = f" ({run.reason.value})" if run.reason and run.reason.value != "error" else ""
+        text = f"{run.job_id} failed{reason}: {error}"
+        return Notification(NotificationKind.FAILURE, run.job_id, job_name, text, at, run)
+    text = f"{run.job_id} recovered{_failures_before(run, at, store)}"
+    return Notification(NotificationKind.RECOVERY, run.job_id, job_name, text, at, run)
 
 
-def of_slots(event: SlotsMissed, name: str) -> News:
-    """Slots that nobody served."""
+def of_slots(event: SlotsMissed, job_name: str) -> Notification:
+    """The notification for missed slots."""
     text = f"{event.job_id} {missed(event)}"
-    return News(About.MISSED, event.job_id, name, text, event.at, missed=event.count)
+    return Notification(NotificationKind.MISSED, event.job_id, job_name, text, event.at, missed=event.count)
 
 
 def missed(event: SlotsMissed) -> str:
-    """``missed 3 slots; it waits for its next one``."""
-    now = "it runs once now" if event.runs_now else "it waits for its next one"
-    return f"missed {counted(event.count, 'slot')}; {now}"
+    """``missed 3 slots; it waits for its next slot``."""
+    consequence = "it runs once now" if event.runs_now else "it waits for its next slot"
+    return f"missed {counted(event.count, 'slot')}; {consequence}"
 
 
-def _failure(run: Run) -> str:
-    why = " ".join((run.error or str(run.reason)).split())[:300]
-    reason = f" ({run.reason.value})" if run.reason and run.reason.value != "error" else ""
-    return f"{run.job_id} failed{reason}: {why}"
-
-
-def _recovery(run: Run, at: datetime, store: RunStore) -> str:
-    ended = store.runs(run.job_id, statuses=ENDED, limit=_LOOK_BACK)
-    before = [one for one in ended if one.started_at <= run.started_at and one.id != run.id]
-    failures = next(
-        (place for place, one in enumerate(before) if one.status is RunStatus.COMPLETED), len(before)
-    )
+def _failures_before(run: Run, at: datetime, store: RunStore) -> str:
+    """`` after 3 failed runs (2 h)``."""
+    newest = store.runs(run.job_id, statuses=FINAL, limit=_MAX_COUNTED)
+    before = [other for other in newest if other.started_at <= run.started_at and other.id != run.id]
+    statuses = [other.status for other in before]
+    failures = statuses.index(RunStatus.COMPLETED) if RunStatus.COMPLETED in statuses else len(statuses)
     if not failures:
-        return f"{run.job_id} recovered"
+        return ""
     since = format_duration(at - before[failures - 1].started_at)
-    more = "at least " if failures >= _LOOK_BACK - 1 else ""
-    return f"{run.job_id} recovered after {more}{counted(failures, 'failed run')} ({since})"
+    at_least = "at least " if failures >= _MAX_COUNTED - 1 else ""
+    return f" after {at_least}{counted(failures, 'failed run')} ({since})"

@@ -1,129 +1,121 @@
-"""Notifies when a job fails, recovers or misses slots, without delaying any job."""
+"""Notifies when a job fails, recovers or misses slots, and checks in with monitors. It never delays a job."""
 
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from jobctl import threads
-from jobctl.catalogue.notify_settings import About, Notify, resolved
+from jobctl.catalogue.notify_settings import NotificationKind, Notify, resolved
 from jobctl.clock import SystemClock
 from jobctl.errors import JobctlError, ServiceError
-from jobctl.events import Bus, Event, NotTold, RunFinished, RunStarted, SchedulerStarted, SlotsMissed
+from jobctl.events import (
+    Bus,
+    Event,
+    NotificationFailed,
+    RunFinished,
+    RunStarted,
+    SchedulerStarted,
+    SlotsMissed,
+)
 from jobctl.model import Job, Run, RunStatus
 from jobctl.project import ProjectContext
 from jobctl.store.base import RunStore
-from jobctl.subscribers.channels import Channel, Step, channels, check_in_url, request
-from jobctl.subscribers.notification import ENDED, News, of_run, of_slots
+from jobctl.subscribers.channels import Channel, CheckIn, channels, check_in_url, request
+from jobctl.subscribers.notification import FINAL, Notification, of_run, of_slots
 
-_REST_S = 30.0
+CLOSE_S = 15.0
+PAUSES_S = (10.0, 60.0, 300.0)
+"""Between attempts at a receiver; each attempt sends a request up to four times."""
+_IDLE_S = 30.0
+_MAX_NOTIFICATIONS = 10_000
+_MAX_CHECK_INS = 4
+"""For one job: older check-ins are out of date."""
+
 Work = Callable[[], None]
-Key = tuple[str, str]
-"""Whom the work tells, and of which job."""
 
 
-class Lane:
-    """Does what it is given, one after the other. Its thread ends when there is nothing to do for a while.
+class Recipient(NamedTuple):
+    """Who receives the result of a queued task, and about which job."""
 
-    Args:
-        name: of the thread.
-        most: how much may wait; beyond that the oldest is dropped.
+    label: str
+    job_id: str
+
+
+class DeliveryQueues:
+    """Queues by name, each with a thread, so that a slow receiver delays no other. Any thread may use them.
+
+    A thread ends when its queue has been empty for 30 seconds.
     """
 
-    def __init__(self, name: str, most: int) -> None:
-        self._name = f"jobctl-tell-{name}"
-        self._work: deque[tuple[Key, Work]] = deque(maxlen=most)
+    def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._now: Key | None = None
-        self._alive = False
+        self._queues: dict[str, deque[tuple[Recipient, Work]]] = {}
+        self._current: dict[str, Recipient] = {}
+        self._alive: set[str] = set()
 
-    def put(self, key: Key, work: Work) -> None:
-        """Do it after what waits; returns at once. It must not raise.
+    def put(self, name: str, recipient: Recipient, work: Work, limit: int) -> None:
+        """Add a task, which must not raise, to a queue; returns at once.
 
-        Where the system allows no more threads, it waits until the next call.
+        If the system allows no further thread, the task waits until the next call.
+
+        Args:
+            limit: the length of the queue; beyond it the oldest task is dropped.
         """
         with self._changed:
-            self._work.append((key, work))
+            self._queues.setdefault(name, deque(maxlen=limit)).append((recipient, work))
             self._changed.notify_all()
-            if not self._alive:
+            if name not in self._alive:
+                thread = threading.Thread(
+                    target=self._run, args=(name,), name=f"jobctl-notify-{name}", daemon=True
+                )
                 with suppress(threads.NoThreadError):
-                    threads.start(threading.Thread(target=self._run, name=self._name, daemon=True))
-                    self._alive = True
+                    threads.start(thread)
+                    self._alive.add(name)
 
-    def drain(self, timeout: float) -> set[Key]:
-        """Wait until all is done; what is not, after ``timeout`` seconds."""
+    def drain(self, timeout: float) -> set[Recipient]:
+        """Wait until all queues are empty; returns who was not served within ``timeout`` seconds."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._work and self._now is None, timeout)
-            return {key for key, _ in self._work} | ({self._now} if self._now else set())
+            self._changed.wait_for(lambda: not self._current and not any(self._queues.values()), timeout)
+            queued = {recipient for queue in self._queues.values() for recipient, _ in queue}
+            return queued | set(self._current.values())
 
-    def _run(self) -> None:
+    def _run(self, name: str) -> None:
+        queue = self._queues[name]
         while True:
             with self._changed:
-                if not self._changed.wait_for(lambda: bool(self._work), _REST_S):
-                    self._alive = False
+                if not self._changed.wait_for(lambda: bool(queue), _IDLE_S):
+                    self._alive.discard(name)
                     return
-                self._now, work = self._work.popleft()
+                self._current[name], work = queue.popleft()
             try:
                 work()
             finally:
                 with self._changed:
-                    self._now = None
+                    del self._current[name]
                     self._changed.notify_all()
 
 
-class Lanes:
-    """Lanes by name, made when they are first needed. From any thread."""
+class _Delivery:
+    """A notification, and the number of channels that have not finished with it."""
 
-    def __init__(self) -> None:
-        self._lanes: dict[str, Lane] = {}
-        self._lock = threading.Lock()
-
-    def put(self, name: str, key: Key, work: Work, most: int) -> None:
-        """Do it in the lane of this name."""
-        with self._lock:
-            lane = self._lanes.setdefault(name, Lane(name, most))
-        lane.put(key, work)
-
-    def drain(self, remaining: Callable[[], float]) -> set[Key]:
-        """Wait until all is done, or until no seconds remain; what is not done then."""
-        return {key for lane in list(self._lanes.values()) for key in lane.drain(max(0.0, remaining()))}
-
-
-DRAIN_S = 15.0
-PAUSES_S = (10.0, 60.0, 300.0)
-"""Between tries at a receiver that cannot be told; each try asks a busy one four times by itself."""
-
-_MOST_NEWS = 10_000
-_MOST_CHECK_INS = 4
-"""Of one job: what is older says nothing any more."""
-
-
-class _Known(NamedTuple):
-    """A job as people know it, and its monitor."""
-
-    name: str
-    check_in: str | None
-
-
-class _Parcel:
-    """News on its way to so many channels."""
-
-    def __init__(self, news: News, left: int) -> None:
-        self.news = news
-        self.left = left
+    def __init__(self, notification: Notification, pending: int) -> None:
+        self.notification = notification
+        self.pending = pending
 
 
 class Notifier:
-    """Subscribed to ``bus`` until it is closed. All but ``close`` returns at once.
+    """Subscribed to ``bus`` until it is closed. All methods but ``close`` return at once.
 
-    That people know of a job's failure is kept in the run store, once a receiver has taken it. So neither a
-    restart nor another process tells it again, and what nobody took is told at the next failure or start.
+    The run store keeps whether people were notified of a job's failure: once one receiver has accepted it. So neither
+    a restart nor another process repeats it, and what no receiver accepted is sent at the next failure or start.
 
     Args:
-        pauses: between tries, in seconds.
+        pauses: between attempts, in seconds.
     """
 
     def __init__(
@@ -140,134 +132,141 @@ class Notifier:
         self._store = store
         self._project = project
         self._pauses = pauses
-        self._lanes = Lanes()
+        self._queues = DeliveryQueues()
         self._closing = threading.Event()
         self._closed = False
         self._lock = threading.Lock()
-        self._running: dict[str, _Known] = {}
+        self._running: dict[str, Job] = {}
         self._missed: dict[str, int] = {}
-        self._newest: dict[str, _Parcel] = {}
+        self._newest: dict[str, _Delivery] = {}
         self.use(notify, jobs)
-        self._unsubscribe = bus.subscribe(self._hear)
+        self._unsubscribe = bus.subscribe(self._on_event)
 
     def use(self, notify: Notify, jobs: Iterable[Job]) -> None:
-        """Tell by these settings from now on; of runs that are on, as they began.
+        """Use other settings. A run in progress keeps those that it started with.
 
         Raises:
-            ConfigurationError: the variable of a URL holds none.
+            ConfigurationError: a variable that should hold a URL does not.
         """
         environment = self._project.environment
         known = {
-            job.id: _Known(job.name, job.check_in and resolved(job.check_in, environment, job.origin))
+            job.id: replace(job, check_in=resolved(job.check_in, environment, job.origin))
+            if job.check_in
+            else job
             for job in jobs
         }
         self._channels = list(channels(notify, self._project))
-        self._on: Sequence[About] = notify.on
-        self._known: Mapping[str, _Known] = known
+        self._kinds: Sequence[NotificationKind] = notify.on
+        self._jobs: Mapping[str, Job] = known
 
-    def close(self, timeout: float = DRAIN_S) -> None:
-        """Hear no more. What waits is tried once, for ``timeout`` seconds at most; Ctrl-C ends that."""
+    def close(self, timeout: float = CLOSE_S) -> None:
+        """Unsubscribe. What is queued is attempted once more, for at most ``timeout`` seconds; Ctrl-C ends that."""
         self._unsubscribe()
         self._closing.set()
-        clock = SystemClock()
-        deadline = clock.monotonic() + timeout
         with suppress(KeyboardInterrupt):
-            for _ in range(2):  # the lane that looks fills the others
-                self._lanes.drain(lambda: deadline - clock.monotonic())
-        for label, job_id in sorted(self._lanes.drain(lambda: 0.0)):
-            self._not_told(job_id, label, ServiceError("it had not answered when jobctl ended"))
+            self._queues.drain(timeout)
+        for label, job_id in sorted(self._queues.drain(0)):
+            self._report_failure(label, job_id, ServiceError("it had not answered when jobctl ended"))
         self._closed = True
         for channel in self._channels:
-            channel.abandon()
+            channel.abort()
 
     # In the publisher's thread
 
-    def _hear(self, event: Event) -> None:
-        if isinstance(event, RunStarted):
-            self._began(event.run)
-        elif isinstance(event, RunFinished) and event.run.status in ENDED:
-            self._ended(event.run)
-        elif isinstance(event, SlotsMissed):
-            self._slots_missed(event)
-        elif isinstance(event, SchedulerStarted) and self._channels:
-            self._find_out("", self._untold)
+    def _on_event(self, event: Event) -> None:
+        match event:
+            case RunStarted(run=run):
+                job = self._jobs.get(run.job_id)
+                if job is not None:
+                    self._running[run.id] = job
+                    self._check_in(run, job, CheckIn.START)
+            case RunFinished(run=run) if run.status in FINAL:
+                self._on_finished(run)
+            case SlotsMissed():
+                self._on_missed(event)
+            case SchedulerStarted() if self._channels:
+                self._enqueue_check("", self._notify_of_earlier_failures)
 
-    def _began(self, run: Run) -> None:
-        known = self._known.get(run.job_id)
-        if known is not None:
-            self._running[run.id] = known
-            self._check_in(run, known, Step.START)
-
-    def _ended(self, run: Run) -> None:
-        known = self._running.pop(run.id, None) or self._known.get(run.job_id)
-        missed = self._missed.get(run.job_id)
-        if missed is not None:
+    def _on_finished(self, run: Run) -> None:
+        missed = self._missed.pop(run.job_id, 0)
+        if missed > 1:
             self._missed[run.job_id] = missed - 1
-            if not self._missed[run.job_id]:
-                del self._missed[run.job_id]
-        if known is None:
+        job = self._running.pop(run.id, None) or self._jobs.get(run.job_id)
+        if job is None:
             return
-        self._check_in(run, known, Step.SUCCESS if run.status is RunStatus.COMPLETED else Step.FAILURE)
+        self._check_in(run, job, CheckIn.SUCCESS if run.status is RunStatus.COMPLETED else CheckIn.FAILURE)
         if self._channels:
-            self._find_out(run.job_id, lambda: self._look_at(run, known.name))
+            self._enqueue_check(run.job_id, lambda: self._notify_if_changed(run, job))
 
-    def _slots_missed(self, event: SlotsMissed) -> None:
-        """Told at the first miss; again only after a run before which none was missed."""
-        known = self._known.get(event.job_id)
-        told = event.job_id in self._missed
+    def _on_missed(self, event: SlotsMissed) -> None:
+        """Notify of the first miss, and again only after a run before which no slot was missed."""
+        job = self._jobs.get(event.job_id)
+        is_known = event.job_id in self._missed
         self._missed[event.job_id] = 2
-        if known is not None and not told and self._channels:
-            self._find_out(event.job_id, lambda: self._tell(of_slots(event, known.name)))
+        if job is not None and not is_known and self._channels:
+            self._enqueue_check(event.job_id, lambda: self._notify(of_slots(event, job.name)))
 
-    def _check_in(self, run: Run, known: _Known, step: Step) -> None:
-        if known.check_in is not None:
-            label = f"check-in {urlsplit(known.check_in).hostname}"
-            ask = partial(request, check_in_url(known.check_in, step, run.id))
-            self._put(f"{label} {run.job_id}", label, run.job_id, ask, most=_MOST_CHECK_INS)
+    def _check_in(self, run: Run, job: Job, state: CheckIn) -> None:
+        if job.check_in is not None:
+            label = f"check-in {urlsplit(job.check_in).hostname}"
+            work = partial(request, check_in_url(job.check_in, state, run.id))
+            self._enqueue(f"{label} {run.job_id}", Recipient(label, run.job_id), work, _MAX_CHECK_INS)
 
-    def _find_out(self, job_id: str, look: Work) -> None:
-        """The run store is asked in a thread of its own."""
-        self._put("news", "anybody", job_id, look)
+    def _enqueue_check(self, job_id: str, check: Work) -> None:
+        """Read the run store in a thread of its own."""
+        self._enqueue("notifications", Recipient("all receivers", job_id), check)
 
-    # In the lanes
+    def _enqueue(self, queue: str, recipient: Recipient, work: Work, limit: int = _MAX_NOTIFICATIONS) -> None:
+        def guarded() -> None:
+            try:
+                work()
+            except Exception as error:  # an unexpected error must not end the thread
+                self._report_failure(*recipient, error)
 
-    def _look_at(self, run: Run, name: str) -> None:
-        failing = run.status is RunStatus.FAILED
-        on_its_way = self._newest.get(run.job_id)  # read first: it is removed after the store is written
+        self._queues.put(queue, recipient, guarded, limit)
+
+    # In the threads of the queues
+
+    def _notify_if_changed(self, run: Run, job: Job) -> None:
+        """Notify if the run's result differs from what people were notified of last."""
+        failed = run.status is RunStatus.FAILED
+        delivery = self._newest.get(run.job_id)  # before the store: it is removed after the store is written
         record = self._store.job(run.job_id)
-        told = record is not None and record.failure_notified
-        if on_its_way is not None:
-            told = on_its_way.news.about is About.FAILURE
-        if told is not failing:
-            self._tell(of_run(run, name, self._store))
+        known = record is not None and record.failure_notified
+        if delivery is not None:
+            known = delivery.notification.kind is NotificationKind.FAILURE
+        if known is not failed:
+            self._notify(of_run(run, job.name, self._store))
 
-    def _untold(self) -> None:
-        """Jobs that failed while nobody was there to tell: a look had settled what a dead process left."""
+    def _notify_of_earlier_failures(self) -> None:
+        """Notify of jobs that failed while no notifier ran: a command had failed the runs of a dead process."""
         for record in self._store.jobs().values():
-            known = self._known.get(record.id)
-            if known and record.last is not None and record.last.status is RunStatus.FAILED:
-                self._look_at(record.last, known.name)
+            job = self._jobs.get(record.id)
+            if job and record.last is not None and record.last.status is RunStatus.FAILED:
+                self._notify_if_changed(record.last, job)
 
-    def _tell(self, news: News) -> None:
-        told = news.about in self._on
-        parcel = _Parcel(news, len(self._channels))
-        if news.about is not About.MISSED:
-            self._newest[news.job_id] = parcel
-            if not told:  # nobody wants to know of this change: that is as good as told
-                self._arrived(parcel)
-                del self._newest[news.job_id]
-        for channel in self._channels if told else ():
-            self._put(channel.label, channel.label, news.job_id, partial(self._hand, channel, parcel))
+    def _notify(self, notification: Notification) -> None:
+        is_wanted = notification.kind in self._kinds
+        delivery = _Delivery(notification, len(self._channels))
+        if notification.kind is not NotificationKind.MISSED:
+            self._newest[notification.job_id] = delivery
+            if not is_wanted:  # counts as delivered
+                self._on_accepted(delivery)
+                del self._newest[notification.job_id]
+        for channel in self._channels if is_wanted else ():
+            recipient = Recipient(channel.label, notification.job_id)
+            self._enqueue(channel.label, recipient, partial(self._deliver, channel, delivery))
 
-    def _hand(self, channel: Channel, parcel: _Parcel) -> None:
-        """Try again and again, once more when the end begins; raises after the last try."""
+    def _deliver(self, channel: Channel, delivery: _Delivery) -> None:
+        """Send, with further attempts; a last one follows when ``close`` begins. Raises after the last attempt."""
         pauses = iter(self._pauses)
+        job_id = delivery.notification.job_id
         try:
             while True:
-                is_last = self._closing.is_set()  # set during this try, it is not: another follows
+                is_last = self._closing.is_set()  # if it is set during this attempt, another follows
                 try:
-                    channel.tell(parcel.news)
-                    return self._arrived(parcel)
+                    channel.send(delivery.notification)
+                    return self._on_accepted(delivery)
                 except ServiceError:
                     pause = None if is_last else next(pauses, None)
                     if pause is None:
@@ -275,26 +274,17 @@ class Notifier:
                     self._closing.wait(pause)
         finally:
             with self._lock:
-                parcel.left -= 1
-                if not parcel.left and self._newest.get(parcel.news.job_id) is parcel:
-                    del self._newest[parcel.news.job_id]
+                delivery.pending -= 1
+                if not delivery.pending and self._newest.get(job_id) is delivery:
+                    del self._newest[job_id]
 
-    def _arrived(self, parcel: _Parcel) -> None:
-        """Somebody knows it now. A slow receiver of older news changes nothing."""
-        news = parcel.news
-        if self._newest.get(news.job_id) is parcel:
-            self._store.set_failure_notified(news.job_id, failing=news.about is About.FAILURE)
+    def _on_accepted(self, delivery: _Delivery) -> None:
+        """Record what people know now. A slow receiver of an older notification changes nothing."""
+        job_id, kind = delivery.notification.job_id, delivery.notification.kind
+        if self._newest.get(job_id) is delivery:
+            self._store.set_failure_notified(job_id, failing=kind is NotificationKind.FAILURE)
 
-    def _put(self, lane: str, label: str, job_id: str, tell: Work, *, most: int = _MOST_NEWS) -> None:
-        def guarded() -> None:
-            try:
-                tell()
-            except Exception as error:  # what nobody thought of must not end the lane
-                self._not_told(job_id, label, error)
-
-        self._lanes.put(lane, (label, job_id), guarded, most)
-
-    def _not_told(self, job_id: str, whom: str, error: Exception) -> None:
+    def _report_failure(self, label: str, job_id: str, error: Exception) -> None:
         if not self._closed:
             problem = str(error) if isinstance(error, JobctlError) else type(error).__name__
-            self._bus.publish(NotTold(SystemClock().now(), job_id or None, whom, problem))
+            self._bus.publish(NotificationFailed(SystemClock().now(), job_id or None, label, problem))

@@ -25,7 +25,7 @@ from requests import Response, Session
 from jobctl import threads
 from jobctl.clock import SystemClock, iso, to_ms
 from jobctl.durations import milliseconds
-from jobctl.events import Bus, Event, RunFinished, RunRetrying, RunStarted, TracesNotTaken
+from jobctl.events import Bus, Event, RunFinished, RunRetrying, RunStarted, TracesNotSent
 from jobctl.model import Run, RunStatus
 from jobctl.settings.environment import Environment
 from jobctl.settings.masking import Mask, masked_address
@@ -158,7 +158,7 @@ class _Sender(SpanExporter):
         failed = result is not SpanExportResult.SUCCESS
         if failed and not self._told:
             problem = f"{self._place}: {self._said.last or 'no reason was given'}"
-            self._bus.publish(TracesNotTaken(SystemClock().now(), self._mask(problem)))
+            self._bus.publish(TracesNotSent(SystemClock().now(), self._mask(problem)))
         self._told = failed
         return result
 

@@ -60,7 +60,7 @@ def test_orphans_are_reaped_and_every_exit_code_is_the_jobs_own(site: Site) -> N
     assert machine.wait(30) == 0
     assert {run["error"] for run in site.runs("seven")} == {'"sh" exited with code 7'}
     assert {run["reason"] for run in site.runs("deserts")} == {"crashed"}
-    assert log.read_text().count("could not be told: it exited with code 3") == 2
+    assert log.read_text().count("was not notified: it exited with code 3") == 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -16,7 +16,7 @@ from jobctl.site.content import address as content
 from jobctl.site.database import session as database
 from jobctl.site.mail.providers import mail_settings, open_transport
 from jobctl.store.postgres_address import read_address as read_store_address
-from jobctl.subscribers.channels import Step, channels, check_in_url
+from jobctl.subscribers.channels import CheckIn, channels, check_in_url
 from jobctl.trigger_dev.account import Account
 from tests.support.fuzzing import (
     FOREIGN,
@@ -52,7 +52,7 @@ def environment(**values: str) -> Environment:
 
 def notified(text: str) -> object:
     found, wrong = read_notify({"webhook": text, "slack": "$A"}, "jobctl.toml:1")
-    assert wrong or check_in_url(resolved(text, environment(A=text), "jobctl.toml:1"), Step.START, "1")
+    assert wrong or check_in_url(resolved(text, environment(A=text), "jobctl.toml:1"), CheckIn.START, "1")
     return list(channels(found, ProjectContext(ProjectLocation(Path("/nowhere")), environment(A=text))))
 
 

@@ -9,25 +9,25 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobctl.catalogue.location import ProjectLocation
-from jobctl.catalogue.notify_settings import About, Notify, read_notify
+from jobctl.catalogue.notify_settings import NotificationKind, Notify, read_notify
 from jobctl.errors import JobctlError, ServiceError
 from jobctl.http import HttpClient
 from jobctl.jobs.repository_sync import _tell
 from jobctl.project import ProjectContext
 from jobctl.settings.environment import Environment
 from jobctl.subscribers.channels import channels
-from jobctl.subscribers.notification import News
+from jobctl.subscribers.notification import Notification
 from jobctl.text import printable
 from tests.fuzz.conftest import Answering, raw_answers
 from tests.fuzz.test_addresses import rest, user, whole
 from tests.support.fuzzing import anything, bounded, examples, told_well
 
 key = st.sampled_from(Notify._fields) | anything
-plain = st.none() | st.booleans() | st.integers() | st.floats() | anything | st.datetimes() | st.sampled_from(["$NAME", "$", "a@b", "https://a.b", *About])  # fmt: skip
+plain = st.none() | st.booleans() | st.integers() | st.floats() | anything | st.datetimes() | st.sampled_from(["$NAME", "$", "a@b", "https://a.b", *NotificationKind])  # fmt: skip
 value = st.recursive(plain | whole, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(key, inner, max_size=3), max_leaves=6)  # fmt: skip
 usual = st.fixed_dictionaries(
     {},
-    optional={"webhook": whole, "slack": st.just("$NAME"), "command": st.lists(anything, min_size=1, max_size=3), "mail": value, "on": st.lists(st.sampled_from([*About]))},
+    optional={"webhook": whole, "slack": st.just("$NAME"), "command": st.lists(anything, min_size=1, max_size=3), "mail": value, "on": st.lists(st.sampled_from([*NotificationKind]))},
 )  # fmt: skip
 
 
@@ -86,17 +86,19 @@ def test_what_is_taken_as_a_url_can_be_asked(url: str, header: str) -> None:
 
 
 @examples(30)
-@given(anything.map(printable), anything.map(printable), st.sampled_from(About))
-@example("failed: a\tb" * 100, "é", About.FAILURE)
-def test_any_news_is_told_to_programs_and_by_mail(tmp_path: Path, text: str, name: str, about: About) -> None:
+@given(anything.map(printable), anything.map(printable), st.sampled_from(NotificationKind))
+@example("failed: a\tb" * 100, "é", NotificationKind.FAILURE)
+def test_any_news_is_told_to_programs_and_by_mail(
+    tmp_path: Path, text: str, name: str, kind: NotificationKind
+) -> None:
     notify = Notify(command=("cat",), mail=("a@b.example",))
-    news = News(about, "a-job", name, text, datetime(2026, 11, 23, tzinfo=UTC))
+    notification = Notification(kind, "a-job", name, text, datetime(2026, 11, 23, tzinfo=UTC))
     environment = Environment.load(Path("/nowhere"), {"PATH": "/usr/bin:/bin"})
 
     project = ProjectContext(ProjectLocation(tmp_path), environment)
 
     with bounded():
         for channel in channels(notify, project):
-            channel.tell(news)
+            channel.send(notification)
 
     assert list(project.outbox.iterdir())

@@ -17,18 +17,18 @@ JOB = '[jobs.fickle]\nname = "A fickle one"\nevery = "1h"\ncall = "work:fickle"\
 
 @pytest.fixture
 def receiver() -> Iterator[Provider]:
-    """Takes whatever it is told."""
+    """Accepts every request."""
     with http_server(lambda _: Reply(200)) as provider:
         yield provider
 
 
 class Fickle:
-    """A project whose one job fails while ``broken`` is there."""
+    """A project whose only job fails while the file ``broken`` exists."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
 
-    def tell(self, notify: str, job: str = "") -> None:
+    def configure(self, notify: str, job: str = "") -> None:
         self.site.jobs(JOB + job, CODE)
         text = (self.site.folder / "jobctl.toml").read_text()
         self.site.write("jobctl.toml", f"notify = {notify}\n{text}")

@@ -1,11 +1,11 @@
-"""Monitors that are told of each start and end."""
+"""Monitors that get a check-in at each start and end."""
 
 import threading
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from jobctl.subscribers.channels import Step, check_in_url
+from jobctl.subscribers.channels import CheckIn, check_in_url
 from tests.notify.conftest import Fickle
 from tests.support.http_server import Provider, Reply, Request
 from tests.support.project import until
@@ -15,23 +15,25 @@ SENTRY = "https://o0.ingest.sentry.io/api/1/cron/nightly/key/"
 
 
 @pytest.mark.parametrize(
-    ("step", "path"), [(Step.START, "/start"), (Step.SUCCESS, ""), (Step.FAILURE, "/fail")]
+    ("state", "path"), [(CheckIn.START, "/start"), (CheckIn.SUCCESS, ""), (CheckIn.FAILURE, "/fail")]
 )
-def test_the_form_of_healthchecks(step: Step, path: str) -> None:
-    asked = urlsplit(check_in_url(f"{HEALTHCHECKS}?create=1", step, "3f2a91"))
+def test_the_form_of_healthchecks(state: CheckIn, path: str) -> None:
+    asked = urlsplit(check_in_url(f"{HEALTHCHECKS}?create=1", state, "3f2a91"))
 
     assert asked.path == urlsplit(HEALTHCHECKS).path + path
     query = parse_qs(asked.query)
     assert query["create"] == ["1"]
-    assert query["rid"] == parse_qs(urlsplit(check_in_url(HEALTHCHECKS, Step.START, "3f2a91")).query)["rid"]
-    assert query["rid"] != parse_qs(urlsplit(check_in_url(HEALTHCHECKS, step, "other")).query)["rid"]
+    assert (
+        query["rid"] == parse_qs(urlsplit(check_in_url(HEALTHCHECKS, CheckIn.START, "3f2a91")).query)["rid"]
+    )
+    assert query["rid"] != parse_qs(urlsplit(check_in_url(HEALTHCHECKS, state, "other")).query)["rid"]
 
 
 @pytest.mark.parametrize(
-    ("step", "status"), [(Step.START, "in_progress"), (Step.SUCCESS, "ok"), (Step.FAILURE, "error")]
+    ("state", "status"), [(CheckIn.START, "in_progress"), (CheckIn.SUCCESS, "ok"), (CheckIn.FAILURE, "error")]
 )
-def test_the_form_of_sentry(step: Step, status: str) -> None:
-    asked = urlsplit(check_in_url(SENTRY, step, "3f2a91"))
+def test_the_form_of_sentry(state: CheckIn, status: str) -> None:
+    asked = urlsplit(check_in_url(SENTRY, state, "3f2a91"))
 
     assert asked.path == urlsplit(SENTRY).path
     query = parse_qs(asked.query)
@@ -41,7 +43,7 @@ def test_the_form_of_sentry(step: Step, status: str) -> None:
 
 @pytest.mark.slow
 def test_start_success_and_failure_are_pinged_in_order(fickle: Fickle, receiver: Provider) -> None:
-    fickle.tell("{}", "check_in = '$MONITOR'\n")
+    fickle.configure("{}", "check_in = '$MONITOR'\n")
     ping = {"MONITOR": f"{receiver.url}/ping/fickle"}
 
     fickle.trigger(broken=False, **ping)
@@ -56,18 +58,18 @@ def test_start_success_and_failure_are_pinged_in_order(fickle: Fickle, receiver:
 
 
 @pytest.mark.slow
-def test_a_monitor_that_refuses_is_said_and_fails_no_job(fickle: Fickle, receiver: Provider) -> None:
+def test_a_monitor_that_refuses_is_reported_and_fails_no_job(fickle: Fickle, receiver: Provider) -> None:
     receiver.rule = lambda _: Reply(410)
-    fickle.tell("{}", f'check_in = "{receiver.url}/ping/fickle"\n')
+    fickle.configure("{}", f'check_in = "{receiver.url}/ping/fickle"\n')
 
     said = fickle.trigger(broken=False)
 
-    assert "check-in 127.0.0.1 could not be told: " in " ".join(said.split())
+    assert "check-in 127.0.0.1 was not notified: " in " ".join(said.split())
     assert "answered 410" in " ".join(said.split())
 
 
 @pytest.mark.slow
-def test_a_silent_monitor_holds_up_no_other_job(fickle: Fickle, receiver: Provider) -> None:
+def test_a_silent_monitor_delays_no_other_job(fickle: Fickle, receiver: Provider) -> None:
     def rule(request: Request) -> Reply:
         if "silent" in request.path:
             silent.wait(30)
@@ -76,7 +78,7 @@ def test_a_silent_monitor_holds_up_no_other_job(fickle: Fickle, receiver: Provid
     silent = threading.Event()
     receiver.rule = rule
     tick = '[jobs.{0}]\nevery = "1s"\ncall = "time:monotonic"\ncheck_in = "{1}/{0}"\n'
-    fickle.tell("{}", "".join(tick.format(name, receiver.url) for name in ("silent", "other")))
+    fickle.configure("{}", "".join(tick.format(name, receiver.url) for name in ("silent", "other")))
 
     scheduler = fickle.site.run()
     until(lambda: len([one for one in receiver.requests if one.path.startswith("/other?")]) >= 3)
@@ -91,11 +93,11 @@ def test_a_job_that_leaves_the_file_while_it_runs_is_followed_to_its_end(
 ) -> None:
     waiting = 'every = "1h"\ncommand = ["sh", "-c", "while [ ! -e go ]; do sleep 0.05; done; exit 3"]\n'
     hook = f'{{ webhook = "{receiver.url}/hook" }}'
-    fickle.tell(hook, f'[jobs.old]\n{waiting}check_in = "{receiver.url}/ping"\n')
+    fickle.configure(hook, f'[jobs.old]\n{waiting}check_in = "{receiver.url}/ping"\n')
     scheduler = fickle.site.run("--json")
     until(lambda: [one for one in receiver.requests if one.path.startswith("/ping/start")])
 
-    fickle.tell(hook)
+    fickle.configure(hook)
     until(lambda: "jobs_changed" in fickle.site.log(scheduler))
     (fickle.site.folder / "go").touch()
     until(lambda: [one for one in receiver.requests if one.path == "/hook"])

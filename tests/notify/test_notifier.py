@@ -1,4 +1,4 @@
-"""The notifier by itself: it tries again, and its end is bounded."""
+"""The notifier alone: it tries again, and closing it takes a limited time."""
 
 import threading
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jobctl.catalogue.notify_settings import Notify
-from jobctl.events import Bus, Event, NotTold, RunFinished, SchedulerStarted, SlotsMissed
+from jobctl.events import Bus, Event, NotificationFailed, RunFinished, SchedulerStarted, SlotsMissed
 from jobctl.model import Job, RunStatus, Trigger
 from jobctl.project import ProjectContext
 from jobctl.scheduler.process_identity import this_process
@@ -22,7 +22,7 @@ from tests.support.project import until
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
 JOBS = (Job("sync", "Sync", None, "work:sync"),)
-SECOND_TIME = ("sh", "-c", "test -e tried && touch told || { touch tried; exit 1; }")
+SECOND_TIME = ("sh", "-c", "test -e tried && touch sent || { touch tried; exit 1; }")
 
 
 @pytest.fixture
@@ -37,55 +37,60 @@ def missed(job_id: str = "sync") -> SlotsMissed:
 
 def listening(
     folder: Path, store: RunStore, notify: Notify, **more: Any
-) -> tuple[Notifier, Bus, list[NotTold]]:
-    """A notifier, its bus, and what it could not tell."""
+) -> tuple[Notifier, Bus, list[NotificationFailed]]:
+    """A notifier, its bus, and the failures that it publishes."""
     bus = Bus()
     project = ProjectContext.find(folder, {"PATH": "/usr/bin:/bin"})
     notifier = Notifier(bus, store, notify, JOBS, project, **more)
-    heard: list[NotTold] = []
-    bus.subscribe(lambda event: heard.append(event) if isinstance(event, NotTold) else None)
-    return notifier, bus, heard
+    failures: list[NotificationFailed] = []
+    bus.subscribe(lambda event: failures.append(event) if isinstance(event, NotificationFailed) else None)
+    return notifier, bus, failures
 
 
-def heard_by(
+def failures_of(
     folder: Path, store: RunStore, *events: Event, notify: Notify, pauses: tuple[float, ...]
-) -> list[NotTold]:
-    """What could not be told, once everything else was."""
-    notifier, bus, heard = listening(folder, store, notify, pauses=pauses)
+) -> list[NotificationFailed]:
+    """The failed notifications, after all others were delivered."""
+    notifier, bus, failures = listening(folder, store, notify, pauses=pauses)
     for event in events:
         bus.publish(event)
-    for _ in range(2):
-        assert notifier._lanes.drain(lambda: 20) == set()
+    assert notifier._queues.drain(20) == set()
     notifier.close()
-    return heard
+    return failures
 
 
-def test_who_cannot_be_told_is_tried_again_later(tmp_path: Path, store: RunStore) -> None:
-    assert heard_by(tmp_path, store, missed(), notify=Notify(command=SECOND_TIME), pauses=(0.01,)) == []
-    assert (tmp_path / "told").exists()
+def test_a_failed_notification_is_tried_again(tmp_path: Path, store: RunStore) -> None:
+    assert failures_of(tmp_path, store, missed(), notify=Notify(command=SECOND_TIME), pauses=(0.01,)) == []
+    assert (tmp_path / "sent").exists()
 
 
-def test_after_all_tries_it_is_said(tmp_path: Path, store: RunStore) -> None:
-    (said,) = heard_by(tmp_path, store, missed(), notify=Notify(command=("false",)), pauses=(0.01, 0.01))
+def test_the_failure_is_published_after_all_attempts(tmp_path: Path, store: RunStore) -> None:
+    (failure,) = failures_of(
+        tmp_path, store, missed(), notify=Notify(command=("false",)), pauses=(0.01, 0.01)
+    )
 
-    assert (said.job_id, said.whom, said.problem) == ("sync", "command false", "it exited with code 1")
+    assert (failure.job_id, failure.receiver, failure.problem) == (
+        "sync",
+        "command false",
+        "it exited with code 1",
+    )
 
 
-def test_the_end_waits_for_no_pause(tmp_path: Path, store: RunStore) -> None:
+def test_closing_waits_for_no_pause(tmp_path: Path, store: RunStore) -> None:
     notifier, bus, _ = listening(tmp_path, store, Notify(command=SECOND_TIME), pauses=(3600,))
     bus.publish(missed())
     until((tmp_path / "tried").exists)
 
     notifier.close()
 
-    assert (tmp_path / "told").exists()
+    assert (tmp_path / "sent").exists()
 
 
 def test_a_delivery_that_is_on_when_the_end_begins_is_tried_once_more(
     tmp_path: Path, store: RunStore
 ) -> None:
     wait = "touch tried; until test -e closing; do sleep 0.01; done; exit 1"
-    command = ("sh", "-c", f"test -e tried && {{ touch told; exit 1; }} || {{ {wait}; }}")
+    command = ("sh", "-c", f"test -e tried && {{ touch sent; exit 1; }} || {{ {wait}; }}")
     notifier, bus, lost = listening(tmp_path, store, Notify(command=command), pauses=(3600, 3600))
     bus.publish(missed())
     until((tmp_path / "tried").exists)
@@ -96,7 +101,7 @@ def test_a_delivery_that_is_on_when_the_end_begins_is_tried_once_more(
 
     ending.join()
 
-    assert (tmp_path / "told").exists()
+    assert (tmp_path / "sent").exists()
     assert len(lost) == 1
 
 
@@ -114,32 +119,35 @@ def ran(store: RunStore, *, failed: bool = False) -> RunFinished:
     return RunFinished(ended)
 
 
-def test_misses_are_told_again_only_after_a_run_without_one(tmp_path: Path, store: RunStore) -> None:
-    count = Notify(command=("sh", "-c", "echo $JOBCTL_EVENT >> told"))
+def test_misses_are_notified_again_only_after_a_run_without_a_miss(tmp_path: Path, store: RunStore) -> None:
+    count = Notify(command=("sh", "-c", "echo $JOBCTL_EVENT >> sent"))
     late = [event for _ in range(3) for event in (missed(), ran(store))]
 
-    heard_by(tmp_path, store, *late, ran(store), missed(), notify=count, pauses=())
+    failures_of(tmp_path, store, *late, ran(store), missed(), notify=count, pauses=())
 
-    assert (tmp_path / "told").read_text().split() == ["missed", "missed"]
-
-
-def test_what_nobody_took_is_told_at_the_next_failure(tmp_path: Path, store: RunStore) -> None:
-    nobody, somebody = Notify(command=("false",)), Notify(command=("sh", "-c", "echo $JOBCTL_EVENT >> told"))
-
-    assert len(heard_by(tmp_path, store, ran(store, failed=True), notify=nobody, pauses=())) == 1
-    heard_by(tmp_path, store, ran(store, failed=True), notify=somebody, pauses=())
-    heard_by(tmp_path, store, ran(store, failed=True), ran(store), notify=somebody, pauses=())
-
-    assert (tmp_path / "told").read_text().split() == ["failure", "recovery"]
+    assert (tmp_path / "sent").read_text().split() == ["missed", "missed"]
 
 
-def test_a_failure_and_a_recovery_on_their_way_are_both_told(tmp_path: Path, store: RunStore) -> None:
-    slow = Notify(command=("sh", "-c", "echo $JOBCTL_EVENT >> told; sleep 0.2"))
+def test_what_no_receiver_accepted_is_sent_at_the_next_failure(tmp_path: Path, store: RunStore) -> None:
+    refusing, accepting = (
+        Notify(command=("false",)),
+        Notify(command=("sh", "-c", "echo $JOBCTL_EVENT >> sent")),
+    )
+
+    assert len(failures_of(tmp_path, store, ran(store, failed=True), notify=refusing, pauses=())) == 1
+    failures_of(tmp_path, store, ran(store, failed=True), notify=accepting, pauses=())
+    failures_of(tmp_path, store, ran(store, failed=True), ran(store), notify=accepting, pauses=())
+
+    assert (tmp_path / "sent").read_text().split() == ["failure", "recovery"]
+
+
+def test_a_failure_and_a_recovery_in_the_queue_are_both_sent(tmp_path: Path, store: RunStore) -> None:
+    slow = Notify(command=("sh", "-c", "echo $JOBCTL_EVENT >> sent; sleep 0.2"))
     events = [ran(store, failed=failed) for failed in (True, True, False, True, False)]
 
-    heard_by(tmp_path, store, *events, notify=slow, pauses=())
+    failures_of(tmp_path, store, *events, notify=slow, pauses=())
 
-    assert (tmp_path / "told").read_text().split() == ["failure", "recovery"] * 2
+    assert (tmp_path / "sent").read_text().split() == ["failure", "recovery"] * 2
     record = store.job("sync")
     assert record is not None
     assert not record.failure_notified
@@ -148,7 +156,7 @@ def test_a_failure_and_a_recovery_on_their_way_are_both_told(tmp_path: Path, sto
 def test_a_program_is_ended_with_what_it_started(tmp_path: Path, store: RunStore) -> None:
     leaver = Notify(command=("sh", "-c", "sleep 300 & echo $! > child"))
 
-    assert heard_by(tmp_path, store, missed(), notify=leaver, pauses=()) == []
+    assert failures_of(tmp_path, store, missed(), notify=leaver, pauses=()) == []
 
     child = int((tmp_path / "child").read_text())
     until(
@@ -158,38 +166,37 @@ def test_a_program_is_ended_with_what_it_started(tmp_path: Path, store: RunStore
     )
 
 
-def test_who_has_not_answered_at_the_end_is_said(tmp_path: Path, store: RunStore) -> None:
+def test_a_receiver_that_has_not_answered_at_the_end_is_reported(tmp_path: Path, store: RunStore) -> None:
     endless = Notify(command=("sh", "-c", "touch began; sleep 300"))
-    notifier, bus, heard = listening(tmp_path, store, endless)
+    notifier, bus, failures = listening(tmp_path, store, endless)
     bus.publish(missed())
     until((tmp_path / "began").exists)
 
     notifier.close(timeout=0)
 
-    (said,) = heard
-    assert (said.job_id, said.whom) == ("sync", "command sh")
-    assert said.problem == "it had not answered when jobctl ended"
+    (failure,) = failures
+    assert (failure.job_id, failure.receiver) == ("sync", "command sh")
+    assert failure.problem == "it had not answered when jobctl ended"
 
 
-def test_what_nobody_thought_of_ends_no_lane(tmp_path: Path, store: RunStore) -> None:
-    notifier, bus, heard = listening(tmp_path, store, Notify(command=("touch", "told")))
+def test_an_unexpected_error_ends_no_queue(tmp_path: Path, store: RunStore) -> None:
+    notifier, bus, failures = listening(tmp_path, store, Notify(command=("touch", "sent")))
 
     def broken(_: object) -> None:
         raise KeyError("odd")
 
-    notifier._channels = [notifier._channels[0]._replace(tell=broken), *notifier._channels]
+    notifier._channels = [notifier._channels[0]._replace(send=broken), *notifier._channels]
     bus.publish(missed())
-    for _ in range(2):
-        notifier._lanes.drain(lambda: 20)
+    notifier._queues.drain(20)
     notifier.close()
 
-    assert [event.problem for event in heard] == ["KeyError"]
-    assert (tmp_path / "told").exists()
+    assert [event.problem for event in failures] == ["KeyError"]
+    assert (tmp_path / "sent").exists()
 
 
-def test_of_a_job_that_is_no_longer_known_nobody_hears(tmp_path: Path, store: RunStore) -> None:
-    count = Notify(command=("touch", "told"))
+def test_a_job_that_is_no_longer_known_is_not_notified(tmp_path: Path, store: RunStore) -> None:
+    count = Notify(command=("touch", "sent"))
     start = SchedulerStarted(NOW, jobs=1, workers=1)
 
-    assert heard_by(tmp_path, store, start, missed("gone"), notify=count, pauses=()) == []
-    assert not (tmp_path / "told").exists()
+    assert failures_of(tmp_path, store, start, missed("gone"), notify=count, pauses=()) == []
+    assert not (tmp_path / "sent").exists()

@@ -191,9 +191,9 @@ def test_headers_name_and_endpoint_are_those_of_the_variables(traced: Site, coll
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", 'they go by http/protobuf, not by "grpc"'),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", 'the protocol must be http/protobuf, not "grpc"'),
         ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.invalid:4318", "would cross the network in clear"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.invalid:4318", "would be sent unencrypted"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_told_and_hurts_nothing(

@@ -18,7 +18,7 @@ from jobctl.events import (
     JobsRefused,
     LinesNotShown,
     MetricsNotWritten,
-    NotTold,
+    NotificationFailed,
     RegistrationRenewed,
     RunFinished,
     RunOutput,
@@ -30,7 +30,7 @@ from jobctl.events import (
     SlotsMissed,
     StoreRecovered,
     StoreTrouble,
-    TracesNotTaken,
+    TracesNotSent,
 )
 from jobctl.model import RunStatus
 from jobctl.subscribers.notification import missed
@@ -54,8 +54,8 @@ _NAMES = {
     JobsChanged: "jobs_changed",
     JobsLeftOut: "jobs_left_out",
     JobsRefused: "jobs_refused",
-    NotTold: "not_told",
-    TracesNotTaken: "traces_not_taken",
+    NotificationFailed: "not_told",
+    TracesNotSent: "traces_not_taken",
     MetricsNotWritten: "metrics_not_written",
     LinesNotShown: "lines_not_shown",
 }
@@ -65,8 +65,8 @@ _WARNINGS = (
     | ClocksDiffer
     | RunRetrying
     | JobsLeftOut
-    | NotTold
-    | TracesNotTaken
+    | NotificationFailed
+    | TracesNotSent
     | MetricsNotWritten
     | LinesNotShown
 )
@@ -87,7 +87,11 @@ def job_of(event: Event) -> str | None:
     """The job that it is about; None for the scheduler itself."""
     if isinstance(event, RunStarted | RunFinished | RunRetrying | EndNotRecorded):
         return event.run.job_id
-    return event.job_id if isinstance(event, RunOutput | SlotsMissed | NotTold | LinesNotShown) else None
+    return (
+        event.job_id
+        if isinstance(event, RunOutput | SlotsMissed | NotificationFailed | LinesNotShown)
+        else None
+    )
 
 
 def level(event: Event) -> str | None:
@@ -119,8 +123,8 @@ def _of_run(event: Event) -> str:
             return ending(event.run).removeprefix(f"{event.run.job_id}: ")
         case EndNotRecorded():
             return f"the run store does not know run {event.run.short_id} any more: its end is not recorded"
-        case NotTold():
-            return f"{event.whom} could not be told: {event.problem}"
+        case NotificationFailed():
+            return f"{event.receiver} was not notified: {event.problem}"
         case SlotsMissed():
             return missed(event)
         case LinesNotShown():
@@ -178,7 +182,7 @@ def _of_files(event: Event) -> str:
             odd = "" if isinstance(event.error, JobctlError) else f"{type(event.error).__name__}: "
             problem = odd + " ".join(str(event.error).split())
             return f"the edited project file is not used, the jobs go on as before: {problem}"
-        case TracesNotTaken():
+        case TracesNotSent():
             return f"traces of runs are lost: {printable(event.problem)}"
         case MetricsNotWritten():
             return f"the metrics file {printable(str(event.file))} cannot be written: {event.problem}"

@@ -1,4 +1,4 @@
-"""Who is told, of what, and how often: the real program, real receivers."""
+"""Who is notified, of what, and how often: the real program, real receivers."""
 
 import json
 import signal
@@ -13,17 +13,17 @@ from tests.support.smtp_server import smtp_server
 pytestmark = pytest.mark.slow
 
 
-def told(receiver: Provider) -> list[str]:
+def received(receiver: Provider) -> list[str]:
     return [request.body["event"] for request in receiver.requests]
 
 
-def test_a_change_is_told_once_not_each_run(fickle: Fickle, receiver: Provider) -> None:
-    fickle.tell(f'{{ webhook = "{receiver.url}/hook" }}')
+def test_a_change_is_notified_once_not_after_each_run(fickle: Fickle, receiver: Provider) -> None:
+    fickle.configure(f'{{ webhook = "{receiver.url}/hook" }}')
 
     for broken in (False, True, True, True, False, False, True):
         fickle.trigger(broken=broken)
 
-    assert told(receiver) == ["failure", "recovery", "failure"]
+    assert received(receiver) == ["failure", "recovery", "failure"]
     failure, recovery, _ = (request.body for request in receiver.requests)
     assert failure["job"] == {"id": "fickle", "name": "A fickle one"}
     assert failure["text"] == "fickle failed: ValueError: no such table: votes"
@@ -33,13 +33,13 @@ def test_a_change_is_told_once_not_each_run(fickle: Fickle, receiver: Provider) 
     assert recovery["run"]["status"] == "completed"
 
 
-def test_only_what_is_asked_for_is_told(fickle: Fickle, receiver: Provider) -> None:
-    fickle.tell(f'{{ webhook = "{receiver.url}", on = ["recovery"] }}')
+def test_only_the_chosen_kinds_are_sent(fickle: Fickle, receiver: Provider) -> None:
+    fickle.configure(f'{{ webhook = "{receiver.url}", on = ["recovery"] }}')
 
     fickle.trigger(broken=True)
     fickle.trigger(broken=False)
 
-    assert told(receiver) == ["recovery"]
+    assert received(receiver) == ["recovery"]
 
 
 TEXT = "fickle failed: ValueError: no such table: votes"
@@ -50,7 +50,7 @@ TEXT = "fickle failed: ValueError: no such table: votes"
     [("slack", {"text": TEXT}), ("discord", {"content": TEXT, "allowed_mentions": {"parse": []}})],
 )
 def test_chat_rooms_get_their_shape(fickle: Fickle, receiver: Provider, kind: str, body: object) -> None:
-    fickle.tell(f'{{ {kind} = "$ROOM" }}')
+    fickle.configure(f'{{ {kind} = "$ROOM" }}')
 
     fickle.trigger(broken=True, ROOM=f"{receiver.url}/services/T0/B0/hidden?thread=1")
 
@@ -60,16 +60,18 @@ def test_chat_rooms_get_their_shape(fickle: Fickle, receiver: Provider, kind: st
 
 
 def test_a_program_gets_it_on_its_standard_input(fickle: Fickle) -> None:
-    fickle.tell("""{ command = ["sh", "-c", "cat > told.json; echo $JOBCTL_EVENT $JOBCTL_JOB > words"] }""")
+    fickle.configure(
+        """{ command = ["sh", "-c", "cat > notification.json; echo $JOBCTL_EVENT $JOBCTL_JOB > words"] }"""
+    )
 
     fickle.trigger(broken=True)
 
-    assert json.loads((fickle.site.folder / "told.json").read_text())["event"] == "failure"
+    assert json.loads((fickle.site.folder / "notification.json").read_text())["event"] == "failure"
     assert (fickle.site.folder / "words").read_text() == "failure fickle\n"
 
 
 def test_a_mail_goes_out_as_the_site_sends_mail(fickle: Fickle) -> None:
-    fickle.tell('{ mail = ["ops@example.com", "boss@example.com"] }')
+    fickle.configure('{ mail = ["ops@example.com", "boss@example.com"] }')
 
     with smtp_server() as mails:
         fickle.trigger(broken=True, EMAIL_PROVIDER="smtp", SMTP_HOST="127.0.0.1", SMTP_PORT=str(mails.port))
@@ -79,30 +81,30 @@ def test_a_mail_goes_out_as_the_site_sends_mail(fickle: Fickle) -> None:
     assert subject == "[jobctl] fickle failed: ValueError: no such table: votes"
 
 
-def test_a_receiver_that_is_busy_is_asked_again(fickle: Fickle, receiver: Provider) -> None:
-    fickle.tell(f'{{ webhook = "{receiver.url}" }}')
+def test_a_busy_receiver_is_tried_again(fickle: Fickle, receiver: Provider) -> None:
+    fickle.configure(f'{{ webhook = "{receiver.url}" }}')
     receiver.replies = [Reply(503, headers=(("Retry-After", "0"),)), Reply(429)]
 
     said = fickle.trigger(broken=True)
 
-    assert told(receiver) == ["failure"] * 3
-    assert "could not be told" not in said
+    assert received(receiver) == ["failure"] * 3
+    assert "was not notified" not in said
 
 
-def test_who_could_not_be_told_is_said_without_the_address(fickle: Fickle, receiver: Provider) -> None:
+def test_a_failed_notification_is_reported_without_the_address(fickle: Fickle, receiver: Provider) -> None:
     receiver.rule = lambda _: Reply(404)
-    fickle.tell('{ webhook = "$HOOK", command = ["false"] }')
+    fickle.configure('{ webhook = "$HOOK", command = ["false"] }')
 
     said = " ".join(fickle.trigger(broken=True, HOOK=f"{receiver.url}/hidden-path").split())
 
-    assert "webhook 127.0.0.1 could not be told: " in said
+    assert "webhook 127.0.0.1 was not notified: " in said
     assert "answered 404" in said
-    assert "command false could not be told: it exited with code 1" in said
+    assert "command false was not notified: it exited with code 1" in said
     assert "hidden-path" not in said
 
 
-def test_a_variable_that_holds_no_url_is_told_before_anything_starts(fickle: Fickle) -> None:
-    fickle.tell('{ webhook = "$HOOK" }')
+def test_a_variable_without_a_url_is_reported_before_anything_starts(fickle: Fickle) -> None:
+    fickle.configure('{ webhook = "$HOOK" }')
 
     done = fickle.site.call("trigger", "fickle")
 
@@ -111,16 +113,18 @@ def test_a_variable_that_holds_no_url_is_told_before_anything_starts(fickle: Fic
     assert fickle.site.runs() == []
 
 
-def test_what_a_killed_scheduler_left_is_told_by_the_next_one(fickle: Fickle, receiver: Provider) -> None:
+def test_the_next_scheduler_notifies_of_what_a_killed_one_left(fickle: Fickle, receiver: Provider) -> None:
     slow = '[jobs.slow]\nevery = "1h"\ncall = "time:monotonic"\n[jobs.endless]\nevery = "1h"\ncommand = ["sleep", "300"]\n'
-    fickle.tell(f'{{ webhook = "{receiver.url}" }}', slow)
+    fickle.configure(f'{{ webhook = "{receiver.url}" }}', slow)
     scheduler = fickle.site.run()
     others = {"fickle", "slow"}  # killed while they run, they would be lost too
     until(lambda: others <= {run["job_id"] for run in fickle.site.runs() if run["status"] == "completed"})
     until(lambda: fickle.site.json("status", "endless")["jobs"][0]["status"] == "running")
     scheduler.send_signal(signal.SIGKILL)
     scheduler.wait()
-    assert fickle.site.json("status", "endless")["jobs"][0]["status"] == "failed"  # a look settles it
+    assert (
+        fickle.site.json("status", "endless")["jobs"][0]["status"] == "failed"
+    )  # the command fails the lost run
 
     for _ in range(2):
         again = fickle.site.run()
@@ -132,9 +136,9 @@ def test_what_a_killed_scheduler_left_is_told_by_the_next_one(fickle: Fickle, re
     assert (failure["job"]["id"], failure["run"]["reason"]) == ("endless", "lost")
 
 
-def test_missed_slots_are_told(fickle: Fickle, receiver: Provider) -> None:
+def test_missed_slots_are_notified(fickle: Fickle, receiver: Provider) -> None:
     tick = '[jobs.tick]\nevery = "100s"\ncall = "time:monotonic"\n'
-    fickle.tell(f'{{ webhook = "{receiver.url}" }}', tick)
+    fickle.configure(f'{{ webhook = "{receiver.url}" }}', tick)
     scheduler = fickle.site.run()
     until(lambda: [run for run in fickle.site.runs("tick") if run["status"] == "completed"])
     scheduler.terminate()
@@ -148,7 +152,7 @@ def test_missed_slots_are_told(fickle: Fickle, receiver: Provider) -> None:
 
     (missed,) = [request.body for request in receiver.requests]
     assert (missed["event"], missed["job"]["id"], missed["missed"]) == ("missed", "tick", 2)
-    assert missed["text"] == "tick missed 2 slots; it waits for its next one"
+    assert missed["text"] == "tick missed 2 slots; it waits for its next slot"
 
 
 def test_a_receiver_that_hangs_delays_no_job(fickle: Fickle, receiver: Provider) -> None:
@@ -156,7 +160,7 @@ def test_a_receiver_that_hangs_delays_no_job(fickle: Fickle, receiver: Provider)
 
     receiver.hang = threading.Event()
     tick = '[jobs.tick]\nevery = "1s"\ncall = "time:monotonic"\ncheck_in = "URL/ping/tick"\n'
-    fickle.tell(f'{{ webhook = "{receiver.url}" }}', tick.replace("URL", receiver.url))
+    fickle.configure(f'{{ webhook = "{receiver.url}" }}', tick.replace("URL", receiver.url))
     (fickle.site.folder / "broken").touch()
 
     scheduler = fickle.site.run()
