@@ -205,10 +205,10 @@ class Checker:
         if self.environment.secret("TRIGGER_DEV_API_KEY") is None:
             raise AbsentError("TRIGGER_DEV_API_KEY is not set")
         from jobctl.trigger_dev.account import Account
-        from jobctl.trigger_dev.client import TriggerDev
+        from jobctl.trigger_dev.client import TriggerDevClient
 
         account = Account.read(self.environment)
-        with closing(TriggerDev(account)) as api:
+        with closing(TriggerDevClient(account)) as api:
             count = len(api.schedules())
         return f"{account.host}, environment {account.environment}, {counted(count, 'schedule')}"
 

@@ -20,7 +20,7 @@ from jobctl.text import counted
 from jobctl.trigger_dev.account import Account
 from jobctl.trigger_dev.manager import TriggerDevJobManager
 from jobctl.trigger_dev.runs import as_run, meaning
-from jobctl.trigger_dev.schedule_sync import Change, Step
+from jobctl.trigger_dev.schedule_sync import Change, SyncStep
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,7 +37,7 @@ def register(context: Context, jobs: Iterable[Job], *, dry_run: bool, prune: boo
         f"jobctl {__version__}, mode {Mode.TRIGGER_DEV.value} (why: jobctl mode), environment"
         f" {account.environment} at {account.host}"
     )
-    done: list[Step] = []
+    done: list[SyncStep] = []
     trouble: ServiceError | None = None
     warnings: list[str] = []
     try:
@@ -55,8 +55,8 @@ def register(context: Context, jobs: Iterable[Job], *, dry_run: bool, prune: boo
             trouble = error
     finally:
         manager.shutdown()
-    spread = [one for one in done if one.there is not None and one.there.minimum_window is not None]
-    if spread and (first := spread[0].there) is not None:
+    spread = [one for one in done if one.existing is not None and one.existing.minimum_window is not None]
+    if spread and (first := spread[0].existing) is not None:
         by = format_duration(timedelta(seconds=first.minimum_window or 0))
         warnings.append(
             f"the plan of this Trigger.dev account lets {counted(len(spread), 'schedule')} begin up to {by} later;"
@@ -71,7 +71,7 @@ def register(context: Context, jobs: Iterable[Job], *, dry_run: bool, prune: boo
 
 
 def _show(
-    steps: list[Step], warnings: list[str], account: Account, context: Context, *, dry_run: bool
+    steps: list[SyncStep], warnings: list[str], account: Account, context: Context, *, dry_run: bool
 ) -> None:
     out = context.output
     if out.json:
@@ -92,7 +92,7 @@ def _show(
         if one.change is Change.REFUSED:
             out.warn(f"{one.job_id} is not scheduled: {one.detail}" + (f"; {one.hint}" if one.hint else ""))
         elif one.change is Change.LEFT and one.detail:
-            what = "left as it is" if one.there else "not registered"
+            what = "left as it is" if one.existing else "not registered"
             out.note(f"{one.job_id} is {what}: {one.detail}")
 
 
@@ -169,9 +169,9 @@ _STYLES = {
 _TITLES = ("JOB", "CHANGE", "CRON", "TIMEZONE", "NEXT", "WHY")
 
 
-def step_document(step: Step) -> dict[str, Any]:
+def step_document(step: SyncStep) -> dict[str, Any]:
     """One job for ``--json``."""
-    there = step.there
+    there = step.existing
     kept = step.put or there
     return {
         "id": step.job_id,
@@ -188,25 +188,25 @@ def step_document(step: Step) -> dict[str, Any]:
     }
 
 
-def piped_steps(steps: Iterable[Step]) -> Iterable[str]:
+def piped_steps(steps: Iterable[SyncStep]) -> Iterable[str]:
     """One job a line, tabs between, exact times."""
     return rows(_TITLES, (_record(one) for one in steps), header=True)
 
 
-def step_table(steps: Iterable[Step], now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
+def step_table(steps: Iterable[SyncStep], now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
     """A table."""
     titles = [Column("JOB"), Column("CHANGE"), Column("CRON"), Column("NEXT"), Column("WHY", wraps=True)]
     yield terminal.table(titles, [_cells(one, now, terminal) for one in steps])
 
 
-def summary(steps: Sequence[Step]) -> str:
+def summary(steps: Sequence[SyncStep]) -> str:
     """``2 created, 11 left``."""
     counts = Counter(one.change for one in steps)
     return ", ".join(f"{counts[one]} {one.value}" for one in Change if counts[one]) or "no job"
 
 
-def _cells(step: Step, now: datetime, terminal: Terminal) -> "tuple[str | Text, ...]":
-    kept = step.stays
+def _cells(step: SyncStep, now: datetime, terminal: Terminal) -> "tuple[str | Text, ...]":
+    kept = step.result
     zone = f"  {kept.timezone}" if kept and kept.timezone != "UTC" else ""
     return (
         step.job_id,
@@ -217,8 +217,8 @@ def _cells(step: Step, now: datetime, terminal: Terminal) -> "tuple[str | Text, 
     )
 
 
-def _record(step: Step) -> tuple[str, ...]:
-    kept = step.stays
+def _record(step: SyncStep) -> tuple[str, ...]:
+    kept = step.result
     return (
         step.job_id,
         step.change.value,

@@ -1,4 +1,4 @@
-"""Which Trigger.dev, which of its environments, and the key to it: read from the settings, and checked."""
+"""The Trigger.dev account of the settings: address, environment and key, checked."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -16,17 +16,17 @@ _ENVIRONMENTS = {
     "tr_prod_": "production",
     "tr_preview_": "preview",
 }
-"""What the beginning of a key says of its environment: https://trigger.dev/docs/apikeys."""
+"""The prefix of a key names its environment: https://trigger.dev/docs/apikeys."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where requests go, and as whom.
+    """Where requests go, and with which key.
 
     Attributes:
         url: the origin, without a slash at its end.
-        environment: ``development``, ``staging``, ``production`` or ``preview``; the key decides.
-        branch: the preview branch, empty elsewhere.
+        environment: ``development``, ``staging``, ``production`` or ``preview``, by the key.
+        branch: the preview branch; empty in other environments.
     """
 
     url: str
@@ -36,14 +36,14 @@ class Account:
 
     @property
     def host(self) -> str:
-        """For people."""
+        """The host and port, for people."""
         return urlsplit(self.url).netloc
 
     @property
     def prefix(self) -> str:
-        """What every deduplication key of ours begins with.
+        """The prefix of jobctl's deduplication keys.
 
-        Such a key is unique in a whole project, so the environment is a part of it: the same key used with
+        They are unique in a whole project, so the environment is a part of them: the same deduplication key used with
         another environment's API key would move the schedule there.
         """
         place = f"{self.environment}/{self.branch}" if self.branch else self.environment
@@ -51,25 +51,23 @@ class Account:
 
     @classmethod
     def read(cls, environment: Environment) -> Self:
-        """From ``TRIGGER_DEV_API_KEY``, ``TRIGGER_DEV_API_URL`` and what goes with them; nothing is asked.
+        """From the settings, without a request.
 
         Raises:
-            ConfigurationError: the address is none, is more than an origin, or would carry the key over a
-                network in clear.
-            ServiceError: the key is none that the API takes, or belongs to another environment than the
-                settings name.
+            ConfigurationError: the address is not valid, is more than an origin, or is not encrypted.
+            ServiceError: the key is not valid, or belongs to another environment than the settings name.
         """
         url = _url(environment)
         key = environment.secret("TRIGGER_DEV_API_KEY")
         where = str(environment.value("TRIGGER_DEV_API_KEY").source)
         if key is None:
-            raise ServiceError("Trigger.dev cannot be asked: TRIGGER_DEV_API_KEY is not set")
+            raise ServiceError("Trigger.dev cannot be used: TRIGGER_DEV_API_KEY is not set")
         text = key.reveal()
         found = next((name for start, name in _ENVIRONMENTS.items() if text.startswith(start)), None)
         if found is None or not (text.isascii() and text.isprintable() and " " not in text):
             raise ServiceError(
                 f"TRIGGER_DEV_API_KEY is {_kind(text)}",
-                hint="take the secret key of one environment from the project's page API keys:"
+                hint="copy the secret key of one environment from the project's page API keys:"
                 f" it begins with {', '.join(_ENVIRONMENTS)}",
                 where=where,
             )
@@ -101,7 +99,7 @@ def _url(environment: Environment) -> str:
         )
     if is_in_clear(text):
         raise ConfigurationError(
-            f"TRIGGER_DEV_API_URL begins with {parts.scheme}://, so the key would cross the network in clear",
+            f"TRIGGER_DEV_API_URL begins with {parts.scheme}://, so the key would be sent unencrypted",
             hint="write https://",
             where=where,
         )
@@ -110,7 +108,7 @@ def _url(environment: Environment) -> str:
 
 def _kind(text: str) -> str:
     if text.startswith("tr_pat_"):
-        return "a personal access token, which the API for schedules and runs does not take"
+        return "a personal access token, which the API for schedules and runs does not accept"
     if text.startswith("pk_"):
-        return "a public key, which may start nothing"
+        return "a public key, which may not start runs"
     return "not a Trigger.dev secret key"

@@ -1,4 +1,4 @@
-"""The management API of Trigger.dev. Every failure is one sentence.
+"""The management API of Trigger.dev: https://trigger.dev/docs/management/overview.
 
 Requests are sent again as the official SDK does (``@trigger.dev/core``, ``zodfetch``): ``x-should-retry`` decides if
 the server sends it; else no response, 408, 409, 429 and 5xx are tried three times, 1 s apart and doubling, a 429 after
@@ -20,7 +20,7 @@ from jobctl.errors import ConfigurationError, ServiceError
 from jobctl.http import HttpClient, Response, RetryPolicy, authorization, retry_after
 from jobctl.text import quote
 from jobctl.trigger_dev.account import Account
-from jobctl.trigger_dev.wire import PAGE, RefusedError, RemoteRun, RemoteSchedule, ShapeError, Wanted
+from jobctl.trigger_dev.wire import PAGE, RefusedError, RemoteRun, RemoteSchedule, ScheduleRequest, ShapeError
 
 API_VERSION = "2025-07-16"
 """Without it the server responds in an older vocabulary of run statuses."""
@@ -72,8 +72,18 @@ def _explanation(response: Response) -> str:
     return " ".join(text.split())[:300]
 
 
-class Connection:
-    """One connection to one account, for one thread at a time.
+TAG = "jobctl"
+_MOST_PAGES = 1000
+_LONGEST_FILTER = 50
+_BEGINNING = datetime(2023, 1, 1, tzinfo=UTC)
+"""Before the first run that a Trigger.dev of this API has had."""
+
+
+class TriggerDevClient:
+    """One environment of one project, for one thread at a time.
+
+    Every method raises ``RefusedError`` where the response is no success, and ``ServiceError`` where there was no
+    response after all attempts.
 
     Args:
         wait: called with the seconds between attempts.
@@ -109,19 +119,141 @@ class Connection:
         """Close the connection."""
         self._client.close()
 
-    def call(self, method: Method, path: str, *, query: Query | None = None, body: object = None) -> Any:
-        """Return the JSON of the response.
+    # Schedules
 
-        Raises:
-            RefusedError: the response is no success; the message explains it.
-            ServiceError: there was no response, after all attempts.
+    def schedules(self) -> list[RemoteSchedule]:
+        """All schedules of this environment, also those that jobctl did not make.
+
+        The list is empty while the environment has no current worker, though schedules exist; ``schedule`` finds them.
         """
+        schedules: list[RemoteSchedule] = []
+        for page in range(1, _MOST_PAGES):
+            found = self._call("GET", "/api/v1/schedules", query={"page": page, "perPage": PAGE})
+            schedules += [RemoteSchedule.read(value) for value in _list(found, "data")]
+            pages = _paging(found).get("totalPages")
+            if not isinstance(pages, int) or page >= pages:
+                break
+        return schedules
+
+    def schedule(self, key: str) -> RemoteSchedule | None:
+        """The schedule with this deduplication key, or None."""
+        found = self._call("GET", f"/api/v1/schedules/{escaped(key, safe='')}", missing_ok=True)
+        return None if found is None else RemoteSchedule.read(found)
+
+    def put_schedule(self, request: ScheduleRequest) -> RemoteSchedule:
+        """Create a schedule, or update the one with its key; its task and whether it is active stay."""
+        body = {
+            "task": request.task,
+            "cron": request.cron,
+            "deduplicationKey": request.key,
+            "externalId": request.task,
+            "timezone": request.timezone,
+            "window": request.window,
+        }
+        return RemoteSchedule.read(self._call("POST", "/api/v1/schedules", body=body))
+
+    def set_active(self, schedule_id: str, *, active: bool) -> RemoteSchedule:
+        """Activate or deactivate a schedule."""
+        verb = "activate" if active else "deactivate"
+        return RemoteSchedule.read(
+            self._call("POST", f"/api/v1/schedules/{escaped(schedule_id, safe='')}/{verb}")
+        )
+
+    def delete_schedule(self, schedule_id: str) -> None:
+        """Delete a schedule; no error where it is deleted already."""
+        self._call("DELETE", f"/api/v1/schedules/{escaped(schedule_id, safe='')}", missing_ok=True)
+
+    def timezones(self) -> frozenset[str]:
+        """The time zones that schedules may have."""
+        return frozenset(map(str, _list(self._call("GET", "/api/v1/timezones"), "timezones")))
+
+    # Runs
+
+    def trigger(
+        self,
+        task: str,
+        payload: Mapping[str, Any],
+        *,
+        max_duration: int | None = None,
+        max_attempts: int | None = None,
+    ) -> str:
+        """Start a run; returns its id.
+
+        Args:
+            task: the task's id.
+            payload: JSON for the task.
+            max_duration: of one attempt, in seconds of computing time, instead of the task's own.
+            max_attempts: including the first, instead of the task's own.
+        """
+        # a new key for each call: a key of the job would return yesterday's completed run
+        options: dict[str, Any] = {"idempotencyKey": f"jobctl-{uuid.uuid4()}", "tags": [TAG]}
+        if max_duration is not None:
+            options["maxDuration"] = max_duration
+        if max_attempts is not None:
+            options["maxAttempts"] = max_attempts
+        path = f"/api/v1/tasks/{escaped(task, safe='')}/trigger"
+        found = self._call("POST", path, body={"payload": dict(payload), "options": options})
+        try:
+            return str(found["id"])
+        except (KeyError, TypeError):
+            raise ShapeError("a run") from None
+
+    def run(self, run_id: str) -> RemoteRun | None:
+        """A run with its output and error, or None."""
+        found = self._call("GET", f"/api/v3/runs/{escaped(run_id, safe='')}", missing_ok=True)
+        return None if found is None else RemoteRun.read(found)
+
+    def runs(
+        self,
+        tasks: Collection[str],
+        *,
+        statuses: Collection[str] = (),
+        since: datetime | None = None,
+        limit: int | None = None,
+    ) -> list[RemoteRun]:
+        """Runs of these tasks, newest first, read page by page. A run may be listed seconds after it started."""
+        found = self._runs(tasks, statuses, since, min(PAGE, limit or PAGE))
+        return list(islice(found, limit))
+
+    def _runs(
+        self, tasks: Collection[str], statuses: Collection[str], since: datetime | None, size: int
+    ) -> Iterator[RemoteRun]:
+        query: dict[str, str | int] = {"page[size]": max(10, size)}
+        if len(tasks) <= _LONGEST_FILTER:  # a longer URL may be refused
+            query["filter[taskIdentifier]"] = ",".join(tasks)
+        if statuses:
+            query["filter[status]"] = ",".join(statuses)
+        # the server's default is one week
+        query["filter[createdAt][from]"] = to_ms(since or _BEGINNING)
+        for _ in range(_MOST_PAGES):
+            found = self._call("GET", "/api/v1/runs", query=query)
+            for value in _list(found, "data"):
+                run = RemoteRun.read(value)
+                if run.task in tasks:
+                    yield run
+            after = _paging(found).get("next")
+            if not isinstance(after, str):
+                return
+            query["page[after]"] = after
+
+    def _call(
+        self,
+        method: Method,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: object = None,
+        missing_ok: bool = False,
+    ) -> Any:
+        """The JSON of the response; with ``missing_ok``, None where the response is 404."""
         # the same on each attempt: the server repeats the first response instead of doing it twice
         headers = {"x-trigger-request-idempotency-key": str(uuid.uuid4())}
         whole = f"{path}?{urlencode(query)}" if query else path
         response = self._client.call(whole, body, headers, method=method)
         if _has_json(response):
             return response.body
+        if missing_ok and response.status == 404:
+            return None
         raise self._refusal(response)
 
     def _refusal(self, response: Response) -> RefusedError:
@@ -150,159 +282,6 @@ class Connection:
         return RefusedError(
             f"Trigger.dev ({self.account.host}) {text}{words}", status, explanation, hint=hint
         )
-
-
-TAG = "jobctl"
-_MOST_PAGES = 1000
-_LONGEST_FILTER = 50
-_BEGINNING = datetime(2023, 1, 1, tzinfo=UTC)
-"""Before the first run that a Trigger.dev of this API has had."""
-
-
-class TriggerDev:
-    """One environment of one project. Errors of every method: ``RefusedError``, ``ServiceError``."""
-
-    def __init__(
-        self, account: Account, *, clock: Clock | None = None, wait: Callable[[float], object] | None = None
-    ) -> None:
-        self.account = account
-        self._connection = Connection(account, clock=clock, wait=wait)
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        self._connection.close()
-
-    # Schedules
-
-    def schedules(self) -> list[RemoteSchedule]:
-        """All of this environment, also foreign ones.
-
-        While the environment has no current worker the list is empty, though schedules exist: ``schedule``
-        finds them all the same.
-        """
-        found: list[RemoteSchedule] = []
-        for page in range(1, _MOST_PAGES):
-            answer = self._connection.call("GET", "/api/v1/schedules", query={"page": page, "perPage": PAGE})
-            found += [RemoteSchedule.read(one) for one in _list(answer, "data")]
-            pages = _paging(answer).get("totalPages")
-            if not isinstance(pages, int) or page >= pages:
-                break
-        return found
-
-    def schedule(self, key: str) -> RemoteSchedule | None:
-        """The one with this deduplication key, or None."""
-        try:
-            return RemoteSchedule.read(
-                self._connection.call("GET", f"/api/v1/schedules/{escaped(key, safe='')}")
-            )
-        except RefusedError as refused:
-            if refused.status == 404:
-                return None
-            raise
-
-    def put_schedule(self, wanted: Wanted) -> RemoteSchedule:
-        """Create it, or bring the one with its key up to date: all but its task and whether it is active."""
-        body = {
-            "task": wanted.task,
-            "cron": wanted.cron,
-            "deduplicationKey": wanted.key,
-            "externalId": wanted.task,
-            "timezone": wanted.timezone,
-            "window": wanted.window,
-        }
-        return RemoteSchedule.read(self._connection.call("POST", "/api/v1/schedules", body=body))
-
-    def set_active(self, schedule_id: str, *, active: bool) -> RemoteSchedule:
-        """Put a schedule in force, or out of it."""
-        verb = "activate" if active else "deactivate"
-        return RemoteSchedule.read(
-            self._connection.call("POST", f"/api/v1/schedules/{escaped(schedule_id, safe='')}/{verb}")
-        )
-
-    def delete_schedule(self, schedule_id: str) -> None:
-        """Remove a schedule; one that is gone already is none's fault."""
-        try:
-            self._connection.call("DELETE", f"/api/v1/schedules/{escaped(schedule_id, safe='')}")
-        except RefusedError as refused:
-            if refused.status != 404:
-                raise
-
-    def timezones(self) -> frozenset[str]:
-        """The zones that schedules may name."""
-        return frozenset(map(str, _list(self._connection.call("GET", "/api/v1/timezones"), "timezones")))
-
-    # Runs
-
-    def trigger(
-        self,
-        task: str,
-        payload: Mapping[str, Any],
-        *,
-        max_duration: int | None = None,
-        max_attempts: int | None = None,
-    ) -> str:
-        """Start a run; its id.
-
-        Args:
-            task: the task's id.
-            payload: what the task gets: JSON.
-            max_duration: of one attempt, in seconds of computing, instead of the task's own.
-            max_attempts: the first one counted, instead of the task's own.
-        """
-        # one key a call: a key of the job's would give yesterday's completed run back
-        options: dict[str, Any] = {"idempotencyKey": f"jobctl-{uuid.uuid4()}", "tags": [TAG]}
-        if max_duration is not None:
-            options["maxDuration"] = max_duration
-        if max_attempts is not None:
-            options["maxAttempts"] = max_attempts
-        path = f"/api/v1/tasks/{escaped(task, safe='')}/trigger"
-        answer = self._connection.call("POST", path, body={"payload": dict(payload), "options": options})
-        try:
-            return str(answer["id"])
-        except (KeyError, TypeError):
-            raise ShapeError("a run") from None
-
-    def run(self, run_id: str) -> RemoteRun | None:
-        """One run with its output and error; None where there is none."""
-        try:
-            return RemoteRun.read(self._connection.call("GET", f"/api/v3/runs/{escaped(run_id, safe='')}"))
-        except RefusedError as refused:
-            if refused.status == 404:
-                return None
-            raise
-
-    def runs(
-        self,
-        tasks: Collection[str],
-        *,
-        statuses: Collection[str] = (),
-        since: datetime | None = None,
-        limit: int | None = None,
-    ) -> list[RemoteRun]:
-        """Runs of these tasks, newest first, read page by page. A run may be listed seconds after it began."""
-        found = self._runs(tasks, statuses, since, min(PAGE, limit or PAGE))
-        return list(islice(found, limit))
-
-    def _runs(
-        self, tasks: Collection[str], statuses: Collection[str], since: datetime | None, size: int
-    ) -> Iterator[RemoteRun]:
-        query: dict[str, str | int] = {"page[size]": max(10, size)}
-        if len(tasks) <= _LONGEST_FILTER:  # more would make an address that servers refuse
-            query["filter[taskIdentifier]"] = ",".join(tasks)
-        if statuses:
-            query["filter[status]"] = ",".join(statuses)
-        # without it the server goes back for a week alone
-        query["filter[createdAt][from]"] = to_ms(since or _BEGINNING)
-        for _ in range(_MOST_PAGES):
-            answer = self._connection.call("GET", "/api/v1/runs", query=query)
-            for one in _list(answer, "data"):
-                run = RemoteRun.read(one)
-                if run.task in tasks:
-                    yield run
-            after = _paging(answer).get("next")
-            if not isinstance(after, str):
-                return
-            query["page[after]"] = after
 
 
 def _list(answer: Any, name: str) -> list[Any]:

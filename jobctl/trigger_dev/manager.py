@@ -1,49 +1,63 @@
-"""The manager of Trigger.dev mode: schedules, runs and figures are the engine's own, asked for when wanted.
+"""The job manager of Trigger.dev mode: it has no scheduler, and requests schedules and runs from Trigger.dev.
 
-It has no timer and runs nothing here. A job's task there has the job's id and comes from the worker that
-``jobctl export trigger-dev`` writes.
+A job's task there has the job's id; ``jobctl export trigger-dev`` writes the worker with the tasks.
 """
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jobctl.catalogue.catalogue import unknown_job
 from jobctl.clock import Clock, SystemClock
 from jobctl.durations import format_duration, write_duration
 from jobctl.errors import AlreadyRunningError, ServiceError, UsageError
 from jobctl.managers.base import ManagerLifecycle, define
-from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Target, Trigger
+from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Schedule, Target, Trigger
 from jobctl.schedules import Cron, Every
 from jobctl.store.base import RunStore
 from jobctl.text import counted
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
-from jobctl.trigger_dev.runs import PLACE, as_run, meaning, totals, words_for
+from jobctl.trigger_dev.client import TriggerDevClient
+from jobctl.trigger_dev.cron import trigger_cron
+from jobctl.trigger_dev.runs import (
+    HOST,
+    as_run,
+    meaning,
+    metrics,
+    newest_runs,
+    poll_run,
+    remote_status,
+    remote_statuses,
+)
+from jobctl.trigger_dev.schedule_sync import (
+    Change,
+    SyncStep,
+    apply_steps,
+    fetch_schedules,
+    lacks_task,
+    plan_sync,
+    plan_warning,
+    unknown_task,
+)
+from jobctl.trigger_dev.wire import RemoteRun, RemoteSchedule
 
-if TYPE_CHECKING:
-    from jobctl.trigger_dev.client import TriggerDev
-    from jobctl.trigger_dev.schedule_sync import Step
-    from jobctl.trigger_dev.wire import RemoteRun, RemoteSchedule
-
-MOST_RUNS = 10_000
-"""What totals are made of: the newest so many runs."""
+METRICS_RUNS = 10_000
+"""Metrics are computed from the newest runs, at most this many."""
 MARGIN_S = 30
-_KEPT = timedelta(days=30)
-_REMEMBERED = "trigger-dev:run:"
+_STARTED_KEPT = timedelta(days=30)
+_STARTED_KEY = "trigger-dev:run:"
 
 
 class TriggerDevJobManager(ManagerLifecycle):
-    """Keeps schedules at Trigger.dev and starts runs there. Every method but ``add`` asks over the network.
+    """Keeps schedules at Trigger.dev and starts runs there. Every method but ``add`` makes requests.
 
-    Errors besides the interface's: ``ServiceError`` where Trigger.dev does not answer or refuses.
+    All of them raise ``ServiceError`` where Trigger.dev refuses or does not respond.
 
     Args:
-        account: where, and as whom.
-        store: remembers which runs were started by hand, since a list there may lack them; None remembers
-            nothing.
-        wait: pauses between looks and tries; takes seconds.
+        store: saves the ids of runs that were started from here, since Trigger.dev lists runs late; None: not saved.
+        wait: called with the seconds between requests.
     """
 
     def __init__(
@@ -60,103 +74,95 @@ class TriggerDevJobManager(ManagerLifecycle):
         self._clock = clock or SystemClock()
         self._wait = wait or threading.Event().wait
         self._jobs: dict[str, Job] = {}
-        self._api_kept: TriggerDev | None = None
+        self._client: TriggerDevClient | None = None
 
     @property
-    def _api(self) -> "TriggerDev":
-        """The client, loaded on first use.
+    def _api(self) -> TriggerDevClient:
+        """The client, made on first use."""
+        if self._client is None:
+            from jobctl.trigger_dev.client import TriggerDevClient
 
-        Raises:
-            NotRunError: its package is not installed.
-        """
-        if self._api_kept is None:
-            from jobctl.trigger_dev.client import TriggerDev
-
-            self._api_kept = TriggerDev(self.account, clock=self._clock, wait=self._wait)
-        return self._api_kept
+            self._client = TriggerDevClient(self.account, clock=self._clock, wait=self._wait)
+        return self._client
 
     def shutdown(self, grace: timedelta | None = None) -> int:
-        """Close the connections. What runs at Trigger.dev goes on, so no run is ended."""
+        """Close the connection. Runs at Trigger.dev continue."""
         del grace
-        if self._api_kept is not None:
-            self._api_kept.close()
-            self._api_kept = None
+        if self._client is not None:
+            self._client.close()
+            self._client = None
         return 0
 
     def after_fork(self) -> None:
-        """In a child: the connections are the parent's."""
-        self._api_kept = None
+        """In a forked child: leave the connection to the parent."""
+        self._client = None
 
     # Definitions
 
     def add(self, jobs: Iterable[Job]) -> None:
-        """Take definitions; ``register`` makes their schedules."""
+        """Add definitions; ``register`` makes their schedules."""
         self._jobs.update((job.id, job) for job in jobs)
 
     def schedule_job(self, id: str, name: str, job: Target, interval: timedelta | float) -> None:  # noqa: A002
-        """Have the job's task run every ``interval``, in step with midnight UTC.
+        """Run the job's task every ``interval``, counted from midnight UTC.
 
         Raises:
-            ScheduleError: no cron expression has that rhythm.
+            ScheduleError: no cron expression has that interval.
         """
-        self._define(define(id, name, job, Every(interval)))
+        self._define(id, name, job, Every(interval))
 
     def schedule_cron_job(self, id: str, name: str, job: Target, cron_expression: str) -> None:  # noqa: A002
-        """Have the job's task run at the wall-clock times, in UTC, of a 5-field cron expression.
+        """Run the job's task at the times, in UTC, of a 5-field cron expression.
 
         Raises:
-            ScheduleError: Trigger.dev cannot say it.
+            ScheduleError: Trigger.dev does not support the expression.
         """
-        self._define(define(id, name, job, Cron(cron_expression)))
+        self._define(id, name, job, Cron(cron_expression))
 
-    def plan(self, *, prune: bool = True, spare: Collection[str] = ()) -> "tuple[list[Step], list[str]]":
-        """What ``register`` would do, and what to know before.
+    def plan(self, *, prune: bool = True, spare: Collection[str] = ()) -> tuple[list[SyncStep], list[str]]:
+        """What ``register`` would do, and warnings.
 
         Args:
-            prune: whether the jobs are all there are, so that schedules of others are left over.
-            spare: ids of jobs whose schedules stay all the same.
+            prune: remove schedules of jobs that were not added.
+            spare: ids of jobs whose schedules are not removed.
         """
-        from jobctl.trigger_dev.schedule_sync import decide, look, over_plan
-
         jobs = list(self._jobs.values())
-        found = look(self._api, jobs)
+        existing = fetch_schedules(self._api, jobs)
         zones, now = self._zones(jobs), self._clock.now()
-        steps = decide(jobs, found, self.account, zones, now, prune=prune, spare=spare)
-        warnings = [over_plan(steps, found, self.account)]
-        if found.foreign:
+        steps = plan_sync(jobs, existing, self.account, zones, now, prune=prune, spare=spare)
+        warnings = [plan_warning(steps, existing, self.account)]
+        if existing.foreign:
             warnings.append(
-                f"{counted(found.foreign, 'schedule')} of that environment not made by jobctl: left alone"
+                f"{counted(existing.foreign, 'schedule')} of that environment not made by jobctl: not changed"
             )
         if self.account.environment == DEVELOPMENT:
             warnings.append("in development schedules fire only while `npx trigger dev` is connected")
         warnings += [f"{step.job_id}: {step.caution}" for step in steps if step.caution]
-        warnings += _lacking_here(jobs)
-        return steps, [one for one in warnings if one]
+        warnings += _missing_here(jobs)
+        return steps, [warning for warning in warnings if warning]
 
-    def register(self, steps: "Iterable[Step]") -> "Iterator[Step]":
-        """Do what was planned, each step told as it came out.
+    def register(self, steps: Iterable[SyncStep]) -> Iterator[SyncStep]:
+        """Make the planned changes; yields each step as it came out.
 
         Raises:
-            ServiceError: at the end, where something went wrong that concerned all of them.
+            ServiceError: at the end, after a failure that concerned all jobs.
         """
-        from jobctl.trigger_dev.schedule_sync import apply
-
-        return apply(self._api, steps)
+        return apply_steps(self._api, steps)
 
     def stop_job(self, id: str) -> None:  # noqa: A002
-        """Take the job's schedule there out of force, until ``start_job``. A run in progress goes on."""
+        """Deactivate the job's schedule, until ``start_job``. A run in progress continues."""
         self._api.set_active(self._schedule_of(id).id, active=False)
 
     def start_job(self, id: str) -> None:  # noqa: A002
-        """Put the job's schedule there in force again."""
+        """Activate the job's schedule again."""
         self._api.set_active(self._schedule_of(id).id, active=True)
 
     def stop_all_jobs(self) -> None:
-        """Take every schedule that jobctl made in this environment out of force."""
+        """Deactivate every schedule that jobctl made in this environment."""
         self._set_all(active=False)
 
     def start_all_jobs(self) -> None:
-        """Put every one in force."""
+        """Activate every schedule that jobctl made in this environment."""
         self._set_all(active=True)
 
     # Runs
@@ -169,105 +175,98 @@ class TriggerDevJobManager(ManagerLifecycle):
         timeout: timedelta | None = None,
         retry: bool = True,
     ) -> Run:
-        """Start one run there and return it as it began.
+        """Start a run and return it.
 
         Args:
-            arguments: what the job's function is called with: JSON values.
+            arguments: keyword arguments for the job's function: JSON values.
             timeout: of one attempt, instead of the job's own.
-            retry: False makes it one attempt, whatever the job's retries.
+            retry: False: only one attempt, whatever the job's retries.
 
         Raises:
             UnknownJobError: no job has this id.
-            AlreadyRunningError: it has an unfinished run there; nothing was started.
-            ServiceError: no deployed worker has the job, or Trigger.dev refused or did not answer.
+            AlreadyRunningError: it has an unfinished run; nothing was started.
+            ServiceError: also where no deployed worker has the job.
         """
         job = self._job(id)
         self._refuse_overlap(job)
         payload: dict[str, Any] = dict(arguments or {})
-        longest = None
+        limit = None
         if timeout is not None:
             payload["timeout"] = write_duration(timeout)
-            longest = max_duration(timeout)
+            limit = max_duration(timeout)
         try:
-            run_id = self._api.trigger(
-                job.id, payload, max_duration=longest, max_attempts=None if retry else 1
-            )
+            run_id = self._api.trigger(job.id, payload, max_duration=limit, max_attempts=None if retry else 1)
         except ServiceError as error:
-            raise self._explained(error, job) from error
+            if not lacks_task(error):
+                raise
+            problem, hint = unknown_task(job.id, self.account)
+            raise ServiceError(f"{problem}; nothing was started", hint=hint) from error
         now = self._clock.now()
-        self._remember(job.id, run_id, now)
-        return Run(run_id, job.id, RunStatus.RUNNING, Trigger.MANUAL, now, host=PLACE)
+        if self.store is not None:
+            self.store.cache_put({_STARTED_KEY + job.id: run_id}, now, now + _STARTED_KEPT)
+        return Run(run_id, job.id, RunStatus.RUNNING, Trigger.MANUAL, now, host=HOST)
 
-    def follow(self, run_id: str, pause: Callable[[float], object] | None = None) -> "Iterator[RemoteRun]":
-        """The run whenever its state has changed, until it has ended.
+    def follow(self, run_id: str, pause: Callable[[float], object] | None = None) -> Iterator[RemoteRun]:
+        """Yield the run whenever its status has changed, until it has ended.
 
         Args:
-            pause: between two looks; takes seconds, and may raise to end the waiting.
+            pause: called with the seconds between requests; may raise to end the wait.
 
         Raises:
-            ServiceError: nobody knows it, no worker has its task, or Trigger.dev does not answer.
+            ServiceError: also where the run is unknown, or no worker has its task.
         """
-        from jobctl.trigger_dev.runs import looks
-
         seen = None
-        for run in looks(self._api, run_id, pause or self._wait):
+        for run in poll_run(self._api, run_id, pause or self._wait):
             if run.status != seen:
                 seen = run.status
                 yield run
 
     def wait(self, run_id: str, timeout: float | None = None) -> Run:
-        """The run once it has ended.
+        """Wait for the end of a run, and return it.
 
         Args:
-            timeout: in seconds; None waits for ever.
+            timeout: in seconds; None waits without limit.
 
         Raises:
             TimeoutError: it has not ended by then.
         """
-        from jobctl.trigger_dev.runs import looks
-
-        begun = self._clock.monotonic()
-        for run in looks(self._api, run_id, self._wait):
+        start = self._clock.monotonic()
+        for run in poll_run(self._api, run_id, self._wait):
             found = as_run(run)
             if found.status is not RunStatus.RUNNING:
                 return found
-            if timeout is not None and self._clock.monotonic() - begun >= timeout:
+            if timeout is not None and self._clock.monotonic() - start >= timeout:
                 break
         raise TimeoutError(f"run {run_id} has not ended")
 
-    # Looking
+    # Status and history
 
     def get_job_status(self, id: str) -> JobStatus | None:  # noqa: A002
-        """One job as Trigger.dev has it now, or None where no job has this id."""
+        """The current status of a job, or None where no job has this id."""
         job = self._jobs.get(id)
         return self.statuses_of([job])[0] if job else None
 
     def get_all_job_statuses(self) -> Sequence[JobStatus]:
-        """Every job as Trigger.dev has it now, in the order in which they were defined."""
+        """The current status of every job, in the order in which they were added."""
         return self.statuses_of(list(self._jobs.values()))
 
     def statuses_of(self, jobs: Sequence[Job]) -> list[JobStatus]:
-        """Some jobs as Trigger.dev has them now, asked for together."""
-        from jobctl.trigger_dev.runs import newest_runs, remote_status
-        from jobctl.trigger_dev.schedule_sync import look
-
+        """The current status of some jobs."""
         now = self._clock.now()
-        remembered = {}
+        started_here = {}
         for job in jobs:
-            kept = self.store.cache_get(_REMEMBERED + job.id, now) if self.store else None
-            if kept is not None:
-                remembered[job.id] = str(kept.value)
-        found = look(self._api, jobs)
-        last = newest_runs(self._api, [job.id for job in jobs], remembered)
-        return [
-            remote_status(job, found.ours.get(self.account.prefix + job.id), last.get(job.id), found.declared)
-            for job in jobs
-        ]
+            saved = self.store.cache_get(_STARTED_KEY + job.id, now) if self.store else None
+            if saved is not None:
+                started_here[job.id] = str(saved.value)
+        existing = fetch_schedules(self._api, jobs)
+        last = newest_runs(self._api, [job.id for job in jobs], started_here)
+        schedules = {job.id: existing.by_key.get(self.account.prefix + job.id) for job in jobs}
+        return [remote_status(job, schedules[job.id], last.get(job.id), existing.declared) for job in jobs]
 
     def get_job_metrics(self, id: str | None = None) -> JobMetrics:  # noqa: A002
-        """Totals over the runs that Trigger.dev still keeps, the newest 10,000 of them."""
+        """Totals over the newest 10,000 runs that Trigger.dev still keeps."""
         ids = [id] if id is not None else list(self._jobs)
-        return totals(self.runs(id, limit=MOST_RUNS), ids)
+        return metrics(self.runs(id, limit=METRICS_RUNS), ids)
 
     def runs(
         self,
@@ -277,29 +276,26 @@ class TriggerDevJobManager(ManagerLifecycle):
         since: datetime | None = None,
         limit: int | None = 20,
     ) -> list[Run]:
-        """Runs that Trigger.dev keeps, newest first; of failed ones it tells the error for a single run only."""
+        """Runs, newest first, without the errors of failed runs: Trigger.dev has them only for a single run."""
         tasks = [id] if id is not None else list(self._jobs)
-        chosen = list(statuses)
-        words = words_for(chosen)
-        if not tasks or (chosen and not words):
+        wanted = list(statuses)
+        remote = remote_statuses(wanted)
+        if not tasks or (wanted and not remote):
             return []
-        return [as_run(one) for one in self._api.runs(tasks, statuses=words, since=since, limit=limit)]
+        return [as_run(run) for run in self._api.runs(tasks, statuses=remote, since=since, limit=limit)]
 
     def run(self, run_id: str) -> Run | None:
-        """One run with its result and error."""
+        """A run with its result and error, or None."""
         found = self._api.run(run_id)
         return as_run(found) if found else None
 
-    # Inside
+    def _define(self, id: str, name: str, target: Target, schedule: Schedule) -> None:  # noqa: A002
+        job = define(id, name, target, schedule)
 
-    def _define(self, job: Job) -> None:
-        from jobctl.trigger_dev.cron import trigger_cron
-        from jobctl.trigger_dev.schedule_sync import Change, decide, look
-
-        trigger_cron(job.schedule) if job.schedule else None
+        trigger_cron(schedule)  # raises before the job is added
         self.add([job])
-        found = look(self._api, [job])
-        (step,) = decide([job], found, self.account, self._zones([job]), self._clock.now(), prune=False)
+        existing = fetch_schedules(self._api, [job])
+        (step,) = plan_sync([job], existing, self.account, self._zones([job]), self._clock.now(), prune=False)
         for done in self.register([step]):
             if done.change in {Change.FAILED, Change.REFUSED}:
                 raise ServiceError(done.detail, hint=done.hint)
@@ -311,7 +307,7 @@ class TriggerDevJobManager(ManagerLifecycle):
         return job
 
     def _refuse_overlap(self, job: Job) -> None:
-        listed = self._api.runs([job.id], statuses=words_for([RunStatus.RUNNING]), limit=1)
+        listed = self._api.runs([job.id], statuses=remote_statuses([RunStatus.RUNNING]), limit=1)
         run = self._api.run(listed[0].id) if listed else None  # the list lags behind
         if run is None or meaning(run.status).run is not RunStatus.RUNNING:
             return
@@ -319,59 +315,44 @@ class TriggerDevJobManager(ManagerLifecycle):
         raise AlreadyRunningError(
             f"{job.id} has an unfinished run at Trigger.dev: {run.id}, since {since}, it"
             f" {meaning(run.status).words}; nothing was started",
-            hint="it is to be seen, and to be cancelled, in Trigger.dev's dashboard",
+            hint="see or cancel it in Trigger.dev's dashboard",
         )
 
-    def _explained(self, error: ServiceError, job: Job) -> ServiceError:
-        from jobctl.trigger_dev.schedule_sync import lacks_task, unknown_task
-
-        if not lacks_task(error):
-            return error
-        text, hint = unknown_task(job.id, self.account)
-        return ServiceError(f"{text}; nothing was started", hint=hint)
-
     def _zones(self, jobs: Iterable[Job]) -> frozenset[str]:
-        """What Trigger.dev knows of zones, asked for only where one is named."""
+        """The time zones that Trigger.dev knows; empty where the jobs need none but UTC."""
         named = any(job.schedule is not None and job.schedule.timezone != "UTC" for job in jobs)
         return self._api.timezones() if named else frozenset()
 
-    def _schedule_of(self, job_id: str) -> "RemoteSchedule":
+    def _schedule_of(self, job_id: str) -> RemoteSchedule:
         job = self._job(job_id)
         found = self._api.schedule(self.account.prefix + job.id)
         if found is not None:
             return found
-        if any(one.declared and one.task == job.id for one in self._api.schedules()):
+        if any(other.declared and other.task == job.id for other in self._api.schedules()):
             raise UsageError(
-                f"{job.id} has a schedule in the worker's code, which jobctl does not touch",
+                f"{job.id} has a schedule in the worker's code, which jobctl does not change",
                 hint="change it there, and deploy",
             )
         raise UsageError(f"{job.id} has no schedule at Trigger.dev", hint="jobctl run makes it")
 
     def _set_all(self, *, active: bool) -> None:
-        from jobctl.trigger_dev.schedule_sync import look
-
-        for one in look(self._api, self._jobs.values()).ours.values():
-            if one.active is not active:
-                self._api.set_active(one.id, active=active)
-
-    def _remember(self, job_id: str, run_id: str, now: datetime) -> None:
-        if self.store is not None:
-            self.store.cache_put({_REMEMBERED + job_id: run_id}, now, now + _KEPT)
+        for schedule in fetch_schedules(self._api, self._jobs.values()).by_key.values():
+            if schedule.active is not active:
+                self._api.set_active(schedule.id, active=active)
 
 
-def _lacking_here(jobs: Iterable[Job]) -> list[str]:
-    """What jobs need and this machine lacks: their worker has to have it, and may."""
-    lacking: dict[str, list[str]] = {}
+def _missing_here(jobs: Iterable[Job]) -> list[str]:
+    """Warnings about settings that jobs need and this machine lacks: the worker needs them."""
+    missing: dict[str, list[str]] = {}
     for job in jobs:
         if job.schedule is not None and job.enabled and job.unmet is not None:
-            lacking.setdefault(job.unmet, []).append(job.id)
+            missing.setdefault(job.unmet, []).append(job.id)
     return [
         f"{reason} here; the worker needs it for {counted(len(ids), 'job')}: {', '.join(ids)}"
-        for reason, ids in lacking.items()
+        for reason, ids in missing.items()
     ]
 
 
 def max_duration(timeout: timedelta) -> int:
-    """A task's ``maxDuration`` in seconds for a job's timeout: a little longer, so that jobctl ends the job
-    itself, with all its children, and records why."""
+    """A task's ``maxDuration`` in seconds: longer than the job's timeout, so that jobctl ends the job and reports it."""
     return max(5, ceil(timeout.total_seconds())) + MARGIN_S

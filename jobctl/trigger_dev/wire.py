@@ -1,4 +1,4 @@
-"""What Trigger.dev keeps, as values: read from its JSON, refused where that is not its API's."""
+"""Schedules and runs of Trigger.dev, decoded from the JSON of its API."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,21 +8,26 @@ from typing import Any, NamedTuple, Self
 from jobctl.errors import ServiceError
 
 PAGE = 100
-"""The most that one page holds."""
-_UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""The maximum number of entries on a page."""
+_DECODE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 class RefusedError(ServiceError):
-    """Trigger.dev answered, and not with what was asked for. ``status`` is the HTTP one."""
+    """The response is no success.
 
-    def __init__(self, message: str, status: int, said: str = "", *, hint: str | None = None) -> None:
+    Attributes:
+        status: of HTTP.
+        explanation: the server's, or an empty text.
+    """
+
+    def __init__(self, message: str, status: int, explanation: str = "", *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.status = status
-        self.said = said
+        self.explanation = explanation
 
 
 class ShapeError(ServiceError):
-    """An answer that is JSON, but not what the API answers."""
+    """The response is JSON, but not as the API describes it."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
@@ -31,8 +36,8 @@ class ShapeError(ServiceError):
         )
 
 
-class Wanted(NamedTuple):
-    """A schedule as it should be. Creating or updating one replaces everything that is left out."""
+class ScheduleRequest(NamedTuple):
+    """A schedule to create or update."""
 
     task: str
     key: str
@@ -43,14 +48,14 @@ class Wanted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RemoteSchedule:
-    """A schedule there.
+    """A schedule of Trigger.dev.
 
     Attributes:
-        declared: it stands in the worker's code, and is not ours to change.
-        next_run: when it will really begin, where that is not its nominal time.
-        window: within which its times are spread, such as ``30m``; None where there is none.
-        has_windows: whether the server knows windows.
-        minimum_window: in seconds, what the plan spreads them by at least; None where it does not.
+        declared: it is in the worker's code, and jobctl does not change it.
+        next_run: when it will start, which may be later than its nominal time.
+        window: its runs start spread over this time, such as ``30m``; None: no window.
+        has_windows: the server supports windows.
+        minimum_window: the least window of the account's plan, in seconds; None: none.
     """
 
     id: str
@@ -68,11 +73,7 @@ class RemoteSchedule:
 
     @classmethod
     def read(cls, value: Any) -> Self:
-        """One schedule of the API.
-
-        Raises:
-            ShapeError: it is none.
-        """
+        """Decode a schedule, or raise ``ShapeError``."""
         try:
             return cls(
                 id=_text(value["id"]),
@@ -88,13 +89,13 @@ class RemoteSchedule:
                 has_windows=bool({"window", "nextRunEffectiveAt"} & value.keys()),
                 minimum_window=_seconds(value.get("appliedSchedulePolicy")),
             )
-        except _UNREADABLE:
+        except _DECODE_ERRORS:
             raise ShapeError("a schedule") from None
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteRun:
-    """A run there. ``output`` and ``error`` are told for a single run only, never in a list."""
+    """A run of Trigger.dev. A run from a list has neither ``output`` nor ``error``."""
 
     id: str
     task: str
@@ -102,18 +103,14 @@ class RemoteRun:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    by_hand: bool
+    manual: bool
     attempts: int
     output: Any
     error: str | None
 
     @classmethod
     def read(cls, value: Any) -> Self:
-        """One run of the API.
-
-        Raises:
-            ShapeError: it is none.
-        """
+        """Decode a run, or raise ``ShapeError``."""
         try:
             created = instant(value["createdAt"])
             if created is None:
@@ -126,20 +123,20 @@ class RemoteRun:
                 created_at=created,
                 started_at=instant(value.get("startedAt")),
                 finished_at=instant(value.get("finishedAt")),
-                by_hand=not _is_scheduled(value),
+                manual=not _is_scheduled(value),
                 attempts=max(1, int(value.get("attemptCount") or 1)),
                 output=value.get("output"),
                 error=_text(error["message"]) if isinstance(error, Mapping) else None,
             )
-        except _UNREADABLE:
+        except _DECODE_ERRORS:
             raise ShapeError("a run") from None
 
 
 def _is_scheduled(value: Mapping[str, Any]) -> bool:
-    """Whether a schedule started a run, which only the answer for a single run says for certain.
+    """Whether a schedule started a run. Only the response for a single run says so.
 
-    In a list: the engine gives such runs neither tags nor an idempotency key, dates them by their nominal time,
-    a whole minute, and starts none from another run. What is triggered by an SDK or the API is dated to the millisecond.
+    For a run from a list: Trigger.dev gives runs of a schedule neither tags nor an idempotency key, and their nominal
+    time, a whole minute, as creation time. Runs that were triggered by an SDK or the API have it to the millisecond.
     """
     if "triggerFunction" in value or "schedule" in value:
         return value.get("schedule") is not None
@@ -157,7 +154,7 @@ def instant(text: Any) -> datetime | None:
 
 
 def _seconds(policy: Any) -> int | None:
-    """What a plan's policy spreads times by at least."""
+    """The least window of a plan's policy."""
     found = policy["minimumWindowSeconds"] if policy is not None else None
     return None if found is None else min(max(0, int(found)), 24 * 3600)
 

@@ -73,13 +73,13 @@ def test_what_does_not_hold_there_is_told_by_run_and_by_the_exports(
 
     told = [cli(*words.split()).stderr for words in ("run", "export trigger-dev there", "export vercel .")]
 
-    waits = "every slot waits there, not the newest alone"
-    late = "; jitter does not hold: it begins on time"
-    dropped = "a slot that finds a run in its way is dropped there"
+    waits = "every slot waits there, not only the newest"
+    late = "; jitter has no effect: it starts on time"
+    dropped = "a slot that comes while a run is in progress is dropped there"
     for text, queued, jitter in zip(told, (waits, waits, dropped), ("", "", late), strict=True):
         assert " ".join(text.split()).count(" hold") == 2 + bool(jitter)
         assert (
-            f'daily: overlap = "queue" does not hold: {queued}; group holds only among runs that share a run'
+            f'daily: overlap = "queue" has no effect: {queued}; group has an effect only among runs that share a run'
             f" store (JOBCTL_STATE){jitter}"
         ) in " ".join(text.split())
     assert {one["task"]: one["window"] for one in cloud.schedules.values()}["daily"] == "5m"

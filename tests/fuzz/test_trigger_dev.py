@@ -13,10 +13,10 @@ from jobctl.documents import job_document, metrics_document, run_document
 from jobctl.errors import JobctlError
 from jobctl.settings.masking import Secret
 from jobctl.trigger_dev.account import Account
-from jobctl.trigger_dev.client import RETRY, TriggerDev
+from jobctl.trigger_dev.client import RETRY, TriggerDevClient
 from jobctl.trigger_dev.manager import TriggerDevJobManager
 from jobctl.trigger_dev.runs import as_run
-from jobctl.trigger_dev.wire import Wanted
+from jobctl.trigger_dev.wire import ScheduleRequest
 from tests.fuzz.conftest import Answering, raw_answers
 from tests.fuzz.test_command_line import given_words
 from tests.support.fuzzing import anything, bounded, examples, told_well
@@ -75,10 +75,10 @@ ANSWER = (
 )  # fmt: skip
 LIST = nearly(data=st.lists(RUN, max_size=3), pagination=PAGES)
 
-CALLS: dict[str, Callable[[TriggerDev], object]] = {
+CALLS: dict[str, Callable[[TriggerDevClient], object]] = {
     "schedules": lambda api: api.schedules(),
     "schedule": lambda api: api.schedule("k"),
-    "put": lambda api: api.put_schedule(Wanted("a-job", "k", "0 9 * * *", "UTC")),
+    "put": lambda api: api.put_schedule(ScheduleRequest("a-job", "k", "0 9 * * *", "UTC")),
     "timezones": lambda api: api.timezones(),
     "trigger": lambda api: api.trigger("a-job", {}),
     "runs": lambda api: [as_run(one) for one in api.runs(["a-job"], limit=5)],
@@ -91,7 +91,7 @@ def account(url: str = "http://127.0.0.1:1") -> Account:
     return Account(url, Secret(KEY), "production")
 
 
-def answered(api: TriggerDev, answers: list[Any]) -> list[str]:
+def answered(api: TriggerDevClient, answers: list[Any]) -> list[str]:
     """Give these answers in turn, the last one for ever; what was asked for."""
     left, asked = list(answers), []
 
@@ -99,7 +99,7 @@ def answered(api: TriggerDev, answers: list[Any]) -> list[str]:
         asked.append(path)
         return left.pop(0) if len(left) > 1 else left[0]
 
-    api._connection.call = call  # type: ignore[method-assign]
+    api._call = call  # type: ignore[method-assign]
     return asked
 
 
@@ -107,7 +107,7 @@ def answered(api: TriggerDev, answers: list[Any]) -> list[str]:
 @examples(30)
 @given(answer=ANSWER | LIST | SCHEDULES)
 def test_an_answer_is_understood_or_refused(call: str, answer: object) -> None:
-    with closing(TriggerDev(account())) as api, bounded():
+    with closing(TriggerDevClient(account())) as api, bounded():
         answered(api, [answer, {"data": []}])
         try:
             CALLS[call](api)
@@ -153,7 +153,7 @@ def test_any_bytes_are_understood_or_told_in_a_sentence(answering: Answering, da
     pauses: list[float] = []
     told: list[str] = []
 
-    with bounded(), closing(TriggerDev(account(answering.url), wait=pauses.append)) as api:
+    with bounded(), closing(TriggerDevClient(account(answering.url), wait=pauses.append)) as api:
         try:
             api.schedules()
         except JobctlError as error:

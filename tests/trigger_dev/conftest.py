@@ -10,7 +10,7 @@ from jobctl.settings.masking import Secret
 from jobctl.store.base import RunStore
 from jobctl.store.open import open_store
 from jobctl.trigger_dev.account import Account
-from jobctl.trigger_dev.client import TriggerDev
+from jobctl.trigger_dev.client import TriggerDevClient
 from jobctl.trigger_dev.manager import TriggerDevJobManager
 from tests.support.trigger_dev import KEY, Cloud, trigger_dev
 
@@ -34,8 +34,8 @@ def pauses() -> list[float]:
 
 
 @pytest.fixture
-def api(account: Account, pauses: list[float]) -> Iterator[TriggerDev]:
-    made = TriggerDev(account, wait=pauses.append)
+def api(account: Account, pauses: list[float]) -> Iterator[TriggerDevClient]:
+    made = TriggerDevClient(account, wait=pauses.append)
     yield made
     made.close()
 

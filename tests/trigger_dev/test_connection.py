@@ -7,15 +7,15 @@ import pytest
 from jobctl.errors import ConfigurationError, ServiceError
 from jobctl.settings.masking import Secret
 from jobctl.trigger_dev.account import Account
-from jobctl.trigger_dev.client import MAX_TOTAL_PAUSE_S, TriggerDev
-from jobctl.trigger_dev.wire import RefusedError, Wanted
+from jobctl.trigger_dev.client import MAX_TOTAL_PAUSE_S, TriggerDevClient
+from jobctl.trigger_dev.wire import RefusedError, ScheduleRequest
 from tests.support.trigger_dev import KEY, Cloud, Fault
 
-WANTED = Wanted("a-job", "jobctl:production:a-job", "0 9 * * *", "UTC")
+WANTED = ScheduleRequest("a-job", "jobctl:production:a-job", "0 9 * * *", "UTC")
 JSON = {"Content-Type": "application/json"}
 
 
-def test_every_request_says_who_asks_and_which_version_is_meant(api: TriggerDev, cloud: Cloud) -> None:
+def test_every_request_says_who_asks_and_which_version_is_meant(api: TriggerDevClient, cloud: Cloud) -> None:
     api.schedules()
 
     (asked,) = cloud.asked
@@ -27,7 +27,7 @@ def test_every_request_says_who_asks_and_which_version_is_meant(api: TriggerDev,
 
 @pytest.mark.parametrize("status", [408, 409, 500, 502, 503])
 def test_a_server_in_trouble_is_asked_again(
-    status: int, api: TriggerDev, cloud: Cloud, pauses: list[float]
+    status: int, api: TriggerDevClient, cloud: Cloud, pauses: list[float]
 ) -> None:
     cloud.faults = [Fault(status=status, body=b"<html>"), Fault(status=status)]
 
@@ -38,13 +38,13 @@ def test_a_server_in_trouble_is_asked_again(
 
 
 @pytest.mark.parametrize("kind", ["drop", "half"])
-def test_a_connection_that_breaks_is_made_anew(kind: str, api: TriggerDev, cloud: Cloud) -> None:
+def test_a_connection_that_breaks_is_made_anew(kind: str, api: TriggerDevClient, cloud: Cloud) -> None:
     cloud.faults = [Fault(kind), Fault(kind)]
 
     assert api.schedules() == []
 
 
-def test_all_tries_are_one_request_to_the_server(api: TriggerDev, cloud: Cloud) -> None:
+def test_all_tries_are_one_request_to_the_server(api: TriggerDevClient, cloud: Cloud) -> None:
     """Its answers were lost twice; it did once what was asked."""
     cloud.faults = [Fault("lost"), Fault("lost")]
 
@@ -58,7 +58,7 @@ def test_all_tries_are_one_request_to_the_server(api: TriggerDev, cloud: Cloud) 
     assert len(set(bodies)) == 1
 
 
-def test_each_trigger_is_one_of_its_own(api: TriggerDev, cloud: Cloud) -> None:
+def test_each_trigger_is_one_of_its_own(api: TriggerDevClient, cloud: Cloud) -> None:
     assert api.trigger("a-job", {}) != api.trigger("a-job", {})
     assert len(cloud.runs) == 2
 
@@ -68,7 +68,7 @@ def test_each_trigger_is_one_of_its_own(api: TriggerDev, cloud: Cloud) -> None:
     [("false", 503, 1), ("true", 404, 3), ("true", 200, 1), ("false", 429, 1)],
 )
 def test_the_server_may_say_whether_another_try_helps(
-    header: str, status: int, tries: int, api: TriggerDev, cloud: Cloud
+    header: str, status: int, tries: int, api: TriggerDevClient, cloud: Cloud
 ) -> None:
     body = b'{"data": [], "pagination": {"totalPages": 0}}'
     cloud.faults = [Fault(status=status, body=body, headers={"x-should-retry": header})] * 3
@@ -90,7 +90,12 @@ def test_the_server_may_say_whether_another_try_helps(
     ],
 )
 def test_too_many_requests_waits_as_long_as_it_is_told(
-    headers: dict[str, str], least: float, most: float, api: TriggerDev, cloud: Cloud, pauses: list[float]
+    headers: dict[str, str],
+    least: float,
+    most: float,
+    api: TriggerDevClient,
+    cloud: Cloud,
+    pauses: list[float],
 ) -> None:
     if "x-ratelimit-reset" in headers and headers["x-ratelimit-reset"].startswith("+"):
         headers = {"x-ratelimit-reset": str(round(time.time() * 1000) + int(headers["x-ratelimit-reset"]))}
@@ -100,7 +105,9 @@ def test_too_many_requests_waits_as_long_as_it_is_told(
     assert least <= pauses[0] <= most
 
 
-def test_nobody_waits_longer_than_a_minute_in_all(api: TriggerDev, cloud: Cloud, pauses: list[float]) -> None:
+def test_nobody_waits_longer_than_a_minute_in_all(
+    api: TriggerDevClient, cloud: Cloud, pauses: list[float]
+) -> None:
     cloud.faults = [Fault(status=429, headers={"Retry-After": "40"})] * 3
 
     with pytest.raises(RefusedError, match=r"has had too many requests; again in 40 s"):
@@ -125,7 +132,7 @@ def test_nobody_waits_longer_than_a_minute_in_all(api: TriggerDev, cloud: Cloud,
     ],
 )  # fmt: skip
 def test_what_went_wrong_is_one_sentence(
-    fault: Fault, words: str, hint: str | None, api: TriggerDev, cloud: Cloud
+    fault: Fault, words: str, hint: str | None, api: TriggerDevClient, cloud: Cloud
 ) -> None:
     cloud.faults = [fault] * 3
 
@@ -139,17 +146,17 @@ def test_what_went_wrong_is_one_sentence(
     assert KEY not in f"{caught.value} {caught.value.hint}"
 
 
-def test_a_server_that_says_the_key_does_not_make_us_say_it(api: TriggerDev, cloud: Cloud) -> None:
+def test_a_server_that_says_the_key_does_not_make_us_say_it(api: TriggerDevClient, cloud: Cloud) -> None:
     cloud.faults = [Fault(status=422, body=b'{"error": "bad key %s"}' % KEY.encode())]
 
     with pytest.raises(RefusedError) as caught:
         api.schedules()
     assert KEY not in str(caught.value)
-    assert KEY not in caught.value.said
+    assert KEY not in caught.value.explanation
 
 
 def test_nobody_there(account: Account, pauses: list[float]) -> None:
-    api = TriggerDev(Account("http://127.0.0.1:1", account.key, "production"), wait=pauses.append)
+    api = TriggerDevClient(Account("http://127.0.0.1:1", account.key, "production"), wait=pauses.append)
 
     with pytest.raises(ServiceError, match=r"\(127.0.0.1:1\) did not answer: the connection was refused"):
         api.schedules()
@@ -161,7 +168,7 @@ def test_a_server_that_never_answers_is_given_up(
     account: Account, cloud: Cloud, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jobctl.trigger_dev.client.TIMEOUT_S", 0.2)
-    api = TriggerDev(account, wait=pauses.append)
+    api = TriggerDevClient(account, wait=pauses.append)
     cloud.faults = [Fault("hang")] * 3
 
     with pytest.raises(ServiceError, match="did not answer in time"):
@@ -172,10 +179,10 @@ def test_a_server_that_never_answers_is_given_up(
 
 def test_a_name_that_none_can_have(account: Account) -> None:
     with pytest.raises(ConfigurationError, match="TRIGGER_DEV_API_URL is not a valid address"):
-        TriggerDev(Account("https://ex\u200bample.com", account.key, "production"))
+        TriggerDevClient(Account("https://ex\u200bample.com", account.key, "production"))
 
 
-def test_a_schedule_that_is_gone_already_is_removed(api: TriggerDev, cloud: Cloud) -> None:
+def test_a_schedule_that_is_gone_already_is_removed(api: TriggerDevClient, cloud: Cloud) -> None:
     made = api.put_schedule(WANTED)
     cloud.faults = [Fault("lost")]
 
@@ -185,7 +192,7 @@ def test_a_schedule_that_is_gone_already_is_removed(api: TriggerDev, cloud: Clou
     assert api.schedule(WANTED.key) is None
 
 
-def test_lists_are_read_page_by_page(api: TriggerDev, cloud: Cloud) -> None:
+def test_lists_are_read_page_by_page(api: TriggerDevClient, cloud: Cloud) -> None:
     for number in range(230):
         cloud.schedule("a-job", key=f"k{number}")
         cloud.run("a-job", ago=1000 - number)

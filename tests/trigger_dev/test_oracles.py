@@ -15,10 +15,10 @@ from jobctl.errors import ScheduleError
 from jobctl.schedules import Cron
 from jobctl.schedules.cron_times import changes
 from jobctl.schedules.zones import zone
-from jobctl.trigger_dev.client import TriggerDev
+from jobctl.trigger_dev.client import TriggerDevClient
 from jobctl.trigger_dev.cron import due_times, trigger_cron
-from jobctl.trigger_dev.runs import MEANINGS
-from jobctl.trigger_dev.wire import Wanted
+from jobctl.trigger_dev.runs import STATUSES
+from jobctl.trigger_dev.wire import ScheduleRequest
 from tests.support.npm import do_without
 from tests.support.trigger_dev import KEY, Asked, Cloud
 from tests.support.trigger_dev_rules import FINAL, RefusalError, check_schedule, check_trigger
@@ -98,13 +98,13 @@ def test_our_server_takes_what_theirs_takes(
 
 
 def test_our_servers_answers_and_jobctls_requests_are_theirs(
-    cloud: Cloud, api: TriggerDev, node: Node
+    cloud: Cloud, api: TriggerDevClient, node: Node
 ) -> None:
     """Each answer by the schema that the official client parses it with; each body by the webapp's."""
     cloud.output, cloud.error = {"any": 1}, "broken"
     for status in FINAL:
         cloud.run("a-job", status, error="broken")
-    api.put_schedule(Wanted("a-job", "jobctl:production:a-job", "0 9 * * *", "Europe/Berlin"))
+    api.put_schedule(ScheduleRequest("a-job", "jobctl:production:a-job", "0 9 * * *", "Europe/Berlin"))
     run_id = api.trigger("a-job", {"dry_run": True}, max_duration=90, max_attempts=1)
     found = [
         ("ListSchedulesResult", "GET", "/api/v1/schedules", {}),
@@ -131,12 +131,12 @@ def test_our_servers_answers_and_jobctls_requests_are_theirs(
 
 
 def test_the_vocabulary_of_states_is_theirs(node: Node) -> None:
-    told = node("schemas.mjs", told=[{"schema": "RunStatus", "value": one} for one in [*MEANINGS, "FROZEN"]])
+    told = node("schemas.mjs", told=[{"schema": "RunStatus", "value": one} for one in [*STATUSES, "FROZEN"]])
 
-    assert [refusal is None for refusal in told] == [True] * len(MEANINGS) + [False]
+    assert [refusal is None for refusal in told] == [True] * len(STATUSES) + [False]
 
 
-def test_the_official_client_asks_as_jobctl_does(cloud: Cloud, api: TriggerDev, node: Node) -> None:
+def test_the_official_client_asks_as_jobctl_does(cloud: Cloud, api: TriggerDevClient, node: Node) -> None:
     """It drives our server through every call, and parses every answer."""
     told = node("official.mjs", cloud.url, KEY)
     theirs, cloud.asked = cloud.asked, []
@@ -145,7 +145,7 @@ def test_the_official_client_asks_as_jobctl_does(cloud: Cloud, api: TriggerDev, 
     assert told["listed"] == [told["id"]]
     assert told["refused"].startswith("422 ")
     assert "seconds are not allowed" in told["refused"]
-    made = api.put_schedule(Wanted("a-job", "jobctl:production:a-job", "0 9 * * *", "UTC"))
+    made = api.put_schedule(ScheduleRequest("a-job", "jobctl:production:a-job", "0 9 * * *", "UTC"))
     api.schedules()
     api.schedule(made.id)
     api.set_active(made.id, active=False)

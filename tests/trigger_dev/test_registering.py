@@ -10,17 +10,17 @@ from jobctl.settings.masking import Secret
 from jobctl.trigger_dev.account import Account
 from jobctl.trigger_dev.cron import caution
 from jobctl.trigger_dev.manager import TriggerDevJobManager
-from jobctl.trigger_dev.schedule_sync import Change, Step
+from jobctl.trigger_dev.schedule_sync import Change, SyncStep
 from tests.support.trigger_dev import Cloud, Fault
 from tests.trigger_dev.conftest import MakeManager, job
 
 
-def registered(manager: TriggerDevJobManager, *, prune: bool = True) -> dict[str, Step]:
+def registered(manager: TriggerDevJobManager, *, prune: bool = True) -> dict[str, SyncStep]:
     steps, _ = manager.plan(prune=prune)
     return {one.job_id: one for one in manager.register(steps)}
 
 
-def changes(found: dict[str, Step]) -> dict[str, str]:
+def changes(found: dict[str, SyncStep]) -> dict[str, str]:
     return {job_id: one.change.value for job_id, one in found.items()}
 
 
@@ -194,7 +194,7 @@ def test_the_free_plan_is_said_with_what_to_do(make_manager: MakeManager, cloud:
     assert changes(found) == {"a-job": "failed", "b-job": "created"}
     assert "Free plan is limited to hourly schedules" in found["a-job"].detail
     assert found["a-job"].hint == "give it a schedule of once an hour or less, or take a larger plan"
-    there = found["b-job"].there
+    there = found["b-job"].existing
     assert there is not None
     assert there.minimum_window == 3600
 
@@ -269,7 +269,7 @@ def test_stopping_what_is_not_ours_is_refused(make_manager: MakeManager, cloud: 
 
     with pytest.raises(UsageError, match=r"a-job has no schedule at Trigger\.dev"):
         manager.stop_job("a-job")
-    with pytest.raises(UsageError, match="in the worker's code, which jobctl does not touch"):
+    with pytest.raises(UsageError, match="in the worker's code, which jobctl does not change"):
         manager.start_job("b-job")
 
 
@@ -323,7 +323,7 @@ def test_a_wrong_key_on_the_way_ends_it(make_manager: MakeManager, cloud: Cloud)
     steps, _ = manager.plan()
     cloud.faults = [Fault(status=401, only="POST /api/v1/schedules")]
 
-    told: list[Step] = []
+    told: list[SyncStep] = []
     with pytest.raises(ServiceError, match="refuses the key"):
         told.extend(manager.register(steps))
     done = {one["task"] for one in cloud.schedules.values()}

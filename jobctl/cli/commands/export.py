@@ -154,15 +154,15 @@ def _along(request: _Request, context: Context, extras: tuple[str, ...]) -> tupl
 
 
 def _caution(request: _Request, context: Context) -> None:
-    """A warning for each job of which something does not hold there."""
-    from jobctl.platforms import AT_TRIGGER_DEV, AT_VERCEL, not_kept
+    """Warn of settings that the platform does not honour."""
+    from jobctl.platforms import AT_TRIGGER_DEV, AT_VERCEL, not_honoured
 
     there = request.platform == "trigger-dev"
     if not there and request.platform != "vercel":
         return
     jitter = there or request.target is Target.SCHEDULES
     for job in context.catalogue.jobs:
-        found = [not_kept(job, AT_TRIGGER_DEV if there else AT_VERCEL, jitter=jitter)]
+        found = [not_honoured(job, AT_TRIGGER_DEV if there else AT_VERCEL, jitter=jitter)]
         if there and job.schedule and job.enabled:
             from jobctl.trigger_dev.cron import caution
 
