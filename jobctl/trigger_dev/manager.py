@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobctl.catalogue.catalogue import unknown_job
 from jobctl.clock import Clock, SystemClock
@@ -19,7 +19,6 @@ from jobctl.schedules import Cron, Every
 from jobctl.store.base import RunStore
 from jobctl.text import counted
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
-from jobctl.trigger_dev.client import TriggerDevClient
 from jobctl.trigger_dev.cron import trigger_cron
 from jobctl.trigger_dev.runs import (
     HOST,
@@ -42,6 +41,9 @@ from jobctl.trigger_dev.schedule_sync import (
     unknown_task,
 )
 from jobctl.trigger_dev.wire import RemoteRun, RemoteSchedule
+
+if TYPE_CHECKING:
+    from jobctl.trigger_dev.client import TriggerDevClient
 
 METRICS_RUNS = 10_000
 """Metrics are computed from the newest runs, at most this many."""
@@ -77,7 +79,7 @@ class TriggerDevJobManager(ManagerLifecycle):
         self._client: TriggerDevClient | None = None
 
     @property
-    def _api(self) -> TriggerDevClient:
+    def _api(self) -> "TriggerDevClient":
         """The client, made on first use."""
         if self._client is None:
             from jobctl.trigger_dev.client import TriggerDevClient

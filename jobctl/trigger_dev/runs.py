@@ -3,17 +3,19 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import chain, repeat
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl.durations import milliseconds
 from jobctl.errors import ScheduleError, ServiceError
 from jobctl.histogram import histogram, percentile
 from jobctl.managers.status import BY_HAND, not_enabled, status_from
 from jobctl.model import Job, JobMetrics, JobStatus, JobTotals, Reason, Run, RunStatus, Status, Trigger
-from jobctl.trigger_dev.client import TriggerDevClient
 from jobctl.trigger_dev.cron import trigger_cron
 from jobctl.trigger_dev.schedule_sync import unknown_task
 from jobctl.trigger_dev.wire import PAGE, RemoteRun, RemoteSchedule
+
+if TYPE_CHECKING:
+    from jobctl.trigger_dev.client import TriggerDevClient
 
 HOST = "Trigger.dev"
 PAUSES_S = (1.0, 2.0, 3.0, 5.0)
@@ -144,7 +146,7 @@ def _average(durations: list[timedelta]) -> timedelta | None:
     return sum(durations, timedelta(0)) / len(durations) if durations else None
 
 
-def poll_run(api: TriggerDevClient, run_id: str, wait: Callable[[float], object]) -> Iterator[RemoteRun]:
+def poll_run(api: "TriggerDevClient", run_id: str, wait: Callable[[float], object]) -> Iterator[RemoteRun]:
     """Fetch a run again and again, until it has ended.
 
     Args:
@@ -170,7 +172,7 @@ def poll_run(api: TriggerDevClient, run_id: str, wait: Callable[[float], object]
 
 
 def newest_runs(
-    api: TriggerDevClient, tasks: Sequence[str], started_here: Mapping[str, str]
+    api: "TriggerDevClient", tasks: Sequence[str], started_here: Mapping[str, str]
 ) -> dict[str, RemoteRun]:
     """The newest run of each task that has one.
 

@@ -4,15 +4,18 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from jobctl.errors import ScheduleError, ServiceError
 from jobctl.managers.status import BY_HAND, not_enabled
 from jobctl.model import Job
 from jobctl.platforms import AT_TRIGGER_DEV, not_honoured
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
-from jobctl.trigger_dev.client import TriggerDevClient
 from jobctl.trigger_dev.cron import caution, known_zone, trigger_cron, window_of
 from jobctl.trigger_dev.wire import RefusedError, RemoteSchedule, ScheduleRequest
+
+if TYPE_CHECKING:
+    from jobctl.trigger_dev.client import TriggerDevClient
 
 SMALLEST_PLAN = 10
 PLANS = f"Free {SMALLEST_PLAN}, Hobby 100, Pro 1,000"
@@ -80,7 +83,7 @@ class ExistingSchedules:
     active: int
 
 
-def fetch_schedules(api: TriggerDevClient, jobs: Iterable[Job]) -> ExistingSchedules:
+def fetch_schedules(api: "TriggerDevClient", jobs: Iterable[Job]) -> ExistingSchedules:
     """Fetch all schedules of the environment, and those of the jobs one by one where they are not listed.
 
     The list is empty while no worker is deployed.
@@ -142,7 +145,7 @@ def plan_warning(steps: Iterable[SyncStep], existing: ExistingSchedules, account
     )
 
 
-def apply_steps(api: TriggerDevClient, steps: Iterable[SyncStep]) -> Iterator[SyncStep]:
+def apply_steps(api: "TriggerDevClient", steps: Iterable[SyncStep]) -> Iterator[SyncStep]:
     """Make the changes; yields each step as it came out.
 
     A request that is refused for one job fails that job only. After any other failure, such as a wrong key or no
@@ -179,7 +182,7 @@ def unknown_task(task: str, account: Account) -> tuple[str, str]:
     )
 
 
-def _apply(api: TriggerDevClient, step: SyncStep) -> SyncStep:
+def _apply(api: "TriggerDevClient", step: SyncStep) -> SyncStep:
     if step.remove is not None:
         api.delete_schedule(step.remove)
     if step.put is None:

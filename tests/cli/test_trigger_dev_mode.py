@@ -77,7 +77,7 @@ def test_what_does_not_hold_there_is_told_by_run_and_by_the_exports(
     late = "; jitter has no effect: it starts on time"
     dropped = "a slot that comes while a run is in progress is dropped there"
     for text, queued, jitter in zip(told, (waits, waits, dropped), ("", "", late), strict=True):
-        assert " ".join(text.split()).count(" hold") == 2 + bool(jitter)
+        assert " ".join(text.split()).count(" effect") == 2 + bool(jitter)
         assert (
             f'daily: overlap = "queue" has no effect: {queued}; group has an effect only among runs that share a run'
             f" store (JOBCTL_STATE){jitter}"
