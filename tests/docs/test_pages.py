@@ -1,6 +1,7 @@
 """The README and the pages say what the code does: commands, options, variables, exit codes, job keys, jobs."""
 
 import re
+import tomllib
 
 import pytest
 
@@ -175,3 +176,12 @@ def test_the_documentation_is_in_plain_english(file: str) -> None:
     text = re.sub(r"`[^`]*`", "", (ROOT / file).read_text(encoding="utf-8"))
 
     assert PRIVATE_WORDS.findall(text) == []
+
+
+def test_each_extra_with_a_package_has_a_row() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
+
+    told = {name for cells in rows("getting-started", "extra") for name in code(cells[0])}
+    assert told == {name for name, packages in extras.items() if packages}
