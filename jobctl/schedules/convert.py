@@ -6,7 +6,7 @@ from itertools import product
 from jobctl.durations import write_duration
 from jobctl.errors import ScheduleError
 from jobctl.schedules.cron import Cron
-from jobctl.schedules.cron_grammar import Fields, Values
+from jobctl.schedules.cron_grammar import CronFields, FieldValues
 from jobctl.schedules.cron_times import changes
 from jobctl.schedules.every import Every
 from jobctl.schedules.zones import zone
@@ -54,7 +54,7 @@ LOOK_AHEAD = timedelta(days=5 * 366)
 _DAY_MINUTES = 24 * 60
 
 
-def fields_in_utc(cron: Cron, now: datetime) -> Fields:
+def fields_in_utc(cron: Cron, now: datetime) -> CronFields:
     """The fields of the expression that is due, in UTC, when this one is.
 
     The zone's clock changes of the five years from ``now`` are looked at; nobody knows later ones.
@@ -80,7 +80,7 @@ def _offsets(name: str, now: datetime) -> set[timedelta]:
     return {instant.astimezone(there).utcoffset() or timedelta(0) for instant in instants}
 
 
-def _shifted(cron: Cron, offset: timedelta) -> Fields:
+def _shifted(cron: Cron, offset: timedelta) -> CronFields:
     fields = cron.fields
     east, seconds = divmod(int(offset.total_seconds()), 60)
     if seconds:
@@ -98,7 +98,7 @@ def _shifted(cron: Cron, offset: timedelta) -> Fields:
     )
 
 
-def _moved(cron: Cron, days: set[int]) -> Values:
+def _moved(cron: Cron, days: set[int]) -> FieldValues:
     """The days of the week where some or all times lie on the day before or after in UTC."""
     fields = cron.fields
     weekday = fields.weekday
@@ -112,9 +112,9 @@ def _moved(cron: Cron, days: set[int]) -> Values:
     return _values(sorted({(day + by) % 7 for day in weekday.numbers}), 7)
 
 
-def _values(numbers: list[int], of: int) -> Values:
+def _values(numbers: list[int], of: int) -> FieldValues:
     full = len(numbers) == of
-    return Values(tuple(numbers), star=full, full=full)
+    return FieldValues(tuple(numbers), star=full, full=full)
 
 
 def _refusal(cron: Cron, reason: str) -> ScheduleError:

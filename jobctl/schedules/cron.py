@@ -1,10 +1,9 @@
-"""Real cron: croniter walks the calendar in wall-clock time, the rules for clock changes are ours.
+"""Real cron: due times in wall-clock time, with Debian cron's rules for clock changes.
 
-When clocks change, Debian cron's rule holds. A *wildcard job*, whose minute or hour field begins with a
-star, follows real time: what falls into a gap never happens, a repeated hour counts twice. Any other
-is a *fixed-time job*: each wall-clock time is due once, of a repeated period in its first pass; a time
-inside a gap of up to three hours at the first instant after it, several such as one; inside a longer
-gap not at all. The seconds field does not count. Source: cron(8) and cron.c of Debian.
+A *wildcard job*, whose minute or hour field begins with a star, follows real time: times in a gap are never due, a
+repeated hour counts twice. Any other is a *fixed-time job*: each wall-clock time is due once, in a repeated period at its
+first pass; times inside a gap of up to three hours are due once, at the first instant after it, and times inside a longer
+gap are not due. The seconds field does not count. Source: cron(8) and cron.c of Debian.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -12,52 +11,48 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from jobctl.errors import ScheduleError
-from jobctl.schedules import cron_grammar
-from jobctl.schedules.cron_grammar import Fields, parse
-from jobctl.schedules.cron_times import LONGEST_GAP, SECOND, change_at, readings, wall
+from jobctl.schedules.cron_grammar import CronFields, check_days, day_rule, parse
+from jobctl.schedules.cron_times import LONGEST_GAP, SECOND, change_at, next_match, readings, wall
 from jobctl.schedules.zones import zone
 from jobctl.text import quote
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from jobctl.schedules.cron_times import Walker
-
 
 @lru_cache(maxsize=512)
-def _read(expression: str) -> tuple[str, Fields]:
-    """Kept, since jobs by the thousand share a few expressions."""
+def _parse_and_check(expression: str) -> tuple[str, CronFields]:
+    """Cached, since thousands of jobs share a few expressions."""
     text, fields = parse(expression)
-    cron_grammar.check(fields, expression)
+    check_days(fields, expression)
     return text, fields
 
 
 class Cron:
-    """Due when the clock on the wall of ``timezone`` shows a matching time.
+    """Due when a wall clock in ``timezone`` shows a matching time.
 
     Args:
         expression: 5 fields, or 6 with seconds first; or ``@hourly``, ``@daily``, ``@weekly``,
             ``@monthly``, ``@yearly``. Sunday is 0 or 7; ``L`` is the last day of the month, ``L5`` or
-            ``5L`` its last Friday, ``5#2`` its second. Both day fields must match where either begins
+            ``5L`` its last Friday, ``5#2`` its second. Both day fields must match if either begins
             with a star, else one is enough.
         timezone: an IANA name.
 
-    Instants handed in are aware; those handed out are in UTC.
+    Instants as arguments are aware; returned instants are in UTC.
 
     Raises:
-        ScheduleError: what cannot be read, or names no day; the message says which field, and where the
-            fault is in one, the error's ``span`` is its place in the expression.
+        ScheduleError: the expression cannot be parsed or names no day. The message says which field; if only one field
+            is wrong, the error's ``span`` is its place in the expression.
     """
 
-    __slots__ = ("_walker_kept", "_zone", "expression", "fields", "timezone")
+    __slots__ = ("_zone", "expression", "fields", "timezone")
 
     def __init__(self, expression: str, timezone: str = "UTC") -> None:
-        # from Python anything may come, also what no cache can hold
-        read = _read if isinstance(expression, str) else parse  # type: ignore[redundant-expr]
+        # Python code may pass anything, also what cannot be cached; parse reports it
+        read = _parse_and_check if isinstance(expression, str) else parse  # type: ignore[redundant-expr]
         self.expression, self.fields = read(expression)
         self.timezone = timezone
         self._zone: ZoneInfo | None = None if timezone == "UTC" else zone(timezone)
-        self._walker_kept: Walker | None = None
 
     @property
     def text(self) -> str:
@@ -66,13 +61,13 @@ class Cron:
 
     @property
     def fixed_time(self) -> bool:
-        """Whether each wall-clock time is due once: neither minute nor hour begins with a star."""
+        """Whether each wall-clock time is due only once: neither minute nor hour begins with a star."""
         return not (self.fields.minute.star or self.fields.hour.star)
 
     @property
     def day_rule(self) -> str | None:
-        """How the two day fields go together, in words, where both have a say; else None."""
-        return cron_grammar.rule(self.fields)
+        """How the two day fields combine, in words, if both restrict the days; else None."""
+        return day_rule(self.fields)
 
     def next_after(self, instant: datetime, anchor: datetime | None = None) -> datetime:  # noqa: ARG002
         """The first due time strictly after ``instant``.
@@ -83,7 +78,7 @@ class Cron:
         try:
             start = instant.astimezone(UTC).replace(microsecond=0)
             if self._zone is None:
-                return self._walker.after(start.replace(tzinfo=None)).replace(tzinfo=UTC)
+                return next_match(self.fields, start.replace(tzinfo=None)).replace(tzinfo=UTC)
             return (self._next_fixed if self.fixed_time else self._next_wildcard)(start, self._zone)
         except OverflowError:
             raise ScheduleError(f"{quote(self.text)} has no due time after {instant:%Y-%m-%d}") from None
@@ -94,7 +89,7 @@ class Cron:
         after: datetime,
         anchor: datetime | None = None,  # noqa: ARG002
     ) -> datetime | None:
-        """The newest due time in ``(after, instant]``: by doubling and halving, never by listing."""
+        """The latest due time in ``(after, instant]``, found by doubling and halving; None if there is none."""
         if after >= instant:
             return None
         span = min(timedelta(minutes=1), instant - after)
@@ -119,22 +114,22 @@ class Cron:
         until: datetime,
         anchor: datetime | None = None,  # noqa: ARG002
     ) -> int:
-        """How many due times lie in ``(after, until]``, by arithmetic."""
+        """The number of due times in ``(after, until]``, by arithmetic."""
         from jobctl.schedules.cron_times import count_due, count_wall
 
-        after, until = (one.astimezone(UTC).replace(microsecond=0) for one in (after, until))
+        after, until = (instant.astimezone(UTC).replace(microsecond=0) for instant in (after, until))
         if self._zone is None:
             return count_wall(self.fields, after.replace(tzinfo=None), until.replace(tzinfo=None))
         return count_due(self.fields, self._zone, after, until, fixed=self.fixed_time)
 
     def note(self, instant: datetime) -> str | None:
-        """What a clock change does to a due time, in words; None on an ordinary day."""
+        """The effect of a clock change on a due time, in words; None on an ordinary day."""
         if self._zone is None:
             return None
         shown, before = wall(instant, self._zone), wall(instant - SECOND, self._zone)
         left_out = shown - before - SECOND
         if self.fixed_time and timedelta(0) < left_out <= LONGEST_GAP:
-            named = self._walker.after(before.replace(fold=0))
+            named = next_match(self.fields, before.replace(fold=0))
             return f"{named:%H:%M} does not exist" if named < shown else None
         if len(readings(shown, self._zone)) == 2:
             return f"{shown:%H:%M} comes twice, this is the {'second' if shown.fold else 'first'}"
@@ -145,7 +140,7 @@ class Cron:
         if time.fold:
             time = wall(change_at(time, zone_)[0] - SECOND, zone_)  # the last second of the first pass
         while True:
-            time = self._walker.after(time)
+            time = next_match(self.fields, time)
             if found := readings(time, zone_):
                 return found[0]
             change, forward = change_at(time, zone_)
@@ -158,26 +153,18 @@ class Cron:
         found = self._wildcard_from(time.replace(fold=0), start, zone_)
         if not time.fold and len(readings(time, zone_)) == 2:
             change, _ = change_at(time, zone_)
-            if found >= change:  # the second pass begins before it, perhaps with an earlier time
+            if found >= change:  # the second pass begins earlier, perhaps with an earlier due time
                 found = min(found, self._wildcard_from(wall(change, zone_) - SECOND, start, zone_))
         return found
 
     def _wildcard_from(self, time: datetime, start: datetime, zone_: "ZoneInfo") -> datetime:
         while True:
-            time = self._walker.after(time)
+            time = next_match(self.fields, time)
             found = readings(time, zone_)
-            if later := [one for one in found if one > start]:
+            if later := [instant for instant in found if instant > start]:
                 return later[0]
             if not found:
                 time = wall(change_at(time, zone_)[0], zone_) - SECOND
-
-    @property
-    def _walker(self) -> "Walker":
-        if self._walker_kept is None:
-            from jobctl.schedules.cron_times import walker
-
-            self._walker_kept = walker(self.expression)
-        return self._walker_kept
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Cron):

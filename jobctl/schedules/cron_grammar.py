@@ -36,7 +36,7 @@ _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
 
 @value
-class Field:
+class CronField:
     """What one field may hold. ``top`` is the highest value of its star."""
 
     name: str
@@ -46,17 +46,17 @@ class Field:
     names: tuple[str, ...] = ()
 
 
-SECOND = Field("second", 0, 59, 59)
-MINUTE = Field("minute", 0, 59, 59)
-HOUR = Field("hour", 0, 23, 23)
-DAY = Field("day of month", 1, 31, 31)
-MONTH = Field("month", 1, 12, 12, _MONTHS)
-WEEKDAY = Field("day of week", 0, 7, 6, _DAYS)
+SECOND = CronField("second", 0, 59, 59)
+MINUTE = CronField("minute", 0, 59, 59)
+HOUR = CronField("hour", 0, 23, 23)
+DAY = CronField("day of month", 1, 31, 31)
+MONTH = CronField("month", 1, 12, 12, _MONTHS)
+WEEKDAY = CronField("day of week", 0, 7, 6, _DAYS)
 FIELDS = (SECOND, MINUTE, HOUR, DAY, MONTH, WEEKDAY)
 
 
 @value
-class Values:
+class FieldValues:
     """One field read.
 
     Attributes:
@@ -74,18 +74,18 @@ class Values:
     last_day: bool = False
 
 
-class Fields(NamedTuple):
+class CronFields(NamedTuple):
     """A cron expression read."""
 
-    second: Values
-    minute: Values
-    hour: Values
-    day: Values
-    month: Values
-    weekday: Values
+    second: FieldValues
+    minute: FieldValues
+    hour: FieldValues
+    day: FieldValues
+    month: FieldValues
+    weekday: FieldValues
 
 
-def parse(expression: str) -> tuple[str, Fields]:
+def parse(expression: str) -> tuple[str, CronFields]:
     """The expression with one blank between its fields, and its fields.
 
     Raises:
@@ -95,17 +95,17 @@ def parse(expression: str) -> tuple[str, Fields]:
     text = " ".join(parts)
     opened = ALIASES[text.lower()].split() if len(parts) == 1 else parts
     six = opened if len(opened) == 6 else ["0", *opened]
-    values: list[Values] = []
+    values: list[FieldValues] = []
     for field, part in zip(FIELDS, six, strict=True):
         try:
             values.append(_read(field, part))
         except CronFieldError as error:
-            error.span = place(expression, field)
+            error.span = span_of(expression, field)
             raise
-    return text, Fields(*values)
+    return text, CronFields(*values)
 
 
-def place(expression: str, field: Field) -> tuple[int, int]:
+def span_of(expression: str, field: CronField) -> tuple[int, int]:
     """Where a field stands in an expression of five or six: its first character, and the one behind its last."""
     parts = _split(expression)
     index = len(parts) - len(FIELDS) + FIELDS.index(field)
@@ -137,7 +137,7 @@ def _split(expression: object) -> list[str]:
 
 
 @lru_cache(maxsize=512)  # jobs share most of their fields: time and memory of ten thousand of them
-def _read(field: Field, text: str) -> Values:
+def _read(field: CronField, text: str) -> FieldValues:
     numbers: set[int] = set()
     nth: set[tuple[int, int]] = set()
     last_day = False
@@ -155,7 +155,7 @@ def _read(field: Field, text: str) -> Values:
     if field is WEEKDAY:
         numbers = {number % 7 for number in numbers}
     full = len(numbers) == field.top - field.least + 1
-    return Values(tuple(sorted(numbers)), text.startswith("*"), full, tuple(sorted(nth)), last_day)
+    return FieldValues(tuple(sorted(numbers)), text.startswith("*"), full, tuple(sorted(nth)), last_day)
 
 
 def _nth(item: str) -> tuple[int, int]:
@@ -166,7 +166,7 @@ def _nth(item: str) -> tuple[int, int]:
     return _value(WEEKDAY, day, item) % 7, found
 
 
-def _numbers(field: Field, item: str) -> range:
+def _numbers(field: CronField, item: str) -> range:
     values, slash, step_text = item.partition("/")
     low_text, dash, high_text = values.partition("-")
     step = _whole(step_text) if slash else 1
@@ -187,7 +187,7 @@ def _numbers(field: Field, item: str) -> range:
     return range(low, high + 1, step)
 
 
-def _value(field: Field, text: str, item: str) -> int:
+def _value(field: CronField, text: str, item: str) -> int:
     number = _whole(text)
     if number is not None:
         if not field.least <= number <= field.most:
@@ -203,7 +203,7 @@ def _whole(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
 
 
-def _unreadable(field: Field, item: str) -> CronFieldError:
+def _unreadable(field: CronField, item: str) -> CronFieldError:
     names = f", a name such as {field.names[1]}" if field.names else ""
     return CronFieldError(
         f"{field.name}: {quote(item)} is not a number, a range or a step",
@@ -214,42 +214,42 @@ def _unreadable(field: Field, item: str) -> CronFieldError:
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
-def either(fields: Fields) -> bool:
+def either_day_is_enough(fields: CronFields) -> bool:
     """Whether one matching day field is enough. Vixie's rule: unless either begins with a star."""
     return not (fields.day.star or fields.weekday.star)
 
 
-def every_day(fields: Fields) -> bool:
+def names_every_day(fields: CronFields) -> bool:
     """Whether each day of the year is meant."""
     day, week = fields.day.full, fields.weekday.full
-    return fields.month.full and ((day or week) if either(fields) else (day and week))
+    return fields.month.full and ((day or week) if either_day_is_enough(fields) else (day and week))
 
 
-def rule(fields: Fields) -> str | None:
+def day_rule(fields: CronFields) -> str | None:
     """How the two day fields go together, in words, where both have a say; else None."""
-    if either(fields):
+    if either_day_is_enough(fields):
         return "due where the day of month or the day of week matches"
     if fields.day.full or fields.weekday.full:
         return None
     return "due where both the day of month and the day of week match"
 
 
-def has_day_of_month(fields: Fields) -> bool:
+def has_day_of_month(fields: CronFields) -> bool:
     """Whether a month that is meant has, in some year, a day of month that is meant."""
     longest = max(_LONGEST[month - 1] for month in fields.month.numbers)
     return fields.day.last_day or fields.day.numbers[0] <= longest
 
 
-def matches(fields: Fields, day: date) -> bool:
+def is_due_on(fields: CronFields, day: date) -> bool:
     """Whether a day is meant."""
     if day.month not in fields.month.numbers:
         return False
     in_month = day.day in fields.day.numbers or (fields.day.last_day and day.day == _length(day))
     in_week = day.isoweekday() % 7 in fields.weekday.numbers or _is_nth(fields, day)
-    return (in_month or in_week) if either(fields) else (in_month and in_week)
+    return (in_month or in_week) if either_day_is_enough(fields) else (in_month and in_week)
 
 
-def check(fields: Fields, expression: str) -> None:
+def check_days(fields: CronFields, expression: str) -> None:
     """Refuse what names no day, and what cron implementations disagree about.
 
     Every other expression names a day within 40 years: 29 February falls on each weekday that often,
@@ -262,18 +262,18 @@ def check(fields: Fields, expression: str) -> None:
     if weekday.nth and weekday.numbers:
         raise CronFieldError(
             "day of week: plain days do not go together with # or L",
-            place(expression, WEEKDAY),
+            span_of(expression, WEEKDAY),
             hint="make two jobs of it",
         )
     if weekday.nth and not (day.star and day.full):
         raise CronFieldError(
             "day of week: # and L do not go together with a day of month",
-            place(expression, WEEKDAY),
+            span_of(expression, WEEKDAY),
             hint="write * as day of month",
         )
-    if not has_day_of_month(fields) and not (either(fields) and weekday.numbers):
+    if not has_day_of_month(fields) and not (either_day_is_enough(fields) and weekday.numbers):
         days, months = (", ".join(map(str, field.numbers)) for field in (day, fields.month))
-        raise CronFieldError(f"day of month: {days} is never in month {months}", place(expression, DAY))
+        raise CronFieldError(f"day of month: {days} is never in month {months}", span_of(expression, DAY))
 
 
 def _length(day: date) -> int:
@@ -281,7 +281,7 @@ def _length(day: date) -> int:
     return 28 if day.month == 2 and not leap else _LONGEST[day.month - 1]
 
 
-def _is_nth(fields: Fields, day: date) -> bool:
+def _is_nth(fields: CronFields, day: date) -> bool:
     for weekday, nth in fields.weekday.nth:
         if day.isoweekday() % 7 == weekday:
             last = day.day + 7 > _length(day)
@@ -290,7 +290,7 @@ def _is_nth(fields: Fields, day: date) -> bool:
     return False
 
 
-def write_field(field: Field, values: Values) -> str:
+def write_field(field: CronField, values: FieldValues) -> str:
     """A star, a step, a range or a list of numbers; ``L`` and ``#`` behind them."""
     if values.full:
         return "*"

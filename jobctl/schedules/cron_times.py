@@ -1,15 +1,12 @@
 """Due times of cron: wall-clock times, clock changes, the walk through the calendar, and counts without listing."""
 
-import os
-import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import time as clock_time
 from typing import TYPE_CHECKING
 
-from jobctl.schedules import cron_grammar
-from jobctl.schedules.cron_grammar import LAST, Fields, Values, parse
+from jobctl.schedules.cron_grammar import CronFields, is_due_on, names_every_day
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -70,73 +67,35 @@ def _offset(time: datetime) -> timedelta:
     return time.utcoffset() or timedelta(0)
 
 
-_YEARS = 50
-_LOCK = threading.Lock()
-os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
+def next_match(fields: CronFields, time: datetime) -> datetime:
+    """The first wall-clock time strictly after ``time`` that the fields match, both naive.
+
+    Raises:
+        OverflowError: there is none before the year 10,000.
+    """
+    start = time.replace(microsecond=0, fold=0) + SECOND
+    day, clock = start.date(), (start.hour, start.minute, start.second)
+    while True:
+        if day.month not in fields.month.numbers:
+            day, clock = (day.replace(day=28) + 4 * DAY).replace(day=1), (0, 0, 0)
+            continue
+        if is_due_on(fields, day) and (found := _first_clock_time(fields, clock)) is not None:
+            return datetime.combine(day, found)
+        day, clock = day + DAY, (0, 0, 0)
 
 
-class Walker:
-    """The times of one expression. May be shared by threads."""
-
-    __slots__ = ("_croniter", "_found", "_since")
-
-    def __init__(self, canonical: str, *, either: bool) -> None:
-        from croniter import croniter
-
-        self._since = self._found = datetime(1970, 1, 1)  # noqa: DTZ001 - what a wall clock shows has no zone
-        self._croniter = croniter(
-            canonical, self._since, ret_type=datetime, day_or=either, max_years_between_matches=_YEARS
-        )
-
-    def after(self, time: datetime) -> datetime:
-        """The first matching time strictly after a naive one.
-
-        Raises:
-            OverflowError: there is none before the year 10,000.
-        """
-        with _LOCK:
-            if not self._since <= time < self._found:
-                try:
-                    self._croniter.set_current(time, force=True)
-                    found: datetime = self._croniter.get_next(datetime)
-                except ValueError as error:
-                    raise OverflowError("no such time") from error
-                self._since, self._found = time, found
-            return self._found
+def _first_clock_time(fields: CronFields, start: tuple[int, int, int]) -> clock_time | None:
+    """The first matching time of a day from ``start`` on: hour, minute and second; None if there is none."""
+    hours, minutes, seconds = fields.hour.numbers, fields.minute.numbers, fields.second.numbers
+    for hour in hours[bisect_left(hours, start[0]) :]:
+        for minute in minutes[bisect_left(minutes, start[1] if hour == start[0] else 0) :]:
+            first = bisect_left(seconds, start[2] if (hour, minute) == start[:2] else 0)
+            if first < len(seconds):
+                return clock_time(hour, minute, seconds[first])
+    return None
 
 
-@lru_cache(maxsize=512)
-def walker(expression: str) -> Walker:
-    """The walker of an expression that can be read; those that mean the same share it."""
-    _, fields = parse(expression)
-    return _walker(_canonical(fields), cron_grammar.either(fields))
-
-
-@lru_cache(maxsize=512)
-def _walker(canonical: str, either: bool) -> Walker:  # noqa: FBT001
-    return Walker(canonical, either=either)
-
-
-def _canonical(fields: Fields) -> str:
-    """Minute to weekday, and seconds behind them where croniter needs to know."""
-    second, minute, hour, day, month, weekday = map(_listed, fields)
-    if not cron_grammar.has_day_of_month(fields):
-        day = "*"  # croniter 6 fails at a Monday or 30 February
-    elif cron_grammar.either(fields) and "*" in {day, weekday}:
-        day = weekday = "*"
-    five = f"{minute} {hour} {day} {month} {weekday}"
-    return five if second == "0" else f"{five} {second}"
-
-
-def _listed(values: Values) -> str:
-    if values.full:
-        return "*"
-    items = [str(number) for number in values.numbers]
-    items += [f"L{day}" if nth == LAST else f"{day}#{nth}" for day, nth in values.nth]
-    return ",".join([*items, "L"] if values.last_day else items)
-
-
-def count_wall(fields: Fields, after: datetime, until: datetime) -> int:
+def count_wall(fields: CronFields, after: datetime, until: datetime) -> int:
     """How many matching wall-clock times lie in ``(after, until]``, both naive."""
     if until <= after:
         return 0
@@ -145,13 +104,13 @@ def count_wall(fields: Fields, after: datetime, until: datetime) -> int:
     each = range(first, last)
     number = (
         len(each)
-        if cron_grammar.every_day(fields)
-        else sum(cron_grammar.matches(fields, datetime.fromordinal(day)) for day in each)
+        if names_every_day(fields)
+        else sum(is_due_on(fields, datetime.fromordinal(day)) for day in each)
     )
     return number * daily - _until(fields, after) + _until(fields, until)
 
 
-def count_due(fields: Fields, zone: "ZoneInfo", after: datetime, until: datetime, *, fixed: bool) -> int:
+def count_due(fields: CronFields, zone: "ZoneInfo", after: datetime, until: datetime, *, fixed: bool) -> int:
     """How many due times lie in ``(after, until]``, whole seconds, by the rule for clock changes."""
     shown = wall(after, zone)  # what the wall showed so far
     if fixed and shown.fold:
@@ -172,9 +131,9 @@ def count_due(fields: Fields, zone: "ZoneInfo", after: datetime, until: datetime
     return number + count_wall(fields, shown, wall(until, zone))
 
 
-def _until(fields: Fields, time: datetime) -> int:
+def _until(fields: CronFields, time: datetime) -> int:
     """How many times of its day match up to and with ``time``."""
-    if not cron_grammar.matches(fields, time.date()):
+    if not is_due_on(fields, time.date()):
         return 0
     hours, minutes, seconds = fields.hour.numbers, fields.minute.numbers, fields.second.numbers
     number = bisect_left(hours, time.hour) * len(minutes) * len(seconds)

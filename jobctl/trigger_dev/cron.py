@@ -14,7 +14,7 @@ from jobctl.errors import ScheduleError
 from jobctl.model import Schedule
 from jobctl.schedules import Cron, Every, cron_grammar
 from jobctl.schedules.convert import interval_to_cron
-from jobctl.schedules.cron_grammar import DAY, HOUR, LAST, MINUTE, MONTH, WEEKDAY, Fields, write_field
+from jobctl.schedules.cron_grammar import DAY, HOUR, LAST, MINUTE, MONTH, WEEKDAY, CronFields, write_field
 from jobctl.schedules.cron_times import changes
 from jobctl.schedules.zones import same_zones, zone
 from jobctl.text import quote
@@ -108,14 +108,14 @@ def _in_step(schedule: Every) -> str | None:
     return f"{schedule.text} counts there from {day} UTC, and not from its first run"
 
 
-def _days(fields: Fields, text: str) -> tuple[str, str]:
+def _days(fields: CronFields, text: str) -> tuple[str, str]:
     """Both day fields, or why they cannot be said together."""
     if len(fields.weekday.nth) > 1 and any(nth != LAST for _, nth in fields.weekday.nth):
         raise ScheduleError(
             f"{quote(text)} has several #, and Trigger.dev takes one", hint="make two jobs of it"
         )
     day, weekday = write_field(DAY, fields.day), write_field(WEEKDAY, fields.weekday)
-    if cron_grammar.either(fields):
+    if cron_grammar.either_day_is_enough(fields):
         return ("*", "*") if "*" in {day, weekday} else (day, weekday)
     if "*" not in {day, weekday}:
         raise ScheduleError(
@@ -131,7 +131,7 @@ _NONE = -1
 _EPOCH = date(1970, 1, 1)
 
 
-def due_times(fields: Fields, zone: "ZoneInfo", after: datetime, until: datetime) -> Iterator[datetime]:
+def due_times(fields: CronFields, zone: "ZoneInfo", after: datetime, until: datetime) -> Iterator[datetime]:
     """Every due time in ``(after, until]``, each searched for from the one before, as the engine does."""
     search = _Search(fields, zone)
     instant, end = int(after.timestamp()) // _MINUTE * _MINUTE, int(until.timestamp())
@@ -142,7 +142,7 @@ def due_times(fields: Fields, zone: "ZoneInfo", after: datetime, until: datetime
 class _Search:
     """Instants are seconds since 1970. A wall-clock time is such a number too, as if the zone were UTC."""
 
-    def __init__(self, fields: Fields, zone: "ZoneInfo") -> None:
+    def __init__(self, fields: CronFields, zone: "ZoneInfo") -> None:
         self._fields = fields
         self._zone = zone
         self._some_hours = not fields.hour.full
@@ -156,7 +156,7 @@ class _Search:
         while now <= end:
             wall = now + self._offset(now)
             hour = wall % _DAY // _HOUR
-            if not cron_grammar.matches(self._fields, _EPOCH + timedelta(wall // _DAY)):
+            if not cron_grammar.is_due_on(self._fields, _EPOCH + timedelta(wall // _DAY)):
                 now = self._next_day(now)
             elif hour not in hours and self._start_hour != hour:
                 self._start_hour = _NONE

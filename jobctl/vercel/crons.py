@@ -12,7 +12,16 @@ from jobctl.errors import ScheduleError
 from jobctl.model import Schedule
 from jobctl.schedules import Cron, Every
 from jobctl.schedules.convert import fields_in_utc, interval_to_cron
-from jobctl.schedules.cron_grammar import DAY, HOUR, MINUTE, MONTH, WEEKDAY, Fields, Values, write_field
+from jobctl.schedules.cron_grammar import (
+    DAY,
+    HOUR,
+    MINUTE,
+    MONTH,
+    WEEKDAY,
+    CronFields,
+    FieldValues,
+    write_field,
+)
 from jobctl.text import quote
 
 MOST_CRONS = 100
@@ -76,7 +85,7 @@ def vercel_cron(schedule: Schedule, plan: Plan, now: datetime, target: Target = 
     return Timing(text, instead)
 
 
-def _fields(schedule: Schedule, now: datetime, target: Target) -> tuple[Fields, str | None]:
+def _fields(schedule: Schedule, now: datetime, target: Target) -> tuple[CronFields, str | None]:
     """In whole minutes; with what was slowed down."""
     if isinstance(schedule, Every):
         if schedule.interval.total_seconds() < 60:
@@ -93,5 +102,5 @@ def _fields(schedule: Schedule, now: datetime, target: Target) -> tuple[Fields, 
     return fields, None
 
 
-def _first(values: Values) -> Values:
-    return Values(values.numbers[:1], star=False, full=False)
+def _first(values: FieldValues) -> FieldValues:
+    return FieldValues(values.numbers[:1], star=False, full=False)
