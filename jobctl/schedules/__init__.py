@@ -1,4 +1,4 @@
-"""When jobs are due: intervals that keep their cadence, and real cron."""
+"""Schedules: fixed intervals and cron."""
 
 from jobctl.durations import parse_duration
 from jobctl.errors import ScheduleError
@@ -9,7 +9,7 @@ __all__ = ["Cron", "Every", "parse_schedule"]
 
 
 def parse_schedule(text: str, timezone: str = "UTC") -> Every | Cron:
-    """Read ``every 15m``, ``15m``, ``*/5 * * * *`` or ``@daily``. An interval has no use for the zone.
+    """Parse ``every 15m``, ``15m``, ``*/5 * * * *`` or ``@daily``. The time zone is for cron only.
 
     Raises:
         ScheduleError: it is neither; says which part is wrong.

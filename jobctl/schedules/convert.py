@@ -1,4 +1,4 @@
-"""Schedules for platforms that know cron in UTC and nothing else: converted exactly, or refused with the reason."""
+"""Converts schedules for platforms that support only cron in UTC: exactly, or not at all, with the reason."""
 
 from datetime import datetime, timedelta
 from itertools import product
@@ -21,33 +21,33 @@ _CRON = {
     _DAY: "0 0 * * *",
     _WEEK: "0 0 * * 0",
 }
-"""Every interval, in seconds, that a five-field expression keeps to."""
+"""Every interval, in seconds, that a five-field expression can keep."""
 
 
 def interval_to_cron(interval: timedelta) -> str:
-    """The five-field cron expression that is due exactly every ``interval`` in UTC, in step with midnight.
+    """The five-field cron expression that is due exactly every ``interval``, from midnight UTC.
 
     Raises:
-        ScheduleError: no cron expression has that rhythm; says why, and which intervals are near.
+        ScheduleError: no cron expression has that interval; says why, and which similar intervals work.
     """
     every = Every(interval)
     seconds = every.interval.total_seconds()
     if seconds in _CRON:
         return _CRON[int(seconds)]
     if seconds % _MINUTE:
-        reason = "cron counts whole minutes"
+        reason = "cron counts in whole minutes"
     elif seconds < _HOUR:
-        reason = "it does not divide an hour, and each hour begins anew"
+        reason = "an hour is not a multiple of it, and cron begins again each hour"
     elif seconds % _HOUR and seconds < _DAY:
-        reason = "its minute changes from hour to hour, which no one expression says"
+        reason = "its minute changes from hour to hour, which one expression cannot express"
     elif seconds < _DAY:
-        reason = "it does not divide a day, and each day begins anew"
+        reason = "a day is not a multiple of it, and cron begins again each day"
     else:
-        reason = "cron knows days of the week and of the month only"
+        reason = "cron knows only days of the week and of the month"
     below = [step for step in _CRON if step < seconds][-1:]
     above = [step for step in _CRON if step > seconds][:1]
     near = " or ".join(write_duration(timedelta(seconds=step)) for step in below + above)
-    raise ScheduleError(f"{every.text} is no cron schedule: {reason}", hint=f"use {near}")
+    raise ScheduleError(f"{every.text} cannot be a cron schedule: {reason}", hint=f"use {near}")
 
 
 LOOK_AHEAD = timedelta(days=5 * 366)
@@ -55,12 +55,12 @@ _DAY_MINUTES = 24 * 60
 
 
 def fields_in_utc(cron: Cron, now: datetime) -> CronFields:
-    """The fields of the expression that is due, in UTC, when this one is.
+    """The fields of the cron expression in UTC with the same due times.
 
-    The zone's clock changes of the five years from ``now`` are looked at; nobody knows later ones.
+    It considers the zone's clock changes within five years from ``now``; later ones are not reliably known.
 
     Raises:
-        ScheduleError: no one expression says it, or not on both sides of a clock change.
+        ScheduleError: one expression cannot express it, or not on both sides of a clock change.
     """
     if cron.timezone == "UTC":
         return cron.fields
@@ -74,7 +74,7 @@ def fields_in_utc(cron: Cron, now: datetime) -> CronFields:
 
 
 def _offsets(name: str, now: datetime) -> set[timedelta]:
-    """East of UTC, every one from now on."""
+    """Every offset from UTC from ``now`` on."""
     there = zone(name)
     instants = [now, *(instant for instant, _ in changes(now, now + LOOK_AHEAD, there))]
     return {instant.astimezone(there).utcoffset() or timedelta(0) for instant in instants}
@@ -89,7 +89,7 @@ def _shifted(cron: Cron, offset: timedelta) -> CronFields:
     clock = sorted({time % _DAY_MINUTES for time in times})
     hours, minutes = sorted({time // 60 for time in clock}), sorted({time % 60 for time in clock})
     if [60 * hour + minute for hour, minute in product(hours, minutes)] != clock:
-        raise _refusal(cron, "one expression cannot say those hours and minutes in UTC")
+        raise _refusal(cron, "one expression cannot express those hours and minutes in UTC")
     days = {time // _DAY_MINUTES for time in times}
     return fields._replace(
         minute=_values(minutes, 60),
@@ -99,11 +99,11 @@ def _shifted(cron: Cron, offset: timedelta) -> CronFields:
 
 
 def _moved(cron: Cron, days: set[int]) -> FieldValues:
-    """The days of the week where some or all times lie on the day before or after in UTC."""
+    """The days of the week if times are on the day before or after in UTC."""
     fields = cron.fields
     weekday = fields.weekday
     if not (fields.day.full and fields.month.full) or weekday.nth:
-        raise _refusal(cron, "it is another day in UTC, and days of the month do not move with it")
+        raise _refusal(cron, "it is another day in UTC, and days of the month cannot be moved")
     if weekday.full:
         return weekday
     if len(days) > 1:
@@ -119,6 +119,6 @@ def _values(numbers: list[int], of: int) -> FieldValues:
 
 def _refusal(cron: Cron, reason: str) -> ScheduleError:
     return ScheduleError(
-        f"{quote(cron.text)} in {cron.timezone} is no schedule in UTC: {reason}",
-        hint='give it the times of UTC, and timezone = "UTC"',
+        f"{quote(cron.text)} in {cron.timezone} cannot be a schedule in UTC: {reason}",
+        hint='write its times in UTC, with timezone = "UTC"',
     )

@@ -1,4 +1,7 @@
-"""The grammar of cron expressions: text to sets of numbers, the days they name, and back to text."""
+"""The grammar of cron expressions: parsed to sets of numbers, checked, and written back as text.
+
+It is Vixie's and Debian's grammar, plus seconds as the first of six fields, ``L`` and ``#``. ASCII, 256 characters at most.
+"""
 
 from datetime import date
 from functools import lru_cache
@@ -24,7 +27,7 @@ ALIASES = {
 
 
 class CronFieldError(ScheduleError):
-    """A fault in one field. ``span`` is where it stands in the expression, for a caret below it."""
+    """An error in one field. ``span`` is its place in the expression, for a caret below it."""
 
     def __init__(self, message: str, span: tuple[int, int] | None = None, *, hint: str | None = None) -> None:
         self.span = span
@@ -37,7 +40,7 @@ _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
 @value
 class CronField:
-    """What one field may hold. ``top`` is the highest value of its star."""
+    """The values of one field. ``top`` is the highest value of its star."""
 
     name: str
     least: int
@@ -57,14 +60,14 @@ FIELDS = (SECOND, MINUTE, HOUR, DAY, MONTH, WEEKDAY)
 
 @value
 class FieldValues:
-    """One field read.
+    """A parsed field.
 
     Attributes:
-        numbers: rising, each once; Sunday is 0.
+        numbers: sorted, without duplicates; Sunday is 0.
         star: whether the text begins with a star.
-        full: whether it holds every value of its field.
+        full: whether it contains every value of its field.
         nth: (weekday, n) with n from 1 to 5, or ``LAST``.
-        last_day: the last day of the month belongs to it.
+        last_day: whether it contains the last day of the month.
     """
 
     numbers: tuple[int, ...]
@@ -75,7 +78,7 @@ class FieldValues:
 
 
 class CronFields(NamedTuple):
-    """A cron expression read."""
+    """A parsed cron expression."""
 
     second: FieldValues
     minute: FieldValues
@@ -86,15 +89,15 @@ class CronFields(NamedTuple):
 
 
 def parse(expression: str) -> tuple[str, CronFields]:
-    """The expression with one blank between its fields, and its fields.
+    """Parse an expression: its text with one blank between fields, and its fields.
 
     Raises:
-        CronFieldError: what cannot be read; ``span`` is the field's place.
+        CronFieldError: it cannot be parsed; ``span`` is the place of the field.
     """
     parts = _split(expression)
     text = " ".join(parts)
-    opened = ALIASES[text.lower()].split() if len(parts) == 1 else parts
-    six = opened if len(opened) == 6 else ["0", *opened]
+    plain = ALIASES[text.lower()].split() if len(parts) == 1 else parts
+    six = plain if len(plain) == 6 else ["0", *plain]
     values: list[FieldValues] = []
     for field, part in zip(FIELDS, six, strict=True):
         try:
@@ -106,7 +109,7 @@ def parse(expression: str) -> tuple[str, CronFields]:
 
 
 def span_of(expression: str, field: CronField) -> tuple[int, int]:
-    """Where a field stands in an expression of five or six: its first character, and the one behind its last."""
+    """The place of a field in an expression of five or six: the offsets of its first character and its end."""
     parts = _split(expression)
     index = len(parts) - len(FIELDS) + FIELDS.index(field)
     start = 0
@@ -136,7 +139,7 @@ def _split(expression: object) -> list[str]:
     return parts
 
 
-@lru_cache(maxsize=512)  # jobs share most of their fields: time and memory of ten thousand of them
+@lru_cache(maxsize=512)  # jobs share most of their fields: saves time and memory with ten thousand jobs
 def _read(field: CronField, text: str) -> FieldValues:
     numbers: set[int] = set()
     nth: set[tuple[int, int]] = set()
@@ -173,7 +176,7 @@ def _numbers(field: CronField, item: str) -> range:
     if step is None or (low_text == "*" and dash):
         raise _unreadable(field, item)
     if step == 0:
-        raise CronFieldError(f"{field.name}: a step of 0 never moves")
+        raise CronFieldError(f"{field.name}: a step must not be 0")
     if low_text == "*":
         return range(field.least, field.top + 1, step)
     low = _value(field, low_text, item)
@@ -183,7 +186,7 @@ def _numbers(field: CronField, item: str) -> range:
             f"{field.name}: {quote(item)} has a step but no range", hint=f"write {low}-{field.most}/{step}"
         )
     if high < low:
-        raise CronFieldError(f"{field.name}: the range {quote(item)} falls", hint="write two ranges")
+        raise CronFieldError(f"{field.name}: the range {quote(item)} runs backwards", hint="write two ranges")
     return range(low, high + 1, step)
 
 
@@ -215,33 +218,33 @@ _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 def either_day_is_enough(fields: CronFields) -> bool:
-    """Whether one matching day field is enough. Vixie's rule: unless either begins with a star."""
+    """Whether one matching day field is enough: Vixie's rule, unless a day field begins with a star."""
     return not (fields.day.star or fields.weekday.star)
 
 
 def names_every_day(fields: CronFields) -> bool:
-    """Whether each day of the year is meant."""
+    """Whether every day of the year matches."""
     day, week = fields.day.full, fields.weekday.full
     return fields.month.full and ((day or week) if either_day_is_enough(fields) else (day and week))
 
 
 def day_rule(fields: CronFields) -> str | None:
-    """How the two day fields go together, in words, where both have a say; else None."""
+    """How the two day fields combine, in words, if both restrict the days; else None."""
     if either_day_is_enough(fields):
-        return "due where the day of month or the day of week matches"
+        return "due when the day of month or the day of week matches"
     if fields.day.full or fields.weekday.full:
         return None
-    return "due where both the day of month and the day of week match"
+    return "due when both the day of month and the day of week match"
 
 
 def has_day_of_month(fields: CronFields) -> bool:
-    """Whether a month that is meant has, in some year, a day of month that is meant."""
+    """Whether any of the months has, in some year, any of the days of month."""
     longest = max(_LONGEST[month - 1] for month in fields.month.numbers)
     return fields.day.last_day or fields.day.numbers[0] <= longest
 
 
 def is_due_on(fields: CronFields, day: date) -> bool:
-    """Whether a day is meant."""
+    """Whether a day matches."""
     if day.month not in fields.month.numbers:
         return False
     in_month = day.day in fields.day.numbers or (fields.day.last_day and day.day == _length(day))
@@ -250,24 +253,24 @@ def is_due_on(fields: CronFields, day: date) -> bool:
 
 
 def check_days(fields: CronFields, expression: str) -> None:
-    """Refuse what names no day, and what cron implementations disagree about.
+    """Refuse expressions without any day, and those that cron implementations read differently.
 
-    Every other expression names a day within 40 years: 29 February falls on each weekday that often,
-    over a century without a leap day too.
+    Any other expression names a day within 40 years, since 29 February falls on each weekday that often, even across
+    a century year without a leap day.
 
     Raises:
-        CronFieldError: pointing at the day field to blame.
+        CronFieldError: ``span`` is the wrong day field.
     """
     day, weekday = fields.day, fields.weekday
     if weekday.nth and weekday.numbers:
         raise CronFieldError(
-            "day of week: plain days do not go together with # or L",
+            "day of week: plain days cannot be combined with # or L",
             span_of(expression, WEEKDAY),
             hint="make two jobs of it",
         )
     if weekday.nth and not (day.star and day.full):
         raise CronFieldError(
-            "day of week: # and L do not go together with a day of month",
+            "day of week: # and L cannot be combined with a day of month",
             span_of(expression, WEEKDAY),
             hint="write * as day of month",
         )
@@ -291,7 +294,7 @@ def _is_nth(fields: CronFields, day: date) -> bool:
 
 
 def write_field(field: CronField, values: FieldValues) -> str:
-    """A star, a step, a range or a list of numbers; ``L`` and ``#`` behind them."""
+    """The shortest text of a field: a star, a step, a range or a list of numbers, with ``L`` and ``#`` at its end."""
     if values.full:
         return "*"
     numbers = list(values.numbers)

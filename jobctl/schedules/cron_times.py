@@ -1,4 +1,7 @@
-"""Due times of cron: wall-clock times, clock changes, the walk through the calendar, and counts without listing."""
+"""Due times of cron: wall-clock times, clock changes, the next match, and counts by arithmetic.
+
+Instants are aware, in UTC; wall-clock times are naive.
+"""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
@@ -14,16 +17,16 @@ if TYPE_CHECKING:
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
 LONGEST_GAP = timedelta(hours=3)
-"""What a change of up to so much leaves out is made up for, where a schedule has fixed times."""
+"""Fixed times in a gap of up to this length are due right after it."""
 
 
 def wall(instant: datetime, zone: "ZoneInfo") -> datetime:
-    """What a clock on the wall shows at an instant; ``fold`` is 1 in the second pass of a repeated period."""
+    """The wall-clock time of an instant; ``fold`` is 1 in the second pass of a repeated period."""
     return instant.astimezone(zone).replace(tzinfo=None)
 
 
 def readings(time: datetime, zone: "ZoneInfo") -> list[datetime]:
-    """The instants, in order, at which the wall shows ``time``: none in a gap, two if repeated."""
+    """The instants, in order, at which a wall clock shows ``time``: none in a gap, two if it is repeated."""
     first = time.replace(tzinfo=zone, fold=0).astimezone(UTC)
     second = time.replace(tzinfo=zone, fold=1).astimezone(UTC)
     if first == second:
@@ -32,7 +35,7 @@ def readings(time: datetime, zone: "ZoneInfo") -> list[datetime]:
 
 
 def change_at(time: datetime, zone: "ZoneInfo") -> tuple[datetime, timedelta]:
-    """The clock change that a time in a gap or a repeated period belongs to, and by how much it goes forward."""
+    """The clock change of a time in a gap or a repeated period, and by how much it moves the clock forward."""
     before = _offset(time.replace(tzinfo=zone, fold=0))
     after = _offset(time.replace(tzinfo=zone, fold=1))
     naive = time.replace(fold=0, microsecond=0, tzinfo=UTC)
@@ -41,7 +44,7 @@ def change_at(time: datetime, zone: "ZoneInfo") -> tuple[datetime, timedelta]:
 
 
 def changes(after: datetime, until: datetime, zone: "ZoneInfo") -> Iterator[tuple[datetime, timedelta]]:
-    """Each clock change in ``(after, until]``, whole seconds both, and by how much it goes forward."""
+    """Each clock change in ``(after, until]``, both whole seconds, and by how much it moves the clock forward."""
     while after < until:
         ahead = min(after + DAY, until)
         offset = _offset(after.astimezone(zone))
@@ -52,7 +55,7 @@ def changes(after: datetime, until: datetime, zone: "ZoneInfo") -> Iterator[tupl
 
 
 def _first_change(low: datetime, high: datetime, zone: "ZoneInfo") -> datetime:
-    """The first second in ``(low, high]`` whose offset is not that of ``low``."""
+    """The first second in ``(low, high]`` with another offset than ``low``."""
     before = _offset(low.astimezone(zone))
     while high - low > SECOND:
         middle = (low + (high - low) / 2).replace(microsecond=0)
@@ -96,23 +99,20 @@ def _first_clock_time(fields: CronFields, start: tuple[int, int, int]) -> clock_
 
 
 def count_wall(fields: CronFields, after: datetime, until: datetime) -> int:
-    """How many matching wall-clock times lie in ``(after, until]``, both naive."""
+    """The number of matching wall-clock times in ``(after, until]``, both naive."""
     if until <= after:
         return 0
     daily = len(fields.hour.numbers) * len(fields.minute.numbers) * len(fields.second.numbers)
-    first, last = after.toordinal(), until.toordinal()
-    each = range(first, last)
-    number = (
-        len(each)
-        if names_every_day(fields)
-        else sum(is_due_on(fields, datetime.fromordinal(day)) for day in each)
-    )
-    return number * daily - _until(fields, after) + _until(fields, until)
+    days = range(after.toordinal(), until.toordinal())
+    number = len(days)
+    if not names_every_day(fields):
+        number = sum(is_due_on(fields, datetime.fromordinal(day)) for day in days)
+    return number * daily - _count_of_day(fields, after) + _count_of_day(fields, until)
 
 
 def count_due(fields: CronFields, zone: "ZoneInfo", after: datetime, until: datetime, *, fixed: bool) -> int:
-    """How many due times lie in ``(after, until]``, whole seconds, by the rule for clock changes."""
-    shown = wall(after, zone)  # what the wall showed so far
+    """The number of due times in ``(after, until]``, both whole seconds, by the rules for clock changes."""
+    shown = wall(after, zone)  # the wall-clock time up to which all is counted
     if fixed and shown.fold:
         shown = wall(change_at(shown, zone)[0] - SECOND, zone)
     number = 0
@@ -131,8 +131,8 @@ def count_due(fields: CronFields, zone: "ZoneInfo", after: datetime, until: date
     return number + count_wall(fields, shown, wall(until, zone))
 
 
-def _until(fields: CronFields, time: datetime) -> int:
-    """How many times of its day match up to and with ``time``."""
+def _count_of_day(fields: CronFields, time: datetime) -> int:
+    """The number of matching times of a day up to ``time``, included."""
     if not is_due_on(fields, time.date()):
         return 0
     hours, minutes, seconds = fields.hour.numbers, fields.minute.numbers, fields.second.numbers

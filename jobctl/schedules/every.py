@@ -1,4 +1,4 @@
-"""A fixed interval, counted from an anchor: it does not drift, and a restart keeps its cadence."""
+"""Fixed intervals, counted from an anchor: they do not drift, and a restart does not shift them."""
 
 from datetime import datetime, timedelta
 
@@ -10,14 +10,13 @@ MINIMUM = timedelta(seconds=1)
 
 
 class Every:
-    """Due at ``anchor + n * interval``. In whole milliseconds: it neither drifts nor rounds.
+    """Due at ``anchor + n * interval``.
 
     Args:
-        interval: a ``timedelta`` or seconds; 1 second to 100 years. What is finer than a millisecond is
-            rounded.
+        interval: a ``timedelta`` or seconds; 1 second to 100 years, rounded to milliseconds.
 
     Raises:
-        ScheduleError: it is no number, too short or too long.
+        ScheduleError: it is not a number, too short or too long.
     """
 
     __slots__ = ("_step", "interval")
@@ -41,19 +40,19 @@ class Every:
 
     @property
     def timezone(self) -> str:
-        """Always ``UTC``: an interval knows no wall clock."""
+        """Always ``UTC``: an interval does not depend on a wall clock."""
         return "UTC"
 
     @property
     def fixed_time(self) -> bool:
-        """Never: after a clock is set back, an interval goes on at once."""
+        """Always False: after a clock is set back, an interval continues at once."""
         return False
 
     def next_after(self, instant: datetime, anchor: datetime) -> datetime:
-        """The first due time strictly after ``instant``; before the anchor too, should a clock be set back.
+        """The first due time strictly after ``instant``, which may be before the anchor if a clock was set back.
 
         Raises:
-            ScheduleError: it lies behind the year 9999.
+            ScheduleError: there is none before the year 10,000.
         """
         start = to_ms(anchor)
         try:
@@ -62,13 +61,13 @@ class Every:
             raise ScheduleError(f"{self.text} has no due time after {instant:%Y-%m-%d}") from None
 
     def latest_until(self, instant: datetime, after: datetime, anchor: datetime) -> datetime | None:
-        """The newest due time in ``(after, instant]``."""
+        """The latest due time in ``(after, instant]``; None if there is none."""
         start = to_ms(anchor)
         found = from_ms(start + (_floor_ms(instant) - start) // self._step * self._step)
         return found if found > after else None
 
     def count(self, after: datetime, until: datetime, anchor: datetime) -> int:
-        """How many due times lie in ``(after, until]``, by arithmetic."""
+        """The number of due times in ``(after, until]``."""
         start = to_ms(anchor)
         number = (_floor_ms(until) - start) // self._step - (_floor_ms(after) - start) // self._step
         return max(0, number)

@@ -1,4 +1,4 @@
-"""Time zones by their IANA name, and nothing else that ``zoneinfo`` would open."""
+"""Time zones by their IANA names, and no other file that ``zoneinfo`` would open."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -13,10 +13,10 @@ _NOT_NAMES = {"localtime", "posixrules", "Factory"}
 
 
 def zone(name: str) -> "ZoneInfo":
-    """The zone of that name.
+    """The zone of this name.
 
     Raises:
-        ScheduleError: there is none; says which was probably meant.
+        ScheduleError: no zone has this name; suggests a similar one.
     """
     if not isinstance(name, str):
         raise ScheduleError(f"a time zone is a name, not {type(name).__name__}")
@@ -35,8 +35,8 @@ def _zone(name: str) -> "ZoneInfo":
     known = _installed()
     if name in known:
         return ZoneInfo(name)
-    city = [one for one in known if one.rpartition("/")[2].lower() == name.lower()]
-    near = city[0] if len(city) == 1 else _near(name, known)
+    of_city = [zone for zone in known if zone.rpartition("/")[2].lower() == name.lower()]
+    near = of_city[0] if len(of_city) == 1 else _near(name, known)
     raise ScheduleError(
         f"{quote(name)} is not a time zone",
         hint=f'did you mean "{near}"?' if near else "use a name such as Europe/Berlin",
@@ -44,24 +44,24 @@ def _zone(name: str) -> "ZoneInfo":
 
 
 def _near(name: str, known: set[str]) -> str | None:
-    """The zone that was probably meant: with few errors in the whole and in the city."""
+    """The zone that was probably meant: few typing errors in the whole name and in the city."""
     near = nearest(name, known) if "/" in name else None
     city = name.rpartition("/")[2]
     return near if near is not None and nearest(city, [near.rpartition("/")[2]]) else None
 
 
 def same_zones(name: str) -> list[str]:
-    """The other names of a zone, those of its own region first: their data are the same, byte for byte."""
+    """The other names of a zone, with the same data byte for byte; those of its own region first."""
     from importlib import resources
 
-    def data(one: str) -> bytes:
-        return resources.files("tzdata").joinpath("zoneinfo", *one.split("/")).read_bytes()
+    def data(zone: str) -> bytes:
+        return resources.files("tzdata").joinpath("zoneinfo", *zone.split("/")).read_bytes()
 
     if name not in _shipped():
         return []
     wanted, region = data(name), name.partition("/")[0]
-    found = [one for one in _shipped() if one != name and data(one) == wanted]
-    return sorted(found, key=lambda one: (not one.startswith(f"{region}/"), one))
+    found = [zone for zone in _shipped() if zone != name and data(zone) == wanted]
+    return sorted(found, key=lambda zone: (not zone.startswith(f"{region}/"), zone))
 
 
 @cache

@@ -175,7 +175,7 @@ def test_what_is_refused_is_told_and_the_others_are_registered(cli: Cli, cloud: 
 
     assert done.code == 0
     assert (
-        "warning: analytics-performance-metrics is not scheduled: every 30s is no cron schedule"
+        "warning: analytics-performance-metrics is not scheduled: every 30s cannot be a cron schedule"
         in done.stderr
     )
     assert "use 1m" in done.stderr

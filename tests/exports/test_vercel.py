@@ -54,7 +54,7 @@ def test_what_is_written(schedule: Cron | Every, plan: Plan, expected: tuple[str
 @pytest.mark.parametrize(
     ("schedule", "reason"),
     [
-        (Every(timedelta(minutes=7)), "does not divide an hour"),
+        (Every(timedelta(minutes=7)), "an hour is not a multiple of it"),
         (Cron("0 0 13 * 5"), "takes one of them"),
         (Cron("0 0 L * *"), "L or #"),
         (Cron("0 0 * * 1#2"), "L or #"),

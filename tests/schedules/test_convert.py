@@ -21,20 +21,20 @@ def test_an_even_interval_has_its_cron_expression(seconds: int, cron: str) -> No
 @pytest.mark.parametrize(
     ("seconds", "text", "reason", "hint"),
     [
-        (1.5, "1500ms", "cron counts whole minutes", "use 1m"),
-        (45, "45s", "cron counts whole minutes", "use 1m"),
-        (90, "1m30s", "cron counts whole minutes", "use 1m or 2m"),
-        (420, "7m", "it does not divide an hour", "use 6m or 10m"),
-        (2700, "45m", "it does not divide an hour", "use 30m or 1h"),
+        (1.5, "1500ms", "cron counts in whole minutes", "use 1m"),
+        (45, "45s", "cron counts in whole minutes", "use 1m"),
+        (90, "1m30s", "cron counts in whole minutes", "use 1m or 2m"),
+        (420, "7m", "an hour is not a multiple of it", "use 6m or 10m"),
+        (2700, "45m", "an hour is not a multiple of it", "use 30m or 1h"),
         (5400, "1h30m", "its minute changes from hour to hour", "use 1h or 2h"),
-        (5 * 3600, "5h", "it does not divide a day", "use 4h or 6h"),
-        (2 * 86400, "2d", "days of the week and of the month only", "use 1d or 7d"),
-        (25 * 3600, "1d1h", "days of the week and of the month only", "use 1d or 7d"),
-        (30 * 86400, "30d", "days of the week and of the month only", "use 7d"),
+        (5 * 3600, "5h", "a day is not a multiple of it", "use 4h or 6h"),
+        (2 * 86400, "2d", "only days of the week and of the month", "use 1d or 7d"),
+        (25 * 3600, "1d1h", "only days of the week and of the month", "use 1d or 7d"),
+        (30 * 86400, "30d", "only days of the week and of the month", "use 7d"),
     ],
 )
 def test_an_uneven_one_is_refused_with_the_reason(seconds: float, text: str, reason: str, hint: str) -> None:
-    with pytest.raises(ScheduleError, match=f"every {text} is no cron schedule: .*{reason}") as caught:
+    with pytest.raises(ScheduleError, match=f"every {text} cannot be a cron schedule: .*{reason}") as caught:
         interval_to_cron(timedelta(seconds=seconds))
     assert caught.value.hint == hint
 

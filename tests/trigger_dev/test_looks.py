@@ -77,7 +77,7 @@ def test_a_status_comes_from_the_schedule_and_the_newest_run(make_manager: MakeM
     )
     assert (refused.status, refused.note) == (
         Status.STOPPED,
-        "every 30s is no cron schedule: cron counts whole minutes",
+        "every 30s cannot be a cron schedule: cron counts in whole minutes",
     )
 
 

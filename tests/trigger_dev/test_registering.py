@@ -211,8 +211,8 @@ def test_zones_go_by_the_names_of_their_list(make_manager: MakeManager, cloud: C
 @pytest.mark.parametrize(
     ("schedule", "timezone", "why"),
     [
-        ("every 30s", "UTC", "cron counts whole minutes"),
-        ("every 7m", "UTC", "does not divide an hour"),
+        ("every 30s", "UTC", "cron counts in whole minutes"),
+        ("every 7m", "UTC", "an hour is not a multiple of it"),
         ("*/30 * * * * *", "UTC", "counts seconds"),
         ("0 9 */2 * 1", "UTC", "both day fields must match"),
         ("0 9 * * *", "Europe/Berlin", "does not know the time zone"),
@@ -365,7 +365,7 @@ def test_an_application_schedules_there_at_once(make_manager: MakeManager, cloud
     manager.schedule_cron_job("a-job", "A", "json:dumps", "0 9 * * MON")
 
     assert [one["cron"] for one in cloud.schedules.values()] == ["0 9 * * 1"]
-    with pytest.raises(ScheduleError, match="cron counts whole minutes"):
+    with pytest.raises(ScheduleError, match="cron counts in whole minutes"):
         manager.schedule_job("b-job", "B", "json:dumps", 90)
     with pytest.raises(ServiceError, match='no scheduled task "new-job"'):
         manager.schedule_job("new-job", "N", "json:dumps", 60)
