@@ -1,4 +1,4 @@
-"""A folder of ``.eml`` files: where mails go that have no provider. Any mail program opens them."""
+"""A folder of ``.eml`` files, for mails without a provider. Any mail program opens them."""
 
 import os
 import re
@@ -8,14 +8,13 @@ from jobctl.clock import SystemClock
 from jobctl.errors import ServiceError, reason_of
 from jobctl.files import PRIVATE_FILE, open_private, private_folder, write_whole
 from jobctl.site.mail.message import Message, Sender, to_bytes
-from jobctl.site.mail.transport import Stateless
+from jobctl.site.mail.transport import Transport
 
 
-class Outbox(Stateless):
-    """Writes each mail whole. The same key again replaces the earlier file."""
+class Outbox(Transport):
+    """Writes each mail as a file. The same key again replaces its file."""
 
     name = "outbox"
-    repeatable = True
 
     def __init__(self, folder: Path, sender: Sender) -> None:
         self.place = str(folder)
@@ -33,19 +32,18 @@ class Outbox(Stateless):
             file = earlier[0] if earlier else self._folder / f"{now:%Y%m%d-%H%M%S}-{slug}-{mark}.eml"
             write_whole(file, to_bytes(message, self._sender, now), mode=PRIVATE_FILE)
         except OSError as error:
-            raise _cannot(self._folder, error) from error
+            raise self._write_error(error) from error
 
     def check(self) -> str:
-        """Whether files can be written there."""
+        """Write a file and remove it."""
         probe = self._folder / f".check.{os.getpid()}"
         try:
             private_folder(self._folder)
             os.close(open_private(probe, os.O_WRONLY))
             probe.unlink()
         except OSError as error:
-            raise _cannot(self._folder, error) from error
+            raise self._write_error(error) from error
         return "mails are written as files"
 
-
-def _cannot(folder: Path, error: OSError) -> ServiceError:
-    return ServiceError(f"the outbox {folder} cannot be written: {reason_of(error)}")
+    def _write_error(self, error: OSError) -> ServiceError:
+        return ServiceError(f"the outbox {self._folder} cannot be written: {reason_of(error)}")

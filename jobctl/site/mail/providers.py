@@ -1,4 +1,4 @@
-"""Which provider sends mail, from the site's own variables."""
+"""Chooses the provider that sends mail, from the site's own variables."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from jobctl.site.mail.transport import Transport
 
 _NEEDED = {"resend": "RESEND_API_KEY", "novu": "NOVU_API_KEY", "smtp": "SMTP_HOST"}
-OUTBOX, ETHEREAL = "outbox", "ethereal"
+_OUTBOX, _ETHEREAL = "outbox", "ethereal"
 
 
 class MailSettings(NamedTuple):
-    """What every mail of the site says."""
+    """What all mails of a site have in common."""
 
     app_url: str
     company: str
@@ -26,9 +26,9 @@ class MailSettings(NamedTuple):
 
 
 def unmet(environment: Environment) -> str | None:
-    """What is missing before mail can be sent, as a clause; None where nothing is.
+    """What is missing before mail can be sent, as a clause; None if nothing is.
 
-    Outside production a provider that is not set up is no fault: mails go to the outbox.
+    Outside production no provider is needed: mails go to the outbox.
     """
     if _provider(environment) is not None:
         return None
@@ -36,15 +36,15 @@ def unmet(environment: Environment) -> str | None:
 
 
 def note(environment: Environment) -> str | None:
-    """What to say of the provider before mails are sent, as a sentence; None where there is nothing to say."""
-    if environment.choice("EMAIL_PROVIDER") != ETHEREAL:
+    """A warning about the provider, as a sentence, or None."""
+    if environment.choice("EMAIL_PROVIDER") != _ETHEREAL:
         return None
     place = environment.value("EMAIL_PROVIDER").source
     return f"EMAIL_PROVIDER is ethereal ({place}), which delivers nothing: mails are written to the outbox"
 
 
 def mail_settings(environment: Environment) -> MailSettings:
-    """The facts that mails have in common."""
+    """Read what all mails have in common."""
     return MailSettings(
         app_url=(environment.url("NEXT_PUBLIC_APP_URL") or "").rstrip("/"),
         company=environment.text("COMPANY_NAME") or "",
@@ -55,21 +55,21 @@ def mail_settings(environment: Environment) -> MailSettings:
 def open_transport(
     environment: Environment, outbox: Path, before_data: "Callable[[Message], None] | None" = None
 ) -> "Transport":
-    """What sends mail.
+    """Return the transport that the settings name.
 
     Args:
         outbox: the folder for mails without a provider.
-        before_data: called before a mail's content leaves this process, where its fate may stay unknown.
+        before_data: called before the content of a mail is sent, if the transport is not ``repeatable``.
 
     Raises:
         NotRunError: no provider is configured.
-        ConfigurationError: a variable cannot be used.
+        ConfigurationError: a variable has an invalid value.
     """
     sender = _sender(environment)
     provider = _provider(environment)
     if provider is None:
         raise NotRunError(f"no mail can be sent: {unmet(environment)}")
-    if provider == OUTBOX:
+    if provider == _OUTBOX:
         from jobctl.site.mail.outbox import Outbox
 
         return Outbox(outbox, sender)
@@ -102,7 +102,7 @@ def _smtp_host(environment: Environment) -> str:
         return ascii_domain(environment.text("SMTP_HOST") or "")
     except ValueError:
         where = str(environment.value("SMTP_HOST").source)
-        raise ConfigurationError("SMTP_HOST is no name of a host", where=where) from None
+        raise ConfigurationError("SMTP_HOST is not a valid host name", where=where) from None
 
 
 def _sender(environment: Environment) -> "Sender":
@@ -112,10 +112,10 @@ def _sender(environment: Environment) -> "Sender":
 
 
 def _provider(environment: Environment) -> str | None:
-    """The provider that is set up, the outbox where none is outside production, or None."""
+    """The configured provider; without one the outbox, or None in production."""
     provider = environment.choice("EMAIL_PROVIDER") or "resend"
-    if provider == ETHEREAL:
-        return OUTBOX
+    if provider == _ETHEREAL:
+        return _OUTBOX
     if environment.text(_NEEDED[provider]):
         return provider
-    return None if environment.text("NODE_ENV") == "production" else OUTBOX
+    return None if environment.text("NODE_ENV") == "production" else _OUTBOX

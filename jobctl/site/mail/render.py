@@ -1,4 +1,4 @@
-"""The words of each kind of mail: a subject, HTML, and plain text that says the same."""
+"""Renders the templates of each kind of mail: a subject, HTML, and plain text with the same content."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -12,11 +12,11 @@ KINDS = ("renewal_reminder", "subscription_ended", "report")
 
 
 def render(kind: str, **facts: Any) -> tuple[str, str, str]:
-    """Subject, HTML and text of a mail.
+    """The subject, HTML and text of a mail.
 
     Args:
         kind: one of ``KINDS``; ``templates/<kind>.html`` and ``.txt``, whose first line is the subject.
-        facts: what its templates name; one that is missing is an error, not a blank.
+        facts: the variables of its templates; a missing one raises an error.
     """
     templates = _templates()
     facts = {name: _one_line(value) for name, value in facts.items()}
@@ -37,16 +37,15 @@ def _templates() -> "Environment":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    words = {"plan_name": plan_name, "money": money, "long_date": long_date, "per": per, "column": _column}
-    templates.filters.update(words)
+    templates.filters.update(plan_name=plan_name, money=money, long_date=long_date, per=per, column=_column)
     return templates
 
 
 def _column(value: str, width: int) -> str:
-    """Filled with blanks to ``width``, on the left where it is negative."""
+    """Pad to ``width``; a negative one pads on the left."""
     return value.ljust(width) if width > 0 else value.rjust(-width)
 
 
 def _one_line(value: Any) -> Any:
-    """A text from outside stays on its line, so that a name can never begin one of its own."""
+    """A text on one line, so that a name cannot begin a line of its own."""
     return " ".join(value.split()) if isinstance(value, str) else value
