@@ -1,7 +1,7 @@
 """What happens, as values. The core publishes; log lines, the live table and tests subscribe."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -55,10 +55,9 @@ class EndNotRecorded:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A run was recorded and is handed over. What listeners put into ``environment``, its processes get."""
+    """A run is recorded, and its first attempt starts as soon as a worker is free."""
 
     run: Run
-    environment: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,24 +227,44 @@ Event = (
 )
 
 Listener = Callable[[Event], None]
+RunVariables = Callable[[Run], Mapping[str, str]]
+"""Gives environment variables for the processes of a run, after its ``RunStarted`` was published."""
 
 
 class Bus:
-    """Hands each event to every listener, in the publisher's thread, in order of subscription."""
+    """Passes each event to every listener, in the publisher's thread, in order of subscription."""
 
     def __init__(self) -> None:
         self._listeners: tuple[Listener, ...] = ()
+        self._variables: tuple[RunVariables, ...] = ()
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Add a listener; the answer takes it off again."""
+    def subscribe(self, listener: Listener, variables: RunVariables | None = None) -> Callable[[], None]:
+        """Add a listener, which must not raise.
+
+        Args:
+            variables: called for each run that starts.
+
+        Returns:
+            A function that removes both.
+        """
         self._listeners = (*self._listeners, listener)
+        if variables is not None:
+            self._variables = (*self._variables, variables)
 
         def unsubscribe() -> None:
-            self._listeners = tuple(one for one in self._listeners if one is not listener)
+            self._listeners = tuple(other for other in self._listeners if other is not listener)
+            self._variables = tuple(other for other in self._variables if other is not variables)
 
         return unsubscribe
 
     def publish(self, event: Event) -> None:
-        """Tell every listener. A listener must not raise; one that does is its own fault."""
+        """Pass an event to every listener."""
         for listener in self._listeners:
             listener(event)
+
+    def environment_for(self, run: Run) -> dict[str, str]:
+        """The environment variables that subscribers give to the processes of a run."""
+        environment: dict[str, str] = {}
+        for variables in self._variables:
+            environment.update(variables(run))
+        return environment

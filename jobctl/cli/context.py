@@ -189,12 +189,12 @@ class Context:
         return None if store is None else self._checked(store)
 
     def _checked(self, store: "RunStore") -> "RunStore":
-        from jobctl.scheduler.liveness import rescue_once
+        from jobctl.scheduler.liveness import fail_lost_runs_once
 
         if not self._store_is_checked:
             if store.warning:
                 self.output.warn(store.warning)
-            rescue_once(store, self.project.state, self.clock)
+            fail_lost_runs_once(store, self.project.state, self.clock)
             self._store_is_checked = True
         return store
 

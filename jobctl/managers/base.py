@@ -18,7 +18,7 @@ from jobctl.schedules.cron import Cron
 from jobctl.schedules.every import Every
 from jobctl.signals import Stop
 from jobctl.store.base import RunStore
-from jobctl.store.records import JobRecord, Registration
+from jobctl.store.records import JobRecord, registration
 from jobctl.text import ID_HINT, is_job_id, quote
 
 
@@ -226,11 +226,3 @@ def define(job_id: str, name: str, target: Target, schedule: Schedule) -> Job:
     if not is_job_id(job_id):
         raise UsageError(f"{quote(job_id)} is not a job id", hint=ID_HINT)
     return Job(job_id, name or job_id, schedule, target)
-
-
-def registration(job: Job) -> Registration:
-    """What a manager registers of a job in the run store."""
-    schedule = job.schedule
-    return Registration(
-        job.id, job.name, schedule.text if schedule else "", schedule.timezone if schedule else "UTC"
-    )

@@ -25,7 +25,7 @@ Span = tuple[datetime, datetime | None]
 
 
 @dataclass(slots=True)
-class Entry:
+class AgendaEntry:
     """A job on the agenda.
 
     Attributes:
@@ -84,7 +84,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueSlot:
     """A job whose newest slot has come.
 
     Attributes:
@@ -93,13 +93,13 @@ class Due:
         alone: no slot lies between ``cursor`` and this one.
     """
 
-    entry: Entry
+    entry: AgendaEntry
     slot: datetime
     serve: bool
     cursor: datetime | None = None
     alone: bool = True
 
-    def counted_from(self, cursor: datetime | None) -> "Due":
+    def counted_from(self, cursor: datetime | None) -> "DueSlot":
         """The same with the cursor that the run store has."""
         return replace(self, cursor=cursor, alone=False)
 
@@ -113,19 +113,19 @@ class Agenda:
     """The jobs on their schedules, soonest first."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, AgendaEntry] = {}
         self._heap: list[tuple[datetime, str]] = []
 
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._entries
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[AgendaEntry]:
         return iter(self._entries.values())
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def renew(self, job: Job, anchor: datetime) -> Entry | None:
+    def renew(self, job: Job, anchor: datetime) -> AgendaEntry | None:
         """Change a job that goes on where it stands; None where it has another schedule, or no place yet."""
         entry = self._entries.get(job.id)
         if entry is None or entry.due is None or (entry.schedule, entry.anchor) != (job.schedule, anchor):
@@ -134,11 +134,13 @@ class Agenda:
         self._plan(entry, entry.due)
         return entry
 
-    def put(self, job: Job, anchor: datetime, cursor: datetime | None, ahead: tuple[Span, ...] = ()) -> Entry:
+    def put(
+        self, job: Job, anchor: datetime, cursor: datetime | None, ahead: tuple[Span, ...] = ()
+    ) -> AgendaEntry:
         """Place a job by where it stands; replaces an earlier definition."""
         if job.schedule is None:
             raise ValueError("a job without a schedule has no place on the agenda")
-        entry = Entry(job, job.schedule, anchor, cursor, ahead=ahead)
+        entry = AgendaEntry(job, job.schedule, anchor, cursor, ahead=ahead)
         self._entries[job.id] = entry
         self._plan(entry, job.schedule.next_after(entry.behind, anchor))
         entry.fresh = cursor is None and entry.due == anchor
@@ -158,13 +160,13 @@ class Agenda:
             heapq.heappop(self._heap)
         return None
 
-    def take_due(self, now: datetime, most: int = 1_000_000) -> list[Due]:
+    def take_due(self, now: datetime, most: int = 1_000_000) -> list[DueSlot]:
         """Jobs with a slot that began at or before ``now``, soonest first, each at its newest such slot.
 
         Each goes on to its first slot that begins after ``now``. ``most`` keeps a burst from being worked out to
         its end before its first job is handed over.
         """
-        found: list[Due] = []
+        found: list[DueSlot] = []
         while len(found) < most and (wakes := self.next_due()) is not None and wakes <= now:
             _, job_id = heapq.heappop(self._heap)
             entry = self._entries[job_id]
@@ -177,11 +179,11 @@ class Agenda:
                     slot = entry.schedule.latest_until(slot - INSTANT, due, entry.anchor) or due
                 following = entry.schedule.next_after(slot, entry.anchor)
             serve = entry.fresh or entry.job.catch_up or now - entry.free_since(slot, now) <= LATE
-            found.append(Due(entry, slot, serve, entry.cursor, alone=slot == due))
+            found.append(DueSlot(entry, slot, serve, entry.cursor, alone=slot == due))
             self._plan(entry, following)
         return found
 
-    def advance(self, entry: Entry, cursor: datetime | None) -> None:
+    def advance(self, entry: AgendaEntry, cursor: datetime | None) -> None:
         """Note that every slot up to ``cursor`` is dealt with, perhaps by another process."""
         if cursor is None:
             return
@@ -204,6 +206,6 @@ class Agenda:
             entry.fresh = False
             self._plan(entry, entry.schedule.next_after(now, entry.anchor))
 
-    def _plan(self, entry: Entry, due: datetime) -> None:
+    def _plan(self, entry: AgendaEntry, due: datetime) -> None:
         entry.due, entry.wakes = due, entry.begins(due)
         heapq.heappush(self._heap, (entry.wakes, entry.job.id))

@@ -1,4 +1,4 @@
-"""Sees the wall clock move against the steady one, or set back while nobody looked; keeps the clock generation."""
+"""Notices when the wall clock moves against the steady one, or was set back before; keeps the clock generation."""
 
 from datetime import datetime, timedelta
 
@@ -13,7 +13,7 @@ _WARN_S = 60.0
 
 
 class ClockWatch:
-    """Compares the advance of both clocks from look to look, and tells of moves.
+    """Compares how far both clocks have advanced since the last reading, and publishes moves.
 
     A small move back, as an NTP daemon makes it, changes nothing: jobs wait for their next slot that was not run
     yet, a minute at most, so that none is run twice and none is lost. After a larger one, or several that add up,
@@ -30,52 +30,52 @@ class ClockWatch:
         self._lease = lease
         self._bus = bus
         self._warn_after = 0.0
-        self._wall = self._seen_wall = clock.now()
-        self._steady = self._seen_steady = clock.monotonic()
+        self._wall = self._read_wall = clock.now()
+        self._steady = self._read_steady = clock.monotonic()
 
     def begin(self) -> None:
-        """Take up the store's clock generation."""
+        """Read the clock generation from the store."""
         self.clock_generation = self._store.clock_generation()
 
-    def look(self) -> tuple[datetime, timedelta]:
-        """The wall clock now, and by how much it moved where that is more than 2 s. ``accept`` ends the look."""
-        now = self._seen_wall = self._clock.now()
-        steady = self._seen_steady = self._clock.monotonic()
+    def read(self) -> tuple[datetime, timedelta]:
+        """The wall clock, and by how much it moved where that is more than 2 s; ``accept`` comes next."""
+        now = self._read_wall = self._clock.now()
+        steady = self._read_steady = self._clock.monotonic()
         moved = now - self._wall - timedelta(seconds=steady - self._steady)
         return now, moved if abs(moved) > JUMP else timedelta(0)
 
     def is_set_back(self, moved: timedelta, furthest: datetime | None) -> bool:
-        """Whether it moved back by so much that jobs should not wait for where they were, ``furthest`` at most."""
+        """Whether it moved back so far that jobs should not wait until it is where they were, at most ``furthest``."""
         if moved >= timedelta(0):
             return False
-        return -moved > LATE or (furthest is not None and self.is_ahead(furthest, self._seen_wall))
+        return -moved > LATE or (furthest is not None and self.is_ahead(furthest, self._read_wall))
 
     def accept(self, moved: timedelta, *, waits: bool = False) -> None:
-        """Tell of a move, and go on from the last look; without it the same move is seen again."""
-        self._wall, self._steady = self._seen_wall, self._seen_steady
+        """Publish a move, and compare with this reading from now on; otherwise the next one shows the same move."""
+        self._wall, self._steady = self._read_wall, self._read_steady
         if moved:
-            self._bus.publish(ClockJumped(self._seen_wall, moved, waits))
+            self._bus.publish(ClockJumped(self._read_wall, moved, waits))
 
-    def next_clock_generation(self) -> None:
-        """The clock was set back."""
+    def begin_generation(self) -> None:
+        """The clock was set back: begin a clock generation."""
         self.clock_generation = self._store.next_clock_generation(self.clock_generation, self._lease.owner.id)
 
     def look_back(self) -> bool:
-        """Where slots of this clock generation lie far ahead, the clock was set back while no scheduler ran here, or a scheduler
-        that has ended had a clock ahead: begin a clock generation. Whether that was so."""
+        """Begin a clock generation if slots of this one lie far ahead: the clock was set back while no scheduler ran
+        here, or a scheduler that has ended had a clock ahead. Returns whether it did."""
         now, newest = self._clock.now(), self._store.newest_cursor()
         if newest is None or not self.is_ahead(newest, now):
             return False
-        self.next_clock_generation()
+        self.begin_generation()
         self._bus.publish(ClockJumped(now, now - newest))
         return True
 
     def warn_ahead(self, cursor: datetime, now: datetime) -> None:
-        """Report, once a minute at most, that another scheduler has served slots that lie far ahead of this clock."""
+        """Publish, once a minute at most, that another scheduler has served slots that lie far ahead of this clock."""
         if self.is_ahead(cursor, now) and self._clock.monotonic() >= self._warn_after:
             self._warn_after = self._clock.monotonic() + _WARN_S
             self._bus.publish(ClocksDiffer(now, cursor - now))
 
     def is_ahead(self, instant: datetime, now: datetime) -> bool:
-        """Whether an instant that a scheduler has seen lies further ahead than clocks differ, or jobs wait."""
+        """Whether a scheduler's time lies further ahead than clocks differ, or jobs wait."""
         return instant > now + LATE

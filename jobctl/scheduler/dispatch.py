@@ -1,152 +1,338 @@
-"""Slots that have come and wait for a worker: those of quick jobs apart, for many of them share one."""
+"""Which due slots run next: those that wait for a worker, and those that another run blocks."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
-from jobctl.model import Job, OnOverlap
-from jobctl.scheduler.agenda import Due, Span
-from jobctl.store.records import JobRecord
+from jobctl.clock import Clock
+from jobctl.events import Bus, Event, RunFinished
+from jobctl.execution.tasks import Executor
+from jobctl.model import Job, OnOverlap, Trigger
+from jobctl.scheduler.agenda import Agenda, AgendaEntry, DueSlot, Span
+from jobctl.scheduler.clock_watch import ClockWatch
+from jobctl.scheduler.lease import Lease
+from jobctl.scheduler.misfires import MisfireReporter
+from jobctl.scheduler.recorder import Recorder
+from jobctl.scheduler.running import RunSupervisor
+from jobctl.store.records import (
+    Claim,
+    Claimed,
+    ClaimOutcome,
+    CursorMoved,
+    JobRecord,
+    Overlap,
+    SlotTaken,
+    Stopped,
+    new_run_id,
+)
 
-_MOST = 128
-_LEAST = 32  # to a claim while more are due: each is a transaction, and a burst is worked off by few
+_COLLECTED = 128
+_CLAIMED = 128
+_LEAST_CLAIMED = (
+    32  # of quick jobs while more are due: a claim is a transaction, so a burst needs few of them
+)
 _QUICK = timedelta(milliseconds=20)
+_CLAIM_AGAIN_S = 1.0
 
 
-class Ready:
-    """At most one slot a job. What is quick is learned from run to run.
+class ReadySlots:
+    """Slots that wait for a worker, at most one a job; those of quick jobs apart, since many of them share a worker.
 
-    A job that has not run here yet is taken for what the last such one turned out to be: many that are
-    new and quick are then not handed over one by one, and a slow one holds up none, since the pool
-    takes back what is stuck behind it.
+    Which jobs are quick is learned from run to run. A job that has not run here yet counts as the last new job
+    turned out: so many new and quick jobs are not started one by one, and a slow one delays none, since the pool
+    takes back what waits behind it.
     """
 
     def __init__(self) -> None:
-        self._dues: dict[bool, OrderedDict[str, Due]] = {True: OrderedDict(), False: OrderedDict()}
-        self._known: dict[str, bool] = {}
-        self._newcomers_quick = False
+        self._slots: dict[bool, OrderedDict[str, DueSlot]] = {True: OrderedDict(), False: OrderedDict()}
+        self._learned: dict[str, bool] = {}
+        self._new_jobs_are_quick = False
 
     @property
     def any_quick(self) -> bool:
-        """Whether quick ones wait."""
-        return bool(self._dues[True])
+        """Whether slots of quick jobs wait."""
+        return bool(self._slots[True])
 
-    def put(self, due: Due, *, first: bool = False) -> None:
-        """The job's slot to run next, before all others or behind them. One that waited before it was missed."""
+    def put(self, due: DueSlot, *, first: bool = False) -> None:
+        """Add a slot before all others, or behind them. An older slot of the same job was missed."""
         job_id = due.entry.job.id
-        if any(job_id in dues for dues in self._dues.values()):
+        if any(job_id in slots for slots in self._slots.values()):
             due = replace(due, alone=False)
-            self.forget(job_id)
-        dues = self._dues[self.is_quick(due.entry.job)]
-        dues[job_id] = due
+            self.discard(job_id)
+        slots = self._slots[self.is_quick(due.entry.job)]
+        slots[job_id] = due
         if first:
-            dues.move_to_end(job_id, last=False)
+            slots.move_to_end(job_id, last=False)
 
-    def forget(self, job_id: str | None = None) -> None:
-        """Of a job nothing waits any more; nor of any where none is named."""
-        for dues in self._dues.values():
-            if job_id is None:
-                dues.clear()
-            else:
-                dues.pop(job_id, None)
+    def discard(self, job_id: str) -> None:
+        """Remove a job's slot, if it has one."""
+        for slots in self._slots.values():
+            slots.pop(job_id, None)
 
-    def pick(self, capacity: Callable[[bool], int]) -> list[Due]:
-        """What there is room for now, the quick ones first. They stay until they are forgotten."""
-        for quick, dues in self._dues.items():
-            room = capacity(quick) if dues else 0
-            if room >= min(len(dues), _LEAST if quick else 1) > 0:
-                return list(islice(dues.values(), min(room, _MOST)))
+    def clear(self) -> None:
+        """Remove every slot."""
+        for slots in self._slots.values():
+            slots.clear()
+
+    def pick(self, capacity: Callable[[bool], int]) -> list[DueSlot]:
+        """The slots to claim now, those of quick jobs first. They stay here until they are discarded.
+
+        Args:
+            capacity: for how many runs there is room, of quick jobs or of others.
+        """
+        for quick, slots in self._slots.items():
+            room = capacity(quick) if slots else 0
+            if room >= min(len(slots), _LEAST_CLAIMED if quick else 1) > 0:
+                return list(islice(slots.values(), min(room, _CLAIMED)))
         return []
 
     def is_quick(self, job: Job) -> bool:
-        """Whether its run may wait behind others in one worker, that is not for it alone."""
-        return self._known.get(job.id, self._newcomers_quick) and not job.environment
+        """Whether a run of the job may wait behind others in one worker, not started for it alone."""
+        return self._learned.get(job.id, self._new_jobs_are_quick) and not job.environment
 
     def learn(self, job_id: str, took: timedelta, *, failed: bool) -> None:
-        """How its last run went."""
+        """Take into account how the job's last attempt went."""
         quick = not failed and took < _QUICK
-        if job_id not in self._known:
-            if quick and not self._newcomers_quick:
-                others = self._dues[False]
-                newcomers = [
-                    one
-                    for one, due in others.items()
-                    if one not in self._known and not due.entry.job.environment
+        if job_id not in self._learned:
+            if quick and not self._new_jobs_are_quick:
+                others = self._slots[False]
+                new = [
+                    other
+                    for other, due in others.items()
+                    if other not in self._learned and not due.entry.job.environment
                 ]
-                self._dues[True].update({one: others.pop(one) for one in newcomers})
-            self._newcomers_quick = quick
-        self._known[job_id] = quick
+                self._slots[True].update({other: others.pop(other) for other in new})
+            self._new_jobs_are_quick = quick
+        self._learned[job_id] = quick
 
 
-_ASK_AGAIN_S = 1.0
+class BlockedSlots:
+    """Slots of jobs that queue and are blocked by a run: one a job, the newest, longest wait first.
 
-
-class Queue:
-    """In line: who has waited longest is asked for first.
-
-    They are asked for again whenever a run ends here, each second for runs that end elsewhere, and before a
-    newcomer of their group.
+    They are claimed again whenever a run ends here, each second for runs that end in other processes, and before a
+    newer slot of their group.
     """
 
     def __init__(self) -> None:
-        self._dues: dict[str, Due] = {}
-        self._asked = 0.0
-        self._nudged = False
+        self._slots: dict[str, DueSlot] = {}
+        self._claimed_at = 0.0
+        self._claim_now = False
 
-    def __bool__(self) -> bool:
-        return bool(self._dues)
+    def put(self, due: DueSlot, now: float) -> None:
+        """Add a slot that could not run at ``now``, in seconds of the steady clock, at the end."""
+        self._slots[due.entry.job.id] = due
+        self._claimed_at = now
 
-    def hold(self, due: Due, now: float) -> None:
-        """Put a slot that could not run at ``now``, in seconds of the steady clock, at the end."""
-        self._dues[due.entry.job.id] = due
-        self._asked = now
-
-    def takes(self, due: Due) -> bool:
-        """Whether a slot of the same job waits: the newer one has its place in line now, and it was missed."""
+    def replace_older(self, due: DueSlot) -> bool:
+        """Whether an older slot of the job was blocked: the newer one has its place now, and the older was missed."""
         job = due.entry.job
-        if job.id in self._dues:
-            self._dues[job.id] = replace(due, alone=False)
+        if job.id in self._slots:
+            self._slots[job.id] = replace(due, alone=False)
             return True
-        if job.group is not None and any(job.group == one.entry.job.group for one in self._dues.values()):
-            self.nudge()
+        if job.group is not None and any(
+            job.group == other.entry.job.group for other in self._slots.values()
+        ):
+            self.claim_soon()
         return False
 
-    def forget(self, job_id: str | None = None) -> None:
-        """Of a job that is off its schedule nothing waits; nor of any where none is named."""
-        if job_id is None:
-            self._dues.clear()
-        else:
-            self._dues.pop(job_id, None)
+    def discard(self, job_id: str) -> None:
+        """Remove a job's slot, if it has one."""
+        self._slots.pop(job_id, None)
 
-    def nudge(self) -> None:
-        """Have them asked for: a run has ended here."""
-        self._nudged = True
+    def clear(self) -> None:
+        """Remove every slot."""
+        self._slots.clear()
 
-    def again(self, now: float) -> list[Due]:
-        """Those to ask for now, in line."""
-        if not self._dues or not (self._nudged or now - self._asked >= _ASK_AGAIN_S):
+    def claim_soon(self) -> None:
+        """Claim them in the next turn, since a run has ended. From any thread."""
+        self._claim_now = True
+
+    def take(self, now: float) -> list[DueSlot]:
+        """The slots to claim again now, in order."""
+        if not self._slots or not (self._claim_now or now - self._claimed_at >= _CLAIM_AGAIN_S):
             return []
-        self._nudged = False
-        found = list(self._dues.values())
-        self._dues.clear()
-        return found
+        self._claim_now = False
+        slots = list(self._slots.values())
+        self._slots.clear()
+        return slots
 
 
-def ahead_of(jobs: Iterable[Job], records: Mapping[str, JobRecord]) -> dict[str, tuple[Span, ...]]:
-    """For each job that queues, the newest run of those that must not run beside it.
+class Dispatcher:
+    """Takes due slots from the agenda, claims them in the run store, and starts the runs. Used by one thread.
 
-    A run has its place in line by its slot, or by its start where it has none.
+    Attributes:
+        agenda: the jobs that are on their schedules.
+        stopped: the ids of jobs that were taken off their schedules, and may be put back.
+    """
+
+    def __init__(
+        self,
+        *,
+        runs: RunSupervisor,
+        recorder: Recorder,
+        executor: Executor,
+        lease: Lease,
+        watch: ClockWatch,
+        misfires: MisfireReporter,
+        bus: Bus,
+        clock: Clock,
+    ) -> None:
+        self.agenda = Agenda()
+        self.stopped: set[str] = set()
+        self._runs = runs
+        self._recorder = recorder
+        self._executor = executor
+        self._lease = lease
+        self._watch = watch
+        self._misfires = misfires
+        self._bus = bus
+        self._clock = clock
+        self._ready = ReadySlots()
+        self._blocked = BlockedSlots()
+        bus.subscribe(self._on_event)
+
+    @property
+    def any_quick(self) -> bool:
+        """Whether slots of quick jobs wait for a worker."""
+        return self._ready.any_quick
+
+    def is_quick(self, job: Job) -> bool:
+        """Whether a run of the job may wait behind others in one worker."""
+        return self._ready.is_quick(job)
+
+    def learn(self, job: Job, took: timedelta, *, failed: bool) -> None:
+        """Take into account how the job's last attempt went."""
+        self._ready.learn(job.id, took, failed=failed)
+
+    def place(
+        self, job: Job, anchor: datetime, cursor: datetime | None, ahead: tuple[Span, ...] = ()
+    ) -> AgendaEntry:
+        """Put a job on the agenda; one whose place lies ahead of the clock goes on from now.
+
+        A job that is there with the same schedule keeps its place, and its slots wait on.
+        """
+        self.stopped.discard(job.id)
+        entry = self.agenda.renew(job, anchor)
+        if entry is None:
+            self._discard(job.id)
+            now = self._clock.now()
+            begin = now if self._watch.is_ahead(cursor or anchor, now) else cursor
+            entry = self.agenda.put(job, anchor, begin, ahead)
+        return entry
+
+    def remove(self, job_ids: Iterable[str], *, for_good: bool) -> None:
+        """Take jobs off the agenda, for good or until they are put back; a run in progress goes on."""
+        for job_id in job_ids:
+            self._discard(job_id)
+            self.agenda.remove(job_id)
+            (self.stopped.discard if for_good else self.stopped.add)(job_id)
+
+    def clear_ready(self) -> None:
+        """Start nothing that waits for a worker."""
+        self._ready.clear()
+
+    def restart_from(self, now: datetime) -> None:
+        """The clock was set back: every job goes on from now."""
+        self.agenda.rebase(now)
+        self._blocked.clear()
+        self._ready.clear()
+
+    def collect(self, now: datetime) -> None:
+        """Take the slots that are due from the agenda."""
+        for due in self.agenda.take_due(now, _COLLECTED):
+            if not due.serve:
+                self._misfires.give_up(due, now)
+            elif not self._blocked.replace_older(due):
+                self._ready.put(due)
+
+    def start_ready(self) -> None:
+        """Claim and start as many slots as the executor has room for."""
+        for due in reversed(self._blocked.take(self._clock.monotonic())):
+            self._ready.put(due, first=True)
+        while self._lease.holds:
+            picked = self._ready.pick(lambda quick: self._executor.capacity(quick=quick))
+            if not picked or not self._claim(picked):
+                return
+
+    def _claim(self, picked: list[DueSlot]) -> bool:
+        """Claim slots and start those that were won; False where the store cannot be written."""
+        now = self._clock.now()
+        claims = [_claim_of(due, now, self._watch.clock_generation) for due in picked]
+        outcomes = self._recorder.claim(claims)
+        if outcomes is None:
+            return False
+        tasks = []
+        for due, claim, outcome in zip(picked, claims, outcomes, strict=True):
+            self._ready.discard(due.entry.job.id)
+            if isinstance(outcome, Claimed):
+                job = due.entry.job
+                tasks.append(self._runs.begin(job, outcome.run, quick=self._ready.is_quick(job)))
+            self._process(due, claim, outcome, now)
+        self._runs.submit(tasks, at_once=True)
+        return True
+
+    def _process(self, due: DueSlot, claim: Claim, outcome: ClaimOutcome, now: datetime) -> None:
+        entry = due.entry
+        match outcome:
+            case Overlap(skipped=None):
+                self._blocked.put(due, self._clock.monotonic())
+            case Claimed() | Overlap():
+                if isinstance(outcome, Overlap) and outcome.skipped is not None:
+                    self._bus.publish(RunFinished(outcome.skipped))
+                self._misfires.report(due, claim.misfires, now)
+                self.agenda.advance(entry, due.slot)
+            case SlotTaken(cursor):
+                self.agenda.advance(entry, cursor)
+                if cursor is not None:
+                    self._watch.warn_ahead(cursor, now)
+            case CursorMoved(cursor):  # by another process: count again, and claim again at once
+                self._ready.put(due.counted_from(cursor), first=True)
+            case Stopped():
+                self.remove([entry.job.id], for_good=False)
+
+    def _discard(self, job_id: str) -> None:
+        self._blocked.discard(job_id)
+        self._ready.discard(job_id)
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, RunFinished):
+            self._blocked.claim_soon()
+
+
+def _claim_of(due: DueSlot, now: datetime, clock_generation: int) -> Claim:
+    job = due.entry.job
+    return Claim(
+        new_run_id(),
+        job.id,
+        Trigger.SCHEDULE,
+        now,
+        slot=due.slot,
+        clock_generation=clock_generation,
+        fixed=due.entry.schedule.fixed_time,
+        next_run=due.entry.due,
+        group=job.group,
+        queue=job.overlap is OnOverlap.QUEUE,
+        misfires=due.misfires(),
+    )
+
+
+def runs_ahead(jobs: Iterable[Job], records: Mapping[str, JobRecord]) -> dict[str, tuple[Span, ...]]:
+    """For each job that queues, the newest runs of the jobs that must not run beside it.
+
+    A run has its place in the queue by its slot, or by its start where it has none.
     """
     chosen = list(jobs)
-    lines: dict[tuple[str | None, str], list[Span]] = {}
+    queues: dict[tuple[str | None, str], list[Span]] = {}
     for job in chosen:
         run = records[job.id].last
         if run is not None:
-            lines.setdefault(_line_of(job), []).append((run.scheduled_for or run.started_at, run.finished_at))
-    return {job.id: tuple(lines.get(_line_of(job), ())) for job in chosen if job.overlap is OnOverlap.QUEUE}
+            queues.setdefault(_queue_of(job), []).append(
+                (run.scheduled_for or run.started_at, run.finished_at)
+            )
+    return {job.id: tuple(queues.get(_queue_of(job), ())) for job in chosen if job.overlap is OnOverlap.QUEUE}
 
 
-def _line_of(job: Job) -> tuple[str | None, str]:
+def _queue_of(job: Job) -> tuple[str | None, str]:
     return (job.group, "" if job.group is not None else job.id)

@@ -103,7 +103,7 @@ class Liveness:
         return False
 
 
-def rescue(store: RunStore, state: Path, liveness: Liveness, now: datetime) -> list[Run]:
+def fail_lost_runs(store: RunStore, state: Path, liveness: Liveness, now: datetime) -> list[Run]:
     """Fail the runs of every dead process; returns them as they now are.
 
     What is left of such a process is ended first: a job is free only when nothing of its last run is left. A store
@@ -112,18 +112,20 @@ def rescue(store: RunStore, state: Path, liveness: Liveness, now: datetime) -> l
     lost: list[Run] = []
     for owner in store.owners():
         try:
-            lost.extend(_rescue(store, state, liveness, owner, now))
+            lost.extend(_fail_lost_runs_of(store, state, liveness, owner, now))
         except StoreError:
             continue
     return lost
 
 
-def rescue_once(store: RunStore, state: Path, clock: Clock) -> list[Run]:
+def fail_lost_runs_once(store: RunStore, state: Path, clock: Clock) -> list[Run]:
     """The same for a process that lives too short to observe a lease."""
-    return rescue(store, state, Liveness(store, state, clock), clock.now())
+    return fail_lost_runs(store, state, Liveness(store, state, clock), clock.now())
 
 
-def _rescue(store: RunStore, state: Path, liveness: Liveness, owner: Owner, now: datetime) -> list[Run]:
+def _fail_lost_runs_of(
+    store: RunStore, state: Path, liveness: Liveness, owner: Owner, now: datetime
+) -> list[Run]:
     if liveness.of(owner) is not Life.DEAD:
         return []
     if owner.ended is not None and not any(one.id == owner.id for _, one in store.unfinished()):

@@ -1,75 +1,73 @@
-"""Small duties beside the loop, each with its interval: rescue, checkpoint, pruning."""
+"""Periodic maintenance beside the scheduler's loop: lost runs, checkpoints, pruning."""
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from jobctl import threads
 from jobctl.clock import Clock
 from jobctl.errors import StoreError
-from jobctl.model import Run
+from jobctl.events import Bus, RunFinished
 from jobctl.scheduler import process_identity
 from jobctl.scheduler.lease import Lease
-from jobctl.scheduler.liveness import Liveness, rescue
+from jobctl.scheduler.liveness import Liveness, fail_lost_runs
 from jobctl.store.base import RunStore
 from jobctl.store.logs import prune_runs_and_logs
 
 
+class Maintained(Protocol):
+    """What maintenance needs of the scheduler. Each method may be called from any thread."""
+
+    def resume_started_jobs(self) -> None:
+        """Put jobs back on the agenda that another process has put back on their schedules."""
+
+    def check_clock(self) -> None:
+        """No other scheduler is alive: go on from now where slots lie far ahead."""
+
+    def fail(self, error: BaseException) -> None:
+        """End everything because of a fault of jobctl itself."""
+
+
 @dataclass(slots=True)
-class _Chore:
+class _PeriodicTask:
     every: float
-    duty: Callable[[], None]
+    run: Callable[[], None]
     due: float = 0.0
 
 
-class Chores:
-    """One thread that does the duties in turn. A store that cannot be written is tried again later.
+class Maintenance:
+    """One thread that does these in turn. What fails because of the run store is tried again at its next time.
 
-    - store, each second: a run store that was deleted or replaced ends what runs here, and is opened again.
-    - rescue, each 5 s: settles what dead processes left behind.
-    - clock, each 30 s: slots that lie ahead, as a scheduler left them whose clock was ahead.
-    - put back, each second: jobs that another process has started again.
-    - checkpoint, each 10 s: folds the write-ahead log into the store, so that the loop never waits for it.
-    - prune, each hour: removes runs beyond 30 days and 1,000 a job, and their logs.
+    - every second: a run store that was deleted or replaced ends what runs here; jobs that another process has
+      started again are resumed.
+    - every 5 s: runs of dead processes are failed.
+    - every 10 s: the write-ahead log is folded into the store, so that the loop never waits for that.
+    - every 30 s: slots that lie far ahead, left by a scheduler whose clock was ahead.
+    - every hour: runs beyond 30 days and 1,000 a job are removed, with their logs.
     """
 
     def __init__(
-        self,
-        store: RunStore,
-        lease: Lease,
-        state: Path,
-        clock: Clock,
-        *,
-        lost: Callable[[Run], None],
-        put_back: Callable[[], None],
-        alone: Callable[[], None],
-        failed: Callable[[Exception], None],
+        self, store: RunStore, lease: Lease, state: Path, clock: Clock, *, bus: Bus, scheduler: Maintained
     ) -> None:
-        """Prepare them.
-
-        Args:
-            lost: told of each run of another owner that was settled.
-            alone: called now and then while no other scheduler uses the store.
-            failed: called with a fault of jobctl itself in a duty; no duty is done after that.
-        """
         self._store = store
         self._lease = lease
         self._state = state
         self._clock = clock
+        self._bus = bus
+        self._scheduler = scheduler
         self._liveness = Liveness(store, state, clock, lease.healthy_since)
-        self._lost = lost
-        self._alone = alone
-        self._failed = failed
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="jobctl-chores", daemon=True)
-        self._chores = [
-            _Chore(1, self._watch_store),
-            _Chore(5, self._rescue),
-            _Chore(1, put_back),
-            _Chore(30, self._check_clock, due=clock.monotonic() + 30),
-            _Chore(10, store.checkpoint, due=clock.monotonic() + 10),
-            _Chore(3600, self._prune, due=clock.monotonic() + 5),
+        self._thread = threading.Thread(target=self._run, name="jobctl-maintenance", daemon=True)
+        now = clock.monotonic()
+        self._tasks = [
+            _PeriodicTask(1, self._check_store),
+            _PeriodicTask(5, self._fail_lost_runs),
+            _PeriodicTask(1, scheduler.resume_started_jobs),
+            _PeriodicTask(30, self._check_clock, due=now + 30),
+            _PeriodicTask(10, store.checkpoint, due=now + 10),
+            _PeriodicTask(3600, self._prune, due=now + 5),
         ]
 
     def start(self) -> None:
@@ -81,7 +79,7 @@ class Chores:
         threads.start(self._thread)
 
     def stop(self) -> None:
-        """End after the duty in hand."""
+        """End after the current task."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -89,35 +87,33 @@ class Chores:
     def _run(self) -> None:
         while not self._stop.wait(self._rest()):
             now = self._clock.monotonic()
-            for chore in self._chores:
-                if chore.due <= now and not self._stop.is_set():
-                    chore.due = now + chore.every
+            for task in self._tasks:
+                if task.due <= now and not self._stop.is_set():
+                    task.due = now + task.every
                     try:
-                        chore.duty()
+                        task.run()
                     except StoreError:
-                        continue  # the loop tells of it; the next turn tries again
+                        continue  # the loop reports it
                     except Exception as error:
-                        self._failed(error)
+                        self._scheduler.fail(error)
                         return
 
     def _rest(self) -> float:
-        return max(0.0, min(chore.due for chore in self._chores) - self._clock.monotonic())
+        return max(0.0, min(task.due for task in self._tasks) - self._clock.monotonic())
 
-    def _watch_store(self) -> None:
+    def _check_store(self) -> None:
         if self._store.is_lost():
             self._lease.lose()
 
     def _check_clock(self) -> None:
-        mine = self._lease.owner.id
-        others = [one for one in self._store.owners() if one.ended is None and one.kind != "trigger"]
-        if {one.id for one in others} <= {mine}:
-            self._alone()
+        others = [owner for owner in self._store.owners() if owner.ended is None and owner.kind != "trigger"]
+        if {owner.id for owner in others} <= {self._lease.owner.id}:
+            self._scheduler.check_clock()
 
-    def _rescue(self) -> None:
-        if not self._lease.holds:
-            return
-        for run in rescue(self._store, self._state, self._liveness, self._clock.now()):
-            self._lost(run)
+    def _fail_lost_runs(self) -> None:
+        if self._lease.holds:
+            for run in fail_lost_runs(self._store, self._state, self._liveness, self._clock.now()):
+                self._bus.publish(RunFinished(run))
 
     def _prune(self) -> None:
         prune_runs_and_logs(self._store, self._state / "logs", self._clock.now())

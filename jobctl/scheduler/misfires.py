@@ -4,7 +4,7 @@ from datetime import datetime
 
 from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import Bus, SlotsMissed
-from jobctl.scheduler.agenda import INSTANT, Due
+from jobctl.scheduler.agenda import INSTANT, DueSlot
 from jobctl.scheduler.lease import Lease
 from jobctl.store.base import RunStore
 from jobctl.store.records import CursorMoved, Misfires
@@ -18,7 +18,7 @@ class MisfireReporter:
         self._lease = lease
         self._bus = bus
 
-    def give_up(self, due: Due, now: datetime) -> None:
+    def give_up(self, due: DueSlot, now: datetime) -> None:
         """The newest slot is too late as well: the job waits for its next."""
         job_id = due.entry.job.id
         try:
@@ -37,12 +37,12 @@ class MisfireReporter:
             pass
         due.entry.cursor = due.slot
 
-    def report(self, due: Due, misfires: Misfires | None, now: datetime) -> None:
+    def report(self, due: DueSlot, misfires: Misfires | None, now: datetime) -> None:
         """A slot ran or was skipped; some before it may have been missed."""
         if misfires is not None and misfires.count:
             self._report(due, misfires.cursor, misfires.count, now)
 
-    def _report(self, due: Due, cursor: datetime | None, count: int, now: datetime) -> None:
+    def _report(self, due: DueSlot, cursor: datetime | None, count: int, now: datetime) -> None:
         entry = due.entry
         first = entry.schedule.next_after(entry.last_dealt_with(due.slot, cursor), entry.anchor)
         last = due.slot

@@ -1,49 +1,81 @@
-"""Writes how runs ended; keeps what cannot be written now until it can."""
+"""Records how runs ended; keeps what cannot be written now until it can."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from jobctl.clock import Clock
 from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import Bus, EndNotRecorded, RunFinished, StoreRecovered, StoreTrouble
+from jobctl.model import Run
 from jobctl.scheduler.lease import Lease
 from jobctl.store.base import RunStore
 from jobctl.store.records import Claim, ClaimOutcome, Ending
 
-_TELL_AGAIN = timedelta(minutes=1)
+_REPORT_AGAIN = timedelta(minutes=1)
+_KEPT = 1000
+
+
+@dataclass(slots=True)
+class FinishedRuns:
+    """The newest runs of this process whose end is recorded. Thread-safe."""
+
+    _runs: dict[str, Run] = field(default_factory=dict)
+    _order: deque[str] = field(default_factory=deque)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _closed: bool = False
+
+    def add(self, run: Run) -> None:
+        """Keep a run; the oldest beyond 1,000 is forgotten."""
+        with self._changed:
+            self._runs[run.id] = run
+            self._order.append(run.id)
+            if len(self._order) > _KEPT:
+                self._runs.pop(self._order.popleft(), None)
+            self._changed.notify_all()
+
+    def wait(self, run_id: str, timeout: float | None) -> Run | None:
+        """Wait for a run; None after ``timeout`` seconds or ``close``."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or run_id in self._runs, timeout)
+            return self._runs.get(run_id)
+
+    def close(self) -> None:
+        """Nothing more will end here: release every waiting thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
 
 class Recorder:
-    """The loop's way to the run store: one transaction for many endings, one for many claims.
+    """Writes many endings in one transaction, and makes many claims in one.
 
-    A store that is locked or full stops starts, not the loop: endings are kept, and nothing is
+    A store that is locked or full stops starts, not the scheduler: endings are kept, and nothing is
     claimed until they are written.
+
+    Attributes:
+        finished: runs whose end is recorded.
+        error: why the last write failed.
     """
 
-    def __init__(
-        self, store: RunStore, lease: Lease, bus: Bus, clock: Clock, *, ended: Callable[[RunFinished], None]
-    ) -> None:
-        """Begin.
-
-        Args:
-            ended: told of each run once its ending is written.
-        """
+    def __init__(self, store: RunStore, lease: Lease, bus: Bus, clock: Clock) -> None:
+        self.finished = FinishedRuns()
+        self.error: StoreError | None = None
         self._store = store
         self._lease = lease
         self._bus = bus
         self._clock = clock
-        self._ended = ended
         self._endings: list[Ending] = []
         self._events: list[RunFinished] = []
         self._oldest = 0.0
-        self._told: datetime | None = None
-        self.problem: StoreError | None = None
+        self._reported: datetime | None = None
 
     @property
-    def in_trouble(self) -> bool:
+    def is_failing(self) -> bool:
         """Whether the last write failed."""
-        return self._told is not None
+        return self._reported is not None
 
     @property
     def pending(self) -> int:
@@ -51,7 +83,7 @@ class Recorder:
         return len(self._endings)
 
     @property
-    def held(self) -> float:
+    def oldest_age(self) -> float:
         """For how many seconds the oldest of them has waited."""
         return self._clock.monotonic() - self._oldest if self._endings else 0.0
 
@@ -60,14 +92,14 @@ class Recorder:
         return any(event.run.id == run_id for event in list(self._events))
 
     def end(self, ending: Ending, event: RunFinished) -> None:
-        """Keep an ending for the next ``flush``, and what is to be told then."""
+        """Keep an ending for the next ``flush``, and the event to publish then."""
         if not self._endings:
             self._oldest = self._clock.monotonic()
         self._endings.append(ending)
         self._events.append(event)
 
     def flush(self) -> bool:
-        """Write what waits; False where it has to wait on."""
+        """Write the endings and publish them; False where they cannot be written now."""
         if not self._endings:
             return True
         try:
@@ -79,12 +111,14 @@ class Recorder:
         self._endings.clear()
         self._recovered()
         for event, was_accepted in zip(written, accepted, strict=True):
-            self._ended(event if was_accepted else self._as_recorded(event))
+            published = event if was_accepted else self._as_recorded(event)
+            self._bus.publish(published)
+            self.finished.add(published.run)
         return True
 
     def _as_recorded(self, event: RunFinished) -> RunFinished:
-        """A run whose end was not accepted: another process has declared this one dead, and recorded it as lost; or
-        the store was lost, and does not know it."""
+        """For an ending that was not accepted: another process declared this one dead and recorded the run as lost,
+        or the store was replaced and does not know the run."""
         try:
             kept = self._store.run(event.run.id)
         except StoreError:
@@ -95,32 +129,32 @@ class Recorder:
         return replace(event, run=kept)
 
     def claim(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome] | None:
-        """Try to start runs; None where the store cannot be written, and so nothing starts."""
+        """Claim runs; None where the store cannot be written, so that nothing starts."""
         if not self.flush():
             return None
         try:
-            answers = self._store.claim(self._lease.owner, claims)
+            outcomes = self._store.claim(self._lease.owner, claims)
         except StoreError as error:
             self._failed(error)
             return None
         self._recovered()
-        return answers
+        return outcomes
 
     def _failed(self, error: StoreError) -> None:
         if isinstance(error, UnknownToStoreError):
             self._lease.lose()
         else:
-            self.trouble(error)
+            self.report(error)
 
-    def trouble(self, error: StoreError) -> None:
-        """Report that the store cannot be used, once a minute at most."""
-        self.problem = error
+    def report(self, error: StoreError) -> None:
+        """Publish that the store cannot be used, once a minute at most."""
+        self.error = error
         now = self._clock.now()
-        if self._told is None or now - self._told >= _TELL_AGAIN:
-            self._told = now
+        if self._reported is None or now - self._reported >= _REPORT_AGAIN:
+            self._reported = now
             self._bus.publish(StoreTrouble(now, str(error)))
 
     def _recovered(self) -> None:
-        if self._told is not None:
-            self._told = None
+        if self._reported is not None:
+            self._reported = None
             self._bus.publish(StoreRecovered(self._clock.now()))

@@ -1,27 +1,39 @@
-"""Runs in this process's hands: between the claim and the recorded end."""
+"""The unfinished runs of this process: from the claim, over all attempts, to the recorded end."""
 
+import heapq
 import random
-import threading
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from errno import EMFILE
 
 from jobctl.clock import Clock, whole
 from jobctl.durations import format_duration, milliseconds
-from jobctl.errors import AlreadyRunningError
-from jobctl.execution.tasks import Arguments, Task, TaskFinished
-from jobctl.model import Command, Job, OnOverlap, Reason, Run, RunStatus, Trigger
-from jobctl.scheduler.agenda import Due
-from jobctl.store.records import Claim, Ending, new_run_id
+from jobctl.errors import (
+    AlreadyRunningError,
+    JobctlError,
+    NotRunError,
+    StoreError,
+    UnknownToStoreError,
+    reason_of,
+)
+from jobctl.events import Bus, RegistrationRenewed, RunFinished, RunOutput, RunRetrying, RunStarted
+from jobctl.execution.tasks import Arguments, Executor, Outcome, Task, TaskFinished, TaskOutput, TaskStarted
+from jobctl.model import Command, Job, Reason, Run, RunStatus, Trigger
+from jobctl.scheduler.lease import Lease
+from jobctl.scheduler.recorder import Recorder
+from jobctl.store.base import RunStore
+from jobctl.store.records import Claim, Claimed, Ending, Overlap, new_run_id
 
 _RETRIED = {Reason.ERROR, Reason.TIMEOUT, Reason.CRASHED}
-_KEPT = 1000
+_SAVE_PID_AFTER_S = 0.25
 
 
 @dataclass(slots=True)
-class Active:
-    """One unfinished run: its job, the attempt that is on, and when it really began."""
+class ActiveRun:
+    """One unfinished run: its job, the current attempt, and when the first attempt began."""
 
     run: Run
     job: Job
@@ -33,7 +45,7 @@ class Active:
 
     @property
     def attempt(self) -> int:
-        """Which attempt is on, from 1."""
+        """The current attempt, from 1."""
         return self.task.attempt
 
     def may_retry(self, outcome: TaskFinished) -> bool:
@@ -42,7 +54,7 @@ class Active:
 
     def ending(self, outcome: TaskFinished, steady: float) -> Ending:
         """How the whole run ended; its duration goes from the first attempt to now."""
-        duration = outcome.duration  # exact, where it is of the only attempt; of none where no process had it
+        duration = outcome.duration  # exact for a single attempt; zero where no process ran it
         if self.began_steady is not None and (self.attempt > 1 or outcome.pid is None):
             duration = timedelta(seconds=steady - self.began_steady)
         return Ending(
@@ -59,55 +71,246 @@ class Active:
         )
 
 
-def claim_of(due: Due, now: datetime, clock_generation: int) -> Claim:
-    """The wish to run a slot."""
-    job = due.entry.job
-    return Claim(
-        new_run_id(),
-        job.id,
-        Trigger.SCHEDULE,
-        now,
-        slot=due.slot,
-        clock_generation=clock_generation,
-        fixed=due.entry.schedule.fixed_time,
-        next_run=due.entry.due,
-        group=job.group,
-        queue=job.overlap is OnOverlap.QUEUE,
-        misfires=due.misfires(),
-    )
+class RunSupervisor:
+    """Hands attempts to the executor, retries what failed, and records how runs end. Used by one thread.
 
-
-def task_of(
-    job: Job,
-    run: Run,
-    environment: Mapping[str, str],
-    *,
-    quick: bool,
-    arguments: Arguments | None = None,
-    timeout: timedelta | None = None,
-) -> Task:
-    """The first attempt of a run, with variables for this run beside the job's.
-
-    A program gets all of them at once; a function gets a worker that has the job's from its start.
+    Attributes:
+        stopping: no attempt is retried and no registration renewed any more.
+        interrupted: how many runs were ended by a stop.
     """
-    program = isinstance(job.target, Command)
-    return Task(
-        run.id,
-        job.id,
-        job.target,
-        job.timeout if timeout is None else timeout,
-        quick=quick,
-        arguments=arguments or {},
-        grace=job.grace,
-        environment={**job.environment, **environment} if program else environment,
-        worker_environment={} if program else job.environment,
-        folder=job.folder,
-        memory_mib=job.memory_mib,
-    )
+
+    def __init__(
+        self, store: RunStore, lease: Lease, bus: Bus, clock: Clock, *, executor: Executor, recorder: Recorder
+    ) -> None:
+        self.stopping = False
+        self.interrupted = 0
+        self._store = store
+        self._lease = lease
+        self._executor = executor
+        self._recorder = recorder
+        self._bus = bus
+        self._clock = clock
+        self._active: dict[str, ActiveRun] = {}
+        self._waiting: deque[Task] = deque()
+        self._retries: list[tuple[float, str]] = []
+        self._unsaved_pids: deque[tuple[float, str, int]] = deque()
+        self._lost = 0
+
+    @property
+    def active(self) -> Collection[ActiveRun]:
+        """Every unfinished run."""
+        return self._active.values()
+
+    def has(self, run_id: str) -> bool:
+        """Whether a run is unfinished here, or its end is not recorded yet. From any thread."""
+        return run_id in self._active or self._recorder.has(run_id)
+
+    def seconds_to_retry(self) -> float | None:
+        """Seconds until the next retry is due; None where none is planned."""
+        return self._retries[0][0] - self._clock.monotonic() if self._retries else None
+
+    # Starting
+
+    def trigger(
+        self, job: Job, trigger: Trigger, arguments: Arguments, timeout: timedelta | None, *, quick: bool
+    ) -> Run:
+        """Claim a run outside the schedule and start it.
+
+        Raises:
+            AlreadyRunningError: the job, or another of its group, has an unfinished run.
+            UnknownToStoreError: the store does not know this process or the job; the lease is then lost.
+            StoreError: the run cannot be recorded, so it is not started.
+        """
+        self._recorder.flush()
+        claim = Claim(new_run_id(), job.id, trigger, self._clock.now(), force=True, group=job.group)
+        try:
+            (outcome,) = self._store.claim(self._lease.owner, [claim])
+        except UnknownToStoreError:
+            self._lease.lose()
+            raise
+        if isinstance(outcome, Overlap):
+            raise already_running(job.id, outcome.running, self._clock)
+        if not isinstance(outcome, Claimed):  # such a claim has no slot that could be taken
+            raise TypeError(f"unexpected outcome {outcome!r}")
+        self.submit([self.begin(job, outcome.run, arguments, timeout, quick=quick)])
+        return outcome.run
+
+    def begin(
+        self,
+        job: Job,
+        run: Run,
+        arguments: Arguments | None = None,
+        timeout: timedelta | None = None,
+        *,
+        quick: bool,
+    ) -> Task:
+        """Publish the start of a claimed run; returns the task of its first attempt, for ``submit``."""
+        self._bus.publish(RunStarted(run))
+        environment = self._bus.environment_for(run)
+        is_program = isinstance(
+            job.target, Command
+        )  # it gets all variables; a function's worker has the job's
+        task = Task(
+            run.id,
+            job.id,
+            job.target,
+            job.timeout if timeout is None else timeout,
+            quick=quick,
+            arguments=arguments or {},
+            grace=job.grace,
+            environment={**job.environment, **environment} if is_program else environment,
+            worker_environment={} if is_program else job.environment,
+            folder=job.folder,
+            memory_mib=job.memory_mib,
+        )
+        self._active[run.id] = ActiveRun(run, job, task)
+        return task
+
+    def submit(self, tasks: Iterable[Task], *, at_once: bool = False) -> None:
+        """Start tasks as soon as the executor has room.
+
+        Args:
+            at_once: it has room, as asked before.
+        """
+        if at_once and self._lease.holds:
+            self._executor.submit(list(tasks))
+            return
+        self._waiting.extend(tasks)
+        self.submit_waiting()
+
+    def submit_waiting(self) -> None:
+        """Start what waits, as far as the executor has room. Without a lease nothing starts."""
+        while self._waiting and self._lease.holds and self._executor.capacity(quick=False) > 0:
+            self._executor.submit([self._waiting.popleft()])
+
+    # What the executor reports
+
+    def take(self, outcome: Outcome) -> ActiveRun | None:
+        """Process an outcome; returns the run if an attempt of it finished."""
+        active = self._active.get(outcome.run_id)
+        if active is None:
+            return None
+        match outcome:
+            case TaskStarted():
+                if active.began is None:
+                    active.began, active.began_steady = outcome.at, self._clock.monotonic()
+                active.pid = outcome.pid
+                self._unsaved_pids.append((self._clock.monotonic(), outcome.run_id, outcome.pid))
+            case TaskOutput():
+                for line in outcome.lines:
+                    self._bus.publish(RunOutput(outcome.job_id, outcome.run_id, outcome.at, line))
+            case TaskFinished():
+                self._finish(active, outcome)
+                return active
+        return None
+
+    def _finish(self, active: ActiveRun, outcome: TaskFinished) -> None:
+        if not self.stopping and active.may_retry(outcome):
+            self._retry_later(active, outcome)
+            return
+        del self._active[active.run.id]
+        ending = active.ending(outcome, self._clock.monotonic())
+        self.interrupted += ending.reason is Reason.INTERRUPTED
+        self._lost += ending.reason is Reason.LOST
+        self._recorder.end(ending, RunFinished(_finished(active.run, ending), retry=outcome.retry))
+
+    def _retry_later(self, active: ActiveRun, outcome: TaskFinished) -> None:
+        delay = _retry_delay(active.job, active.attempt)
+        active.error = outcome.error
+        heapq.heappush(self._retries, (self._clock.monotonic() + delay.total_seconds(), active.run.id))
+        failed = replace(active.run, attempt=active.attempt)
+        self._try(lambda: self._store.progress(failed.id, retry_at=self._clock.now() + delay))
+        self._bus.publish(RunRetrying(failed, outcome.error or str(outcome.reason), delay))
+
+    def start_due_retries(self) -> None:
+        """Queue the next attempt of every run whose delay is over."""
+        while self._retries and self._retries[0][0] <= self._clock.monotonic():
+            _, run_id = heapq.heappop(self._retries)
+            active = self._active.get(run_id)
+            if active is None:
+                continue
+            active.task = replace(active.task, attempt=active.attempt + 1, quick=False)
+            self._try(lambda: self._store.progress(run_id, attempt=active.attempt))  # noqa: B023
+            self._waiting.append(active.task)
+
+    def save_pids(self) -> None:
+        """Save the worker's pid of every run that takes a while; most end before that is worth a write."""
+        while self._unsaved_pids and self._unsaved_pids[0][0] + _SAVE_PID_AFTER_S <= self._clock.monotonic():
+            _, run_id, pid = self._unsaved_pids.popleft()
+            active = self._active.get(run_id)
+            if active is not None and active.pid == pid:
+                self._try(lambda: self._store.progress(run_id, pid=pid))  # noqa: B023
+
+    def _try(self, write: Callable[[], object]) -> None:
+        """A write that may fail: no promise depends on it."""
+        with suppress(StoreError):
+            write()
+
+    # Ending
+
+    def end_run(self, run_id: str) -> None:
+        """End one run as timed out, without further attempts."""
+        active = self._active.get(run_id)
+        if active is None:
+            return
+        active.job = replace(active.job, retries=0)
+        if any(planned == run_id for _, planned in self._retries):
+            self._retries = [entry for entry in self._retries if entry[1] != run_id]
+            heapq.heapify(self._retries)
+            self._fail(active, Reason.ERROR, active.error)
+        else:
+            self._executor.end([run_id], Reason.TIMEOUT)
+
+    def end_all(self, reason: Reason, *, now: bool = False) -> None:
+        """End every attempt that is running; ``now``: without a grace time."""
+        self._executor.end(list(self._active), reason, now=now)
+
+    def end_waiting(self, reason: Reason, error: str) -> None:
+        """End the runs that wait for a worker or for their next attempt."""
+        for task in (*self._waiting, *(self._active[run_id].task for _, run_id in self._retries)):
+            active = self._active[task.run_id]
+            self._fail(active, reason, active.error or error)
+        self._waiting.clear()
+        self._retries.clear()
+
+    def _fail(self, active: ActiveRun, reason: Reason, error: str | None) -> None:
+        began, now = active.run.started_at, self._clock.now()
+        self._finish(active, TaskFinished(active.run.id, None, began, now, timedelta(0), reason, error))
+
+    # The lease
+
+    def check_lease(self) -> RegistrationRenewed | None:
+        """End all runs where the lease is gone, since other processes may have taken over; then register again.
+
+        Returns:
+            The event to publish, where this process has just registered again.
+
+        Raises:
+            StoreError: it cannot register now; to be called again.
+        """
+        if self._lease.holds:
+            return None
+        if self._active:
+            self.end_waiting(Reason.LOST, "the run store was out of reach before it began")
+            self.end_all(Reason.LOST, now=True)
+            return None
+        if not self._lease.lost or self.stopping:
+            return None
+        reason = self._store.restore()
+        if reason is None:
+            known = self._store.is_known(self._lease.owner.id)
+            reason = (
+                "another process declared this one dead"
+                if known
+                else "the run store does not know this process any more"
+            )
+        self._recorder.flush()
+        self._executor.renew(self._lease.sign_on().id)
+        lost, self._lost = self._lost, 0
+        return RegistrationRenewed(self._clock.now(), reason, lost)
 
 
-def finished_run(run: Run, ending: Ending) -> Run:
-    """The run as its ending leaves it."""
+def _finished(run: Run, ending: Ending) -> Run:
     return replace(
         run,
         status=ending.status,
@@ -122,40 +325,27 @@ def finished_run(run: Run, ending: Ending) -> Run:
     )
 
 
-def retry_delay(job: Job, attempt: int) -> timedelta:
-    """The wait after the failed ``attempt``: doubled each time, up to a tenth longer by chance."""
+def _retry_delay(job: Job, attempt: int) -> timedelta:
+    """The delay after the failed ``attempt``: doubled each time, plus a random tenth at most."""
     return job.retry_delay * (2.0 ** (attempt - 1) * (1 + random.random() / 10))
 
 
-@dataclass(slots=True)
-class Finished:
-    """The newest ended runs of this process, for whoever waits for one of them. Thread-safe."""
+def check_runnable(job: Job) -> None:
+    """Raise ``NotRunError`` where something that the job needs is not configured."""
+    if job.unmet is not None:
+        raise NotRunError(f"{job.id} was not run: {job.unmet}", hint="jobctl check tries what is configured")
 
-    _runs: dict[str, Run] = field(default_factory=dict)
-    _order: deque[str] = field(default_factory=deque)
-    _changed: threading.Condition = field(default_factory=threading.Condition)
-    _closed: bool = False
 
-    def add(self, run: Run) -> None:
-        """Keep a run; the oldest beyond 1,000 is forgotten."""
-        with self._changed:
-            self._runs[run.id] = run
-            self._order.append(run.id)
-            if len(self._order) > _KEPT:
-                self._runs.pop(self._order.popleft(), None)
-            self._changed.notify_all()
-
-    def wait(self, run_id: str, timeout: float | None) -> Run | None:
-        """The run once it has ended, or None after ``timeout`` seconds or when nothing more will end."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or run_id in self._runs, timeout)
-            return self._runs.get(run_id)
-
-    def close(self) -> None:
-        """Nothing more will end here: let every waiter go."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+@contextmanager
+def explain_start_error() -> Iterator[None]:
+    """Turn an ``OSError`` of a start into a sentence: often the system allows no more open files."""
+    try:
+        yield
+    except OSError as error:
+        raise JobctlError(
+            f"the scheduler cannot be started: {reason_of(error)}",
+            hint="raise the limit of open files (ulimit -n)" if error.errno == EMFILE else None,
+        ) from None
 
 
 def already_running(job_id: str, run: Run, clock: Clock) -> AlreadyRunningError:

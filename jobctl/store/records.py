@@ -8,7 +8,7 @@ from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobctl.model import Reason, Run, RunStatus, Trigger
+from jobctl.model import Job, Reason, Run, RunStatus, Trigger
 from jobctl.values import value
 
 LEASE = timedelta(seconds=60)
@@ -215,3 +215,11 @@ def new_run_id() -> str:
     import os
 
     return os.urandom(8).hex()
+
+
+def registration(job: Job) -> Registration:
+    """What a manager registers of a job."""
+    schedule = job.schedule
+    return Registration(
+        job.id, job.name, schedule.text if schedule else "", schedule.timezone if schedule else "UTC"
+    )

@@ -60,7 +60,7 @@ class Tracer:
         self._context = TraceContextTextMapPropagator().extract(carrier)
         self._spans: dict[str, Span] = {}
         self._lock = threading.Lock()
-        self._unsubscribe = bus.subscribe(self._hear)
+        self._unsubscribe = bus.subscribe(self._hear, self._variables_of)
 
     def close(self, timeout: float = FLUSH_S) -> None:
         """Hear no more; what waits is sent first, for ``timeout`` seconds at most."""
@@ -72,11 +72,7 @@ class Tracer:
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, RunStarted):
-            span = self._spans[event.run.id] = self._begin(event.run)
-            known = span.get_span_context()
-            event.environment["TRACEPARENT"] = (
-                f"00-{known.trace_id:032x}-{known.span_id:016x}-{known.trace_flags & 1:02x}"
-            )
+            self._spans[event.run.id] = self._begin(event.run)
         elif isinstance(event, RunRetrying) and event.run.id in self._spans:
             failed: dict[str, str | int] = {
                 "run.attempt": event.run.attempt,
@@ -87,6 +83,11 @@ class Tracer:
         elif isinstance(event, RunFinished) and event.run.status is not RunStatus.SKIPPED:
             begun = self._spans.pop(event.run.id) if event.run.id in self._spans else self._begin(event.run)
             _end(begun, event.run)
+
+    def _variables_of(self, run: Run) -> dict[str, str]:
+        """``TRACEPARENT``, by which spans of the job's own join the run's."""
+        span = self._spans[run.id].get_span_context()
+        return {"TRACEPARENT": f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags & 1:02x}"}
 
     def _begin(self, run: Run) -> Span:
         slot = run.scheduled_for

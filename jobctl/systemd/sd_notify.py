@@ -109,4 +109,4 @@ def report(manager: LocalJobManager, process: Mapping[str, str], clock: Clock) -
     """Have the service manager told of a scheduler from its start to its end."""
     told = Report(ServiceManager.of(process, clock), clock)
     manager.bus.subscribe(told)
-    manager.pulse = told.pulse
+    manager.on_turn = told.pulse

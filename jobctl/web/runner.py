@@ -15,7 +15,7 @@ from jobctl.managers.store_outage import ride_out
 from jobctl.model import Run, Trigger
 from jobctl.modes import Mode, resolve
 from jobctl.project import ProjectContext
-from jobctl.scheduler.liveness import rescue_once
+from jobctl.scheduler.liveness import fail_lost_runs_once
 from jobctl.store.base import RunStore
 from jobctl.subscribers import Subscribers
 
@@ -89,7 +89,7 @@ class Runner:
 
         def checked() -> RunStore:
             store = self.project.open_store()
-            rescue_once(store, self.project.state, SystemClock())
+            fail_lost_runs_once(store, self.project.state, SystemClock())
             return store
 
         return ride_out(checked, SystemClock())

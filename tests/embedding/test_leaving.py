@@ -164,7 +164,7 @@ def test_a_store_that_cannot_be_written_at_the_end_is_logged_in_a_sentence(app: 
 manager._grace = timedelta(seconds=0)
 pathlib.Path(".jobctl/jobctl.db").rename("moved.db")
 import jobctl.scheduler.scheduler
-jobctl.scheduler.scheduler._FLUSH_AT_END = 0.1
+jobctl.scheduler.scheduler._FLUSH_AT_END_S = 0.1
 """
     )
     status, _, error = app.run(code)

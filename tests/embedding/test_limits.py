@@ -51,11 +51,11 @@ print(manager.wait(manager.trigger_job("yearly").id, 20).status)
 def test_sigterm_where_its_thread_cannot_start_ends_the_program_at_once(app: App) -> None:
     code = f"""
 import jobctl.managers.local
-started = jobctl.managers.local.LocalJobManager._make_engine
+started = jobctl.managers.local.LocalJobManager._start_scheduler
 def make(self):
-    engine = started(self)
-    {NO_MORE}    return engine
-jobctl.managers.local.LocalJobManager._make_engine = make
+    scheduler = started(self)
+    {NO_MORE}    return scheduler
+jobctl.managers.local.LocalJobManager._start_scheduler = make
 manager.schedule_job("endless", "Endless", "jobs:endless", 60)
 until("endless-began")
 assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

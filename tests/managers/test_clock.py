@@ -321,13 +321,13 @@ def test_a_scheduler_whose_clock_is_ahead_holds_up_others_no_longer_than_it_live
     there.start()
     assert served.wait(SOON), begun
     assert differ.wait(SOON), heard
-    chores = here._chores
-    assert chores is not None
-    chores._check_clock()
+    maintenance = here._maintenance
+    assert maintenance is not None
+    maintenance._check_clock()
     assert not any(isinstance(one, ClockJumped) for one in heard), "whose clock is right cannot be known"
     there.shutdown()
     before = ended(heard)
 
-    chores._check_clock()
+    maintenance._check_clock()
 
     until(lambda: ended(heard) >= before + 2)

@@ -74,7 +74,7 @@ def manager(make_manager: MakeManager, project: Path, clock: HurriedClock) -> Lo
 
 def pids_of(manager: LocalJobManager) -> list[int]:
     """The workers that are on a run."""
-    active = manager._running_engine()._active.values()
+    active = manager._running_scheduler()._runs.active
     return until(lambda: [one.pid for one in active if one.pid is not None])
 
 
@@ -208,15 +208,15 @@ def test_nothing_starts_without_a_lease(
 ) -> None:
     manager.trigger_job("hang")
     until((project / "began").exists)
-    engine = manager._running_engine()
+    scheduler = manager._running_scheduler()
     proxy.hang()
     clock.by = 46.0
 
-    assert not engine._lease.holds
-    assert engine._executor.capacity(quick=False) == 1
-    engine._executor.submit([replace(active.task, run_id="0" * 16) for active in engine._active.values()])
+    assert not scheduler._lease.holds
+    assert scheduler._executor.capacity(quick=False) == 1
+    scheduler._executor.submit([replace(active.task, run_id="0" * 16) for active in scheduler._runs.active])
 
-    (worker,) = engine._executor._pool._links  # type: ignore[attr-defined]
+    (worker,) = scheduler._executor._pool._links  # type: ignore[attr-defined]
     assert "0" * 16 not in worker.queue
     proxy.resume()
 

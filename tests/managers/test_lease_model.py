@@ -32,13 +32,13 @@ from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskStarted
 from jobctl.model import Job, Reason, Trigger
 from jobctl.scheduler import lease, liveness, maintenance
 from jobctl.scheduler.lease import HEARTBEAT_S, Lease
-from jobctl.scheduler.maintenance import Chores
+from jobctl.scheduler.maintenance import Maintenance
 from jobctl.scheduler.process_identity import Life
-from jobctl.scheduler.scheduler import Engine
+from jobctl.scheduler.scheduler import Scheduler
 from jobctl.schedules.every import Every
 from jobctl.store.base import RunStore
 from jobctl.store.open import open_store
-from jobctl.store.records import LEASE, LEASE_LIMIT, Owner, Registration
+from jobctl.store.records import LEASE, LEASE_LIMIT, Owner
 from tests.support.postgres import Postgres
 from tests.support.simulation import Event, Simulation
 
@@ -384,7 +384,20 @@ class Command:
     def main(self) -> None:
         store = self.world.open()
         with suppress(StoreError):
-            liveness.rescue_once(cast("RunStore", Line(self, store)), self.place.state, self.place)
+            liveness.fail_lost_runs_once(cast("RunStore", Line(self, store)), self.place.state, self.place)
+
+
+class _NothingElse:
+    """What maintenance does for a scheduler beyond its own tasks is not part of the model."""
+
+    def resume_started_jobs(self) -> None:
+        pass
+
+    def check_clock(self) -> None:
+        pass
+
+    def fail(self, error: BaseException) -> None:
+        raise error
 
 
 class Process:
@@ -414,21 +427,15 @@ class Process:
             ended=lambda: self.executor.end_all(Reason.LOST),
         )
         self.lease.process = self
-        self.engine = Engine(store, self.lease, self.executor, Bus(), place)
-        self.engine.register = self._register
-        self.engine.pulse = self._trigger
-        self._chores = Chores(
-            store,
-            self.lease,
-            place.state,
-            place,
-            lost=lambda _: None,
-            put_back=lambda: None,
-            alone=lambda: None,
-            failed=self._failed,
+        bus = Bus()
+
+        self.scheduler = Scheduler(store, self.lease, self.executor, bus, place)
+        self.scheduler.on_turn = self._trigger
+        self._maintenance = Maintenance(
+            store, self.lease, place.state, place, bus=bus, scheduler=_NothingElse()
         )
         self.lease._stop = Event(world.simulation, place.rate)
-        self._chores._stop = Event(world.simulation, place.rate)
+        self._maintenance._stop = Event(world.simulation, place.rate)
         self._store = store
         world.simulation.spawn(self, self._main)
 
@@ -442,39 +449,31 @@ class Process:
     def _main(self) -> None:
         while True:
             try:
-                liveness.rescue_once(self._store, self.place.state, self.place)
+                liveness.fail_lost_runs_once(self._store, self.place.state, self.place)
                 self.executor.renew(self.lease.sign_on().id)
                 break
             except StoreError:
                 self.world.simulation.wait(5)  # its service manager starts it again
         self.lease.start()
-        self.world.simulation.spawn(self, self._chores._run)
-        self.engine._requests.append(self._register_if_it_can)
-        self.engine._main()
+        self.world.simulation.spawn(self, self._maintenance._run)
+        self.scheduler._requests.append(self._register_if_it_can)
+        self.scheduler._main()
         if self.world.simulation.over:
             return
-        if self._began or not isinstance(self.engine.trouble, StoreError):
-            raise AssertionError("the scheduler ended") from self.engine.trouble
+        if self._began or not isinstance(self.scheduler.error, StoreError):
+            raise AssertionError("the scheduler ended") from self.scheduler.error
         self.die(workers=True, again_after=5.0)  # it could not begin
-
-    def _failed(self, error: Exception) -> None:
-        raise error
 
     def _register_if_it_can(self) -> None:
         try:
             self._register()
         except StoreError:
             self.world.simulation.wait(1)
-            self.engine._requests.append(self._register_if_it_can)
+            self.scheduler._requests.append(self._register_if_it_can)
 
     def _register(self) -> None:
-        now = self.place.now()
         self._began = True
-        found = self._store.register([Registration(one.id, one.name, "s", "UTC") for one in JOBS], now)
-        for job in JOBS:
-            if job.schedule is not None:
-                self.engine.place(job, found[job.id].anchor, found[job.id].cursor)
-        self._store.save_next_runs({"timed": now}, self.lease.owner.id)
+        self.scheduler.schedule(JOBS)
 
     def _trigger(self) -> None:
         """A run by hand now and then, which no wall clock delays."""
@@ -482,7 +481,7 @@ class Process:
         if now - self._asked > 2 and self.executor.capacity(quick=False):
             self._asked = now
             with suppress(JobctlError):
-                self.engine.trigger(JOBS[1], Trigger.MANUAL, {}, None)
+                self.scheduler.trigger(JOBS[1], Trigger.MANUAL, {}, None)
 
     # Faults
 

@@ -351,7 +351,7 @@ def test_a_fault_in_a_duty_beside_the_loop_ends_it_loudly(
     def faulty(*_: object) -> None:
         raise ValueError("a fault")
 
-    monkeypatch.setattr("jobctl.scheduler.maintenance.rescue", faulty)
+    monkeypatch.setattr("jobctl.scheduler.maintenance.fail_lost_runs", faulty)
     with suppress(StoreError):  # it may have stopped before it was up
         manager.start()
 

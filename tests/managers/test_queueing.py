@@ -13,8 +13,8 @@ import pytest
 from jobctl.events import RunFinished, RunStarted, SlotsMissed
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job, OnOverlap
-from jobctl.scheduler.agenda import Due, Entry
-from jobctl.scheduler.dispatch import Queue
+from jobctl.scheduler.agenda import AgendaEntry, DueSlot
+from jobctl.scheduler.dispatch import BlockedSlots
 from jobctl.schedules import Every
 from jobctl.store.open import open_store
 from tests.managers.conftest import Heard
@@ -52,21 +52,21 @@ def test_jobs_of_a_group_take_turns(manager: LocalJobManager, heard: Heard, proj
     assert min(counts["a"], counts["b"]) >= 4, ended(heard)
 
 
-def due(job_id: str, slot: int, group: str | None = "g") -> Due:
+def due(job_id: str, slot: int, group: str | None = "g") -> DueSlot:
     one = job(job_id, "tick", group=group)
-    return Due(Entry(one, Every(1), START, None), START + timedelta(seconds=slot), serve=True)
+    return DueSlot(AgendaEntry(one, Every(1), START, None), START + timedelta(seconds=slot), serve=True)
 
 
 def test_a_newer_slot_keeps_its_jobs_place_in_line() -> None:
-    queue = Queue()
-    queue.hold(due("a", 1), 0)
-    queue.hold(due("b", 1), 0)
+    queue = BlockedSlots()
+    queue.put(due("a", 1), 0)
+    queue.put(due("b", 1), 0)
 
-    taken = queue.takes(due("a", 2))
-    queue.nudge()
+    taken = queue.replace_older(due("a", 2))
+    queue.claim_soon()
 
     assert taken
-    assert [(one.entry.job.id, one.slot.second, one.alone) for one in queue.again(0)] == [
+    assert [(one.entry.job.id, one.slot.second, one.alone) for one in queue.take(0)] == [
         ("a", 2, False),
         ("b", 1, True),
     ]
@@ -74,11 +74,11 @@ def test_a_newer_slot_keeps_its_jobs_place_in_line() -> None:
 
 @pytest.mark.parametrize(("group", "asked"), [("g", ["a"]), ("other", []), (None, [])])
 def test_who_waits_is_asked_for_before_a_newcomer_of_the_group(group: str | None, asked: list[str]) -> None:
-    queue = Queue()
-    queue.hold(due("a", 1), 0)
+    queue = BlockedSlots()
+    queue.put(due("a", 1), 0)
 
-    assert not queue.takes(due("b", 2, group))
-    assert [one.entry.job.id for one in queue.again(0)] == asked
+    assert not queue.replace_older(due("b", 2, group))
+    assert [one.entry.job.id for one in queue.take(0)] == asked
 
 
 def test_one_whose_way_is_not_free_holds_up_no_other(

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from jobctl.model import Job
-from jobctl.scheduler.agenda import Due, Entry
-from jobctl.scheduler.dispatch import Ready
+from jobctl.scheduler.agenda import AgendaEntry, DueSlot
+from jobctl.scheduler.dispatch import ReadySlots
 from jobctl.schedules import Every
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -12,8 +12,8 @@ QUICK, SLOW = timedelta(milliseconds=1), timedelta(seconds=1)
 EVERY = Every(timedelta(hours=1))
 
 
-def filled(*job_ids: str) -> Ready:
-    ready = Ready()
+def filled(*job_ids: str) -> ReadySlots:
+    ready = ReadySlots()
     for job_id in job_ids:
         put(ready, job_id)
     return ready
@@ -23,18 +23,18 @@ def job(job_id: str, **environment: str) -> Job:
     return Job(job_id, job_id, EVERY, "work:work", environment=environment)
 
 
-def put(ready: Ready, job_id: str) -> None:
-    ready.put(Due(Entry(job(job_id), EVERY, NOW, None), NOW, serve=True))
+def put(ready: ReadySlots, job_id: str) -> None:
+    ready.put(DueSlot(AgendaEntry(job(job_id), EVERY, NOW, None), NOW, serve=True))
 
 
-def picked(ready: Ready, quick: int, others: int) -> list[str]:
+def picked(ready: ReadySlots, quick: int, others: int) -> list[str]:
     return [due.entry.job.id for due in ready.pick(lambda kind: quick if kind else others)]
 
 
 def test_a_newcomer_takes_a_worker_for_itself_until_one_was_quick() -> None:
     ready = filled("a", "b", "c")
     assert picked(ready, quick=128, others=1) == ["a"]
-    ready.forget("a")
+    ready.discard("a")
     ready.learn("a", QUICK, failed=False)
     assert picked(ready, quick=128, others=0) == ["b", "c"], (
         "those that waited already are taken for quick too"
@@ -77,15 +77,15 @@ def test_a_burst_is_claimed_in_large_parts_and_its_rest_at_once() -> None:
     )
     assert len(picked(ready, quick=500, others=0)) == 128
     for number in range(197):
-        ready.forget(f"job-{number}")
+        ready.discard(f"job-{number}")
     assert len(picked(ready, quick=5, others=0)) == 3
 
 
 def test_nothing_waits_of_what_is_forgotten() -> None:
     ready = filled("a", "b")
-    ready.forget("a")
+    ready.discard("a")
     assert picked(ready, quick=9, others=9) == ["b"]
-    ready.forget()
+    ready.clear()
     assert picked(ready, quick=9, others=9) == []
 
 

@@ -12,7 +12,7 @@ from jobctl.clock import SystemClock
 from jobctl.execution.run_log import RunLog
 from jobctl.model import RunStatus, Trigger
 from jobctl.scheduler import process_identity
-from jobctl.scheduler.liveness import Liveness, rescue
+from jobctl.scheduler.liveness import Liveness, fail_lost_runs
 from jobctl.scheduler.process_identity import this_process
 from jobctl.settings.masking import Mask
 from jobctl.store import logs as run_logs
@@ -79,7 +79,7 @@ def test_a_store_with_hostile_ids_leads_nowhere(
                 store.finish([Ending(run_id, RunStatus.COMPLETED, NOW, NOW, timedelta(0))])
         store.claim(dead, [Claim("last", "job", Trigger.MANUAL, NOW, force=True)])
 
-        lost = rescue(store, state, Liveness(store, state, SystemClock()), NOW)
+        lost = fail_lost_runs(store, state, Liveness(store, state, SystemClock()), NOW)
         removed = run_logs.prune_runs_and_logs(store, state / "logs", NOW + timedelta(days=60))
         process_identity.sweep(state, {one.id for one in store.owners()})
 

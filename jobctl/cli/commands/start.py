@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobctl.cli.commands.stop import chosen_jobs, confirm, report
-from jobctl.managers.base import registration
 from jobctl.modes import Mode
 from jobctl.scheduler.liveness import scheduler_presence
+from jobctl.store.records import registration
 
 if TYPE_CHECKING:
     from jobctl.cli.context import Context

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from jobctl.documents import job_document
 from jobctl.errors import UsageError
-from jobctl.managers.base import registration
 from jobctl.managers.status import job_statuses
 from jobctl.modes import Mode
+from jobctl.store.records import registration
 from jobctl.text import printable
 
 if TYPE_CHECKING:
