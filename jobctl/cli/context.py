@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from jobctl.catalogue.catalogue import Catalogue
     from jobctl.errors import StoreError
     from jobctl.managers.factory import Manager
-    from jobctl.managers.local import LocalJobManager
     from jobctl.model import Job
     from jobctl.modes import Mode
     from jobctl.project import ProjectContext
+    from jobctl.scheduler.single_run import SingleRun
     from jobctl.settings.environment import Environment
     from jobctl.store.base import RunStore
-    from jobctl.subscribers import Subscribers
+    from jobctl.subscribers import Publisher, Subscribers
     from jobctl.trigger_dev.manager import TriggerDevJobManager
 
 
@@ -232,7 +232,24 @@ class Context:
             clock=self.clock,
         )
 
-    def subscribers(self, manager: "LocalJobManager") -> "Subscribers":
+    def single_run(self, job: "Job") -> "SingleRun":
+        """One run of a job in this process, whatever the mode."""
+        from jobctl.memory import MIB
+        from jobctl.scheduler.single_run import SingleRun
+        from jobctl.store import logs
+
+        return SingleRun(
+            self.store,
+            job,
+            project=self.project.folder,
+            state=self.project.state,
+            environment=self.environment.merged(),
+            most_logs=self.environment.number(logs.VARIABLE) * MIB,
+            mask=self.environment.mask,
+            clock=self.clock,
+        )
+
+    def subscribers(self, manager: "Publisher") -> "Subscribers":
         """Notifications, traces and metrics of a manager's runs, as configured.
 
         Raises:

@@ -79,8 +79,7 @@ def test_a_running_job_is_not_started_again(cli: Cli, past: Past) -> None:
 def test_an_end_that_cannot_be_recorded_is_not_waited_for_for_ever(
     cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobctl.cli.foreground.PATIENCE_S", 0.2)
-    monkeypatch.setattr("jobctl.scheduler.scheduler._FLUSH_AT_END_S", 0.2)
+    monkeypatch.setattr("jobctl.scheduler.single_run.RECORD_S", 0.2)
     (here / "work.py").write_text("import os\ndef hello():\n    os.rename('.jobctl', 'away')\n")
 
     told = cli("trigger", "hello")

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
-from jobctl.cli.foreground import perform, tell_ended
+from jobctl.cli.foreground import report_end, run_in_foreground
 from jobctl.cli.terminal import Column, Terminal, plain
 from jobctl.errors import ExitCode, UsageError
-from jobctl.managers.local import LocalJobManager
-from jobctl.modes import Mode
 from jobctl.site.reports.periods import REPORTS, ReportDefinition, read_period
 from jobctl.site.reports.plain_text import headlines
 from jobctl.text import quote, suggestion
@@ -57,16 +55,13 @@ def run(
     if mail and not context.environment.text("JOBCTL_REPORT_TO"):
         raise UsageError("--mail needs JOBCTL_REPORT_TO, which is not set", hint="set it to a mail address")
     job = context.job(asked.job_id)
-    manager = context.manager(Mode.LOCAL, kind="trigger", workers=1)
-    if not isinstance(manager, LocalJobManager):
-        raise TypeError("the local mode has a local manager")
-    manager.add([job])
-    with context.subscribers(manager):
-        done = perform(context, manager, job.id, arguments)
+    single = context.single_run(job)
+    with context.subscribers(single):
+        done = run_in_foreground(context, single, arguments)
     out = context.output
     if done.code != ExitCode.DONE or done.stuck:
         if not done.stuck:
-            tell_ended(done.run, context, retry=done.retry)
+            report_end(done.run, context, retry=done.retry)
         return done.code
     file = context.project.folder / done.run.result["details"]["json"]
     report = json.loads(file.read_text(encoding="utf-8"))

@@ -6,10 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
-from jobctl.cli.foreground import detached, perform, tell_ended
+from jobctl.cli.foreground import report_end, run_in_foreground, start_detached
 from jobctl.cli.times import read_span
 from jobctl.errors import ExitCode, UsageError
-from jobctl.managers.local import LocalJobManager
 from jobctl.managers.store_outage import ride_out
 from jobctl.modes import Mode
 
@@ -67,25 +66,21 @@ def run(
         from jobctl.cli.trigger_dev import trigger_there
 
         there, code = trigger_there(context, job.id, arguments, limit, wait=not no_wait, retry=not no_retry)
-        tell_ended(there, context)
+        report_end(there, context)
         return code
-    manager = ride_out(
-        lambda: context.manager(mode, kind="trigger", workers=1), context.clock, context.warn_of_store_error
-    )
-    manager.add([job])
-    if not isinstance(manager, LocalJobManager):
-        manager.trigger_job(job.id)  # raises: this manager runs nothing, and says why
-        return ExitCode.NOT_RUN
+    if mode is Mode.DISABLED:
+        context.manager(mode, kind="trigger", workers=1).trigger_job(job.id)  # raises, and says why
     if no_wait:
-        return _tell_started(detached(context), context)
-    with context.subscribers(manager):
-        done = perform(context, manager, job.id, arguments, limit)
+        return _report_start(start_detached(context), context)
+    single = ride_out(lambda: context.single_run(job), context.clock, context.warn_of_store_error)
+    with context.subscribers(single):
+        done = run_in_foreground(context, single, arguments, limit)
         if not done.stuck:
-            tell_ended(done.run, context, retry=done.retry)
+            report_end(done.run, context, retry=done.retry)
     return done.code
 
 
-def _tell_started(run: dict[str, object], context: Context) -> int:
+def _report_start(run: dict[str, object], context: Context) -> int:
     if context.output.json:
         context.output.document(run)
     context.output.note(f"{run['job_id']}: started, run {str(run['run_id'])[:8]}")
