@@ -1,37 +1,32 @@
-"""Warm worker processes: who gets which task, and what happens to tasks that hang or crash.
+"""Warm worker processes: which worker gets which task, and what happens to tasks that hang or crash.
 
-Why not Pebble: it ends a worker but not the worker's children, tells no start, keeps no output apart
+Why not Pebble: it ends a worker but not the worker's children, reports no start, keeps no output apart
 by run, and takes one task a round trip. Here each task's end is the end of all its processes; quick
-tasks go out in batches, and those stuck behind a slow one are taken back and given to another worker.
+tasks are sent in batches, and those stuck behind a slow one are taken back and given to another worker.
 """
 
 import os
 import selectors
-import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import EXHAUSTED, reason_of
-from jobctl.execution.process_tree import descendants, end_left_by, kill_tree, send
+from jobctl.execution.outcomes import Outcomes
 from jobctl.execution.tasks import Outcome, Task
-from jobctl.execution.worker_handle import STARTING, Link, Told, ending_words
-from jobctl.model import Command, Reason
+from jobctl.execution.worker_handle import STARTING, WorkerHandle
+from jobctl.model import Reason
 from jobctl.settings.masking import Mask
 from jobctl.store.logs import MOST
 
 BATCH = 64
-STUCK = 0.1
 START_TRIES = 3
 START_AGAIN_S = 1.0
 _LONGEST_WAIT = 1.0
-_CHUNK = 64 * 1024
-_MOST_CHUNKS = 64
 
 
 class WorkerPool:
@@ -40,14 +35,14 @@ class WorkerPool:
     Args:
         workers: how many may run at once.
         project: the folder that they run in and import from.
-        environment: theirs.
+        environment: their environment.
         owner_id: marks them, so that they can be found should this process be killed.
-        logs: where the runs' logs go.
+        logs: the folder for run logs.
         most_logs: bytes of one job's logs.
-        mask: takes the secrets out of texts.
+        mask: removes secrets from texts.
         grace: between SIGTERM and SIGKILL of a task that must end.
-        start_limit: how long a worker may take to come up.
-        permitted: whether tasks may begin now; asked in the moment before.
+        start_limit: how long a worker may take to be ready.
+        permitted: whether tasks may begin now; asked right before.
     """
 
     def __init__(
@@ -76,46 +71,54 @@ class WorkerPool:
         self._grace = grace.total_seconds()
         self._start_limit = start_limit.total_seconds()
         self._clock: Clock = clock or SystemClock()
-        self._links: list[Link] = []
+        self._workers: list[WorkerHandle] = []
         self._backlog: deque[Task] = deque()
-        self._told = Told(logs, most_logs, mask or Mask(), self._clock)
+        self._outcomes = Outcomes(logs, most_logs, mask or Mask(), self._clock)
         self._start_after = 0.0
         self._failed_starts: list[Mapping[str, str]] = []  # the variables of each
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
-        self._selector.register(self._wake_read, selectors.EVENT_READ, None)
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
         self._closed = False
 
     # The Executor protocol
 
     def capacity(self, *, quick: bool) -> int:
         """How many more tasks would start at once, or soon behind quick ones."""
-        free = self._most - sum(link.load > 0 or link.retired for link in self._links) - len(self._backlog)
+        taken = sum(worker.load > 0 or worker.is_retired for worker in self._workers)
+        free = self._most - taken - len(self._backlog)
         if not quick:
             return max(0, free)
-        behind = sum(BATCH - link.load for link in self._links if 0 < link.load < BATCH and self._flows(link))
+        behind = sum(
+            BATCH - worker.load for worker in self._workers if 0 < worker.load < BATCH and worker.flows
+        )
         return max(0, free * BATCH + behind)
 
     def submit(self, tasks: Sequence[Task]) -> None:
-        """Hand over tasks."""
+        """Accept tasks; no more than ``capacity`` said."""
         self._backlog.extend(tasks)
         self._dispatch()
 
     def poll(self, timeout: float) -> Sequence[Outcome]:
-        """Wait for outcomes, at most ``timeout`` seconds, and see to timeouts."""
-        if self._told:
-            timeout = 0
-        for key, _ in self._selector.select(min(timeout, self._rest())):
-            if key.data is None:
+        """Wait for outcomes, at most ``timeout`` seconds, and enforce timeouts."""
+        now = self._clock.monotonic()
+        checks = [worker.seconds_to_check(now) for worker in self._workers]
+        rest = min([_LONGEST_WAIT, *(seconds for seconds in checks if seconds is not None)])
+        for key, _ in self._selector.select(0 if self._outcomes else max(0.0, min(timeout, rest))):
+            if key.fd == self._wake_read:
                 with suppress(BlockingIOError):
                     os.read(self._wake_read, 4096)
-        for link in list(self._links):
-            self._look_at(link)
-            self._unregister(link.at_end)  # else it is ready for ever, with nothing to read
+        for worker in list(self._workers):
+            self._requeue(worker.poll())
+            self._unregister(worker.at_end)  # else it is ready for ever, with nothing to read
+            if worker.is_ready:
+                self._forget_failed_starts(worker.variables)
+            if worker.has_exited:
+                self._remove(worker)
         self._dispatch()
-        return self._told.take()
+        return self._outcomes.take()
 
     def wake(self) -> None:
         """Make ``poll`` return now. From any thread or signal handler."""
@@ -125,52 +128,43 @@ class WorkerPool:
             os.write(self._wake_write, b".")
 
     def busy(self) -> Sequence[str]:
-        """Run ids handed over and not finished."""
-        found = [task.run_id for task in self._backlog]
-        for link in self._links:
-            if link.current is not None:
-                found.append(link.current.task.run_id)
-            found.extend(link.queue)
-        return found
+        """Run ids of tasks that have not finished."""
+        sent = [run_id for worker in self._workers for run_id in worker.run_ids]
+        return [*(task.run_id for task in self._backlog), *sent]
 
     def end(self, run_ids: Sequence[str], reason: Reason, *, now: bool = False) -> None:
-        """End tasks with all their processes: SIGTERM, some seconds, SIGKILL; ``now``: SIGKILL."""
+        """End tasks with all their processes: SIGTERM, a grace time, SIGKILL; ``now``: SIGKILL."""
         wanted = set(run_ids)
-        for link in self._links:
-            self._hear(link)
-            if wanted & link.queue.keys():
-                self._backlog.extendleft(reversed(link.take_back()))
-        for task in [one for one in self._backlog if one.run_id in wanted]:
+        for worker in self._workers:
+            self._requeue(worker.read_messages())
+            if not wanted.isdisjoint(worker.run_ids):
+                self._requeue(worker.take_back())
+        for task in [task for task in self._backlog if task.run_id in wanted]:
             self._backlog.remove(task)
-            self._told.never_began(task, reason)
-        for link in self._links:
-            if link.current is not None and link.current.task.run_id in wanted:
-                self._begin_end(link, reason, now=now)
-            elif wanted & link.queue.keys():
-                self._begin_end(link, reason, now=True)  # about to begin: it has nothing to save
+            self._outcomes.not_started(task, reason)
+        for worker in self._workers:
+            worker.end_if_on(wanted, reason, now=now)
 
     def end_all(self, reason: Reason) -> None:
         """Kill every worker with all below it. From any thread."""
         with self._guard:
-            for link in self._links:
-                link.ending = link.ending or reason
-                if link.process.returncode is None:
-                    kill_tree(link.pid)
+            for worker in self._workers:
+                worker.kill(reason)
         self.wake()
 
     def extend(self, deadline: float | None) -> None:
         """Let workers live until then: without a further call they end themselves. From any thread."""
         with self._guard:
             self._deadline = deadline
-            for link in self._links:
-                link.extend(deadline)
+            for worker in self._workers:
+                worker.extend(deadline)
 
     def renew(self, owner_id: str) -> None:
-        """Have new workers: the idle ones end now, those on a task after it."""
+        """Replace the workers: the idle ones end now, those on a task after it."""
         self._owner_id = owner_id
-        for link in self._links:
-            link.retired = True
-            self._backlog.extendleft(reversed(link.take_back()))
+        for worker in self._workers:
+            worker.is_retired = True
+            self._requeue(worker.take_back())
         self._dispatch()
 
     def close(self) -> None:
@@ -179,16 +173,9 @@ class WorkerPool:
             return
         self._closed = True
         with self._guard:
-            for link in self._links:
-                if link.load:
-                    kill_tree(link.pid)
-                link.process.kill()
-                link.close()
-                if link.load:
-                    end_left_by(link.token, link.pid)
-                if link.current is not None:
-                    link.current.log.close(self._clock.now())
-            self._links.clear()
+            for worker in self._workers:
+                worker.close()
+            self._workers.clear()
         self._close_own()
 
     def after_fork(self) -> None:
@@ -202,45 +189,48 @@ class WorkerPool:
         os.close(self._wake_read)
         os.close(self._wake_write)
 
-    # Who gets what
+    # Which worker gets which task
+
+    def _requeue(self, tasks: Sequence[Task]) -> None:
+        self._backlog.extendleft(reversed(tasks))
 
     def _dispatch(self) -> None:
         """Give waiting tasks to workers: each to an idle one, quick ones also behind others."""
         with self._guard:
-            self._dispatch_permitted()
-
-    def _dispatch_permitted(self) -> None:
-        while self._backlog and self._permitted():
-            task = self._backlog[0]
-            link = self._choose(task)
-            if link is None:
-                return
-            batch = [self._backlog.popleft()]
-            share = -(-len(self._backlog) // self._most)
-            while (
-                task.quick
-                and self._backlog
-                and self._backlog[0].quick
-                and self._backlog[0].worker_environment == task.worker_environment
-                and len(batch) <= min(share, BATCH - 1)
-            ):
-                batch.append(self._backlog.popleft())
-            try:
-                unsent = link.hand(batch)
-                self._backlog.extendleft(reversed(unsent))
-                if len(unsent) == len(batch):
+            while self._backlog and self._permitted():
+                worker = self._choose(self._backlog[0])
+                if worker is None or not self._send_batch(worker):
                     return
-            except ValueError as error:
-                self._told.never_began(batch[0], Reason.ERROR, str(error), retry=False)
-                self._backlog.extendleft(reversed(batch[1:]))
 
-    def _choose(self, task: Task) -> Link | None:
+    def _send_batch(self, worker: WorkerHandle) -> bool:
+        """Send the next task, and quick ones with it; False where the worker has no room."""
+        task = self._backlog.popleft()
+        batch = [task]
+        share = -(-len(self._backlog) // self._most)
+        while (
+            task.quick
+            and self._backlog
+            and self._backlog[0].quick
+            and self._backlog[0].worker_environment == task.worker_environment
+            and len(batch) <= min(share, BATCH - 1)
+        ):
+            batch.append(self._backlog.popleft())
+        try:
+            unsent = worker.send(batch)
+        except ValueError as error:
+            self._outcomes.not_started(task, Reason.ERROR, str(error), retry=False)
+            self._requeue(batch[1:])
+            return True
+        self._requeue(unsent)
+        return len(unsent) < len(batch)
+
+    def _choose(self, task: Task) -> WorkerHandle | None:
         variables = task.worker_environment
-        usable = [link for link in self._links if link.variables == variables and not link.gives_up]
-        for link in usable:
-            if link.load == 0:
-                return link
-        if len(self._links) == self._most:
+        usable = [one for one in self._workers if one.variables == variables and one.accepts_tasks]
+        for worker in usable:
+            if worker.load == 0:
+                return worker
+        if len(self._workers) == self._most:
             self._make_room()
         elif (
             self._failed_starts.count(variables) < START_TRIES
@@ -248,199 +238,70 @@ class WorkerPool:
         ):
             return self._start(variables)
         if task.quick:
-            flowing = [link for link in usable if link.load < BATCH and self._flows(link)]
-            return min(flowing, key=lambda link: link.load, default=None)
+            flowing = [worker for worker in usable if worker.load < BATCH and worker.flows]
+            return min(flowing, key=lambda worker: worker.load, default=None)
         return None
 
     def _make_room(self) -> None:
-        """Let an idle worker go, for one with other variables, unless one goes already."""
-        idle = [link for link in self._links if link.load == 0]
-        if idle and not any(link.retired for link in idle):
-            idle[0].retired = True
+        """Retire an idle worker for one with other variables, unless one is retired already."""
+        idle = [worker for worker in self._workers if worker.load == 0]
+        if idle and not any(worker.is_retired for worker in idle):
+            idle[0].is_retired = True
 
-    def _flows(self, link: Link) -> bool:
-        """Whether what is handed to a worker now will soon begin: it is on quick tasks and not stuck."""
-        if link.gives_up:
-            return False
-        if link.current is None:
-            return all(task.quick for task in link.queue.values())
-        return link.current.task.quick and self._clock.monotonic() - link.current.began < STUCK
+    # Starts and exits
 
-    def _start(self, variables: Mapping[str, str]) -> Link | None:
+    def _start(self, variables: Mapping[str, str]) -> WorkerHandle | None:
         try:
             with STARTING:
-                link = Link(self._project, self._environment, self._owner_id, variables, self._deadline)
+                worker = WorkerHandle(
+                    self._project,
+                    self._environment,
+                    self._owner_id,
+                    variables,
+                    outcomes=self._outcomes,
+                    clock=self._clock,
+                    guard=self._guard,
+                    grace=self._grace,
+                    start_limit=self._start_limit,
+                    deadline=self._deadline,
+                )
         except OSError as error:
-            if error.errno not in EXHAUSTED or not self._links:
-                self._no_worker(variables, reason_of(error))
+            if error.errno not in EXHAUSTED or not self._workers:
+                self._give_up(variables, reason_of(error))
                 return None
             # the end of another worker makes room
             self._start_after = self._clock.monotonic() + START_AGAIN_S
-            if not any(link.load for link in self._links):
+            if not any(worker.load for worker in self._workers):
                 self._make_room()
             return None
-        self._links.append(link)
-        self._selector.register(link.result, selectors.EVENT_READ, link)
-        self._selector.register(link.output, selectors.EVENT_READ, link)
-        return link
+        self._workers.append(worker)
+        self._selector.register(worker.result, selectors.EVENT_READ)
+        self._selector.register(worker.output, selectors.EVENT_READ)
+        return worker
 
-    def _unregister(self, pipes: Iterable[int]) -> None:
-        for pipe in pipes:
-            with suppress(KeyError):
-                self._selector.unregister(pipe)
-
-    # What workers tell
-
-    def _look_at(self, link: Link) -> None:
-        with self._guard:  # a pid that is reaped may be another process's at once
-            gone = link.process.poll() is not None
-        self._hear(link)
-        if link.read_output() or link.printed:
-            self._show(link)
-        if gone:
-            self._bury(link)
-            return
-        now = self._clock.monotonic()
-        current = link.current
-        if link.kill_at is not None and now >= link.kill_at:
-            link.kill_at = None
-            kill_tree(link.pid)
-        elif current is not None and link.ending is None and now >= current.deadline:
-            self._begin_end(link, Reason.TIMEOUT)
-        elif link.queue and current is not None and now - current.began > STUCK:
-            self._backlog.extendleft(reversed(link.take_back()))
-        elif not link.ready and link.ending is None and now - link.since > self._start_limit:
-            link.fault = f"was not ready after {self._start_limit:g} seconds"
-            kill_tree(link.pid)
-        elif link.retired and link.load == 0:
-            link.process.kill()
-        elif link.deaf_since is not None and now - link.deaf_since > 1:
-            link.fault = "closed the files that it needs to tell its end"
-            kill_tree(link.pid)
-
-    def _hear(self, link: Link) -> None:
-        """Take what a worker tells, until it tells something that is no message."""
-        try:
-            for message in link.messages() if link.fault is None else ():
-                self._take(link, message)
-        except (ValueError, KeyError, TypeError, RecursionError):
-            link.fault = "told what is no message, as a job does that writes to files that are not its own"
-            kill_tree(link.pid)
-
-    def _show(self, link: Link) -> None:
-        if link.current is not None:
-            self._told.printed(link.current, link.take_printed())
-        elif not link.queue and len(link.printed) > _CHUNK:
-            # what a thread goes on to print after its run; whole lines, for half a secret is not known as one
-            del link.printed[: link.printed.find(b"\n", -_CHUNK) + 1 or None]
-
-    def _take(self, link: Link, message: dict[str, Any]) -> None:
-        if "started" in message:
-            self._told.began(link, message["started"], message["at"])
-        elif "finished" in message:
-            self._finished(link, message)
-        elif "ready" in message:
-            link.ready = True
-            self._forgive(link.variables)
-
-    def _finished(self, link: Link, message: dict[str, Any]) -> None:
-        current = link.current
-        if current is None or current.task.run_id != message["finished"]:
-            return
-        self._told.printed(current, link.take_printed(ended=current.task.run_id))
-        reason = Reason(message["reason"]) if message["reason"] else None
-        error = message["error"]
-        if link.ending is not None and (reason is not None or link.ending is Reason.TIMEOUT):
-            reason, error = link.ending, ending_words(current.task, link.ending)
-        if message["retired"]:
-            link.retired = True
-            self._take_back(link)
-        self._told.ended(
-            link, current, reason, error, at=message["at"], took=message["took"], message=message
-        )
-        link.retired = link.retired or link.ending is not None
-        link.ending = link.kill_at = None
-
-    def _bury(self, link: Link) -> None:
-        """A worker has ended: settle what it was on, give on what it had not begun."""
-        if link.load:
-            end_left_by(link.token, link.pid)
-        for _ in range(_MOST_CHUNKS):  # somebody who is not ours might hold the pipe and go on for ever
-            if not link.read_output():
-                break
-            self._show(link)
-        current = link.current
-        if not link.ready and not link.retired:
-            self._failed_starts.append(link.variables)
-        words = self._told.last_line(bytes(link.printed))
-        if current is not None:
-            self._told.printed(current, link.take_printed())
-            now = self._clock.monotonic()
-            reason = link.ending or Reason.CRASHED
-            error = ending_words(current.task, reason, link.end)
-            self._told.ended(link, current, reason, error, at=now, took=now - current.began, message={})
-        if link.ending not in {None, Reason.TIMEOUT}:
-            for task in link.queue.values():
-                self._told.never_began(task, link.ending or Reason.INTERRUPTED)
-            link.queue.clear()
-        self._take_back(link)
-        self._unregister((link.result, link.output))
+    def _remove(self, worker: WorkerHandle) -> None:
+        if not worker.is_ready and not worker.is_retired:
+            self._failed_starts.append(worker.variables)
+        self._unregister({worker.result, worker.output})
         with self._guard:
-            self._links.remove(link)
-            link.close()
-        like = [one for one in self._links if one.variables == link.variables]
-        if self._failed_starts.count(link.variables) >= START_TRIES and not like:
-            self._no_worker(link.variables, words or f"it {link.end}")
+            self._workers.remove(worker)
+            worker.close()
+        alike = [other for other in self._workers if other.variables == worker.variables]
+        if self._failed_starts.count(worker.variables) >= START_TRIES and not alike:
+            self._give_up(worker.variables, worker.last_words)
 
-    def _take_back(self, link: Link) -> None:
-        """Give on what a worker that takes no more had not begun."""
-        unread = link.take_back()
-        for task in reversed(link.queue.values()):
-            if link.fault is not None and link.ready:  # it may have begun: what was told is not to be trusted
-                self._told.never_began(task, Reason.CRASHED, ending_words(task, Reason.CRASHED, link.end))
-            else:
-                self._backlog.appendleft(task)
-        link.queue.clear()
-        self._backlog.extendleft(reversed(unread))
-
-    def _no_worker(self, variables: Mapping[str, str], words: str) -> None:
-        """Nothing can be run with these variables: say so for each task instead of trying for ever."""
-        for task in [one for one in self._backlog if one.worker_environment == variables]:
+    def _give_up(self, variables: Mapping[str, str], why: str) -> None:
+        """No worker starts with these variables: fail each of their tasks instead of trying for ever."""
+        for task in [task for task in self._backlog if task.worker_environment == variables]:
             self._backlog.remove(task)
-            self._told.never_began(task, Reason.CRASHED, f"no worker could be started: {words}")
-        self._forgive(variables)
+            self._outcomes.not_started(task, Reason.CRASHED, f"no worker could be started: {why}")
+        self._forget_failed_starts(variables)
 
-    def _forgive(self, variables: Mapping[str, str]) -> None:
+    def _forget_failed_starts(self, variables: Mapping[str, str]) -> None:
         if self._failed_starts:
-            self._failed_starts = [one for one in self._failed_starts if one != variables]
+            self._failed_starts = [failed for failed in self._failed_starts if failed != variables]
 
-    # Ending
-
-    def _begin_end(self, link: Link, reason: Reason, *, now: bool = False) -> None:
-        """SIGTERM to all of the task's processes; of a program's run not to the worker, which reports its end."""
-        link.ending = link.ending or reason
-        if now:
-            kill_tree(link.pid)
-            return
-        if link.kill_at is not None:
-            return
-        own = link.current.task.grace if link.current is not None else None
-        link.kill_at = self._clock.monotonic() + (self._grace if own is None else own.total_seconds())
-        below = descendants(link.pid)
-        program = link.current is not None and isinstance(link.current.task.target, Command)
-        send(below if program and below else [*below, link.pid], signal.SIGTERM)
-
-    def _rest(self) -> float:
-        """Seconds until something must be looked at without being told."""
-        rest = _LONGEST_WAIT
-        now = self._clock.monotonic()
-        for link in self._links:
-            if link.kill_at is not None:
-                rest = min(rest, link.kill_at - now, 0.05)
-            elif link.ending or link.fault or link.deaf_since or (link.retired and link.load == 0):
-                rest = min(rest, 0.02)
-            elif link.current is not None:
-                rest = min(rest, link.current.deadline - now)
-                if link.queue:
-                    rest = min(rest, max(0.01, link.current.began + STUCK - now))
-        return max(0.0, rest)
+    def _unregister(self, descriptors: set[int]) -> None:
+        for descriptor in descriptors:
+            with suppress(KeyError):
+                self._selector.unregister(descriptor)

@@ -1,55 +1,67 @@
-"""One worker process as its pool sees it, and what becomes of the tasks that it is given."""
+"""The pool's side of one worker process: its pipes, the tasks that it was sent, and what becomes of them.
+
+Tasks go through a socket that keeps messages whole, and the pool keeps the worker's end of it open: so
+it can read back what the worker has not begun, without asking a process that may hang. Each message is read
+once, so no task is begun twice.
+"""
 
 import errno
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from jobctl.clock import Clock
-from jobctl.durations import write_duration
-from jobctl.execution.process_tree import OWNER_MARK, WORKER_MARK, signal_name
-from jobctl.execution.run_log import RunLog, shown_error
-from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskOutput, TaskStarted
+from jobctl.execution.outcomes import Attempt, Outcomes, end_of
+from jobctl.execution.process_tree import (
+    OWNER_MARK,
+    WORKER_MARK,
+    descendants,
+    end_left_by,
+    kill_tree,
+    send,
+    signal_name,
+)
+from jobctl.execution.tasks import Task
 from jobctl.model import Command, Reason
-from jobctl.settings.masking import Mask
-from jobctl.store.logs import LogLimit
-from jobctl.text import printable
 
+STUCK_S = 0.1
+"""A worker that is on one task for so long starts none of those that it was sent soon."""
 _CHUNK = 64 * 1024
+_MOST_CHUNKS = 64
 _LARGEST_TASK = 192 * 1024
 _LARGEST_MESSAGE = 8 * 1024 * 1024  # a result of the largest size, with every character escaped
+_DEAF_S = 1.0
 # Keeps messages whole, as datagrams do elsewhere, where this kind is not known for local sockets.
 _WHOLE = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_DGRAM
 
 
-class Current:
-    """The task that a worker has begun. ``began`` and ``deadline`` are of the steady clock, in seconds."""
+class WorkerHandle:
+    """One worker, from its start to its end.
 
-    __slots__ = ("at", "began", "deadline", "log", "task")
+    Args:
+        variables: its own, beside the environment that all workers have.
+        outcomes: gets what becomes of its tasks.
+        guard: held while a worker is reaped, and by another thread that kills workers.
+        grace: seconds between SIGTERM and SIGKILL of a task that has no grace time of its own.
+        start_limit: seconds that it may take to be ready.
+        deadline: when it ends itself unless ``extend`` is called, in seconds of ``clock.boottime``; None: never.
 
-    def __init__(self, task: Task, began: float, at: datetime, log: RunLog) -> None:
-        self.task = task
-        self.began = began
-        self.at = at
-        self.deadline = began + task.timeout.total_seconds()
-        self.log = log
-
-
-class Link:
-    """One worker. ``queue`` holds tasks that it was sent and has not begun.
-
-    ``variables`` are those of its own, beside the environment that all workers have. ``deadline``: when it ends
-    itself unless ``extend`` is called, in seconds of ``clock.boottime``; None: never.
+    Attributes:
+        result, output: descriptors to wait for.
+        at_end: those of them that nothing comes from any more.
+        is_ready: it has reported that it is up.
+        is_retired: it gets no more tasks, and ends when it has none.
+        has_exited: its process has ended, and was dealt with by ``poll``.
     """
 
     def __init__(
@@ -58,87 +70,110 @@ class Link:
         environment: Mapping[str, str],
         owner_id: str,
         variables: Mapping[str, str],
+        *,
+        outcomes: Outcomes,
+        clock: Clock,
+        guard: threading.RLock,
+        grace: float,
+        start_limit: float,
         deadline: float | None = None,
     ) -> None:
         self.variables = variables
-        self.token = os.urandom(12).hex()
-        self.queue: dict[str, Task] = {}
-        self.current: Current | None = None
-        self.ready = False
-        self.retired = False
-        self.since = time.monotonic()
-        self.fault: str | None = None
-        self.ending: Reason | None = None
-        self.kill_at: float | None = None
-        self.deaf_since: float | None = None
+        self.is_ready = self.is_retired = self.has_exited = False
         self.at_end: set[int] = set()
-        self.printed = bytearray()
+        self._outcomes = outcomes
+        self._clock = clock
+        self._guard = guard
+        self._grace = grace
+        self._start_limit = start_limit
+        self._mark = os.urandom(12).hex()
+        self._sent: dict[str, Task] = {}
+        self._current: Attempt | None = None
+        self._since = clock.monotonic()
+        self._fault: str | None = None
+        self._ending: Reason | None = None
+        self._kill_at: float | None = None
+        self._deaf_since: float | None = None
+        self._messages = b""
+        self._printed = bytearray()
         self._tasks, self._inbox = socket.socketpair(socket.AF_UNIX, _WHOLE)
-        for one in (self._tasks, self._inbox):
+        for end in (self._tasks, self._inbox):
             with suppress(OSError):
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _LARGEST_TASK)
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _LARGEST_TASK)
         self._tasks.setblocking(False)
         life_read, self._life, self.result, result_write, self.output, output_write = _pipes(3)
-        handed = (self._inbox.fileno(), life_read, result_write, output_write)
+        passed = (self._inbox.fileno(), life_read, result_write, output_write)
         try:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "jobctl.execution.worker", *map(str, handed)],
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "jobctl.execution.worker", *map(str, passed)],
                 cwd=project,
-                env={**environment, **variables, OWNER_MARK: owner_id, WORKER_MARK: self.token},
+                env={**environment, **variables, OWNER_MARK: owner_id, WORKER_MARK: self._mark},
                 stdin=subprocess.DEVNULL,
                 stdout=output_write,
                 stderr=output_write,
-                pass_fds=handed,
+                pass_fds=passed,
                 start_new_session=True,
             )
         except OSError:
             self._close_pipes()
             raise
         finally:
-            for number in handed[1:]:
+            for number in passed[1:]:
                 os.close(number)
         os.set_blocking(self.result, False)
         os.set_blocking(self.output, False)
-        with suppress(BrokenPipeError):  # it may have ended already: whoever looks at it will see that
-            os.write(self._life, json.dumps([os.path.abspath(one) for one in sys.path]).encode() + b"\n")  # noqa: PTH100
+        with suppress(BrokenPipeError):  # it may have ended already, which ``poll`` will notice
+            os.write(self._life, json.dumps([os.path.abspath(path) for path in sys.path]).encode() + b"\n")  # noqa: PTH100
         os.set_blocking(self._life, False)
         self.extend(deadline)
-        self._messages = b""
         _OPEN.add(self)
 
-    def extend(self, deadline: float | None) -> None:
-        """Let the worker live until then. One that reads nothing keeps its former deadline."""
-        if deadline is not None:
-            with suppress(OSError):
-                os.write(self._life, b"%.3f\n" % deadline)
-
-    @property
-    def pid(self) -> int:
-        """The worker's process, which leads its session and group."""
-        return self.process.pid
+    # What the pool decides by
 
     @property
     def load(self) -> int:
-        """Tasks in its hands."""
-        return len(self.queue) + (self.current is not None)
+        """How many tasks it has."""
+        return len(self._sent) + (self._current is not None)
 
     @property
-    def gives_up(self) -> bool:
-        """Whether it takes no more tasks."""
-        return self.retired or self.ending is not None
+    def accepts_tasks(self) -> bool:
+        """Whether it may get more tasks."""
+        return not self.is_retired and self._ending is None
 
     @property
-    def end(self) -> str:
-        """How it ended, as the rest of a sentence that begins with the worker."""
-        code = self.process.returncode
-        if self.fault is not None:
-            return self.fault
-        if code is None:
-            return "ended"
-        return f"was killed by signal {signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
+    def flows(self) -> bool:
+        """Whether a task that it is sent now will soon begin: it is on quick tasks and not stuck."""
+        if not self.accepts_tasks:
+            return False
+        if self._current is None:
+            return all(task.quick for task in self._sent.values())
+        return self._current.task.quick and self._clock.monotonic() - self._current.began < STUCK_S
 
-    def hand(self, tasks: list[Task]) -> list[Task]:
-        """Send tasks; answers with those that it has no room for now.
+    @property
+    def run_ids(self) -> list[str]:
+        """The runs of its tasks."""
+        return [*([self._current.task.run_id] if self._current else []), *self._sent]
+
+    @property
+    def last_words(self) -> str:
+        """Why it ended before it was ready: its last line, or how its process ended."""
+        return self._outcomes.last_line(bytes(self._printed)) or f"it {self._end}"
+
+    def seconds_to_check(self, now: float) -> float | None:
+        """Seconds until ``poll`` has something to do that no descriptor announces; None: nothing is planned."""
+        if self._kill_at is not None:
+            return min(self._kill_at - now, 0.05)
+        if self._ending or self._fault or self._deaf_since or (self.is_retired and self.load == 0):
+            return 0.02
+        if self._current is None:
+            return None
+        seconds = self._current.deadline - now
+        return min(seconds, max(0.01, self._current.began + STUCK_S - now)) if self._sent else seconds
+
+    # What the pool has it do
+
+    def send(self, tasks: Sequence[Task]) -> Sequence[Task]:
+        """Send tasks; returns those that it has no room for now.
 
         Raises:
             ValueError: the first of them is too large to be sent at all.
@@ -155,25 +190,107 @@ class Link:
                 if error.errno in {errno.EAGAIN, errno.ENOBUFS}:
                     return tasks[number:]
                 raise
-            self.queue[task.run_id] = task
+            self._sent[task.run_id] = task
         return []
 
     def take_back(self) -> list[Task]:
-        """The tasks that it has not begun, in order; it will never see them."""
+        """The tasks that it has not read, in order; it will never see them."""
         taken: list[Task] = []
         while True:
             try:
                 data = self._inbox.recv(_LARGEST_TASK + 1, socket.MSG_DONTWAIT)
             except OSError:
                 return taken
-            taken.append(self.queue.pop(json.loads(data)["run"]))
+            task = self._sent.pop(json.loads(data)["run"], None)
+            if task is not None:
+                taken.append(task)
 
-    def messages(self) -> Iterator[dict[str, Any]]:
-        """What it has told since the last look.
+    def extend(self, deadline: float | None) -> None:
+        """Let the worker live until then. One that reads nothing keeps its former deadline."""
+        if deadline is not None:
+            with suppress(OSError):
+                os.write(self._life, b"%.3f\n" % deadline)
 
-        Raises:
-            ValueError: it told something that is no message: the job wrote where it must not.
-        """
+    def end_if_on(self, run_ids: AbstractSet[str], reason: Reason, *, now: bool) -> None:
+        """End the task that it is on, or may be about to begin, if it belongs to one of the runs."""
+        if self._current is not None and self._current.task.run_id in run_ids:
+            self._begin_end(reason, now=now)
+        elif run_ids & self._sent.keys():
+            self._begin_end(reason, now=True)  # a task that has not begun needs no grace time
+
+    def kill(self, reason: Reason | None = None) -> None:
+        """SIGKILL it with all below it. From any thread that holds the guard."""
+        if reason is not None:
+            self._ending = self._ending or reason
+        if self._process.returncode is None:
+            kill_tree(self._process.pid)
+
+    def poll(self) -> list[Task]:
+        """Process what it reports and prints, its deadlines, and its exit; returns tasks for other workers."""
+        with self._guard:  # a pid that is reaped may be another process's at once
+            exited = self._process.poll() is not None
+        tasks = self.read_messages()
+        if self._read_output() or self._printed:
+            self._show()
+        if exited:
+            return [*tasks, *self._exited()]
+        now = self._clock.monotonic()
+        current = self._current
+        if self._kill_at is not None and now >= self._kill_at:
+            self._kill_at = None
+            self.kill()
+        elif current is not None and self._ending is None and now >= current.deadline:
+            self._begin_end(Reason.TIMEOUT)
+        elif self._sent and current is not None and now - current.began > STUCK_S:
+            tasks += self.take_back()
+        elif not self.is_ready and self._ending is None and now - self._since > self._start_limit:
+            self._fail(f"was not ready after {self._start_limit:g} seconds")
+        elif self.is_retired and self.load == 0:
+            self._process.kill()
+        elif self._deaf_since is not None and now - self._deaf_since > _DEAF_S:
+            self._fail("closed the files that it reports its end with")
+        return tasks
+
+    def close(self) -> None:
+        """End it at once with all its processes, if it has not exited, and release everything."""
+        if not self.has_exited:
+            if self.load:
+                kill_tree(self._process.pid)
+            self._process.kill()
+        self._close_pipes()
+        self._process.wait()
+        if self.load:
+            end_left_by(self._mark, self._process.pid)
+        if self._current is not None:
+            self._current.log.close(self._clock.now())
+
+    def after_fork(self) -> None:
+        """In a forked child: a life line that stays open there would keep the parent's worker alive."""
+        with suppress(OSError):
+            self._close_pipes()
+        self._process.returncode = 0  # it is the parent's child
+
+    # What it reports
+
+    def read_messages(self) -> list[Task]:
+        """Process what it reports, up to something that is no message; returns tasks for other workers."""
+        tasks: list[Task] = []
+        try:
+            for message in self._read_messages() if self._fault is None else ():
+                if "started" in message:
+                    task = self._sent.pop(message["started"])
+                    self._current = self._outcomes.started(task, self._process.pid, message["at"])
+                elif "finished" in message:
+                    tasks += self._finished(message)
+                elif "ready" in message:
+                    self.is_ready = True
+        except (ValueError, KeyError, TypeError, RecursionError):
+            self._fail(
+                "reported what is no message, as a job causes that writes to files that are not its own"
+            )
+        return tasks
+
+    def _read_messages(self) -> Iterator[dict[str, Any]]:
         while True:
             try:
                 data = os.read(self.result, _CHUNK)
@@ -181,7 +298,7 @@ class Link:
                 break
             if not data:
                 self.at_end.add(self.result)
-                self.deaf_since = self.deaf_since or time.monotonic()
+                self._deaf_since = self._deaf_since or self._clock.monotonic()
                 break
             self._messages += data
             if len(data) < _CHUNK:
@@ -192,48 +309,130 @@ class Link:
         for line in lines:
             yield json.loads(line.decode())
 
-    def read_output(self) -> bool:
-        """Take a chunk of what was printed; False where there is none now."""
+    def _finished(self, message: dict[str, Any]) -> list[Task]:
+        current = self._current
+        if current is None or current.task.run_id != message["finished"]:
+            return []
+        self._outcomes.printed(current, self._take_printed(ended=current.task.run_id))
+        reason, error = Reason(message["reason"]) if message["reason"] else None, message["error"]
+        if self._ending is not None and (reason is not None or self._ending is Reason.TIMEOUT):
+            reason, error = self._ending, end_of(current.task, self._ending)
+        tasks: list[Task] = []
+        if message["retired"]:
+            self.is_retired = True
+            tasks = self._give_up_sent()
+        self._current = None
+        self._outcomes.finished(current, self._process.pid, reason, error, message)
+        self.is_retired = self.is_retired or self._ending is not None
+        self._ending = self._kill_at = None
+        return tasks
+
+    def _exited(self) -> list[Task]:
+        """Finish its current task, and what it did not begin; returns tasks for other workers."""
+        self.has_exited = True
+        if self.load:
+            end_left_by(self._mark, self._process.pid)
+        for _ in range(_MOST_CHUNKS):  # a process that is not ours may hold the pipe and write for ever
+            if not self._read_output():
+                break
+            self._show()
+        if self._current is not None:
+            current, self._current = self._current, None
+            self._outcomes.printed(current, self._take_printed())
+            now = self._clock.monotonic()
+            reason = self._ending or Reason.CRASHED
+            error = end_of(current.task, reason, self._end)
+            self._outcomes.finished(
+                current, self._process.pid, reason, error, {"at": now, "took": now - current.began}
+            )
+        if self._ending not in {None, Reason.TIMEOUT}:
+            for task in self._sent.values():
+                self._outcomes.not_started(task, self._ending or Reason.INTERRUPTED)
+            self._sent.clear()
+        return self._give_up_sent()
+
+    def _give_up_sent(self) -> list[Task]:
+        """What it was sent and has not begun, for other workers."""
+        unread = self.take_back()
+        read = list(self._sent.values())
+        self._sent.clear()
+        if self._fault is not None and self.is_ready:  # it may have begun them: its reports are not reliable
+            for task in read:
+                self._outcomes.not_started(task, Reason.CRASHED, end_of(task, Reason.CRASHED, self._end))
+            return unread
+        return [*read, *unread]
+
+    # What it prints
+
+    def _read_output(self) -> bool:
+        """Read a chunk of what was printed; False where there is none now."""
         try:
             data = os.read(self.output, _CHUNK)
         except BlockingIOError:
             return False
         if not data:
             self.at_end.add(self.output)
-        self.printed += data
+        self._printed += data
         return bool(data)
 
-    def take_printed(self, *, ended: str | None = None) -> bytes:
+    def _show(self) -> None:
+        if self._current is not None:
+            self._outcomes.printed(self._current, self._take_printed())
+        elif not self._sent and len(self._printed) > _CHUNK:
+            # what a thread goes on to print after its run; whole lines, for half a secret is not known as one
+            del self._printed[: self._printed.find(b"\n", -_CHUNK) + 1 or None]
+
+    def _take_printed(self, *, ended: str | None = None) -> bytes:
         """What the current run printed so far; with ``ended``, all up to that run's end mark."""
         if ended is not None:
-            mark = b"\x1e%s %s\n" % (self.token.encode(), ended.encode())
-            while (at := self.printed.find(mark)) < 0 and self.read_output():
+            mark = b"\x1e%s %s\n" % (self._mark.encode(), ended.encode())
+            while (at := self._printed.find(mark)) < 0 and self._read_output():
                 continue
-            taken = bytes(self.printed[:at] if at >= 0 else self.printed)
-            del self.printed[: at + len(mark) if at >= 0 else None]
+            taken = bytes(self._printed[:at] if at >= 0 else self._printed)
+            del self._printed[: at + len(mark) if at >= 0 else None]
             return taken
-        end = self.printed.find(b"\x1e" + self.token.encode())
+        end = self._printed.find(b"\x1e" + self._mark.encode())
         if end < 0:
-            end = self.printed.rfind(b"\x1e", max(0, len(self.printed) - 64))  # perhaps half a mark
-        taken = bytes(self.printed[:end] if end >= 0 else self.printed)
-        del self.printed[: len(taken)]
+            end = self._printed.rfind(b"\x1e", max(0, len(self._printed) - 64))  # perhaps half a mark
+        taken = bytes(self._printed[:end] if end >= 0 else self._printed)
+        del self._printed[: len(taken)]
         return taken
 
-    def close(self) -> None:
-        """Close the pipes and reap the process, which must have been ended."""
-        self._close_pipes()
-        self.process.wait()
+    # Its end
 
-    def after_fork(self) -> None:
-        """In a forked child: a life line that stays open there would keep the parent's worker alive."""
-        with suppress(OSError):
-            self._close_pipes()
-        self.process.returncode = 0  # it is the parent's child
+    @property
+    def _end(self) -> str:
+        """How it ended, as the rest of a sentence that begins with the worker."""
+        code = self._process.returncode
+        if self._fault is not None:
+            return self._fault
+        if code is None:
+            return "ended"
+        return f"was killed by signal {signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
+
+    def _fail(self, fault: str) -> None:
+        self._fault = fault
+        self.kill()
+
+    def _begin_end(self, reason: Reason, *, now: bool = False) -> None:
+        """SIGTERM to all processes of the task; to those of a program, not to the worker, which reports its end."""
+        self._ending = self._ending or reason
+        if now:
+            self.kill()
+            return
+        if self._kill_at is not None:
+            return
+        task = self._current.task if self._current is not None else None
+        grace = task.grace.total_seconds() if task is not None and task.grace is not None else self._grace
+        self._kill_at = self._clock.monotonic() + grace
+        below = descendants(self._process.pid)
+        is_program = task is not None and isinstance(task.target, Command)
+        send(below if is_program and below else [*below, self._process.pid], signal.SIGTERM)
 
     def _close_pipes(self) -> None:
         _OPEN.discard(self)
-        for one in (self._life, self.result, self.output):
-            os.close(one)
+        for descriptor in (self._life, self.result, self.output):
+            os.close(descriptor)
         self._tasks.close()
         self._inbox.close()
 
@@ -245,21 +444,21 @@ def _pipes(count: int) -> list[int]:
         for _ in range(count):
             ends += os.pipe()
     except OSError:
-        for one in ends:
-            os.close(one)
+        for end in ends:
+            os.close(end)
         raise
     return ends
 
 
-_OPEN: weakref.WeakSet[Link] = weakref.WeakSet()
+_OPEN: weakref.WeakSet[WorkerHandle] = weakref.WeakSet()
 STARTING = threading.Lock()
 """Held while a worker is started: a child that is forked meanwhile would keep its pipes open."""
 
 
 def _after_fork_in_child() -> None:
     STARTING.release()
-    for one in list(_OPEN):
-        one.after_fork()
+    for handle in list(_OPEN):
+        handle.after_fork()
 
 
 os.register_at_fork(
@@ -278,99 +477,3 @@ def _message(task: Task) -> dict[str, Any]:
     if isinstance(task.target, Command):
         return {**message, "argv": list(task.target.argv)}
     return {**message, "target": task.target, "arguments": dict(task.arguments)}
-
-
-def ending_words(task: Task, reason: Reason, end: str = "ended") -> str:
-    """Why a task was ended from outside, for people."""
-    if reason is Reason.TIMEOUT:
-        return f"timed out after {write_duration(task.timeout)}"
-    if reason is Reason.LOST:
-        return "ended, because its scheduler lost its place in the run store, or contact with it"
-    if reason is Reason.INTERRUPTED:
-        return "interrupted: it was ended before it had finished"
-    return f"the worker {end} before the job returned"
-
-
-class Told:
-    """Outcomes since the last ``take``, in the order in which they happened."""
-
-    def __init__(self, logs: Path, most_logs: int, mask: Mask, clock: Clock) -> None:
-        self._logs = logs
-        self._kept = LogLimit(logs, most_logs)
-        self._mask = mask
-        self._clock = clock
-        self._outcomes: list[Outcome] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._outcomes)
-
-    def take(self) -> list[Outcome]:
-        """All of them; they are then forgotten."""
-        outcomes, self._outcomes = self._outcomes, []
-        return outcomes
-
-    def began(self, link: Link, run_id: str, at: float) -> None:
-        """A worker has begun a task that it was sent."""
-        task = link.queue.pop(run_id)
-        log = RunLog(self._logs, task.job_id, task.run_id, self._mask, task.attempt)
-        link.current = Current(task, at, self._wall(at), log)
-        self._outcomes.append(TaskStarted(task.run_id, link.pid, link.current.at))
-
-    def printed(self, current: Current, data: bytes) -> None:
-        """The task that a worker is on has printed."""
-        if data:
-            self._lines(current.task, current.log.feed(data, self._clock.now()))
-
-    def ended(
-        self,
-        link: Link,
-        current: Current,
-        reason: Reason | None,
-        error: str | None,
-        *,
-        at: float,
-        took: float,
-        message: Mapping[str, Any],
-    ) -> None:
-        """The task that a worker was on has ended, with all its processes."""
-        task = current.task
-        link.current = None
-        if reason not in {None, Reason.ERROR} and error:
-            self._lines(task, current.log.say(error, self._clock.now()))
-        self._lines(task, current.log.close(self._clock.now()))
-        self._kept.add(task.job_id, task.run_id, current.log.written)
-        self._outcomes.append(
-            TaskFinished(
-                run_id=task.run_id,
-                pid=link.pid,
-                started_at=current.at,
-                finished_at=self._wall(at),
-                duration=timedelta(seconds=took),
-                reason=reason,
-                error=None if error is None else shown_error(error, self._mask),
-                result=self._mask.value(message.get("result")),
-                retry=bool(message.get("retry", True)),
-            )
-        )
-
-    def never_began(
-        self, task: Task, reason: Reason, error: str | None = None, *, retry: bool = True
-    ) -> None:
-        """A task ends without having run."""
-        now = self._clock.now()
-        words = shown_error(error or ending_words(task, reason), self._mask)
-        self._outcomes.append(
-            TaskFinished(task.run_id, None, now, now, timedelta(0), reason, words, retry=retry)
-        )
-
-    def last_line(self, data: bytes) -> str:
-        """The last line of what a worker printed, printable and without secrets: the end of it, where it is long."""
-        return printable(self._mask(data.decode("utf-8", "replace")).strip().rpartition("\n")[2][-500:])
-
-    def _lines(self, task: Task, lines: Sequence[str]) -> None:
-        if lines:
-            self._outcomes.append(TaskOutput(task.run_id, task.job_id, self._clock.now(), lines))
-
-    def _wall(self, steady: float) -> datetime:
-        """A time of the steady clock, which all processes of a machine share, on the wall clock."""
-        return self._clock.now() - timedelta(seconds=self._clock.monotonic() - steady)

@@ -89,3 +89,16 @@ def test_closing_twice_is_fine_and_leaves_nothing(bench: Any) -> None:
     bench.pool.close()
     bench.pool.close()
     assert bench.processes() == []
+
+
+def test_all_that_was_sent_to_a_worker_ends_with_it(bench: Any) -> None:
+    bench.write("import time\ndef hang(): time.sleep(300)\ndef quick(): pass\n")
+    tasks = [bench.task("work:quick" if n else "work:hang", quick=True) for n in range(20)]
+    bench.submit(*tasks)
+    bench.until(lambda: tasks[0].run_id in bench.started)
+
+    bench.pool.end_all(Reason.LOST)
+
+    ended = bench.finish(*tasks)
+    assert ended[0].reason is Reason.LOST
+    assert {run.reason for run in ended} <= {Reason.LOST, None}, "none is left without an end"

@@ -1,0 +1,116 @@
+"""What becomes of tasks: turns what workers report into outcomes and log lines."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jobctl.clock import Clock
+from jobctl.durations import write_duration
+from jobctl.execution.run_log import RunLog, shown_error
+from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskOutput, TaskStarted
+from jobctl.model import Reason
+from jobctl.settings.masking import Mask
+from jobctl.store.logs import LogLimit
+from jobctl.text import printable
+
+
+class Attempt(NamedTuple):
+    """A task that has begun. ``began`` and ``deadline`` are of the steady clock, in seconds."""
+
+    task: Task
+    began: float
+    at: datetime
+    deadline: float
+    log: RunLog
+
+
+class Outcomes:
+    """What happened to tasks since the last ``take``, in order; writes their logs on the way."""
+
+    def __init__(self, logs: Path, most_logs: int, mask: Mask, clock: Clock) -> None:
+        self._logs = logs
+        self._log_limit = LogLimit(logs, most_logs)
+        self._mask = mask
+        self._clock = clock
+        self._outcomes: list[Outcome] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._outcomes)
+
+    def take(self) -> list[Outcome]:
+        """All of them; they are then forgotten."""
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def started(self, task: Task, pid: int, began: float) -> Attempt:
+        """A worker has begun a task."""
+        log = RunLog(self._logs, task.job_id, task.run_id, self._mask, task.attempt)
+        attempt = Attempt(task, began, self._wall(began), began + task.timeout.total_seconds(), log)
+        self._outcomes.append(TaskStarted(task.run_id, pid, attempt.at))
+        return attempt
+
+    def printed(self, attempt: Attempt, data: bytes) -> None:
+        """A task has printed."""
+        if data:
+            self._lines(attempt.task, attempt.log.feed(data, self._clock.now()))
+
+    def finished(
+        self, attempt: Attempt, pid: int, reason: Reason | None, error: str | None, message: Mapping[str, Any]
+    ) -> None:
+        """A task has ended, with all its processes.
+
+        Args:
+            message: the worker's, or what is known of its end: ``at`` and ``took``, of the steady clock in seconds.
+        """
+        task = attempt.task
+        if reason not in {None, Reason.ERROR} and error:
+            self._lines(task, attempt.log.say(error, self._clock.now()))
+        self._lines(task, attempt.log.close(self._clock.now()))
+        self._log_limit.add(task.job_id, task.run_id, attempt.log.written)
+        self._outcomes.append(
+            TaskFinished(
+                run_id=task.run_id,
+                pid=pid,
+                started_at=attempt.at,
+                finished_at=self._wall(message["at"]),
+                duration=timedelta(seconds=message["took"]),
+                reason=reason,
+                error=None if error is None else shown_error(error, self._mask),
+                result=self._mask.value(message.get("result")),
+                retry=bool(message.get("retry", True)),
+            )
+        )
+
+    def not_started(
+        self, task: Task, reason: Reason, error: str | None = None, *, retry: bool = True
+    ) -> None:
+        """A task ends without having run."""
+        now = self._clock.now()
+        shown = shown_error(error or end_of(task, reason), self._mask)
+        self._outcomes.append(
+            TaskFinished(task.run_id, None, now, now, timedelta(0), reason, shown, retry=retry)
+        )
+
+    def last_line(self, data: bytes) -> str:
+        """The end of the last line of an output, printable and without secrets."""
+        return printable(self._mask(data.decode("utf-8", "replace")).strip().rpartition("\n")[2][-500:])
+
+    def _lines(self, task: Task, lines: Sequence[str]) -> None:
+        if lines:
+            self._outcomes.append(TaskOutput(task.run_id, task.job_id, self._clock.now(), lines))
+
+    def _wall(self, steady: float) -> datetime:
+        """A time of the steady clock, which all processes of a machine share, on the wall clock."""
+        return self._clock.now() - timedelta(seconds=self._clock.monotonic() - steady)
+
+
+def end_of(task: Task, reason: Reason, worker_end: str = "ended") -> str:
+    """Why a task was ended from outside, for people."""
+    if reason is Reason.TIMEOUT:
+        return f"timed out after {write_duration(task.timeout)}"
+    if reason is Reason.LOST:
+        return "ended, because its scheduler lost its place in the run store, or contact with it"
+    if reason is Reason.INTERRUPTED:
+        return "interrupted: it was ended before it had finished"
+    return f"the worker {worker_end} before the job returned"
