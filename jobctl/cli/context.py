@@ -210,7 +210,7 @@ class Context:
             ServiceError: Trigger.dev does, and its key is none that it takes.
         """
         from jobctl.managers.factory import make_manager
-        from jobctl.managers.store_outage import ride_out
+        from jobctl.managers.store_outage import wait_for_store
 
         def open_store() -> None:
             store = self.project.open_store(for_scheduler=True)
@@ -218,36 +218,17 @@ class Context:
                 self.output.warn(store.warning)
 
         if kind == "scheduler":
-            ride_out(open_store, self.clock, self.warn_of_store_error)
+            wait_for_store(open_store, self.clock, self.warn_of_store_error)
             self._store_is_checked = True  # a scheduler fails lost runs when it starts, and publishes that
-        return make_manager(
-            mode,
-            store=self.store,
-            project=self.project.folder,
-            state=self.project.state,
-            environment=self.environment,
-            kind=kind,
-            workers=workers,
-            grace=grace,
-            clock=self.clock,
-        )
+        _ = self.store  # fails lost runs first
+        return make_manager(mode, self.project, kind=kind, workers=workers, grace=grace, clock=self.clock)
 
     def single_run(self, job: "Job") -> "SingleRun":
         """One run of a job in this process, whatever the mode."""
-        from jobctl.memory import MIB
-        from jobctl.scheduler.single_run import SingleRun
-        from jobctl.store import logs
+        from jobctl.managers.factory import make_single_run
 
-        return SingleRun(
-            self.store,
-            job,
-            project=self.project.folder,
-            state=self.project.state,
-            environment=self.environment.merged(),
-            most_logs=self.environment.number(logs.VARIABLE) * MIB,
-            mask=self.environment.mask,
-            clock=self.clock,
-        )
+        _ = self.store  # fails lost runs first
+        return make_single_run(self.project, job, self.clock)
 
     def subscribers(self, manager: "Publisher") -> "Subscribers":
         """Notifications, traces and metrics of a manager's runs, as configured.
@@ -278,10 +259,10 @@ class Context:
         return manager
 
     def warn_of_store_error(self, error: "StoreError") -> None:
-        """Warn that the run store does not answer and is tried again; for ``ride_out``."""
-        from jobctl.managers.store_outage import RIDE_OUT_S
+        """Warn that the run store does not answer and is tried again; for ``wait_for_store``."""
+        from jobctl.managers.store_outage import OUTAGE_S
 
-        self.output.warn(f"{error.problem}; trying again for {RIDE_OUT_S:.0f} s")
+        self.output.warn(f"{error.problem}; trying again for {OUTAGE_S:.0f} s")
 
     def close(self) -> None:
         """Close the run store and the connection to Trigger.dev, if they were opened."""

@@ -29,7 +29,7 @@ from jobctl.events import (
     TracesNotSent,
 )
 from jobctl.execution.process_tree import DETACHED_MARK, OWNER_MARK, WORKER_MARK
-from jobctl.managers.store_outage import ride_out
+from jobctl.managers.store_outage import wait_for_store
 from jobctl.model import Run, RunStatus, Trigger
 from jobctl.signals import Stop
 
@@ -63,7 +63,7 @@ def run_in_foreground(
     trigger = Trigger(context.process.get(TRIGGERED_BY) or Trigger.MANUAL)
     with Stop(again=single.end_now) as stop, printer.showing(stop):
         try:
-            started = ride_out(
+            started = wait_for_store(
                 lambda: single.start(trigger, arguments, timeout),
                 context.clock,
                 context.warn_of_store_error,

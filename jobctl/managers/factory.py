@@ -3,19 +3,19 @@
 import os
 import threading
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import StoreError
-from jobctl.managers.store_outage import RIDE_OUT_S, ride_out
+from jobctl.managers.store_outage import OUTAGE_S, wait_for_store
 from jobctl.modes import Mode
 
 if TYPE_CHECKING:
     from jobctl.managers.disabled import NoOpJobManager
     from jobctl.managers.local import LocalJobManager
-    from jobctl.settings.environment import Environment
-    from jobctl.store.base import RunStore
+    from jobctl.model import Job
+    from jobctl.project import ProjectContext
+    from jobctl.scheduler.single_run import SingleRun
     from jobctl.trigger_dev.manager import TriggerDevJobManager
 
     Manager = LocalJobManager | NoOpJobManager | TriggerDevJobManager
@@ -26,11 +26,8 @@ _manager: "Manager | None" = None
 
 def make_manager(
     mode: Mode,
+    project: "ProjectContext",
     *,
-    store: "RunStore",
-    project: Path,
-    state: Path,
-    environment: "Environment",
     kind: str = "application",
     workers: int | None = None,
     grace: timedelta | None = None,
@@ -43,13 +40,14 @@ def make_manager(
 
     Raises:
         ConfigurationError: a setting that the manager needs cannot be used.
-        ServiceError: the key is none that Trigger.dev takes.
+        ServiceError: Trigger.dev does not accept this kind of key.
+        StoreError: the run store cannot be opened.
     """
     if mode is Mode.DISABLED:
         from jobctl.managers.disabled import NoOpJobManager
 
         return NoOpJobManager(
-            store,
+            project.open_store(),
             "scheduling is disabled (DISABLE_AUTO_SYNC)",
             hint="jobctl mode shows where that is set",
             clock=clock,
@@ -58,25 +56,73 @@ def make_manager(
         from jobctl.trigger_dev.account import Account
         from jobctl.trigger_dev.manager import TriggerDevJobManager
 
-        return TriggerDevJobManager(Account.read(environment), store, clock=clock)
+        return TriggerDevJobManager(Account.read(project.environment), project.open_store(), clock=clock)
+    idle = "Vercel Cron keeps the times of the jobs (mode vercel)" if mode is Mode.VERCEL else None
+    return make_local_manager(
+        project, kind=kind, workers=workers, grace=grace, clock=clock, autostart=autostart, idle=idle
+    )
+
+
+def make_local_manager(
+    project: "ProjectContext",
+    *,
+    kind: str = "application",
+    workers: int | None = None,
+    grace: timedelta | None = None,
+    clock: Clock | None = None,
+    autostart: bool = False,
+    idle: str | None = None,
+) -> "LocalJobManager":
+    """The local manager of a project, whatever the mode; see ``LocalJobManager`` for its arguments.
+
+    Raises:
+        ConfigurationError: a setting that the manager needs cannot be used.
+        StoreError: the run store cannot be opened.
+    """
     from jobctl.managers import local
-    from jobctl.memory import MIB
-    from jobctl.store import logs
 
     return local.LocalJobManager(
-        store,
-        project=project,
-        state=state,
-        environment=environment.merged(),
-        most_logs=environment.number(logs.VARIABLE) * MIB,
-        mask=environment.mask,
+        project.open_store(),
+        project=project.folder,
+        state=project.state,
+        environment=project.environment.merged(),
+        most_logs=_most_logs(project),
+        mask=project.environment.mask,
         kind=kind,
         workers=workers or local.DEFAULT_WORKERS,
         grace=local.DEFAULT_GRACE if grace is None else grace,
         clock=clock,
         autostart=autostart,
-        idle="Vercel Cron keeps the times of the jobs (mode vercel)" if mode is Mode.VERCEL else None,
+        idle=idle,
     )
+
+
+def make_single_run(project: "ProjectContext", job: "Job", clock: Clock) -> "SingleRun":
+    """One run of a job in this process, whatever the mode.
+
+    Raises:
+        ConfigurationError: a setting that it needs cannot be used.
+        StoreError: the run store cannot be opened.
+    """
+    from jobctl.scheduler.single_run import SingleRun
+
+    return SingleRun(
+        project.open_store(),
+        job,
+        project=project.folder,
+        state=project.state,
+        environment=project.environment.merged(),
+        most_logs=_most_logs(project),
+        mask=project.environment.mask,
+        clock=clock,
+    )
+
+
+def _most_logs(project: "ProjectContext") -> int:
+    from jobctl.memory import MIB
+    from jobctl.store import logs
+
+    return project.environment.number(logs.VARIABLE) * MIB
 
 
 def get_job_manager() -> "Manager":
@@ -94,7 +140,7 @@ def get_job_manager() -> "Manager":
     global _manager  # noqa: PLW0603 - the one manager of the process is the point
     with _lock:
         if _manager is None:
-            _manager = _from_surroundings()
+            _manager = _make_process_manager()
         return _manager
 
 
@@ -123,29 +169,20 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-def _log_trouble(error: StoreError) -> None:
-    import logging
-
-    logging.getLogger("jobctl").warning("%s; trying again for %.0f s", error.problem, RIDE_OUT_S)
-
-
-def _from_surroundings() -> "Manager":
+def _make_process_manager() -> "Manager":
+    from jobctl.managers import process_exit
     from jobctl.modes import resolve
     from jobctl.project import ProjectContext
 
     project = ProjectContext.find()
-    environment = project.environment
-    environment.require()
-    mode = resolve(environment)
-    manager = make_manager(
-        mode,
-        store=ride_out(project.open_store, SystemClock(), _log_trouble),
-        project=project.folder,
-        state=project.state,
-        environment=environment,
-        autostart=True,
-    )
-    from jobctl.managers import process_exit
-
+    project.environment.require()
+    wait_for_store(project.open_store, SystemClock(), _log_outage)
+    manager = make_manager(resolve(project.environment), project, autostart=True)
     process_exit.watch(manager)
     return manager
+
+
+def _log_outage(error: StoreError) -> None:
+    import logging
+
+    logging.getLogger("jobctl").warning("%s; trying again for %.0f s", error.problem, OUTAGE_S)

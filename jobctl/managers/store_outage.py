@@ -1,4 +1,4 @@
-"""Waits for a run store whose server is away for a while: it restarts, fails over, or has no connection free."""
+"""Waits while the run store's server is away: it restarts, fails over, or has no connection free."""
 
 import threading
 from collections.abc import Callable
@@ -9,21 +9,21 @@ from jobctl.errors import StoreError
 
 T = TypeVar("T")
 
-RIDE_OUT_S = 30.0
+OUTAGE_S = 30.0
 _PAUSE_S = 0.5
 
 
-def ride_out(
+def wait_for_store(
     call: Callable[[], T],
     clock: Clock,
-    trouble: Callable[[StoreError], object] = lambda _: None,
+    on_outage: Callable[[StoreError], object] = lambda _: None,
     pause: Callable[[float], object] | None = None,
 ) -> T:
-    """Call until the store answers, for ``RIDE_OUT_S`` seconds at most; returns what the call returns.
+    """Call a function until the store answers, for ``OUTAGE_S`` seconds at most; returns its value.
 
     Args:
         call: may be called several times.
-        trouble: called with the first error that may pass.
+        on_outage: called with the first error that may pass.
         pause: waits so many seconds; may raise to give up.
 
     Raises:
@@ -38,8 +38,8 @@ def ride_out(
             if not error.transient:
                 raise
             if end is None:
-                end = clock.monotonic() + RIDE_OUT_S
-                trouble(error)
+                end = clock.monotonic() + OUTAGE_S
+                on_outage(error)
             elif clock.monotonic() >= end:
                 raise
         wait(_PAUSE_S)

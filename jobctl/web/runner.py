@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from jobctl.clock import SystemClock
 from jobctl.errors import NotRunError, StoreError
-from jobctl.managers.factory import make_manager
-from jobctl.managers.local import LocalJobManager
-from jobctl.managers.store_outage import ride_out
+from jobctl.managers.factory import make_local_manager
+from jobctl.managers.store_outage import wait_for_store
 from jobctl.model import Run, Trigger
 from jobctl.modes import Mode, resolve
 from jobctl.project import ProjectContext
@@ -20,7 +19,7 @@ from jobctl.store.base import RunStore
 from jobctl.subscribers import Subscribers
 
 if TYPE_CHECKING:
-    from jobctl.managers.factory import Manager
+    from jobctl.managers.local import LocalJobManager
 
 GRACE = timedelta(seconds=10)
 TIMEOUT = timedelta(seconds=60)
@@ -49,7 +48,7 @@ class Runner:
         self.on_vercel = project.environment.text("VERCEL") == "1"
         self.timeout = timeout or (ON_VERCEL if self.on_vercel else TIMEOUT)
         self._lock = threading.Lock()
-        self._manager: Manager | None = None
+        self._manager: LocalJobManager | None = None
         self._subscribers: Subscribers | None = None
 
     @property
@@ -63,25 +62,17 @@ class Runner:
         return self.timeout.total_seconds() + (_TO_END_S if self.on_vercel else 0.0) + 1.0
 
     @property
-    def manager(self) -> "Manager":
+    def manager(self) -> "LocalJobManager":
         """The manager that runs jobs for requests."""
-        project = self.project
-        store, catalogue = project.open_store(), project.catalogue
+        self.project.open_store()
+        catalogue = self.project.catalogue
         with self._lock:
             if self._manager is None:
-                self._manager = make_manager(
-                    Mode.VERCEL,  # the caller has decided that the job runs here
-                    store=store,
-                    project=project.folder,
-                    state=project.state,
-                    environment=project.environment,
-                    kind="application",
-                )
+                self._manager = make_local_manager(self.project)
                 self._manager.add(catalogue.jobs)
-                if isinstance(self._manager, LocalJobManager):
-                    self._subscribers = Subscribers(self._manager, catalogue, project)
-                    if self._subscribers.warning is not None:
-                        logging.getLogger("jobctl").warning(self._subscribers.warning)
+                self._subscribers = Subscribers(self._manager, catalogue, self.project)
+                if self._subscribers.warning is not None:
+                    logging.getLogger("jobctl").warning(self._subscribers.warning)
             return self._manager
 
     def read_store(self) -> RunStore:
@@ -92,7 +83,7 @@ class Runner:
             fail_lost_runs_once(store, self.project.state, SystemClock())
             return store
 
-        return ride_out(checked, SystemClock())
+        return wait_for_store(checked, SystemClock())
 
     def run(self, job_id: str, *, although_disabled: bool = False) -> Run:
         """Run a job and wait for its end, for ``timeout`` at most: what then still runs goes on, unfinished.
@@ -118,10 +109,8 @@ class Runner:
                 raise silent_store()
             threading.Event().wait(seconds)
 
-        manager = ride_out(lambda: self.manager, SystemClock(), pause=pause)
-        if not isinstance(manager, LocalJobManager):
-            raise TypeError("only the local manager runs jobs for requests")
-        started = ride_out(
+        manager = wait_for_store(lambda: self.manager, SystemClock(), pause=pause)
+        started = wait_for_store(
             lambda: manager.trigger_job(job_id, trigger=Trigger.HTTP), SystemClock(), pause=pause
         )
         with suppress(TimeoutError):
@@ -137,7 +126,7 @@ class Runner:
         with self._lock:
             manager, subscribers = self._manager, self._subscribers
             self._manager = self._subscribers = None
-        if isinstance(manager, LocalJobManager):
+        if manager is not None:
             manager.shutdown(GRACE)
         if subscribers is not None:
             subscribers.close()

@@ -15,7 +15,7 @@ from jobctl.cli.times import local, zone_names
 from jobctl.cli.views.runs import ending
 from jobctl.documents import run_document
 from jobctl.errors import StoreError, UsageError, reason_of
-from jobctl.managers.store_outage import ride_out
+from jobctl.managers.store_outage import wait_for_store
 from jobctl.model import Run, RunStatus
 from jobctl.modes import Mode
 from jobctl.store.logs import FOLDER, read
@@ -318,7 +318,7 @@ def _is_elsewhere(run: Run) -> bool:
 
 def _retried(read_store: Callable[[], T], context: Context) -> T:
     """What is read from the run store, also where its server is unavailable for a while."""
-    return ride_out(read_store, context.clock, context.warn_of_store_error)
+    return wait_for_store(read_store, context.clock, context.warn_of_store_error)
 
 
 def _parsed(line: str) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from jobctl.cli.views.status import (
 from jobctl.documents import job_document, logs_document, run_document, scheduler_document
 from jobctl.errors import ConfigurationError, ExitCode, ServiceError, UsageError
 from jobctl.managers.status import all_statuses, job_statuses, with_next_times
-from jobctl.managers.store_outage import ride_out
+from jobctl.managers.store_outage import wait_for_store
 from jobctl.memory import MIB
 from jobctl.model import JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
@@ -196,9 +196,9 @@ class _StatusView:
         context = self._context
         pause = threading.Event()
         while True:
-            yield ride_out(self.read, context.clock)
+            yield wait_for_store(self.read, context.clock)
             pause.wait(TRIGGER_DEV_POLL_S if context.mode is Mode.TRIGGER_DEV else POLL_S)
-            ride_out(context.refresh, context.clock)
+            wait_for_store(context.refresh, context.clock)
 
     def _document(self, board: Board) -> dict[str, Any]:
         document: dict[str, Any] = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from jobctl.cli.foreground import report_end, run_in_foreground, start_detached
 from jobctl.cli.times import read_span
 from jobctl.errors import ExitCode, UsageError
-from jobctl.managers.store_outage import ride_out
+from jobctl.managers.store_outage import wait_for_store
 from jobctl.modes import Mode
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def run(
         context.manager(mode, kind="trigger", workers=1).trigger_job(job.id)  # raises, and says why
     if no_wait:
         return _report_start(start_detached(context), context)
-    single = ride_out(lambda: context.single_run(job), context.clock, context.warn_of_store_error)
+    single = wait_for_store(lambda: context.single_run(job), context.clock, context.warn_of_store_error)
     with context.subscribers(single):
         done = run_in_foreground(context, single, arguments, limit)
         if not done.stuck:
