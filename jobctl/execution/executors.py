@@ -1,4 +1,4 @@
-"""Functions that no worker process can import: they run in threads of this process.
+"""Threads for functions that no worker process can import, beside the worker pool for everything else.
 
 What a thread cannot promise: it cannot be ended, so a run that is over its timeout stays unfinished
 until the function returns, and fails then; a stop that cannot wait any longer records it as
@@ -12,9 +12,8 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, cast
 
 from jobctl import threads
@@ -23,7 +22,7 @@ from jobctl.durations import write_duration
 from jobctl.execution.calling import call
 from jobctl.execution.pool import WorkerPool
 from jobctl.execution.run_log import shown_error
-from jobctl.execution.tasks import Executor, Outcome, Task, TaskFinished, TaskStarted
+from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskStarted
 from jobctl.model import Command, Reason
 from jobctl.settings.masking import Mask
 
@@ -43,55 +42,48 @@ def importable(function: Any) -> str | None:
 class ThreadExecutor:
     """Runs each task in a daemon thread of its own."""
 
-    def __init__(self, wake: Callable[[], None], clock: Clock, mask: Mask | None = None) -> None:
+    def __init__(self, wake: Callable[[], None], clock: Clock, mask: Mask) -> None:
         self._wake = wake
         self._clock = clock
-        self._mask = mask or Mask()
+        self._mask = mask
         self._outcomes: deque[Outcome] = deque()
-        self._busy: dict[str, None] = {}
+        self._busy: set[str] = set()
 
     def submit(self, tasks: Sequence[Task]) -> None:
-        """Begin each at once."""
+        """Start each task at once."""
         for task in tasks:
-            self._busy[task.run_id] = None
+            self._busy.add(task.run_id)
             thread = threading.Thread(
                 target=self._run, args=(task,), name=f"jobctl-{task.job_id}", daemon=True
             )
             try:
                 threads.start(thread)
             except threads.NoThreadError as error:
-                reason = Reason.INTERRUPTED if error.at_exit else Reason.CRASHED
-                now = self._clock.now()
-                self._outcomes.append(
-                    TaskFinished(task.run_id, None, now, now, timedelta(0), reason, str(error))
-                )
+                self._fail(task.run_id, Reason.INTERRUPTED if error.at_exit else Reason.CRASHED, str(error))
                 self._wake()
             else:
                 _RUNNING.add(thread)
 
     def poll(self) -> Sequence[Outcome]:
-        """What happened since the last look, without waiting."""
+        """Outcomes since the last call, without waiting."""
         found = []
         while self._outcomes:
             outcome = self._outcomes.popleft()
             if outcome.run_id not in self._busy:
                 continue  # given up before it returned
             if isinstance(outcome, TaskFinished):
-                del self._busy[outcome.run_id]
+                self._busy.remove(outcome.run_id)
             found.append(outcome)
         return found
 
-    def busy(self) -> Sequence[str]:
-        """Run ids that have not finished."""
-        return list(self._busy)
-
     def end(self, run_ids: Sequence[str], reason: Reason) -> None:
-        """Give up waiting: a thread cannot be ended."""
+        """Stop waiting for tasks: a thread cannot be ended."""
+        for run_id in self._busy.intersection(run_ids):
+            self._fail(run_id, reason, "given up while it ran: a thread cannot be ended")
+
+    def _fail(self, run_id: str, reason: Reason, error: str) -> None:
         now = self._clock.now()
-        for run_id in run_ids:
-            if run_id in self._busy:
-                error = "given up while it ran: a thread cannot be ended"
-                self._outcomes.append(TaskFinished(run_id, None, now, now, timedelta(0), reason, error))
+        self._outcomes.append(TaskFinished(run_id, None, now, now, timedelta(0), reason, error))
 
     def _run(self, task: Task) -> None:
         began, start = self._clock.now(), self._clock.monotonic()
@@ -118,6 +110,32 @@ class ThreadExecutor:
         self._wake()
 
 
+class LocalExecutor(WorkerPool):
+    """A worker pool that runs in threads what no worker can import. ``poll`` is the one place that waits."""
+
+    def __init__(self, *, mask: Mask, clock: Clock, **options: Any) -> None:
+        """See ``WorkerPool`` for the options."""
+        super().__init__(mask=mask, clock=clock, **options)
+        self._threads = ThreadExecutor(self.wake, clock, mask)
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Accept tasks; a thread starts at once, whatever the capacity."""
+        for_threads = [task for task in tasks if not isinstance(task.target, str | Command)]
+        if for_threads:
+            self._threads.submit(for_threads)
+        if len(for_threads) < len(tasks):
+            super().submit([task for task in tasks if isinstance(task.target, str | Command)])
+
+    def poll(self, timeout: float) -> Sequence[Outcome]:
+        """Wait for outcomes of either, at most ``timeout`` seconds."""
+        return [*super().poll(timeout), *self._threads.poll()]
+
+    def end(self, run_ids: Sequence[str], reason: Reason, *, now: bool = False) -> None:
+        """End these tasks, as far as a thread can be ended: it cannot."""
+        super().end(run_ids, reason, now=now)
+        self._threads.end(run_ids, reason)
+
+
 _RUNNING: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
 
@@ -129,7 +147,7 @@ def end_threads(timeout: float) -> None:
     Args:
         timeout: in seconds, for all of them.
     """
-    running = [one for one in list(_RUNNING) if one.is_alive()]
+    running = [thread for thread in list(_RUNNING) if thread.is_alive()]
     if not running:
         return
     import ctypes
@@ -141,88 +159,3 @@ def end_threads(timeout: float) -> None:
     end = time.monotonic() + timeout
     for thread in running:
         thread.join(max(0.0, end - time.monotonic()))
-
-
-class Executors:
-    """Hands each task to where it can run. The pool's ``poll`` is the one place that waits."""
-
-    def __init__(self, pool: WorkerPool, threads: ThreadExecutor) -> None:
-        self._pool = pool
-        self._threads = threads
-
-    def capacity(self, *, quick: bool) -> int:
-        """What the workers have room for; a thread always has."""
-        return self._pool.capacity(quick=quick)
-
-    def submit(self, tasks: Sequence[Task]) -> None:
-        """Hand over tasks."""
-        by_name = [task for task in tasks if isinstance(task.target, str | Command)]
-        if by_name:
-            self._pool.submit(by_name)
-        if len(by_name) < len(tasks):
-            self._threads.submit([task for task in tasks if not isinstance(task.target, str | Command)])
-
-    def poll(self, timeout: float) -> Sequence[Outcome]:
-        """Wait up to ``timeout`` seconds for outcomes of either or ``wake``."""
-        outcomes = self._pool.poll(timeout)
-        return [*outcomes, *self._threads.poll()]
-
-    def wake(self) -> None:
-        """Make ``poll`` return now."""
-        self._pool.wake()
-
-    def busy(self) -> Sequence[str]:
-        """Run ids handed over and not finished."""
-        return [*self._pool.busy(), *self._threads.busy()]
-
-    def end(self, run_ids: Sequence[str], reason: Reason, *, now: bool = False) -> None:
-        """End these tasks, as far as a thread can be ended: it cannot."""
-        self._pool.end(run_ids, reason, now=now)
-        self._threads.end(run_ids, reason)
-
-    def end_all(self, reason: Reason) -> None:
-        """Kill what runs in workers; a thread cannot be killed."""
-        self._pool.end_all(reason)
-
-    def extend(self, deadline: float | None) -> None:
-        """Let workers live until then."""
-        self._pool.extend(deadline)
-
-    def renew(self, owner_id: str) -> None:
-        """Have new workers; what runs in threads is of this process."""
-        self._pool.renew(owner_id)
-
-    def close(self) -> None:
-        """End every worker at once."""
-        self._pool.close()
-
-    def after_fork(self) -> None:
-        """In a forked child: let go of the parent's workers; its threads are not here."""
-        self._pool.after_fork()
-
-
-def make_executor(
-    *,
-    workers: int,
-    project: Path,
-    environment: Mapping[str, str],
-    owner_id: str,
-    logs: Path,
-    most_logs: int,
-    mask: Mask,
-    clock: Clock,
-    permitted: Callable[[], bool],
-) -> Executor:
-    """The executor of a local manager; see ``WorkerPool`` for what it takes."""
-    pool = WorkerPool(
-        workers=workers,
-        project=project,
-        environment=environment,
-        owner_id=owner_id,
-        logs=logs,
-        most_logs=most_logs,
-        mask=mask,
-        clock=clock,
-        permitted=permitted,
-    )
-    return Executors(pool, ThreadExecutor(wake=pool.wake, clock=clock, mask=mask))

@@ -36,7 +36,7 @@ class WorkerPool:
         workers: how many may run at once.
         project: the folder that they run in and import from.
         environment: their environment.
-        owner_id: marks them, so that they can be found should this process be killed.
+        owner_id: marks them, so that they can be found should this process be killed; see ``renew``.
         logs: the folder for run logs.
         most_logs: bytes of one job's logs.
         mask: removes secrets from texts.
@@ -51,7 +51,7 @@ class WorkerPool:
         workers: int,
         project: Path,
         environment: Mapping[str, str],
-        owner_id: str,
+        owner_id: str = "",
         logs: Path,
         most_logs: int = MOST,
         mask: Mask | None = None,
@@ -126,11 +126,6 @@ class WorkerPool:
             return  # the descriptor's number may be another file's by now
         with suppress(BlockingIOError, OSError):
             os.write(self._wake_write, b".")
-
-    def busy(self) -> Sequence[str]:
-        """Run ids of tasks that have not finished."""
-        sent = [run_id for worker in self._workers for run_id in worker.run_ids]
-        return [*(task.run_id for task in self._backlog), *sent]
 
     def end(self, run_ids: Sequence[str], reason: Reason, *, now: bool = False) -> None:
         """End tasks with all their processes: SIGTERM, a grace time, SIGKILL; ``now``: SIGKILL."""

@@ -1,4 +1,4 @@
-"""What goes into an executor and what comes out: tasks and outcomes, as values."""
+"""Tasks for an executor, and what it reports of them, as values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ class Task:
 
     Attributes:
         target: ``"package.module:function"`` or a command, for a worker; a function, for a thread.
-        quick: it is known to end within milliseconds, so it may wait behind others in one worker.
-        arguments: what the function is called with, by name; JSON values.
-        grace: between SIGTERM and SIGKILL where it must end; the executor's own where it is None.
-        environment: variables for it, besides those of its worker.
-        worker_environment: variables that its worker must have from its start, for what is imported to read.
-        folder: where it begins, seen from the project's folder.
-        memory_mib: how much address space it may take, in MiB; None is without limit.
+        quick: it will probably end within milliseconds, so it may wait behind others in one worker.
+        arguments: keyword arguments for the function: JSON values.
+        grace: between SIGTERM and SIGKILL where it must end; None: the executor's.
+        environment: variables for it, in addition to those of its worker.
+        worker_environment: variables that its worker must have from its start, when modules are imported.
+        folder: its working folder, relative to the project's folder.
+        memory_mib: how much address space it may take, in MiB; None: without limit.
     """
 
     run_id: str
@@ -92,16 +92,13 @@ class Executor(Protocol):
         """How many more tasks of this kind would start at once, or soon behind quick ones."""
 
     def submit(self, tasks: Sequence[Task]) -> None:
-        """Hand over tasks; no more than ``capacity`` said."""
+        """Accept tasks; no more than ``capacity`` said."""
 
     def poll(self, timeout: float) -> Sequence[Outcome]:
         """Wait up to ``timeout`` seconds for outcomes or ``wake``; also enforces timeouts."""
 
     def wake(self) -> None:
         """Make ``poll`` return now. From any thread or signal handler."""
-
-    def busy(self) -> Sequence[str]:
-        """Run ids handed over and not finished."""
 
     def end(self, run_ids: Sequence[str], reason: Reason, *, now: bool = False) -> None:
         """End these tasks with all their processes: SIGTERM, some seconds, SIGKILL; ``now``: SIGKILL.
@@ -110,13 +107,13 @@ class Executor(Protocol):
         """
 
     def end_all(self, reason: Reason) -> None:
-        """Kill every task that can be killed, at once. From any thread; what it waits for is never a database."""
+        """Kill every task that can be killed, at once. From any thread; it never waits for a database."""
 
     def extend(self, deadline: float | None) -> None:
         """Let workers live until then, in seconds of ``clock.boottime``; None: without limit. From any thread."""
 
     def renew(self, owner_id: str) -> None:
-        """Have what begins from now on import its code anew, under this registration; what runs goes on."""
+        """Run what begins from now on in new workers, under this registration; what runs goes on."""
 
     def close(self) -> None:
         """End every worker at once. Idempotent."""

@@ -273,7 +273,7 @@ class LocalJobManager(StoreBackedManager):
             return self._scheduler
 
     def _start_scheduler(self) -> "tuple[Scheduler, Maintenance]":
-        from jobctl.execution.executors import make_executor
+        from jobctl.execution.executors import LocalExecutor
         from jobctl.scheduler.lease import Lease
         from jobctl.scheduler.liveness import fail_lost_runs_once
         from jobctl.scheduler.maintenance import Maintenance
@@ -281,11 +281,11 @@ class LocalJobManager(StoreBackedManager):
 
         for run in fail_lost_runs_once(self.store, self._state, self._clock):
             self.bus.publish(RunFinished(run))
-        executor = make_executor(
+        lease: Lease
+        executor = LocalExecutor(
             workers=self._workers,
             project=self._project,
             environment=self._environment,
-            owner_id="",
             logs=self._state / FOLDER,
             most_logs=self._most_logs,
             mask=self._mask,

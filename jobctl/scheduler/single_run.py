@@ -73,7 +73,6 @@ class SingleRun:
                 workers=1,
                 project=project,
                 environment=environment,
-                owner_id="",
                 logs=state / FOLDER,
                 most_logs=most_logs,
                 mask=mask,

@@ -54,7 +54,7 @@ def test_a_lambda_and_an_async_closure_give_their_values(threads: Threads) -> No
     assert last(threads.run(lambda: [1])).result == [1]
     assert last(threads.run(closure)).result == 7
     assert last(threads.run(lambda dry_run=False: dry_run, arguments={"dry_run": True})).result is True
-    assert threads.executor.busy() == []
+    assert threads.executor.poll() == []
 
 
 def test_errors_and_failed_results_fail_the_run(threads: Threads) -> None:
@@ -90,7 +90,6 @@ def test_a_thread_that_is_given_up_is_told_once(threads: Threads) -> None:
     ended = [one for one in threads.finish() if isinstance(one, TaskFinished)]
     assert [one.reason for one in ended] == [Reason.INTERRUPTED]
     go.set()
-    assert threads.executor.busy() == []
     assert threads.executor.poll() == []
 
 

@@ -216,7 +216,7 @@ def test_nothing_starts_without_a_lease(
     assert scheduler._executor.capacity(quick=False) == 1
     scheduler._executor.submit([replace(active.task, run_id="0" * 16) for active in scheduler._runs.active])
 
-    (worker,) = scheduler._executor._pool._workers  # type: ignore[attr-defined]
+    (worker,) = scheduler._executor._workers  # type: ignore[attr-defined]
     assert "0" * 16 not in worker.run_ids
     proxy.resume()
 

@@ -253,9 +253,6 @@ class PlayedExecutor:
     def wake(self) -> None:
         pass
 
-    def busy(self) -> Sequence[str]:
-        return [task.run_id for task in (*self._backlog, *(one.task for one in self.running))]
-
     def end(self, run_ids: Sequence[str], reason: Reason, *, now: bool = False) -> None:
         for task in [one for one in self._backlog if one.run_id in run_ids]:
             self._backlog.remove(task)
