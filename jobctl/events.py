@@ -1,4 +1,4 @@
-"""What happens, as values. The core publishes; log lines, the live table and tests subscribe."""
+"""Events of the scheduler and its runs. The scheduler publishes; log lines, the live table and tests subscribe."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from jobctl.model import Run
 
 @dataclass(frozen=True, slots=True)
 class SchedulerStarted:
-    """The loop is up and has taken its jobs."""
+    """The loop runs and has its jobs."""
 
     at: datetime
     jobs: int
@@ -36,7 +36,7 @@ class SchedulerStopped:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationRenewed:
-    """The run store did not count this process as alive any more; it ended ``runs`` runs and registered anew.
+    """The run store did not count this process as alive any more; it ended ``runs`` runs and registered again.
 
     ``reason``: a clause or sentence without a full stop.
     """
@@ -48,7 +48,7 @@ class RegistrationRenewed:
 
 @dataclass(frozen=True, slots=True)
 class EndNotRecorded:
-    """A run has ended that the run store does not know any more, so its end is not recorded."""
+    """A run has ended whose end is not recorded, because the run store does not know it any more."""
 
     run: Run
 
@@ -72,7 +72,7 @@ class RunOutput:
 
 @dataclass(frozen=True, slots=True)
 class RunRetrying:
-    """An attempt failed, the one that ``run`` names; the run goes on with another after ``delay``."""
+    """An attempt failed, ``run.attempt``; the next one starts after ``delay``."""
 
     run: Run
     error: str
@@ -90,7 +90,7 @@ class RunFinished:
 
 @dataclass(frozen=True, slots=True)
 class SlotsMissed:
-    """``count`` slots of a job went by unserved. ``runs_now``: one run makes up for them all."""
+    """``count`` slots of a job were missed. ``runs_now``: one run catches up for all of them."""
 
     job_id: str
     count: int
@@ -122,7 +122,7 @@ class ClocksDiffer:
 
 @dataclass(frozen=True, slots=True)
 class StoreTrouble:
-    """The run store cannot be written; nothing starts until it can. Told once a minute at most."""
+    """The run store cannot be written; nothing starts until it can. Published once a minute at most."""
 
     at: datetime
     problem: str
@@ -137,7 +137,7 @@ class StoreRecovered:
 
 @dataclass(frozen=True, slots=True)
 class JobsChanged:
-    """An edited project file was taken up: ids of the jobs that are new, other than before, or gone."""
+    """An edited project file was loaded: ids of the jobs that are new, changed, or gone."""
 
     at: datetime
     added: tuple[str, ...]
@@ -147,7 +147,7 @@ class JobsChanged:
 
 @dataclass(frozen=True, slots=True)
 class JobsLeftOut:
-    """A package is broken, so what was taken up is without its jobs. Told at each edited project file."""
+    """A package is broken, so its jobs were not loaded with an edited project file."""
 
     at: datetime
     problem: str
@@ -155,7 +155,7 @@ class JobsLeftOut:
 
 @dataclass(frozen=True, slots=True)
 class JobsRefused:
-    """An edited project file cannot be used; the jobs go on as they were."""
+    """An edited project file cannot be used; the jobs stay as they were."""
 
     at: datetime
     error: Exception

@@ -108,7 +108,7 @@ def test_it_is_fed_twice_within_the_managers_patience_by_a_loop_that_turns_each_
     fed = []
     for turn in range(400):
         clock.seconds = float(turn)
-        manager.feed()
+        manager.ping_watchdog()
         with contextlib.suppress(BlockingIOError):
             ear.next("WATCHDOG", 0)
             fed.append(clock.seconds)

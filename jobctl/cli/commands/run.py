@@ -94,9 +94,9 @@ def run(
     )
     manager.bus.subscribe(reporter)
     if context.process.get("NOTIFY_SOCKET"):
-        from jobctl.systemd.sd_notify import report
+        from jobctl.systemd.sd_notify import notify_of_scheduler
 
-        report(manager, context.process, context.clock)
+        notify_of_scheduler(manager, context.process, context.clock)
     _greet(context, jobs, workers, limit)
     subscribers = context.subscribers(manager)
     reload = Reload(manager, subscribers, context.project, jobs, only=only or (), mark=mark)
@@ -130,7 +130,7 @@ def _elsewhere(mode: Mode, jobs: list[Job], context: Context, *, dry_run: bool, 
         from jobctl.systemd.sd_notify import ServiceManager
 
         # a service that ends before it was ready counts as failed, and would be started again
-        ServiceManager.of(context.process, context.clock).tell("READY=1", "STATUS=schedules are registered")
+        ServiceManager.of(context.process, context.clock).notify("READY=1", "STATUS=schedules are registered")
     return code
 
 

@@ -108,27 +108,27 @@ def _server(config: uvicorn.Config, address: str, context: Context) -> uvicorn.S
 
     from jobctl.systemd.sd_notify import ServiceManager
 
-    listener = (
+    service_manager = (
         ServiceManager.of(context.process, context.clock) if context.process.get("NOTIFY_SOCKET") else None
     )
 
     class Server(uvicorn.Server):
-        """Tells the service manager when it is up, while its loop turns, and when it stops."""
+        """Notifies the service manager when it is up, while its loop turns, and when it stops."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             asyncio.get_running_loop().set_exception_handler(_report)
             await super().startup(sockets)
-            if self.started and listener:
-                listener.tell("READY=1", f"STATUS=serving {address}")
+            if self.started and service_manager:
+                service_manager.notify("READY=1", f"STATUS=serving {address}")
 
         async def on_tick(self, counter: int) -> bool:
-            if listener:
-                listener.feed()
+            if service_manager:
+                service_manager.ping_watchdog()
             return await super().on_tick(counter)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            if listener:
-                listener.tell("STOPPING=1", "STATUS=stopping")
+            if service_manager:
+                service_manager.notify("STOPPING=1", "STATUS=stopping")
             await super().shutdown(sockets)
 
     return Server(config)
