@@ -121,7 +121,7 @@ class ClocksDiffer:
 
 
 @dataclass(frozen=True, slots=True)
-class StoreTrouble:
+class StoreUnavailable:
     """The run store cannot be written; nothing starts until it can. Published once a minute at most."""
 
     at: datetime
@@ -215,7 +215,7 @@ Event = (
     | SlotsMissed
     | ClockJumped
     | ClocksDiffer
-    | StoreTrouble
+    | StoreUnavailable
     | StoreRecovered
     | JobsChanged
     | JobsLeftOut

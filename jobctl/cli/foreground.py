@@ -25,7 +25,7 @@ from jobctl.events import (
     RunOutput,
     RunRetrying,
     RunStarted,
-    StoreTrouble,
+    StoreUnavailable,
     TracesNotSent,
 )
 from jobctl.execution.process_tree import DETACHED_MARK, OWNER_MARK, WORKER_MARK
@@ -162,7 +162,7 @@ class _RunPrinter:
             out.note(f"{event.run.job_id}: {event.error}; again in {format_duration(event.delay)}")
         elif isinstance(event, NotificationFailed | TracesNotSent | EndNotRecorded):
             out.warn(sentence(event))
-        elif isinstance(event, StoreTrouble):
+        elif isinstance(event, StoreUnavailable):
             out.warn(f"the run has ended, and its end cannot be recorded yet: {event.problem}")
 
 

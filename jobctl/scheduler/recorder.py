@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from jobctl.clock import Clock
 from jobctl.errors import StoreError, UnknownToStoreError
-from jobctl.events import Bus, EndNotRecorded, RunFinished, StoreRecovered, StoreTrouble
+from jobctl.events import Bus, EndNotRecorded, RunFinished, StoreRecovered, StoreUnavailable
 from jobctl.model import Run
 from jobctl.scheduler.lease import Lease
 from jobctl.store.base import RunStore
@@ -152,7 +152,7 @@ class Recorder:
         now = self._clock.now()
         if self._reported is None or now - self._reported >= _REPORT_AGAIN:
             self._reported = now
-            self._bus.publish(StoreTrouble(now, str(error)))
+            self._bus.publish(StoreUnavailable(now, str(error)))
 
     def _recovered(self) -> None:
         if self._reported is not None:

@@ -26,7 +26,7 @@ from jobctl.events import (
     SchedulerStopping,
     SlotsMissed,
     StoreRecovered,
-    StoreTrouble,
+    StoreUnavailable,
 )
 from jobctl.model import Reason, Run, RunStatus, Trigger
 from tests.support.project import Site, until
@@ -57,7 +57,7 @@ EVENTS: list[tuple[Event, str, str]] = [
     (ClockJumped(AT, timedelta(minutes=16)), "clock_jumped", "warning scheduler the clock jumped 16m forward, or the machine slept"),
     (ClockJumped(AT, timedelta(seconds=-3), waits=True), "clock_jumped", "warning scheduler the clock was set back by 3s; jobs wait for their next slots"),
     (ClockJumped(AT, timedelta(hours=-1)), "clock_jumped", "warning scheduler the clock was set back by 1h; jobs go on from now"),
-    (StoreTrouble(AT, "disk full"), "store_trouble", "error scheduler the run store cannot be written, so nothing starts: disk full"),
+    (StoreUnavailable(AT, "disk full"), "store_trouble", "error scheduler the run store cannot be written, so nothing starts: disk full"),
     (StoreRecovered(AT), "store_recovered", "scheduler the run store can be written again"),
     (SchedulerStarted(AT, 13, 2), "scheduler_started", "scheduler started: 13 jobs, 2 workers"),
     (SchedulerStarted(AT, 1, 1), "scheduler_started", "scheduler started: 1 job, 1 worker"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.events import RunFinished, RunStarted, StoreRecovered, StoreTrouble
+from jobctl.events import RunFinished, RunStarted, StoreRecovered, StoreUnavailable
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job, RunStatus
 from jobctl.schedules import Every
@@ -58,7 +58,7 @@ def test_while_it_is_held_nothing_starts_and_nothing_is_lost(
     with closing(sqlite3.connect(tmp_path / "state" / "jobctl.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         started = len(heard.of(RunStarted))
-        wait_for(manager, heard, lambda heard: bool(heard.of(StoreTrouble)))
+        wait_for(manager, heard, lambda heard: bool(heard.of(StoreUnavailable)))
         gate.touch()
         with pytest.raises(TimeoutError):
             manager.wait(run.id, 0.5)
@@ -69,8 +69,8 @@ def test_while_it_is_held_nothing_starts_and_nothing_is_lost(
     assert ended.status is RunStatus.COMPLETED
     assert impatient.run(run.id) == ended
     wait_for(manager, heard, lambda heard: len(heard.of(RunStarted)) > started)
-    assert len(heard.of(StoreTrouble)) == len(heard.of(StoreRecovered)) == 1
-    assert "held by another process" in heard.of(StoreTrouble)[0].problem
+    assert len(heard.of(StoreUnavailable)) == len(heard.of(StoreRecovered)) == 1
+    assert "held by another process" in heard.of(StoreUnavailable)[0].problem
 
 
 def test_a_stop_waits_a_while_for_the_store(

@@ -29,7 +29,7 @@ from jobctl.events import (
     SchedulerStopping,
     SlotsMissed,
     StoreRecovered,
-    StoreTrouble,
+    StoreUnavailable,
     TracesNotSent,
 )
 from jobctl.model import RunStatus
@@ -49,7 +49,7 @@ _NAMES = {
     SlotsMissed: "slots_missed",
     ClockJumped: "clock_jumped",
     ClocksDiffer: "clocks_differ",
-    StoreTrouble: "store_trouble",
+    StoreUnavailable: "store_trouble",
     StoreRecovered: "store_recovered",
     JobsChanged: "jobs_changed",
     JobsLeftOut: "jobs_left_out",
@@ -98,7 +98,7 @@ def level(event: Event) -> str | None:
     """``error``, ``warning`` or None."""
     if isinstance(event, RunFinished) and event.run.status is RunStatus.FAILED:
         return "error"
-    if isinstance(event, StoreTrouble | JobsRefused | RegistrationRenewed | EndNotRecorded):
+    if isinstance(event, StoreUnavailable | JobsRefused | RegistrationRenewed | EndNotRecorded):
         return "error"
     skipped = isinstance(event, RunFinished) and event.run.status is RunStatus.SKIPPED
     return "warning" if skipped or isinstance(event, _WARNINGS) else None
@@ -162,7 +162,7 @@ def _of_scheduler(event: Event) -> str:
                 f"another scheduler on this run store has a clock {short(event.by)} ahead of this one;"
                 " the jobs that it runs wait here until then: set both clocks"
             )
-        case StoreTrouble():
+        case StoreUnavailable():
             return f"the run store cannot be written, so nothing starts: {event.problem}"
         case StoreRecovered():
             return "the run store can be written again"
