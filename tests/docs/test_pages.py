@@ -185,3 +185,11 @@ def test_each_extra_with_a_package_has_a_row() -> None:
 
     told = {name for cells in rows("getting-started", "extra") for name in code(cells[0])}
     assert told == {name for name, packages in extras.items() if packages}
+
+
+def test_the_map_is_of_the_code() -> None:
+    named = set(re.findall(r"`((?:jobctl|tests)/[\w./-]+)`", PAGES["internals"]))
+    folders = {file.parent for file in (ROOT / "jobctl").glob("*/*") if file.suffix in {".py", ".md"}}
+
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+    assert {f"jobctl/{folder.name}" for folder in folders} <= {name.rstrip("/") for name in named}
