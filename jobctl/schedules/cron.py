@@ -1,4 +1,4 @@
-"""Real cron: due times in wall-clock time, with Debian cron's rules for clock changes.
+"""Real cron: croniter finds wall-clock times, with Debian cron's rules for clock changes.
 
 A *wildcard job*, whose minute or hour field begins with a star, follows real time: times in a gap are never due, a
 repeated hour counts twice. Any other is a *fixed-time job*: each wall-clock time is due once, in a repeated period at its
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from jobctl.errors import ScheduleError
 from jobctl.schedules.cron_grammar import CronFields, check_days, day_rule, parse
-from jobctl.schedules.cron_times import LONGEST_GAP, SECOND, change_at, next_match, readings, wall
+from jobctl.schedules.cron_times import LONGEST_GAP, SECOND, change_at, readings, wall, wall_times
 from jobctl.schedules.zones import zone
 from jobctl.text import quote
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
+
+    from jobctl.schedules.cron_times import WallTimes
 
 
 @lru_cache(maxsize=512)
@@ -45,7 +47,7 @@ class Cron:
             is wrong, the error's ``span`` is its place in the expression.
     """
 
-    __slots__ = ("_zone", "expression", "fields", "timezone")
+    __slots__ = ("_wall_times", "_zone", "expression", "fields", "timezone")
 
     def __init__(self, expression: str, timezone: str = "UTC") -> None:
         # Python code may pass anything, also what cannot be cached; parse reports it
@@ -53,6 +55,7 @@ class Cron:
         self.expression, self.fields = read(expression)
         self.timezone = timezone
         self._zone: ZoneInfo | None = None if timezone == "UTC" else zone(timezone)
+        self._wall_times: WallTimes | None = None
 
     @property
     def text(self) -> str:
@@ -78,7 +81,7 @@ class Cron:
         try:
             start = instant.astimezone(UTC).replace(microsecond=0)
             if self._zone is None:
-                return next_match(self.fields, start.replace(tzinfo=None)).replace(tzinfo=UTC)
+                return self._times.after(start.replace(tzinfo=None)).replace(tzinfo=UTC)
             return (self._next_fixed if self.fixed_time else self._next_wildcard)(start, self._zone)
         except OverflowError:
             raise ScheduleError(f"{quote(self.text)} has no due time after {instant:%Y-%m-%d}") from None
@@ -129,7 +132,7 @@ class Cron:
         shown, before = wall(instant, self._zone), wall(instant - SECOND, self._zone)
         left_out = shown - before - SECOND
         if self.fixed_time and timedelta(0) < left_out <= LONGEST_GAP:
-            named = next_match(self.fields, before.replace(fold=0))
+            named = self._times.after(before.replace(fold=0))
             return f"{named:%H:%M} does not exist" if named < shown else None
         if len(readings(shown, self._zone)) == 2:
             return f"{shown:%H:%M} comes twice, this is the {'second' if shown.fold else 'first'}"
@@ -140,7 +143,7 @@ class Cron:
         if time.fold:
             time = wall(change_at(time, zone_)[0] - SECOND, zone_)  # the last second of the first pass
         while True:
-            time = next_match(self.fields, time)
+            time = self._times.after(time)
             if found := readings(time, zone_):
                 return found[0]
             change, forward = change_at(time, zone_)
@@ -159,12 +162,18 @@ class Cron:
 
     def _wildcard_from(self, time: datetime, start: datetime, zone_: "ZoneInfo") -> datetime:
         while True:
-            time = next_match(self.fields, time)
+            time = self._times.after(time)
             found = readings(time, zone_)
             if later := [instant for instant in found if instant > start]:
                 return later[0]
             if not found:
                 time = wall(change_at(time, zone_)[0], zone_) - SECOND
+
+    @property
+    def _times(self) -> "WallTimes":
+        if self._wall_times is None:  # not in __init__: croniter is loaded only where a due time is needed
+            self._wall_times = wall_times(self.fields)
+        return self._wall_times
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Cron):

@@ -3,13 +3,23 @@
 Instants are aware, in UTC; wall-clock times are naive.
 """
 
+import os
+import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from datetime import time as clock_time
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from jobctl.schedules.cron_grammar import CronFields, is_due_on, names_every_day
+from jobctl.schedules.cron_grammar import (
+    LAST,
+    CronFields,
+    FieldValues,
+    either_day_is_enough,
+    has_day_of_month,
+    is_due_on,
+    names_every_day,
+)
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -70,32 +80,74 @@ def _offset(time: datetime) -> timedelta:
     return time.utcoffset() or timedelta(0)
 
 
-def next_match(fields: CronFields, time: datetime) -> datetime:
-    """The first wall-clock time strictly after ``time`` that the fields match, both naive.
-
-    Raises:
-        OverflowError: there is none before the year 10,000.
-    """
-    start = time.replace(microsecond=0, fold=0) + SECOND
-    day, clock = start.date(), (start.hour, start.minute, start.second)
-    while True:
-        if day.month not in fields.month.numbers:
-            day, clock = (day.replace(day=28) + 4 * DAY).replace(day=1), (0, 0, 0)
-            continue
-        if is_due_on(fields, day) and (found := _first_clock_time(fields, clock)) is not None:
-            return datetime.combine(day, found)
-        day, clock = day + DAY, (0, 0, 0)
+_MAX_YEARS_AHEAD = 50
+_LOCK = (
+    threading.Lock()
+)  # a croniter keeps its position in itself; held while forking, so no child inherits it locked
+os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 
 
-def _first_clock_time(fields: CronFields, start: tuple[int, int, int]) -> clock_time | None:
-    """The first matching time of a day from ``start`` on: hour, minute and second; None if there is none."""
-    hours, minutes, seconds = fields.hour.numbers, fields.minute.numbers, fields.second.numbers
-    for hour in hours[bisect_left(hours, start[0]) :]:
-        for minute in minutes[bisect_left(minutes, start[1] if hour == start[0] else 0) :]:
-            first = bisect_left(seconds, start[2] if (hour, minute) == start[:2] else 0)
-            if first < len(seconds):
-                return clock_time(hour, minute, seconds[first])
-    return None
+class WallTimes:
+    """The wall-clock times that match an expression, found by croniter. Threads may share it."""
+
+    __slots__ = ("_croniter", "_found", "_since")
+
+    def __init__(self, expression: str, *, either_day: bool) -> None:
+        from croniter import croniter
+
+        self._since = self._found = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall-clock time has no zone
+        self._croniter = croniter(
+            expression,
+            self._since,
+            ret_type=datetime,
+            day_or=either_day,
+            max_years_between_matches=_MAX_YEARS_AHEAD,
+        )
+
+    def after(self, time: datetime) -> datetime:
+        """The first matching time strictly after ``time``, both naive.
+
+        Raises:
+            OverflowError: there is none before the year 10,000.
+        """
+        with _LOCK:
+            if not self._since <= time < self._found:
+                try:
+                    self._croniter.set_current(time, force=True)
+                    found: datetime = self._croniter.get_next(datetime)
+                except ValueError as error:
+                    raise OverflowError("no such time") from error
+                self._since, self._found = time, found
+            return self._found
+
+
+def wall_times(fields: CronFields) -> WallTimes:
+    """The wall-clock times of parsed fields. Expressions with the same meaning share them."""
+    return _wall_times(_expression_for_croniter(fields), either_day_is_enough(fields))
+
+
+@lru_cache(maxsize=512)
+def _wall_times(expression: str, either_day: bool) -> WallTimes:  # noqa: FBT001
+    return WallTimes(expression, either_day=either_day)
+
+
+def _expression_for_croniter(fields: CronFields) -> str:
+    """Minute to weekday; then seconds, if they are not 0."""
+    second, minute, hour, day, month, weekday = map(_field_for_croniter, fields)
+    if not has_day_of_month(fields):
+        day = "*"  # croniter 6 fails for "Monday or 30 February"
+    elif either_day_is_enough(fields) and "*" in {day, weekday}:
+        day = weekday = "*"
+    five = f"{minute} {hour} {day} {month} {weekday}"
+    return five if second == "0" else f"{five} {second}"
+
+
+def _field_for_croniter(values: FieldValues) -> str:
+    if values.full:
+        return "*"
+    items = [str(number) for number in values.numbers]
+    items += [f"L{day}" if nth == LAST else f"{day}#{nth}" for day, nth in values.nth]
+    return ",".join([*items, "L"] if values.last_day else items)
 
 
 def count_wall(fields: CronFields, after: datetime, until: datetime) -> int:
