@@ -1,7 +1,7 @@
-"""Process trees: who descends from whom, and how all of it is ended.
+"""Process trees: which processes a worker's task has started, and how all of them are ended.
 
-Descendants are found by parentage, and those that left the tree (their parents are gone) by the mark that
-each worker's environment carries, or by the session that the worker led. Without ``/proc`` only the process
+Descendants are found by parentage, and those that left the tree (their parents are gone) by the mark in
+each worker's environment, or by the session that the worker led. Without ``/proc`` only the process
 group can be ended.
 
 A ``jobctl trigger --no-wait`` inside a job starts a process that is meant to outlive the job: it has a session of
@@ -21,12 +21,12 @@ OWNER_MARK = "JOBCTL_OWNER"
 WORKER_MARK = "JOBCTL_WORKER"
 DETACHED_MARK = "_JOBCTL_DETACHED"
 _DETACHED_PROGRAM = [b"-m", b"jobctl"]
-_PAUSE = 0.01
-_LOOKS = 200
+_PAUSE_S = 0.01
+_TRIES = 200
 
 
 class _Process(NamedTuple):
-    """A living process, no zombie. ``birth`` tells it from a later one with its pid."""
+    """A living process, no zombie. ``birth`` distinguishes it from a later process with its pid."""
 
     pid: int
     parent: int
@@ -37,33 +37,34 @@ class _Process(NamedTuple):
 def descendants(pid: int) -> list[int]:
     """Every living process below ``pid``, parents before children; not those that were detached on purpose.
 
-    A process that forks and ends while ``/proc`` is read leaves a child that this reading does not show: only a
-    second empty answer counts.
+    A process that forks and ends while ``/proc`` is read leaves a child that this reading does not show, so an
+    empty result is read again.
     """
     return _descendants(pid) or _descendants(pid)
 
 
 def _descendants(pid: int) -> list[int]:
     children: dict[int, list[int]] = {}
-    for one in _processes():
-        children.setdefault(one.parent, []).append(one.pid)
+    for process in _processes():
+        children.setdefault(process.parent, []).append(process.pid)
     found: list[int] = []
     level = [pid]
     while level:
-        level = [child for one in level for child in children.get(one, []) if not _is_detached(child)]
+        below = [child for parent in level for child in children.get(parent, [])]
+        level = [child for child in below if not _is_detached(child)]
         found.extend(level)
     return found
 
 
 def send(pids: list[int], number: signal.Signals) -> None:
-    """Send a signal to each that is still there."""
+    """Send a signal to each process that still exists."""
     for pid in pids:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
 
 
 def signal_name(number: int) -> str:
-    """``SIGKILL``; a real-time signal, which has no name of its own, by its number."""
+    """``SIGKILL``; the number of a real-time signal, which has no name."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -84,43 +85,45 @@ def kill_tree(pid: int) -> None:
 
 
 def end_marked(owner_id: str) -> int:
-    """SIGKILL every process that a dead owner's workers left; how many there were."""
+    """SIGKILL every process that a dead owner's workers left; returns how many."""
     mark = f"{OWNER_MARK}={owner_id}".encode()
-    return _end(lambda one: _carries(one.pid, mark))
+    return _end(lambda process: _carries(process.pid, mark))
 
 
 def end_left_by(token: str, session: int) -> int:
-    """SIGKILL every process that one worker left; how many there were.
+    """SIGKILL every process that a worker left; returns how many.
 
     Args:
         token: of the worker; what its job started with another environment does not carry it.
-        session: which the worker led. The kernel gives its number to nobody while one of it lives.
+        session: which the worker led. The kernel reuses its number only when no process of it lives.
     """
     mark = f"{WORKER_MARK}={token}".encode()
-    return _end(lambda one: one.session == session or _carries(one.pid, mark))
+    return _end(lambda process: process.session == session or _carries(process.pid, mark))
 
 
 def _end(belongs: Callable[[_Process], bool]) -> int:
-    """SIGKILL all that belong until the kernel has let go of them, or two seconds have passed."""
+    """SIGKILL all that belong until the kernel has removed them, or two seconds have passed."""
     killed: set[tuple[int, bytes]] = set()
     pause = threading.Event()
-    for _ in range(_LOOKS):
-        left = [one for one in _processes() if (one.pid, one.birth) in killed or belongs(one)]
+    for _ in range(_TRIES):
+        left = [
+            process for process in _processes() if (process.pid, process.birth) in killed or belongs(process)
+        ]
         if not left:
             break
-        killed.update((one.pid, one.birth) for one in left)
-        send([one.pid for one in left], signal.SIGKILL)
-        pause.wait(_PAUSE)
+        killed.update((process.pid, process.birth) for process in left)
+        send([process.pid for process in left], signal.SIGKILL)
+        pause.wait(_PAUSE_S)
     return len(killed)
 
 
 def _is_detached(pid: int) -> bool:
-    """Whether ``trigger --no-wait`` started it: our program, with the mark that a job's own processes do not get."""
+    """Whether ``trigger --no-wait`` started it: jobctl, with the mark that a job's own processes do not get."""
     try:
-        words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+        arguments = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return words[1:3] == _DETACHED_PROGRAM and _carries(pid, f"{DETACHED_MARK}=1".encode())
+    return arguments[1:3] == _DETACHED_PROGRAM and _carries(pid, f"{DETACHED_MARK}=1".encode())
 
 
 def _carries(pid: int, mark: bytes) -> bool:
@@ -131,7 +134,7 @@ def _carries(pid: int, mark: bytes) -> bool:
 
 
 def _processes() -> Iterator[_Process]:
-    """Every other one that can be looked at."""
+    """Every other process that can be read."""
     try:
         names = os.listdir(_PROC)  # noqa: PTH208 - only the names are needed
     except OSError:

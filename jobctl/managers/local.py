@@ -297,8 +297,8 @@ class LocalJobManager(StoreBackedManager):
             self.kind,
             self._state,
             self._clock,
-            extended=executor.extend,
-            ended=lambda: executor.end_all(Reason.LOST),
+            extend_runs=executor.extend,
+            end_runs=lambda: executor.end_all(Reason.LOST),
         )
         scheduler = Scheduler(self.store, lease, executor, self.bus, self._clock)
         scheduler.on_turn = self.on_turn

@@ -1,8 +1,9 @@
-"""Takes up an edited project file while the scheduler runs; one that cannot be used changes nothing."""
+"""Loads an edited project file while the scheduler runs; one that cannot be used changes nothing."""
 
 import os
 import threading
 from collections.abc import Collection
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,63 +18,32 @@ from jobctl.model import Job
 from jobctl.project import ProjectContext
 from jobctl.subscribers import Subscribers
 
-Mark = tuple[int, int, int] | None
+FileVersion = tuple[int, int, int] | None
+"""Modification time, size and inode of the project file; None where there is none."""
+_UNREADABLE = (0, 0, 0)
 
 
-def mark_of(folder: Path) -> Mark:
-    """What tells the project file from an edited one; None where there is none."""
+def file_version(folder: Path) -> FileVersion:
+    """What differs between the project file and an edited one."""
     try:
         file = find_project(folder).file
         state = os.stat(file) if file is not None else None  # noqa: PTH116
     except (OSError, JobctlError):
-        return (0, 0, 0)  # it cannot even be found or looked at: that is told by reading it
+        return _UNREADABLE  # loading it raises the error to report
     return (state.st_mtime_ns, state.st_size, state.st_ino) if state else None
 
 
-class _Reading:
-    """Reads a project file in a thread: importing its modules may take a minute, and a stop must not wait."""
-
-    def __init__(self, project: ProjectContext, mark: Mark) -> None:
-        self.mark = mark
-        self._project = project
-        self._found: Catalogue | Exception | None = None
-        self._thread = threading.Thread(target=self._read, name="jobctl-reload", daemon=True)
-        try:
-            threads.start(self._thread)
-        except threads.NoThreadError as error:
-            self._found = error
-
-    @property
-    def is_done(self) -> bool:
-        """Whether it was read, for good or ill."""
-        return not self._thread.is_alive()
-
-    def catalogue(self) -> Catalogue:
-        """What it says; raises what was wrong with it."""
-        if isinstance(self._found, Catalogue):
-            return self._found
-        raise self._found or AssertionError("not read yet")
-
-    def _read(self) -> None:
-        folder = self._project.folder
-        try:
-            if self.mark is None:
-                raise ConfigurationError(f"the project file of {folder} is gone", hint="put it back")
-            self._found = Catalogue.load(find_project(folder), self._project.environment)
-        except Exception as error:  # told by whoever asks
-            self._found = error
-
-
 class Reload:
-    """Looks at the file whenever it is asked to.
+    """Watches the project file, and applies it to a running manager.
 
-    A file is read when it looks the same twice in a row: editors write in several steps.
+    A file is loaded once it is the same at two polls in a row: editors write in several steps. It is loaded in a
+    thread, since importing its modules may take a minute, and a stop must not wait for that.
 
     Args:
-        subscribers: takes up an edited ``notify``.
+        subscribers: get an edited ``notify``.
         jobs: what is scheduled now.
-        only: the ids that were chosen, none for all.
-        mark: of the file that ``jobs`` come from, taken before it was read.
+        only: the ids that were chosen; empty for all.
+        version: of the file that ``jobs`` come from, read before it was loaded.
     """
 
     def __init__(
@@ -84,50 +54,68 @@ class Reload:
         jobs: Collection[Job],
         *,
         only: Collection[str],
-        mark: Mark,
+        version: FileVersion,
     ) -> None:
-        self._subscribers = subscribers
         self._manager = manager
+        self._subscribers = subscribers
         self._project = project
         self._jobs = {job.id: job for job in jobs}
         self._only = set(only)
-        self._taken = self._seen = mark
-        self._reading: _Reading | None = None
+        self._applied = self._seen = version
+        self._loading: Future[Catalogue] | None = None
 
-    def look(self) -> None:
-        """Take up what has changed since. Returns soon: what has to be read is taken up at a later look."""
-        if self._reading is not None:
-            if self._reading.is_done:
-                reading, self._reading = self._reading, None
-                self._take_up(reading)
+    def poll(self) -> None:
+        """Load or apply what has changed. Returns soon: what is being loaded is applied at a later poll."""
+        if self._loading is not None:
+            if self._loading.done():
+                loaded, self._loading = self._loading, None
+                self._try_to_apply(loaded)
             return
-        mark = mark_of(self._project.folder)
-        settled, self._seen = mark == self._seen, mark
-        if mark != self._taken and settled:
-            self._reading = _Reading(self._project, mark)
+        version = file_version(self._project.folder)
+        is_stable, self._seen = version == self._seen, version
+        if version != self._applied and is_stable:
+            self._load(version)
 
-    def _take_up(self, reading: _Reading) -> None:
+    def _load(self, version: FileVersion) -> None:
+        loading = self._loading = Future()
+        folder = self._project.folder
+
+        def load() -> None:
+            try:
+                if version is None:
+                    raise ConfigurationError(f"the project file of {folder} is gone", hint="put it back")
+                loading.set_result(Catalogue.load(find_project(folder), self._project.environment))
+            except Exception as error:
+                loading.set_exception(error)
+
         try:
-            self._take(reading.catalogue())
+            threads.start(threading.Thread(target=load, name="jobctl-reload", daemon=True))
+        except threads.NoThreadError as error:
+            loading.set_exception(error)
+
+    def _try_to_apply(self, loaded: Future[Catalogue]) -> None:
+        version = self._seen
+        try:
+            self._apply(loaded.result())
         except StoreError:
-            return  # the loop tells of it; the file is read again at the next look
+            return  # the scheduler reports it; the file is loaded again at the next poll
         except Exception as error:
             self._manager.bus.publish(JobsRefused(SystemClock().now(), error))
-        self._taken = reading.mark
+        self._applied = version
 
-    def _take(self, catalogue: Catalogue) -> None:
-        found = {job.id: job for job in catalogue if not self._only or job.id in self._only}
-        differing = [job for job in found.values() if _differs(self._jobs.get(job.id), job)]
+    def _apply(self, catalogue: Catalogue) -> None:
+        jobs = {job.id: job for job in catalogue if not self._only or job.id in self._only}
+        differing = [job for job in jobs.values() if _differs(self._jobs.get(job.id), job)]
         added = tuple(job.id for job in differing if job.id not in self._jobs)
         changed = tuple(job.id for job in differing if job.id in self._jobs)
-        removed = tuple(sorted(self._jobs.keys() - found.keys()))
+        removed = tuple(sorted(self._jobs.keys() - jobs.keys()))
         for warning in catalogue.warnings:
             self._manager.bus.publish(JobsLeftOut(SystemClock().now(), warning))
         self._subscribers.use(catalogue)
         self._manager.remove(removed)
-        self._manager.renew_workers()  # what was edited along with the file is imported anew
+        self._manager.renew_workers()  # what was edited together with the file is imported again
         self._manager.add(differing)
-        self._jobs = found
+        self._jobs = jobs
         self._manager.bus.publish(JobsChanged(SystemClock().now(), added, changed, removed))
 
 

@@ -19,17 +19,17 @@ _LONGEST_GAP_S = 2.5 * HEARTBEAT_S
 
 
 class Lease:
-    """Says to others that this process is alive, and notices when they may think otherwise.
+    """Shows other processes that this one is alive, and notices when they may assume that it is dead.
 
     A thread sends heartbeats: to the process's own file, and to a store that several machines share. A process is
-    leased where others cannot see for themselves that it lives: with such a store, and where processes of other
+    leased where others cannot check by themselves that it lives: with such a store, and where processes of other
     PID namespaces use the same file. Then a second thread, which only reads the clock, ends the runs as soon as the
     last confirmed heartbeat is ``LEASE_LIMIT`` old, whatever hangs.
 
     Args:
         kind: as in ``Owner``.
-        extended: called with the time, in seconds of ``boottime``, until which runs may go on; None: without limit.
-        ended: ends every run of this process at once; called from any thread.
+        extend_runs: called with the time, in seconds of ``boottime``, until which runs may go on; None: without limit.
+        end_runs: ends every run of this process at once; called from any thread.
     """
 
     def __init__(
@@ -39,15 +39,15 @@ class Lease:
         state: Path,
         clock: Clock,
         *,
-        extended: Callable[[float | None], None],
-        ended: Callable[[], None],
+        extend_runs: Callable[[float | None], None],
+        end_runs: Callable[[], None],
     ) -> None:
         self._store = store
         self._kind = kind
         self._state = state
         self._clock = clock
-        self._extended = extended
-        self._ended = ended
+        self._extend_runs = extend_runs
+        self._end_runs = end_runs
         self._file: ProcessFile | None = None
         self._owner: Owner | None = None
         self._confirmed = clock.boottime()
@@ -137,11 +137,11 @@ class Lease:
             self._file = None
 
     def lose(self) -> None:
-        """The store does not take this process for alive: end what it runs. Safe in any thread."""
+        """The store does not count this process as alive: end its runs. Safe in any thread."""
         with self._lock:
             first, self._lost = not self._lost, True
         if first:
-            self._ended()
+            self._end_runs()
 
     def _begin(self, name: str, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
@@ -177,7 +177,7 @@ class Lease:
                 self.lose()
 
     def _heartbeat(self, owner: Owner) -> bool:
-        """Send one; False where this process is fenced."""
+        """Send a heartbeat; False where this process is fenced."""
         if self._store.shared:
             with suppress(StoreError):
                 if self._file is not None:
@@ -190,7 +190,8 @@ class Lease:
             return self._store.heartbeat(owner.id)
         with suppress(StoreError):  # while the store cannot be read, no process can be declared dead in it
             if self._announced != owner.id and (
-                self._leased or any(one.boot != owner.boot for one in self._store.owners() if not one.ended)
+                self._leased
+                or any(other.boot != owner.boot for other in self._store.owners() if not other.ended)
             ):
                 self._become_leased(owner)
             return self._store.is_registered(owner.id)
@@ -199,11 +200,11 @@ class Lease:
     def _become_leased(self, owner: Owner) -> None:
         """Another PID namespace uses the store: it cannot see whether this process is frozen.
 
-        Its runs end by themselves from now on; only then may others read that they do.
+        Its runs end by themselves from now on; others may read that only afterwards.
         """
         if not self._leased:
             self._leased = True
-            self._extended(self.deadline())
+            self._extend_runs(self.deadline())
             self._begin("jobctl-lease", self._watch)
         self._store.set_leased(owner.id)
         self._announced = owner.id
@@ -212,9 +213,9 @@ class Lease:
         if began - self._confirmed > _LONGEST_GAP_S:
             self._healthy_since = began
         self._confirmed = began
-        self._extended(self.deadline())
+        self._extend_runs(self.deadline())
 
-    # The watch: no call in it can wait for anything but the clock
+    # The watch: nothing in it waits for anything but the clock
 
     def _expired(self) -> bool:
         deadline = self.deadline()
@@ -225,4 +226,4 @@ class Lease:
         while not self._stop.wait(_WATCH_S):
             before, over = over, self._expired()
             if over and not before:
-                self._ended()
+                self._end_runs()

@@ -1,11 +1,12 @@
-"""Decides which registered processes are alive: by the kernel where it can be asked, else by their leases.
+"""Decides which registered processes are alive, and fails the runs of dead ones.
 
-No wall clock takes part. A lease is judged as etcd and DynamoDB's lock client do it: the process that watches sees
-that a heartbeat counter has not changed for so long by its own steady clock. Time in which it could not have seen a
-change does not count.
+The kernel decides where it can be asked, else the lease, without any wall clock: as with etcd and DynamoDB's lock
+client, the process that watches notices that a heartbeat counter has not changed for the length of the lease by its
+own steady clock. Time in which it could not have seen a change does not count.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,16 +21,16 @@ from jobctl.store.records import LEASE, Owner
 from jobctl.values import value
 
 _SHORT_LIVED_LEASE = 2 * LEASE
-"""For processes that cannot tell whether heartbeats were possible all the time."""
+"""For processes that do not know whether heartbeats were possible all the time."""
 
 
 class Liveness:
-    """One watcher. What it has observed is kept in it, or for short-lived processes in the run store.
+    """Observes processes. What it has observed is kept here, or for short-lived processes in the run store.
 
     Args:
         state: the state folder of this machine.
         healthy_since: since when, in seconds of ``Clock.boottime``, this process's own heartbeats have come through
-            without a gap; None: it has none, so it lives too short to observe a lease by itself.
+            without a gap; None: it sends none, since it lives too short to observe a lease by itself.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Liveness:
         """Whether a process is alive; ``UNKNOWN`` while its lease has not run out."""
         if owner.ended is not None:
             return Life.DEAD
-        asked = self._steady()
+        read_at = self._steady()
         seen = process_identity.Seen(Lock.MISSING)
         if self._same_kernel(owner):
             seen = process_identity.read(self._state, owner.id)
@@ -59,46 +60,46 @@ class Liveness:
         if life is not Life.UNKNOWN:
             return life
         if seen.lock is Lock.HELD and not owner.leased:
-            return Life.ALIVE  # frozen, perhaps: it would not end its runs by itself
-        # whoever cannot reach a shared store can write its file all the same
+            return Life.ALIVE  # perhaps frozen: it would not end its runs by itself
+        # a process that cannot reach a shared store can still write its file, so the store's counter decides
         token = str(owner.heartbeats) if self._store.shared else seen.token.decode("ascii", "replace").strip()
-        return Life.DEAD if self._silent(owner, token, asked) else Life.UNKNOWN
+        return Life.DEAD if self._is_silent(owner, token, read_at) else Life.UNKNOWN
 
     def _same_kernel(self, owner: Owner) -> bool:
         """Whether the lock of its file can be seen. A store in a file is shared on one kernel alone."""
         return not self._store.shared or (bool(boot()) and owner.boot.split()[:1] == boot().split()[:1])
 
     def _steady(self) -> float | None:
-        """The clock that observations are measured by; None where this process can make none that serves others.
+        """The clock of observations, in seconds; None where this process makes none.
 
-        A store in a file asks for one only of a frozen process, and a command that reads must not wait to write there.
+        With a store in a file they matter only for a frozen process, and a command that reads must not wait for a write.
         """
         if self._healthy_since is not None:
             return self._clock.boottime()
         return uptime() if boot() and self._store.shared else None
 
-    def _silent(self, owner: Owner, token: str, asked: float | None) -> bool:
+    def _is_silent(self, owner: Owner, token: str, read_at: float | None) -> bool:
         """Whether the process has sent no heartbeat for as long as its lease lasts.
 
-        This process may be frozen at any moment: the token was current at ``asked``, or later, and is known since now.
+        This process may be frozen at any moment: the token was current at ``read_at`` or later, and is known from now on.
         """
         now = self._steady()
-        if asked is None or now is None:
+        if read_at is None or now is None:
             return False
         if self._healthy_since is None:
-            return self._silent_for_successors(owner, token, asked, now)
+            return self._is_silent_for_successors(owner, token, read_at, now)
         seen, since = self._observed.get(owner.id, (None, now))
         if seen != token:
             self._observed[owner.id] = (token, now)
             return False
-        return asked - max(since, self._healthy_since()) > LEASE.total_seconds()
+        return read_at - max(since, self._healthy_since()) > LEASE.total_seconds()
 
-    def _silent_for_successors(self, owner: Owner, token: str, asked: float, now: float) -> bool:
-        """The same over several processes of one boot, which share the kernel's clock."""
+    def _is_silent_for_successors(self, owner: Owner, token: str, read_at: float, now: float) -> bool:
+        """The same over several short-lived processes of one boot, which share the kernel's clock."""
         base = f"{boot()} | {token} | "
         if owner.observed is not None and owner.observed.startswith(base):
             since = float(owner.observed.removeprefix(base))
-            return timedelta(seconds=asked - since) > _SHORT_LIVED_LEASE
+            return timedelta(seconds=read_at - since) > _SHORT_LIVED_LEASE
         self._store.observe(owner.id, f"{base}{now}")
         return False
 
@@ -106,42 +107,34 @@ class Liveness:
 def fail_lost_runs(store: RunStore, state: Path, liveness: Liveness, now: datetime) -> list[Run]:
     """Fail the runs of every dead process; returns them as they now are.
 
-    What is left of such a process is ended first: a job is free only when nothing of its last run is left. A store
+    The processes that it left are ended first: a job is free only when nothing of its last run is left. A store
     that cannot be written is left as it is: reading must still work.
     """
     lost: list[Run] = []
     for owner in store.owners():
-        try:
-            lost.extend(_fail_lost_runs_of(store, state, liveness, owner, now))
-        except StoreError:
-            continue
+        with suppress(StoreError):
+            if liveness.of(owner) is not Life.DEAD:
+                continue
+            if owner.ended is None or any(other.id == owner.id for _, other in store.unfinished()):
+                end_marked(owner.id)
+                lost += store.fail_lost_runs(owner.id, now, owner.heartbeats)
+                process_identity.discard(state, owner.id)
     return lost
 
 
 def fail_lost_runs_once(store: RunStore, state: Path, clock: Clock) -> list[Run]:
-    """The same for a process that lives too short to observe a lease."""
+    """The same in a process that lives too short to observe a lease."""
     return fail_lost_runs(store, state, Liveness(store, state, clock), clock.now())
-
-
-def _fail_lost_runs_of(
-    store: RunStore, state: Path, liveness: Liveness, owner: Owner, now: datetime
-) -> list[Run]:
-    if liveness.of(owner) is not Life.DEAD:
-        return []
-    if owner.ended is not None and not any(one.id == owner.id for _, one in store.unfinished()):
-        return []
-    end_marked(owner.id)
-    lost = list(store.fail_lost_runs(owner.id, now, owner.heartbeats))
-    process_identity.discard(state, owner.id)
-    return lost
 
 
 @value
 class Presence:
-    """A local scheduler. ``ended`` is None while it runs; of one that was killed, or lost its lease, it is when
-    that was noticed.
+    """Whether a local scheduler runs.
 
-    ``stopped``: its process is stopped by a signal or a debugger, and schedules nothing.
+    Attributes:
+        ended: when it ended; when that was noticed, if it was killed or lost its lease. None while it runs.
+        stopped: its process is stopped by a signal or a debugger, and schedules nothing.
+        killed: it did not end by itself.
     """
 
     running: bool
@@ -156,16 +149,16 @@ class Presence:
 def scheduler_presence(store: RunStore, state: Path, clock: Clock) -> Presence:
     """The oldest working scheduler of this store, else one that is stopped, else the one that ended last."""
     liveness = Liveness(store, state, clock)
-    found = [owner for owner in store.owners() if owner.kind != "trigger"]
-    lives = [(owner, liveness.of(owner)) for owner in found]
+    owners = [owner for owner in store.owners() if owner.kind != "trigger"]
+    lives = [(owner, liveness.of(owner)) for owner in owners]
     for wanted in ({Life.ALIVE, Life.UNKNOWN}, {Life.STOPPED}):
         for owner, life in lives:
             if life in wanted:
                 stopped = life is Life.STOPPED
                 return Presence(not stopped, owner.pid, owner.host, owner.since, stopped=stopped)
-    if not found:
+    if not owners:
         return Presence(running=False)
-    last = max(found, key=lambda owner: owner.ended or owner.since)
+    last = max(owners, key=lambda owner: owner.ended or owner.since)
     return Presence(
         False, last.pid, last.host, last.since, last.ended, killed=last.killed or last.ended is None
     )

@@ -84,8 +84,8 @@ class SingleRun:
             self.kind,
             state,
             clock,
-            extended=self._pool.extend,
-            ended=lambda: self._pool.end_all(Reason.LOST),
+            extend_runs=self._pool.extend,
+            end_runs=lambda: self._pool.end_all(Reason.LOST),
         )
         self._recorder = Recorder(store, self._lease, self.bus, clock)
         self._runs = RunSupervisor(

@@ -420,8 +420,8 @@ class Process:
             "scheduler",
             place.state,
             place,
-            extended=self.executor.extend,
-            ended=lambda: self.executor.end_all(Reason.LOST),
+            extend_runs=self.executor.extend,
+            end_runs=lambda: self.executor.end_all(Reason.LOST),
         )
         self.lease.process = self
         bus = Bus()

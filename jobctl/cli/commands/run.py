@@ -16,7 +16,7 @@ from jobctl.cli.times import read_span
 from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, NotRunError, UsageError
 from jobctl.managers.local import DEFAULT_WORKERS, LocalJobManager
-from jobctl.managers.reload import Reload, mark_of
+from jobctl.managers.reload import Reload, file_version
 from jobctl.modes import Mode
 from jobctl.scheduler.liveness import scheduler_presence
 from jobctl.signals import Stop
@@ -76,7 +76,7 @@ def run(
             )
     limit = read_span(grace, "--grace")
     mode = Mode.LOCAL if local else context.mode
-    mark = mark_of(context.project.folder)
+    version = file_version(context.project.folder)
     jobs = [context.job(one) for one in only or ()] or list(context.catalogue.jobs)
     if mode is not Mode.LOCAL:
         return _elsewhere(mode, jobs, context, dry_run=dry_run, is_whole=not only)
@@ -99,7 +99,7 @@ def run(
         notify_of_scheduler(manager, context.process, context.clock)
     _greet(context, jobs, workers, limit)
     subscribers = context.subscribers(manager)
-    reload = Reload(manager, subscribers, context.project, jobs, only=only or (), mark=mark)
+    reload = Reload(manager, subscribers, context.project, jobs, only=only or (), version=version)
     with reporter.showing(), subscribers, Stop(again=manager.end_now) as stop:
         interrupted = _schedule(manager, stop, reload)
     _farewell(reporter, interrupted, context)
@@ -169,7 +169,7 @@ def _schedule(manager: LocalJobManager, stop: Stop, reload: Reload) -> int:
         while not stop.wait(1.0):
             if manager.wait_ended(0):
                 break
-            reload.look()
+            reload.poll()
     finally:
         interrupted = manager.shutdown()
     return interrupted
