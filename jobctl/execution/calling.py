@@ -1,4 +1,4 @@
-"""Inside a worker: import a job's function, call it, and put what came of it into words."""
+"""Calls a job's function, or runs its program, inside a worker, and describes the result."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ from typing import Any
 MAX_ERROR = 2000
 """Characters of an error that are shown."""
 LARGEST_ERROR = 64 * 1024
-"""Characters that a worker hands over: as they are, since a secret in them is not known yet."""
+"""Characters of an error that a worker reports: unmasked, since it does not know the secrets."""
 MAX_RESULT = 1024 * 1024
 MAX_DEPTH = 100
 
@@ -26,8 +26,12 @@ def call(
 ) -> Ending:
     """Run a function, named by its import text or itself; never raises.
 
-    The answer holds ``reason`` (None or ``error``), ``error``, ``result`` and ``retry``. With ``trace``
-    an error's traceback goes to standard error. ``importing`` is around the import.
+    Args:
+        trace: print an error's traceback to standard error.
+        importing: entered around the import.
+
+    Returns:
+        ``reason`` (None or ``error``), ``error``, ``result`` and ``retry``.
     """
     began = time.monotonic()
     try:
@@ -50,10 +54,10 @@ def call(
 
 
 def run_command(argv: list[str], memory_mib: int | None = None) -> Ending:
-    """Run a program; its output goes where the worker's goes. One that a signal killed has crashed. Never raises."""
+    """Run a program, with the worker's output; never raises. A program that a signal killed has crashed."""
     import subprocess
 
-    before_exec = None  # so that nothing the program starts escapes the bound
+    before_exec = None  # in the program's own process, so that what it starts is limited too
     if memory_mib is not None:
         from functools import partial
 
@@ -74,7 +78,7 @@ def run_command(argv: list[str], memory_mib: int | None = None) -> Ending:
 
 
 def say(text: str) -> None:
-    """A line into the run's log, if the job has left standard error in a state to take it."""
+    """Write a line to the run's log, if standard error still works after the job."""
     with suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"{text}\n")
 
@@ -90,7 +94,7 @@ def _resolve(target: str) -> Callable[..., Any]:
             from jobctl.errors import PermanentJobError
             from jobctl.text import nearest
 
-            near = nearest(name, [one for one in dir(found) if not one.startswith("_")])
+            near = nearest(name, [other for other in dir(found) if not other.startswith("_")])
             hint = f'; did you mean "{near}"?' if near else ""
             raise PermanentJobError(f'module {module_name} has no function "{path}"{hint}')
         found = getattr(found, name)
@@ -112,9 +116,10 @@ def _await(value: Any) -> Any:
 
 
 def _returned(value: Any, took_ms: int) -> Ending:
-    """What a function's value means: its result where that is JSON, a failure where it says so.
+    """The result of a function that returned: its value where that is JSON; a failure where the value is one.
 
-    ``took_ms`` is the duration of a ``JobResult`` that names none.
+    Args:
+        took_ms: the duration of a ``JobResult`` that has none.
     """
     if value is None:
         return _ending()
@@ -147,16 +152,16 @@ def _why(result: Any) -> str:
 
 
 def _deeper(value: Any, levels: int) -> bool:
-    """Whether a JSON value is nested more than so many levels: each reader of it recurses."""
+    """Whether a JSON value is nested more than so many levels: everything that reads it recurses."""
     if isinstance(value, dict):
-        return levels == 0 or any(_deeper(one, levels - 1) for one in value.values())
+        return levels == 0 or any(_deeper(item, levels - 1) for item in value.values())
     if isinstance(value, list | tuple):
-        return levels == 0 or any(_deeper(one, levels - 1) for one in value)
+        return levels == 0 or any(_deeper(item, levels - 1) for item in value)
     return False
 
 
 def _may_retry(error: BaseException) -> bool:
-    """Whether an error leaves it open that another attempt helps: unless its ``retry`` is False."""
+    """Whether another attempt may help after this error: unless its ``retry`` is False."""
     try:
         return getattr(error, "retry", True) is not False
     except Exception:
@@ -178,7 +183,7 @@ def _result_fields(result: Any, took_ms: int) -> dict[str, Any]:
 
 
 def _described(error: BaseException) -> str:
-    """``ValueError: no luck``, or the sentence alone where the error is one of ours."""
+    """``ValueError: no luck``, or the sentence alone for an error of jobctl."""
     try:
         text = str(error)
     except Exception:
@@ -190,7 +195,7 @@ def _described(error: BaseException) -> str:
 
 
 def _show_traceback(error: BaseException) -> None:
-    """Into the run's log, without our own frames, and never with local variables."""
+    """Write it to the run's log, without frames of jobctl, and never with local variables."""
     if any(base.__name__ == "JobctlError" for base in type(error).__mro__):
         hint = getattr(error, "hint", None)
         say(f"error: {_described(error)}" + (f"\nhint:  {hint}" if hint else ""))
@@ -209,5 +214,5 @@ def _ending(*, result: Any = None) -> Ending:
 
 
 def failure(error: str, *, result: Any = None, retry: bool = True, reason: str = "error") -> Ending:
-    """How a call ended that did not go well."""
+    """The result of a call that failed."""
     return {"reason": reason, "error": error[:LARGEST_ERROR], "result": result, "retry": retry}

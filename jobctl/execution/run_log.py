@@ -19,13 +19,13 @@ _REST = f"more output follows; the newest {TAIL // 1024} KiB of it come when the
 
 
 class RunLog:
-    """The output of one attempt: ``<folder>/<job-id>/<run-id>.log``, made when there is any.
+    """The output of one attempt: ``<folder>/<job-id>/<run-id>.log``, created when there is any.
 
     Each line is kept as ``2026-11-23T09:10:00.123Z [job-id] text``: UTC, decoded, printable, masked.
     Of more than ``HEAD`` bytes the first ``HEAD``, up to the end of a line, and the newest ``TAIL`` are kept, with
     lines that say so and how much was left out; the newest part is written at the end. Nothing is masked before it
     is whole, and nothing is cut but what is masked. No link in place of a folder or
-    the file is followed. A log that cannot be written hurts nothing: it is said once, to the listeners, at the end.
+    the file is followed. A log that cannot be written does not fail the run: a line at its end reports it.
     """
 
     def __init__(self, folder: Path, job_id: str, run_id: str, mask: Mask, attempt: int = 1) -> None:
@@ -46,7 +46,7 @@ class RunLog:
         self.written = 0  # bytes
 
     def feed(self, data: bytes, at: datetime) -> list[str]:
-        """Take what was printed; answers with the lines to show now."""
+        """Add what was printed; returns the lines to show now."""
         if self._is_full:
             self._keep_newest(data, at)
             return []
@@ -62,13 +62,13 @@ class RunLog:
         return lines
 
     def say(self, line: str, at: datetime) -> list[str]:
-        """Add a line of our own."""
+        """Add a line of jobctl; returns the lines to show now."""
         lines = [*self._flushed(), self._safe(line)]
         self._write(lines, at)
         return lines
 
     def close(self, at: datetime) -> list[str]:
-        """Write what is left; answers with the lines to show."""
+        """Write what is left; returns the lines to show."""
         shown = self._flushed()
         self._write(shown, at)
         if self._tail:
@@ -81,8 +81,8 @@ class RunLog:
         return shown
 
     def _lines(self, data: bytes) -> list[str]:
-        """Complete lines, and the pieces of one that is too long. Masked as one text, so that a secret of several lines
-        is found too where it was written at once.
+        """Complete lines, and the pieces of a line that is too long. Masked as one text, so that a secret of several
+        lines is found too if it was written at once.
         """
         whole, end, rest = (self._pending + self._decoded(data)).rpartition("\n")
         lines = self._mask(whole).split("\n") if end else []

@@ -1,12 +1,12 @@
-"""The worker process: takes tasks from a socket, runs them one by one, tells what came of each.
+"""The worker process: reads tasks from a socket, runs them one by one, and reports the result of each.
 
 Started clean, as ``python -P -m jobctl.execution.worker INBOX LIFE RESULT OUTPUT`` (four file
-descriptors), in the project's folder and in a session of its own. Messages are JSON. A start is told
-before the function is called, so that a task is never begun twice: whoever did not hear of a start may
-hand the task to another worker. When the life line closes, its scheduler is gone: the worker ends itself
-with all below it. It does the same at the deadline that came last through the line, for its scheduler's lease
-has run out then, and other machines may run its jobs. It does so in a thread, rather than by ``PR_SET_PDEATHSIG``, which is tied to the
-thread that started it and would leave its children.
+descriptors), in the project's folder and in a session of its own. Messages are JSON. A start is reported
+before the function is called, so that a task is never begun twice: without that report the pool may give the
+task to another worker. When the life line closes, its scheduler is gone: the worker ends itself
+with all below it. It does the same at the deadline that came last through the line, since its scheduler's lease
+has run out then, and other machines may run its jobs. A thread waits for that: ``PR_SET_PDEATHSIG`` is tied to the
+thread that started the worker, and would leave its children.
 """
 
 import json
@@ -25,7 +25,7 @@ from typing import Any
 from jobctl.clock import boottime
 from jobctl.execution import calling
 from jobctl.execution.process_tree import descendants, send
-from jobctl.execution.worker_state import CleanState
+from jobctl.execution.worker_state import WorkerState
 from jobctl.signals import take_harmless_signals
 
 RETIRE_AFTER = 10_000
@@ -43,7 +43,7 @@ _TERMINATED = 128 + signal.SIGTERM
 
 
 class Worker:
-    """The loop, and the thread that holds the life line. ``unread``: what came through it with the first line."""
+    """The loop, and the thread that reads the life line. ``unread``: what came through it with the first line."""
 
     def __init__(self, inbox: int, life: int, result: int, output: int, unread: bytes) -> None:
         self._inbox, self._life, self._result, self._output = inbox, life, result, output
@@ -51,10 +51,10 @@ class Worker:
         self._pid = os.getpid()
         self._token = os.environ["JOBCTL_WORKER"]
         self._done = 0
-        self._is_finalized = False  # objects of a job's modules that processes share are of no use any more
-        self._unsaid = b""
-        self._task = bytearray(_LARGEST_TASK)  # kept: to make one costs more than to read into it
-        self._clean = CleanState(output)
+        self._is_finalized = False  # objects that a job's modules share between processes are unusable
+        self._unsent = b""
+        self._buffer = bytearray(_LARGEST_TASK)  # kept, since allocating it takes longer than reading into it
+        self._state = WorkerState(output)
 
     def main(self) -> None:
         """Work until the life line closes or nothing more should run here."""
@@ -63,41 +63,41 @@ class Worker:
         except RuntimeError:
             sys.exit("the system allows no more threads (ulimit -u)")
         os.set_blocking(self._inbox, False)
-        self._say({"ready": self._pid})
+        self._report({"ready": self._pid})
         retired = False
         while not retired:
             task = self._next()
-            self._say({"started": task["run"], "at": time.monotonic()})
-            self._tell()
+            self._report({"started": task["run"], "at": time.monotonic()})
+            self._flush()
             retired = self._run(task)
-        self._tell()
+        self._flush()
         threading.Event().wait()  # for the pool, which ends it
 
     def _next(self) -> dict[str, Any]:
-        """The next task. Where one waits, the end of the last is told together with its start."""
+        """The next task. If it is there already, the end of the last one is reported together with its start."""
         while True:
             try:
-                size = os.readv(self._inbox, [self._task])
+                size = os.readv(self._inbox, [self._buffer])
             except BlockingIOError:
-                self._tell()
+                self._flush()
                 waiting = select.poll()
                 waiting.register(self._inbox, select.POLLIN)
                 waiting.poll()
             else:
-                task: dict[str, Any] = json.loads(self._task[:size])
+                task: dict[str, Any] = json.loads(self._buffer[:size])
                 return task
 
     def _run(self, task: dict[str, Any]) -> bool:
-        """Run one task; True where this worker should run no other."""
+        """Run a task; True where this worker should run no other."""
         name = str(task.get("target") or task["argv"])
         module = name.partition(":")[0]
-        context = self._clean.begin(name, module)
+        context = self._state.begin(name, module)
         began = time.monotonic()
         ending = _prepare(task)
         if ending is None and "argv" in task:
             ending = calling.run_command(task["argv"], task.get("memory_mib"))
         elif ending is None:
-            importing = self._clean.importing(module)
+            importing = self._state.importing(module)
             with _memory_of(task):
                 ending = context.run(calling.call, name, task["arguments"], importing=importing)
             if "memory_mib" in task and (ending["error"] or "").startswith("MemoryError"):
@@ -106,7 +106,7 @@ class Worker:
             os._exit(0)  # a child that the job forked came back from the call
         took = time.monotonic() - began
         left = self._end_children()
-        is_clean = self._clean.settle(name)
+        is_clean = self._state.restore(name)
         if left:
             self._print(f"ended {left} process{'es' * (left > 1)} that the job left behind")
         self._print_marker(task["run"])
@@ -114,7 +114,7 @@ class Worker:
         retired = (
             bool(left) or self._is_finalized or not is_clean or self._done >= RETIRE_AFTER or _threads_left()
         )
-        self._say(
+        self._report(
             {
                 "finished": task["run"],
                 "at": time.monotonic(),
@@ -148,13 +148,13 @@ class Worker:
             data += part
         self._end_all()
 
-    def _say(self, message: dict[str, Any]) -> None:
-        self._unsaid += json.dumps(message).encode() + b"\n"
+    def _report(self, message: dict[str, Any]) -> None:
+        self._unsent += json.dumps(message).encode() + b"\n"
 
-    def _tell(self) -> None:
-        """Let out what was said. Nothing is held back while a job runs or while there is no task."""
-        self._put(self._result, self._unsaid)
-        self._unsaid = b""
+    def _flush(self) -> None:
+        """Send the reports. None is held back while a job runs or while there is no task."""
+        self._put(self._result, self._unsent)
+        self._unsent = b""
 
     def _print(self, line: str) -> None:
         self._put(self._output, f"{line}\n".encode())
@@ -172,7 +172,7 @@ class Worker:
     # The end
 
     def _end_children(self) -> int:
-        """End what the job left running; how many there were. A run without children costs one call.
+        """End what the job left running; returns how many processes. A run without children costs one call.
 
         Helpers of ``multiprocessing`` end last: they wait for what else uses them, ignore SIGTERM, and do not count.
         """
@@ -240,7 +240,7 @@ def _children_left() -> bool:
 
 
 def _helpers() -> dict[int, Callable[[], object]]:
-    """The fork server and the resource trackers that pools of processes have started here: each with what ends it."""
+    """The fork server and the resource trackers that pools of processes have started here, each with what ends it."""
     found: dict[int, Callable[[], object]] = {}
     for module, name, pid in _HELPERS:
         helper = getattr(sys.modules.get(module), name, None)
@@ -250,7 +250,7 @@ def _helpers() -> dict[int, Callable[[], object]]:
 
 
 def _finalize() -> bool:
-    """Release what processes share, as Python does when it ends: else a tracker warns of it. Whether there was any."""
+    """Release what processes share, as Python does when it ends, or a tracker warns of it; whether there was any."""
     import gc
 
     gc.collect()
@@ -263,7 +263,7 @@ def _finalize() -> bool:
 
 
 def _stopped(stop: Callable[[], object]) -> bool:
-    """Whether a helper has ended, as it does when nothing uses it any more; not waited for without end."""
+    """Whether a helper has ended, as it does when nothing uses it any more; waits for a limited time."""
     stopped = []
 
     def wait() -> None:
@@ -281,7 +281,7 @@ def _stopped(stop: Callable[[], object]) -> bool:
 def _threads_left() -> bool:
     """Whether the job left threads, which would print into the logs of later runs."""
     main = threading.main_thread()
-    return any(one is not main and one.name != _LIFE_LINE for one in threading.enumerate())
+    return any(thread is not main and thread.name != _LIFE_LINE for thread in threading.enumerate())
 
 
 def _adopt_orphans() -> None:
@@ -295,7 +295,7 @@ def _adopt_orphans() -> None:
 
 
 def _leave(*_: object) -> None:
-    """SIGTERM: the job may clean up on the way out; who does not leave is killed a little later."""
+    """SIGTERM: the job may clean up on the way out; a worker that stays is killed a little later."""
     raise SystemExit(_TERMINATED)
 
 
@@ -314,15 +314,15 @@ def _read_path(life: int) -> tuple[list[str], bytes]:
 
 def main() -> None:
     """Entry of ``python -m``."""
-    inbox, life, result, output = (int(one) for one in sys.argv[1:5])
-    for one in (inbox, life, result, output):
-        os.set_inheritable(one, False)
+    inbox, life, result, output = (int(argument) for argument in sys.argv[1:5])
+    for descriptor in (inbox, life, result, output):
+        os.set_inheritable(descriptor, False)
     sys.argv = ["jobctl-worker"]
     take_harmless_signals()
     _adopt_orphans()
     sys.path.insert(0, os.getcwd())  # noqa: PTH109
     path, unread = _read_path(life)
-    sys.path += [one for one in path if one not in sys.path]
+    sys.path += [folder for folder in path if folder not in sys.path]
     signal.signal(signal.SIGTERM, _leave)
     Worker(inbox, life, result, output, unread).main()
 

@@ -1,12 +1,11 @@
-"""What a job changes in its worker's process, and how the next job finds it as it was.
+"""Restores after each run what a job may change in its worker's process.
 
-``_ITEMS`` lists the state that a process has once for all of its code. After a run each item is compared with what
-it was when the worker began, and written back. Where that is not possible or not sure, the worker takes no more
-tasks.
+``_ITEMS`` lists the state that a process has only once. After a run each item is compared with its value when
+the worker began, and restored. Where that is not possible or not certain, the worker runs no more tasks.
 
-What the import of a job's module sets belongs to that module, which is imported once: it is put back before each
-run of its jobs. What a call sets is undone. Values of context variables, the decimal context among them, end with
-their run in the same way. What code keeps in modules (caches, registered types) stays, as in any Python process.
+What the import of a job's module sets belongs to that module, which is imported once: it is set again before each
+run of its jobs. What a call sets is undone. Values of context variables, such as the decimal context, end with
+their run too. What code keeps in modules (caches, registered types) stays, as in any Python process.
 """
 
 import _locale
@@ -29,7 +28,7 @@ from typing import Any, NamedTuple
 
 RETIRE_GROWTH = 512 * 1024  # KiB of peak memory above the start
 _SIGNALS = sorted(_signal.valid_signals())
-# asked after each run, so no more than those that programs set
+# read after each run, so only those that programs set
 _LIMITS = [
     getattr(resource, f"RLIMIT_{name}")
     for name in ("AS", "CORE", "CPU", "DATA", "FSIZE", "MEMLOCK", "NOFILE", "NPROC", "STACK")
@@ -58,7 +57,7 @@ class _Item(NamedTuple):
     """One piece of state.
 
     Attributes:
-        write: puts a value back; None where no process gets it back.
+        write: restores a value; None where that is impossible.
         is_set_once: libraries set it at their first use only, so a worker in which a call set it is not used again.
     """
 
@@ -188,12 +187,14 @@ def _replaced_functions() -> list[str]:
 
 
 def _missing_finders() -> list[str]:
-    """Those of Python's that no import asks any more; further ones stay, for libraries bring theirs."""
-    return [str(one) for one in _FINDERS if one not in sys.meta_path and one not in sys.path_hooks]
+    """Those of Python that no import uses any more; those that libraries add are fine."""
+    return [
+        str(finder) for finder in _FINDERS if finder not in sys.meta_path and finder not in sys.path_hooks
+    ]
 
 
 def _start_method() -> Any:
-    """Of ``multiprocessing``, which takes one only once."""
+    """Of ``multiprocessing``, which accepts one only once."""
     context = getattr(sys.modules.get("multiprocessing.context"), "_default_context", None)
     return getattr(context, "_actual_context", None)
 
@@ -241,7 +242,7 @@ _ENVIRONMENT = next(number for number, item in enumerate(_ITEMS) if item.write i
 
 
 def _reset() -> None:
-    """What has no value to compare: it is new for each run, whatever the last one did."""
+    """What has no value to compare: it is reset for each run."""
     faulthandler.cancel_dump_traceback_later()
     for number in (signal.SIGUSR1, signal.SIGUSR2):
         faulthandler.unregister(number)
@@ -274,7 +275,8 @@ def _uses(modules: Collection[str], others: Collection[str]) -> bool:
         return True
     values = [value for name in modules for value in vars(sys.modules.get(name, object)).values()]
     names = {
-        getattr(one, "__name__" if isinstance(one, ModuleType) else "__module__", None) for one in values
+        getattr(value, "__name__" if isinstance(value, ModuleType) else "__module__", None)
+        for value in values
     }
     return not names.isdisjoint(others)
 
@@ -288,8 +290,8 @@ class _Imported(NamedTuple):
     context: Context
 
 
-class CleanState:
-    """What a job may change and the next must find as it was."""
+class WorkerState:
+    """What a job may change and the next job must find unchanged."""
 
     def __init__(self, output: int) -> None:
         self._output = output
@@ -302,7 +304,7 @@ class CleanState:
         self._peak = _peak_memory()
 
     def begin(self, task: str, module: str) -> Context:
-        """Set what ``task`` finds set, its own logging too; answers with the context in which it runs."""
+        """Set the state of a task's module, and its logging; returns the context in which it runs."""
         self._logging.restore(task)
         imported = self._imported.get(module)
         if imported is None:
@@ -317,7 +319,7 @@ class CleanState:
 
     @contextmanager
     def importing(self, module: str) -> Iterator[None]:
-        """Around the import of a task's module: what it sets is put back for its next runs."""
+        """Around the import of a task's module: what it sets is set again for its next runs."""
         if module in self._imported:
             yield
             return
@@ -337,8 +339,8 @@ class CleanState:
         self._imported[module] = _Imported(state, variables, own, copy_context())
         self._now = state
 
-    def settle(self, task: str) -> bool:
-        """After a run: let out what it printed and is still held, and put all back; whether that is sure."""
+    def restore(self, task: str) -> bool:
+        """After a run: flush what it printed, and restore the state; False where that is not certain."""
         for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
             _signal.setitimer(timer, 0)
         self._restore_files()
@@ -375,7 +377,7 @@ class CleanState:
 
 
 class _SetUp(NamedTuple):
-    """Of the root logger, and the loggers that a configuration has turned off."""
+    """Settings of the root logger, and the loggers that a configuration has turned off."""
 
     handlers: list[Any]
     level: int
@@ -416,14 +418,14 @@ class Logging:
 
     def _now(self) -> "_SetUp":
         loggers = self._root.manager.loggerDict if "logging.config" in sys.modules else {}
-        disabled = [one for one in loggers.values() if getattr(one, "disabled", False)]
+        disabled = [logger for logger in loggers.values() if getattr(logger, "disabled", False)]
         return _SetUp(list(self._root.handlers), self._root.level, self._root.manager.disable, disabled)
 
     def _begin(self) -> None:
         import logging
 
         class ToStandardError(logging.StreamHandler[Any]):
-            """Looks the stream up for each record: a job may have closed the old one."""
+            """Uses the current standard error for each record: a job may have closed the old one."""
 
             def emit(self, record: logging.LogRecord) -> None:
                 self.stream = sys.stderr
