@@ -1,4 +1,4 @@
-"""The clocks: decide with the wall clock, which is read here alone, measure with the steady one."""
+"""The clocks: the wall clock, which only this module reads, for decisions; the steady one for durations."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
-    """Handed to whatever needs the time, so that tests can move it."""
+    """The clocks as an argument, so that tests can move them."""
 
     def now(self) -> datetime:
         """The wall clock, aware, in UTC."""
@@ -18,7 +18,7 @@ class Clock(Protocol):
         """Seconds on a clock that never goes back."""
 
     def boottime(self) -> float:
-        """The same for leases: where the system can say it, time in suspend counts."""
+        """The same for leases: time in suspend counts, where the system measures it."""
 
 
 class SystemClock:
@@ -33,12 +33,12 @@ class SystemClock:
         return time.monotonic()
 
     def boottime(self) -> float:
-        """Seconds on a clock that never goes back, those in suspend included where the system counts them."""
+        """Seconds on a clock that never goes back; time in suspend counts, where the system measures it."""
         return boottime()
 
 
 def boottime() -> float:
-    """Seconds since some start that all processes of a machine share, those in suspend included on Linux."""
+    """Seconds since a start that all processes of a machine share; on Linux time in suspend counts."""
     return time.clock_gettime(_BOOTTIME)
 
 
@@ -48,12 +48,12 @@ def to_ms(instant: datetime) -> int:
 
 
 def from_ms(ms: int) -> datetime:
-    """The other way round, aware, in UTC."""
+    """The instant of so many milliseconds since 1970, aware, in UTC."""
     return _EPOCH + timedelta(0, ms // 1000, ms % 1000 * 1000)  # a third less than with milliseconds=ms
 
 
 def whole(instant: datetime) -> datetime:
-    """As the run store gives it back: in whole milliseconds."""
+    """Rounded to whole milliseconds, as the run store keeps times."""
     return from_ms(to_ms(instant)) if instant.microsecond % 1000 else instant
 
 

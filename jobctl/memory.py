@@ -1,4 +1,4 @@
-"""A bound on the memory of a process, as the system counts it: the address space. Linux alone keeps to it."""
+"""Limits the memory of a process, as the system counts it: its address space. Works on Linux only."""
 
 import resource
 from collections.abc import Iterator
@@ -10,9 +10,7 @@ MIB = 1024 * 1024
 
 @contextmanager
 def bounded(mib: int) -> Iterator[None]:
-    """Within the block this process takes no more than ``mib`` MiB beyond what it has; what goes further fails with
-    ``MemoryError``.
-    """
+    """Let this process take at most ``mib`` MiB more within the block; beyond that it gets ``MemoryError``."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
@@ -20,7 +18,7 @@ def bounded(mib: int) -> Iterator[None]:
         yield
         return
     most = pages * resource.getpagesize() + mib * MIB
-    bound = min(one for one in (soft, most) if one != resource.RLIM_INFINITY)
+    bound = min(limit for limit in (soft, most) if limit != resource.RLIM_INFINITY)
     resource.setrlimit(resource.RLIMIT_AS, (bound, hard))
     try:
         yield
@@ -29,7 +27,7 @@ def bounded(mib: int) -> Iterator[None]:
 
 
 def bound(mib: int) -> None:
-    """Let this process, and what it starts or becomes, take no more than ``mib`` MiB."""
+    """Limit this process, and what it starts or becomes, to ``mib`` MiB."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     most = mib * MIB if hard == resource.RLIM_INFINITY else min(hard, mib * MIB)
     resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -11,15 +11,15 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-ASKED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stop:
-    """While entered, SIGINT, SIGTERM and SIGHUP end nothing by themselves. For the main thread.
+    """While entered, SIGINT, SIGTERM and SIGHUP do not end the process. For the main thread.
 
     Attributes:
-        signal: the first one that came, or None.
-        again: what to do at each further one; called inside the signal handler.
+        signal: the first signal that arrived, or None.
+        again: called inside the signal handler at each further signal.
     """
 
     def __init__(self, again: Callable[[], None]) -> None:
@@ -33,19 +33,19 @@ class Stop:
 
     @property
     def exit_code(self) -> int:
-        """128 and the signal, as shells have it."""
+        """128 plus the signal, as in shells."""
         return 128 + (self.signal or 0)
 
     def wait(self, seconds: float) -> bool:
-        """Sleep until a signal comes, ``seconds`` at most; whether one has come."""
+        """Sleep until a signal arrives, ``seconds`` at most; whether a signal has arrived."""
         if self.signal is None and select.select([self._reader], [], [], seconds)[0]:
             with suppress(BlockingIOError):
-                self._reader.recv(4096)  # also written to by signals that mean nothing
+                self._reader.recv(4096)  # other signals write to it too
         return self.signal is not None
 
     def __enter__(self) -> Self:
         self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        for number in ASKED:
+        for number in STOP_SIGNALS:
             before = signal.getsignal(number)
             if number == signal.SIGHUP and before == signal.SIG_IGN:
                 continue  # nohup: it is meant to outlive its terminal
@@ -74,7 +74,11 @@ _NAMES = ["USR1", "USR2", "ALRM", "VTALRM", "PROF", "POLL", "PWR", "STKFLT", "TR
 
 
 def take_harmless_signals() -> None:
-    """From now on. A handler or disposition that was set before stays. For the main thread."""
+    """Let signals have no effect whose default would end a process, and that mean nothing to jobctl's processes.
+
+    They get handlers, since a program that is started inherits an ignored signal but no handler. SIGQUIT writes the
+    stacks of all threads to standard error. What was set before stays. For the main thread.
+    """
     numbers = {getattr(_signal, f"SIG{name}", None) for name in _NAMES} - {None}
     if hasattr(_signal, "SIGRTMIN"):
         numbers.update(range(_signal.SIGRTMIN, _signal.SIGRTMAX + 1))
@@ -99,7 +103,13 @@ _BY_THE_KERNEL = 0x80  # SI_KERNEL, from asm-generic/siginfo.h
 
 
 def stand_by() -> None:
-    """Return in a child. The process that called stays behind, and ends with the child's exit code."""
+    """As PID 1 of a container: return in a child, forward signals to it, reap orphans, and exit with its code.
+
+    PID 1 inherits every orphan. If it reaped them beside children of its own it would take exit codes away
+    from what waits for those, as ``subprocess`` does; so it has one child and no other duty. The
+    kernel also lets PID 1 ignore what it has no handler for: a SIGTERM sent while Python still loads would be
+    lost, and is not lost on the child.
+    """
     blocked = signal.valid_signals()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
     child = os.fork()
@@ -107,15 +117,15 @@ def stand_by() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return
     while True:
-        came = signal.sigwaitinfo(blocked)
-        if came.si_signo == signal.SIGCHLD:
+        received = signal.sigwaitinfo(blocked)
+        if received.si_signo == signal.SIGCHLD:
             _reap(child)
-        elif came.si_code != _BY_THE_KERNEL or came.si_signo not in _TERMINALS:
-            os.kill(child, came.si_signo)  # a terminal's Ctrl-C reaches the child by itself
+        elif received.si_code != _BY_THE_KERNEL or received.si_signo not in _TERMINALS:
+            os.kill(child, received.si_signo)  # a terminal's Ctrl-C reaches the child by itself
 
 
 def _reap(child: int) -> None:
-    """Collect whoever has ended; with the child's end comes the end of this process, and of all."""
+    """Reap what has ended; when the child has, end this process, and with it all."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)

@@ -1,4 +1,4 @@
-"""Starting a thread, which the system may refuse."""
+"""Starts threads, which the system may refuse."""
 
 import threading
 
@@ -6,10 +6,10 @@ from jobctl.errors import JobctlError
 
 
 class NoThreadError(JobctlError):
-    """The system, or an interpreter that is shutting down, starts no further thread.
+    """No thread could be started.
 
     Attributes:
-        at_exit: it is the interpreter that is shutting down.
+        at_exit: because the interpreter is shutting down.
     """
 
     code = "no_thread"

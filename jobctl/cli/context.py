@@ -149,7 +149,7 @@ class Context:
             *map(str, faults),
             "the project's jobs cannot be read, so these are the jobs that the run store knows",
         ]
-        return Catalogue(recorded_jobs(store.jobs()), Notify(), warnings, ())
+        return Catalogue(tuple(recorded_jobs(store.jobs().values())), Notify(), warnings, ())
 
     def job(self, job_id: str) -> "Job":
         """A job of the catalogue.

@@ -1,1 +1,1 @@
-"""Running one run somewhere: worker processes, their output, their end."""
+"""Executes runs in worker processes: their tasks, their output, their end."""

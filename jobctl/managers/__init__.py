@@ -1,1 +1,1 @@
-"""What schedules and triggers jobs: the local manager, the no-op one, and how one is chosen."""
+"""Job managers: the local one, the no-op one, and the choice by mode."""

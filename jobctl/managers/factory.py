@@ -1,4 +1,4 @@
-"""Which manager follows from the mode, and the one manager of a process."""
+"""Makes the manager for a mode, and keeps the one manager of a process."""
 
 import os
 import threading
@@ -128,8 +128,8 @@ def _most_logs(project: "ProjectContext") -> int:
 def get_job_manager() -> "Manager":
     """The one manager of this process, made at the first call from the environment and folder.
 
-    Its scheduler begins with the first job that is scheduled, in a thread. When the process ends, by whatever
-    way but SIGKILL and ``os._exit``, it is shut down gracefully. A forked child has the same manager, without
+    Its scheduler starts with the first job that is scheduled, in a thread. When the process ends, by any way but
+    SIGKILL and ``os._exit``, it is shut down gracefully. A forked child has the same manager, without
     its parent's scheduler: see ``LocalJobManager``.
 
     Raises:
@@ -178,7 +178,7 @@ def _make_process_manager() -> "Manager":
     project.environment.require()
     wait_for_store(project.open_store, SystemClock(), _log_outage)
     manager = make_manager(resolve(project.environment), project, autostart=True)
-    process_exit.watch(manager)
+    process_exit.shut_down_at_exit(manager)
     return manager
 
 

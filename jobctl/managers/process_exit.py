@@ -1,4 +1,4 @@
-"""The end of an application's process: its manager is shut down first, whatever way the process ends."""
+"""Shuts the manager of an application down before its process ends, whatever way it ends."""
 
 import atexit
 import faulthandler
@@ -13,73 +13,79 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from jobctl import threads
-from jobctl.execution.executors import end_threads
 
 if TYPE_CHECKING:
     from jobctl.managers.factory import Manager
 
-_LOG = logging.getLogger("jobctl")  # imported before ours is registered, so shut down after us
+_LOG = logging.getLogger("jobctl")  # imported first, so it still works when ``_at_exit`` runs
 _THREADS_END_S = 1.0
 
 
-class _Watched:
-    """The manager whose process is watched, and how SIGTERM comes to it."""
+class _ProcessManager:
+    """The manager of this process, and its handling of SIGTERM."""
 
     def __init__(self, manager: "Manager") -> None:
         self.manager = manager
         self.termination = Termination(self.stop, manager.end_now)
 
     def stop(self) -> None:
-        """Shut the manager down; never raises. What a signal handler raises meanwhile ends its runs at once."""
+        """Shut the manager down; never raises. An exception of a signal handler ends its runs at once."""
         while True:
             try:
                 self.manager.shutdown()
             except (KeyboardInterrupt, SystemExit):
                 self.manager.end_now()
                 continue
-            except Exception as error:  # whatever it is: the application ends as it would without us
+            except Exception as error:  # the application ends as it would without jobctl
                 _LOG.error("the job scheduler did not stop cleanly: %s", error)
             return
 
 
-_watched: _Watched | None = None
+_registered: _ProcessManager | None = None
 
 
-def watch(manager: "Manager") -> None:
-    """Have the manager shut down before this process ends."""
-    global _watched  # noqa: PLW0603 - there is one process
-    _watched = _Watched(manager)
-    manager.on_start = _watched.termination.install
+def shut_down_at_exit(manager: "Manager") -> None:
+    """Shut the manager down before this process ends."""
+    global _registered  # noqa: PLW0603 - there is one process
+    _registered = _ProcessManager(manager)
+    manager.on_start = _registered.termination.install
     atexit.unregister(_at_exit)
     atexit.register(_at_exit)
 
 
 def forget(manager: "Manager") -> None:
-    """The manager has been shut down by other means."""
-    global _watched  # noqa: PLW0603
-    if _watched is not None and _watched.manager is manager:
-        _watched.termination.remove()
-        _watched = None
+    """Do nothing for this manager any more: it has been shut down."""
+    global _registered  # noqa: PLW0603
+    if _registered is not None and _registered.manager is manager:
+        _registered.termination.remove()
+        _registered = None
 
 
 def _at_exit() -> None:
-    """Runs after all threads of the application have ended, but for daemon threads. No thread can begin now."""
-    watched = _watched
-    if watched is None:
+    """Runs after all threads of the application but daemon threads have ended. No thread can start now."""
+    registered = _registered
+    if registered is None:
         return
-    with suppress(KeyboardInterrupt, SystemExit), _interrupts_end_runs(watched.manager):
-        watched.stop()
-        end_threads(_THREADS_END_S)
-        store = watched.manager.store
+    with suppress(KeyboardInterrupt, SystemExit), _interrupts_end_runs(registered.manager):
+        registered.stop()
+        _end_threads()
+        store = registered.manager.store
         if store is not None:
-            with suppress(Exception):  # all is recorded; what cannot be closed ends with the process
+            with suppress(Exception):  # everything is recorded already
                 store.close()
-    watched.termination.finish()
+    registered.termination.finish()
+
+
+def _end_threads() -> None:
+    if "jobctl.execution.executors" in sys.modules:  # else no job has run in a thread
+        from jobctl.execution.executors import end_threads
+
+        end_threads(_THREADS_END_S)
 
 
 @contextmanager
 def _interrupts_end_runs(manager: "Manager") -> Iterator[None]:
-    """Ctrl-C ends the runs at once, rather than by a KeyboardInterrupt that could come anywhere in our code."""
+    """Ctrl-C ends the runs at once, not by a KeyboardInterrupt that could come anywhere in the shutdown."""
     ours = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -97,7 +103,7 @@ _forking = threading.local()
 
 
 def _before_fork() -> None:
-    """Python forgets what comes to a child before its hooks have run, so that is kept pending until then."""
+    """Python drops signals that arrive in a child before its fork hooks have run, so SIGTERM is blocked until then."""
     _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
 
@@ -106,8 +112,8 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    if _watched is not None:
-        _watched.termination.after_fork()
+    if _registered is not None:
+        _registered.termination.after_fork()
     signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
 
 
@@ -117,11 +123,11 @@ os.register_at_fork(
 
 
 class Termination:
-    """Takes SIGTERM over where its disposition is the default. A handler of the application is left alone.
+    """Handles SIGTERM where its disposition is the default: stops the manager, then lets the process die of it.
 
-    A thread waits for the signal, stops the manager and then lets the signal kill the process, so that its
-    parent sees the same as without jobctl. The signal handler itself neither blocks nor takes a lock: the
-    code that it interrupts may hold any.
+    A handler of the application is left alone. A thread waits for the signal, stops the manager and then lets the
+    signal kill the process, so that its parent sees the same as without jobctl. The signal handler itself neither
+    blocks nor takes a lock: the code that it interrupts may hold any.
 
     Args:
         stop: stops the manager gracefully; called in the thread; must not raise.
@@ -129,14 +135,14 @@ class Termination:
     """
 
     def __init__(self, stop: Callable[[], object], end_now: Callable[[], object]) -> None:
-        self._asked = False
+        self._arrived = False
         self._stopping = False
         self._stop = stop
         self._end_now = end_now
         self._pipe: tuple[int, int] | None = None
 
     def install(self) -> None:
-        """Take SIGTERM over, where that is possible: in the main thread, with the default disposition."""
+        """Handle SIGTERM, where that is possible: in the main thread, with the default disposition."""
         if self._pipe is not None or threading.current_thread() is not threading.main_thread():
             return
         if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
@@ -144,7 +150,7 @@ class Termination:
         try:
             reader, writer = os.pipe()
         except OSError:
-            return  # SIGTERM ends the process at once, as without us
+            return  # SIGTERM ends the process at once, as without jobctl
         watcher = threading.Thread(target=self._watch, args=(reader,), name="jobctl-termination", daemon=True)
         try:
             signal.signal(signal.SIGTERM, self._handle)  # a ValueError in a subinterpreter
@@ -162,7 +168,7 @@ class Termination:
         self._pipe = reader, writer
 
     def remove(self) -> None:
-        """Give SIGTERM back, where it is still ours. Nothing is done outside the main thread."""
+        """Restore SIGTERM, where it is still handled here. Nothing is done outside the main thread."""
         if self._pipe is None or threading.current_thread() is not threading.main_thread():
             return
         self._give_back()
@@ -170,34 +176,34 @@ class Termination:
         self._pipe = None
 
     def finish(self) -> None:
-        """Die of the signal, where it has come; call it once the manager has been shut down."""
-        if (self._asked or self._stopping) and self._is_ours():
+        """Die of the signal, if it has arrived; to be called once the manager is shut down."""
+        if (self._arrived or self._stopping) and self._is_ours():
             _die()
 
     def after_fork(self) -> None:
-        """In a child: SIGTERM does to it what it does by default."""
+        """In a child: SIGTERM has its default effect."""
         if self._pipe is not None:
             self._give_back()
-            for one in self._pipe:
+            for descriptor in self._pipe:
                 with suppress(OSError):
-                    os.close(one)
+                    os.close(descriptor)
         self._pipe = None
-        self._asked = self._stopping = False
+        self._arrived = self._stopping = False
 
     def _is_ours(self) -> bool:
         return signal.getsignal(signal.SIGTERM) == self._handle
 
     def _give_back(self) -> None:
         faulthandler.unregister(signal.SIGTERM)
-        # set again what the application has set, since ``unregister`` put back what was set before us
+        # set the application's handler again, since ``unregister`` restored what was set before ours
         theirs = signal.SIG_DFL if self._is_ours() else signal.getsignal(signal.SIGTERM)
         signal.signal(signal.SIGTERM, theirs)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        if self._asked:
+        if self._arrived:
             self._end_now()
-        self._asked = True
+        self._arrived = True
         if self._pipe is not None:
             with suppress(BlockingIOError):
                 os.write(self._pipe[1], b".")
@@ -208,12 +214,12 @@ class Termination:
                 self._stopping = True
                 self._stop()
                 self.finish()
-                os.kill(os.getpid(), signal.SIGTERM)  # the application has taken it over meanwhile
+                os.kill(os.getpid(), signal.SIGTERM)  # the application has set a handler meanwhile
         os.close(reader)
 
 
 def _die() -> NoReturn:
-    """Die of SIGTERM, from any thread: only the main thread could set the disposition by ``signal.signal``."""
+    """Die of SIGTERM, from any thread: ``signal.signal`` works in the main thread only."""
     with suppress(Exception):
         import ctypes
 

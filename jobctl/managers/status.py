@@ -1,5 +1,4 @@
-"""A job's status from its definition and what the run store knows of it. What a scheduler has written down is not
-computed anew."""
+"""A job's status, from its definition and its record in the run store. The next run is what a scheduler saved there."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +8,7 @@ from jobctl.model import Job, JobStatus, Run, RunStatus, Status
 from jobctl.modes import Mode
 from jobctl.store.records import JobRecord
 
-BY_HAND = "no schedule: by hand only"
+MANUAL_ONLY = "no schedule: manual only"
 _BY_RUN = {
     RunStatus.RUNNING: Status.RUNNING,
     RunStatus.COMPLETED: Status.COMPLETED,
@@ -18,12 +17,12 @@ _BY_RUN = {
 
 
 def job_status(job: Job, record: JobRecord | None, now: datetime) -> JobStatus:
-    """One job as it stands. ``next_run`` is what its scheduler last wrote, None where that is past."""
+    """The current status of a job. ``next_run`` is what its scheduler last saved, None where that is past."""
     last = record.last if record else None
     state = _BY_RUN.get(last.status, Status.SCHEDULED) if last else Status.SCHEDULED
     off = _off_schedule(job, record)
-    by_hand = job.schedule is None and job.unmet is None and last is not None
-    if off is not None and state is not Status.RUNNING and not by_hand:
+    is_manual = job.schedule is None and job.unmet is None and last is not None
+    if off is not None and state is not Status.RUNNING and not is_manual:
         state = Status.STOPPED
     planned = record.next_run if record and off is None else None
     found = status_from(job, state, last, next_run=planned if planned and planned > now else None, note=off)
@@ -35,7 +34,7 @@ def job_status(job: Job, record: JobRecord | None, now: datetime) -> JobStatus:
 def status_from(
     job: Job, state: Status, last: Run | None, *, next_run: datetime | None, note: str | None
 ) -> JobStatus:
-    """A status put together from the definition and the newest run, wherever that is known from."""
+    """A status from the definition and the newest run, wherever that is recorded."""
     return JobStatus(
         id=job.id,
         name=job.name,
@@ -61,14 +60,22 @@ def all_statuses(
 ) -> list[JobStatus]:
     """Every job in the order given, then those that a running application scheduled in its code."""
     chosen = list(jobs)
-    chosen += _of_applications(records, {one.id for one in chosen}, now)
-    found = job_statuses(chosen, records, now)
-    return with_next_times(found, chosen, now) if mode is Mode.VERCEL else found
+    known = {job.id for job in chosen}
+    chosen += recorded_jobs(
+        record
+        for record in records.values()
+        if record.id not in known
+        and record.schedule
+        and record.next_run is not None
+        and record.next_run > now
+    )
+    statuses = job_statuses(chosen, records, now)
+    return with_next_times(statuses, chosen, now) if mode is Mode.VERCEL else statuses
 
 
 def with_next_times(statuses: Sequence[JobStatus], jobs: Sequence[Job], now: datetime) -> list[JobStatus]:
-    """Each with the next time of its job's schedule, where no local scheduler writes it down."""
-    return [_with_next_time(one, job, now) for one, job in zip(statuses, jobs, strict=True)]
+    """Each status with the next time of its job's schedule, for modes in which no local scheduler saves it."""
+    return [_with_next_time(status, job, now) for status, job in zip(statuses, jobs, strict=True)]
 
 
 def _with_next_time(status: JobStatus, job: Job, now: datetime) -> JobStatus:
@@ -77,42 +84,26 @@ def _with_next_time(status: JobStatus, job: Job, now: datetime) -> JobStatus:
     return replace(status, next_run=job.schedule.next_after(now, status.last_run or now))
 
 
-def recorded_jobs(records: Mapping[str, JobRecord]) -> tuple[Job, ...]:
-    """Jobs as the run store knows them, without what they run."""
+def recorded_jobs(records: Iterable[JobRecord]) -> list[Job]:
+    """Jobs as the run store knows them, without their targets."""
     from jobctl.schedules import parse_schedule
 
-    return tuple(
+    return [
         Job(
-            one.id,
-            one.name,
-            parse_schedule(one.schedule, one.timezone) if one.schedule else None,
+            record.id,
+            record.name,
+            parse_schedule(record.schedule, record.timezone) if record.schedule else None,
             "",
             origin="run store",
         )
-        for one in records.values()
-    )
-
-
-def _of_applications(records: Mapping[str, JobRecord], known: set[str], now: datetime) -> tuple[Job, ...]:
-    """The catalogue does not have them."""
-    return recorded_jobs(
-        {
-            one.id: one
-            for one in records.values()
-            if one.id not in known and one.schedule and one.next_run is not None and one.next_run > now
-        }
-    )
+        for record in records
+    ]
 
 
 def _off_schedule(job: Job, record: JobRecord | None) -> str | None:
     if record is not None and record.stopped is not None:
         return record.stop_reason or "stopped"
-    return not_to_be_timed(job) or (BY_HAND if job.schedule is None else None)
-
-
-def not_to_be_timed(job: Job) -> str | None:
-    """Why a definition with a schedule is left off it, or None."""
-    return not_enabled(job) or job.unmet
+    return not_enabled(job) or job.unmet or (MANUAL_ONLY if job.schedule is None else None)
 
 
 def not_enabled(job: Job) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from jobctl.durations import milliseconds
 from jobctl.errors import ScheduleError, ServiceError
 from jobctl.histogram import histogram, percentile
-from jobctl.managers.status import BY_HAND, not_enabled, status_from
+from jobctl.managers.status import MANUAL_ONLY, not_enabled, status_from
 from jobctl.model import Job, JobMetrics, JobStatus, JobTotals, Reason, Run, RunStatus, Status, Trigger
 from jobctl.trigger_dev.cron import trigger_cron
 from jobctl.trigger_dev.schedule_sync import unknown_task
@@ -217,7 +217,7 @@ def remote_status(
 def _off_schedule(job: Job, schedule: RemoteSchedule | None, declared: Collection[str]) -> str | None:
     """Why a job is not scheduled there, or None."""
     if job.schedule is None:
-        return BY_HAND
+        return MANUAL_ONLY
     if job.id in declared:
         return None
     if schedule is not None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from jobctl.errors import ScheduleError, ServiceError
-from jobctl.managers.status import BY_HAND, not_enabled
+from jobctl.managers.status import MANUAL_ONLY, not_enabled
 from jobctl.model import Job
 from jobctl.platforms import AT_TRIGGER_DEV, not_honoured
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
@@ -212,7 +212,7 @@ def _plan(
     declared = "declared in the worker's code" if job.id in existing.declared else None
     off = not_enabled(job) or declared
     if job.schedule is None or off is not None:
-        return _without_schedule(job.id, found, Change.LEFT, off or BY_HAND)
+        return _without_schedule(job.id, found, Change.LEFT, off or MANUAL_ONLY)
     try:
         cron = trigger_cron(job.schedule)
     except ScheduleError as error:

@@ -96,7 +96,7 @@ def test_by_hand_without_a_schedule(manager: LocalJobManager, project: Path) -> 
     assert ended.trigger is Trigger.MANUAL
     status = manager.get_job_status("work")
     assert status is not None
-    assert (status.status, status.note) == (Status.FAILED, "no schedule: by hand only")
+    assert (status.status, status.note) == (Status.FAILED, "no schedule: manual only")
 
 
 def test_a_running_job_is_not_started_again_from_here_or_elsewhere(

@@ -120,7 +120,7 @@ def test_some_jobs_alone_remove_nothing(make_manager: MakeManager, cloud: Cloud)
 
 @pytest.mark.parametrize(
     ("settings", "why"),
-    [({"enabled": False}, "not enabled (code)"), ({"schedule": None}, "no schedule: by hand only")],
+    [({"enabled": False}, "not enabled (code)"), ({"schedule": None}, "no schedule: manual only")],
 )  # fmt: skip
 def test_a_job_that_is_not_to_be_timed_has_no_schedule(
     settings: dict[str, object], why: str, make_manager: MakeManager, cloud: Cloud
