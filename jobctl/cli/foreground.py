@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jobctl import threads
 from jobctl.cli.context import Context
 from jobctl.cli.error_output import discard_output
-from jobctl.cli.reporter import LAST_S
-from jobctl.cli.views.events import sentence
+from jobctl.cli.output import LAST_S
 from jobctl.cli.views.runs import ending
-from jobctl.documents import trigger_document
 from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, JobctlError
 from jobctl.events import (
@@ -89,6 +87,8 @@ def report_end(run: Run, context: Context, *, retry: bool = True) -> None:
     out = context.output
     if out.json:
         if not context.is_detached:
+            from jobctl.documents import trigger_document
+
             failed = run.status is RunStatus.FAILED
             out.document({**trigger_document(run), "retry": retry if failed else None})
     elif run.status is RunStatus.COMPLETED:
@@ -151,6 +151,8 @@ class _RunPrinter:
         out = self._out
         if isinstance(event, RunStarted):
             if self._is_detached:
+                from jobctl.documents import trigger_document
+
                 out.document(trigger_document(event.run))
                 discard_output()
             out.note(f"{event.run.job_id}: started, run {event.run.short_id}")
@@ -161,6 +163,8 @@ class _RunPrinter:
         elif isinstance(event, RunRetrying):
             out.note(f"{event.run.job_id}: {event.error}; again in {format_duration(event.delay)}")
         elif isinstance(event, NotificationFailed | TracesNotSent | EndNotRecorded):
+            from jobctl.cli.views.events import sentence
+
             out.warn(sentence(event))
         elif isinstance(event, StoreUnavailable):
             out.warn(f"the run has ended, and its end cannot be recorded yet: {event.problem}")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 0.5
 """What is done sooner is not worth a line, nor loading what draws it. In seconds."""
+LAST_S = 3.0
+"""How long a command waits at its end for a slow reader, in seconds."""
 
 
 class Working:

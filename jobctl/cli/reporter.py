@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jobctl import threads
 from jobctl.cli.context import Context
 from jobctl.cli.error_output import discard_output
+from jobctl.cli.output import LAST_S
 from jobctl.cli.terminal import Column, Terminal
 from jobctl.cli.times import ago, share, short, took, until
 from jobctl.cli.views.events import document, job_of, level, log_line, terminal_line
@@ -193,8 +194,6 @@ def _row(job: JobStatus, now: datetime, terminal: Terminal) -> list[Any]:
 
 
 FRAMES = 4
-LAST_S = 3.0
-"""How long the end waits for a slow reader to take what was not shown yet, in seconds."""
 _GATHER_S = 0.02
 _SWITCH_S = 0.0005  # the loop waits no longer than this for a thread that draws
 _BATCH = 500
