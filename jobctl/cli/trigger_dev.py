@@ -1,7 +1,7 @@
-"""``jobctl run`` and ``jobctl trigger`` where Trigger.dev is in charge: schedules are registered there, runs started and followed."""
+"""``jobctl run`` and ``jobctl trigger`` in Trigger.dev mode: they register schedules, or start and follow a run."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def register(context: Context, jobs: Iterable[Job], *, dry_run: bool, prune: bool) -> int:
-    """Make Trigger.dev's schedules those of the jobs; with ``dry_run`` only say what would change."""
+    """Make Trigger.dev's schedules those of the jobs; with ``dry_run``, only report the changes."""
     account = Account.read(context.environment)
     manager = TriggerDevJobManager(account, clock=context.clock)
     manager.add(jobs)
@@ -38,11 +38,11 @@ def register(context: Context, jobs: Iterable[Job], *, dry_run: bool, prune: boo
         f" {account.environment} at {account.host}"
     )
     done: list[SyncStep] = []
-    trouble: ServiceError | None = None
+    failure: ServiceError | None = None
     warnings: list[str] = []
     try:
-        # what this machine's settings leave out may well run on the workers
-        spare = [one.id for one in BUILT_IN] if context.catalogue.note else []
+        # built-in jobs that lack their settings on this machine may have them on the workers
+        spare = [job.id for job in BUILT_IN] if context.catalogue.note else []
         planned, warnings = manager.plan(prune=prune, spare=spare)
         if context.catalogue.note:
             warnings.append(f"{context.catalogue.note}; their schedules at Trigger.dev stay as they are")
@@ -50,12 +50,12 @@ def register(context: Context, jobs: Iterable[Job], *, dry_run: bool, prune: boo
             out.warn(warning)
         try:
             for step in planned if dry_run else manager.register(planned):
-                done.append(step)  # noqa: PERF402 - what was done before a failure is told too
+                done.append(step)  # noqa: PERF402 - steps before a failure are shown too
         except ServiceError as error:
-            trouble = error
+            failure = error
     finally:
         manager.shutdown()
-    spread = [one for one in done if one.existing is not None and one.existing.minimum_window is not None]
+    spread = [step for step in done if step.existing is not None and step.existing.minimum_window is not None]
     if spread and (first := spread[0].existing) is not None:
         by = format_duration(timedelta(seconds=first.minimum_window or 0))
         warnings.append(
@@ -64,9 +64,9 @@ def register(context: Context, jobs: Iterable[Job], *, dry_run: bool, prune: boo
         )
         out.warn(warnings[-1])
     _show(done, warnings, account, context, dry_run=dry_run)
-    failed = [one for one in done if one.change is Change.FAILED]
+    failed = [step for step in done if step.change is Change.FAILED]
     if failed and not out.json:
-        out.problem(trouble or ServiceError(failed[0].detail, hint=failed[0].hint))
+        out.problem(failure or ServiceError(failed[0].detail, hint=failed[0].hint))
     return ExitCode.SERVICE if failed else ExitCode.DONE
 
 
@@ -82,18 +82,24 @@ def _show(
                 "url": account.url,
                 "dry_run": dry_run,
                 "warnings": warnings,
-                "jobs": [step_document(one) for one in steps],
+                "jobs": [_document(step) for step in steps],
             }
         )
         return
-    out.present(lambda terminal: step_table(steps, context.now(), terminal), lambda: piped_steps(steps))
-    out.note(summary(steps) + ("; nothing was changed: a dry run" if dry_run else ""))
-    for one in steps:
-        if one.change is Change.REFUSED:
-            out.warn(f"{one.job_id} is not scheduled: {one.detail}" + (f"; {one.hint}" if one.hint else ""))
-        elif one.change is Change.LEFT and one.detail:
-            what = "left as it is" if one.existing else "not registered"
-            out.note(f"{one.job_id} is {what}: {one.detail}")
+    out.present(
+        lambda terminal: iter([_table(steps, context.now(), terminal)]),
+        lambda: rows(_TITLES, map(_record, steps), header=True),
+    )
+    counts = Counter(step.change for step in steps)
+    summary = ", ".join(f"{counts[change]} {change.value}" for change in Change if counts[change]) or "no job"
+    out.note(summary + ("; nothing was changed: a dry run" if dry_run else ""))
+    for step in steps:
+        if step.change is Change.REFUSED:
+            hint = f"; {step.hint}" if step.hint else ""
+            out.warn(f"{step.job_id} is not scheduled: {step.detail}{hint}")
+        elif step.change is Change.LEFT and step.detail:
+            what = "left as it is" if step.existing else "not registered"
+            out.note(f"{step.job_id} is {what}: {step.detail}")
 
 
 _CODES = {
@@ -104,10 +110,10 @@ _CODES = {
 
 
 class _StoppedError(Exception):
-    """A signal came while waiting."""
+    """A signal arrived during the wait."""
 
 
-def trigger_there(
+def trigger(
     context: Context,
     job_id: str,
     arguments: dict[str, Any],
@@ -116,14 +122,12 @@ def trigger_there(
     wait: bool,
     retry: bool,
 ) -> tuple[Run, int]:
-    """Start it, tell how it goes, and answer with the run as it last stood and the exit code.
+    """Start a run and follow it; returns the run as last fetched, and the exit code.
 
-    A signal ends the waiting, not the run.
+    A signal ends the wait, not the run.
     """
     out = context.output
-    manager = context.manager(Mode.TRIGGER_DEV, kind="trigger", workers=1)
-    if not isinstance(manager, TriggerDevJobManager):
-        raise TypeError("Trigger.dev mode has Trigger.dev's manager")
+    manager = TriggerDevJobManager(Account.read(context.environment), context.store, clock=context.clock)
     manager.add([context.job(job_id)])
     try:
         started = manager.trigger_job(job_id, arguments=arguments, timeout=timeout, retry=retry)
@@ -143,11 +147,11 @@ def trigger_there(
                     if last.status is RunStatus.RUNNING:
                         out.note(f"{job_id}: {meaning(remote.status).words}")
             except _StoppedError:
-                out.message(f"{job_id}: no longer waited for; run {started.id} goes on at Trigger.dev")
-                out.note("cancel it in Trigger.dev's dashboard; how it ended: jobctl status " + job_id)
+                out.message(f"{job_id}: stopped waiting; run {started.id} continues at Trigger.dev")
+                out.note(f"cancel it in Trigger.dev's dashboard; see its end with: jobctl status {job_id}")
                 return last, stop.exit_code
             except ServiceError:
-                out.message(f"{job_id}: run {started.id} was started, and may still go on at Trigger.dev")
+                out.message(f"{job_id}: run {started.id} was started, and may still run at Trigger.dev")
                 raise
         return last, _CODES.get(last.status, ExitCode.DONE)
     finally:
@@ -155,7 +159,7 @@ def trigger_there(
 
 
 def _give_up() -> None:
-    """A second signal: do not even wait for an answer that is on its way."""
+    """A second signal: do not even wait for a response."""
     raise KeyboardInterrupt
 
 
@@ -169,10 +173,10 @@ _STYLES = {
 _TITLES = ("JOB", "CHANGE", "CRON", "TIMEZONE", "NEXT", "WHY")
 
 
-def step_document(step: SyncStep) -> dict[str, Any]:
-    """One job for ``--json``."""
-    there = step.existing
-    kept = step.put or there
+def _document(step: SyncStep) -> dict[str, Any]:
+    """A step for ``--json``."""
+    existing = step.existing
+    kept = step.put or existing
     return {
         "id": step.job_id,
         "change": step.change.value,
@@ -181,28 +185,16 @@ def step_document(step: SyncStep) -> dict[str, Any]:
         "caution": step.caution or None,
         "cron": kept.cron if kept else None,
         "timezone": kept.timezone if kept else None,
-        "window": step.put.window if step.put else there.window if there else None,
-        "schedule_id": there.id if there else None,
-        "active": there.active if there else None,
+        "window": step.put.window if step.put else existing.window if existing else None,
+        "schedule_id": existing.id if existing else None,
+        "active": existing.active if existing else None,
         "next_run": time(step.next_run),
     }
 
 
-def piped_steps(steps: Iterable[SyncStep]) -> Iterable[str]:
-    """One job a line, tabs between, exact times."""
-    return rows(_TITLES, (_record(one) for one in steps), header=True)
-
-
-def step_table(steps: Iterable[SyncStep], now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
-    """A table."""
+def _table(steps: Iterable[SyncStep], now: datetime, terminal: Terminal) -> "RenderableType":
     titles = [Column("JOB"), Column("CHANGE"), Column("CRON"), Column("NEXT"), Column("WHY", wraps=True)]
-    yield terminal.table(titles, [_cells(one, now, terminal) for one in steps])
-
-
-def summary(steps: Sequence[SyncStep]) -> str:
-    """``2 created, 11 left``."""
-    counts = Counter(one.change for one in steps)
-    return ", ".join(f"{counts[one]} {one.value}" for one in Change if counts[one]) or "no job"
+    return terminal.table(titles, [_cells(step, now, terminal) for step in steps])
 
 
 def _cells(step: SyncStep, now: datetime, terminal: Terminal) -> "tuple[str | Text, ...]":

@@ -1,7 +1,7 @@
-"""A unit of systemd that holds ``jobctl run`` for good: supervised, and with no more rights than jobs need.
+"""A systemd unit that keeps ``jobctl run`` running: supervised, and with no more rights than jobs need.
 
-Settings are those of systemd.service(5), systemd.exec(5) and systemd.kill(5), of version 245; an older systemd
-passes over what it does not know. The rules of quoting are those of systemd.syntax(7).
+Settings: systemd.service(5), systemd.exec(5) and systemd.kill(5) of version 245; an older systemd ignores those that
+it does not know. Quoting: systemd.syntax(7).
 """
 
 import hashlib
@@ -17,18 +17,18 @@ from jobctl.export_folder import Fate
 from jobctl.files import write_whole
 from jobctl.text import quote
 
-SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where a service looks for programs, as systemd is built on most systems."""
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""The PATH of a service, as systemd is built on most systems."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - to stay out of them
 _AFTER_GRACE = timedelta(seconds=30)
-"""For what follows the grace: 10 s to write what ended, 15 s to tell who wants to be told."""
+"""After the grace time: 10 s to record the runs, 15 s to send notifications."""
 
 _MADE = re.compile(r'# Made by "jobctl install systemd" \(([0-9a-f]{16})\)[^\n]*\n')
 _ABOUT = """\
 # Service of the project in {project}.
-# What a job needs beyond these rights goes into a file of your own: {systemctl} edit {name}
+# If a job needs more rights, add them in a file of your own: {systemctl} edit {name}
 
 [Unit]
 Description=Background jobs of {title} (jobctl)
@@ -46,25 +46,25 @@ WorkingDirectory={folder}
 Environment=NODE_ENV={node_env}
 """
 _LIFE = """
-# a scheduler whose loop has hung is killed and started again
+# a scheduler that hangs is killed and started again
 WatchdogSec=2min
-# it is started again whenever it fails, but for a wrong setting (2) and where nothing is to run here (4)
+# restarted whenever it fails, except after a wrong setting (2) or where there is nothing to run here (4)
 Restart=on-failure
 RestartSec=5
 RestartPreventExitStatus=2 4
-# a stop that had to cut runs short is a stop
+# a stop that had to end runs is a success
 SuccessExitStatus=130 143
-# the scheduler alone is asked to stop, so that runs get their grace; what is left then is killed
+# only the scheduler gets SIGTERM, so that runs get their grace time; whatever is left is killed
 KillMode=mixed
 TimeoutStopSec={stop}
-# a job that takes all memory is ended, and nothing else
+# if a job takes all memory, only that job is killed
 OOMPolicy=continue
 """
 _EVERYWHERE = """
-# a limit on memory or processes, as far as your jobs need one
+# limits of memory and processes, if your jobs need them
 #MemoryMax=2G
 #TasksMax=512
-# a core dump would hold secrets
+# a core dump would contain secrets
 LimitCORE=0
 UMask=0077
 NoNewPrivileges=yes
@@ -99,27 +99,27 @@ WantedBy={target}.target
 
 
 class Scope(StrEnum):
-    """Whose manager keeps the service: the machine's, or the user's own, which can give up fewer rights."""
+    """The machine's service manager, or the user's own, which can restrict fewer rights."""
 
     SYSTEM = "system"
     USER = "user"
 
     @property
     def systemctl(self) -> str:
-        """The program that controls this manager."""
+        """The command that controls this manager."""
         return "systemctl" if self is Scope.SYSTEM else "systemctl --user"
 
 
 class Service(NamedTuple):
-    """What the unit says.
+    """The contents of a unit.
 
     Attributes:
-        command: the program, by its whole path, and its arguments.
+        command: the program's absolute path, and its arguments.
         folder: the project's.
-        user: whom the machine's manager runs it as; None for a user's own.
+        user: whom the machine's manager runs it as; None for the user's own manager.
         writable: folders outside the project that jobs write to.
-        safe_folders: ``JOBCTL_SAFE_FOLDERS`` of this call, which counts in the process environment alone.
-        grace: the longest that a stop waits for runs, and for them to obey.
+        safe_folders: ``JOBCTL_SAFE_FOLDERS``, which is read from the process environment only.
+        grace: the longest that a stop waits for runs to end.
     """
 
     name: str
@@ -134,54 +134,55 @@ class Service(NamedTuple):
 
     @property
     def file(self) -> str:
-        """The unit's name."""
+        """The unit's file name."""
         return f"{self.name}.service"
 
 
-def unit(service: Service) -> str:
+def unit_text(service: Service) -> str:
     """The unit's text.
 
     Raises:
-        UsageError: a path that systemd cannot be told.
+        UsageError: systemd does not support a path.
     """
-    folder = _plain(service.folder)
+    folder = _whole_line(service.folder)
     system = service.scope is Scope.SYSTEM
     parts = [
         _ABOUT.format(
             project=service.folder,
             systemctl=service.scope.systemctl,
             name=service.name,
-            title=_plain(Path(service.folder.name or "/")),
+            title=_whole_line(Path(service.folder.name or "/")),
         ),
         _ONLINE if system else "",
         _SERVICE.format(command=_command(service.command), folder=folder, node_env=service.node_env),
-        f"Environment={_word(f'JOBCTL_SAFE_FOLDERS={service.safe_folders}')}\n"
+        f"Environment={_quoted(f'JOBCTL_SAFE_FOLDERS={service.safe_folders}')}\n"
         if service.safe_folders
         else "",
         f"User={service.user}\n" if service.user else "",
         _LIFE.format(stop=round((service.grace + _AFTER_GRACE).total_seconds())),
         _EVERYWHERE,
-        _SYSTEM.format(writable=" ".join(map(_word, _writable(service)))) if system else "",
-        # it maps root and the service's user; root itself has nothing left to give up by it
+        _SYSTEM.format(writable=" ".join(map(_quoted, _writable(service)))) if system else "",
+        # it maps root and the service's user only; no use for root itself
         "PrivateUsers=yes\n" if system and service.user not in {None, "root"} else "",
-        "PrivateTmp=yes\n" if system and not _is_in_temporary(service) else "",
+        "PrivateTmp=yes\n" if system and not _uses_temporary_folder(service) else "",
         _INSTALL.format(target="multi-user" if system else "default"),
     ]
     text = "".join(parts)
-    return f'# Made by "jobctl install systemd" ({_digest(text)}), which replaces it only as long as it is so.\n{text}'
+    return f'# Made by "jobctl install systemd" ({_digest(text)}), which replaces it unless it was edited.\n{text}'
 
 
-def place(file: Path, text: str, *, force: bool = False) -> Fate:
-    """Write the unit, unless what is there is not as jobctl made it, or is another project's.
+def write_unit(file: Path, text: str, *, force: bool = False) -> Fate:
+    """Write the unit.
 
     Raises:
-        UsageError: so it is, and without ``force`` it stays; or it cannot be written.
+        UsageError: it cannot be written; or without ``force``, the existing unit was edited, was not made by jobctl,
+            or is another project's.
     """
     try:
-        there = file.read_text(encoding="utf-8", errors="surrogateescape") if file.exists() else None
-        fate = Fate.UNCHANGED if there == text else Fate.CREATED if there is None else Fate.CHANGED
-        if there is not None and fate is Fate.CHANGED and not force:
-            _demand_ours(file, there, _folder(text))
+        existing = file.read_text(encoding="utf-8", errors="surrogateescape") if file.exists() else None
+        fate = Fate.UNCHANGED if existing == text else Fate.CREATED if existing is None else Fate.CHANGED
+        if existing is not None and fate is Fate.CHANGED and not force:
+            _require_own(file, existing, _folder(text))
         if fate is not Fate.UNCHANGED:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_whole(file, text.encode(), mode=0o644)
@@ -190,17 +191,18 @@ def place(file: Path, text: str, *, force: bool = False) -> Fate:
     return fate
 
 
-def take_back(file: Path, folder: Path, *, force: bool = False) -> Fate:
-    """Remove a project's unit, and the links by which systemd starts it, unless it is not as jobctl made it.
+def remove_unit(file: Path, folder: Path, *, force: bool = False) -> Fate:
+    """Remove a project's unit, and the links by which systemd starts it.
 
     Raises:
-        UsageError: so it is, and without ``force`` it stays; or it cannot be removed.
+        UsageError: it cannot be removed; or without ``force``, it was edited, was not made by jobctl, or is another
+            project's.
     """
     try:
         if not file.exists():
             return Fate.UNCHANGED
         if not force:
-            _demand_ours(file, file.read_text(encoding="utf-8", errors="surrogateescape"), str(folder))
+            _require_own(file, file.read_text(encoding="utf-8", errors="surrogateescape"), str(folder))
         for link in file.parent.glob(f"*.wants/{file.name}"):
             if link.is_symlink() and link.resolve() == file.resolve():
                 link.unlink()
@@ -210,13 +212,15 @@ def take_back(file: Path, folder: Path, *, force: bool = False) -> Fate:
     return Fate.REMOVED
 
 
-def _demand_ours(file: Path, there: str, folder: str) -> None:
-    made = _MADE.match(there)
-    if made is None or made[1] != _digest(there[made.end() :]):
+def _require_own(file: Path, existing: str, folder: str) -> None:
+    made = _MADE.match(existing)
+    if made is None or made[1] != _digest(existing[made.end() :]):
         what = "was edited since jobctl made it" if made else "was not made by jobctl"
-        raise UsageError(f"{file} {what}, so it stays", hint="name another service by --name, or add --force")
-    if (other := _folder(there)) != folder:
-        raise UsageError(f"{file} is the service of {other}, so it stays", hint="another --name, or --force")
+        raise UsageError(f"{file} {what}, so it stays", hint="choose another --name, or add --force")
+    if (other := _folder(existing)) != folder:
+        raise UsageError(
+            f"{file} is the service of {other}, so it stays", hint="choose another --name, or add --force"
+        )
 
 
 def _folder(text: str) -> str:
@@ -228,45 +232,45 @@ def _digest(text: str) -> str:
 
 
 def _writable(service: Service) -> list[str]:
-    """The project's folder, and what may be missing of the others."""
-    return [_checked(service.folder), *(f"-{_checked(one)}" for one in service.writable)]
+    """The project's folder, and the others, which may be missing."""
+    return [_printable(service.folder), *(f"-{_printable(folder)}" for folder in service.writable)]
 
 
-def _is_in_temporary(service: Service) -> bool:
-    """Whether a private /tmp would hide what the service needs."""
+def _uses_temporary_folder(service: Service) -> bool:
+    """Whether a private /tmp would hide files that the service needs."""
     needed = [Path(service.command[0]), service.folder, *service.writable]
-    places = {*needed, *(Path(os.path.realpath(one)) for one in needed)}
-    return any(one.is_relative_to(temporary) for one in places for temporary in _TEMPORARY)
+    places = {*needed, *(Path(os.path.realpath(path)) for path in needed)}
+    return any(place.is_relative_to(temporary) for place in places for temporary in _TEMPORARY)
 
 
 def _command(words: tuple[str, ...]) -> str:
-    """A command line. With a colon before it, systemd looks for no variables in it."""
-    program = _checked(Path(words[0]))
+    """The command line; after a colon, systemd expands no variables."""
+    program = _printable(Path(words[0]))
     if set(program) & set("\"'\\"):
         raise UsageError(
-            f"systemd starts no program with quotes or backslashes in its path: {quote(program)}",
+            f"systemd does not support quotes or backslashes in the path of a program: {quote(program)}",
             hint="install jobctl elsewhere",
         )
     literal = ":" if any("$" in word for word in words) else ""
-    return literal + " ".join(map(_word, words))
+    return literal + " ".join(map(_quoted, words))
 
 
-def _word(word: str) -> str:
-    """As one word: quoted where need be, with no specifier in it."""
+def _quoted(word: str) -> str:
+    """A word, quoted where necessary, without specifiers."""
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return escaped if re.fullmatch(r"[\w@%+=:,./-]+", escaped, re.ASCII) else f'"{escaped}"'
 
 
-def _plain(path: Path) -> str:
-    """For a setting that takes its line as it is, to the end."""
-    text = _checked(path)
+def _whole_line(path: Path) -> str:
+    """For a setting without quoting rules: it takes the whole line."""
+    text = _printable(path)
     if text != text.strip() or text.endswith("\\"):
-        raise UsageError(f"systemd cannot be told of a folder named {quote(text)}", hint="rename it")
+        raise UsageError(f"systemd does not support a folder named {quote(text)}", hint="rename it")
     return text.replace("%", "%%")
 
 
-def _checked(path: Path) -> str:
+def _printable(path: Path) -> str:
     text = str(path)
     if not text.isprintable():
-        raise UsageError(f"systemd cannot be told of the path {quote(text)}", hint="rename it")
+        raise UsageError(f"systemd does not support the path {quote(text)}", hint="rename it")
     return text

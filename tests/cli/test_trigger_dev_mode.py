@@ -245,7 +245,7 @@ def test_ctrl_c_ends_the_waiting_and_not_the_run(site: Site) -> None:
         told, _ = waiting.communicate(timeout=30)
 
         assert waiting.returncode == 130
-        assert "goes on at Trigger.dev" in told
+        assert "continues at Trigger.dev" in told
         assert [one["status"] for one in cloud.runs.values()] == ["EXECUTING"]
         assert not [one for one in cloud.asked if one.path.endswith("/cancel")]
 

@@ -13,7 +13,7 @@ import pytest
 
 from jobctl.errors import UsageError
 from jobctl.export_folder import Fate
-from jobctl.systemd.unit import Scope, Service, place, unit
+from jobctl.systemd.unit import Scope, Service, unit_text, write_unit
 
 PROGRAM = str(Path(sys.executable).with_name("jobctl"))
 needs_systemd = pytest.mark.skipif(
@@ -49,7 +49,7 @@ def settings(text: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("scope", Scope)
 def test_it_supervises_the_scheduler(scope: Scope) -> None:
-    found = settings(unit(service(scope)))
+    found = settings(unit_text(service(scope)))
 
     said = {key.removeprefix("Service."): value for key, (value,) in found.items()}
     assert (
@@ -79,7 +79,7 @@ def test_it_supervises_the_scheduler(scope: Scope) -> None:
 
 
 def test_only_the_machines_manager_is_asked_for_what_needs_its_rights() -> None:
-    mine, machines = settings(unit(service(Scope.USER))), settings(unit(service()))
+    mine, machines = settings(unit_text(service(Scope.USER))), settings(unit_text(service()))
 
     assert {key.removeprefix("Service.") for key in machines.keys() - mine.keys()} == {
         "User", "CapabilityBoundingSet", "ProtectSystem", "ReadWritePaths", "ProtectHome", "PrivateDevices",
@@ -92,14 +92,14 @@ def test_only_the_machines_manager_is_asked_for_what_needs_its_rights() -> None:
 
 
 def test_jobs_may_write_to_the_project_and_to_what_lies_outside_it() -> None:
-    text = unit(service(folder=Path("/srv/my site"), writable=(Path("/var/lib/jobctl"),)))
+    text = unit_text(service(folder=Path("/srv/my site"), writable=(Path("/var/lib/jobctl"),)))
 
     assert settings(text)["Service.ReadWritePaths"] == ['"/srv/my site" -/var/lib/jobctl']
 
 
 @pytest.mark.parametrize("folder", ["/tmp/site", "/var/tmp/site"])
 def test_a_project_among_temporary_files_is_not_hidden_from_itself(folder: str) -> None:
-    assert "Service.PrivateTmp" not in settings(unit(service(folder=Path(folder))))
+    assert "Service.PrivateTmp" not in settings(unit_text(service(folder=Path(folder))))
 
 
 @pytest.mark.parametrize(
@@ -112,23 +112,23 @@ def test_a_project_among_temporary_files_is_not_hidden_from_itself(folder: str) 
     ],
 )
 def test_a_command_line_is_quoted_as_systemd_reads_it(command: tuple[str, ...], line: str) -> None:
-    assert settings(unit(service(command=command)))["Service.ExecStart"] == [line]
+    assert settings(unit_text(service(command=command)))["Service.ExecStart"] == [line]
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"folder": Path("/srv/a\nb")}, "cannot be told of the path"),
-        ({"folder": Path("/srv/a\udcff")}, "cannot be told of the path"),
-        ({"folder": Path("/srv/a ")}, "cannot be told of a folder named"),
-        ({"folder": Path("/srv/a\\")}, "cannot be told of a folder named"),
-        ({"writable": (Path("/srv/\x1b"),)}, "cannot be told of the path"),
-        ({"command": ("/srv/it's/jobctl",)}, "no program with quotes"),
+        ({"folder": Path("/srv/a\nb")}, "does not support the path"),
+        ({"folder": Path("/srv/a\udcff")}, "does not support the path"),
+        ({"folder": Path("/srv/a ")}, "does not support a folder named"),
+        ({"folder": Path("/srv/a\\")}, "does not support a folder named"),
+        ({"writable": (Path("/srv/\x1b"),)}, "does not support the path"),
+        ({"command": ("/srv/it's/jobctl",)}, "does not support quotes"),
     ],
 )
-def test_a_path_that_systemd_cannot_be_told_is_refused(wrong: dict[str, Any], message: str) -> None:
+def test_a_path_that_systemd_does_not_support_is_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        unit(service(**wrong))
+        unit_text(service(**wrong))
 
 
 @needs_systemd
@@ -139,7 +139,7 @@ def test_systemd_finds_nothing_wrong(scope: Scope, name: str, tmp_path: Path) ->
     folder.mkdir()
     (folder / "jobctl").symlink_to(PROGRAM)
     file = tmp_path / "jobctl.service"
-    file.write_text(unit(service(scope, folder=folder, command=(str(folder / "jobctl"), "run"))))
+    file.write_text(unit_text(service(scope, folder=folder, command=(str(folder / "jobctl"), "run"))))
 
     done = subprocess.run(
         ["systemd-analyze", "verify", f"--{scope.value}", "--man=no", file],
@@ -155,7 +155,7 @@ def test_systemd_finds_nothing_wrong(scope: Scope, name: str, tmp_path: Path) ->
 @needs_systemd
 def test_systemd_finds_little_exposed(tmp_path: Path) -> None:
     file = tmp_path / "jobctl.service"
-    file.write_text(unit(service()))
+    file.write_text(unit_text(service()))
 
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", file],
@@ -167,37 +167,37 @@ def test_systemd_finds_little_exposed(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-300:]
 
 
-def test_a_unit_is_written_anew_only_where_it_is_as_it_was_made(tmp_path: Path) -> None:
+def test_a_unit_is_replaced_unless_it_was_edited(tmp_path: Path) -> None:
     file = tmp_path / "systemd" / "user" / "jobctl.service"
-    text, newer = unit(service()), unit(service(node_env="test"))
+    text, newer = unit_text(service()), unit_text(service(node_env="test"))
 
-    assert place(file, text) is Fate.CREATED
-    assert place(file, text) is Fate.UNCHANGED
-    assert place(file, newer) is Fate.CHANGED
+    assert write_unit(file, text) is Fate.CREATED
+    assert write_unit(file, text) is Fate.UNCHANGED
+    assert write_unit(file, newer) is Fate.CHANGED
     assert file.read_text() == newer
     assert file.stat().st_mode & 0o777 == 0o644
 
     edited = newer.replace("RestartSec=5", "RestartSec=9")
     file.write_text(edited)
     with pytest.raises(UsageError, match="was edited since jobctl made it, so it stays"):
-        place(file, text)
+        write_unit(file, text)
     assert file.read_text() == edited
-    assert place(file, text, force=True) is Fate.CHANGED
+    assert write_unit(file, text, force=True) is Fate.CHANGED
 
 
-def test_what_somebody_else_made_stays(tmp_path: Path) -> None:
+def test_a_unit_that_jobctl_did_not_make_stays(tmp_path: Path) -> None:
     file = tmp_path / "jobctl.service"
     file.write_text("[Service]\nExecStart=/bin/true\n")
     with pytest.raises(UsageError, match="was not made by jobctl"):
-        place(file, unit(service()))
+        write_unit(file, unit_text(service()))
 
-    other = unit(service(folder=Path("/srv/other 100%")))
+    other = unit_text(service(folder=Path("/srv/other 100%")))
     file.write_text(other)
     with pytest.raises(UsageError, match="is the service of /srv/other 100%, so it stays"):
-        place(file, unit(service()))
+        write_unit(file, unit_text(service()))
     assert file.read_text() == other
 
     file.unlink()
     file.mkdir()
     with pytest.raises(UsageError, match="cannot be written: is a directory"):
-        place(file, other)
+        write_unit(file, other)

@@ -1,4 +1,4 @@
-"""``jobctl install systemd``: a service that holds the scheduler for good. It says what it writes, and starts nothing."""
+"""``jobctl install systemd``: writes a service that keeps the scheduler running, and starts nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from jobctl.catalogue.notify_settings import URLS
 from jobctl.cli.commands.stop import confirm
 from jobctl.cli.context import Context
 from jobctl.cli.program import program
@@ -22,8 +21,7 @@ from jobctl.files import with_home
 from jobctl.managers.local import DEFAULT_GRACE, DEFAULT_WORKERS
 from jobctl.model import Command
 from jobctl.modes import Mode
-from jobctl.settings.variables import VARIABLES
-from jobctl.systemd.unit import NAME, SEARCHED, Scope, Service, place, unit
+from jobctl.systemd.unit import NAME, SEARCH_PATH, Scope, Service, unit_text, write_unit
 from jobctl.text import quote
 from jobctl.trust import SAFE_FOLDERS, acting_for_owner
 
@@ -68,9 +66,9 @@ def run(
         sudo .venv/bin/jobctl install systemd --system
     """
     del service_manager  # there is only one
-    demand_scope(name, user=user, system=system)
+    check_service(name, user=user, system=system)
     start = with_home(context.common.project or context.process.get("JOBCTL_PROJECT") or ".", "--project")
-    # the unit names the owner: what is the owner's decides what the service does, and is trusted for that
+    # the service will run as the project's owner, so that owner's files are trusted
     with acting_for_owner(start), closing(as_service(context, node_env)) as seen:
         command = [*program(), "run"]
         command += ["--local"] if local else []
@@ -95,16 +93,16 @@ def run(
             safe_folders=seen.process.get(SAFE_FOLDERS),
             writable=tuple(_outside(folder, seen)),
         )
-        hints = list(surprises(service, seen, context))
-    text = unit(service)
-    home = units_of(service.scope, context)
+        hints = list(_warnings(service, seen, context))
+    text = unit_text(service)
+    home = units_folder(service.scope, context)
     file = (Path(output) if output else home) / service.file
     fate = None
     if not dry_run:
-        demand_root(file.parent, f"{service.command[0]} install systemd --system")
+        require_root(file.parent, f"{service.command[0]} install systemd --system")
         if file.parent == SYSTEM_FOLDER:
             confirm(f"Write {file}?", context, yes=yes, command="install")
-        fate = place(file, text, force=force)
+        fate = write_unit(file, text, force=force)
     steps = list(_steps(service, file, home, fate))
     out = context.output
     for hint in hints:
@@ -128,29 +126,30 @@ def run(
 
 
 def show(fate: Fate, file: Path, steps: Iterable[str], context: Context) -> None:
-    """What was done, and the commands to type next."""
+    """Report the change, and the commands to type next."""
     context.output.lines(rows((), [(fate.value, str(file))], header=False))
     context.output.note("next:")
     for step in steps:
         context.output.note(f"  {step}")
 
 
-def demand_scope(name: str, *, user: bool, system: bool) -> None:
+def check_service(name: str, *, user: bool, system: bool) -> None:
     """Check the service's name and that at most one of ``--user`` and ``--system`` is given.
 
     Raises:
-        UsageError: they are wrong.
+        UsageError: they are not valid.
     """
     if user and system:
         raise UsageError("--user and --system exclude each other", hint="leave one out")
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{quote(name)} is no name for a service", hint="use letters, digits, dashes, underscores"
+            f"{quote(name)} is not a valid name for a service",
+            hint="use letters, digits, dashes, underscores",
         )
 
 
 def scope_of(*, user: bool, system: bool) -> Scope:
-    """Whose service is meant: the machine's for root, unless the options say otherwise."""
+    """The machine's service for root, unless the options say otherwise."""
     return Scope.SYSTEM if system or (os.geteuid() == 0 and not user) else Scope.USER
 
 
@@ -160,12 +159,12 @@ def _owner(folder: Path) -> str:
     except KeyError:
         raise UsageError(
             f"{folder} belongs to user {folder.stat().st_uid}, who has no name here",
-            hint="give it to the user whom the service should run as: chown",
+            hint="change its owner to the user whom the service should run as: chown",
         ) from None
 
 
 def _outside(folder: Path, seen: Context) -> Iterator[Path]:
-    """What jobctl and the jobs write to outside the project's folder, as far as settings and links tell."""
+    """Folders outside the project that jobctl and the jobs write to, by settings and links."""
     home = os.path.realpath(folder)
     metrics = seen.environment.textfile("JOBCTL_METRICS_FILE")
     named = [
@@ -174,13 +173,13 @@ def _outside(folder: Path, seen: Context) -> Iterator[Path]:
         *([(folder / metrics).parent] if metrics else []),
         *(folder / job.folder for job in seen.catalogue if job.folder),
     ]
-    for one in dict.fromkeys(Path(os.path.realpath(each)) for each in named):
-        if not one.is_relative_to(home):
-            yield one
+    for path in dict.fromkeys(Path(os.path.realpath(folder)) for folder in named):
+        if not path.is_relative_to(home):
+            yield path
 
 
-def units_of(scope: Scope, context: Context) -> Path:
-    """Where a service manager looks for units.
+def units_folder(scope: Scope, context: Context) -> Path:
+    """The folder of a service manager's units.
 
     Raises:
         UsageError: the user has no home folder.
@@ -199,8 +198,8 @@ def _home_folder() -> Path:
         ) from None
 
 
-def demand_root(folder: Path, command: str) -> None:
-    """That this process may write to the folder.
+def require_root(folder: Path, command: str) -> None:
+    """Check that this process may write to the folder.
 
     Raises:
         UsageError: only root may.
@@ -213,7 +212,7 @@ def demand_root(folder: Path, command: str) -> None:
 
 
 def _steps(service: Service, file: Path, home: Path, fate: Fate | None) -> Iterator[str]:
-    """What is to be typed now."""
+    """The commands to type next."""
     systemctl, name = service.scope.systemctl, service.name
     own = service.scope is Scope.USER
     if file.parent != home:
@@ -221,45 +220,32 @@ def _steps(service: Service, file: Path, home: Path, fate: Fate | None) -> Itera
     yield f"{systemctl} daemon-reload"
     yield f"{systemctl} restart {name}" if fate is Fate.CHANGED else f"{systemctl} enable --now {name}"
     if own:
-        yield "loginctl enable-linger     # it then runs while you are not logged in, too"
+        yield "loginctl enable-linger     # it then also runs while you are not logged in"
     yield f"journalctl {'--user ' if own else ''}-u {name} -f"
 
 
 _GIVEN = (SAFE_FOLDERS, "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ")
-"""What the service's manager sets too, if to another value, or what the unit says."""
-_MEANT_FOR_THIS_CALL = {"NODE_ENV", "JOBCTL_PROJECT"}
+"""Variables that the service manager sets too, perhaps to other values, or that the unit sets."""
 
 
 def as_service(context: Context, node_env: str) -> Context:
-    """The same project, its settings read from the ``.env`` files alone."""
+    """The same project as the service will see it: its settings come from the ``.env`` files only."""
     process = {name: context.process[name] for name in _GIVEN if name in context.process}
     common = context.common._replace(project=str(context.project.folder))
     return Context(common, {**process, "NODE_ENV": node_env}, context.clock, context.output)
 
 
-def surprises(service: Service, seen: Context, context: Context) -> Iterator[str]:
+def _warnings(service: Service, seen: Context, context: Context) -> Iterator[str]:
     """What works in this shell, and will not in the service."""
-    for name in sorted(_needed(seen) - _MEANT_FOR_THIS_CALL):
-        here = context.environment.value(name)
-        if here.source.kind == "process" and here.text != seen.environment.value(name).text:
-            yield f"{name} is set in this shell, which the service does not see: write it into an .env file"
     for job in seen.catalogue:
         if isinstance(job.target, Command) and os.sep not in (program := job.target.argv[0]):
             found = shutil.which(program, path=context.process.get("PATH"))
-            if found is not None and found != shutil.which(program, path=SEARCHED):
-                yield f"{job.id} runs {found}, which the service does not find: write the whole path"
+            if found is not None and found != shutil.which(program, path=SEARCH_PATH):
+                yield f"{job.id} runs {found}, which the service does not find: write its absolute path"
     if service.scope is Scope.USER:
         return
     for folder in service.writable:
         if not folder.exists():
-            yield f"{folder} is not there, and the service may not make it: make it first, as {service.user}"
+            yield f"{folder} does not exist, and the service may not make it: make it first, as {service.user}"
     if service.user == "root":
-        yield f"{service.folder} belongs to root, so jobs run as root: better give it to a user of its own"
-
-
-def _needed(seen: Context) -> set[str]:
-    """Every variable that jobctl, its jobs and its notifications are known to read."""
-    catalogue = seen.catalogue
-    urls = [*(getattr(catalogue.notify, key) for key in URLS), *(job.check_in for job in catalogue)]
-    named = {url[1:] for url in urls if url and url.startswith("$")}
-    return {*VARIABLES, *named, *(name for job in catalogue for name in job.needs)}
+        yield f"{service.folder} belongs to root, so jobs run as root: better change its owner to a user of its own"

@@ -63,9 +63,11 @@ def run(
     if local or (force and mode is Mode.DISABLED):
         mode = Mode.LOCAL
     if mode is Mode.TRIGGER_DEV:
-        from jobctl.cli.trigger_dev import trigger_there
+        from jobctl.cli.trigger_dev import trigger as trigger_at_trigger_dev
 
-        there, code = trigger_there(context, job.id, arguments, limit, wait=not no_wait, retry=not no_retry)
+        there, code = trigger_at_trigger_dev(
+            context, job.id, arguments, limit, wait=not no_wait, retry=not no_retry
+        )
         report_end(there, context)
         return code
     if mode is Mode.DISABLED:

@@ -1,14 +1,21 @@
-"""``jobctl uninstall systemd``: takes back the service that ``install`` wrote. It stops nothing."""
+"""``jobctl uninstall systemd``: removes the service that ``install`` wrote, and stops nothing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from jobctl.cli.commands.install import SYSTEM_FOLDER, demand_root, demand_scope, scope_of, show, units_of
+from jobctl.cli.commands.install import (
+    SYSTEM_FOLDER,
+    check_service,
+    require_root,
+    scope_of,
+    show,
+    units_folder,
+)
 from jobctl.cli.commands.stop import confirm
 from jobctl.errors import ExitCode
 from jobctl.export_folder import Fate
-from jobctl.systemd.unit import take_back
+from jobctl.systemd.unit import remove_unit
 
 if TYPE_CHECKING:
     import typer
@@ -36,13 +43,13 @@ def run(
         sudo .venv/bin/jobctl uninstall systemd --system --yes
     """
     del service_manager  # there is only one
-    demand_scope(name, user=user, system=system)
+    check_service(name, user=user, system=system)
     scope = scope_of(user=user, system=system)
-    file = units_of(scope, context) / f"{name}.service"
-    demand_root(file.parent, "jobctl uninstall systemd --system")
+    file = units_folder(scope, context) / f"{name}.service"
+    require_root(file.parent, "jobctl uninstall systemd --system")
     if file.parent == SYSTEM_FOLDER and file.exists():
         confirm(f"Remove {file}?", context, yes=yes, command="uninstall")
-    fate = take_back(file, context.project.folder, force=force)
+    fate = remove_unit(file, context.project.folder, force=force)
     systemctl = scope.systemctl
     steps = [f"{systemctl} stop {name}", f"{systemctl} daemon-reload"] if fate is Fate.REMOVED else []
     out = context.output
