@@ -1,4 +1,4 @@
-"""Durations as people write and read them: ``90s``, ``1h 30m``, ``4m 12s``."""
+"""Durations as text: ``90s``, ``1h 30m``, ``4m 12s``."""
 
 import re
 from datetime import timedelta
@@ -13,10 +13,10 @@ MAXIMUM = timedelta(days=36525)
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read ``500ms``, ``30s``, ``5m``, ``1h30m``, ``2d`` or ``1w``.
+    """Parse ``500ms``, ``30s``, ``5m``, ``1h30m``, ``2d`` or ``1w``.
 
     Raises:
-        ScheduleError: no unit, an unknown one, nothing at all, or more than 100 years.
+        ScheduleError: it is not a duration, or more than 100 years.
     """
     stripped = text.strip()
     if len(stripped) > 100 or not _WHOLE.fullmatch(stripped):
@@ -31,7 +31,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_duration(duration: timedelta) -> str:
-    """Two units at most, cut and not rounded up: ``400 ms``, ``1.2 s``, ``12s``, ``4m 12s``, ``2d 3h``."""
+    """For people, in at most two units, rounded down: ``400 ms``, ``1.2 s``, ``12s``, ``4m 12s``, ``2d 3h``."""
     seconds = duration.total_seconds()
     if seconds < 1:
         return f"{max(0, int(seconds * 1000))} ms"
@@ -47,7 +47,7 @@ def format_duration(duration: timedelta) -> str:
 
 
 def write_duration(duration: timedelta) -> str:
-    """The exact text that ``parse_duration`` reads back: ``1h30m``, ``45s``, ``1500ms``."""
+    """Exact, for ``parse_duration``: ``1h30m``, ``45s``, ``1500ms``."""
     ms = round(duration.total_seconds() * 1000)
     if ms % 1000:
         return f"{ms}ms"
@@ -61,5 +61,5 @@ def write_duration(duration: timedelta) -> str:
 
 
 def milliseconds(duration: timedelta | None) -> int | None:
-    """Whole milliseconds, as JSON and the run store have them."""
+    """Whole milliseconds, as in JSON and in the run store."""
     return None if duration is None else round(duration.total_seconds() * 1000)

@@ -1,36 +1,36 @@
-"""The kinds of error that a user can meet, each with the exit code it leads to. Parts refine them for themselves.
+"""The errors that a user can meet, each with its exit code. Modules may define more specific ones.
 
 ::
 
     JobctlError                 70  jobctl itself failed
-    ├── UsageError               2  the call is wrong: unknown job, option, value
+    ├── UsageError               2  wrong use: unknown job, option, value
     │   ├── UnknownJobError      2
-    │   ├── ScheduleError        2  also a ValueError: a cron text or an interval that cannot be
-    │   └── ConfigurationError   2  a setting or a project file is wrong; says where
-    │       └── ConfigurationErrors  2  several of these, told together
+    │   ├── ScheduleError        2  an invalid cron expression, interval or time zone; also a ValueError
+    │   └── ConfigurationError   2  an invalid setting or project file; says where
+    │       └── ConfigurationErrors  2  several of these
     ├── AlreadyRunningError      3  the job has an unfinished run
     ├── NotRunError              4  scheduling is disabled, or what the job needs is not configured
     ├── ServiceError             5  a service did not answer
     ├── StoreError              70  the run store cannot be read or written
-    │   ├── StoreBusyError      70  somebody else holds it longer than we waited
-    │   ├── StoreDamagedError   70  the file is not, or no longer, a run store
+    │   ├── StoreBusyError      70  another process locked it for too long
+    │   ├── StoreDamagedError   70  the file is not a valid run store
     │   └── UnknownToStoreError 70  the run store does not know this process or job
-    │       ├── FencedError     70  this process was declared dead: nothing that it writes is accepted
-    │       └── StoreLostError  70  the run store was deleted, or replaced by another
-    └── PermanentJobError        1  raised by a job: failed, and trying again would not help
+    │       ├── FencedError     70  this process was declared dead, so its writes are refused
+    │       └── StoreLostError  70  the run store was deleted or replaced
+    └── PermanentJobError        1  raised by a job that failed and need not be retried
 
-A message is one sentence: what, where. ``hint`` says what to do.
+A message is one sentence: what is wrong, and where. ``hint`` says what to do.
 """
 
 import errno
 from enum import IntEnum
 
 DISTRIBUTION = "ever-jobctl"
-"""jobctl on the package index, where the name ``jobctl`` belongs to others."""
+"""The name of jobctl on the package index, where ``jobctl`` is another project."""
 
 
 class ExitCode(IntEnum):
-    """What a command's exit code means. Scripts rely on these; none changes its meaning."""
+    """The exit codes of commands. Scripts rely on them: their meaning never changes."""
 
     DONE = 0
     JOB_FAILED = 1
@@ -43,26 +43,26 @@ class ExitCode(IntEnum):
 
 
 EXHAUSTED = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""What a call fails with where the system, or a limit, allows no more processes, open files or memory now."""
+"""Errors when the system or a limit allows no more processes, open files or memory."""
 
 
 def install_hint(extra: str) -> str:
-    """The command that installs what one extra of the distribution needs."""
+    """The command that installs an extra of the distribution."""
     return f'pip install "{DISTRIBUTION}[{extra}]"'
 
 
 def reason_of(error: OSError) -> str:
-    """What the system says of it, as a clause."""
+    """The reason in the words of the system, as a clause."""
     return (error.strerror or str(error)).lower()
 
 
 class JobctlError(Exception):
-    """The root: a sentence, perhaps a place and a hint, and the exit code.
+    """The base of all errors.
 
     Args:
-        message: what is wrong, in one sentence with the offending text quoted.
-        hint: what to do about it, one clause.
-        where: ``file:line`` or another place that the fault comes from.
+        message: what is wrong, one sentence that quotes the wrong text.
+        hint: what to do, one clause.
+        where: the place of the error, ``file:line`` for example.
     """
 
     exit_code = ExitCode.INTERNAL
@@ -76,7 +76,7 @@ class JobctlError(Exception):
 
 
 class UsageError(JobctlError):
-    """The call is wrong; nothing was started."""
+    """Wrong use: nothing was started."""
 
     exit_code = ExitCode.USAGE
     code = "usage"
@@ -89,51 +89,51 @@ class UnknownJobError(UsageError):
 
 
 class ScheduleError(UsageError, ValueError):
-    """A cron expression, an interval or a time zone that cannot be a schedule."""
+    """An invalid cron expression, interval or time zone."""
 
     code = "bad_schedule"
 
 
 class ConfigurationError(UsageError):
-    """A setting or a project file holds a value that cannot be used."""
+    """An invalid value in a setting or a project file."""
 
     code = "bad_configuration"
 
 
-MOST_TOLD = 20
-"""Of several faults, so many are told to people; programs get all."""
+MAX_SHOWN = 20
+"""The number of errors that people see; programs get all."""
 
 
 class UntrustedError(ConfigurationError):
-    """A file or folder that another user owns or may write."""
+    """A file or folder that another user owns or may write to."""
 
 
 class ConfigurationErrors(ConfigurationError):  # noqa: N818 - the plural is the point
-    """Several configuration faults, told together. ``problems`` holds each one."""
+    """Several configuration errors: ``problems``."""
 
     def __init__(self, problems: list[ConfigurationError]) -> None:
         self.problems = problems
-        more = len(problems) - MOST_TOLD
-        told = [*map(str, problems[:MOST_TOLD]), *([f"and {more} more"] if more > 0 else [])]
-        super().__init__("; ".join(told))
+        more = len(problems) - MAX_SHOWN
+        shown = [*map(str, problems[:MAX_SHOWN]), *([f"and {more} more"] if more > 0 else [])]
+        super().__init__("; ".join(shown))
 
 
 class AlreadyRunningError(JobctlError):
-    """The job has an unfinished run, so nothing was started."""
+    """The job has an unfinished run, so no run was started."""
 
     exit_code = ExitCode.ALREADY_RUNNING
     code = "already_running"
 
 
 class NotRunError(JobctlError):
-    """Nothing was run: scheduling is disabled, or something is not configured."""
+    """No run was started: scheduling is disabled, or something is not configured."""
 
     exit_code = ExitCode.NOT_RUN
     code = "not_run"
 
 
 class ServiceError(JobctlError):
-    """A service that is needed did not answer, or refused."""
+    """A required service did not answer, or refused the request."""
 
     exit_code = ExitCode.SERVICE
     code = "service"
@@ -143,7 +143,7 @@ class StoreError(JobctlError):
     """The run store cannot be read or written.
 
     Attributes:
-        transient: its server may answer again within a moment.
+        transient: whether its server may answer again soon.
     """
 
     code = "store"
@@ -151,33 +151,33 @@ class StoreError(JobctlError):
 
 
 class StoreBusyError(StoreError):
-    """Another process holds the run store for longer than we wait."""
+    """Another process locked the run store for too long."""
 
     code = "store_busy"
 
 
 class StoreDamagedError(StoreError):
-    """The file is not a run store, or no longer a sound one."""
+    """The file is not a valid run store."""
 
     code = "store_damaged"
 
 
 class UnknownToStoreError(StoreError):
-    """The run store does not know this process or job: it must be registered (again)."""
+    """The run store does not know this process or job: it must be registered again."""
 
     code = "store_unknown"
 
 
 class FencedError(UnknownToStoreError):
-    """The registration of this process has ended: others may have taken over its jobs."""
+    """The registration of this process has ended: other processes may have taken over its jobs."""
 
 
 class StoreLostError(UnknownToStoreError):
-    """The run store was deleted, or replaced by another, while it was in use."""
+    """The run store was deleted or replaced while it was in use."""
 
 
 class PermanentJobError(JobctlError):
-    """Raised inside a job: it failed, and a retry could not help (a wrong token, say)."""
+    """Raised by a job to fail without a retry, since none could succeed (because of a wrong token, for example)."""
 
     exit_code = ExitCode.JOB_FAILED
     code = "job_failed"

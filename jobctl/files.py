@@ -1,6 +1,6 @@
-"""Files that are written whole or not at all, and files and folders that their owner alone can read.
+"""Atomic writes, private files and folders, and paths in settings.
 
-Modes are set besides being asked for: a umask takes bits away, the owner's too where somebody set it so.
+Modes are set explicitly after creation, since a umask may remove bits, even the owner's.
 """
 
 import errno
@@ -15,17 +15,17 @@ from jobctl.errors import ConfigurationError
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
 STATE = ".jobctl"
-"""The folder of jobctl's own files. Git passes it over."""
+"""The name of the state folder. Git ignores it."""
 
 
 def write_whole(file: Path, data: bytes, *, mode: int | None = None) -> None:
-    """Write beside it, then take its place: a link's too, so that none leads elsewhere.
+    """Replace a file atomically. A link is replaced too, not followed.
 
     Args:
-        mode: of the file; None keeps that of the file whose place it takes, else leaves it to the umask.
+        mode: None keeps the mode of the replaced file, or uses the umask.
 
     Raises:
-        OSError: it cannot be written; what was there stays.
+        OSError: it cannot be written; the old file is unchanged.
     """
     new = file.with_name(f".{file.name}.{os.urandom(4).hex()}.new")
     if mode is None:
@@ -46,12 +46,10 @@ def write_whole(file: Path, data: bytes, *, mode: int | None = None) -> None:
 
 
 def private_folder(folder: Path) -> bool:
-    """Make a folder and the parents that are missing, for their owner alone; whether it was made.
-
-    One that is there stays as it is.
+    """Create a folder and its missing parents for their owner only; return False if it exists, unchanged.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     try:
         folder.mkdir(PRIVATE_FOLDER)
@@ -69,12 +67,12 @@ def private_folder(folder: Path) -> bool:
 
 
 def state_folder(folder: Path) -> None:
-    """Make the folder for jobctl's state where there is none. Git passes it over.
+    """Create the state folder if it does not exist, and let Git ignore it.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
-    if private_folder(folder) or folder.name == STATE:  # another folder that was there may be the user's
+    if private_folder(folder) or folder.name == STATE:  # any other existing folder may be the user's
         _hide_from_git(folder)
 
 
@@ -84,14 +82,14 @@ def _hide_from_git(folder: Path) -> None:
 
 
 def open_private(path: Path | str, flags: int, *, within: int | None = None) -> int:
-    """Open a file, made where there is none, for its owner alone. A link is not followed.
+    """Open a file, created for its owner only if it does not exist. A link is not followed.
 
     Args:
-        flags: as of ``os.open``.
-        within: the descriptor of the folder that ``path`` starts from; None is the working folder.
+        flags: those of ``os.open``.
+        within: the descriptor of the folder that ``path`` is relative to; None is the working folder.
 
     Raises:
-        OSError: it cannot be opened or made, or is a link.
+        OSError: it cannot be opened or created, or is a link.
     """
     flags |= os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
@@ -105,10 +103,10 @@ def open_private(path: Path | str, flags: int, *, within: int | None = None) -> 
 
 
 def open_below(top: Path, folders: Sequence[str], name: str, flags: int) -> int:
-    """Open a file in folders below ``top``, all made where there are none. No link below ``top`` is followed.
+    """Open a file in folders below ``top``, all created if missing. No link below ``top`` is followed.
 
     Raises:
-        OSError: it cannot be opened or made; with ``ELOOP``, it or a folder is a link.
+        OSError: it cannot be opened or created; with ``ELOOP``, the file or a folder is a link.
     """
     within = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -126,7 +124,7 @@ def folder_below(top: Path, folders: Sequence[str]) -> Iterator[int]:
     """The descriptor of a folder below ``top``. No link below ``top`` is followed.
 
     Raises:
-        OSError: it cannot be opened, or there is none; with ``ELOOP`` or ``ENOTDIR``, a folder is a link.
+        OSError: it does not exist or cannot be opened; with ``ELOOP`` or ``ENOTDIR``, a folder is a link.
     """
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     within = os.open(top, flags)
@@ -141,30 +139,30 @@ def folder_below(top: Path, folders: Sequence[str]) -> Iterator[int]:
 
 
 REFUSES_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
-"""What a lock fails with where the file system has none, as some network file systems."""
+"""Errors of a lock on a file system without locks, such as some network file systems."""
 
 
 _WITHOUT_MODES = frozenset(
     {"9p", "cifs", "drvfs", "exfat", "fuseblk", "msdos", "ntfs", "ntfs3", "smb3", "vfat"}
 )
-"""File systems that keep no owners and modes: what they show is how they were mounted."""
+"""File systems without owners and modes: they show those of their mount options."""
 
 
 def has_modes(path: Path) -> bool:
-    """Whether the modes of files say who may write, by the file system that a path is on."""
+    """Whether the file system of a path has modes, which say who may write."""
     found = _mount_of(path)
     return found is None or found[0] not in _WITHOUT_MODES
 
 
 def lock_refusal(path: Path) -> str:
-    """That a file system refuses locks, as a clause that names its type and where it is mounted."""
+    """A clause that a file system does not support locks, with its type and mount point."""
     found = _mount_of(path)
     which = f"its file system ({found[0]}, mounted at {found[1]})" if found else "this file system"
     return f"{which} refuses locks"
 
 
 def _mount_of(path: Path) -> tuple[str, str] | None:
-    """Type and mount point of a path's file system, by proc(5); None where that is not to be had."""
+    """Type and mount point of the file system of a path, by proc(5); None if not available."""
     try:
         lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
@@ -176,7 +174,7 @@ def _mount_of(path: Path) -> tuple[str, str] | None:
         for escaped, plain in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
             point = point.replace(escaped, plain)
         if place.is_relative_to(point) and (found is None or len(point) >= len(found[1])):
-            found = (after.split(" ")[0], point)  # of two at one place the later hides the earlier
+            found = (after.split(" ")[0], point)  # a later mount at the same point hides the earlier
     return found
 
 
@@ -195,10 +193,10 @@ def _folder_within(within: int, name: str) -> int:
 
 
 def with_home(path: str, name: str) -> Path:
-    """A path of the setting ``name``, with a ``~`` or ``~user`` at its start expanded: no shell does that in a file.
+    """A path in the setting ``name``, with ``~`` or ``~user`` at its start expanded, as in a shell.
 
     Raises:
-        ConfigurationError: there is no such user, or this one has no home.
+        ConfigurationError: the user or the home folder is unknown.
     """
     try:
         return Path(path).expanduser()

@@ -1,4 +1,4 @@
-"""The words of jobctl as immutable values: job, run, status, metrics, result.
+"""The types of jobctl as immutable values: job, run, status, metrics, result.
 
 Times are aware datetimes in UTC. Durations are ``timedelta``.
 """
@@ -38,7 +38,7 @@ class RunStatus(StrEnum):
 
 
 class OnOverlap(StrEnum):
-    """What becomes of a slot while a run is in its way: of its own job, or of its group."""
+    """What to do with a slot while a run of its job or group blocks it."""
 
     SKIP = "skip"
     QUEUE = "queue"
@@ -57,7 +57,7 @@ class Reason(StrEnum):
 
 
 class Trigger(StrEnum):
-    """What asked for a run."""
+    """What started a run."""
 
     SCHEDULE = "schedule"
     MANUAL = "manual"
@@ -69,27 +69,27 @@ class Schedule(Protocol):
 
     @property
     def text(self) -> str:
-        """As a user writes it: ``every 5m`` or ``0 9 * * *``."""
+        """The schedule as a user writes it: ``every 5m`` or ``0 9 * * *``."""
 
     @property
     def timezone(self) -> str:
-        """The IANA zone that wall-clock times are meant in; ``UTC`` for an interval."""
+        """The IANA zone of its wall-clock times; ``UTC`` for an interval."""
 
     @property
     def fixed_time(self) -> bool:
-        """Whether each wall-clock time is due once only, even if the clock is set back."""
+        """Whether each wall-clock time is due only once, even if the clock is set back."""
 
     def next_after(self, instant: datetime, anchor: datetime) -> datetime:
         """The first due time strictly after ``instant``, in UTC.
 
-        ``anchor`` is the instant that an interval counts from; a cron schedule ignores it.
+        ``anchor`` is the instant from which an interval counts; a cron schedule ignores it.
         """
 
     def latest_until(self, instant: datetime, after: datetime, anchor: datetime) -> datetime | None:
-        """The newest due time in ``(after, instant]``, or None where there is none."""
+        """The latest due time in ``(after, instant]``, or None."""
 
     def count(self, after: datetime, until: datetime, anchor: datetime) -> int:
-        """How many due times lie in ``(after, until]``."""
+        """The number of due times in ``(after, until]``."""
 
 
 @value
@@ -110,26 +110,27 @@ class Job:
     Attributes:
         id: ``kebab-case``, unique in the catalogue.
         name: for people.
-        schedule: when it is due; None is by hand only.
+        schedule: when it is due; None if it is only triggered.
         target: what runs.
-        timeout: of one attempt.
-        retries: how many attempts may follow a failed first one.
-        retry_delay: before the first retry, doubled for each further one, with jitter.
+        timeout: time limit of one attempt.
+        retries: further attempts after a failed first one.
+        retry_delay: delay before the first retry; it doubles with each further one, with jitter.
         catch_up: run once for all slots that were missed while no scheduler ran.
-        enabled: False keeps it off its schedule; it can still be triggered by hand.
-        jitter: a slot begins up to so much later, but before the next one; each at a time of its own, the same
-            on every machine.
-        overlap: what becomes of a slot while a run is in its way; of those that queue the newest waits.
-        group: no two jobs of a group run at the same time.
-        grace: between SIGTERM and SIGKILL where a run must end.
-        environment: variables for its runs, besides the process's own.
-        folder: where its runs begin, seen from the project's folder; that folder where it is None.
-        memory_mib: how much address space a run may take, in MiB; None is without limit. Linux alone keeps to it.
-        check_in: URL of a monitor that is told of each start and end; or ``$NAME``, the variable that holds it.
-        needs: variables that must be set, by its ``environment`` or the process's.
+        enabled: whether it is scheduled; if not, it can still be triggered.
+        jitter: each slot starts up to this much later, but before the next one; the delay of a slot is the same on
+            every machine.
+        overlap: what to do with a slot while a run blocks it; only the latest slot is queued.
+        group: jobs of the same group never run at the same time.
+        grace: time between SIGTERM and SIGKILL when a run must end.
+        environment: environment variables for its runs, added to those of the process.
+        folder: working folder of its runs, relative to the project's folder; None is the project's folder.
+        memory_mib: limit of a run's address space in MiB, on Linux; None is no limit.
+        check_in: URL of a monitor to call at each start and end; or ``$NAME``, the variable that holds it.
+        needs: variables that must be set, in its ``environment`` or that of the process.
         origin: where it was defined: ``built-in``, ``jobctl.toml:12``, a module, or ``code``.
-        dry_run: whether its function takes ``dry_run=True``.
-        unmet: which of its needs is not configured, as a clause; it is then neither timed nor triggered.
+        dry_run: whether its function accepts ``dry_run=True``.
+        unmet: the first of its needs that is not configured, as a clause; the job is then neither scheduled nor
+            triggered.
     """
 
     id: str
@@ -157,7 +158,7 @@ class Job:
 
 @value
 class Run:
-    """One execution of a job, as the run store keeps it."""
+    """One execution of a job, as in the run store."""
 
     id: str
     job_id: str
@@ -177,17 +178,19 @@ class Run:
 
     @property
     def short_id(self) -> str:
-        """Enough of the id for people: eight characters of ours, the whole of another engine's."""
+        """The id for people: its first eight characters; the whole id of Trigger.dev."""
         return self.id if self.id.startswith("run_") else self.id[:8]
 
 
 @value
 class JobResult:
-    """What a job may return. ``success=False`` makes its run failed, and ``retry=False`` says that
-    another attempt could not help.
+    """The result that a job may return.
 
-    ``details`` is any JSON value that the job wants kept with the run; ``duration`` is filled in
-    from the run where the job leaves it out.
+    Attributes:
+        success: False makes the run failed.
+        duration: filled in from the run if it is None.
+        details: any JSON value to store with the run.
+        retry: False prevents further attempts.
     """
 
     success: bool = True
@@ -203,7 +206,7 @@ class JobResult:
 
 @value
 class JobStatus:
-    """A job as it stands now. ``retry_at``: when the next attempt of its run begins, if the last one failed."""
+    """The current state of a job. ``retry_at``: when the next attempt begins, if the last one failed."""
 
     id: str
     name: str
@@ -221,7 +224,7 @@ class JobStatus:
 
 @value
 class JobTotals:
-    """Counts and durations of one job's runs. Percentiles and histogram are over its newest 1,000 kept runs."""
+    """Counts and durations of the runs of one job. Percentiles and histogram cover its latest 1,000 stored runs."""
 
     id: str
     total_executions: int = 0
@@ -236,13 +239,13 @@ class JobTotals:
 
     @property
     def success_rate(self) -> float | None:
-        """Completed of executed, 0 to 1; None where nothing was executed."""
+        """Completed executions of all, 0 to 1; None if there were none."""
         return rate(self.successful_jobs, self.total_executions)
 
 
 @value
 class JobMetrics:
-    """Totals over all jobs. A skipped slot or a missed one is no execution."""
+    """Totals over all jobs. Skipped and missed slots are not executions."""
 
     total_executions: int = 0
     successful_jobs: int = 0
@@ -254,10 +257,10 @@ class JobMetrics:
 
     @property
     def success_rate(self) -> float | None:
-        """Completed of executed, 0 to 1; None where nothing was executed."""
+        """Completed executions of all, 0 to 1; None if there were none."""
         return rate(self.successful_jobs, self.total_executions)
 
 
 def rate(part: int, whole: int) -> float | None:
-    """``part / whole``, or None where there is nothing to divide."""
+    """``part / whole``; None if ``whole`` is 0."""
     return part / whole if whole else None

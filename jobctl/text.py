@@ -1,4 +1,4 @@
-"""Text that comes from outside: made safe to show, taken for a job's id or not; what was meant by it."""
+"""Text from outside: made safe to print, checked as a job id, compared to suggest what was meant."""
 
 from collections.abc import Iterable
 
@@ -8,9 +8,9 @@ _VISIBLE = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for cod
 
 
 def printable(text: str) -> str:
-    r"""Control, direction and lone surrogate characters made visible (``\x1b``); tabs stay.
+    r"""The text with control, direction and lone surrogate characters escaped (``\x1b``), except tabs.
 
-    What a job prints can so neither move the cursor nor retitle or recolour a terminal.
+    So the output of a job cannot move the cursor, or change the title or colours of a terminal.
     """
     if text.isprintable():
         return text
@@ -18,48 +18,53 @@ def printable(text: str) -> str:
 
 
 def quote(text: str, limit: int = 60) -> str:
-    """The text in double quotes, made printable and cut to ``limit`` characters."""
+    """The text in double quotes, printable and cut to ``limit`` characters."""
     shown = printable(text[: limit + 1]).replace("\t", "\\t").replace("\xa0", "\\xa0")
     return f'"{shown if len(shown) <= limit else shown[:limit] + "…"}"'
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that differs by few typing errors, or None: a wrong suggestion is worse than none."""
+    """The known word that differs by few typing errors; else None, since a wrong suggestion is worse than none."""
     word = word[:100].lower()
-    most = min(3, len(word) // 3)
-    found = min(((typing_errors(word, one.lower(), most), one) for one in known), default=(most + 1, ""))
-    return found[1] if found[0] <= most else None
+    limit = min(3, len(word) // 3)
+    distances = ((typing_errors(word, candidate.lower(), limit), candidate) for candidate in known)
+    errors, closest = min(distances, default=(limit + 1, ""))
+    return closest if errors <= limit else None
 
 
-def typing_errors(word: str, other: str, most: int) -> int:
-    """How many characters must be added, removed, replaced or exchanged with the next; more than ``most`` is not counted."""
-    if abs(len(word) - len(other)) > most:
-        return most + 1
+def typing_errors(word: str, other: str, limit: int) -> int:
+    """The Damerau-Levenshtein distance of two words; ``limit + 1`` if their lengths already differ by more."""
+    if abs(len(word) - len(other)) > limit:
+        return limit + 1
     before, row = [0] * (len(other) + 1), list(range(len(other) + 1))
-    for i, one in enumerate(word, 1):
+    for i, ours in enumerate(word, 1):
         above, row = row, [i] + [0] * len(other)
-        for j, two in enumerate(other, 1):
-            row[j] = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (one != two))
-            if i > 1 and j > 1 and one == other[j - 2] and word[i - 2] == two:
+        for j, theirs in enumerate(other, 1):
+            row[j] = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (ours != theirs))
+            if i > 1 and j > 1 and ours == other[j - 2] and word[i - 2] == theirs:
                 row[j] = min(row[j], before[j - 2] + 1)
         before = above
     return row[-1]
 
 
 def suggestion(word: str, known: Iterable[str], otherwise: str = "") -> str:
-    """A hint: which known words were probably meant, if any, and what to do ``otherwise``."""
+    """A hint: the known words that were probably meant, if any, and what to do ``otherwise``."""
     known = list(known)
     near = nearest(word, known)
-    meant = [near] if near else _holding(word, known)
+    meant = [near] if near else _abbreviated(word, known)
     return f"did you mean {' or '.join(map(quote, meant))}? {otherwise}".rstrip() if meant else otherwise
 
 
-def _holding(word: str, known: Iterable[str]) -> list[str]:
-    """The words whose parts begin with all parts of this one, as ``repo-sync`` for ``repository-sync``; three at most."""
+def _abbreviated(word: str, known: Iterable[str]) -> list[str]:
+    """The words that this word abbreviates part by part, as ``repo-sync`` for ``repository-sync``; none if more than 3."""
     parts = word.lower().replace("_", "-").split("-")
     if min(map(len, parts)) < 3:
         return []
-    found = [one for one in known if all(any(p.startswith(q) for p in one.split("-")) for q in parts)]
+    found = [
+        candidate
+        for candidate in known
+        if all(any(whole.startswith(part) for whole in candidate.split("-")) for part in parts)
+    ]
     return found if len(found) <= 3 else []
 
 
@@ -73,6 +78,6 @@ ID_HINT = f"use lower-case letters, digits and single dashes, {MAX_ID} character
 
 
 def is_job_id(text: str) -> bool:
-    """Whether a text is ``kebab-case``, ASCII, of 64 characters at most."""
+    """Whether a text is ``kebab-case``, ASCII, with at most 64 characters."""
     plain = text.isascii() and len(text) <= MAX_ID and text == text.lower()
     return plain and all(part.isalnum() for part in text.split("-"))

@@ -1,4 +1,8 @@
-"""Which files are trusted: this user's own and root's, where no other user may write; as Git has it for repositories."""
+"""Which files are trusted: those of this user and of root that no other user may write, as in Git.
+
+A project file, an ``.env`` file and a state folder decide what is executed. In a folder that several users share,
+another user must not decide that for this user.
+"""
 
 import grp
 import os
@@ -12,17 +16,17 @@ from pathlib import Path
 from jobctl.errors import UntrustedError
 
 SAFE_FOLDERS = "JOBCTL_SAFE_FOLDERS"
-"""Folders whose files are trusted all the same, or ``*``. Read from the process environment alone: a file that is
-not trusted cannot vouch for itself."""
+"""Folders whose files are always trusted, or ``*``. Read from the process environment only: a file that is not trusted
+must not declare itself trusted."""
 _acting_for: ContextVar[frozenset[int]] = ContextVar("acting_for", default=frozenset())
 
 
 @contextmanager
 def acting_for_owner(folder: Path) -> Iterator[None]:
-    """Trust the owner of a folder too, where root works for that user."""
+    """If this is root, trust the owner of the folder too."""
     owners: set[int] = set()
     if os.geteuid() == 0:
-        with suppress(OSError):  # which its use reports
+        with suppress(OSError):  # its use will report it
             owners.add(folder.stat().st_uid)
     token = _acting_for.set(frozenset(owners))
     try:
@@ -32,44 +36,42 @@ def acting_for_owner(folder: Path) -> Iterator[None]:
 
 
 def demand_trusted(path: Path, state: os.stat_result) -> None:
-    """Go on only with a file or folder that is trusted.
+    """Check that a file or folder is trusted.
 
     Raises:
-        UntrustedError: it belongs to another user, or another user may write it; says what to do.
+        UntrustedError: it belongs to another user, or another user may write it; the hint says what to do.
     """
     if found := distrust(path, state):
         raise UntrustedError(f"{path} {found[0]}, so it is not trusted", hint=found[1])
 
 
 def demand_trusted_module(folder: Path, module: str) -> None:
-    """Go on only with a module whose file, and the packages around it, are trusted, where they are in the folder.
-
-    What the module itself imports is not looked at.
+    """Check that a module in the folder, and its packages, are trusted; not the modules that it imports.
 
     Raises:
-        UntrustedError: one is not.
+        UntrustedError: a file or folder of it is not trusted.
     """
     place = folder
     for part in module.split("."):
-        for one in (place / f"{part}.py", place / part, place / part / "__init__.py"):
-            with suppress(OSError):  # it is elsewhere
-                demand_trusted(one, one.stat())
+        for path in (place / f"{part}.py", place / part, place / part / "__init__.py"):
+            with suppress(OSError):  # it is not in this folder
+                demand_trusted(path, path.stat())
         place /= part
 
 
 def platform_owns_files(process: Mapping[str, str] = os.environ) -> bool:
-    """Whether this is Vercel, where no other user is and the platform decides who owns the files."""
+    """Whether this is Vercel, which has no other users and decides who owns the files."""
     return process.get("VERCEL") == "1"
 
 
 def distrust(path: Path, state: os.stat_result) -> tuple[str, str] | None:
-    """Why a file or folder is not trusted, as a clause, and what to do; None where it is."""
+    """Why a file or folder is not trusted, as a clause, and what to do; None if it is trusted."""
     if state.st_uid not in _owners():
         reason = f"belongs to user {user_name(state.st_uid)}"
         hint = f"run jobctl as that user, or set {_safe(path, state)}"
     elif (writers := _other_writers(path, state)) is not None:
         reason = f"may be written by {writers[0]}"
-        sticky = state.st_mode & stat.S_ISVTX  # of everybody by design, as /tmp is
+        sticky = state.st_mode & stat.S_ISVTX  # shared by design, such as /tmp
         hint = (
             "use a folder of your own"
             if sticky
@@ -81,7 +83,7 @@ def distrust(path: Path, state: os.stat_result) -> tuple[str, str] | None:
 
 
 def owner_to_drop_to(folder: Path) -> os.stat_result | None:
-    """The owner of a project for whom root imports its code; None where this user does it."""
+    """The owner of a project, as whom root must import its code; None if this process need not change its user."""
     if os.geteuid() != 0:
         return None
     state = folder.stat()
@@ -93,7 +95,7 @@ def _safe(path: Path, state: os.stat_result) -> str:
 
 
 def _owners() -> set[int]:
-    """Root, this user, and behind ``sudo`` the user who called it."""
+    """The trusted users: root, this user, and with ``sudo`` the user who called it."""
     found = {0, os.geteuid(), *_acting_for.get()}
     caller = os.environ.get("SUDO_UID", "")
     if os.geteuid() == 0 and caller.isdecimal():
@@ -102,7 +104,7 @@ def _owners() -> set[int]:
 
 
 def _other_writers(path: Path, state: os.stat_result) -> tuple[str, str] | None:
-    """Who besides the owner may write, and chmod's letter for them; None where none may."""
+    """Who else may write, and the letter of chmod for them; None if only the owner may."""
     if not state.st_mode & (stat.S_IWOTH | stat.S_IWGRP) or not (
         stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)
     ):
@@ -123,12 +125,12 @@ def _is_safe(path: Path) -> bool:
     if named.strip() == "*":
         return True
     whole = Path(os.path.realpath(path))
-    folders = [os.path.realpath(os.path.expanduser(one)) for one in named.split(os.pathsep) if one]  # noqa: PTH111
-    return any(whole.is_relative_to(one) for one in folders)
+    folders = [os.path.realpath(os.path.expanduser(name)) for name in named.split(os.pathsep) if name]  # noqa: PTH111
+    return any(whole.is_relative_to(folder) for folder in folders)
 
 
 def user_name(uid: int) -> str:
-    """The name of a user, or the number where it has none here."""
+    """The name of a user; its number if it has no entry, as in a container."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -136,7 +138,7 @@ def user_name(uid: int) -> str:
 
 
 def home_of(uid: int) -> Path | None:
-    """The home folder of a user; None where it has no entry here."""
+    """The home folder of a user; None if it has no entry."""
     try:
         return Path(pwd.getpwuid(uid).pw_dir)
     except KeyError:
@@ -144,7 +146,7 @@ def home_of(uid: int) -> Path | None:
 
 
 def groups_of(uid: int, gid: int) -> Collection[int]:
-    """Every group of a user, ``gid`` among them."""
+    """All groups of a user, including ``gid``."""
     try:
         return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
     except KeyError:
@@ -152,10 +154,10 @@ def groups_of(uid: int, gid: int) -> Collection[int]:
 
 
 def is_shared(gid: int, uid: int) -> bool:
-    """Whether a group has members besides root and a user.
+    """Whether a group has other members than root and this user.
 
-    Root's group, one without an entry, and a user's own (of the same name, by convention) have none. Any other counts
-    as shared: members whose first group it is are not listed.
+    The group of root, a group without an entry, and the user's own group of the same name are not shared. Any other
+    counts as shared, since members whose primary group it is are not listed.
     """
     try:
         group = grp.getgrgid(gid)

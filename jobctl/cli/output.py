@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TextIO, cast
 
 from jobctl.cli.options import Common
 from jobctl.cli.terminal import Terminal
-from jobctl.errors import MOST_TOLD, ConfigurationErrors, JobctlError, reason_of
+from jobctl.errors import MAX_SHOWN, ConfigurationErrors, JobctlError, reason_of
 from jobctl.settings.masking import WEAK, Mask
 from jobctl.text import printable
 
@@ -426,12 +426,12 @@ class Output:
             self.flush()
             return
         several: Sequence[JobctlError] = error.problems if isinstance(error, ConfigurationErrors) else [error]
-        for one in several[:MOST_TOLD]:
+        for one in several[:MAX_SHOWN]:
             self.message(_visible(self.mask(str(one))), "error:", "red")
             if one.hint:
                 self.message(_visible(self.mask(one.hint)), "hint: ", "cyan")
         if len(several) > 1:
-            shown = f", {MOST_TOLD} of them shown" if len(several) > MOST_TOLD else ""
+            shown = f", {MAX_SHOWN} of them shown" if len(several) > MAX_SHOWN else ""
             self.message(f"{len(several)} problems{shown}, nothing was started")
 
 

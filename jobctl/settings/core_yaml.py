@@ -1,6 +1,6 @@
-"""YAML as the site reads it: version 1.2 with the core schema, as npm's ``yaml`` does by default.
+"""YAML as on the site: version 1.2 with the core schema, the default of npm's ``yaml``.
 
-PyYAML parses; but it knows version 1.1, in which ``Yes`` is true, ``12:30`` is 750 and a date is no text.
+PyYAML parses it, but implements version 1.1, in which ``Yes`` is true, ``12:30`` is 750 and a date is not a text.
 """
 
 import math
@@ -12,11 +12,11 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 _TAG = "tag:yaml.org,2002:"
 _FOREIGN = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff"
-"""Characters that are plain text in version 1.2, and line breaks or errors to PyYAML."""
+"""Characters that are plain text in version 1.2, but line breaks or errors in PyYAML."""
 _HIDDEN = 0x100000
-"""They pass through PyYAML as characters of a private area."""
+"""They pass through PyYAML as private use characters, from here on."""
 _EXACT = 2**53
-"""Whole numbers up to here are themselves in JavaScript, which knows no others than doubles."""
+"""Larger whole numbers are not exact in JavaScript, where every number is a double."""
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -37,12 +37,10 @@ for _name, _form, _first in (
 
 
 def parse(text: str) -> Any:
-    """One document as plain values: whole numbers as ``int`` where JavaScript holds them exactly, else ``float``.
-
-    Keys are texts, as in a JavaScript object.
+    """Parse one document to plain values. Keys are texts, and whole numbers that JavaScript cannot hold are floats.
 
     Raises:
-        ValueError: it is no YAML, holds several documents, or has a key twice.
+        ValueError: it is not valid YAML, has several documents, or a key twice.
     """
     hidden = re.sub(
         rf"[{_FOREIGN}]|\r(?!\n)", lambda found: chr(_HIDDEN + ord(found[0])), text.removeprefix("\ufeff")
@@ -55,7 +53,7 @@ def parse(text: str) -> Any:
 
 
 def text_of(value: Any) -> str:
-    """A value as JavaScript writes it where a text is wanted: ``12.50`` as ``12.5``, null as nothing."""
+    """A value as JavaScript converts it to text: ``12.50`` is ``12.5``, null is empty."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -71,7 +69,7 @@ def _value(node: Node, known: dict[Node, Any]) -> Any:
     if isinstance(node, SequenceNode):
         items: list[Any] = []
         known[node] = items
-        items.extend(_value(one, known) for one in node.value)
+        items.extend(_value(item, known) for item in node.value)
         return items
     found: dict[str, Any] = {}
     known[node] = found
@@ -81,7 +79,7 @@ def _value(node: Node, known: dict[Node, Any]) -> Any:
             plain = _value(key, known)
             if isinstance(key, ScalarNode):
                 if (type(plain), plain) in keys:
-                    raise ValueError(f"the key {text_of(plain)!r} is there twice")
+                    raise ValueError(f"the key {text_of(plain)!r} occurs twice")
                 keys.add((type(plain), plain))
             found[text_of(plain)] = _value(value, known)
     return found
@@ -109,7 +107,7 @@ def _shown(text: str) -> str:
 
 
 def _number_text(number: float) -> str:
-    """As ECMAScript's ``Number::toString``: its digits are those of ``repr``, its exponents are not."""
+    """As by ECMAScript's ``Number::toString``: the same digits as ``repr``, but other exponents."""
     from decimal import Decimal
 
     digits = repr(float(number)).removesuffix(".0")

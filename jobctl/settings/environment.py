@@ -11,7 +11,7 @@ from jobctl.files import with_home
 from jobctl.settings.env_files import NOT_SET, LoadedVariables, SettingValue, ValueSource, load_variables
 from jobctl.settings.masking import MASK, Mask, Secret, secret_texts, url_secrets
 from jobctl.settings.variables import DATABASES, ON, TEXTFILE_SUFFIX, VARIABLES, VariableKind
-from jobctl.settings.works_yml import KEYS, Works, content_folder
+from jobctl.settings.works_yml import PATHS, Works, content_folder
 from jobctl.urls import ascii_url, is_postgres_address, is_web_address
 
 _OF_THIS_PROCESS = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
@@ -43,7 +43,7 @@ class Environment:
             ConfigurationError: the content's ``works.yml`` may set it, and cannot be read.
         """
         own = self._without_works(name)
-        text = self._works.text(name) if self._works and name in KEYS else None
+        text = self._works.text(name) if self._works and name in PATHS else None
         if text is None or self._works is None:
             return own
         lost = () if own.source.kind in {"none", "default"} else (own.source,)
@@ -225,7 +225,7 @@ class Environment:
         Raises:
             ConfigurationError: it cannot be read.
         """
-        return [value for value in map(self.value, KEYS) if value.source.kind == "content"]
+        return [value for value in map(self.value, PATHS) if value.source.kind == "content"]
 
     def python_dotenv_differences(self) -> list[SettingValue]:
         """The values in use that python-dotenv reads differently from the same line."""

@@ -1,4 +1,4 @@
-"""``.works/works.yml`` of the content: what it says of mail and names wins over the environment, as on the site."""
+"""``.works/works.yml`` of the content: its settings for mail and names override the environment, as on the site."""
 
 import os
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from jobctl.errors import ConfigurationError, reason_of
 from jobctl.trust import demand_trusted, platform_owns_files
 
 FILE = ".works/works.yml"
-KEYS = {
+PATHS = {
     "EMAIL_PROVIDER": ("mail", "provider"),
     "EMAIL_FROM": ("mail", "default_from"),
     "NOVU_TEMPLATE_ID": ("mail", "template_id"),
@@ -17,12 +17,12 @@ KEYS = {
     "NEXT_PUBLIC_APP_URL": ("app_url",),
     "COMPANY_NAME": ("company_name",),
 }
-"""By variable, the key that stands above it."""
+"""The path of the key that overrides each variable."""
 _LARGEST = 1024 * 1024
 
 
 def content_folder(project: Path, variables: Mapping[str, str]) -> Path:
-    """The content folder; on Vercel only the temporary folder can be written."""
+    """The content folder; on Vercel it is in the temporary folder, since no other can be written."""
     if not platform_owns_files(variables):
         return project / ".content"
     import tempfile
@@ -31,7 +31,7 @@ def content_folder(project: Path, variables: Mapping[str, str]) -> Path:
 
 
 class Works:
-    """The file, read when a value of it is first asked for, and only where it may hold one."""
+    """The file. It is read at first use, and parsed only if it may contain a value."""
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         self._file = folder / FILE
@@ -40,27 +40,26 @@ class Works:
         self._values: Any = None
 
     def text(self, variable: str) -> str | None:
-        """What the file says for a variable; None where it says nothing.
+        """The value for a variable; None if the file does not set it.
 
         Raises:
-            ConfigurationError: the file is there and cannot be used.
+            ConfigurationError: the file exists, but cannot be read or parsed.
         """
-        keys = KEYS[variable]
+        path = PATHS[variable]
         if self._data is None:
             self._data = self._read()
-        if keys[0].encode() not in self._data:
+        if path[0].encode() not in self._data:
             return None
         if self._values is None:
             self._values = self._parsed(self._data)
-        found = self._values
-        if variable.startswith("NOVU_") and str(_at(found, ("mail", "provider"))).lower() != "novu":
+        if variable.startswith("NOVU_") and str(_at(self._values, ("mail", "provider"))).lower() != "novu":
             return None
-        value = _at(found, keys)
+        value = _at(self._values, path)
         return (value.strip() or None) if isinstance(value, str) else None
 
     def place(self, variable: str) -> str:
-        """Where the value stands, for people."""
-        return f"{self._file.parents[1].name}/{FILE}, {'.'.join(KEYS[variable])}"
+        """The place of the value, for people."""
+        return f"{self._file.parents[1].name}/{FILE}, {'.'.join(PATHS[variable])}"
 
     def _read(self) -> bytes:
         real = Path(os.path.realpath(self._file))
@@ -87,7 +86,7 @@ class Works:
             ) from error
 
 
-def _at(values: Any, keys: tuple[str, ...]) -> Any:
-    for key in keys:
+def _at(values: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
         values = values.get(key) if isinstance(values, dict) else None
     return values
