@@ -30,7 +30,9 @@ _LONGEST_WAIT = 1.0
 
 
 class WorkerPool:
-    """An ``Executor`` of worker processes. They start when needed and are kept warm.
+    """Runs tasks in worker processes, which start when needed and are kept warm, and reports how they end.
+
+    All methods but ``wake``, ``end_all`` and ``extend`` are called from one thread.
 
     Args:
         workers: how many may run at once.
@@ -83,8 +85,6 @@ class WorkerPool:
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         self._closed = False
 
-    # The Executor protocol
-
     def capacity(self, *, quick: bool) -> int:
         """How many more tasks would start at once, or soon behind quick ones."""
         taken = sum(worker.load > 0 or worker.is_retired for worker in self._workers)
@@ -102,7 +102,7 @@ class WorkerPool:
         self._dispatch()
 
     def poll(self, timeout: float) -> Sequence[Outcome]:
-        """Wait for outcomes, at most ``timeout`` seconds, and enforce timeouts."""
+        """Wait up to ``timeout`` seconds for outcomes or ``wake``; also enforces timeouts."""
         now = self._clock.monotonic()
         checks = [worker.seconds_to_check(now) for worker in self._workers]
         rest = min([_LONGEST_WAIT, *(seconds for seconds in checks if seconds is not None)])
@@ -128,7 +128,10 @@ class WorkerPool:
             os.write(self._wake_write, b".")
 
     def end(self, run_ids: Sequence[str], reason: Reason, *, now: bool = False) -> None:
-        """End tasks with all their processes: SIGTERM, a grace time, SIGKILL; ``now``: SIGKILL."""
+        """End tasks with all their processes: SIGTERM, a grace time, SIGKILL; ``now``: SIGKILL.
+
+        Each is still reported by ``poll`` as ``TaskFinished``, with ``reason``.
+        """
         wanted = set(run_ids)
         for worker in self._workers:
             self._requeue(worker.read_messages())
@@ -141,21 +144,24 @@ class WorkerPool:
             worker.end_if_on(wanted, reason, now=now)
 
     def end_all(self, reason: Reason) -> None:
-        """Kill every worker with all below it. From any thread."""
+        """Kill every worker with all below it, at once. From any thread; it never waits for a database."""
         with self._guard:
             for worker in self._workers:
                 worker.kill(reason)
         self.wake()
 
     def extend(self, deadline: float | None) -> None:
-        """Let workers live until then: without a further call they end themselves. From any thread."""
+        """Let workers live until then, in seconds of ``clock.boottime``; None: without limit. From any thread.
+
+        Without a further call they end themselves.
+        """
         with self._guard:
             self._deadline = deadline
             for worker in self._workers:
                 worker.extend(deadline)
 
     def renew(self, owner_id: str) -> None:
-        """Replace the workers: the idle ones end now, those on a task after it."""
+        """Run what begins from now on in new workers, under this registration; what runs goes on."""
         self._owner_id = owner_id
         for worker in self._workers:
             worker.is_retired = True
@@ -163,7 +169,7 @@ class WorkerPool:
         self._dispatch()
 
     def close(self) -> None:
-        """End every worker at once."""
+        """End every worker at once. Idempotent."""
         if self._closed:
             return
         self._closed = True

@@ -1,9 +1,9 @@
-"""Tasks for an executor, and what it reports of them, as values."""
+"""Tasks for the worker pool, and what it reports of them, as values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from jobctl.model import Reason, Target
 
@@ -18,7 +18,7 @@ class Task:
         target: ``"package.module:function"`` or a command, for a worker; a function, for a thread.
         quick: it will probably end within milliseconds, so it may wait behind others in one worker.
         arguments: keyword arguments for the function: JSON values.
-        grace: between SIGTERM and SIGKILL where it must end; None: the executor's.
+        grace: between SIGTERM and SIGKILL where it must end; None: the pool's.
         environment: variables for it, in addition to those of its worker.
         worker_environment: variables that its worker must have from its start, when modules are imported.
         folder: its working folder, relative to the project's folder.
@@ -83,40 +83,3 @@ class TaskFinished:
 
 
 Outcome = TaskStarted | TaskOutput | TaskFinished
-
-
-class Executor(Protocol):
-    """Runs tasks and reports how they end. All but ``wake``, ``end_all`` and ``extend`` are called from one thread."""
-
-    def capacity(self, *, quick: bool) -> int:
-        """How many more tasks of this kind would start at once, or soon behind quick ones."""
-
-    def submit(self, tasks: Sequence[Task]) -> None:
-        """Accept tasks; no more than ``capacity`` said."""
-
-    def poll(self, timeout: float) -> Sequence[Outcome]:
-        """Wait up to ``timeout`` seconds for outcomes or ``wake``; also enforces timeouts."""
-
-    def wake(self) -> None:
-        """Make ``poll`` return now. From any thread or signal handler."""
-
-    def end(self, run_ids: Sequence[str], reason: Reason, *, now: bool = False) -> None:
-        """End these tasks with all their processes: SIGTERM, some seconds, SIGKILL; ``now``: SIGKILL.
-
-        Each still comes out of ``poll`` as ``TaskFinished`` with ``reason``.
-        """
-
-    def end_all(self, reason: Reason) -> None:
-        """Kill every task that can be killed, at once. From any thread; it never waits for a database."""
-
-    def extend(self, deadline: float | None) -> None:
-        """Let workers live until then, in seconds of ``clock.boottime``; None: without limit. From any thread."""
-
-    def renew(self, owner_id: str) -> None:
-        """Run what begins from now on in new workers, under this registration; what runs goes on."""
-
-    def close(self) -> None:
-        """End every worker at once. Idempotent."""
-
-    def after_fork(self) -> None:
-        """In a forked child: close what was inherited from the parent, whose workers they are."""

@@ -27,7 +27,7 @@ class LocalJobManager(StoreBackedManager):
 
     Nothing starts before ``start()``, or the first ``trigger_job``. Use it as a context manager,
     sync or async, to have it shut down at the end. A function that no worker process can import by
-    name runs in a thread of this process; ``jobctl.execution.executors`` says what that cannot promise.
+    name runs in a thread of this process; ``jobctl.execution.threads`` says what that cannot promise.
 
     In a forked child it has the same definitions, but schedules none and runs nothing of its parent's, until the
     child itself starts it, schedules or triggers a job.
@@ -273,7 +273,7 @@ class LocalJobManager(StoreBackedManager):
             return self._scheduler
 
     def _start_scheduler(self) -> "tuple[Scheduler, Maintenance]":
-        from jobctl.execution.executors import LocalExecutor
+        from jobctl.execution.threads import LocalPool
         from jobctl.scheduler.lease import Lease
         from jobctl.scheduler.liveness import fail_lost_runs_once
         from jobctl.scheduler.maintenance import Maintenance
@@ -282,7 +282,7 @@ class LocalJobManager(StoreBackedManager):
         for run in fail_lost_runs_once(self.store, self._state, self._clock):
             self.bus.publish(RunFinished(run))
         lease: Lease
-        executor = LocalExecutor(
+        pool = LocalPool(
             workers=self._workers,
             project=self._project,
             environment=self._environment,
@@ -297,16 +297,16 @@ class LocalJobManager(StoreBackedManager):
             self.kind,
             self._state,
             self._clock,
-            extend_runs=executor.extend,
-            end_runs=lambda: executor.end_all(Reason.LOST),
+            extend_runs=pool.extend,
+            end_runs=lambda: pool.end_all(Reason.LOST),
         )
-        scheduler = Scheduler(self.store, lease, executor, self.bus, self._clock)
+        scheduler = Scheduler(self.store, lease, pool, self.bus, self._clock)
         scheduler.on_turn = self.on_turn
         maintenance = Maintenance(
             self.store, lease, self._state, self._clock, bus=self.bus, scheduler=scheduler
         )
         try:
-            executor.renew(lease.sign_on().id)
+            pool.renew(lease.sign_on().id)
             scheduler.start()
             lease.start()
             maintenance.start()

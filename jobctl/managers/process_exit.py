@@ -77,8 +77,8 @@ def _at_exit() -> None:
 
 
 def _end_threads() -> None:
-    if "jobctl.execution.executors" in sys.modules:  # else no job has run in a thread
-        from jobctl.execution.executors import end_threads
+    if "jobctl.execution.threads" in sys.modules:  # else no job has run in a thread
+        from jobctl.execution.threads import end_threads
 
         end_threads(_THREADS_END_S)
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from jobctl.clock import Clock
 from jobctl.events import Bus, Event, RunFinished
-from jobctl.execution.tasks import Executor
 from jobctl.model import Job, OnOverlap, Trigger
 from jobctl.scheduler.agenda import Agenda, AgendaEntry, DueSlot, Span
 from jobctl.scheduler.clock_watch import ClockWatch
@@ -27,6 +27,9 @@ from jobctl.store.records import (
     Stopped,
     new_run_id,
 )
+
+if TYPE_CHECKING:
+    from jobctl.execution.pool import WorkerPool
 
 _COLLECTED = 128
 _CLAIMED = 128
@@ -172,7 +175,7 @@ class Dispatcher:
         *,
         runs: RunSupervisor,
         recorder: Recorder,
-        executor: Executor,
+        pool: "WorkerPool",
         lease: Lease,
         watch: ClockWatch,
         misfires: MisfireReporter,
@@ -183,7 +186,7 @@ class Dispatcher:
         self.stopped: set[str] = set()
         self._runs = runs
         self._recorder = recorder
-        self._executor = executor
+        self._pool = pool
         self._lease = lease
         self._watch = watch
         self._misfires = misfires
@@ -248,11 +251,11 @@ class Dispatcher:
                 self._ready.put(due)
 
     def start_ready(self) -> None:
-        """Claim and start as many slots as the executor has room for."""
+        """Claim and start as many slots as the workers have room for."""
         for due in reversed(self._blocked.take(self._clock.monotonic())):
             self._ready.put(due, first=True)
         while self._lease.holds:
-            picked = self._ready.pick(lambda quick: self._executor.capacity(quick=quick))
+            picked = self._ready.pick(lambda quick: self._pool.capacity(quick=quick))
             if not picked or not self._claim(picked):
                 return
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from errno import EMFILE
+from typing import TYPE_CHECKING
 
 from jobctl.clock import Clock, whole
 from jobctl.durations import format_duration, milliseconds
@@ -20,12 +21,15 @@ from jobctl.errors import (
     reason_of,
 )
 from jobctl.events import Bus, RegistrationRenewed, RunFinished, RunOutput, RunRetrying, RunStarted
-from jobctl.execution.tasks import Arguments, Executor, Outcome, Task, TaskFinished, TaskOutput, TaskStarted
+from jobctl.execution.tasks import Arguments, Outcome, Task, TaskFinished, TaskOutput, TaskStarted
 from jobctl.model import Command, Job, Reason, Run, RunStatus, Trigger
 from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.recorder import Recorder
 from jobctl.store.base import RunStore
 from jobctl.store.records import Claim, Claimed, Ending, Overlap, new_run_id
+
+if TYPE_CHECKING:
+    from jobctl.execution.pool import WorkerPool
 
 _RETRIED = {Reason.ERROR, Reason.TIMEOUT, Reason.CRASHED}
 _SAVE_PID_AFTER_S = 0.25
@@ -72,7 +76,7 @@ class ActiveRun:
 
 
 class RunSupervisor:
-    """Hands attempts to the executor, retries what failed, and records how runs end. Used by one thread.
+    """Hands attempts to the workers, retries what failed, and records how runs end. Used by one thread.
 
     Attributes:
         stopping: no attempt is retried and no registration renewed any more.
@@ -80,13 +84,13 @@ class RunSupervisor:
     """
 
     def __init__(
-        self, store: RunStore, lease: Lease, bus: Bus, clock: Clock, *, executor: Executor, recorder: Recorder
+        self, store: RunStore, lease: Lease, bus: Bus, clock: Clock, *, pool: "WorkerPool", recorder: Recorder
     ) -> None:
         self.stopping = False
         self.interrupted = 0
         self._store = store
         self._lease = lease
-        self._executor = executor
+        self._pool = pool
         self._recorder = recorder
         self._bus = bus
         self._clock = clock
@@ -167,23 +171,23 @@ class RunSupervisor:
         return task
 
     def submit(self, tasks: Iterable[Task], *, at_once: bool = False) -> None:
-        """Start tasks as soon as the executor has room.
+        """Start tasks as soon as the workers have room.
 
         Args:
-            at_once: it has room, as asked before.
+            at_once: they have room, as asked before.
         """
         if at_once and self._lease.holds:
-            self._executor.submit(list(tasks))
+            self._pool.submit(list(tasks))
             return
         self._waiting.extend(tasks)
         self.submit_waiting()
 
     def submit_waiting(self) -> None:
-        """Start what waits, as far as the executor has room. Without a lease nothing starts."""
-        while self._waiting and self._lease.holds and self._executor.capacity(quick=False) > 0:
-            self._executor.submit([self._waiting.popleft()])
+        """Start what waits, as far as the workers have room. Without a lease nothing starts."""
+        while self._waiting and self._lease.holds and self._pool.capacity(quick=False) > 0:
+            self._pool.submit([self._waiting.popleft()])
 
-    # What the executor reports
+    # What the workers report
 
     def take(self, outcome: Outcome) -> ActiveRun | None:
         """Process an outcome; returns the run if an attempt of it finished."""
@@ -259,11 +263,11 @@ class RunSupervisor:
             heapq.heapify(self._retries)
             self._fail(active, Reason.ERROR, active.error)
         else:
-            self._executor.end([run_id], Reason.TIMEOUT)
+            self._pool.end([run_id], Reason.TIMEOUT)
 
     def end_all(self, reason: Reason, *, now: bool = False) -> None:
         """End every attempt that is running; ``now``: without a grace time."""
-        self._executor.end(list(self._active), reason, now=now)
+        self._pool.end(list(self._active), reason, now=now)
 
     def end_waiting(self, reason: Reason, error: str) -> None:
         """End the runs that wait for a worker or for their next attempt."""
@@ -305,7 +309,7 @@ class RunSupervisor:
                 else "the run store does not know this process any more"
             )
         self._recorder.flush()
-        self._executor.renew(self._lease.sign_on().id)
+        self._pool.renew(self._lease.sign_on().id)
         lost, self._lost = self._lost, 0
         return RegistrationRenewed(self._clock.now(), reason, lost)
 

@@ -1,6 +1,6 @@
 """The scheduler's loop: it starts what is due, and records what came of it.
 
-One thread owns the agenda and the executor. It waits in ``Executor.poll`` for at most a second, so
+One thread owns the agenda and the workers. It waits in ``WorkerPool.poll`` for at most a second, so
 that a jump of the wall clock is noticed soon; it decides by the wall clock and measures by the steady one.
 """
 
@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from jobctl import threads
 from jobctl.clock import Clock
 from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import Bus, SchedulerStopped, SchedulerStopping
-from jobctl.execution.tasks import Arguments, Executor, TaskFinished
+from jobctl.execution.tasks import Arguments, TaskFinished
 from jobctl.model import Job, Reason, Run, Trigger
 from jobctl.scheduler.clock_watch import ClockWatch
 from jobctl.scheduler.dispatch import Dispatcher, runs_ahead
@@ -26,6 +26,9 @@ from jobctl.scheduler.running import RunSupervisor
 from jobctl.store.base import RunStore
 from jobctl.store.records import registration
 from jobctl.text import counted
+
+if TYPE_CHECKING:
+    from jobctl.execution.pool import WorkerPool
 
 T = TypeVar("T")
 
@@ -44,22 +47,22 @@ class Scheduler:
         ended: set when the loop has ended.
     """
 
-    def __init__(self, store: RunStore, lease: Lease, executor: Executor, bus: Bus, clock: Clock) -> None:
+    def __init__(self, store: RunStore, lease: Lease, pool: "WorkerPool", bus: Bus, clock: Clock) -> None:
         self.on_turn: Callable[[], None] = lambda: None
         self.error: BaseException | None = None
         self.ended = threading.Event()
         self._store = store
         self._lease = lease
-        self._executor = executor
+        self._pool = pool
         self._bus = bus
         self._clock = clock
         self._watch = ClockWatch(clock, store, lease, bus)
         self._recorder = Recorder(store, lease, bus, clock)
-        self._runs = RunSupervisor(store, lease, bus, clock, executor=executor, recorder=self._recorder)
+        self._runs = RunSupervisor(store, lease, bus, clock, pool=pool, recorder=self._recorder)
         self._dispatcher = Dispatcher(
             runs=self._runs,
             recorder=self._recorder,
-            executor=executor,
+            pool=pool,
             lease=lease,
             watch=self._watch,
             misfires=MisfireReporter(store, lease, bus),
@@ -102,7 +105,7 @@ class Scheduler:
                 future.set_exception(error)
 
         self._requests.append(carry_out)
-        self._executor.wake()
+        self._pool.wake()
         if self.ended.is_set():
             self._answer_requests()
         return future.result()
@@ -119,7 +122,7 @@ class Scheduler:
         """
         self.error = self.error or error
         self._stop.grace = grace
-        self._executor.wake()
+        self._pool.wake()
 
     def fail(self, error: BaseException) -> None:
         """End everything because of a fault of jobctl itself."""
@@ -129,7 +132,7 @@ class Scheduler:
         """End everything at once. Safe in a signal handler."""
         self._stop.now = True
         self._stop.grace = self._stop.grace or timedelta(0)
-        self._executor.wake()
+        self._pool.wake()
 
     def abandon(self) -> None:
         """Stop and wait for the end, also where the loop was never started."""
@@ -138,7 +141,7 @@ class Scheduler:
 
     def after_fork(self) -> None:
         """In a forked child: release what belongs to the parent."""
-        self._executor.after_fork()
+        self._pool.after_fork()
 
     def resume_started_jobs(self) -> None:
         """Put jobs back on the agenda that another process has put back on their schedules."""
@@ -208,7 +211,7 @@ class Scheduler:
 
     def renew_workers(self) -> None:
         """Import the code of all runs that begin from now on anew."""
-        self._executor.renew(self._lease.owner.id)
+        self._pool.renew(self._lease.owner.id)
 
     def _resume(self, job_ids: Iterable[str]) -> None:
         still_stopped = self._dispatcher.stopped.intersection(job_ids)
@@ -223,7 +226,7 @@ class Scheduler:
         except BaseException as error:
             self.error = error
         finally:
-            self._executor.close()
+            self._pool.close()
             self._lease.sign_off()
             self.ended.set()
             self._answer_requests()
@@ -238,7 +241,7 @@ class Scheduler:
             request()
 
     def _turn(self) -> None:
-        for outcome in self._executor.poll(self._rest()):
+        for outcome in self._pool.poll(self._rest()):
             run = self._runs.take(outcome)
             if run is not None and isinstance(outcome, TaskFinished):
                 self._dispatcher.learn(run.job, outcome.duration, failed=outcome.reason is not None)

@@ -89,7 +89,7 @@ class SingleRun:
         )
         self._recorder = Recorder(store, self._lease, self.bus, clock)
         self._runs = RunSupervisor(
-            store, self._lease, self.bus, clock, executor=self._pool, recorder=self._recorder
+            store, self._lease, self.bus, clock, pool=self._pool, recorder=self._recorder
         )
 
     def start(self, trigger: Trigger, arguments: Mapping[str, Any], timeout: timedelta | None) -> Run:

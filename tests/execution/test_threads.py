@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from jobctl.clock import SystemClock
-from jobctl.execution.executors import ThreadExecutor, importable
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskStarted
+from jobctl.execution.threads import JobThreads, importable
 from jobctl.model import JobResult, Reason
 from jobctl.settings.masking import Mask
 
@@ -20,7 +20,7 @@ class Threads:
 
     def __init__(self) -> None:
         self._woken = threading.Event()
-        self.executor = ThreadExecutor(self._woken.set, SystemClock(), Mask(["hunter2hunter2"]))
+        self.executor = JobThreads(self._woken.set, SystemClock(), Mask(["hunter2hunter2"]))
 
     def run(self, function: Callable[..., Any], timeout: float = 30, **options: Any) -> list[Outcome]:
         self.executor.submit([Task("run", "job", function, timedelta(seconds=timeout), **options)])
@@ -98,10 +98,10 @@ def test_only_what_leads_to_the_same_function_is_importable(monkeypatch: pytest.
         pass
 
     assert importable(timedelta.total_seconds) is None
-    assert importable(importable) == "jobctl.execution.executors:importable"
+    assert importable(importable) == "jobctl.execution.threads:importable"
     assert importable(local) is None
     assert importable(lambda: None) is None
-    assert importable(ThreadExecutor.submit) == "jobctl.execution.executors:ThreadExecutor.submit"
+    assert importable(JobThreads.submit) == "jobctl.execution.threads:JobThreads.submit"
     assert importable(threading.Event().wait) is None
     monkeypatch.setattr(local, "__module__", "__main__")
     assert importable(local) is None

@@ -213,10 +213,10 @@ def test_nothing_starts_without_a_lease(
     clock.by = 46.0
 
     assert not scheduler._lease.holds
-    assert scheduler._executor.capacity(quick=False) == 1
-    scheduler._executor.submit([replace(active.task, run_id="0" * 16) for active in scheduler._runs.active])
+    assert scheduler._pool.capacity(quick=False) == 1
+    scheduler._pool.submit([replace(active.task, run_id="0" * 16) for active in scheduler._runs.active])
 
-    (worker,) = scheduler._executor._workers  # type: ignore[attr-defined]
+    (worker,) = scheduler._pool._workers
     assert "0" * 16 not in worker.run_ids
     proxy.resume()
 

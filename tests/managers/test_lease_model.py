@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 from jobctl.clock import from_ms
 from jobctl.errors import FencedError, JobctlError, StoreBusyError, StoreError
 from jobctl.events import Bus
+from jobctl.execution.pool import WorkerPool
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskStarted
 from jobctl.model import Job, Reason, Trigger
 from jobctl.scheduler import lease, liveness, maintenance
@@ -224,7 +225,7 @@ class Running:
 
 
 class PlayedExecutor:
-    """An ``Executor`` whose workers take time and do nothing."""
+    """A pool whose workers take time and do nothing."""
 
     def __init__(self, process: "Process") -> None:
         self._process = process
@@ -426,7 +427,7 @@ class Process:
         self.lease.process = self
         bus = Bus()
 
-        self.scheduler = Scheduler(store, self.lease, self.executor, bus, place)
+        self.scheduler = Scheduler(store, self.lease, cast("WorkerPool", self.executor), bus, place)
         self.scheduler.on_turn = self._trigger
         self._maintenance = Maintenance(
             store, self.lease, place.state, place, bus=bus, scheduler=_NothingElse()

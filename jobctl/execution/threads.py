@@ -39,7 +39,7 @@ def importable(function: Any) -> str | None:
     return f"{module}:{name}" if found is function else None
 
 
-class ThreadExecutor:
+class JobThreads:
     """Runs each task in a daemon thread of its own."""
 
     def __init__(self, wake: Callable[[], None], clock: Clock, mask: Mask) -> None:
@@ -110,13 +110,13 @@ class ThreadExecutor:
         self._wake()
 
 
-class LocalExecutor(WorkerPool):
+class LocalPool(WorkerPool):
     """A worker pool that runs in threads what no worker can import. ``poll`` is the one place that waits."""
 
     def __init__(self, *, mask: Mask, clock: Clock, **options: Any) -> None:
         """See ``WorkerPool`` for the options."""
         super().__init__(mask=mask, clock=clock, **options)
-        self._threads = ThreadExecutor(self.wake, clock, mask)
+        self._threads = JobThreads(self.wake, clock, mask)
 
     def submit(self, tasks: Sequence[Task]) -> None:
         """Accept tasks; a thread starts at once, whatever the capacity."""
