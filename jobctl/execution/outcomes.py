@@ -110,7 +110,7 @@ def end_of(task: Task, reason: Reason, worker_end: str = "ended") -> str:
     if reason is Reason.TIMEOUT:
         return f"timed out after {write_duration(task.timeout)}"
     if reason is Reason.LOST:
-        return "ended, because its scheduler lost its place in the run store, or contact with it"
+        return "ended, because its scheduler lost its registration in the run store, or contact with it"
     if reason is Reason.INTERRUPTED:
         return "interrupted: it was ended before it had finished"
     return f"the worker {worker_end} before the job returned"

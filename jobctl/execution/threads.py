@@ -70,7 +70,7 @@ class JobThreads:
         while self._outcomes:
             outcome = self._outcomes.popleft()
             if outcome.run_id not in self._busy:
-                continue  # given up before it returned
+                continue  # abandoned before it returned
             if isinstance(outcome, TaskFinished):
                 self._busy.remove(outcome.run_id)
             found.append(outcome)
@@ -79,7 +79,7 @@ class JobThreads:
     def end(self, run_ids: Sequence[str], reason: Reason) -> None:
         """Stop waiting for tasks: a thread cannot be ended."""
         for run_id in self._busy.intersection(run_ids):
-            self._fail(run_id, reason, "given up while it ran: a thread cannot be ended")
+            self._fail(run_id, reason, "abandoned while it ran: a thread cannot be ended")
 
     def _fail(self, run_id: str, reason: Reason, error: str) -> None:
         now = self._clock.now()

@@ -248,7 +248,7 @@ class WorkerHandle:
         elif self.is_retired and self.load == 0:
             self._process.kill()
         elif self._deaf_since is not None and now - self._deaf_since > _DEAF_S:
-            self._fail("closed the files that it reports its end with")
+            self._fail("closed the pipe that it reports its result through")
         return tasks
 
     def close(self) -> None:
@@ -285,9 +285,7 @@ class WorkerHandle:
                 elif "ready" in message:
                     self.is_ready = True
         except (ValueError, KeyError, TypeError, RecursionError):
-            self._fail(
-                "reported what is no message, as a job causes that writes to files that are not its own"
-            )
+            self._fail("sent an invalid message: a job wrote to a file that it had not opened")
         return tasks
 
     def _read_messages(self) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What is due, and when next. Pure: no clock, no store, no process; times are handed in.
+"""What is due, and when next. Pure: no clock, no store, no process; times are arguments.
 
 A job's place on its schedule is its *cursor*: every slot up to there was run, skipped or missed.
 """
@@ -13,15 +13,15 @@ from jobctl.model import Job, Schedule
 from jobctl.store.records import Misfires
 
 LATE = timedelta(seconds=60)
-"""A slot that could have begun up to so long ago still runs, whatever ``catch_up`` says: a restart over it
+"""A slot that could have begun at most so long ago still runs, whatever ``catch_up`` says, so that a restart
 loses nothing."""
 
 INSTANT = timedelta(milliseconds=1)
-"""The least between two times: the run store keeps milliseconds."""
+"""The smallest difference of two times: the run store keeps milliseconds."""
 
 
 Span = tuple[datetime, datetime | None]
-"""From when to when; None where it goes on."""
+"""Begin and end of a run; None while it goes on."""
 
 
 @dataclass(slots=True)
@@ -30,9 +30,9 @@ class AgendaEntry:
 
     Attributes:
         due: its next slot.
-        wakes: when that slot begins.
+        wakes: when that slot begins, with jitter.
         fresh: an interval that never ran, and so is due at its anchor.
-        ahead: where its slots queue, the runs that may have been before them when it was placed.
+        ahead: for a job that queues, the runs that may have been ahead of it when it was placed.
     """
 
     job: Job
@@ -45,9 +45,9 @@ class AgendaEntry:
     ahead: tuple[Span, ...] = ()
 
     def begins(self, slot: datetime) -> datetime:
-        """When a slot begins: at its time, or by its jitter later, but before the next slot.
+        """When a slot begins: at its time, or later by its jitter, but before the next slot.
 
-        Drawn from the job's id and the slot, so that every machine agrees.
+        The jitter is random, seeded by the job's id and the slot, so that it is the same on every machine.
         """
         if not self.job.jitter:
             return slot
@@ -55,28 +55,28 @@ class AgendaEntry:
         return slot + random.Random(f"{self.job.id} {slot.timestamp()}").random() * room
 
     def free_since(self, slot: datetime, now: datetime) -> datetime:
-        """Since when a slot can begin: as it would, or from the end of the runs that it had to wait for."""
+        """When a slot could begin: at its time, or at the end of the runs that it had to wait for."""
         ends = [end or now for begin, end in self.ahead if begin <= slot]
         return max([self.begins(slot), *ends])
 
     @property
     def behind(self) -> datetime:
-        """Where looking for due slots begins. An interval that never ran is due at its anchor itself."""
+        """Where the search for due slots begins. An interval that never ran is due at its anchor."""
         return self.anchor - INSTANT if self.cursor is None else self.cursor
 
     def missed_before(self, slot: datetime, cursor: datetime | None) -> int:
         """How many slots lie between ``cursor`` and ``slot``, both excluded.
 
-        What an interval that never ran could have served before is no miss.
+        An interval that never ran has missed nothing.
         """
         if cursor is None and self.fresh:
             return 0
         return self.schedule.count(self.last_dealt_with(slot, cursor), slot - INSTANT, self.anchor)
 
     def last_dealt_with(self, slot: datetime, cursor: datetime | None) -> datetime:
-        """Where the slots before ``slot`` begin of which nothing is known.
+        """Start of the range before ``slot`` that is not accounted for yet.
 
-        A cursor beyond it is from before the clock was set back: what is known here counts.
+        A cursor beyond ``slot`` is from before the clock was set back: the cursor known here counts.
         """
         if cursor is None:
             return self.anchor - INSTANT
@@ -126,7 +126,7 @@ class Agenda:
         return len(self._entries)
 
     def renew(self, job: Job, anchor: datetime) -> AgendaEntry | None:
-        """Change a job that goes on where it stands; None where it has another schedule, or no place yet."""
+        """Replace the definition of a job that keeps its place; None where its schedule differs, or it has no place yet."""
         entry = self._entries.get(job.id)
         if entry is None or entry.due is None or (entry.schedule, entry.anchor) != (job.schedule, anchor):
             return None
@@ -137,7 +137,7 @@ class Agenda:
     def put(
         self, job: Job, anchor: datetime, cursor: datetime | None, ahead: tuple[Span, ...] = ()
     ) -> AgendaEntry:
-        """Place a job by where it stands; replaces an earlier definition."""
+        """Put a job at its cursor; replaces an earlier definition."""
         if job.schedule is None:
             raise ValueError("a job without a schedule has no place on the agenda")
         entry = AgendaEntry(job, job.schedule, anchor, cursor, ahead=ahead)
@@ -147,7 +147,7 @@ class Agenda:
         return entry
 
     def remove(self, job_id: str) -> None:
-        """Take a job off; a no-op where it is not on."""
+        """Take a job off, if it is there."""
         self._entries.pop(job_id, None)
 
     def next_due(self) -> datetime | None:
@@ -163,8 +163,10 @@ class Agenda:
     def take_due(self, now: datetime, most: int = 1_000_000) -> list[DueSlot]:
         """Jobs with a slot that began at or before ``now``, soonest first, each at its newest such slot.
 
-        Each goes on to its first slot that begins after ``now``. ``most`` keeps a burst from being worked out to
-        its end before its first job is handed over.
+        Each goes on to its first slot that begins after ``now``.
+
+        Args:
+            most: how many jobs to return, so that a burst does not delay its first job.
         """
         found: list[DueSlot] = []
         while len(found) < most and (wakes := self.next_due()) is not None and wakes <= now:
@@ -184,7 +186,7 @@ class Agenda:
         return found
 
     def advance(self, entry: AgendaEntry, cursor: datetime | None) -> None:
-        """Note that every slot up to ``cursor`` is dealt with, perhaps by another process."""
+        """Every slot up to ``cursor`` was run, skipped or missed, perhaps in another process."""
         if cursor is None:
             return
         entry.cursor = cursor

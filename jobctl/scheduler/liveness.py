@@ -51,7 +51,7 @@ class Liveness:
         if owner.ended is not None:
             return Life.DEAD
         read_at = self._steady()
-        seen = process_identity.Seen(Lock.MISSING)
+        seen = process_identity.ProcessFileState(Lock.MISSING)
         if self._same_kernel(owner):
             seen = process_identity.read(self._state, owner.id)
         if seen.lock is Lock.FREE:

@@ -1,4 +1,14 @@
-"""Who a process is, so that it is never taken for a later one with its pid, and the locked file that proves it alive."""
+"""Identifies a process, so that it is not confused with a later one that has its pid, and shows that it is alive.
+
+Each living process has a file in the state folder: locked by the process, and holding its heartbeat counter.
+The kernel releases the lock when the process ends, however it ends, and shows it to every PID namespace and user
+that shares the file system. The counter advances while another program locks the run store, and stops while the
+process is frozen. On one kernel this is the better heartbeat; between machines the counter in the run store decides.
+
+The lock is flock(2)'s: unlike fcntl(2)'s, it is not lost when something else in this process opens and closes the
+file. It would survive in a forked child, so that closes the file; a program that replaces this one (exec) does not
+get it.
+"""
 
 import fcntl
 import os
@@ -29,7 +39,7 @@ class Life(Enum):
     """By SIGSTOP or a debugger: it is alive and does nothing."""
     DEAD = "dead"
     UNKNOWN = "unknown"
-    """It cannot be seen from here; its lease decides."""
+    """It is not visible from here; its lease decides."""
 
 
 @cache
@@ -130,8 +140,8 @@ class Lock(Enum):
     """There is no such file, or it cannot be read, or it is a copy."""
 
 
-class Seen(NamedTuple):
-    """What a file says of its process; ``token`` changes with each heartbeat."""
+class ProcessFileState(NamedTuple):
+    """What a file shows of its process; ``token`` changes with each heartbeat."""
 
     lock: Lock
     token: bytes = b""
@@ -141,7 +151,7 @@ class ProcessFile:
     """The file of this process under one registration. Not carried over a fork."""
 
     def __init__(self, state: Path, owner_id: str) -> None:
-        """Make and lock it.
+        """Create and lock it.
 
         Raises:
             StoreError: it cannot be made, or the file system supports no locks.
@@ -150,12 +160,12 @@ class ProcessFile:
         self._id = owner_id
         self._count = 0
         self._guard = threading.Lock()
-        """Held while the descriptor is used: another thread may close it, and its number may be another file's then."""
-        self._file: int | None = self._made()
+        """Held while the descriptor is used: another thread may close it, and another file may get its number."""
+        self._file: int | None = self._create()
         _open.add(self)
 
     def heartbeat(self) -> None:
-        """Count a heartbeat; made again where it was deleted.
+        """Count a heartbeat; the file is created again if it was deleted.
 
         Raises:
             StoreError: it cannot be written.
@@ -166,7 +176,7 @@ class ProcessFile:
                 if self._file is None:
                     return
                 if os.fstat(self._file).st_nlink == 0:
-                    former, self._file = self._file, self._made()
+                    former, self._file = self._file, self._create()
                     os.close(former)
                 os.pwrite(self._file, self._content(self._file), 0)
         except OSError as error:
@@ -182,18 +192,18 @@ class ProcessFile:
             self.release()
 
     def release(self) -> None:
-        """Close it and leave it where it is: the parent's, in a forked child."""
+        """Close it without deleting it: in a forked child it is the parent's."""
         with self._guard:
             file, self._file = self._file, None
             if file is not None:
                 os.close(file)
 
     def forget_threads(self) -> None:
-        """In a forked child: the thread that may have held the guard is not there."""
+        """In a forked child: the thread that may have held the guard does not exist."""
         self._guard = threading.Lock()
 
-    def _made(self) -> int:
-        """Locked before it has its name, so that it is never seen without its lock."""
+    def _create(self) -> int:
+        """It is locked before it gets its name, so that it is never visible without its lock."""
         new = self._folder / f".{self._id}-{os.urandom(4).hex()}"
         try:
             state_folder(self._folder.parent)
@@ -220,31 +230,31 @@ class ProcessFile:
         return f"{os.fstat(file).st_ino} {self._count}\n".encode().ljust(_SIZE)
 
 
-def read(state: Path, owner_id: str) -> Seen:
-    """What is seen of a process by its file."""
+def read(state: Path, owner_id: str) -> ProcessFileState:
+    """What a process's file shows of it."""
     if not _NAME.fullmatch(owner_id):
-        return Seen(Lock.MISSING)
+        return ProcessFileState(Lock.MISSING)
     return _lock_of(state / FOLDER / owner_id)
 
 
-def _lock_of(path: Path) -> Seen:
+def _lock_of(path: Path) -> ProcessFileState:
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
-        return Seen(Lock.MISSING)
+        return ProcessFileState(Lock.MISSING)
     token = b""
     try:
         token = os.pread(file, _SIZE, 0)
         if token.partition(b" ")[0] != str(os.fstat(file).st_ino).encode():
-            return Seen(Lock.MISSING)  # a copy: it was never locked
+            return ProcessFileState(Lock.MISSING)  # a copy: it was never locked
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return Seen(Lock.HELD, token)
+        return ProcessFileState(Lock.HELD, token)
     except OSError:
-        return Seen(Lock.MISSING)
+        return ProcessFileState(Lock.MISSING)
     finally:
         os.close(file)
-    return Seen(Lock.FREE, token)
+    return ProcessFileState(Lock.FREE, token)
 
 
 def discard(state: Path, owner_id: str) -> None:
@@ -255,7 +265,7 @@ def discard(state: Path, owner_id: str) -> None:
 
 
 def sweep(state: Path, known: Collection[str]) -> None:
-    """Delete what killed processes left: unlocked files of processes that the run store does not know."""
+    """Delete the files of killed processes: those that are not locked, of processes that the run store does not know."""
     with suppress(OSError), os.scandir(state / FOLDER) as entries:
         for entry in entries:
             if (
@@ -268,9 +278,9 @@ def sweep(state: Path, known: Collection[str]) -> None:
 
 
 def _after_fork_in_child() -> None:
-    for one in list(_open):
-        one.forget_threads()
-        one.release()
+    for file in list(_open):
+        file.forget_threads()
+        file.release()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
