@@ -29,8 +29,11 @@ class ManagerLifecycle:
         idle: why this process schedules nothing; None where it does.
 
     Attributes:
+        store: the run store, if it has one.
         on_start: called each time the scheduler starts, in the calling thread.
     """
+
+    store: RunStore | None = None
 
     def __init__(self, idle: str | None = None) -> None:
         self.idle = idle
@@ -125,6 +128,8 @@ os.register_at_fork(after_in_child=_after_fork_in_child)
 
 class StoreBackedManager(ManagerLifecycle):
     """A manager that keeps definitions in memory, and reads and writes everything else in the run store."""
+
+    store: RunStore
 
     def __init__(self, store: RunStore, clock: Clock | None, idle: str | None) -> None:
         super().__init__(idle)
