@@ -65,8 +65,8 @@ class JobctlError(Exception):
         where: the place of the error, ``file:line`` for example.
     """
 
-    exit_code = ExitCode.INTERNAL
-    code = "internal"
+    exit_code: ExitCode = ExitCode.INTERNAL
+    code: str = "internal"
 
     def __init__(self, message: str, *, hint: str | None = None, where: str | None = None) -> None:
         self.problem = message
@@ -147,7 +147,7 @@ class StoreError(JobctlError):
     """
 
     code = "store"
-    transient = False
+    transient: bool = False
 
 
 class StoreBusyError(StoreError):
@@ -181,4 +181,4 @@ class PermanentJobError(JobctlError):
 
     exit_code = ExitCode.JOB_FAILED
     code = "job_failed"
-    retry = False
+    retry: bool = False

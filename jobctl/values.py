@@ -31,7 +31,8 @@ def value(cls: type[T]) -> type[T]:
         body.append(f" _set(self, {each.name!r}, {source})\n")
     exec(f"def __init__(self, {', '.join(parameters)}):\n{''.join(body)}", names)  # noqa: S102 - contains only field names
     made.__init__ = names["__init__"]
-    made.__init__.__qualname__ = f"{cls.__qualname__}.__init__"
+    made.__init__.__qualname__, made.__init__.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
+    made.__init__.__annotations__ = {**{each.name: each.type for each in fields(made)}, "return": None}
     made.__eq__, made.__hash__ = _comparing(attrgetter(*(each.name for each in fields(made) if each.compare)))
     made.__repr__, made.__setattr__, made.__delattr__ = _repr, _setattr, _delattr
     return cls

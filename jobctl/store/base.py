@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from jobctl.clock import SystemClock, to_ms
 from jobctl.errors import UsageError
@@ -86,10 +86,10 @@ class RunStore(ABC):
     """
 
     warning: str | None = None
-    read_only = False
-    shared = False
+    read_only: bool = False
+    shared: bool = False
     registration_order: str
-    durations_index = ""
+    durations_index: ClassVar[str] = ""
 
     @property
     @abstractmethod
