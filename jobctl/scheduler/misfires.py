@@ -1,4 +1,8 @@
-"""Misfires, slots that no scheduler served in time: counted once, in the run store, and reported by whoever did."""
+"""Misfires, slots that no scheduler served in time: counted once, in the run store, and reported by that process.
+
+A due slot that could have begun more than ``agenda.LATE`` ago is a misfire, unless its job catches up
+(``DueSlot.serve``); so is each slot between the job's cursor and the slot that runs now.
+"""
 
 from datetime import datetime
 

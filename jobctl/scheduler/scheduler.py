@@ -43,8 +43,9 @@ class Scheduler:
 
     Attributes:
         on_turn: called in each turn of the loop, every ``TICK`` seconds at least.
-        error: why it ended, where that was not asked for.
+        error: why it ended, unless it was stopped.
         ended: set when the loop has ended.
+        finished: the newest runs of this process whose end is recorded.
     """
 
     def __init__(self, store: RunStore, lease: Lease, pool: "WorkerPool", bus: Bus, clock: Clock) -> None:
@@ -118,7 +119,7 @@ class Scheduler:
         """Start nothing new; give what runs ``grace`` to end, then end it. Returns at once.
 
         Args:
-            error: why, where that was not asked for.
+            error: why, unless a stop was requested.
         """
         self.error = self.error or error
         self._stop.grace = grace

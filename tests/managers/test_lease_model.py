@@ -1,6 +1,6 @@
 """A model of the lease protocol: real schedulers in simulated time, on machines that freeze, die and lose the store.
 
-Real are the engine, its lease with its threads, the chores, the judgement of others, the files with their locks, and
+Real are the scheduler, its lease with its threads, maintenance, the liveness of others, the files with their locks, and
 the run store. Played are clocks, the kernel's view of pids, the line to the store, and workers. A scenario is a list
 of faults; when threads go on is drawn from its seed. What must hold is checked whenever something changes:
 
