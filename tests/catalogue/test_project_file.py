@@ -249,7 +249,7 @@ def test_a_link_that_leads_nowhere(tmp_path: Path) -> None:
         Catalogue.load(find_project(tmp_path))
 
 
-def test_an_unknown_job_is_told_with_what_was_meant(tmp_path: Path) -> None:
+def test_an_unknown_job_is_reported_with_the_nearest_id(tmp_path: Path) -> None:
     with pytest.raises(UnknownJobError) as caught:
         Catalogue.load(find_project(tmp_path)).get("repositry-sync")
     assert str(caught.value) == 'there is no job "repositry-sync"'

@@ -76,7 +76,7 @@ def test_a_running_job_is_not_started_again(cli: Cli, past: Past) -> None:
     assert len(past.store.runs("hello")) == 1
 
 
-def test_an_end_that_cannot_be_recorded_is_not_waited_for_for_ever(
+def test_an_end_that_cannot_be_recorded_is_tried_for_a_limited_time(
     cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jobctl.scheduler.single_run.RECORD_S", 0.2)

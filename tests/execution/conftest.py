@@ -1,4 +1,4 @@
-"""A bench: a real pool over a scratch project, and everything that its tasks told."""
+"""A bench: a real pool over a scratch project, and all outcomes of its tasks."""
 
 import os
 import time
@@ -15,7 +15,7 @@ from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskOutput, Task
 from jobctl.model import Command, Target
 from jobctl.settings.masking import Mask
 
-PATIENCE = 60.0
+TIMEOUT_S = 60.0
 
 
 class Bench:
@@ -60,7 +60,7 @@ class Bench:
 
     def until(self, done: Any) -> None:
         """Poll until ``done()``; fails after a minute."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT_S
         while not done():
             assert time.monotonic() < end, f"nothing came of it; so far: {self.outcomes[-5:]}"
             self.poll(0.2)

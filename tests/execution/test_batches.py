@@ -32,9 +32,7 @@ def test_a_batch_is_run_each_once_and_its_output_kept_apart(bench: Any) -> None:
     ],
 )
 @pytest.mark.faults
-def test_one_that_hangs_or_crashes_in_the_middle_holds_up_nobody(
-    bench: Any, body: str, reason: Reason
-) -> None:
+def test_a_task_that_hangs_or_crashes_delays_no_other(bench: Any, body: str, reason: Reason) -> None:
     bench.write(
         "import os, re, signal, time\n"
         f"def bad(): {body}\n"

@@ -66,7 +66,7 @@ def test_leaving_with_zero_is_done(bench: Any, body: str) -> None:
     "value",
     ["object()", "{1, 2}", "float('nan')", "'x' * 2_000_000", "b'bytes'", "deep"],
 )
-def test_what_is_not_json_or_too_large_is_not_kept_and_told(bench: Any, value: str) -> None:
+def test_a_result_that_is_not_json_or_too_large_is_not_kept_and_reported(bench: Any, value: str) -> None:
     run = bench.call(f"deep = []\nfor _ in range(700): deep = [deep]\nreturn {value}")
     assert (run.reason, run.result) == (None, None)
     assert "was not kept" in "\n".join(bench.lines(run))
@@ -114,7 +114,7 @@ def test_a_dry_run_is_passed_on_and_a_method_can_be_named(bench: Any) -> None:
         ("wrok:main", "No module named 'wrok'"),
     ],
 )
-def test_a_function_that_is_not_there_is_told(bench: Any, target: str, words: str) -> None:
+def test_a_missing_function_is_reported(bench: Any, target: str, words: str) -> None:
     bench.write("NUMBER = 1\ndef main(): pass\n")
     run = bench.run(target)
     assert run.reason is Reason.ERROR
@@ -132,7 +132,7 @@ def test_a_program_runs_in_the_project_and_its_exit_code_counts(bench: Any) -> N
 
 
 @pytest.mark.parametrize("name", ["no-such-program-here", "./work.py", "."])
-def test_a_program_that_cannot_be_started_is_told_and_not_tried_again(bench: Any, name: str) -> None:
+def test_a_program_that_cannot_be_started_is_reported_and_not_retried(bench: Any, name: str) -> None:
     bench.write("")
     run = bench.program(name)
     assert (run.reason, run.retry) == (Reason.ERROR, False)

@@ -123,7 +123,7 @@ def test_grace_is_the_time_from_term_to_kill(site: Site) -> None:
     site.nothing_left()
 
 
-def test_a_wrong_one_is_told_with_its_line(site: Site) -> None:
+def test_a_wrong_value_is_reported_with_its_line(site: Site) -> None:
     site.jobs(
         '[jobs.x]\ncall = "work:tell"\ngrace = 5\nenvironment = { "A B" = "1" }\nfolder = 7\nneeds = "PGPASSWORD"\n',
         CODE,

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.faults
         ),
     ],
 )
-def test_a_crash_is_told_and_the_next_run_is_fine(bench: Any, body: str, words: str) -> None:
+def test_a_crash_is_reported_and_the_next_run_is_fine(bench: Any, body: str, words: str) -> None:
     run = bench.call(f"print('before', flush=True)\n{body}")
     assert run.reason is Reason.CRASHED
     assert words in run.error
@@ -350,7 +350,7 @@ def test_a_worker_that_never_comes_up_is_given_up(make_bench: Any) -> None:
     assert run.error == "no worker could be started: it was not ready after 0.3 seconds"
 
 
-def test_a_command_that_is_too_long_is_told(bench: Any) -> None:
+def test_a_command_that_is_too_long_is_reported(bench: Any) -> None:
     run = bench.program("true", "x" * 300_000)
     assert (run.reason, run.error, run.retry) == (Reason.ERROR, "the command is longer than 192 KiB", False)
     assert bench.program("true", "x" * 100_000).reason is None

@@ -83,7 +83,7 @@ def test_a_late_return_is_a_timeout(threads: Threads) -> None:
     assert (run.reason, run.error) == (Reason.TIMEOUT, "took longer than 10ms")
 
 
-def test_a_thread_that_is_given_up_is_told_once(threads: Threads) -> None:
+def test_an_abandoned_thread_is_reported_once(threads: Threads) -> None:
     go = threading.Event()
     threads.executor.submit([Task("run", "job", go.wait, timedelta(seconds=30))])
     threads.executor.end(["run"], Reason.INTERRUPTED)

@@ -166,7 +166,7 @@ def test_the_clock_is_set_back_and_a_fixed_time_is_not_run_again(
     assert len(store.runs("fixed")) == 1
 
 
-def test_the_clock_is_set_back_while_nobody_schedules_and_jobs_go_on_at_once(
+def test_after_the_clock_was_set_back_without_a_scheduler_jobs_go_on_at_once(
     make_manager: Callable[..., LocalJobManager], clock: MovableClock, store: RunStore
 ) -> None:
     jobs = [one("interval", Every(timedelta(minutes=10))), one("fixed", Cron("0 0 1 1 *"), catch_up=True)]

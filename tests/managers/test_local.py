@@ -80,7 +80,7 @@ def test_a_lambda_runs_in_a_thread(manager: LocalJobManager, heard: list[object]
     assert seen != [threading.current_thread().name]
 
 
-def test_by_hand_without_a_schedule(manager: LocalJobManager, project: Path) -> None:
+def test_a_job_without_a_schedule_can_be_triggered(manager: LocalJobManager, project: Path) -> None:
     write_jobs(project, "def work():\n    raise ValueError('no luck')\n")
     manager.add([Job("work", "Work", None, "site_jobs:work")])
 
@@ -114,7 +114,7 @@ def test_a_running_job_is_not_started_again_from_here_or_elsewhere(
             one.trigger_job("work")
 
 
-def test_an_unknown_job_is_told_with_what_was_meant(manager: LocalJobManager) -> None:
+def test_an_unknown_job_is_reported_with_the_nearest_id(manager: LocalJobManager) -> None:
     manager.add([Job("work", "Work", None, "site_jobs:work")])
 
     with pytest.raises(UnknownJobError) as caught:

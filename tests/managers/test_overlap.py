@@ -72,7 +72,7 @@ def test_jobs_of_a_group_never_run_together(site: Site) -> None:
         )
 
 
-def test_by_hand_a_group_holds_too(site: Site) -> None:
+def test_a_group_holds_for_manual_runs_too(site: Site) -> None:
     site.jobs(
         '[jobs.slow]\ncall = "work:held"\ngroup = "one"\n[jobs.other]\ncall = "work:other"\ngroup = "one"\n',
         CODE,

@@ -100,7 +100,7 @@ def test_one_whose_way_is_not_free_holds_up_no_other(
     assert len({event.run.scheduled_for for event in heard.of(RunStarted)}) >= 4
 
 
-def test_slots_that_pass_while_no_worker_is_free_are_told_as_missed(
+def test_slots_that_pass_while_no_worker_is_free_are_reported_as_missed(
     make_manager: Callable[..., LocalJobManager], project: Path
 ) -> None:
     (project / "work.py").write_text(CODE.replace("0.8", "3.5"))

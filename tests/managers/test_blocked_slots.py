@@ -1,4 +1,4 @@
-"""A slot that waits for the way to be free goes on to wait: over an edit, a second scheduler, a restart."""
+"""A blocked slot stays in its queue over an edit, a second scheduler, and a restart."""
 
 from collections.abc import Callable
 from dataclasses import replace
