@@ -1,4 +1,4 @@
-"""A file of metrics beside a scheduler, kept fresh for node_exporter's textfile collector."""
+"""The metrics file of a scheduler, for node_exporter's textfile collector."""
 
 import threading
 from collections.abc import Iterable
@@ -11,16 +11,16 @@ from jobctl.events import Bus, Event, MetricsNotWritten, SchedulerStarted
 from jobctl.store.base import RunStore
 from jobctl.subscribers.prometheus import current, write_textfile
 
-EVERY_S = 15.0
-_SHARE = 20
-END_S = 5.0
+INTERVAL_S = 15.0
+_PAUSE_FACTOR = 20
+"""The pause is at least this many times as long as the last write."""
+CLOSE_S = 5.0
 
 
 class MetricsFile:
-    """Written when the scheduler is up, each 15 seconds, and at its end; more seldom where it would take a
-    twentieth of the time.
+    """Written by a thread when the scheduler has started, every 15 seconds, and when it is closed.
 
-    In a thread of its own: a folder that does not answer holds up nothing else. What went wrong is told once.
+    Of consecutive failures the first is published.
     """
 
     def __init__(self, file: Path, store: RunStore, bus: Bus, job_ids: Iterable[str]) -> None:
@@ -28,19 +28,19 @@ class MetricsFile:
         self._file = file
         self._store = store
         self._bus = bus
-        self._told = False
+        self._failed = False
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="jobctl-textfile", daemon=True)
-        self._unsubscribe = bus.subscribe(self._hear)
+        self._thread = threading.Thread(target=self._run, name="jobctl-metrics-file", daemon=True)
+        self._unsubscribe = bus.subscribe(self._on_event)
 
     def close(self) -> None:
-        """Write it for the last time; waits 5 seconds at most."""
+        """Write it a last time; waits at most 5 seconds."""
         self._unsubscribe()
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(END_S)
+            self._thread.join(CLOSE_S)
 
-    def _hear(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         if isinstance(event, SchedulerStarted):
             try:
                 threads.start(self._thread)
@@ -52,10 +52,10 @@ class MetricsFile:
         stopped = False
         while not stopped:
             stopped = self._stop.is_set()
-            begun = clock.monotonic()
+            started = clock.monotonic()
             self._write()
             if not stopped:
-                self._stop.wait(max(EVERY_S, _SHARE * (clock.monotonic() - begun)))
+                self._stop.wait(max(INTERVAL_S, _PAUSE_FACTOR * (clock.monotonic() - started)))
 
     def _write(self) -> None:
         now = SystemClock().now()
@@ -63,10 +63,10 @@ class MetricsFile:
             jobs = current(self._store.jobs().values(), self.job_ids, now)
             write_textfile(self._file, self._store.metrics(), jobs)
         except StoreError:
-            return  # the loop tells of it
+            return  # the scheduler publishes that
         except OSError as error:
-            if not self._told:
+            if not self._failed:
                 self._bus.publish(MetricsNotWritten(now, self._file, reason_of(error)))
-            self._told = True
-            return
-        self._told = False
+            self._failed = True
+        else:
+            self._failed = False

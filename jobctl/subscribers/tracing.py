@@ -1,14 +1,14 @@
-"""A span a run, sent to a collector by OTLP over HTTP: beside the jobs, never in their way.
+"""Traces: one span for each run, sent to a collector by OTLP over HTTP. It never delays a job.
 
-A run's id is its span's id, and its trace's id follows from it. So whoever knows a run finds its span; a job's own
-spans join it by ``TRACEPARENT``, in the form of https://www.w3.org/TR/trace-context/; and the span of a
-run that was lost with its process is sent by the scheduler that settles it, with the ids that the job was given.
+The span's id is the run's id, and the trace's id is derived from it. So the span is found by the run; a job's own spans
+join it by ``TRACEPARENT``, in the form of https://www.w3.org/TR/trace-context/; and the span of a run that was lost with
+its process is sent, with the same ids, by the scheduler that fails the run.
 """
 
 import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
@@ -29,7 +29,7 @@ from jobctl.events import Bus, Event, RunFinished, RunRetrying, RunStarted, Trac
 from jobctl.model import Run, RunStatus
 from jobctl.settings.environment import Environment
 from jobctl.settings.masking import Mask, masked_address
-from jobctl.subscribers.tracing_settings import collector
+from jobctl.subscribers.tracing_settings import endpoint
 from jobctl.urls import is_in_clear
 
 FLUSH_S = 5.0
@@ -41,36 +41,43 @@ class Tracer:
     """Subscribed to ``bus`` until it is closed.
 
     Args:
-        joining: runs join the trace of the environment's ``TRACEPARENT``, where there is one.
+        joining: runs join the trace of the environment's ``TRACEPARENT``, if it is set.
     """
 
     def __init__(self, bus: Bus, environment: Environment, *, joining: bool = False) -> None:
-        self._said = _Said()
-        _LOGGER.addHandler(self._said)
-        self._ids = _Ids()
-        with _shown_to_sdk(environment.merged()):
+        self._errors = _LastError()
+        _LOGGER.addHandler(self._errors)
+        self._ids = _RunIds()
+        with _otel_variables(environment.merged()):
             name = OTELResourceDetector().detect().attributes.get(SERVICE_NAME, "jobctl")
             self._provider = TracerProvider(
                 resource=Resource.create({SERVICE_NAME: name}), id_generator=self._ids, shutdown_on_exit=False
             )
-            sender = _Sender(bus, self._said, collector(environment), environment.mask)
-            self._provider.add_span_processor(BatchSpanProcessor(sender))
+            exporter = _Exporter(bus, self._errors, endpoint(environment), environment.mask)
+            self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("jobctl")
         carrier = {"traceparent": environment.text("TRACEPARENT") or ""} if joining else {}
         self._context = TraceContextTextMapPropagator().extract(carrier)
         self._spans: dict[str, Span] = {}
         self._lock = threading.Lock()
-        self._unsubscribe = bus.subscribe(self._hear, self._variables_of)
+        self._unsubscribe = bus.subscribe(self._on_event, self._environment_of)
 
     def close(self, timeout: float = FLUSH_S) -> None:
-        """Hear no more; what waits is sent first, for ``timeout`` seconds at most."""
+        """Unsubscribe. Spans in the queue are sent first, for at most ``timeout`` seconds."""
         self._unsubscribe()
         ending = threading.Thread(target=self._provider.shutdown, name="jobctl-traces", daemon=True)
-        with suppress(threads.NoThreadError):  # then nothing can be sent, either
+        with suppress(threads.NoThreadError):  # without a thread nothing can be sent
             threads.start(ending)
             ending.join(timeout)
 
-    def _hear(self, event: Event) -> None:
+    def _environment_of(self, run: Run) -> Mapping[str, str]:
+        span = self._spans.get(run.id)
+        if span is None:
+            return {}
+        ids = span.get_span_context()
+        return {"TRACEPARENT": f"00-{ids.trace_id:032x}-{ids.span_id:016x}-{ids.trace_flags & 1:02x}"}
+
+    def _on_event(self, event: Event) -> None:
         if isinstance(event, RunStarted):
             self._spans[event.run.id] = self._begin(event.run)
         elif isinstance(event, RunRetrying) and event.run.id in self._spans:
@@ -81,13 +88,8 @@ class Tracer:
             }
             self._spans[event.run.id].add_event("retry", failed)
         elif isinstance(event, RunFinished) and event.run.status is not RunStatus.SKIPPED:
-            begun = self._spans.pop(event.run.id) if event.run.id in self._spans else self._begin(event.run)
-            _end(begun, event.run)
-
-    def _variables_of(self, run: Run) -> dict[str, str]:
-        """``TRACEPARENT``, by which spans of the job's own join the run's."""
-        span = self._spans[run.id].get_span_context()
-        return {"TRACEPARENT": f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags & 1:02x}"}
+            span = self._spans.pop(event.run.id) if event.run.id in self._spans else self._begin(event.run)
+            _end(span, event.run)
 
     def _begin(self, run: Run) -> Span:
         slot = run.scheduled_for
@@ -107,7 +109,7 @@ def _end(span: Span, run: Run) -> None:
     if run.scheduled_for is not None:
         late = milliseconds(run.started_at - run.scheduled_for) or 0
         span.set_attribute("run.lateness_ms", late)
-    span.add_event("began", timestamp=_ns(run.started_at))  # a worker may not have been free at once
+    span.add_event("began", timestamp=_ns(run.started_at))  # a worker may have become free later
     if run.status is RunStatus.FAILED:
         span.set_status(Status(StatusCode.ERROR, (run.error or str(run.reason))[:_LONGEST_ERROR]))
     span.end(_ns(run.finished_at or run.started_at))
@@ -117,8 +119,8 @@ def _ns(instant: datetime) -> int:
     return to_ms(instant) * 1_000_000
 
 
-class _Ids(IdGenerator):
-    """Those of the run that a span is begun for."""
+class _RunIds(IdGenerator):
+    """Derives ids from the run that the next span is for."""
 
     run_id = ""
 
@@ -129,46 +131,46 @@ class _Ids(IdGenerator):
         return int.from_bytes(sha256(f"jobctl:{self.run_id}".encode()).digest()[:16])
 
 
-class _SamePlace(Session):
-    """Follows no redirect, and no proxy to this machine, which could read what is not encrypted."""
+class _StrictSession(Session):
+    """Follows no redirect, and uses no proxy to this machine: it could read what is not encrypted."""
 
     def __init__(self, endpoint: str) -> None:
         super().__init__()
         self.trust_env = endpoint.lower().startswith("https:") or is_in_clear(endpoint)
 
     def get_redirect_target(self, resp: Response) -> str | None:
-        """None: the answer counts, as a refusal."""
+        """None: the response counts, as a refusal."""
         if resp.is_redirect:
             resp.status_code, resp.reason = 400, "a redirect, which is not followed"
         return None
 
 
-class _Sender(SpanExporter):
-    """Sends, and tells once where nobody takes it."""
+class _Exporter(SpanExporter):
+    """Sends spans, and publishes the first of consecutive failures."""
 
-    def __init__(self, bus: Bus, said: "_Said", endpoint: str, mask: Mask) -> None:
-        self._exporter = OTLPSpanExporter(session=_SamePlace(endpoint))
+    def __init__(self, bus: Bus, errors: "_LastError", endpoint: str, mask: Mask) -> None:
+        self._exporter = OTLPSpanExporter(session=_StrictSession(endpoint))
         self._bus = bus
-        self._said = said
+        self._errors = errors
         self._place = masked_address(endpoint)
         self._mask = mask
-        self._told = False
+        self._failed = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = self._exporter.export(spans)
         failed = result is not SpanExportResult.SUCCESS
-        if failed and not self._told:
-            problem = f"{self._place}: {self._said.last or 'no reason was given'}"
+        if failed and not self._failed:
+            problem = f"{self._place}: {self._errors.last or 'no reason was given'}"
             self._bus.publish(TracesNotSent(SystemClock().now(), self._mask(problem)))
-        self._told = failed
+        self._failed = failed
         return result
 
     def shutdown(self) -> None:
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
 
 
-class _Said(logging.Handler):
-    """What OpenTelemetry last complained of. Without a handler its lines would go to standard error."""
+class _LastError(logging.Handler):
+    """Keeps OpenTelemetry's last error. Without a handler its lines would go to standard error."""
 
     last: str | None = None
 
@@ -180,11 +182,11 @@ class _Said(logging.Handler):
 
 
 @contextmanager
-def _shown_to_sdk(environment: dict[str, str]) -> Iterator[None]:
-    """OpenTelemetry's classes read the process's environment when they are made, and know no ``.env`` file."""
-    more = {name: text for name, text in environment.items() if name.startswith("OTEL_")}
-    added = more.keys() - os.environ.keys()
-    os.environ.update({name: more[name] for name in added})
+def _otel_variables(environment: dict[str, str]) -> Iterator[None]:
+    """Set the variables of ``.env`` files while OpenTelemetry's objects are created: they read ``os.environ``."""
+    variables = {name: text for name, text in environment.items() if name.startswith("OTEL_")}
+    added = variables.keys() - os.environ.keys()
+    os.environ.update({name: variables[name] for name in added})
     try:
         yield
     finally:
