@@ -77,7 +77,8 @@ def test_a_run_by_hand_is_interrupted(site: Site, number: signal.Signals, code: 
     while trigger.poll() is None and not pause.wait(0.5):
         trigger.send_signal(number)
 
-    assert trigger.wait(30) == code
+    # the last signal may arrive when the handlers are gone already: to a shell that is the same code
+    assert trigger.wait(30) in {code, -number}
     assert site.runs("stubborn")[0]["reason"] == "interrupted"
     assert not marked(site.mark)
 
