@@ -166,11 +166,10 @@ class Checker:
         text = self.environment.text("DATA_REPOSITORY")
         if text is None:
             raise AbsentError("DATA_REPOSITORY is not set")
-        from jobctl.site.content.address import read_address
-        from jobctl.site.content.remote import look
+        from jobctl.site.content.remote import fetch_tip, read_repository_address
 
-        address = read_address(text, self.environment.secret("GH_TOKEN"), self.project)
-        tip = look(address, self.environment.text("GITHUB_BRANCH"), min(self.timeout, _LONGEST_STEP))
+        address = read_repository_address(text, self.environment.secret("GH_TOKEN"), self.project)
+        tip = fetch_tip(address, self.environment.text("GITHUB_BRANCH"), min(self.timeout, _LONGEST_STEP))
         return "; ".join(
             filter(None, (f"{address.url}, branch {tip.branch} at {tip.commit[:8]}", tip.warning))
         )
@@ -180,9 +179,9 @@ class Checker:
         url = self.environment.url("JOBCTL_CONTENT_CHANGED_URL")
         if url is None:
             raise AbsentError("JOBCTL_CONTENT_CHANGED_URL is not set")
-        from jobctl.site.content.change_notice import Receiver
+        from jobctl.site.content.change_notice import ChangeNotice
 
-        return Receiver(self.environment, url).check()
+        return ChangeNotice(self.environment, url).check()
 
     def mail(self) -> str:
         """The provider logged in to; no mail is sent."""

@@ -1,48 +1,41 @@
-"""``repository-sync``: keeps the content folder in step with the content repository."""
+"""``repository-sync``: syncs the content folder with the content repository."""
 
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from jobctl.clock import SystemClock
-from jobctl.errors import JobctlError, PermanentJobError, reason_of
-from jobctl.files import write_whole
+from jobctl.errors import JobctlError, PermanentJobError
 from jobctl.model import JobResult
 from jobctl.project import ProjectContext
 from jobctl.settings.environment import Environment
-from jobctl.site.content.minimal import SETTINGS, minimal_settings
+from jobctl.site.content.minimal import make_minimal
 from jobctl.text import counted
+
+if TYPE_CHECKING:
+    from jobctl.site.content.sync import SyncReport
 
 _MOST_NAMED = 20
 
 
 def repository_sync() -> JobResult:
-    """Sync once, as the project's settings say.
+    """Sync once. Without a repository, create a minimal content folder.
 
     Raises:
-        PermanentJobError: a setting, a token or the repository is wrong: trying again would not help.
-        ServiceError: the server did not answer.
+        PermanentJobError: a setting, a token or the repository is wrong: a retry cannot help.
+        ServiceError: the server does not answer.
     """
     project = ProjectContext.of_worker()
-    environment, folder = project.environment, project.environment.content
-    text = environment.text("DATA_REPOSITORY")
+    folder, text = project.environment.content, project.environment.text("DATA_REPOSITORY")
     if text is None:
-        return _minimal(folder)
-    from jobctl.site.content.address import read_address
-    from jobctl.site.content.limits import Limits
-    from jobctl.site.content.sync import ContentFolder
-
+        make_minimal(folder)
+        message = "no DATA_REPOSITORY is set: the content folder is a minimal one"
+        print(f"warning: {message}")
+        return JobResult(message=message, details={"minimal": True})
     try:
-        address = read_address(text, environment.secret("GH_TOKEN"), project.folder)
-        branch = environment.text("GITHUB_BRANCH")
-        print(f"Fetching {address.url}" + (f" (branch {branch})" if branch else ""))
-        may_push = not (environment.flag("DISABLE_AUTO_SYNC") or environment.text("VERCEL") == "1")
-        limits = Limits.read(environment)
-        report = ContentFolder(folder, address, branch=branch, may_push=may_push, limits=limits).sync()
+        report = _sync(project, text)
     except JobctlError:
-        if not (folder / ".git").exists():  # so that the site can start all the same
+        if not (folder / ".git").exists():  # so that the site can start anyway
             with suppress(PermanentJobError):
-                _make_minimal(folder)
+                make_minimal(folder)
         raise
     warnings = [*([report.warning] if report.warning else []), *report.changes.warnings]
     more = len(warnings) - _MOST_NAMED
@@ -50,9 +43,9 @@ def repository_sync() -> JobResult:
         print(line)
     message = _summary(report)
     print(message)
-    if report.changes.paths:
-        _tell(environment, report.changes.paths)
     changes = report.changes
+    if changes.paths:
+        notify_site(project.environment, changes.paths)
     number = len(changes.paths)
     return JobResult(
         processed=number + len(warnings),
@@ -73,7 +66,22 @@ def repository_sync() -> JobResult:
     )
 
 
-def _summary(report: Any) -> str:
+def _sync(project: ProjectContext, text: str) -> "SyncReport":
+    from jobctl.site.content.limits import Limits
+    from jobctl.site.content.remote import read_repository_address
+    from jobctl.site.content.sync import ContentFolder
+
+    environment = project.environment
+    address = read_repository_address(text, environment.secret("GH_TOKEN"), project.folder)
+    branch = environment.text("GITHUB_BRANCH")
+    print(f"Fetching {address.url}" + (f" (branch {branch})" if branch else ""))
+    may_push = not (environment.flag("DISABLE_AUTO_SYNC") or environment.text("VERCEL") == "1")
+    limits = Limits.read(environment)
+    copy = ContentFolder(environment.content, address, branch=branch, may_push=may_push, limits=limits)
+    return copy.sync()
+
+
+def _summary(report: "SyncReport") -> str:
     changes = report.changes
     if report.first:
         number = counted(len(changes.added), "file")
@@ -86,35 +94,15 @@ def _summary(report: Any) -> str:
     )
 
 
-def _minimal(folder: Path) -> JobResult:
-    warning = "no DATA_REPOSITORY is set: the content folder is a minimal one"
-    _make_minimal(folder)
-    print(f"warning: {warning}")
-    return JobResult(message=warning, details={"minimal": True})
-
-
-def _make_minimal(folder: Path) -> None:
-    """A content folder that a site can start with, unless there is one."""
-    settings = folder / SETTINGS
-    if settings.exists():
-        return
-    try:
-        (folder / "data").mkdir(parents=True, exist_ok=True)
-        settings.parent.mkdir(exist_ok=True)
-        write_whole(settings, minimal_settings(SystemClock().now().year))
-    except OSError as error:
-        raise PermanentJobError(f"{folder} cannot be written: {reason_of(error)}") from error
-
-
-def _tell(environment: Environment, paths: list[str]) -> None:
-    """Notify the site of what changed; a failure is a warning."""
+def notify_site(environment: Environment, paths: list[str]) -> None:
+    """Notify ``JOBCTL_CONTENT_CHANGED_URL`` of changed paths; an error is only a warning."""
     try:
         url = environment.url("JOBCTL_CONTENT_CHANGED_URL")
         if url is None:
             return
-        from jobctl.site.content.change_notice import Receiver
+        from jobctl.site.content.change_notice import ChangeNotice
 
-        Receiver(environment, url).tell(paths)
+        ChangeNotice(environment, url).send(paths)
     except JobctlError as error:
         print(f"warning: JOBCTL_CONTENT_CHANGED_URL was not notified: {error.problem}")
     else:

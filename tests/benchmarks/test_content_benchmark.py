@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.settings.masking import Secret
-from jobctl.site.content.address import read_address
+from jobctl.site.content.remote import read_repository_address
 from jobctl.site.content.sync import ContentFolder, SyncReport
 from tests.benchmarks.conftest import Figure, Figures
 from tests.support.git_server import GIT_ENVIRONMENT, GitServer, Upstream, serving
@@ -56,7 +56,7 @@ def test_against_the_git_program(
     upstream: Upstream, server: GitServer, tmp_path: Path, figures: Figures
 ) -> None:
     content, peer = tmp_path / ".content", tmp_path / "peer"
-    address = read_address(f"{server.url}/content.git", Secret(TOKEN), tmp_path)
+    address = read_repository_address(f"{server.url}/content.git", Secret(TOKEN), tmp_path)
     folder = ContentFolder(content, address)
     peer_url = address.url.replace("://", f"://x-access-token:{TOKEN}@")
 

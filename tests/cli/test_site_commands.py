@@ -340,7 +340,7 @@ def test_check_waits_as_long_as_it_is_told_for_the_content_too(
         steps.append(step)
         return Tip("main", "0" * 40)
 
-    monkeypatch.setattr("jobctl.site.content.remote.look", look)
+    monkeypatch.setattr("jobctl.site.content.remote.fetch_tip", look)
     for timeout in ("1m", "100w"):
         cli("check", "content", "--timeout", timeout, DATA_REPOSITORY="https://git.example/content")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.settings.masking import Secret
-from jobctl.site.content.address import read_address
+from jobctl.site.content.remote import read_repository_address
 from jobctl.site.content.sync import ContentFolder, SyncReport
 from tests.support.git_server import GitServer, Upstream, serving
 
@@ -61,7 +61,7 @@ def sync(server: GitServer, folder: Path) -> Sync:
         may_push: bool = True,
         step: float = 60,
     ) -> SyncReport:
-        address = read_address(
+        address = read_repository_address(
             url or f"{server.url}/content.git", Secret(token) if token else None, folder.parent
         )
         return ContentFolder(

@@ -8,7 +8,7 @@ import pytest
 
 from jobctl.errors import PermanentJobError
 from jobctl.settings.masking import Secret
-from jobctl.site.content.address import read_address
+from jobctl.site.content.remote import read_repository_address
 from tests.content.conftest import START, TOKEN, Sync, files
 from tests.content.test_local_changes import LONG
 from tests.support.git_server import GitServer, Upstream, git, serving
@@ -31,7 +31,9 @@ from tests.support.serving import serving_http
     ],
 )
 def test_a_login_in_the_address(login: str, token: str | None, sent: tuple[str, str | None]) -> None:
-    address = read_address(f"https://{login}@git.example/a/b", Secret(token) if token else None, Path("/p"))
+    address = read_repository_address(
+        f"https://{login}@git.example/a/b", Secret(token) if token else None, Path("/p")
+    )
 
     assert address.url == "https://git.example/a/b"
     assert (address.user, address.token and address.token.reveal()) == sent

@@ -23,12 +23,12 @@ pytestmark = pytest.mark.faults
 CHILD = """
 import os, pathlib, resource, signal, sys
 from jobctl.site.content import checkout as tree, sync as module
-from jobctl.site.content.address import read_address
+from jobctl.site.content.remote import read_repository_address
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 {code}
 folder = pathlib.Path(sys.argv[1])
-module.ContentFolder(folder, read_address(sys.argv[2], None, folder)).sync()
+module.ContentFolder(folder, read_repository_address(sys.argv[2], None, folder)).sync()
 """
 
 

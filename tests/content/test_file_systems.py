@@ -111,9 +111,7 @@ def test_names_that_are_one_where_case_and_form_do_not_count(
     report = sync()
 
     assert files(folder) == {"A.md": "hi\n"}
-    assert report.changes.warnings == [
-        'passed over "a.md": its name is the same as "A.md" on this file system'
-    ]
+    assert report.changes.warnings == ['skipped "a.md": its name is the same as "A.md" on this file system']
     put(upstream, tree(work, f"100644 blob {lower}\ta.md"))
     assert sync().changes.removed == ["A.md"]
     assert files(folder) == {"a.md": "site_name: A\n"}
@@ -149,7 +147,7 @@ def test_a_file_system_without_links(
 
     report = sync(url=url, token=None)
 
-    assert report.changes.warnings == ['passed over "link": operation not permitted']
+    assert report.changes.warnings == ['skipped "link": operation not permitted']
     assert files(folder)["README.md"] == "new\n"
     (upstream.work / "link").unlink()
     os.symlink("data", upstream.work / "link")  # noqa: PTH211 - the other way is refused here

@@ -81,9 +81,9 @@ def test_names_that_no_file_system_holds_come_and_go(sync: Sync, folder: Path, u
 
 def test_it_needs_no_git_program_and_no_home(folder: Path, server: GitServer) -> None:
     code = (
-        "import datetime, pathlib, sys; from jobctl.site.content.address import read_address;"
+        "import datetime, pathlib, sys; from jobctl.site.content.remote import read_repository_address;"
         "from jobctl.site.content.sync import ContentFolder; from jobctl.settings.masking import Secret;"
-        "folder = pathlib.Path(sys.argv[1]); address = read_address(sys.argv[2], Secret(sys.argv[3]), folder.parent);"
+        "folder = pathlib.Path(sys.argv[1]); address = read_repository_address(sys.argv[2], Secret(sys.argv[3]), folder.parent);"
         "print(ContentFolder(folder, address).sync().branch)"
     )
     arguments = [sys.executable, "-c", code, str(folder), f"{server.url}/content.git", TOKEN]
@@ -99,9 +99,9 @@ def test_killed_while_it_clones_the_next_sync_begins_anew(
     sync()
     old = files(folder)
     code = (
-        "import os, pathlib, sys; from jobctl.site.content import sync as module; from jobctl.site.content.address import *;"
+        "import os, pathlib, sys; from jobctl.site.content import sync as module; from jobctl.site.content.remote import *;"
         "module.swap_in = lambda *_: os.kill(os.getpid(), 9); folder = pathlib.Path(sys.argv[1]);"
-        "module.ContentFolder(folder, read_address(sys.argv[2], None, folder)).sync()"
+        "module.ContentFolder(folder, read_repository_address(sys.argv[2], None, folder)).sync()"
     )
     other = Upstream(server.root, "other")
     other.commit({"other.md": "other\n"})
@@ -126,11 +126,11 @@ def test_killed_while_it_writes_files_the_next_sync_goes_on(
         {"README.md": "new\n", **{f"data/{number}.yml": f"n: {number}\n" for number in range(50)}}
     )
     code = (
-        "import os, pathlib, sys; from jobctl.site.content import checkout as tree, sync as module; from jobctl.site.content.address import *\n"
+        "import os, pathlib, sys; from jobctl.site.content import checkout as tree, sync as module; from jobctl.site.content.remote import *\n"
         "put, left = tree._put, iter(range(20))\n"
         "def some(*given):\n    next(left, None) is None and os.kill(os.getpid(), 9)\n    put(*given)\n"
         "tree._put = some; folder = pathlib.Path(sys.argv[1])\n"
-        "module.ContentFolder(folder, read_address(sys.argv[2], None, folder)).sync()"
+        "module.ContentFolder(folder, read_repository_address(sys.argv[2], None, folder)).sync()"
     )
     done = subprocess.run([sys.executable, "-c", code, str(folder), upstream.bare.as_uri()], check=False)
     assert done.returncode == -signal.SIGKILL

@@ -15,8 +15,8 @@ import pytest
 from jobctl.errors import PermanentJobError
 from jobctl.memory import MIB
 from jobctl.settings.masking import Secret
-from jobctl.site.content.address import read_address
 from jobctl.site.content.limits import Limits
+from jobctl.site.content.remote import read_repository_address
 from jobctl.site.content.sync import ContentFolder, SyncReport
 from tests.content.conftest import START, TOKEN, Sync, beside, files
 from tests.content.test_hostile import put, tree
@@ -24,13 +24,13 @@ from tests.support.git_server import GIT_ENVIRONMENT, GitServer, Upstream, git
 
 CHILD = """
 import json, pathlib, resource, sys
-from jobctl.site.content.address import read_address
+from jobctl.site.content.remote import read_repository_address
 from jobctl.site.content.sync import ContentFolder
 from jobctl.site.content.limits import Limits
 from jobctl.errors import JobctlError
 from jobctl.settings.masking import Secret
 folder, url, token, limits = sys.argv[1:]
-address = read_address(url, Secret(token) if token else None, pathlib.Path(folder))
+address = read_repository_address(url, Secret(token) if token else None, pathlib.Path(folder))
 target = ContentFolder(pathlib.Path(folder), address, limits=Limits(**json.loads(limits)))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
@@ -94,7 +94,7 @@ def place(upstream: Upstream, server: GitServer, *, over_http: bool) -> str:
 @pytest.fixture
 def take(folder: Path, upstream: Upstream) -> Take:
     def run(**limits: int) -> SyncReport:
-        address = read_address(upstream.bare.as_uri(), None, folder)
+        address = read_repository_address(upstream.bare.as_uri(), None, folder)
         return ContentFolder(folder, address, limits=Limits(**limits)).sync()
 
     return run
@@ -149,14 +149,14 @@ def test_a_file_of_zeros_is_passed_over_and_the_rest_is_synced(
 
     grown, said = measured(folder, place(upstream, server, over_http=over_http))
 
-    assert said == ['passed over "zeros.bin": 300 MiB are more than JOBCTL_CONTENT_MAX_FILE_MIB allows']
+    assert said == ['skipped "zeros.bin": 300 MiB are more than JOBCTL_CONTENT_MAX_FILE_MIB allows']
     assert files(folder) == {"fine.md": "hi\n"}
     assert grown < 100
 
 
 def test_received_bytes_have_a_limit(folder: Path, server: GitServer, upstream: Upstream) -> None:
     upstream.commit({"large.bin": os.urandom(3 * MIB)})
-    address = read_address(f"{server.url}/content.git", Secret(TOKEN), folder)
+    address = read_repository_address(f"{server.url}/content.git", Secret(TOKEN), folder)
 
     with pytest.raises(PermanentJobError, match="more than 1 MiB"):
         ContentFolder(folder, address, limits=Limits(mib=1)).sync()
@@ -214,7 +214,7 @@ def test_a_delta_of_a_few_bytes_makes_no_object_of_any_size(
         assert "more than 128 MiB of memory" in said[1]
         assert "JOBCTL_CONTENT_MAX_MEMORY_MIB" in said[2]
     else:
-        assert said == ['passed over "large": 360 MiB are more than JOBCTL_CONTENT_MAX_FILE_MIB allows']
+        assert said == ['skipped "large": 360 MiB are more than JOBCTL_CONTENT_MAX_FILE_MIB allows']
     assert grown < 140
 
 
@@ -280,7 +280,7 @@ def test_a_bad_link_is_named_and_the_rest_is_synced(
     hello, link = blob(upstream.work, b"hi\n"), blob(upstream.work, target.encode())
     put(upstream, tree(upstream.work, f"120000 blob {link}\tbad", f"100644 blob {hello}\tfine.md"))
 
-    assert take().changes.warnings == [f'passed over "bad": {BAD_LINKS[target]}']
+    assert take().changes.warnings == [f'skipped "bad": {BAD_LINKS[target]}']
 
     assert files(folder) == {"fine.md": "hi\n"}
     assert not (folder / "bad").is_symlink()
@@ -376,7 +376,7 @@ def test_a_folder_with_an_empty_name_in_it_is_named_and_the_rest_is_synced(
     put_without_name(upstream, below=True)
 
     assert sync(url=url).changes.warnings == [
-        'passed over "bad": a folder that is missing or damaged in the repository'
+        'skipped "bad": a folder that is missing or damaged in the repository'
     ]
     assert files(folder) == {"fine.md": "hi\n"}
 

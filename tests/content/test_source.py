@@ -67,5 +67,5 @@ def test_a_file_that_is_cut_off_is_named_in_every_form(
 
     (warning,) = sync(url=str(source), token=None).changes.warnings
 
-    assert warning == 'passed over "README.md": it is missing or damaged in the repository'
+    assert warning == 'skipped "README.md": it is missing or damaged in the repository'
     assert sorted(files(folder)) == [".works/works.yml", "data/one/one.yml"]

@@ -9,7 +9,7 @@ import pytest
 
 from jobctl import files
 from jobctl.errors import PermanentJobError
-from jobctl.site.content.swap import alone
+from jobctl.site.content.swap import sync_lock
 from tests.support.project import Site
 
 pytestmark = pytest.mark.faults
@@ -83,7 +83,7 @@ def test_the_content_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(
         PermanentJobError, match=r"\.content cannot be synced: its file system \(.*\) refuses locks"
     ):
-        with alone(tmp_path / ".content", 1):
+        with sync_lock(tmp_path / ".content", 1):
             pass
 
 

@@ -12,7 +12,7 @@ from jobctl.catalogue.notify_settings import read_notify, resolved
 from jobctl.errors import JobctlError
 from jobctl.project import ProjectContext
 from jobctl.settings.environment import Environment
-from jobctl.site.content import address as content
+from jobctl.site.content import remote as content
 from jobctl.site.database import session as database
 from jobctl.site.mail.providers import mail_settings, open_transport
 from jobctl.store.postgres_address import read_address as read_store_address
@@ -64,7 +64,7 @@ def mailed(**values: str) -> object:
 READERS: dict[str, Callable[[str], object]] = {
     "database": lambda text: database._place_of(database.read_database_url(text, Path("/nowhere"))),
     "run-store": read_store_address,
-    "content": lambda text: content.read_address(text, None, Path("/nowhere")),
+    "content": lambda text: content.read_repository_address(text, None, Path("/nowhere")),
     "trigger-dev": lambda text: Account.read(environment(TRIGGER_DEV_API_URL=text, TRIGGER_DEV_API_KEY=KEY)),
     "trigger-dev-key": lambda text: Account.read(environment(TRIGGER_DEV_API_KEY=KEY + text)),
     "resend": lambda text: mailed(RESEND_BASE_URL=text, RESEND_API_KEY="re_1"),

@@ -12,7 +12,7 @@ from jobctl.catalogue.location import ProjectLocation
 from jobctl.catalogue.notify_settings import NotificationKind, Notify, read_notify
 from jobctl.errors import JobctlError, ServiceError
 from jobctl.http import HttpClient
-from jobctl.jobs.repository_sync import _tell
+from jobctl.jobs.repository_sync import notify_site
 from jobctl.project import ProjectContext
 from jobctl.settings.environment import Environment
 from jobctl.subscribers.channels import channels
@@ -67,7 +67,9 @@ def test_any_answer_is_understood_or_told_in_a_sentence(answering: Answering, an
             json.dumps(HttpClient(answering.url, {}, timeout=5, wait=pauses.append).call("/x", {"a": 1}))
         except ServiceError as error:
             told_well(error)
-        _tell(Environment.load(Path("/nonexistent"), {"JOBCTL_CONTENT_CHANGED_URL": answering.url}), ["a"])
+        notify_site(
+            Environment.load(Path("/nonexistent"), {"JOBCTL_CONTENT_CHANGED_URL": answering.url}), ["a"]
+        )
 
     assert len(pauses) <= 3
     assert all(0 <= one <= 30 for one in pauses)

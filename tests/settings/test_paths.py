@@ -7,7 +7,7 @@ import pytest
 from jobctl.catalogue.job_keys import KEYS
 from jobctl.errors import ConfigurationError
 from jobctl.settings.environment import Environment
-from jobctl.site.content.address import read_address as content_address
+from jobctl.site.content.remote import read_repository_address
 from jobctl.site.database.session import _place_of, read_database_url
 from tests.support.project import Site
 
@@ -22,7 +22,7 @@ def test_every_setting_that_names_a_path_expands_it(home: Path) -> None:
     environment = Environment.load(home, {"JOBCTL_METRICS_FILE": "~/jobs.prom"})
 
     assert environment.textfile("JOBCTL_METRICS_FILE") == str(home / "jobs.prom")
-    assert content_address("~/content.git", None, Path("/srv")).url == (home / "content.git").as_uri()
+    assert read_repository_address("~/content.git", None, Path("/srv")).url == (home / "content.git").as_uri()
     assert _place_of(read_database_url("sqlite:///~/site.db", Path("/srv"))) == str(home / "site.db")
     assert KEYS["folder"].read("~/work") == str(home / "work")
 

@@ -1,4 +1,4 @@
-"""Telling the site that its content changed: by its own sync endpoint, which drops its caches, or by a webhook."""
+"""Notifies the site of changed content: by its own sync endpoint, which clears its caches, or by a webhook."""
 
 import hashlib
 import hmac
@@ -14,14 +14,14 @@ from jobctl.urls import demand_private
 
 URL, SECRET = "JOBCTL_CONTENT_CHANGED_URL", "JOBCTL_CONTENT_CHANGED_SECRET"
 SIGNATURE = "X-Hub-Signature-256"
-"""As GitHub signs its webhooks: ``sha256=`` and the HMAC of the body in hexadecimal characters."""
+"""As GitHub signs its webhooks: ``sha256=`` and the HMAC of the body in hexadecimal."""
 _SYNC = "/api/cron/sync"
 _MOST_PATHS = 1000
-_WEBHOOK_S, _SYNC_S = 10.0, 60.0
+_WEBHOOK_TIMEOUT_S, _SYNC_TIMEOUT_S = 10.0, 60.0
 
 
-class Receiver:
-    """Whom ``JOBCTL_CONTENT_CHANGED_URL`` names.
+class ChangeNotice:
+    """Requests to the address in ``JOBCTL_CONTENT_CHANGED_URL``.
 
     Raises:
         PermanentJobError: a secret would cross the network in clear.
@@ -37,37 +37,42 @@ class Receiver:
         if self._is_sync and self._secret is not None:
             demand_private(url, URL, "CRON_SECRET")
             headers = authorization("Bearer", self._secret, "CRON_SECRET")
-        elif any((*address_secrets(url), *path_secrets(url))):
-            demand_private(
-                url, URL, "the secret in it"
-            )  # other addresses are often of a container beside this one
-        timeout = _SYNC_S if self._is_sync else _WEBHOOK_S
+        elif any(
+            (*address_secrets(url), *path_secrets(url))
+        ):  # other http addresses are often of a container
+            demand_private(url, URL, "the secret in it")
         self._client = HttpClient(
-            f"{parts.scheme}://{parts.netloc}", headers, timeout=timeout, retry=NO_RETRY
+            f"{parts.scheme}://{parts.netloc}",
+            headers,
+            timeout=_SYNC_TIMEOUT_S if self._is_sync else _WEBHOOK_TIMEOUT_S,
+            retry=NO_RETRY,
         )
 
-    def tell(self, paths: list[str]) -> None:
-        """Tell it which paths changed; its own sync finds that out by itself.
+    def send(self, paths: list[str]) -> None:
+        """Notify the site. A webhook gets the changed paths; the site's own sync finds them itself.
 
         Raises:
-            ServiceError: it did not response, or refused.
+            ServiceError: it does not answer, or refuses.
         """
         if self._is_sync:
-            self._demand(self._client.call(self._path))
+            self._demand_success(self._client.call(self._path))
         else:
-            self._demand(self._post({"paths": paths[:_MOST_PATHS], "total": len(paths)}))
+            self._demand_success(self._post({"paths": paths[:_MOST_PATHS], "total": len(paths)}))
 
     def check(self) -> str:
-        """Try it without a change: OPTIONS of the sync endpoint, a webhook with ``"test": true``; a clause about it.
+        """Test it without a change: OPTIONS of the sync endpoint, or a webhook with ``"test": true``.
+
+        Returns:
+            A clause for people.
 
         Raises:
-            ServiceError: it did not response, or refused.
+            ServiceError: it does not answer, or refuses.
         """
         if not self._is_sync:
-            self._demand(self._post({"paths": [], "total": 0, "test": True}))
+            self._demand_success(self._post({"paths": [], "total": 0, "test": True}))
             return f"{self._client.host} took a test" + (", signed" if self._secret else ", not signed")
         response = self._client.call(self._path, method="OPTIONS")
-        # Next.js answers 204 with Allow; a proxy may leave that out, or allow no OPTIONS itself (405)
+        # Next.js answers 204 with Allow; a proxy may drop that, or allow no OPTIONS itself (405)
         if not (response.is_success or "GET" in response.headers.get("allow", "")):
             raise ServiceError(
                 f"{self._client.host} answered {response.status}: it has no {_SYNC}", hint=f"see {URL}"
@@ -78,11 +83,10 @@ class Receiver:
         headers = {}
         if self._secret is not None:
             key = self._secret.reveal().encode("utf-8", "surrogateescape")
-            headers = {
-                SIGNATURE: f"sha256={hmac.new(key, json.dumps(body).encode(), hashlib.sha256).hexdigest()}"
-            }
+            digest = hmac.new(key, json.dumps(body).encode(), hashlib.sha256).hexdigest()
+            headers = {SIGNATURE: f"sha256={digest}"}
         return self._client.call(self._path, body, headers)
 
-    def _demand(self, response: Response) -> None:
+    def _demand_success(self, response: Response) -> None:
         if not response.is_success:
             raise ServiceError(f"{self._client.host} answered {response.status}")

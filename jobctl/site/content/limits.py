@@ -1,4 +1,4 @@
-"""How much of a repository is taken: each limit a variable, far above what a real site holds."""
+"""Limits of the content repository: each has a variable, and a default far above what a real site has."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,15 +19,15 @@ _OUT_OF_MEMORY = ("out of memory", "failed to mmap", "failed to allocate", "cann
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a sync takes at most.
+    """The limits of a sync.
 
     Attributes:
-        files: of a commit, folders too.
-        mib: of a commit's files together, and of one fetch.
-        file_mib: of one file; a larger one is passed over.
-        depth: folders in each other; what lies deeper is passed over.
-        seconds: of one network step.
-        memory_mib: above what the process has when a sync begins. Linux alone can keep to it.
+        files: files and folders of a commit.
+        mib: all files of a commit together, and one fetch.
+        file_mib: one file; a larger one is skipped.
+        depth: nested folders; what is deeper is skipped.
+        seconds: one network step.
+        memory_mib: memory beyond what the process has when a sync begins; only on Linux.
     """
 
     files: int = 200_000
@@ -39,36 +39,38 @@ class Limits:
 
     @classmethod
     def read(cls, environment: Environment) -> Self:
-        """As the variables say.
+        """The limits that the settings name.
 
         Raises:
-            ConfigurationError: one is not a number that it can be.
+            ConfigurationError: a variable has an invalid value.
         """
         return cls(**{name: environment.number(variable_of(name)) for name in cls.__slots__})
 
     @property
     def rules(self) -> str:
-        """What decides whether a file is passed over."""
+        """The limits that decide whether a file is skipped."""
         return f"{self.file_mib} {self.depth}"
 
     @property
     def step(self) -> timedelta:
-        """How long one network step may take."""
+        """The time limit of one network step."""
         return timedelta(seconds=self.seconds)
 
     def exceeded(self, name: str) -> PermanentJobError:
-        """The content goes over the limit of this name."""
+        """The error for content above a limit."""
         most = getattr(self, name)
         what = {
-            "files": f"the content repository has more than {most:,} files and folders",
-            "mib": f"the content repository has more than {most:,} MiB",
-            "memory_mib": f"the content repository takes more than {most:,} MiB of memory",
+            "files": f"has more than {most:,} files and folders",
+            "mib": f"has more than {most:,} MiB",
+            "memory_mib": f"takes more than {most:,} MiB of memory",
         }[name]
-        return PermanentJobError(what, hint=f"where it is meant to, raise {variable_of(name)}")
+        return PermanentJobError(
+            f"the content repository {what}", hint=f"if this is intended, raise {variable_of(name)}"
+        )
 
     @contextmanager
     def memory(self) -> Iterator[None]:
-        """Keep the block's memory within bounds: a delta of a few bytes may make an object of any size.
+        """Limit the memory of the block: a delta of a few bytes may expand to any size.
 
         Raises:
             PermanentJobError: it takes more.
@@ -79,16 +81,16 @@ class Limits:
             with bounded(self.memory_mib):
                 yield
         except (MemoryError, pygit2.GitError) as error:
-            if out_of_memory(error):
+            if is_out_of_memory(error):
                 raise self.exceeded("memory_mib") from error
             raise
 
 
-def out_of_memory(error: Exception) -> bool:
-    """Whether the memory was the fault."""
-    return isinstance(error, MemoryError) or any(word in str(error).lower() for word in _OUT_OF_MEMORY)
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error of Python or libgit2 is about memory."""
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
 
 
 def variable_of(name: str) -> str:
-    """The variable that sets a limit."""
+    """The variable of a limit."""
     return f"JOBCTL_CONTENT_MAX_{name.upper()}"

@@ -1,4 +1,7 @@
-"""From a repository in a folder of this machine: only what is needed and within the limits is read."""
+"""Fetches from a repository in a folder of this machine: reads only what is needed and within the limits.
+
+libgit2's own way would hold each file in memory, however large.
+"""
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -11,19 +14,18 @@ from jobctl.site.content.limits import Limits
 from jobctl.site.content.snapshot import BROKEN, Snapshots
 
 OBJECTS_A_FILE = 10
-"""So many objects may come for each file that a commit may have: its folders, and older states of it."""
+"""How many objects a fetch may have for each file of a commit: its folders and earlier versions."""
 
 
 def copy_from_folder(
-    repository: pygit2.Repository, source: Path, commit: str, limits: Limits, *, whole: bool
+    repository: pygit2.Repository, source: Path, commit: str, limits: Limits, *, first: bool
 ) -> dict[pygit2.Oid, int]:
-    """Copy a commit, and what led to it from what is there already; the first time the commit alone.
+    """Copy a commit and its new ancestors; the first time only the commit itself.
 
-    Not by libgit2's own way, which would hold each file in memory, however large. A file that is over the limit,
-    missing or damaged is left out.
+    Files above the limit, missing or damaged are skipped.
 
     Returns:
-        The sizes of the files that are over the limit, in bytes.
+        The sizes of the files above the limit, in bytes.
 
     Raises:
         PermanentJobError: there is more than the limits allow.
@@ -35,15 +37,15 @@ def copy_from_folder(
     snapshots.measure(tip.tree)
     wanted: dict[pygit2.Oid, bool] = {}
     too_large: dict[pygit2.Oid, int] = {}
-    commits = [tip] if whole else _new_commits(repository, theirs, tip)
-    for one in commits:
-        wanted[one.id] = False
-        too_large |= _want(repository, snapshots, one.tree_id, wanted)
+    commits = [tip] if first else _new_commits(repository, theirs, tip)
+    for new in commits:
+        wanted[new.id] = False
+        too_large |= _add_wanted(repository, snapshots, new.tree_id, wanted)
     try:
         _pack(repository, theirs, wanted)
     except pygit2.GitError:
-        for oid, is_blob in list(wanted.items()):
-            if is_blob and not _readable(snapshots, oid):
+        for oid, is_file in list(wanted.items()):
+            if is_file and not _is_readable(snapshots, oid):
                 del wanted[oid]
         _pack(repository, theirs, wanted)
     _note_shallow(repository, commits, wanted)
@@ -51,16 +53,16 @@ def copy_from_folder(
     return too_large
 
 
-def complete(
+def copy_skipped_files(
     repository: pygit2.Repository, source: Path, files: Iterable[pygit2.Oid], limits: Limits
 ) -> None:
-    """Copy the files that were left out before and are no longer too large, missing or damaged."""
-    absent = [one for one in files if one not in repository.odb]
+    """Copy files that were skipped before and are no longer too large, missing or damaged."""
+    absent = [oid for oid in files if oid not in repository.odb]
     if not absent:
         return
     theirs = pygit2.Repository(str(source))
     snapshots = Snapshots(theirs, Path(repository.workdir), limits)
-    wanted = {one: True for one in absent if _readable(snapshots, one)}
+    wanted = {oid: True for oid in absent if _is_readable(snapshots, oid)}
     if wanted:
         _pack(repository, theirs, wanted)
 
@@ -76,10 +78,10 @@ def _new_commits(
     return list(walker)
 
 
-def _want(
+def _add_wanted(
     repository: pygit2.Repository, snapshots: Snapshots, top: pygit2.Oid, wanted: dict[pygit2.Oid, bool]
 ) -> dict[pygit2.Oid, int]:
-    """Add everything below a tree that is not there yet, and whether it is a file; the files that are too large."""
+    """Add the new objects below a tree to ``wanted``, with whether each is a file; returns those too large."""
     theirs, limits = snapshots.repository, snapshots.limits
     left, too_large = [top], {}
     while left:
@@ -94,21 +96,20 @@ def _want(
                 wanted[oid] = True
             if kind != ObjectType.TREE:
                 continue
-            entries = [
-                one.id for one in theirs[oid].peel(pygit2.Tree) if int(one.filemode) != FileMode.COMMIT
-            ]
+            entries = theirs[oid].peel(pygit2.Tree)
+            below = [entry.id for entry in entries if int(entry.filemode) != FileMode.COMMIT]
         except BROKEN:
             continue
         wanted[oid] = False
-        left.extend(entries)
+        left.extend(below)
         if len(wanted) > limits.files * OBJECTS_A_FILE:
             raise limits.exceeded("files")
     return too_large
 
 
-def _pack(repository: pygit2.Repository, theirs: pygit2.Repository, wanted: dict[pygit2.Oid, bool]) -> None:
+def _pack(repository: pygit2.Repository, theirs: pygit2.Repository, wanted: Iterable[pygit2.Oid]) -> None:
     ours = pygit2.Repository(repository.path)
-    ours.config["core.bigFileThreshold"] = 1024 * 1024  # no deltas of large files: each holds ten in memory
+    ours.config["core.bigFileThreshold"] = 1024 * 1024  # no deltas of large files: each takes ten in memory
     ours.set_odb(theirs.odb)
     packer = pygit2.PackBuilder(ours)
     packer.set_threads(1)
@@ -117,7 +118,7 @@ def _pack(repository: pygit2.Repository, theirs: pygit2.Repository, wanted: dict
     packer.write(str(Path(repository.path) / "objects" / "pack"))
 
 
-def _readable(snapshots: Snapshots, oid: pygit2.Oid) -> bool:
+def _is_readable(snapshots: Snapshots, oid: pygit2.Oid) -> bool:
     try:
         if snapshots.size_of(oid) > snapshots.limits.file_mib * MIB:
             return False
@@ -130,11 +131,11 @@ def _readable(snapshots: Snapshots, oid: pygit2.Oid) -> bool:
 def _note_shallow(
     repository: pygit2.Repository, commits: Iterable[pygit2.Commit], wanted: Collection[pygit2.Oid]
 ) -> None:
-    """The commits whose parents were not copied, as git notes them."""
+    """Record commits whose parents were not copied, as git does."""
     file = Path(repository.path) / "shallow"
     known = set(file.read_text(encoding="ascii").split()) if file.exists() else set()
-    for one in commits:
-        if any(parent not in wanted and parent not in repository.odb for parent in one.parent_ids):
-            known.add(str(one.id))
+    for commit in commits:
+        if any(parent not in wanted and parent not in repository.odb for parent in commit.parent_ids):
+            known.add(str(commit.id))
     if known:
-        file.write_text("".join(f"{one}\n" for one in sorted(known)), encoding="ascii")
+        file.write_text("".join(f"{name}\n" for name in sorted(known)), encoding="ascii")

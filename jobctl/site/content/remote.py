@@ -1,31 +1,40 @@
-"""Talking to the remote repository: one connection, limits in time, the token to its own origin only."""
+"""The content repository: its address, and requests to its server with time limits; the token goes to its origin only."""
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
-from urllib.parse import urlsplit
+from typing import Literal, TypeVar
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import pygit2
 from pygit2.enums import ConfigLevel
 
 from jobctl.durations import write_duration
 from jobctl.errors import PermanentJobError, ServiceError
+from jobctl.files import with_home
 from jobctl.memory import MIB
-from jobctl.settings.masking import masked_address
-from jobctl.site.content.address import Address
-from jobctl.site.content.limits import Limits, out_of_memory, variable_of
-from jobctl.site.content.local_copy import OBJECTS_A_FILE, complete, copy_from_folder
+from jobctl.settings.masking import Secret, masked_address
+from jobctl.site.content.limits import Limits, is_out_of_memory, variable_of
+from jobctl.site.content.local_copy import OBJECTS_A_FILE, copy_from_folder, copy_skipped_files
 from jobctl.text import quote
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
+_DEFAULT_USER = "x-access-token"
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_TOKENS = ("ghp_", "gho_", "ghs_", "ghu_", "github_pat_", "glpat-")
+"""GitHub accepts a token in place of the user; clone addresses are often written so."""
 _REFUSED = ("authentication", "status code: 401", "status code: 403")
-_DAMAGED = ("object not found", "unable to read", "no match for id", "corrupt", "failed to find", "zlib")
-_LOCAL = {
+_NOT_FOUND = ("status code: 404", "not found", "could not find repository")
+_NO_SUCH_FOLDER = ("failed to resolve path", "unsupported url", "no such file")
+_DAMAGED = (
+    "failed to lock", "object not found", "unable to read", "no match for id", "corrupt", "failed to find", "zlib",
+)  # fmt: skip
+_LOCAL_HINTS = {
     "no space left": "free some space there",
     "disk quota": "free some space there, or raise the quota",
     "read-only file system": "have the project where it can be written",
@@ -33,20 +42,109 @@ _LOCAL = {
     "operation not permitted": "give the folder to the user that jobctl runs as",
     "too many open files": "raise the limit of open files (ulimit -n)",
 }
-_PASSING = ("no space left", "disk quota", "too many open files")
-_CONFIG_LEVELS = (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA)
+_LOCAL_TRANSIENT = ("no space left", "disk quota", "too many open files")
+
+
+# The address
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryAddress:
+    """A repository's URL without credentials, and the credentials.
+
+    Attributes:
+        own: whether the token is from the address itself.
+    """
+
+    url: str
+    user: str = _DEFAULT_USER
+    token: Secret | None = None
+    own: bool = False
+
+    @property
+    def host(self) -> str:
+        """The server; empty for a folder."""
+        return (urlsplit(self.url).hostname or "") if self.over_network else ""
+
+    @property
+    def over_network(self) -> bool:
+        """Whether it is read by HTTP, not from a folder."""
+        return self.url.startswith(("http://", "https://"))
+
+    @property
+    def folder(self) -> Path:
+        """The folder, if it is not read by HTTP."""
+        return Path(unquote(urlsplit(self.url).path))
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether it is read over TLS. Otherwise a token is sent only to loopback, and past any proxy."""
+        return self.url.startswith("https://")
+
+
+def read_repository_address(text: str, token: Secret | None, folder: Path) -> RepositoryAddress:
+    """Parse ``DATA_REPOSITORY``. A password in it is used instead of ``token``.
+
+    Args:
+        text: ``https://``, ``http://``, ``file://``, or a path, relative to ``folder``.
+        token: the password, sent as HTTP Basic with the address's user, or ``x-access-token``.
+        folder: the project's.
+
+    Raises:
+        PermanentJobError: it is none of these, or the password would be sent over a network unencrypted.
+    """
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        exists = os.path.exists(text)  # noqa: PTH110 - False for an impossible path
+        if text.startswith("git@") or (":" in text.partition("/")[0] and not exists):
+            raise _unsupported(text)
+        return RepositoryAddress((folder / with_home(text, "DATA_REPOSITORY")).absolute().as_uri())
+    scheme = scheme.lower()
+    if scheme == "file":
+        return RepositoryAddress(f"file://{rest}")
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise _unsupported(text) from error
+    if scheme not in {"http", "https"} or not host:
+        raise _unsupported(text)
+    place = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+    url = urlunsplit((parts.scheme, place, parts.path, "", ""))
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if not password and user.startswith(_TOKENS):
+        user, password = "", user
+    address = RepositoryAddress(
+        url, user or _DEFAULT_USER, Secret(password) if password else token, own=bool(password)
+    )
+    if address.token is not None and not (address.encrypted or address.host in _LOOPBACK):
+        raise PermanentJobError(
+            f"the token of {url} would go over http:// unencrypted",
+            hint="use an https:// address, or take the token out",
+        )
+    return address
+
+
+def _unsupported(text: str) -> PermanentJobError:
+    return PermanentJobError(
+        f"DATA_REPOSITORY is {quote(masked_address(text))}, which cannot be used",
+        hint="use an https:// address with GH_TOKEN, a file:// address or a path",
+    )
+
+
+# Requests
 
 
 class DamagedError(ServiceError):
-    """The local repository cannot be used as it is; a new clone can."""
+    """The local repository is damaged; a new clone would work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tip:
-    """The remote's branch and its commit.
+    """A branch of the remote and its newest commit.
 
     Attributes:
-        instead_of: the branch that was wanted and that the remote has not.
+        instead_of: the wanted branch, which the remote does not have.
     """
 
     branch: str
@@ -55,7 +153,7 @@ class Tip:
 
     @property
     def warning(self) -> str | None:
-        """What to say of a branch that the remote has not, as a sentence."""
+        """A sentence if the remote does not have the wanted branch."""
         if self.instead_of is None:
             return None
         return (
@@ -64,44 +162,56 @@ class Tip:
         )
 
 
-def isolate(step: timedelta) -> None:
-    """Forget the machine's and the user's git settings; give up on a silent server after ``step``."""
-    for level in _CONFIG_LEVELS:
+def isolate_git(step: timedelta) -> None:
+    """Ignore the git settings of the machine and the user; give up on a silent server after ``step``."""
+    for level in (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA):
         pygit2.settings.search_path[level] = ""
     pygit2.settings.owner_validation = False
-    pygit2.settings.enable_strict_object_creation(False)  # a file that was left out may stay in a tree
-    pygit2.settings.server_timeout = int(step.total_seconds() * 1000)
-    pygit2.settings.server_connect_timeout = min(30_000, int(step.total_seconds() * 1000))
+    pygit2.settings.enable_strict_object_creation(False)  # a tree may name a file that was skipped
+    milliseconds = int(step.total_seconds() * 1000)
+    pygit2.settings.server_timeout = milliseconds
+    pygit2.settings.server_connect_timeout = min(30_000, milliseconds)
+
+
+def fetch_tip(address: RepositoryAddress, branch: str | None, step: timedelta) -> Tip:
+    """The tip of a repository without a local copy; no content is fetched. Raises as ``Remote.tip`` does."""
+    isolate_git(step)
+    with tempfile.TemporaryDirectory(prefix="jobctl-") as folder:
+        repository = pygit2.init_repository(folder, bare=True)
+        repository.remotes.create("origin", address.url)
+        return Remote(repository, address, step, Limits()).tip(branch)
 
 
 class Remote:
     """The remote of a local repository.
 
     Args:
-        repository: whose remote ``origin`` holds the address without credentials.
-        address: with them.
-        step: how long one network step may take.
+        repository: its remote ``origin`` has the address without credentials.
+        step: the time limit of one network step.
         limits: of what is fetched.
     """
 
     def __init__(
-        self, repository: pygit2.Repository, address: Address, step: timedelta, limits: Limits
+        self, repository: pygit2.Repository, address: RepositoryAddress, step: timedelta, limits: Limits
     ) -> None:
         self._repository = repository
         self._address = address
         self._step = step
         self._limits = limits
+        # the environment's proxy; it could read an unencrypted token
+        self._proxy: Literal[True] | None = True if address.encrypted or address.token is None else None
 
     def tip(self, wanted: str | None) -> Tip:
-        """The wanted branch's tip, or, where there is none, the default branch's. One round trip.
+        """The tip of the wanted branch, or of the default branch. One round trip.
 
         Raises:
             PermanentJobError: the remote is empty, or the server refuses.
             ServiceError: it does not answer.
         """
-        heads = self._step_of(self._list, f"{self._address.url} cannot be read")
-        if not heads:
-            raise self._empty()
+        heads = self._run(
+            lambda callbacks: self._origin.list_heads(callbacks=callbacks, proxy=self._proxy),
+            f"{self._address.url} cannot be read",
+        )
         by_name = {head.name: str(head.oid) for head in heads}
         if wanted is not None and f"refs/heads/{wanted}" in by_name:
             return Tip(wanted, by_name[f"refs/heads/{wanted}"])
@@ -112,40 +222,36 @@ class Remote:
             names = [name for name in by_name if name and name.startswith("refs/heads/")]
             same = [name for name in names if by_name[name] == by_name.get("HEAD")] or names
             if not same:
-                raise self._empty()
+                raise PermanentJobError(
+                    f"the content repository {self._address.url} is empty", hint="push a first commit to it"
+                )
             default = same[0]
         return Tip(default.removeprefix("refs/heads/"), by_name[default], wanted)
 
-    def _empty(self) -> PermanentJobError:
-        return PermanentJobError(
-            f"the content repository {self._address.url} is empty", hint="push a first commit to it"
-        )
-
-    def fetch(self, tip: Tip, *, whole: bool) -> dict[pygit2.Oid, int]:
-        """Fetch what is new on the branch; the first time only its newest commit.
+    def fetch(self, tip: Tip, *, first: bool) -> dict[pygit2.Oid, int]:
+        """Fetch the new commits of the branch; the first time only the newest one.
 
         Returns:
-            The sizes of files that were left out as too large.
+            The sizes of files that were skipped as too large, in bytes.
         """
         if not self._address.over_network:
             return copy_from_folder(
-                self._repository, self._address.folder, tip.commit, self._limits, whole=whole
+                self._repository, self._address.folder, tip.commit, self._limits, first=first
             )
         pygit2.settings.pack_max_objects = self._limits.files * OBJECTS_A_FILE
         spec = f"+refs/heads/{tip.branch}:refs/jobctl/fetched"
-        depth = 1 if whole else 0
-        self._step_of(
+        self._run(
             lambda callbacks: self._origin.fetch(
-                [spec], callbacks=callbacks, proxy=self._proxy or None, depth=depth
+                [spec], callbacks=callbacks, proxy=self._proxy, depth=1 if first else 0
             ),
             "the content folder cannot be written",
         )
         return {}
 
-    def complete(self, files: Iterable[pygit2.Oid]) -> None:
-        """Fetch files that were left out before, where they can be had by now."""
+    def fetch_skipped_files(self, files: Iterable[pygit2.Oid]) -> None:
+        """Fetch files that an earlier fetch skipped, if they are available now."""
         if not self._address.over_network:
-            complete(self._repository, self._address.folder, files, self._limits)
+            copy_skipped_files(self._repository, self._address.folder, files, self._limits)
 
     def push(self, commit: str, branch: str) -> None:
         """Push a commit to the branch.
@@ -157,9 +263,9 @@ class Remote:
         name = "refs/jobctl/push"
         self._repository.references.create(name, pygit2.Oid(hex=commit), force=True)
         try:
-            self._step_of(
+            self._run(
                 lambda callbacks: self._origin.push(
-                    [f"{name}:refs/heads/{branch}"], callbacks=callbacks, proxy=self._proxy or None
+                    [f"{name}:refs/heads/{branch}"], callbacks=callbacks, proxy=self._proxy
                 ),
                 f"{self._address.url} cannot be written",
             )
@@ -168,53 +274,29 @@ class Remote:
 
     @property
     def _origin(self) -> pygit2.Remote:
-        """Without a name, so that no ``pushurl`` of the copy's settings counts."""
+        """Anonymous, so that a ``pushurl`` in the copy's settings has no effect."""
         return self._repository.remotes.create_anonymous(self._address.url)
 
-    @property
-    def _proxy(self) -> bool:
-        """Whether the environment's proxy is used: one would read a token that is not encrypted."""
-        return self._address.encrypted or self._address.token is None
-
-    def _list(self, callbacks: "_Callbacks") -> list[pygit2.remotes.RemoteHead]:
-        return self._origin.list_heads(callbacks=callbacks, proxy=self._proxy or None)
-
-    def _step_of(self, step: Callable[["_Callbacks"], Answer], what: str) -> Answer:
-        """``what`` says what is not possible where this machine is at fault."""
+    def _run(self, step: Callable[["_Callbacks"], Result], local_problem: str) -> Result:
+        """Run a network step; ``local_problem`` begins the sentence if this machine is at fault."""
         try:
             return step(_Callbacks(self._address, self._step, self._limits))
         except pygit2.GitError as error:
-            raise _explained(error, self._address, what) from None
-
-
-def look(address: Address, branch: str | None, step: timedelta) -> Tip:
-    """The tip of a repository of which there is no copy; nothing is fetched.
-
-    Raises:
-        PermanentJobError: there is no such repository, it is empty, or the server refuses.
-        ServiceError: it does not answer.
-    """
-    isolate(step)
-    with tempfile.TemporaryDirectory(prefix="jobctl-") as folder:
-        repository = pygit2.init_repository(folder, bare=True)
-        repository.remotes.create("origin", address.url)
-        return Remote(repository, address, step, Limits()).tip(branch)
-
-
-def _origin_of(url: str) -> tuple[str, str | None, int]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+            raise _explained(error, self._address, local_problem) from None
 
 
 class _Callbacks(pygit2.RemoteCallbacks):
-    """The token is given to whom asks for it, if that is the address's origin: libgit2 would send a header
-    of ours after a redirect to another port too."""
+    """Limits of one network step.
 
-    def __init__(self, address: Address, step: timedelta, limits: Limits) -> None:
+    The token is given on request, and only to the address's origin: libgit2 would send a header after a redirect
+    to another port, too.
+    """
+
+    def __init__(self, address: RepositoryAddress, step: timedelta, limits: Limits) -> None:
         super().__init__()
         self._limits = limits
         self._address = address
-        self._limit = step
+        self._step = step
         self._end = time.monotonic() + step.total_seconds()
         self._given = False
 
@@ -248,22 +330,21 @@ class _Callbacks(pygit2.RemoteCallbacks):
     def _check_time(self) -> None:
         if time.monotonic() > self._end:
             raise ServiceError(
-                f"the content repository took longer than {write_duration(self._limit)}",
+                f"the content repository took longer than {write_duration(self._step)}",
                 hint=f"on a slow line, raise {variable_of('seconds')}",
             )
 
 
-def _refused(address: Address) -> PermanentJobError:
-    if address.token is None:
-        return PermanentJobError(f"{address.url} asks for a token", hint="set GH_TOKEN")
-    what, where = ("password", "DATA_REPOSITORY") if address.own else ("token", "GH_TOKEN or GITHUB_TOKEN")
-    return PermanentJobError(
-        f"{address.url} refuses the {what}", hint=f"look at the one in {where}: is it valid, and for this?"
-    )
+def _origin_of(url: str) -> tuple[str, str | None, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+# Errors
 
 
 def format_problem(error: Exception) -> str | None:
-    """In what format a repository is that libgit2 does not read, as a clause; None where that is not the fault."""
+    """Why libgit2 cannot read the repository's format, as a clause; None if the format is not the reason."""
     text = str(error).lower()
     if "object format" in text:
         return "has SHA-256 objects"
@@ -274,50 +355,68 @@ def format_problem(error: Exception) -> str | None:
     return None
 
 
-def local_problem(what: str, reason: str) -> PermanentJobError | ServiceError:
-    """The error for what cannot be read or written on this machine, and what to do."""
-    hint = next((hint for words, hint in _LOCAL.items() if words in reason.lower()), None)
-    passing = hint is None or any(words in reason.lower() for words in _PASSING)
-    return (ServiceError if passing else PermanentJobError)(f"{what}: {reason}", hint=hint)
+def local_error(what: str, reason: str) -> PermanentJobError | ServiceError:
+    """The error for something that cannot be read or written on this machine."""
+    hint = next((hint for words, hint in _LOCAL_HINTS.items() if words in reason.lower()), None)
+    transient = hint is None or _any(_LOCAL_TRANSIENT, reason.lower())
+    return (ServiceError if transient else PermanentJobError)(f"{what}: {reason}", hint=hint)
 
 
-def unusable(error: Exception, address: Address, folder: Path) -> PermanentJobError | ServiceError:
-    """The error for a fault that a new clone has too: of the disk that the folder is on, or of the repository."""
+def unusable_error(
+    error: Exception, address: RepositoryAddress, folder: Path
+) -> PermanentJobError | ServiceError:
+    """The error for a fault that a new clone has, too: of the disk below the folder, or of the repository."""
     text = str(error)
-    if any(words in text.lower() for words in _LOCAL):
-        return local_problem(f"{folder} cannot be written", text)
-    kind = (
-        PermanentJobError if "failed to parse" in text else ServiceError
-    )  # else it may be at work on itself
+    if _any(_LOCAL_HINTS, text.lower()):
+        return local_error(f"{folder} cannot be written", text)
+    # other damage may be an unfinished write there
+    kind = PermanentJobError if "failed to parse" in text else ServiceError
     return kind(f"the content repository {address.url} is damaged: {text}", hint="run git fsck in it")
 
 
-def _explained(error: pygit2.GitError, address: Address, what: str) -> Exception:
+def _refused(address: RepositoryAddress) -> PermanentJobError:
+    if address.token is None:
+        return PermanentJobError(f"{address.url} asks for a token", hint="set GH_TOKEN")
+    what, where = ("password", "DATA_REPOSITORY") if address.own else ("token", "GH_TOKEN or GITHUB_TOKEN")
+    return PermanentJobError(
+        f"{address.url} refuses the {what}",
+        hint=f"check the {what} in {where}: is it valid, and for this repository?",
+    )
+
+
+def _explained(error: pygit2.GitError, address: RepositoryAddress, local_problem: str) -> Exception:
     text = str(error).lower()
-    problem = format_problem(error)
-    if problem is not None:
+    if problem := format_problem(error):
         return PermanentJobError(
             f"the content repository {address.url} {problem}, which jobctl cannot read",
             hint="make it by git init --object-format=sha1 --ref-format=files, and push the content to it",
         )
-    if "failed to lock" in text or any(word in text for word in _DAMAGED):
+    if _any(_DAMAGED, text):
         return DamagedError(f"the copy of {address.url} cannot be used: {text}")
-    if out_of_memory(error):
+    if is_out_of_memory(error):
         return MemoryError(text)
-    if any(word in text for word in _LOCAL):
-        return local_problem(what, text)
+    if _any(_LOCAL_HINTS, text):
+        return local_error(local_problem, text)
+    return _explained_remote(text, address)
+
+
+def _explained_remote(text: str, address: RepositoryAddress) -> Exception:
     if "certificate" in text:
         return PermanentJobError(
             f"the certificate of {address.host} is not trusted",
             hint="an authority of your own goes into SSL_CERT_FILE",
         )
-    if any(word in text for word in _REFUSED):
+    if _any(_REFUSED, text):
         return _refused(address)
-    if "status code: 404" in text or "not found" in text or "could not find repository" in text:
-        hint = "look at DATA_REPOSITORY; a private repository needs GH_TOKEN"
-        return PermanentJobError(f"there is no repository at {address.url}", hint=hint)
-    if "failed to resolve path" in text or "unsupported url" in text or "no such file" in text:
-        return PermanentJobError(f"there is no repository at {address.url}", hint="look at DATA_REPOSITORY")
+    if _any((*_NOT_FOUND, *_NO_SUCH_FOLDER), text):
+        private = "; a private repository needs GH_TOKEN" if _any(_NOT_FOUND, text) else ""
+        return PermanentJobError(
+            f"there is no repository at {address.url}", hint=f"check DATA_REPOSITORY{private}"
+        )
     if "non-fastforwardable" in text or "rejected" in text:
         return PermanentJobError(f"{address.url} refuses the push: {text}")
     return ServiceError(f"{address.url} did not answer: {text}")
+
+
+def _any(words: Iterable[str], text: str) -> bool:
+    return any(word in text for word in words)

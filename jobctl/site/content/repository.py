@@ -1,4 +1,4 @@
-"""The local repository: its commits, and what a sync keeps in its .git folder."""
+"""The local repository: its commits, and what a sync keeps in its ``.git`` folder."""
 
 import json
 import os
@@ -13,35 +13,17 @@ from jobctl.files import write_whole
 from jobctl.site.content.checkout import Changes
 from jobctl.site.content.snapshot import Delta, Snapshots
 
+# Commits, by their ids as text
+
 
 def commit_of(repository: pygit2.Repository, commit: str) -> pygit2.Commit:
-    """The commit itself."""
+    """The commit of an id."""
     return repository[pygit2.Oid(hex=commit)].peel(pygit2.Commit)
 
 
 def last_commit(repository: pygit2.Repository) -> pygit2.Commit:
-    """The one that the branch stands at."""
+    """The commit of HEAD."""
     return commit_of(repository, str(repository.head.target))
-
-
-def is_ancestor(repository: pygit2.Repository, old: str, new: str) -> bool:
-    """Whether ``new`` is ``old``, or came out of it."""
-    return old == new or repository.descendant_of(pygit2.Oid(hex=new), pygit2.Oid(hex=old))
-
-
-def shares_history(repository: pygit2.Repository, one: str, other: str) -> bool:
-    """Whether both came out of one commit."""
-    try:
-        return repository.merge_base(pygit2.Oid(hex=one), pygit2.Oid(hex=other)) is not None
-    except (KeyError, pygit2.GitError):
-        return False
-
-
-def count_new(repository: pygit2.Repository, old: str, new: str) -> int:
-    """How many commits ``new`` has that ``old`` has not."""
-    walker = repository.walk(pygit2.Oid(hex=new))
-    walker.hide(pygit2.Oid(hex=old))
-    return sum(1 for _ in walker)
 
 
 def synced_commit(repository: pygit2.Repository) -> str | None:
@@ -50,53 +32,78 @@ def synced_commit(repository: pygit2.Repository) -> str | None:
     return str(found.target) if found is not None else None
 
 
-_NAME = "jobctl-passed-over"
+def is_ancestor(repository: pygit2.Repository, old: str, new: str) -> bool:
+    """Whether ``old`` is ``new``, or an ancestor of it."""
+    return old == new or repository.descendant_of(pygit2.Oid(hex=new), pygit2.Oid(hex=old))
+
+
+def shares_history(repository: pygit2.Repository, ours: str, theirs: str) -> bool:
+    """Whether two commits have a common ancestor."""
+    try:
+        return repository.merge_base(pygit2.Oid(hex=ours), pygit2.Oid(hex=theirs)) is not None
+    except (KeyError, pygit2.GitError):
+        return False
+
+
+def count_new(repository: pygit2.Repository, old: str, new: str) -> int:
+    """How many commits are in the history of ``new`` and not of ``old``."""
+    walker = repository.walk(pygit2.Oid(hex=new))
+    walker.hide(pygit2.Oid(hex=old))
+    return sum(1 for _ in walker)
+
+
+# The skipped files
+
+_SKIPPED_FILE = "jobctl-passed-over"
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """The paths that were passed over, and by which rules; None where that is not known."""
+class SkippedFiles:
+    """Paths of the synced commit that are not in the folder, and the rules by which they were skipped.
+
+    ``rules`` is None if they are unknown: an older version made the copy.
+    """
 
     rules: str | None
     paths: frozenset[str]
 
+    @classmethod
+    def read(cls, repository: pygit2.Repository) -> "SkippedFiles":
+        """Read what the last sync wrote."""
+        try:
+            found = json.loads((Path(repository.path) / _SKIPPED_FILE).read_bytes())
+            return cls(found["rules"], frozenset(found["paths"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return cls(None, frozenset())
+
     def write(self, repository: pygit2.Repository) -> None:
-        """Keep it."""
+        """Write it into the ``.git`` folder."""
         text = json.dumps({"rules": self.rules, "paths": sorted(self.paths)})
-        write_whole(Path(repository.path) / _NAME, text.encode())
+        write_whole(Path(repository.path) / _SKIPPED_FILE, text.encode())
 
     def after(self, deltas: Iterable[Delta], changes: Changes) -> frozenset[str]:
-        """The paths that are passed over once some deltas were applied."""
-        return (self.paths - {one.path for one in deltas}) | changes.passed_over
+        """The skipped paths after some deltas were applied."""
+        return (self.paths - {delta.path for delta in deltas}) | changes.skipped
 
-    def again(self, snapshots: Snapshots, tree: pygit2.Tree, deltas: Iterable[Delta]) -> list[Delta]:
-        """What was passed over and may be had by now: a link has its target, a limit was raised."""
-        same = self.rules in {None, snapshots.limits.rules}
-        if same and not self.paths:
+    def available(self, snapshots: Snapshots, tree: pygit2.Tree, deltas: Iterable[Delta]) -> list[Delta]:
+        """Skipped files that may be written now: a link has its target, a limit was raised."""
+        same_rules = self.rules in {None, snapshots.limits.rules}
+        if same_rules and not self.paths:
             return []
-        known = {one.path for one in deltas}
-        named = snapshots.passed_over
+        known = {delta.path for delta in deltas}
+        skipped = snapshots.skipped
         files = snapshots.files(tree)
-        snapshots.passed_over = named
-        paths = self.paths if same else files
+        snapshots.skipped = skipped
         return [
             Delta(path, None, files[path])
-            for path in paths
+            for path in (self.paths if same_rules else files)
             if path in files and path not in known and not os.path.lexists(snapshots.folder / path)
         ]
 
 
-def read_record(repository: pygit2.Repository) -> Record:
-    """What the last sync kept; of a copy that an older version made nothing is known."""
-    try:
-        found = json.loads((Path(repository.path) / _NAME).read_bytes())
-        return Record(found["rules"], frozenset(found["paths"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return Record(None, frozenset())
+# The progress of a sync
 
-
-_TOO_MANY_PACKS = 50
-_HALF_DONE = (
+_UNFINISHED = (
     "*.lock",
     "refs/**/*.lock",
     "objects/**/tmp_object_*",
@@ -105,39 +112,59 @@ _HALF_DONE = (
 )
 
 
-class Way(NamedTuple):
-    """From which commit to which, of which branch, the files go."""
+class SyncStep(NamedTuple):
+    """The commits between which a sync changes the files, and the branch."""
 
     old: str
     new: str
     branch: str
 
 
-class Mark:
-    """A file in ``.git`` while a sync works on the copy, so that what a kill left can be told from
-    what another git program is doing. Once the files begin to change it names where they are going.
+class SyncMarker:
+    """A file in ``.git`` during a sync; it distinguishes leftovers of a killed sync from the work of other git programs.
+
+    It is empty until the folder's files begin to change; then it holds the step.
     """
 
     def __init__(self, git: Path) -> None:
         self._git = git
         self._file = git / "jobctl-sync"
-        self._aims = False
+        self._changes_files = False
 
-    def taken_over(self) -> Way | None:
-        """Remove the half-done files of a sync that was killed; the way that it was on, if on any."""
+    def step(self) -> SyncStep | None:
+        """The step of a sync that did not end, if its files began to change."""
+        text = self._text()
+        return SyncStep(*text.split(" ", 2)) if text else None
+
+    def take_over(self) -> SyncStep | None:
+        """Remove unfinished files of a killed sync, and return its step as ``step`` does."""
         text = self._text()
         if text is None:
             return None
-        for pattern in _HALF_DONE:
+        for pattern in _UNFINISHED:
             for path in self._git.glob(pattern):
                 path.unlink(missing_ok=True)
-        self._aims = bool(text)
-        return self.way()
+        self._changes_files = bool(text)
+        return self.step()
 
-    def way(self) -> Way | None:
-        """The way of a sync that did not end, if it was on any."""
-        text = self._text()
-        return Way(*text.split(" ", 2)) if text else None
+    def begin(self) -> None:
+        """Record that a sync starts."""
+        self._file.touch()
+
+    def begin_files(self, step: SyncStep) -> None:
+        """Record that the folder's files begin to change."""
+        write_whole(self._file, " ".join(step).encode())
+        self._changes_files = True
+
+    def fail(self) -> None:
+        """Record an error: if files may be unfinished, the marker stays for the next sync."""
+        if not self._changes_files:
+            self._file.unlink(missing_ok=True)
+
+    def end(self) -> None:
+        """Record that the sync is complete."""
+        self._file.unlink(missing_ok=True)
+        self._changes_files = False
 
     def _text(self) -> str | None:
         try:
@@ -145,34 +172,20 @@ class Mark:
         except FileNotFoundError:
             return None
 
-    def begin(self) -> None:
-        """A sync starts."""
-        self._file.touch()
 
-    def aim(self, way: Way) -> None:
-        """From here on the folder's files change."""
-        write_whole(self._file, " ".join(way).encode())
-        self._aims = True
+# Maintenance
 
-    def fail(self) -> None:
-        """The sync ended by an error: where files may be half done, the mark stays for the next one."""
-        if not self._aims:
-            self._file.unlink(missing_ok=True)
-
-    def end(self) -> None:
-        """The files are where they were to be."""
-        self._file.unlink(missing_ok=True)
-        self._aims = False
+_MOST_PACKS = 50
 
 
 def repack(repository: pygit2.Repository) -> None:
-    """Many packs into one: each fetch brings one, and libgit2 keeps every one of them open."""
+    """Join many packs: each fetch adds one, and libgit2 keeps every one open."""
     folder = Path(repository.path) / "objects" / "pack"
     old = set(folder.glob("*.pack"))
-    if len(old) <= _TOO_MANY_PACKS:
+    if len(old) <= _MOST_PACKS:
         return
     repository.pack()
     if set(folder.glob("*.pack")) > old:
         for pack in old:
-            for suffix in (".idx", ".rev", ".pack"):  # without its index a pack is not looked at
+            for suffix in (".idx", ".rev", ".pack"):  # git ignores a pack without its index
                 pack.with_suffix(suffix).unlink(missing_ok=True)

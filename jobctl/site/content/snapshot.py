@@ -1,4 +1,4 @@
-"""The files of a commit that can be had here, found by walking its trees; what cannot is passed over and named."""
+"""The files of a commit that can be written here, found by walking its trees; all others are skipped, each with a reason."""
 
 import os
 import re
@@ -17,38 +17,42 @@ from jobctl.site.content.limits import Limits, variable_of
 from jobctl.text import quote
 
 BROKEN = (KeyError, ValueError, pygit2.GitError)
-"""What reading an object fails with that is missing or damaged."""
+"""What reading a missing or damaged object raises."""
 _LARGE_ENTRY = 300  # bytes of a tree: mode, name and id
 _LONGEST_LINK = 4096
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*", re.ASCII)
-_DEEPEST = 400
-"""The walk calls itself for each folder; Python allows a thousand calls in each other."""
+_MAX_DEPTH = 400
+"""The walk is recursive; Python allows a thousand nested calls."""
 
 
-class File(NamedTuple):
-    """A file as a commit has it."""
+class CommitFile(NamedTuple):
+    """A file, link or folder in a commit."""
 
     id: pygit2.Oid
     mode: int
 
 
 class Delta(NamedTuple):
-    """How a path differs from one commit to another: added, changed or removed."""
+    """How a path differs between two commits: added, changed or removed."""
 
     path: str
-    old: File | None
-    new: File | None
+    old: CommitFile | None
+    new: CommitFile | None
 
 
 class Snapshots:
-    """The commits of a repository, seen as a folder can hold them.
+    """Reads the files of a repository's commits, as far as they can be written into a folder.
 
     Args:
-        repository: whose they are.
-        folder: where the files go; its file system decides which names count as equal.
+        folder: where the files are written; its file system decides which names are equal.
         limits: of the commits.
-        tolerant: an object that is missing or damaged is passed over; otherwise it is an error,
-        absent: but for these paths, which were passed over before.
+        tolerant: skip objects that are missing or damaged; otherwise they are errors,
+        absent: but for these paths, which were skipped before.
+
+    Attributes:
+        skipped: the paths that the last comparison skipped, with the reason.
+        too_large: the sizes of files that were not fetched, in bytes.
+        plain: whether every name of the last measured tree is valid, not too deep, and readable.
     """
 
     def __init__(
@@ -62,50 +66,46 @@ class Snapshots:
     ) -> None:
         self.repository = repository
         self.folder = folder
-        self._fold = folding(folder)
         self.limits = limits
-        self._depth = min(limits.depth, _DEEPEST)
-        self._tolerant = tolerant
         self.absent = absent
+        self.plain = False
+        self.skipped: dict[str, str] = {}
+        self.too_large: dict[pygit2.Oid, int] = {}
+        self._fold = folding(folder)
+        self._depth = min(limits.depth, _MAX_DEPTH)
+        self._tolerant = tolerant
         self._loose: dict[str, list[str]] = {}
         for place in _object_folders(Path(repository.path)):
             for name in os.listdir(place):  # noqa: PTH208
                 self._loose.setdefault(name, []).append(f"{place}/{name}")
-        self.plain = False
-        self.passed_over: dict[str, str] = {}
-        self.too_large: dict[pygit2.Oid, int] = {}
 
     def differences(self, old: pygit2.Tree | None, new: pygit2.Tree) -> list[Delta]:
-        """What differs between two commits' files; all of ``new`` where there is no ``old``.
-
-        ``passed_over`` afterwards names the paths that differ too and cannot be had, with the reason.
+        """What differs between two commits' files; all of ``new`` without ``old``. Sets ``skipped``.
 
         Raises:
             KeyError: a folder's list of names is missing, and this is not tolerant.
             GitError: it is damaged.
         """
         found: list[Delta] = []
-        self.passed_over = {}
+        self.skipped = {}
         self._compare("", old, new, found)
         return found
 
-    def files(self, tree: pygit2.Tree) -> dict[str, File]:
+    def files(self, tree: pygit2.Tree) -> dict[str, CommitFile]:
         """All files, by path."""
         return {delta.path: delta.new for delta in self.differences(None, tree) if delta.new is not None}
 
     def measure(self, tree: pygit2.Tree) -> None:
-        """Look at sizes alone; a tree that stands in a thousand places is looked at once.
-
-        ``plain`` tells afterwards whether nothing in it has a bad name, is too deep or missing.
+        """Check the number of files and their sizes, and set ``plain``. A tree in many places is read once.
 
         Raises:
             PermanentJobError: there are more files or bytes than the limits allow.
         """
         self.plain = True
-        self._measured(tree, 0, {})
+        self._measure(tree, 0, {})
 
     def tolerates(self, path: str) -> bool:
-        """Whether what is at a path may be missing or damaged."""
+        """Whether the object of a path may be missing or damaged."""
         return self._tolerant or path in self.absent
 
     def size_of(self, oid: pygit2.Oid) -> int:
@@ -115,12 +115,12 @@ class Snapshots:
             KeyError, GitError: it is missing or damaged.
         """
         name = str(oid)
-        if not all(self._is_whole(f"{place}/{name[2:]}") for place in self._loose.get(name[:2], ())):
+        if not all(self._is_complete(f"{place}/{name[2:]}") for place in self._loose.get(name[:2], ())):
             raise pygit2.GitError(f"{name} is cut off")
         return int(self.repository.odb.read_header(oid)[1])
 
-    def _is_whole(self, file: str) -> bool:
-        """Whether an object that is a file of its own has its end; libgit2 would look for it forever."""
+    def _is_complete(self, file: str) -> bool:
+        """Whether a loose object has its end; libgit2 would read on forever."""
         stream, size = zlib.decompressobj(), 0
         try:
             with open(file, "rb") as opened:  # noqa: PTH123 - once for each file of a repository
@@ -136,8 +136,8 @@ class Snapshots:
             return True
         return True
 
-    def fault(self, path: str, file: File) -> str | None:
-        """Why a commit's file is never written here; None where it is.
+    def fault(self, path: str, file: CommitFile) -> str | None:
+        """Why a file is never written here, as a clause; None if it is.
 
         Raises:
             KeyError: it is missing in the repository.
@@ -160,22 +160,22 @@ class Snapshots:
     def _compare(
         self, base: str, old: pygit2.Tree | None, new: pygit2.Tree | None, found: list[Delta]
     ) -> None:
-        before, bad_before = self._listed(base, old)
-        after, bad_after = self._listed(base, new)
-        self.passed_over.update(item for item in bad_after.items() if item not in bad_before.items())
+        before, skipped_before = self._entries(base, old)
+        after, skipped_after = self._entries(base, new)
+        self.skipped.update(item for item in skipped_after.items() if item not in skipped_before.items())
         for name in [*after, *(name for name in before if name not in after)]:
             was, file = before.get(name), after.get(name)
             if was == file:
                 continue
             path = base + name
-            old_tree, new_tree = (self._tree(path, one) for one in (was, file))
+            old_tree, new_tree = self._tree(path, was), self._tree(path, file)
             if old_tree or new_tree:
                 self._compare(f"{path}/", old_tree, new_tree, found)
-            was, file = (None if one and one.mode == FileMode.TREE else one for one in (was, file))
-            if was or file:
-                found.append(Delta(path, was, file))
+            delta = Delta(path, _file_only(was), _file_only(file))
+            if delta.old or delta.new:
+                found.append(delta)
 
-    def _tree(self, path: str, file: File | None) -> pygit2.Tree | None:
+    def _tree(self, path: str, file: CommitFile | None) -> pygit2.Tree | None:
         if file is None or file.mode != FileMode.TREE:
             return None
         try:
@@ -183,7 +183,7 @@ class Snapshots:
         except BROKEN:
             if not self.tolerates(path):
                 raise
-            self.passed_over[path] = "a folder that is missing or damaged in the repository"
+            self.skipped[path] = "a folder that is missing or damaged in the repository"
             return None
 
     def _read(self, oid: pygit2.Oid) -> pygit2.Tree:
@@ -191,13 +191,13 @@ class Snapshots:
             raise self.limits.exceeded("files")
         found = self.repository[oid]
         if not isinstance(found, pygit2.Tree):
-            raise pygit2.GitError(f"{oid} is no tree")
+            raise pygit2.GitError(f"{oid} is not a tree")
         return found
 
-    def _listed(self, base: str, tree: pygit2.Tree | None) -> tuple[dict[str, File], dict[str, str]]:
-        """By name: what can be had; by path: why not."""
-        good: dict[str, File] = {}
-        bad: dict[str, str] = {}
+    def _entries(self, base: str, tree: pygit2.Tree | None) -> tuple[dict[str, CommitFile], dict[str, str]]:
+        """The usable entries of a tree by name, and the reasons of the skipped ones by path."""
+        good: dict[str, CommitFile] = {}
+        skipped: dict[str, str] = {}
         taken: dict[str, str] = {}
         too_deep = base.count("/") >= self._depth
         for entry in tree or ():
@@ -210,16 +210,16 @@ class Snapshots:
             if reason is None and folded in taken:
                 reason = f"its name is the same as {quote(taken[folded])} on this file system"
             if reason is not None:
-                bad[base + name] = reason
+                skipped[base + name] = reason
                 continue
             taken[folded] = name
-            good[name] = File(entry.id, mode)
-        return good, bad
+            good[name] = CommitFile(entry.id, mode)
+        return good, skipped
 
-    def _measured(
+    def _measure(
         self, tree: pygit2.Tree, depth: int, known: dict[tuple[pygit2.Oid, int], tuple[int, int]]
     ) -> tuple[int, int]:
-        """How many files, folders too, and bytes are below."""
+        """How many files and folders, and how many bytes, are below a tree."""
         files, size = 0, 0
         for entry in tree:
             oid, mode = entry.id, int(entry.filemode)
@@ -229,8 +229,8 @@ class Snapshots:
                 key = (oid, depth)
                 if key not in known and depth < self._depth:
                     try:
-                        known[key] = self._measured(self._read(oid), depth + 1, known)
-                    except BROKEN:  # named, or an error, when it is walked
+                        known[key] = self._measure(self._read(oid), depth + 1, known)
+                    except BROKEN:  # reported when it is walked
                         known[key] = (0, 0)
                         self.plain = False
                 self.plain = self.plain and key in known
@@ -238,37 +238,44 @@ class Snapshots:
                 files, size = files + more + 1, size + bytes_
             elif mode != FileMode.COMMIT:
                 files += 1
-                try:
-                    one = self.size_of(oid)
-                except BROKEN:
-                    one = 0
-                size += one if one <= self.limits.file_mib * MIB else 0
+                size += self._counted_size(oid)
             if files > self.limits.files:
                 raise self.limits.exceeded("files")
             if size > self.limits.mib * MIB:
                 raise self.limits.exceeded("mib")
         return files, size
 
+    def _counted_size(self, oid: pygit2.Oid) -> int:
+        """The size of a file, in bytes; 0 if it is skipped."""
+        try:
+            size = self.size_of(oid)
+        except BROKEN:
+            return 0
+        return size if size <= self.limits.file_mib * MIB else 0
+
+
+def _file_only(file: CommitFile | None) -> CommitFile | None:
+    return None if file and file.mode == FileMode.TREE else file
+
 
 def folding(folder: Path) -> Callable[[str], str]:
-    """Names that are one to the file system of a copy become one text; nothing is written to find out.
+    """A function that makes names equal if the copy's file system treats them as equal. Writes nothing to find out.
 
-    Where case does not count, neither does the form of a character: at worst, a file is passed over and named.
+    If the file system ignores case, it is taken to ignore Unicode forms, too: at worst, a file is skipped.
     """
-    case = (folder / ".git" / "head").exists()  # git names it HEAD
-    if not (case or sys.platform == "darwin"):
+    ignores_case = (folder / ".git" / "head").exists()  # git names it HEAD
+    if not (ignores_case or sys.platform == "darwin"):
         return str
 
     def fold(name: str) -> str:
-        one = unicodedata.normalize("NFC", name)
-        return one.casefold() if case else one
+        normal = unicodedata.normalize("NFC", name)
+        return normal.casefold() if ignores_case else normal
 
     return fold
 
 
 def _object_folders(git: Path) -> list[str]:
-    """Where a repository has its objects: those of a worktree are in its main repository, those of a clone with
-    ``--shared`` in the one that it was cloned from."""
+    """The folders of a repository's objects, also of the main repository of a worktree, and of alternates."""
     common = git / "commondir"
     left = [(git / common.read_text().strip() if common.is_file() else git) / "objects"]
     found: list[str] = []
@@ -277,24 +284,23 @@ def _object_folders(git: Path) -> list[str]:
         if str(folder) in found or not folder.is_dir():
             continue
         found.append(str(folder))
-        others = folder / "info" / "alternates"
-        if others.is_file():
-            left.extend(folder / os.fsdecode(line) for line in others.read_bytes().splitlines() if line)
+        alternates = folder / "info" / "alternates"
+        if alternates.is_file():
+            left.extend(folder / os.fsdecode(line) for line in alternates.read_bytes().splitlines() if line)
     return found
 
 
 def _name_fault(name: str) -> str | None:
+    """Why a name is never written, as a clause; None if it is."""
     if _PLAIN.fullmatch(name):
         return None
-    if "/" in name or "\0" in name or name in {".", ".."}:
+    # macOS ignores invisible characters when it looks a name up
+    visible = "".join(character for character in name if character.isprintable()).rstrip(". ").lower()
+    if "/" in name or "\0" in name or visible in {"", ".", "..", ".git", "git~1"}:
         return "a path that must not be written"
-    # macOS leaves characters without width out of a name when it looks one up
-    plain = "".join(one for one in name if one.isprintable()).rstrip(". ").lower()
-    if plain in {"", ".", "..", ".git", "git~1"}:
-        return "a path that must not be written"
-    if any(0xDC80 <= ord(one) <= 0xDCFF for one in name):
+    if any(0xDC80 <= ord(character) <= 0xDCFF for character in name):
         return "its name is not UTF-8"
-    if "\\" in name or any(unicodedata.category(one) == "Cc" for one in name):
+    if "\\" in name or any(unicodedata.category(character) == "Cc" for character in name):
         return "its name has a backslash or control characters"
     return None
 
@@ -303,6 +309,6 @@ def _stays_inside(folder: Path, beside: Path, target: str) -> bool:
     parts = target.split("/")
     up = next((number for number, part in enumerate(parts) if part != ".."), len(parts))
     if os.path.isabs(target) or ".." in parts[up:]:  # noqa: PTH117 - a link's text is no path of ours
-        return False  # a later ".." would start from wherever another link leads
+        return False  # a later ".." begins at the target of another link
     whole = Path(os.path.normpath(beside / target))
     return whole.is_relative_to(folder) and ".git" not in whole.relative_to(folder).parts

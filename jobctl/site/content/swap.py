@@ -1,4 +1,4 @@
-"""Putting a whole folder in another's place at once, and tidying up after a kill in between."""
+"""Replaces the content folder in one step, under a lock; cleans up after a killed sync."""
 
 import ctypes
 import errno
@@ -22,27 +22,27 @@ _RENAME_EXCHANGE = 2
 
 
 @contextmanager
-def alone(folder: Path, seconds: float) -> Iterator[None]:
-    """At most one sync at a time works on a folder, whoever started it.
+def sync_lock(folder: Path, seconds: float) -> Iterator[None]:
+    """Let only one sync at a time work on a folder, on this machine.
 
-    The lock is a file in ``.jobctl`` beside the folder, wherever the state is. Until 0.7 it was one beside the
-    folder: where that is still there it is held too, so that an older jobctl waits, and removed.
+    The lock is a file in ``.jobctl`` beside the folder, wherever the state folder is. Until 0.7 it was a file beside
+    the folder: if that exists it is locked too, so that an older jobctl waits, and removed.
 
     Raises:
-        ServiceError: another one goes on for longer than ``seconds``.
+        ServiceError: another sync takes longer than ``seconds``.
         PermanentJobError: the file system refuses locks.
     """
-    place = folder.with_name(STATE)
+    state = folder.with_name(STATE)
     older = folder.with_name(f"{folder.name}.lock")
     with ExitStack() as stack:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
-            private_folder(place)
+            private_folder(state)
             end = time.monotonic() + seconds
-            for path in (place / "content.lock", *([older] if older.exists() else [])):
+            for path in (state / "content.lock", *([older] if older.exists() else [])):
                 lock = open_private(path, os.O_RDWR)
                 stack.callback(os.close, lock)
-                _wait_for(lock, end)
+                _lock(lock, end)
         except OSError as error:
             if error.errno not in REFUSES_LOCKS:
                 raise
@@ -54,7 +54,7 @@ def alone(folder: Path, seconds: float) -> Iterator[None]:
         yield
 
 
-def _wait_for(lock: int, end: float) -> None:
+def _lock(lock: int, end: float) -> None:
     pause = threading.Event()
     while True:
         try:
@@ -67,15 +67,15 @@ def _wait_for(lock: int, end: float) -> None:
             return
 
 
-def new_beside(folder: Path) -> Path:
-    """An empty folder beside another, to be swapped in."""
+def new_folder_beside(folder: Path) -> Path:
+    """Create an empty folder beside another, for ``swap_in``."""
     new = _own_name(folder, "new")
     new.mkdir(mode=0o755)
     return new
 
 
 def free_name(path: Path) -> Path:
-    """This name, or with a number behind it where it is taken."""
+    """This path, or with a number if it exists."""
     number, free = 1, path
     while os.path.lexists(free):
         number += 1
@@ -84,11 +84,12 @@ def free_name(path: Path) -> Path:
 
 
 def swap_in(new: Path, folder: Path, keep: Path | None = None) -> None:
-    """Put ``new`` in ``folder``'s place. The old one is removed, or becomes ``keep``: from the first instant,
-    so that no kill can make it look like a leftover.
+    """Put ``new`` in the place of ``folder``. The old folder is removed, or becomes ``keep``.
+
+    It has the name ``keep`` from the first instant, so that a kill cannot make it look like a leftover.
 
     Raises:
-        PermanentJobError: the place is a mount point, which nothing can be put in place of.
+        PermanentJobError: the folder is a mount point, which cannot be replaced.
     """
     if not os.path.lexists(folder):
         new.rename(folder)
@@ -114,23 +115,25 @@ def swap_in(new: Path, folder: Path, keep: Path | None = None) -> None:
             old.unlink()
 
 
-def tidy(folder: Path) -> None:
-    """Remove what a killed sync left beside the folder; put the old content back if it took the place away.
+def clean_up(folder: Path) -> None:
+    """Remove the leftovers of a killed sync; restore the old folder if there is no new one.
 
-    Only names that ``_own_name`` makes are taken for such: other folders there are the user's.
+    Leftovers are known by the form of their names: other folders are the user's.
     """
-    for old in _left(folder, "old"):
+    for old in _leftovers(folder, "old"):
         if not os.path.lexists(folder):
             _move(old, folder)
         else:
             shutil.rmtree(old, ignore_errors=True)
-    for new in _left(folder, "new"):
+    for new in _leftovers(folder, "new"):
         shutil.rmtree(new, ignore_errors=True)
 
 
 def _move(old: Path, place: Path) -> None:
-    """Rename a folder, or copy it whole and remove it then: an overlay file system, as containers have, renames
-    no folder of an image. A kill leaves a copy that ``tidy`` removes, or all of it at its new place."""
+    """Rename a folder; or copy and remove it: the overlay file system of containers renames no folder of an image.
+
+    A kill leaves the whole folder at its new place, or a copy that ``clean_up`` removes.
+    """
     try:
         old.rename(place)
     except OSError as error:
@@ -150,20 +153,22 @@ def _own_name(folder: Path, kind: str) -> Path:
     return folder.with_name(f"{folder.name}.{kind}-{os.getpid()}-{os.urandom(4).hex()}")
 
 
-def _left(folder: Path, kind: str) -> list[Path]:
-    """Folders with a name that ``_own_name`` made."""
+def _leftovers(folder: Path, kind: str) -> list[Path]:
+    """Folders with a name of ``_own_name``."""
     own = re.compile(rf"{re.escape(folder.name)}\.{kind}-\d+-[0-9a-f]{{8}}", re.ASCII)
     found = folder.parent.glob(f"{glob.escape(folder.name)}.{kind}-*")
-    return sorted(one for one in found if own.fullmatch(one.name) and one.is_dir() and not one.is_symlink())
+    return sorted(
+        path for path in found if own.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+    )
 
 
-def _exchange(one: Path, other: Path) -> bool:
-    """Both names at once, where the system can (Linux); nobody ever sees the place empty."""
+def _exchange(left: Path, right: Path) -> bool:
+    """Exchange two names in one step, on Linux only; returns whether it was done."""
     if sys.platform != "linux":
         return False
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except AttributeError:
         return False
-    done = rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    done = rename(_AT_FDCWD, os.fsencode(left), _AT_FDCWD, os.fsencode(right), _RENAME_EXCHANGE)
     return int(done) == 0

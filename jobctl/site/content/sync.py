@@ -1,4 +1,4 @@
-"""The content folder in step with its repository."""
+"""Syncs the content folder with its repository."""
 
 import os
 import shutil
@@ -10,44 +10,46 @@ from pathlib import Path
 import pygit2
 
 from jobctl.errors import PermanentJobError, ServiceError, reason_of
-from jobctl.site.content.address import Address
-from jobctl.site.content.checkout import Changes, apply, clashing, fill_index
-from jobctl.site.content.limits import Limits, out_of_memory
-from jobctl.site.content.local_changes import Merged, commit_all, holds_more, merge, set_aside
+from jobctl.site.content.checkout import Changes, apply, clashing, fill_index, skip_warning
+from jobctl.site.content.limits import Limits, is_out_of_memory
+from jobctl.site.content.local_changes import MergedChanges, commit_all, has_own_content, merge, set_aside
 from jobctl.site.content.remote import (
     DamagedError,
     Remote,
+    RepositoryAddress,
     Tip,
     format_problem,
-    isolate,
-    local_problem,
-    unusable,
+    isolate_git,
+    local_error,
+    unusable_error,
 )
 from jobctl.site.content.repository import (
-    Mark,
-    Record,
-    Way,
+    SkippedFiles,
+    SyncMarker,
+    SyncStep,
     commit_of,
     count_new,
     is_ancestor,
     last_commit,
-    read_record,
     repack,
     shares_history,
     synced_commit,
 )
 from jobctl.site.content.snapshot import Delta, Snapshots
-from jobctl.site.content.swap import alone, free_name, new_beside, swap_in, tidy
+from jobctl.site.content.swap import clean_up, free_name, new_folder_beside, swap_in, sync_lock
 from jobctl.text import counted, quote
 
 _LOCKED = ("failed to lock", "is locked")
+_MOST_CONFLICTS_NAMED = 5
 
 
 @dataclass(slots=True)
 class SyncReport:
-    """What a sync did. ``commits`` is how many are new; 1 for a first clone, which is shallow.
+    """The result of a sync.
 
-    ``warning`` says that another branch than the wanted one was taken.
+    Attributes:
+        commits: how many are new; 1 for the first clone, which is shallow.
+        warning: a sentence if another branch than the wanted one was used.
     """
 
     branch: str
@@ -66,16 +68,15 @@ class ContentFolder:
     Args:
         folder: the copy.
         address: of the repository.
-        branch: None takes the remote's default branch, and so does one that the remote has not, with a warning.
+        branch: None uses the remote's default branch; so does one that the remote does not have, with a warning.
         may_push: whether local changes may be pushed.
-        limits: of the repository.
-        step: how long one network step may take, where it is not the limits'.
+        step: the time limit of one network step; None is the limits'.
     """
 
     def __init__(
         self,
         folder: Path,
-        address: Address,
+        address: RepositoryAddress,
         *,
         branch: str | None = None,
         may_push: bool = True,
@@ -93,41 +94,40 @@ class ContentFolder:
         """Bring the folder to the remote's state.
 
         Raises:
-            PermanentJobError: it never will work like this: a wrong token, no such repository.
-            ServiceError: the server did not answer, or not in time.
+            PermanentJobError: a retry cannot help: a wrong token, no such repository.
+            ServiceError: the server does not answer, or not in time.
         """
-        isolate(self._step)
+        isolate_git(self._step)
         try:
-            with alone(self._folder, self._step.total_seconds()), self._limits.memory():
-                tidy(self._folder)
-                return self._synced()
+            with sync_lock(self._folder, self._step.total_seconds()), self._limits.memory():
+                clean_up(self._folder)
+                return self._sync()
         except OSError as error:
-            raise local_problem(
-                f"{error.filename or self._folder} cannot be written", reason_of(error)
-            ) from error
+            what = f"{error.filename or self._folder} cannot be written"
+            raise local_error(what, reason_of(error)) from error
         except (KeyError, pygit2.GitError) as error:
-            raise unusable(error, self._address, self._folder) from error
+            raise unusable_error(error, self._address, self._folder) from error
 
-    def _synced(self) -> SyncReport:
-        repository = self._opened()
+    def _sync(self) -> SyncReport:
+        repository = self._open()
         if repository is None:
             return self._clone()
         try:
             return self._update(repository)
         except (DamagedError, KeyError, pygit2.GitError, OSError) as error:
-            if any(word in str(error) for word in _LOCKED):
+            if any(words in str(error) for words in _LOCKED):
                 raise ServiceError(
                     f"another git program is at work in {self._folder}",
                     hint="if none is, remove the .lock file in its .git folder",
                 ) from error
-            if isinstance(error, OSError) or out_of_memory(error):
+            if isinstance(error, OSError) or is_out_of_memory(error):
                 raise
         report = self._clone()
         report.notes.append("the copy was damaged, so it was cloned anew")
         return report
 
-    def _opened(self) -> pygit2.Repository | None:
-        """The copy, if it is one of this repository and has files."""
+    def _open(self) -> pygit2.Repository | None:
+        """The copy, if it is a copy of this repository and has a commit."""
         if not (self._folder / ".git").is_dir():
             return None
         try:
@@ -144,22 +144,22 @@ class ContentFolder:
             ) from error
         return repository
 
-    # The first time
+    # The first sync
 
     def _clone(self) -> SyncReport:
-        new = new_beside(self._folder)
+        new = new_folder_beside(self._folder)
         try:
             repository = pygit2.init_repository(str(new))
             repository.remotes.create("origin", self._address.url)
             remote = Remote(repository, self._address, self._step, self._limits)
             tip = remote.tip(self._branch)
             snapshots = Snapshots(repository, new, self._limits, tolerant=True)
-            snapshots.too_large = remote.fetch(tip, whole=True)
+            snapshots.too_large = remote.fetch(tip, first=True)
             commit = commit_of(repository, tip.commit)
             snapshots.measure(commit.tree)
             deltas = snapshots.differences(None, commit.tree)
-            changes = self._apply(deltas, snapshots)
-            _settle(tip, commit, snapshots, changes.passed_over)
+            changes = _apply(deltas, snapshots)
+            _set_refs(tip, commit, snapshots, changes.skipped)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
@@ -168,63 +168,55 @@ class ContentFolder:
         return report
 
     def _replace(self, new: Path, report: SyncReport) -> None:
-        """Swap the clone in. What the user put into the old folder is kept beside it."""
-        if not (os.path.lexists(self._folder) and holds_more(self._folder, self._limits)):
+        """Swap the clone in. An old folder with content of its own is kept beside it."""
+        if not (os.path.lexists(self._folder) and has_own_content(self._folder, self._limits)):
             swap_in(new, self._folder)
             return
         kept = free_name(self._folder.with_name(f"{self._folder.name}.before-{report.head[:8]}"))
         swap_in(new, self._folder, kept)
         report.notes.append(f"the old content had changes of its own; it is kept as {kept.name}")
 
-    @staticmethod
-    def _apply(deltas: list[Delta], snapshots: Snapshots, again: Collection[str] = ()) -> Changes:
-        """The files, and the names that the walk passed over."""
-        named = [f"passed over {quote(path)}: {reason}" for path, reason in snapshots.passed_over.items()]
-        changes = apply(deltas, snapshots, again)
-        changes.warnings[:0] = named
-        changes.passed_over |= snapshots.passed_over.keys()
-        return changes
-
-    # Later
+    # Later syncs
 
     def _update(self, repository: pygit2.Repository) -> SyncReport:
-        mark = Mark(Path(repository.path))
+        marker = SyncMarker(Path(repository.path))
         last = synced_commit(repository) or str(repository.head.target)
-        unfinished = mark.taken_over()
-        mark.begin()
+        unfinished = marker.take_over()
+        marker.begin()
         try:
-            done = self._finish(repository, unfinished) if unfinished else Changes()
-            report = self._follow(repository, mark, unfinished.old if unfinished else last)
+            finished = self._finish(repository, unfinished) if unfinished else Changes()
+            report = self._follow(repository, marker, unfinished.old if unfinished else last)
         except BaseException:
-            mark.fail()
+            marker.fail()
             raise
-        mark.end()
-        report.changes = done.then(report.changes)
+        marker.end()
+        report.changes = finished.then(report.changes)
         return report
 
-    def _finish(self, repository: pygit2.Repository, way: Way) -> Changes:
-        """Go where a killed sync was going, but leave alone what was changed since."""
-        commit, known = commit_of(repository, way.new), read_record(repository)
-        snapshots = Snapshots(repository, self._folder, self._limits, absent=known.paths)
-        deltas = snapshots.differences(commit_of(repository, way.old).tree, commit.tree)
+    def _finish(self, repository: pygit2.Repository, step: SyncStep) -> Changes:
+        """Finish the step of a killed sync, without the files that were changed since."""
+        commit, skipped = commit_of(repository, step.new), SkippedFiles.read(repository)
+        snapshots = Snapshots(repository, self._folder, self._limits, absent=skipped.paths)
+        deltas = snapshots.differences(commit_of(repository, step.old).tree, commit.tree)
         touched = set(clashing(deltas, snapshots))
-        deltas = [one for one in deltas if one.path not in touched]
-        changes = self._apply(deltas, snapshots)
-        _settle(Tip(way.branch, way.new), commit, snapshots, known.after(deltas, changes))
+        deltas = [delta for delta in deltas if delta.path not in touched]
+        changes = _apply(deltas, snapshots)
+        _set_refs(Tip(step.branch, step.new), commit, snapshots, skipped.after(deltas, changes))
         return changes
 
-    def _follow(self, repository: pygit2.Repository, mark: Mark, last: str) -> SyncReport:
+    def _follow(self, repository: pygit2.Repository, marker: SyncMarker, last: str) -> SyncReport:
+        """Bring the copy from the commit ``last`` to the remote's tip."""
         remote = Remote(repository, self._address, self._step, self._limits)
         tip = remote.tip(self._branch)
-        head, known = last_commit(repository), read_record(repository)
-        snapshots = Snapshots(repository, self._folder, self._limits, absent=known.paths)
-        current = tip.commit == (synced_commit(repository) or str(head.id))
-        if current and known.rules in {None, self._limits.rules}:
+        head, skipped = last_commit(repository), SkippedFiles.read(repository)
+        snapshots = Snapshots(repository, self._folder, self._limits, absent=skipped.paths)
+        is_current = tip.commit == (synced_commit(repository) or str(head.id))
+        if is_current and skipped.rules in {None, self._limits.rules}:
             new = count_new(repository, last, tip.commit)
             return SyncReport(tip.branch, str(head.id), new, warning=tip.warning)
-        if not current:
-            _make_way(repository, f"refs/remotes/origin/{tip.branch}")  # libgit2 sets it while it fetches
-            snapshots.too_large = remote.fetch(tip, whole=False)
+        if not is_current:
+            _free_ref(repository, f"refs/remotes/origin/{tip.branch}")  # libgit2 sets it while it fetches
+            snapshots.too_large = remote.fetch(tip, first=False)
         new = count_new(repository, last, tip.commit)
         report = SyncReport(tip.branch, tip.commit, new, warning=tip.warning)
         if not is_ancestor(repository, last, tip.commit):
@@ -243,81 +235,90 @@ class ContentFolder:
             tip = self._save(remote, tip, report, ours, snapshots)
             commit = commit_of(repository, tip.commit)
             deltas = snapshots.differences(head.tree, commit.tree)
-        mark.aim(Way(str(head.id), tip.commit, tip.branch))
-        again = known.again(snapshots, commit.tree, deltas)
-        remote.complete(one.new.id for one in again if one.new)
-        report.changes = self._apply([*deltas, *again], snapshots, {one.path for one in again})
+        marker.begin_files(SyncStep(str(head.id), tip.commit, tip.branch))
+        again = skipped.available(snapshots, commit.tree, deltas)
+        remote.fetch_skipped_files(delta.new.id for delta in again if delta.new)
+        report.changes = _apply([*deltas, *again], snapshots, {delta.path for delta in again})
         report.head = tip.commit
-        _settle(tip, commit, snapshots, known.after([*deltas, *again], report.changes))
+        _set_refs(tip, commit, snapshots, skipped.after([*deltas, *again], report.changes))
         repack(repository)
         return report
 
     def _save(
-        self, remote: Remote, tip: Tip, report: SyncReport, saved: tuple[str, bool], snapshots: Snapshots
+        self, remote: Remote, tip: Tip, report: SyncReport, committed: tuple[str, bool], snapshots: Snapshots
     ) -> Tip:
-        """Push committed local changes together with the remote's; else keep them as a branch.
+        """Push local changes together with the remote's; otherwise keep them as a branch.
 
-        Files that both sides changed in contradictory ways are kept as a branch alone, and the rest is pushed.
+        Files that both sides changed in different ways are kept as a branch, and the rest is pushed.
         """
-        repository, (ours, whole) = snapshots.repository, saved
+        repository, (ours, complete) = snapshots.repository, committed
         if is_ancestor(repository, ours, tip.commit):
-            return tip  # no change that git would see
-        both, reason = None, ""
+            return tip  # no change for git
+        merged, reason = None, ""
         if not self._may_push:
             reason = "pushing is off (auto-sync is disabled, or this is Vercel)"
-        elif not whole:
+        elif not complete:
             reason = "the repository has paths that cannot be kept here"
         elif not shares_history(repository, ours, tip.commit):
-            reason = "the remote's history is another"
-        elif (both := merge(repository, ours, tip.commit)) is None:
-            reason = "they contradict the remote's"
+            reason = "they have no history in common with the remote's"
+        elif (merged := merge(repository, ours, tip.commit)) is None:
+            reason = "they conflict with the remote's"
         try:
-            if both is not None:
-                return _pushed(remote, tip, report, both, repository)
+            if merged is not None:
+                return _push(remote, tip, report, merged, repository)
         except (PermanentJobError, ServiceError) as error:
             reason = error.problem
         name = set_aside(repository, ours)
         report.notes.append(f"local changes were set aside as branch {name}: {reason}")
-        back = snapshots.differences(commit_of(repository, ours).tree, last_commit(repository).tree)
-        apply(back, snapshots)  # it leaves the folder
+        # they are removed from the folder
+        apply(
+            snapshots.differences(commit_of(repository, ours).tree, last_commit(repository).tree), snapshots
+        )
         return tip
 
 
-def _pushed(remote: Remote, tip: Tip, report: SyncReport, both: Merged, repository: pygit2.Repository) -> Tip:
-    """The branch with both sides' changes, pushed; what contradicts the remote's is set aside alone."""
-    if both.commit != tip.commit:
-        remote.push(both.commit, tip.branch)
+def _push(
+    remote: Remote, tip: Tip, report: SyncReport, merged: MergedChanges, repository: pygit2.Repository
+) -> Tip:
+    """Push the merged changes, and keep our side of the conflicts as a branch."""
+    if merged.commit != tip.commit:
+        remote.push(merged.commit, tip.branch)
         report.pushed = True
         report.notes.append("local changes were committed and pushed")
-    if both.contradicting:
-        name = set_aside(repository, both.aside)
-        paths = ", ".join(map(quote, both.contradicting[:5])) + (", …" if len(both.contradicting) > 5 else "")
+    if merged.conflicts:
+        name = set_aside(repository, merged.ours)
+        paths = ", ".join(map(quote, merged.conflicts[:_MOST_CONFLICTS_NAMED]))
+        more = ", …" if len(merged.conflicts) > _MOST_CONFLICTS_NAMED else ""
         report.notes.append(
-            f"local changes to {counted(len(both.contradicting), 'file')} were set aside as branch {name}:"
-            f" they contradict the remote's ({paths})"
+            f"local changes to {counted(len(merged.conflicts), 'file')} were set aside as branch {name}:"
+            f" they conflict with the remote's ({paths}{more})"
         )
-    return Tip(tip.branch, both.commit)
+    return Tip(tip.branch, merged.commit)
 
 
-def _settle(
-    tip: Tip,
-    commit: pygit2.Commit,
-    snapshots: Snapshots,
-    passed_over: Collection[str],
-) -> None:
-    """The branch, HEAD, what is known of the remote, and the index: last of all, after the files."""
+def _apply(deltas: list[Delta], snapshots: Snapshots, known: Collection[str] = ()) -> Changes:
+    """Apply deltas, and add the paths that the comparison skipped."""
+    skipped = dict(snapshots.skipped)
+    changes = apply(deltas, snapshots, known)
+    changes.warnings[:0] = [skip_warning(path, reason) for path, reason in skipped.items()]
+    changes.skipped |= skipped.keys()
+    return changes
+
+
+def _set_refs(tip: Tip, commit: pygit2.Commit, snapshots: Snapshots, skipped: Collection[str]) -> None:
+    """Set the branches, HEAD, the index and the skipped files: last of all, after the files."""
     repository = snapshots.repository
-    Record(snapshots.limits.rules, frozenset(passed_over)).write(repository)
+    SkippedFiles(snapshots.limits.rules, frozenset(skipped)).write(repository)
     fill_index(commit.tree, snapshots)
-    names = [f"refs/remotes/origin/{tip.branch}", f"refs/heads/{tip.branch}"]
-    for name in (*names, "refs/jobctl/synced"):
-        _make_way(repository, name)
+    branch = f"refs/heads/{tip.branch}"
+    for name in (f"refs/remotes/origin/{tip.branch}", branch, "refs/jobctl/synced"):
+        _free_ref(repository, name)
         repository.references.create(name, commit.id, force=True)
-    repository.set_head(names[1])
+    repository.set_head(branch)
 
 
-def _make_way(repository: pygit2.Repository, name: str) -> None:
-    """``next`` goes where ``next/v2`` comes, and the reverse: git cannot hold both."""
+def _free_ref(repository: pygit2.Repository, name: str) -> None:
+    """Delete references that exclude this name: git cannot have both ``next`` and ``next/v2``."""
     for other in list(repository.references):
         if other.startswith(f"{name}/") or name.startswith(f"{other}/"):
             repository.references.delete(other)
