@@ -1,14 +1,14 @@
 """Events of the scheduler and its runs. The scheduler publishes; log lines, the live table and tests subscribe."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from jobctl.model import Run
+from jobctl.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SchedulerStarted:
     """The loop runs and has its jobs."""
 
@@ -17,7 +17,7 @@ class SchedulerStarted:
     workers: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SchedulerStopping:
     """Nothing new starts; ``running`` runs have ``grace`` to end."""
 
@@ -26,7 +26,7 @@ class SchedulerStopping:
     grace: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SchedulerStopped:
     """All has ended; ``interrupted`` runs were ended by force."""
 
@@ -34,7 +34,7 @@ class SchedulerStopped:
     interrupted: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RegistrationRenewed:
     """The run store did not count this process as alive any more; it ended ``runs`` runs and registered again.
 
@@ -46,21 +46,21 @@ class RegistrationRenewed:
     runs: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EndNotRecorded:
     """A run has ended whose end is not recorded, because the run store does not know it any more."""
 
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RunStarted:
     """A run is recorded, and its first attempt starts as soon as a worker is free."""
 
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RunOutput:
     """One line that a run printed: printable, secrets masked, without its line end."""
 
@@ -70,7 +70,7 @@ class RunOutput:
     line: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RunRetrying:
     """An attempt failed, ``run.attempt``; the next one starts after ``delay``."""
 
@@ -79,7 +79,7 @@ class RunRetrying:
     delay: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RunFinished:
     """A run ended: completed, failed or skipped. ``run`` is as recorded; ``retry`` says whether another
     attempt might have helped."""
@@ -88,7 +88,7 @@ class RunFinished:
     retry: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SlotsMissed:
     """``count`` slots of a job were missed. ``runs_now``: one run catches up for all of them."""
 
@@ -100,7 +100,7 @@ class SlotsMissed:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ClockJumped:
     """The wall clock moved by ``by`` against the steady one (positive: forward, or a sleep).
 
@@ -112,7 +112,7 @@ class ClockJumped:
     waits: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ClocksDiffer:
     """Another scheduler on this run store has served slots that lie ``by`` ahead of this machine's clock."""
 
@@ -120,7 +120,7 @@ class ClocksDiffer:
     by: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StoreUnavailable:
     """The run store cannot be written; nothing starts until it can. Published once a minute at most."""
 
@@ -128,14 +128,14 @@ class StoreUnavailable:
     problem: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StoreRecovered:
     """The run store can be written again."""
 
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobsChanged:
     """An edited project file was loaded: ids of the jobs that are new, changed, or gone."""
 
@@ -145,7 +145,7 @@ class JobsChanged:
     removed: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobsLeftOut:
     """A package is broken, so its jobs were not loaded with an edited project file."""
 
@@ -153,7 +153,7 @@ class JobsLeftOut:
     problem: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobsRefused:
     """An edited project file cannot be used; the jobs stay as they were."""
 
@@ -161,7 +161,7 @@ class JobsRefused:
     error: Exception
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NotificationFailed:
     """A receiver did not accept a notification or check-in about a job, after all attempts."""
 
@@ -171,7 +171,7 @@ class NotificationFailed:
     problem: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TracesNotSent:
     """Spans of runs could not be sent, after all attempts. Published once, until some are accepted again."""
 
@@ -179,7 +179,7 @@ class TracesNotSent:
     problem: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MetricsNotWritten:
     """The metrics file for node_exporter cannot be written. Published once, until it can."""
 
@@ -188,7 +188,7 @@ class MetricsNotWritten:
     problem: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LinesNotShown:
     """``count`` lines that came faster than they were read, and were left out.
 

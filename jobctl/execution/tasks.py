@@ -1,16 +1,17 @@
 """Tasks for the worker pool, and what it reports of them, as values."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
 from jobctl.model import Reason, Target
+from jobctl.values import value
 
 Arguments = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Task:
     """One attempt of one run.
 
@@ -39,7 +40,7 @@ class Task:
     memory_mib: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TaskStarted:
     """A worker has begun the task; from here its timeout counts."""
 
@@ -48,7 +49,7 @@ class TaskStarted:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TaskOutput:
     """Lines that the task printed: decoded, printable, masked, without line ends."""
 
@@ -58,7 +59,7 @@ class TaskOutput:
     lines: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TaskFinished:
     """The task ended and nothing of it is left running.
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from jobctl.model import Job, Schedule
 from jobctl.store.records import Misfires
+from jobctl.values import value
 
 LATE = timedelta(seconds=60)
 """A slot that could have begun at most so long ago still runs, whatever ``catch_up`` says, so that a restart
@@ -83,7 +84,7 @@ class AgendaEntry:
         return cursor if cursor <= slot else self.behind
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DueSlot:
     """A job whose newest slot has come.
 
