@@ -194,7 +194,11 @@ class Dispatcher:
         self._clock = clock
         self._ready = ReadySlots()
         self._blocked = BlockedSlots()
-        bus.subscribe(self._on_event)
+        self._unsubscribe = bus.subscribe(self._on_event)
+
+    def close(self) -> None:
+        """Stop listening to the bus."""
+        self._unsubscribe()
 
     @property
     def any_quick(self) -> bool:

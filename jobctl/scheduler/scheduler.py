@@ -227,6 +227,7 @@ class Scheduler:
         except BaseException as error:
             self.error = error
         finally:
+            self._dispatcher.close()
             self._pool.close()
             self._lease.sign_off()
             self.ended.set()
