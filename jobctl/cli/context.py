@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jobctl.catalogue.catalogue import Catalogue
     from jobctl.errors import StoreError
     from jobctl.managers.factory import Manager
+    from jobctl.managers.local import LocalJobManager
     from jobctl.model import Job
     from jobctl.modes import Mode
     from jobctl.project import ProjectContext
@@ -203,13 +204,19 @@ class Context:
         self._store_is_checked = False
         _ = self.store_if_any
 
-    def manager(self, mode: "Mode", *, kind: str, workers: int, grace: timedelta | None = None) -> "Manager":
+    def manager(self) -> "Manager":
         """What runs jobs in this mode.
 
         Raises:
-            ServiceError: Trigger.dev does, and its key is none that it takes.
+            ServiceError: Trigger.dev does not accept this kind of key.
         """
         from jobctl.managers.factory import make_manager
+
+        return make_manager(self.mode, self.project, clock=self.clock)
+
+    def scheduling_manager(self, *, workers: int, grace: timedelta) -> "LocalJobManager":
+        """The manager of ``run``. Its run store is opened for a scheduler, which waits while its server is away."""
+        from jobctl.managers.factory import make_local_manager
         from jobctl.managers.store_outage import wait_for_store
 
         def open_store() -> None:
@@ -217,11 +224,11 @@ class Context:
             if store.warning:
                 self.output.warn(store.warning)
 
-        if kind == "scheduler":
-            wait_for_store(open_store, self.clock, self.warn_of_store_error)
-            self._store_is_checked = True  # a scheduler fails lost runs when it starts, and publishes that
-        _ = self.store  # fails lost runs first
-        return make_manager(mode, self.project, kind=kind, workers=workers, grace=grace, clock=self.clock)
+        wait_for_store(open_store, self.clock, self.warn_of_store_error)
+        self._store_is_checked = True  # a scheduler fails lost runs when it starts, and publishes that
+        return make_local_manager(
+            self.project, kind="scheduler", workers=workers, grace=grace, clock=self.clock
+        )
 
     def single_run(self, job: "Job") -> "SingleRun":
         """One run of a job in this process, whatever the mode."""

@@ -25,14 +25,7 @@ _manager: "Manager | None" = None
 
 
 def make_manager(
-    mode: Mode,
-    project: "ProjectContext",
-    *,
-    kind: str = "application",
-    workers: int | None = None,
-    grace: timedelta | None = None,
-    clock: Clock | None = None,
-    autostart: bool = False,
+    mode: Mode, project: "ProjectContext", *, clock: Clock | None = None, autostart: bool = False
 ) -> "Manager":
     """The manager for a mode: no-op where scheduling is disabled, Trigger.dev's in its mode, else the local one.
 
@@ -58,9 +51,7 @@ def make_manager(
 
         return TriggerDevJobManager(Account.read(project.environment), project.open_store(), clock=clock)
     idle = "Vercel Cron keeps the times of the jobs (mode vercel)" if mode is Mode.VERCEL else None
-    return make_local_manager(
-        project, kind=kind, workers=workers, grace=grace, clock=clock, autostart=autostart, idle=idle
-    )
+    return make_local_manager(project, clock=clock, autostart=autostart, idle=idle)
 
 
 def make_local_manager(

@@ -85,9 +85,7 @@ def run(
             "mode is local: run --dry-run shows what would be registered, and nothing is",
             hint="when jobs are due: jobctl next ID",
         )
-    manager = context.manager(mode, kind="scheduler", workers=workers, grace=limit)
-    if not isinstance(manager, LocalJobManager):
-        raise NotRunError(f"mode is {mode.value}: there is nothing to run here")
+    manager = context.scheduling_manager(workers=workers, grace=limit)
     manager.add(jobs)
     reporter = _reporter(
         context, manager, as_json=context.output.json or log_format == "json", is_live=not no_live

@@ -71,7 +71,7 @@ def run(
         report_end(there, context)
         return code
     if mode is Mode.DISABLED:
-        context.manager(mode, kind="trigger", workers=1).trigger_job(job.id)  # raises, and says why
+        context.manager().trigger_job(job.id)  # raises, and says why
     if no_wait:
         return _report_start(start_detached(context), context)
     single = wait_for_store(lambda: context.single_run(job), context.clock, context.warn_of_store_error)
