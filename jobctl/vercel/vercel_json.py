@@ -7,7 +7,7 @@ from json.decoder import JSONDecodeError
 from typing import Any, NamedTuple
 
 from jobctl.errors import UsageError
-from jobctl.web.responses import is_ours
+from jobctl.web.responses import is_endpoint
 
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -138,7 +138,7 @@ def _mine(entry: Any) -> bool:
     if not isinstance(entry, Mapping):
         return False
     target = entry.get("target")
-    return is_ours(str(target.get("path") if isinstance(target, Mapping) else entry.get("path")))
+    return is_endpoint(str(target.get("path") if isinstance(target, Mapping) else entry.get("path")))
 
 
 def _members(text: str, name: str) -> list[Member]:

@@ -1,4 +1,4 @@
-"""The ASGI application: its routes, who may use them, and the headers that every answer carries."""
+"""The ASGI application: its routes, who may use them, and the headers of every response."""
 
 import asyncio
 import contextlib
@@ -24,31 +24,25 @@ from jobctl.modes import resolve
 from jobctl.project import ProjectContext
 from jobctl.web.auth import Access
 from jobctl.web.responses import (
-    JOBS,
-    ORIGINAL,
+    ENDPOINTS,
+    JOBS_PATH,
     UNAUTHORIZED,
-    Answer,
-    Expiration,
-    Plain,
-    Reminders,
-    Shape,
-    Sync,
+    EndpointFormat,
+    ExpirationFormat,
+    JobFormat,
+    Reply,
+    SyncFormat,
     pending,
     status_of,
 )
-from jobctl.web.runner import Runner, silent_store
+from jobctl.web.runner import Runner, store_timeout
 
 NO_STORE = {"Cache-Control": "no-cache, no-store, must-revalidate", "X-Content-Type-Options": "nosniff"}
 BEARER = {"WWW-Authenticate": "Bearer"}
-_SHAPES: dict[str, Shape] = {
-    "/api/cron/sync": Sync(),
-    "/api/cron/subscription-reminders": Reminders(),
-    "/api/cron/subscription-expiration": Expiration(),
-}
-_ORIGINAL = tuple(_SHAPES.values())
+INTERNAL_ERROR = "internal error of jobctl"
 
 _LOG = logging.getLogger("jobctl")
-"""Without a handler, as on Vercel, its errors go to standard error."""
+"""Without a handler, as on Vercel, its errors are written to standard error."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -56,11 +50,12 @@ Handler = Callable[[Request], Awaitable[Response]]
 def create_app(
     start: Path | None = None, project: ProjectContext | None = None, timeout: timedelta | None = None
 ) -> Starlette:
-    """The application for a project: the one at ``start``, else as for the command line.
+    """The application for a project.
 
     Args:
-        project: instead of ``start``, where it is read already: an ``.env`` file may be a pipe, which can be read once.
-        timeout: within which a call is answered; None is 60 seconds, on Vercel 290.
+        start: where the search for the project begins; None as for the command line.
+        project: the project, if it is read already: an ``.env`` file may be a pipe, which can be read once.
+        timeout: the longest time for a response; None is 60 seconds, on Vercel 290.
 
     Raises:
         ConfigurationError: a setting cannot be used.
@@ -68,7 +63,7 @@ def create_app(
     project = project or ProjectContext.find(start)
     project.environment.require()
     runner = Runner(project, timeout)
-    desk = Desk(runner, Access.read(project.environment))
+    endpoints = Endpoints(runner, Access.read(project.environment))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -82,83 +77,84 @@ def create_app(
     app = Starlette(
         routes=[
             *(
-                Route(path, desk.running(ORIGINAL[path], shape), methods=both)
-                for path, shape in _SHAPES.items()
+                Route(path, endpoints.run_handler(*target), methods=both)
+                for path, target in ENDPOINTS.items()
             ),
-            Route(f"{JOBS}{{id}}", desk.run_any, methods=both),
-            Route("/api/jobs", desk.looking(_jobs)),
-            Route("/api/metrics", desk.looking(_metrics)),
-            Route("/metrics", desk.looking(_prometheus)),
+            Route(f"{JOBS_PATH}{{id}}", endpoints.run_job, methods=both),
+            Route("/api/jobs", endpoints.read_handler(_jobs)),
+            Route("/api/metrics", endpoints.read_handler(_metrics)),
+            Route("/metrics", endpoints.read_handler(_prometheus)),
             Route("/healthz", _health),
         ],
         lifespan=lifespan,
-        exception_handlers={HTTPException: _http_error, Exception: desk.fault},
+        exception_handlers={HTTPException: _http_error, Exception: endpoints.internal_error},
     )
-    app.router.redirect_slashes = False  # a caller that follows no redirect would do nothing, and not know
+    app.router.redirect_slashes = False  # a caller that does not follow redirects would run nothing
     return app
 
 
-class Desk:
-    """What stands between a request and the jobs: who may call, and how much of an error is told."""
+class Endpoints:
+    """The handlers: they check who calls, and decide how much of an error is shown."""
 
     def __init__(self, runner: Runner, access: Access) -> None:
         self._runner = runner
         self._access = access
         self._detail = access.development
 
-    def running(self, job_id: str, shape: Shape) -> Handler:
-        """The handler that runs one job."""
+    def run_handler(self, job_id: str, reply_format: EndpointFormat) -> Handler:
+        """A handler that runs one job."""
 
         async def handle(request: Request) -> Response:
-            return await self._run(request, job_id, shape)
+            return await self._run(request, job_id, reply_format)
 
         return handle
 
-    async def run_any(self, request: Request) -> Response:
+    async def run_job(self, request: Request) -> Response:
         """Run the job that the path names."""
-        return await self._run(request, request.path_params["id"], Plain())
+        return await self._run(request, request.path_params["id"], JobFormat())
 
-    def looking(self, look: Callable[[Runner], Response]) -> Handler:
-        """The handler that shows something."""
+    def read_handler(self, read: Callable[[Runner], Response]) -> Handler:
+        """A handler that reads the run store."""
 
         async def handle(request: Request) -> Response:
-            if not self._may(request):
-                return _json(Answer(401, {"error": UNAUTHORIZED}), BEARER)
+            if not self._is_allowed(request):
+                return _json(Reply(401, {"error": UNAUTHORIZED}), BEARER)
             try:
-                return await run_in_threadpool(look, self._runner)
+                return await run_in_threadpool(read, self._runner)
             except StoreError as error:
-                _LOG.error("%s: %s", request.url.path, self._shown(error))
-                message = self._shown(error) if self._detail else "the run store cannot be read"
-                return _json(Answer(status_of(error), {"error": message}))
+                _LOG.error("%s: %s", request.url.path, self._message(error))
+                message = self._message(error) if self._detail else "the run store cannot be read"
+                return _json(Reply(status_of(error), {"error": message}))
 
         return handle
 
-    async def _run(self, request: Request, job_id: str, shape: Shape) -> Response:
+    async def _run(self, request: Request, job_id: str, reply_format: EndpointFormat) -> Response:
         now = SystemClock().now()
-        if request.method == "HEAD":  # the router lets it in beside GET, and it must run nothing
+        if request.method == "HEAD":  # the router allows it with GET, but it must run nothing
             raise HTTPException(405, headers={"Allow": "GET, POST"})
-        if not self._may(request, bare=isinstance(shape, Expiration)):
-            return _json(shape.refused(401, shape.unauthorized, now), BEARER)
-        if isinstance(shape, Sync) and self._detail and self._runner.is_disabled:
-            return _json(shape.skipped(now))
+        if not self._is_allowed(request, bare=isinstance(reply_format, ExpirationFormat)):
+            return _json(reply_format.refused(401, reply_format.unauthorized, now), BEARER)
+        if isinstance(reply_format, SyncFormat) and self._detail and self._runner.is_disabled:
+            return _json(reply_format.skipped(now))
         try:
-            run = await self._within(lambda: self._runner.run(job_id, although_disabled=shape in _ORIGINAL))
+            of_site = not isinstance(reply_format, JobFormat)
+            run = await self._within_timeout(lambda: self._runner.run(job_id, although_disabled=of_site))
         except JobctlError as error:
-            status = shape.not_run if isinstance(error, NotRunError) else status_of(error)
+            status = reply_format.not_run if isinstance(error, NotRunError) else status_of(error)
             public = status != 500 and not isinstance(error, StoreError)
-            message = self._shown(error) if self._detail or public else "the job could not be started"
+            message = self._message(error) if self._detail or public else "the job could not be started"
             if status >= 500:
-                _LOG.error("%s: %s", job_id, self._shown(error), extra={"kind": job_id})
-            return _json(shape.refused(status, message, now))
+                _LOG.error("%s: %s", job_id, self._message(error), extra={"kind": job_id})
+            return _json(reply_format.refused(status, message, now))
         if run.status is RunStatus.RUNNING:
-            return _json(pending(shape, run, SystemClock().now(), detail=self._detail))
-        if run.status is RunStatus.FAILED:  # where nothing else is seen of it, as in a function's log
+            return _json(pending(reply_format, run, SystemClock().now(), detail=self._detail))
+        if run.status is RunStatus.FAILED:  # in a function's log nothing else shows it
             why = self._masked(run.error or "")
             _LOG.error("%s: run %s failed (%s): %s", job_id, run.id, run.reason, why, extra={"kind": job_id})
-        return _json(shape.ended(run, detail=self._detail))
+        return _json(reply_format.ended(run, detail=self._detail))
 
-    async def _within(self, call: Callable[[], Run]) -> Run:
-        """What a call in a thread returns, which sees to its time itself; one that hangs all the same is left to it.
+    async def _within_timeout(self, call: Callable[[], Run]) -> Run:
+        """Call in a thread. The call observes the timeout itself; if it hangs nevertheless, it is abandoned.
 
         Raises:
             StoreError: it hangs.
@@ -167,34 +163,36 @@ class Desk:
         done, _ = await asyncio.wait({calling}, timeout=self._runner.longest_s)
         if done:
             return calling.result()
-        calling.add_done_callback(lambda left: left.cancelled() or left.exception())
-        raise silent_store()
+        calling.add_done_callback(lambda abandoned: abandoned.cancelled() or abandoned.exception())
+        raise store_timeout()
 
-    async def fault(self, request: Request, error: Exception) -> Response:
-        """A fault of ours: its text may hold anything, so none of it goes out; the log has it, masked."""
+    async def internal_error(self, request: Request, error: Exception) -> Response:
+        """The response to a bug: the error's text may hold anything, so only the log has it, masked."""
         trace = self._masked("".join(traceback.format_exception(error)))
-        _LOG.error("%s: a fault of jobctl itself\n%s", request.url.path, trace, extra={"kind": "fault"})
-        return _json(Answer(500, {"success": False, "error": "a fault of jobctl itself"}))
+        _LOG.error("%s: %s\n%s", request.url.path, INTERNAL_ERROR, trace, extra={"kind": "internal"})
+        return _json(Reply(500, {"success": False, "error": INTERNAL_ERROR}))
 
-    def _shown(self, error: JobctlError) -> str:
+    def _message(self, error: JobctlError) -> str:
         return self._masked(str(error))
 
     def _masked(self, text: str) -> str:
         return self._runner.project.environment.mask(text)
 
-    def _may(self, request: Request, *, bare: bool = False) -> bool:
+    def _is_allowed(self, request: Request, *, bare: bool = False) -> bool:
         client = request.client.host if request.client else None
         return self._access.allows(request.headers, client, bare=bare)
 
 
 def _jobs(runner: Runner) -> Response:
     mode = resolve(runner.project.environment)
-    found = all_statuses(runner.project.catalogue.jobs, runner.read_store().jobs(), SystemClock().now(), mode)
-    return _json(Answer(200, {"jobs": [job_document(one) for one in found]}))
+    statuses = all_statuses(
+        runner.project.catalogue.jobs, runner.read_store().jobs(), SystemClock().now(), mode
+    )
+    return _json(Reply(200, {"jobs": [job_document(status) for status in statuses]}))
 
 
 def _metrics(runner: Runner) -> Response:
-    return _json(Answer(200, metrics_document(runner.read_store().metrics())))
+    return _json(Reply(200, metrics_document(runner.read_store().metrics())))
 
 
 def _prometheus(runner: Runner) -> Response:
@@ -207,18 +205,18 @@ def _prometheus(runner: Runner) -> Response:
 
 
 async def _health(request: Request) -> Response:
-    """That this process answers, and nothing else: no secret is needed."""
+    """Whether this process answers; no secret is needed."""
     del request
     return PlainTextResponse("ok\n", headers=NO_STORE)
 
 
-def _json(answer: Answer, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(answer.body, answer.status, {**NO_STORE, **(headers or {})})
+def _json(reply: Reply, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(reply.body, reply.status, {**NO_STORE, **(headers or {})})
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    """404 and 405 of the router."""
+    """The response to the router's 404 and 405."""
     del request
     status = error.status_code if isinstance(error, HTTPException) else 500
-    words = {404: "Not found", 405: "Method not allowed"}.get(status, "Bad request")
-    return _json(Answer(status, {"error": words}), dict(getattr(error, "headers", None) or {}))
+    text = {404: "Not found", 405: "Method not allowed"}.get(status, "Bad request")
+    return _json(Reply(status, {"error": text}), dict(getattr(error, "headers", None) or {}))

@@ -1,4 +1,4 @@
-"""Who may call: the bearer of the secret, and without one only loopback, in development."""
+"""Who may call: whoever sends the secret; if there is no secret, this machine alone, in development."""
 
 import hmac
 import re
@@ -14,12 +14,17 @@ _RELAYED = re.compile(
     r"forward|client-?ip|real-?ip|proxy|original|envoy|^via$|^cdn-loop$"
     r"|^(?:cf|fly|fastly|ngrok|tailscale|x-azure|x-amz|x-vercel)-"
 )
-"""Headers that proxies add: whoever calls through one is on another machine."""
+"""Headers that proxies add: a caller behind a proxy is on another machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """``CRON_SECRET``, and whether this is development."""
+    """The rule for callers.
+
+    Attributes:
+        secret: ``CRON_SECRET``.
+        development: whether ``NODE_ENV`` is ``development``.
+    """
 
     secret: Secret | None
     development: bool
@@ -30,26 +35,28 @@ class Access:
         return cls(environment.secret("CRON_SECRET"), environment.text("NODE_ENV") == "development")
 
     def allows(self, headers: Mapping[str, str], client: str | None, *, bare: bool = False) -> bool:
-        """Whether a request may act.
+        """Whether a request is allowed.
 
-        The secret is compared in constant time. Without one, a page of another site that the developer has
-        open must not get in either: its requests name another host, or say that they cross sites.
+        The secret is compared in constant time. Without a secret, a web page of another site in the developer's browser
+        must be refused too: its requests name another host, or a header marks them as cross-site.
 
         Args:
             headers: by lower-case name.
             client: the address that the connection comes from.
-            bare: whether the secret may stand there without ``Bearer``, too.
+            bare: whether the secret is also accepted without ``Bearer``.
         """
         if self.secret is not None:
             whole = headers.get("authorization", "")
             scheme, _, given = whole.partition(" ")
             if bare and scheme.lower() != "bearer":
                 scheme, given = "bearer", whole
-            # as the server decodes the bytes of a header; only HTTP's own blanks stand around them
-            known = self.secret.reveal().encode("utf-8", "surrogateescape").decode("latin-1")
+            # the server decodes headers as Latin-1; only HTTP's own blanks are removed
+            expected = self.secret.reveal().encode("utf-8", "surrogateescape").decode("latin-1")
             sent = given.strip(" \t")
-            fine = hmac.compare_digest(*(one.encode("utf-8", "surrogatepass") for one in (sent, known)))
-            return fine and scheme.lower() == "bearer"
+            is_equal = hmac.compare_digest(
+                *(text.encode("utf-8", "surrogatepass") for text in (sent, expected))
+            )
+            return is_equal and scheme.lower() == "bearer"
         host = headers.get("host", "").strip()
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
         local = client in _LOOPBACK and name.lower() in _LOCAL_NAMES

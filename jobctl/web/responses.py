@@ -1,4 +1,8 @@
-"""The cron endpoints: their paths, their jobs, and the JSON of their responses."""
+"""The cron endpoints: their paths, their jobs, and their responses.
+
+The three paths of the Ever Works site respond in its own formats. Outside development, errors are reported by their kind
+alone.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
@@ -7,25 +11,6 @@ from jobctl.documents import trigger_document
 from jobctl.durations import milliseconds
 from jobctl.errors import AlreadyRunningError, JobctlError, StoreError, UnknownJobError
 from jobctl.model import Reason, Run, RunStatus
-
-ORIGINAL = {
-    "/api/cron/sync": "repository-sync",
-    "/api/cron/subscription-reminders": "subscription-renewal-reminder",
-    "/api/cron/subscription-expiration": "subscription-expired-cleanup",
-}
-JOBS = "/api/cron/jobs/"
-
-
-def path_of(job_id: str) -> str:
-    """Where a job is called."""
-    return next((path for path, one in ORIGINAL.items() if one == job_id), JOBS + job_id)
-
-
-def is_ours(path: str) -> bool:
-    """Whether a path, with or without a query, is one of these."""
-    place = path.partition("?")[0]
-    return place in ORIGINAL or place.startswith(JOBS)
-
 
 UNAUTHORIZED = "Unauthorized"
 _KINDS = {
@@ -36,62 +21,63 @@ _KINDS = {
     Reason.INTERRUPTED: "the job was interrupted",
 }
 _IN_JOB = "a part of the job failed"
+JOBS_PATH = "/api/cron/jobs/"
 
 
 def _timestamp(instant: datetime) -> str:
-    """As JavaScript's ``toISOString`` writes it, which the original's answers come from."""
+    """In the format of JavaScript's ``toISOString``, which the site uses."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class Answer(NamedTuple):
+class Reply(NamedTuple):
     """A status and a JSON body."""
 
     status: int
     body: dict[str, Any]
 
 
-class Shape(Protocol):
-    """How a route answers. ``detail`` says whether errors may be shown: in development only.
+class EndpointFormat(Protocol):
+    """The response format of an endpoint. ``detail`` is whether errors are shown: only in development.
 
     Attributes:
         unauthorized: the message for a caller without the secret.
-        not_run: the status where scheduling is disabled or something is not configured.
+        not_run: the status if scheduling is disabled or something is not configured.
     """
 
     unauthorized: str
     not_run: int
 
-    def ended(self, run: Run, *, detail: bool) -> Answer:
-        """The run has ended."""
+    def ended(self, run: Run, *, detail: bool) -> Reply:
+        """The reply for a run that has ended."""
 
-    def refused(self, status: int, message: str, now: datetime) -> Answer:
-        """Nothing was run, and why."""
+    def refused(self, status: int, message: str, now: datetime) -> Reply:
+        """The reply if no run was started, and why."""
 
 
-def pending(shape: Shape, run: Run, now: datetime, *, detail: bool) -> Answer:
-    """The run goes on behind the answer: 202 in the route's shape, with ``pending`` and ``run_id``."""
-    lasts = f"run {run.short_id} has not ended after {round((now - run.started_at).total_seconds())}s"
+def pending(reply_format: EndpointFormat, run: Run, now: datetime, *, detail: bool) -> Reply:
+    """The reply for a run that continues in the background: 202, with ``pending`` and ``run_id``."""
+    state = f"run {run.short_id} has not ended after {round((now - run.started_at).total_seconds())}s"
     failed = ""
     if run.attempt > 1:
         failed = f"; attempt {run.attempt - 1} failed" + (f": {run.error}" if detail and run.error else "")
-    body = shape.refused(202, f"{lasts}{failed}; it goes on in the background", now).body
-    return Answer(202, {**body, "pending": True, "run_id": run.id})
+    body = reply_format.refused(202, f"{state}{failed}; it continues in the background", now).body
+    return Reply(202, {**body, "pending": True, "run_id": run.id})
 
 
 def status_of(error: JobctlError) -> int:
-    """404 for an unknown job, 409 where it is running, 503 where the run store is away, else 500."""
+    """404 for an unknown job, 409 if it is running, 503 if the run store does not answer, else 500."""
     if isinstance(error, StoreError) and error.transient:
         return 503
     kinds = ((UnknownJobError, 404), (AlreadyRunningError, 409))
     return next((status for kind, status in kinds if isinstance(error, kind)), 500)
 
 
-class Sync:
+class SyncFormat:
     """``/api/cron/sync``."""
 
     unauthorized, not_run = UNAUTHORIZED, 503
 
-    def ended(self, run: Run, *, detail: bool) -> Answer:
+    def ended(self, run: Run, *, detail: bool) -> Reply:
         """200 or 500; ``details`` is text."""
         done = run.status is RunStatus.COMPLETED
         result = _result(run)
@@ -102,28 +88,28 @@ class Sync:
             "message": f"Repository {'synchronized successfully' if done else 'synchronization failed'}",
             "details": (result.get("message") or "") if done else _why(run, detail=detail),
         }
-        return Answer(200 if done else 500, body)
+        return Reply(200 if done else 500, body)
 
-    def skipped(self, now: datetime) -> Answer:
-        """Where auto-sync is disabled in development."""
+    def skipped(self, now: datetime) -> Reply:
+        """The reply if auto-sync is disabled, in development."""
         body = self.refused(200, "Sync disabled in development mode", now).body
         details = "Background sync is skipped (DISABLE_AUTO_SYNC)"
-        return Answer(200, {**body, "success": True, "details": details})
+        return Reply(200, {**body, "success": True, "details": details})
 
-    def refused(self, status: int, message: str, now: datetime) -> Answer:
-        """The same shape."""
-        return Answer(
+    def refused(self, status: int, message: str, now: datetime) -> Reply:
+        """The same fields, with ``message``."""
+        return Reply(
             status, {"success": False, "timestamp": _timestamp(now), "duration": 0, "message": message}
         )
 
 
-class Reminders:
+class RemindersFormat:
     """``/api/cron/subscription-reminders``."""
 
     unauthorized, not_run = UNAUTHORIZED, 207
 
-    def ended(self, run: Run, *, detail: bool) -> Answer:
-        """200, whether or not some mails were refused; 207 where the job itself could not go on, or 500."""
+    def ended(self, run: Run, *, detail: bool) -> Reply:
+        """200, even if mails were refused; 207 if the job failed, 500 if it did not end by itself."""
         result = _result(run)
         if not result and run.reason is not Reason.ERROR:
             return self.refused(500, f"Cron job failed: {_why(run, detail=detail)}", run.started_at)
@@ -137,69 +123,69 @@ class Reminders:
             "errors": _errors(result, detail=detail),
             "duration": _text(run.duration),
         }
-        return Answer(200, body)
+        return Reply(200, body)
 
-    def refused(self, status: int, message: str, now: datetime) -> Answer:
-        """``error`` alone for an unauthorized caller, with ``success`` elsewhere; 207 without a mail provider."""
+    def refused(self, status: int, message: str, now: datetime) -> Reply:
+        """``error``, with ``success`` unless the caller is unauthorized; 207 without a mail provider."""
         del now
         if status == self.not_run:
             return _incomplete([message], None)
-        return Answer(status, {"error": message} if status == 401 else {"success": False, "error": message})
+        return Reply(status, {"error": message} if status == 401 else {"success": False, "error": message})
 
 
-class Expiration:
+class ExpirationFormat:
     """``/api/cron/subscription-expiration``."""
 
     unauthorized, not_run = "Unauthorized - Invalid or missing cron secret", 503
 
-    def ended(self, run: Run, *, detail: bool) -> Answer:
+    def ended(self, run: Run, *, detail: bool) -> Reply:
         """200 or 500."""
         result = _result(run)
         if run.status is not RunStatus.COMPLETED:
-            return Answer(500, {"success": False, "error": _why(run, detail=detail)})
+            return Reply(500, {"success": False, "error": _why(run, detail=detail)})
         number = result.get("processed", 0)
         affected = (result.get("details") or {}).get("affected", [])
         data = {
             "processed": number,
             "affectedUsers": [
-                {name: one[name] for name in ("subscriptionId", "userId", "planId")} for one in affected
+                {name: user[name] for name in ("subscriptionId", "userId", "planId")} for user in affected
             ],
             "errors": _errors(result, detail=detail),
             "timestamp": _timestamp(run.finished_at or run.started_at),
         }
-        return Answer(
+        return Reply(
             200, {"success": True, "message": f"Processed {number} expired subscriptions", "data": data}
         )
 
-    def refused(self, status: int, message: str, now: datetime) -> Answer:
+    def refused(self, status: int, message: str, now: datetime) -> Reply:
         """``message`` for an unauthorized caller, else ``error``."""
         del now
-        return Answer(status, {"success": False, "message" if status == 401 else "error": message})
+        return Reply(status, {"success": False, "message" if status == 401 else "error": message})
 
 
-class Plain:
+class JobFormat:
     """``/api/cron/jobs/{id}``: the document of ``trigger --json``."""
 
     unauthorized, not_run = UNAUTHORIZED, 503
 
-    def ended(self, run: Run, *, detail: bool) -> Answer:
+    def ended(self, run: Run, *, detail: bool) -> Reply:
         """200 or 500."""
         done = run.status is RunStatus.COMPLETED
         document = trigger_document(run)
         if not (done or detail):
             document |= {"error": _why(run, detail=False), "result": None}
-        return Answer(200 if done else 500, {"success": done, **document})
+        return Reply(200 if done else 500, {"success": done, **document})
 
-    def refused(self, status: int, message: str, now: datetime) -> Answer:
+    def refused(self, status: int, message: str, now: datetime) -> Reply:
         """``error``."""
         del now
-        return Answer(status, {"success": False, "error": message})
+        return Reply(status, {"success": False, "error": message})
 
 
-def _incomplete(errors: list[str], duration: timedelta | None) -> Answer:
+def _incomplete(errors: list[str], duration: timedelta | None) -> Reply:
     counts = dict.fromkeys(("processed", "successful", "failed"), 0)
     body = {"error": "Job completed with errors", "success": False, **counts, "errors": errors}
-    return Answer(207, {**body, "duration": _text(duration)})
+    return Reply(207, {**body, "duration": _text(duration)})
 
 
 def _result(run: Run) -> dict[str, Any]:
@@ -207,7 +193,7 @@ def _result(run: Run) -> dict[str, Any]:
 
 
 def _errors(result: dict[str, Any], *, detail: bool) -> list[str]:
-    """The errors of a result; in production their kinds."""
+    """The errors of a result; without ``detail`` their kinds."""
     errors = result.get("errors", [])
     if detail:
         return list(errors)
@@ -222,3 +208,22 @@ def _why(run: Run, *, detail: bool) -> str:
 
 def _text(duration: timedelta | None) -> str:
     return f"{milliseconds(duration) or 0}ms"
+
+
+ENDPOINTS: dict[str, tuple[str, EndpointFormat]] = {
+    "/api/cron/sync": ("repository-sync", SyncFormat()),
+    "/api/cron/subscription-reminders": ("subscription-renewal-reminder", RemindersFormat()),
+    "/api/cron/subscription-expiration": ("subscription-expired-cleanup", ExpirationFormat()),
+}
+"""The paths of the Ever Works site: the job that each runs, and its format. All other jobs are under ``JOBS_PATH``."""
+
+
+def path_of(job_id: str) -> str:
+    """The path that runs a job."""
+    return next((path for path, (job, _) in ENDPOINTS.items() if job == job_id), JOBS_PATH + job_id)
+
+
+def is_endpoint(path: str) -> bool:
+    """Whether a path, with or without a query, runs a job."""
+    path = path.partition("?")[0]
+    return path in ENDPOINTS or path.startswith(JOBS_PATH)

@@ -1,4 +1,4 @@
-"""Running one job for a request, through the same manager and run store as everybody else."""
+"""``Runner``: runs one job for a request, through the same manager and run store as all other runs."""
 
 import logging
 import threading
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 GRACE = timedelta(seconds=10)
 TIMEOUT = timedelta(seconds=60)
 ON_VERCEL = timedelta(seconds=290)
-"""How long a call may take: 10 seconds less than ``maxDuration`` there, unless it is changed."""
-_TO_END_S = 8.0
-"""How long a run that is ended on Vercel may take to end."""
+"""10 seconds less than the default ``maxDuration`` there."""
+_END_S = 8.0
+"""The time for ending a run on Vercel."""
 
 
-def silent_store() -> StoreError:
-    """The error for a run store that did not answer while the caller waited."""
+def store_timeout() -> StoreError:
+    """The error if the run store did not answer within the timeout of the request."""
     error = StoreError("the run store did not answer in time")
     error.transient = True
     return error
 
 
 class Runner:
-    """Made on the first request that needs it; usable from any thread.
+    """Runs jobs for requests. Any thread may use it.
 
     Args:
-        timeout: how long ``run`` may take; None is 60 seconds, on Vercel 290.
+        timeout: the longest time that ``run`` waits; None is 60 seconds, on Vercel 290.
     """
 
     def __init__(self, project: ProjectContext, timeout: timedelta | None = None) -> None:
@@ -59,7 +59,7 @@ class Runner:
     @property
     def longest_s(self) -> float:
         """The longest time that ``run`` may take, in seconds."""
-        return self.timeout.total_seconds() + (_TO_END_S if self.on_vercel else 0.0) + 1.0
+        return self.timeout.total_seconds() + (_END_S if self.on_vercel else 0.0) + 1.0
 
     @property
     def manager(self) -> "LocalJobManager":
@@ -86,9 +86,9 @@ class Runner:
         return wait_for_store(checked, SystemClock())
 
     def run(self, job_id: str, *, although_disabled: bool = False) -> Run:
-        """Run a job and wait for its end, for ``timeout`` at most: what then still runs goes on, unfinished.
+        """Run a job and wait until it ends, for at most the timeout; then the run continues in the background.
 
-        On Vercel nothing goes on after the answer: the run is ended there, and recorded.
+        On Vercel nothing continues after the response, so the run is ended there, and recorded.
 
         Raises:
             UnknownJobError: the catalogue has no such job.
@@ -101,12 +101,12 @@ class Runner:
         if not although_disabled and self.is_disabled:
             raise NotRunError(
                 f"{job_id} was not run: scheduling is disabled (DISABLE_AUTO_SYNC)",
-                hint="jobctl mode says why",
+                hint="jobctl mode shows where that is set",
             )
 
         def pause(seconds: float) -> None:
             if time.monotonic() + seconds > end:
-                raise silent_store()
+                raise store_timeout()
             threading.Event().wait(seconds)
 
         manager = wait_for_store(lambda: self.manager, SystemClock(), pause=pause)
@@ -118,7 +118,7 @@ class Runner:
         if self.on_vercel:
             manager.end_run(started.id)
             with suppress(TimeoutError):
-                return manager.wait(started.id, _TO_END_S)
+                return manager.wait(started.id, _END_S)
         return self.project.open_store().run(started.id) or started
 
     def close(self) -> None:

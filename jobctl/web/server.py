@@ -1,72 +1,74 @@
-"""Which connections of a server stay open. uvicorn itself keeps each for ever, and as many as there are."""
+"""The limits of a server's connections: uvicorn itself keeps any number of them open, without a request, for ever."""
 
 import asyncio
 import resource
 
+# uvicorn has no timeout for a request's headers and no limit that closes idle connections. Its setting ``http`` takes a
+# protocol class, and only a subclass of its own one can know whether a connection waits.
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-_KEPT_FILES = 64
-"""Left for the run store, the workers and the logs."""
-_MOST = 1000
+_RESERVED_FILES = 64
+"""Open files for the run store, the workers and the logs."""
+_MAX_CONNECTIONS = 1000
 
 
 def backlog() -> int:
-    """How many connections may wait to be accepted: all of them are accepted at once, before one can be closed."""
-    return min(128, _limit() // 8)
+    """The number of connections that may wait to be accepted: all are accepted before one can be closed."""
+    return min(128, _max_open_files() // 8)
 
 
-def most_connections() -> int:
-    """How many connections may be open, within the limit of open files."""
-    return max(8, min(_MOST, _limit() - _KEPT_FILES - backlog()))
+def max_connections() -> int:
+    """The number of open connections, within the limit of open files."""
+    return max(8, min(_MAX_CONNECTIONS, _max_open_files() - _RESERVED_FILES - backlog()))
 
 
-def _limit() -> int:
+def _max_open_files() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return soft if soft != resource.RLIM_INFINITY else 65536
 
 
 class BoundedProtocol(H11Protocol):
-    """A connection that must say what it wants.
+    """A connection that is closed unless a request arrives.
 
-    It is closed when it has had no whole request for two looks in a row, ``LOOK_S`` seconds apart; and at
-    once where ``most`` others are open and it has waited longest: whoever comes next always finds room.
+    It is closed if it has waited for a request at two consecutive checks, ``CHECK_S`` seconds apart; and at once if there
+    are more than ``limit`` connections and it has waited longest, so that a new connection is always served.
     """
 
-    LOOK_S = 10.0
-    most = _MOST
-    _open: "dict[BoundedProtocol, None]" = {}  # noqa: RUF012 - of all connections of the process, oldest first
+    CHECK_S = 10.0
+    limit = _MAX_CONNECTIONS
+    _open: "dict[BoundedProtocol, None]" = {}  # noqa: RUF012 - all connections of the process, oldest first
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to look, and make room."""
+        """Start the checks, and close another connection if there are too many."""
         super().connection_made(transport)
-        self._waited = False
-        self._next_look = self.loop.call_later(self.LOOK_S, self._look)
+        self._has_waited = False
+        self._next_check = self.loop.call_later(self.CHECK_S, self._check)
         self._open[self] = None
-        if len(self._open) > self.most:
-            longest = next((one for one in self._open if one.waits and one is not self), None)
-            if longest is not None:
-                longest.give_up()
+        if len(self._open) > self.limit:
+            oldest = next((other for other in self._open if other.is_waiting and other is not self), None)
+            if oldest is not None:
+                oldest.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End it."""
-        self._next_look.cancel()
+        """Stop the checks."""
+        self._next_check.cancel()
         self._open.pop(self, None)
         super().connection_lost(exc)
 
     @property
-    def waits(self) -> bool:
-        """Whether no request of it is being answered."""
-        under_way = getattr(self, "cycle", None)  # typed there as if it were never None
-        return under_way is None or bool(under_way.response_complete)
+    def is_waiting(self) -> bool:
+        """Whether no request is being answered."""
+        cycle = getattr(self, "cycle", None)  # uvicorn's annotation denies that it is None at first
+        return cycle is None or bool(cycle.response_complete)
 
-    def give_up(self) -> None:
-        """Close it without waiting for the client, and make room at once."""
+    def abort(self) -> None:
+        """Close it at once, without waiting for the client."""
         self._open.pop(self, None)
         self.transport.abort()
 
-    def _look(self) -> None:
-        if self.waits and self._waited:
-            self.give_up()
+    def _check(self) -> None:
+        if self.is_waiting and self._has_waited:
+            self.abort()
             return
-        self._waited = self.waits
-        self._next_look = self.loop.call_later(self.LOOK_S, self._look)
+        self._has_waited = self.is_waiting
+        self._next_check = self.loop.call_later(self.CHECK_S, self._check)

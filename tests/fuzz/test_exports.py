@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobctl.export_folder import RECORD
-from jobctl.web.responses import is_ours
+from jobctl.web.responses import is_endpoint
 from tests.fuzz.test_command_line import given_words
 from tests.support.fuzzing import anything, examples, mutated
 from tests.support.terminal import Cli
@@ -82,4 +82,4 @@ def _without_ours(whole: dict[str, Any]) -> dict[str, Any]:
 
 
 def _others(crons: list[Any]) -> list[Any]:
-    return [one for one in crons if not (isinstance(one, dict) and is_ours(str(one.get("path"))))]
+    return [one for one in crons if not (isinstance(one, dict) and is_endpoint(str(one.get("path"))))]

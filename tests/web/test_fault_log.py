@@ -25,6 +25,6 @@ def test_a_fault_is_logged_and_not_answered(
     with caplog.at_level(logging.ERROR, "jobctl"):
         answer = client.get("/api/cron/jobs/quick", headers={"Authorization": f"Bearer {SECRET}"})
 
-    assert (answer.status_code, answer.json()["error"]) == (500, "a fault of jobctl itself")
+    assert (answer.status_code, answer.json()["error"]) == (500, "internal error of jobctl")
     assert "RuntimeError: what •••• did" in caplog.text
     assert SECRET not in caplog.text

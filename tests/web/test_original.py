@@ -227,7 +227,7 @@ def test_a_call_is_answered_within_its_time_and_the_run_goes_on(serve: Serve, si
     assert told.status_code == 202
     body = told.json()
     assert (body["success"], body["pending"]) == (False, True)
-    assert "has not ended after 1s; it goes on in the background" in body["error"]
+    assert "has not ended after 1s; it continues in the background" in body["error"]
     until(lambda: site.runs_kept("gated")[0].status == "completed")
     assert site.runs_kept("gated")[0].id == body["run_id"]
 
@@ -240,7 +240,7 @@ def test_retries_go_on_behind_the_answer(serve: Serve, site: Site) -> None:
 
     assert told.status_code == 202
     assert set(told.json()) == {"success", "error", "pending", "run_id"}
-    assert "it goes on in the background" in told.json()["error"]
+    assert "it continues in the background" in told.json()["error"]
     assert site.runs_kept("subscription-renewal-reminder")[0].status == "running"
 
 

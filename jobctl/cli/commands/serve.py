@@ -53,7 +53,7 @@ def run(
         import uvicorn
 
         from jobctl.web.app import create_app
-        from jobctl.web.server import BoundedProtocol, backlog, most_connections
+        from jobctl.web.server import BoundedProtocol, backlog, max_connections
     except ModuleNotFoundError as error:
         raise NotRunError(
             f"nothing can be served: the package {error.name} is not installed",
@@ -67,7 +67,7 @@ def run(
         address, port = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         _log_to(context)
-        BoundedProtocol.most = most_connections()
+        BoundedProtocol.limit = max_connections()
         config = uvicorn.Config(
             app,
             http=BoundedProtocol,
@@ -75,13 +75,13 @@ def run(
             log_config=None,
             access_log=True,
             server_header=False,
-            proxy_headers=False,  # who calls is decided by the connection, never by what a header says
+            proxy_headers=False,  # the caller is the peer of the connection, whatever a header says
             timeout_graceful_shutdown=10,
             lifespan="on",
         )
         server = _server(config, f"http://{shown}:{port}", context)
         for number in (signal.SIGINT, signal.SIGTERM, *_hang_up()):
-            # for one that comes before uvicorn has its own in place; at its graceful end it raises it once more
+            # until uvicorn has its own handler; after a graceful end it raises the signal again
             signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         out.note(f"serving http://{shown}:{port}, Ctrl-C ends it")
         if weak := cron_secret_weakness(context.environment.secret("CRON_SECRET")):
@@ -97,7 +97,7 @@ def run(
 
 
 def _hang_up() -> list[signal.Signals]:
-    """SIGHUP, unless the server is meant to outlive its terminal."""
+    """SIGHUP, unless it is ignored: the server should then outlive its terminal."""
     return [] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [signal.SIGHUP]
 
 
@@ -135,7 +135,7 @@ def _server(config: uvicorn.Config, address: str, context: Context) -> uvicorn.S
 
 
 def _report(_: object, fault: dict[str, object]) -> None:
-    """A fault of the event loop, such as a connection that cannot be accepted."""
+    """Log an error of the event loop, such as a connection that cannot be accepted."""
     message = fault["message"]
     logging.getLogger("jobctl").warning(
         "%s: %s", message, fault.get("exception") or "no details", extra={"kind": message}
@@ -149,9 +149,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-        listening.listen(socket.SOMAXCONN)  # who reads "serving" may call at once
-    except (OSError, ValueError) as error:  # ValueError: what no name of a host can be
-        reason = reason_of(error) if isinstance(error, OSError) else "it is no host"
+        listening.listen(socket.SOMAXCONN)  # before "serving" is printed: callers may connect at once
+    except (OSError, ValueError) as error:  # ValueError: not a host name
+        reason = reason_of(error) if isinstance(error, OSError) else "it is not a host"
         raise UsageError(
             f"{quote(host)} port {port} cannot be listened on: {reason}",
             hint="another --port, or --port 0 for any free one",
@@ -159,39 +159,40 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-class _Often:
-    """Counts messages of a kind, so that what others cause fills no disk."""
+class _RateLimit:
+    """Counts messages of each kind within a minute, so that requests of others cannot fill the disk."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._since: dict[str, tuple[float, int]] = {}
 
-    def allows(self, kind: str, most: int, tell: Callable[[str], None]) -> bool:
-        """Whether fewer than ``most`` of a kind came within this minute. ``tell`` gets how many did not pass in the last."""
+    def allows(self, kind: str, limit: int, warn: Callable[[str], None]) -> bool:
+        """Whether fewer than ``limit`` messages of a kind came in this minute; warns of those left out before."""
         now = self._clock.monotonic()
         began, count = self._since.get(kind, (now, 0))
         if now - began >= MINUTE_S:
-            if count > most:
-                tell(f"{count - most} more within a minute: {kind}")
+            if count > limit:
+                warn(f"{count - limit} more within a minute: {kind}")
             began, count = now, 0
         self._since[kind] = began, count + 1
-        return count < most
+        return count < limit
 
 
 def _log_to(context: Context) -> None:
-    """A line a request on standard error: address, method, path, status. No header and no query is in it.
-    What the application has to tell beside them is a warning, once a kind and minute; of requests that are
-    refused, 60 lines a minute."""
-    often = _Often(context.clock)
+    """Log each request on standard error: address, method, path and status; no header, and no query.
+
+    Messages of the application are warnings, once a minute for each kind. Refused requests have 60 lines a minute.
+    """
+    rate = _RateLimit(context.clock)
 
     class Lines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if record.name == "jobctl":
-                if often.allows(str(getattr(record, "kind", record.msg)), 1, context.output.warn):
+                if rate.allows(str(getattr(record, "kind", record.msg)), 1, context.output.warn):
                     context.output.warn(record.getMessage())
             elif record.name == "uvicorn.access" and isinstance(record.args, tuple) and len(record.args) == 5:
                 client, method, path, _, status = record.args
-                if status not in {401, 404, 405} or often.allows(
+                if status not in {401, 404, 405} or rate.allows(
                     f"requests answered {status}", 60, context.output.warn
                 ):
                     place = str(path).partition("?")[0]
