@@ -9,8 +9,8 @@ import pytest
 from jobctl.errors import PermanentJobError
 from jobctl.settings.masking import Secret
 from jobctl.site.content.remote import read_repository_address
-from tests.content.conftest import START, TOKEN, Sync, files
-from tests.content.test_local_changes import LONG
+from tests.site.content.conftest import START, TOKEN, Sync, files
+from tests.site.content.test_local_changes import LONG
 from tests.support.git_server import GitServer, Upstream, git, serving
 from tests.support.serving import serving_http
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.errors import PermanentJobError, ServiceError
-from tests.content.conftest import START, TOKEN, Sync, beside, files
+from tests.site.content.conftest import START, TOKEN, Sync, beside, files
 from tests.support.git_server import GitServer, Upstream, git
 
 

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from jobctl.subscribers.channels import CheckIn, check_in_url
-from tests.notify.conftest import Fickle
+from tests.subscribers.conftest import Fickle
 from tests.support.http_server import Provider, Reply, Request
 from tests.support.project import until
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.errors import PermanentJobError
-from tests.content.conftest import Sync, beside
+from tests.site.content.conftest import Sync, beside
 from tests.support.git_server import GitServer, Upstream, git
 
 

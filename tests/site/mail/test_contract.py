@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from jobctl.site.mail.message import Attachment, Message
-from tests.mail.conftest import Post
+from tests.site.mail.conftest import Post
 
 MESSAGE = Message(
     "ada@example.com", "Hello", "<p>Hello Ada</p>\n", "Hello Ada\n", "greeting/1", "Ada Lovelace"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.content.conftest import START, TOKEN, Sync, beside, files
+from tests.site.content.conftest import START, TOKEN, Sync, beside, files
 from tests.support.git_server import GitServer, Upstream, git
 
 

@@ -18,8 +18,8 @@ from jobctl.settings.masking import Secret
 from jobctl.site.content.limits import Limits
 from jobctl.site.content.remote import read_repository_address
 from jobctl.site.content.sync import ContentFolder, SyncReport
-from tests.content.conftest import START, TOKEN, Sync, beside, files
-from tests.content.test_hostile import put, tree
+from tests.site.content.conftest import START, TOKEN, Sync, beside, files
+from tests.site.content.test_hostile import put, tree
 from tests.support.git_server import GIT_ENVIRONMENT, GitServer, Upstream, git
 
 CHILD = """

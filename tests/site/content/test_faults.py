@@ -14,8 +14,8 @@ import pygit2
 import pytest
 
 from jobctl.errors import PermanentJobError, ServiceError
-from tests.content.conftest import Sync
-from tests.content.test_local_changes import LONG
+from tests.site.content.conftest import Sync
+from tests.site.content.test_local_changes import LONG
 from tests.support.git_server import Upstream, git
 
 pytestmark = pytest.mark.faults

@@ -9,9 +9,9 @@ import pytest
 
 from jobctl.errors import PermanentJobError, ServiceError
 from jobctl.site.content import snapshot
-from tests.content.conftest import START, Sync, beside, files
-from tests.content.test_faults import killed
-from tests.content.test_hostile import put, tree
+from tests.site.content.conftest import START, Sync, beside, files
+from tests.site.content.test_faults import killed
+from tests.site.content.test_hostile import put, tree
 from tests.support.disks import overlay, read_only, small_disk
 from tests.support.git_server import Upstream, git
 

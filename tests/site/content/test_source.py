@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.content.conftest import START, Sync, files
+from tests.site.content.conftest import START, Sync, files
 from tests.support.disks import read_only
 from tests.support.git_server import Upstream, git
 

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.notify.conftest import Fickle
+from tests.subscribers.conftest import Fickle
 from tests.support.http_server import Provider, Reply
 from tests.support.project import until
 from tests.support.smtp_server import smtp_server
