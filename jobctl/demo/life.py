@@ -1,4 +1,4 @@
-"""What goes on in the sample site while it runs: visitors come by, an editor edits."""
+"""The jobs of the sample site that play its visitors and its editor. Existing sample sites name them as they are."""
 
 import os
 from datetime import timedelta
@@ -8,8 +8,7 @@ from random import Random
 from sqlalchemy import Connection, func, insert, select
 
 from jobctl.clock import SystemClock
-from jobctl.demo import data
-from jobctl.demo.data import EDITS, ITEMS, REMARKS, edit
+from jobctl.demo.data import EDITS, ITEMS, REMARKS, TENANT, edit_item, favourite, person, subscription, view
 from jobctl.demo.make import SEED
 from jobctl.project import ProjectContext
 from jobctl.site.database import tables
@@ -17,59 +16,52 @@ from jobctl.site.database.session import Database
 
 
 def visitors() -> str:
-    """A handful of visits; somebody signs up, votes, comments, subscribes."""
+    """Add some views and a user who votes, and sometimes comments and subscribes."""
     project = ProjectContext.of_worker()
-    database = Database.open(project.environment, project.folder)
     now = SystemClock().now()
 
-    def come(connection: Connection) -> str:
-        known = connection.execute(select(func.count()).select_from(tables.users)).scalar_one()
+    def visit(connection: Connection) -> str:
+        users = connection.execute(select(func.count()).select_from(tables.users)).scalar_one()
         seen = connection.execute(select(func.count()).select_from(tables.item_views)).scalar_one()
-        chance = _chance(seen)
-        views = chance.randint(3, 12)
-        for number in range(seen + 1, seen + views + 1):
-            connection.execute(
-                insert(tables.item_views).values(
-                    id=f"view-{number}", item_id=data.favourite(chance), viewer_id=f"viewer-{number}",
-                    viewed_date_utc=f"{now:%Y-%m-%d}", viewed_at=now, tenant_id=data.TENANT,
-                )
-            )  # fmt: skip
-        user, profile = data.person(chance, known + 1, now)
+        random = _random(seen)
+        views = random.randint(3, 12)
+        numbers = range(seen + 1, seen + views + 1)
+        rows = [view(number, favourite(random), now) for number in numbers]
+        connection.execute(insert(tables.item_views), rows)
+        user, profile = person(random, users + 1, now)
         connection.execute(insert(tables.users).values(**user))
         connection.execute(insert(tables.client_profiles).values(**profile))
-        who = {"client_id": profile["id"], "item_id": data.favourite(chance), "created_at": now}
-        who["tenant_id"] = data.TENANT
-        connection.execute(insert(tables.votes).values(id=f"vote-of-{user['id']}", vote_type="upvote", **who))
-        if chance.random() < 0.4:
-            remark = chance.choice(REMARKS)
-            connection.execute(
-                insert(tables.comments).values(id=f"comment-of-{user['id']}", content=remark, rating=5, **who)
-            )
-        if chance.random() < 0.2:
-            end = now + timedelta(days=chance.randint(1, 6))
-            connection.execute(
-                insert(tables.subscriptions).values(**data.subscription(chance, known + 1, user["id"], end))
-            )
+        common = {"client_id": profile["id"], "item_id": favourite(random), "created_at": now}
+        common["tenant_id"] = TENANT
+        vote = {"id": f"vote-of-{user['id']}", "vote_type": "upvote", **common}
+        connection.execute(insert(tables.votes).values(**vote))
+        if random.random() < 0.4:
+            remark = {"id": f"comment-of-{user['id']}", "content": random.choice(REMARKS), "rating": 5}
+            connection.execute(insert(tables.comments).values(**remark, **common))
+        if random.random() < 0.2:
+            end = now + timedelta(days=random.randint(1, 6))
+            row = subscription(random, users + 1, user["id"], end)
+            connection.execute(insert(tables.subscriptions).values(**row))
         return f"{profile['name']} signed up, {views} views"
 
-    message = database.transact(come)
+    message = Database.open(project.environment, project.folder).transact(visit)
     print(message)
     return message
 
 
 def editor() -> str:
-    """One commit to the content repository."""
+    """Commit a change to the content repository."""
     project = ProjectContext.of_worker()
-    repository = Path(project.environment.text("DATA_REPOSITORY") or "content.git")
+    repository = project.folder / Path(project.environment.text("DATA_REPOSITORY") or "content.git")
     now = SystemClock().now()
-    chance = _chance(int(now.timestamp()))
-    slug, name, _ = chance.choice(ITEMS)
-    message = f"{name}: {chance.choice(EDITS)}"
-    commit = edit(project.folder / repository, slug, f"updated_at: {now:%Y-%m-%d %H:%M:%S}", message, now)
+    random = _random(int(now.timestamp()))
+    slug, name, _ = random.choice(ITEMS)
+    message = f"{name}: {random.choice(EDITS)}"
+    commit = edit_item(repository, slug, f"updated_at: {now:%Y-%m-%d %H:%M:%S}", message, now)
     print(f"{commit[:8]} {message}")
     return message
 
 
-def _chance(number: int) -> Random:
-    """The same seed and number, the same luck."""
+def _random(number: int) -> Random:
+    """The same for the same seed and number."""
     return Random(f"{os.environ.get('JOBCTL_DEMO_SEED', SEED)}-{number}")

@@ -1,11 +1,11 @@
-"""Making the sample site: whole, or not at all."""
+"""Creates the sample site of ``jobctl run --demo``, completely or not at all."""
 
 import shutil
 import tempfile
 from datetime import datetime
 from pathlib import Path
 
-from jobctl.demo.data import begin, fill
+from jobctl.demo.data import fill, make_repository
 from jobctl.errors import UsageError, reason_of
 
 FOLDER = "jobctl-demo"
@@ -38,65 +38,53 @@ _EVERY = {
     "report-monthly-comprehensive": "3m",
     "report-quarterly-performance": "4m",
 }
+_ENVIRONMENT = """\
+DATABASE_URL=sqlite:///site.db
+DATA_REPOSITORY=content.git
+COMPANY_NAME=Toolshelf
+EMAIL_FROM="Toolshelf <hello@example.com>"
+NEXT_PUBLIC_APP_URL=https://toolshelf.example.com
+JOBCTL_REPORT_TO=owner@example.com
+JOBCTL_DEMO_SEED={seed}
+"""
 
 
 def make(folder: Path, now: datetime, seed: int = SEED) -> bool:
-    """Make the sample site unless it is there; whether it was made.
+    """Create the sample site, unless it exists; returns whether it was created.
 
     Args:
-        folder: is either not there, or holds a sample site.
-        now: its past leads up to here.
-        seed: another one makes other people.
+        folder: does not exist, or is a sample site.
+        now: the end of its invented past.
+        seed: another seed makes other people.
 
     Raises:
-        UsageError: the folder holds something else, or cannot be made.
+        UsageError: the folder has other content, or cannot be created.
     """
     if folder.exists():
-        if _is_ours(folder / "jobctl.toml"):
+        if _is_sample_site(folder):
             return False
-        raise UsageError(f"{folder} is there and holds no sample site", hint="start from another folder")
+        raise UsageError(f"{folder} exists and is not a sample site", hint="start from another folder")
+    new: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".new", dir=folder.parent))
-    except OSError as error:
-        raise _cannot_make(folder, error) from error
-    try:
         fill(new / "site.db", seed, now)
-        begin(new / "content.git", now)
-        (new / "jobctl.toml").write_text(_JOBS + "".join(map(_job, _EVERY.items())), encoding="utf-8")
+        make_repository(new / "content.git", now)
+        schedules = "".join(f'[jobs.{name}]\nevery = "{every}"\n\n' for name, every in _EVERY.items())
+        (new / "jobctl.toml").write_text(_JOBS + schedules, encoding="utf-8")
         (new / ".gitignore").write_text("*\n", encoding="utf-8")
-        (new / ".env.local").write_text(_environment(seed), encoding="utf-8")
+        (new / ".env.local").write_text(_ENVIRONMENT.format(seed=seed), encoding="utf-8")
         new.rename(folder)
     except OSError as error:
-        raise _cannot_make(folder, error) from error
+        raise UsageError(f"the sample site {folder} cannot be made: {reason_of(error)}") from error
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        if new is not None:
+            shutil.rmtree(new, ignore_errors=True)
     return True
 
 
-def _cannot_make(folder: Path, error: OSError) -> UsageError:
-    return UsageError(f"the sample site {folder} cannot be made: {reason_of(error)}")
-
-
-def _job(one: tuple[str, str]) -> str:
-    return f'[jobs.{one[0]}]\nevery = "{one[1]}"\n\n'
-
-
-def _environment(seed: int) -> str:
-    values = {
-        "DATABASE_URL": "sqlite:///site.db",
-        "DATA_REPOSITORY": "content.git",
-        "COMPANY_NAME": "Toolshelf",
-        "EMAIL_FROM": '"Toolshelf <hello@example.com>"',
-        "NEXT_PUBLIC_APP_URL": "https://toolshelf.example.com",
-        "JOBCTL_REPORT_TO": "owner@example.com",
-        "JOBCTL_DEMO_SEED": str(seed),
-    }
-    return "".join(f"{name}={value}\n" for name, value in values.items())
-
-
-def _is_ours(file: Path) -> bool:
+def _is_sample_site(folder: Path) -> bool:
     try:
-        return file.read_text(encoding="utf-8").startswith(_MARK)
+        return (folder / "jobctl.toml").read_text(encoding="utf-8").startswith(_MARK)
     except (OSError, UnicodeDecodeError):
         return False

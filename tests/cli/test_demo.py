@@ -37,7 +37,7 @@ def test_it_touches_nothing_that_is_not_its_own(tmp_path: Path) -> None:
     (tmp_path / "jobctl-demo").mkdir()
     (tmp_path / "jobctl-demo" / "thesis.txt").write_text("mine")
 
-    with pytest.raises(UsageError, match="is there and holds no sample site"):
+    with pytest.raises(UsageError, match="exists and is not a sample site"):
         make(tmp_path / "jobctl-demo", NOW)
     assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["thesis.txt"]
 
