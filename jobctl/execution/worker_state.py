@@ -8,7 +8,7 @@ run of its jobs. What a call sets is undone. Values of context variables, such a
 their run too. What code keeps in modules (caches, registered types) stays, as in any Python process.
 """
 
-import _locale
+import _locale  # locale itself loads much more
 import _signal  # type: ignore[import-not-found]  # signal itself makes an enum's member of each number
 import builtins
 import faulthandler
@@ -66,6 +66,22 @@ class _Item(NamedTuple):
     is_set_once: bool = False
 
 
+def _values(*settings: tuple[Callable[[], Any], Callable[[Any], object]]) -> _Item:
+    """Several settings, each with a function that reads it and one that sets it."""
+
+    def write(values: list[Any]) -> None:
+        for (_, setter), value in zip(settings, values, strict=True):
+            setter(value)
+
+    return _Item(lambda: [read() for read, _ in settings], write)
+
+
+def _attribute(
+    module: ModuleType, name: str, default: Any = None
+) -> tuple[Callable[[], Any], Callable[[Any], object]]:
+    return (lambda: getattr(module, name, default)), (lambda value: setattr(module, name, value))
+
+
 def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
@@ -87,63 +103,6 @@ def _set_builtins(names: Mapping[str, Any]) -> None:
     known.update(names)
     for name in known.keys() - names.keys():
         del known[name]
-
-
-def _hooks() -> tuple[Any, ...]:
-    return (
-        threading.excepthook,
-        sys.excepthook,
-        sys.displayhook,
-        sys.unraisablehook,
-        sys.breakpointhook,
-        sys.dont_write_bytecode,
-        getattr(sys, "tracebacklimit", 1000),
-    )
-
-
-def _set_hooks(hooks: tuple[Any, ...]) -> None:
-    threading.excepthook, sys.excepthook, sys.displayhook, sys.unraisablehook, *more = hooks
-    sys.breakpointhook, sys.dont_write_bytecode, sys.tracebacklimit = more
-
-
-def _tracing() -> tuple[Any, ...]:
-    return sys.gettrace(), sys.getprofile(), threading.gettrace(), threading.getprofile()
-
-
-def _set_tracing(functions: tuple[Any, ...]) -> None:
-    setters: tuple[Callable[[Any], None], ...] = (
-        sys.settrace,
-        sys.setprofile,
-        threading.settrace,
-        threading.setprofile,
-    )
-    for setter, function in zip(setters, functions, strict=True):
-        setter(function)
-
-
-def _interpreter() -> tuple[Any, ...]:
-    return (
-        sys.getrecursionlimit(),
-        sys.getswitchinterval(),
-        sys.get_int_max_str_digits(),
-        threading.stack_size(),
-        faulthandler.is_enabled(),
-        gc.isenabled(),
-        gc.get_threshold(),
-        gc.get_debug(),
-    )
-
-
-def _set_interpreter(values: tuple[Any, ...]) -> None:
-    recursion, interval, digits, stack, shows_faults, collects, thresholds, debug = values
-    sys.setrecursionlimit(recursion)
-    sys.setswitchinterval(interval)
-    sys.set_int_max_str_digits(digits)
-    threading.stack_size(stack)
-    faulthandler.enable(file=2) if shows_faults else faulthandler.disable()
-    gc.enable() if collects else gc.disable()
-    gc.set_threshold(*thresholds)
-    gc.set_debug(debug)
 
 
 def _warnings() -> list[Any]:
@@ -210,10 +169,32 @@ def _rights_and_limits() -> list[Any]:
 
 
 _ITEMS = (
-    _Item(_interpreter, _set_interpreter),
-    _Item(_tracing, _set_tracing),
+    _values(
+        (sys.getrecursionlimit, sys.setrecursionlimit),
+        (sys.getswitchinterval, sys.setswitchinterval),
+        (sys.get_int_max_str_digits, sys.set_int_max_str_digits),
+        (threading.stack_size, threading.stack_size),
+        (faulthandler.is_enabled, lambda on: faulthandler.enable(file=2) if on else faulthandler.disable()),
+        (gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
+        (gc.get_threshold, lambda thresholds: gc.set_threshold(*thresholds)),
+        (gc.get_debug, gc.set_debug),
+    ),
+    _values(
+        (sys.gettrace, sys.settrace),
+        (sys.getprofile, sys.setprofile),
+        (threading.gettrace, threading.settrace),
+        (threading.getprofile, threading.setprofile),
+    ),
     _Item(lambda: vars(builtins), _set_builtins),
-    _Item(_hooks, _set_hooks),
+    _values(
+        _attribute(threading, "excepthook"),
+        _attribute(sys, "excepthook"),
+        _attribute(sys, "displayhook"),
+        _attribute(sys, "unraisablehook"),
+        _attribute(sys, "breakpointhook"),
+        _attribute(sys, "dont_write_bytecode"),
+        _attribute(sys, "tracebacklimit", 1000),
+    ),
     _Item(lambda: sys.argv, lambda words: setattr(sys, "argv", list(words))),
     _Item(lambda: sys.path, lambda path: setattr(sys, "path", list(path))),
     _Item(lambda: os.environ is _ENVIRON, lambda _: setattr(os, "environ", _ENVIRON)),
@@ -331,7 +312,7 @@ class WorkerState:
         variables = dict(state.pop(_ENVIRONMENT, {}).items() - former)
         for (
             other
-        ) in self._imported.values():  # what it uses was perhaps imported for another, and set something then
+        ) in self._imported.values():  # a module that it uses may have set something when it was imported
             if (other.state or other.variables) and _uses({module, *new}, other.modules):
                 state, variables = {**other.state, **state}, {**other.variables, **variables}
         _write(state, variables)
