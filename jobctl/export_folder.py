@@ -1,4 +1,4 @@
-"""A folder of files that are ours to write again, until somebody edits one: then it is theirs."""
+"""Writes the files of an export, and replaces them later unless they were edited."""
 
 import hashlib
 import json
@@ -11,13 +11,13 @@ from jobctl.errors import UsageError, reason_of
 from jobctl.files import write_whole
 from jobctl.text import quote
 
-PROGRAM_FILE = 0o755
+_EXECUTABLE_MODE = 0o755
 RECORD = ".jobctl-export.json"
-"""What was written last, by name: the SHA-256 of each file."""
+"""The record of the last export: the SHA-256 of each file, by name."""
 
 
-class Fate(StrEnum):
-    """What becomes of one file."""
+class FileChange(StrEnum):
+    """What happens to a file. An ``edited`` one differs from the export, and is not touched."""
 
     CREATED = "created"
     CHANGED = "changed"
@@ -26,104 +26,99 @@ class Fate(StrEnum):
     EDITED = "edited"
 
 
-class Written(NamedTuple):
-    """One file and its fate. An ``edited`` one is not as we would write it, and is left alone."""
+class ExportedFile(NamedTuple):
+    """A file of an export; ``content`` None: it is no longer part of it."""
 
     name: str
-    fate: Fate
+    change: FileChange
+    content: str | bytes | None = None
 
 
-class Program(bytes):
-    """The content of a file that may be executed."""
+class Executable(bytes):
+    """The content of an executable file."""
 
 
 Contents = Mapping[str, str | bytes]
-"""What is to be in each file; text is UTF-8."""
+"""The content of each file, by name; text is UTF-8."""
 _NONE: dict[str, str] = {}
 
 
-def compare(folder: Path, files: Contents, merged: Contents = _NONE) -> list[Written]:
-    """What writing these files would do; nothing is changed.
+def compare(folder: Path, files: Contents, merged: Contents = _NONE) -> list[ExportedFile]:
+    """What ``write`` would do.
 
     Args:
-        merged: files that others write in too, with our part put in: never somebody's own, and not in the record.
+        merged: files that others write too, with our part put in: never ``edited``, and not in the record.
 
     Raises:
         UsageError: the folder cannot be read.
     """
-    return [Written(name, fate) for name, fate, _ in _fates(folder, files, merged, _record(folder))]
+    try:
+        return list(_changes(folder, files, merged, _read_record(folder)))
+    except OSError as error:
+        raise _unusable(folder, "read", error) from error
 
 
-def write(folder: Path, files: Contents, merged: Contents = _NONE) -> list[Written]:
-    """Write what is new or has changed; a file that somebody edited, or that was there before, stays.
-
-    A file that is no longer among them goes, unless it was edited.
+def write(folder: Path, files: Contents, merged: Contents = _NONE) -> list[ExportedFile]:
+    """Write new and changed files, and remove those that are no longer among them; edited ones stay.
 
     Raises:
-        UsageError: the folder cannot be written.
+        UsageError: the folder cannot be read or written.
     """
-    before = _record(folder)
-    found = _fates(folder, files, merged, before)
+    before = _read_record(folder)
+    found = compare(folder, files, merged)
     try:
-        for name, fate, text in found:
+        for name, change, content in found:
             path = folder / name
-            if fate in {Fate.CREATED, Fate.CHANGED} and text is not None:
+            if change in {FileChange.CREATED, FileChange.CHANGED} and content is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                mode = PROGRAM_FILE if isinstance(text, Program) else None
-                # a link of the user's stays one
-                write_whole(path.resolve() if name in merged else path, _bytes(text), mode=mode)
-            elif fate is Fate.REMOVED:
+                mode = _EXECUTABLE_MODE if isinstance(content, Executable) else None
+                # if the user made it a link, it stays one
+                write_whole(path.resolve() if name in merged else path, _bytes(content), mode=mode)
+            elif change is FileChange.REMOVED:
                 path.unlink()
-        after = {name: before[name] for name, fate, _ in found if fate is Fate.EDITED and name in before}
+        after = {
+            name: before[name] for name, change, _ in found if change is FileChange.EDITED and name in before
+        }
         after |= {
-            name: _hash(text)
-            for name, fate, text in found
-            if text is not None and fate is not Fate.EDITED and name not in merged
+            name: _hash(content)
+            for name, change, content in found
+            if content is not None and change is not FileChange.EDITED and name not in merged
         }
         if after != before:
-            kept = json.dumps({"files": dict(sorted(after.items()))}, indent=2)
-            write_whole(folder / RECORD, f"{kept}\n".encode())
+            record = json.dumps({"files": dict(sorted(after.items()))}, indent=2)
+            write_whole(folder / RECORD, f"{record}\n".encode())
     except OSError as error:
-        raise _cannot(folder, "written", error) from error
-    return [Written(name, fate) for name, fate, _ in found]
+        raise _unusable(folder, "written", error) from error
+    return found
 
 
-def _fates(
+def _changes(
     folder: Path, files: Contents, merged: Contents, record: Mapping[str, str]
-) -> list[tuple[str, Fate, str | bytes | None]]:
-    try:
-        return list(_each(folder, files, merged, record))
-    except OSError as error:
-        raise _cannot(folder, "read", error) from error
-
-
-def _each(
-    folder: Path, files: Contents, merged: Contents, record: Mapping[str, str]
-) -> Iterator[tuple[str, Fate, str | bytes | None]]:
-    for name, text in files.items():
-        there = _there(folder / name)
-        if there is None:
-            yield name, Fate.CREATED, text
-        elif there == _hash(text):
-            yield name, Fate.UNCHANGED, text
-        else:
-            yield name, Fate.CHANGED if there == record.get(name) else Fate.EDITED, text
-    for name, text in merged.items():
-        there = _there(folder / name)
-        fate = Fate.UNCHANGED if there == _hash(text) else Fate.CHANGED
-        yield name, Fate.CREATED if there is None else fate, text
+) -> Iterator[ExportedFile]:
+    for name, content in files.items():
+        existing = _existing_hash(folder / name)
+        change = FileChange.CHANGED if existing == record.get(name) else FileChange.EDITED
+        if existing is None:
+            change = FileChange.CREATED
+        elif existing == _hash(content):
+            change = FileChange.UNCHANGED
+        yield ExportedFile(name, change, content)
+    for name, content in merged.items():
+        existing = _existing_hash(folder / name)
+        change = FileChange.UNCHANGED if existing == _hash(content) else FileChange.CHANGED
+        yield ExportedFile(name, FileChange.CREATED if existing is None else change, content)
     for name, written in record.items():
-        if name not in files and (there := _there(folder / name)) is not None:
-            yield name, Fate.REMOVED if there == written else Fate.EDITED, None
+        if name not in files and (existing := _existing_hash(folder / name)) is not None:
+            yield ExportedFile(name, FileChange.REMOVED if existing == written else FileChange.EDITED)
 
 
-def _cannot(folder: Path, what: str, error: OSError) -> UsageError:
-    return UsageError(f"{quote(str(folder), 200)[1:-1]} cannot be {what}: {reason_of(error)}")
+def _unusable(folder: Path, verb: str, error: OSError) -> UsageError:
+    return UsageError(f"{quote(str(folder), 200)[1:-1]} cannot be {verb}: {reason_of(error)}")
 
 
-def _there(path: Path) -> str | None:
+def _existing_hash(path: Path) -> str | None:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return _hash(path.read_bytes())
     except FileNotFoundError:
         return None
 
@@ -136,18 +131,18 @@ def _bytes(content: str | bytes) -> bytes:
     return content.encode() if isinstance(content, str) else content
 
 
-def _record(folder: Path) -> dict[str, str]:
-    """What was written last; a record that is none makes every file somebody's own."""
+def _read_record(folder: Path) -> dict[str, str]:
+    """The record; empty where it is not valid, so that every existing file counts as edited."""
     try:
         found = json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]
     except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         return {}
     except OSError as error:
-        raise _cannot(folder, "read", error) from error
-    plain = isinstance(found, dict) and all(
-        isinstance(one, str)
+        raise _unusable(folder, "read", error) from error
+    is_valid = isinstance(found, dict) and all(
+        isinstance(digest, str)
         and not {"..", "\0"} & {*Path(name).parts, *name}
         and not Path(name).is_absolute()
-        for name, one in found.items()
+        for name, digest in found.items()
     )
-    return found if plain else {}
+    return found if is_valid else {}

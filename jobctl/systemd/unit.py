@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jobctl.errors import UsageError, reason_of
-from jobctl.export_folder import Fate
+from jobctl.export_folder import FileChange
 from jobctl.files import write_whole
 from jobctl.text import quote
 
@@ -171,7 +171,7 @@ def unit_text(service: Service) -> str:
     return f'# Made by "jobctl install systemd" ({_digest(text)}), which replaces it unless it was edited.\n{text}'
 
 
-def write_unit(file: Path, text: str, *, force: bool = False) -> Fate:
+def write_unit(file: Path, text: str, *, force: bool = False) -> FileChange:
     """Write the unit.
 
     Raises:
@@ -180,18 +180,24 @@ def write_unit(file: Path, text: str, *, force: bool = False) -> Fate:
     """
     try:
         existing = file.read_text(encoding="utf-8", errors="surrogateescape") if file.exists() else None
-        fate = Fate.UNCHANGED if existing == text else Fate.CREATED if existing is None else Fate.CHANGED
-        if existing is not None and fate is Fate.CHANGED and not force:
+        change = (
+            FileChange.UNCHANGED
+            if existing == text
+            else FileChange.CREATED
+            if existing is None
+            else FileChange.CHANGED
+        )
+        if existing is not None and change is FileChange.CHANGED and not force:
             _require_own(file, existing, _folder(text))
-        if fate is not Fate.UNCHANGED:
+        if change is not FileChange.UNCHANGED:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_whole(file, text.encode(), mode=0o644)
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {reason_of(error)}") from error
-    return fate
+    return change
 
 
-def remove_unit(file: Path, folder: Path, *, force: bool = False) -> Fate:
+def remove_unit(file: Path, folder: Path, *, force: bool = False) -> FileChange:
     """Remove a project's unit, and the links by which systemd starts it.
 
     Raises:
@@ -200,7 +206,7 @@ def remove_unit(file: Path, folder: Path, *, force: bool = False) -> Fate:
     """
     try:
         if not file.exists():
-            return Fate.UNCHANGED
+            return FileChange.UNCHANGED
         if not force:
             _require_own(file, file.read_text(encoding="utf-8", errors="surrogateescape"), str(folder))
         for link in file.parent.glob(f"*.wants/{file.name}"):
@@ -209,7 +215,7 @@ def remove_unit(file: Path, folder: Path, *, force: bool = False) -> Fate:
         file.unlink()
     except OSError as error:
         raise UsageError(f"{file} cannot be removed: {reason_of(error)}") from error
-    return Fate.REMOVED
+    return FileChange.REMOVED
 
 
 def _require_own(file: Path, existing: str, folder: str) -> None:

@@ -1,4 +1,4 @@
-"""The worker project that Trigger.dev runs: one scheduled task a job, each a child process of jobctl's."""
+"""The worker project for Trigger.dev: one scheduled task per job, each runs jobctl as a child process."""
 
 import json
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from importlib import resources
 from os.path import relpath
 from pathlib import Path, PurePosixPath
 
-from jobctl.bundle import PACKAGES, Carried, Wheel, requirement
+from jobctl.bundle import PACKAGES, Bundle, Wheel, requirement
 from jobctl.catalogue.location import ProjectLocation
 from jobctl.durations import milliseconds
 from jobctl.model import Job
@@ -14,12 +14,12 @@ from jobctl.text import printable
 from jobctl.trigger_dev.manager import max_duration
 
 SDK = "4.8.3"
-"""Of ``@trigger.dev/sdk``, its build package and its command: they must be equal."""
+"""The version of ``@trigger.dev/sdk``, its build package and its command: they must be equal."""
 IMAGE_PYTHON = "/opt/jobctl/bin/python"
 EXTRAS = ("postgres",)
 _IMAGE = PurePosixPath("/app")
 _INSIDE = "project"
-_COPIED = {
+_TEMPLATES = {
     "jobctl.ts": "src/jobctl.ts",
     "trigger.config.ts": "trigger.config.ts",
     "tsconfig.json": "tsconfig.json",
@@ -28,26 +28,25 @@ _COPIED = {
     "gitignore": ".gitignore",
     "README.md": "README.md",
 }
-_LONGEST_DELAY_MS = 24 * 3600 * 1000
+_MAX_DELAY_MS = 24 * 3600 * 1000
 
 
 def worker_files(
-    folder: Path, project: ProjectLocation, jobs: Iterable[Job], carried: Carried, wheel: Wheel | None
+    folder: Path, project: ProjectLocation, jobs: Iterable[Job], bundle: Bundle, wheel: Wheel | None
 ) -> dict[str, str | bytes]:
-    """Every file of the worker, by its name in ``folder``: nothing outside of it is needed, since builds on
-    Trigger.dev's servers get that folder alone.
+    """Every file of the worker, by its name in ``folder``; builds on Trigger.dev's servers get only that folder.
 
     Args:
         folder: where the worker will be.
-        project: where runs begin in development.
-        carried: what goes along into the image.
-        wheel: of jobctl; None names the released version.
+        project: the working folder of runs in development.
+        bundle: for the image.
+        wheel: of jobctl; None: install the released version.
     """
-    files: dict[str, str | bytes] = {name: _template(source) for source, name in _COPIED.items()}
-    files["src/project.ts"] = _project(folder, project, carried)
-    lines = [requirement(",".join(EXTRAS), wheel), *carried.requirements]
+    files: dict[str, str | bytes] = {name: _template(source) for source, name in _TEMPLATES.items()}
+    files["src/project.ts"] = _project(folder, project, bundle)
+    lines = [requirement(",".join(EXTRAS), wheel), *bundle.requirements]
     files["requirements.txt"] = "".join(f"{line}\n" for line in lines)
-    files |= {f"{_INSIDE}/{name}": data for name, data in carried.files.items()}
+    files |= {f"{_INSIDE}/{name}": data for name, data in bundle.files.items()}
     if wheel is not None:
         files[wheel.name] = wheel.data
     for job in jobs:
@@ -62,12 +61,12 @@ def _template(name: str) -> str:
 
 def _task(job: Job) -> str:
     name = "job" + "".join(part.capitalize() for part in job.id.split("-"))
-    delay = min(milliseconds(job.retry_delay) or 0, _LONGEST_DELAY_MS)
+    delay = min(milliseconds(job.retry_delay) or 0, _MAX_DELAY_MS)
     retry = f"{{ maxAttempts: {job.retries + 1} }}"
     if job.retries:
         retry = (
             f"{{ maxAttempts: {job.retries + 1}, minTimeoutInMs: {delay}, maxTimeoutInMs: "
-            f"{_LONGEST_DELAY_MS}, factor: 2, randomize: true }}"
+            f"{_MAX_DELAY_MS}, factor: 2, randomize: true }}"
         )
     return f"""\
 // {printable(job.name)}. Its schedule is made by `jobctl run`.
@@ -79,24 +78,24 @@ export const {name} = schedules.task({{
   maxDuration: {max_duration(job.timeout)},
   queue: {{ concurrencyLimit: 1 }},
   retry: {retry},
-  run: (payload, told) => runJob({json.dumps(job.id)}, payload, told),
+  run: (payload, params) => runJob({json.dumps(job.id)}, payload, params),
 }});
 """
 
 
-def _project(folder: Path, project: ProjectLocation, carried: Carried) -> str:
+def _project(folder: Path, project: ProjectLocation, bundle: Bundle) -> str:
     beside = PurePosixPath(relpath(project.folder.resolve(), folder.resolve()))
-    inside = PurePosixPath(_IMAGE, _INSIDE) if carried.files else _IMAGE
+    inside = PurePosixPath(_IMAGE, _INSIDE) if bundle.files else _IMAGE
     return f"""\
-// Where the site's project is, and what the image gets.
+// Where the site's project is, and which files the image gets.
 
-/** Seen from this folder, in development. */
+/** Relative to this folder, in development. */
 export const PROJECT_BESIDE = {json.dumps(str(beside))};
 
 export const PROJECT_IN_IMAGE = {json.dumps(str(inside))};
 
 export const IMAGE_PYTHON = {json.dumps(IMAGE_PYTHON)};
 
-/** Patterns of files in this folder; add what your jobs read. */
+/** Patterns of files in this folder; add those that your jobs read. */
 export const IMAGE_FILES: string[] = ["requirements.txt", "*.whl", "{_INSIDE}/**"];
 """

@@ -1,7 +1,7 @@
-"""A schedule as Vercel Cron can keep it: UTC, five fields of numbers, and what the plan allows.
+"""Converts a schedule to a cron expression of Vercel: in UTC, five fields of numbers, within the plan's limits.
 
-Rules: Vercel's documentation of cron jobs, and what ``vercel crons add`` refuses: no names, no ``L`` or ``#``,
-not both day fields at once. Of what its tools disagree about (``7``, ``5/15``) nothing is written.
+Rules: Vercel's documentation of cron jobs, and what ``vercel crons add`` refuses: names, ``L``, ``#``, both day fields.
+Forms that its tools read differently (``7``, ``5/15``) are never written.
 """
 
 from datetime import datetime
@@ -24,20 +24,20 @@ from jobctl.schedules.cron_grammar import (
 )
 from jobctl.text import quote
 
-MOST_CRONS = 100
-"""A project's, on every plan."""
-_LONGEST_TEXT = 256
+MAX_CRONS = 100
+"""Per project, on every plan."""
+_MAX_LENGTH = 256
 
 
 class Plan(StrEnum):
-    """``hobby`` runs a cron once a day at most, somewhere in its hour; ``pro`` once a minute, to the minute."""
+    """``hobby`` calls at most once a day, at any time of the hour; ``pro`` at most once a minute, on the minute."""
 
     HOBBY = "hobby"
     PRO = "pro"
 
     @property
     def longest_call(self) -> int:
-        """The most that a function's ``maxDuration`` may be, in seconds: https://vercel.com/docs/functions/limitations."""
+        """The limit of ``maxDuration`` in seconds: https://vercel.com/docs/functions/limitations."""
         return 300 if self is Plan.HOBBY else 800
 
 
@@ -49,30 +49,29 @@ class Target(StrEnum):
 
 
 class Timing(NamedTuple):
-    """The expression, and where it is not what the job has, why and what happens instead."""
+    """The expression, and what happens instead of the job's schedule; None: exactly that."""
 
     cron: str
     instead: str | None = None
 
 
 def vercel_cron(schedule: Schedule, plan: Plan, now: datetime, target: Target = Target.CRONS) -> Timing:
-    """What to write into ``vercel.json``: for ``schedules`` in the schedule's own time zone, else in UTC.
+    """Convert a schedule: for ``schedules`` in its own time zone, for ``crons`` in UTC.
 
-    A schedule that is too quick is slowed down to the quickest that Vercel keeps. What it would keep at
-    other times, or on other days, is refused.
+    A schedule that is too frequent is changed to the most frequent that Vercel supports.
 
     Raises:
-        ScheduleError: Vercel cannot say it; the message says why.
+        ScheduleError: Vercel does not support it, or would run it at other times.
     """
     fields, instead = _fields(schedule, now, target)
     day, month, weekday = (
-        write_field(*one) for one in ((DAY, fields.day), (MONTH, fields.month), (WEEKDAY, fields.weekday))
+        write_field(*field) for field in ((DAY, fields.day), (MONTH, fields.month), (WEEKDAY, fields.weekday))
     )
     if "L" in day + weekday or "#" in weekday:
-        raise ScheduleError(f"{quote(schedule.text)} has L or #, which Vercel does not know")
+        raise ScheduleError(f"{quote(schedule.text)} has L or #, which Vercel does not support")
     if "*" not in {day, weekday}:
         raise ScheduleError(
-            f"{quote(schedule.text)} has a day of month and a day of week, and Vercel takes one of them"
+            f"{quote(schedule.text)} has a day of month and a day of week, and Vercel accepts one of them"
         )
     if plan is Plan.HOBBY and len(fields.hour.numbers) * len(fields.minute.numbers) > 1:
         fields = fields._replace(minute=_first(fields.minute), hour=_first(fields.hour))
@@ -80,13 +79,13 @@ def vercel_cron(schedule: Schedule, plan: Plan, now: datetime, target: Target = 
         zone = schedule.timezone if target is Target.SCHEDULES else "UTC"
         instead = f"once a day, at {at} {zone}: the plan hobby allows no more"
     text = f"{write_field(MINUTE, fields.minute)} {write_field(HOUR, fields.hour)} {day} {month} {weekday}"
-    if len(text) > _LONGEST_TEXT:
-        raise ScheduleError(f"{quote(schedule.text)} is longer than {_LONGEST_TEXT} characters for Vercel")
+    if len(text) > _MAX_LENGTH:
+        raise ScheduleError(f"{quote(schedule.text)} is longer than {_MAX_LENGTH} characters for Vercel")
     return Timing(text, instead)
 
 
 def _fields(schedule: Schedule, now: datetime, target: Target) -> tuple[CronFields, str | None]:
-    """In whole minutes; with what was slowed down."""
+    """The fields in whole minutes, and what happens instead of the schedule, or None."""
     if isinstance(schedule, Every):
         if schedule.interval.total_seconds() < 60:
             return Cron("* * * * *").fields, "once a minute: Vercel counts whole minutes"

@@ -1,7 +1,4 @@
-"""What a Python deployment on Vercel needs: an entry file, its packages, and the calls of every job.
-
-It has the folder to itself, or shares it with nothing that Vercel would build instead.
-"""
+"""The files of a Python deployment on Vercel: an entry file, its requirements, and ``vercel.json`` with a call per job."""
 
 import json
 import os
@@ -10,98 +7,127 @@ from datetime import datetime
 from enum import StrEnum
 from math import ceil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from jobctl.bundle import Carried, Wheel, requirement
+from jobctl.bundle import Bundle, Wheel, requirement
 from jobctl.catalogue.location import ProjectLocation
 from jobctl.durations import format_duration
 from jobctl.errors import DISTRIBUTION, ScheduleError, UsageError, reason_of
-from jobctl.model import Job
+from jobctl.model import Job, Schedule
 from jobctl.text import counted
-from jobctl.vercel.crons import MOST_CRONS, Plan, Target, vercel_cron
-from jobctl.vercel.vercel_json import ENTRY, Cron, Ours, foreign, merged
+from jobctl.vercel.crons import MAX_CRONS, Plan, Target, vercel_cron
+from jobctl.vercel.vercel_json import ENTRY_FILE, foreign_entries, merge
 from jobctl.web.responses import path_of
 
 CONFIG = "vercel.json"
 EXTRAS = ("postgres", "web")
 _INSIDE = "project"
-"""Where the project's files are, in a folder that is not the project's own."""
+"""The subfolder of the project's files, where the deployment has a folder of its own."""
 _OTHER_CONFIGS = ("ts", "mts", "js", "mjs", "cjs", "toml")
 _MARGIN_S = 30
-_TO_ANSWER_S = 10
-"""Of a call's time, for ending a run and writing the answer."""
-_LONGEST_JITTER_MIN = 15
+_RESPONSE_S = 10
+"""Part of a call's time: for the end of a run and the response."""
+_MAX_JITTER_MIN = 15
 
 
-class Kept(StrEnum):
-    """How much of a job's schedule Vercel keeps."""
+class ScheduleFit(StrEnum):
+    """How exactly Vercel keeps a job's schedule."""
 
     EXACT = "exact"
     CHANGED = "changed"
     LEFT_OUT = "left out"
 
 
-class Placed(NamedTuple):
-    """A job and its call, or why it has none. ``told`` is what happens instead, or the reason."""
+class PlannedCall(NamedTuple):
+    """The call of a job's endpoint.
+
+    Attributes:
+        cron: the expression; empty where the job is left out.
+        detail: what happens instead of the job's schedule, or why it is left out.
+        timezone: of an entry of ``schedules``; one of ``crons`` is always in UTC.
+        jitter: in minutes, 0 to 15; only for ``schedules``.
+    """
 
     job_id: str
-    kept: Kept
-    call: Cron
-    told: str = ""
+    path: str
+    fit: ScheduleFit
+    cron: str = ""
+    detail: str = ""
     hint: str | None = None
+    timezone: str = "UTC"
+    jitter: int = 0
 
-    @property
-    def path(self) -> str:
-        """What is called."""
-        return self.call.path
+    def entry(self, target: Target) -> dict[str, Any]:
+        """The entry of ``crons`` or ``schedules``."""
+        if target is Target.CRONS:
+            return {"path": self.path, "schedule": self.cron}
+        expression: dict[str, Any] = {"cron": self.cron}
+        if self.jitter:
+            expression["jitter"] = self.jitter
+        found = {"name": self.job_id, "expression": expression, "target": {"path": self.path}}
+        return found if self.timezone == "UTC" else {**found, "timezone": self.timezone}
 
-    @property
-    def cron(self) -> str:
-        """The expression; empty where it is left out."""
-        return self.call.schedule
 
-
-def place(
+def plan_calls(
     folder: Path, jobs: Iterable[Job], plan: Plan, now: datetime, target: Target = Target.CRONS
-) -> list[Placed]:
-    """What becomes of each job that has a schedule and is enabled, in order.
+) -> list[PlannedCall]:
+    """The call of each enabled job with a schedule, in order.
 
     Raises:
-        UsageError: a ``vercel.json`` that is there cannot be read.
+        UsageError: the existing ``vercel.json`` cannot be read.
     """
-    room = MOST_CRONS - len(foreign(_there(folder), target.value, str(folder / CONFIG)))
-    found: list[Placed] = []
+    room = MAX_CRONS - len(foreign_entries(_read_config(folder), target.value, str(folder / CONFIG)))
+    calls: list[PlannedCall] = []
     for job in jobs:
         if job.schedule is None or not job.enabled:
             continue
-        one = _placed(job, plan, now, target)
-        if one.cron and room <= 0:
-            reason = f"a project has {MOST_CRONS} {target.value} at most"
-            one = Placed(job.id, Kept.LEFT_OUT, Cron(one.path, ""), reason, "a second Vercel project")
-        room -= bool(one.cron)
-        found.append(one)
-    return found
+        call = _planned_call(job, job.schedule, plan, now, target)
+        if call.cron and room <= 0:
+            reason = f"a project has at most {MAX_CRONS} {target.value}"
+            call = PlannedCall(
+                job.id, call.path, ScheduleFit.LEFT_OUT, detail=reason, hint="use a second Vercel project"
+            )
+        room -= bool(call.cron)
+        calls.append(call)
+    return calls
+
+
+def _planned_call(job: Job, schedule: Schedule, plan: Plan, now: datetime, target: Target) -> PlannedCall:
+    path = path_of(job.id)
+    try:
+        timing = vercel_cron(schedule, plan, now, target)
+    except ScheduleError as error:
+        return PlannedCall(job.id, path, ScheduleFit.LEFT_OUT, detail=str(error), hint=error.hint)
+    return PlannedCall(
+        job.id,
+        path,
+        ScheduleFit.CHANGED if timing.instead else ScheduleFit.EXACT,
+        timing.cron,
+        timing.instead or "",
+        timezone=schedule.timezone if target is Target.SCHEDULES else "UTC",
+        jitter=min(_MAX_JITTER_MIN, ceil(job.jitter.total_seconds() / 60)),
+    )
 
 
 def deployment_files(
-    folder: Path, project: ProjectLocation, carried: Carried, wheel: Wheel | None, max_duration: int
+    folder: Path, project: ProjectLocation, bundle: Bundle, wheel: Wheel | None, max_duration: int
 ) -> dict[str, str | bytes]:
-    """Every file but ``vercel.json``; those of the project too, where the folder is another one.
+    """Every file but ``vercel.json``, including the project's files unless the folder is the project's.
 
     Args:
-        wheel: of jobctl; None names the released version.
-        max_duration: of the function, in seconds: calls are answered before that.
+        wheel: of jobctl; None: install the released version.
+        max_duration: of the function, in seconds.
 
     Raises:
-        UsageError: Vercel would not build what is written into that folder.
+        UsageError: Vercel would not build these files in that folder.
     """
-    _demand_buildable(folder)
-    shares = project.folder.resolve() == folder.resolve()
-    inside = {} if shares else {f"{_INSIDE}/{name}": data for name, data in carried.files.items()}
-    place_ = f'Path(__file__).parent / "{_INSIDE}"' if inside else "Path(__file__).parent"
-    lines = [requirement(",".join(EXTRAS), wheel), *carried.requirements]
+    _require_buildable(folder)
+    is_project = project.folder.resolve() == folder.resolve()
+    inside = {} if is_project else {f"{_INSIDE}/{name}": data for name, data in bundle.files.items()}
+    folder_code = f'Path(__file__).parent / "{_INSIDE}"' if inside else "Path(__file__).parent"
+    lines = [requirement(",".join(EXTRAS), wheel), *bundle.requirements]
     return {
-        ENTRY: _entry(place_, max_duration),
+        ENTRY_FILE: _entry(folder_code, max_duration),
         "requirements.txt": "".join(f"{line}\n" for line in lines),
         ".python-version": "3.12\n",
         ".vercelignore": ".env*\n.jobctl\n.venv\n",
@@ -111,26 +137,25 @@ def deployment_files(
 
 
 def config(
-    folder: Path, placed: Iterable[Placed], max_duration: int, target: Target = Target.CRONS
+    folder: Path, calls: Iterable[PlannedCall], max_duration: int, target: Target = Target.CRONS
 ) -> dict[str, str]:
-    """``vercel.json`` with these calls in it: in ``crons`` or in ``schedules``, since both would call twice.
+    """``vercel.json`` with these calls, either in ``crons`` or in ``schedules``: both would call twice.
 
     Raises:
-        UsageError: the one that is there cannot be read.
+        UsageError: the existing file cannot be read.
     """
-    calls = [one.call for one in placed if one.cron]
-    ours = Ours(calls, [], max_duration) if target is Target.CRONS else Ours([], calls, max_duration)
-    return {CONFIG: merged(_there(folder), ours, str(folder / CONFIG))}
+    entries = {target.value: [call.entry(target) for call in calls if call.cron]}
+    return {CONFIG: merge(_read_config(folder), entries, str(folder / CONFIG), max_duration)}
 
 
 def longest_call(jobs: Iterable[Job], plan: Plan) -> int:
-    """``maxDuration`` of the function in seconds: what the slowest job may take, as far as the plan allows it."""
+    """``maxDuration`` of the function in seconds: the longest timeout of a job, within the plan's limit."""
     longest = max((ceil(job.timeout.total_seconds()) for job in jobs), default=0)
     return min(longest + _MARGIN_S, plan.longest_call)
 
 
-def too_long(jobs: Sequence[Job], plan: Plan) -> str | None:
-    """A sentence where jobs may take longer than a call there; None where none may."""
+def timeout_warning(jobs: Sequence[Job], plan: Plan) -> str | None:
+    """A sentence where jobs have longer timeouts than a call may take; or None."""
     most = plan.longest_call
     found = [job for job in jobs if job.schedule and job.enabled and job.timeout.total_seconds() > most]
     if not found:
@@ -142,31 +167,35 @@ def too_long(jobs: Sequence[Job], plan: Plan) -> str | None:
     return f"Vercel ends a call after {most} s on the plan {plan.value}; {counted(len(found), 'job')} {have}: {names}{more}"
 
 
-def _entry(place_: str, max_duration: int) -> str:
+def _entry(folder_code: str, max_duration: int) -> str:
     return f'''\
-"""What Vercel serves: the endpoints of jobctl for this folder's project."""
+"""Serves the cron endpoints of jobctl."""
 
 from datetime import timedelta
 from pathlib import Path
 
 from jobctl.web.app import create_app
 
-app = create_app({place_}, timeout=timedelta(seconds={max_duration - _TO_ANSWER_S}))
+app = create_app({folder_code}, timeout=timedelta(seconds={max_duration - _RESPONSE_S}))
 '''
 
 
-def _demand_buildable(folder: Path) -> None:
-    """Refuse a folder of which Vercel would build something else, or install something else."""
+def _require_buildable(folder: Path) -> None:
+    """Refuse a folder where Vercel would build, or install, something else."""
     own = "give it a folder of its own, deployed as a second Vercel project: jobctl export vercel vercel-jobs"
     try:
         names = os.listdir(folder)  # noqa: PTH208 - only the names are needed
-    except OSError:  # it is not there yet, or writing into it reports why it cannot be used
+    except OSError:  # it does not exist, or the write will report the reason
         return
     for kind in _OTHER_CONFIGS:
         if f"vercel.{kind}" in names:
-            raise UsageError(f"{folder} has vercel.{kind}, beside which Vercel takes no {CONFIG}", hint=own)
-    if "next" in _npm_packages(folder) or any(one.startswith("next.config.") for one in names):
-        raise UsageError(f"{folder} is a Next.js project: Vercel would build that, and not {ENTRY}", hint=own)
+            raise UsageError(
+                f"{folder} has vercel.{kind}, beside which Vercel does not accept {CONFIG}", hint=own
+            )
+    if "next" in _npm_packages(folder) or any(name.startswith("next.config.") for name in names):
+        raise UsageError(
+            f"{folder} is a Next.js project: Vercel would build that instead of {ENTRY_FILE}", hint=own
+        )
     toml = folder / "pyproject.toml"
     if toml.is_file() and DISTRIBUTION not in toml.read_text("utf-8", "replace"):
         raise UsageError(
@@ -183,22 +212,7 @@ def _npm_packages(folder: Path) -> set[str]:
         return set()
 
 
-def _placed(job: Job, plan: Plan, now: datetime, target: Target) -> Placed:
-    path = path_of(job.id)
-    if job.schedule is None:
-        raise TypeError("a job by hand only has no cron")
-    try:
-        timing = vercel_cron(job.schedule, plan, now, target)
-    except ScheduleError as error:
-        return Placed(job.id, Kept.LEFT_OUT, Cron(path, ""), str(error), error.hint)
-    call = Cron(path, timing.cron)
-    if target is Target.SCHEDULES:
-        minutes = min(_LONGEST_JITTER_MIN, ceil(job.jitter.total_seconds() / 60))
-        call = Cron(path, timing.cron, job.id, job.schedule.timezone, minutes)
-    return Placed(job.id, Kept.CHANGED if timing.instead else Kept.EXACT, call, timing.instead or "")
-
-
-def _there(folder: Path) -> str | None:
+def _read_config(folder: Path) -> str | None:
     path = folder / CONFIG
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -208,4 +222,4 @@ def _there(folder: Path) -> str | None:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {reason_of(error)}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8", hint="mend it, or remove it") from error
+        raise UsageError(f"{path} is not UTF-8", hint="convert it, or remove it") from error

@@ -111,8 +111,8 @@ def test_a_package_with_jobs_is_named_or_missing(site: Site, tmp_path: Path) -> 
     ("job", "code", "says"),
     [
         ('command = ["pg_dump", "app"]', "", "hello runs pg_dump, which the image does not have"),
-        ('command = ["/opt/tool/run"]', "", 'hello runs "/opt/tool/run", which is no file of the project'),
-        ('command = ["../run.sh"]', "", "which is no file of the project"),
+        ('command = ["/opt/tool/run"]', "", 'hello runs "/opt/tool/run", which is not a file of the project'),
+        ('command = ["../run.sh"]', "", "which is not a file of the project"),
         ('call = "work:hello"\nfolder = "/var"', "", "is not a folder of the project"),
         ('call = "work:hello"', "import no_such_module", 'work.py imports "no_such_module"'),
         ('call = "work:hello"', "import out", "leaves out/__init__.py out, by its name"),
@@ -164,7 +164,7 @@ def test_long_chains_and_odd_files_do_no_harm(site: Site) -> None:
     assert done.returncode == 0, done.stderr
     assert (site.folder / "worker" / "project" / "m599.py").is_file()
     assert not (site.folder / "worker" / "project" / "data").exists()
-    assert "data/large stays out: the project's files may have 20 MiB together" in done.stderr
+    assert "data/large is left out: the project's files may have 20 MiB together" in done.stderr
 
 
 def test_what_git_ignores_is_named(site: Site) -> None:

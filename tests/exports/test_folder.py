@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.export_folder import RECORD, Fate, compare, write
+from jobctl.export_folder import RECORD, FileChange, compare, write
 from tests.support.project import Site
 from tests.support.terminal import Cli
 
 
-def fates(found: object) -> dict[str, str]:
-    return {one.name: one.fate.value for one in found}  # type: ignore[attr-defined]
+def changes(found: object) -> dict[str, str]:
+    return {one.name: one.change.value for one in found}  # type: ignore[attr-defined]
 
 
 def test_what_is_new_or_has_changed_is_written(tmp_path: Path) -> None:
@@ -21,12 +21,12 @@ def test_what_is_new_or_has_changed_is_written(tmp_path: Path) -> None:
     untouched = (folder / "a").stat().st_mtime_ns
     second = write(folder, {"a": "1", "b/c": "20"})
 
-    assert set(fates(first).values()) == {"created"}
-    assert fates(second) == {"a": "unchanged", "b/c": "changed", "d": "removed"}
+    assert set(changes(first).values()) == {"created"}
+    assert changes(second) == {"a": "unchanged", "b/c": "changed", "d": "removed"}
     assert (folder / "a").stat().st_mtime_ns == untouched
     assert (folder / "b/c").read_text() == "20"
     assert not (folder / "d").exists()
-    assert fates(write(folder, {"a": "1", "b/c": "20"})) == {"a": "unchanged", "b/c": "unchanged"}
+    assert changes(write(folder, {"a": "1", "b/c": "20"})) == {"a": "unchanged", "b/c": "unchanged"}
 
 
 def test_what_somebody_edited_stays_for_ever(tmp_path: Path) -> None:
@@ -35,24 +35,24 @@ def test_what_somebody_edited_stays_for_ever(tmp_path: Path) -> None:
     (tmp_path / "gone").write_text("mine too")
 
     for text in ("2", "3"):
-        assert fates(write(tmp_path, {"a": text})) == {"a": "edited", "gone": "edited"}
+        assert changes(write(tmp_path, {"a": text})) == {"a": "edited", "gone": "edited"}
     assert (tmp_path / "a").read_text() == "mine"
     (tmp_path / "a").unlink()
-    assert fates(write(tmp_path, {"a": "3"}))["a"] == "created"
+    assert changes(write(tmp_path, {"a": "3"}))["a"] == "created"
 
 
 def test_an_edit_that_says_the_same_is_ours_again(tmp_path: Path) -> None:
     write(tmp_path, {"a": "1"})
     (tmp_path / "a").write_text("2")
 
-    assert fates(write(tmp_path, {"a": "2"})) == {"a": "unchanged"}
-    assert fates(write(tmp_path, {"a": "3"})) == {"a": "changed"}
+    assert changes(write(tmp_path, {"a": "2"})) == {"a": "unchanged"}
+    assert changes(write(tmp_path, {"a": "3"})) == {"a": "changed"}
 
 
 def test_a_file_that_was_there_before_us_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "package.json").write_text("{}")
 
-    assert fates(write(tmp_path, {"package.json": "ours"})) == {"package.json": "edited"}
+    assert changes(write(tmp_path, {"package.json": "ours"})) == {"package.json": "edited"}
     assert (tmp_path / "package.json").read_text() == "{}"
 
 
@@ -63,13 +63,13 @@ def test_a_record_that_is_none_makes_every_file_somebodys_own(record: str, tmp_p
     write(tmp_path, {"a": "1"})
     (tmp_path / RECORD).write_text(record)
 
-    assert fates(write(tmp_path, {"a": "2"})) == {"a": "edited"}
+    assert changes(write(tmp_path, {"a": "2"})) == {"a": "edited"}
 
 
 def test_a_look_writes_nothing(tmp_path: Path) -> None:
     found = compare(tmp_path / "new", {"a": "1"})
 
-    assert [one.fate for one in found] == [Fate.CREATED]
+    assert [one.change for one in found] == [FileChange.CREATED]
     assert not (tmp_path / "new").exists()
 
 
@@ -83,7 +83,7 @@ def test_the_command_tells_what_it_did(cli: Cli, here: Path) -> None:
     assert (first.code, again.code, check.code) == (0, 0, 1)
     assert {one["change"] for one in first.json["files"]} == {"created"}
     assert "src/trigger/hello.ts" in {one["name"] for one in first.json["files"]}
-    assert "files are as they should be" in again.stderr
+    assert "files are up to date" in again.stderr
     assert check.stdout.splitlines() == ["created\tworker/src/jobctl.ts", "edited\tworker/package.json"]
     assert "worker/package.json was edited, so it stays" in check.stderr
     assert not (here / "worker" / "src" / "jobctl.ts").exists()
@@ -92,10 +92,10 @@ def test_the_command_tells_what_it_did(cli: Cli, here: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["export"], "export needs a platform and a folder"),
-        (["export", "trigger-dev"], "export needs a platform and a folder"),
-        (["export", "trigerdev", "x"], 'there is no platform "trigerdev"'),
-        (["export", "trigger-dev", "jobctl.toml"], '"jobctl.toml" is no folder'),
+        (["export"], "export needs PLATFORM"),
+        (["export", "trigger-dev"], "export needs DIR"),
+        (["export", "trigerdev", "x"], 'did you mean "trigger-dev"?'),
+        (["export", "trigger-dev", "jobctl.toml"], '"jobctl.toml" is not a folder'),
         (["export", "trigger-dev", "/proc/x"], "/proc/x cannot be written"),
     ],
 )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from jobctl.errors import UsageError
-from jobctl.export_folder import Fate
+from jobctl.export_folder import FileChange
 from jobctl.systemd.unit import Scope, Service, unit_text, write_unit
 
 PROGRAM = str(Path(sys.executable).with_name("jobctl"))
@@ -171,9 +171,9 @@ def test_a_unit_is_replaced_unless_it_was_edited(tmp_path: Path) -> None:
     file = tmp_path / "systemd" / "user" / "jobctl.service"
     text, newer = unit_text(service()), unit_text(service(node_env="test"))
 
-    assert write_unit(file, text) is Fate.CREATED
-    assert write_unit(file, text) is Fate.UNCHANGED
-    assert write_unit(file, newer) is Fate.CHANGED
+    assert write_unit(file, text) is FileChange.CREATED
+    assert write_unit(file, text) is FileChange.UNCHANGED
+    assert write_unit(file, newer) is FileChange.CHANGED
     assert file.read_text() == newer
     assert file.stat().st_mode & 0o777 == 0o644
 
@@ -182,7 +182,7 @@ def test_a_unit_is_replaced_unless_it_was_edited(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="was edited since jobctl made it, so it stays"):
         write_unit(file, text)
     assert file.read_text() == edited
-    assert write_unit(file, text, force=True) is Fate.CHANGED
+    assert write_unit(file, text, force=True) is FileChange.CHANGED
 
 
 def test_a_unit_that_jobctl_did_not_make_stays(tmp_path: Path) -> None:

@@ -17,8 +17,7 @@ from jobctl.errors import ScheduleError, UsageError
 from jobctl.schedules import Cron, Every
 from jobctl.store.open import open_store
 from jobctl.vercel.crons import Plan, vercel_cron
-from jobctl.vercel.vercel_json import Cron as Entry
-from jobctl.vercel.vercel_json import Ours, foreign, merged
+from jobctl.vercel.vercel_json import foreign_entries, merge
 from tests.support.project import Site
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -55,7 +54,7 @@ def test_what_is_written(schedule: Cron | Every, plan: Plan, expected: tuple[str
     ("schedule", "reason"),
     [
         (Every(timedelta(minutes=7)), "an hour is not a multiple of it"),
-        (Cron("0 0 13 * 5"), "takes one of them"),
+        (Cron("0 0 13 * 5"), "accepts one of them"),
         (Cron("0 0 L * *"), "L or #"),
         (Cron("0 0 * * 1#2"), "L or #"),
         (Cron("0 9 * * *", "Europe/Berlin"), "changes its clocks"),
@@ -66,7 +65,7 @@ def test_what_is_left_out(schedule: Cron | Every, reason: str) -> None:
         vercel_cron(schedule, Plan.PRO, NOW)
 
 
-OURS = Ours([Entry("/api/cron/sync", "*/5 * * * *")], [])
+OURS = {"crons": [{"path": "/api/cron/sync", "schedule": "*/5 * * * *"}]}
 THEIRS = """{
     "version":2, "rewrites" : [ {"source":"/a",  "destination":"/b"} ],
     "crons": [{"path": "/api/theirs", "schedule": "0 1 * * *"},
@@ -77,7 +76,7 @@ THEIRS = """{
 
 
 def test_what_others_wrote_stays_as_it_was() -> None:
-    text = merged(THEIRS, OURS, "vercel.json")
+    text = merge(THEIRS, OURS, "vercel.json")
 
     before, after = THEIRS[: THEIRS.index("[{")], THEIRS[THEIRS.index("\n    , ") :]
     assert text.startswith(before)
@@ -86,8 +85,8 @@ def test_what_others_wrote_stays_as_it_was() -> None:
         {"path": "/api/theirs", "schedule": "0 1 * * *"},
         {"path": "/api/cron/sync", "schedule": "*/5 * * * *"},
     ]
-    assert merged(text, OURS, "vercel.json") == text
-    assert len(foreign(text, "crons", "vercel.json")) == 1
+    assert merge(text, OURS, "vercel.json") == text
+    assert len(foreign_entries(text, "crons", "vercel.json")) == 1
 
 
 members = st.dictionaries(
@@ -112,7 +111,11 @@ def test_whatever_is_there_is_kept(
     whole = {**there, **({"crons": crons} if crons is not None else {})}
 
     found = json.loads(
-        merged(json.dumps(whole, indent=indent), Ours([Entry("/api/cron/sync", "0 1 * * *")], []), "x")
+        merge(
+            json.dumps(whole, indent=indent),
+            {"crons": [{"path": "/api/cron/sync", "schedule": "0 1 * * *"}]},
+            "x",
+        )
     )
 
     assert {name: value for name, value in found.items() if name != "crons"} == there
@@ -124,7 +127,7 @@ def test_whatever_is_there_is_kept(
 )
 def test_a_file_that_cannot_be_read_is_told_and_left(text: str) -> None:
     with pytest.raises(UsageError, match=r"vercel\.json"):
-        merged(text, Ours([], []), "vercel.json")
+        merge(text, {}, "vercel.json")
 
 
 def test_a_byte_order_mark_goes_since_vercel_cannot_read_it(site: Site) -> None:
@@ -184,8 +187,8 @@ def test_a_folder_of_its_own_carries_the_project(site: Site) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("vercel.ts", "export const config = {};\n", "takes no vercel.json"),
-        ("vercel.toml", "", "takes no vercel.json"),
+        ("vercel.ts", "export const config = {};\n", "does not accept vercel.json"),
+        ("vercel.toml", "", "does not accept vercel.json"),
         ("pyproject.toml", '[project]\nname = "x"\nversion = "1"\n', "ignores requirements.txt"),
         ("next.config.ts", "export default {};\n", "is a Next.js project"),
         ("vercel.json", '{"builds": []}', "has builds"),
@@ -256,7 +259,7 @@ def test_no_more_crons_than_a_project_has(site: Site) -> None:
 
     done = site.call("export", "vercel", ".")
 
-    assert "a project has 100 crons at most" in done.stderr
+    assert "a project has at most 100 crons" in done.stderr
     assert len(json.loads((site.folder / "vercel.json").read_text())["crons"]) == 100
 
 

@@ -1,4 +1,4 @@
-"""``jobctl export PLATFORM DIR``: writes what another platform needs to run these same jobs."""
+"""``jobctl export PLATFORM DIR``: writes what another platform, or an editor, needs."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from jobctl.cli.terminal import Column, Terminal, rows
 from jobctl.errors import ExitCode, UsageError
-from jobctl.export_folder import RECORD, Contents, Fate, Written, compare, write
+from jobctl.export_folder import RECORD, Contents, ExportedFile, FileChange, compare, write
 from jobctl.settings.masking import cron_secret_weakness
 from jobctl.text import quote
 from jobctl.vercel.crons import Plan, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import typer
     from rich.console import RenderableType
 
-    from jobctl.bundle import Carried, Wheel
+    from jobctl.bundle import Bundle, Wheel
     from jobctl.cli.context import Context
-    from jobctl.vercel.export import Placed
+    from jobctl.vercel.export import PlannedCall
 
 
 class _Request(NamedTuple):
@@ -33,14 +33,12 @@ class _Request(NamedTuple):
     from_index: bool
 
 
-class Export(NamedTuple):
-    """What is to be written, and what to say of it."""
-
+class _Export(NamedTuple):
     files: Contents
-    merged: dict[str, str] = {}  # noqa: RUF012 - never written to
-    placed: tuple[Placed, ...] = ()
+    merged: dict[str, str] = {}  # noqa: RUF012 - never changed
+    calls: tuple[PlannedCall, ...] = ()
     wheel: Wheel | None = None
-    carried: Carried | None = None
+    bundle: Bundle | None = None
     warning: str | None = None
 
 
@@ -81,186 +79,170 @@ def run(
     if platform != "vercel" and (name := next((name for name, value in of_vercel if value), None)):
         raise UsageError(f"{platform} has no {name}: it is for vercel", hint="leave it out")
     request = _Request(platform, Path(folder), check, plan or Plan.PRO, target or Target.CRONS, from_index)
-    _demand(request)
+    if platform == "schema" and from_index:
+        raise UsageError("schema has no --from-index: it installs nothing", hint="leave it out")
+    if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112
+        raise UsageError(
+            f"{quote(folder)} is not a folder", hint="name a folder; it is made where there is none"
+        )
     with context.output.working("making the files"):
         return _export(request, context)
 
 
 def _export(request: _Request, context: Context) -> int:
     made = _PLATFORMS[request.platform](request, context)
-    put = compare if request.check else write
-    found = put(request.folder, made.files, made.merged)
+    files = (compare if request.check else write)(request.folder, made.files, made.merged)
     missing: list[str] = []
-    if made.carried is not None:
+    if made.bundle is not None:
         from jobctl.bundle import ignored, still_missing
 
-        missing = still_missing(request.folder, made.carried, made.wheel, request.platform)
+        missing = still_missing(request.folder, made.bundle, made.wheel, request.platform)
         missing += ignored(request.folder, made.files)
     if context.output.json:
-        context.output.document(_document(found, made, missing, request))
+        context.output.document(_document(files, made, missing, request))
     else:
-        _show(found, made, request, context)
+        _show(files, made, request, context)
     for sentence in filter(None, [*missing, made.warning]):
         context.output.warn(sentence)
-    if made.carried is not None and context.catalogue.note:
+    if made.bundle is not None and context.catalogue.note:
         context.output.note(context.catalogue.note)
     weak = cron_secret_weakness(context.environment.secret("CRON_SECRET"))
     if weak and request.platform == "vercel":
         context.output.warn(weak)
-    _caution(request, context)
-    stale = [one for one in found if one.fate not in {Fate.UNCHANGED, Fate.EDITED}]
+    _warn_of_settings(request, context)
+    stale = [file for file in files if file.change not in {FileChange.UNCHANGED, FileChange.EDITED}]
     return ExitCode.JOB_FAILED if request.check and (stale or missing) else ExitCode.DONE
 
 
-def _schema(request: _Request, context: Context) -> Export:
+def _schema(request: _Request, context: Context) -> _Export:
     from jobctl.catalogue.json_schema import schema_files
 
     del request
-    return Export(schema_files(context.catalogue.others))
+    return _Export(schema_files(context.catalogue.others))
 
 
-def _trigger_dev(request: _Request, context: Context) -> Export:
+def _trigger_dev(request: _Request, context: Context) -> _Export:
     from jobctl.trigger_dev import export
 
-    wheel, carried = _along(request, context, export.EXTRAS)
-    files = export.worker_files(
-        request.folder, context.project.location, context.catalogue.jobs, carried, wheel
-    )
-    return Export(files, wheel=wheel, carried=carried)
+    wheel, bundle = _bundle(request, context, export.EXTRAS)
+    jobs = context.catalogue.jobs
+    files = export.worker_files(request.folder, context.project.location, jobs, bundle, wheel)
+    return _Export(files, wheel=wheel, bundle=bundle)
 
 
-def _vercel(request: _Request, context: Context) -> Export:
+def _vercel(request: _Request, context: Context) -> _Export:
     from jobctl.vercel import export
 
     jobs, plan, target = context.catalogue.jobs, request.plan, request.target
-    wheel, carried = _along(request, context, export.EXTRAS)
+    wheel, bundle = _bundle(request, context, export.EXTRAS)
     longest = export.longest_call(jobs, plan)
-    files = export.deployment_files(request.folder, context.project.location, carried, wheel, longest)
-    placed = export.place(request.folder, jobs, plan, context.now(), target)
-    merged = export.config(request.folder, placed, longest, target)
-    return Export(files, merged, tuple(placed), wheel, carried, export.too_long(jobs, plan))
+    files = export.deployment_files(request.folder, context.project.location, bundle, wheel, longest)
+    calls = export.plan_calls(request.folder, jobs, plan, context.now(), target)
+    merged = export.config(request.folder, calls, longest, target)
+    return _Export(files, merged, tuple(calls), wheel, bundle, export.timeout_warning(jobs, plan))
 
 
 _PLATFORMS = {"schema": _schema, "trigger-dev": _trigger_dev, "vercel": _vercel}
 
 
-def _along(request: _Request, context: Context, extras: tuple[str, ...]) -> tuple[Wheel | None, Carried]:
-    """The wheel of jobctl, None where the index has it, and what the jobs need besides."""
-    from jobctl.bundle import carry, pack
+def _bundle(request: _Request, context: Context, extras: tuple[str, ...]) -> tuple[Wheel | None, Bundle]:
+    """The wheel of jobctl, None with ``--from-index``, and what else the jobs need."""
+    from jobctl.bundle import collect, pack
 
-    return (None if request.from_index else pack()), carry(
-        context.project.location, context.catalogue.jobs, extras
-    )
+    wheel = None if request.from_index else pack()
+    return wheel, collect(context.project.location, context.catalogue.jobs, extras)
 
 
-def _caution(request: _Request, context: Context) -> None:
-    """Warn of settings that the platform does not honour."""
+def _warn_of_settings(request: _Request, context: Context) -> None:
+    """Warn of job settings that the platform does not honour."""
     from jobctl.platforms import AT_TRIGGER_DEV, AT_VERCEL, not_honoured
 
-    there = request.platform == "trigger-dev"
-    if not there and request.platform != "vercel":
+    at_trigger_dev = request.platform == "trigger-dev"
+    if not at_trigger_dev and request.platform != "vercel":
         return
-    jitter = there or request.target is Target.SCHEDULES
+    jitter = at_trigger_dev or request.target is Target.SCHEDULES
     for job in context.catalogue.jobs:
-        found = [not_honoured(job, AT_TRIGGER_DEV if there else AT_VERCEL, jitter=jitter)]
-        if there and job.schedule and job.enabled:
+        clauses = [not_honoured(job, AT_TRIGGER_DEV if at_trigger_dev else AT_VERCEL, jitter=jitter)]
+        if at_trigger_dev and job.schedule and job.enabled:
             from jobctl.trigger_dev.cron import caution
 
-            found.append(caution(job.schedule, context.now()) or "")
-        if words := "; ".join(filter(None, found)):
-            context.output.warn(f"{job.id}: {words}")
+            clauses.append(caution(job.schedule, context.now()) or "")
+        if text := "; ".join(filter(None, clauses)):
+            context.output.warn(f"{job.id}: {text}")
 
 
-def _demand(request: _Request) -> None:
-    if request.platform == "schema" and request.from_index:
-        raise UsageError("schema has no --from-index: it installs nothing", hint="leave it out")
-    if os.path.lexists(request.folder) and not os.path.isdir(request.folder):  # noqa: PTH112
-        raise UsageError(f"{quote(str(request.folder))} is no folder", hint="name a folder, or one to make")
-
-
-def _document(found: list[Written], made: Export, missing: list[str], request: _Request) -> dict[str, Any]:
+def _document(
+    files: list[ExportedFile], made: _Export, missing: list[str], request: _Request
+) -> dict[str, Any]:
     document: dict[str, Any] = {
         "platform": request.platform,
         "folder": str(request.folder),
         "check": request.check,
-        "files": [{"name": one.name, "change": one.fate.value} for one in found],
+        "files": [{"name": file.name, "change": file.change.value} for file in files],
     }
     if request.platform == "vercel":
-        document["crons"] = crons_document(made.placed)
-    if made.carried is not None:
+        document["crons"] = [
+            {
+                "id": call.job_id,
+                "path": call.path,
+                "change": call.fit.value,
+                "cron": call.cron or None,
+                "detail": call.detail or None,
+                "hint": call.hint,
+            }
+            for call in made.calls
+        ]
+    if made.bundle is not None:
         document["missing"] = missing
     return document
 
 
-def _show(found: list[Written], made: Export, request: _Request, context: Context) -> None:
-    out, placed, folder = context.output, made.placed, request.folder
-    out.present(lambda terminal: crons_table(placed, terminal), lambda: piped_crons(placed))
-    for warning in cron_warnings(placed):
-        out.warn(warning)
-    told = [one for one in found if one.fate is not Fate.UNCHANGED]
-    out.lines(rows((), ((one.fate.value, str(folder / one.name)) for one in told), header=False))
-    for one in told:
-        if one.fate is Fate.EDITED:
-            out.warn(f"{folder / one.name} was edited, so it stays; remove it to have it written anew")
-    same = len(found) - len(told)
-    words = "1 file is as it should be" if same == 1 else f"{same} files are as they should be"
-    if same or not told:
-        out.note(words)
-    if not request.check and any(one.fate is Fate.CREATED for one in told):
-        if request.platform == "schema":
-            place = os.path.relpath(folder / told[0].name, context.project.folder)
-            shown = place if place.startswith("../") else f"./{place}"
-            out.note(f"first line of jobctl.toml, for editors: #:schema {shown}")
-            return
-        how = f"{folder / 'README.md'}"
-        if request.platform == "vercel":
-            own = any(name.startswith("project/") for name in made.files)
-            how = "vercel deploy --prod" + (f", in {folder}: a Vercel project of its own" if own else "")
-        out.note(f"how to deploy it: {how}; keep {RECORD} beside it")
-        if request.platform == "vercel":
-            out.note("set CRON_SECRET, and JOBCTL_STATE to a postgresql:// address, in the Vercel project")
+def _show(files: list[ExportedFile], made: _Export, request: _Request, context: Context) -> None:
+    out, folder = context.output, request.folder
+    records = [(call.job_id, call.fit.value, call.cron) for call in made.calls]
+    out.present(lambda terminal: _tables(made.calls, terminal), lambda: rows((), records, header=False))
+    for call in made.calls:
+        if call.detail:
+            verb = "runs" if call.cron else "is left out:"
+            out.warn(f"{call.job_id} {verb} {call.detail}" + (f"; {call.hint}" if call.hint else ""))
+    changed = [file for file in files if file.change is not FileChange.UNCHANGED]
+    out.lines(rows((), ((file.change.value, str(folder / file.name)) for file in changed), header=False))
+    for file in changed:
+        if file.change is FileChange.EDITED:
+            out.warn(f"{folder / file.name} was edited, so it stays; remove it to have it written again")
+    same = len(files) - len(changed)
+    if same or not changed:
+        out.note("1 file is up to date" if same == 1 else f"{same} files are up to date")
+    if not request.check and any(file.change is FileChange.CREATED for file in changed):
+        _show_next_step(changed[0], made, request, context)
+
+
+def _show_next_step(first: ExportedFile, made: _Export, request: _Request, context: Context) -> None:
+    out, folder = context.output, request.folder
+    if request.platform == "schema":
+        path = os.path.relpath(folder / first.name, context.project.folder)
+        out.note(
+            f"first line of jobctl.toml, for editors: #:schema {path if path.startswith('../') else f'./{path}'}"
+        )
+        return
+    how = f"{folder / 'README.md'}"
+    if request.platform == "vercel":
+        own = any(name.startswith("project/") for name in made.files)
+        how = "vercel deploy --prod" + (f", in {folder}: a Vercel project of its own" if own else "")
+    out.note(f"how to deploy it: {how}; keep {RECORD} beside it")
+    if request.platform == "vercel":
+        out.note("set CRON_SECRET, and JOBCTL_STATE to a postgresql:// address, in the Vercel project")
 
 
 _STYLES = {"exact": "green", "changed": "yellow", "left out": "red"}
 
 
-def piped_crons(placed: Iterable[Placed]) -> Iterable[str]:
-    """One job a line, tabs between."""
-    return rows((), ((one.job_id, one.kept.value, one.cron) for one in placed), header=False)
-
-
-def crons_table(placed: Sequence[Placed], terminal: Terminal) -> Iterator[RenderableType]:
-    """A table, where there is a job to show."""
-    if placed:
-        titles = [Column("JOB"), Column("VERCEL"), Column("CRON, UTC")]
+def _tables(calls: Sequence[PlannedCall], terminal: Terminal) -> Iterator[RenderableType]:
+    if calls:
         yield terminal.table(
-            titles,
+            [Column("JOB"), Column("VERCEL"), Column("CRON, UTC")],
             [
-                (one.job_id, terminal.text(one.kept.value, _STYLES[one.kept.value]), one.cron)
-                for one in placed
+                (call.job_id, terminal.text(call.fit.value, _STYLES[call.fit.value]), call.cron)
+                for call in calls
             ],
         )
-
-
-def cron_warnings(placed: Iterable[Placed]) -> Iterator[str]:
-    """A sentence for each schedule that is not kept."""
-    for one in placed:
-        if one.told:
-            what = "runs" if one.cron else "is left out:"
-            hint = f"; {one.hint}" if one.hint else ""
-            yield f"{one.job_id} {what} {one.told}{hint}"
-
-
-def crons_document(placed: Iterable[Placed]) -> list[dict[str, Any]]:
-    """The same for ``--json``."""
-    return [
-        {
-            "id": one.job_id,
-            "path": one.path,
-            "change": one.kept.value,
-            "cron": one.cron or None,
-            "detail": one.told or None,
-            "hint": one.hint,
-        }
-        for one in placed
-    ]

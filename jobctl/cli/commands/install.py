@@ -16,7 +16,7 @@ from jobctl.cli.terminal import rows
 from jobctl.cli.times import read_span
 from jobctl.durations import write_duration
 from jobctl.errors import ExitCode, NotRunError, UsageError
-from jobctl.export_folder import Fate
+from jobctl.export_folder import FileChange
 from jobctl.files import with_home
 from jobctl.managers.local import DEFAULT_GRACE, DEFAULT_WORKERS
 from jobctl.model import Command
@@ -97,13 +97,13 @@ def run(
     text = unit_text(service)
     home = units_folder(service.scope, context)
     file = (Path(output) if output else home) / service.file
-    fate = None
+    change = None
     if not dry_run:
         require_root(file.parent, f"{service.command[0]} install systemd --system")
         if file.parent == SYSTEM_FOLDER:
             confirm(f"Write {file}?", context, yes=yes, command="install")
-        fate = write_unit(file, text, force=force)
-    steps = list(_steps(service, file, home, fate))
+        change = write_unit(file, text, force=force)
+    steps = list(_steps(service, file, home, change))
     out = context.output
     for hint in hints:
         out.warn(hint)
@@ -113,21 +113,21 @@ def run(
                 "name": service.name,
                 "scope": service.scope.value,
                 "file": str(file),
-                "change": fate.value if fate else None,
+                "change": change.value if change else None,
                 "unit": text,
                 "next": steps,
             }
         )
-    elif fate is None:
+    elif change is None:
         out.raw(text)
     else:
-        show(fate, file, steps, context)
+        show(change, file, steps, context)
     return ExitCode.DONE
 
 
-def show(fate: Fate, file: Path, steps: Iterable[str], context: Context) -> None:
+def show(change: FileChange, file: Path, steps: Iterable[str], context: Context) -> None:
     """Report the change, and the commands to type next."""
-    context.output.lines(rows((), [(fate.value, str(file))], header=False))
+    context.output.lines(rows((), [(change.value, str(file))], header=False))
     context.output.note("next:")
     for step in steps:
         context.output.note(f"  {step}")
@@ -211,14 +211,16 @@ def require_root(folder: Path, command: str) -> None:
         )
 
 
-def _steps(service: Service, file: Path, home: Path, fate: Fate | None) -> Iterator[str]:
+def _steps(service: Service, file: Path, home: Path, change: FileChange | None) -> Iterator[str]:
     """The commands to type next."""
     systemctl, name = service.scope.systemctl, service.name
     own = service.scope is Scope.USER
     if file.parent != home:
         yield f"cp {shlex.quote(str(file))} {shlex.quote(str(home))}/"
     yield f"{systemctl} daemon-reload"
-    yield f"{systemctl} restart {name}" if fate is Fate.CHANGED else f"{systemctl} enable --now {name}"
+    yield (
+        f"{systemctl} restart {name}" if change is FileChange.CHANGED else f"{systemctl} enable --now {name}"
+    )
     if own:
         yield "loginctl enable-linger     # it then also runs while you are not logged in"
     yield f"journalctl {'--user ' if own else ''}-u {name} -f"

@@ -14,7 +14,7 @@ from jobctl.cli.commands.install import (
 )
 from jobctl.cli.commands.stop import confirm
 from jobctl.errors import ExitCode
-from jobctl.export_folder import Fate
+from jobctl.export_folder import FileChange
 from jobctl.systemd.unit import remove_unit
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ def run(
     require_root(file.parent, "jobctl uninstall systemd --system")
     if file.parent == SYSTEM_FOLDER and file.exists():
         confirm(f"Remove {file}?", context, yes=yes, command="uninstall")
-    fate = remove_unit(file, context.project.folder, force=force)
+    change = remove_unit(file, context.project.folder, force=force)
     systemctl = scope.systemctl
-    steps = [f"{systemctl} stop {name}", f"{systemctl} daemon-reload"] if fate is Fate.REMOVED else []
+    steps = [f"{systemctl} stop {name}", f"{systemctl} daemon-reload"] if change is FileChange.REMOVED else []
     out = context.output
     if out.json:
         out.document(
@@ -59,13 +59,13 @@ def run(
                 "name": name,
                 "scope": scope.value,
                 "file": str(file),
-                "change": fate.value,
+                "change": change.value,
                 "next": steps,
             }
         )
         return ExitCode.DONE
-    if fate is Fate.UNCHANGED:
+    if change is FileChange.UNCHANGED:
         out.note(f"there is no {file}, so there is nothing to remove")
         return ExitCode.DONE
-    show(fate, file, steps, context)
+    show(change, file, steps, context)
     return ExitCode.DONE
