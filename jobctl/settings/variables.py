@@ -1,4 +1,4 @@
-"""Every environment variable that jobctl reads, in one table, for readers, checks, help and documentation."""
+"""Every environment variable that jobctl reads, with its kind and default. ``docs/variables.md`` says what each means."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -34,7 +34,6 @@ class Variable(NamedTuple):
 
     name: str
     kind: VariableKind
-    help: str
     default: str | None = None
     choices: tuple[str, ...] = ()
     any_case: bool = False
@@ -49,149 +48,68 @@ TEXTFILE_SUFFIX = ".prom"
 """node_exporter reads no other files: https://github.com/prometheus/node_exporter#textfile-collector."""
 
 _ALL = (
-    Variable(
-        "NODE_ENV",
-        VariableKind.CHOICE,
-        "which .env files are read; part of the trigger-dev rule",
-        "development",
-        ("development", "production", "test"),
-    ),
-    Variable("DISABLE_AUTO_SYNC", VariableKind.SWITCH, "1, true, yes or on: nothing is scheduled"),
-    Variable(
-        "TRIGGER_DEV_API_KEY",
-        VariableKind.SECRET,
-        "key of the Trigger.dev environment",
-        stand_in="TRIGGER_SECRET_KEY",
-    ),
-    Variable("TRIGGER_SECRET_KEY", VariableKind.SECRET, "the same, if TRIGGER_DEV_API_KEY is not set"),
-    Variable(
-        "TRIGGER_DEV_API_URL",
-        VariableKind.URL,
-        "URL of Trigger.dev",
-        "https://api.trigger.dev",
-        stand_in="TRIGGER_API_URL",
-    ),
-    Variable("TRIGGER_API_URL", VariableKind.URL, "the same, if TRIGGER_DEV_API_URL is not set"),
-    Variable("TRIGGER_DEV_ENABLED", VariableKind.TEXT, "true: Trigger.dev schedules in production"),
+    Variable("NODE_ENV", VariableKind.CHOICE, "development", ("development", "production", "test")),
+    Variable("DISABLE_AUTO_SYNC", VariableKind.SWITCH),
+    Variable("TRIGGER_DEV_API_KEY", VariableKind.SECRET, stand_in="TRIGGER_SECRET_KEY"),
+    Variable("TRIGGER_SECRET_KEY", VariableKind.SECRET),
+    Variable("TRIGGER_DEV_API_URL", VariableKind.URL, "https://api.trigger.dev", stand_in="TRIGGER_API_URL"),
+    Variable("TRIGGER_API_URL", VariableKind.URL),
+    Variable("TRIGGER_DEV_ENABLED", VariableKind.TEXT),
     Variable(
         "TRIGGER_DEV_ENVIRONMENT",
         VariableKind.CHOICE,
-        "Trigger.dev environment that the key must belong to",
         None,
         ("development", "staging", "production", "preview"),
         ignores_others=True,
     ),
-    Variable("TRIGGER_PREVIEW_BRANCH", VariableKind.TEXT, "branch of a Trigger.dev preview environment"),
-    Variable("VERCEL", VariableKind.TEXT, "1: Vercel Cron is in charge"),
-    Variable("DATA_REPOSITORY", VariableKind.ADDRESS, "the content repository"),
-    Variable("GH_TOKEN", VariableKind.SECRET, "token for the content repository", stand_in="GITHUB_TOKEN"),
-    Variable("GITHUB_TOKEN", VariableKind.SECRET, "the same, if GH_TOKEN is not set"),
-    Variable("GITHUB_BRANCH", VariableKind.TEXT, "branch of the content; default: that of the remote"),
-    Variable("DATABASE_URL", VariableKind.DATABASE, "the site's database: postgresql://… or sqlite:///file"),
+    Variable("TRIGGER_PREVIEW_BRANCH", VariableKind.TEXT),
+    Variable("VERCEL", VariableKind.TEXT),
+    Variable("DATA_REPOSITORY", VariableKind.ADDRESS),
+    Variable("GH_TOKEN", VariableKind.SECRET, stand_in="GITHUB_TOKEN"),
+    Variable("GITHUB_TOKEN", VariableKind.SECRET),
+    Variable("GITHUB_BRANCH", VariableKind.TEXT),
+    Variable("DATABASE_URL", VariableKind.DATABASE),
+    Variable("TENANT_ID", VariableKind.TEXT),
     Variable(
-        "TENANT_ID", VariableKind.TEXT, "tenant that the jobs work for; default: the oldest active tenant"
+        "EMAIL_PROVIDER", VariableKind.CHOICE, "resend", ("resend", "novu", "smtp", "ethereal"), any_case=True
     ),
-    Variable(
-        "EMAIL_PROVIDER",
-        VariableKind.CHOICE,
-        "mail provider; ethereal writes mail to the outbox",
-        "resend",
-        ("resend", "novu", "smtp", "ethereal"),
-        any_case=True,
-    ),
-    Variable(
-        "EMAIL_FROM", VariableKind.TEXT, "sender of mails: an address, or Name <address>", "info@ever.works"
-    ),
-    Variable("EMAIL_SUPPORT", VariableKind.TEXT, "support address in mails; default: the sender's"),
-    Variable("COMPANY_NAME", VariableKind.TEXT, "the site's name in mails and reports", "Ever Works"),
-    Variable(
-        "NEXT_PUBLIC_APP_URL", VariableKind.URL, "URL of the site, for links in mails", "https://ever.works"
-    ),
-    Variable("RESEND_API_KEY", VariableKind.SECRET, "key for Resend"),
-    Variable("RESEND_BASE_URL", VariableKind.URL, "URL of Resend's API", "https://api.resend.com"),
-    Variable("NOVU_API_KEY", VariableKind.SECRET, "key for Novu"),
-    Variable("NOVU_BASE_URL", VariableKind.URL, "URL of Novu's API", "https://api.novu.co"),
-    Variable("NOVU_TEMPLATE_ID", VariableKind.TEXT, "Novu's workflow for mails", "email-default"),
-    Variable("SMTP_HOST", VariableKind.TEXT, "the mail server"),
-    Variable("SMTP_PORT", VariableKind.PORT, "its port: TLS at once on 465, STARTTLS otherwise", "587"),
-    Variable("SMTP_USER", VariableKind.TEXT, "login for it"),
-    Variable("SMTP_PASSWORD", VariableKind.SECRET, "password for it"),
-    Variable("CRON_SECRET", VariableKind.SECRET, "secret that a caller of the HTTP endpoints must send"),
-    Variable(
-        "JOBCTL_REPORT_TO",
-        VariableKind.TEXT,
-        "addresses that receive the reports by mail, separated by commas",
-    ),
-    Variable(
-        "JOBCTL_STATE",
-        VariableKind.ADDRESS,
-        "folder of the run store and the logs, or postgresql://…",
-        ".jobctl",
-    ),
-    Variable("JOBCTL_PROJECT", VariableKind.TEXT, "folder in which the search for the project begins"),
-    Variable(
-        "JOBCTL_SAFE_FOLDERS",
-        VariableKind.TEXT,
-        "trusted folders of other users, separated by colons; read from the process environment only",
-    ),
-    Variable("JOBCTL_LOGS_MAX_MIB", VariableKind.NUMBER, "size limit of the logs of one job, in MiB", "64"),
-    Variable("OTEL_TRACES_EXPORTER", VariableKind.TEXT, "otlp: send traces of runs; none: do not"),
-    Variable(
-        "OTEL_EXPORTER_OTLP_ENDPOINT", VariableKind.TEXT, "URL of the collector; traces go to its /v1/traces"
-    ),
-    Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", VariableKind.TEXT, "complete URL for traces"),
-    Variable(
-        "OTEL_EXPORTER_OTLP_HEADERS", VariableKind.SECRET, "headers for the collector: name=value,name=value"
-    ),
-    Variable("OTEL_EXPORTER_OTLP_TRACES_HEADERS", VariableKind.SECRET, "the same, for traces only"),
-    Variable(
-        "OTEL_EXPORTER_OTLP_PROTOCOL", VariableKind.TEXT, "http/protobuf; with any other, no traces are sent"
-    ),
-    Variable("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", VariableKind.TEXT, "the same, for traces only"),
-    Variable("OTEL_SERVICE_NAME", VariableKind.TEXT, "name of this service in traces; default: jobctl"),
-    Variable("OTEL_SDK_DISABLED", VariableKind.TEXT, "true: no traces"),
-    Variable(
-        "JOBCTL_METRICS_FILE", VariableKind.TEXTFILE, "a .prom file for node_exporter, kept current by run"
-    ),
-    Variable(
-        "JOBCTL_CONTENT_CHANGED_URL",
-        VariableKind.URL,
-        "called after content changed: /api/cron/sync, or a webhook",
-    ),
-    Variable(
-        "JOBCTL_CONTENT_CHANGED_SECRET",
-        VariableKind.SECRET,
-        "key that signs that webhook; default: CRON_SECRET",
-        stand_in="CRON_SECRET",
-    ),
-    Variable(
-        "JOBCTL_CONTENT_MAX_FILES", VariableKind.NUMBER, "limit of files and folders in the content", "200000"
-    ),
-    Variable("JOBCTL_CONTENT_MAX_MIB", VariableKind.NUMBER, "size limit of the content, in MiB", "5120"),
-    Variable(
-        "JOBCTL_CONTENT_MAX_FILE_MIB",
-        VariableKind.NUMBER,
-        "size limit of a file, in MiB; larger files are skipped",
-        "100",
-    ),
-    Variable(
-        "JOBCTL_CONTENT_MAX_DEPTH",
-        VariableKind.NUMBER,
-        "limit of nested folders; deeper folders are skipped",
-        "64",
-    ),
-    Variable(
-        "JOBCTL_CONTENT_MAX_SECONDS",
-        VariableKind.NUMBER,
-        "time limit of a network operation of a sync, in seconds",
-        "120",
-    ),
-    Variable(
-        "JOBCTL_CONTENT_MAX_MEMORY_MIB",
-        VariableKind.NUMBER,
-        "memory limit of a sync, in MiB, on Linux",
-        "512",
-    ),
+    Variable("EMAIL_FROM", VariableKind.TEXT, "info@ever.works"),
+    Variable("EMAIL_SUPPORT", VariableKind.TEXT),
+    Variable("COMPANY_NAME", VariableKind.TEXT, "Ever Works"),
+    Variable("NEXT_PUBLIC_APP_URL", VariableKind.URL, "https://ever.works"),
+    Variable("RESEND_API_KEY", VariableKind.SECRET),
+    Variable("RESEND_BASE_URL", VariableKind.URL, "https://api.resend.com"),
+    Variable("NOVU_API_KEY", VariableKind.SECRET),
+    Variable("NOVU_BASE_URL", VariableKind.URL, "https://api.novu.co"),
+    Variable("NOVU_TEMPLATE_ID", VariableKind.TEXT, "email-default"),
+    Variable("SMTP_HOST", VariableKind.TEXT),
+    Variable("SMTP_PORT", VariableKind.PORT, "587"),
+    Variable("SMTP_USER", VariableKind.TEXT),
+    Variable("SMTP_PASSWORD", VariableKind.SECRET),
+    Variable("CRON_SECRET", VariableKind.SECRET),
+    Variable("JOBCTL_REPORT_TO", VariableKind.TEXT),
+    Variable("JOBCTL_STATE", VariableKind.ADDRESS, ".jobctl"),
+    Variable("JOBCTL_PROJECT", VariableKind.TEXT),
+    Variable("JOBCTL_SAFE_FOLDERS", VariableKind.TEXT),
+    Variable("JOBCTL_LOGS_MAX_MIB", VariableKind.NUMBER, "64"),
+    Variable("OTEL_TRACES_EXPORTER", VariableKind.TEXT),
+    Variable("OTEL_EXPORTER_OTLP_ENDPOINT", VariableKind.TEXT),
+    Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", VariableKind.TEXT),
+    Variable("OTEL_EXPORTER_OTLP_HEADERS", VariableKind.SECRET),
+    Variable("OTEL_EXPORTER_OTLP_TRACES_HEADERS", VariableKind.SECRET),
+    Variable("OTEL_EXPORTER_OTLP_PROTOCOL", VariableKind.TEXT),
+    Variable("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", VariableKind.TEXT),
+    Variable("OTEL_SERVICE_NAME", VariableKind.TEXT),
+    Variable("OTEL_SDK_DISABLED", VariableKind.TEXT),
+    Variable("JOBCTL_METRICS_FILE", VariableKind.TEXTFILE),
+    Variable("JOBCTL_CONTENT_CHANGED_URL", VariableKind.URL),
+    Variable("JOBCTL_CONTENT_CHANGED_SECRET", VariableKind.SECRET, stand_in="CRON_SECRET"),
+    Variable("JOBCTL_CONTENT_MAX_FILES", VariableKind.NUMBER, "200000"),
+    Variable("JOBCTL_CONTENT_MAX_MIB", VariableKind.NUMBER, "5120"),
+    Variable("JOBCTL_CONTENT_MAX_FILE_MIB", VariableKind.NUMBER, "100"),
+    Variable("JOBCTL_CONTENT_MAX_DEPTH", VariableKind.NUMBER, "64"),
+    Variable("JOBCTL_CONTENT_MAX_SECONDS", VariableKind.NUMBER, "120"),
+    Variable("JOBCTL_CONTENT_MAX_MEMORY_MIB", VariableKind.NUMBER, "512"),
 )
 
 VARIABLES = {variable.name: variable for variable in _ALL}
