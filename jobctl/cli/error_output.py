@@ -146,7 +146,7 @@ def _usage_error(error: Any) -> UsageError:
         if context.command.name == "run":
             return UsageError(
                 "run takes no argument: it is the scheduler",
-                hint="one job now: jobctl trigger ID       what ran: jobctl runs",
+                hint="one job now: jobctl trigger ID; what ran: jobctl runs",
             )
         return UsageError(f"{context.command.name} does not take {quote(extra[1])}", hint=hint)
     if parameter is not None and (wrong := _wrong_value(parameter, text)) is not None:

@@ -106,7 +106,7 @@ def _expose(job_id: str | None, output: str | None, context: Context) -> int:
     except OSError as error:
         raise UsageError(
             f"{quote(output)} cannot be written: {reason_of(error)}",
-            hint="name a file in a folder that is there, and that this user may write to",
+            hint="name a file in an existing folder that this user may write to",
         ) from error
     return report_service_error(trouble, context.output)
 

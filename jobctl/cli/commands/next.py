@@ -102,7 +102,7 @@ def _schedule(
     if _ID.fullmatch(text) and text in context.catalogue.ids():
         job = context.job(text)
         if job.schedule is None:
-            raise UsageError(f"{job.id} has no schedule", hint=f"run it by hand: jobctl trigger {job.id}")
+            raise UsageError(f"{job.id} has no schedule", hint=f"run it manually: jobctl trigger {job.id}")
         schedule = parse_schedule(job.schedule.text, timezone) if timezone else job.schedule
         store = context.store_if_any
         record = store.job(job.id) if store else None

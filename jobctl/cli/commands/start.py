@@ -47,7 +47,7 @@ def run(
     if job_id is None:
         out.note(f"all {len(jobs)} jobs: back on the schedule")
     elif jobs[0].schedule is None:
-        out.note(f"{jobs[0].id} has no schedule: run it by hand with jobctl trigger {jobs[0].id}")
+        out.note(f"{jobs[0].id} has no schedule: run it manually with jobctl trigger {jobs[0].id}")
     elif not jobs[0].enabled:
         out.note(f"{jobs[0].id} is not enabled ({jobs[0].origin}), so no scheduler runs it")
     else:

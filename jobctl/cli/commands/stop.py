@@ -77,8 +77,8 @@ def chosen_jobs(job_id: str | None, context: Context, *, every: bool, verb: str)
         return list(context.catalogue.jobs)
     if job_id is None:
         others = {
-            "start": "the scheduler: jobctl run       one job now: jobctl trigger ID",
-            "stop": "every job: jobctl stop --all       the scheduler: Ctrl-C where it runs",
+            "start": "the scheduler: jobctl run; one job now: jobctl trigger ID",
+            "stop": "every job: jobctl stop --all; the scheduler: Ctrl-C where it runs",
         }
         raise UsageError(f"{verb} needs the id of a job", hint=others[verb])
     return [context.job(job_id)]

@@ -170,7 +170,7 @@ def detail(
         if job.note and job.retry_at is None:
             state.append_text(terminal.text(f"  ({job.note})", "not bold"))
     fields: list[tuple[str, RenderableType]] = [("state", state)]
-    schedule = f"{job.schedule}  {job.timezone}" if job.schedule else "none, by hand only"
+    schedule = f"{job.schedule}  {job.timezone}" if job.schedule else "none, manual only"
     fields.append(("schedule", schedule))
     if job.next_run and board.is_scheduled:
         fields.append(("next", f"{dated(job.next_run)} ({until(job.next_run, now)})"))
@@ -237,7 +237,7 @@ def _cells(job: JobStatus, board: Board, terminal: Terminal) -> list[Any]:
     elif board.is_scheduled:
         cells.append("after this run" if running and job.next_run is None else until(job.next_run, board.now))
     zone = "" if job.timezone == "UTC" else f"  {job.timezone}"
-    cells.append(terminal.text(f"{job.schedule or 'by hand'}{zone}", "dim"))
+    cells.append(terminal.text(f"{job.schedule or 'manual'}{zone}", "dim"))
     return cells
 
 
