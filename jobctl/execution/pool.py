@@ -227,7 +227,9 @@ class WorkerPool:
 
     def _choose(self, task: Task) -> WorkerHandle | None:
         variables = task.worker_environment
-        usable = [one for one in self._workers if one.variables == variables and one.accepts_tasks]
+        usable = [
+            worker for worker in self._workers if worker.variables == variables and worker.accepts_tasks
+        ]
         for worker in usable:
             if worker.load == 0:
                 return worker
