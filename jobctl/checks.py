@@ -19,10 +19,10 @@ from jobctl.durations import format_duration
 from jobctl.errors import (
     DISTRIBUTION,
     ConfigurationError,
-    ConfigurationErrors,
     ExitCode,
     JobctlError,
     PermanentJobError,
+    raise_any,
 )
 from jobctl.model import Command, Job
 from jobctl.settings.environment import Environment
@@ -110,9 +110,7 @@ class Checker:
         for url, where in [*receivers, *((job.check_in, job.origin) for job in self.catalogue)]:
             if url:
                 demand_private_url(resolved(url, self.environment, where))
-        faults = list(self._not_there())
-        if faults:
-            raise faults[0] if len(faults) == 1 else ConfigurationErrors(faults)
+        raise_any(list(self._not_there()))
         files = [file.name for file in self.environment.files if file.found]
         return f"{counted(len(self.catalogue), 'job')}; {', '.join(files) or 'no .env file'}"
 

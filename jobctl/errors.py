@@ -118,6 +118,12 @@ class ConfigurationErrors(ConfigurationError):  # noqa: N818 - the plural is the
         super().__init__("; ".join(shown))
 
 
+def raise_any(problems: list[ConfigurationError]) -> None:
+    """Raise the only problem, or several as one error; nothing if there are none."""
+    if problems:
+        raise problems[0] if len(problems) == 1 else ConfigurationErrors(problems)
+
+
 class AlreadyRunningError(JobctlError):
     """The job has an unfinished run, so no run was started."""
 

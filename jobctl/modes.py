@@ -180,7 +180,7 @@ def explain(environment: Environment, others: Iterable[ConfigurationError] = ())
     Args:
         others: further problems to report.
     """
-    wrong = environment.wrong_values()
+    wrong = environment.wrong_values
     values = {
         condition.variable: environment.value(condition.variable)
         for rule in RULES

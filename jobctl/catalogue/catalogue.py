@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from jobctl.catalogue.builtin import BUILT_IN
-from jobctl.errors import ConfigurationError, ConfigurationErrors, UnknownJobError, install_hint
+from jobctl.errors import ConfigurationError, ConfigurationErrors, UnknownJobError, install_hint, raise_any
 from jobctl.text import is_job_id, printable, quote, suggestion
 from jobctl.trust import demand_trusted_module, platform_owns_files
 
@@ -106,10 +106,7 @@ class Catalogue:
                 known[job_id] = build_job(job_id, settings, _places(file, job_id), known.get(job_id))
             except ConfigurationErrors as error:
                 faults.extend(error.problems)
-        if len(faults) == 1:
-            raise faults[0]
-        if faults:
-            raise ConfigurationErrors(faults)
+        raise_any(faults)
         jobs = known.values()
         if environment:
             environment.hide([*file.notify.urls, *(job.check_in for job in jobs)])

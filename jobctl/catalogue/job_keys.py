@@ -187,98 +187,44 @@ class JobKey(NamedTuple):
 
 _MINIMUM_1_S = _duration_except(r"0*[0-9]{1,3}(\.[0-9]+)? ?ms|0+(\.[0-9]+)? ?s|[0.]+ ?[mhdw]")
 _MINIMUM_1_MS = _duration_except(r"0+(\.[0-9]+)? ?ms|[0.]+ ?[smhdw]")
+_RETRIES: JsonSchema = {"type": "integer", "minimum": 0, "maximum": 100}
+_MIB: JsonSchema = {"type": "integer", "minimum": 1, "maximum": MAX_MIB}
+_OVERLAP: JsonSchema = {"enum": [choice.value for choice in OnOverlap]}
+_NAMES: JsonSchema = {"type": "array", "items": _VARIABLE}
+_VARIABLES: JsonSchema = {
+    "type": "object",
+    "propertyNames": {"pattern": _VARIABLE["pattern"]},
+    "additionalProperties": _VALUE,
+}
+_Duration = timedelta | str | None
+_Interval = timedelta | float | str | None
 
 
+# fmt: off
 class JobOptions(TypedDict, total=False):
-    """The keys that ``@job`` takes too. ``None`` is the same as leaving a key out."""
+    """The keys that ``@job`` accepts too. ``None`` is the same as leaving a key out."""
 
     name: Annotated[str | None, JobKey(_read_text, _TEXT, "Name for people.")]
-    every: Annotated[
-        timedelta | float | str | None,
-        JobKey(_read_duration, _MINIMUM_1_S, "Interval between due times, such as 30s, 5m or 1h30m."),
-    ]
-    cron: Annotated[
-        str | None, JobKey(_read_cron, _CRON, "Cron expression: five fields, or six with seconds first.")
-    ]
+    every: Annotated[_Interval, JobKey(_read_duration, _MINIMUM_1_S, "Interval between due times, such as 30s, 5m or 1h30m.")]
+    cron: Annotated[str | None, JobKey(_read_cron, _CRON, "Cron expression: five fields, or six with seconds first.")]
     timezone: Annotated[str | None, JobKey(_read_text, _TEXT, "IANA time zone of cron.")]
-    timeout: Annotated[
-        timedelta | str | None, JobKey(_read_timeout, _MINIMUM_1_MS, "Time limit of one attempt.")
-    ]
-    retries: Annotated[
-        int | None,
-        JobKey(
-            _read_integer,
-            {"type": "integer", "minimum": 0, "maximum": 100},
-            "Further attempts after a failed first one.",
-        ),
-    ]
-    retry_delay: Annotated[
-        timedelta | str | None,
-        JobKey(_read_duration, _DURATION, "Delay before the first retry; it doubles with each further one."),
-    ]
-    catch_up: Annotated[
-        bool | None,
-        JobKey(_read_flag, FLAG, "Run once for all slots that were missed while no scheduler ran."),
-    ]
-    enabled: Annotated[
-        bool | None,
-        JobKey(_read_flag, FLAG, "Whether the job is scheduled; if not, it can still be triggered."),
-    ]
-    jitter: Annotated[
-        timedelta | str | None,
-        JobKey(_read_duration, _DURATION, "Start each slot up to this much later, but before the next one."),
-    ]
-    overlap: Annotated[
-        str | None,
-        JobKey(
-            _read_overlap,
-            {"enum": [choice.value for choice in OnOverlap]},
-            'What to do with a slot while a run blocks it: "skip" or "queue".',
-        ),
-    ]
-    group: Annotated[
-        str | None, JobKey(_read_text, _TEXT, "Jobs of the same group never run at the same time.")
-    ]
-    grace: Annotated[
-        timedelta | str | None,
-        JobKey(_read_duration, _DURATION, "Time between SIGTERM and SIGKILL when a run must end."),
-    ]
-    environment: Annotated[
-        Mapping[str, str] | None,
-        JobKey(
-            _read_variables,
-            {
-                "type": "object",
-                "propertyNames": {"pattern": _VARIABLE["pattern"]},
-                "additionalProperties": _VALUE,
-            },
-            "Environment variables for its runs.",
-        ),
-    ]
-    folder: Annotated[
-        str | None,
-        JobKey(_read_folder, _TEXT, "Working folder of its runs, relative to the project's folder."),
-    ]
-    needs: Annotated[
-        Sequence[str] | None,
-        JobKey(
-            _read_names,
-            {"type": "array", "items": _VARIABLE},
-            "Environment variables that must be set for it to run.",
-        ),
-    ]
-    check_in: Annotated[
-        str | None,
-        JobKey(_read_url, URL, "URL of a monitor, or $NAME, to call at each start, success and failure."),
-    ]
-    memory_mib: Annotated[
-        int | None,
-        JobKey(
-            _read_mib,
-            {"type": "integer", "minimum": 1, "maximum": MAX_MIB},
-            "Limit of a run's address space in MiB, on Linux.",
-        ),
-    ]
+    timeout: Annotated[_Duration, JobKey(_read_timeout, _MINIMUM_1_MS, "Time limit of one attempt.")]
+    retries: Annotated[int | None, JobKey(_read_integer, _RETRIES, "Further attempts after a failed first one.")]
+    retry_delay: Annotated[_Duration, JobKey(_read_duration, _DURATION, "Delay before the first retry; it doubles with each further one.")]
+    catch_up: Annotated[bool | None, JobKey(_read_flag, FLAG, "Run once for all slots that were missed while no scheduler ran.")]
+    enabled: Annotated[bool | None, JobKey(_read_flag, FLAG, "Whether the job is scheduled; if not, it can still be triggered.")]
+    jitter: Annotated[_Duration, JobKey(_read_duration, _DURATION, "Start each slot up to this much later, but before the next one.")]
+    overlap: Annotated[str | None, JobKey(_read_overlap, _OVERLAP, 'What to do with a slot while a run blocks it: "skip" or "queue".')]
+    group: Annotated[str | None, JobKey(_read_text, _TEXT, "Jobs of the same group never run at the same time.")]
+    grace: Annotated[_Duration, JobKey(_read_duration, _DURATION, "Time between SIGTERM and SIGKILL when a run must end.")]
+    environment: Annotated[Mapping[str, str] | None, JobKey(_read_variables, _VARIABLES, "Environment variables for its runs.")]
+    folder: Annotated[str | None, JobKey(_read_folder, _TEXT, "Working folder of its runs, relative to the project's folder.")]
+    needs: Annotated[Sequence[str] | None, JobKey(_read_names, _NAMES, "Environment variables that must be set for it to run.")]
+    check_in: Annotated[str | None, JobKey(_read_url, URL, "URL of a monitor, or $NAME, to call at each start, success and failure.")]
+    memory_mib: Annotated[int | None, JobKey(_read_mib, _MIB, "Limit of a run's address space in MiB, on Linux.")]
+
+
+# fmt: on
 
 
 OPTIONS: dict[str, JobKey] = {key: hint.__metadata__[0] for key, hint in JobOptions.__annotations__.items()}

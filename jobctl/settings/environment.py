@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from jobctl.errors import ConfigurationError, ConfigurationErrors
+from jobctl.errors import ConfigurationError, raise_any
 from jobctl.files import with_home
 from jobctl.settings.env_files import NOT_SET, LoadedVariables, SettingValue, ValueSource, load_variables
 from jobctl.settings.masking import MASK, Mask, Secret, secret_texts, url_secrets
@@ -21,15 +21,16 @@ _OF_THIS_PROCESS = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
 class Environment:
     """Every setting, from the process environment, the ``.env`` files and the content's ``works.yml``."""
 
-    def __init__(self, collected: LoadedVariables, folder: Path) -> None:
-        self._values = collected.values
-        self._variables = {name: value.text or "" for name, value in collected.values.items()}
+    def __init__(self, loaded: LoadedVariables, folder: Path) -> None:
+        self._values = loaded.values
+        self._variables = {name: value.text or "" for name, value in loaded.values.items()}
         self.content = content_folder(folder, self._variables)
         self._works: Works | None = Works(self.content, self._variables)
-        self._texts = collected.texts
-        self.files = collected.files
-        self.problems = collected.problems
-        self.warnings = collected.warnings
+        self._known: dict[str, SettingValue] = {}
+        self._texts = loaded.texts
+        self.files = loaded.files
+        self.problems = loaded.problems
+        self.warnings = loaded.warnings
 
     @classmethod
     def load(cls, folder: Path, process: Mapping[str, str], *, pipes: bool = True) -> Self:
@@ -42,12 +43,14 @@ class Environment:
         Raises:
             ConfigurationError: the content's ``works.yml`` may set it, and cannot be read.
         """
-        own = self._without_works(name)
-        text = self._works.text(name) if self._works and name in PATHS else None
-        if text is None or self._works is None:
-            return own
-        lost = () if own.source.kind in {"none", "default"} else (own.source,)
-        return SettingValue(name, text, ValueSource("content", self._works.place(name)), (*lost, *own.hidden))
+        if name not in self._known:
+            value = self._without_works(name)
+            if self._works and name in PATHS and (text := self._works.text(name)) is not None:
+                lost = () if value.source.kind in {"none", "default"} else (value.source,)
+                source = ValueSource("content", self._works.place(name))
+                value = SettingValue(name, text, source, (*lost, *value.hidden))
+            self._known[name] = value
+        return self._known[name]
 
     def _without_works(self, name: str) -> SettingValue:
         found = self._values.get(name)
@@ -161,8 +164,9 @@ class Environment:
 
     def check(self) -> list[ConfigurationError]:
         """Every file that cannot be read, and every known variable with an invalid value."""
-        return [*self.problems, *self.wrong_values().values()]
+        return [*self.problems, *self.wrong_values.values()]
 
+    @cached_property
     def wrong_values(self) -> dict[str, ConfigurationError]:
         """The known variables with an invalid value.
 
@@ -170,7 +174,7 @@ class Environment:
         """
         faults: dict[str, ConfigurationError] = {}
         own = copy(self)
-        own._works = None  # noqa: SLF001 - a copy of this one
+        own._works, own._known = None, {}  # noqa: SLF001 - of the same class
         readers: dict[VariableKind, Callable[[str], object]] = {
             VariableKind.CHOICE: own.choice,
             VariableKind.URL: own.url,
@@ -194,11 +198,7 @@ class Environment:
         Raises:
             ConfigurationError: a setting is invalid; ``ConfigurationErrors`` for several.
         """
-        faults = self.check()
-        if len(faults) > 1:
-            raise ConfigurationErrors(faults)
-        if faults:
-            raise faults[0]
+        raise_any(self.check())
 
     def merged(self) -> dict[str, str]:
         """All variables as the environment of a worker process."""
