@@ -95,7 +95,7 @@ def collect(project: ProjectLocation, jobs: Iterable[Job], extras: Iterable[str]
     Raises:
         UsageError: a file of the project cannot be read.
     """
-    search = _Search(project, extras)
+    search = _Collector(project, extras)
     try:
         search.run(jobs)
     except OSError as error:
@@ -103,7 +103,7 @@ def collect(project: ProjectLocation, jobs: Iterable[Job], extras: Iterable[str]
     return search.found
 
 
-class _Search:
+class _Collector:
     def __init__(self, project: ProjectLocation, extras: Iterable[str]) -> None:
         self._folder = project.folder
         self._project = project

@@ -20,7 +20,7 @@ from jobctl.text import counted
 from jobctl.trigger_dev.account import Account
 from jobctl.trigger_dev.manager import TriggerDevJobManager
 from jobctl.trigger_dev.runs import as_run, meaning
-from jobctl.trigger_dev.schedule_sync import Change, SyncStep
+from jobctl.trigger_dev.schedule_sync import Change, ScheduleStep
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,7 +37,7 @@ def register(context: Context, jobs: Iterable[Job], *, dry_run: bool, prune: boo
         f"jobctl {__version__}, mode {Mode.TRIGGER_DEV.value} (why: jobctl mode), environment"
         f" {account.environment} at {account.host}"
     )
-    done: list[SyncStep] = []
+    done: list[ScheduleStep] = []
     failure: ServiceError | None = None
     warnings: list[str] = []
     try:
@@ -71,7 +71,7 @@ def register(context: Context, jobs: Iterable[Job], *, dry_run: bool, prune: boo
 
 
 def _show(
-    steps: list[SyncStep], warnings: list[str], account: Account, context: Context, *, dry_run: bool
+    steps: list[ScheduleStep], warnings: list[str], account: Account, context: Context, *, dry_run: bool
 ) -> None:
     out = context.output
     if out.json:
@@ -173,7 +173,7 @@ _STYLES = {
 _TITLES = ("JOB", "CHANGE", "CRON", "TIMEZONE", "NEXT", "WHY")
 
 
-def _document(step: SyncStep) -> dict[str, Any]:
+def _document(step: ScheduleStep) -> dict[str, Any]:
     """A step for ``--json``."""
     existing = step.existing
     kept = step.put or existing
@@ -192,12 +192,12 @@ def _document(step: SyncStep) -> dict[str, Any]:
     }
 
 
-def _table(steps: Iterable[SyncStep], now: datetime, terminal: Terminal) -> "RenderableType":
+def _table(steps: Iterable[ScheduleStep], now: datetime, terminal: Terminal) -> "RenderableType":
     titles = [Column("JOB"), Column("CHANGE"), Column("CRON"), Column("NEXT"), Column("WHY", wraps=True)]
     return terminal.table(titles, [_cells(step, now, terminal) for step in steps])
 
 
-def _cells(step: SyncStep, now: datetime, terminal: Terminal) -> "tuple[str | Text, ...]":
+def _cells(step: ScheduleStep, now: datetime, terminal: Terminal) -> "tuple[str | Text, ...]":
     kept = step.result
     zone = f"  {kept.timezone}" if kept and kept.timezone != "UTC" else ""
     return (
@@ -209,7 +209,7 @@ def _cells(step: SyncStep, now: datetime, terminal: Terminal) -> "tuple[str | Te
     )
 
 
-def _record(step: SyncStep) -> tuple[str, ...]:
+def _record(step: ScheduleStep) -> tuple[str, ...]:
     kept = step.result
     return (
         step.job_id,

@@ -64,7 +64,7 @@ def store_errors(place: str) -> Iterator[None]:
 _FORK_WAIT_S = 1.0
 
 
-class Access(StrEnum):
+class FileAccess(StrEnum):
     """How the file is opened: the query of SQLite's URI."""
 
     WRITE = "mode=rw"
@@ -73,7 +73,7 @@ class Access(StrEnum):
     """Without locks: for a read-only folder where lock files cannot be made."""
 
 
-def connect(path: Path, busy_timeout: timedelta, access: Access = Access.WRITE) -> sqlite3.Connection:
+def connect(path: Path, busy_timeout: timedelta, access: FileAccess = FileAccess.WRITE) -> sqlite3.Connection:
     """Open a connection in autocommit mode."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{access.value}",
@@ -124,7 +124,7 @@ class _ThreadConnection:
 class Connections:
     """One connection for each thread; a forked child opens new ones, and never uses its parent's."""
 
-    def __init__(self, path: Path, busy_timeout: timedelta, access: Access = Access.WRITE) -> None:
+    def __init__(self, path: Path, busy_timeout: timedelta, access: FileAccess = FileAccess.WRITE) -> None:
         self.place = str(path)
         self.access = access
         self.manual_checkpoints = False
@@ -307,7 +307,7 @@ class SQLiteRunStore(RunStore):
         self,
         path: Path,
         busy_timeout: timedelta,
-        access: Access = Access.WRITE,
+        access: FileAccess = FileAccess.WRITE,
         *,
         warning: str | None = None,
         reopen: "Callable[[], SQLiteRunStore] | None" = None,
@@ -315,7 +315,7 @@ class SQLiteRunStore(RunStore):
         self.warning = warning
         self._reopen = reopen
         self._replaced: list[Connections] = []
-        self.read_only = access is not Access.WRITE
+        self.read_only = access is not FileAccess.WRITE
         self._connections = Connections(path, busy_timeout, access)
 
     @property

@@ -12,7 +12,7 @@ from pathlib import Path
 from jobctl.clock import SystemClock
 from jobctl.errors import StoreDamagedError, StoreError, reason_of
 from jobctl.files import REFUSES_LOCKS, lock_refusal, open_private, state_folder
-from jobctl.store.sqlite import DAMAGED_HINT, Access, Connections, SQLiteRunStore, connect, store_errors
+from jobctl.store.sqlite import DAMAGED_HINT, Connections, FileAccess, SQLiteRunStore, connect, store_errors
 
 APPLICATION_ID = 0x6A6F6263  # "jobc"
 _TABLES = {"meta", "owners", "jobs", "runs", "cache"}
@@ -90,17 +90,17 @@ def _open_existing(path: Path, busy_timeout: timedelta) -> SQLiteRunStore:
     return SQLiteRunStore(path, busy_timeout, access)
 
 
-def _read_access(path: Path, busy_timeout: timedelta) -> Access:
+def _read_access(path: Path, busy_timeout: timedelta) -> FileAccess:
     """With locks, unless SQLite's lock files neither exist nor can be made."""
     try:
-        with closing(connect(path, busy_timeout, Access.READ)) as connection:
+        with closing(connect(path, busy_timeout, FileAccess.READ)) as connection:
             connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.OperationalError as error:
         if (error.sqlite_errorname or "").startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
-            return Access.FROZEN
+            return FileAccess.FROZEN
     except sqlite3.DatabaseError:
         pass  # damaged: _check reports it
-    return Access.READ
+    return FileAccess.READ
 
 
 def _exists(path: Path) -> bool:
@@ -201,7 +201,7 @@ def _delete_temporary_files(folder: Path) -> None:
 def _check(
     path: Path,
     busy_timeout: timedelta,
-    access: Access = Access.WRITE,
+    access: FileAccess = FileAccess.WRITE,
     *,
     verify: bool = False,
     migrate: bool = False,

@@ -1,8 +1,8 @@
-"""A schedule as Trigger.dev can be told it: five fields of numbers that mean there what they mean here.
+"""Converts a schedule to a cron expression of Trigger.dev: five fields of numbers that mean the same there.
 
-It reads cron with cron-parser 4.9 on the text as it stands: two blanks count as a seconds field, names and
-wrapping ranges are read differently from place to place, and where both day fields say something a day needs
-to match one of them only. So the text is written anew from what was read, and refused where that differs.
+Trigger.dev reads cron with cron-parser 4.9: two spaces count as a seconds field, names and wrapping ranges are read in
+several ways, and a day matches if either day field does. So the expression is written from the parsed fields, and
+refused where its meaning would differ.
 """
 
 from collections.abc import Iterator
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 
 _YEAR = timedelta(days=366)
 _BEFORE, _AFTER = timedelta(hours=3), timedelta(hours=26)
-"""Of a clock change: what it leaves out or repeats lies within."""
+"""Around a clock change: the times that it skips or repeats are within."""
 
 
 def window_of(jitter: timedelta) -> str:
-    """A job's jitter as the window within which Trigger.dev spreads its times: whole minutes, a day at most.
+    """A job's jitter as a window of Trigger.dev, which spreads start times: whole minutes, at most a day.
 
-    ``0m`` keeps them exact, where a server would spread them by itself.
+    ``0m``: exact times, even if the server spreads them by default.
     """
     minutes = min(ceil(jitter.total_seconds() / 60), 24 * 60)
     return f"{minutes // 60}h" if minutes and minutes % 60 == 0 else f"{minutes}m"
 
 
 def trigger_cron(schedule: Schedule) -> str:
-    """The expression to send, for the schedule's own zone.
+    """Convert a schedule, in its own time zone.
 
     Raises:
-        ScheduleError: Trigger.dev cannot say it; the message says why, the hint what it could.
+        ScheduleError: Trigger.dev does not support it; the hint says what it would.
     """
     if isinstance(schedule, Every):
         return interval_to_cron(schedule.interval)
@@ -49,7 +49,8 @@ def trigger_cron(schedule: Schedule) -> str:
     fields = schedule.fields
     if fields.second.numbers != (0,):
         raise ScheduleError(
-            f"{quote(schedule.text)} counts seconds, and Trigger.dev whole minutes", hint="write five fields"
+            f"{quote(schedule.text)} has seconds, and Trigger.dev counts whole minutes",
+            hint="write five fields",
         )
     day, weekday = _days(fields, schedule.text)
     minute, hour = write_field(MINUTE, fields.minute), write_field(HOUR, fields.hour)
@@ -57,29 +58,29 @@ def trigger_cron(schedule: Schedule) -> str:
 
 
 def known_zone(name: str, known: frozenset[str]) -> str | None:
-    """The zone as Trigger.dev calls it, whose list has some by their older names; None where it has it under none."""
+    """The name of a zone in Trigger.dev's list, which has some by older names; or None."""
     if name == "UTC" or name in known:
         return name
-    return next((one for one in same_zones(name) if one in known), None)
+    return next((other for other in same_zones(name) if other in known), None)
 
 
 def caution(schedule: Schedule, now: datetime) -> str | None:
-    """Where Trigger.dev is due at other times than ``jobctl run``, as a clause; None where it never is.
+    """How Trigger.dev's due times differ from those of ``jobctl run``, as a clause; None: not at all.
 
-    The due times of a year are compared around every clock change.
+    The due times around every clock change of the next year are compared.
     """
     if isinstance(schedule, Every) and schedule.interval > timedelta(hours=1):
-        return _in_step(schedule)
+        return _interval_caution(schedule)
     if not isinstance(schedule, Cron) or schedule.timezone == "UTC" or schedule.fields.second.numbers != (0,):
         return None
     place = zone(schedule.timezone)
     for change, _ in changes(now, now + _YEAR, place):
         begin, end = change - _BEFORE, change + _AFTER
-        theirs = set(due_times(schedule.fields, place, begin, end))
-        ours = set(_due_times(schedule, begin, end))
-        if theirs != ours:
-            first = min(theirs ^ ours).astimezone(place)
-            there, here = (_clock_times(one, place) for one in (theirs - ours, ours - theirs))
+        remote = set(due_times(schedule.fields, place, begin, end))
+        local = set(_due_times(schedule, begin, end))
+        if remote != local:
+            first = min(remote ^ local).astimezone(place)
+            there, here = _clock_times(remote - local, place), _clock_times(local - remote, place)
             return f"when the clocks change its times differ: on {first:%Y-%m-%d} Trigger.dev {there}, and jobctl run {here}"
     return None
 
@@ -92,65 +93,65 @@ def _due_times(schedule: Cron, begin: datetime, end: datetime) -> Iterator[datet
 
 
 def _clock_times(instants: set[datetime], place: "ZoneInfo") -> str:
-    """``runs it at 02:30 CET, 03:00 CEST``; of many the first three."""
-    shown = [f"{one.astimezone(place):%H:%M %Z}" for one in sorted(instants)]
+    """``runs it at 02:30 CET, 03:00 CEST``; at most three times."""
+    shown = [f"{instant.astimezone(place):%H:%M %Z}" for instant in sorted(instants)]
     more = f" and {len(shown) - 3} times more" if len(shown) > 3 else ""
     return f"runs it at {', '.join(shown[:3])}{more}" if shown else "skips it"
 
 
-def _in_step(schedule: Every) -> str | None:
-    """What becomes of an interval whose first time matters."""
+def _interval_caution(schedule: Every) -> str | None:
+    """The clause for an interval that counts from another start there."""
     try:
         interval_to_cron(schedule.interval)
-    except ScheduleError:  # which refuses it anyway
+    except ScheduleError:  # trigger_cron refuses it
         return None
     day = "Sunday at midnight" if schedule.interval >= timedelta(weeks=1) else "midnight"
     return f"{schedule.text} counts there from {day} UTC, and not from its first run"
 
 
 def _days(fields: CronFields, text: str) -> tuple[str, str]:
-    """Both day fields, or why they cannot be said together."""
+    """Both day fields, or ``ScheduleError`` where their combination is not supported."""
     if len(fields.weekday.nth) > 1 and any(nth != LAST for _, nth in fields.weekday.nth):
-        raise ScheduleError(
-            f"{quote(text)} has several #, and Trigger.dev takes one", hint="make two jobs of it"
-        )
+        raise ScheduleError(f"{quote(text)} has several #, and Trigger.dev accepts one", hint="make two jobs")
     day, weekday = write_field(DAY, fields.day), write_field(WEEKDAY, fields.weekday)
     if cron_grammar.either_day_is_enough(fields):
         return ("*", "*") if "*" in {day, weekday} else (day, weekday)
     if "*" not in {day, weekday}:
         raise ScheduleError(
             f"in {quote(text)} both day fields must match, and at Trigger.dev either may",
-            hint="write * in one of them",
+            hint="write * in either",
         )
     return day, weekday
 
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-_NONE = -1
-"""No hour."""
+_NO_HOUR = -1
 _EPOCH = date(1970, 1, 1)
 
 
 def due_times(fields: CronFields, zone: "ZoneInfo", after: datetime, until: datetime) -> Iterator[datetime]:
-    """Every due time in ``(after, until]``, each searched for from the one before, as the engine does."""
-    search = _Search(fields, zone)
+    """Every due time in ``(after, until]`` by the algorithm of cron-parser 4.9."""
+    search = _CronParser(fields, zone)
     instant, end = int(after.timestamp()) // _MINUTE * _MINUTE, int(until.timestamp())
     while (instant := search.next_after(instant, end)) <= end:
         yield datetime.fromtimestamp(instant, UTC)
 
 
-class _Search:
-    """Instants are seconds since 1970. A wall-clock time is such a number too, as if the zone were UTC."""
+class _CronParser:
+    """The search of cron-parser, with its behaviour when clocks change.
+
+    Instants are seconds since 1970; a wall-clock time is such a number too, as if the zone were UTC.
+    """
 
     def __init__(self, fields: CronFields, zone: "ZoneInfo") -> None:
         self._fields = fields
         self._zone = zone
         self._some_hours = not fields.hour.full
-        self._start_hour = self._end_hour = _NONE
+        self._start_hour = self._end_hour = _NO_HOUR
 
     def next_after(self, start: int, end: int) -> int:
-        """The next due time, or an instant behind ``end``."""
-        self._start_hour = self._end_hour = _NONE
+        """The next due time, or an instant after ``end``."""
+        self._start_hour = self._end_hour = _NO_HOUR
         hours, minutes = self._fields.hour.numbers, self._fields.minute.numbers
         now = start
         while now <= end:
@@ -159,12 +160,12 @@ class _Search:
             if not cron_grammar.is_due_on(self._fields, _EPOCH + timedelta(wall // _DAY)):
                 now = self._next_day(now)
             elif hour not in hours and self._start_hour != hour:
-                self._start_hour = _NONE
+                self._start_hour = _NO_HOUR
                 now = self._shifted(now, self._next_hour(now))
             elif hour not in hours and hour - 1 not in hours:
                 now = self._next_hour(now)
             elif hour in hours and self._end_hour == hour:
-                self._end_hour = _NONE
+                self._end_hour = _NO_HOUR
                 now = self._shifted(now, self._next_hour(now))
             elif wall % _HOUR // _MINUTE not in minutes or now == start:
                 now = self._shifted(now, self._next_minute(now))
@@ -173,7 +174,7 @@ class _Search:
         return now
 
     def _shifted(self, before: int, after: int) -> int:
-        """Note where an hour was left out, or begins again."""
+        """Note that an hour was skipped, or repeats."""
         was, wall = self._hour(before), after + self._offset(after)
         ahead = wall % _DAY // _HOUR - was
         if ahead == 2 and self._some_hours:
@@ -201,7 +202,7 @@ class _Search:
         return self._instant(wall - wall % unit, offset)
 
     def _instant(self, wall: int, guess: int) -> int:
-        """The instant of a wall-clock time, as luxon settles what has none or two."""
+        """The instant of a wall-clock time, chosen as luxon does where there is none or two."""
         first = self._offset(wall - guess)
         if first == guess:
             return wall - guess

@@ -32,7 +32,7 @@ from jobctl.trigger_dev.runs import (
 )
 from jobctl.trigger_dev.schedule_sync import (
     Change,
-    SyncStep,
+    ScheduleStep,
     apply_steps,
     fetch_schedules,
     lacks_task,
@@ -121,7 +121,9 @@ class TriggerDevJobManager(ManagerLifecycle):
         """
         self._define(id, name, job, Cron(cron_expression))
 
-    def plan(self, *, prune: bool = True, spare: Collection[str] = ()) -> tuple[list[SyncStep], list[str]]:
+    def plan(
+        self, *, prune: bool = True, spare: Collection[str] = ()
+    ) -> tuple[list[ScheduleStep], list[str]]:
         """What ``register`` would do, and warnings.
 
         Args:
@@ -143,7 +145,7 @@ class TriggerDevJobManager(ManagerLifecycle):
         warnings += _missing_here(jobs)
         return steps, [warning for warning in warnings if warning]
 
-    def register(self, steps: Iterable[SyncStep]) -> Iterator[SyncStep]:
+    def register(self, steps: Iterable[ScheduleStep]) -> Iterator[ScheduleStep]:
         """Make the planned changes; yields each step as it came out.
 
         Raises:

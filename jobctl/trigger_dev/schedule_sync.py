@@ -35,7 +35,7 @@ class Change(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SyncStep:
+class ScheduleStep:
     """The change of one job's schedule, planned or made.
 
     Attributes:
@@ -112,7 +112,7 @@ def plan_sync(
     *,
     prune: bool = True,
     spare: Collection[str] = (),
-) -> list[SyncStep]:
+) -> list[ScheduleStep]:
     """One step for each job, and one for each schedule whose job has left the catalogue.
 
     Args:
@@ -126,13 +126,13 @@ def plan_sync(
     return [
         *steps,
         *(
-            SyncStep(found.task, Change.REMOVED, "no such job any more", remove=found.id, existing=found)
+            ScheduleStep(found.task, Change.REMOVED, "no such job any more", remove=found.id, existing=found)
             for found in gone
         ),
     ]
 
 
-def plan_warning(steps: Iterable[SyncStep], existing: ExistingSchedules, account: Account) -> str | None:
+def plan_warning(steps: Iterable[ScheduleStep], existing: ExistingSchedules, account: Account) -> str | None:
     """A warning where the steps need a larger plan of the account; None in development, which has no limit."""
     new = sum(step.change is Change.CREATED for step in steps)
     gone = sum(bool(step.remove and step.existing and step.existing.active) for step in steps)
@@ -145,7 +145,7 @@ def plan_warning(steps: Iterable[SyncStep], existing: ExistingSchedules, account
     )
 
 
-def apply_steps(api: "TriggerDevClient", steps: Iterable[SyncStep]) -> Iterator[SyncStep]:
+def apply_steps(api: "TriggerDevClient", steps: Iterable[ScheduleStep]) -> Iterator[ScheduleStep]:
     """Make the changes; yields each step as it came out.
 
     A request that is refused for one job fails that job only. After any other failure, such as a wrong key or no
@@ -182,7 +182,7 @@ def unknown_task(task: str, account: Account) -> tuple[str, str]:
     )
 
 
-def _apply(api: "TriggerDevClient", step: SyncStep) -> SyncStep:
+def _apply(api: "TriggerDevClient", step: ScheduleStep) -> ScheduleStep:
     if step.remove is not None:
         api.delete_schedule(step.remove)
     if step.put is None:
@@ -193,7 +193,7 @@ def _apply(api: "TriggerDevClient", step: SyncStep) -> SyncStep:
     return replace(step, existing=made)
 
 
-def _failed(step: SyncStep, error: ServiceError, account: Account) -> SyncStep:
+def _failed(step: ScheduleStep, error: ServiceError, account: Account) -> ScheduleStep:
     detail, hint = str(error), error.hint
     explanation = error.explanation if isinstance(error, RefusedError) else ""
     if lacks_task(error):
@@ -207,7 +207,7 @@ def _failed(step: SyncStep, error: ServiceError, account: Account) -> SyncStep:
 
 def _plan(
     job: Job, existing: ExistingSchedules, prefix: str, zones: frozenset[str], now: datetime
-) -> SyncStep:
+) -> ScheduleStep:
     found = existing.by_key.get(prefix + job.id)
     declared = "declared in the worker's code" if job.id in existing.declared else None
     off = not_enabled(job) or declared
@@ -227,7 +227,7 @@ def _plan(
         kept = f"its window of {window}, set at Trigger.dev, is kept: it may begin so much later; 0m there is exact"
     put = ScheduleRequest(job.id, prefix + job.id, cron, zone, window)
     cautions = (kept, caution(job.schedule, now), not_honoured(job, AT_TRIGGER_DEV, jitter=True))
-    step = SyncStep(
+    step = ScheduleStep(
         job.id, Change.CREATED, put=put, existing=found, caution="; ".join(filter(None, cautions))
     )
     if found is None:
@@ -246,9 +246,9 @@ def _plan(
 
 def _without_schedule(
     job_id: str, found: RemoteSchedule | None, change: Change, detail: str, hint: str | None = None
-) -> SyncStep:
+) -> ScheduleStep:
     """The job gets no schedule: an existing one is removed."""
     if found is None:
-        return SyncStep(job_id, change, detail, hint)
+        return ScheduleStep(job_id, change, detail, hint)
     removed = Change.REMOVED if change is Change.LEFT else change
-    return SyncStep(job_id, removed, detail, hint, remove=found.id, existing=found)
+    return ScheduleStep(job_id, removed, detail, hint, remove=found.id, existing=found)

@@ -10,17 +10,17 @@ from jobctl.settings.masking import Secret
 from jobctl.trigger_dev.account import Account
 from jobctl.trigger_dev.cron import caution
 from jobctl.trigger_dev.manager import TriggerDevJobManager
-from jobctl.trigger_dev.schedule_sync import Change, SyncStep
+from jobctl.trigger_dev.schedule_sync import Change, ScheduleStep
 from tests.support.trigger_dev import Cloud, Fault
 from tests.trigger_dev.conftest import MakeManager, job
 
 
-def registered(manager: TriggerDevJobManager, *, prune: bool = True) -> dict[str, SyncStep]:
+def registered(manager: TriggerDevJobManager, *, prune: bool = True) -> dict[str, ScheduleStep]:
     steps, _ = manager.plan(prune=prune)
     return {one.job_id: one for one in manager.register(steps)}
 
 
-def changes(found: dict[str, SyncStep]) -> dict[str, str]:
+def changes(found: dict[str, ScheduleStep]) -> dict[str, str]:
     return {job_id: one.change.value for job_id, one in found.items()}
 
 
@@ -213,7 +213,7 @@ def test_zones_go_by_the_names_of_their_list(make_manager: MakeManager, cloud: C
     [
         ("every 30s", "UTC", "cron counts in whole minutes"),
         ("every 7m", "UTC", "an hour is not a multiple of it"),
-        ("*/30 * * * * *", "UTC", "counts seconds"),
+        ("*/30 * * * * *", "UTC", "has seconds"),
         ("0 9 */2 * 1", "UTC", "both day fields must match"),
         ("0 9 * * *", "Europe/Berlin", "does not know the time zone"),
     ],
@@ -323,7 +323,7 @@ def test_a_wrong_key_on_the_way_ends_it(make_manager: MakeManager, cloud: Cloud)
     steps, _ = manager.plan()
     cloud.faults = [Fault(status=401, only="POST /api/v1/schedules")]
 
-    told: list[SyncStep] = []
+    told: list[ScheduleStep] = []
     with pytest.raises(ServiceError, match="refuses the key"):
         told.extend(manager.register(steps))
     done = {one["task"] for one in cloud.schedules.values()}

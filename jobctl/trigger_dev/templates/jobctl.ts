@@ -1,4 +1,4 @@
-// Runs one of jobctl's jobs as a child process, and tells Trigger.dev how it ended.
+// Runs a job of jobctl as a child process, and reports its end to Trigger.dev.
 // https://trigger.dev/docs/errors-retrying: AbortTaskRunError ends a run without another attempt.
 import { AbortTaskRunError, type TaskRunContext } from "@trigger.dev/sdk";
 import { spawn } from "node:child_process";
@@ -8,7 +8,7 @@ import { delimiter, dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { IMAGE_PYTHON, PROJECT_BESIDE, PROJECT_IN_IMAGE } from "./project.js";
 
-/** What `jobctl trigger --json` prints, and what a skipped run answers. */
+/** The output of `jobctl trigger --json`, and of a skipped run. */
 export type Outcome = {
   job_id: string;
   status: "completed" | "failed" | "skipped";
@@ -20,35 +20,35 @@ export type Outcome = {
 
 type Refusal = { error: { code: string; message: string; hint: string | null } };
 
-type Told = { ctx: TaskRunContext; signal: AbortSignal };
+type RunParams = { ctx: TaskRunContext; signal: AbortSignal };
 
-// jobctl's exit codes, as its README has them
+// jobctl's exit codes: see jobctl help exit-codes
 const DONE = 0;
 const WRONG_USE = 2;
 const ALREADY_RUNNING = 3;
 const NOT_CONFIGURED = 4;
 
-/** A Python without jobctl, or without something that it stands on: another attempt finds the same one. */
+/** A Python without jobctl, or without a package that it needs: another attempt would fail too. */
 const NO_MODULE = /(^|: )No module named /;
 
-const LARGEST_ANSWER = 10 * 1024 * 1024;
+const MAX_OUTPUT = 10 * 1024 * 1024;
 
-/** Run a job to its end. What it prints goes to the run's log, line by line. */
-export async function runJob(id: string, payload: unknown, { ctx, signal }: Told): Promise<Outcome> {
+/** Run a job to its end. Its output goes to the run's log, line by line. */
+export async function runJob(id: string, payload: unknown, { ctx, signal }: RunParams): Promise<Outcome> {
   const given = isRecord(payload) ? payload : {};
   const words = ["-m", "jobctl", "trigger", id, "--local", "--no-retry", "--json"];
   if (given.dry_run === true) words.push("--dry-run");
   if (typeof given.timeout === "string") words.push("--timeout", given.timeout);
 
-  const { code, killedBy, answer, lastLine } = await spawnJobctl(words, environment(given, ctx), signal);
-  const said = read(answer);
-  if (said !== null && "job_id" in said) {
-    const ended = said as Outcome;
+  const { code, killedBy, output, lastLine } = await spawnJobctl(words, environment(given, ctx), signal);
+  const document = parse(output);
+  if (document !== null && "job_id" in document) {
+    const ended = document as Outcome;
     if (code === DONE) return ended;
     const message = ended.error ?? ended.reason ?? "the job failed";
     throw ended.retry === false ? new AbortTaskRunError(message) : new Error(message);
   }
-  const message = refusal(said) ?? `jobctl ended with ${killedBy ?? code} and no answer`;
+  const message = refusal(document) ?? `jobctl ended with ${killedBy ?? code} and no output`;
   if (code === ALREADY_RUNNING) return { job_id: id, status: "skipped", reason: "overlap", error: message };
   if (NO_MODULE.test(lastLine)) throw new AbortTaskRunError(`jobctl cannot be imported there: ${lastLine}`);
   if (code === WRONG_USE || code === NOT_CONFIGURED) throw new AbortTaskRunError(message);
@@ -61,29 +61,29 @@ function environment(given: Record<string, unknown>, ctx: TaskRunContext): NodeJ
   const scheduled = "scheduleId" in given;
   return {
     ...process.env,
-    // so that a job that runs `python` has the packages of requirements.txt
+    // so that jobs that run `python` find the packages of requirements.txt
     ...(deployed ? { PATH: [dirname(IMAGE_PYTHON), process.env.PATH].join(delimiter) } : {}),
     JOBCTL_PROJECT: process.env.JOBCTL_PROJECT ?? resolve(project),
-    // an image's own folder may be read-only; a shared store is named by JOBCTL_STATE
+    // the image's own folder may be read-only
     ...(deployed && !process.env.JOBCTL_STATE ? { JOBCTL_STATE: join(tmpdir(), "jobctl") } : {}),
     _JOBCTL_TRIGGER: scheduled ? "schedule" : "manual",
-    // for jobs that want to know
+    // for the jobs
     TRIGGER_RUN_ID: ctx.run.id,
     TRIGGER_ATTEMPT: String(ctx.attempt.number),
     ...(scheduled ? { TRIGGER_SCHEDULED_FOR: iso(given.timestamp) } : {}),
   };
 }
 
-type Ended = { code: number | null; killedBy: string | null; answer: string; lastLine: string };
+type Ended = { code: number | null; killedBy: string | null; output: string; lastLine: string };
 
 function spawnJobctl(words: string[], env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<Ended> {
   const python = process.env.JOBCTL_PYTHON ?? (existsSync(IMAGE_PYTHON) ? IMAGE_PYTHON : "python3");
   return new Promise((done, fail) => {
     const child = spawn(python, words, { env, stdio: ["ignore", "pipe", "pipe"] });
-    let answer = "";
+    let output = "";
     child.stdout.setEncoding("utf8");
     child.stdout.on("data", (text: string) => {
-      if (answer.length < LARGEST_ANSWER) answer += text;
+      if (output.length < MAX_OUTPUT) output += text;
     });
     let lastLine = "";
     createInterface({ input: child.stderr }).on("line", (line) => {
@@ -97,12 +97,12 @@ function spawnJobctl(words: string[], env: NodeJS.ProcessEnv, signal: AbortSigna
     child.on("error", (error) => fail(new AbortTaskRunError(`${python} cannot be started: ${error.message}`)));
     child.on("close", (code, killedBy) => {
       signal.removeEventListener("abort", stop);
-      done({ code, killedBy, answer, lastLine });
+      done({ code, killedBy, output, lastLine });
     });
   });
 }
 
-function read(text: string): Outcome | Refusal | null {
+function parse(text: string): Outcome | Refusal | null {
   try {
     const found: unknown = JSON.parse(text);
     return isRecord(found) ? (found as Outcome | Refusal) : null;
@@ -111,13 +111,13 @@ function read(text: string): Outcome | Refusal | null {
   }
 }
 
-function refusal(said: Outcome | Refusal | null): string | null {
-  const error = said?.error;
+function refusal(document: Outcome | Refusal | null): string | null {
+  const error = document?.error;
   if (!isRecord(error)) return null;
   return error.hint ? `${error.message} (${error.hint})` : String(error.message);
 }
 
-/** A Date from the scheduler, a text where somebody triggered the task over the API. */
+/** A Date from the scheduler; a text if the task was triggered over the API. */
 function iso(time: unknown): string {
   return time instanceof Date ? time.toISOString() : String(time ?? "");
 }

@@ -14,7 +14,7 @@ export default defineConfig({
   build: { extensions: [python(), additionalFiles({ files: IMAGE_FILES })] },
 });
 
-/** Puts a Python with jobctl into the deployed image. In development the machine's own is used. */
+/** Installs a Python with jobctl in the deployed image. In development the machine's own is used. */
 function python(): BuildExtension {
   return {
     name: "jobctl-python",
@@ -28,12 +28,12 @@ function python(): BuildExtension {
       context.addLayer({
         id: "jobctl-python",
         image: {
-          // not as pkgs: those are installed after these lines have run
+          // not as pkgs: those are installed after these instructions
           instructions: [
             `RUN apt-get update && apt-get install -y --no-install-recommends ${wanted} && rm -rf /var/lib/apt/lists/*`,
             "COPY requirements.txt *.whl /opt/jobctl-requirements/",
             `RUN python3 -m venv ${IMAGE_PYTHON.replace(/\/bin\/python$/, "")}`,
-            // there, since the wheel is named by its path from there
+            // in that folder: the path of the wheel is relative to it
             `RUN cd /opt/jobctl-requirements && ${IMAGE_PYTHON} -m pip install --no-cache-dir -r requirements.txt`,
           ],
         },

@@ -22,7 +22,7 @@ CREATE TABLE owners (
   seen   BIGINT NOT NULL
 );
 
--- Machines' clocks differ: how long an owner has been silent is told by this clock alone.
+-- Machines' clocks differ: only this clock measures how long an owner has been silent.
 CREATE FUNCTION seen_now() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   NEW.seen := (extract(epoch FROM clock_timestamp()) * 1000)::bigint;

@@ -1,5 +1,5 @@
--- What alerts ask of a job: when it last completed, whether the last run that ended failed, and whether
--- people were told so: once a change, by however many processes.
+-- For alerts: when a job last completed, whether its last finished run failed, and whether people were
+-- notified of that: once for each change, by however many processes.
 
 ALTER TABLE jobs ADD COLUMN last_success BIGINT;
 ALTER TABLE jobs ADD COLUMN failing INTEGER;

@@ -1,3 +1,3 @@
--- When the next attempt of a run that failed begins.
+-- When the next attempt of a failed run starts.
 
 ALTER TABLE runs ADD COLUMN retry_at BIGINT;

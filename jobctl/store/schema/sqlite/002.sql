@@ -1,4 +1,4 @@
--- What happened since the last cleanup: cache hits and misses, queries and their time.
+-- Counters since the last cleanup: cache hits and misses, queries and their time.
 
 CREATE TABLE counters (
   name  TEXT PRIMARY KEY,
