@@ -12,7 +12,7 @@ from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job, RunStatus
 from jobctl.schedules import Cron, Every
 from jobctl.store.base import RunStore
-from tests.managers.conftest import MovableClock
+from tests.support.managers import MovableClock
 from tests.support.project import until
 
 SOON = 20.0

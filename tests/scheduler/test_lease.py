@@ -18,7 +18,7 @@ from jobctl.scheduler.liveness import Liveness
 from jobctl.scheduler.process_identity import Life, life_by_pid, start_of, this_process
 from jobctl.store.base import RunStore
 from jobctl.store.open import open_store
-from tests.managers.conftest import Heard, MakeManager
+from tests.support.managers import Heard, MakeManager
 from tests.support.postgres import Postgres
 from tests.support.project import until
 from tests.support.proxy import Proxy, proxied

@@ -13,7 +13,7 @@ from jobctl.model import Job, OnOverlap, Run
 from jobctl.schedules import Every
 from jobctl.store.base import RunStore
 from jobctl.store.open import open_store
-from tests.managers.conftest import Heard, MovableClock
+from tests.support.managers import Heard, MovableClock
 from tests.support.project import until
 
 pytestmark = pytest.mark.slow

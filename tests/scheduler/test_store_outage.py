@@ -15,7 +15,7 @@ from jobctl.model import Job, RunStatus
 from jobctl.schedules import Every
 from jobctl.store.base import RunStore
 from jobctl.store.open import open_store
-from tests.managers.conftest import Heard
+from tests.support.managers import Heard
 
 SOON = 20.0
 

@@ -17,7 +17,7 @@ from jobctl.scheduler.agenda import AgendaEntry, DueSlot
 from jobctl.scheduler.dispatch import BlockedSlots
 from jobctl.schedules import Every
 from jobctl.store.open import open_store
-from tests.managers.conftest import Heard
+from tests.support.managers import Heard
 
 pytestmark = pytest.mark.slow
 
