@@ -22,8 +22,8 @@ from jobctl.store.records import JobRecord, registration
 from jobctl.text import ID_HINT, is_job_id, quote
 
 
-class ManagerLifecycle:
-    """Start and end of a manager.
+class ManagerBase:
+    """Start and end of a manager, and its job definitions.
 
     Args:
         idle: why this process schedules nothing; None where it does.
@@ -35,10 +35,37 @@ class ManagerLifecycle:
 
     store: RunStore | None = None
 
-    def __init__(self, idle: str | None = None) -> None:
+    def __init__(self, idle: str | None, clock: Clock | None) -> None:
         self.idle = idle
+        self._clock: Clock = clock or SystemClock()
+        self._jobs: dict[str, Job] = {}
         self.on_start: Callable[[], None] = lambda: None
         _managers.add(self)
+
+    # Definitions
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        """Add definitions. An id that exists already is replaced; what is known of its runs stays."""
+        self._jobs.update((job.id, job) for job in jobs)
+
+    def schedule_job(self, id: str, name: str, job: Target, interval: timedelta | float) -> None:  # noqa: A002
+        """Run ``job`` every ``interval`` (a ``timedelta`` or seconds), the first time at once."""
+        self._define(define(id, name, job, Every(interval)))
+
+    def schedule_cron_job(self, id: str, name: str, job: Target, cron_expression: str) -> None:  # noqa: A002
+        """Run ``job`` at the wall-clock times, in UTC, of a 5- or 6-field cron expression."""
+        self._define(define(id, name, job, Cron(cron_expression)))
+
+    def _define(self, job: Job) -> None:
+        self.add([job])
+
+    def _job(self, job_id: str) -> Job:
+        job = self._jobs.get(job_id)
+        if job is None:
+            raise unknown_job(job_id, self._jobs)
+        return job
+
+    # Start and end
 
     def start(self) -> None:
         """Begin to schedule. A second call, or one where nothing is scheduled here, changes nothing."""
@@ -115,7 +142,7 @@ class ManagerLifecycle:
         await asyncio.to_thread(self.shutdown)
 
 
-_managers: weakref.WeakSet[ManagerLifecycle] = weakref.WeakSet()
+_managers: weakref.WeakSet[ManagerBase] = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:
@@ -126,28 +153,14 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-class StoreBackedManager(ManagerLifecycle):
-    """A manager that keeps definitions in memory, and reads and writes everything else in the run store."""
+class StoreBackedManager(ManagerBase):
+    """A manager that reads and writes everything but definitions in the run store."""
 
     store: RunStore
 
     def __init__(self, store: RunStore, clock: Clock | None, idle: str | None) -> None:
-        super().__init__(idle)
+        super().__init__(idle, clock)
         self.store = store
-        self._clock: Clock = clock or SystemClock()
-        self._jobs: dict[str, Job] = {}
-
-    def add(self, jobs: Iterable[Job]) -> None:
-        """Add definitions. An id that exists already is replaced; what is known of its runs stays."""
-        self._jobs.update((job.id, job) for job in jobs)
-
-    def schedule_job(self, id: str, name: str, job: Target, interval: timedelta | float) -> None:  # noqa: A002
-        """Run ``job`` every ``interval`` (a ``timedelta`` or seconds), the first time at once."""
-        self._define(define(id, name, job, Every(interval)))
-
-    def schedule_cron_job(self, id: str, name: str, job: Target, cron_expression: str) -> None:  # noqa: A002
-        """Run ``job`` at the wall-clock times, in UTC, of a 5- or 6-field cron expression."""
-        self._define(define(id, name, job, Cron(cron_expression)))
 
     def start_job(self, id: str) -> None:  # noqa: A002
         """Put a stopped job back on its schedule. What it missed meanwhile is not caught up."""
@@ -190,15 +203,6 @@ class StoreBackedManager(ManagerLifecycle):
     def get_job_metrics(self) -> JobMetrics:
         """Totals over all runs that were ever recorded in the store."""
         return self.store.metrics()
-
-    def _define(self, job: Job) -> None:
-        self.add([job])
-
-    def _job(self, job_id: str) -> Job:
-        job = self._jobs.get(job_id)
-        if job is None:
-            raise unknown_job(job_id, self._jobs)
-        return job
 
     def _register(self, ids: Iterable[str]) -> Mapping[str, JobRecord]:
         """The jobs' records in the run store, created where there are none yet."""

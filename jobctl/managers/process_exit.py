@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from jobctl import threads
 
 if TYPE_CHECKING:
-    from jobctl.managers.base import ManagerLifecycle
+    from jobctl.managers.base import ManagerBase
 
 _LOG = logging.getLogger("jobctl")  # imported first, so it still works when ``_at_exit`` runs
 _THREADS_END_S = 1.0
@@ -24,7 +24,7 @@ _THREADS_END_S = 1.0
 class _ProcessManager:
     """The manager of this process, and its handling of SIGTERM."""
 
-    def __init__(self, manager: "ManagerLifecycle") -> None:
+    def __init__(self, manager: "ManagerBase") -> None:
         self.manager = manager
         self.termination = Termination(self.stop, manager.end_now)
 
@@ -44,7 +44,7 @@ class _ProcessManager:
 _registered: _ProcessManager | None = None
 
 
-def shut_down_at_exit(manager: "ManagerLifecycle") -> None:
+def shut_down_at_exit(manager: "ManagerBase") -> None:
     """Shut the manager down before this process ends."""
     global _registered  # noqa: PLW0603 - there is one process
     _registered = _ProcessManager(manager)
@@ -53,7 +53,7 @@ def shut_down_at_exit(manager: "ManagerLifecycle") -> None:
     atexit.register(_at_exit)
 
 
-def forget(manager: "ManagerLifecycle") -> None:
+def forget(manager: "ManagerBase") -> None:
     """Do nothing for this manager any more: it has been shut down."""
     global _registered  # noqa: PLW0603
     if _registered is not None and _registered.manager is manager:
@@ -84,7 +84,7 @@ def _end_threads() -> None:
 
 
 @contextmanager
-def _interrupts_end_runs(manager: "ManagerLifecycle") -> Iterator[None]:
+def _interrupts_end_runs(manager: "ManagerBase") -> Iterator[None]:
     """Ctrl-C ends the runs at once, not by a KeyboardInterrupt that could come anywhere in the shutdown."""
     ours = (
         threading.current_thread() is threading.main_thread()

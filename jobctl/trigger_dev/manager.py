@@ -9,13 +9,11 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from jobctl.catalogue.catalogue import unknown_job
-from jobctl.clock import Clock, SystemClock
+from jobctl.clock import Clock
 from jobctl.durations import format_duration, write_duration
 from jobctl.errors import AlreadyRunningError, ServiceError, UsageError
-from jobctl.managers.base import ManagerLifecycle, define
-from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Schedule, Target, Trigger
-from jobctl.schedules import Cron, Every
+from jobctl.managers.base import ManagerBase
+from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Trigger
 from jobctl.store.base import RunStore
 from jobctl.text import counted
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
@@ -52,10 +50,12 @@ _STARTED_KEPT = timedelta(days=30)
 _STARTED_KEY = "trigger-dev:run:"
 
 
-class TriggerDevJobManager(ManagerLifecycle):
+class TriggerDevJobManager(ManagerBase):
     """Keeps schedules at Trigger.dev and starts runs there. Every method but ``add`` makes requests.
 
     All of them raise ``ServiceError`` where Trigger.dev refuses or does not respond.
+
+    A schedule that Trigger.dev does not support raises ``ScheduleError``; ``add`` makes no schedule, ``register`` does.
 
     Args:
         store: saves the ids of runs that were started from here, since Trigger.dev lists runs late; None: not saved.
@@ -70,12 +70,10 @@ class TriggerDevJobManager(ManagerLifecycle):
         clock: Clock | None = None,
         wait: Callable[[float], object] | None = None,
     ) -> None:
-        super().__init__(idle="Trigger.dev schedules and runs the jobs")
+        super().__init__("Trigger.dev schedules and runs the jobs", clock)
         self.account = account
         self.store = store
-        self._clock = clock or SystemClock()
         self._wait = wait or threading.Event().wait
-        self._jobs: dict[str, Job] = {}
         self._client: TriggerDevClient | None = None
 
     @property
@@ -99,27 +97,7 @@ class TriggerDevJobManager(ManagerLifecycle):
         """In a forked child: leave the connection to the parent."""
         self._client = None
 
-    # Definitions
-
-    def add(self, jobs: Iterable[Job]) -> None:
-        """Add definitions; ``register`` makes their schedules."""
-        self._jobs.update((job.id, job) for job in jobs)
-
-    def schedule_job(self, id: str, name: str, job: Target, interval: timedelta | float) -> None:  # noqa: A002
-        """Run the job's task every ``interval``, counted from midnight UTC.
-
-        Raises:
-            ScheduleError: no cron expression has that interval.
-        """
-        self._define(id, name, job, Every(interval))
-
-    def schedule_cron_job(self, id: str, name: str, job: Target, cron_expression: str) -> None:  # noqa: A002
-        """Run the job's task at the times, in UTC, of a 5-field cron expression.
-
-        Raises:
-            ScheduleError: Trigger.dev does not support the expression.
-        """
-        self._define(id, name, job, Cron(cron_expression))
+    # Schedules
 
     def plan(
         self, *, prune: bool = True, spare: Collection[str] = ()
@@ -293,22 +271,15 @@ class TriggerDevJobManager(ManagerLifecycle):
         found = self._api.run(run_id)
         return as_run(found) if found else None
 
-    def _define(self, id: str, name: str, target: Target, schedule: Schedule) -> None:  # noqa: A002
-        job = define(id, name, target, schedule)
-
-        trigger_cron(schedule)  # raises before the job is added
+    def _define(self, job: Job) -> None:
+        if job.schedule is not None:
+            trigger_cron(job.schedule)  # raises before the job is added
         self.add([job])
         existing = fetch_schedules(self._api, [job])
         (step,) = plan_sync([job], existing, self.account, self._zones([job]), self._clock.now(), prune=False)
         for done in self.register([step]):
             if done.change in {Change.FAILED, Change.REFUSED}:
                 raise ServiceError(done.detail, hint=done.hint)
-
-    def _job(self, job_id: str) -> Job:
-        job = self._jobs.get(job_id)
-        if job is None:
-            raise unknown_job(job_id, self._jobs)
-        return job
 
     def _refuse_overlap(self, job: Job) -> None:
         listed = self._api.runs([job.id], statuses=remote_statuses([RunStatus.RUNNING]), limit=1)
