@@ -71,6 +71,7 @@ def test_importing_the_package_loads_next_to_nothing() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_nothing_below_the_face_prints_or_touches_rich() -> None:
     guilty = []
     for file in FILES:

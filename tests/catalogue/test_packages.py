@@ -166,6 +166,7 @@ def test_jobs_from_modules_below_count_once(site: Site, there: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "acme says hello\n"), done.stderr
 
 
+@pytest.mark.slow
 def test_what_was_found_is_kept_for_each_package_as_long_as_it_is_there(site: Site, there: Path) -> None:
     install(there)
     site.jobs("")
@@ -212,6 +213,7 @@ def test_only_packages_with_the_group_count(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("entries", "problem"),
     [

@@ -64,6 +64,7 @@ def test_the_search_ends_where_every_user_may_write(foreign: Path, site: Site) -
     assert not (foreign / "ran").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [".", "jobctl.toml", ".env", ".jobctl"])
 @pytest.mark.parametrize("fault", [pytest.param("owner", marks=gives_away), "mode"])
 def test_what_others_may_change_is_refused(site: Site, name: str, fault: str) -> None:

@@ -56,6 +56,7 @@ def test_a_fault_in_the_project_file_is_a_warning(site: Site, fault: str) -> Non
     assert site.call("trigger", "hello").returncode == 2
 
 
+@pytest.mark.slow
 def test_a_bad_value_that_is_not_needed_is_a_warning(site: Site) -> None:
     site.write(".env", "SMTP_PORT=x\nTRIGGER_DEV_ENABLED=false\n")
 
@@ -66,6 +67,7 @@ def test_a_bad_value_that_is_not_needed_is_a_warning(site: Site) -> None:
     assert site.call("trigger", "hello").returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["GH_TOKEN=$GH_TOKEN\n", f"X={'y' * 200_000}\n"])
 def test_a_file_that_cannot_be_used_is_a_warning(site: Site, text: str) -> None:
     site.write(".env", text)
@@ -90,6 +92,7 @@ def test_without_a_run_store_the_fault_is_the_answer(site: Site) -> None:
     assert "evrey" in said.stderr
 
 
+@pytest.mark.slow
 def test_a_running_scheduler_is_seen(site: Site) -> None:
     running = site.popen("run")
     until(lambda: site.json("status")["scheduler"]["running"])

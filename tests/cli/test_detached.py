@@ -97,6 +97,7 @@ def test_what_only_carries_the_mark_is_ended(site: Site) -> None:
     site.nothing_left()
 
 
+@pytest.mark.slow
 def test_what_a_detached_run_leaves_behind_is_ended(site: Site) -> None:
     site.jobs(JOBS.replace('call = "gated:wait"', 'call = "work:leaves"'), CODE)
 

@@ -94,6 +94,7 @@ def next_line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_run", [False, True])
 def test_lines_come_as_they_are_printed_over_all_attempts(by_run: bool, site: Site) -> None:
     running = begun(site, "steps")
@@ -162,6 +163,7 @@ def test_as_json_each_line_is_a_document_and_the_run_the_last(site: Site) -> Non
     assert told == ""
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_following_and_not_the_run(site: Site) -> None:
     running = begun(site, "steps")
     follow = following(site, "steps")

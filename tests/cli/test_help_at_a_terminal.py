@@ -6,6 +6,7 @@ from tests.support.project import Site
 from tests.support.screen import Terminal
 
 
+@pytest.mark.slow
 def test_help_is_drawn_in_colour_and_plain_without(site: Site) -> None:
     coloured = Terminal(site, ["report", "--help"], rows=60)
     plain = Terminal(site, ["report", "--help"], rows=60, NO_COLOR="1")

@@ -32,6 +32,7 @@ def loaded(folder: Path, *words: str, complete: str | None = None) -> set[str]:
     return set(done.stderr.rpartition("\nloaded: ")[2].split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [["mode"], ["mode", "--json"], ["--version"], ["--help"], ["status", "--help"]]
 )
@@ -42,6 +43,7 @@ def test_what_looks_at_no_run_loads_no_store(words: list[str], here: Path) -> No
     assert not {one for one in modules if one.startswith(("jobctl.jobs", "jobctl.site"))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["status", "metrics", "runs", "logs hello", "stop hello", "start hello"])
 def test_a_look_loads_no_pool_and_no_calendar(words: str, here: Path) -> None:
     (here / "jobctl.toml").write_text('[jobs.hello]\ncron = "30 2 * * *"\ncall = "work:hello"\n')

@@ -229,6 +229,7 @@ def test_uninstall_leaves_the_service_of_another_project(
     assert (config / FILE).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     os.geteuid() != 0 or not Path("/etc/systemd/system").is_dir() or shutil.which("unshare") is None,
     reason="root of a machine with systemd's folder is needed",

@@ -29,6 +29,7 @@ def live(site: Site) -> Site:
     return site
 
 
+@pytest.mark.slow
 def test_the_table_stays_below_the_log(live: Site) -> None:
     terminal = Terminal(live, ["run"], rows=30)
     lines = terminal.until(
@@ -55,6 +56,7 @@ def test_the_table_stays_below_the_log(live: Site) -> None:
     live.nothing_left()
 
 
+@pytest.mark.slow
 def test_ctrl_c_waits_and_ctrl_c_again_does_not(live: Site) -> None:
     terminal = Terminal(live, ["run", "--only", "gated"])
     terminal.until(lambda lines: state_of(lines, "gated") == "running")
@@ -80,6 +82,7 @@ def test_a_terminal_that_is_closed_is_a_stop(live: Site) -> None:
     live.nothing_left()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "columns"), [(24, 40), (9, 200)])
 def test_another_size(rows: int, columns: int, live: Site) -> None:
     terminal = Terminal(live, ["run"])
@@ -108,6 +111,7 @@ def test_no_live_and_a_dumb_terminal_have_lines_only(live: Site) -> None:
         assert "──" not in "".join(terminal.lines)
 
 
+@pytest.mark.slow
 def test_colour_at_a_terminal_and_not_with_no_color(live: Site) -> None:
     live.call("trigger", "bad")
     coloured = Terminal(live, ["status"], rows=60)

@@ -127,6 +127,7 @@ def test_a_name_of_pythons_own_is_not_taken(job_id: str, site: Site) -> None:
     assert (tested.returncode, "1 passed" in tested.stdout) == (0, True), tested.stdout
 
 
+@pytest.mark.slow
 def test_from_a_folder_below_all_is_shown_as_seen_from_there(site: Site) -> None:
     site.jobs("")
     below = site.folder / "deep" / "down"
@@ -178,6 +179,7 @@ def test_what_cannot_be_written_whole_leaves_nothing(site: Site) -> None:
     assert files(site) == before
 
 
+@pytest.mark.slow
 def test_an_installed_package_is_no_place_and_a_folder_of_the_projects_own_is(site: Site) -> None:
     (site.folder / "mine").mkdir()
     (site.folder / "mine" / "__init__.py").touch()

@@ -45,6 +45,7 @@ def site(site: Site) -> Site:
     return site
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", CALLS, ids=" ".join)
 def test_full(words: list[str], site: Site) -> None:
     is_the_same("2>/dev/full", words, site)
@@ -68,6 +69,7 @@ def is_the_same(place: str, words: list[str], site: Site) -> None:
     assert told.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_scheduler_ends_well(site: Site) -> None:
     site.jobs(JOBS)
     with Path("/dev/full").open("w") as full:

@@ -130,6 +130,7 @@ def test_where_another_schedules_it_says_so_and_ends(
     assert cli("run", "--json", **environment).json["error"]["exit_code"] == 4
 
 
+@pytest.mark.slow
 def test_local_runs_whatever_the_mode(site: Site) -> None:
     site.jobs(JOBS)
     scheduler = site.popen("run", "--local", env={"VERCEL": "1", "JOBCTL_STATE": ".jobctl"})

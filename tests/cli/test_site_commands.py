@@ -189,6 +189,7 @@ def test_wrong_use_is_told(cli: Cli, words: str, message: str, hint: str | None)
 # report
 
 
+@pytest.mark.slow
 def test_a_report_now(site: Site, filled: OnSQLite) -> None:
     yesterday = (NOW - timedelta(days=1)).date().isoformat()
 
@@ -226,6 +227,7 @@ def test_a_scheduled_report_is_mailed_to_everybody_named(site: Site, filled: OnS
         assert "<svg" in page.get_content()
 
 
+@pytest.mark.slow
 def test_a_report_of_an_earlier_period_on_a_screen(site: Site, filled: OnSQLite) -> None:
     done = site.call("report", "quarterly", "--period", "2025-q4")
 
@@ -234,6 +236,7 @@ def test_a_report_of_an_earlier_period_on_a_screen(site: Site, filled: OnSQLite)
     assert "Sign-ups" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_report_that_fails_is_one_document_too(site: Site, filled: OnSQLite) -> None:
     filled = OnSQLite(site.folder / "broken.db")
     filled.tenant("t1")
@@ -270,6 +273,7 @@ def test_the_reports_are_the_built_in_jobs() -> None:
 # check
 
 
+@pytest.mark.slow
 def test_check_tries_everything_for_real(site: Site, postgres: Postgres, tmp_path: Path) -> None:
     database = OnPostgres(postgres)
     database.tenant("t1")

@@ -141,6 +141,7 @@ def test_a_flood_above_the_table_is_counted(site: Site) -> None:
     assert at.bytes.count(b"\x1b[?25l") == 1
 
 
+@pytest.mark.slow
 def test_a_triggered_run_is_recorded_whoever_reads(site: Site) -> None:
     reader, writer = os.pipe()
     trigger = site.popen("trigger", "chatty", stdout=writer, stderr=subprocess.PIPE)

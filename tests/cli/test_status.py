@@ -231,6 +231,7 @@ def test_failed_then_late_then_running_then_the_rest_and_those_that_are_off() ->
     assert "\n".join(lines).count("DATABASE_URL") == 1
 
 
+@pytest.mark.slow
 def test_a_retrying_job_says_which_attempt_begins_when(site: Site) -> None:
     site.jobs('[jobs.bad]\ncall = "work:bad"\nretries = 3\nretry_delay = "1h"\n')
     process = site.popen("trigger", "bad")

@@ -161,6 +161,7 @@ def test_no_wait_outlives_the_terminal_that_asked(gated: Site) -> None:
     gated.nothing_left()
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_does_not_end_the_job(gated: Site) -> None:
     reader, writer = os.pipe()
     gated.popen("trigger", "gated", stdout=writer)

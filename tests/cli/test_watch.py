@@ -20,6 +20,7 @@ def site(site: Site) -> Site:
     return site
 
 
+@pytest.mark.slow
 def test_it_shows_what_changes_and_gives_the_terminal_back(site: Site) -> None:
     terminal = Terminal(site, ["status", "--watch"], rows=50)
     terminal.until(lambda lines: state_of(lines, "job-03") == "scheduled")
@@ -98,6 +99,7 @@ def test_a_dumb_terminal_has_a_block_a_change(site: Site) -> None:
     assert all(block.startswith("job-01  job-01") for block in blocks)
 
 
+@pytest.mark.slow
 def test_in_a_pipe_a_block_a_change_or_a_document(site: Site) -> None:
     rows = site.popen("status", "--watch", "job-01", stderr=None)
     documents = site.popen("status", "--watch", "job-01", "--json", stderr=None)

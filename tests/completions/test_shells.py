@@ -94,6 +94,7 @@ def test_bash(line: str, expected: str, surroundings_of_shell: dict[str, str], s
     )
 
 
+@pytest.mark.slow
 @needs("zsh")
 @pytest.mark.parametrize("loading", ["fpath", "source"])
 @pytest.mark.parametrize(("line", "expected"), LINES)

@@ -166,6 +166,7 @@ def test_no_example_has_an_unknown_language() -> None:
     assert {one.language for one in EXAMPLES} == {"console", "dockerfile", "python", "sh", "text", "toml"}
 
 
+@pytest.mark.slow
 def test_the_picture_is_what_status_draws(tmp_path: Path) -> None:
     drawn = picture.draw(tmp_path)
     kept = picture.FILE.read_text(encoding="utf-8")

@@ -137,6 +137,7 @@ manager.schedule_job("count", "Count", count, 1)
     assert len(app.runs("count")) >= 2
 
 
+@pytest.mark.slow
 def test_daemon_threads_of_the_program_may_use_the_manager_to_the_end(app: App) -> None:
     code = (
         SCHEDULED
@@ -186,6 +187,7 @@ def test_an_interactive_session_whose_input_ends(app: App) -> None:
     assert app.runs("a") == [("completed", None)] or app.runs("a") == []
 
 
+@pytest.mark.slow
 def test_pytest_ends_without_a_warning(app: App) -> None:
     app.site.write(
         "test_it.py",

@@ -234,6 +234,7 @@ with manager:
     assert app.runs("quick") == []
 
 
+@pytest.mark.slow
 def test_an_asyncio_program(app: App) -> None:
     code = """
 import asyncio

@@ -207,6 +207,7 @@ def test_a_state_that_cannot_be_put_back_costs_the_worker_and_no_run(warm: Any) 
     assert after.result != "error"
 
 
+@pytest.mark.slow
 def test_a_worker_ends_what_pythons_own_pools_leave_and_goes_on(make_bench: Any) -> None:
     bench = make_bench(workers=1)
     bench.write(

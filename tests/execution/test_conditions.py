@@ -24,6 +24,7 @@ def result(site: Site, job_id: str) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_function_and_a_program_get_their_variables_and_folder(site: Site) -> None:
     site.jobs(
         '[jobs.mine]\ncall = "work:tell"\nfolder = "deep/er"\nenvironment = { MINE = "é x" }\n'
@@ -93,6 +94,7 @@ def test_a_folder_that_is_not_there_is_the_runs_error(site: Site) -> None:
     assert "the folder nowhere cannot be entered: no such file or directory" in told.stderr
 
 
+@pytest.mark.slow
 def test_what_it_needs_must_be_set(site: Site) -> None:
     site.jobs(
         '[jobs.poor]\nevery = "1s"\ncall = "work:tell"\nneeds = ["PGPASSWORD"]\n'

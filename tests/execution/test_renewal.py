@@ -13,6 +13,7 @@ def mine(value: str) -> dict[str, str]:
     return {"MINE": value}
 
 
+@pytest.mark.slow
 def test_each_has_its_own_worker_and_there_are_no_more_than_allowed(bench: Any) -> None:
     bench.write(CODE)
     tasks = [bench.task("work:tell", worker_environment=mine(str(n % 4))) for n in range(12)]

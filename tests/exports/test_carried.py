@@ -49,6 +49,7 @@ def project(site: Site) -> Site:
     return site
 
 
+@pytest.mark.slow
 def test_files_of_the_jobs_go_along(project: Site) -> None:
     assert exported(project) == {
         "jobctl.toml", "work.py", "helper.py", "third.py", "tools/__init__.py", "tools/inner.py",
@@ -68,6 +69,7 @@ def test_a_file_that_is_needed_no_more_goes(project: Site) -> None:
     assert "third.py" not in exported(project)
 
 
+@pytest.mark.slow
 def test_packages_are_named_by_their_versions(site: Site) -> None:
     """Those that jobctl and the extra bring are not named again."""
     site.jobs('[jobs.hello]\nevery = "1h"\ncall = "work:hello"\n', "import flask, idna, psycopg, yaml\n")
@@ -149,6 +151,7 @@ def test_a_module_of_another_folder_is_named_as_one(site: Site, tmp_path: Path) 
     assert 'the job hello imports "elsewhere", which comes from a folder of this machine' in done.stderr
 
 
+@pytest.mark.slow
 def test_long_chains_and_odd_files_do_no_harm(site: Site) -> None:
     site.jobs('[jobs.hello]\nevery = "1h"\ncall = "m0:hello"\nfolder = "data"\n')
     for number in range(600):
@@ -167,6 +170,7 @@ def test_long_chains_and_odd_files_do_no_harm(site: Site) -> None:
     assert "data/large is left out: the project's files may have 20 MiB together" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_git_ignores_is_named(site: Site) -> None:
     site.jobs("")
     pygit2.init_repository(str(site.folder))

@@ -115,6 +115,7 @@ def test_the_versions_are_exact_and_equal(cli: Cli, here: Path) -> None:
     assert len({one for name, one in versions.items() if "trigger" in name}) == 1
 
 
+@pytest.mark.slow
 def test_what_the_project_needs_goes_along(site: Site) -> None:
     (site.folder / "jobctl.toml").unlink()
     site.write("pyproject.toml", '[tool.jobctl.jobs.own]\nevery = "1h"\ncall = "app.work:go"\n')

@@ -100,6 +100,7 @@ members = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(
     members,
     st.none() | st.lists(st.just({"path": "/x", "schedule": "0 1 * * *"}), max_size=2),
@@ -130,6 +131,7 @@ def test_a_file_that_cannot_be_read_is_told_and_left(text: str) -> None:
         merge(text, {}, "vercel.json")
 
 
+@pytest.mark.slow
 def test_a_byte_order_mark_goes_since_vercel_cannot_read_it(site: Site) -> None:
     (site.folder / "there.json").write_bytes(b'\xef\xbb\xbf{\r\n  "regions": ["fra1"]\r\n}')
     (site.folder / "vercel.json").symlink_to("there.json")
@@ -142,6 +144,7 @@ def test_a_byte_order_mark_goes_since_vercel_cannot_read_it(site: Site) -> None:
     assert (site.folder / "vercel.json").is_symlink()
 
 
+@pytest.mark.slow
 def test_the_export_says_what_becomes_of_each_job(site: Site) -> None:
     site.jobs(
         '[jobs.odd]\nevery = "7m"\ncall = "work:odd"\n[jobs.fine]\ncron = "0 9 * * *"\ncall = "work:fine"\n',
@@ -160,6 +163,7 @@ def test_the_export_says_what_becomes_of_each_job(site: Site) -> None:
     assert "analytics-top-items runs once a day, at 00:00 UTC" in slower.stderr
 
 
+@pytest.mark.slow
 def test_a_folder_of_its_own_carries_the_project(site: Site) -> None:
     """As beside a Next.js site, where it is a second Vercel project."""
     site.jobs('[jobs.fine]\ncron = "0 9 * * *"\ncall = "work:fine"\n', "import helper\ndef fine(): ...\n")
@@ -214,6 +218,7 @@ def test_a_pyproject_that_names_jobctl_is_installed_from(site: Site) -> None:
     assert site.call("export", "vercel", ".").returncode == 0
 
 
+@pytest.mark.slow
 def test_the_longest_call_is_written_and_a_longer_timeout_reported(site: Site) -> None:
     job = '[jobs.fine]\ncron = "0 9 * * *"\ncall = "work:fine"\n'
     site.jobs(f'{job}timeout = "2h"\n', "def fine(): ...\n")
@@ -229,6 +234,7 @@ def test_the_longest_call_is_written_and_a_longer_timeout_reported(site: Site) -
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_schedules_keep_their_time_zones(site: Site) -> None:
     site.jobs(
         '[jobs.fine]\ncron = "0 9 * * *"\ntimezone = "Europe/Berlin"\njitter = "90s"\ncall = "work:fine"\n',
@@ -263,6 +269,7 @@ def test_no_more_crons_than_a_project_has(site: Site) -> None:
     assert len(json.loads((site.folder / "vercel.json").read_text())["crons"]) == 100
 
 
+@pytest.mark.slow
 def test_the_exported_folder_is_served_as_vercel_does(site: Site, tmp_path: Path) -> None:
     """Without JOBCTL_STATE: nothing but the temporary folder can be written there."""
     temporary = tmp_path / "temporary"

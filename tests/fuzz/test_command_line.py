@@ -62,6 +62,7 @@ def given_words(*words: str, **environment: str) -> None:
             assert done.stdout.count("\n") == 1
 
 
+@pytest.mark.slow
 @examples(125)
 @given(words)
 @example(("runs", ["--limit", "9" * 25]))

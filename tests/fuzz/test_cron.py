@@ -4,6 +4,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from zoneinfo import available_timezones
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -62,6 +63,7 @@ clocks = st.datetimes(BEGIN.replace(tzinfo=None), datetime(2270, 1, 1), timezone
 instants = clocks | st.datetimes(timezones=st.just(UTC))
 
 
+@pytest.mark.slow
 @examples(150)
 @given(text, instants)
 @example("9" * 5000 + " * * * *", datetime.min.replace(tzinfo=UTC))
@@ -106,6 +108,7 @@ def test_any_absence_is_counted_in_any_zone(
         assert newest is None or after < newest <= until
 
 
+@pytest.mark.slow
 @examples(75)
 @given(odd_zones)
 def test_any_text_is_a_zone_or_is_refused_in_a_sentence(name: str) -> None:
@@ -116,6 +119,7 @@ def test_any_text_is_a_zone_or_is_refused_in_a_sentence(name: str) -> None:
             told_well(error)
 
 
+@pytest.mark.slow
 @examples(75)
 @given(right | interval, zones)
 def test_any_schedule_is_said_elsewhere_or_refused_in_a_sentence(text: str, name: str) -> None:

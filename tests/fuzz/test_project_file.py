@@ -90,6 +90,7 @@ def test_any_file_is_a_catalogue_or_is_refused_with_lines(tmp_path: Path, name: 
         assert 1 <= int(line or 1) <= lines
 
 
+@pytest.mark.slow
 @examples(100)
 @given(text)
 def test_each_key_of_any_file_has_its_line(text: str) -> None:
@@ -120,6 +121,7 @@ settings = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @examples(75)
 @given(NAMES, st.none() | data, ids, settings, modules)
 @example("jobctl.toml", b"\xef\xbb\xbf[jobs.a]\r\ncall = 'm:f'\r\n", "b", {"every": "5m"}, None)

@@ -84,6 +84,7 @@ places = st.lists(
 )
 
 
+@pytest.mark.slow
 @examples(40)
 @given(places, st.none() | st.integers(0, 100_000), st.booleans(), st.binary(max_size=64))
 @example([(0, b"\0")], 0, False, b"")
@@ -123,6 +124,7 @@ def test_a_damaged_file_is_told_and_kept(
             tried(work, store)
 
 
+@pytest.mark.slow
 @examples(30)
 @given(
     st.binary(max_size=200)

@@ -115,6 +115,7 @@ def test_an_answer_is_understood_or_refused(call: str, answer: object) -> None:
             told_well(error)
 
 
+@pytest.mark.slow
 @examples(50)
 @given(st.lists(LIST | SCHEDULES | RUN | SCHEDULE | ANSWER, min_size=1, max_size=6))
 @example([{"data": [], "pagination": {"next": "x", "totalPages": 10**9}}])

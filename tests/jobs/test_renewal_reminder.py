@@ -156,6 +156,7 @@ def test_two_at_the_same_time_mail_each_user_once(desk: Desk, database: SiteData
     assert len({mail["To"] for mail in mails.taken}) == 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flag", [False, True])
 def test_two_machines_mail_each_user_once(
     desk: Desk,
@@ -221,6 +222,7 @@ def test_without_a_provider_development_has_an_outbox(desk: Desk, database: Site
     assert "To: Ada Lovelace <ada@example.com>" in file.read_text()
 
 
+@pytest.mark.slow
 def test_a_stop_right_after_the_servers_answer_releases_nothing(
     desk: Desk, database: SiteDatabase, mails: Mails, monkeypatch: pytest.MonkeyPatch
 ) -> None:

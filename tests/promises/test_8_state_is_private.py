@@ -110,6 +110,7 @@ def test_a_file_that_is_written_whole_is_never_open_to_others(tmp_path: Path, um
     assert other.read_text() == "a file of the user's own"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", ["000", "022"])
 def test_all_that_commands_leave(mask: str, site: Site) -> None:
     site.jobs('[jobs.hello]\nevery = "1d"\ncall = "work:hello"\n', CODE)

@@ -812,6 +812,7 @@ def test_nothing_overlaps_on_postgres(postgres: Postgres, scenario: Scenario) ->
         world.run()
 
 
+@pytest.mark.slow
 def test_the_model_runs_jobs() -> None:
     """Else it would show nothing."""
     faults = (Fault(20.0, "power", 0, 10.0), Fault(40.0, "freeze", 1, 75.0))

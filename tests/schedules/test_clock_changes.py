@@ -209,6 +209,7 @@ def test_a_skipped_day_and_utc_have_no_note() -> None:
     assert Cron("30 2 * * *").note(datetime(2027, 3, 28, 1, tzinfo=UTC)) is None
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(NIGHTS), st.data())
 def test_the_readings_of_a_time_are_the_instants_that_show_it(

@@ -115,6 +115,7 @@ INSTANTS = st.datetimes(datetime(2024, 1, 1), datetime(2028, 1, 1)).map(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(EXPRESSIONS, ZONES, INSTANTS)
 def test_the_next_time_is_later_and_does_not_depend_on_what_was_asked_before(
@@ -145,6 +146,7 @@ def test_nothing_in_between_matches(minute: str, hour: str, start: datetime) -> 
     assert reference.names(found)
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(DAY_FIELDS, INSTANTS)
 def test_the_first_day_that_is_named_is_found_and_counted(day_fields: str, start: datetime) -> None:
@@ -159,6 +161,7 @@ def test_the_first_day_that_is_named_is_found_and_counted(day_fields: str, start
     assert cron.count(start, noon + timedelta(days=399)) == len(named)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(EXPRESSIONS, ZONES, INSTANTS)
 def test_cronsim_agrees_away_from_clock_changes(expression: str, zone: str, start: datetime) -> None:

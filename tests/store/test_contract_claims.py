@@ -289,6 +289,7 @@ def test_an_end_is_kept_as_told(desk: "Desk", store: RunStore) -> None:
     assert (kept.attempt, kept.scheduled_for, kept.host) == (3, desk.at(1), "here")
 
 
+@pytest.mark.slow
 def test_an_end_counts_once(desk: "Desk", store: RunStore) -> None:
     run = desk.begin()
     ending = desk.ending(run)

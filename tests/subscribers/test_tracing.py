@@ -67,6 +67,7 @@ def lasted(span: Span) -> timedelta:
     return timedelta(microseconds=(span.end_time_unix_nano - span.start_time_unix_nano) / 1000)
 
 
+@pytest.mark.slow
 def test_a_run_is_a_span_that_the_jobs_own_can_join(traced: Site, collector: Collector) -> None:
     done = traced.call("trigger", "good")
     (run,) = traced.runs()
@@ -91,6 +92,7 @@ def test_a_run_is_a_span_that_the_jobs_own_can_join(traced: Site, collector: Col
     assert collector.requests[0][0] == "/v1/traces"
 
 
+@pytest.mark.slow
 def test_a_failed_run_tells_why_and_how_often_it_was_tried(traced: Site, collector: Collector) -> None:
     assert traced.call("trigger", "bad").returncode == 1
 
@@ -107,6 +109,7 @@ def test_a_failed_run_tells_why_and_how_often_it_was_tried(traced: Site, collect
     assert "hunter2" not in str(collector.spans)
 
 
+@pytest.mark.slow
 def test_a_run_of_a_slot_says_how_late_it_was(traced: Site, collector: Collector) -> None:
     process = traced.run("--only", "ticking")
     until(lambda: len(collector.spans) >= 2, 30)
@@ -153,6 +156,7 @@ def test_a_run_by_hand_joins_the_trace_that_it_is_asked_for_in(traced: Site, col
     assert f"00-{span.trace_id.hex()}-{span.parent_span_id.hex()}-01" == PARENT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "sent"),
     [
@@ -174,6 +178,7 @@ def test_the_standard_variables_decide(
         assert done.stdout.endswith("-00\n")
 
 
+@pytest.mark.slow
 def test_headers_name_and_endpoint_are_those_of_the_variables(traced: Site, collector: Collector) -> None:
     more = {
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{collector.url}/in/here",
@@ -218,6 +223,7 @@ def test_a_redirect_does_not_take_the_headers_along(traced: Site, collector: Col
     assert "traces" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_collector_that_refuses_is_told_once_and_hurts_nothing(traced: Site, collector: Collector) -> None:
     collector.refuses = 404
     process = traced.run("--only", "ticking", "--log-format", "json")
@@ -259,6 +265,7 @@ def test_a_collector_that_does_not_answer_holds_up_an_end_for_five_seconds_at_mo
     assert collector.spans == []
 
 
+@pytest.mark.slow
 def test_nothing_of_it_is_loaded_unless_it_is_asked_for(traced: Site) -> None:
     loaded = "import sys; from jobctl.cli.main import main; sys.argv = ['jobctl', 'trigger', 'good']\n"
     loaded += (

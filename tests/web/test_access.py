@@ -76,6 +76,7 @@ def test_what_comes_through_a_proxy_or_from_another_page_is_not_this_machine(
     assert Access(None, development=True).allows(headers, "127.0.0.1") is allowed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("secret", "words"),
     [

@@ -11,6 +11,7 @@ from tests.support.project import Site, until
 from tests.web.conftest import SECRET, Serve
 
 
+@pytest.mark.slow
 def test_any_other_job_can_be_run_and_is_recorded(serve: Serve, site: Site) -> None:
     client = serve()
 
@@ -32,6 +33,7 @@ def test_a_failure_tells_its_reason_in_development_alone(serve: Serve) -> None:
     assert shown.json()["error"] == "ValueError: the password is hunter2"
 
 
+@pytest.mark.slow
 def test_a_second_call_while_it_runs_runs_nothing(serve: Serve, site: Site) -> None:
     client = serve()
     first: list[httpx2.Response] = []
@@ -48,6 +50,7 @@ def test_a_second_call_while_it_runs_runs_nothing(serve: Serve, site: Site) -> N
     assert len(site.runs()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
@@ -66,6 +69,7 @@ def test_what_is_no_endpoint_runs_nothing(
     assert site.runs() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer wrong", f"Basic {SECRET}", SECRET, f"Bearer {SECRET}x"]
 )
@@ -106,6 +110,7 @@ def test_disabled_stops_other_jobs(serve: Serve) -> None:
     assert "scheduling is disabled" in told.json()["error"]
 
 
+@pytest.mark.slow
 def test_looks_are_those_of_the_command_line(serve: Serve, site: Site) -> None:
     client = serve()
     client.get("/api/cron/jobs/quick")
@@ -142,6 +147,7 @@ def test_jobs_of_applications_and_next_times_on_vercel_are_shown_as_by_status(
     assert timed > {one for one in here if here[one]["next_run"]}
 
 
+@pytest.mark.slow
 def test_a_run_whose_process_died_is_lost_at_the_next_look(serve: Serve, site: Site) -> None:
     client = serve()
     running = site.popen("trigger", "gated")

@@ -59,6 +59,7 @@ def test_connections_that_say_nothing_shut_no_one_out(said: bytes, site: Site) -
     assert len(lines) < 100
 
 
+@pytest.mark.slow
 def test_refused_requests_fill_no_disk(site: Site) -> None:
     with serving(site) as (address, lines), httpx2.Client(trust_env=False, timeout=30) as client:
         for _ in range(200):

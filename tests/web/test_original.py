@@ -141,6 +141,7 @@ def test_reminders_whose_job_fails(serve: Serve, site: Site, database: OnSQLite,
     assert "subscriptions" in development.json()["errors"][0]
 
 
+@pytest.mark.slow
 def test_expiration(serve: Serve, database: OnSQLite, mails: Mails) -> None:
     user = database.user(email="gone@example.com")
     one = database.subscription(user, NOW - timedelta(hours=1))
@@ -159,6 +160,7 @@ def test_expiration(serve: Serve, database: OnSQLite, mails: Mails) -> None:
     assert body["data"]["errors"] == ["the mail was refused"]
 
 
+@pytest.mark.slow
 def test_expiration_that_fails(serve: Serve, site: Site, database: OnSQLite) -> None:
     site.write("jobctl.toml", "[jobs.subscription-expired-cleanup]\nretries = 0\n")
     database.execute('ALTER TABLE subscriptions RENAME TO "elsewhere"')
@@ -232,6 +234,7 @@ def test_a_call_is_answered_within_its_time_and_the_run_goes_on(serve: Serve, si
     assert site.runs_kept("gated")[0].id == body["run_id"]
 
 
+@pytest.mark.slow
 def test_retries_go_on_behind_the_answer(serve: Serve, site: Site) -> None:
     site.environment["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/nothing"
     client = serve("--timeout", "4s", NODE_ENV="development", EMAIL_PROVIDER="ethereal")

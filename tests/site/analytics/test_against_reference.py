@@ -128,6 +128,7 @@ def test_top_items(site: Any) -> None:
     assert database.statements == 2
 
 
+@pytest.mark.slow
 def test_recent_activity_is_the_true_newest(site: Any) -> None:
     _, rows, database, folder = site
     words = {"upvote": "Voted for", "downvote": "Voted against"}

@@ -90,6 +90,7 @@ def test_a_disk_that_cannot_be_written(sync: Sync, folder: Path, upstream: Upstr
     assert "where it can be written" in str(caught.value.hint)
 
 
+@pytest.mark.slow
 def test_a_full_disk(sync: Sync, folder: Path, upstream: Upstream) -> None:
     upstream.commit({"large.bin": os.urandom(3_000_000)})
     with small_disk(folder.parent, "2m"):

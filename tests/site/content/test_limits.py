@@ -122,6 +122,7 @@ def test_a_tree_of_trees_with_more_paths_than_any_disk_holds(
     assert not folder.exists()
 
 
+@pytest.mark.slow
 @WAYS
 def test_more_bytes_in_all_than_the_limit(
     folder: Path, upstream: Upstream, server: GitServer, over_http: bool
@@ -137,6 +138,7 @@ def test_more_bytes_in_all_than_the_limit(
     assert grown < 120
 
 
+@pytest.mark.slow
 @WAYS
 def test_a_file_of_zeros_is_passed_over_and_the_rest_is_synced(
     folder: Path, upstream: Upstream, server: GitServer, over_http: bool
@@ -218,6 +220,7 @@ def test_a_delta_of_a_few_bytes_makes_no_object_of_any_size(
     assert grown < 140
 
 
+@pytest.mark.slow
 @WAYS
 def test_folders_nested_without_end_are_passed_over(
     folder: Path, upstream: Upstream, server: GitServer, over_http: bool

@@ -71,6 +71,7 @@ def test_missing_columns_are_all_told_by_name(database: SiteDatabase, tmp_path: 
         assert f"no column {column}" in str(told.value)
 
 
+@pytest.mark.slow
 def test_no_tenant(database: SiteDatabase, tmp_path: Path) -> None:
     database.execute("UPDATE tenant SET status = 'inactive'")
 
