@@ -175,7 +175,7 @@ def in_doubt_warning(row_id: str) -> str:
     return f"{row_id}: the mail server may have taken the mail or not; it is not sent again"
 
 
-class Claim(NamedTuple):
+class MailClaim(NamedTuple):
     """A row that a process claimed. ``mark`` is what it wrote into the row."""
 
     id: str
@@ -217,16 +217,16 @@ class MailJournal:
             os.ftruncate(self._file, 0)
         self._close()
 
-    def unfinished(self) -> list[Claim]:
+    def unfinished(self) -> list[MailClaim]:
         """Claims that are not done. A line cut off by a kill is skipped: its claim was never made."""
-        found: dict[str, Claim] = {}
+        found: dict[str, MailClaim] = {}
         for line in self._path.read_bytes().split(b"\n"):
             try:
                 entry = json.loads(line)
                 mark = entry.get("mark")
                 for row_id in entry["ids"]:
                     if mark is not None:
-                        found[row_id] = Claim(row_id, datetime.fromisoformat(mark))
+                        found[row_id] = MailClaim(row_id, datetime.fromisoformat(mark))
                     elif entry["step"] == _DONE:
                         found.pop(row_id, None)
                     elif row_id in found:

@@ -104,20 +104,20 @@ class Reminders:
             locked = fetch(connection, lock)
             # the rows of an earlier try that was committed but whose answer was lost
             claimed = set(connection.execute(claimed_by_us).scalars())
-            new = without_reminder(connection, [one for one in locked if one.id not in claimed])
+            new = without_reminder(connection, [row for row in locked if row.id not in claimed])
             if new:
                 history = [
-                    one.history_row(
-                        tenant_id, REMINDED, mark, "Renewal reminder sent", status="active", plan=one.plan
+                    row.history_row(
+                        tenant_id, REMINDED, mark, "Renewal reminder sent", status="active", plan=row.plan
                     )
-                    for one in new
+                    for row in new
                 ]
-                ids = [one.id for one in new]
+                ids = [row.id for row in new]
                 values = {"renewal_reminder_sent": True, "updated_at": mark}
                 connection.execute(update(subscriptions).where(table.id.in_(ids)).values(**values))
                 connection.execute(insert(subscription_history), history)
                 claimed.update(ids)
-            return [one for one in locked if one.id in claimed]
+            return [row for row in locked if row.id in claimed]
 
         return self._database.transact(claim)
 

@@ -35,9 +35,9 @@ def has_own_content(folder: Path, limits: Limits) -> bool:
         )
     try:
         repository = pygit2.Repository(str(folder / ".git"))
-        step = SyncMarker(Path(repository.path)).step()
+        unfinished = SyncMarker(Path(repository.path)).unfinished()
         known = {
-            *((step.old, step.new) if step else ()),
+            *(unfinished[:2] if unfinished else ()),
             synced_commit(repository) or str(repository.head.target),
         }
         return _has_own_commits(repository, known) or _has_own_files(repository, folder, known, limits)

@@ -112,7 +112,7 @@ _UNFINISHED = (
 )
 
 
-class SyncStep(NamedTuple):
+class CommitRange(NamedTuple):
     """The commits between which a sync changes the files, and the branch."""
 
     old: str
@@ -123,7 +123,7 @@ class SyncStep(NamedTuple):
 class SyncMarker:
     """A file in ``.git`` during a sync; it distinguishes leftovers of a killed sync from the work of other git programs.
 
-    It is empty until the folder's files begin to change; then it holds the step.
+    It is empty until the folder's files begin to change; then it holds their range of commits.
     """
 
     def __init__(self, git: Path) -> None:
@@ -131,13 +131,13 @@ class SyncMarker:
         self._file = git / "jobctl-sync"
         self._changes_files = False
 
-    def step(self) -> SyncStep | None:
-        """The step of a sync that did not end, if its files began to change."""
+    def unfinished(self) -> CommitRange | None:
+        """The range of a sync that did not end, if its files began to change."""
         text = self._text()
-        return SyncStep(*text.split(" ", 2)) if text else None
+        return CommitRange(*text.split(" ", 2)) if text else None
 
-    def take_over(self) -> SyncStep | None:
-        """Remove unfinished files of a killed sync, and return its step as ``step`` does."""
+    def take_over(self) -> CommitRange | None:
+        """Remove unfinished files of a killed sync, and return its range as ``unfinished`` does."""
         text = self._text()
         if text is None:
             return None
@@ -145,15 +145,15 @@ class SyncMarker:
             for path in self._git.glob(pattern):
                 path.unlink(missing_ok=True)
         self._changes_files = bool(text)
-        return self.step()
+        return self.unfinished()
 
     def begin(self) -> None:
         """Record that a sync starts."""
         self._file.touch()
 
-    def begin_files(self, step: SyncStep) -> None:
+    def begin_files(self, commits: CommitRange) -> None:
         """Record that the folder's files begin to change."""
-        write_whole(self._file, " ".join(step).encode())
+        write_whole(self._file, " ".join(commits).encode())
         self._changes_files = True
 
     def fail(self) -> None:

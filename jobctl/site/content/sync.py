@@ -24,9 +24,9 @@ from jobctl.site.content.remote import (
     unusable_error,
 )
 from jobctl.site.content.repository import (
+    CommitRange,
     SkippedFiles,
     SyncMarker,
-    SyncStep,
     commit_of,
     count_new,
     is_ancestor,
@@ -193,15 +193,15 @@ class ContentFolder:
         report.changes = finished.then(report.changes)
         return report
 
-    def _finish(self, repository: pygit2.Repository, step: SyncStep) -> Changes:
-        """Finish the step of a killed sync, without the files that were changed since."""
-        commit, skipped = commit_of(repository, step.new), SkippedFiles.read(repository)
+    def _finish(self, repository: pygit2.Repository, commits: CommitRange) -> Changes:
+        """Finish what a killed sync began, without the files that were changed since."""
+        commit, skipped = commit_of(repository, commits.new), SkippedFiles.read(repository)
         snapshots = Snapshots(repository, self._folder, self._limits, absent=skipped.paths)
-        deltas = snapshots.differences(commit_of(repository, step.old).tree, commit.tree)
+        deltas = snapshots.differences(commit_of(repository, commits.old).tree, commit.tree)
         touched = set(clashing(deltas, snapshots))
         deltas = [delta for delta in deltas if delta.path not in touched]
         changes = _apply(deltas, snapshots)
-        _set_refs(Tip(step.branch, step.new), commit, snapshots, skipped.after(deltas, changes))
+        _set_refs(Tip(commits.branch, commits.new), commit, snapshots, skipped.after(deltas, changes))
         return changes
 
     def _follow(self, repository: pygit2.Repository, marker: SyncMarker, last: str) -> SyncReport:
@@ -235,7 +235,7 @@ class ContentFolder:
             tip = self._save(remote, tip, report, ours, snapshots)
             commit = commit_of(repository, tip.commit)
             deltas = snapshots.differences(head.tree, commit.tree)
-        marker.begin_files(SyncStep(str(head.id), tip.commit, tip.branch))
+        marker.begin_files(CommitRange(str(head.id), tip.commit, tip.branch))
         again = skipped.available(snapshots, commit.tree, deltas)
         remote.fetch_skipped_files(delta.new.id for delta in again if delta.new)
         report.changes = _apply([*deltas, *again], snapshots, {delta.path for delta in again})
