@@ -1,4 +1,4 @@
-"""``subscription-expired-cleanup`` on both engines: which rows, why, and who is told."""
+"""``subscription-expired-cleanup`` on both engines: which rows change and why, and who is notified."""
 
 import json
 import threading
@@ -82,7 +82,7 @@ def test_each_row_has_its_history(desk: Desk, database: SiteDatabase) -> None:
     assert json.loads(metadata) == {"source": "jobctl", "endDate": iso(AGO), "autoRenewal": True}
 
 
-def test_the_user_is_told(desk: Desk, database: SiteDatabase, mails: Mails) -> None:
+def test_the_user_is_notified(desk: Desk, database: SiteDatabase, mails: Mails) -> None:
     database.subscription(database.user(name="Ada", email="ada@example.com"), AGO, amount=29)
     database.subscription(database.user(name="Bob", email="bob@example.com"), AGO, auto_renewal=False)
 
@@ -112,7 +112,9 @@ def test_a_failed_mail_fails_nothing(desk: Desk, database: SiteDatabase, mails: 
     assert ending["result"]["successful"] == 3
 
 
-def test_a_mail_server_that_is_down_is_told_once(desk: Desk, database: SiteDatabase, mails: Mails) -> None:
+def test_a_mail_server_that_is_down_is_reported_once(
+    desk: Desk, database: SiteDatabase, mails: Mails
+) -> None:
     for _ in range(3):
         database.subscription(database.user(), AGO)
     desk.set(SMTP_PORT=1)

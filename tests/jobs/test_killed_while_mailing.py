@@ -1,4 +1,4 @@
-"""Both mailing jobs under ``kill -9`` of everything, at the moments that matter; nobody is mailed twice."""
+"""Both mailing jobs under ``kill -9`` of everything, at the moments that matter; no user is mailed twice."""
 
 import os
 import signal

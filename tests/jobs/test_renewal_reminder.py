@@ -24,7 +24,9 @@ def sent(database: SiteDatabase, subscription: str) -> bool:
     return bool(flag)
 
 
-def test_who_is_due_is_mailed_once_and_nobody_else(desk: Desk, database: SiteDatabase, mails: Mails) -> None:
+def test_who_is_due_is_mailed_once_and_no_other_user(
+    desk: Desk, database: SiteDatabase, mails: Mails
+) -> None:
     ada = database.user(name="Ada Lovelace", email="ada@example.com")
     due = database.subscription(
         ada, SOON, subscription_id="sub_77", amount=29, currency="eur", interval_count=3
@@ -33,7 +35,7 @@ def test_who_is_due_is_mailed_once_and_nobody_else(desk: Desk, database: SiteDat
         "late": database.subscription(database.user(), NOW + timedelta(days=7, hours=1)),
         "over": database.subscription(database.user(), NOW - timedelta(hours=1)),
         "off": database.subscription(database.user(), SOON, auto_renewal=False),
-        "told": database.subscription(database.user(), SOON, renewal_reminder_sent=True, updated_at=NOW),
+        "reminded": database.subscription(database.user(), SOON, renewal_reminder_sent=True, updated_at=NOW),
         "ended": database.subscription(database.user(), SOON, status="cancelled"),
         "elsewhere": database.subscription(database.user(tenant_id="t2"), SOON, tenant_id="t2"),
         "endless": database.subscription(database.user(), None),
@@ -48,7 +50,7 @@ def test_who_is_due_is_mailed_once_and_nobody_else(desk: Desk, database: SiteDat
     }  # fmt: skip
     assert sent(database, due)
     assert {name: sent(database, one) for name, one in other.items()} == dict.fromkeys(other, False) | {
-        "told": True
+        "reminded": True
     }
     (mail,) = mails.taken
     assert mail["To"] == "Ada Lovelace <ada@example.com>"
@@ -298,7 +300,7 @@ def test_a_flag_of_an_earlier_period_does_not_count(desk: Desk, database: SiteDa
     }
     renew(database, due["before the payment"], SOON)
     this_period = database.subscription(
-        database.user(email="told@example.com"), SOON, updated_at=NOW - timedelta(days=1), **flagged
+        database.user(email="reminded@example.com"), SOON, updated_at=NOW - timedelta(days=1), **flagged
     )
     database.add(
         "subscriptionHistory", subscription_id=this_period, action="payment_succeeded",
@@ -308,10 +310,10 @@ def test_a_flag_of_an_earlier_period_does_not_count(desk: Desk, database: SiteDa
     desk.run(REMINDER)
 
     assert len(mails.taken) == 2
-    assert "told@example.com" not in mails.recipients
+    assert "reminded@example.com" not in mails.recipients
 
 
-def test_a_reset_flag_reminds_nobody_twice(desk: Desk, database: SiteDatabase, mails: Mails) -> None:
+def test_a_reset_flag_reminds_no_user_twice(desk: Desk, database: SiteDatabase, mails: Mails) -> None:
     database.subscription(database.user(), SOON)
     desk.run(REMINDER)
     database.execute("UPDATE subscriptions SET renewal_reminder_sent = ?", False)
@@ -337,7 +339,7 @@ def test_what_the_site_changes_meanwhile_is_released_all_the_same(
     assert database.rows('SELECT count(*) FROM "subscriptionHistory"') == [(1,)]
 
 
-def test_a_database_from_a_copy_reminds_nobody_twice(
+def test_a_database_from_a_copy_reminds_no_user_twice(
     desk: Desk, database: SiteDatabase, mails: Mails
 ) -> None:
     """Restored as it was before the reminders; what was sent is known beside the journal."""
@@ -355,7 +357,7 @@ def test_a_database_from_a_copy_reminds_nobody_twice(
     assert desk.run(REMINDER)["result"]["message"] == "no reminder is due"
 
 
-def test_a_state_folder_that_is_lost_reminds_nobody_twice(
+def test_a_state_folder_that_is_lost_reminds_no_user_twice(
     desk: Desk, database: SiteDatabase, mails: Mails
 ) -> None:
     database.subscription(database.user(), SOON)

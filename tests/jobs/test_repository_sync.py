@@ -133,7 +133,7 @@ class SiteServer:
 
 
 @pytest.fixture
-def told() -> Iterator[SiteServer]:
+def endpoint() -> Iterator[SiteServer]:
     server = SiteServer()
 
     class Answering(Handler):
@@ -154,12 +154,12 @@ def told() -> Iterator[SiteServer]:
 
 
 def test_the_sites_own_endpoint_is_asked_with_the_secret(
-    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream, told: SiteServer, cli: Cli
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream, endpoint: SiteServer, cli: Cli
 ) -> None:
     del here
     monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
     monkeypatch.setenv("CRON_SECRET", SECRET)
-    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"{told.url}/api/cron/sync")
+    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"{endpoint.url}/api/cron/sync")
 
     checked = cli("check", "site")
     repository_sync()
@@ -167,11 +167,11 @@ def test_the_sites_own_endpoint_is_asked_with_the_secret(
 
     assert checked.code == 0
     assert "/api/cron/sync" in checked.stdout
-    assert [(method, path) for method, path, _, _ in told.requests] == [
+    assert [(method, path) for method, path, _, _ in endpoint.requests] == [
         ("OPTIONS", "/api/cron/sync"),
         ("GET", "/api/cron/sync"),
     ]
-    assert {headers["authorization"] for _, _, headers, _ in told.requests} == {f"Bearer {SECRET}"}
+    assert {headers["authorization"] for _, _, headers, _ in endpoint.requests} == {f"Bearer {SECRET}"}
 
 
 @pytest.mark.parametrize("own", [None, "a-secret-of-its-own"])
@@ -179,7 +179,7 @@ def test_a_webhook_is_sent_what_changed_signed(
     here: Path,
     monkeypatch: pytest.MonkeyPatch,
     upstream: Upstream,
-    told: SiteServer,
+    endpoint: SiteServer,
     cli: Cli,
     own: str | None,
 ) -> None:
@@ -188,18 +188,18 @@ def test_a_webhook_is_sent_what_changed_signed(
     monkeypatch.setenv("CRON_SECRET", SECRET)
     if own:
         monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_SECRET", own)
-    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"{told.url}/hooks/content")
+    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"{endpoint.url}/hooks/content")
 
     checked = cli("check", "site")
     repository_sync()
     repository_sync()
 
     assert (checked.code, "took a test, signed" in checked.stdout) == (0, True)
-    assert [json.loads(body) for _, _, _, body in told.requests] == [
+    assert [json.loads(body) for _, _, _, body in endpoint.requests] == [
         {"paths": [], "total": 0, "test": True},
         {"paths": ["data/one/one.yml"], "total": 1},
     ]
-    for method, _, headers, body in told.requests:
+    for method, _, headers, body in endpoint.requests:
         assert method == "POST"
         expected = hmac.new((own or SECRET).encode(), body, "sha256").hexdigest()
         assert headers["x-hub-signature-256"] == f"sha256={expected}"
@@ -207,15 +207,15 @@ def test_a_webhook_is_sent_what_changed_signed(
 
 
 def test_without_any_secret_a_webhook_is_not_signed(
-    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream, told: SiteServer
+    here: Path, monkeypatch: pytest.MonkeyPatch, upstream: Upstream, endpoint: SiteServer
 ) -> None:
     del here
     monkeypatch.setenv("DATA_REPOSITORY", str(upstream.bare))
-    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"{told.url}/changed?site=1")
+    monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"{endpoint.url}/changed?site=1")
 
     repository_sync()
 
-    ((_, path, headers, _),) = told.requests
+    ((_, path, headers, _),) = endpoint.requests
     assert path == "/changed?site=1"
     assert "x-hub-signature-256" not in headers
 
@@ -232,7 +232,7 @@ def test_the_secret_does_not_cross_the_network_in_clear(
     assert "so CRON_SECRET would cross the network in clear" in capsys.readouterr().out
 
 
-def test_check_tells_an_address_that_is_no_site(
+def test_check_reports_an_address_that_is_no_site(
     monkeypatch: pytest.MonkeyPatch, here: Path, cli: Cli
 ) -> None:
     del here

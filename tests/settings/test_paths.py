@@ -42,4 +42,4 @@ def test_the_project_and_the_state_folder(home: Path, site: Site) -> None:
 
 def test_an_unknown_home_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="DATABASE_URL begins with a home folder that is not known"):
-        read_database_url("sqlite:///~nobody-like-this/site.db", Path("/srv"))
+        read_database_url("sqlite:///~no-such-user/site.db", Path("/srv"))

@@ -30,7 +30,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 class Upstream:
-    """A bare repository and a clone that somebody else works in."""
+    """A bare repository and a clone that another user works in."""
 
     def __init__(self, root: Path, name: str = "content") -> None:
         root.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""A real SMTP server on loopback, with TLS and login, that can be told to misbehave."""
+"""A real SMTP server on loopback, with TLS and login, that can be made to misbehave."""
 
 import asyncio
 import ssl
