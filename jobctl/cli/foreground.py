@@ -110,6 +110,7 @@ class _RunPrinter:
         self._is_detached = context.is_detached
         self._out = context.output.for_thread()
         self._is_mute = False
+        self._run_id = ""
         self._events: SimpleQueue[Event | None] = SimpleQueue()
 
     @contextmanager
@@ -129,7 +130,9 @@ class _RunPrinter:
 
     def __call__(self, event: Event) -> None:
         """Take an event, from any thread."""
-        if isinstance(event, RunFinished):
+        if isinstance(event, RunStarted):
+            self._run_id = event.run.id
+        elif isinstance(event, RunFinished) and event.run.id == self._run_id:  # not a lost run of another job
             self.retry = event.retry
         if not self._is_over:
             self._events.put(event)
