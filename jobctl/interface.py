@@ -93,10 +93,17 @@ class BackgroundJobManager(Protocol):
     def start_job(self, id: str) -> None:  # noqa: A002
         """Put a stopped job back on its schedule. What it missed meanwhile is not caught up."""
 
-    def stop_job(self, id: str) -> None:  # noqa: A002
-        """Take a job off its schedule. A run in progress goes on; its status is kept."""
+    def start_all_jobs(self) -> None:
+        """Put every stopped job back on its schedule."""
 
-    def stop_all_jobs(self) -> None:
+    def stop_job(self, id: str, reason: str | None = None) -> None:  # noqa: A002
+        """Take a job off its schedule. A run in progress goes on; its status is kept.
+
+        Args:
+            reason: why; shown by ``jobctl status``, but for Trigger.dev's jobs.
+        """
+
+    def stop_all_jobs(self, reason: str | None = None) -> None:
         """Take every job off its schedule."""
 
     def get_job_status(self, id: str) -> JobStatus | None:  # noqa: A002

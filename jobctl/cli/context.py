@@ -18,6 +18,7 @@ from jobctl.text import quote
 if TYPE_CHECKING:
     from jobctl.catalogue.catalogue import Catalogue
     from jobctl.errors import StoreError
+    from jobctl.managers.base import StoreBackedManager
     from jobctl.managers.factory import Manager
     from jobctl.managers.local import LocalJobManager
     from jobctl.model import Job
@@ -249,6 +250,23 @@ class Context:
         if subscribers.warning is not None:
             self.output.warn(subscribers.warning)
         return subscribers
+
+    @cached_property
+    def job_manager(self) -> "StoreBackedManager | TriggerDevJobManager":
+        """Shows the catalogue's jobs, and takes them off their schedules and back on. It runs none.
+
+        Raises:
+            ServiceError: Trigger.dev does not accept this kind of key.
+        """
+        from jobctl.managers.base import StoreBackedManager
+        from jobctl.modes import Mode
+
+        if self.mode is Mode.TRIGGER_DEV:
+            return self.trigger_dev
+        idle = None if self.mode is Mode.LOCAL else f"mode is {self.mode.value}"
+        manager = StoreBackedManager(self.store, self.clock, idle)
+        manager.add(self.catalogue.jobs)
+        return manager
 
     @cached_property
     def trigger_dev(self) -> "TriggerDevJobManager":

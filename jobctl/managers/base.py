@@ -30,10 +30,12 @@ class ManagerBase:
 
     Attributes:
         store: the run store, if it has one.
+        place: where another service schedules the jobs, such as `` at Trigger.dev``; empty where jobctl does.
         on_start: called each time the scheduler starts, in the calling thread.
     """
 
     store: RunStore | None = None
+    place: str = ""
 
     def __init__(self, idle: str | None, clock: Clock | None) -> None:
         self.idle = idle
@@ -164,17 +166,23 @@ class StoreBackedManager(ManagerBase):
 
     def start_job(self, id: str) -> None:  # noqa: A002
         """Put a stopped job back on its schedule. What it missed meanwhile is not caught up."""
-        self._job(id)
-        self._register([id])
-        self.store.start([id], self._clock.now())
+        self._start([self._job(id).id])
 
-    def stop_job(self, id: str) -> None:  # noqa: A002
-        """Take a job off its schedule; it stays off after a restart. A run in progress goes on."""
-        self._stop([self._job(id).id])
+    def start_all_jobs(self) -> None:
+        """Put every stopped job back on its schedule."""
+        self._start(list(self._jobs))
 
-    def stop_all_jobs(self) -> None:
+    def stop_job(self, id: str, reason: str | None = None) -> None:  # noqa: A002
+        """Take a job off its schedule; it stays off after a restart. A run in progress goes on.
+
+        Args:
+            reason: why; shown by ``jobctl status``.
+        """
+        self._stop([self._job(id).id], reason)
+
+    def stop_all_jobs(self, reason: str | None = None) -> None:
         """Take every job off its schedule."""
-        self._stop(list(self._jobs))
+        self._stop(list(self._jobs), reason)
 
     def run(self, run_id: str) -> Run | None:
         """The run with this id or unique prefix, with its result and error."""
@@ -198,7 +206,11 @@ class StoreBackedManager(ManagerBase):
 
     def get_all_job_statuses(self) -> Sequence[JobStatus]:
         """The current status of every job, in the order in which they were added."""
-        return job_statuses(self._jobs.values(), self.store.jobs(), self._clock.now())
+        return self.statuses_of(self._jobs.values())
+
+    def statuses_of(self, jobs: Iterable[Job]) -> list[JobStatus]:
+        """The current status of some jobs."""
+        return job_statuses(jobs, self.store.jobs(), self._clock.now())
 
     def get_job_metrics(self) -> JobMetrics:
         """Totals over all runs that were ever recorded in the store."""
@@ -208,9 +220,13 @@ class StoreBackedManager(ManagerBase):
         """The jobs' records in the run store, created where there are none yet."""
         return self.store.register([registration(self._jobs[job_id]) for job_id in ids], self._clock.now())
 
-    def _stop(self, ids: Sequence[str]) -> None:
+    def _start(self, ids: Sequence[str]) -> None:
         self._register(ids)
-        self.store.stop(ids, self._clock.now())
+        self.store.start(ids, self._clock.now())
+
+    def _stop(self, ids: Sequence[str], reason: str | None) -> None:
+        self._register(ids)
+        self.store.stop(ids, self._clock.now(), reason)
 
 
 def define(job_id: str, name: str, target: Target, schedule: Schedule) -> Job:

@@ -104,13 +104,6 @@ class LocalJobManager(StoreBackedManager):
             if removed and scheduler is not None and self._scheduling:
                 scheduler.call(lambda: scheduler.unschedule(removed, for_good=True))
 
-    def start_job(self, id: str) -> None:  # noqa: A002
-        """Put a stopped job back on its schedule. What it missed meanwhile is not caught up."""
-        super().start_job(id)
-        with self._lock:
-            if self._scheduling:
-                self._schedule([self._job(id)])
-
     # Runs
 
     def trigger_job(
@@ -252,8 +245,14 @@ class LocalJobManager(StoreBackedManager):
         if self._autostart:
             self.start()
 
-    def _stop(self, ids: Sequence[str]) -> None:
-        super()._stop(ids)
+    def _start(self, ids: Sequence[str]) -> None:
+        super()._start(ids)
+        with self._lock:
+            if self._scheduling:
+                self._schedule([self._job(job_id) for job_id in ids])
+
+    def _stop(self, ids: Sequence[str], reason: str | None) -> None:
+        super()._stop(ids, reason)
         scheduler = self._scheduler
         if scheduler is not None and self._scheduling:
             scheduler.call(lambda: scheduler.unschedule(ids, for_good=False))

@@ -62,6 +62,8 @@ class TriggerDevJobManager(ManagerBase):
         wait: called with the seconds between requests.
     """
 
+    place: str = " at Trigger.dev"
+
     def __init__(
         self,
         account: Account,
@@ -131,16 +133,18 @@ class TriggerDevJobManager(ManagerBase):
         """
         return apply_steps(self._api, steps)
 
-    def stop_job(self, id: str) -> None:  # noqa: A002
-        """Deactivate the job's schedule, until ``start_job``. A run in progress continues."""
+    def stop_job(self, id: str, reason: str | None = None) -> None:  # noqa: A002
+        """Deactivate the job's schedule, until ``start_job``. A run in progress continues. No reason is kept."""
+        del reason
         self._api.set_active(self._schedule_of(id).id, active=False)
 
     def start_job(self, id: str) -> None:  # noqa: A002
         """Activate the job's schedule again."""
         self._api.set_active(self._schedule_of(id).id, active=True)
 
-    def stop_all_jobs(self) -> None:
+    def stop_all_jobs(self, reason: str | None = None) -> None:
         """Deactivate every schedule that jobctl made in this environment."""
+        del reason
         self._set_all(active=False)
 
     def start_all_jobs(self) -> None:
@@ -232,9 +236,9 @@ class TriggerDevJobManager(ManagerBase):
         """The current status of every job, in the order in which they were added."""
         return self.statuses_of(list(self._jobs.values()))
 
-    def statuses_of(self, jobs: Sequence[Job]) -> list[JobStatus]:
+    def statuses_of(self, jobs: Iterable[Job]) -> list[JobStatus]:
         """The current status of some jobs."""
-        now = self._clock.now()
+        jobs, now = list(jobs), self._clock.now()
         started_here = {}
         for job in jobs:
             saved = self.store.cache_get(_STARTED_KEY + job.id, now) if self.store else None

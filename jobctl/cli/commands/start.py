@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobctl.cli.commands.stop import chosen_jobs, confirm, report
-from jobctl.modes import Mode
 from jobctl.scheduler.liveness import scheduler_presence
-from jobctl.store.records import registration
 
 if TYPE_CHECKING:
     from jobctl.cli.context import Context
@@ -31,30 +29,23 @@ def run(
             yes=yes,
             command="start --all",
         )
-    if context.mode is Mode.TRIGGER_DEV:
-        if all_jobs:
-            context.trigger_dev.start_all_jobs()
-        else:
-            context.trigger_dev.start_job(jobs[0].id)
-        report(jobs, context)
-        context.output.note("back on the schedule at Trigger.dev")
-        return 0
-    store = context.store
-    store.register([registration(one) for one in jobs], context.now())
-    store.start([one.id for one in jobs])
+    manager, out = context.job_manager, context.output
+    if all_jobs:
+        manager.start_all_jobs()
+    else:
+        manager.start_job(jobs[0].id)
     report(jobs, context)
-    out = context.output
     if job_id is None:
-        out.note(f"all {len(jobs)} jobs: back on the schedule")
+        out.note(f"all {len(jobs)} jobs: back on the schedule{manager.place}")
+    elif manager.place:
+        out.note(f"{jobs[0].id}: back on the schedule{manager.place}")
     elif jobs[0].schedule is None:
         out.note(f"{jobs[0].id} has no schedule: run it manually with jobctl trigger {jobs[0].id}")
     elif not jobs[0].enabled:
         out.note(f"{jobs[0].id} is not enabled ({jobs[0].origin}), so no scheduler runs it")
     else:
         out.note(f"{jobs[0].id}: back on the schedule")
-    if (
-        context.mode is Mode.LOCAL
-        and not scheduler_presence(store, context.project.state, context.clock).running
-    ):
+    schedules_here = manager.idle is None
+    if schedules_here and not scheduler_presence(context.store, context.project.state, context.clock).running:
         out.note("no scheduler is running here: jobctl run")
     return 0

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from jobctl.documents import job_document
 from jobctl.errors import UsageError
-from jobctl.managers.status import job_statuses
-from jobctl.modes import Mode
-from jobctl.store.records import registration
+from jobctl.model import RunStatus
 from jobctl.text import printable
 
 if TYPE_CHECKING:
@@ -41,26 +39,22 @@ def run(
     if all_jobs:
         confirm(f"Take all {len(jobs)} jobs off their schedules?", context, yes=yes, command="stop --all")
     undo = f"jobctl start {'--all' if all_jobs else jobs[0].id}"
-    if context.mode is Mode.TRIGGER_DEV:
-        if all_jobs:
-            context.trigger_dev.stop_all_jobs()
-        else:
-            context.trigger_dev.stop_job(jobs[0].id)
-        report(jobs, context)
-        context.output.note(f"stopped at Trigger.dev; back on with: {undo}")
-        return 0
-    store = context.store
-    store.register([registration(one) for one in jobs], context.now())
     # half a character, as other encodings than UTF-8 leave it, fits no database
     reason = printable(reason) if reason is not None else None
-    store.stop([one.id for one in jobs], context.now(), reason)
+    manager, out = context.job_manager, context.output
+    if all_jobs:
+        manager.stop_all_jobs(reason)
+    else:
+        manager.stop_job(jobs[0].id, reason)
     report(jobs, context)
-    out = context.output
-    running = [run.job_id for run, _ in store.unfinished() if run.job_id in {one.id for one in jobs}]
-    what = jobs[0].id if len(jobs) == 1 else f"all {len(jobs)} jobs"
-    out.note(f"{what}: stopped, off the schedule until: {undo}")
-    if running:
-        out.note(f"a run in progress goes on: {', '.join(running)}")
+    stopped = jobs[0].id if len(jobs) == 1 else f"all {len(jobs)} jobs"
+    out.note(f"{stopped}: stopped{manager.place}, off the schedule until: {undo}")
+    if not manager.place:  # else that would be one more request
+        ids = {job.id for job in jobs}
+        running = [run.job_id for run in manager.runs(statuses=[RunStatus.RUNNING], limit=None)]
+        running = [job_id for job_id in running if job_id in ids]
+        if running:
+            out.note(f"a run in progress goes on: {', '.join(running)}")
     return 0
 
 
@@ -103,9 +97,5 @@ def confirm(question: str, context: Context, *, yes: bool, command: str) -> None
 def report(jobs: list[Job], context: Context) -> None:
     """The jobs as they now are, for ``--json``."""
     if context.output.json:
-        found = (
-            context.trigger_dev.statuses_of(jobs)
-            if context.mode is Mode.TRIGGER_DEV
-            else job_statuses(jobs, context.store.jobs(), context.now())
-        )
-        context.output.document({"jobs": [job_document(one) for one in found]})
+        statuses = context.job_manager.statuses_of(jobs)
+        context.output.document({"jobs": [job_document(status) for status in statuses]})
