@@ -17,8 +17,8 @@ def value(cls: type[T]) -> type[T]:
     """Make the values of a class immutable. It remains a dataclass for ``fields``, ``replace``, ``asdict`` and ``match``."""
     made: Any = dataclass(init=False, repr=False, eq=False)(cls)
     names: dict[str, Any] = {"_set": object.__setattr__, "_missing": MISSING}
-    parameters, body = [], []
-    for each in fields(made):
+    parameters, body, own = [], [], fields(made)
+    for each in own:
         parameter, source = each.name, each.name
         if each.default is not MISSING:
             names[f"_{each.name}"] = each.default
@@ -32,8 +32,8 @@ def value(cls: type[T]) -> type[T]:
     exec(f"def __init__(self, {', '.join(parameters)}):\n{''.join(body)}", names)  # noqa: S102 - contains only field names
     made.__init__ = names["__init__"]
     made.__init__.__qualname__, made.__init__.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
-    made.__init__.__annotations__ = {**{each.name: each.type for each in fields(made)}, "return": None}
-    made.__eq__, made.__hash__ = _comparing(attrgetter(*(each.name for each in fields(made) if each.compare)))
+    made.__init__.__annotations__ = {**{each.name: each.type for each in own}, "return": None}
+    made.__eq__, made.__hash__ = _comparing(attrgetter(*(each.name for each in own if each.compare)))
     made.__repr__, made.__setattr__, made.__delattr__ = _repr, _setattr, _delattr
     return cls
 
