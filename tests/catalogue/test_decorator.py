@@ -57,7 +57,7 @@ def test_this_process_does_not_import_them(app: Path) -> None:
     assert "myapp" not in sys.modules
 
 
-def test_what_was_found_is_kept_until_a_file_changes(app: Path) -> None:
+def test_found_jobs_are_cached_until_a_file_changes(app: Path) -> None:
     (app / ".jobctl").mkdir()
     load(app)
     kept = app / ".jobctl" / "found" / "discovered.json"
@@ -73,7 +73,7 @@ def test_what_was_found_is_kept_until_a_file_changes(app: Path) -> None:
     assert kept.stat().st_mode & 0o077 == 0
 
 
-def test_a_damaged_cache_is_passed_over(app: Path) -> None:
+def test_a_damaged_cache_is_ignored(app: Path) -> None:
     kept = app / ".jobctl" / "found" / "discovered.json"
     kept.parent.mkdir(parents=True)
     kept.write_text("{")
@@ -86,7 +86,7 @@ def test_a_damaged_cache_is_passed_over(app: Path) -> None:
         assert "other" in load(app).ids()
 
 
-def test_what_a_job_gets_in_its_environment_is_kept_in_no_cache(app: Path) -> None:
+def test_the_environment_of_a_job_is_never_cached(app: Path) -> None:
     (app / ".jobctl").mkdir()
     (app / "myapp" / "jobs.py").write_text(
         'from jobctl import job\n@job(environment={"API_TOKEN": "ghp_SESAME"})\ndef secret(): pass\n'
@@ -98,7 +98,7 @@ def test_what_a_job_gets_in_its_environment_is_kept_in_no_cache(app: Path) -> No
     assert [path for path in (app / ".jobctl").rglob("*") if path.is_file()] == []
 
 
-def test_a_state_folder_that_holds_more_keeps_it(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_files_in_the_state_folder_stay(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """JOBCTL_STATE may be any folder; only what jobctl itself made there is its own."""
     monkeypatch.setenv("JOBCTL_STATE", ".")
     mine = ["package-lock.json", "package-notes.json", "discovered.json"]
@@ -110,7 +110,7 @@ def test_a_state_folder_that_holds_more_keeps_it(app: Path, monkeypatch: pytest.
     assert [(app / name).read_text() for name in mine] == ["{}"] * 3
 
 
-def test_a_job_that_knows_dry_runs_says_so(app: Path) -> None:
+def test_a_job_with_a_dry_run_is_recognized(app: Path) -> None:
     (app / "myapp" / "jobs.py").write_text(
         "from jobctl import job\n@job()\ndef knows(dry_run=False): pass\n@job()\ndef does_not(): pass\n"
     )
@@ -121,7 +121,7 @@ def test_a_job_that_knows_dry_runs_says_so(app: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["", "import os; os._exit(7)"], ids=["sound", "crashing"])
-def test_a_process_that_a_module_starts_is_ended_and_not_waited_for(app: Path, ending: str) -> None:
+def test_a_process_that_a_module_starts_is_killed_without_waiting(app: Path, ending: str) -> None:
     (app / "myapp" / "jobs.py").write_text(
         "import subprocess\n"
         "left = subprocess.Popen(['sleep', '1000'])\nprint('x' * 1_000_000)\n"
@@ -149,7 +149,7 @@ def test_a_process_that_a_module_starts_is_ended_and_not_waited_for(app: Path, e
         ("from jobctl import job\n@job(cron='61 * * * *')\ndef f(): pass", "myapp/jobs.py:2", "minute: 61"),
     ],
 )
-def test_a_module_that_cannot_be_imported_is_told(app: Path, source: str, where: str, words: str) -> None:
+def test_a_module_that_cannot_be_imported_is_reported(app: Path, source: str, where: str, words: str) -> None:
     (app / "myapp" / "jobs.py").write_text(source)
 
     with pytest.raises(ConfigurationError, match=words) as caught:
@@ -157,7 +157,7 @@ def test_a_module_that_cannot_be_imported_is_told(app: Path, source: str, where:
     assert caught.value.where == where
 
 
-def test_the_same_id_twice_is_told_with_both_places(app: Path) -> None:
+def test_a_duplicate_id_is_reported_with_both_places(app: Path) -> None:
     (app / "jobctl.toml").write_text('modules = ["myapp.jobs", "more"]\n')
     (app / "more.py").write_text("from jobctl import job\n@job('other')\ndef f(): pass\n")
 
@@ -176,7 +176,7 @@ def plus_one(number: int) -> int:
     return number + 1
 
 
-def test_the_function_stays_as_it_is() -> None:
+def test_the_function_is_unchanged() -> None:
     assert job(every="5m")(plus_one) is plus_one
     assert plus_one(1) == 2
 

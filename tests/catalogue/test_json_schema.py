@@ -55,7 +55,7 @@ def test_it_is_a_schema_and_knows_every_key() -> None:
 
 
 @pytest.mark.parametrize("example", examples("toml"), ids=str)
-def test_what_the_documentation_shows_is_fine(example: Example) -> None:
+def test_the_examples_of_the_documentation_are_valid(example: Example) -> None:
     whole = tomllib.loads(example.text)
 
     assert "jobs" in whole or "project" in whole
@@ -100,7 +100,7 @@ settings = st.lists(st.sampled_from([*KEYS, "unknown"]), unique=True, max_size=4
 
 
 @given(settings, st.sampled_from([{"call": "a.b:c"}, {}]))
-def test_an_editor_takes_of_a_job_what_jobctl_takes(some: dict[str, Any], target: dict[str, Any]) -> None:
+def test_an_editor_accepts_the_same_jobs_as_jobctl(some: dict[str, Any], target: dict[str, Any]) -> None:
     whole = {**target, **some}
 
     assert fine(whole) == built(whole), whole
@@ -108,7 +108,7 @@ def test_an_editor_takes_of_a_job_what_jobctl_takes(some: dict[str, Any], target
 
 @pytest.mark.parametrize("key", [*KEYS, "unknown"])
 @given(st.data())
-def test_an_editor_takes_of_each_key_what_jobctl_takes(key: str, data: st.DataObject) -> None:
+def test_an_editor_accepts_the_same_values_of_each_key_as_jobctl(key: str, data: st.DataObject) -> None:
     some = data.draw(settings_of([key]))
     target = {} if some.keys() & {"call", "command"} else {"call": "a.b:c"}
     whole = {**target, **some, **({"cron": "0 9 * * *"} if "timezone" in some else {})}
@@ -117,7 +117,7 @@ def test_an_editor_takes_of_each_key_what_jobctl_takes(key: str, data: st.DataOb
 
 
 @given(settings)
-def test_an_editor_takes_of_a_change_what_jobctl_takes(some: dict[str, Any]) -> None:
+def test_an_editor_accepts_the_same_changes_of_a_job_as_jobctl(some: dict[str, Any]) -> None:
     assert fine(some, REPORT.id) == built(some, REPORT), some
 
 
@@ -131,7 +131,7 @@ def test_an_editor_takes_of_a_change_what_jobctl_takes(some: dict[str, Any]) -> 
         },
     )
 )  # fmt: skip
-def test_an_editor_takes_of_notify_what_jobctl_takes(table: dict[str, Any]) -> None:
+def test_an_editor_accepts_the_same_notify_table_as_jobctl(table: dict[str, Any]) -> None:
     taken, fits = not read_notify(table, "here")[1], VALIDATOR.is_valid({"notify": table})
 
     assert fits or not taken, table
@@ -147,19 +147,19 @@ def test_an_editor_takes_of_notify_what_jobctl_takes(table: dict[str, Any]) -> N
         ("timezone", "UTC"),
     ],
 )  # fmt: skip
-def test_what_is_refused_is_a_fault_to_an_editor(key: str, value: object) -> None:
+def test_an_editor_refuses_the_same_values_as_jobctl(key: str, value: object) -> None:
     settings = {"call": "a.b:c", key: value}
 
     assert not built(settings)
     assert not fine(settings)
 
 
-def test_a_job_of_ones_own_says_what_to_run() -> None:
+def test_a_new_job_needs_a_target() -> None:
     assert not fine({"every": "5m"})
     assert fine({"every": "5m"}, REPORT.id)
 
 
-def test_a_file_may_change_what_its_project_has_elsewhere(site: Site) -> None:
+def test_a_file_may_change_jobs_that_are_defined_elsewhere(site: Site) -> None:
     site.write("work.py", "from jobctl import job\n@job(every='5m')\ndef sweep(): pass\n")
     text = 'modules = ["work"]\n[jobs.sweep]\nenabled = false\n[jobs.repository-sync]\nevery = "1h"\n'
     site.write("jobctl.toml", text)

@@ -53,7 +53,7 @@ def there(site: Site) -> Path:
     return folder
 
 
-def test_its_jobs_join_the_catalogue_and_run(site: Site, there: Path) -> None:
+def test_its_jobs_are_in_the_catalogue_and_run(site: Site, there: Path) -> None:
     install(there)
     site.jobs("")
 
@@ -65,7 +65,7 @@ def test_its_jobs_join_the_catalogue_and_run(site: Site, there: Path) -> None:
     assert (job["name"], job["schedule"], job["status"]) == ("Acme's sync", "every 1h", "completed")
 
 
-def test_the_project_has_the_last_word(site: Site, there: Path) -> None:
+def test_the_project_file_can_change_them(site: Site, there: Path) -> None:
     install(there)
     site.jobs('[jobs.acme-sync]\nevery = "5m"\n')
 
@@ -75,7 +75,7 @@ def test_the_project_has_the_last_word(site: Site, there: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_new_version_is_seen(site: Site, there: Path) -> None:
+def test_a_new_version_is_read_again(site: Site, there: Path) -> None:
     install(there)
     site.jobs("")
     assert site.call("trigger", "acme-sync").returncode == 0
@@ -99,7 +99,7 @@ def test_a_new_version_is_seen(site: Site, there: Path) -> None:
     ],
     ids=["raises", "dies", "holds what cannot be looked at"],
 )  # fmt: skip
-def test_a_broken_package_is_a_warning_and_all_else_goes_on(
+def test_a_broken_package_is_a_warning_and_affects_nothing_else(
     code: str, problem: str, site: Site, there: Path
 ) -> None:
     install(there, code=code)
@@ -127,7 +127,7 @@ def test_its_secrets_are_masked(site: Site, there: Path) -> None:
     assert "open-sesame" not in told
 
 
-def test_an_id_that_is_taken_is_left_out(site: Site, there: Path) -> None:
+def test_a_duplicate_id_is_left_out(site: Site, there: Path) -> None:
     install(there, code=CODE.replace("acme-sync", "repository-sync"))
     install(there, code=CODE, name="more-jobs")
     site.jobs('modules = ["work"]\n', CODE.replace("1h", "3h"))
@@ -167,7 +167,7 @@ def test_jobs_from_modules_below_count_once(site: Site, there: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_was_found_is_kept_for_each_package_as_long_as_it_is_there(site: Site, there: Path) -> None:
+def test_the_jobs_of_each_package_are_cached_until_it_is_removed(site: Site, there: Path) -> None:
     install(there)
     site.jobs("")
     site.call("trigger", "acme-sync")
@@ -187,7 +187,7 @@ def test_what_was_found_is_kept_for_each_package_as_long_as_it_is_there(site: Si
 
 
 @pytest.mark.slow
-def test_one_that_breaks_is_told_when_the_file_is_edited(site: Site, there: Path) -> None:
+def test_a_package_that_breaks_is_reported_when_the_file_is_edited(site: Site, there: Path) -> None:
     install(there)
     site.jobs("")
     scheduler = site.run("--json")

@@ -182,7 +182,7 @@ def test_a_fault_names_file_line_key_and_what_was_meant(tmp_path: Path, text: st
     assert expected in faults(tmp_path, text)[0]
 
 
-def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+def test_all_errors_are_reported_at_once(tmp_path: Path) -> None:
     found = faults(tmp_path, '[jobs.a]\ncall = "m:f"\nretries = -1\n[jobs.b]\ncatch_up = "no"\n')
 
     assert [one.partition(": ")[0] for one in found] == ["jobctl.toml:3", "jobctl.toml:4", "jobctl.toml:5"]
@@ -207,7 +207,7 @@ def test_hostile_files(tmp_path: Path, data: bytes, words: str) -> None:
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
-def test_what_is_no_plain_file_is_told_and_not_waited_for(
+def test_anything_but_a_plain_file_is_refused_without_waiting(
     tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
     make(tmp_path / "jobctl.toml")
@@ -256,7 +256,7 @@ def test_an_unknown_job_is_reported_with_the_nearest_id(tmp_path: Path) -> None:
     assert caught.value.hint == 'did you mean "repository-sync"? All jobs: jobctl status'
 
 
-def test_names_for_completion_pass_over_what_is_wrong(tmp_path: Path) -> None:
+def test_names_for_completion_ignore_errors(tmp_path: Path) -> None:
     (tmp_path / "jobctl.toml").write_text('[jobs.a]\nname = "A job"\ncrom = 1\n')
     assert ("a", "A job") in job_names(str(tmp_path))
     (tmp_path / "jobctl.toml").write_text("[jobs.a")

@@ -17,13 +17,13 @@ def found(folder: Path, **variables: str) -> Path:
     return state_folder(ProjectLocation(folder), Environment.load(folder, variables))
 
 
-def test_it_is_in_the_project_unless_said_otherwise(tmp_path: Path) -> None:
+def test_it_is_in_the_project_by_default(tmp_path: Path) -> None:
     assert found(tmp_path) == tmp_path / ".jobctl"
     assert found(tmp_path, JOBCTL_STATE="kept") == tmp_path / "kept"
     assert found(tmp_path, JOBCTL_STATE="/var/lib/site") == Path("/var/lib/site")
 
 
-def test_on_vercel_it_is_in_the_temporary_folder_unless_said_otherwise(tmp_path: Path) -> None:
+def test_on_vercel_it_is_in_the_temporary_folder_by_default(tmp_path: Path) -> None:
     """Nothing else can be written there; that JOBCTL_STATE has a default changes nothing."""
     there = found(tmp_path, VERCEL="1")
     assert there.parent == Path(tempfile.gettempdir())
@@ -46,7 +46,7 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         found(tmp_path, JOBCTL_STATE="~nobody-has-this-name/jobs")
 
 
-def test_the_sites_git_passes_it_over_whatever_makes_it(tmp_path: Path) -> None:
+def test_git_ignores_it_whichever_command_creates_it(tmp_path: Path) -> None:
     made, older, users = tmp_path / "a" / STATE, tmp_path / "b" / STATE, tmp_path / "c"
     older.mkdir(parents=True)
     users.mkdir()

@@ -67,7 +67,7 @@ def test_the_search_ends_where_every_user_may_write(foreign: Path, site: Site) -
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [".", "jobctl.toml", ".env", ".jobctl"])
 @pytest.mark.parametrize("fault", [pytest.param("owner", marks=gives_away), "mode"])
-def test_what_others_may_change_is_refused(site: Site, name: str, fault: str) -> None:
+def test_files_that_others_may_write_are_refused(site: Site, name: str, fault: str) -> None:
     site.jobs('[jobs.hello]\nevery = "1d"\ncommand = ["true"]\n')
     site.write(".env", "A=1\n").chmod(0o600)
     (site.folder / ".jobctl").mkdir(mode=0o700)
@@ -107,7 +107,7 @@ def test_a_module_that_others_may_write_is_not_imported(site: Site, toml: str, p
     assert not (site.folder / "jobs" / "ran").exists()
 
 
-def test_the_hint_breaks_no_machine(site: Site, tmp_path: Path) -> None:
+def test_the_hint_is_safe_to_follow(site: Site, tmp_path: Path) -> None:
     tmp_path.chmod(0o1777)
     for place in (tmp_path, Path("/dev/null")):
         said = site.call("status", env={"JOBCTL_STATE": str(place)})
@@ -115,7 +115,7 @@ def test_the_hint_breaks_no_machine(site: Site, tmp_path: Path) -> None:
         assert "chmod" not in said.stderr
 
 
-def test_a_file_cannot_vouch_for_itself(site: Site) -> None:
+def test_a_file_cannot_declare_itself_trusted(site: Site) -> None:
     site.write(".env", f"JOBCTL_SAFE_FOLDERS={site.folder}\n").chmod(0o666)
 
     assert site.call("mode").returncode == 2

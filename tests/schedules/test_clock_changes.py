@@ -77,7 +77,7 @@ def test_a_night_when_clocks_change(expression: str, zone: str, start: str, expe
     assert due(expression, zone, start, len(expected)) == expected
 
 
-def test_from_the_second_pass_a_fixed_time_waits_for_the_next_day() -> None:
+def test_in_the_second_pass_a_fixed_time_is_due_on_the_next_day() -> None:
     cron = Cron("30 1 * * *", "America/New_York")
     second_pass = datetime(2026, 11, 1, 6, 10, tzinfo=UTC)
 
@@ -157,7 +157,7 @@ def test_every_due_time_is_the_references(expression: str, place: tuple[str, str
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.one_of(TEXTS, WITH_SECONDS), st.sampled_from(NIGHTS), st.data())
-def test_whatever_lies_between_two_instants_is_counted(
+def test_the_due_times_between_two_instants_are_counted(
     expression: str, place: tuple[str, str, int], data: st.DataObject
 ) -> None:
     rows = night(*place)
@@ -197,7 +197,9 @@ def test_a_fixed_time_is_due_once_in_the_night(expression: str, place: tuple[str
         ("30 * * * *", "2027-10-31T01:30Z", "02:30 comes twice, this is the second"),
     ],
 )
-def test_a_note_says_what_happens_to_a_time(expression: str, instant: str, note: str | None) -> None:
+def test_a_note_describes_the_effect_of_a_clock_change(
+    expression: str, instant: str, note: str | None
+) -> None:
     cron, at = Cron(expression, "Europe/Berlin"), datetime.fromisoformat(instant)
 
     assert cron.next_after(at - SECOND) == at

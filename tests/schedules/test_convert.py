@@ -33,7 +33,9 @@ def test_an_even_interval_has_its_cron_expression(seconds: int, cron: str) -> No
         (30 * 86400, "30d", "only days of the week and of the month", "use 7d"),
     ],
 )
-def test_an_uneven_one_is_refused_with_the_reason(seconds: float, text: str, reason: str, hint: str) -> None:
+def test_an_interval_without_an_expression_is_refused_with_the_reason(
+    seconds: float, text: str, reason: str, hint: str
+) -> None:
     with pytest.raises(ScheduleError, match=f"every {text} cannot be a cron schedule: .*{reason}") as caught:
         interval_to_cron(timedelta(seconds=seconds))
     assert caught.value.hint == hint
@@ -43,7 +45,7 @@ def test_an_uneven_one_is_refused_with_the_reason(seconds: float, text: str, rea
 @given(st.integers(1, 12_000).map(lambda minutes: timedelta(minutes=minutes)))
 @example(timedelta(days=7))
 @example(timedelta(hours=8))
-def test_whatever_converts_is_due_in_that_rhythm(interval: timedelta) -> None:
+def test_a_converted_interval_is_due_at_the_same_distance(interval: timedelta) -> None:
     try:
         cron = Cron(interval_to_cron(interval))
     except ScheduleError:

@@ -91,7 +91,7 @@ def test_what_is_refused(expression: str, message: str) -> None:
         ("0 0 * * 1,L5", "1,L5"),
     ],
 )
-def test_a_fault_says_where_it_stands(expression: str, blamed: str) -> None:
+def test_an_error_has_its_place(expression: str, blamed: str) -> None:
     with pytest.raises(CronFieldError) as caught:
         Cron(expression)
 
@@ -101,7 +101,7 @@ def test_a_fault_says_where_it_stands(expression: str, blamed: str) -> None:
     assert expression[end:].strip() == "" or expression[end] in " \t"
 
 
-def test_a_fault_of_the_whole_has_no_place() -> None:
+def test_an_error_of_the_whole_expression_has_no_place() -> None:
     with pytest.raises(CronFieldError) as caught:
         Cron("* * * *")
     assert caught.value.span is None
@@ -144,7 +144,7 @@ def test_only_text_is_an_expression(junk: str) -> None:
     ["", ".", "..", "../UTC", "/etc/passwd", "America", "a\0b", "x" * 300, "localtime", "posixrules", "Factory",
      "right/UTC", "posix/UTC", "zone.tab", "tzdata.zi", "utc ", "europe/berlin", "\udcff", "\x1b[31m"],
 )  # fmt: skip
-def test_what_is_no_zone_is_refused(name: str) -> None:
+def test_an_unknown_zone_is_refused(name: str) -> None:
     with pytest.raises(ScheduleError, match="is not a time zone") as caught:
         Cron("* * * * *", name)
     assert str(caught.value).isprintable()
@@ -182,7 +182,7 @@ def test_a_zone_has_its_name(name: str) -> None:
         (" @daily ", Cron("@daily")),
     ],
 )
-def test_one_entry_reads_both(text: str, schedule: object) -> None:
+def test_a_schedule_is_parsed_from_either_form(text: str, schedule: object) -> None:
     assert parse_schedule(text) == schedule
 
 
@@ -232,7 +232,7 @@ def test_which_rules_apply(expression: str, fixed: bool, rule: str | None) -> No
     assert (f" {rule} " in (cron.day_rule or "")) if rule else cron.day_rule is None
 
 
-def test_the_fields_are_there_for_those_who_write_them_elsewhere() -> None:
+def test_the_parsed_fields_are_public() -> None:
     fields = Cron("*/20 9 1,L jan-MAR 5-7").fields
 
     assert fields.second.numbers == (0,)

@@ -187,7 +187,7 @@ RARE = st.one_of(
 
 @settings(max_examples=150, deadline=None)
 @given(RARE, st.datetimes(datetime(1950, 1, 1), datetime(2250, 1, 1)))
-def test_what_is_not_refused_has_a_day_within_fifty_years(
+def test_every_accepted_expression_has_a_day_within_fifty_years(
     day_fields: tuple[str, str, str], start: datetime
 ) -> None:
     expression = " ".join(("0", "0", *day_fields))
@@ -215,7 +215,7 @@ def test_a_year_of_seconds_is_not_listed() -> None:
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
 @pytest.mark.parametrize("span", [1, 2, 3, 59, 60, 61, 121, 3601])
-def test_the_newest_of_a_short_absence(zone: str, span: int) -> None:
+def test_the_latest_due_time_of_a_short_absence(zone: str, span: int) -> None:
     end = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
     after, late = end - span * SECOND, end + timedelta(milliseconds=999)
 
@@ -245,7 +245,7 @@ def test_behind_the_last_year_there_is_no_due_time(zone: str) -> None:
 
 
 @pytest.mark.parametrize("place", ["America/New_York", "Asia/Kolkata"])
-def test_the_machines_own_zone_has_no_say(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_zone_of_the_machine_does_not_matter(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     starts = [datetime(2026, 3, 8, hour, 10, tzinfo=UTC) for hour in range(24)]
     crons = [Cron("30 2,6 * * *"), Cron("*/20 * * * *", "Europe/Berlin"), Cron("0 30 1 * * *", "Asia/Tokyo")]
     expected = [cron.next_after(one) for cron in crons for one in starts]

@@ -29,7 +29,7 @@ def test_each_due_time_is_a_whole_number_of_steps_from_the_anchor(
 
 @settings(deadline=None)
 @given(INSTANTS, FINE, FINE, STEPS)
-def test_the_newest_and_the_number_agree(
+def test_the_latest_due_time_and_the_count_agree(
     anchor: datetime, after: datetime, until: datetime, step: timedelta
 ) -> None:
     every = Every(step)
@@ -92,7 +92,7 @@ def test_what_is_refused(interval: float, message: str) -> None:
         (timedelta(days=36525), "every 36525d"),
     ],
 )
-def test_its_text_reads_back(interval: timedelta | float, text: str) -> None:
+def test_its_text_can_be_parsed(interval: timedelta | float, text: str) -> None:
     every = Every(interval)
 
     assert every.text == text

@@ -37,7 +37,7 @@ def test_a_named_pipe_is_read_once(tmp_path: Path, name: str) -> None:
     assert not found.problems
 
 
-def test_the_kill_switch_in_a_pipe_holds_and_jobs_get_its_values(site: Site) -> None:
+def test_the_kill_switch_in_a_pipe_works_and_jobs_get_its_values(site: Site) -> None:
     """The workers of a job, built-in jobs too, do not wait for the pipe again."""
     os.mkfifo(site.folder / ".env")
     with writes(site.folder / ".env", "DISABLE_AUTO_SYNC=true\n"):
@@ -47,9 +47,7 @@ def test_the_kill_switch_in_a_pipe_holds_and_jobs_get_its_values(site: Site) -> 
     assert "DATA_REPOSITORY is not set" not in said.stdout + said.stderr
 
 
-def test_a_pipe_that_nothing_writes_into_is_a_problem(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pipe_without_a_writer_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobctl.settings.env_files.PIPE_TIMEOUT_S", 0.05)
     os.mkfifo(tmp_path / ".env")
 
@@ -60,7 +58,7 @@ def test_a_pipe_that_nothing_writes_into_is_a_problem(
     ]
 
 
-def test_a_pipe_that_goes_on_for_ever_is_a_problem(tmp_path: Path) -> None:
+def test_an_endless_pipe_is_a_problem(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".env")
     with writes(tmp_path / ".env", "X=", more=2_000_000):
         found = load_variables(tmp_path, {})
@@ -82,7 +80,7 @@ def test_bytes_that_are_not_utf_8_are_replaced_as_next_js_does(tmp_path: Path) -
     ("kind", "words"),
     [("folder", "a folder"), ("utf-16", "UTF-16 text (save it as UTF-8)"), ("link", "a link that leads nowhere"), ("socket", "a socket"), ("device", "no plain file")],
 )  # fmt: skip
-def test_what_is_there_is_never_called_not_there(
+def test_an_existing_file_is_never_reported_as_missing(
     site: Site, kind: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(site.folder)  # the address of a socket is short
@@ -112,7 +110,7 @@ def test_what_is_there_is_never_called_not_there(
         assert one.stderr.count(f".env is {words}, so it is ignored") == 1
 
 
-def test_a_job_in_the_background_has_what_a_pipe_said(site: Site) -> None:
+def test_a_job_in_the_background_gets_the_values_of_a_pipe(site: Site) -> None:
     site.jobs('[jobs.hello]\nevery = "1d"\ncommand = ["sh", "-c", "echo $FROM_PIPE"]\n')
     os.mkfifo(site.folder / ".env")
     with writes(site.folder / ".env", "FROM_PIPE=here\n"):

@@ -34,7 +34,7 @@ def test_the_last_assignment_in_a_file_wins_with_its_line(tmp_path: Path) -> Non
     assert (env.text("A"), str(env.value("A").source)) == ("2", ".env:2")
 
 
-def test_a_default_says_so(tmp_path: Path) -> None:
+def test_a_default_has_default_as_its_source(tmp_path: Path) -> None:
     assert str(load(tmp_path).value("TRIGGER_DEV_API_URL").source) == "default"
 
 
@@ -69,7 +69,7 @@ def test_node_env_chooses_the_files(
         ("NODE_ENV=staging", "expected development, production or test"),
     ],
 )
-def test_a_bad_value_is_told_with_its_place(tmp_path: Path, text: str, words: str) -> None:
+def test_an_invalid_value_is_reported_with_its_place(tmp_path: Path, text: str, words: str) -> None:
     env = load(tmp_path, {".env": f"# one\n{text}\n"})
 
     (fault,) = env.check()
@@ -79,7 +79,7 @@ def test_a_bad_value_is_told_with_its_place(tmp_path: Path, text: str, words: st
         env.require()
 
 
-def test_several_are_told_together(tmp_path: Path) -> None:
+def test_several_invalid_values_are_reported_together(tmp_path: Path) -> None:
     env = load(tmp_path, {".env": "NODE_ENV=x\nSMTP_PORT=y\n"})
 
     with pytest.raises(ConfigurationErrors) as caught:
@@ -87,7 +87,7 @@ def test_several_are_told_together(tmp_path: Path) -> None:
     assert [fault.where for fault in caught.value.problems] == [".env:1", ".env:2"]
 
 
-def test_a_broken_line_is_told_by_name_and_place_and_not_by_its_text(tmp_path: Path) -> None:
+def test_a_broken_line_is_reported_by_name_and_place_without_its_text(tmp_path: Path) -> None:
     env = load(tmp_path, {".env": "A=1\nGH_TOKEN ghp_verysecret\n"})
 
     (warning,) = env.warnings
@@ -96,16 +96,16 @@ def test_a_broken_line_is_told_by_name_and_place_and_not_by_its_text(tmp_path: P
 
 
 @pytest.mark.parametrize("text", ["1", "true", " YES ", "On"])
-def test_what_switches_on(tmp_path: Path, text: str) -> None:
+def test_texts_that_mean_on(tmp_path: Path, text: str) -> None:
     assert load(tmp_path, DISABLE_AUTO_SYNC=text).flag("DISABLE_AUTO_SYNC")
 
 
 @pytest.mark.parametrize("text", ["", "0", "false", "no", "off", "2", "ja"])
-def test_what_does_not(tmp_path: Path, text: str) -> None:
+def test_texts_that_mean_off(tmp_path: Path, text: str) -> None:
     assert not load(tmp_path, DISABLE_AUTO_SYNC=text).flag("DISABLE_AUTO_SYNC")
 
 
-def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_reported(tmp_path: Path) -> None:
     (tmp_path / ".env.local").symlink_to(".env.local")
     (tmp_path / ".env.development").write_bytes(b"A=" + b"x" * 2_000_000)
 
@@ -121,7 +121,7 @@ def test_a_folder_of_that_name_is_no_file(tmp_path: Path) -> None:
     assert load(tmp_path).check() == []
 
 
-def test_a_secret_shows_itself_nowhere() -> None:
+def test_a_secret_never_prints_itself() -> None:
     secret = Secret("hunter22")
 
     shown = [repr(secret), str(secret), f"{secret}", f"{secret:>20}", "%s" % secret]  # noqa: UP031
@@ -168,7 +168,9 @@ def test_the_table_is_whole() -> None:
         ('A="un', True),
     ],
 )
-def test_what_python_dotenv_reads_otherwise_is_known(tmp_path: Path, line: str, differs: bool) -> None:
+def test_values_that_python_dotenv_reads_differently_are_known(
+    tmp_path: Path, line: str, differs: bool
+) -> None:
     env = load(tmp_path, {".env": f"# first\n{line}\nB=2\n"})
 
     found = {str(value.source): value.name for value in env.python_dotenv_differences()}
@@ -176,7 +178,7 @@ def test_what_python_dotenv_reads_otherwise_is_known(tmp_path: Path, line: str, 
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "ten", "\u0663", "9" * 5000])
-def test_a_number_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+def test_an_invalid_number_is_refused(tmp_path: Path, text: str) -> None:
     env = load(tmp_path, {".env": f"JOBCTL_CONTENT_MAX_FILES={text}\n"})
 
     with pytest.raises(ConfigurationError, match="expected a whole number from 1"):
@@ -192,7 +194,7 @@ def test_a_number_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
         ("TRIGGER_DEV_ENVIRONMENT=prod", None),
     ],
 )
-def test_what_the_site_takes_is_no_fault(tmp_path: Path, text: str, found: str | None) -> None:
+def test_values_that_the_site_accepts_are_valid(tmp_path: Path, text: str, found: str | None) -> None:
     env = load(tmp_path, {".env": f"{text}\nTRIGGER_DEV_ENABLED=1\n"})
 
     assert env.check() == []

@@ -63,13 +63,13 @@ def test_every_form_is_read(text: str, parameters: dict[str, str] | None, place:
     assert found.place == place
 
 
-def test_what_other_clients_know_is_kept_apart() -> None:
+def test_parameters_of_other_clients_are_separate() -> None:
     found = read_postgres_address("postgresql://h/db?schema=x&pgbouncer=true", "JOBCTL_STATE")
 
     assert found.others == {"schema": "x", "pgbouncer": "true"}
 
 
-def test_a_protection_that_libpq_does_not_know_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_protection_that_libpq_does_not_know_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     from psycopg import pq
 
     old = [one for one in pq.Conninfo.get_defaults() if one.keyword != b"require_auth"]
@@ -87,7 +87,7 @@ def test_a_protection_that_libpq_does_not_know_is_not_passed_over(monkeypatch: p
      "Server=db;Password=hunter2;", "postgresql://u:hunter2%00@h/db",
      "postgresql://u:hunter2@h", "postgresql://u:hunter2@[h/db"],
 )  # fmt: skip
-def test_a_fault_is_reported_without_the_text(text: str) -> None:
+def test_an_error_is_reported_without_the_text(text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read_postgres_address(text, "DATABASE_URL")
 

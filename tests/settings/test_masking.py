@@ -131,7 +131,7 @@ def test_the_beginning_of_a_secret_that_a_message_quotes_is_masked() -> None:
     assert mask("01234…") == "01234…"
 
 
-def test_what_is_short_or_a_word_stays() -> None:
+def test_short_texts_and_words_are_not_masked() -> None:
     assert Mask(["abc", " ab ", "true", "None", ""])("abc ab true none") == "abc ab true none"
     assert Mask(["  abcd  "])("abcd") == MASK
 
@@ -318,7 +318,7 @@ def test_names_and_places_are_no_secrets(tmp_path: Path, text: str, user: str) -
 
 
 @pytest.mark.parametrize("url", ["https://hooks.slack.example/services/T0AAAA/B0BBBB/wXyZsEcReT", "$MONITOR"])
-def test_a_url_that_is_told_of_runs_is_secret(tmp_path: Path, url: str) -> None:
+def test_the_url_of_a_monitor_is_secret(tmp_path: Path, url: str) -> None:
     environment = Environment.load(
         tmp_path, {"MONITOR": "https://hooks.slack.example/services/T0AAAA/B0BBBB/wXyZsEcReT"}
     )

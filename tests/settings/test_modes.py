@@ -102,14 +102,14 @@ def test_a_half_configured_trigger_dev_is_warned_of(process: dict[str, str], wor
     assert words in warning
 
 
-def test_a_node_env_from_a_file_is_told(tmp_path: Path) -> None:
+def test_a_node_env_from_a_file_is_a_warning(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("NODE_ENV=production\n")
 
     (warning,) = explain(Environment.load(tmp_path, {})).warnings
     assert "NODE_ENV comes from .env:1" in warning
 
 
-def test_what_lost_is_told(tmp_path: Path) -> None:
+def test_overridden_values_are_listed(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("VERCEL=1\n")
 
     explanation = explain(Environment.load(tmp_path, {"VERCEL": ""}))
@@ -136,7 +136,7 @@ def test_a_bad_value_is_shown_in_its_place(tmp_path: Path) -> None:
     )
 
 
-def test_a_bad_value_that_decides_nothing_leaves_the_mode(tmp_path: Path) -> None:
+def test_an_invalid_value_that_no_rule_reads_does_not_change_the_mode(tmp_path: Path) -> None:
     found = explain(Environment.load(tmp_path, {"NODE_ENV": "prod", "VERCEL": "1"}))
 
     assert found.mode is Mode.VERCEL
@@ -154,7 +154,7 @@ def test_the_rules_cost_nothing_to_import() -> None:
     assert not heavy & set(loaded)
 
 
-def test_the_names_that_counted_are_shown() -> None:
+def test_the_names_of_stand_ins_are_shown() -> None:
     explained = explain(
         env(TRIGGER_SECRET_KEY="tr_prod_0123456789", TRIGGER_DEV_ENABLED="1", NODE_ENV="production")
     )

@@ -50,7 +50,7 @@ def test_without_the_provider_there_novus_own_keys_do_not_count(tmp_path: Path) 
 @pytest.mark.parametrize(
     "text", ["", "mail:\n", "mail: resend\n", "mail: [x]\n", "mail: {provider: 5}\n", "- mail\n"]
 )
-def test_what_says_nothing_changes_nothing(text: str, tmp_path: Path) -> None:
+def test_a_file_without_values_changes_nothing(text: str, tmp_path: Path) -> None:
     put(tmp_path, text)
     environment = Environment.load(tmp_path, OWN)
 
@@ -58,7 +58,7 @@ def test_what_says_nothing_changes_nothing(text: str, tmp_path: Path) -> None:
     assert environment.from_content() == []
 
 
-def test_a_bad_file_stops_mail_and_no_scheduler(tmp_path: Path) -> None:
+def test_a_bad_file_stops_mail_but_not_the_scheduler(tmp_path: Path) -> None:
     put(tmp_path, "mail: [\n")
     environment = Environment.load(tmp_path, OWN)
 
@@ -68,7 +68,7 @@ def test_a_bad_file_stops_mail_and_no_scheduler(tmp_path: Path) -> None:
         unmet(environment)
 
 
-def test_a_provider_that_is_none_is_named_with_its_place(tmp_path: Path) -> None:
+def test_an_unknown_provider_is_reported_with_its_place(tmp_path: Path) -> None:
     put(tmp_path, "mail: {provider: pigeon}\n")
     environment = Environment.load(tmp_path, OWN)
 
@@ -95,7 +95,7 @@ def test_a_link_that_leaves_the_content_is_not_read(tmp_path: Path) -> None:
     assert Environment.load(tmp_path, OWN).from_content() == []
 
 
-def test_a_key_goes_to_no_place_in_clear(tmp_path: Path) -> None:
+def test_a_key_is_never_sent_unencrypted(tmp_path: Path) -> None:
     from jobctl.errors import PermanentJobError
 
     put(tmp_path, WORKS.replace("https://eu", "http://eu"))

@@ -53,7 +53,7 @@ def test_each_key_is_found_on_its_line(path: tuple[str, ...], line: int) -> None
     assert lines_of_keys(TEXT)[path] == line
 
 
-def test_a_key_with_escapes_is_found_as_it_is_meant() -> None:
+def test_a_key_with_escapes_is_found_unescaped() -> None:
     assert lines_of_keys('\n"a\\u0062\\"c" = 1\n') == {('ab"c',): 2}
 
 

@@ -38,7 +38,7 @@ def in_utc(expression: str, zone: str) -> str:
         ("15 * * * *", "America/New_York", "15 * * * *"),
     ],
 )
-def test_what_utc_can_say_exactly(expression: str, zone: str, expected: str) -> None:
+def test_schedules_that_utc_can_express(expression: str, zone: str, expected: str) -> None:
     assert in_utc(expression, zone) == expected
 
 
@@ -53,7 +53,7 @@ def test_what_utc_can_say_exactly(expression: str, zone: str, expected: str) -> 
         ("0,45 9 * * *", "Asia/Kolkata", "those hours and minutes"),
     ],
 )
-def test_what_it_cannot_say_is_refused(expression: str, zone: str, reason: str) -> None:
+def test_schedules_that_utc_cannot_express_are_refused(expression: str, zone: str, reason: str) -> None:
     with pytest.raises(ScheduleError, match=reason):
         in_utc(expression, zone)
 
@@ -67,7 +67,7 @@ weekdays = st.sampled_from(["*", "1", "1-5", "0,6", "1#2"])
 @pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(numbers | st.sampled_from(["*", "*/5", "*/15", "7"]), hours, days, weekdays, st.sampled_from(ZONES))
-def test_whatever_is_not_refused_is_due_at_the_same_times(
+def test_a_converted_schedule_is_due_at_the_same_times(
     minute: str, hour: str, day: str, weekday: str, zone: str
 ) -> None:
     try:
