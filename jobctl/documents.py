@@ -1,4 +1,4 @@
-"""The JSON of ``--json``: what scripts may rely on. More may be added, none renamed."""
+"""The JSON documents of ``--json`` and of the endpoints. Fields may be added; none is renamed or removed."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -19,7 +19,7 @@ def time(instant: datetime | None) -> str | None:
 
 
 def trigger_document(run: Run) -> dict[str, Any]:
-    """A run as ``trigger --json`` shows it."""
+    """A run as in ``trigger --json``."""
     return {
         "run_id": run.id,
         "job_id": run.job_id,
@@ -34,7 +34,7 @@ def trigger_document(run: Run) -> dict[str, Any]:
 
 
 def run_document(run: Run) -> dict[str, Any]:
-    """A run as ``runs --json`` shows it."""
+    """A run as in ``runs --json``."""
     return {
         **trigger_document(run),
         "trigger": run.trigger.value,
@@ -47,14 +47,14 @@ def run_document(run: Run) -> dict[str, Any]:
 
 
 def logs_document(logs: "Usage | None") -> dict[str, Any] | None:
-    """What the logs of a job take on this machine, as ``status ID --json`` shows it."""
+    """The disk usage of a job's logs on this machine, as in ``status ID --json``."""
     if logs is None:
         return None
     return {"bytes": logs.size, "limit": logs.most, "oldest_deleted_at": time(logs.deleted_at)}
 
 
 def job_document(status: JobStatus) -> dict[str, Any]:
-    """A job as ``status --json`` shows it."""
+    """A job as in ``status --json``."""
     return {
         "id": status.id,
         "name": status.name,
@@ -72,7 +72,7 @@ def job_document(status: JobStatus) -> dict[str, Any]:
 
 
 def scheduler_document(found: "Presence") -> dict[str, Any]:
-    """The local scheduler: alive or not, and the newest one known."""
+    """The local scheduler that runs, or the last one that did."""
     return {
         "running": found.running,
         "pid": found.pid,
@@ -85,20 +85,20 @@ def scheduler_document(found: "Presence") -> dict[str, Any]:
 
 
 def metrics_document(metrics: JobMetrics, *, detail: bool = False) -> dict[str, Any]:
-    """Totals as ``metrics --json`` shows them, in ``detail`` for one job. A rate over nothing is null."""
+    """Totals as in ``metrics --json``; a rate of no runs is null. ``detail`` adds the histograms."""
     return {
         **_totals(metrics),
         "last_cleanup": time(metrics.last_cleanup),
         "jobs": [
             {
-                "id": one.id,
-                **_totals(one),
-                "p50_ms": milliseconds(one.p50),
-                "p95_ms": milliseconds(one.p95),
-                "max_ms": milliseconds(one.max),
-                **({"histogram": [asdict(each) for each in one.histogram]} if detail else {}),
+                "id": job.id,
+                **_totals(job),
+                "p50_ms": milliseconds(job.p50),
+                "p95_ms": milliseconds(job.p95),
+                "max_ms": milliseconds(job.max),
+                **({"histogram": [asdict(bucket) for bucket in job.histogram]} if detail else {}),
             }
-            for one in metrics.jobs
+            for job in metrics.jobs
         ],
     }
 

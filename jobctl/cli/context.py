@@ -55,9 +55,7 @@ class Context:
         self._resources = ExitStack()
         self.is_detached = process.get(DETACHED_MARK) == "1"
         if self.is_detached:
-            os.environ.pop(
-                DETACHED_MARK, None
-            )  # not for what this process starts: it would count as detached too
+            os.environ.pop(DETACHED_MARK, None)  # processes that this one starts are not detached
 
     def tolerate_bad_settings(self) -> None:
         """Warn of errors in the project file and the settings instead of raising them, and answer from the run store.
@@ -94,7 +92,7 @@ class Context:
         from jobctl.files import with_home
 
         start = with_home(self.common.project, "--project") if self.common.project else None
-        if start is not None and not os.path.isdir(start):  # noqa: PTH112 - False for what no path can be
+        if start is not None and not os.path.isdir(start):  # noqa: PTH112 - False also for an invalid path
             raise UsageError(f"there is no folder {quote(str(start))}", hint="see --project")
         return start
 
@@ -135,20 +133,20 @@ class Context:
             store = self.store_if_any if self._tolerates_bad_settings else None
             if store is None:
                 raise
-            found = self._recorded(store, error)
+            found = self._catalogue_from_store(store, error)
         for warning in found.warnings:
             self.output.warn(warning)
         return found
 
-    def _recorded(self, store: "RunStore", error: ConfigurationError) -> "Catalogue":
+    def _catalogue_from_store(self, store: "RunStore", error: ConfigurationError) -> "Catalogue":
         from jobctl.catalogue.catalogue import Catalogue
         from jobctl.catalogue.notify_settings import Notify
         from jobctl.errors import ConfigurationErrors
         from jobctl.managers.status import recorded_jobs
 
-        faults = error.problems if isinstance(error, ConfigurationErrors) else [error]
+        errors = error.problems if isinstance(error, ConfigurationErrors) else [error]
         warnings = [
-            *map(str, faults),
+            *map(str, errors),
             "the project's jobs cannot be read, so these are the jobs that the run store knows",
         ]
         return Catalogue(tuple(recorded_jobs(store.jobs().values())), Notify(), warnings, ())
@@ -157,21 +155,21 @@ class Context:
         """A job of the catalogue.
 
         Raises:
-            UnknownJobError: none has this id; says which one was probably meant.
+            UnknownJobError: there is none; suggests a similar id.
         """
         return self.catalogue.get(job_id)
 
     def check_known(self, job_id: str) -> None:
-        """That the catalogue has the job, or the store knows it from before or from an application.
+        """Check that the catalogue has the job, or the store: from earlier, or from an application.
 
         Raises:
-            UnknownJobError: neither does.
+            UnknownJobError: neither has it.
         """
         if not self.knows(job_id):
             self.catalogue.get(job_id)
 
     def knows(self, job_id: str) -> bool:
-        """Whether the store or the catalogue, which takes longer to ask, has the job."""
+        """Whether the store has the job, or the catalogue, which takes longer to read."""
         return self.is_recorded(job_id) or job_id in self.catalogue.ids()
 
     def is_recorded(self, job_id: str) -> bool:
@@ -206,7 +204,7 @@ class Context:
         _ = self.store_if_any
 
     def manager(self) -> "Manager":
-        """What runs jobs in this mode.
+        """The manager for this mode.
 
         Raises:
             ServiceError: Trigger.dev does not accept this kind of key.
@@ -270,10 +268,10 @@ class Context:
 
     @cached_property
     def trigger_dev(self) -> "TriggerDevJobManager":
-        """What Trigger.dev knows of the catalogue's jobs, for looking and for taking them off and on.
+        """The manager for the jobs at Trigger.dev.
 
         Raises:
-            ServiceError: its key is none that it takes.
+            ServiceError: Trigger.dev does not accept this kind of key.
         """
         from jobctl.trigger_dev.account import Account
         from jobctl.trigger_dev.manager import TriggerDevJobManager

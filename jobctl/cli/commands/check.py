@@ -1,4 +1,4 @@
-"""``jobctl check [PART]``: tries everything that is configured, and says what is wrong."""
+"""``jobctl check [PART]``: checks everything that is configured, and explains what is wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from jobctl.checks import PARTS, Checked, Checker, State, exit_code, stranger_beside
+from jobctl.checks import PARTS, CheckResult, CheckState, check, exit_code, other_distribution
 from jobctl.cli.terminal import GAP, Terminal, rows
 from jobctl.cli.times import read_span
 from jobctl.errors import ExitCode, UsageError
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from jobctl.cli.context import Context
 
 _STATES = {
-    State.FINE: ("completed", "green"),
-    State.FAILED: ("failed", "red"),
-    State.ABSENT: ("scheduled", "dim"),
+    CheckState.OK: ("completed", "green"),
+    CheckState.FAILED: ("failed", "red"),
+    CheckState.NOT_CONFIGURED: ("scheduled", "dim"),
 }
 
 
@@ -52,8 +52,7 @@ def run(
     """
     limit = read_span(timeout, "--timeout")
     parts = [_known(part)] if part else list(PARTS)
-    place = context.project.folder, context.project.state
-    checker = Checker(context.environment, *place, catalogue=context.catalogue, timeout=limit)
+    _ = context.catalogue  # reports what is wrong with it
     here = re.compile(rf"(?<!/){re.escape(f'{Path.cwd()}{os.sep}')}")  # a path, but not the middle of a URL
 
     def mask(text: str) -> str:
@@ -63,8 +62,8 @@ def run(
     found = []
     for name in parts:
         with out.working(f"checking {name}"):
-            tried = checker.check(name)
-        one = replace(tried, detail=mask(tried.detail), hint=mask(tried.hint) if tried.hint else None)
+            result = check(name, context.project, limit)
+        one = replace(result, detail=mask(result.detail), hint=mask(result.hint) if result.hint else None)
         found.append(one)
         if out.json:
             continue
@@ -78,18 +77,18 @@ def run(
     for warning in _warnings(context) if "settings" in parts else ():
         out.warn(warning)
     code = exit_code(found)
-    if part and found[0].state is State.ABSENT:
+    if part and found[0].state is CheckState.NOT_CONFIGURED:
         return ExitCode.NOT_RUN
     return code
 
 
-def _drawn(one: Checked, terminal: Terminal) -> RenderableType:
+def _drawn(one: CheckResult, terminal: Terminal) -> RenderableType:
     """One part as soon as it is known, below those before."""
     from rich.table import Table
 
     grid = Table.grid(padding=(0, GAP, 0, 0))
     grid.add_column(width=max(map(len, PARTS)), no_wrap=True)
-    grid.add_column(width=2 + max(len(state.value) for state in State), no_wrap=True)
+    grid.add_column(width=2 + max(len(state.value) for state in CheckState), no_wrap=True)
     grid.add_column(overflow="fold")
     sign, style = _STATES[one.state]
     state = terminal.text(f"{terminal.sign(sign)} {one.state.value}", style)
@@ -99,13 +98,13 @@ def _drawn(one: Checked, terminal: Terminal) -> RenderableType:
     return grid
 
 
-def _document(one: Checked) -> dict[str, object]:
+def _document(one: CheckResult) -> dict[str, object]:
     return {**asdict(one), "state": one.state.value, "exit_code": int(one.exit_code)}
 
 
 def _warnings(context: Context) -> list[str]:
     weak = cron_secret_weakness(context.environment.secret("CRON_SECRET"))
-    return [*context.environment.warnings, *filter(None, (stranger_beside(), weak))]
+    return [*context.environment.warnings, *filter(None, (other_distribution(), weak))]
 
 
 def _known(part: str) -> str:
