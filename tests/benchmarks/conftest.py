@@ -30,7 +30,7 @@ class Figure(NamedTuple):
 
 
 class Figures:
-    """Every finding of a session, and whole tables besides."""
+    """Every finding of a session, and whole tables."""
 
     def __init__(self) -> None:
         self.found: list[Figure] = []

@@ -201,7 +201,7 @@ def _first_dispatch(folder: Path, mark: Path) -> float:
     return min(one for one in started if one >= began - 0.001) - began
 
 
-def test_a_long_history_costs_a_look_nothing(tmp_path: Path, figures: Figures) -> None:
+def test_a_long_history_makes_status_no_slower(tmp_path: Path, figures: Figures) -> None:
     """Whole commands, as a user waits for them."""
     from tests.benchmarks.test_store import RUNS, with_history
 

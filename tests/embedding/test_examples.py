@@ -189,7 +189,7 @@ def test_a_reload_ends_the_job_gracefully(app: App, name: str) -> None:
     changed = 0.0
 
     def reloaded() -> bool:
-        # what changes before a reloader's first look at its files is not seen as a change
+        # a reloader does not notice what changes before it has read its files for the first time
         nonlocal changed
         if time.monotonic() > changed + 5:
             source.write_text(source.read_text() + "\n")

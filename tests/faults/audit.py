@@ -49,14 +49,14 @@ def told(site: Site, job: str, word: str = "end") -> int:
 
 
 def settled(site: Site) -> None:
-    """Wait until every run that a kill cut short is told as lost: a look sees to it, within seconds."""
+    """Wait until every run that a kill cut short is recorded as lost: any command does that, within seconds."""
     until(lambda: not [run for run in site.runs() if run["status"] == "running"])
 
 
 def audit(site: Site, *, reasons: Iterable[str] = KILLED, gaps: bool = False) -> list[Run]:
-    """No slot twice and none lost, no job over itself, nothing running that is dead, sums that agree, nobody left.
+    """No slot twice and none lost, no job over itself, nothing running that is dead, sums that agree, no process left.
 
-    To be asked once no scheduler and no trigger is alive.
+    Call it when no scheduler and no trigger is alive.
 
     Args:
         reasons: why runs may have failed.

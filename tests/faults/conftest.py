@@ -1,23 +1,23 @@
 """What jobctl must come through, one file a scenario, black box. After each, ``audit`` adds up what is left.
 
 =================================  =====================================================================
-``test_killed_at_random``          ``kill -9`` of schedulers, workers and runs by hand, or all, at any moment
+``test_killed_at_random``          ``kill -9`` of schedulers, workers and manual runs, or all, at any moment
 ``test_killed_at_a_moment``        between claim and start, end and record; while pruning, migrating, making
 ``test_many_schedulers``           several on one store, each killed and started again; machines that die
 ``test_paused``                    schedulers and workers that are stopped and go on
-``test_clock_set``                 the wall clock forward and back, also while nobody looks; changing nights
+``test_clock_set``                 the wall clock forward and back, also with no scheduler; clock changes
 ``test_disk_full``                 a run store without room, and jobs that take it
 ``test_read_only``                 a run store that cannot be written, of another user, or is a file
 ``test_store_damaged``             damaged, cut short, of a newer jobctl, held, taken away
 ``test_hostile_jobs``              jobs against themselves, their worker, the scheduler and the machine
 ``test_many_triggers``             very many ``jobctl trigger`` at once
 ``test_ten_thousand_jobs``         very many jobs
-``test_poor_surroundings``         no terminal, no home, no room, no UTF-8, streams that are closed or full
+``test_poor_environment``          no terminal, no home, no room, no UTF-8, streams that are closed or full
 ``test_hostile_configuration``     project files that are huge, deep, binary, endless, or change
 =================================  =====================================================================
 
 Stops by signals are in ``promises/test_6_a_stop_is_graceful``. ``JOBCTL_TEST_SECONDS=600`` makes those that
-kill go on for so long, pauses 90 seconds long, and numbers as large as the scenario says.
+kill continue for that time, pauses 90 seconds long, and numbers as large as the scenario says.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Somebody who starts schedulers and runs by hand, and kills what he finds."""
+"""Starts schedulers and manual runs, and kills what it finds."""
 
 import os
 import random
@@ -28,7 +28,7 @@ class Kills:
         self._living: list[subprocess.Popen[str]] = []
 
     def go_on(self, seconds: float) -> None:
-        """Kill for so long; those that live then are asked to stop, and must do so."""
+        """Kill for that time; what lives then is asked to stop, and must do so."""
         end = time.monotonic() + seconds
         pause = threading.Event()
         while time.monotonic() < end:

@@ -1,4 +1,4 @@
-"""The wall clock is set while jobs are on their schedules, and while nobody looks; and nights when clocks change.
+"""The wall clock is set while jobs are on their schedules, and while no scheduler runs; and nights when clocks change.
 
 By a seam in the program itself, which is always there, and by libfaketime (``apt install faketime``) where it is.
 """
@@ -124,7 +124,7 @@ def test_a_fixed_time_is_not_lived_twice(site: Site, wall: Wall) -> None:
 
 
 @pytest.mark.parametrize("wall", many([BEST], BOTH), indirect=True)
-def test_set_back_while_nobody_looks(site: Site, wall: Wall) -> None:
+def test_set_back_while_no_scheduler_runs(site: Site, wall: Wall) -> None:
     jobs_that_tell(site, {"tick": 0.01})
     wall.set(24 * HOUR)
     ahead = Scheduler(site, wall)

@@ -66,7 +66,7 @@ def test_a_job_takes_all_room_and_the_scheduler_goes_on(site: Site, disk: Path) 
     assert {run["job_id"] for run in runs} == {"tick", "gated", "hog"}
 
 
-def test_killed_on_a_full_disk_the_next_look_still_tells(site: Site, disk: Path) -> None:
+def test_killed_on_a_full_disk_the_next_command_still_reports_it(site: Site, disk: Path) -> None:
     scheduler = site.run()
     until(lambda: told(site, "tick") >= 2)
     assert site.call("trigger", "hog").returncode == 0

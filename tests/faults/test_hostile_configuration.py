@@ -66,7 +66,7 @@ SHAPES = (huge, deep, deep_tables, binary, nul, in_a_circle, to_nowhere, a_folde
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 @pytest.mark.parametrize("name", ["jobctl.toml", ".env"])
-def test_a_file_that_cannot_be_used_is_told(site: Site, name: str, shape: Callable[[Path], None]) -> None:
+def test_a_file_that_cannot_be_used_is_reported(site: Site, name: str, shape: Callable[[Path], None]) -> None:
     if shutil.which("prlimit"):
         site.prefix = ["prlimit", "--as=2000000000"]
     shape(site.folder / name)

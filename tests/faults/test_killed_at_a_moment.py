@@ -33,7 +33,7 @@ def store_of(site: Site) -> Path:
 
 
 def kill_all(site: Site) -> None:
-    """Everybody at once, until nobody comes up any more."""
+    """All at once, until no process comes up any more."""
     while found := marked(site.mark):
         for pid in found:
             with suppress(ProcessLookupError):
@@ -143,7 +143,7 @@ def test_while_it_prunes(site: Site) -> None:
         kill_all(site)
 
         logs = {file.stem for file in (site.folder / ".jobctl" / "logs" / "a").iterdir()}
-        assert logs <= kept(site), "a log that nobody knows of"
+        assert logs <= kept(site), "a log that no run belongs to"
         (a,) = site.json("metrics", "a")["jobs"]
         assert a["successful_jobs"] == total
     assert site.call("trigger", "analytics-cache-cleanup").returncode == 0

@@ -1,4 +1,4 @@
-"""Schedulers, workers and runs by hand are killed at random, again and again; then everything must add up."""
+"""Schedulers, workers and manual runs are killed at random, again and again; then everything must add up."""
 
 import os
 import random

@@ -192,7 +192,7 @@ def test_a_container_that_restarts_takes_over_at_once(machines: Machines) -> Non
     machines.audit()
 
 
-def test_clocks_that_differ_declare_nobody_dead(machines: Machines) -> None:
+def test_clocks_that_differ_declare_no_process_dead(machines: Machines) -> None:
     if not FAKETIME:
         pytest.skip("libfaketime is not installed")
     clocks = {"one": "-1h", "two": "+2m", "three": "+0"}
@@ -210,7 +210,7 @@ def test_clocks_that_differ_declare_nobody_dead(machines: Machines) -> None:
     machines.site.nothing_left()
 
 
-def test_a_store_that_another_program_locks_declares_nobody_dead(site: Site) -> None:
+def test_a_store_that_another_program_locks_declares_no_process_dead(site: Site) -> None:
     machines = Machines(site, postgres=False)
     first, second = machines.boot("one"), machines.boot("two")
     until(lambda: told(site, "long", "begin"))

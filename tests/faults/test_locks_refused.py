@@ -1,4 +1,4 @@
-"""A file system that refuses locks, as some network file systems do: told in one sentence that names it."""
+"""A file system that refuses locks, as some network file systems do: reported in one sentence that names it."""
 
 import errno
 import shutil

@@ -1,6 +1,6 @@
 """Several schedulers on one store, each killed and started again; and machines that die.
 
-A machine is a pid namespace of its own: nobody else sees its processes, and all of them die with it.
+A machine is a pid namespace of its own: no other process sees its processes, and all of them die with it.
 """
 
 import shutil
@@ -21,7 +21,7 @@ JOBS = {"quick": 0.01, "medium": 0.4, "long": 1.5}
 def test_schedulers_killed_at_random_lose_nothing(
     site: Site, store: str, request: pytest.FixtureRequest
 ) -> None:
-    """On one machine: what a killed scheduler leaves is settled at once by the others."""
+    """On one machine: the others record at once what a killed scheduler leaves."""
     if store == "postgresql":
         site.environment["JOBCTL_STATE"] = request.getfixturevalue("postgres").schema()
     jobs_that_tell(site, JOBS)

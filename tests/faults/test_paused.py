@@ -30,7 +30,7 @@ def stop(scheduler: subprocess.Popen[str]) -> None:
     assert scheduler.wait(60) == 0
 
 
-def test_a_scheduler_alone_tells_what_it_missed(site: Site) -> None:
+def test_a_single_scheduler_reports_what_it_missed(site: Site) -> None:
     jobs_that_tell(site, {"tick": 0.01})
     scheduler = site.run()
     until(lambda: told(site, "tick") >= 2)
@@ -47,7 +47,7 @@ def test_a_scheduler_alone_tells_what_it_missed(site: Site) -> None:
 
 
 def goes_on_without(site: Site, paused: subprocess.Popen[str]) -> bool:
-    """Stop one of two for a while; False where it had the job in hand, which nobody else may run then."""
+    """Stop one of two for a while; False where it was running the job, which no other process may run then."""
     with stopped([paused.pid]):
         runs = site.runs("tick")
         if runs[0]["status"] == "running":

@@ -41,7 +41,7 @@ def cut_short(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [text, nothing, cut_short])
-def test_a_damaged_store_is_set_aside_and_told(site: Site, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_store_is_set_aside_and_reported(site: Site, damage: Callable[[Path], None]) -> None:
     site.jobs('[jobs.a]\ncommand = ["true"]\n')
     assert site.call("trigger", "a").returncode == 0
     with closing(sqlite3.connect(store_of(site))) as store:

@@ -24,10 +24,10 @@ from tests.support.fuzzing import (
     SURROGATES,
     anything,
     bounded,
+    check_message,
     examples,
     mutated,
     repeated,
-    told_well,
 )
 from tests.support.trigger_dev import KEY
 
@@ -86,9 +86,11 @@ READERS: dict[str, Callable[[str], object]] = {
 @example("sqlite:///a\0b")
 @example(SURROGATES)
 def test_any_text_is_an_address_or_is_refused_in_a_sentence(reader: str, text: str) -> None:
-    assume(SECRET not in text or "@" in text)  # nothing else tells a password from the rest of what is no URL
+    assume(
+        SECRET not in text or "@" in text
+    )  # nothing else distinguishes a password from the rest of a text that is no URL
     with bounded():
         try:
             READERS[reader](text)
         except JobctlError as error:
-            told_well(error)
+            check_message(error)

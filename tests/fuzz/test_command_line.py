@@ -44,7 +44,7 @@ def past(cli: Cli, here: Path) -> Past:
 
 
 def given_words(*words: str, **environment: str) -> None:
-    """Call it, and look at everything that it did."""
+    """Call it, and check everything that it did."""
     words = tuple(one.replace("\0", "") for one in words)  # no process can be given one
     with bounded():
         done = CliRunner().invoke(app, list(words), env=environment)

@@ -18,10 +18,10 @@ from tests.support.fuzzing import (
     SURROGATES,
     anything,
     bounded,
+    check_message,
     examples,
     mutated,
     repeated,
-    told_well,
 )
 
 TOKENS = "0123456789*/,-LW#?@ \t" + FOREIGN
@@ -74,7 +74,7 @@ def test_any_text_is_a_schedule_or_is_refused_in_a_sentence(text: str, start: da
         try:
             found = parse_schedule(text)
         except ScheduleError as error:
-            told_well(error)
+            check_message(error)
             return
         again = parse_schedule(found.text)
         assert again == found
@@ -83,7 +83,7 @@ def test_any_text_is_a_schedule_or_is_refused_in_a_sentence(text: str, start: da
             try:
                 following = found.next_after(instant, start)
             except ScheduleError as error:
-                told_well(error)
+                check_message(error)
                 return
             assert following > instant
             assert again.next_after(instant, start) == following
@@ -116,7 +116,7 @@ def test_any_text_is_a_zone_or_is_refused_in_a_sentence(name: str) -> None:
         try:
             assert zone(name).key == name
         except ScheduleError as error:
-            told_well(error)
+            check_message(error)
 
 
 @pytest.mark.slow
@@ -130,7 +130,7 @@ def test_any_schedule_is_said_elsewhere_or_refused_in_a_sentence(text: str, name
                 try:
                     say(schedule)
                 except ScheduleError as error:
-                    told_well(error)
+                    check_message(error)
 
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Any ``.env`` file: read to its end, its values bounded, what is wrong told without what may be secret."""
+"""Any ``.env`` file: read to its end, its values bounded, errors reported without what may be secret."""
 
 import json
 from pathlib import Path
@@ -18,10 +18,10 @@ from tests.support.fuzzing import (
     SECRET,
     anything,
     bounded,
+    check_message,
     examples,
     mutated,
     repeated,
-    told_well,
 )
 
 name = st.sampled_from(["A", "B", "C", "a.b", "X-Y", "1", "é", "GH_TOKEN", *VARIABLES])
@@ -74,12 +74,12 @@ def load(folder: Path, data: bytes, file: str = ".env") -> Environment:
 @example(b"NODE_ENV=a\0b")
 @example(b"A=a\0b")
 @example(b"\xef\xbb\xbfA=1\r\nB=\xff")
-def test_any_file_is_read_and_its_faults_are_told(tmp_path: Path, data: bytes) -> None:
+def test_any_file_is_read_and_its_errors_are_reported(tmp_path: Path, data: bytes) -> None:
     environment = load(tmp_path, data)
 
     with bounded():
         for fault in environment.check():
-            told_well(fault)
+            check_message(fault)
     assert len(environment.warnings) <= 100
     assert all(warning.isprintable() and len(warning) <= 300 for warning in environment.warnings)
     merged = environment.merged()
@@ -98,7 +98,7 @@ def test_no_message_holds_a_secret(tmp_path: Path, lines: list[str], name: str, 
     try:
         told.append(json.dumps(explain(environment).to_json()))
     except ConfigurationError as error:
-        told_well(error)
+        check_message(error)
     assert not [one for one in told if SECRET in one]
 
 
@@ -131,4 +131,4 @@ def test_any_text_of_a_known_variable_is_taken_or_refused_in_a_sentence(name: st
 
     with bounded():
         for fault in environment.check():
-            told_well(fault)
+            check_message(fault)

@@ -11,7 +11,7 @@ from jobctl.durations import MAXIMUM, format_duration, parse_duration, write_dur
 from jobctl.errors import UsageError
 from jobctl.schedules import Every
 from jobctl.schedules.zones import zone
-from tests.support.fuzzing import FOREIGN, anything, bounded, examples, mutated, repeated, told_well
+from tests.support.fuzzing import FOREIGN, anything, bounded, check_message, examples, mutated, repeated
 
 part = st.builds(
     "{}{}".format,
@@ -39,7 +39,7 @@ def test_any_text_is_a_duration_or_is_refused_in_a_sentence(text: str) -> None:
         try:
             found = parse_duration(text)
         except UsageError as error:
-            told_well(error)
+            check_message(error)
             return
         assert timedelta(0) <= found <= MAXIMUM
         assert abs(parse_duration(write_duration(found)) - found) < timedelta(milliseconds=1)
@@ -58,7 +58,7 @@ def test_any_text_is_a_time_or_is_refused_in_a_sentence(text: str, name: str) ->
             try:
                 read()
             except UsageError as error:
-                told_well(error)
+                check_message(error)
 
 
 @examples(50)
@@ -73,6 +73,6 @@ def test_any_number_is_an_interval_or_is_refused_in_a_sentence(given: Any) -> No
     try:
         every = Every(given)
     except UsageError as error:
-        told_well(error)
+        check_message(error)
         return
     assert Every(parse_duration(write_duration(every.interval))) == every

@@ -1,4 +1,4 @@
-"""Any ``notify`` table, and any answer of what is told: taken or refused in a sentence, and no thread ends by it."""
+"""Any ``notify`` table, and any answer of a recipient: accepted or refused in a sentence, and no thread ends because of it."""
 
 import json
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from jobctl.subscribers.notification import Notification
 from jobctl.text import printable
 from tests.fuzz.conftest import Answering, raw_answers
 from tests.fuzz.test_addresses import rest, user, whole
-from tests.support.fuzzing import anything, bounded, examples, told_well
+from tests.support.fuzzing import anything, bounded, check_message, examples
 
 key = st.sampled_from(Notify._fields) | anything
 plain = st.none() | st.booleans() | st.integers() | st.floats() | anything | st.datetimes() | st.sampled_from(["$NAME", "$", "a@b", "https://a.b", *NotificationKind])  # fmt: skip
@@ -49,7 +49,7 @@ def test_any_table_is_taken_or_refused_with_keys(table: Any, held: str) -> None:
                 for one in channels(found, ProjectContext(ProjectLocation(Path("/nowhere")), environment))
             ]
         except JobctlError as error:
-            told_well(error)
+            check_message(error)
         else:
             assert wrong or len(labels) == sum(map(bool, (found.webhook, found.slack, found.discord, found.command))) + len(found.mail)  # fmt: skip
 
@@ -58,7 +58,7 @@ def test_any_table_is_taken_or_refused_with_keys(table: Any, held: str) -> None:
 @given(raw_answers)
 @example(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nx")
 @example(b"no HTTP at all\r\n\r\n")
-def test_any_answer_is_understood_or_told_in_a_sentence(answering: Answering, answer: bytes) -> None:
+def test_any_answer_is_understood_or_reported_in_a_sentence(answering: Answering, answer: bytes) -> None:
     answering.data = answer
     pauses: list[float] = []
 
@@ -66,7 +66,7 @@ def test_any_answer_is_understood_or_told_in_a_sentence(answering: Answering, an
         try:
             json.dumps(HttpClient(answering.url, {}, timeout=5, wait=pauses.append).call("/x", {"a": 1}))
         except ServiceError as error:
-            told_well(error)
+            check_message(error)
         notify_site(
             Environment.load(Path("/nonexistent"), {"JOBCTL_CONTENT_CHANGED_URL": answering.url}), ["a"]
         )
@@ -84,13 +84,13 @@ def test_what_is_taken_as_a_url_can_be_asked(url: str, header: str) -> None:
         try:
             HttpClient(url, {"X-Any": header}, timeout=1, wait=lambda _: None).call("")
         except ServiceError as error:
-            told_well(error)
+            check_message(error)
 
 
 @examples(30)
 @given(anything.map(printable), anything.map(printable), st.sampled_from(NotificationKind))
 @example("failed: a\tb" * 100, "é", NotificationKind.FAILURE)
-def test_any_news_is_told_to_programs_and_by_mail(
+def test_any_notification_is_sent_to_programs_and_by_mail(
     tmp_path: Path, text: str, name: str, kind: NotificationKind
 ) -> None:
     notify = Notify(command=("cat",), mail=("a@b.example",))

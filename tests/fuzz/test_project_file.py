@@ -18,7 +18,7 @@ from jobctl.catalogue.notify_settings import Notify
 from jobctl.catalogue.project_file import lines_of_keys
 from jobctl.catalogue.scaffold import new_job, write
 from jobctl.errors import ConfigurationError, ConfigurationErrors, JobctlError
-from tests.support.fuzzing import LARGEST, ODD, anything, bounded, examples, mutated, repeated, told_well
+from tests.support.fuzzing import LARGEST, ODD, anything, bounded, check_message, examples, mutated, repeated
 
 basic = anything.map(
     lambda text: json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False).replace("\x7f", "x")
@@ -83,7 +83,7 @@ def test_any_file_is_a_catalogue_or_is_refused_with_lines(tmp_path: Path, name: 
             told = error
         else:
             return
-    told_well(told)
+    check_message(told)
     for one in told.problems if isinstance(told, ConfigurationErrors) else [told]:
         place, _, line = (one.where or name).partition(":")
         assert place == name
@@ -143,7 +143,7 @@ def test_a_new_job_is_added_and_nothing_lost_or_is_refused_in_a_sentence(
             project = ProjectLocation(folder, file if before is not None else None)
             write(project, new_job(project, job_id, settings, module))
         except JobctlError as error:
-            told_well(error)
+            check_message(error)
             assert before is None or file.read_bytes() == before
             return
     written = (project.file or folder / "jobctl.toml").read_bytes()

@@ -1,4 +1,4 @@
-"""Any bytes as the run store's file, and any values in it: told as damage, never taken for new, never overwritten."""
+"""Any bytes as the run store's file, and any values in it: reported as damage, never taken for new, never overwritten."""
 
 import sqlite3
 from contextlib import closing, suppress
@@ -17,7 +17,7 @@ from jobctl.store.base import RunStore
 from jobctl.store.logs import KEEP, KEEP_PER_JOB
 from jobctl.store.open import open_existing_store, open_store
 from jobctl.store.records import Claim, Owner, Registration, new_run_id
-from tests.support.fuzzing import anything, bounded, examples, told_well
+from tests.support.fuzzing import anything, bounded, check_message, examples
 from tests.support.terminal import Cli, Past
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -76,7 +76,7 @@ def tried(call: Any, store: RunStore) -> None:
     try:
         call(store)
     except StoreError as error:
-        told_well(error)
+        check_message(error)
 
 
 places = st.lists(
@@ -88,7 +88,7 @@ places = st.lists(
 @examples(40)
 @given(places, st.none() | st.integers(0, 100_000), st.booleans(), st.binary(max_size=64))
 @example([(0, b"\0")], 0, False, b"")
-def test_a_damaged_file_is_told_and_kept(
+def test_a_damaged_file_is_reported_and_kept(
     folder: Path, sound: Path, places: list[tuple[int, bytes]], cut: int | None, verify: bool, log: bytes
 ) -> None:
     data = bytearray(sound.read_bytes()[:cut])
@@ -108,7 +108,7 @@ def test_a_damaged_file_is_told_and_kept(
         try:
             store = open_store(folder, busy_timeout=PATIENCE, verify=verify)
         except StoreError as error:
-            told_well(error)
+            check_message(error)
             assert file.exists()
             return
         with closing(store):
@@ -138,7 +138,7 @@ def test_what_is_no_store_is_set_aside_whole(folder: Path, data: bytes) -> None:
     with bounded():
         with pytest.raises(StoreError) as caught:
             open_existing_store(folder, busy_timeout=PATIENCE)
-        told_well(caught.value)
+        check_message(caught.value)
         assert file.read_bytes() == data
         with closing(open_store(folder, busy_timeout=PATIENCE)) as store:
             assert store.warning is not None
@@ -179,7 +179,7 @@ LOOKS = ("status", "status hello --json", "runs", "runs --json", "metrics", "log
 @example([("cache", "value", "{")])
 @example([("meta", "value", 2.0**63)])
 @example([("runs", "duration_ms", 8.64e13)])
-def test_any_values_in_it_are_shown_or_told_as_damage(
+def test_any_values_in_it_are_shown_or_reported_as_damage(
     cli: Cli, here: Path, sound: Path, changes: list[tuple[str, str, Any]]
 ) -> None:
     file = put(here / ".jobctl", sound.read_bytes())

@@ -19,7 +19,7 @@ from jobctl.trigger_dev.runs import as_run
 from jobctl.trigger_dev.wire import ScheduleRequest
 from tests.fuzz.conftest import Answering, raw_answers
 from tests.fuzz.test_command_line import given_words
-from tests.support.fuzzing import anything, bounded, examples, told_well
+from tests.support.fuzzing import anything, bounded, check_message, examples
 from tests.support.terminal import Cli
 from tests.support.trigger_dev import KEY
 from tests.support.trigger_dev_settings import in_charge
@@ -112,7 +112,7 @@ def test_an_answer_is_understood_or_refused(call: str, answer: object) -> None:
         try:
             CALLS[call](api)
         except JobctlError as error:
-            told_well(error)
+            check_message(error)
 
 
 @pytest.mark.slow
@@ -139,7 +139,7 @@ def test_the_manager_understands_or_refuses_and_asks_no_more_than_it_must(answer
             try:
                 json.dumps(look())
             except JobctlError as error:
-                told_well(error)
+                check_message(error)
         assert len(asked) <= 3500
     manager.shutdown()
 
@@ -149,7 +149,7 @@ def test_the_manager_understands_or_refuses_and_asks_no_more_than_it_must(answer
 @example(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nx-should-retry: true\r\n\r\n[1,2]")
 @example(b"HTTP/1.1 429 x\r\nx-ratelimit-reset: " + b"9" * 400 + b"\r\nretry-after: inf\r\n\r\n{}")
 @example(b'HTTP/1.1 400 x\r\n\r\n{"error": "' + KEY.encode() + b' is \\u001b[31m wrong"}')
-def test_any_bytes_are_understood_or_told_in_a_sentence(answering: Answering, data: bytes) -> None:
+def test_any_bytes_are_understood_or_reported_in_a_sentence(answering: Answering, data: bytes) -> None:
     answering.data, answering.asked = data, 0
     pauses: list[float] = []
     told: list[str] = []
@@ -158,7 +158,7 @@ def test_any_bytes_are_understood_or_told_in_a_sentence(answering: Answering, da
         try:
             api.schedules()
         except JobctlError as error:
-            told_well(error)
+            check_message(error)
             told.append(f"{error}{error.hint}")
 
     assert KEY not in "".join(told)
@@ -184,7 +184,7 @@ LOOKS = ("status", "status hello", "runs", "runs hello --failed", "metrics", "ru
 @example("trigger hello", True, {**ENDED, "output": {"a": float("nan")}})
 @example("trigger hello", True, {**ENDED, "output": "\ud800", "error": {"message": "\ud800"}})
 @example("runs", True, {"data": [{**ENDED, "output": DEEP}]})
-def test_any_json_is_shown_or_told_by_the_commands(
+def test_any_json_is_shown_or_reported_by_the_commands(
     cli: Cli, answering: Answering, words: str, as_json: bool, answer: Any
 ) -> None:
     try:

@@ -34,7 +34,7 @@ def test_two_schedulers_share_the_slots(site: Site) -> None:
     assert site.json("metrics")["total_executions"] == len(done)
 
 
-def test_a_job_by_hand_does_not_overlap_its_schedule(site: Site) -> None:
+def test_a_manual_run_does_not_overlap_the_schedule(site: Site) -> None:
     site.jobs(
         '[jobs.slow]\nevery = "1h"\ncall = "work:slow"\n', "import time\ndef slow():\n    time.sleep(60)\n"
     )

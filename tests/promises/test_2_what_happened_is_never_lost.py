@@ -1,4 +1,4 @@
-"""Promise 2: kill anything at any moment; the next look tells the truth, and the job is free again."""
+"""Promise 2: kill anything at any moment: the next command shows the truth, and the job is free again."""
 
 import os
 import signal

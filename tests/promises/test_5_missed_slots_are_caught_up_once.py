@@ -1,4 +1,4 @@
-"""Promise 5: after a stop, one run makes up for all that was missed, where a job says so; each miss is told."""
+"""Promise 5: after a stop, one run makes up for all that was missed, where a job says so; each missed slot is reported."""
 
 import sqlite3
 from contextlib import closing

@@ -67,7 +67,7 @@ def test_a_second_signal_ends_at_once(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_run_by_hand_is_interrupted(site: Site, number: signal.Signals, code: int) -> None:
+def test_a_manual_run_is_interrupted(site: Site, number: signal.Signals, code: int) -> None:
     site.jobs('[jobs.stubborn]\ncall = "work:stubborn"\n', CODE)
     trigger = site.popen("trigger", "stubborn")
     until((site.folder / "begun").exists)

@@ -85,7 +85,7 @@ def test_output_errors_results_events_and_news(told: Site) -> None:
     assert [path for path in kept if not clean(path.read_text("utf-8", "replace"))] == []
 
 
-def test_what_cannot_be_read_as_an_address_is_told_by_its_name_alone(site: Site) -> None:
+def test_what_cannot_be_read_as_an_address_is_named_only_by_its_variable(site: Site) -> None:
     for text in ("postgres/app:hunter2hunter2@site", "postgres//app:hunter2hunter2/site", "hunter2hunter2"):
         for words in ("status", "status --json", "check", "mode", "run --verbose"):
             done = site.call(*words.split(), env={"DATABASE_URL": text})
@@ -120,7 +120,7 @@ main()
     assert all(clean(file.read_text()) for file in crashes)
 
 
-def test_a_module_that_tells_its_secret_in_other_words(told: Site, tmp_path: Path) -> None:
+def test_a_module_that_prints_its_secret_in_another_form(told: Site, tmp_path: Path) -> None:
     told.write("jobctl.toml", 'modules = ["mine"]\n')
     for does in (
         "raise ValueError(p)",

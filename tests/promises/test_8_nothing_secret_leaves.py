@@ -78,7 +78,7 @@ def test_state_is_readable_by_its_owner_alone(site: Site) -> None:
         "print('cannot use', token, flush=True); os._exit(3)",
     ],
 )
-def test_a_secret_that_a_module_tells_when_it_is_imported(site: Site, does: str) -> None:
+def test_a_secret_that_a_module_prints_when_it_is_imported(site: Site, does: str) -> None:
     site.write("jobctl.toml", 'modules = ["mine"]\n')
     site.write("mine.py", f"import os\ntoken = os.environ['GH_TOKEN']\n{does}\n")
     site.write(".env", "GH_TOKEN=sesame-open-up\n")

@@ -151,7 +151,7 @@ class Tab:
 
     @property
     def requests(self) -> list[str]:
-        """What the page asked for, besides itself."""
+        """What the page requested, apart from itself."""
         sent = [one for one in self._events if one.get("method") == "Network.requestWillBeSent"]
         urls = [one["params"]["request"]["url"] for one in sent]
         return [one for one in urls if one != self._url and not one.startswith("data:")]

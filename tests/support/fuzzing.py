@@ -65,13 +65,13 @@ def examples(number: int) -> settings:
     )
 
 
-def told_well(error: JobctlError) -> None:
+def check_message(error: JobctlError) -> None:
     """An error is one of the designed ones: a bounded sentence that can be printed, with nothing secret in it."""
     assert error.exit_code is not ExitCode.INTERNAL or error.code != "internal"
     if isinstance(error, ConfigurationErrors):
         assert len(str(error)) <= 100 * LONGEST_SENTENCE
         for one in error.problems:
-            told_well(one)
+            check_message(one)
         return
     sentence, _, caret = error.problem.partition("\n")
     for text in (sentence, error.hint or "", error.where or ""):

@@ -1,4 +1,4 @@
-"""A machine of its own: a pid namespace whose PID 1 is the program. Nobody else sees its processes."""
+"""A machine of its own: a pid namespace whose PID 1 is the program. No other process sees its processes."""
 
 import shutil
 import subprocess
@@ -47,7 +47,7 @@ def pid_one(machine: subprocess.Popen[str]) -> int:
 
 
 def zombies(pid: int) -> list[str]:
-    """Processes below ``pid`` that have ended and that nobody has waited for."""
+    """Processes below ``pid`` that have ended and were not waited for."""
     found = []
     for child in children(pid):
         try:

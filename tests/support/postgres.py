@@ -81,7 +81,7 @@ class Postgres:
         return name
 
     def schema(self) -> str:
-        """The address of a schema that nobody has made yet, for a run store."""
+        """The address of a schema that does not exist yet, for a run store."""
         self.schemas += 1
         return f"{self.url('postgres')}?schema=store{self.schemas}"
 

@@ -1,4 +1,4 @@
-"""A project on disk and the real program, as somebody at a terminal has them."""
+"""A project on disk and the real program, as a user at a terminal has them."""
 
 import json
 import os
@@ -149,7 +149,7 @@ class Site:
         return process
 
     def _is_up(self, log: Path, *, quiet: bool) -> bool:
-        """Told in its log, unless that is a quiet one."""
+        """Said in its log, unless the log is quiet."""
         told = "scheduler started" in log.read_text(errors="replace")
         return told or (quiet and self.json("status")["scheduler"]["running"])
 

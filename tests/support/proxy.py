@@ -66,7 +66,7 @@ class Proxy:
 
     @staticmethod
     def _silence(server: socket.socket, client: socket.socket, data: bytes) -> None:
-        """The client is gone before the server hears of it; the server works the message off."""
+        """The client is gone before the server knows; the server still handles the message."""
         client.shutdown(socket.SHUT_RDWR)
         server.sendall(data)
 

@@ -23,7 +23,7 @@ class Ear:
         self._socket.close()
 
     def variables(self, patience: float | None = None, pid: int | None = None) -> dict[str, str]:
-        """What the manager puts into a service's environment. ``patience`` is in seconds."""
+        """What the manager puts into a service's environment. ``patience`` is the watchdog's interval in seconds."""
         found = {"NOTIFY_SOCKET": self.address}
         if patience is not None:
             found["WATCHDOG_USEC"] = str(round(patience * 1e6))

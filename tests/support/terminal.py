@@ -1,4 +1,4 @@
-"""The program as a command line, in this process, and a past to look at."""
+"""The program as a command line, in this process, and a history of runs."""
 
 import json
 from collections.abc import Callable, Sequence

@@ -93,7 +93,7 @@ class Cloud:
     # For tests
 
     def schedule(self, task: str, cron: str = "0 9 * * *", **more: Any) -> dict[str, Any]:
-        """A schedule that is there already; by default one of jobctl's."""
+        """A schedule that exists already; by default one of jobctl's."""
         values = {"key": f"jobctl:production:{task}", "environment": "PRODUCTION", "window": "0m", **more}
         key = values.pop("key")
         made = self._new_schedule(values.pop("environment"), task, key)

@@ -19,7 +19,7 @@ STARTS = Starts()
 
 
 def noop() -> None:
-    """Due at a whole second; lateness beyond one second cannot be told from being early for the next."""
+    """Due at a whole second; a delay of more than one second looks like being early for the next."""
     now = datetime.now(UTC).timestamp()
     STARTS.started(float(int(now)))
 
