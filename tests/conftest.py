@@ -1,4 +1,4 @@
-"""The same surroundings for every test: no colour, 80 columns, UTC, an empty home, none of the site's variables."""
+"""The same environment for every test: no colour, 80 columns, UTC, an empty home, none of the site's variables."""
 
 import os
 from collections.abc import Iterator
@@ -43,8 +43,18 @@ def pytest_xdist_auto_num_workers() -> int:
     return 3 * (os.cpu_count() or 1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs on request is slow too, so that ``-m "not slow and not faults"`` leaves it out."""
+    for item in items:
+        if item.get_closest_marker("benchmark") or item.get_closest_marker("request"):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
-def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def same_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
     for name in _CLEARED:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TZ", "UTC")
