@@ -369,7 +369,7 @@ class RunStore(ABC):
                 f"SELECT {RUN} FROM runs r WHERE id >= ? AND id < ? LIMIT 2", (run_id, run_id + "g")
             ).fetchall()
         if len(rows) > 1:
-            raise UsageError(f'several runs begin with "{run_id}"', hint="give more of its characters")
+            raise UsageError(f'several runs begin with "{run_id}"', hint="type more of its characters")
         return run_of(rows[0]) if rows else None
 
     def runs(

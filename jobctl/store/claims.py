@@ -76,7 +76,7 @@ def fence(connection: Connection, owner_id: str) -> None:
         FencedError: it is not registered, or no longer.
     """
     if not is_registered(connection, owner_id):
-        raise FencedError("the run store does not count this process as alive any more")
+        raise FencedError("the run store has declared this process dead")
 
 
 @decodes

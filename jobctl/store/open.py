@@ -30,7 +30,7 @@ def open_store(
     """
     store = _open(place, busy_timeout, create=True, verify=verify)
     if store is None:
-        raise AssertionError("a store is made where there is none")
+        raise AssertionError("open_store always makes a store")
     return store
 
 

@@ -40,6 +40,7 @@ def read_address(text: str) -> Address:
     schema = others.get("schema", SCHEMA)
     if not _NAME.fullmatch(schema):
         raise ConfigurationError(
-            "the schema in JOBCTL_STATE is no name", hint="use lower-case letters, digits and _"
+            "the schema in JOBCTL_STATE is not a valid name",
+            hint="use lower-case letters, digits and underscores",
         )
     return Address(parameters, schema, place + ("" if schema == SCHEMA else f", schema {schema}"))

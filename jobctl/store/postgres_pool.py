@@ -53,7 +53,7 @@ def store_error(error: psycopg.Error, place: str) -> StoreError:
     """The ``StoreError`` for an error of Postgres, decided by its SQLSTATE, never by its message."""
     state = error.sqlstate or ""
     if state in _BUSY:
-        return StoreBusyError(f"the run store {place} is held by another process", hint="try again")
+        return StoreBusyError(f"the run store {place} is locked by another process", hint="try again")
     if state in _LOST:
         return StoreLostError(
             f"the run store {place} lost its tables",

@@ -38,7 +38,8 @@ def store_error(error: sqlite3.Error, place: str) -> StoreError:
     name = getattr(error, "sqlite_errorname", None) or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreBusyError(
-            f"the run store {place} is held by another process", hint="try again; see who has it open"
+            f"the run store {place} is locked by another process",
+            hint="try again; see which process has it open",
         )
     if name.startswith(_DAMAGED) or (isinstance(error, sqlite3.OperationalError) and not name):
         # without a name it comes from the sqlite3 module: a text that is not UTF-8

@@ -68,7 +68,7 @@ def open_file(
 def _reopen(folder: Path, busy_timeout: timedelta, *, verify: bool) -> SQLiteRunStore:
     store = open_file(folder, busy_timeout, create=True, verify=verify)
     if store is None:
-        raise AssertionError("a store is made where there is none")
+        raise AssertionError("open_store always makes a store")
     return store
 
 
@@ -84,7 +84,7 @@ def _open_existing(path: Path, busy_timeout: timedelta) -> SQLiteRunStore:
     access = _read_access(path, busy_timeout)
     if not _check(path, busy_timeout, access):
         raise StoreError(
-            f"the run store {path} was made by an older jobctl and cannot be brought up to date: it is read-only",
+            f"the run store {path} was made by an older jobctl and cannot be migrated: it is read-only",
             hint=_hint(path),
         )
     return SQLiteRunStore(path, busy_timeout, access)
@@ -227,9 +227,9 @@ def _check(
             )
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not known or not tables >= _TABLES:
-            raise StoreDamagedError(f"{path} is not a sound run store", hint=DAMAGED_HINT)
+            raise StoreDamagedError(f"{path} is not an intact run store", hint=DAMAGED_HINT)
         if verify and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise StoreDamagedError(f"the run store {path} is damaged inside", hint=DAMAGED_HINT)
+            raise StoreDamagedError(f"the run store {path} is damaged", hint=DAMAGED_HINT)
         if version < newest and migrate:
             _migrate(connection, version)
         return version == newest or migrate

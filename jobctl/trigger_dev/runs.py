@@ -166,7 +166,7 @@ def poll_run(api: "TriggerDevClient", run_id: str, wait: Callable[[float], objec
             raise ServiceError(f"Trigger.dev does not know the run {run_id}")
         if waited >= UNDEPLOYED_S and run is not None and run.status == "PENDING_VERSION":
             problem, hint = unknown_task(run.task, api.account)
-            raise ServiceError(f"{problem}; run {run_id} waits there for one", hint=hint)
+            raise ServiceError(f"{problem}; run {run_id} waits for a worker", hint=hint)
         waited += pause
         wait(pause)
 

@@ -190,7 +190,7 @@ def _require_buildable(folder: Path) -> None:
     for kind in _OTHER_CONFIGS:
         if f"vercel.{kind}" in names:
             raise UsageError(
-                f"{folder} has vercel.{kind}, beside which Vercel does not accept {CONFIG}", hint=own
+                f"{folder} has vercel.{kind}, and Vercel does not accept {CONFIG} in addition", hint=own
             )
     if "next" in _npm_packages(folder) or any(name.startswith("next.config.") for name in names):
         raise UsageError(

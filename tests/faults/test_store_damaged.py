@@ -158,7 +158,7 @@ def test_held_by_another_program_it_is_waited_for(site: Site) -> None:
         other.execute("PRAGMA busy_timeout = 5000")
         other.execute("BEGIN IMMEDIATE")
         by_hand = site.popen("trigger", "other", "-q")
-        until(lambda: "held by another process" in site.log(scheduler))
+        until(lambda: "locked by another process" in site.log(scheduler))
         assert site.call("status").returncode == 0
         threading.Event().wait(HELD_S)
         before = told(site, "tick")

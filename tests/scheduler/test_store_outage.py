@@ -70,7 +70,7 @@ def test_while_it_is_held_nothing_starts_and_nothing_is_lost(
     assert impatient.run(run.id) == ended
     wait_for(manager, heard, lambda heard: len(heard.of(RunStarted)) > started)
     assert len(heard.of(StoreUnavailable)) == len(heard.of(StoreRecovered)) == 1
-    assert "held by another process" in heard.of(StoreUnavailable)[0].problem
+    assert "locked by another process" in heard.of(StoreUnavailable)[0].problem
 
 
 def test_a_stop_waits_a_while_for_the_store(

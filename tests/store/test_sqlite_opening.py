@@ -432,7 +432,7 @@ def test_a_store_that_is_held_is_busy(folder: Path) -> None:
         fill(store)
         with closing(sqlite3.connect(folder / "jobctl.db", isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            with pytest.raises(StoreBusyError, match="held by another process"):
+            with pytest.raises(StoreBusyError, match="locked by another process"):
                 store.stop(["job-0"], NOW)
             assert len(store.jobs()) == 1, "looking does not wait for a writer"
             connection.execute("ROLLBACK")

@@ -205,7 +205,7 @@ def test_a_worker_that_lacks_the_job_is_told(
     ):
         manager.trigger_job("new-job")
     run = manager.trigger_job("a-job")
-    with pytest.raises(ServiceError, match=f"run {run.id} waits there for one"):
+    with pytest.raises(ServiceError, match=f"run {run.id} waits for a worker"):
         manager.wait(run.id)
     assert sum(pauses) >= 15
     with pytest.raises(UnknownJobError):
