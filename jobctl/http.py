@@ -136,13 +136,15 @@ class HttpClient:
         parts = urlsplit(base)
         self.host = parts.netloc.rpartition("@")[2]
         self._name = name or self.host
+        self._encrypted = parts.scheme.lower() == "https"
         try:
             if "@" in parts.netloc or not parts.netloc.isascii():
                 raise ValueError
-            self._place = (parts.hostname or "", parts.port)
+            # never None: http.client would take the last part of an IPv6 address for a port
+            self._port = parts.port or (443 if self._encrypted else 80)
         except ValueError:
             raise self._invalid() from None
-        self._encrypted = parts.scheme.lower() == "https"
+        self._host = parts.hostname or ""
         self._path = parts.path.rstrip("/")
         self._headers = {"User-Agent": "jobctl", "Accept": "application/json", **(headers or {})}
         if not keep_open:
@@ -252,11 +254,11 @@ class HttpClient:
 
     def _new_connection(self) -> http.client.HTTPConnection:
         timeout = min(self._timeout, CONNECT_TIMEOUT_S)
-        host, port = self._place
+        host, port = self._host, self._port
         proxy = _proxy_for(host) if self._use_proxy else None
         if proxy is not None:
             parts = urlsplit(proxy if "://" in proxy else f"//{proxy}")
-            tunnel = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout)
+            tunnel = http.client.HTTPSConnection(parts.hostname or "", parts.port or 443, timeout=timeout)
             tunnel.set_tunnel(host, port, _proxy_authorization(parts.username, parts.password))
             return tunnel
         if self._encrypted:

@@ -417,8 +417,9 @@ class Logging:
         self._root, self._ours = logging.getLogger(), _SetUp([ours], logging.INFO, 0, [])
         basic_config = logging.basicConfig
 
+        # basicConfig does nothing if the root logger has a handler, and logging has no hook for that: it is replaced
         def basic_config_of_a_job(**options: Any) -> None:
-            self._root.removeHandler(ours)  # else it would see a root logger that is set up
+            self._root.removeHandler(ours)
             basic_config(**options)
 
         logging.basicConfig = basic_config_of_a_job

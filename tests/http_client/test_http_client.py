@@ -86,6 +86,12 @@ def test_the_path_of_the_base_comes_first(echo: Provider) -> None:
     assert [one.path for one in echo.requests] == ["/prefix/x?y=1", "/"]
 
 
+def test_an_ipv6_address_without_a_port() -> None:
+    connection = HttpClient("http://[::1]")._new_connection()
+
+    assert (connection.host, connection.port) == ("::1", 80)
+
+
 def test_a_large_answer_counts_by_its_status_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "MAX_SIZE", 1000)
     with http_server(lambda _: Reply(200, b'"' + b"x" * 5000 + b'"')) as server:

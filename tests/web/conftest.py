@@ -55,7 +55,7 @@ def site(site: Site) -> Site:
 
 @pytest.fixture
 def serve(site: Site) -> Iterator[Serve]:
-    """Serves with a secret in production, unless told otherwise."""
+    """Serves with a secret in production, unless other settings are given."""
     with ExitStack() as stack:
 
         def start(*options: str, **environment: str) -> httpx2.Client:

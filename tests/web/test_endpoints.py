@@ -84,10 +84,10 @@ def test_without_the_secret_nothing_is_run_or_shown(header: str, serve: Serve, s
         "/metrics",
     )
 
-    told = [client.get(path, headers={"Authorization": header}) for path in paths]
+    responses = [client.get(path, headers={"Authorization": header}) for path in paths]
 
-    assert [one.status_code for one in told] == [401] * len(paths)
-    assert not [one for one in told if SECRET in one.text]
+    assert [response.status_code for response in responses] == [401] * len(paths)
+    assert not any(SECRET in response.text for response in responses)
     assert site.runs() == []
     assert client.get("/healthz", headers={"Authorization": header}).text == "ok\n"
 
@@ -104,10 +104,10 @@ def test_without_any_secret_only_development_on_loopback_is_served(serve: Serve)
 
 
 def test_disabled_stops_other_jobs(serve: Serve) -> None:
-    told = serve(DISABLE_AUTO_SYNC="1").get("/api/cron/jobs/quick")
+    response = serve(DISABLE_AUTO_SYNC="1").get("/api/cron/jobs/quick")
 
-    assert told.status_code == 503
-    assert "scheduling is disabled" in told.json()["error"]
+    assert response.status_code == 503
+    assert "scheduling is disabled" in response.json()["error"]
 
 
 @pytest.mark.slow
@@ -185,13 +185,13 @@ def test_a_stop_is_graceful(site: Site) -> None:
     until((site.folder / "began").exists)
     process.send_signal(signal.SIGTERM)
     (site.folder / "go").touch()
-    told, _ = process.communicate(timeout=30)
+    log, _ = process.communicate(timeout=30)
     calling.join()
 
     assert process.returncode == 0
     assert first[0].json()["status"] == "completed"
-    assert "GET /api/cron/jobs/gated 200" in told
-    assert SECRET not in told
+    assert "GET /api/cron/jobs/gated 200" in log
+    assert SECRET not in log
     site.nothing_left()
 
 
@@ -216,7 +216,7 @@ def test_a_stop_that_comes_before_the_server_listens_for_it_is_not_lost(site: Si
 
 
 def test_a_port_that_is_taken_is_told(site: Site) -> None:
-    told = site.call("serve", "--host", "203.0.113.7", "--port", "8000")
+    done = site.call("serve", "--host", "203.0.113.7", "--port", "8000")
 
-    assert told.returncode == 2
-    assert '"203.0.113.7" port 8000 cannot be listened on' in told.stderr
+    assert done.returncode == 2
+    assert '"203.0.113.7" port 8000 cannot be listened on' in done.stderr

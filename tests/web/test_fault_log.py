@@ -1,4 +1,4 @@
-"""A fault of jobctl itself: nothing of it in the answer, all of it in the log, without secrets."""
+"""An internal error of jobctl: nothing of it in the response, all of it in the log, without secrets."""
 
 import logging
 

@@ -118,14 +118,14 @@ def test_reminders(serve: Serve, database: OnSQLite, mails: Mails) -> None:
 def test_reminders_without_provider_or_database(
     environment: dict[str, str], error: str, serve: Serve, database: OnSQLite
 ) -> None:
-    told = serve(**environment).get(REMINDERS)
+    response = serve(**environment).get(REMINDERS)
 
-    assert told.status_code == 207
-    assert types(told.json()) == {
+    assert response.status_code == 207
+    assert types(response.json()) == {
         "error": str, "success": bool, "processed": int, "successful": int, "failed": int, "errors": list, "duration": str,
     }  # fmt: skip
-    assert told.json()["error"] == "Job completed with errors"
-    assert error in told.json()["errors"][0]
+    assert response.json()["error"] == "Job completed with errors"
+    assert error in response.json()["errors"][0]
 
 
 @pytest.mark.slow
@@ -165,9 +165,9 @@ def test_expiration_that_fails(serve: Serve, site: Site, database: OnSQLite) -> 
     site.write("jobctl.toml", "[jobs.subscription-expired-cleanup]\nretries = 0\n")
     database.execute('ALTER TABLE subscriptions RENAME TO "elsewhere"')
 
-    told = serve().get(EXPIRATION)
+    response = serve().get(EXPIRATION)
 
-    assert (told.status_code, told.json()) == (500, {"success": False, "error": "the job failed"})
+    assert (response.status_code, response.json()) == (500, {"success": False, "error": "the job failed"})
 
 
 def test_who_may_not_call(serve: Serve) -> None:
@@ -223,11 +223,11 @@ def test_disabled_auto_sync(serve: Serve, database: OnSQLite, mails: Mails, site
 def test_a_call_is_answered_within_its_time_and_the_run_goes_on(serve: Serve, site: Site) -> None:
     client = serve("--timeout", "1s")
 
-    told = client.get("/api/cron/jobs/gated")
+    response = client.get("/api/cron/jobs/gated")
     (site.folder / "go").touch()
 
-    assert told.status_code == 202
-    body = told.json()
+    assert response.status_code == 202
+    body = response.json()
     assert (body["success"], body["pending"]) == (False, True)
     assert "has not ended after 1s; it continues in the background" in body["error"]
     until(lambda: site.runs_kept("gated")[0].status == "completed")
@@ -239,20 +239,20 @@ def test_retries_go_on_behind_the_answer(serve: Serve, site: Site) -> None:
     site.environment["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/nothing"
     client = serve("--timeout", "4s", NODE_ENV="development", EMAIL_PROVIDER="ethereal")
 
-    told = client.get(REMINDERS, timeout=30)
+    response = client.get(REMINDERS, timeout=30)
 
-    assert told.status_code == 202
-    assert set(told.json()) == {"success", "error", "pending", "run_id"}
-    assert "it continues in the background" in told.json()["error"]
+    assert response.status_code == 202
+    assert set(response.json()) == {"success", "error", "pending", "run_id"}
+    assert "it continues in the background" in response.json()["error"]
     assert site.runs_kept("subscription-renewal-reminder")[0].status == "running"
 
 
 def test_on_vercel_nothing_goes_on_after_the_answer(serve: Serve, site: Site) -> None:
     client = serve("--timeout", "1s", VERCEL="1", JOBCTL_STATE=str(site.folder / ".jobctl"))
 
-    told = client.get("/api/cron/jobs/gated")
+    response = client.get("/api/cron/jobs/gated")
 
-    assert (told.status_code, told.json()["error"]) == (500, "the job took too long")
+    assert (response.status_code, response.json()["error"]) == (500, "the job took too long")
     (run,) = site.runs_kept("gated")
     assert (run.status, run.reason) == ("failed", "timeout")
 
@@ -265,10 +265,10 @@ def test_on_vercel_a_run_that_waits_for_its_next_attempt_is_ended_too(serve: Ser
         "--timeout", "2s", VERCEL="1", JOBCTL_STATE=str(site.folder / ".jobctl"), NODE_ENV="development"
     )
 
-    told = client.get("/api/cron/jobs/flaky")
+    response = client.get("/api/cron/jobs/flaky")
 
-    assert told.status_code == 500
-    assert told.json()["error"] == "ValueError: the password is hunter2"
+    assert response.status_code == 500
+    assert response.json()["error"] == "ValueError: the password is hunter2"
     (run,) = site.runs_kept("flaky")
     assert (run.status, run.reason) == ("failed", "error")
 
