@@ -14,7 +14,7 @@ from jobctl.errors import ConfigurationError, ConfigurationErrors, ScheduleError
 from jobctl.files import with_home
 from jobctl.model import Command, Job, OnOverlap, Schedule, Target
 from jobctl.schedules import Cron, Every
-from jobctl.text import ID_HINT, is_job_id, quote, suggestion
+from jobctl.text import DOTTED_NAME, ID_HINT, IDENTIFIER, is_job_id, quote, suggestion
 
 MAX_MIB = 1_000_000
 _MOST_HINTS = 20
@@ -26,21 +26,19 @@ _HIDDEN = r"\x00-\x1f\x7f-\xa0\xad"
 _LETTERS = "\u00a1-\uffff"  # of other alphabets
 _LABEL = f"[A-Za-z0-9_{_LETTERS}-]{{1,63}}"
 _HOST = rf"({_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])"
-_WORD = "[A-Za-z_][A-Za-z0-9_]*"
-DOTTED_NAME = rf"{_WORD}(\.{_WORD})*"
 
 JsonSchema = dict[str, Any]
 FLAG: JsonSchema = {"type": "boolean"}
 URL: JsonSchema = {
     "type": "string",
-    "pattern": rf"^([$]{_WORD}|[Hh][Tt][Tt][Pp][Ss]?://{_HOST}(:[0-9]{{1,5}})?([/?#][!-~{_LETTERS}]*)?)$",
+    "pattern": rf"^([$]{IDENTIFIER}|[Hh][Tt][Tt][Pp][Ss]?://{_HOST}(:[0-9]{{1,5}})?([/?#][!-~{_LETTERS}]*)?)$",
 }
 _DURATION: JsonSchema = {"type": "string", "maxLength": 100, "pattern": rf"^\s*{_PART}( ?{_PART})*\s*$"}
 _TEXT: JsonSchema = {"type": "string", "pattern": rf"^ *[^ {_HIDDEN}][^{_HIDDEN}]*$"}
 _CRON: JsonSchema = {"type": "string", "pattern": r"^\s*(@[A-Za-z]+|\S+(\s+\S+){4,5})\s*$"}
 _CALL: JsonSchema = {"type": "string", "pattern": f"^{DOTTED_NAME}:{DOTTED_NAME}$"}
 _VALUE: JsonSchema = {"type": "string", "pattern": r"^[^\x00]*$"}
-_VARIABLE: JsonSchema = {"type": "string", "pattern": f"^{_WORD}$"}
+_VARIABLE: JsonSchema = {"type": "string", "pattern": f"^{IDENTIFIER}$"}
 COMMAND: JsonSchema = {
     "type": "array",
     "prefixItems": [{**_VALUE, "minLength": 1}],
@@ -146,7 +144,7 @@ def _read_command(value: Any) -> Command:
 
 
 def _is_variable(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(_WORD, value) is not None
+    return isinstance(value, str) and re.fullmatch(IDENTIFIER, value) is not None
 
 
 def _is_value(value: object) -> bool:

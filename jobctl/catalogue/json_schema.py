@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from jobctl.catalogue.job_keys import COMMAND, DOTTED_NAME, FLAG, KEYS, URL, default_text
+from jobctl.catalogue.job_keys import COMMAND, FLAG, KEYS, URL, default_text
 from jobctl.catalogue.notify_settings import URLS, NotificationKind
-from jobctl.text import MAX_ID
+from jobctl.text import DOTTED_NAME, MAX_ID
 
 FILE = "jobctl.schema.json"
 _MAIL = {"type": "string", "pattern": r"^[^\x00]*@[^\x00]*$"}

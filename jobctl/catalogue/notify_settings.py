@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from jobctl.errors import ConfigurationError
 from jobctl.settings.environment import Environment
-from jobctl.text import quote, suggestion
+from jobctl.text import IDENTIFIER, quote, suggestion
 from jobctl.urls import ascii_url, demand_private, is_web_address
 
-_VARIABLE = re.compile(r"\$([A-Za-z_]\w*)", re.ASCII)
+_VARIABLE = rf"\$({IDENTIFIER})"
 
 
 class NotificationKind(StrEnum):
@@ -131,7 +131,7 @@ def is_url(value: object) -> bool:
     """Whether it is ``https://host…``, ``http://host…``, or the name of a variable."""
     if not isinstance(value, str):
         return False
-    if _VARIABLE.fullmatch(value):
+    if re.fullmatch(_VARIABLE, value):
         return True
     return is_web_address(value) and "@" not in urlsplit(value).netloc
 
@@ -154,7 +154,7 @@ def resolved(url: str, environment: Environment, where: str) -> str:
     Raises:
         ConfigurationError: the variable is not set or is not a URL.
     """
-    named = _VARIABLE.fullmatch(url)
+    named = re.fullmatch(_VARIABLE, url)
     if named is None:
         return ascii_url(url)
     text = environment.merged().get(named[1]) or ""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from jobctl.catalogue.job_keys import build_job
 from jobctl.catalogue.location import OWN_FILE, SHARED_FILE, ProjectLocation
-from jobctl.catalogue.project_file import parse_toml
+from jobctl.catalogue.toml_file import parse_toml
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError, reason_of
 from jobctl.files import write_whole
 from jobctl.model import Job
