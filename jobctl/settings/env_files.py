@@ -363,7 +363,7 @@ class _EnvReader:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             if os.path.lexists(path):
-                self._ignored_because[name] = "a link that leads nowhere"
+                self._ignored_because[name] = "a broken link"
             return None
         except OSError as error:
             if error.errno in {errno.ENXIO, errno.EOPNOTSUPP}:  # by open(2)

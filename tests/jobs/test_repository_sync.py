@@ -194,7 +194,7 @@ def test_a_webhook_is_sent_what_changed_signed(
     repository_sync()
     repository_sync()
 
-    assert (checked.code, "took a test, signed" in checked.stdout) == (0, True)
+    assert (checked.code, "accepted a test, signed" in checked.stdout) == (0, True)
     assert [json.loads(body) for _, _, _, body in endpoint.requests] == [
         {"paths": [], "total": 0, "test": True},
         {"paths": ["data/one/one.yml"], "total": 1},

@@ -1,4 +1,4 @@
-"""What may stand in the place of an ``.env`` file: a named pipe, a folder, a link that leads nowhere, other bytes."""
+"""What may stand in the place of an ``.env`` file: a named pipe, a folder, a broken link, other bytes."""
 
 import os
 import socket
@@ -78,7 +78,7 @@ def test_bytes_that_are_not_utf_8_are_replaced_as_next_js_does(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [("folder", "a folder"), ("utf-16", "UTF-16 text (save it as UTF-8)"), ("link", "a link that leads nowhere"), ("socket", "a socket"), ("device", "no plain file")],
+    [("folder", "a folder"), ("utf-16", "UTF-16 text (save it as UTF-8)"), ("link", "a broken link"), ("socket", "a socket"), ("device", "no plain file")],
 )  # fmt: skip
 def test_an_existing_file_is_never_reported_as_missing(
     site: Site, kind: str, words: str, monkeypatch: pytest.MonkeyPatch

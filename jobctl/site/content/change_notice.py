@@ -70,7 +70,7 @@ class ChangeNotice:
         """
         if not self._is_sync:
             self._demand_success(self._post({"paths": [], "total": 0, "test": True}))
-            return f"{self._client.host} took a test" + (", signed" if self._secret else ", not signed")
+            return f"{self._client.host} accepted a test" + (", signed" if self._secret else ", not signed")
         response = self._client.call(self._path, method="OPTIONS")
         # Next.js answers 204 with Allow; a proxy may drop that, or allow no OPTIONS itself (405)
         if not (response.is_success or "GET" in response.headers.get("allow", "")):

@@ -92,7 +92,7 @@ def apply(deltas: Iterable[Delta], snapshots: Snapshots, known: Collection[str] 
     if changes.pointers:
         number = counted(len(changes.pointers), "file")
         changes.warnings.append(
-            f"{number} ({quote(changes.pointers[0])} first) stand for content in Git LFS, which jobctl does not fetch"
+            f"{number} ({quote(changes.pointers[0])} first) are pointers of Git LFS, whose content jobctl does not fetch"
         )
     return changes
 
@@ -195,12 +195,8 @@ def _link_fault(link: Path) -> str | None:
     try:
         target = link.resolve(strict=True)
     except (OSError, RuntimeError):
-        return "a link that leads nowhere"
-    return (
-        "a link that leads to a folder that it is in"
-        if link.parent.resolve().is_relative_to(target)
-        else None
-    )
+        return "a broken link"
+    return "a link to a folder that contains it" if link.parent.resolve().is_relative_to(target) else None
 
 
 def _put(target: Path, data: memoryview, mode: int, temporary: Path) -> None:

@@ -21,11 +21,11 @@ from jobctl.settings.masking import Secret, masked_address
 from jobctl.site.content.limits import Limits, is_out_of_memory, variable_of
 from jobctl.site.content.local_copy import OBJECTS_A_FILE, copy_from_folder, copy_skipped_files
 from jobctl.text import quote
+from jobctl.urls import is_in_clear
 
 Result = TypeVar("Result")
 
 _DEFAULT_USER = "x-access-token"
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _TOKENS = ("ghp_", "gho_", "ghs_", "ghu_", "github_pat_", "glpat-")
 """GitHub accepts a token in place of the user; clone addresses are often written so."""
 _REFUSED = ("authentication", "status code: 401", "status code: 403")
@@ -37,7 +37,7 @@ _DAMAGED = (
 _LOCAL_HINTS = {
     "no space left": "free some space there",
     "disk quota": "free some space there, or raise the quota",
-    "read-only file system": "have the project where it can be written",
+    "read-only file system": "move the project to a folder that can be written",
     "permission denied": "give the folder to the user that jobctl runs as",
     "operation not permitted": "give the folder to the user that jobctl runs as",
     "too many open files": "raise the limit of open files (ulimit -n)",
@@ -117,7 +117,7 @@ def read_repository_address(text: str, token: Secret | None, folder: Path) -> Re
     address = RepositoryAddress(
         url, user or _DEFAULT_USER, Secret(password) if password else token, own=bool(password)
     )
-    if address.token is not None and not (address.encrypted or address.host in _LOOPBACK):
+    if address.token is not None and is_in_clear(url):
         raise PermanentJobError(
             f"the token of {url} would go over http:// unencrypted",
             hint="use an https:// address, or take the token out",
@@ -404,7 +404,7 @@ def _explained_remote(text: str, address: RepositoryAddress) -> Exception:
     if "certificate" in text:
         return PermanentJobError(
             f"the certificate of {address.host} is not trusted",
-            hint="an authority of your own goes into SSL_CERT_FILE",
+            hint="set SSL_CERT_FILE to the certificate of your own authority",
         )
     if _any(_REFUSED, text):
         return _refused(address)

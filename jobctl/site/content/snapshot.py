@@ -151,10 +151,10 @@ class Snapshots:
         if file.mode != FileMode.LINK:
             return None
         if size > _LONGEST_LINK:
-            return "a link that leads nowhere"
+            return "a broken link"
         target = os.fsdecode(self.repository[file.id].peel(pygit2.Blob).data)
         if "\0" in target or not _stays_inside(self.folder, (self.folder / path).parent, target):
-            return "a link that leads outside"
+            return "a link to a path outside the folder"
         return None
 
     def _compare(

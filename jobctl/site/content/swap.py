@@ -48,7 +48,7 @@ def sync_lock(folder: Path, seconds: float) -> Iterator[None]:
                 raise
             raise PermanentJobError(
                 f"the content folder {folder} cannot be synced: {lock_refusal(folder.parent)}",
-                hint="have the project on a local disk",
+                hint="move the project to a local disk",
             ) from error
         older.unlink(missing_ok=True)
         yield
@@ -61,7 +61,7 @@ def _lock(lock: int, end: float) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > end:
-                raise ServiceError("another sync of the content folder is still at work") from None
+                raise ServiceError("another sync of the content folder is still running") from None
             pause.wait(0.1)
         else:
             return

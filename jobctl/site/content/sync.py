@@ -117,7 +117,7 @@ class ContentFolder:
         except (DamagedError, KeyError, pygit2.GitError, OSError) as error:
             if any(words in str(error) for words in _LOCKED):
                 raise ServiceError(
-                    f"another git program is at work in {self._folder}",
+                    f"another git program is working in {self._folder}",
                     hint="if none is, remove the .lock file in its .git folder",
                 ) from error
             if isinstance(error, OSError) or is_out_of_memory(error):

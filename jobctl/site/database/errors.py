@@ -27,7 +27,7 @@ class _Rule(NamedTuple):
 
 
 def _away(pattern: str, reason: str) -> _Rule:
-    return _Rule(None, pattern, ServiceError, f"did not answer: {reason}", "jobctl check tries it")
+    return _Rule(None, pattern, ServiceError, f"did not answer: {reason}", "jobctl check database shows more")
 
 
 _SETTING = "see DATABASE_URL"
@@ -52,10 +52,10 @@ _RULES = (
         sqlstate.STATEMENT_TIMEOUT,
         None,
         ServiceError,
-        "took longer over a statement than it may",
+        "exceeded the time limit of a statement",
         "is an index missing?",
     ),
-    _Rule(sqlstate.DEADLOCK, None, ServiceError, "broke a deadlock off, again and again"),
+    _Rule(sqlstate.DEADLOCK, None, ServiceError, "had a deadlock in every attempt"),
     _Rule(sqlstate.LOCK_TIMEOUT, "database is locked", ServiceError, "is locked by another program"),
     _Rule(
         None, "unable to open database file", PermanentJobError, "does not exist, or cannot be read", _SETTING

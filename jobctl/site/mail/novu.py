@@ -87,7 +87,7 @@ class Novu(Transport):
             raise self._explained(response)
         data = response.fields.get("data")
         name = data.get("name") if isinstance(data, dict) else None
-        return f"the key is good, environment {name}" if name else "the key is good"
+        return f"the key is valid, environment {name}" if name else "the key is valid"
 
     def _check_event(self, response: Response) -> None:
         """Raise an error if Novu accepted the event but sends no mail for it."""
@@ -98,7 +98,8 @@ class Novu(Transport):
             return
         if status is None:
             raise ServiceError(
-                f"{self._client.host} answered as Novu never does, without a status", hint="see NOVU_BASE_URL"
+                f"{self._client.host} does not answer like Novu: its response has no status",
+                hint="see NOVU_BASE_URL",
             )
         if status in _SENT_NOTHING:
             raise PermanentJobError(
@@ -115,7 +116,7 @@ class Novu(Transport):
         if status in {401, 403}:
             return PermanentJobError(f"Novu refused the key ({status})", hint="see NOVU_API_KEY")
         if status in {402, 429} or status >= 500:
-            return ServiceError(f"Novu sends nothing now: {answer}")
+            return ServiceError(f"Novu cannot send now: {answer}")
         if status == 404 or "workflow_not_found" in detail or 300 <= status < 400:
             return PermanentJobError(
                 f"Novu refused it: {answer}", hint="see NOVU_TEMPLATE_ID and NOVU_BASE_URL"

@@ -56,7 +56,7 @@ class Resend(Transport):
             raise self._explained(response)
         if not response.fields.get("id"):
             raise ServiceError(
-                f"{self._client.host} answered as Resend never does, without the mail's id",
+                f"{self._client.host} does not answer like Resend: its response has no id",
                 hint="see RESEND_BASE_URL",
             )
 
@@ -64,9 +64,9 @@ class Resend(Transport):
         """Request the account's domains; a key that may only send mails is good, too."""
         response = self._client.call("/domains")
         if response.status == 200:
-            return "the key is good"
+            return "the key is valid"
         if _error_name(response) == "restricted_api_key":
-            return "the key is good, for sending alone"
+            return "the key is valid, only for sending"
         raise self._explained(response)
 
     def _explained(self, response: Response) -> Exception:
@@ -78,7 +78,7 @@ class Resend(Transport):
         if name == "invalid_from_address" or (status == 403 and "domain" in detail.lower()):
             return PermanentJobError(text, hint="see EMAIL_FROM: its domain must be verified with Resend")
         if is_transient(response) or name in _QUOTA:
-            return ServiceError(f"Resend sends nothing now: {status} {detail or name}")
+            return ServiceError(f"Resend cannot send now: {status} {detail or name}")
         if status == 404 or 300 <= status < 400:
             return PermanentJobError(text, hint="see RESEND_BASE_URL")
         return MailRefusedError(text)

@@ -89,8 +89,8 @@ class Smtp(Transport):
         is_ascii = (sender + to).isascii()
         if not (is_ascii or server.has_extn("smtputf8")):
             if not sender.isascii():
-                raise self._error(PermanentJobError, f"takes no sender such as {sender}", "see EMAIL_FROM")
-            raise self._error(MailRefusedError, f"takes no such address: {to}")
+                raise self._error(PermanentJobError, f"accepts no sender such as {sender}", "see EMAIL_FROM")
+            raise self._error(MailRefusedError, f"does not accept the address: {to}")
         options = [] if is_ascii else ["SMTPUTF8", "BODY=8BITMIME"]
         data = to_bytes(message, self._sender, SystemClock().now())
         code, answer = self._step(lambda: server.mail(sender, options))
@@ -227,7 +227,7 @@ class Smtp(Transport):
         if isinstance(error, ssl.SSLCertVerificationError):
             return PermanentJobError(
                 f"the certificate of the mail server {self.place} is not trusted: {error.verify_message}",
-                hint="an authority of your own goes into SSL_CERT_FILE",
+                hint="set SSL_CERT_FILE to the certificate of your own authority",
             )
         if _is_timeout(error):
             return self._error(ServiceError, f"did not answer in {self._timeout:g} s")
@@ -254,7 +254,7 @@ class Smtp(Transport):
         return self._error(PermanentJobError, clause, "see EMAIL_FROM")
 
     def _unavailable(self, code: int, answer: bytes | str) -> JobctlError:
-        return self._error(ServiceError, f"takes no mail now: {self._line(code, answer)}")
+        return self._error(ServiceError, f"accepts no mail now: {self._line(code, answer)}")
 
     def _refused(self, code: int, answer: bytes) -> JobctlError:
         return self._error(MailRefusedError, f"refused it: {self._line(code, answer)}")

@@ -71,7 +71,7 @@ def test_a_lock_of_another_program_is_left_and_told(
     lock = folder / ".git" / "index.lock"
     lock.write_text("")
 
-    with pytest.raises(ServiceError, match="another git program is at work") as caught:
+    with pytest.raises(ServiceError, match="another git program is working") as caught:
         sync(url=url, token=None)
 
     assert lock.exists()

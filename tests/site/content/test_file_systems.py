@@ -87,7 +87,7 @@ def test_a_disk_that_cannot_be_written(sync: Sync, folder: Path, upstream: Upstr
     with read_only(folder, folder), pytest.raises(PermanentJobError, match="read-only") as caught:
         sync()
 
-    assert "where it can be written" in str(caught.value.hint)
+    assert "that can be written" in str(caught.value.hint)
 
 
 @pytest.mark.slow

@@ -267,12 +267,12 @@ def test_what_a_raised_limit_allows_is_written(take: Take, folder: Path, upstrea
 
 
 BAD_LINKS = {
-    "nowhere": "a link that leads nowhere",
-    "bad": "a link that leads nowhere",
-    ".": "a link that leads to a folder that it is in",
-    "/etc/passwd": "a link that leads outside",
-    "../x": "a link that leads outside",
-    "x" * 5000: "a link that leads nowhere",
+    "nowhere": "a broken link",
+    "bad": "a broken link",
+    ".": "a link to a folder that contains it",
+    "/etc/passwd": "a link to a path outside the folder",
+    "../x": "a link to a path outside the folder",
+    "x" * 5000: "a broken link",
 }
 
 
@@ -408,4 +408,4 @@ def test_pointers_of_git_lfs_are_counted_once(take: Take, upstream: Upstream) ->
 
     (warning,) = take().changes.warnings
 
-    assert warning == '3 files ("0.png" first) stand for content in Git LFS, which jobctl does not fetch'
+    assert warning == '3 files ("0.png" first) are pointers of Git LFS, whose content jobctl does not fetch'

@@ -271,7 +271,7 @@ def test_a_sync_that_is_on_is_waited_for_also_one_of_an_older_jobctl(
     path = folder.parent / name
     with path.open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(ServiceError, match="another sync of the content folder is still at work"):
+        with pytest.raises(ServiceError, match="another sync of the content folder is still running"):
             sync(step=0.3)
 
     sync()

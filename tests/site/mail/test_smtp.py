@@ -55,7 +55,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused() -> None:
     with smtp_server(starttls=context) as server, smtp(server) as transport:
         with pytest.raises(PermanentJobError, match="is not trusted") as told:
             transport.send(MESSAGE)
-        assert told.value.hint == "an authority of your own goes into SSL_CERT_FILE"
+        assert told.value.hint == "set SSL_CERT_FILE to the certificate of your own authority"
 
 
 def test_a_wrong_password_is_told_and_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +131,7 @@ def test_a_refused_sender_fails_for_good() -> None:
         with pytest.raises(PermanentJobError, match=r"refused the sender hello@example.com: 550 not you"):
             transport.send(MESSAGE)
         server.refuse_sender = "451 busy"
-        with pytest.raises(ServiceError, match="takes no mail now: 451 busy"):
+        with pytest.raises(ServiceError, match="accepts no mail now: 451 busy"):
             transport.send(MESSAGE)
 
 
@@ -264,7 +264,7 @@ def test_a_server_that_goes_down_in_between_is_no_unknown_outcome() -> None:
     with smtp_server() as server, smtp(server) as transport:
         transport.send(numbered(1))
         server.answer = lambda _: "421 closing"
-        with pytest.raises(ServiceError, match="takes no mail now: 421 closing") as told:
+        with pytest.raises(ServiceError, match="accepts no mail now: 421 closing") as told:
             transport.send(numbered(2))
     assert not isinstance(told.value, UnknownOutcomeError)
 
