@@ -119,6 +119,11 @@ class Context:
 
         return resolve(self.environment)
 
+    @property
+    def uses_trigger_dev(self) -> bool:
+        """Whether Trigger.dev schedules and runs the jobs."""
+        return self.mode == "trigger-dev"
+
     @cached_property
     def catalogue(self) -> "Catalogue":
         """All jobs known to this project; warns of jobs that are left out.
@@ -189,14 +194,19 @@ class Context:
         return None if store is None else self._checked(store)
 
     def _checked(self, store: "RunStore") -> "RunStore":
-        from jobctl.scheduler.liveness import fail_lost_runs_once
-
         if not self._store_is_checked:
             if store.warning:
                 self.output.warn(store.warning)
-            fail_lost_runs_once(store, self.project.state, self.clock)
+            if store.unfinished():
+                self.fail_lost_runs(store)
             self._store_is_checked = True
         return store
+
+    def fail_lost_runs(self, store: "RunStore") -> None:
+        """Record that processes have died, and fail the runs that they had."""
+        from jobctl.scheduler.liveness import fail_lost_runs_once
+
+        fail_lost_runs_once(store, self.project.state, self.clock)
 
     def refresh(self) -> None:
         """Before the store is read again: fail the runs of processes that died since, and find a store made since."""

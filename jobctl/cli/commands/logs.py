@@ -7,17 +7,14 @@ import threading
 from collections import deque
 from datetime import datetime
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Annotated, BinaryIO, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple, TypeVar
 
+from jobctl.cli.lookup import find_run
 from jobctl.cli.options import MAX_COUNT
-from jobctl.cli.sources import run_named
 from jobctl.cli.times import local, zone_names
 from jobctl.cli.views.runs import ending
-from jobctl.documents import run_document
 from jobctl.errors import StoreError, UsageError, reason_of
-from jobctl.managers.store_outage import wait_for_store
 from jobctl.model import Run, RunStatus
-from jobctl.modes import Mode
 from jobctl.store.logs import FOLDER, read
 from jobctl.text import printable
 
@@ -100,7 +97,7 @@ class _RunLog:
         context, out = self._context, self._output
         run = _retried(self._find, context) if follow else self._find()
         if run is None:
-            if not follow or self._failed or context.mode is Mode.TRIGGER_DEV:
+            if not follow or self._failed or context.uses_trigger_dev:
                 return self._report_no_run()
             run = self._wait_for_first()
         log = _LogFile(context.project.state / FOLDER, run)
@@ -113,7 +110,7 @@ class _RunLog:
             run = self._follow(run, log)
         elif out.json:
             lines = [{"at": at, "line": text} for at, text in self._last(log.lines())]
-            out.document({"run": run_document(run), "lines": lines})
+            out.document({"run": _run_document(run), "lines": lines})
         else:
             out.lines(self._formatted(self._last(log.lines())))
         if not out.json:
@@ -127,7 +124,7 @@ class _RunLog:
 
     def _find(self) -> Run | None:
         context = self._context
-        if (found := run_named(self._name, context)) is not None:
+        if (found := find_run(self._name, context)) is not None:
             if self._failed:
                 raise UsageError("--failed goes with a job, not with a run")
             return found
@@ -141,7 +138,7 @@ class _RunLog:
         if out.json:
             out.document({"run": None, "lines": []})
         out.note(f"{self._name} has no {'failed ' if self._failed else ''}run")
-        if self._context.mode is Mode.TRIGGER_DEV:
+        if self._context.uses_trigger_dev:
             out.note("logs of runs at Trigger.dev are in its dashboard")
         return 0
 
@@ -177,7 +174,7 @@ class _RunLog:
             out.flush()
             if now.status is not RunStatus.RUNNING:
                 if out.json:
-                    out.record({"run": run_document(now)})
+                    out.record({"run": _run_document(now)})
                 return now
             pause.wait(POLL_S)
 
@@ -310,6 +307,12 @@ class _LogFile:
             ) from None
 
 
+def _run_document(run: Run) -> dict[str, Any]:
+    from jobctl.documents import run_document
+
+    return run_document(run)
+
+
 def _is_elsewhere(run: Run) -> bool:
     from socket import gethostname
 
@@ -318,6 +321,8 @@ def _is_elsewhere(run: Run) -> bool:
 
 def _retried(read_store: Callable[[], T], context: Context) -> T:
     """What is read from the run store, also where its server is unavailable for a while."""
+    from jobctl.managers.store_outage import wait_for_store
+
     return wait_for_store(read_store, context.clock, context.warn_of_store_error)
 
 

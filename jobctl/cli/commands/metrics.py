@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from jobctl.cli.sources import ask, report_service_error
+from jobctl.cli.lookup import read_runs, report_service_error
 from jobctl.cli.terminal import Bar, Column, Terminal, rows
 from jobctl.cli.times import ago, ms, share, took
 from jobctl.documents import metrics_document
@@ -69,11 +69,11 @@ def run(
         context.check_known(job_id)
     if format == "prometheus":
         return _expose(job_id, output, context)
-    metrics, trouble = ask(
+    metrics, trouble = read_runs(
         context,
-        there=lambda manager: manager.get_job_metrics(job_id),
-        here=lambda store: store.metrics(job_id),
-        nothing=JobMetrics(),
+        remote=lambda manager: manager.get_job_metrics(job_id),
+        local=lambda store: store.metrics(job_id),
+        default=JobMetrics(),
     )
     if out.json:
         out.document(metrics_document(metrics, detail=job_id is not None))
@@ -91,11 +91,11 @@ def _expose(job_id: str | None, output: str | None, context: Context) -> int:
     from jobctl.subscribers.prometheus import current, exposition, write_textfile
 
     nothing: tuple[JobMetrics, list[JobRecord]] = (JobMetrics(), [])
-    (metrics, records), trouble = ask(
+    (metrics, records), trouble = read_runs(
         context,
-        there=lambda manager: (manager.get_job_metrics(job_id), []),
-        here=lambda store: (store.metrics(job_id), _records(store, job_id)),
-        nothing=nothing,
+        remote=lambda manager: (manager.get_job_metrics(job_id), []),
+        local=lambda store: (store.metrics(job_id), _records(store, job_id)),
+        default=nothing,
     )
     jobs = current(records, context.catalogue.ids(), context.now())
     if output is None:

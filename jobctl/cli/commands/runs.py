@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+from jobctl.cli.lookup import find_run, read_runs, report_service_error
 from jobctl.cli.options import MAX_COUNT
-from jobctl.cli.sources import ask, report_service_error, run_named
 from jobctl.cli.times import read_since
 from jobctl.cli.views.runs import LAST, detail, piped, screen
-from jobctl.documents import run_document
 from jobctl.errors import UsageError
 from jobctl.model import Run, RunStatus
 
@@ -49,7 +48,7 @@ def run(
     now = context.now()
     begin = read_since(since, now) if since else None
     job_id = job_or_run
-    if job_id is not None and (one := run_named(job_id, context)) is not None:
+    if job_id is not None and (one := find_run(job_id, context)) is not None:
         return show_run(one, context, header=not no_header)
     limit = min(limit, MAX_COUNT)
     wanted = RunStatus.FAILED if failed else status
@@ -58,15 +57,17 @@ def run(
     most = max(limit + 1, LAST if at_a_glance else 0) if limit else None
     statuses = [wanted] if wanted else []
     nothing: list[Run] = []
-    found, trouble = ask(
+    found, trouble = read_runs(
         context,
-        there=lambda manager: manager.runs(job_id, statuses=statuses, since=begin, limit=most),
-        here=lambda store: list(store.runs(job_id, statuses=statuses, since=begin, limit=most)),
-        nothing=nothing,
+        remote=lambda manager: manager.runs(job_id, statuses=statuses, since=begin, limit=most),
+        local=lambda store: list(store.runs(job_id, statuses=statuses, since=begin, limit=most)),
+        default=nothing,
     )
     more = bool(limit) and len(found) > limit
     shown = found[:limit] if limit else found
     if out.json:
+        from jobctl.documents import run_document
+
         out.document({"runs": [run_document(one) for one in shown]})
     else:
         lately = found[:LAST] if at_a_glance else ()
@@ -83,6 +84,8 @@ def show_run(found: Run, context: Context, *, header: bool) -> int:
     """All that is known of one run."""
     out = context.output
     if out.json:
+        from jobctl.documents import run_document
+
         out.document(run_document(found))
     else:
         out.present(

@@ -8,8 +8,8 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self
 
+from jobctl.cli.lookup import find_run, report_service_error
 from jobctl.cli.output import Output, error_document
-from jobctl.cli.sources import report_service_error, run_named
 from jobctl.cli.views.status import (
     Board,
     by_urgency,
@@ -75,7 +75,7 @@ def run(
     """
     context.tolerate_bad_settings()
     if job_or_run is not None:
-        if (one := run_named(job_or_run, context)) is not None and not watch:
+        if (one := find_run(job_or_run, context)) is not None and not watch:
             from jobctl.cli.commands.runs import show_run
 
             return show_run(one, context, header=not no_header)
@@ -126,7 +126,7 @@ class _StatusView:
         """The state at this moment."""
         context, job_id, now = self._context, self._job_id, self._context.now()
         jobs = [context.job(job_id)] if job_id is not None else context.catalogue.jobs
-        if context.mode is Mode.TRIGGER_DEV:
+        if context.uses_trigger_dev:
             error = None
             try:
                 found = context.trigger_dev.statuses_of(jobs)
@@ -136,6 +136,8 @@ class _StatusView:
             return Board(context.mode, Presence(running=False), found, now, error)
         store = context.store_if_any
         records: Mapping[str, JobRecord] = {}
+        if store is not None:
+            context.fail_lost_runs(store)
         if store is not None and job_id is None:
             records = store.jobs()
         elif store is not None and job_id is not None and (record := store.job(job_id)):
@@ -197,7 +199,7 @@ class _StatusView:
         pause = threading.Event()
         while True:
             yield wait_for_store(self.read, context.clock)
-            pause.wait(TRIGGER_DEV_POLL_S if context.mode is Mode.TRIGGER_DEV else POLL_S)
+            pause.wait(TRIGGER_DEV_POLL_S if context.uses_trigger_dev else POLL_S)
             wait_for_store(context.refresh, context.clock)
 
     def _document(self, board: Board) -> dict[str, Any]:
