@@ -42,12 +42,18 @@ class Rule:
     meaning: str
 
 
+def _equal(variable: str, text: str) -> Condition:
+    return Condition(variable, lambda environment: environment.text(variable) == text, text)
+
+
 RULES = (
     Rule(
         Mode.DISABLED,
         (
             Condition(
-                "DISABLE_AUTO_SYNC", lambda env: env.flag("DISABLE_AUTO_SYNC"), f"one of {' '.join(ON)}"
+                "DISABLE_AUTO_SYNC",
+                lambda environment: environment.flag("DISABLE_AUTO_SYNC"),
+                f"one of {' '.join(ON)}",
             ),
         ),
         "NoOpJobManager",
@@ -56,19 +62,17 @@ RULES = (
     Rule(
         Mode.TRIGGER_DEV,
         (
-            Condition(
-                "TRIGGER_DEV_API_KEY", lambda env: env.secret("TRIGGER_DEV_API_KEY") is not None, "set"
-            ),
+            Condition("TRIGGER_DEV_API_KEY", lambda env: env.text("TRIGGER_DEV_API_KEY") is not None, "set"),
             Condition("TRIGGER_DEV_API_URL", lambda env: env.url("TRIGGER_DEV_API_URL") is not None, "set"),
-            Condition("TRIGGER_DEV_ENABLED", lambda env: env.text("TRIGGER_DEV_ENABLED") == "true", "true"),
-            Condition("NODE_ENV", lambda env: env.text("NODE_ENV") == "production", "production"),
+            _equal("TRIGGER_DEV_ENABLED", "true"),
+            _equal("NODE_ENV", "production"),
         ),
         "TriggerDevJobManager",
         "Trigger.dev schedules and runs",
     ),
     Rule(
         Mode.VERCEL,
-        (Condition("VERCEL", lambda env: env.text("VERCEL") == "1", "1"),),
+        (_equal("VERCEL", "1"),),
         "LocalJobManager",
         "Vercel Cron schedules; what it asks for runs here",
     ),

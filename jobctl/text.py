@@ -73,9 +73,9 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+# Patterns, without \w and \d since JSON Schema uses them too, and its engines differ on these.
 IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 DOTTED_NAME = rf"{IDENTIFIER}(?:\.{IDENTIFIER})*"
-"""Patterns; also for JSON Schema, whose engines differ on \\w and \\d."""
 MAX_ID = 64
 ID_HINT = f"use lower-case letters, digits and single dashes, {MAX_ID} characters at most"
 
