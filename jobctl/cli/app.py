@@ -58,7 +58,7 @@ def _help(ctx: Any, param: Any, value: Any) -> None:
         raise typer.Exit
 
 
-class Command(_WithHelp, TyperCommand):
+class CommandWithHelp(_WithHelp, TyperCommand):
     """One command."""
 
 
@@ -104,7 +104,7 @@ def build(name: str) -> Any:
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     single.command(
         name,
-        cls=Command,
+        cls=CommandWithHelp,
         help=help_text,
         epilog=examples,
         rich_help_panel=next(panel for panel, names in PANELS.items() if name in names),

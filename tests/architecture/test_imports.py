@@ -1,6 +1,7 @@
-"""No two modules import each other, not even late, within a function; only types may cross."""
+"""No two modules import each other, not even late, within a function (only types may cross); names are unique."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,3 +38,14 @@ def test_no_two_modules_import_each_other() -> None:
 
     assert len(arrows) > len(MODULES)
     assert [(one, other) for one, other in sorted(arrows) if one < other and (other, one) in arrows] == []
+
+
+def test_no_two_classes_of_the_package_share_a_name() -> None:
+    names = Counter(
+        node.name
+        for path in MODULES.values()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    )
+
+    assert [name for name, number in names.items() if number > 1] == []
