@@ -229,7 +229,7 @@ def _drawn_by_typer(ctx: Any, terminal: Terminal) -> str:
 
 
 _USAGE = "Usage: jobctl COMMAND [OPTIONS]     background jobs of a site, and your own"
-_BEGIN = "Begin   jobctl run --demo     jobctl mode     jobctl help COMMAND     jobctl -V"
+_BEGIN = "Begin   jobctl run --demo   jobctl help getting-started   jobctl help COMMAND"
 
 
 def _overview() -> list[str]:
