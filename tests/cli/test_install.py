@@ -1,4 +1,4 @@
-"""``install systemd``: where the unit goes, what is told, and what is refused before anything is written."""
+"""``install systemd``: where the unit goes, what is reported, and what is refused before anything is written."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_users_own_service_goes_where_its_manager_looks(cli: Cli, here: Path, config: Path) -> None:
+def test_a_users_own_service_goes_to_the_folder_of_its_manager(cli: Cli, here: Path, config: Path) -> None:
     done = cli("install", "systemd", "--user")
     again = cli("install", "systemd", "--user")
 
@@ -150,7 +150,7 @@ def test_a_program_that_only_this_shell_finds_is_reported(
         ("install systemd --node-env staging", "--node-env must be development, production, test"),
     ],
 )
-def test_a_wrong_use_is_told(words: str, message: str, cli: Cli, config: Path) -> None:
+def test_wrong_use_is_reported(words: str, message: str, cli: Cli, config: Path) -> None:
     done = cli(*words.split())
 
     assert done.code == 2
@@ -173,7 +173,7 @@ def test_what_holds_in_this_shell_only_decides_nothing(cli: Cli) -> None:
     assert cli("install", "systemd", "--dry-run", DISABLE_AUTO_SYNC="1").code == 0
 
 
-def test_somebody_elses_unit_stays_unless_forced(cli: Cli, config: Path) -> None:
+def test_a_unit_that_jobctl_did_not_make_stays_unless_forced(cli: Cli, config: Path) -> None:
     file = config / FILE
     file.parent.mkdir(parents=True)
     file.write_text("[Service]\nExecStart=/bin/true\n")

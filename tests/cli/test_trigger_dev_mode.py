@@ -32,7 +32,7 @@ def cloud(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 
 
 @pytest.mark.slow
-def test_run_registers_everything_tells_what_it_did_and_ends(cli: Cli, cloud: Cloud) -> None:
+def test_run_registers_everything_reports_what_it_did_and_ends(cli: Cli, cloud: Cloud) -> None:
     cloud.schedule("gone-job")
     dry = cli("run", "--dry-run")
     assert cloud.writes() == []
@@ -62,7 +62,7 @@ def test_as_a_service_it_was_ready_before_it_ended(cli: Cli, cloud: Cloud, here:
         assert ear.next("READY", 0) == "1"
 
 
-def test_what_does_not_hold_there_is_told_by_run_and_by_the_exports(
+def test_settings_that_are_not_honoured_are_reported_by_run_and_by_the_exports(
     cli: Cli, cloud: Cloud, here: Path
 ) -> None:
     (here / "jobctl.toml").write_text(
@@ -85,7 +85,7 @@ def test_what_does_not_hold_there_is_told_by_run_and_by_the_exports(
     assert {one["task"]: one["window"] for one in cloud.schedules.values()}["daily"] == "5m"
 
 
-def test_other_times_where_clocks_change_are_told_everywhere(cli: Cli, cloud: Cloud, here: Path) -> None:
+def test_other_times_at_clock_changes_are_reported_everywhere(cli: Cli, cloud: Cloud, here: Path) -> None:
     job = '[jobs.nightly]\ncron = "30 2 * * *"\ntimezone = "Europe/Berlin"\ncall = "work:hello"\n'
     (here / "jobctl.toml").write_text(job)
     says = "nightly: when the clocks change its times differ: on "
@@ -170,7 +170,7 @@ def test_what_a_broken_package_registered_stays(
     assert "gone-job" in {one["task"] for one in cloud.schedules.values()}
 
 
-def test_what_is_refused_is_told_and_the_others_are_registered(cli: Cli, cloud: Cloud) -> None:
+def test_what_is_refused_is_reported_and_the_others_are_registered(cli: Cli, cloud: Cloud) -> None:
     done = cli("run", DATABASE_URL="sqlite:///site.db")
 
     assert done.code == 0

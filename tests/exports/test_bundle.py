@@ -133,7 +133,7 @@ def test_what_cannot_go_along_is_named(job: str, code: str, says: str, site: Sit
     assert any(says in one for one in site.json("export", "trigger-dev", "worker")["missing"])
 
 
-def test_a_program_that_a_package_brings_is_there(site: Site) -> None:
+def test_a_program_that_a_package_installs_is_not_missing(site: Site) -> None:
     site.jobs('[jobs.hello]\nevery = "1h"\ncommand = ["pg_dump", "app"]\n')
     site.call("export", "trigger-dev", "worker")
     site.write("worker/packages.txt", "postgresql-client  # pg_dump\n")

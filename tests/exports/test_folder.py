@@ -1,4 +1,4 @@
-"""Writing an export again: only what changed, and nothing that somebody edited."""
+"""Writing an export again: only what changed, and no edited file."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def test_what_is_new_or_has_changed_is_written(tmp_path: Path) -> None:
     assert changes(write(folder, {"a": "1", "b/c": "20"})) == {"a": "unchanged", "b/c": "unchanged"}
 
 
-def test_what_somebody_edited_stays_for_ever(tmp_path: Path) -> None:
+def test_an_edited_file_stays_for_ever(tmp_path: Path) -> None:
     write(tmp_path, {"a": "1", "gone": "1"})
     (tmp_path / "a").write_text("mine")
     (tmp_path / "gone").write_text("mine too")
@@ -59,21 +59,21 @@ def test_a_file_that_was_there_before_us_is_not_ours(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "record", ["", "[]", '{"files": 7}', '{"files": {"../../x": "0"}}', '{"files": {"/x": "0"}}']
 )
-def test_a_record_that_is_none_makes_every_file_somebodys_own(record: str, tmp_path: Path) -> None:
+def test_with_an_invalid_record_every_file_counts_as_edited(record: str, tmp_path: Path) -> None:
     write(tmp_path, {"a": "1"})
     (tmp_path / RECORD).write_text(record)
 
     assert changes(write(tmp_path, {"a": "2"})) == {"a": "edited"}
 
 
-def test_a_look_writes_nothing(tmp_path: Path) -> None:
+def test_a_comparison_writes_nothing(tmp_path: Path) -> None:
     found = compare(tmp_path / "new", {"a": "1"})
 
     assert [one.change for one in found] == [FileChange.CREATED]
     assert not (tmp_path / "new").exists()
 
 
-def test_the_command_tells_what_it_did(cli: Cli, here: Path) -> None:
+def test_the_command_reports_what_it_did(cli: Cli, here: Path) -> None:
     first = cli("export", "trigger-dev", "worker", "--json")
     again = cli("export", "trigger-dev", "worker", "--check")
     (here / "worker" / "package.json").write_text("{}")
@@ -99,7 +99,7 @@ def test_the_command_tells_what_it_did(cli: Cli, here: Path) -> None:
         (["export", "trigger-dev", "/proc/x"], "/proc/x cannot be written"),
     ],
 )
-def test_what_cannot_be_exported_is_told(words: list[str], said: str, cli: Cli) -> None:
+def test_what_cannot_be_exported_is_reported(words: list[str], said: str, cli: Cli) -> None:
     told = cli(*words)
 
     assert told.code == 2

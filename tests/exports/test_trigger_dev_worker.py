@@ -36,7 +36,7 @@ def test_a_task_runs_its_job_and_answers_with_the_result(run_task: RunTask, site
     assert (kept["run_id"], kept["trigger"]) == (answer["output"]["run_id"], "manual")
 
 
-def test_a_schedule_is_told_as_one(run_task: RunTask, site: Site) -> None:
+def test_a_scheduled_run_is_recorded_as_scheduled(run_task: RunTask, site: Site) -> None:
     payload = {
         "timestamp": "2026-11-24T09:00:00.000Z",
         "timezone": "UTC",

@@ -106,7 +106,7 @@ members = st.dictionaries(
     st.none() | st.lists(st.just({"path": "/x", "schedule": "0 1 * * *"}), max_size=2),
     st.sampled_from([None, 2]),
 )
-def test_whatever_is_there_is_kept(
+def test_every_other_member_is_kept(
     there: dict[str, object], crons: list[object] | None, indent: int | None
 ) -> None:
     whole = {**there, **({"crons": crons} if crons is not None else {})}
@@ -126,7 +126,7 @@ def test_whatever_is_there_is_kept(
 @pytest.mark.parametrize(
     "text", ["", "[]", "{", '{"crons": {}}', '{"crons": [], "crons": []}', "// no\n{}", "[" * 100_000]
 )
-def test_a_file_that_cannot_be_read_is_told_and_left(text: str) -> None:
+def test_a_file_that_cannot_be_read_is_reported_and_not_changed(text: str) -> None:
     with pytest.raises(UsageError, match=r"vercel\.json"):
         merge(text, {}, "vercel.json")
 

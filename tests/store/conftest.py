@@ -21,13 +21,13 @@ STORES = ("sqlite", "postgresql")
 
 
 class Desk:
-    """A store with one owner enrolled; ``again`` opens the same place once more, as a process would."""
+    """A store with one registered process; ``again`` opens the same place once more, as a process would."""
 
     def __init__(self, open_it: Callable[[], RunStore]) -> None:
         self._open = open_it
         self._opened: list[RunStore] = []
         self.store = self.again()
-        self.owner = self.enrol("owner-1")
+        self.owner = self.register_process("owner-1")
 
     def again(self) -> RunStore:
         self._opened.append(self._open())
@@ -41,7 +41,7 @@ class Desk:
     def at(minutes: float) -> datetime:
         return START + timedelta(minutes=minutes)
 
-    def enrol(self, name: str, kind: str = "scheduler", minutes: float = 0) -> Owner:
+    def register_process(self, name: str, kind: str = "scheduler", minutes: float = 0) -> Owner:
         owner = Owner(name, kind, "here", 4711, "77", "boot", self.at(minutes))
         self.store.register_process(owner)
         return owner
@@ -58,7 +58,7 @@ class Desk:
         slot: float | None = None,
         *,
         now: float | None = None,
-        epoch: int = 1,
+        generation: int = 1,
         fixed: bool = False,
         force: bool = False,
         next_run: float | None = None,
@@ -69,7 +69,7 @@ class Desk:
             Trigger.MANUAL if slot is None else Trigger.SCHEDULE,
             self.at(now if now is not None else slot or 0),
             slot=None if slot is None else self.at(slot),
-            clock_generation=epoch,
+            clock_generation=generation,
             fixed=fixed,
             next_run=None if next_run is None else self.at(next_run),
             force=force,
@@ -81,12 +81,14 @@ class Desk:
         slot: float | None = None,
         *,
         now: float | None = None,
-        epoch: int = 1,
+        generation: int = 1,
         fixed: bool = False,
         force: bool = False,
         next_run: float | None = None,
     ) -> ClaimOutcome:
-        wish = self.wish(job_id, slot, now=now, epoch=epoch, fixed=fixed, force=force, next_run=next_run)
+        wish = self.wish(
+            job_id, slot, now=now, generation=generation, fixed=fixed, force=force, next_run=next_run
+        )
         (answer,) = self.store.claim(self.owner, [wish])
         return answer
 
@@ -96,10 +98,10 @@ class Desk:
         slot: float | None = None,
         *,
         now: float | None = None,
-        epoch: int = 1,
+        generation: int = 1,
         fixed: bool = False,
     ) -> Run:
-        answer = self.claim(job_id, slot, now=now, epoch=epoch, fixed=fixed)
+        answer = self.claim(job_id, slot, now=now, generation=generation, fixed=fixed)
         assert isinstance(answer, Claimed), answer
         return answer.run
 
@@ -130,7 +132,7 @@ class Desk:
 
 @pytest.fixture(params=STORES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    """Where a store may be made: nothing is there."""
+    """Where a store may be made: nothing exists there."""
     if request.param == "sqlite":
         return tmp_path / "state"
     server: Postgres = request.getfixturevalue("postgres")

@@ -126,7 +126,7 @@ def test_a_stopped_job_starts_by_force_only(desk: "Desk", store: RunStore) -> No
     assert isinstance(desk.claim(force=True), Claimed)
 
 
-def test_a_run_by_hand_leaves_the_schedule_alone(desk: "Desk", store: RunStore) -> None:
+def test_a_manual_run_does_not_change_the_schedule(desk: "Desk", store: RunStore) -> None:
     store.save_next_runs({"job": desk.at(7)})
     desk.ran()
     record = store.job("job")
@@ -138,7 +138,7 @@ def test_a_run_by_hand_leaves_the_schedule_alone(desk: "Desk", store: RunStore) 
 # The clock is set back
 
 
-def test_epochs_begin_once(desk: "Desk", store: RunStore) -> None:
+def test_a_clock_generation_begins_once(desk: "Desk", store: RunStore) -> None:
     assert store.clock_generation() == 1
     assert store.next_clock_generation(1) == 2
     assert desk.again().next_clock_generation(1) == 2, "another process saw the same jump"
@@ -148,44 +148,48 @@ def test_epochs_begin_once(desk: "Desk", store: RunStore) -> None:
 
 def test_an_interval_goes_on_at_once(desk: "Desk", store: RunStore) -> None:
     desk.ran(slot=60)
-    epoch = store.next_clock_generation(1)
-    answer = desk.claim(slot=5, epoch=epoch)
+    generation = store.next_clock_generation(1)
+    answer = desk.claim(slot=5, generation=generation)
     assert isinstance(answer, Claimed)
     desk.end(answer.run)
-    assert desk.claim(slot=5, epoch=epoch) == SlotTaken(desk.at(5))
-    assert isinstance(desk.claim(slot=60, epoch=epoch), Claimed), "its instant comes a second time"
+    assert desk.claim(slot=5, generation=generation) == SlotTaken(desk.at(5))
+    assert isinstance(desk.claim(slot=60, generation=generation), Claimed), "its instant comes a second time"
 
 
 def test_a_fixed_time_is_not_run_again(desk: "Desk", store: RunStore) -> None:
     desk.end(desk.begin(slot=30, fixed=True))
     desk.end(desk.begin(slot=60, fixed=True))
-    epoch = store.next_clock_generation(1)
-    assert isinstance(desk.claim(slot=15, epoch=epoch, fixed=True), Claimed), "it never was"
+    generation = store.next_clock_generation(1)
+    assert isinstance(desk.claim(slot=15, generation=generation, fixed=True), Claimed), "it never was"
     desk.end(store.runs(limit=1)[0])
-    assert desk.claim(slot=30, epoch=epoch, fixed=True) == SlotTaken(desk.at(30))
-    assert desk.claim(slot=60, epoch=epoch, fixed=True) == SlotTaken(desk.at(60))
+    assert desk.claim(slot=30, generation=generation, fixed=True) == SlotTaken(desk.at(30))
+    assert desk.claim(slot=60, generation=generation, fixed=True) == SlotTaken(desk.at(60))
 
 
 def test_a_fixed_time_that_was_run_does_not_hold_up_those_between(desk: "Desk", store: RunStore) -> None:
     desk.end(desk.begin(slot=10, fixed=True))
     desk.end(desk.begin(slot=10_000, fixed=True))  # the clock was a week ahead
-    epoch = store.next_clock_generation(1)
-    assert desk.claim(slot=10, epoch=epoch, fixed=True) == SlotTaken(desk.at(10))
-    assert isinstance(desk.claim(slot=20, epoch=epoch, fixed=True), Claimed)
+    generation = store.next_clock_generation(1)
+    assert desk.claim(slot=10, generation=generation, fixed=True) == SlotTaken(desk.at(10))
+    assert isinstance(desk.claim(slot=20, generation=generation, fixed=True), Claimed)
 
 
-def test_a_process_of_the_epoch_before_gives_no_slot_a_second_key(desk: "Desk", store: RunStore) -> None:
+def test_a_process_of_an_older_clock_generation_gives_no_slot_a_second_key(
+    desk: "Desk", store: RunStore
+) -> None:
     desk.ran(slot=60)
-    epoch = store.next_clock_generation(1)
-    desk.end(desk.begin(slot=5, epoch=epoch))
-    desk.end(desk.begin(slot=6, epoch=1))  # began to look before the jump was told
-    assert desk.claim(slot=6, epoch=epoch) == SlotTaken(desk.at(6))
+    generation = store.next_clock_generation(1)
+    desk.end(desk.begin(slot=5, generation=generation))
+    desk.end(desk.begin(slot=6, generation=1))  # it has not noticed the jump yet
+    assert desk.claim(slot=6, generation=generation) == SlotTaken(desk.at(6))
 
 
-def test_a_process_of_the_epoch_before_may_be_the_first_in_the_new_one(desk: "Desk", store: RunStore) -> None:
-    epoch = store.next_clock_generation(1)
-    desk.end(desk.begin(slot=6, epoch=1))
-    assert desk.claim(slot=6, epoch=epoch) == SlotTaken(desk.at(6))
+def test_a_process_of_an_older_clock_generation_may_be_the_first_in_the_new_one(
+    desk: "Desk", store: RunStore
+) -> None:
+    generation = store.next_clock_generation(1)
+    desk.end(desk.begin(slot=6, generation=1))
+    assert desk.claim(slot=6, generation=generation) == SlotTaken(desk.at(6))
 
 
 def test_misfires_are_counted_in_a_new_clock_generation(desk: "Desk", store: RunStore) -> None:
@@ -260,7 +264,7 @@ def test_a_slot_that_was_run_is_not_missed(desk: "Desk", store: RunStore) -> Non
 # Ends
 
 
-def test_an_end_is_kept_as_told(desk: "Desk", store: RunStore) -> None:
+def test_an_end_is_kept_as_recorded(desk: "Desk", store: RunStore) -> None:
     run = desk.begin(slot=1)
     began = run.started_at + timedelta(milliseconds=20)
     ending = Ending(
@@ -371,7 +375,7 @@ def test_a_job_knows_its_last_success_and_whether_it_fails_now(desk: "Desk", sto
     desk.begin(slot=2)
     assert known() == (success, False)  # while it runs, what was before holds
     store.fail_lost_runs(desk.owner.id, desk.at(3))
-    desk.owner = desk.enrol("owner-2")
+    desk.owner = desk.register_process("owner-2")
     assert known() == (success, True)
     desk.end(desk.begin(slot=4), reason=Reason.TIMEOUT)
     assert known() == (success, True)

@@ -35,7 +35,9 @@ def test_a_job_is_registered_once(desk: "Desk", store: RunStore) -> None:
 
 
 @pytest.mark.parametrize(("schedule", "timezone"), [("every 2m", "UTC"), ("every 1m", "Asia/Tokyo")])
-def test_another_schedule_begins_anew(desk: "Desk", store: RunStore, schedule: str, timezone: str) -> None:
+def test_another_schedule_resets_anchor_and_cursor(
+    desk: "Desk", store: RunStore, schedule: str, timezone: str
+) -> None:
     desk.register("job")
     run = desk.ran(slot=3)
     store.save_next_runs({"job": desk.at(4)})
@@ -94,7 +96,7 @@ def test_a_start_passes_over_what_was_missed(desk: "Desk", store: RunStore) -> N
     assert all(record.stopped is None and record.stop_reason is None for record in records.values())
 
 
-def test_what_people_are_told_is_noted_once(desk: "Desk", store: RunStore) -> None:
+def test_a_notification_is_recorded_once(desk: "Desk", store: RunStore) -> None:
     desk.register("sync")
 
     other = desk.again()
@@ -107,7 +109,7 @@ def test_what_people_are_told_is_noted_once(desk: "Desk", store: RunStore) -> No
     assert not store.jobs()["sync"].failure_notified
 
 
-def test_the_change_token_tells_of_others(desk: "Desk", store: RunStore) -> None:
+def test_the_change_token_shows_changes_of_others(desk: "Desk", store: RunStore) -> None:
     desk.register("job")
     token = store.change_token()
     assert store.change_token() == token
@@ -119,8 +121,8 @@ def test_the_change_token_tells_of_others(desk: "Desk", store: RunStore) -> None
 
 
 def test_owners_come_and_go(desk: "Desk", store: RunStore) -> None:
-    second = desk.enrol("owner-2", minutes=1)
-    by_hand = desk.enrol("by-hand", "trigger", minutes=2)
+    second = desk.register_process("owner-2", minutes=1)
+    by_hand = desk.register_process("by-hand", "trigger", minutes=2)
     assert store.owners() == [desk.owner, second, by_hand]
     assert store.heartbeat("owner-2")
     assert store.heartbeat("owner-2")
@@ -137,7 +139,7 @@ def test_the_runs_of_a_dead_owner_are_lost(desk: "Desk", store: RunStore) -> Non
     desk.register("one", "two", "ended", "another")
     lost = {desk.begin("one", 1).id, desk.begin("two", 1).id}
     desk.ran("ended", 1)
-    other = desk.enrol("owner-2", minutes=1)
+    other = desk.register_process("owner-2", minutes=1)
     (theirs,) = store.claim(other, [desk.wish("another", 1)])
     assert isinstance(theirs, Claimed)
 
@@ -169,7 +171,7 @@ def test_a_process_that_was_declared_dead_can_write_nothing_more(
     desk: "Desk", store: RunStore, forgotten: bool
 ) -> None:
     desk.register("job")
-    desk.enrol("owner-2", minutes=1)
+    desk.register_process("owner-2", minutes=1)
     run = desk.begin(slot=1)
     store.fail_lost_runs("owner-1", desk.at(9))
     if forgotten:
@@ -191,7 +193,7 @@ def test_a_process_that_was_declared_dead_can_write_nothing_more(
     store.progress(run.id, pid=5, attempt=2)
 
     assert (store.job("job"), store.runs(), store.owners(), store.clock_generation()) == before
-    desk.owner = desk.enrol("owner-3", minutes=10)
+    desk.owner = desk.register_process("owner-3", minutes=10)
     assert isinstance(desk.claim(slot=2), Claimed), "under a new registration it goes on"
 
 
@@ -241,7 +243,7 @@ def test_unfinished_runs_come_with_their_owner(desk: "Desk", store: RunStore) ->
 # History
 
 
-def test_runs_are_told_newest_first(desk: "Desk", store: RunStore) -> None:
+def test_runs_are_listed_newest_first(desk: "Desk", store: RunStore) -> None:
     desk.register("one", "two")
     ids = [desk.ran("one" if n % 2 else "two", n).id for n in range(30)]
     assert [run.id for run in store.runs()] == ids[:-21:-1]
@@ -251,7 +253,7 @@ def test_runs_are_told_newest_first(desk: "Desk", store: RunStore) -> None:
     assert store.runs("three") == []
 
 
-def test_runs_are_told_by_status(desk: "Desk", store: RunStore) -> None:
+def test_runs_are_listed_by_status(desk: "Desk", store: RunStore) -> None:
     desk.register("job")
     done = desk.ran(slot=1)
     failed = desk.begin(slot=2)
@@ -384,9 +386,9 @@ def test_pruning_leaves_what_runs_and_what_ran_last(desk: "Desk", store: RunStor
 def test_pruning_forgets_owners_that_are_gone(desk: "Desk", store: RunStore) -> None:
     desk.register("job")
     for n in range(3):
-        desk.enrol(f"by-hand-{n}", "trigger", n)
+        desk.register_process(f"by-hand-{n}", "trigger", n)
         store.sign_off(f"by-hand-{n}", desk.at(n))
-    gone = desk.enrol("gone", "trigger", 5)
+    gone = desk.register_process("gone", "trigger", 5)
     (answer,) = store.claim(gone, [desk.wish("job")])
     assert isinstance(answer, Claimed)
     store.sign_off("gone", desk.at(6))

@@ -1,4 +1,4 @@
-"""How durations spread: every one in a bin, between bounds that people can tell apart."""
+"""The bins of histograms: every duration is in one, and their bounds differ as shown."""
 
 from datetime import timedelta
 from itertools import pairwise

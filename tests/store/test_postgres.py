@@ -52,7 +52,7 @@ def schema_of(address: str) -> str:
 # Opening
 
 
-def test_a_look_makes_nothing(address: str, postgres: Postgres) -> None:
+def test_opening_an_existing_store_makes_nothing(address: str, postgres: Postgres) -> None:
     assert open_existing_store(address) is None
     assert postgres.execute(f"SELECT to_regnamespace('{schema_of(address)}')") == [(None,)]
 
@@ -87,7 +87,7 @@ def test_tables_of_a_newer_jobctl_are_left_alone(address: str, store: RunStore, 
         open_store(address)
 
 
-def test_tables_of_somebody_else_are_left_alone(address: str, postgres: Postgres) -> None:
+def test_tables_of_another_program_are_not_changed(address: str, postgres: Postgres) -> None:
     postgres.execute(f"CREATE SCHEMA {schema_of(address)}")
     postgres.execute(f"CREATE TABLE {schema_of(address)}.runs (mine int)")
 
@@ -118,13 +118,13 @@ def test_an_address_is_read(text: str, place: str) -> None:
         "mysql://u:hunter2@db/x", "postgresql://u:hunter2@[::1/x",
     ],
 )  # fmt: skip
-def test_an_address_that_is_none_is_told_without_its_password(text: str) -> None:
+def test_an_invalid_address_is_reported_without_its_password(text: str) -> None:
     with pytest.raises(ConfigurationError) as told:
         open_store(text)
     assert "hunter2" not in f"{told.value} {told.value.hint}"
 
 
-def test_a_server_that_refuses_is_told_without_the_password(postgres: Postgres) -> None:
+def test_a_refusal_of_the_server_is_reported_without_the_password(postgres: Postgres) -> None:
     for url in (
         postgres.url("postgres", password="hunter2"),
         postgres.url("nowhere"),
@@ -140,7 +140,7 @@ def test_a_server_that_refuses_is_told_without_the_password(postgres: Postgres) 
 # Losses
 
 
-def test_a_connection_that_was_lost_meanwhile_is_made_anew(
+def test_a_connection_that_was_lost_while_idle_is_replaced(
     address: str, store: RunStore, postgres: Postgres
 ) -> None:
     postgres.execute(
@@ -189,7 +189,7 @@ def test_a_commit_whose_answer_is_lost_is_asked_for(far: RunStore, store: RunSto
     assert [run.id for run in store.runs()] == [wanted.run_id]
 
 
-def test_a_commit_that_never_came_is_told(far: RunStore, store: RunStore, proxy: Proxy) -> None:
+def test_a_commit_that_never_arrived_is_reported(far: RunStore, store: RunStore, proxy: Proxy) -> None:
     proxy.cut_at, proxy.answer = b"COMMIT\0", False
 
     with pytest.raises(StoreError):
@@ -228,7 +228,9 @@ def test_a_server_that_starts_again_is_found_again(postgres: Postgres) -> None:
         assert store.jobs().keys() == {"job"}
 
 
-def test_who_holds_the_store_too_long_is_told(address: str, store: RunStore, postgres: Postgres) -> None:
+def test_a_store_that_is_locked_too_long_is_reported(
+    address: str, store: RunStore, postgres: Postgres
+) -> None:
     with (
         closing(open_store(address, busy_timeout=timedelta(milliseconds=200))) as impatient,
         psycopg.connect(postgres.url("postgres")) as holder,
@@ -257,7 +259,9 @@ def test_a_forked_child_gets_connections_of_its_own(address: str, store: RunStor
 # Clocks and leases
 
 
-def test_one_machine_whose_clock_is_set_back_begins_no_epoch_for_the_others(store: RunStore) -> None:
+def test_one_machine_whose_clock_is_set_back_begins_no_clock_generation_for_the_others(
+    store: RunStore,
+) -> None:
     store.register_process(replace(OWNER, id="owner-2", host="there"))
 
     assert store.next_clock_generation(1) == 1

@@ -1,4 +1,4 @@
-"""The file: made whole, for its owner alone; damage is set aside and told; what is not ours is left alone."""
+"""The file: made complete, for its owner only; a damaged one is set aside and reported; others are not changed."""
 
 import os
 import shutil
@@ -73,14 +73,14 @@ def test_a_new_store_says_what_it_is(folder: Path) -> None:
     assert int.from_bytes(head[60:64]) == len(sqlite_open._migrations())
 
 
-def test_looking_makes_nothing(folder: Path, tmp_path: Path) -> None:
+def test_opening_an_existing_store_makes_nothing(folder: Path, tmp_path: Path) -> None:
     assert open_existing_store(folder) is None
     assert not folder.exists()
     (tmp_path / "file").touch()
     assert open_existing_store(tmp_path / "file") is None
 
 
-def test_looking_sees_what_is_there(folder: Path) -> None:
+def test_opening_an_existing_store_reads_it(folder: Path) -> None:
     with opened(folder) as store:
         fill(store)
         seen = open_existing_store(folder)
@@ -190,7 +190,7 @@ def test_damage_after_damage_overwrites_nothing(folder: Path) -> None:
 
 
 @pytest.mark.faults
-def test_damage_in_the_middle_is_told_when_it_is_met(folder: Path) -> None:
+def test_damage_in_the_middle_is_reported_when_it_is_read(folder: Path) -> None:
     with opened(folder) as store:
         fill(store, 500)
     path = folder / "jobctl.db"
@@ -219,7 +219,7 @@ def test_damage_in_the_middle_is_told_when_it_is_met(folder: Path) -> None:
         ("jobs SET completed = 'many'", SQLiteRunStore.metrics),
     ],
 )
-def test_values_that_nobody_wrote_are_damage(
+def test_values_that_cannot_be_decoded_are_damage(
     folder: Path, change: str, look: Callable[[SQLiteRunStore], object]
 ) -> None:
     with opened(folder) as store:
@@ -376,7 +376,7 @@ def test_a_link_to_nowhere_in_the_place_of_the_file(folder: Path, tmp_path: Path
 
 
 @pytest.mark.faults
-def test_a_file_that_is_taken_away_is_told_and_not_written_to(folder: Path, tmp_path: Path) -> None:
+def test_a_file_that_was_moved_away_is_reported_and_not_written_to(folder: Path, tmp_path: Path) -> None:
     with opened(folder) as store:
         fill(store)
         for name in ("jobctl.db", "jobctl.db-wal", "jobctl.db-shm"):

@@ -149,7 +149,7 @@ store.claim(owner, Claims([Claim(new_run_id(), "job", Trigger.SCHEDULE, NOW, slo
     assert isinstance(answer, Claimed)
 
 
-def test_what_a_killed_writer_had_recorded_is_there(folder: Path, store: RunStore) -> None:
+def test_what_a_killed_writer_had_recorded_is_kept(folder: Path, store: RunStore) -> None:
     script = """
 store = open_store(folder)
 store.register_process(owner)
@@ -274,7 +274,7 @@ def test_a_full_disk_stops_starts_and_goes_on_when_there_is_room(tmp_path: Path)
             assert store.warning is None
 
 
-def test_no_room_for_a_new_store_is_told(tmp_path: Path) -> None:
+def test_no_space_for_a_new_store_is_reported(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     with small_disk(disk, "16k"):
         with pytest.raises(StoreError, match="the disk is full"):
@@ -286,7 +286,7 @@ def test_no_room_for_a_new_store_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("closed", [True, False])
-def test_a_read_only_disk_can_be_looked_at(folder: Path, tmp_path: Path, closed: bool) -> None:
+def test_a_store_on_a_read_only_disk_can_be_read(folder: Path, tmp_path: Path, closed: bool) -> None:
     script = f"""
 store = open_store(folder)
 store.register_process(owner)

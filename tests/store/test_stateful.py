@@ -51,7 +51,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.stopped: set[str] = set()
         self.dealt: set[tuple[str, int, int]] = set()
         self.counts: Counter[tuple[str, str]] = Counter()
-        self.epochs = [1, 1]
+        self.generations = [1, 1]
 
     def made(self) -> Path | str:
         """Where the next store will be."""
@@ -85,7 +85,7 @@ class AnyOrder(RuleBasedStateMachine):
             Trigger.SCHEDULE,
             slot,
             slot=slot,
-            clock_generation=self.epochs[who],
+            clock_generation=self.generations[who],
             fixed=fixed,
             misfires=Misfires(START - timedelta(days=1) if stale else before.cursor, missed),
         )
@@ -118,7 +118,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert not stale
         assert job not in self.stopped
         assert after.cursor == slot
-        key = (job, number, 0 if fixed else max(self.epochs))
+        key = (job, number, 0 if fixed else max(self.generations))
         assert key not in self.dealt, "a slot twice"
         self.dealt.add(key)
 
@@ -162,10 +162,10 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(who=st.integers(0, 1), told=st.booleans())
     def set_the_clock_back(self, who: int, told: bool) -> None:
-        """One scheduler sees it; the other may live in the epoch before for a while."""
-        self.epochs[who] = self.store.next_clock_generation(self.epochs[who])
+        """One scheduler sees it; the other may live in the older clock generation for a while."""
+        self.generations[who] = self.store.next_clock_generation(self.generations[who])
         if told:
-            self.epochs = [self.epochs[who]] * 2
+            self.generations = [self.generations[who]] * 2
 
     @rule(job=JOBS, number=SLOTS, missed=st.integers(1, 3))
     def miss(self, job: str, number: int, missed: int) -> None:

@@ -1,4 +1,4 @@
-"""The unit says what it must, systemd takes it, and nobody's own unit is overwritten."""
+"""The unit has the right contents, systemd accepts it, and a unit that jobctl did not make is not overwritten."""
 
 import os
 import shutil

@@ -29,7 +29,7 @@ def account(cloud: Cloud) -> Account:
 
 @pytest.fixture
 def pauses() -> list[float]:
-    """How long was waited between tries, in seconds: nobody really does."""
+    """The pauses between attempts in seconds; the tests do not really wait."""
     return []
 
 

@@ -38,7 +38,7 @@ def test_a_server_in_trouble_is_asked_again(
 
 
 @pytest.mark.parametrize("kind", ["drop", "half"])
-def test_a_connection_that_breaks_is_made_anew(kind: str, api: TriggerDevClient, cloud: Cloud) -> None:
+def test_a_connection_that_breaks_is_replaced(kind: str, api: TriggerDevClient, cloud: Cloud) -> None:
     cloud.faults = [Fault(kind), Fault(kind)]
 
     assert api.schedules() == []
@@ -89,7 +89,7 @@ def test_the_server_may_say_whether_another_try_helps(
         ({"x-ratelimit-reset": "soon", "Retry-After": "NaN"}, 1.0, 1.1),
     ],
 )
-def test_too_many_requests_waits_as_long_as_it_is_told(
+def test_too_many_requests_waits_as_long_as_the_server_asks(
     headers: dict[str, str],
     least: float,
     most: float,
@@ -105,7 +105,7 @@ def test_too_many_requests_waits_as_long_as_it_is_told(
     assert least <= pauses[0] <= most
 
 
-def test_nobody_waits_longer_than_a_minute_in_all(
+def test_the_total_pause_is_at_most_a_minute(
     api: TriggerDevClient, cloud: Cloud, pauses: list[float]
 ) -> None:
     cloud.faults = [Fault(status=429, headers={"Retry-After": "40"})] * 3
@@ -155,7 +155,7 @@ def test_a_server_that_says_the_key_does_not_make_us_say_it(api: TriggerDevClien
     assert KEY not in caught.value.explanation
 
 
-def test_nobody_there(account: Account, pauses: list[float]) -> None:
+def test_a_server_that_does_not_exist(account: Account, pauses: list[float]) -> None:
     api = TriggerDevClient(Account("http://127.0.0.1:1", account.key, "production"), wait=pauses.append)
 
     with pytest.raises(ServiceError, match=r"\(127.0.0.1:1\) did not answer: the connection was refused"):
@@ -252,7 +252,7 @@ def test_a_key_that_cannot_be_meant_is_refused_before_anything_is_asked(
     assert key not in f"{caught.value} {caught.value.hint}"
 
 
-def test_the_key_tells_the_environment() -> None:
+def test_the_key_names_the_environment() -> None:
     from tests.support.trigger_dev_settings import settings
 
     found = {

@@ -41,7 +41,7 @@ def test_what_is_new_is_created_once(make_manager: MakeManager, cloud: Cloud) ->
     assert first["a-job"].next_run is not None
 
 
-def test_a_look_changes_nothing(make_manager: MakeManager, cloud: Cloud) -> None:
+def test_a_plan_changes_nothing(make_manager: MakeManager, cloud: Cloud) -> None:
     cloud.schedule("gone-job")
     manager = make_manager(job("a-job"))
 
@@ -68,7 +68,7 @@ def test_what_differs_is_changed(
     assert list(cloud.schedules) == [kept["id"]]
 
 
-def test_a_schedule_for_another_task_is_made_anew(make_manager: MakeManager, cloud: Cloud) -> None:
+def test_a_schedule_for_another_task_is_replaced(make_manager: MakeManager, cloud: Cloud) -> None:
     """An update never changes the task."""
     old = cloud.schedule("b-job", key="jobctl:production:a-job", active=False)
 
@@ -81,7 +81,7 @@ def test_a_schedule_for_another_task_is_made_anew(make_manager: MakeManager, clo
     assert not made["active"]
 
 
-def test_jobs_that_left_the_catalogue_lose_their_schedules_and_nobody_else_does(
+def test_only_jobs_that_left_the_catalogue_lose_their_schedules(
     make_manager: MakeManager, cloud: Cloud
 ) -> None:
     cloud.schedule("gone-job")
@@ -236,7 +236,7 @@ def test_what_trigger_dev_cannot_say_is_refused_with_the_reason(
     assert [one["task"] for one in cloud.schedules.values()] == ["b-job"]
 
 
-def test_one_that_somebody_stopped_stays_stopped(make_manager: MakeManager, cloud: Cloud) -> None:
+def test_a_stopped_schedule_stays_stopped(make_manager: MakeManager, cloud: Cloud) -> None:
     manager = make_manager(job("a-job"))
     registered(manager)
     manager.stop_job("a-job")
@@ -292,7 +292,7 @@ def test_a_worker_that_is_not_deployed_is_said_job_by_job(make_manager: MakeMana
     assert "jobctl export trigger-dev" in (found["new-job"].hint or "")
 
 
-def test_the_plan_is_told_before_it_is_used_up(make_manager: MakeManager, cloud: Cloud) -> None:
+def test_a_warning_comes_before_the_accounts_plan_is_used_up(make_manager: MakeManager, cloud: Cloud) -> None:
     cloud.tasks = {f"job-{number}" for number in range(12)}
     cloud.limit = 10
     manager = make_manager(*(job(one) for one in sorted(cloud.tasks)))
@@ -344,13 +344,13 @@ def test_a_wrong_key_on_the_way_ends_it(make_manager: MakeManager, cloud: Cloud)
         ("30 2 * * *", "Asia/Tokyo", None),
     ],
 )  # fmt: skip
-def test_where_clocks_change_other_times_are_told(cron: str, timezone: str, says: str | None) -> None:
+def test_other_times_at_clock_changes_are_reported(cron: str, timezone: str, says: str | None) -> None:
     found = caution(Cron(cron, timezone), datetime(2026, 11, 24, tzinfo=UTC))
 
     assert found is None if says is None else says in (found or "")
 
 
-def test_an_interval_that_begins_elsewhere_is_told(make_manager: MakeManager) -> None:
+def test_an_interval_that_counts_from_another_start_is_reported(make_manager: MakeManager) -> None:
     _, warnings = make_manager(job("a-job", "every 1w"), job("b-job", "every 15m")).plan()
 
     assert warnings == [

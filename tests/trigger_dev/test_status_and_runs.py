@@ -81,7 +81,7 @@ def test_a_status_comes_from_the_schedule_and_the_newest_run(make_manager: MakeM
     )
 
 
-def test_a_look_at_many_jobs_asks_little(make_manager: MakeManager, cloud: Cloud) -> None:
+def test_the_status_of_many_jobs_needs_few_requests(make_manager: MakeManager, cloud: Cloud) -> None:
     cloud.tasks = {f"job-{number}" for number in range(13)}
     for task in cloud.tasks:
         cloud.schedule(task)
@@ -137,7 +137,7 @@ def test_runs_are_chosen_by_the_engine(make_manager: MakeManager, cloud: Cloud) 
     assert manager.runs("b-job") == []
 
 
-def test_who_asked_is_told(make_manager: MakeManager, cloud: Cloud) -> None:
+def test_the_trigger_of_a_run_is_shown(make_manager: MakeManager, cloud: Cloud) -> None:
     cloud.run("a-job", ago=1000)
     from_code = cloud.run("a-job", ago=100, schedule=None)
     manager = make_manager(job("a-job"))
@@ -170,7 +170,7 @@ def test_a_run_is_followed_to_its_end(make_manager: MakeManager, cloud: Cloud, p
     assert sent.body["options"]["maxDuration"] == 630
 
 
-def test_a_skipped_run_is_told_as_one(make_manager: MakeManager, cloud: Cloud) -> None:
+def test_a_skipped_run_is_shown_as_skipped(make_manager: MakeManager, cloud: Cloud) -> None:
     cloud.path = ("COMPLETED",)
     cloud.output = {"job_id": "a-job", "status": "skipped", "reason": "overlap", "error": "it runs elsewhere"}
     manager = make_manager(job("a-job"))
@@ -194,7 +194,7 @@ def test_a_job_is_not_started_over_itself(state: str, make_manager: MakeManager,
     assert cloud.writes() == []
 
 
-def test_a_worker_that_lacks_the_job_is_told(
+def test_a_worker_that_lacks_the_job_is_reported(
     make_manager: MakeManager, cloud: Cloud, pauses: list[float]
 ) -> None:
     manager = make_manager(job("a-job"), job("new-job"))
