@@ -98,7 +98,9 @@ def authorization(scheme: str, key: Secret, variable: str) -> dict[str, str]:
     """
     text = key.reveal()
     if not (text.isascii() and text.isprintable()):
-        raise ConfigurationError(f"{variable} holds a character that no key has", hint="copy it once more")
+        raise ConfigurationError(
+            f"{variable} contains a character that no key has", hint="copy the key again"
+        )
     return {"Authorization": f"{scheme} {text}"}
 
 

@@ -53,7 +53,9 @@ class ProjectContext:
             named = values.get("JOBCTL_PROJECT")
             location = find_project(start or (with_home(named, "JOBCTL_PROJECT") if named else Path.cwd()))
         except FileNotFoundError:
-            raise UsageError("the working folder is gone", hint="cd to an existing directory") from None
+            raise UsageError(
+                "the working directory does not exist any more", hint="cd to an existing directory"
+            ) from None
         return cls(location, Environment.load(location.folder, values, pipes=pipes))
 
     @classmethod

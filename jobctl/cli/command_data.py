@@ -76,7 +76,7 @@ COMMANDS = {
     'serve': CommandEntry('Serve the cron HTTP endpoints in the foreground', (), {
         '--host': Option('host', '', 'ADDRESS', (), 'Address to listen on.'),
         '--port': Option('port', '', 'N', (), 'Port, 0 for any free one.'),
-        '--timeout': Option('timeout', '', 'DURATION', (), 'Answer a call within this time; its run goes on.'),
+        '--timeout': Option('timeout', '', 'DURATION', (), 'Respond within this time; the run continues.'),
     }),
     'status': CommandEntry('Show every job: state, last run, next run', (Argument('job_or_run', False, (), JOBS), ), {
         '--watch': Option('watch', '', '', (), 'Show it again whenever it changes, until Ctrl-C.'),

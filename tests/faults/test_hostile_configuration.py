@@ -142,4 +142,4 @@ def test_a_folder_that_is_gone(site: Site, words: list[str], code: int) -> None:
     )
 
     assert told.returncode == code, told
-    assert told.stderr.startswith("error: the working folder is gone\n") is (code == 2)
+    assert told.stderr.startswith("error: the working directory does not exist any more\n") is (code == 2)

@@ -219,4 +219,4 @@ def test_a_port_that_is_taken_is_told(site: Site) -> None:
     done = site.call("serve", "--host", "203.0.113.7", "--port", "8000")
 
     assert done.returncode == 2
-    assert '"203.0.113.7" port 8000 cannot be listened on' in done.stderr
+    assert 'cannot listen on "203.0.113.7" port 8000: ' in done.stderr

@@ -38,7 +38,7 @@ def run(
         typer.Option(
             "--timeout",
             metavar="DURATION",
-            help="Answer a call within this time; its run goes on.",
+            help="Respond within this time; the run continues.",
             show_default="60s, on Vercel 290s",
         ),
     ] = None,
@@ -56,7 +56,7 @@ def run(
         from jobctl.web.server import BoundedProtocol, backlog, max_connections
     except ModuleNotFoundError as error:
         raise NotRunError(
-            f"nothing can be served: the package {error.name} is not installed",
+            f"serve needs the package {error.name}, which is not installed",
             hint=install_hint("web"),
         ) from error
     out = context.output
@@ -153,7 +153,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, ValueError) as error:  # ValueError: not a host name
         reason = reason_of(error) if isinstance(error, OSError) else "it is not a host"
         raise UsageError(
-            f"{quote(host)} port {port} cannot be listened on: {reason}",
+            f"cannot listen on {quote(host)} port {port}: {reason}",
             hint="another --port, or --port 0 for any free one",
         ) from error
     return listening

@@ -130,7 +130,7 @@ def test_a_wrong_key_is_told_and_not_shown(bench: Bench) -> None:
 
 @pytest.mark.parametrize("key", ["re_secret\nmore", "re_secretя"])
 def test_a_key_that_no_header_could_carry_is_told_and_not_shown(bench: Bench, key: str) -> None:
-    with pytest.raises(ConfigurationError, match="_API_KEY holds a character that no key has") as told:
+    with pytest.raises(ConfigurationError, match="_API_KEY contains a character that no key has") as told:
         bench.transport(key=key)
     assert "secret" not in str(told.value)
 
