@@ -106,6 +106,7 @@ def test_an_editor_accepts_the_same_jobs_as_jobctl(some: dict[str, Any], target:
     assert fine(whole) == built(whole), whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [*KEYS, "unknown"])
 @given(st.data())
 def test_an_editor_accepts_the_same_values_of_each_key_as_jobctl(key: str, data: st.DataObject) -> None:
@@ -169,6 +170,7 @@ def test_a_file_may_change_jobs_that_are_defined_elsewhere(site: Site) -> None:
     Validator(json.loads((site.folder / "jobctl.schema.json").read_text())).validate(tomllib.loads(text))
 
 
+@pytest.mark.slow
 def test_it_is_written_and_checked(site: Site) -> None:
     assert site.call("export", "schema", ".", "--check").returncode == 1
     told = site.call("export", "schema", ".")

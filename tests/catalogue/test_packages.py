@@ -53,6 +53,7 @@ def there(site: Site) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_its_jobs_are_in_the_catalogue_and_run(site: Site, there: Path) -> None:
     install(there)
     site.jobs("")

@@ -104,6 +104,7 @@ def test_a_running_scheduler_is_seen(site: Site) -> None:
     assert found["jobs"][0]["next_run"] is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["runs", "runs hello", "logs hello", "logs RUN"])
 def test_what_ran_is_shown_without_the_catalogue(site: Site, command: str) -> None:
     (run,) = site.json("runs")["runs"]

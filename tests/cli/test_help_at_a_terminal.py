@@ -61,6 +61,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["[red] is no [/] markup", "with open-sesame-and-more"])
 def test_a_fault_is_shown_in_colour_without_the_values_of_variables(text: str, site: Site) -> None:
     site.write("fault.py", FAULT.replace("{text}", text))

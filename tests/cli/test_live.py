@@ -72,6 +72,7 @@ def test_ctrl_c_waits_and_ctrl_c_again_does_not(live: Site) -> None:
     live.nothing_left()
 
 
+@pytest.mark.slow
 def test_a_terminal_that_is_closed_is_a_stop(live: Site) -> None:
     terminal = Terminal(live, ["run", "--only", "gated", "--grace", "1s"])
     terminal.until(lambda lines: state_of(lines, "gated") == "running")
@@ -124,6 +125,7 @@ def test_colour_at_a_terminal_and_not_with_no_color(live: Site) -> None:
     assert any(line.startswith("See why: jobctl logs bad --failed") for line in plain.lines)
 
 
+@pytest.mark.slow
 def test_a_job_in_detail(live: Site) -> None:
     live.call("trigger", "bad")
     terminal = Terminal(live, ["status", "bad"], NO_COLOR="1")

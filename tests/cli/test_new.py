@@ -36,6 +36,7 @@ def test_what_it_writes_runs_and_its_test_passes(site: Site) -> None:
     assert (job["name"], job["schedule"], job["timezone"]) == ("Tidy up", "30 2 * * *", "Europe/Berlin")
 
 
+@pytest.mark.slow
 def test_a_program_needs_no_function(site: Site) -> None:
     document = site.json("new", "dump", "--every", "6h", "--command", "echo 'a b'")
     ran = site.call("trigger", "dump")
@@ -45,6 +46,7 @@ def test_a_program_needs_no_function(site: Site) -> None:
     assert ran.stdout == "a b\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize(
     ("name", "before"),

@@ -51,6 +51,7 @@ def test_full(words: list[str], site: Site) -> None:
     is_the_same("2>/dev/full", words, site)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [["status"], ["trigger", "hello"], ["trigger", "bad"], ["unknown"]], ids=" ".join
 )

@@ -75,6 +75,7 @@ def test_a_job_of_the_projects_own_in_its_place_needs_nothing(cli: Cli, here: Pa
     assert cli("status", "analytics-top-items", "--json").json["jobs"][0]["status"] == "scheduled"
 
 
+@pytest.mark.slow
 def test_a_scheduler_does_not_time_it(site: Site) -> None:
     site.jobs('[jobs.hello]\nevery = "1d"\ncall = "work:hello"\n')
     scheduler = site.run()

@@ -126,6 +126,7 @@ def test_a_pipe_that_is_read_loses_nothing(site: Site) -> None:
     assert told == [str(number) for number in range(2000)]
 
 
+@pytest.mark.slow
 def test_a_flood_above_the_table_is_counted(site: Site) -> None:
     site.jobs('[jobs.chatty]\nevery = "1d"\ncall = "work:flood"\n', CODE)
     at = Terminal(site, ["run"], rows=30, columns=120)

@@ -85,6 +85,7 @@ def test_without_colour_only_the_cursor_is_moved(site: Site) -> None:
     assert not COLOR.search(terminal.bytes)
 
 
+@pytest.mark.slow
 def test_a_dumb_terminal_has_a_block_a_change(site: Site) -> None:
     terminal = Terminal(site, ["status", "--watch", "job-01"], TERM="dumb")
     terminal.until(lambda lines: "state     ○ scheduled" in lines)

@@ -65,6 +65,7 @@ def test_while_a_job_runs_that_ends_within_the_grace(app: App, way: str, job: st
     assert app.runs("slow") == [("completed", None)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "job",
     [

@@ -17,6 +17,7 @@ AGAIN = "threading.stack_size(0)\n"
 NO_THREAD = "no thread could be started: the system allows no more"
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_cannot_start_raises_and_can_be_started_later(app: App) -> None:
     code = f"""
 from jobctl import JobctlError

@@ -34,6 +34,7 @@ def terminated(app: App, code: str) -> tuple[int, str, str]:
     return app.end(process)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wait", WAITS)
 def test_it_dies_of_the_signal_once_its_runs_have_ended(app: App, wait: str) -> None:
     assert terminated(app, SLOW + READY + WAITS[wait]) == (TERMINATED, "", "")

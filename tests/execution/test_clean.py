@@ -241,6 +241,7 @@ def test_what_a_job_leaves_in_a_pool_is_ended_with_pythons_own_processes(make_be
     bench.until(lambda: bench.processes() == [])
 
 
+@pytest.mark.slow
 def test_what_a_module_shares_with_its_processes_is_released_without_a_warning(make_bench: Any) -> None:
     bench = make_bench(workers=1)
     bench.write(

@@ -38,6 +38,7 @@ def site(site: Site) -> Site:
     return site
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", ["small", "small-program"])
 def test_a_run_that_takes_more_fails(site: Site, job: str) -> None:
     said = site.call("trigger", job, "--no-retry")
@@ -56,6 +57,7 @@ def test_nothing_that_a_program_starts_escapes(site: Site) -> None:
     assert "524288000" not in site.call("trigger", "x").stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", ["large", "free", "large-program"])
 def test_a_run_within_its_limit_goes_well(site: Site, job: str) -> None:
     assert "took" in site.call("trigger", job).stdout

@@ -90,6 +90,7 @@ def test_any_text_is_a_schedule_or_is_refused_in_a_sentence(text: str, start: da
             instant = following
 
 
+@pytest.mark.slow
 @examples(100)
 @given(right, zones, clocks, st.timedeltas(timedelta(0), timedelta(days=36_525)))
 @example("* * * * * *", "Pacific/Apia", datetime(2069, 12, 31, tzinfo=UTC), timedelta(days=36_524))

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -31,6 +32,7 @@ usual = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @examples(150)
 @given(usual | st.dictionaries(key, value, max_size=4) | value, whole | anything)
 @example({"mail": 5}, "")

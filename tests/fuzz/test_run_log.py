@@ -61,6 +61,7 @@ def test_any_log_is_shown(cli: Cli, written: Callable[[bytes], str], data: bytes
         assert followed.stdout == plain.stdout
 
 
+@pytest.mark.slow
 @examples(50)
 @given(st.lists(data | st.just(SECRET.encode()), max_size=8))
 @example([b"x" * HEAD, b"\xc3", b"\xa9" * 400_000])

@@ -103,6 +103,7 @@ def answered(api: TriggerDevClient, answers: list[Any]) -> list[str]:
     return asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS)
 @examples(30)
 @given(answer=ANSWER | LIST | SCHEDULES)

@@ -180,6 +180,7 @@ def test_many_rows_go_in_batches(desk: Desk, database: SiteDatabase) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_two_machines_end_each_subscription_once(desk: Desk, database: SiteDatabase) -> None:
     from jobctl.jobs.expired_cleanup import Cleanup
 

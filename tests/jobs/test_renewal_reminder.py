@@ -139,6 +139,7 @@ def test_a_server_that_refuses_all_or_is_down_changes_nothing(
     assert desk.journal == []
 
 
+@pytest.mark.slow
 def test_two_at_the_same_time_mail_each_user_once(desk: Desk, database: SiteDatabase, mails: Mails) -> None:
     for hour in range(60):
         database.subscription(database.user(), SOON + timedelta(minutes=hour))
@@ -287,6 +288,7 @@ def test_a_renewal_makes_it_due_again(desk: Desk, database: SiteDatabase, mails:
     ]
 
 
+@pytest.mark.slow
 def test_a_flag_of_an_earlier_period_does_not_count(desk: Desk, database: SiteDatabase, mails: Mails) -> None:
     """The flag set by the site, or by an older jobctl: it counts where it can be of this period."""
     flagged = {"renewal_reminder_sent": True}

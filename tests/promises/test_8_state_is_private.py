@@ -126,6 +126,7 @@ def test_all_that_commands_leave(mask: str, site: Site) -> None:
     assert shared(site.folder / ".jobctl") == {}
 
 
+@pytest.mark.slow
 def test_logs_beside_a_store_elsewhere(site: Site, postgres: Postgres) -> None:
     site.jobs('[jobs.hello]\nevery = "1d"\ncall = "work:hello"\n', CODE)
     site.environment["JOBCTL_STATE"] = postgres.schema()

@@ -37,6 +37,7 @@ def test_a_named_pipe_is_read_once(tmp_path: Path, name: str) -> None:
     assert not found.problems
 
 
+@pytest.mark.slow
 def test_the_kill_switch_in_a_pipe_works_and_jobs_get_its_values(site: Site) -> None:
     """The workers of a job, built-in jobs too, do not wait for the pipe again."""
     os.mkfifo(site.folder / ".env")
@@ -76,6 +77,7 @@ def test_bytes_that_are_not_utf_8_are_replaced_as_next_js_does(tmp_path: Path) -
     assert not found.problems
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "words"),
     [("folder", "a folder"), ("utf-16", "UTF-16 text (save it as UTF-8)"), ("link", "a broken link"), ("socket", "a socket"), ("device", "no plain file")],

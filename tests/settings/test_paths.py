@@ -27,6 +27,7 @@ def test_every_setting_that_names_a_path_expands_it(home: Path) -> None:
     assert KEYS["folder"].read("~/work") == str(home / "work")
 
 
+@pytest.mark.slow
 def test_the_project_and_the_state_folder(home: Path, site: Site) -> None:
     site.environment |= {
         "HOME": str(site.folder.parent),

@@ -85,6 +85,7 @@ def test_a_slot_is_run_once(desk: "Desk") -> None:
     assert isinstance(desk.claim(slot=6), Claimed)
 
 
+@pytest.mark.slow
 def test_a_slot_is_run_once_even_if_its_schedule_came_back(desk: "Desk") -> None:
     desk.ran(slot=5)
     desk.register("job", schedule="every 2m", minutes=5)

@@ -330,6 +330,7 @@ def test_percentiles_are_of_the_newest_thousand(desk: "Desk", store: RunStore) -
 # Pruning
 
 
+@pytest.mark.slow
 def test_pruning_keeps_what_is_young_or_among_the_newest(desk: "Desk", store: RunStore) -> None:
     desk.register("often", "seldom")
     often = [desk.ran("often", n).id for n in range(1, 11)]

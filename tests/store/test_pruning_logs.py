@@ -52,6 +52,7 @@ def test_a_log_that_cannot_be_removed_hurts_nothing(desk: Desk, store: RunStore,
     assert run_logs.prune_runs_and_logs(store, logs, desk.at(NOW)) == 4
 
 
+@pytest.mark.slow
 def test_a_log_behind_a_link_is_left_alone(desk: Desk, store: RunStore, logs: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     (logs / "job").rename(elsewhere)

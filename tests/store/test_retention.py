@@ -37,6 +37,7 @@ def test_a_running_scheduler_removes_old_runs_and_their_logs(site: Site) -> None
     assert len(site.runs("hello")) == KEEP_PER_JOB
 
 
+@pytest.mark.slow
 def test_a_run_that_prints_without_end_leaves_a_small_log(site: Site) -> None:
     site.jobs(
         '[jobs.yes]\ncommand = ["sh", "-c", "yes 0123456789012345678901234567890123456789 | head -c 20000000"]\n'

@@ -44,6 +44,7 @@ def samples(site: Site) -> dict[tuple[str, str], float]:
     return {(one.name, one.labels.get("job", "")): one.value for family in found for one in family.samples}
 
 
+@pytest.mark.slow
 def test_it_is_written_while_the_scheduler_runs_and_at_its_end(site: Site) -> None:
     process = site.run()
     began = until(lambda: samples(site))
@@ -74,6 +75,7 @@ def test_it_is_kept_fresh(site: Site) -> None:
     assert samples(site)["jobctl_runs_completed_total", "quick"] == 1
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_to_is_told_once_and_hurts_nothing(site: Site) -> None:
     (site.folder / "collected").rmdir()
 

@@ -149,6 +149,7 @@ def test_a_run_that_was_lost_with_its_scheduler_is_told_by_the_next(
     assert (values(span)["run.reason"], span.status.code) == ("lost", Status.STATUS_CODE_ERROR)
 
 
+@pytest.mark.slow
 def test_a_run_by_hand_joins_the_trace_that_it_is_asked_for_in(traced: Site, collector: Collector) -> None:
     traced.call("trigger", "good", env={"TRACEPARENT": PARENT})
 
@@ -213,6 +214,7 @@ def test_a_value_that_cannot_be_used_is_told_and_hurts_nothing(
     assert collector.requests == []
 
 
+@pytest.mark.slow
 def test_a_redirect_does_not_take_the_headers_along(traced: Site, collector: Collector) -> None:
     collector.refuses = 307
     collector.elsewhere = f"{collector.url}/elsewhere"
@@ -242,6 +244,7 @@ def test_a_collector_that_refuses_is_told_once_and_hurts_nothing(traced: Site, c
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_traces_of_a_run_by_hand_that_are_lost_are_told(traced: Site, collector: Collector) -> None:
     collector.refuses = 404
     done = traced.call("trigger", "good")

@@ -170,6 +170,7 @@ def test_huge_headers_are_refused(serve: Serve) -> None:
     assert client.get("/healthz").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_stop_is_graceful(site: Site) -> None:
     process = site.popen("serve", "--port", "0", env={"NODE_ENV": "production", "CRON_SECRET": SECRET})
     assert process.stdout is not None

@@ -45,6 +45,7 @@ def types(body: dict[str, Any]) -> dict[str, Any]:
     return {key: types(value) if isinstance(value, dict) else type(value) for key, value in body.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_sync(method: str, serve: Serve) -> None:
     done = serve().request(method, SYNC)
@@ -108,6 +109,7 @@ def test_reminders(serve: Serve, database: OnSQLite, mails: Mails) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "error"),
     [
@@ -170,6 +172,7 @@ def test_expiration_that_fails(serve: Serve, site: Site, database: OnSQLite) -> 
     assert (response.status_code, response.json()) == (500, {"success": False, "error": "the job failed"})
 
 
+@pytest.mark.slow
 def test_who_may_not_call(serve: Serve) -> None:
     client = serve()
     wrong = {"Authorization": "Bearer wrong"}
@@ -183,6 +186,7 @@ def test_who_may_not_call(serve: Serve) -> None:
     assert expiration.json() == {"success": False, "message": "Unauthorized - Invalid or missing cron secret"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "let_in"), [(SYNC, False), (REMINDERS, False), (EXPIRATION, True)])
 def test_the_secret_without_bearer(path: str, let_in: bool, serve: Serve) -> None:
     client = serve()
@@ -220,6 +224,7 @@ def test_disabled_auto_sync(serve: Serve, database: OnSQLite, mails: Mails, site
 # Within its time
 
 
+@pytest.mark.slow
 def test_a_call_is_answered_within_its_time_and_the_run_goes_on(serve: Serve, site: Site) -> None:
     client = serve("--timeout", "1s")
 
@@ -247,6 +252,7 @@ def test_retries_go_on_behind_the_answer(serve: Serve, site: Site) -> None:
     assert site.runs_kept("subscription-renewal-reminder")[0].status == "running"
 
 
+@pytest.mark.slow
 def test_on_vercel_nothing_goes_on_after_the_answer(serve: Serve, site: Site) -> None:
     client = serve("--timeout", "1s", VERCEL="1", JOBCTL_STATE=str(site.folder / ".jobctl"))
 
@@ -273,6 +279,7 @@ def test_on_vercel_a_run_that_waits_for_its_next_attempt_is_ended_too(serve: Ser
     assert (run.status, run.reason) == ("failed", "error")
 
 
+@pytest.mark.slow
 def test_the_call_after_a_timeout_finds_it_running(serve: Serve, site: Site) -> None:
     client = serve("--timeout", "1s")
     answers: list[httpx2.Response] = []

@@ -79,6 +79,7 @@ def test_names_that_no_file_system_holds_come_and_go(sync: Sync, folder: Path, u
     assert files(folder) == {"other.md": "hi\n"}
 
 
+@pytest.mark.slow
 def test_it_needs_no_git_program_and_no_home(folder: Path, server: GitServer) -> None:
     code = (
         "import datetime, pathlib, sys; from jobctl.site.content.remote import read_repository_address;"

@@ -100,6 +100,7 @@ def take(folder: Path, upstream: Upstream) -> Take:
     return run
 
 
+@pytest.mark.slow
 @WAYS
 @pytest.mark.parametrize("leaf", ["files", "empty folders"])
 def test_a_tree_of_trees_with_more_paths_than_any_disk_holds(
@@ -156,6 +157,7 @@ def test_a_file_of_zeros_is_passed_over_and_the_rest_is_synced(
     assert grown < 100
 
 
+@pytest.mark.slow
 def test_received_bytes_have_a_limit(folder: Path, server: GitServer, upstream: Upstream) -> None:
     upstream.commit({"large.bin": os.urandom(3 * MIB)})
     address = read_repository_address(f"{server.url}/content.git", Secret(TOKEN), folder)

@@ -85,6 +85,7 @@ def test_no_tenant(database: SiteDatabase, tmp_path: Path) -> None:
     assert opened(database.url, tmp_path, TENANT_ID="mine").tenant_id == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tenant_id", "words"), [("mine", 'no tenant "mine"'), (None, "no active tenant")])
 def test_a_missing_tenant_is_told_by_each_job_and_by_check(
     database: SiteDatabase,

@@ -138,6 +138,7 @@ def revenue(rows: Rows, period: Period) -> Counter[str]:
     return sums
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PeriodKind)
 def test_each_kind_of_period(site: tuple[Database, Rows, Path], kind: PeriodKind) -> None:
     database, rows, folder = site
