@@ -76,7 +76,7 @@ class Root(_WithHelp, TyperGroup):
         return build(cmd_name) if cmd_name in _NAMES else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command, or an error that names the one that was probably meant."""
+        """The command. An unknown name is an error that suggests a similar command."""
         name = args[0]
         if name not in _NAMES and not name.startswith("-"):
             raise UsageError(
@@ -134,7 +134,10 @@ def _with_common_options(name: str, run: Callable[..., int]) -> Callable[..., in
     own, shared = declared(run), declared(Common)
     _, *parameters_of_run = inspect.signature(run).parameters.values()
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [one.replace(kind=one.KEYWORD_ONLY, annotation=own[one.name]) for one in parameters_of_run]
+        [
+            parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=own[parameter.name])
+            for parameter in parameters_of_run
+        ]
         + [
             inspect.Parameter(
                 field,
@@ -199,12 +202,12 @@ def show_help(ctx: Any) -> None:
     def plain() -> list[str]:
         command.epilog = None
         text = command.get_help(ctx).rstrip()
-        return [*text.split("\n"), "", "Examples:", *(f"  $ {one}" for one in examples)]
+        return [*text.split("\n"), "", "Examples:", *(f"  $ {example}" for example in examples)]
 
     def drawn(terminal: Terminal) -> "Iterator[RenderableType]":
         from rich.text import Text
 
-        command.epilog = "\n".join(["\b", "Examples:", *(f"  $ {one}" for one in examples)]).replace(
+        command.epilog = "\n".join(["\b", "Examples:", *(f"  $ {example}" for example in examples)]).replace(
             "[", "\\["
         )
         yield Text.from_ansi(_drawn_by_typer(ctx, terminal))

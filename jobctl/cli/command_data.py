@@ -65,7 +65,7 @@ COMMANDS = {
         '--demo': Option('demo', '', '', (), 'Run on a sample site of its own.'),
         '--dry-run': Option('dry_run', '', '', (), 'Where Trigger.dev is in charge, say what would be registered.'),
     }),
-    'trigger': CommandEntry('Run one job now, and exit by its result', (Argument('job_id', True, (), JOBS), ), {
+    'trigger': CommandEntry('Run a job now, and exit by its result', (Argument('job_id', True, (), JOBS), ), {
         '--no-wait': Option('no_wait', '', '', (), 'Return once the run has started.'),
         '--dry-run': Option('dry_run', '', '', (), 'Say what would be done, for jobs that support it.'),
         '--force': Option('force', '', '', (), 'Run it even where scheduling is disabled.'),

@@ -1,4 +1,4 @@
-"""What TAB offers: commands, options, their values and job ids, without loading Typer.
+"""TAB completion of commands, options, their values and job ids, without loading Typer.
 
 The shells' scripts call ``jobctl`` with ``_JOBCTL_COMPLETE`` set to the shell's name and the words
 of the line up to the cursor as arguments; the last one is unfinished.
@@ -16,7 +16,7 @@ Candidates = Iterable[tuple[str, str]]
 
 
 def answer(shell: str, words: list[str]) -> int:
-    """Print the candidates in the shell's form. Whatever is wrong, TAB offers nothing and is silent."""
+    """Print the candidates for a shell and return the exit code. On an error nothing is printed."""
     try:
         found = candidates(joined(words) if shell == "bash" else words, whole=shell != "bash")
         text = "".join(f"{_form(shell, value, note)}\n" for value, note in found)
@@ -28,7 +28,7 @@ def answer(shell: str, words: list[str]) -> int:
 
 
 def candidates(words: list[str], *, whole: bool = True) -> list[tuple[str, str]]:
-    """Each possible end of the last word, with a clause about it.
+    """Completions of the last word, each with its help.
 
     Args:
         words: of the line, without ``jobctl``; the last one is unfinished, perhaps empty.
@@ -45,15 +45,15 @@ def candidates(words: list[str], *, whole: bool = True) -> list[tuple[str, str]]
     if waiting is not None and not waiting.is_flag:
         return _values(waiting, last, before)
     if last.startswith("-"):
-        return _matching(((one, words.help) for one, words in options.items() if one not in rest), last)
+        return _matching(((long, option.help) for long, option in options.items() if long not in rest), last)
     if name is None:
-        return _matching(((one, words.summary) for one, words in COMMANDS.items()), last)
+        return _matching(((command, entry.summary) for command, entry in COMMANDS.items()), last)
     following = COMMANDS[name].arguments[_positionals(rest, options) :]
     return _offered(following[0].offers, last, before) if following else []
 
 
 def joined(words: list[str]) -> list[str]:
-    """Bash splits ``--color=al`` into three words; here they are one again."""
+    """Join ``--color``, ``=`` and ``al``, into which Bash splits ``--color=al``."""
     whole: list[str] = []
     for word in words:
         if whole and (word == "=" or whole[-1].endswith("=")) and whole[-1].startswith("-"):
@@ -64,7 +64,7 @@ def joined(words: list[str]) -> list[str]:
 
 
 def _command(before: list[str]) -> tuple[str | None, list[str]]:
-    """The command on the line, and what stands behind it (or everything, where there is none)."""
+    """The command on the line and the words after it; None and all words if there is no command."""
     skip = False
     for at, word in enumerate(before):
         if skip:
@@ -78,7 +78,7 @@ def _command(before: list[str]) -> tuple[str | None, list[str]]:
 
 def _long(word: str, options: dict[str, Option]) -> Option | None:
     return options.get(word) or next(
-        (one for one in options.values() if one.short and one.short == word), None
+        (option for option in options.values() if option.short and option.short == word), None
     )
 
 
@@ -107,7 +107,7 @@ def _offered(offers: tuple[str, ...], begun: str, before: list[str]) -> list[tup
 
 
 def matching_jobs(begun: str, before: list[str]) -> list[tuple[str, str]]:
-    """The jobs whose ids begin with ``begun``, with their names; of the project that the words ``before`` it name."""
+    """Ids that begin with ``begun``, each with the job's name. The words ``before`` it may name the project."""
     from jobctl.catalogue.catalogue import job_names
 
     folder = os.environ.get("JOBCTL_PROJECT") or "."

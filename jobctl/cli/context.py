@@ -126,7 +126,7 @@ class Context:
 
     @cached_property
     def catalogue(self) -> "Catalogue":
-        """All jobs known to this project; warns of jobs that are left out.
+        """All jobs of this project; warns of jobs that are left out.
 
         Raises:
             ConfigurationError: the project file or a module has an error. After ``tolerate_bad_settings`` only if
@@ -184,7 +184,7 @@ class Context:
 
     @property
     def store(self) -> "RunStore":
-        """The run store, created if there is none. Runs of processes that died are failed first."""
+        """The run store, created if it does not exist. Lost runs are failed first."""
         return self._checked(self.project.open_store())
 
     @property

@@ -1,4 +1,4 @@
-"""Error output: the one place where an error becomes a message or a JSON document, and an exit code."""
+"""Turns errors into messages or JSON documents, and exit codes."""
 
 import os
 import re
@@ -93,7 +93,7 @@ def _report(error: Exception, words: list[str]) -> int:
 
 
 def _as_known(error: Exception) -> JobctlError | None:
-    """The error as one with a message for users; None for an internal error."""
+    """The error with a message for users; None for an internal error."""
     if isinstance(error, JobctlError):
         return error
     if hasattr(error, "format_message"):  # Typer's errors of usage: their base class is private
@@ -133,7 +133,7 @@ def _usage_error(error: Any) -> UsageError:
         "no such option"
     ):
         known = (
-            [one for option in context.command.get_params(context) for one in option.opts] if context else []
+            [opt for option in context.command.get_params(context) for opt in option.opts] if context else []
         )
         return UsageError(f'there is no option "{name}"', hint=suggestion(name, known, hint))
     if parameter is not None and text.startswith("Missing argument"):
@@ -161,7 +161,7 @@ def _wrong_value(parameter: Any, text: str) -> tuple[str, str | None] | None:
         return None
     value = found[2] if found[1] is None else found[1]
     name = max(parameter.opts, key=len) if parameter.param_type_name == "option" else parameter.name.upper()
-    if choices := [str(one) for one in getattr(parameter.type, "choices", ())]:
+    if choices := [str(choice) for choice in getattr(parameter.type, "choices", ())]:
         close = suggestion(value, choices, "")
         return f"{name} must be {', '.join(choices)}, not {quote(value)}", close or None
     least, most = getattr(parameter.type, "min", None), getattr(parameter.type, "max", None)

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-PATIENCE_S = 0.5
-"""What is done sooner is not worth a line, nor loading what draws it. In seconds."""
+DELAY_S = 0.5
+"""Seconds before the line is shown, and Rich is loaded for it."""
 LAST_S = 3.0
 """How long a command waits at its end for a slow reader, in seconds."""
 
 
 class Working:
-    """Shows the line while its block runs, where a terminal is given. What is written meanwhile goes above it.
+    """Shows a spinner and the elapsed time while its block runs. Other output is written above it.
 
     Args:
-        what: is going on.
+        what: the description.
         stream: of the terminal; None shows nothing.
     """
 
@@ -43,7 +43,7 @@ class Working:
         self._progress: Progress | None = None
         self._lock = threading.Lock()
         self._is_over = False
-        self._timer = threading.Timer(PATIENCE_S, self._begin)
+        self._timer = threading.Timer(DELAY_S, self._begin)
         self._timer.daemon = True
 
     def write(self, text: str) -> None:
@@ -98,9 +98,9 @@ class OutputError(JobctlError):
 
 
 class Unbuffered(io.TextIOBase):
-    """Writes to a stream's descriptor at once, and holds no lock meanwhile.
+    """Writes to a stream's descriptor at once, without a lock.
 
-    A thread that waits in here for a slow reader keeps neither another thread nor the interpreter's end.
+    A thread that waits for a slow reader blocks neither another thread nor the end of the interpreter.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -129,7 +129,7 @@ class Unbuffered(io.TextIOBase):
 
 
 def unbuffered(stream: TextIO) -> TextIO:
-    """The stream for a thread that may have to wait; one without a descriptor as it is."""
+    """The stream without a buffer and a lock; unchanged if it has no descriptor."""
     try:
         return cast("TextIO", Unbuffered(stream))
     except (OSError, ValueError):
@@ -137,18 +137,18 @@ def unbuffered(stream: TextIO) -> TextIO:
 
 
 NO_MASK = Mask()
-"""What no project's settings have taken the place of yet."""
+"""The mask until the project's settings are read."""
 _NAMES = frozenset(
     {"id", "job", "job_id", "run", "run_id", "event", "level", "part", "mode", "status", "state", "code"}
 )
-"""Keys of documents whose values are names of ours, by which programs find things: left as they are."""
+"""Keys of documents whose values are never masked: programs depend on them."""
 
 
 class Output:
-    """Data goes to standard output, messages to standard error, each looked at on its own. Secrets go nowhere.
+    """Writes data to standard output and messages to standard error. Secrets are masked.
 
     Attributes:
-        mask: takes secrets out of all that is written; of the project, once its settings are known.
+        mask: masks secrets in everything that is written; the project's mask once its settings are read.
 
     Args:
         common: ``--json``, ``--quiet`` and so on.
@@ -181,17 +181,17 @@ class Output:
         self._terminals: dict[int, Terminal] = {}
 
     def for_thread(self) -> "Output":
-        """The same for a thread that may have to wait for a slow reader, which then delays no other."""
+        """The same output for a thread that may wait for a slow reader without blocking others."""
         stdout, stderr = unbuffered(self.stdout), unbuffered(self.stderr)
         return Output(self._common, self._environment, stdout, stderr)
 
     @property
     def terminal(self) -> Terminal:
-        """Standard output as it can be drawn on now; a window changes its width."""
+        """The terminal of standard output, with its current width."""
         return self._terminal(self.stdout)
 
     def _terminal(self, stream: TextIO) -> Terminal:
-        """One console for all that is drawn on a stream, until its width or the secrets change."""
+        """The terminal of a stream, reused until its width or the mask changes."""
         wanted = Terminal(
             self._size_of(stream)[0],
             color=self.has_color(stream),
@@ -205,7 +205,7 @@ class Output:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Columns and lines of the terminal; 80 by 24 where there is none."""
+        """Columns and lines of the terminal; 80 by 24 without a terminal."""
         return self._size_of(self.stdout)
 
     def _size_of(self, stream: TextIO) -> tuple[int, int]:
@@ -232,21 +232,21 @@ class Output:
 
     @property
     def is_shared(self) -> bool:
-        """Whether standard output and error are one file or terminal."""
+        """Whether standard output and standard error are the same file or terminal."""
         try:
             return os.path.sameopenfile(self.stdout.fileno(), self.stderr.fileno())
         except (OSError, ValueError):
             return False
 
     def working(self, what: str) -> Working:
-        """Show at the foot of the terminal that something takes long, while the block runs; nothing elsewhere."""
+        """Show a progress line on the terminal while the block runs; nothing elsewhere."""
         shows = self.stderr.isatty() and self._environment.get("TERM") != "dumb" and not self.quiet
         return Working(what, self.stderr if shows else None, self._terminal(self.stderr))
 
     # Data
 
     def show(self, *parts: "RenderableType") -> None:
-        """Draw on the terminal that standard output is, one part below the other."""
+        """Draw parts below each other on the terminal."""
         self.lines(self.terminal.lines(*parts))
 
     def present(
@@ -261,7 +261,7 @@ class Output:
     def page(
         self, drawn: "Callable[[Terminal], Iterable[RenderableType]]", piped: Callable[[], Iterable[str]]
     ) -> None:
-        """``present``, through ``$PAGER`` where a person at a terminal would have to scroll back."""
+        """Like ``present``, through ``$PAGER`` if it does not fit on the terminal."""
         if not (self.is_animated and sys.stdin.isatty()):
             self.present(drawn, piped)
             return
@@ -291,7 +291,7 @@ class Output:
         self.raw(f"{text}\n")
 
     def lines(self, texts: Iterable[str], *, of_json: bool = False) -> None:
-        """Lines, in few writes; ``of_json``: made by ``as_json``."""
+        """Print lines in few writes; ``of_json``: they come from ``as_json`` and are masked already."""
         put = self._put if of_json else self.raw
         batch: list[str] = []
         for text in texts:
@@ -303,7 +303,7 @@ class Output:
             put("\n".join(batch) + "\n")
 
     def raw(self, text: str) -> None:
-        """Text as it is, without secrets."""
+        """Write text without a line end, with secrets masked."""
         self._put(self.mask(text))
 
     def _put(self, text: str) -> None:
@@ -320,7 +320,7 @@ class Output:
             raise cannot_write(error) from error
 
     def document(self, value: Any) -> None:
-        """The one JSON document of ``--json``: indented for a person at a terminal, in one line for programs."""
+        """Print the JSON document of ``--json``: indented on a terminal, on a single line elsewhere."""
         self._put(f"{self.as_json(value, indent=2 if self.is_terminal else None)}\n")
 
     def record(self, value: Any) -> None:
@@ -328,7 +328,7 @@ class Output:
         self._put(f"{self.as_json(value)}\n")
 
     def as_json(self, value: Any, indent: int | None = None) -> str:
-        """A value as JSON, without secrets. What no terminal should obey is escaped, which changes no value."""
+        """A value as JSON, with secrets masked and control characters escaped."""
         import json
 
         text = json.dumps(
@@ -340,7 +340,8 @@ class Output:
         lines = text.split("\n")
         if not all(map(str.isprintable, lines)):
             lines = [
-                "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line) for line in lines
+                "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line)
+                for line in lines
             ]
         return "\n".join(lines)
 
@@ -348,13 +349,13 @@ class Output:
         if isinstance(value, str):
             return value if WEAK.fullmatch(value) else self.mask(value)  # else ``"kind": "••••"``
         if isinstance(value, list | tuple):
-            return [self._masked(one) for one in value]
+            return [self._masked(item) for item in value]
         if isinstance(value, dict):
-            return {key: one if key in _NAMES else self._masked(one) for key, one in value.items()}
+            return {key: item if key in _NAMES else self._masked(item) for key, item in value.items()}
         return value
 
     def flush(self) -> None:
-        """Hand over what was written."""
+        """Flush standard output."""
         try:
             self.stdout.flush()
         except BrokenPipeError:
@@ -365,19 +366,19 @@ class Output:
     # Messages
 
     def note(self, text: str) -> None:
-        """Something worth knowing, unless ``--quiet``."""
+        """Print a message, unless ``--quiet``."""
         if not self.quiet:
             self.message(text)
 
     def warn(self, text: str) -> None:
-        """Something that is probably wrong, unless ``--quiet``."""
+        """Print a warning, unless ``--quiet``."""
         if not self.quiet:
             self.message(printable(self.mask(text)), "warning:", "yellow")
 
     def message(self, text: str, head: str = "", style: str = "") -> None:
-        """Lines on standard error, whatever ``--quiet`` says. What cannot be written is dropped.
+        """Print lines on standard error, even with ``--quiet``. Write errors are ignored.
 
-        On a terminal they are wrapped at words, the further lines indented below the first word behind ``head``.
+        On a terminal they are wrapped at words, and indented by the width of ``head``.
         """
         with suppress(OSError):
             self.stdout.flush()
@@ -393,7 +394,7 @@ class Output:
         self.write_message("\n".join(lines))
 
     def traceback(self, error: BaseException) -> None:
-        """Where an error came from. In colour, without the values of variables, where that holds no secret."""
+        """Print a traceback: in colour, without the values of variables, if it has no secret."""
         import traceback
 
         whole = "".join(traceback.format_exception(error)).rstrip()
@@ -410,7 +411,7 @@ class Output:
         self.write_message("\n".join(self._terminal(self.stderr).lines(drawn)))
 
     def write_message(self, text: str) -> None:
-        """Text on standard error as it is drawn, without secrets. What cannot be written is dropped."""
+        """Write drawn text to standard error, with secrets masked. Write errors are ignored."""
         line = f"{self.mask(text)}\n"
         if Working.active is not None:
             Working.active.write(line)
@@ -420,23 +421,23 @@ class Output:
             self.stderr.flush()
 
     def problem(self, error: JobctlError) -> None:
-        """An error for people on standard error, or for programs as the document on standard output."""
+        """Report an error: on standard error, or as the JSON document on standard output."""
         if self.json:
             self.document({"error": error_document(error)})
             self.flush()
             return
         several: Sequence[JobctlError] = error.problems if isinstance(error, ConfigurationErrors) else [error]
-        for one in several[:MAX_SHOWN]:
-            self.message(_visible(self.mask(str(one))), "error:", "red")
-            if one.hint:
-                self.message(_visible(self.mask(one.hint)), "hint: ", "cyan")
+        for problem in several[:MAX_SHOWN]:
+            self.message(_visible(self.mask(str(problem))), "error:", "red")
+            if problem.hint:
+                self.message(_visible(self.mask(problem.hint)), "hint: ", "cyan")
         if len(several) > 1:
             shown = f", {MAX_SHOWN} of them shown" if len(several) > MAX_SHOWN else ""
             self.message(f"{len(several)} problems{shown}, nothing was started")
 
 
 def cannot_write(error: OSError) -> OutputError:
-    """The sentence for a standard output that takes nothing."""
+    """The error for a standard output that cannot be written."""
     return OutputError(f"standard output cannot be written: {reason_of(error)}")
 
 
@@ -450,7 +451,7 @@ def error_document(error: JobctlError) -> dict[str, Any]:
         "exit_code": int(error.exit_code),
     }
     if isinstance(error, ConfigurationErrors):
-        document["problems"] = [error_document(one) for one in error.problems]
+        document["problems"] = [error_document(problem) for problem in error.problems]
     return document
 
 

@@ -1,4 +1,4 @@
-"""How the jobctl that runs now is started again: by a service, or by a person at a shell."""
+"""The command line that starts this jobctl again: for a service, or to type in a shell."""
 
 import os
 import shlex
@@ -8,17 +8,17 @@ from pathlib import Path
 
 
 def program() -> list[str]:
-    """Its words, with its whole path."""
+    """The command and its arguments, with the whole path."""
     called = Path(sys.argv[0])
     beside = Path(sys.executable).with_name("jobctl")
-    for one in (called, beside):
-        if one.name == "jobctl" and one.is_file() and os.access(one, os.X_OK):
-            return [str(one.absolute())]
+    for file in (called, beside):
+        if file.name == "jobctl" and file.is_file() and os.access(file, os.X_OK):
+            return [str(file.absolute())]
     return [sys.executable, "-m", "jobctl"]
 
 
 def typed() -> str:
-    """What a person types in a shell: ``jobctl`` where the shell finds this program by that name."""
+    """The command to type in a shell: ``jobctl`` if that name finds this program."""
     words = program()
     found = shutil.which("jobctl")
     same = found is not None and os.path.realpath(found) == os.path.realpath(words[0])

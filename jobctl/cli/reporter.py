@@ -32,7 +32,7 @@ NEWS = 10_000
 
 
 class Published(NamedTuple):
-    """An event, when it was published, and its place among all."""
+    """An event with its time and its number."""
 
     number: int
     at: datetime
@@ -40,10 +40,10 @@ class Published(NamedTuple):
 
 
 class Backlog:
-    """What was published and is not shown yet. Where it grows too long the oldest are left out, and counted.
+    """A bounded queue of events that are not shown yet. When it is full the oldest are dropped and counted.
 
-    Printed lines, ordinary events, and warnings and errors have a bound each: a flood of lines never costs a
-    failure its place.
+    Printed lines, ordinary events, and warnings and errors have separate limits, so that many lines never drop a
+    failure.
 
     Args:
         lines: the most printed lines.
@@ -64,7 +64,7 @@ class Backlog:
         self._something = threading.Event()
 
     def put(self, event: Event, at: datetime) -> None:
-        """Keep an event. From any thread; never waits for the reader."""
+        """Add an event. Called from any thread; never blocks."""
         with self._lock:
             self._number += 1
             published = Published(self._number, at, event)
@@ -91,7 +91,7 @@ class Backlog:
                 self._lines_left_out[left_out.job_id] += 1
 
     def wait(self) -> None:
-        """Return when there is something to take, or ``wake`` was called."""
+        """Block until there is an event, or ``wake`` is called."""
         self._something.wait()
 
     def wake(self) -> None:
@@ -99,7 +99,7 @@ class Backlog:
         self._something.set()
 
     def take(self, now: datetime, most: int | None = None) -> list[Published]:
-        """The oldest events in order, ``most`` at most; before them what was left out since the last call."""
+        """Remove and return at most ``most`` events, oldest first. An event about dropped events comes first."""
         with self._lock:
             taken = self._left_out(now)
             queues = (self._output, self._routine, self._grave)
@@ -125,12 +125,12 @@ class Backlog:
             found.append(LinesNotShown(now, None, self._news_left_out, is_output=False))
         self._lines_left_out.clear()
         self._news_left_out = 0
-        return [Published(0, now, one) for one in found]
+        return [Published(0, now, event) for event in found]
 
 
 @dataclass(slots=True)
 class Tally:
-    """What has happened since the start, counted from events."""
+    """Counts of runs since the start."""
 
     completed: int = 0
     failed: int = 0
@@ -149,19 +149,19 @@ class Tally:
 
 
 def rows(statuses: Sequence[JobStatus], now: datetime, most: int, terminal: Terminal) -> list[list[Any]]:
-    """The jobs that matter most now: running, then failed, then the next due ones; ``most`` in all."""
-    running = [one for one in statuses if one.status is Status.RUNNING]
-    failed = [one for one in statuses if one.status is Status.FAILED]
-    taken = {one.id for one in (*running, *failed)}
-    due = [one for one in statuses if one.next_run is not None and one.id not in taken]
+    """The most important jobs, at most ``most``: running, then failed, then those due next."""
+    running = [job for job in statuses if job.status is Status.RUNNING]
+    failed = [job for job in statuses if job.status is Status.FAILED]
+    taken = {job.id for job in (*running, *failed)}
+    due = [job for job in statuses if job.next_run is not None and job.id not in taken]
     due.sort(key=lambda one: one.next_run or now)
-    return [_row(one, now, terminal) for one in [*running, *failed, *due][:most]]
+    return [_row(job, now, terminal) for job in [*running, *failed, *due][:most]]
 
 
 def panel(
     statuses: Sequence[JobStatus], tally: Tally, now: datetime, terminal: Terminal, height: int
 ) -> "Group":
-    """The whole of it, at most a third of the terminal's height, for Rich to draw."""
+    """The live table, at most a third of the terminal's height."""
     from rich.console import Group
     from rich.rule import Rule
     from rich.text import Text
@@ -201,14 +201,14 @@ _LINES_LIVE = 300
 
 
 class Reporter:
-    """A listener that shows each event as a line.
+    """A subscriber that shows each event as a line.
 
     Args:
-        routine: whether ordinary starts and successes are shown too.
+        routine: also show ordinary starts and successes.
         as_json: JSON Lines instead of text.
 
     Attributes:
-        stuck: whether the reader did not take everything in time at the end.
+        stuck: whether the output was not read in time at the end.
     """
 
     def __init__(self, context: Context, *, routine: bool, as_json: bool) -> None:
@@ -218,7 +218,7 @@ class Reporter:
         self._out = context.output.for_thread()
         self._routine = routine
         self._json = as_json
-        self._troubled: set[str] = set()
+        self._failing: set[str] = set()
         self._lock = threading.Lock()
         self._mute = False
         self._backlog = Backlog()
@@ -226,7 +226,7 @@ class Reporter:
 
     @contextmanager
     def showing(self) -> Iterator[None]:
-        """Show events as long as this is entered, and what came before."""
+        """Show events while the block runs, including earlier events."""
         thread = threading.Thread(target=self._main, name="jobctl-reporter", daemon=True)
         before = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_S)
@@ -241,7 +241,7 @@ class Reporter:
             self.stuck = thread.is_alive()
 
     def __call__(self, event: Event) -> None:
-        """Count it, and have it shown where it is worth a line. From any thread; never raises or waits."""
+        """Count the event and queue it to be shown. Called from any thread; never raises or blocks."""
         with self._lock:
             self.tally.take(event)
             shown = self._is_shown(event)
@@ -251,11 +251,11 @@ class Reporter:
     def _is_shown(self, event: Event) -> bool:
         if isinstance(event, RunFinished):
             job = event.run.job_id
-            recovered = event.run.status is RunStatus.COMPLETED and job in self._troubled
+            recovered = event.run.status is RunStatus.COMPLETED and job in self._failing
             if event.run.status is RunStatus.FAILED:
-                self._troubled.add(job)
+                self._failing.add(job)
             elif recovered:
-                self._troubled.discard(job)
+                self._failing.discard(job)
             return self._routine or recovered or level(event) is not None
         if self._context.output.quiet:
             return level(event) is not None
@@ -289,7 +289,7 @@ class Reporter:
         return log_line(event, at)
 
     def _terminal_line(self, event: Event, at: datetime) -> str:
-        """The job in its own colour, what happened in that of its state."""
+        """The line with the job's name in its colour and the sentence in the colour of its state."""
         terminal, text = self._out.terminal, self._out.mask(terminal_line(event, at))
         job, style = job_of(event), _style(event)
         if not (terminal.color and job):
@@ -299,10 +299,10 @@ class Reporter:
 
 
 class LiveReporter(Reporter):
-    """The same lines above a table that stays at the foot of the terminal. Both are drawn once a frame.
+    """The same lines above a live table at the bottom of the terminal, drawn ``FRAMES`` times per second.
 
     Args:
-        statuses: looks at every job; asked about once a second, less often where it is slow.
+        statuses: reads the status of every job; called about once per second, less often if it is slow.
     """
 
     def __init__(
@@ -312,7 +312,7 @@ class LiveReporter(Reporter):
         self._backlog = Backlog(lines=_LINES_LIVE)
         self._statuses = statuses
         self._seen: Sequence[JobStatus] = ()
-        self._look_at = 0.0
+        self._next_read = 0.0
 
     def _show(self) -> None:
         from rich.live import Live
@@ -342,20 +342,20 @@ class LiveReporter(Reporter):
             self._write(frame)
 
     def _draw(self, console: "Console") -> None:
-        """All lines that came since the last frame, at once: their cost is that of one."""
+        """Draw all lines since the last frame at once, which is cheaper."""
         from rich.segment import Segment, Segments
 
         now = self._context.now()
         lines = []
         for _, at, event in self._backlog.take(now):
             if not isinstance(event, RunOutput):
-                self._look_at = 0.0
+                self._next_read = 0.0
             lines.append(f"{self._terminal_line(event, at)}\n")
         if lines:
             console.print(Segments([Segment("".join(lines))]), soft_wrap=True, end="")
 
     def _write(self, frame: io.StringIO) -> None:
-        """Hand over what was drawn. Only this waits for the terminal."""
+        """Write what was drawn. Only this may block on the terminal."""
         self._out.raw(frame.getvalue())
         frame.seek(0)
         frame.truncate()
@@ -363,11 +363,11 @@ class LiveReporter(Reporter):
     def _panel(self) -> "RenderableType":
         clock = self._context.clock
         begun = clock.monotonic()
-        if begun >= self._look_at:
-            with suppress(JobctlError):  # the store is away for now: the last look is shown
+        if begun >= self._next_read:
+            with suppress(JobctlError):  # while the store is unavailable, the last status is shown
                 self._seen = self._statuses()
             spent = clock.monotonic() - begun
-            self._look_at = begun + max(1.0, 20 * spent)
+            self._next_read = begun + max(1.0, 20 * spent)
         out = self._context.output
         return panel(self._seen, self.tally, self._context.now(), out.terminal, out.size[1])
 

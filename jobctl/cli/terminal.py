@@ -1,6 +1,6 @@
-"""How a terminal is drawn on: one place for the signs, styles, table and console, all of them Rich's.
+"""Draws on a terminal with Rich: signs, styles, tables and the console.
 
-Rich is imported when something is drawn, not before: in a pipe nothing of it is loaded.
+Rich is imported when something is drawn: never in a pipe.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ _PREFIXES = ("cyan", "magenta", "blue", "green", "yellow", "bright_cyan", "brigh
 
 
 class Column(NamedTuple):
-    """One column of a table. ``right`` aligns numbers; one that ``wraps`` is folded where there is little room."""
+    """A column of a table. ``right`` aligns numbers; a column that ``wraps`` is folded on a narrow terminal."""
 
     title: str
     right: bool = False
@@ -42,11 +42,11 @@ class Column(NamedTuple):
 
 
 class Terminal:
-    """What a terminal can show: its width in columns, colour, characters. Draws text without secrets.
+    """A terminal with its width in columns, colour and characters. Masks secrets in the text that it draws.
 
     Args:
-        mask: takes secrets out of a text. It is applied before a text is folded: a secret that is broken over
-            two lines would not be found.
+        mask: masks secrets in a text. It is applied before a text is folded, since a secret on two lines
+            would not be recognized.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Terminal:
         return self._console(StringIO(), width=self.width, height=25, force_interactive=False, _environ={})
 
     def animated(self, stream: "IO[str] | None") -> "Console":
-        """One for lines that are drawn again and again, as wide as the window is then."""
+        """A console for lines that are drawn repeatedly, as wide as the window at that time."""
         return self._console(stream, force_interactive=True)
 
     def _console(self, stream: "IO[str] | None", **more: Any) -> "Console":
@@ -89,7 +89,7 @@ class Terminal:
         )
 
     def lines(self, *parts: "RenderableType") -> list[str]:
-        """The parts one below the other as lines, none wider than the terminal, without blanks at their ends."""
+        """The parts below each other as lines, not wider than the terminal, without trailing blanks."""
         from rich.segment import Segment, Segments
 
         console = self.console
@@ -113,7 +113,7 @@ class Terminal:
         return Style.parse(style).render(text, color_system=ColorSystem.STANDARD)
 
     def text(self, text: str, style: str = "") -> "Text":
-        """Text from outside: what a terminal would obey made visible, secrets masked. Lines stay lines."""
+        """Untrusted text with control characters made visible and secrets masked. Line ends stay."""
         from rich.text import Text
 
         masked = self.mask(text)
@@ -126,11 +126,11 @@ class Terminal:
         return unicode if self.unicode else plain
 
     def state(self, state: str, words: str = "") -> "Text":
-        """Sign and name of a state, and more ``words``, in its colour."""
+        """Sign and name of a state, or ``words`` instead of the name, in its colour."""
         return self.text(f"{self.sign(state)} {words or state}", STATES.get(state, ("", "", ""))[2])
 
     def heading(self, title: str) -> "RenderableType":
-        """A title over what follows, in a light rule where there is colour."""
+        """A title, in a horizontal rule if there is colour."""
         text = self.text(title, "bold")
         if not (self.color and self.unicode):
             return text
@@ -139,7 +139,7 @@ class Terminal:
         return Rule(text, align="left", style="dim") if text.cell_len < self.width - 4 else text
 
     def fields(self, rows: "Iterable[tuple[str | Text, RenderableType]]") -> "Table":
-        """Names and values in two columns; a long value goes on below itself."""
+        """Names and values in two columns; a long value is wrapped."""
         from rich.table import Table
 
         grid = Table.grid(padding=(0, GAP, 0, 0))
@@ -151,7 +151,7 @@ class Terminal:
         return grid
 
     def hanging(self, head: str, text: str, style: str = "") -> "RenderableType":
-        """A paragraph whose further lines begin below its first word behind ``head``."""
+        """A paragraph with a hanging indent of the width of ``head``."""
         from rich.table import Table
 
         grid = Table.grid()
@@ -168,10 +168,10 @@ class Terminal:
         *,
         keep: int = 2,
     ) -> "RenderableType":
-        """Rows below bold titles. Where there is little room the last columns are left out, all but ``keep``.
+        """Rows below bold titles. On a narrow terminal the last columns are left out, but never the first ``keep``.
 
         Args:
-            rows: of texts from outside, Rich's texts and bars.
+            rows: of untrusted text, Rich's texts and bars.
             below: a text under a row, by the row's number: on lines of its own, indented.
         """
         from rich.box import SIMPLE_HEAD
@@ -214,7 +214,7 @@ class Terminal:
     def _fit(
         self, columns: Sequence[Column], cells: "Sequence[Sequence[Text | Bar]]", keep: int
     ) -> tuple[int, int | None]:
-        """How many columns there is room for; and how wide the first is, where it has to be folded."""
+        """The number of columns that fit, and the width of the first column if it has to be folded."""
         needed = [
             max([len(column.title), *(min(_width(row[at]), 16 if column.wraps else 999) for row in cells)])
             for at, column in enumerate(columns)
@@ -233,7 +233,7 @@ class Terminal:
 
 
 class Bar:
-    """A bar as long as its column allows; what is more than nothing shows at least a trace."""
+    """A horizontal bar, as wide as its column allows. A value above 0 is always visible."""
 
     WIDEST = 40
 
@@ -263,7 +263,7 @@ class Bar:
 
 
 class _Annotated:
-    """A table with texts between its rows, which go over its whole width."""
+    """A table with texts between its rows, over the whole width."""
 
     def __init__(
         self, table: "Table", head: int, heights: Sequence[int], below: "Mapping[int, Text]"
@@ -286,7 +286,7 @@ class _Annotated:
 
 
 def plain(rows: Iterable[Sequence[str]], *, indent: int = 0) -> Iterator[str]:
-    """Rows in aligned columns without Rich, for a pipe in which a person reads."""
+    """Rows in aligned columns without Rich, for people who read a pipe."""
     grid = [[one_line(cell) for cell in row] for row in rows]
     widths = [
         max(len(row[at]) for row in grid if at < len(row)) for at in range(max(map(len, grid), default=0))
@@ -297,7 +297,7 @@ def plain(rows: Iterable[Sequence[str]], *, indent: int = 0) -> Iterator[str]:
 
 
 def rows(titles: Iterable[str], records: Iterable[Iterable[str]], *, header: bool) -> Iterable[str]:
-    """One record a line, values between tabs, nothing cut: for ``grep``, ``cut`` and ``sort``."""
+    """A record per line, values separated by tabs, nothing truncated: for ``grep``, ``cut`` and ``sort``."""
     if header:
         yield "\t".join(titles)
     for record in records:
@@ -305,7 +305,7 @@ def rows(titles: Iterable[str], records: Iterable[Iterable[str]], *, header: boo
 
 
 def one_line(text: str) -> str:
-    """Text from outside without controls, tabs and line ends made visible."""
+    """Untrusted text on a single line: control characters, tabs and line ends are made visible."""
     return printable(text).replace("\t", " ")
 
 
@@ -324,7 +324,7 @@ def _broken(job: str, width: int) -> str:
 
 
 def _stripped(line: "list[Segment]") -> "Iterator[Segment]":
-    """Without blanks at its end, which a table fills its columns with."""
+    """The line without the blanks that a table adds at its end."""
     end = len(line)
     while end and not line[end - 1].text.strip():
         end -= 1

@@ -9,10 +9,10 @@ from jobctl.text import quote
 
 
 def read_time(text: str, option: str, zone: tzinfo = UTC) -> datetime:
-    """``2027-03-27``, ``2027-03-27T02:30`` (in ``zone``) or one with its own offset; in UTC.
+    """Parse ``2027-03-27`` or ``2027-03-27T02:30`` (in ``zone``), or a time with an offset. Returns it in UTC.
 
     Raises:
-        UsageError: it is none of these; names the option.
+        UsageError: it is not a time; names the option.
     """
     try:
         instant = datetime.fromisoformat(text.strip())
@@ -73,7 +73,7 @@ def until(instant: datetime | None, now: datetime) -> str:
 
 
 def short(duration: timedelta) -> str:
-    """Whole seconds and up: nobody reads the tenths of a distance in time."""
+    """A duration in whole seconds and larger units."""
     return format_duration(duration) if duration >= timedelta(seconds=10) else f"{duration.seconds}s"
 
 
@@ -93,23 +93,23 @@ def dated(instant: datetime) -> str:
 
 
 def local(instant: datetime, now: datetime) -> str:
-    """``Nov 24 09:00:00`` in this machine's zone, with the year where it is another one than now."""
+    """``Nov 24 09:00:00`` in this machine's zone; with the year, without the month's name, if it is not this year."""
     here = instant.astimezone()
     return f"{here:%b %d %H:%M:%S}" if here.year == now.astimezone().year else f"{here:%Y-%m-%d %H:%M:%S}"
 
 
 def zone_names(instants: Iterable[datetime]) -> str:
     """``CET``, or ``CEST/CET`` where the clocks were changed between: for the title above local times."""
-    return "/".join(dict.fromkeys(f"{one.astimezone():%Z}" for one in instants))
+    return "/".join(dict.fromkeys(f"{instant.astimezone():%Z}" for instant in instants))
 
 
 def ms(duration: timedelta | None) -> str:
-    """``1204``, whole milliseconds, for rows in a pipe; empty where there is none."""
+    """``1204``, whole milliseconds, for rows in a pipe; empty for None."""
     return "" if duration is None else str(milliseconds(duration))
 
 
 def zulu(instant: datetime | None) -> str:
-    """``2026-11-24T09:00:00Z``, for rows in a pipe; empty where there is none."""
+    """``2026-11-24T09:00:00Z``, for rows in a pipe; empty for None."""
     if instant is None:
         return ""
     precision = "milliseconds" if instant.microsecond else "seconds"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from jobctl.cli.commands.analytics import Found, piped
+from jobctl.cli.commands.analytics import CacheEntry, piped
 from jobctl.cli.completion import _form
 from jobctl.cli.options import Common
 from jobctl.cli.output import Output
@@ -59,7 +59,7 @@ def test_analytics_in_a_pipe_are_text_too() -> None:
     now = datetime(2026, 11, 25, tzinfo=UTC)
     result = CachedResult("top_items_10", [{"name": "\x1b[2J\ta", "votes": 3}], now, now)
 
-    assert list(piped([Found(ANALYTICS[0], "top_items_10", result)])) == ["top_items_10\t\\x1b[2J a\t3"]
+    assert list(piped([CacheEntry(ANALYTICS[0], "top_items_10", result)])) == ["top_items_10\t\\x1b[2J a\t3"]
 
 
 @given(

@@ -30,8 +30,8 @@ def run(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help=f"One of {', '.join(one.name for one in ANALYTICS)}.",
-            autocompletion=lambda: [one.name for one in ANALYTICS],
+            help=f"One of {', '.join(analytic.name for analytic in ANALYTICS)}.",
+            autocompletion=lambda: [analytic.name for analytic in ANALYTICS],
         ),
     ] = None,
     *,
@@ -50,14 +50,16 @@ def run(
     out = context.output
     chosen = [_named(name)] if name else list(ANALYTICS)
     store = context.store_if_any
-    kept = {one.key: one for one in store.cached()} if store else {}
+    kept = {cached.key: cached for cached in store.cached()} if store else {}
     keys = [
-        (one, key) for one in chosen for key in _keys(one, window, one_each=out.is_terminal and not out.json)
+        (analytic, key)
+        for analytic in chosen
+        for key in _keys(analytic, window, one_each=out.is_terminal and not out.json)
     ]
-    found = [Found(one, key, kept.get(key)) for one, key in keys]
+    found = [CacheEntry(analytic, key, kept.get(key)) for analytic, key in keys]
     now = context.now()
     if store is not None:
-        hits = sum(one.result is not None and one.result.expires_at > now for one in found)
+        hits = sum(entry.result is not None and entry.result.expires_at > now for entry in found)
         _count(store, hits, len(found) - hits)
     if out.json:
         out.document(document(found, now))
@@ -68,10 +70,10 @@ def run(
 
 def _named(name: str) -> Analytic:
     """An analytic by its name, its job's id or its prefix in the cache."""
-    for one in ANALYTICS:
-        if name in {one.name, one.job_id, one.prefix}:
-            return one
-    names = [one.name for one in ANALYTICS]
+    for analytic in ANALYTICS:
+        if name in {analytic.name, analytic.job_id, analytic.prefix}:
+            return analytic
+    names = [analytic.name for analytic in ANALYTICS]
     raise UsageError(
         f"there are no analytics {quote(name)}", hint=suggestion(name, names, f"all: {', '.join(names)}")
     )
@@ -82,7 +84,7 @@ def _keys(analytic: Analytic, window: int | None, *, one_each: bool) -> tuple[st
     if window is None or not analytic.windows:
         return (keys[(len(keys) - 1) // 2],) if one_each else keys
     if window not in analytic.windows:
-        known = ", ".join(str(one) for one in analytic.windows)
+        known = ", ".join(str(window) for window in analytic.windows)
         raise UsageError(
             f"{analytic.name} has no window of {window} {analytic.unit}", hint=f"it has: {known}"
         )
@@ -100,56 +102,58 @@ def _count(store: RunStore, hits: int, misses: int) -> None:
 Entries = list[dict[str, Any]]
 
 
-class Found(NamedTuple):
-    """One result in the cache, or that there is none."""
+class CacheEntry(NamedTuple):
+    """A key of the cache with its result, None where it was never computed."""
 
     analytic: Analytic
     key: str
     result: CachedResult | None
 
 
-def document(found: Iterable[Found], now: datetime) -> dict[str, Any]:
+def document(found: Iterable[CacheEntry], now: datetime) -> dict[str, Any]:
     """The JSON document: by cache key, as the site's pages have them."""
     return {
-        one.key: {
-            "data": one.result.value,
-            "computed_at": iso(one.result.computed_at),
-            "expires_at": iso(one.result.expires_at),
-            "expired": one.result.expires_at <= now,
+        entry.key: {
+            "data": entry.result.value,
+            "computed_at": iso(entry.result.computed_at),
+            "expires_at": iso(entry.result.expires_at),
+            "expired": entry.result.expires_at <= now,
         }
-        for one in found
-        if one.result is not None
+        for entry in found
+        if entry.result is not None
     }
 
 
-def piped(found: Iterable[Found]) -> Iterable[str]:
+def piped(found: Iterable[CacheEntry]) -> Iterable[str]:
     """One entry a line: the cache key, then its values, tabs between."""
     return rows(
-        (), ((one.key, *map(str, entry.values())) for one in found for entry in _entries(one)), header=False
+        (),
+        ((entry.key, *map(str, value.values())) for entry in found for value in _values(entry)),
+        header=False,
     )
 
 
-def _entries(found: Found) -> Entries:
+def _values(found: CacheEntry) -> Entries:
     value = found.result.value if found.result else []
     return value if isinstance(value, list) else [value]
 
 
-def screen(found: Sequence[Found], now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
+def screen(found: Sequence[CacheEntry], now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
     """Each with its title and age."""
-    for number, one in enumerate(found):
+    for number, entry in enumerate(found):
         if number:
             yield ""
-        window = one.key.rpartition("_")[2]
-        scope = f", last {window} {one.analytic.unit}" if one.analytic.windows else ""
-        yield terminal.heading(f"{one.analytic.title}{scope}")
-        if one.result is None:
-            yield f"nothing is in the cache. Work it out: jobctl trigger {one.analytic.job_id}"
+        window = entry.key.rpartition("_")[2]
+        scope = f", last {window} {entry.analytic.unit}" if entry.analytic.windows else ""
+        yield terminal.heading(f"{entry.analytic.title}{scope}")
+        if entry.result is None:
+            yield f"nothing is in the cache. Work it out: jobctl trigger {entry.analytic.job_id}"
             continue
-        old = one.result.expires_at <= now
-        age = f"computed {ago(one.result.computed_at, now)}" + (", expired since" if old else "")
+        old = entry.result.expires_at <= now
+        age = f"computed {ago(entry.result.computed_at, now)}" + (", expired since" if old else "")
         yield terminal.text(age, "yellow" if old else "dim")
-        if one.result.value:
-            yield from _DRAWN[one.analytic.name](one.result.value, now, terminal)
+        if entry.result.value:
+            yield from _DRAWN[entry.analytic.name](entry.result.value, now, terminal)
         else:
             yield "there is nothing yet"
 

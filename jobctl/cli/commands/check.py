@@ -63,17 +63,19 @@ def run(
     for name in parts:
         with out.working(f"checking {name}"):
             result = check(name, context.project, limit)
-        one = replace(result, detail=mask(result.detail), hint=mask(result.hint) if result.hint else None)
-        found.append(one)
+        checked = replace(result, detail=mask(result.detail), hint=mask(result.hint) if result.hint else None)
+        found.append(checked)
         if out.json:
             continue
         if out.is_terminal:
-            out.show(_drawn(one, out.terminal))
+            out.show(_drawn(checked, out.terminal))
         else:
-            out.lines(rows((), [(name, one.state.value, one.detail, one.hint or "")], header=False))
+            out.lines(
+                rows((), [(name, checked.state.value, checked.detail, checked.hint or "")], header=False)
+            )
         out.flush()
     if out.json:
-        out.document({"parts": [_document(one) for one in found]})
+        out.document({"parts": [_document(checked) for checked in found]})
     for warning in _warnings(context) if "settings" in parts else ():
         out.warn(warning)
     code = exit_code(found)
@@ -82,7 +84,7 @@ def run(
     return code
 
 
-def _drawn(one: CheckResult, terminal: Terminal) -> RenderableType:
+def _drawn(checked: CheckResult, terminal: Terminal) -> RenderableType:
     """One part as soon as it is known, below those before."""
     from rich.table import Table
 
@@ -90,16 +92,16 @@ def _drawn(one: CheckResult, terminal: Terminal) -> RenderableType:
     grid.add_column(width=max(map(len, PARTS)), no_wrap=True)
     grid.add_column(width=2 + max(len(state.value) for state in CheckState), no_wrap=True)
     grid.add_column(overflow="fold")
-    sign, style = _STATES[one.state]
-    state = terminal.text(f"{terminal.sign(sign)} {one.state.value}", style)
-    grid.add_row(terminal.text(one.part), state, terminal.text(one.detail))
-    if one.hint:
-        grid.add_row("", "", terminal.hanging("hint: ", one.hint, "cyan"))
+    sign, style = _STATES[checked.state]
+    state = terminal.text(f"{terminal.sign(sign)} {checked.state.value}", style)
+    grid.add_row(terminal.text(checked.part), state, terminal.text(checked.detail))
+    if checked.hint:
+        grid.add_row("", "", terminal.hanging("hint: ", checked.hint, "cyan"))
     return grid
 
 
-def _document(one: CheckResult) -> dict[str, object]:
-    return {**asdict(one), "state": one.state.value, "exit_code": int(one.exit_code)}
+def _document(checked: CheckResult) -> dict[str, object]:
+    return {**asdict(checked), "state": checked.state.value, "exit_code": int(checked.exit_code)}
 
 
 def _warnings(context: Context) -> list[str]:

@@ -74,11 +74,11 @@ def run(
 
 
 class _RunLog:
-    """Shows what one run printed: the run that is named, or the newest of a job.
+    """Shows what a run printed: the named run, or the newest run of a job.
 
     Args:
-        failed: the newest of the job that failed.
-        tail: only so many last lines; None for all.
+        failed: the newest failed run of the job.
+        tail: number of lines at the end; None for all.
         timestamps: whether each line begins with its time.
     """
 

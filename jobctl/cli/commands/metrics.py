@@ -123,7 +123,7 @@ _TITLES = ("JOB", "RUNS", "FAILED", "SKIPPED", "SUCCESS", "AVG_MS", "P50_MS", "P
 
 def piped(metrics: JobMetrics, *, header: bool) -> Iterable[str]:
     """One job a line, tabs between, durations in milliseconds, rates from 0 to 1."""
-    return rows(_TITLES, (_record(one) for one in metrics.jobs), header=header)
+    return rows(_TITLES, (_record(job) for job in metrics.jobs), header=header)
 
 
 def screen(metrics: JobMetrics, now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
@@ -135,8 +135,8 @@ def screen(metrics: JobMetrics, now: datetime, terminal: Terminal) -> Iterator[R
         return
     yield ""
     numbers = ("RUNS", "FAILED", "SUCCESS", "AVG", "P50", "P95", "MAX")
-    columns = [Column("JOB"), *(Column(one, right=True) for one in numbers), Column("RATE")]
-    yield terminal.table(columns, [_cells(one, terminal) for one in metrics.jobs], keep=4)
+    columns = [Column("JOB"), *(Column(title, right=True) for title in numbers), Column("RATE")]
+    yield terminal.table(columns, [_cells(job, terminal) for job in metrics.jobs], keep=4)
 
 
 def detail(job: JobTotals, terminal: Terminal) -> Iterator[RenderableType]:
@@ -148,7 +148,7 @@ def detail(job: JobTotals, terminal: Terminal) -> Iterator[RenderableType]:
     if not job.histogram:
         return
     yield ""
-    newest = counted(sum(one.count for one in job.histogram), "run")
+    newest = counted(sum(bin_.count for bin_ in job.histogram), "run")
     yield f"how long the newest {newest} took:"
     yield _bars(job.histogram, terminal)
 
@@ -163,17 +163,17 @@ def _counts(totals: JobMetrics | JobTotals) -> str:
 
 def _bars(bins: Sequence[Bin], terminal: Terminal) -> RenderableType:
     """The numbers say all; a bar beside them shows it."""
-    most = max(one.count for one in bins)
+    most = max(bin_.count for bin_ in bins)
     cells: list[list[Any]] = [
         [
-            *(format_duration(timedelta(milliseconds=one)) for one in (each.from_ms, each.to_ms)),
+            *(format_duration(timedelta(milliseconds=limit)) for limit in (each.from_ms, each.to_ms)),
             f"{each.count:,}",
             Bar(each.count, most, "cyan", unicode=terminal.unicode),
         ]
         for each in bins
     ]
     return terminal.table(
-        [*(Column(one, right=True) for one in ("FROM", "BELOW", "RUNS")), Column("")], cells, keep=4
+        [*(Column(title, right=True) for title in ("FROM", "BELOW", "RUNS")), Column("")], cells, keep=4
     )
 
 

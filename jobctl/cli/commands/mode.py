@@ -96,7 +96,7 @@ def screen(found: Explanation, folder: str, terminal: Terminal) -> Iterator[Rend
         for at in range(width):
             grid.add_column(overflow="fold", no_wrap=at < width - 1 and terminal.width >= 80)
         for row in part.rows:
-            grid.add_row(*(terminal.text(one, _STYLES.get(one, "")) for one in row))
+            grid.add_row(*(terminal.text(cell, _STYLES.get(cell, "")) for cell in row))
         yield Padding(grid, (0, 0, 0, GAP))
     yield ""
     yield _OTHER
@@ -126,7 +126,7 @@ def _parts(found: Explanation, folder: str) -> Iterator[_Part]:
     node_env = f"NODE_ENV={one_line(found.node_env)} ({found.node_env_source})"
     yield _Part(f"files for {node_env} in {one_line(folder)}, first wins", [*files])
     if found.content:
-        content = [(f"{one.name} {one.shown}, {one.source}",) for one in found.content]
+        content = [(f"{setting.name} {setting.shown}, {setting.source}",) for setting in found.content]
         yield _Part("set by the content, before the environment", [*content])
     if found.hidden:
         hidden = [(f"{name}, {source}: hidden by {by}",) for name, source, by in found.hidden]

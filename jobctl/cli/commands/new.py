@@ -65,7 +65,7 @@ def run(
     new = new_job(context.project.location, job_id, settings, module)
     write(context.project.location, new)
     folder = os.path.relpath(context.project.folder)
-    files = [(one.change, os.path.normpath(os.path.join(folder, one.name))) for one in new.files]  # noqa: PTH118
+    files = [(file.change, os.path.normpath(os.path.join(folder, file.name))) for file in new.files]  # noqa: PTH118
     out = context.output
     schedule = new.job.schedule
     now = context.now()
@@ -74,7 +74,7 @@ def run(
         document = {
             "id": new.job.id,
             "files": [{"name": name, "change": change} for change, name in files],
-            "next": [iso(one) for one in times],
+            "next": [iso(time) for time in times],
         }
         out.document(document)
         return 0

@@ -71,23 +71,23 @@ def run(
     out = context.output
     if out.json:
         out.document(
-            {"schedule": schedule.text, "timezone": schedule.timezone, "next": [iso(one) for one in times]}
+            {"schedule": schedule.text, "timezone": schedule.timezone, "next": [iso(time) for time in times]}
         )
         return 0
-    notes = [schedule.note(one) if isinstance(schedule, Cron) else None for one in times]
+    notes = [schedule.note(time) if isinstance(schedule, Cron) else None for time in times]
     head = f"{schedule.text}  {schedule.timezone}"
     if out.is_terminal:
         titles = [schedule.timezone.upper(), f"HERE, {zone_names(times)}", ""]
         cells = [
-            (exact(one, local), f"{one.astimezone():%a %H:%M:%S}", note or until(one, now))
-            for one, note in zip(times, notes, strict=True)
+            (exact(time, local), f"{time.astimezone():%a %H:%M:%S}", note or until(time, now))
+            for time, note in zip(times, notes, strict=True)
         ]
-        columns = [Column(one, wraps=not one) for one in titles]
+        columns = [Column(title, wraps=not title) for title in titles]
         out.show(out.terminal.heading(head), out.terminal.table(columns, cells))
     else:
         out.line(head)
-        for one, note in zip(times, notes, strict=True):
-            out.line(f"  {exact(one, local)}    {zulu(one)}    {note or until(one, now)}")
+        for time, note in zip(times, notes, strict=True):
+            out.line(f"  {exact(time, local)}    {zulu(time)}    {note or until(time, now)}")
     if isinstance(schedule, Cron) and schedule.day_rule:
         out.note(schedule.day_rule)
     if remark:

@@ -95,7 +95,7 @@ def screen(report: dict[str, Any], terminal: Terminal) -> Iterator[RenderableTyp
     """The same as a table."""
     yield terminal.heading(_title(report))
     yield terminal.table(
-        [Column(one, right=one == "VALUE", wraps=one != "VALUE") for one in _TITLES],
+        [Column(title, right=title == "VALUE", wraps=title != "VALUE") for title in _TITLES],
         [(label, value, terminal.text(change, "dim")) for label, value, change in headlines(report)],
         keep=3,
     )

@@ -77,7 +77,7 @@ def run(
     limit = read_span(grace, "--grace")
     mode = Mode.LOCAL if local else context.mode
     version = file_version(context.project.folder)
-    jobs = [context.job(one) for one in only or ()] or list(context.catalogue.jobs)
+    jobs = [context.job(job_id) for job_id in only or ()] or list(context.catalogue.jobs)
     if mode is not Mode.LOCAL:
         return _elsewhere(mode, jobs, context, dry_run=dry_run, is_whole=not only)
     if dry_run:

@@ -1,4 +1,4 @@
-"""``jobctl runs [ID|RUN]``: what ran, newest first, or all of one run."""
+"""``jobctl runs [ID|RUN]``: lists runs, newest first, or shows a single run."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def run(
     if out.json:
         from jobctl.documents import run_document
 
-        out.document({"runs": [run_document(one) for one in shown]})
+        out.document({"runs": [run_document(run) for run in shown]})
     else:
         lately = found[:LAST] if at_a_glance else ()
         out.present(
@@ -81,7 +81,7 @@ def run(
 
 
 def show_run(found: Run, context: Context, *, header: bool) -> int:
-    """All that is known of one run."""
+    """Show a single run."""
     out = context.output
     if out.json:
         from jobctl.documents import run_document

@@ -1,4 +1,4 @@
-"""``jobctl status [ID|RUN]``: every job as it stands, or one, or one run, in detail."""
+"""``jobctl status [ID|RUN]``: the state of every job, or the details of a job or a run."""
 
 from __future__ import annotations
 
@@ -103,13 +103,13 @@ def _exit_status(board: Board) -> int:
 
 
 class _StatusView:
-    """Reads the state of all jobs, or of one, and shows it.
+    """Reads and shows the state of all jobs, or of a single job.
 
     Args:
-        job_id: the one job; None for all.
+        job_id: the single job; None for all.
         failed: leave out jobs whose last run did not fail.
-        limit: the most jobs shown, 0 for all; None for all in a pipe and ``SCREENFUL`` on a terminal.
-        header: whether piped rows have one.
+        limit: most jobs to show, 0 for all; None is all in a pipe and ``SCREENFUL`` on a terminal.
+        header: whether piped rows begin with a header line.
     """
 
     def __init__(
@@ -148,9 +148,9 @@ class _StatusView:
             else Presence(running=False)
         )
         due = {
-            one.id: one.next_run
-            for one in records.values()
-            if one.next_run is not None and one.next_run <= now
+            record.id: record.next_run
+            for record in records.values()
+            if record.next_run is not None and record.next_run <= now
         }
         return Board(context.mode, presence, all_statuses(jobs, records, now, context.mode), now, due=due)
 
@@ -206,7 +206,7 @@ class _StatusView:
         document: dict[str, Any] = {
             "mode": board.mode.value,
             "scheduler": scheduler_document(board.scheduler),
-            "jobs": [job_document(one) for one in self._wanted(board.jobs)],
+            "jobs": [job_document(job) for job in self._wanted(board.jobs)],
         }
         if board.mode is Mode.TRIGGER_DEV:
             document["trigger_dev"] = {
@@ -215,7 +215,7 @@ class _StatusView:
             }
         if self._job_id is not None:
             document["logs"] = logs_document(self._logs_usage())
-            document["runs"] = [run_document(one) for one in self._history(board, self._job_id)]
+            document["runs"] = [run_document(run) for run in self._history(board, self._job_id)]
         return document
 
     def _logs_usage(self) -> Usage | None:
@@ -258,7 +258,7 @@ class _StatusView:
         )
 
     def _wanted(self, jobs: Sequence[JobStatus]) -> Sequence[JobStatus]:
-        return [one for one in jobs if one.status is Status.FAILED] if self._failed else jobs
+        return [job for job in jobs if job.status is Status.FAILED] if self._failed else jobs
 
     def _page(self, jobs: Sequence[JobStatus], default: int | None) -> tuple[Sequence[JobStatus], int]:
         """The jobs to show, and how many are left out."""

@@ -59,11 +59,11 @@ def run(
 
 
 def chosen_jobs(job_id: str | None, context: Context, *, every: bool, verb: str) -> list[Job]:
-    """One job or all of them.
+    """The named job, or all jobs.
 
     Raises:
         UsageError: neither or both are named.
-        UnknownJobError: there is no such job.
+        UnknownJobError: no job has this id.
     """
     if every and job_id is not None:
         raise UsageError(f"{verb} takes an id or --all, not both")

@@ -1,4 +1,4 @@
-"""``jobctl trigger ID``: runs one job now, shows what it prints, and exits by its result."""
+"""``jobctl trigger ID``: runs a job now, shows what it prints, and exits by its result."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(
         bool, typer.Option("--no-retry", help="Make one attempt only, whatever the job's retries.")
     ] = False,
 ) -> int:
-    """Run one job now, and exit by its result.
+    """Run a job now, and exit by its result.
 
     Examples:
         jobctl trigger repository-sync
@@ -51,7 +51,7 @@ def run(
     """
     job = context.job(job_id)
     if dry_run and not job.dry_run:
-        able = ", ".join(one.id for one in context.catalogue if one.dry_run)
+        able = ", ".join(job.id for job in context.catalogue if job.dry_run)
         raise UsageError(
             f"{job.id} does not support --dry-run", hint=f"jobs that do: {able}" if able else None
         )

@@ -1,1 +1,1 @@
-"""From values to text. Nothing here reads a file, a clock or a stream."""
+"""Turns values into text. Nothing in here reads a file, a clock or a stream."""

@@ -1,4 +1,4 @@
-"""What ``runs`` shows, and the sentences about one run."""
+"""What ``runs`` shows, and sentences about a run."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ _TITLES = ("RUN", "JOB", "STATE", "REASON", "STARTED", "TOOK_MS", "TRIGGER", "ER
 
 def piped(runs: Iterable[Run], *, header: bool) -> Iterable[str]:
     """One run a line, tabs between, whole ids, exact times, durations in milliseconds."""
-    return rows(_TITLES, (_record(one) for one in runs), header=header)
+    return rows(_TITLES, (_record(run) for run in runs), header=header)
 
 
 def screen(
@@ -34,8 +34,8 @@ def screen(
     """A table, with the errors below their runs.
 
     Args:
-        of_one_job: the job's id is known, and not repeated in each row.
-        lately: runs of one job to show at a glance.
+        of_one_job: leave out the column of job ids.
+        lately: runs of the job for the summary of its history.
     """
     if not runs:
         yield "no run to show"
@@ -43,7 +43,7 @@ def screen(
     if len(lately) > 1:
         yield recent(lately, terminal)
         yield ""
-    started = Column(f"STARTED, {zone_names(one.started_at for one in runs)}")
+    started = Column(f"STARTED, {zone_names(run.started_at for run in runs)}")
     columns = [
         Column("JOB"),
         Column("STATE"),
@@ -52,19 +52,19 @@ def screen(
         Column("TOOK", right=True),
         Column("BY"),
     ]
-    cells = [_cells(one, now, terminal) for one in runs]
+    cells = [_cells(run, now, terminal) for run in runs]
     if of_one_job:
         columns[0:3] = [columns[2], columns[1]]
         for row in cells:
             row[0:3] = [row[2], row[1]]
-    errors = {at: terminal.text(one.error, "red") for at, one in enumerate(runs) if one.error}
+    errors = {at: terminal.text(run.error, "red") for at, run in enumerate(runs) if run.error}
     yield terminal.table(columns, cells, errors)
     if more:
         yield "… there are more: --limit 0" if terminal.unicode else "there are more: --limit 0"
 
 
 def detail(run: Run, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
-    """All that is known of one run."""
+    """A single run in detail."""
     yield terminal.heading(f"{run.job_id}, run {run.id}")
     fields: list[tuple[str, RenderableType]] = [("state", terminal.state(run.status.value, _state(run)))]
     due = f", due {dated(run.scheduled_for)}" if run.scheduled_for else ""
@@ -114,7 +114,7 @@ def ending(run: Run) -> str:
 
 
 def result_summary(run: Run) -> str:
-    """What a job's result says, on one line; empty where there is none."""
+    """A job's result on a single line; empty without a result."""
     result = run.result
     if not isinstance(result, dict):
         return "" if result is None else one_line(str(result))
@@ -159,20 +159,24 @@ LAST = 20
 def signs(runs: Iterable[Run], terminal: Terminal) -> "Text":
     """The sign of each run's state, in its colour."""
     text = terminal.text("")
-    for one in runs:
-        text.append(terminal.sign(one.status.value), STATES[one.status.value][2])
+    for run in runs:
+        text.append(terminal.sign(run.status.value), STATES[run.status.value][2])
     return text
 
 
 def recent(newest_first: Sequence[Run], terminal: Terminal) -> "RenderableType":
-    """The last 20 of a job, newest first, each line with words that say what its characters show."""
+    """The last 20 runs of a job, newest first: a sign for each outcome, and a bar for each duration."""
     runs = newest_first[:LAST]
-    counts = Counter(one.status.value for one in runs)
-    outcomes = ", ".join(f"{counts[one.value]} {one.value}" for one in RunStatus if counts[one.value])
+    counts = Counter(run.status.value for run in runs)
+    outcomes = ", ".join(
+        f"{counts[status.value]} {status.value}" for status in RunStatus if counts[status.value]
+    )
     lines = [(signs(runs, terminal), f"the last {len(runs)}, newest first: {outcomes}")]
-    durations = [one.duration for one in runs if one.duration is not None]
+    durations = [run.duration for run in runs if run.duration is not None]
     if durations:
-        levels = iter(sparkline([one.total_seconds() for one in durations], unicode=terminal.unicode))
-        shown = "".join(" " if one.duration is None else next(levels) for one in runs)  # under its sign
+        levels = iter(
+            sparkline([duration.total_seconds() for duration in durations], unicode=terminal.unicode)
+        )
+        shown = "".join(" " if run.duration is None else next(levels) for run in runs)  # under its sign
         lines.append((terminal.text(shown), f"took {took(min(durations))} to {took(max(durations))}"))
     return terminal.fields(lines)

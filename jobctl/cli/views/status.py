@@ -1,4 +1,4 @@
-"""What ``status`` shows: who schedules, every job on a line, and one job in detail."""
+"""What ``status`` shows: the scheduler, a line per job, and a job in detail."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from jobctl.store.logs import Usage
 
 LATE = timedelta(seconds=10)
-"""A job that waits so long for its start is late."""
+"""A job is late if it has not started this long after its due time."""
 _TITLES = ("JOB", "STATE", "LAST", "TOOK_MS", "NEXT", "ERROR")
 
 
 class Board(NamedTuple):
-    """Everything that ``status`` knows at one moment."""
+    """The state of the scheduler and of all jobs at a point in time."""
 
     mode: Mode
     scheduler: "Presence"
@@ -37,15 +37,15 @@ class Board(NamedTuple):
     now: datetime
     error: ServiceError | None = None
     due: Mapping[str, datetime] = {}
-    """Since when jobs are due that have not begun."""
+    """Due times of jobs that have not started, by job id."""
 
     @property
     def is_scheduled(self) -> bool:
-        """Whether anything will start jobs: else none has a next time."""
+        """Whether a scheduler will start jobs; without a scheduler no next time is shown."""
         return self.scheduler.running or self.mode in {Mode.TRIGGER_DEV, Mode.VERCEL}
 
     def late_since(self, job: JobStatus) -> datetime | None:
-        """When a job should have begun that its scheduler has not started; None where it is on time."""
+        """The due time of a job that is late; None if it is on time."""
         due = self.due.get(job.id)
         waits = job.status not in {Status.RUNNING, Status.STOPPED} and self.scheduler.running
         return due if due is not None and waits and self.now - due >= LATE else None
@@ -53,18 +53,18 @@ class Board(NamedTuple):
     @property
     def failed(self) -> list[JobStatus]:
         """The jobs whose last run failed."""
-        return [one for one in self.jobs if one.status is Status.FAILED]
+        return [job for job in self.jobs if job.status is Status.FAILED]
 
 
 def piped(jobs: Iterable[JobStatus], *, header: bool) -> Iterable[str]:
     """One job a line, tabs between, exact times, durations in milliseconds."""
-    return rows(_TITLES, (_record(one) for one in jobs), header=header)
+    return rows(_TITLES, (_record(job) for job in jobs), header=header)
 
 
 def screen(
     board: Board, shown: Sequence[JobStatus], left_out: str, terminal: Terminal
 ) -> "Iterator[RenderableType]":
-    """The whole answer on a terminal; ``left_out`` says what was, for length."""
+    """The table on a terminal; ``left_out`` describes jobs that were left out."""
     yield who_schedules(board)
     yield ""
     if not shown:
@@ -73,14 +73,14 @@ def screen(
     columns = [Column("JOB"), Column("STATE"), Column("LAST"), Column("TOOK", right=True)]
     columns += [Column("NEXT")] if board.is_scheduled else []
     columns.append(Column("SCHEDULE"))
-    shared = Counter(one.note for one in board.jobs if _is_stopped(one))
+    shared = Counter(job.note for job in board.jobs if _is_stopped(job))
     below = {}
-    for at, one in enumerate(shown):
-        if one.status is Status.FAILED and one.error:
-            below[at] = terminal.text(one.error, "red")
-        elif _is_stopped(one) and one.note and shared[one.note] == 1:
-            below[at] = terminal.text(one.note, "dim")
-    yield terminal.table(columns, [_cells(one, board, terminal) for one in shown], below)
+    for at, job in enumerate(shown):
+        if job.status is Status.FAILED and job.error:
+            below[at] = terminal.text(job.error, "red")
+        elif _is_stopped(job) and job.note and shared[job.note] == 1:
+            below[at] = terminal.text(job.note, "dim")
+    yield terminal.table(columns, [_cells(job, board, terminal) for job in shown], below)
     if left_out:
         yield f"… {left_out}" if terminal.unicode else left_out
     yield ""
@@ -93,7 +93,7 @@ def screen(
 
 
 def by_urgency(board: Board) -> list[JobStatus]:
-    """Failed, then late, then running, then the rest; the jobs that are off their schedules last."""
+    """Jobs by urgency: failed, late, running, others, and stopped jobs last."""
 
     def rank(job: JobStatus) -> int:
         if job.status is Status.FAILED:
@@ -110,16 +110,16 @@ def _is_stopped(job: JobStatus) -> bool:
 
 
 def _counts(board: Board) -> str:
-    counts = Counter(one.status for one in board.jobs)
+    counts = Counter(job.status for job in board.jobs)
     kinds = (Status.FAILED, Status.RUNNING, Status.COMPLETED, Status.SCHEDULED, Status.STOPPED)
-    parts = [f"{counts[one]} {one.value}" for one in kinds if counts[one]]
-    if late := sum(board.late_since(one) is not None for one in board.jobs):
+    parts = [f"{counts[kind]} {kind.value}" for kind in kinds if counts[kind]]
+    if late := sum(board.late_since(job) is not None for job in board.jobs):
         parts.insert(bool(counts[Status.FAILED]), f"{late} late")
     return f"{counted(len(board.jobs), 'job')}: {', '.join(parts)}"
 
 
 def who_schedules(board: Board) -> str:
-    """The line that says who is in charge, and whether it lives."""
+    """A sentence about the scheduler in charge, and whether it runs."""
     found = board.scheduler
     if board.mode is Mode.DISABLED:
         return "scheduling is disabled; jobctl mode shows why"
@@ -158,7 +158,7 @@ def detail(
     logs: "Usage | None",
     terminal: Terminal,
 ) -> "Iterator[RenderableType]":
-    """One job with its exact times, last result and history."""
+    """A job with its exact times, last result and history."""
     now = board.now
     origin = f"  ({definition.origin})" if definition else ""
     yield terminal.heading(f"{job.id}  {job.name}{origin}")
@@ -179,7 +179,7 @@ def detail(
         fields.append(("history", _history(runs, totals, terminal)))
     else:
         fields.append(("last", "never"))
-    if times := [one for one in (job.next_run, job.last_run) if one]:
+    if times := [time for time in (job.next_run, job.last_run) if time]:
         fields.append(("times in", zone_names(times)))
     if logs is not None and logs.deleted_at is not None:
         fields.append(("logs", logs_words(logs, now)))
@@ -187,8 +187,8 @@ def detail(
 
 
 def logs_words(logs: "Usage", now: datetime) -> str:
-    """That its logs were more than is kept."""
-    size, most = (f"{one / MIB:,.0f}" for one in (logs.size, logs.most))
+    """A sentence about logs that were deleted because of their size."""
+    size, most = (f"{size / MIB:,.0f}" for size in (logs.size, logs.most))
     return f"{size} of {most} MiB; the oldest were deleted {ago(logs.deleted_at, now)} ({VARIABLE})"
 
 
@@ -217,7 +217,7 @@ def _history(runs: Sequence[Run], totals: JobTotals | None, terminal: Terminal) 
 
 
 def state_of(job: JobStatus, now: datetime, terminal: Terminal) -> "Text":
-    """Sign and state; of a run whose attempt failed, when the next one begins."""
+    """Sign and state; after a failed attempt, when the next attempt begins."""
     if job.retry_at is None:
         return terminal.state(job.status.value)
     return terminal.state("retrying", f"{job.note} {until(job.retry_at, now)}")
