@@ -141,7 +141,9 @@ class _Collector:
             return
         size = path.stat().st_size
         if self._size + size > MAX_SIZE:
-            self._problem(f"{inside} is left out: the project's files may have {MAX_SIZE >> 20} MiB together")
+            self.found.problems.append(
+                f"{inside} is left out: the project's files may have {MAX_SIZE >> 20} MiB together"
+            )
             return
         self._size += size
         data = path.read_bytes()
@@ -151,9 +153,8 @@ class _Collector:
 
     def _imported_by(self, path: Path, inside: str) -> None:
         for name, optional in _imports(self.found.files[inside]):
-            beside = path.with_name(
-                f"{name.partition('.')[0]}.py"
-            )  # a script that is run by its path imports it
+            # a script that is run by its path imports modules beside it
+            beside = path.with_name(f"{name.partition('.')[0]}.py")
             if beside.is_file():
                 self._add_file(beside)
             else:
@@ -161,7 +162,7 @@ class _Collector:
 
     def _add_folder(self, folder: Path, what: str) -> None:
         if not folder.is_dir() or _inside(folder, self._folder) is None:
-            self._problem(f"{what}, {quote(str(folder))}, is not a folder of the project")
+            self.found.problems.append(f"{what}, {quote(str(folder))}, is not a folder of the project")
             return
         for place, names, files in os.walk(folder):
             if RECORD in files and Path(place) != self._folder:  # another export
@@ -173,9 +174,6 @@ class _Collector:
             for name in sorted(files):
                 if not name.startswith(".") and not name.endswith(".pyc"):
                     self._add_file(Path(place, name))
-
-    def _problem(self, text: str) -> None:
-        self.found.problems.append(text)
 
     # Modules
 
@@ -263,7 +261,9 @@ class _Collector:
         elif "/" in program:
             path = begin / program
             if _inside(path, self._folder) is None or not path.is_file():
-                self._problem(f"{job.id} runs {quote(program)}, which is not a file of the project: add it")
+                self.found.problems.append(
+                    f"{job.id} runs {quote(program)}, which is not a file of the project: add it"
+                )
             else:
                 self._add_file(path)
         elif program not in _IN_EVERY_IMAGE:
