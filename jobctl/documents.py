@@ -10,7 +10,7 @@ from jobctl.model import JobMetrics, JobStatus, JobTotals, Run, RunStatus
 
 if TYPE_CHECKING:
     from jobctl.scheduler.liveness import Presence
-    from jobctl.store.logs import Usage
+    from jobctl.store.logs import LogUsage
 
 
 def time(instant: datetime | None) -> str | None:
@@ -46,11 +46,11 @@ def run_document(run: Run) -> dict[str, Any]:
     }
 
 
-def logs_document(logs: "Usage | None") -> dict[str, Any] | None:
+def logs_document(logs: "LogUsage | None") -> dict[str, Any] | None:
     """The disk usage of a job's logs on this machine, as in ``status ID --json``."""
     if logs is None:
         return None
-    return {"bytes": logs.size, "limit": logs.most, "oldest_deleted_at": time(logs.deleted_at)}
+    return {"bytes": logs.size, "limit": logs.limit, "oldest_deleted_at": time(logs.deleted_at)}
 
 
 def job_document(status: JobStatus) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from jobctl.execution.tasks import Outcome, Task
 from jobctl.execution.worker_handle import STARTING, WorkerHandle
 from jobctl.model import Reason
 from jobctl.settings.masking import Mask
-from jobctl.store.logs import MOST
+from jobctl.store.logs import DEFAULT_LIMIT
 
 BATCH = 64
 START_TRIES = 3
@@ -55,7 +55,7 @@ class WorkerPool:
         environment: Mapping[str, str],
         owner_id: str = "",
         logs: Path,
-        most_logs: int = MOST,
+        most_logs: int = DEFAULT_LIMIT,
         mask: Mask | None = None,
         grace: timedelta = timedelta(seconds=5),
         start_limit: timedelta = timedelta(seconds=30),

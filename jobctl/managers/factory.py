@@ -113,7 +113,7 @@ def _most_logs(project: "ProjectContext") -> int:
     from jobctl.memory import MIB
     from jobctl.store import logs
 
-    return project.environment.number(logs.VARIABLE) * MIB
+    return project.environment.number(logs.LIMIT_VARIABLE) * MIB
 
 
 def get_job_manager() -> "Manager":

@@ -12,7 +12,7 @@ from jobctl.managers.base import StoreBackedManager
 from jobctl.model import Job, Reason, Run, RunStatus, Trigger
 from jobctl.settings.masking import Mask, secret_texts
 from jobctl.store.base import RunStore
-from jobctl.store.logs import FOLDER, MOST
+from jobctl.store.logs import DEFAULT_LIMIT, FOLDER
 
 if TYPE_CHECKING:
     from jobctl.scheduler.maintenance import Maintenance
@@ -57,7 +57,7 @@ class LocalJobManager(StoreBackedManager):
         project: Path,
         state: Path,
         environment: Mapping[str, str],
-        most_logs: int = MOST,
+        most_logs: int = DEFAULT_LIMIT,
         mask: Mask | None = None,
         kind: str = "application",
         workers: int = DEFAULT_WORKERS,

@@ -11,33 +11,35 @@ import stat
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from jobctl.files import folder_below, open_below, open_private, state_folder
 from jobctl.memory import MIB
-from jobctl.store.base import RunStore
 from jobctl.text import is_job_id
 
+if TYPE_CHECKING:
+    from jobctl.store.base import RunStore
+
 FOLDER = "logs"
-VARIABLE = "JOBCTL_LOGS_MAX_MIB"
-MOST = 64 * MIB
+LIMIT_VARIABLE = "JOBCTL_LOGS_MAX_MIB"
+DEFAULT_LIMIT = 64 * MIB
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _SUFFIX = ".log"
 _DELETED = ".oldest-deleted"
 """Its modification time is when logs were last deleted because of the limit."""
 
 
-class Usage(NamedTuple):
+class LogUsage(NamedTuple):
     """The disk usage of a job's logs.
 
     Attributes:
         size: in bytes.
-        most: the limit in bytes.
+        limit: in bytes.
         deleted_at: when the oldest were last deleted because of the limit; None: never.
     """
 
     size: int
-    most: int
+    limit: int
     deleted_at: datetime | None = None
 
 
@@ -94,8 +96,8 @@ def delete(logs: Path, job_id: str, run_id: str) -> None:
         os.unlink(name, dir_fd=within)
 
 
-def usage(logs: Path, job_id: str, most: int) -> Usage:
-    """The disk usage of a job's logs, with their limit ``most`` in bytes.
+def log_usage(logs: Path, job_id: str, limit: int) -> LogUsage:
+    """The disk usage of a job's logs, with their ``limit`` in bytes.
 
     Raises:
         OSError: the id is not valid, or the logs cannot be listed.
@@ -106,21 +108,21 @@ def usage(logs: Path, job_id: str, most: int) -> Usage:
             try:
                 seconds = os.stat(_DELETED, dir_fd=folder, follow_symlinks=False).st_mtime
             except FileNotFoundError:
-                return Usage(size, most)
-            return Usage(size, most, datetime.fromtimestamp(seconds, UTC))
+                return LogUsage(size, limit)
+            return LogUsage(size, limit, datetime.fromtimestamp(seconds, UTC))
     except FileNotFoundError:
-        return Usage(0, most)
+        return LogUsage(0, limit)
 
 
 class LogLimit:
-    """Keeps each job's logs within ``most`` bytes: deletes the oldest, never one that is still written.
+    """Keeps each job's logs within ``limit`` bytes: deletes the oldest, never one that is still written.
 
     It checks whenever a tenth of the limit has been written, and leaves that much room.
     """
 
-    def __init__(self, logs: Path, most: int) -> None:
+    def __init__(self, logs: Path, limit: int) -> None:
         self._logs = logs
-        self._most = most
+        self._limit = limit
         self._written: dict[str, int] = {}
 
     def add(self, job_id: str, run_id: str, size: int) -> None:
@@ -129,7 +131,7 @@ class LogLimit:
             return
         before = self._written.get(job_id)
         self._written[job_id] = (before or 0) + size
-        if before is None or before + size > self._most // 10:
+        if before is None or before + size > self._limit // 10:
             self._written[job_id] = 0
             with suppress(OSError):
                 folder, current = _names(job_id, run_id)
@@ -138,7 +140,7 @@ class LogLimit:
 
     def _trim(self, folder: int, current: str) -> None:
         logs = sorted(_logs(folder), key=lambda log: (log.changed, log.name == current))
-        over = sum(log.size for log in logs) - (self._most - self._most // 10)
+        over = sum(log.size for log in logs) - (self._limit - self._limit // 10)
         if over <= 0:
             return
         for log in logs[:-1]:  # the newest is that of the unfinished run, if there is one
@@ -172,7 +174,7 @@ KEEP = timedelta(days=30)
 KEEP_PER_JOB = 1000
 
 
-def prune_runs_and_logs(store: RunStore, logs: Path, now: datetime) -> int:
+def prune_runs_and_logs(store: "RunStore", logs: Path, now: datetime) -> int:
     """Remove runs that are older than 30 days and beyond 1,000 of their job, and their logs; returns their number.
 
     Sets ``last_cleanup``.

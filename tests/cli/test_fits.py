@@ -17,7 +17,7 @@ from jobctl.histogram import histogram
 from jobctl.model import Job, JobMetrics, JobStatus, JobTotals, Reason, Run, RunStatus, Status, Trigger
 from jobctl.modes import Mode
 from jobctl.scheduler.liveness import Presence
-from jobctl.store.logs import Usage
+from jobctl.store.logs import LogUsage
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -90,7 +90,7 @@ def views(draw: st.DrawFn) -> "Callable[[Terminal], Iterator[RenderableType]]":
         draw(st.sampled_from(Mode)), draw(presences), draw(st.lists(jobs, min_size=1, max_size=5)), NOW
     )
     job = board.jobs[0]
-    full = Usage(60_000_000, 64 << 20, NOW)
+    full = LogUsage(60_000_000, 64 << 20, NOW)
     definition = Job(job.id, job.name, None, "work:hello", retries=3, origin="jobctl.toml:4")
 
     def shown(terminal: Terminal) -> "Iterator[RenderableType]":

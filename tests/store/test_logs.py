@@ -16,7 +16,7 @@ from jobctl.scheduler.liveness import Liveness, fail_lost_runs
 from jobctl.scheduler.process_identity import this_process
 from jobctl.settings.masking import Mask
 from jobctl.store import logs as run_logs
-from jobctl.store.logs import LogLimit, append, delete, read, usage
+from jobctl.store.logs import LogLimit, append, delete, log_usage, read
 from jobctl.store.open import open_store
 from jobctl.store.records import Claim, Ending, Registration
 
@@ -115,8 +115,8 @@ def test_the_oldest_logs_of_a_job_go_where_they_are_too_many(logs: Path) -> None
 
     assert there(logs) == {"old5", "old6", "old7", "new"}
     assert (logs / "job" / "notes.txt").exists()
-    found = usage(logs, "job", 500)
-    assert (found.size, found.most) == (400, 500)
+    found = log_usage(logs, "job", 500)
+    assert (found.size, found.limit) == (400, 500)
     assert found.deleted_at is not None
 
 
@@ -126,8 +126,8 @@ def test_a_few_logs_stay_and_nothing_is_said(logs: Path) -> None:
         write(logs, f"run{number}", 100, kept, age=100 - number)
 
     assert len(there(logs)) == 8
-    assert usage(logs, "job", 1000) == run_logs.Usage(800, 1000)
-    assert usage(logs, "never", 1000) == run_logs.Usage(0, 1000)
+    assert log_usage(logs, "job", 1000) == run_logs.LogUsage(800, 1000)
+    assert log_usage(logs, "never", 1000) == run_logs.LogUsage(0, 1000)
 
 
 def test_however_many_runs_print_the_limit_holds(logs: Path) -> None:
@@ -135,9 +135,9 @@ def test_however_many_runs_print_the_limit_holds(logs: Path) -> None:
     for number in range(100):
         write(logs, f"run{number}", 7 * (1 + number % 13), kept, age=100 - number)
 
-        assert usage(logs, "job", 1000).size <= 1000
+        assert log_usage(logs, "job", 1000).size <= 1000
     assert f"run{99}" in there(logs)
-    assert usage(logs, "job", 1000).size > 700
+    assert log_usage(logs, "job", 1000).size > 700
 
 
 def test_neither_the_log_just_written_nor_a_newer_one_goes(logs: Path) -> None:

@@ -27,7 +27,7 @@ from jobctl.memory import MIB
 from jobctl.model import JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
 from jobctl.scheduler.liveness import Presence, scheduler_presence
-from jobctl.store.logs import FOLDER, VARIABLE, Usage, usage
+from jobctl.store.logs import FOLDER, LIMIT_VARIABLE, LogUsage, log_usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -218,14 +218,14 @@ class _StatusView:
             document["runs"] = [run_document(run) for run in self._history(board, self._job_id)]
         return document
 
-    def _logs_usage(self) -> Usage | None:
+    def _logs_usage(self) -> LogUsage | None:
         """Disk space of the job's logs on this machine; None where it cannot be read."""
         context = self._context
         try:
-            return usage(
+            return log_usage(
                 context.project.state / FOLDER,
                 self._job_id or "",
-                context.environment.number(VARIABLE) * MIB,
+                context.environment.number(LIMIT_VARIABLE) * MIB,
             )
         except (OSError, ConfigurationError):
             return None

@@ -13,7 +13,7 @@ from jobctl.errors import ServiceError
 from jobctl.memory import MIB
 from jobctl.model import Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
-from jobctl.store.logs import VARIABLE
+from jobctl.store.logs import LIMIT_VARIABLE
 from jobctl.text import counted
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from jobctl.scheduler.liveness import Presence
-    from jobctl.store.logs import Usage
+    from jobctl.store.logs import LogUsage
 
 LATE = timedelta(seconds=10)
 """A job is late if it has not started this long after its due time."""
@@ -155,7 +155,7 @@ def detail(
     definition: Job | None,
     runs: Sequence[Run],
     totals: JobTotals | None,
-    logs: "Usage | None",
+    logs: "LogUsage | None",
     terminal: Terminal,
 ) -> "Iterator[RenderableType]":
     """A job with its exact times, last result and history."""
@@ -186,10 +186,10 @@ def detail(
     yield terminal.fields(fields)
 
 
-def logs_words(logs: "Usage", now: datetime) -> str:
+def logs_words(logs: "LogUsage", now: datetime) -> str:
     """A sentence about logs that were deleted because of their size."""
-    size, most = (f"{size / MIB:,.0f}" for size in (logs.size, logs.most))
-    return f"{size} of {most} MiB; the oldest were deleted {ago(logs.deleted_at, now)} ({VARIABLE})"
+    size, limit = (f"{number / MIB:,.0f}" for number in (logs.size, logs.limit))
+    return f"{size} of {limit} MiB; the oldest were deleted {ago(logs.deleted_at, now)} ({LIMIT_VARIABLE})"
 
 
 def _last(
