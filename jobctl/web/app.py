@@ -26,12 +26,8 @@ from jobctl.web.auth import Access
 from jobctl.web.responses import (
     ENDPOINTS,
     JOBS_PATH,
-    UNAUTHORIZED,
     EndpointFormat,
-    ExpirationFormat,
-    JobFormat,
     Reply,
-    SyncFormat,
     pending,
     status_of,
 )
@@ -111,14 +107,14 @@ class Endpoints:
 
     async def run_job(self, request: Request) -> Response:
         """Run the job that the path names."""
-        return await self._run(request, request.path_params["id"], JobFormat())
+        return await self._run(request, request.path_params["id"], EndpointFormat())
 
     def read_handler(self, read: Callable[[Runner], Response]) -> Handler:
         """A handler that reads the run store."""
 
         async def handle(request: Request) -> Response:
             if not self._is_allowed(request):
-                return _json(Reply(401, {"error": UNAUTHORIZED}), BEARER)
+                return _json(Reply(401, {"error": EndpointFormat.unauthorized}), BEARER)
             try:
                 return await run_in_threadpool(read, self._runner)
             except StoreError as error:
@@ -132,13 +128,14 @@ class Endpoints:
         now = SystemClock().now()
         if request.method == "HEAD":  # the router allows it with GET, but it must run nothing
             raise HTTPException(405, headers={"Allow": "GET, POST"})
-        if not self._is_allowed(request, bare=isinstance(reply_format, ExpirationFormat)):
+        if not self._is_allowed(request, bare=reply_format.allows_bare_secret):
             return _json(reply_format.refused(401, reply_format.unauthorized, now), BEARER)
-        if isinstance(reply_format, SyncFormat) and self._detail and self._runner.is_disabled:
-            return _json(reply_format.skipped(now))
+        if self._detail and self._runner.is_disabled and (skipped := reply_format.skipped(now)):
+            return _json(skipped)
         try:
-            of_site = not isinstance(reply_format, JobFormat)
-            run = await self._within_timeout(lambda: self._runner.run(job_id, although_disabled=of_site))
+            run = await self._within_timeout(
+                lambda: self._runner.run(job_id, if_disabled=reply_format.runs_if_disabled)
+            )
         except JobctlError as error:
             status = reply_format.not_run if isinstance(error, NotRunError) else status_of(error)
             public = status != 500 and not isinstance(error, StoreError)

@@ -5,14 +5,13 @@ alone.
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from jobctl.documents import trigger_document
 from jobctl.durations import milliseconds
 from jobctl.errors import AlreadyRunningError, JobctlError, StoreError, UnknownJobError
 from jobctl.model import Reason, Run, RunStatus
 
-UNAUTHORIZED = "Unauthorized"
 _KINDS = {
     Reason.ERROR: "the job failed",
     Reason.TIMEOUT: "the job took too long",
@@ -36,22 +35,38 @@ class Reply(NamedTuple):
     body: dict[str, Any]
 
 
-class EndpointFormat(Protocol):
-    """The response format of an endpoint. ``detail`` is whether errors are shown: only in development.
+class EndpointFormat:
+    """The response format of an endpoint; this one, the document of ``trigger --json``, is of ``/api/cron/jobs/{id}``.
 
     Attributes:
         unauthorized: the message for a caller without the secret.
         not_run: the status if scheduling is disabled or something is not configured.
+        allows_bare_secret: whether the secret is also accepted without ``Bearer``.
+        runs_if_disabled: whether a call runs the job although scheduling is disabled.
     """
 
-    unauthorized: str
-    not_run: int
+    unauthorized = "Unauthorized"
+    not_run = 503
+    allows_bare_secret = False
+    runs_if_disabled = False
 
     def ended(self, run: Run, *, detail: bool) -> Reply:
-        """The reply for a run that has ended."""
+        """The reply for a run that has ended. ``detail`` is whether errors are shown: only in development."""
+        done = run.status is RunStatus.COMPLETED
+        document = trigger_document(run)
+        if not (done or detail):
+            document |= {"error": _why(run, detail=False), "result": None}
+        return Reply(200 if done else 500, {"success": done, **document})
 
     def refused(self, status: int, message: str, now: datetime) -> Reply:
         """The reply if no run was started, and why."""
+        del now
+        return Reply(status, {"success": False, "error": message})
+
+    def skipped(self, now: datetime) -> Reply | None:
+        """The reply instead of a run if scheduling is disabled in development; None if there is none."""
+        del now
+        return None
 
 
 def pending(reply_format: EndpointFormat, run: Run, now: datetime, *, detail: bool) -> Reply:
@@ -72,10 +87,10 @@ def status_of(error: JobctlError) -> int:
     return next((status for kind, status in kinds if isinstance(error, kind)), 500)
 
 
-class SyncFormat:
+class SyncFormat(EndpointFormat):
     """``/api/cron/sync``."""
 
-    unauthorized, not_run = UNAUTHORIZED, 503
+    runs_if_disabled = True
 
     def ended(self, run: Run, *, detail: bool) -> Reply:
         """200 or 500; ``details`` is text."""
@@ -91,7 +106,7 @@ class SyncFormat:
         return Reply(200 if done else 500, body)
 
     def skipped(self, now: datetime) -> Reply:
-        """The reply if auto-sync is disabled, in development."""
+        """Success, without a run."""
         body = self.refused(200, "Sync disabled in development mode", now).body
         details = "Background sync is skipped (DISABLE_AUTO_SYNC)"
         return Reply(200, {**body, "success": True, "details": details})
@@ -103,10 +118,11 @@ class SyncFormat:
         )
 
 
-class RemindersFormat:
+class RemindersFormat(EndpointFormat):
     """``/api/cron/subscription-reminders``."""
 
-    unauthorized, not_run = UNAUTHORIZED, 207
+    not_run = 207
+    runs_if_disabled = True
 
     def ended(self, run: Run, *, detail: bool) -> Reply:
         """200, even if mails were refused; 207 if the job failed, 500 if it did not end by itself."""
@@ -133,10 +149,12 @@ class RemindersFormat:
         return Reply(status, {"error": message} if status == 401 else {"success": False, "error": message})
 
 
-class ExpirationFormat:
+class ExpirationFormat(EndpointFormat):
     """``/api/cron/subscription-expiration``."""
 
-    unauthorized, not_run = "Unauthorized - Invalid or missing cron secret", 503
+    unauthorized = "Unauthorized - Invalid or missing cron secret"
+    allows_bare_secret = True
+    runs_if_disabled = True
 
     def ended(self, run: Run, *, detail: bool) -> Reply:
         """200 or 500."""
@@ -161,25 +179,6 @@ class ExpirationFormat:
         """``message`` for an unauthorized caller, else ``error``."""
         del now
         return Reply(status, {"success": False, "message" if status == 401 else "error": message})
-
-
-class JobFormat:
-    """``/api/cron/jobs/{id}``: the document of ``trigger --json``."""
-
-    unauthorized, not_run = UNAUTHORIZED, 503
-
-    def ended(self, run: Run, *, detail: bool) -> Reply:
-        """200 or 500."""
-        done = run.status is RunStatus.COMPLETED
-        document = trigger_document(run)
-        if not (done or detail):
-            document |= {"error": _why(run, detail=False), "result": None}
-        return Reply(200 if done else 500, {"success": done, **document})
-
-    def refused(self, status: int, message: str, now: datetime) -> Reply:
-        """``error``."""
-        del now
-        return Reply(status, {"success": False, "error": message})
 
 
 def _incomplete(errors: list[str], duration: timedelta | None) -> Reply:

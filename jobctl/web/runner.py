@@ -85,10 +85,13 @@ class Runner:
 
         return wait_for_store(checked, SystemClock())
 
-    def run(self, job_id: str, *, although_disabled: bool = False) -> Run:
+    def run(self, job_id: str, *, if_disabled: bool = False) -> Run:
         """Run a job and wait until it ends, for at most the timeout; then the run continues in the background.
 
         On Vercel nothing continues after the response, so the run is ended there, and recorded.
+
+        Args:
+            if_disabled: run it also if scheduling is disabled.
 
         Raises:
             UnknownJobError: the catalogue has no such job.
@@ -98,7 +101,7 @@ class Runner:
         """
         end = time.monotonic() + self.timeout.total_seconds()
         self.project.catalogue.get(job_id)
-        if not although_disabled and self.is_disabled:
+        if not if_disabled and self.is_disabled:
             raise NotRunError(
                 f"{job_id} was not run: scheduling is disabled (DISABLE_AUTO_SYNC)",
                 hint="jobctl mode shows where that is set",
