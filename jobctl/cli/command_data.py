@@ -111,7 +111,7 @@ COMMANDS = {
         '--timezone': Option('timezone', '', 'ZONE', (), 'Time zone of the schedule.'),
         '--from': Option('start', '', 'TIME', (), 'Begin here.'),
     }),
-    'analytics': CommandEntry('Show what the analytics jobs found', (Argument('name', False, (), ('user-growth', 'activity-trends', 'top-items', 'recent-activity', 'performance-metrics')), ), {
+    'analytics': CommandEntry('Show the results of the analytics jobs', (Argument('name', False, (), ('user-growth', 'activity-trends', 'top-items', 'recent-activity', 'performance-metrics')), ), {
         '--window': Option('window', '', 'N', (), 'Number of months, days, items or events.'),
     }),
     'report': CommandEntry('Make a report now', (Argument('name', True, (), ('daily', 'weekly', 'monthly', 'quarterly')), ), {

@@ -1,4 +1,4 @@
-"""``jobctl analytics [NAME]``: what the analytics jobs have found, from the run store's cache."""
+"""``jobctl analytics [NAME]``: the results of the analytics jobs, from the run store's cache."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run(
         typer.Option("--window", metavar="N", min=1, help="Number of months, days, items or events."),
     ] = None,
 ) -> int:
-    """Show what the analytics jobs found.
+    """Show the results of the analytics jobs.
 
     Examples:
         jobctl analytics
@@ -56,15 +56,15 @@ def run(
         for analytic in chosen
         for key in _keys(analytic, window, one_each=out.is_terminal and not out.json)
     ]
-    found = [CacheEntry(analytic, key, kept.get(key)) for analytic, key in keys]
+    entries = [CacheEntry(analytic, key, kept.get(key)) for analytic, key in keys]
     now = context.now()
     if store is not None:
-        hits = sum(entry.result is not None and entry.result.expires_at > now for entry in found)
-        _count(store, hits, len(found) - hits)
+        hits = sum(entry.result is not None and entry.result.expires_at > now for entry in entries)
+        _count(store, hits, len(entries) - hits)
     if out.json:
-        out.document(document(found, now))
+        out.document(document(entries, now))
     else:
-        out.present(lambda terminal: screen(found, now, terminal), lambda: piped(found))
+        out.present(lambda terminal: screen(entries, now, terminal), lambda: piped(entries))
     return 0
 
 
@@ -110,7 +110,7 @@ class CacheEntry(NamedTuple):
     result: CachedResult | None
 
 
-def document(found: Iterable[CacheEntry], now: datetime) -> dict[str, Any]:
+def document(entries: Iterable[CacheEntry], now: datetime) -> dict[str, Any]:
     """The JSON document: by cache key, as the site's pages have them."""
     return {
         entry.key: {
@@ -119,28 +119,28 @@ def document(found: Iterable[CacheEntry], now: datetime) -> dict[str, Any]:
             "expires_at": iso(entry.result.expires_at),
             "expired": entry.result.expires_at <= now,
         }
-        for entry in found
+        for entry in entries
         if entry.result is not None
     }
 
 
-def piped(found: Iterable[CacheEntry]) -> Iterable[str]:
+def piped(entries: Iterable[CacheEntry]) -> Iterable[str]:
     """One entry a line: the cache key, then its values, tabs between."""
     return rows(
         (),
-        ((entry.key, *map(str, value.values())) for entry in found for value in _values(entry)),
+        ((entry.key, *map(str, value.values())) for entry in entries for value in _values(entry)),
         header=False,
     )
 
 
-def _values(found: CacheEntry) -> Entries:
-    value = found.result.value if found.result else []
+def _values(entry: CacheEntry) -> Entries:
+    value = entry.result.value if entry.result else []
     return value if isinstance(value, list) else [value]
 
 
-def screen(found: Sequence[CacheEntry], now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
+def screen(entries: Sequence[CacheEntry], now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
     """Each with its title and age."""
-    for number, entry in enumerate(found):
+    for number, entry in enumerate(entries):
         if number:
             yield ""
         window = entry.key.rpartition("_")[2]

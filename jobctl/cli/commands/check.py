@@ -59,12 +59,12 @@ def run(
         return here.sub("", context.environment.mask(text))
 
     out = context.output
-    found = []
+    results = []
     for name in parts:
         with out.working(f"checking {name}"):
             result = check(name, context.project, limit)
         checked = replace(result, detail=mask(result.detail), hint=mask(result.hint) if result.hint else None)
-        found.append(checked)
+        results.append(checked)
         if out.json:
             continue
         if out.is_terminal:
@@ -75,11 +75,11 @@ def run(
             )
         out.flush()
     if out.json:
-        out.document({"parts": [_document(checked) for checked in found]})
+        out.document({"parts": [_document(checked) for checked in results]})
     for warning in _warnings(context) if "settings" in parts else ():
         out.warn(warning)
-    code = exit_code(found)
-    if part and found[0].state is CheckState.NOT_CONFIGURED:
+    code = exit_code(results)
+    if part and results[0].state is CheckState.NOT_CONFIGURED:
         return ExitCode.NOT_RUN
     return code
 

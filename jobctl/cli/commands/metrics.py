@@ -69,7 +69,7 @@ def run(
         context.check_known(job_id)
     if format == "prometheus":
         return _expose(job_id, output, context)
-    metrics, trouble = read_runs(
+    metrics, service_error = read_runs(
         context,
         remote=lambda manager: manager.get_job_metrics(job_id),
         local=lambda store: store.metrics(job_id),
@@ -83,7 +83,7 @@ def run(
             lambda terminal: detail(one, terminal) if one else screen(metrics, context.now(), terminal),
             lambda: piped(metrics, header=not no_header),
         )
-    return report_service_error(trouble, out)
+    return report_service_error(service_error, out)
 
 
 def _expose(job_id: str | None, output: str | None, context: Context) -> int:
@@ -91,7 +91,7 @@ def _expose(job_id: str | None, output: str | None, context: Context) -> int:
     from jobctl.subscribers.prometheus import current, exposition, write_textfile
 
     nothing: tuple[JobMetrics, list[JobRecord]] = (JobMetrics(), [])
-    (metrics, records), trouble = read_runs(
+    (metrics, records), service_error = read_runs(
         context,
         remote=lambda manager: (manager.get_job_metrics(job_id), []),
         local=lambda store: (store.metrics(job_id), _records(store, job_id)),
@@ -100,7 +100,7 @@ def _expose(job_id: str | None, output: str | None, context: Context) -> int:
     jobs = current(records, context.catalogue.ids(), context.now())
     if output is None:
         context.output.lines(exposition(metrics, jobs))
-        return report_service_error(trouble, context.output)
+        return report_service_error(service_error, context.output)
     try:
         write_textfile(Path(output), metrics, jobs)
     except OSError as error:
@@ -108,7 +108,7 @@ def _expose(job_id: str | None, output: str | None, context: Context) -> int:
             f"{quote(output)} cannot be written: {reason_of(error)}",
             hint="name a file in an existing folder that this user may write to",
         ) from error
-    return report_service_error(trouble, context.output)
+    return report_service_error(service_error, context.output)
 
 
 def _records(store: RunStore, job_id: str | None) -> list[JobRecord]:

@@ -35,24 +35,26 @@ def run(
         _ = project.state
     except ConfigurationError as error:
         others.append(error)
-    found = explain(environment, others)
+    explanation = explain(environment, others)
     out = context.output
-    if short and found.problems:
-        raise ConfigurationErrors(list(found.problems))
+    if short and explanation.problems:
+        raise ConfigurationErrors(list(explanation.problems))
     if out.json:
-        out.document(found.to_json())
+        out.document(explanation.to_json())
     elif short:
         out.line(str(resolve(environment)))
     else:
         folder = str(project.folder)
-        out.present(lambda terminal: screen(found, folder, terminal), lambda: piped(found, folder))
+        out.present(
+            lambda terminal: screen(explanation, folder, terminal), lambda: piped(explanation, folder)
+        )
     if not out.json and not short:
-        for warning in found.warnings:
+        for warning in explanation.warnings:
             out.warn(warning)
-    if not found.problems:
+    if not explanation.problems:
         return ExitCode.DONE
     if not out.json:
-        out.problem(ConfigurationErrors(list(found.problems)))
+        out.problem(ConfigurationErrors(list(explanation.problems)))
     return ExitCode.USAGE
 
 
@@ -68,10 +70,10 @@ class _Part(NamedTuple):
     rows: list[tuple[str, ...]]
 
 
-def piped(found: Explanation, folder: str) -> Iterator[str]:
+def piped(explanation: Explanation, folder: str) -> Iterator[str]:
     """The explanation as aligned lines."""
-    yield f"{_mode(found)}: {found.meaning}    manager: {found.manager or '-'}"
-    for part in _parts(found, folder):
+    yield f"{_mode(explanation)}: {explanation.meaning}    manager: {explanation.manager or '-'}"
+    for part in _parts(explanation, folder):
         yield ""
         if part.title:
             yield part.title
@@ -80,14 +82,14 @@ def piped(found: Explanation, folder: str) -> Iterator[str]:
     yield _OTHER
 
 
-def screen(found: Explanation, folder: str, terminal: Terminal) -> Iterator[RenderableType]:
+def screen(explanation: Explanation, folder: str, terminal: Terminal) -> Iterator[RenderableType]:
     """The same on a terminal."""
     from rich.padding import Padding
     from rich.table import Table
 
-    head = terminal.text(_mode(found), "bold" if found.mode else "bold red")
-    yield head.append(f": {found.meaning}; manager: {found.manager or '-'}", "not bold")
-    for part in _parts(found, folder):
+    head = terminal.text(_mode(explanation), "bold" if explanation.mode else "bold red")
+    yield head.append(f": {explanation.meaning}; manager: {explanation.manager or '-'}", "not bold")
+    for part in _parts(explanation, folder):
         yield ""
         if part.title:
             yield terminal.heading(part.title)
@@ -102,7 +104,7 @@ def screen(found: Explanation, folder: str, terminal: Terminal) -> Iterator[Rend
     yield _OTHER
 
 
-def _parts(found: Explanation, folder: str) -> Iterator[_Part]:
+def _parts(explanation: Explanation, folder: str) -> Iterator[_Part]:
     yield _Part(
         "",
         [
@@ -111,30 +113,30 @@ def _parts(found: Explanation, folder: str) -> Iterator[_Part]:
                 _answer(rule),
                 _reason(rule),
             )
-            for number, rule in enumerate(found.rules, 1)
+            for number, rule in enumerate(explanation.rules, 1)
         ],
     )
-    for rule in found.rules:
+    for rule in explanation.rules:
         if len(rule.variables) > 1:
             hold = sum(seen.satisfied for seen in rule.variables)
             title = f"{rule.mode.value}, condition by condition ({hold} of {len(rule.variables)} hold)"
             yield _Part(title, [_condition(seen) for seen in rule.variables])
     files = [("process environment", "always")]
-    for file in found.files:
+    for file in explanation.files:
         count = counted(file.variables, "variable")
         files.append((file.name, file.ignored_because or (count if file.found else "not there")))
-    node_env = f"NODE_ENV={one_line(found.node_env)} ({found.node_env_source})"
+    node_env = f"NODE_ENV={one_line(explanation.node_env)} ({explanation.node_env_source})"
     yield _Part(f"files for {node_env} in {one_line(folder)}, first wins", [*files])
-    if found.content:
-        content = [(f"{setting.name} {setting.shown}, {setting.source}",) for setting in found.content]
+    if explanation.content:
+        content = [(f"{setting.name} {setting.shown}, {setting.source}",) for setting in explanation.content]
         yield _Part("set by the content, before the environment", [*content])
-    if found.hidden:
-        hidden = [(f"{name}, {source}: hidden by {by}",) for name, source, by in found.hidden]
+    if explanation.hidden:
+        hidden = [(f"{name}, {source}: hidden by {by}",) for name, source, by in explanation.hidden]
         yield _Part("values that lost", [*hidden])
 
 
-def _mode(found: Explanation) -> str:
-    return found.mode.value if found.mode else "not decided"
+def _mode(explanation: Explanation) -> str:
+    return explanation.mode.value if explanation.mode else "not decided"
 
 
 def _answer(rule: RuleResult) -> str:

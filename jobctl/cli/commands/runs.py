@@ -57,38 +57,38 @@ def run(
     most = max(limit + 1, LAST if at_a_glance else 0) if limit else None
     statuses = [wanted] if wanted else []
     nothing: list[Run] = []
-    found, trouble = read_runs(
+    runs, service_error = read_runs(
         context,
         remote=lambda manager: manager.runs(job_id, statuses=statuses, since=begin, limit=most),
         local=lambda store: list(store.runs(job_id, statuses=statuses, since=begin, limit=most)),
         default=nothing,
     )
-    more = bool(limit) and len(found) > limit
-    shown = found[:limit] if limit else found
+    more = bool(limit) and len(runs) > limit
+    shown = runs[:limit] if limit else runs
     if out.json:
         from jobctl.documents import run_document
 
         out.document({"runs": [run_document(run) for run in shown]})
     else:
-        lately = found[:LAST] if at_a_glance else ()
+        lately = runs[:LAST] if at_a_glance else ()
         out.present(
             lambda terminal: screen(
                 shown, now, terminal, more=more, of_one_job=job_id is not None, lately=lately
             ),
             lambda: piped(shown, header=not no_header),
         )
-    return report_service_error(trouble, out)
+    return report_service_error(service_error, out)
 
 
-def show_run(found: Run, context: Context, *, header: bool) -> int:
+def show_run(run: Run, context: Context, *, header: bool) -> int:
     """Show a single run."""
     out = context.output
     if out.json:
         from jobctl.documents import run_document
 
-        out.document(run_document(found))
+        out.document(run_document(run))
     else:
         out.present(
-            lambda terminal: detail(found, context.now(), terminal), lambda: piped([found], header=header)
+            lambda terminal: detail(run, context.now(), terminal), lambda: piped([run], header=header)
         )
     return 0

@@ -129,11 +129,11 @@ class _StatusView:
         if context.uses_trigger_dev:
             error = None
             try:
-                found = context.trigger_dev.statuses_of(jobs)
+                statuses = context.trigger_dev.statuses_of(jobs)
             except ServiceError as caught:
                 error = caught
-                found = with_next_times(job_statuses(jobs, {}, now), jobs, now)
-            return Board(context.mode, Presence(running=False), found, now, error)
+                statuses = with_next_times(job_statuses(jobs, {}, now), jobs, now)
+            return Board(context.mode, Presence(running=False), statuses, now, error)
         store = context.store_if_any
         records: Mapping[str, JobRecord] = {}
         if store is not None:

@@ -102,8 +102,8 @@ def ending(run: Run) -> str:
         summary = result_summary(run)
         return f"{run.job_id}: completed in {spent}" + (f" ({summary})" if summary else "")
     if run.status is RunStatus.SKIPPED:
-        told = f": {one_line(run.error)}" if run.error else ""
-        return f"{run.job_id}: skipped ({run.reason.value if run.reason else 'not run'}){told}"
+        error = f": {one_line(run.error)}" if run.error else ""
+        return f"{run.job_id}: skipped ({run.reason.value if run.reason else 'not run'}){error}"
     if run.status is RunStatus.CANCELLED:
         return f"{run.job_id}: cancelled" + (f" after {spent}" if spent else "")
     why = one_line(run.error) if run.error else (run.reason.value if run.reason else "unknown")

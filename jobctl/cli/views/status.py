@@ -120,7 +120,7 @@ def _counts(board: Board) -> str:
 
 def who_schedules(board: Board) -> str:
     """A sentence about the scheduler in charge, and whether it runs."""
-    found = board.scheduler
+    scheduler = board.scheduler
     if board.mode is Mode.DISABLED:
         return "scheduling is disabled; jobctl mode shows why"
     if board.mode is Mode.TRIGGER_DEV:
@@ -129,21 +129,19 @@ def who_schedules(board: Board) -> str:
         return "Trigger.dev does not answer; next times are computed from the schedules, runs are not known"
     if board.mode is Mode.VERCEL:
         return "scheduled by Vercel Cron; next times are computed from the schedules"
-    if found.running and found.since:
+    if scheduler.running and scheduler.since:
+        return f"local scheduler: running for {short(board.now - scheduler.since)}, pid {scheduler.pid} on {scheduler.host}"
+    if scheduler.stopped:
         return (
-            f"local scheduler: running for {short(board.now - found.since)}, pid {found.pid} on {found.host}"
+            f"no scheduler is working: pid {scheduler.pid} on {scheduler.host} is stopped by a signal or a debugger."
+            f" Continue it: kill -CONT {scheduler.pid}"
         )
-    if found.stopped:
-        return (
-            f"no scheduler is working: pid {found.pid} on {found.host} is stopped by a signal or a debugger."
-            f" Continue it: kill -CONT {found.pid}"
-        )
-    if found.pid is None:
+    if scheduler.pid is None:
         return "no scheduler is running. Start it: jobctl run"
-    noticed = f", seen {ago(found.ended, board.now)}" if found.ended else ""
-    how = f"was killed{noticed}" if found.killed else f"ended{noticed.replace(', seen', '')}"
+    noticed = f", seen {ago(scheduler.ended, board.now)}" if scheduler.ended else ""
+    how = f"was killed{noticed}" if scheduler.killed else f"ended{noticed.replace(', seen', '')}"
     return (
-        f"no scheduler is running (the last one, pid {found.pid} on {found.host}, {how})."
+        f"no scheduler is running (the last one, pid {scheduler.pid} on {scheduler.host}, {how})."
         " Start it: jobctl run"
     )
 
