@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
-from jobctl.histogram import Bin
 from jobctl.values import value
 
 DEFAULT_TIMEOUT = timedelta(hours=1)
@@ -220,6 +219,15 @@ class JobStatus:
     run_id: str | None = None
     note: str | None = None
     retry_at: datetime | None = None
+
+
+@value
+class Bin:
+    """``count`` durations from ``from_ms`` up to, but not including, ``to_ms``."""
+
+    from_ms: int
+    to_ms: int
+    count: int
 
 
 @value

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from jobctl.clock import SystemClock, to_ms
 from jobctl.errors import UsageError
 from jobctl.model import JobMetrics, Run, RunStatus
-from jobctl.store import claims, metrics, pruning
+from jobctl.store import claims
 from jobctl.store.connection import Connection
 from jobctl.store.records import (
     CachedResult,
@@ -413,6 +413,8 @@ class RunStore(ABC):
 
     def metrics(self, job_id: str | None = None) -> JobMetrics:
         """Totals from counters that are kept with each job, never by a scan over all runs."""
+        from jobctl.store import metrics
+
         with self._reading() as connection:
             return metrics.metrics(connection, job_id, self.registration_order, self.durations_index)
 
@@ -431,6 +433,8 @@ class RunStore(ABC):
             before_delete: removes what else belongs to a run; called before the run is deleted, so that a kill
                 leaves no file without a run.
         """
+        from jobctl.store import pruning
+
         removed = pruning.prune(self._reading, self._writing, to_ms(now - keep), keep_per_job, before_delete)
         with self._writing() as connection:
             connection.execute("UPDATE meta SET value = ? WHERE name = 'last_cleanup'", (to_ms(now),))

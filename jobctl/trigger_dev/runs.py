@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl.durations import milliseconds
 from jobctl.errors import ScheduleError, ServiceError
-from jobctl.histogram import histogram, percentile
 from jobctl.managers.status import MANUAL_ONLY, not_enabled, status_from
 from jobctl.model import Job, JobMetrics, JobStatus, JobTotals, Reason, Run, RunStatus, Status, Trigger
+from jobctl.store.metrics import histogram, percentile
 from jobctl.trigger_dev.cron import trigger_cron
 from jobctl.trigger_dev.schedule_sync import unknown_task
 from jobctl.trigger_dev.wire import PAGE, RemoteRun, RemoteSchedule

@@ -13,11 +13,11 @@ from rich.cells import cell_len
 from jobctl.cli.commands import metrics
 from jobctl.cli.terminal import Terminal
 from jobctl.cli.views import runs, status
-from jobctl.histogram import histogram
 from jobctl.model import Job, JobMetrics, JobStatus, JobTotals, Reason, Run, RunStatus, Status, Trigger
 from jobctl.modes import Mode
 from jobctl.scheduler.liveness import Presence
 from jobctl.store.logs import LogUsage
+from jobctl.store.metrics import histogram
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

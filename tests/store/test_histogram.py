@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobctl.durations import format_duration
-from jobctl.histogram import MOST_BINS, histogram
+from jobctl.store.metrics import MOST_BINS, histogram
 
 CENTURY_MS = 36525 * 86_400_000
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from jobctl.cli.context import Context
     from jobctl.cli.parameters import NoHeader, OptionalJobId
-    from jobctl.histogram import Bin
+    from jobctl.model import Bin
     from jobctl.store.base import RunStore
     from jobctl.store.records import JobRecord
 
