@@ -77,7 +77,7 @@ def run_command(argv: list[str], memory_mib: int | None = None) -> Ending:
     return failure(f'"{argv[0]}" exited with code {code}') if code else _ending()
 
 
-def say(text: str) -> None:
+def write_line(text: str) -> None:
     """Write a line to the run's log, if standard error still works after the job."""
     with suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"{text}\n")
@@ -142,7 +142,7 @@ def _returned(value: Any, took_ms: int) -> Ending:
     except (TypeError, ValueError, RecursionError) as error:
         problem = _described(error)
     if problem:
-        say(f"the returned {type(value).__name__} was not kept: {problem}")
+        write_line(f"the returned {type(value).__name__} was not kept: {problem}")
         value = None
     return failure(failed, result=value, retry=retry) if failed else _ending(result=value)
 
@@ -198,7 +198,7 @@ def _show_traceback(error: BaseException) -> None:
     """Write it to the run's log, without frames of jobctl, and never with local variables."""
     if any(base.__name__ == "JobctlError" for base in type(error).__mro__):
         hint = getattr(error, "hint", None)
-        say(f"error: {_described(error)}" + (f"\nhint:  {hint}" if hint else ""))
+        write_line(f"error: {_described(error)}" + (f"\nhint:  {hint}" if hint else ""))
         return
     import traceback
 
@@ -206,7 +206,7 @@ def _show_traceback(error: BaseException) -> None:
         frames = error.__traceback__.tb_next if error.__traceback__ else None
         traceback.print_exception(type(error), error, frames, limit=50)
     except Exception:
-        say(_described(error))
+        write_line(_described(error))
 
 
 def _ending(*, result: Any = None) -> Ending:

@@ -65,7 +65,7 @@ class Outcomes:
         """
         task = attempt.task
         if reason not in {None, Reason.ERROR} and error:
-            self._lines(task, attempt.log.say(error, self._clock.now()))
+            self._lines(task, attempt.log.add(error, self._clock.now()))
         self._lines(task, attempt.log.close(self._clock.now()))
         self._log_limit.add(task.job_id, task.run_id, attempt.log.written)
         self._outcomes.append(

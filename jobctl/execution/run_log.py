@@ -42,7 +42,7 @@ class RunLog:
         self._tail_size = 0
         self._left_out = 0
         self._file: int | None = None
-        self._trouble: str | None = None
+        self._error: str | None = None
         self.written = 0  # bytes
 
     def feed(self, data: bytes, at: datetime) -> list[str]:
@@ -61,7 +61,7 @@ class RunLog:
         self._write(lines, at)
         return lines
 
-    def say(self, line: str, at: datetime) -> list[str]:
+    def add(self, line: str, at: datetime) -> list[str]:
         """Add a line of jobctl; returns the lines to show now."""
         lines = [*self._flushed(), self._safe(line)]
         self._write(lines, at)
@@ -76,8 +76,8 @@ class RunLog:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-        if self._trouble is not None:
-            shown.append(f"the log of this run could not be kept: {self._trouble}")
+        if self._error is not None:
+            shown.append(f"the log of this run could not be kept: {self._error}")
         return shown
 
     def _lines(self, data: bytes) -> list[str]:
@@ -139,22 +139,22 @@ class RunLog:
                 if not end:
                     continue
                 kept, is_begun = data[end:], True
-                self._say_left_out(len(skipped), then)
+                self._note_omission(len(skipped), then)
             self._write(self._lines(kept), then)
         if not is_begun:  # one line without an end
             text = self._decoded(bytes(skipped[max(0, self._tail_size - TAIL) :]))
             _, self._pending = self._mask.split(text, min(len(text), self._mask.longest))
-            self._say_left_out(len(skipped) - len(self._pending.encode("utf-8", "backslashreplace")), at)
+            self._note_omission(len(skipped) - len(self._pending.encode("utf-8", "backslashreplace")), at)
             self._write(self._lines(b""), at)
         self._write(self._flushed(), at)
         self._tail.clear()
 
-    def _say_left_out(self, more: int, at: datetime) -> None:
+    def _note_omission(self, more: int, at: datetime) -> None:
         self._left_out += more
         self._write([f"… {self._left_out:,} bytes of output are left out here …"], at)
 
     def _write(self, lines: list[str], at: datetime) -> None:
-        if not lines or self._trouble is not None:
+        if not lines or self._error is not None:
             return
         stamp = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
         prefix = f"{stamp} [{self._job_id}] "
@@ -166,7 +166,7 @@ class RunLog:
             while data:
                 data = data[os.write(self._file, data) :]
         except OSError as error:
-            self._trouble = error.strerror or str(error)
+            self._error = error.strerror or str(error)
 
     def _open(self, prefix: str) -> int:
         file = logs.append(self._folder, self._job_id, self._run_id)

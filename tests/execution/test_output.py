@@ -70,7 +70,7 @@ def test_a_further_attempt_goes_on_in_the_same_log(tmp_path: Path) -> None:
     for attempt in (1, 2):
         log = RunLog(tmp_path, "job", "run", Mask(), attempt)
         log.feed(b"hello", AT)
-        log.say("its end", AT)
+        log.add("its end", AT)
         log.close(AT)
     assert texts(tmp_path) == ["hello", "its end", "attempt 2", "hello", "its end"]
 
