@@ -27,7 +27,7 @@ pytestmark = pytest.mark.faults
         ("import os; os.closerange(0, 4096)", "ended with exit code"),
         (
             "import os\nfor n in range(3, 4096):\n    try: os.write(n, b'{}\\nnull\\n[1]\\n{\"started\": 1}\\nx\\n')\n    except OSError: pass",
-            "no message",
+            "sent an invalid message",
         ),
     ],
 )

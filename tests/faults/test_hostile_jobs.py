@@ -48,7 +48,7 @@ HOSTILE = {
                 pass
         """,
         "crashed",
-        "no message",
+        "sent an invalid message",
     ),
     "leaves_a_stranger": (
         f"import os, subprocess; subprocess.Popen(['sleep', '{SLEEP}'], env={{}}); os._exit(1)",

@@ -32,7 +32,7 @@ from datetime import timedelta
 from jobctl.store import records
 records.LEASE = timedelta(seconds={LEASE_S})
 records.LEASE_LIMIT = timedelta(seconds={0.75 * LEASE_S})
-from jobctl.managers import lease
+from jobctl.scheduler import lease
 lease.HEARTBEAT_S, lease._LONGEST_GAP_S, lease._RETRY_S = 1.0, 4.0, 0.2  # a busy machine is late
 """
 LONG = "def long():\n    work('long', 1000 if not os.path.exists('healed') else 0.1)\n"
