@@ -10,7 +10,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from jobctl import threads
+from jobctl import thread_start
 from jobctl.catalogue.catalogue import unmet_need
 from jobctl.catalogue.discovery import import_problems
 from jobctl.catalogue.notify_settings import demand_private_url, resolved
@@ -62,8 +62,8 @@ def check(part: str, project: ProjectContext, timeout: timedelta) -> CheckResult
     results: list[CheckResult] = []
     thread = threading.Thread(target=lambda: results.append(_result(part, project, timeout)), daemon=True)
     try:
-        threads.start(thread)
-    except threads.NoThreadError as error:
+        thread_start.start(thread)
+    except thread_start.NoThreadError as error:
         return CheckResult(part, CheckState.FAILED, str(error), error.hint, error.exit_code)
     thread.join(timeout.total_seconds())
     if results:

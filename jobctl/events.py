@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from jobctl.model import Run
-from jobctl.values import value
+from jobctl.value_class import value
 
 
 @value

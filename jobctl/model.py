@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
-from jobctl.values import value
+from jobctl.value_class import value
 
 DEFAULT_TIMEOUT = timedelta(hours=1)
 DEFAULT_RETRY_DELAY = timedelta(seconds=10)

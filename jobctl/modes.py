@@ -11,7 +11,7 @@ from jobctl.settings.environment import Environment
 from jobctl.settings.masking import is_secret
 from jobctl.settings.variables import ON
 from jobctl.text import quote
-from jobctl.values import value
+from jobctl.value_class import value
 
 
 class Mode(StrEnum):

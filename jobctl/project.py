@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from jobctl.catalogue.location import ProjectLocation, find_project, state_folder, store_place
+from jobctl.catalogue.project_location import ProjectLocation, find_project, state_folder, store_place
 from jobctl.errors import UsageError
 from jobctl.files import with_home
 from jobctl.settings.environment import Environment

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from jobctl.catalogue.builtin import BuiltIn
-    from jobctl.catalogue.location import ProjectLocation
     from jobctl.catalogue.notify_settings import Notify
     from jobctl.catalogue.project_file import ProjectFile
+    from jobctl.catalogue.project_location import ProjectLocation
     from jobctl.model import Job
     from jobctl.settings.environment import Environment
 
@@ -259,7 +259,7 @@ def job_names(folder: str) -> list[tuple[str, str]]:
     Ids are checked: anyone may have written the files, and the shell inserts the id into the command line.
     """
     from jobctl.catalogue.discovery import IN_MODULES, cache_folder, cached_names, package_caches
-    from jobctl.catalogue.location import find_project
+    from jobctl.catalogue.project_location import find_project
     from jobctl.errors import JobctlError
     from jobctl.files import with_home
 

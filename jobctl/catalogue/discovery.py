@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
-from jobctl.catalogue.location import ProjectLocation, state_folder
+from jobctl.catalogue.project_location import ProjectLocation, state_folder
 from jobctl.errors import ConfigurationError, reason_of
 from jobctl.files import PRIVATE_FILE, private_folder, write_whole
 from jobctl.text import printable, quote

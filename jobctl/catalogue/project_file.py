@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import field, replace
 from typing import Any
 
-from jobctl.catalogue.location import OWN_FILE, ProjectLocation
 from jobctl.catalogue.notify_settings import Notify, read_notify
+from jobctl.catalogue.project_location import OWN_FILE, ProjectLocation
 from jobctl.catalogue.toml_file import KeyPath, lines_of_keys, parse_toml, read_text
 from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.text import DOTTED_NAME, quote, suggestion
-from jobctl.values import value
+from jobctl.value_class import value
 
 TOP_KEYS = ("builtin", "jobs", "modules", "notify")
 _MAX_MODULE_NAME = 255

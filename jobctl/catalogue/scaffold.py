@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jobctl.catalogue.job_keys import build_job
-from jobctl.catalogue.location import OWN_FILE, SHARED_FILE, ProjectLocation
+from jobctl.catalogue.project_location import OWN_FILE, SHARED_FILE, ProjectLocation
 from jobctl.catalogue.toml_file import parse_toml
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError, reason_of
 from jobctl.files import write_whole

@@ -13,12 +13,12 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from jobctl import __version__
-from jobctl.cli import parameters
+from jobctl.cli import shared_parameters
 from jobctl.cli.command_data import COMMANDS, COMMON
+from jobctl.cli.common_options import Common
 from jobctl.cli.context import Context
 from jobctl.cli.error_output import exit_code_of
 from jobctl.cli.invoke import common_last, invoke
-from jobctl.cli.options import Common
 from jobctl.cli.output import Output
 from jobctl.cli.terminal import Terminal
 from jobctl.errors import UsageError
@@ -119,7 +119,7 @@ def declared(function: Any) -> dict[str, Any]:
     Their modules import neither Typer nor the shared parameters at run time: annotations are resolved here.
     """
     names = {
-        **vars(parameters),
+        **vars(shared_parameters),
         **vars(sys.modules[function.__module__]),
         "Context": Context,
     }

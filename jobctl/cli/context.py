@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobctl.cli.options import Common
+from jobctl.cli.common_options import Common
 from jobctl.cli.output import Output
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import ConfigurationError, UntrustedError, UsageError

@@ -8,7 +8,7 @@ from datetime import timedelta
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobctl import threads
+from jobctl import thread_start
 from jobctl.cli.context import Context
 from jobctl.cli.error_output import discard_output
 from jobctl.cli.output import LAST_S
@@ -87,7 +87,7 @@ def report_end(run: Run, context: Context, *, retry: bool = True) -> None:
     out = context.output
     if out.json:
         if not context.is_detached:
-            from jobctl.documents import trigger_document
+            from jobctl.json_documents import trigger_document
 
             failed = run.status is RunStatus.FAILED
             out.document({**trigger_document(run), "retry": retry if failed else None})
@@ -117,7 +117,7 @@ class _RunPrinter:
     def showing(self, stop: Stop) -> Iterator[None]:
         """Show what is published; at the end wait until it is read, at most ``LAST_S`` seconds after a signal."""
         thread = threading.Thread(target=self._main, name="jobctl-output", daemon=True)
-        threads.start(thread)
+        thread_start.start(thread)
         try:
             yield
         finally:
@@ -154,7 +154,7 @@ class _RunPrinter:
         out = self._out
         if isinstance(event, RunStarted):
             if self._is_detached:
-                from jobctl.documents import trigger_document
+                from jobctl.json_documents import trigger_document
 
                 out.document(trigger_document(event.run))
                 discard_output()

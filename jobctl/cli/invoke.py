@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from jobctl.cli.command_data import COMMANDS, COMMON
-from jobctl.cli.options import Common
+from jobctl.cli.common_options import Common
 
 
 def invoke(name: str, arguments: dict[str, Any], common: Common) -> int:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TextIO, cast
 
-from jobctl.cli.options import Common
+from jobctl.cli.common_options import Common
 from jobctl.cli.terminal import Terminal
 from jobctl.errors import MAX_SHOWN, ConfigurationErrors, JobctlError, reason_of
 from jobctl.settings.masking import WEAK, Mask

@@ -10,9 +10,9 @@ from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.cli.context import Context
 from jobctl.cli.terminal import Column, Terminal, one_line, rows
 from jobctl.cli.times import until, zulu
-from jobctl.documents import time
 from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, ServiceError
+from jobctl.json_documents import time
 from jobctl.model import Job, Run, RunStatus
 from jobctl.modes import Mode
 from jobctl.signals import Stop

@@ -8,8 +8,8 @@ from random import Random
 from sqlalchemy import Connection, func, insert, select
 
 from jobctl.clock import SystemClock
+from jobctl.demo.create import SEED
 from jobctl.demo.data import EDITS, ITEMS, REMARKS, TENANT, edit_item, favourite, person, subscription, view
-from jobctl.demo.make import SEED
 from jobctl.project import ProjectContext
 from jobctl.site.database import tables
 from jobctl.site.database.session import Database

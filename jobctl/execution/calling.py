@@ -61,7 +61,7 @@ def run_command(argv: list[str], memory_mib: int | None = None) -> Ending:
     if memory_mib is not None:
         from functools import partial
 
-        from jobctl.memory import bound
+        from jobctl.memory_limit import bound
 
         before_exec = partial(bound, memory_mib)
     try:

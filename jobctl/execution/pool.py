@@ -16,7 +16,7 @@ from pathlib import Path
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import EXHAUSTED, reason_of
-from jobctl.execution.outcomes import Outcomes
+from jobctl.execution.task_outcomes import Outcomes
 from jobctl.execution.tasks import Outcome, Task
 from jobctl.execution.worker_handle import STARTING, WorkerHandle
 from jobctl.model import Reason

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobctl.model import Reason, Target
-from jobctl.values import value
+from jobctl.value_class import value
 
 Arguments = Mapping[str, Any]
 

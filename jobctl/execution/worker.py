@@ -223,7 +223,7 @@ def _memory_of(task: dict[str, Any]) -> AbstractContextManager[None]:
     mib = task.get("memory_mib")
     if mib is None:
         return nullcontext()
-    from jobctl.memory import bounded
+    from jobctl.memory_limit import bounded
 
     return bounded(mib)
 

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from jobctl.clock import Clock
-from jobctl.execution.outcomes import Attempt, Outcomes, end_of
 from jobctl.execution.process_tree import (
     OWNER_MARK,
     WORKER_MARK,
@@ -31,6 +30,7 @@ from jobctl.execution.process_tree import (
     send,
     signal_name,
 )
+from jobctl.execution.task_outcomes import Attempt, Outcomes, end_of
 from jobctl.execution.tasks import Task
 from jobctl.model import Command, Reason
 

@@ -7,7 +7,7 @@ from jobctl.errors import JobctlError, PermanentJobError
 from jobctl.model import JobResult
 from jobctl.project import ProjectContext
 from jobctl.settings.environment import Environment
-from jobctl.site.content.minimal import make_minimal
+from jobctl.site.content.minimal_content import make_minimal
 from jobctl.text import counted
 
 if TYPE_CHECKING:

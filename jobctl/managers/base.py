@@ -243,7 +243,7 @@ def define(job_id: str, name: str, target: Target, schedule: Schedule) -> Job:
         if not (colon and module and function):
             raise UsageError(f"{quote(target)} is not an import text", hint="write package.module:function")
     elif callable(target):
-        from jobctl.execution.threads import importable
+        from jobctl.execution.job_threads import importable
 
         target = importable(target) or target
     elif not isinstance(target, Command):

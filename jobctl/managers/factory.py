@@ -110,7 +110,7 @@ def make_single_run(project: "ProjectContext", job: "Job", clock: Clock) -> "Sin
 
 
 def _most_logs(project: "ProjectContext") -> int:
-    from jobctl.memory import MIB
+    from jobctl.memory_limit import MIB
     from jobctl.store import logs
 
     return project.environment.number(logs.LIMIT_VARIABLE) * MIB

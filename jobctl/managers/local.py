@@ -27,7 +27,7 @@ class LocalJobManager(StoreBackedManager):
 
     Nothing starts before ``start()``, or the first ``trigger_job``. Use it as a context manager,
     sync or async, to have it shut down at the end. A function that no worker process can import by
-    name runs in a thread of this process; ``jobctl.execution.threads`` says what that cannot promise.
+    name runs in a thread of this process; ``jobctl.execution.job_threads`` says what that cannot promise.
 
     In a forked child it has the same definitions, but schedules none and runs nothing of its parent's, until the
     child itself starts it, schedules or triggers a job.
@@ -127,7 +127,7 @@ class LocalJobManager(StoreBackedManager):
             NotRunError: what it needs is not configured; says which variable.
             StoreError: the run cannot be recorded, so it was not started.
         """
-        from jobctl.scheduler.running import check_runnable
+        from jobctl.scheduler.run_supervisor import check_runnable
 
         job = self._job(id)
         check_runnable(job)
@@ -262,7 +262,7 @@ class LocalJobManager(StoreBackedManager):
         scheduler.call(lambda: scheduler.schedule(jobs))
 
     def _running_scheduler(self) -> "Scheduler":
-        from jobctl.scheduler.running import explain_start_error
+        from jobctl.scheduler.run_supervisor import explain_start_error
 
         with self._lock:
             if self._scheduler is None:
@@ -272,7 +272,7 @@ class LocalJobManager(StoreBackedManager):
             return self._scheduler
 
     def _start_scheduler(self) -> "tuple[Scheduler, Maintenance]":
-        from jobctl.execution.threads import LocalPool
+        from jobctl.execution.job_threads import LocalPool
         from jobctl.scheduler.lease import Lease
         from jobctl.scheduler.liveness import fail_lost_runs_once
         from jobctl.scheduler.maintenance import Maintenance

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from jobctl import threads
+from jobctl import thread_start
 
 if TYPE_CHECKING:
     from jobctl.managers.base import ManagerBase
@@ -77,8 +77,8 @@ def _at_exit() -> None:
 
 
 def _end_threads() -> None:
-    if "jobctl.execution.threads" in sys.modules:  # else no job has run in a thread
-        from jobctl.execution.threads import end_threads
+    if "jobctl.execution.job_threads" in sys.modules:  # else no job has run in a thread
+        from jobctl.execution.job_threads import end_threads
 
         end_threads(_THREADS_END_S)
 
@@ -154,8 +154,8 @@ class Termination:
         watcher = threading.Thread(target=self._watch, args=(reader,), name="jobctl-termination", daemon=True)
         try:
             signal.signal(signal.SIGTERM, self._handle)  # a ValueError in a subinterpreter
-            threads.start(watcher)
-        except (threads.NoThreadError, ValueError):
+            thread_start.start(watcher)
+        except (thread_start.NoThreadError, ValueError):
             if self._is_ours():
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.close(reader)

@@ -7,9 +7,9 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
-from jobctl import threads
+from jobctl import thread_start
 from jobctl.catalogue.catalogue import Catalogue
-from jobctl.catalogue.location import find_project
+from jobctl.catalogue.project_location import find_project
 from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError, JobctlError, StoreError
 from jobctl.events import JobsChanged, JobsLeftOut, JobsRefused
@@ -89,8 +89,8 @@ class Reload:
                 loading.set_exception(error)
 
         try:
-            threads.start(threading.Thread(target=load, name="jobctl-reload", daemon=True))
-        except threads.NoThreadError as error:
+            thread_start.start(threading.Thread(target=load, name="jobctl-reload", daemon=True))
+        except thread_start.NoThreadError as error:
             loading.set_exception(error)
 
     def _try_to_apply(self, loaded: Future[Catalogue]) -> None:

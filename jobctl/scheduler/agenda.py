@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from jobctl.model import Job, Schedule
 from jobctl.store.records import Misfires
-from jobctl.values import value
+from jobctl.value_class import value
 
 LATE = timedelta(seconds=60)
 """A slot that could have begun at most so long ago still runs, whatever ``catch_up`` says, so that a restart

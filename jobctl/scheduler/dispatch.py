@@ -15,7 +15,7 @@ from jobctl.scheduler.clock_watch import ClockWatch
 from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.misfires import MisfireReporter
 from jobctl.scheduler.recorder import Recorder
-from jobctl.scheduler.running import RunSupervisor
+from jobctl.scheduler.run_supervisor import RunSupervisor
 from jobctl.store.records import (
     Claim,
     Claimed,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from jobctl import threads
+from jobctl import thread_start
 from jobctl.clock import Clock
 from jobctl.errors import JobctlError, StoreError
 from jobctl.scheduler.process_identity import ProcessFile, this_process
@@ -145,7 +145,7 @@ class Lease:
 
     def _begin(self, name: str, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
-        threads.start(thread)
+        thread_start.start(thread)
         self._threads.append(thread)
 
     def _make_file(self, owner: Owner) -> ProcessFile | None:

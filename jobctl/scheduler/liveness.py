@@ -18,7 +18,7 @@ from jobctl.scheduler import process_identity
 from jobctl.scheduler.process_identity import Life, Lock, boot, life_by_pid, uptime
 from jobctl.store.base import RunStore
 from jobctl.store.records import LEASE, Owner
-from jobctl.values import value
+from jobctl.value_class import value
 
 _SHORT_LIVED_LEASE = 2 * LEASE
 """For processes that do not know whether heartbeats were possible all the time."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from jobctl import threads
+from jobctl import thread_start
 from jobctl.clock import Clock
 from jobctl.errors import StoreError
 from jobctl.events import Bus, RunFinished
@@ -76,7 +76,7 @@ class Maintenance:
         Raises:
             NoThreadError: the system allows no more threads.
         """
-        threads.start(self._thread)
+        thread_start.start(self._thread)
 
     def stop(self) -> None:
         """End after the current task."""

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from jobctl import threads
+from jobctl import thread_start
 from jobctl.clock import Clock
 from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import Bus, SchedulerStopped, SchedulerStopping
@@ -22,7 +22,7 @@ from jobctl.scheduler.dispatch import Dispatcher, runs_ahead
 from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.misfires import MisfireReporter
 from jobctl.scheduler.recorder import Recorder
-from jobctl.scheduler.running import RunSupervisor
+from jobctl.scheduler.run_supervisor import RunSupervisor
 from jobctl.store.base import RunStore
 from jobctl.store.records import registration
 from jobctl.text import counted
@@ -86,7 +86,7 @@ class Scheduler:
 
     def start(self) -> None:
         """Start the loop, or raise ``NoThreadError``."""
-        threads.start(self._thread)
+        thread_start.start(self._thread)
 
     def call(self, request: Callable[[], T]) -> T:
         """Call a function in the loop's thread; returns, or raises, what it does there.

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobctl import threads
+from jobctl import thread_start
 from jobctl.clock import Clock
 from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import Bus, RunFinished
@@ -14,7 +14,7 @@ from jobctl.model import Job, Reason, Run, Trigger
 from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.liveness import fail_lost_runs_once
 from jobctl.scheduler.recorder import Recorder
-from jobctl.scheduler.running import RunSupervisor, check_runnable, explain_start_error
+from jobctl.scheduler.run_supervisor import RunSupervisor, check_runnable, explain_start_error
 from jobctl.settings.masking import Mask, secret_texts
 from jobctl.store.base import RunStore
 from jobctl.store.logs import FOLDER
@@ -206,7 +206,7 @@ class SingleRun:
         )
         try:
             self._maintenance.start()
-        except threads.NoThreadError:
+        except thread_start.NoThreadError:
             return  # a single run can do without
 
     def _not_recorded(self) -> StoreError:

@@ -7,8 +7,8 @@ from jobctl.durations import write_duration
 from jobctl.errors import ScheduleError
 from jobctl.schedules.cron import Cron
 from jobctl.schedules.cron_grammar import CronFields, FieldValues
-from jobctl.schedules.cron_times import changes
 from jobctl.schedules.every import Every
+from jobctl.schedules.wall_times import changes
 from jobctl.schedules.zones import zone
 from jobctl.text import quote
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from jobctl.errors import ScheduleError
 from jobctl.text import quote
-from jobctl.values import value
+from jobctl.value_class import value
 
 MAX_LENGTH = 256
 LAST = -1

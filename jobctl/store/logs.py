@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from jobctl.files import folder_below, open_below, open_private, state_folder
-from jobctl.memory import MIB
+from jobctl.memory_limit import MIB
 from jobctl.text import is_job_id
 
 if TYPE_CHECKING:

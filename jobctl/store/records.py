@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobctl.model import Job, Reason, Run, RunStatus, Trigger
-from jobctl.values import value
+from jobctl.value_class import value
 
 LEASE = timedelta(seconds=60)
 """A process that cannot be observed directly is declared dead when its heartbeat counter has not changed for this

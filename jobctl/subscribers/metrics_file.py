@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from jobctl import threads
+from jobctl import thread_start
 from jobctl.clock import SystemClock
 from jobctl.errors import StoreError, reason_of
 from jobctl.events import Bus, Event, MetricsNotWritten, SchedulerStarted
@@ -43,8 +43,8 @@ class MetricsFile:
     def _on_event(self, event: Event) -> None:
         if isinstance(event, SchedulerStarted):
             try:
-                threads.start(self._thread)
-            except threads.NoThreadError as error:
+                thread_start.start(self._thread)
+            except thread_start.NoThreadError as error:
                 self._bus.publish(MetricsNotWritten(event.at, self._file, str(error)))
 
     def _run(self) -> None:

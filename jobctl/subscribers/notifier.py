@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from jobctl import threads
+from jobctl import thread_start
 from jobctl.catalogue.notify_settings import NotificationKind, Notify, resolved
 from jobctl.clock import SystemClock
 from jobctl.errors import JobctlError, ServiceError
@@ -25,8 +25,8 @@ from jobctl.events import (
 from jobctl.model import Job, Run, RunStatus
 from jobctl.project import ProjectContext
 from jobctl.store.base import RunStore
-from jobctl.subscribers.channels import Channel, CheckIn, channels, check_in_url, request
 from jobctl.subscribers.notification import FINAL, Notification, of_run, of_slots
+from jobctl.subscribers.notification_channels import Channel, CheckIn, channels, check_in_url, request
 
 CLOSE_S = 15.0
 PAUSES_S = (10.0, 60.0, 300.0)
@@ -73,8 +73,8 @@ class DeliveryQueues:
                 thread = threading.Thread(
                     target=self._run, args=(name,), name=f"jobctl-notify-{name}", daemon=True
                 )
-                with suppress(threads.NoThreadError):
-                    threads.start(thread)
+                with suppress(thread_start.NoThreadError):
+                    thread_start.start(thread)
                     self._alive.add(name)
 
     def drain(self, timeout: float) -> set[Recipient]:

@@ -22,7 +22,7 @@ from opentelemetry.trace import Span, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from requests import Response, Session
 
-from jobctl import threads
+from jobctl import thread_start
 from jobctl.clock import SystemClock, iso, to_ms
 from jobctl.durations import milliseconds
 from jobctl.events import Bus, Event, RunFinished, RunRetrying, RunStarted, TracesNotSent
@@ -66,8 +66,8 @@ class Tracer:
         """Unsubscribe. Spans in the queue are sent first, for at most ``timeout`` seconds."""
         self._unsubscribe()
         ending = threading.Thread(target=self._provider.shutdown, name="jobctl-traces", daemon=True)
-        with suppress(threads.NoThreadError):  # without a thread nothing can be sent
-            threads.start(ending)
+        with suppress(thread_start.NoThreadError):  # without a thread nothing can be sent
+            thread_start.start(ending)
             ending.join(timeout)
 
     def _environment_of(self, run: Run) -> Mapping[str, str]:

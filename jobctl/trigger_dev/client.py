@@ -20,7 +20,14 @@ from jobctl.errors import ConfigurationError, ServiceError
 from jobctl.http import HttpClient, Response, RetryPolicy, authorization, retry_after
 from jobctl.text import quote
 from jobctl.trigger_dev.account import Account
-from jobctl.trigger_dev.wire import PAGE, RefusedError, RemoteRun, RemoteSchedule, ScheduleRequest, ShapeError
+from jobctl.trigger_dev.api_types import (
+    PAGE,
+    RefusedError,
+    RemoteRun,
+    RemoteSchedule,
+    ScheduleRequest,
+    ShapeError,
+)
 
 API_VERSION = "2025-07-16"
 """Without it the server responds in an older vocabulary of run statuses."""

@@ -15,7 +15,7 @@ from jobctl.model import Schedule
 from jobctl.schedules import Cron, Every, cron_grammar
 from jobctl.schedules.convert import interval_to_cron
 from jobctl.schedules.cron_grammar import DAY, HOUR, LAST, MINUTE, MONTH, WEEKDAY, CronFields, write_field
-from jobctl.schedules.cron_times import changes
+from jobctl.schedules.wall_times import changes
 from jobctl.schedules.zones import same_zones, zone
 from jobctl.text import quote
 

@@ -17,6 +17,7 @@ from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Trigger
 from jobctl.store.base import RunStore
 from jobctl.text import counted
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
+from jobctl.trigger_dev.api_types import RemoteRun, RemoteSchedule
 from jobctl.trigger_dev.cron import trigger_cron
 from jobctl.trigger_dev.runs import (
     HOST,
@@ -38,7 +39,6 @@ from jobctl.trigger_dev.schedule_sync import (
     plan_warning,
     unknown_task,
 )
-from jobctl.trigger_dev.wire import RemoteRun, RemoteSchedule
 
 if TYPE_CHECKING:
     from jobctl.trigger_dev.client import TriggerDevClient

@@ -10,9 +10,9 @@ from jobctl.errors import ScheduleError, ServiceError
 from jobctl.managers.status import MANUAL_ONLY, not_enabled, status_from
 from jobctl.model import Job, JobMetrics, JobStatus, JobTotals, Reason, Run, RunStatus, Status, Trigger
 from jobctl.store.metrics import histogram, percentile
+from jobctl.trigger_dev.api_types import PAGE, RemoteRun, RemoteSchedule
 from jobctl.trigger_dev.cron import trigger_cron
 from jobctl.trigger_dev.schedule_sync import unknown_task
-from jobctl.trigger_dev.wire import PAGE, RemoteRun, RemoteSchedule
 
 if TYPE_CHECKING:
     from jobctl.trigger_dev.client import TriggerDevClient

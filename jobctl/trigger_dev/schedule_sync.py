@@ -11,8 +11,8 @@ from jobctl.managers.status import MANUAL_ONLY, not_enabled
 from jobctl.model import Job
 from jobctl.platforms import AT_TRIGGER_DEV, not_honoured
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
+from jobctl.trigger_dev.api_types import RefusedError, RemoteSchedule, ScheduleRequest
 from jobctl.trigger_dev.cron import caution, known_zone, trigger_cron, window_of
-from jobctl.trigger_dev.wire import RefusedError, RemoteSchedule, ScheduleRequest
 
 if TYPE_CHECKING:
     from jobctl.trigger_dev.client import TriggerDevClient

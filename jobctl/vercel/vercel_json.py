@@ -7,7 +7,7 @@ from json.decoder import JSONDecodeError
 from typing import Any, NamedTuple
 
 from jobctl.errors import UsageError
-from jobctl.web.responses import is_endpoint
+from jobctl.web.endpoints import is_endpoint
 
 ENTRY_FILE = "app.py"
 """The function that serves every path."""

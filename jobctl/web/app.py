@@ -16,22 +16,15 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from jobctl.clock import SystemClock
-from jobctl.documents import job_document, metrics_document
 from jobctl.errors import JobctlError, NotRunError, StoreError
+from jobctl.json_documents import job_document, metrics_document
 from jobctl.managers.status import all_statuses
 from jobctl.model import Run, RunStatus
 from jobctl.modes import resolve
 from jobctl.project import ProjectContext
 from jobctl.web.auth import Access
-from jobctl.web.responses import (
-    ENDPOINTS,
-    JOBS_PATH,
-    EndpointFormat,
-    Reply,
-    pending,
-    status_of,
-)
-from jobctl.web.runner import Runner, store_timeout
+from jobctl.web.endpoints import ENDPOINTS, JOBS_PATH, EndpointFormat, Reply, pending, status_of
+from jobctl.web.request_runner import Runner, store_timeout
 
 NO_STORE = {"Cache-Control": "no-cache, no-store, must-revalidate", "X-Content-Type-Options": "nosniff"}
 BEARER = {"WWW-Authenticate": "Bearer"}

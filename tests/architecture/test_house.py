@@ -91,7 +91,7 @@ def test_nothing_below_the_face_prints_or_touches_rich() -> None:
 
 def test_the_scheduler_never_imports_job_code() -> None:
     code = (
-        "import sys, jobctl.scheduler.scheduler, jobctl.managers.local, jobctl.execution.threads, jobctl.catalogue.job_keys;"
+        "import sys, jobctl.scheduler.scheduler, jobctl.managers.local, jobctl.execution.job_threads, jobctl.catalogue.job_keys;"
         "print([name for name in sys.modules if name.startswith(('jobctl.jobs', 'jobctl.site.content', 'dulwich', 'pygit2'))])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

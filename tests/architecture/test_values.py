@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jobctl.values import value
+from jobctl.value_class import value
 
 
 @value

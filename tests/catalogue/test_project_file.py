@@ -7,7 +7,7 @@ import pytest
 
 from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.catalogue.catalogue import Catalogue, job_names
-from jobctl.catalogue.location import find_project
+from jobctl.catalogue.project_location import find_project
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UnknownJobError
 from jobctl.model import Command, Job
 from jobctl.schedules import Cron, Every

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from jobctl.catalogue.location import find_project
+from jobctl.catalogue.project_location import find_project
 from jobctl.errors import ConfigurationError
 from jobctl.trust import is_shared
 from tests.support.project import Site

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from jobctl.cli.reporter import Backlog
+from jobctl.cli.run_display import Backlog
 from jobctl.events import Event, LinesNotShown, RunFinished, RunOutput, RunStarted
 from jobctl.model import Reason, Run, RunStatus, Trigger
 

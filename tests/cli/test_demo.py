@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.demo.make import make
+from jobctl.demo.create import make
 from jobctl.errors import UsageError
 from tests.support.project import Site, until
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jobctl.cli.terminal import Terminal
 from jobctl.cli.views.runs import detail, ending, screen
-from jobctl.documents import run_document
+from jobctl.json_documents import run_document
 from jobctl.model import Reason, Trigger
 from jobctl.store.records import Owner
 from tests.support.terminal import Cli, Past

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from jobctl.cli.app import app
 from jobctl.cli.command_data import COMMANDS, COMMON, ROOT_OPTIONS
-from jobctl.demo.make import make
+from jobctl.demo.create import make
 from tests.support import picture
 from tests.support.command_data import examples as examples_of
 from tests.support.pages import EXAMPLES, PAGES, Example, example, examples

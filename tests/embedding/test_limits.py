@@ -121,7 +121,7 @@ except Exception as error:
 import os, pathlib, time
 from jobctl import get_job_manager
 import jobctl.managers.local, jobctl.managers.process_exit, jobctl.store.sqlite, jobctl.scheduler.scheduler
-import jobctl.scheduler.maintenance, jobctl.execution.threads, jobctl.project, ctypes
+import jobctl.scheduler.maintenance, jobctl.execution.job_threads, jobctl.project, ctypes
 """,
     )
     assert status == 0, error

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from jobctl.clock import SystemClock
+from jobctl.execution.job_threads import JobThreads, importable
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskStarted
-from jobctl.execution.threads import JobThreads, importable
 from jobctl.model import JobResult, Reason
 from jobctl.settings.masking import Mask
 
@@ -98,10 +98,10 @@ def test_only_what_leads_to_the_same_function_is_importable(monkeypatch: pytest.
         pass
 
     assert importable(timedelta.total_seconds) is None
-    assert importable(importable) == "jobctl.execution.threads:importable"
+    assert importable(importable) == "jobctl.execution.job_threads:importable"
     assert importable(local) is None
     assert importable(lambda: None) is None
-    assert importable(JobThreads.submit) == "jobctl.execution.threads:JobThreads.submit"
+    assert importable(JobThreads.submit) == "jobctl.execution.job_threads:JobThreads.submit"
     assert importable(threading.Event().wait) is None
     monkeypatch.setattr(local, "__module__", "__main__")
     assert importable(local) is None

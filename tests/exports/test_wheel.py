@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from jobctl import __version__
-from jobctl.bundle import pack, requirement
 from jobctl.errors import DISTRIBUTION
+from jobctl.export_bundle import pack, requirement
 
 
 def test_the_same_files_give_the_same_bytes() -> None:
@@ -69,7 +69,7 @@ def test_pip_installs_it_without_an_index(tmp_path: Path) -> None:
     assert __version__ in shown.stdout, shown.stderr
     # the copy that was installed packs the same wheel
     again = subprocess.run(
-        [python, "-c", "import sys; from jobctl.bundle import pack; sys.stdout.buffer.write(pack().data)"],
+        [python, "-c", "import sys; from jobctl.export_bundle import pack; sys.stdout.buffer.write(pack().data)"],
         cwd=tmp_path, capture_output=True, check=False,
     )  # fmt: skip
     assert again.stdout == wheel.data, again.stderr[-500:]

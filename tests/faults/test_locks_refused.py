@@ -9,7 +9,7 @@ import pytest
 
 from jobctl import files
 from jobctl.errors import PermanentJobError
-from jobctl.site.content.swap import sync_lock
+from jobctl.site.content.folder_swap import sync_lock
 from tests.support.project import Site
 
 pytestmark = pytest.mark.faults

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from jobctl.catalogue.location import ProjectLocation
 from jobctl.catalogue.notify_settings import read_notify, resolved
+from jobctl.catalogue.project_location import ProjectLocation
 from jobctl.errors import JobctlError
 from jobctl.project import ProjectContext
 from jobctl.settings.environment import Environment
@@ -16,7 +16,7 @@ from jobctl.site.content import remote as content
 from jobctl.site.database import session as database
 from jobctl.site.mail.providers import mail_settings, open_transport
 from jobctl.store.postgres_address import read_address as read_store_address
-from jobctl.subscribers.channels import CheckIn, channels, check_in_url
+from jobctl.subscribers.notification_channels import CheckIn, channels, check_in_url
 from jobctl.trigger_dev.account import Account
 from tests.support.fuzzing import (
     FOREIGN,

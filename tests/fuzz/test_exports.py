@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobctl.export_folder import RECORD
-from jobctl.web.responses import is_endpoint
+from jobctl.web.endpoints import is_endpoint
 from tests.fuzz.test_command_line import given_words
 from tests.support.fuzzing import anything, examples, mutated
 from tests.support.terminal import Cli

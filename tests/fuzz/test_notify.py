@@ -9,15 +9,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobctl.catalogue.location import ProjectLocation
 from jobctl.catalogue.notify_settings import NotificationKind, Notify, read_notify
+from jobctl.catalogue.project_location import ProjectLocation
 from jobctl.errors import JobctlError, ServiceError
 from jobctl.http import HttpClient
 from jobctl.jobs.repository_sync import notify_site
 from jobctl.project import ProjectContext
 from jobctl.settings.environment import Environment
-from jobctl.subscribers.channels import channels
 from jobctl.subscribers.notification import Notification
+from jobctl.subscribers.notification_channels import channels
 from jobctl.text import printable
 from tests.fuzz.conftest import Answering, raw_answers
 from tests.fuzz.test_addresses import rest, user, whole

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobctl.documents import job_document, metrics_document, run_document
 from jobctl.errors import JobctlError
+from jobctl.json_documents import job_document, metrics_document, run_document
 from jobctl.settings.masking import Secret
 from jobctl.trigger_dev.account import Account
+from jobctl.trigger_dev.api_types import ScheduleRequest
 from jobctl.trigger_dev.client import RETRY, TriggerDevClient
 from jobctl.trigger_dev.manager import TriggerDevJobManager
 from jobctl.trigger_dev.runs import as_run
-from jobctl.trigger_dev.wire import ScheduleRequest
 from tests.fuzz.conftest import Answering, raw_answers
 from tests.fuzz.test_command_line import given_words
 from tests.support.fuzzing import anything, bounded, check_message, examples

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jobctl.schedules import Cron
-from jobctl.schedules.cron_times import changes, readings, wall
+from jobctl.schedules.wall_times import changes, readings, wall
 from tests.schedules.reference import due_times, night
 
 SECOND = timedelta(seconds=1)

@@ -8,7 +8,7 @@ import typer
 
 import jobctl.cli
 from jobctl.cli.app import PANELS, app, build, declared
-from jobctl.cli.parameters import job_ids
+from jobctl.cli.shared_parameters import job_ids
 
 FILE = Path(jobctl.cli.__file__).with_name("command_data.py")
 _HEAD = '''\

@@ -7,8 +7,8 @@ import pytest
 from jobctl.errors import ConfigurationError, ServiceError
 from jobctl.settings.masking import Secret
 from jobctl.trigger_dev.account import Account
+from jobctl.trigger_dev.api_types import RefusedError, ScheduleRequest
 from jobctl.trigger_dev.client import MAX_TOTAL_PAUSE_S, TriggerDevClient
-from jobctl.trigger_dev.wire import RefusedError, ScheduleRequest
 from tests.support.trigger_dev import KEY, Cloud, Fault
 
 WANTED = ScheduleRequest("a-job", "jobctl:production:a-job", "0 9 * * *", "UTC")

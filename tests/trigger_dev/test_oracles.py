@@ -13,12 +13,12 @@ import pytest
 
 from jobctl.errors import ScheduleError
 from jobctl.schedules import Cron
-from jobctl.schedules.cron_times import changes
+from jobctl.schedules.wall_times import changes
 from jobctl.schedules.zones import zone
+from jobctl.trigger_dev.api_types import ScheduleRequest
 from jobctl.trigger_dev.client import TriggerDevClient
 from jobctl.trigger_dev.cron import due_times, trigger_cron
 from jobctl.trigger_dev.runs import STATUSES
-from jobctl.trigger_dev.wire import ScheduleRequest
 from tests.support.npm import do_without
 from tests.support.trigger_dev import KEY, Asked, Cloud
 from tests.support.trigger_dev_rules import FINAL, RefusalError, check_schedule, check_trigger

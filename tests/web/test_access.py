@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jobctl.settings.masking import Secret
 from jobctl.web.auth import Access
-from jobctl.web.server import BoundedProtocol
+from jobctl.web.connection_limits import BoundedProtocol
 from tests.support.project import Site
 
 SECRET = "a-secret-of-the-site"

@@ -5,7 +5,7 @@ import logging
 import pytest
 from starlette.testclient import TestClient
 
-from jobctl.web import runner
+from jobctl.web import request_runner
 from jobctl.web.app import create_app
 from tests.support.project import Site
 from tests.web.conftest import SECRET
@@ -19,7 +19,7 @@ def test_a_fault_is_logged_and_not_answered(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError(f"what {SECRET} did")
 
-    monkeypatch.setattr(runner.Runner, "run", broken)
+    monkeypatch.setattr(request_runner.Runner, "run", broken)
     client = TestClient(create_app(site.folder), raise_server_exceptions=False)
 
     with caplog.at_level(logging.ERROR, "jobctl"):

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import typer
     from rich.console import RenderableType
 
-    from jobctl.bundle import Bundle, Wheel
     from jobctl.cli.context import Context
+    from jobctl.export_bundle import Bundle, Wheel
     from jobctl.vercel.export import PlannedCall
 
 
@@ -94,7 +94,7 @@ def _export(request: _Request, context: Context) -> int:
     files = (compare if request.check else write)(request.folder, made.files, made.merged)
     missing: list[str] = []
     if made.bundle is not None:
-        from jobctl.bundle import ignored, still_missing
+        from jobctl.export_bundle import ignored, still_missing
 
         missing = still_missing(request.folder, made.bundle, made.wheel, request.platform)
         missing += ignored(request.folder, made.files)
@@ -147,7 +147,7 @@ _PLATFORMS = {"schema": _schema, "trigger-dev": _trigger_dev, "vercel": _vercel}
 
 def _bundle(request: _Request, context: Context, extras: tuple[str, ...]) -> tuple[Wheel | None, Bundle]:
     """The wheel of jobctl, None with ``--from-index``, and what else the jobs need."""
-    from jobctl.bundle import collect, pack
+    from jobctl.export_bundle import collect, pack
 
     wheel = None if request.from_index else pack()
     return wheel, collect(context.project.location, context.catalogue.jobs, extras)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from jobctl.cli.commands.stop import confirm
 from jobctl.cli.context import Context
-from jobctl.cli.program import program
+from jobctl.cli.own_command import program
 from jobctl.cli.terminal import rows
 from jobctl.cli.times import read_span
 from jobctl.durations import write_duration
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import typer
 
-    from jobctl.cli.parameters import Grace, ServiceName, SystemService, UserService, Workers, Yes
+    from jobctl.cli.shared_parameters import Grace, ServiceName, SystemService, UserService, Workers, Yes
 
 
 SYSTEM_FOLDER = Path("/etc/systemd/system")

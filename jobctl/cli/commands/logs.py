@@ -9,8 +9,8 @@ from datetime import datetime
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple, TypeVar
 
+from jobctl.cli.common_options import MAX_COUNT
 from jobctl.cli.lookup import find_run
-from jobctl.cli.options import MAX_COUNT
 from jobctl.cli.times import local, zone_names
 from jobctl.cli.views.runs import ending
 from jobctl.errors import StoreError, UsageError, reason_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import typer
 
     from jobctl.cli.context import Context
-    from jobctl.cli.parameters import JobOrRunId
+    from jobctl.cli.shared_parameters import JobOrRunId
 
 
 _LINE = re.compile(r"([0-9T:.-]+Z) \[[^\]]*\] ?(.*)", re.DOTALL)
@@ -308,7 +308,7 @@ class _LogFile:
 
 
 def _run_document(run: Run) -> dict[str, Any]:
-    from jobctl.documents import run_document
+    from jobctl.json_documents import run_document
 
     return run_document(run)
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from jobctl.cli.lookup import read_runs, report_service_error
 from jobctl.cli.terminal import Bar, Column, Terminal, rows
 from jobctl.cli.times import ago, ms, share, took
-from jobctl.documents import metrics_document
 from jobctl.durations import format_duration
 from jobctl.errors import UsageError, reason_of
+from jobctl.json_documents import metrics_document
 from jobctl.model import JobMetrics, JobTotals
 from jobctl.settings.variables import TEXTFILE_SUFFIX
 from jobctl.text import counted, quote
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from jobctl.cli.context import Context
-    from jobctl.cli.parameters import NoHeader, OptionalJobId
+    from jobctl.cli.shared_parameters import NoHeader, OptionalJobId
     from jobctl.model import Bin
     from jobctl.store.base import RunStore
     from jobctl.store.records import JobRecord

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import typer
 
     from jobctl.cli.context import Context
-    from jobctl.cli.parameters import job_ids
+    from jobctl.cli.shared_parameters import job_ids
     from jobctl.model import Job, Schedule
     from jobctl.store.records import JobRecord
 

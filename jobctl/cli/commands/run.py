@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from jobctl import __version__
-from jobctl.cli.program import typed
-from jobctl.cli.reporter import LiveReporter, Reporter
+from jobctl.cli.own_command import typed
+from jobctl.cli.run_display import LiveReporter, Reporter
 from jobctl.cli.times import read_span
 from jobctl.durations import format_duration
 from jobctl.errors import ExitCode, NotRunError, UsageError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import typer
 
     from jobctl.cli.context import Context
-    from jobctl.cli.parameters import Grace, Workers, job_ids
+    from jobctl.cli.shared_parameters import Grace, Workers, job_ids
     from jobctl.model import Job
 
 
@@ -135,7 +135,7 @@ def _elsewhere(mode: Mode, jobs: list[Job], context: Context, *, dry_run: bool, 
 def _sample_site(context: Context) -> Context:
     """The same command in a sample site of its own, made where there is none yet."""
     from jobctl.cli.context import Context
-    from jobctl.demo.make import FOLDER, make
+    from jobctl.demo.create import FOLDER, make
     from jobctl.settings.variables import VARIABLES
 
     folder = Path(context.common.project or ".").absolute() / FOLDER

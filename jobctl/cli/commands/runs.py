@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+from jobctl.cli.common_options import MAX_COUNT
 from jobctl.cli.lookup import find_run, read_runs, report_service_error
-from jobctl.cli.options import MAX_COUNT
 from jobctl.cli.times import read_since
 from jobctl.cli.views.runs import LAST, detail, piped, screen
 from jobctl.errors import UsageError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import typer
 
     from jobctl.cli.context import Context
-    from jobctl.cli.parameters import JobOrRunId, NoHeader
+    from jobctl.cli.shared_parameters import JobOrRunId, NoHeader
 
 
 def run(
@@ -66,7 +66,7 @@ def run(
     more = bool(limit) and len(runs) > limit
     shown = runs[:limit] if limit else runs
     if out.json:
-        from jobctl.documents import run_document
+        from jobctl.json_documents import run_document
 
         out.document({"runs": [run_document(run) for run in shown]})
     else:
@@ -84,7 +84,7 @@ def show_run(run: Run, context: Context, *, header: bool) -> int:
     """Show a single run."""
     out = context.output
     if out.json:
-        from jobctl.documents import run_document
+        from jobctl.json_documents import run_document
 
         out.document(run_document(run))
     else:

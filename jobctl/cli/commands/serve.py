@@ -53,7 +53,7 @@ def run(
         import uvicorn
 
         from jobctl.web.app import create_app
-        from jobctl.web.server import BoundedProtocol, backlog, max_connections
+        from jobctl.web.connection_limits import BoundedProtocol, backlog, max_connections
     except ModuleNotFoundError as error:
         raise NotRunError(
             f"serve needs the package {error.name}, which is not installed",

@@ -9,7 +9,7 @@ from jobctl.scheduler.liveness import scheduler_presence
 
 if TYPE_CHECKING:
     from jobctl.cli.context import Context
-    from jobctl.cli.parameters import AllJobs, OptionalJobId, Yes
+    from jobctl.cli.shared_parameters import AllJobs, OptionalJobId, Yes
 
 
 def run(

@@ -19,11 +19,11 @@ from jobctl.cli.views.status import (
     screen,
     who_schedules,
 )
-from jobctl.documents import job_document, logs_document, run_document, scheduler_document
 from jobctl.errors import ConfigurationError, ExitCode, ServiceError, UsageError
+from jobctl.json_documents import job_document, logs_document, run_document, scheduler_document
 from jobctl.managers.status import all_statuses, job_statuses, with_next_times
 from jobctl.managers.store_outage import wait_for_store
-from jobctl.memory import MIB
+from jobctl.memory_limit import MIB
 from jobctl.model import JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
 from jobctl.scheduler.liveness import Presence, scheduler_presence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from jobctl.cli.context import Context
-    from jobctl.cli.parameters import JobOrRunId, NoHeader
+    from jobctl.cli.shared_parameters import JobOrRunId, NoHeader
     from jobctl.store.records import JobRecord
 
 SCREENFUL = 200

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-from jobctl.documents import job_document
 from jobctl.errors import UsageError
+from jobctl.json_documents import job_document
 from jobctl.model import RunStatus
 from jobctl.text import printable
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import typer
 
     from jobctl.cli.context import Context
-    from jobctl.cli.parameters import AllJobs, OptionalJobId, Yes
+    from jobctl.cli.shared_parameters import AllJobs, OptionalJobId, Yes
     from jobctl.model import Job
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import typer
 
     from jobctl.cli.context import Context
-    from jobctl.cli.parameters import JobId
+    from jobctl.cli.shared_parameters import JobId
 
 
 _LEAST = timedelta(seconds=1)

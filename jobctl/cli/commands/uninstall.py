@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import typer
 
     from jobctl.cli.context import Context
-    from jobctl.cli.parameters import ServiceName, SystemService, UserService, Yes
+    from jobctl.cli.shared_parameters import ServiceName, SystemService, UserService, Yes
 
 
 def run(

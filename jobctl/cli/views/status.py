@@ -10,7 +10,7 @@ from jobctl.cli.times import ago, dated, ms, share, short, took, until, zone_nam
 from jobctl.cli.views.runs import result_summary, signs
 from jobctl.durations import format_duration
 from jobctl.errors import ServiceError
-from jobctl.memory import MIB
+from jobctl.memory_limit import MIB
 from jobctl.model import Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
 from jobctl.store.logs import LIMIT_VARIABLE

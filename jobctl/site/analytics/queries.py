@@ -46,7 +46,7 @@ from jobctl.site.database.tables import (
     users,
     votes,
 )
-from jobctl.site.wording import midnight, short_day, short_month
+from jobctl.site.english_formats import midnight, short_day, short_month
 
 ANONYMOUS = "Someone"
 _TRENDS = ("views", "votes", "comments")

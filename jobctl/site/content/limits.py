@@ -9,7 +9,7 @@ from typing import Self
 import pygit2
 
 from jobctl.errors import PermanentJobError
-from jobctl.memory import MIB, bounded
+from jobctl.memory_limit import MIB, bounded
 from jobctl.settings.environment import Environment
 
 _MAPPED = 128 * MIB

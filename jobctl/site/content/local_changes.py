@@ -13,7 +13,7 @@ from pygit2.enums import DeltaStatus
 from jobctl.clock import SystemClock
 from jobctl.site.content.checkout import files_in, is_folder, is_same
 from jobctl.site.content.limits import Limits
-from jobctl.site.content.minimal import SETTINGS, is_minimal
+from jobctl.site.content.minimal_content import SETTINGS, is_minimal
 from jobctl.site.content.repository import SkippedFiles, SyncMarker, commit_of, last_commit, synced_commit
 from jobctl.site.content.snapshot import BROKEN, Snapshots
 

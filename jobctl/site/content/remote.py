@@ -16,10 +16,10 @@ from pygit2.enums import ConfigLevel
 from jobctl.durations import write_duration
 from jobctl.errors import PermanentJobError, ServiceError
 from jobctl.files import with_home
-from jobctl.memory import MIB
+from jobctl.memory_limit import MIB
 from jobctl.settings.masking import Secret, masked_address
 from jobctl.site.content.limits import Limits, is_out_of_memory, variable_of
-from jobctl.site.content.local_copy import OBJECTS_A_FILE, copy_from_folder, copy_skipped_files
+from jobctl.site.content.local_fetch import OBJECTS_A_FILE, copy_from_folder, copy_skipped_files
 from jobctl.text import quote
 from jobctl.urls import is_in_clear
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pygit2
 from pygit2.enums import FileMode
 
-from jobctl.memory import MIB
+from jobctl.memory_limit import MIB
 from jobctl.site.content.limits import Limits, variable_of
 from jobctl.text import quote
 

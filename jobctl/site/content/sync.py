@@ -11,6 +11,7 @@ import pygit2
 
 from jobctl.errors import PermanentJobError, ServiceError, reason_of
 from jobctl.site.content.checkout import Changes, apply, clashing, fill_index, skip_warning
+from jobctl.site.content.folder_swap import clean_up, free_name, new_folder_beside, swap_in, sync_lock
 from jobctl.site.content.limits import Limits, is_out_of_memory
 from jobctl.site.content.local_changes import MergedChanges, commit_all, has_own_content, merge, set_aside
 from jobctl.site.content.remote import (
@@ -36,7 +37,6 @@ from jobctl.site.content.repository import (
     synced_commit,
 )
 from jobctl.site.content.snapshot import Delta, Snapshots
-from jobctl.site.content.swap import clean_up, free_name, new_folder_beside, swap_in, sync_lock
 from jobctl.text import counted, quote
 
 _LOCKED = ("failed to lock", "is locked")

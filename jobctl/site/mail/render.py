@@ -3,7 +3,7 @@
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from jobctl.site.wording import long_date, money, per, plan_name
+from jobctl.site.english_formats import long_date, money, per, plan_name
 
 if TYPE_CHECKING:
     from jinja2 import Environment

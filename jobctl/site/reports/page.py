@@ -4,9 +4,9 @@ from datetime import date, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from jobctl.site.english_formats import long_day, plan_name, short_day
 from jobctl.site.reports.charts import Share, columns, stacked
 from jobctl.site.reports.plain_text import LABELS, headlines, revenue
-from jobctl.site.wording import long_day, plan_name, short_day
 
 if TYPE_CHECKING:
     from jinja2 import Template

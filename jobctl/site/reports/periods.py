@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from jobctl.errors import UsageError
-from jobctl.site.wording import MONTHS, long_day, midnight
+from jobctl.site.english_formats import MONTHS, long_day, midnight
 from jobctl.text import quote
 
 

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-from jobctl.site.wording import money
+from jobctl.site.english_formats import money
 
 LABELS = {
     "sign_ups": "Sign-ups",

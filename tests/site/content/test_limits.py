@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.errors import PermanentJobError
-from jobctl.memory import MIB
+from jobctl.memory_limit import MIB
 from jobctl.settings.masking import Secret
 from jobctl.site.content.limits import Limits
 from jobctl.site.content.remote import read_repository_address

@@ -8,6 +8,7 @@ import pytest
 
 from jobctl.errors import ConfigurationError, NotRunError
 from jobctl.settings.environment import Environment
+from jobctl.site.english_formats import long_date, money, per, plan_name
 from jobctl.site.mail.message import (
     Mailbox,
     Sender,
@@ -19,7 +20,6 @@ from jobctl.site.mail.message import (
 )
 from jobctl.site.mail.providers import mail_settings, open_transport, unmet
 from jobctl.site.mail.render import KINDS, render
-from jobctl.site.wording import long_date, money, per, plan_name
 
 FACTS: dict[str, Any] = {
     "name": "Ada", "plan": "premium", "amount": 19, "currency": "usd", "interval": "month", "interval_count": 1,

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
-from jobctl import threads
+from jobctl import thread_start
 from jobctl.clock import Clock
 from jobctl.durations import write_duration
 from jobctl.execution.calling import call
@@ -57,8 +57,8 @@ class JobThreads:
                 target=self._run, args=(task,), name=f"jobctl-{task.job_id}", daemon=True
             )
             try:
-                threads.start(thread)
-            except threads.NoThreadError as error:
+                thread_start.start(thread)
+            except thread_start.NoThreadError as error:
                 self._fail(task.run_id, Reason.INTERRUPTED if error.at_exit else Reason.CRASHED, str(error))
                 self._wake()
             else:

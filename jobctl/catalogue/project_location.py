@@ -11,7 +11,7 @@ from jobctl.errors import ConfigurationError
 from jobctl.files import with_home
 from jobctl.trust import demand_trusted, distrust, platform_owns_files
 from jobctl.urls import is_postgres_address
-from jobctl.values import value
+from jobctl.value_class import value
 
 if TYPE_CHECKING:
     from jobctl.settings.environment import Environment

@@ -7,9 +7,9 @@ alone.
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from jobctl.documents import trigger_document
 from jobctl.durations import milliseconds
 from jobctl.errors import AlreadyRunningError, JobctlError, StoreError, UnknownJobError
+from jobctl.json_documents import trigger_document
 from jobctl.model import Reason, Run, RunStatus
 
 _KINDS = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobctl import threads
+from jobctl import thread_start
 from jobctl.cli.context import Context
 from jobctl.cli.error_output import discard_output
 from jobctl.cli.output import LAST_S
@@ -230,7 +230,7 @@ class Reporter:
         thread = threading.Thread(target=self._main, name="jobctl-reporter", daemon=True)
         before = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_S)
-        threads.start(thread)
+        thread_start.start(thread)
         try:
             yield
         finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import FileMode, ObjectType
 
-from jobctl.memory import MIB
+from jobctl.memory_limit import MIB
 from jobctl.site.content.limits import Limits
 from jobctl.site.content.snapshot import BROKEN, Snapshots
 
