@@ -57,7 +57,7 @@ def test_a_key_with_escapes_is_found_unescaped() -> None:
     assert lines_of_keys('\n"a\\u0062\\"c" = 1\n') == {('ab"c',): 2}
 
 
-def test_what_only_looks_like_a_key_is_not_found() -> None:
+def test_what_only_resembles_a_key_is_not_found() -> None:
     found = lines_of_keys(TEXT)
 
     assert not [path for path in found if "fake" in path or path[-1] == "key"]

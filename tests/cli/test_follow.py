@@ -128,7 +128,7 @@ def test_a_job_that_has_not_run_yet_is_waited_for(site: Site) -> None:
 
 
 @pytest.mark.slow
-def test_of_more_than_is_kept_no_line_comes_twice_and_what_is_left_out_is_told(site: Site) -> None:
+def test_of_more_than_is_kept_no_line_comes_twice_and_gaps_are_reported(site: Site) -> None:
     running = begun(site, "torrent")
     follow = following(site, "torrent")
     seen = [next_line(follow)]
@@ -179,7 +179,7 @@ def test_ctrl_c_ends_the_following_and_not_the_run(site: Site) -> None:
     assert site.runs("steps")[0]["status"] == "completed"
 
 
-def test_a_run_on_another_machine_is_told_at_once(site: Site) -> None:
+def test_a_run_on_another_machine_is_reported_at_once(site: Site) -> None:
     now = datetime.now(UTC)
     with closing(open_store(site.folder / ".jobctl")) as store:
         owner = Owner("there", "trigger", "machine-7", 1, "1", "another boot", now)

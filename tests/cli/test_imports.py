@@ -36,7 +36,7 @@ def loaded(folder: Path, *words: str, complete: str | None = None) -> set[str]:
 @pytest.mark.parametrize(
     "words", [["mode"], ["mode", "--json"], ["--version"], ["--help"], ["status", "--help"]]
 )
-def test_what_looks_at_no_run_loads_no_store(words: list[str], here: Path) -> None:
+def test_what_reads_no_run_loads_no_store(words: list[str], here: Path) -> None:
     modules = loaded(here, *words)
 
     assert not {one.partition(".")[0] for one in modules} & (HEAVY | {"sqlite3"})
@@ -45,7 +45,7 @@ def test_what_looks_at_no_run_loads_no_store(words: list[str], here: Path) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", ["status", "metrics", "runs", "logs hello", "stop hello", "start hello"])
-def test_a_look_loads_no_pool_and_no_calendar(words: str, here: Path) -> None:
+def test_reading_loads_no_pool_and_no_calendar(words: str, here: Path) -> None:
     (here / "jobctl.toml").write_text('[jobs.hello]\ncron = "30 2 * * *"\ncall = "work:hello"\n')
 
     modules = loaded(here, *words.split())

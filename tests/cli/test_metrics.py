@@ -139,7 +139,7 @@ def test_prometheus_reads_it(cli: Cli, past: Past) -> None:
     assert {labels[0] for _, labels in only if labels} == {"bad"}
 
 
-def test_a_job_that_an_application_schedules_is_told_while_it_does(past: Past) -> None:
+def test_a_job_of_an_application_is_listed_while_that_schedules(past: Past) -> None:
     past.ran("from-code")
     past.store.save_next_runs({"from-code": past.now + timedelta(hours=1)})
     jobs = past.store.jobs().values()
@@ -177,7 +177,7 @@ def test_a_file_for_the_collector(cli: Cli, past: Past, here: Path) -> None:
     assert [one.name for one in here.iterdir() if "prom" in one.name] == ["jobctl.prom"]
 
 
-def test_a_file_that_cannot_be_is_told(cli: Cli, here: Path) -> None:
+def test_a_file_that_cannot_be_written_is_reported(cli: Cli, here: Path) -> None:
     def told(*words: str) -> tuple[int, str]:
         done = cli("metrics", "--output", *words)
         return done.code, done.stderr.splitlines()[0]

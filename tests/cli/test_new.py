@@ -87,7 +87,9 @@ def test_what_is_there_stays(name: str, before: str, end: str, site: Site) -> No
         (["repository-sync", "--every", "1h"], 'job "repository-sync" already exists'),
     ],
 )
-def test_what_cannot_be_done_is_told_and_nothing_is_written(words: list[str], told: str, site: Site) -> None:
+def test_what_cannot_be_done_is_reported_and_nothing_is_written(
+    words: list[str], told: str, site: Site
+) -> None:
     before = files(site)
 
     refused = site.call("new", *words)
@@ -106,7 +108,7 @@ def test_what_cannot_be_done_is_told_and_nothing_is_written(words: list[str], to
         ("jobctl.toml", 'jobs = { other = { every = "1h", call = "work:x" } }', "a table cannot be added"),
     ],
 )
-def test_what_is_in_the_way_is_told_and_left(name: str, text: str, told: str, site: Site) -> None:
+def test_what_is_in_the_way_is_reported_and_left(name: str, text: str, told: str, site: Site) -> None:
     (site.folder / name).parent.mkdir(exist_ok=True)
     site.write(name, text)
     before = files(site)

@@ -148,7 +148,7 @@ def test_help_on_help_and_on_nothing_that_there_is(cli: Cli) -> None:
         ("completion bash zsh fish", 'completion does not take "zsh fish"', "jobctl completion --help"),
     ],
 )
-def test_a_wrong_use_is_told_with_what_to_do(words: str, message: str, hint: str, cli: Cli) -> None:
+def test_a_wrong_use_is_reported_with_what_to_do(words: str, message: str, hint: str, cli: Cli) -> None:
     told = cli(*words.split())
     as_json = cli(*words.split(), "--json")
 
@@ -174,7 +174,7 @@ def test_common_options_may_stand_before_the_command(cli: Cli, tmp_path: Path) -
     assert cli("--project", str(tmp_path), "status", "hello").code == 2
 
 
-def test_several_faults_are_told_together(cli: Cli, here: Path) -> None:
+def test_several_errors_are_reported_together(cli: Cli, here: Path) -> None:
     (here / ".env.local").write_text("SMTP_PORT=maybe\nNODE_ENV=moon\n")
 
     told = cli("trigger", "repository-sync")

@@ -122,7 +122,7 @@ def test_a_signal_that_comes_while_it_loads_is_not_lost(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("job", "code"), [("deserts", 1), ("seven", 1), ("no-job", 2)])
-def test_a_run_by_hand_exits_by_its_result(site: Site, job: str, code: int) -> None:
+def test_a_manual_run_exits_by_its_result(site: Site, job: str, code: int) -> None:
     site.jobs(DESERTS + SEVEN, CODE)
 
     assert boot(site, "trigger", job).wait(30) == code

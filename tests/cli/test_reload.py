@@ -53,7 +53,7 @@ def test_it_is_taken_up_without_losing_a_slot_or_cutting_a_run(site: Site) -> No
     assert site.json("metrics", "tick")["skipped"] == 0
 
 
-def test_a_broken_edit_is_told_and_the_last_good_one_stays(site: Site) -> None:
+def test_a_broken_edit_is_reported_and_the_last_good_version_stays(site: Site) -> None:
     site.jobs(TICK, CODE)
     scheduler = site.run("--json")
 
@@ -142,7 +142,7 @@ def test_an_edit_during_the_start_is_taken_up(site: Site) -> None:
     assert process.wait() == 0
 
 
-def test_an_edit_that_changes_no_job_is_told_too(site: Site) -> None:
+def test_an_edit_that_changes_no_job_is_reported_too(site: Site) -> None:
     site.jobs(TICK, CODE)
     scheduler = site.run("--json")
     text = (site.folder / "jobctl.toml").read_text()

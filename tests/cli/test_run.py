@@ -190,7 +190,7 @@ def test_json_lines_of_one_job_alone(site: Site) -> None:
 
 
 @pytest.mark.slow
-def test_jobs_go_on_when_nobody_reads_the_log(site: Site) -> None:
+def test_jobs_continue_when_no_one_reads_the_log(site: Site) -> None:
     site.jobs('[jobs.tick]\nevery = "1s"\ncall = "work:hello"\n')
     reader, writer = os.pipe()
     scheduler = site.popen("run", stdout=writer)

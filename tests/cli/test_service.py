@@ -100,7 +100,7 @@ def test_the_loop_feeds_the_watchdog_and_goes_hungry_when_it_hangs(site: Site, t
 
 
 @pytest.mark.parametrize("patience", [2.0, 3.0, 10.0, 120.0])
-def test_it_is_fed_twice_within_the_managers_patience_by_a_loop_that_turns_each_second(
+def test_the_watchdog_is_fed_twice_per_interval_by_a_loop_that_turns_each_second(
     ear: Ear, patience: float
 ) -> None:
     clock = Steady()
@@ -140,7 +140,7 @@ def test_no_job_can_speak_in_its_name(site: Site, ear: Ear) -> None:
     assert "WATCHDOG" not in seen
 
 
-def test_nobody_listening_hurts_nothing(site: Site) -> None:
+def test_no_listener_does_no_harm(site: Site) -> None:
     site.jobs(LOOK, CODE)
     scheduler = site.popen("run", env={"NOTIFY_SOCKET": "/nowhere/at/all", "WATCHDOG_USEC": "soon"})
     until((site.folder / "seen.json").exists)
@@ -150,7 +150,7 @@ def test_nobody_listening_hurts_nothing(site: Site) -> None:
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_it_is_loaded_only_where_somebody_listens(site: Site, tmp_path: Path, named: bool) -> None:
+def test_it_is_loaded_only_where_a_service_manager_listens(site: Site, tmp_path: Path, named: bool) -> None:
     site.jobs(LOOK, CODE)
     told = {"NOTIFY_SOCKET": str(tmp_path / "nobody")} if named else {}
     scheduler = site.popen("run", env={**told, "PYTHONPROFILEIMPORTTIME": "1"}, stderr=subprocess.PIPE)

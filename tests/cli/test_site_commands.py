@@ -86,7 +86,7 @@ def test_a_scheduler_does_not_time_it(site: Site) -> None:
     assert {run["job_id"] for run in site.runs()} == {"hello"}
 
 
-def test_an_application_is_told_too(here: Path) -> None:
+def test_an_application_is_notified_too(here: Path) -> None:
     from jobctl.catalogue.catalogue import Catalogue
     from jobctl.catalogue.project_location import find_project
     from jobctl.errors import NotRunError
@@ -179,7 +179,7 @@ def test_nothing_in_the_cache_is_an_empty_document(cli: Cli) -> None:
         ("check databse", 'there is no part "databse"', 'did you mean "database"?'),
     ],
 )
-def test_wrong_use_is_told(cli: Cli, words: str, message: str, hint: str | None) -> None:
+def test_wrong_use_is_reported(cli: Cli, words: str, message: str, hint: str | None) -> None:
     refused = cli(*words.split(), "--json")
 
     assert refused.code == 2
@@ -336,9 +336,7 @@ def test_check_names_what_the_database_lacks(cli: Cli, here: Path) -> None:
     assert 'has no table "votes"' in found.stdout
 
 
-def test_check_waits_as_long_as_it_is_told_for_the_content_too(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_check_waits_for_its_timeout_for_the_content_too(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[timedelta] = []
 
     def look(address: object, branch: object, step: timedelta) -> Tip:

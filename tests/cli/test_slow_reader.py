@@ -76,7 +76,7 @@ def is_every_slot_run(site: Site) -> bool:
 
 
 @pytest.mark.slow
-def test_a_terminal_that_nobody_reads_delays_no_job(site: Site) -> None:
+def test_a_terminal_that_no_one_reads_delays_no_job(site: Site) -> None:
     with terminal() as (_, theirs):
         scheduler = site.popen("run", stdout=theirs, stderr=theirs, env={"TERM": "xterm"})
         os.close(theirs)
@@ -92,7 +92,7 @@ def test_a_terminal_that_nobody_reads_delays_no_job(site: Site) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [(), ("--log-format", "json")])
-def test_a_pipe_that_nobody_reads_delays_no_job(words: tuple[str, ...], site: Site) -> None:
+def test_a_pipe_that_no_one_reads_delays_no_job(words: tuple[str, ...], site: Site) -> None:
     site.jobs(TICK + CHATTY + '[jobs.bad]\nevery = "1s"\ncall = "work:bad"\n', CODE)
     reader, writer = os.pipe()
     scheduler = site.popen("run", *words, "-v", stdout=writer, stderr=subprocess.DEVNULL)
@@ -161,7 +161,7 @@ def test_a_triggered_run_is_recorded_whoever_reads(site: Site) -> None:
 
 
 @pytest.mark.slow
-def test_a_trigger_that_nobody_reads_can_be_ended(site: Site) -> None:
+def test_a_trigger_that_no_one_reads_can_be_ended(site: Site) -> None:
     reader, writer = os.pipe()
     trigger = site.popen("trigger", "chatty", stdout=writer, stderr=subprocess.DEVNULL)
     os.close(writer)

@@ -255,7 +255,7 @@ def test_a_retrying_job_says_which_attempt_begins_when(site: Site) -> None:
 
 
 @pytest.mark.parametrize("mode", [Mode.LOCAL, Mode.DISABLED])
-def test_where_nobody_schedules_there_is_no_next(mode: Mode) -> None:
+def test_where_nothing_schedules_there_is_no_next(mode: Mode) -> None:
     jobs = [job(1, next_run=NOW + timedelta(minutes=3))]
 
     lines = drawn(Board(mode, Presence(False), jobs, NOW), Terminal(120))

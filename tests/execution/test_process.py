@@ -254,7 +254,7 @@ print(len(left))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux alone")
-def test_a_process_that_forks_and_ends_while_it_is_looked_for_does_not_hide_its_child() -> None:
+def test_a_process_that_forks_and_ends_during_the_search_does_not_hide_its_child() -> None:
     done = subprocess.run([sys.executable, "-c", _HOP], capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"
 

@@ -76,7 +76,7 @@ def test_it_is_kept_fresh(site: Site) -> None:
 
 
 @pytest.mark.slow
-def test_a_folder_that_cannot_be_written_to_is_told_once_and_hurts_nothing(site: Site) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_once_and_does_no_harm(site: Site) -> None:
     (site.folder / "collected").rmdir()
 
     process = site.run("--only", "quick", "--log-format", "json")
@@ -90,7 +90,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_once_and_hurts_nothing(site:
     assert one["message"].endswith("collected/jobctl.prom cannot be written: no such file or directory")
 
 
-def test_a_name_that_the_collector_does_not_read_is_told_before_anything_starts(site: Site) -> None:
+def test_a_name_that_the_collector_does_not_read_is_reported_before_anything_starts(site: Site) -> None:
     done = site.call("run", env={"JOBCTL_METRICS_FILE": "jobctl.txt"})
 
     assert done.returncode == 2

@@ -93,7 +93,7 @@ def test_a_run_is_a_span_that_the_jobs_own_can_join(traced: Site, collector: Col
 
 
 @pytest.mark.slow
-def test_a_failed_run_tells_why_and_how_often_it_was_tried(traced: Site, collector: Collector) -> None:
+def test_the_span_of_a_failed_run_holds_its_reason_and_attempts(traced: Site, collector: Collector) -> None:
     assert traced.call("trigger", "bad").returncode == 1
 
     (span,) = collector.spans
@@ -129,7 +129,7 @@ def test_a_run_of_a_slot_says_how_late_it_was(traced: Site, collector: Collector
 
 
 @pytest.mark.faults
-def test_a_run_that_was_lost_with_its_scheduler_is_told_by_the_next(
+def test_a_run_that_was_lost_with_its_scheduler_is_traced_by_the_next(
     traced: Site, collector: Collector
 ) -> None:
     process = traced.run("--only", "gated")
@@ -150,7 +150,7 @@ def test_a_run_that_was_lost_with_its_scheduler_is_told_by_the_next(
 
 
 @pytest.mark.slow
-def test_a_run_by_hand_joins_the_trace_that_it_is_asked_for_in(traced: Site, collector: Collector) -> None:
+def test_a_manual_run_joins_the_trace_of_its_caller(traced: Site, collector: Collector) -> None:
     traced.call("trigger", "good", env={"TRACEPARENT": PARENT})
 
     (span,) = collector.spans
@@ -202,7 +202,7 @@ def test_headers_name_and_endpoint_are_those_of_the_variables(traced: Site, coll
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.invalid:4318", "would be sent unencrypted"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_told_and_hurts_nothing(
+def test_a_value_that_cannot_be_used_is_reported_and_does_no_harm(
     name: str, text: str, words: str, traced: Site, collector: Collector
 ) -> None:
     done = traced.call("trigger", "good", env={"OTEL_EXPORTER_OTLP_HEADERS": "key=s3cret-token", name: text})
@@ -226,7 +226,9 @@ def test_a_redirect_does_not_take_the_headers_along(traced: Site, collector: Col
 
 
 @pytest.mark.slow
-def test_a_collector_that_refuses_is_told_once_and_hurts_nothing(traced: Site, collector: Collector) -> None:
+def test_a_collector_that_refuses_is_reported_once_and_does_no_harm(
+    traced: Site, collector: Collector
+) -> None:
     collector.refuses = 404
     process = traced.run("--only", "ticking", "--log-format", "json")
     until(lambda: len(collector.requests) >= 2, 30)
@@ -245,7 +247,7 @@ def test_a_collector_that_refuses_is_told_once_and_hurts_nothing(traced: Site, c
 
 
 @pytest.mark.slow
-def test_traces_of_a_run_by_hand_that_are_lost_are_told(traced: Site, collector: Collector) -> None:
+def test_lost_traces_of_a_manual_run_are_reported(traced: Site, collector: Collector) -> None:
     collector.refuses = 404
     done = traced.call("trigger", "good")
 

@@ -26,7 +26,7 @@ def test_every_request_says_who_asks_and_which_version_is_meant(api: TriggerDevC
 
 
 @pytest.mark.parametrize("status", [408, 409, 500, 502, 503])
-def test_a_server_in_trouble_is_asked_again(
+def test_a_request_to_a_failing_server_is_repeated(
     status: int, api: TriggerDevClient, cloud: Cloud, pauses: list[float]
 ) -> None:
     cloud.faults = [Fault(status=status, body=b"<html>"), Fault(status=status)]

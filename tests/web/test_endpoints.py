@@ -23,7 +23,7 @@ def test_any_other_job_can_be_run_and_is_recorded(serve: Serve, site: Site) -> N
 
 
 @pytest.mark.slow
-def test_a_failure_tells_its_reason_in_development_alone(serve: Serve) -> None:
+def test_the_reason_of_a_failure_is_shown_only_in_development(serve: Serve) -> None:
     production, development = serve(), serve(NODE_ENV="development")
 
     hidden, shown = (client.get("/api/cron/jobs/broken") for client in (production, development))
@@ -148,7 +148,7 @@ def test_jobs_of_applications_and_next_times_on_vercel_are_shown_as_by_status(
 
 
 @pytest.mark.slow
-def test_a_run_whose_process_died_is_lost_at_the_next_look(serve: Serve, site: Site) -> None:
+def test_a_run_whose_process_died_is_lost_at_the_next_request(serve: Serve, site: Site) -> None:
     client = serve()
     running = site.popen("trigger", "gated")
     until((site.folder / "began").exists)
@@ -216,7 +216,7 @@ def test_a_stop_that_comes_before_the_server_listens_for_it_is_not_lost(site: Si
     assert "Traceback" not in done.stderr
 
 
-def test_a_port_that_is_taken_is_told(site: Site) -> None:
+def test_a_port_in_use_is_reported(site: Site) -> None:
     done = site.call("serve", "--host", "203.0.113.7", "--port", "8000")
 
     assert done.returncode == 2

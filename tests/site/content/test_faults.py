@@ -64,7 +64,7 @@ def test_a_lock_that_a_killed_sync_left_is_removed(
     assert not list((folder / ".git").rglob("*.lock"))
 
 
-def test_a_lock_of_another_program_is_left_and_told(
+def test_a_lock_of_another_program_is_left_and_reported(
     sync: Sync, folder: Path, upstream: Upstream, url: str
 ) -> None:
     upstream.commit({"README.md": "new\n"})

@@ -53,7 +53,7 @@ def test_local_changes_that_touch_the_same_file_are_committed_and_pushed(
 
 
 @pytest.mark.parametrize("why", ["refused", "not allowed", "rewritten"])
-def test_what_cannot_be_pushed_is_set_aside_and_told(
+def test_what_cannot_be_pushed_is_set_aside_and_reported(
     sync: Sync, folder: Path, upstream: Upstream, server: GitServer, why: str
 ) -> None:
     upstream.commit({"README.md": LONG})
@@ -140,7 +140,7 @@ def test_where_everything_contradicts_nothing_is_pushed(sync: Sync, folder: Path
     del head
 
 
-def test_what_nobody_changed_is_never_kept_aside(
+def test_what_was_not_changed_is_never_set_aside(
     sync: Sync, folder: Path, upstream: Upstream, server: GitServer
 ) -> None:
     (upstream.work / "outside").symlink_to("/etc/hostname")

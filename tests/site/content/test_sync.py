@@ -206,7 +206,7 @@ def test_another_repository_takes_the_place(sync: Sync, folder: Path, server: Gi
     assert beside(folder) == []
 
 
-def test_a_folder_with_somebodys_files_is_kept_beside(sync: Sync, folder: Path) -> None:
+def test_a_folder_with_a_users_files_is_set_aside(sync: Sync, folder: Path) -> None:
     folder.mkdir()
     (folder / "mine.md").write_text("mine\n")
 

@@ -47,7 +47,7 @@ def test_instants_are_kept_in_utc_whatever_the_servers_zone(database: SiteDataba
 
 
 @pytest.mark.parametrize("name", ["users", "votes", "subscriptionHistory"])
-def test_a_missing_table_is_told_by_name(database: SiteDatabase, tmp_path: Path, name: str) -> None:
+def test_a_missing_table_is_reported_by_name(database: SiteDatabase, tmp_path: Path, name: str) -> None:
     database.execute(f'DROP TABLE "{name}"' + (" CASCADE" if database.engine == "postgresql" else ""))
     table = {one.name: one for one in tables.METADATA.sorted_tables}[name]
 
@@ -59,7 +59,7 @@ def test_a_missing_table_is_told_by_name(database: SiteDatabase, tmp_path: Path,
     assert told.value.hint == "jobctl changes no schema: run the site's own migrations"
 
 
-def test_missing_columns_are_all_told_by_name(database: SiteDatabase, tmp_path: Path) -> None:
+def test_missing_columns_are_all_reported_by_name(database: SiteDatabase, tmp_path: Path) -> None:
     database.execute("ALTER TABLE comments DROP COLUMN deleted_at")
     database.execute("ALTER TABLE subscriptions DROP COLUMN cancel_reason")
 
@@ -87,7 +87,7 @@ def test_no_tenant(database: SiteDatabase, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("tenant_id", "words"), [("mine", 'no tenant "mine"'), (None, "no active tenant")])
-def test_a_missing_tenant_is_told_by_each_job_and_by_check(
+def test_a_missing_tenant_is_reported_by_each_job_and_by_check(
     database: SiteDatabase,
     here: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -113,7 +113,7 @@ def test_a_missing_tenant_is_told_by_each_job_and_by_check(
     assert words in checked.stdout
 
 
-def test_a_wrong_password_is_told_and_never_shown(postgres: Postgres, tmp_path: Path) -> None:
+def test_a_wrong_password_is_reported_and_never_shown(postgres: Postgres, tmp_path: Path) -> None:
     name = postgres.create()
 
     with pytest.raises(PermanentJobError) as told:
@@ -179,7 +179,7 @@ def test_lost_in_the_middle_and_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.faults
-def test_lost_for_good_is_told(tmp_path: Path) -> None:
+def test_a_connection_lost_for_good_is_reported(tmp_path: Path) -> None:
     server = Postgres()
     here = opened(server.url(server.create()), tmp_path)
     here.round_trip()
@@ -263,7 +263,7 @@ def test_an_address_that_cannot_be(tmp_path: Path, address: str, words: str) -> 
     assert told.value.hint is not None
 
 
-def test_another_kind_of_database_is_told_with_its_place(tmp_path: Path) -> None:
+def test_another_kind_of_database_is_reported_with_its_place(tmp_path: Path) -> None:
     (tmp_path / ".env.local").write_text("\nDATABASE_URL=mysql://root:hidden@host/x\n")
 
     with pytest.raises(ConfigurationError) as told:

@@ -70,9 +70,7 @@ def test_what_the_reference_demands(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("reply", "waits"), [(BUSY, [7.0]), (BROKEN, [1.0])], ids=["429", "500"])
-def test_a_passing_trouble_is_waited_for_and_sent_once(
-    bench: Bench, reply: Reply, waits: list[float]
-) -> None:
+def test_after_a_passing_error_the_mail_is_sent_once(bench: Bench, reply: Reply, waits: list[float]) -> None:
     bench.provider.replies = [reply]
 
     bench.transport().send(MESSAGE)
@@ -84,7 +82,7 @@ def test_a_passing_trouble_is_waited_for_and_sent_once(
     assert first.headers.get("idempotency-key") == second.headers.get("idempotency-key")
 
 
-def test_a_trouble_that_stays_is_told(bench: Bench) -> None:
+def test_an_error_that_stays_is_reported(bench: Bench) -> None:
     bench.provider.replies = [BROKEN] * 4
 
     with pytest.raises(ServiceError, match="cannot send now: 500 oh"):
@@ -114,14 +112,14 @@ def test_no_answer_in_time(bench: Bench) -> None:
     assert len(bench.waits) == 3
 
 
-def test_nobody_is_there(bench: Bench) -> None:
+def test_a_server_that_does_not_exist(bench: Bench) -> None:
     bench.provider.url = "http://127.0.0.1:1"
 
     with pytest.raises(ServiceError, match=r"127.0.0.1:1 did not answer: the connection was refused"):
         bench.transport().send(MESSAGE)
 
 
-def test_a_wrong_key_is_told_and_not_shown(bench: Bench) -> None:
+def test_a_wrong_key_is_reported_and_not_shown(bench: Bench) -> None:
     with pytest.raises(PermanentJobError, match="refused the key") as told:
         bench.transport(key="re_wrong_key").send(MESSAGE)
     assert "re_wrong_key" not in str(told.value)
@@ -129,14 +127,14 @@ def test_a_wrong_key_is_told_and_not_shown(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("key", ["re_secret\nmore", "re_secretя"])
-def test_a_key_that_no_header_could_carry_is_told_and_not_shown(bench: Bench, key: str) -> None:
+def test_a_key_that_no_header_can_hold_is_reported_and_not_shown(bench: Bench, key: str) -> None:
     with pytest.raises(ConfigurationError, match="_API_KEY contains a character that no key has") as told:
         bench.transport(key=key)
     assert "secret" not in str(told.value)
 
 
 @pytest.mark.parametrize("body", [None, b"<html>Welcome</html>", {"fine": True}, b"[" * 100_000])
-def test_an_answer_of_somebody_else_is_no_mail_sent(bench: Bench, body: object) -> None:
+def test_an_answer_of_another_server_is_no_sent_mail(bench: Bench, body: object) -> None:
     bench.provider.replies = [Reply(200, body)]
 
     with pytest.raises(ServiceError, match="does not answer like") as told:

@@ -50,7 +50,7 @@ def test_encrypted_with_login(*, implicit: bool, tmp_path: Path, monkeypatch: py
         assert server.encrypted == [True]
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused() -> None:
+def test_an_untrusted_certificate_is_refused() -> None:
     _, context = certificates()
     with smtp_server(starttls=context) as server, smtp(server) as transport:
         with pytest.raises(PermanentJobError, match="is not trusted") as told:
@@ -58,7 +58,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused() -> None:
         assert told.value.hint == "set SSL_CERT_FILE to the certificate of your own authority"
 
 
-def test_a_wrong_password_is_told_and_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_password_is_reported_and_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority, context = certificates()
     monkeypatch.setenv("SSL_CERT_FILE", trust(authority, tmp_path))
     with (
@@ -100,7 +100,9 @@ def _everything_is_here(host: str, *others: object, **more: object) -> object:
     return _real_getaddrinfo("127.0.0.1", *others, **more)  # type: ignore[arg-type]
 
 
-def test_a_login_that_the_server_demands_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_login_that_the_server_requires_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     authority, context = certificates()
     monkeypatch.setenv("SSL_CERT_FILE", trust(authority, tmp_path))
     with smtp_server(starttls=context, login=True) as server, smtp(server) as transport:

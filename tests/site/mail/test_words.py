@@ -53,7 +53,7 @@ def test_a_missing_fact_is_an_error_and_no_blank() -> None:
 
 
 @pytest.mark.parametrize("status", ["expired", "cancelled"])
-def test_an_ended_subscription_is_told_as_it_ended(status: str) -> None:
+def test_the_mail_says_how_a_subscription_ended(status: str) -> None:
     _, html, text = render("subscription_ended", **FACTS | {"status": status})
 
     words = {"expired": "it was not renewed", "cancelled": "automatic renewal was off"}[status]

@@ -78,7 +78,7 @@ def test_periods_follow_each_other_without_a_gap(kind: PeriodKind, day: date) ->
     [(PeriodKind.DAY, "2026-02-30"), (PeriodKind.DAY, "yesterday"), (PeriodKind.WEEK, "2026-W54"), (PeriodKind.MONTH, "2026-13"),
      (PeriodKind.QUARTER, "2026-Q5"), (PeriodKind.MONTH, "2026-W47"), (PeriodKind.WEEK, ""), (PeriodKind.MONTH, "٢٠٢٦-١٠"), (PeriodKind.DAY, "0001-01-01")],
 )  # fmt: skip
-def test_what_is_no_period_is_told(kind: PeriodKind, text: str) -> None:
+def test_what_is_no_period_is_refused(kind: PeriodKind, text: str) -> None:
     with pytest.raises(UsageError, match=f"is not a {kind}") as told:
         read_period(kind, text, NOW)
     assert told.value.hint is not None
