@@ -59,7 +59,7 @@ def run(
         "cron": cron,
         "every": every,
         "timezone": timezone,
-        "command": _words(command, module),
+        "command": _program(command, module),
     }
     settings = {key: value for key, value in settings.items() if value is not None}
     new = new_job(context.project.location, job_id, settings, module)
@@ -82,14 +82,14 @@ def run(
     local = zone(schedule.timezone) if isinstance(schedule, Cron) else zone("UTC")
     first = f"first due {exact(times[0], local)} ({until(times[0], now)})"
     begins = first if isinstance(schedule, Cron) else "first due as soon as a scheduler runs"
-    there = f"cd {shlex.quote(folder)} && " if folder != "." else ""
+    change_folder = f"cd {shlex.quote(folder)} && " if folder != "." else ""
     steps = [
         f"its function: {files[0][1]}" if new.test else f"its program: {command}",
         f"its entry: {files[-1][1]}",
         f"its schedule: {schedule.text if schedule else ''}, {begins}",
-        f"its test: {there}python -m pytest {new.test}"
+        f"its test: {change_folder}python -m pytest {new.test}"
         if new.test
-        else "no test: a program is tried by running it",
+        else "no test: run the program to try it",
     ]
     for number, step in enumerate(steps, 1):
         out.note(f"{number}. {step}")
@@ -97,7 +97,7 @@ def run(
     return 0
 
 
-def _words(command: str | None, module: str | None) -> list[str] | None:
+def _program(command: str | None, module: str | None) -> list[str] | None:
     if command is None:
         return None
     try:

@@ -63,7 +63,7 @@ def run(
         jobctl next "30 2 * * *" --timezone Europe/Berlin -n 3
         jobctl next "every 90m" --from 2027-03-27
     """
-    schedule, anchor, remark = _schedule(job_or_schedule, timezone, context)
+    schedule, anchor, job_note = _schedule(job_or_schedule, timezone, context)
     local = zone(schedule.timezone)
     now = context.now()
     begin = read_time(start, "--from", local) if start else now
@@ -90,15 +90,15 @@ def run(
             out.line(f"  {exact(time, local)}    {zulu(time)}    {note or until(time, now)}")
     if isinstance(schedule, Cron) and schedule.day_rule:
         out.note(schedule.day_rule)
-    if remark:
-        out.note(remark)
+    if job_note:
+        out.note(job_note)
     return 0
 
 
 def _schedule(
     text: str, timezone: str | None, context: Context
 ) -> tuple[Schedule, datetime | None, str | None]:
-    """The schedule, where an interval counts from, and what else is to be said."""
+    """The schedule, the anchor of an interval, and a note about the job."""
     if _ID.fullmatch(text) and text in context.catalogue.ids():
         job = context.job(text)
         if job.schedule is None:
@@ -106,7 +106,7 @@ def _schedule(
         schedule = parse_schedule(job.schedule.text, timezone) if timezone else job.schedule
         store = context.store_if_any
         record = store.job(job.id) if store else None
-        return schedule, record.anchor if record else None, _remark(job, record, context.mode)
+        return schedule, record.anchor if record else None, _job_note(job, record, context.mode)
     try:
         return parse_schedule(text, timezone or "UTC"), None, None
     except ScheduleError:
@@ -115,11 +115,11 @@ def _schedule(
         raise
 
 
-def _remark(job: Job, record: JobRecord | None, mode: Mode) -> str | None:
-    """Why it will not be as the times say, if it will not."""
+def _job_note(job: Job, record: JobRecord | None, mode: Mode) -> str | None:
+    """Why the job will not run at these times, or None."""
     if not job.enabled:
         return f"{job.id} is not enabled ({job.origin}): no scheduler runs it"
-    if job.unmet and mode is not Mode.TRIGGER_DEV:  # there its worker needs it
+    if job.unmet and mode is not Mode.TRIGGER_DEV:  # its worker may have what it needs
         return f"{job.id} is stopped: {job.unmet}"
     if record is not None and record.stopped is not None:
         return f"{job.id} is stopped: put it back with jobctl start {job.id}"
@@ -129,7 +129,7 @@ def _remark(job: Job, record: JobRecord | None, mode: Mode) -> str | None:
 
 
 def due(schedule: Schedule, after: datetime, anchor: datetime, count: int) -> Iterator[datetime]:
-    """So many times after an instant; an interval counts from its anchor."""
+    """The next ``count`` due times; an interval counts from its anchor."""
     for _ in range(count):
         after = schedule.next_after(after, anchor)
         yield after

@@ -79,7 +79,7 @@ def run(
     version = file_version(context.project.folder)
     jobs = [context.job(job_id) for job_id in only or ()] or list(context.catalogue.jobs)
     if mode is not Mode.LOCAL:
-        return _elsewhere(mode, jobs, context, dry_run=dry_run, is_whole=not only)
+        return _run_in_other_mode(mode, jobs, context, dry_run=dry_run, is_whole=not only)
     if dry_run:
         raise UsageError(
             "mode is local: run --dry-run shows what would be registered, and nothing is",
@@ -95,20 +95,22 @@ def run(
         from jobctl.systemd.sd_notify import notify_of_scheduler
 
         notify_of_scheduler(manager, context.process, context.clock)
-    _greet(context, jobs, workers, limit)
+    _report_start(context, jobs, workers, limit)
     subscribers = context.subscribers(manager)
     reload = Reload(manager, subscribers, context.project, jobs, only=only or (), version=version)
     with reporter.showing(), subscribers, Stop(again=manager.end_now) as stop:
         interrupted = _schedule(manager, stop, reload)
-    _farewell(reporter, interrupted, context)
+    _report_stop(reporter, interrupted, context)
     return stop.exit_code if interrupted else ExitCode.DONE
 
 
-def _elsewhere(mode: Mode, jobs: list[Job], context: Context, *, dry_run: bool, is_whole: bool) -> int:
-    """What ``run`` does where another scheduler is in charge, or none.
+def _run_in_other_mode(
+    mode: Mode, jobs: list[Job], context: Context, *, dry_run: bool, is_whole: bool
+) -> int:
+    """Register the schedules in Trigger.dev mode.
 
     Raises:
-        NotRunError: nothing; says who is.
+        NotRunError: scheduling is disabled, or Vercel schedules.
     """
     if mode is Mode.DISABLED:
         raise NotRunError(
@@ -122,18 +124,18 @@ def _elsewhere(mode: Mode, jobs: list[Job], context: Context, *, dry_run: bool, 
         )
     from jobctl.cli.trigger_dev import register
 
-    whole = is_whole and not context.catalogue.warnings  # what is left out is not to be removed
-    code = register(context, jobs, dry_run=dry_run, prune=whole)
+    # schedules of jobs that are left out here stay
+    code = register(context, jobs, dry_run=dry_run, prune=is_whole and not context.catalogue.warnings)
     if code == ExitCode.DONE and context.process.get("NOTIFY_SOCKET"):
         from jobctl.systemd.sd_notify import ServiceManager
 
-        # a service that ends before it was ready counts as failed, and would be started again
+        # systemd restarts a service that ends before it is ready
         ServiceManager.of(context.process, context.clock).notify("READY=1", "STATUS=schedules are registered")
     return code
 
 
 def _sample_site(context: Context) -> Context:
-    """The same command in a sample site of its own, made where there is none yet."""
+    """The context of the sample site, which is created if it does not exist."""
     from jobctl.cli.context import Context
     from jobctl.demo.create import FOLDER, make
     from jobctl.settings.variables import VARIABLES
@@ -141,11 +143,9 @@ def _sample_site(context: Context) -> Context:
     folder = Path(context.common.project or ".").absolute() / FOLDER
     with context.output.working("making the sample site"):
         made = make(folder, context.now())
-    shown = _nearby(str(folder))
+    shown = _relative(str(folder))
     out = context.output
-    out.note(
-        f"{'made' if made else 'going on with'} a sample site in {shown}: database, content repository, mail"
-    )
+    out.note(f"{'made' if made else 'using'} a sample site in {shown}: database, content repository, mail")
     out.note("from another terminal:")
     command = typed()
     for line in (
@@ -155,7 +155,7 @@ def _sample_site(context: Context) -> Context:
         "ls .jobctl/outbox",
     ):
         out.note(f"  {line}")
-    # what is set for another site does not count in this one
+    # variables of another site are not for the sample site
     process = {name: value for name, value in context.process.items() if name not in VARIABLES}
     common = context.common._replace(project=str(folder), verbose=True)
     return Context(common, process, context.clock, out)
@@ -182,11 +182,11 @@ def _reporter(context: Context, manager: LocalJobManager, *, as_json: bool, is_l
     return Reporter(context, routine=routine, as_json=as_json)
 
 
-def _greet(context: Context, jobs: list[Job], workers: int, grace: timedelta) -> None:
+def _report_start(context: Context, jobs: list[Job], workers: int, grace: timedelta) -> None:
     out = context.output
     out.note(
         f"jobctl {__version__}, mode {context.mode.value} (why: jobctl mode), {counted(len(jobs), 'job')},"
-        f" {counted(workers, 'worker')}, store {_nearby(context.store.place)}"
+        f" {counted(workers, 'worker')}, store {_relative(context.store.place)}"
     )
     out.note(f"Ctrl-C ends it when the running jobs have ended ({format_duration(grace)} at most)")
     other = scheduler_presence(context.store, context.project.state, context.clock)
@@ -200,14 +200,14 @@ def _greet(context: Context, jobs: list[Job], workers: int, grace: timedelta) ->
         out.warn(warning)
 
 
-def _nearby(place: str) -> str:
-    """A path as it is seen from the working folder, where that is shorter."""
+def _relative(place: str) -> str:
+    """A path relative to the working folder, if it is inside."""
     folder = f"{Path.cwd()}{os.sep}"
     return place.removeprefix(folder)
 
 
-def _farewell(reporter: Reporter, interrupted: int, context: Context) -> None:
+def _report_stop(reporter: Reporter, interrupted: int, context: Context) -> None:
     if reporter.stuck and context.output.is_shared:
-        return  # whoever does not read the log does not read this either
+        return  # standard error is not read either
     runs = counted(reporter.tally.completed + reporter.tally.failed, "run")
     context.output.note(f"stopped: {runs}, {interrupted} interrupted")
