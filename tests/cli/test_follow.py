@@ -104,12 +104,12 @@ def test_lines_come_as_they_are_printed_over_all_attempts(by_run: bool, site: Si
     (site.folder / "two").touch()
     assert [next_line(follow) for _ in range(2)] == ["two\n", "three\n"]
     (site.folder / "fail").touch()
-    rest, told = follow.communicate(timeout=30)
+    rest, result = follow.communicate(timeout=30)
 
     assert rest.startswith("Traceback")
     assert rest.endswith("ValueError: not yet\nattempt 2\nonce more\n")
     assert follow.returncode == 0
-    assert told.startswith("steps: completed in ")
+    assert result.startswith("steps: completed in ")
     running.communicate(timeout=30)
 
 
@@ -154,13 +154,13 @@ def test_as_json_each_line_is_a_document_and_the_run_the_last(site: Site) -> Non
     assert json.loads(next_line(follow))["line"] == "one"
     for name in ("two", "fail"):
         (site.folder / name).touch()
-    rest, told = follow.communicate(timeout=30)
+    rest, result = follow.communicate(timeout=30)
     running.communicate(timeout=30)
 
     *lines, last = [json.loads(line) for line in rest.splitlines()]
     assert [one["line"] for one in lines][:2] == ["two", "three"]
     assert last["run"]["status"] == "completed"
-    assert told == ""
+    assert result == ""
 
 
 @pytest.mark.slow

@@ -165,10 +165,10 @@ def test_logs_of_a_run_on_another_machine_say_where_they_are(cli: Cli, past: Pas
     past.store.register_process(there)
     run = past.begin("hello", owner=there)
 
-    told = cli("logs", "hello")
+    done = cli("logs", "hello")
 
-    assert (told.code, told.stdout) == (0, "")
-    assert f"run {run[:8]} was on machine-7: its log is there" in told.stderr
+    assert (done.code, done.stdout) == (0, "")
+    assert f"run {run[:8]} was on machine-7: its log is there" in done.stderr
 
 
 def test_the_last_runs_at_a_glance(past: Past) -> None:
@@ -208,14 +208,14 @@ def test_logs_follow_no_link_and_no_id_that_is_none(cli: Cli, past: Past, tmp_pa
     (past.store_folder / "logs" / "hello").symlink_to(tmp_path / "elsewhere")
 
     for words in (("hello",), (run.id,), ("hello", "--follow"), ("hello", "--json")):
-        told = cli("logs", *words)
-        assert (told.code, told.stdout) == (70, "") or words[-1] == "--json"
-        assert "no log" not in told.stdout + told.stderr
-        assert f"the log of run {run.short_id} cannot be read: it is a link" in told.stderr + told.stdout
+        done = cli("logs", *words)
+        assert (done.code, done.stdout) == (70, "") or words[-1] == "--json"
+        assert "no log" not in done.stdout + done.stderr
+        assert f"the log of run {run.short_id} cannot be read: it is a link" in done.stderr + done.stdout
     assert cli("logs", "bad").stdout == "fine\n"
 
     with closing(sqlite3.connect(past.store_folder / "jobctl.db")) as store, store:
         store.execute("UPDATE runs SET job_id = '../../elsewhere' WHERE id = ?", (other.id,))
-    told = cli("logs", other.id)
-    assert told.code == 70
-    assert "is not a valid id" in told.stderr
+    done = cli("logs", other.id)
+    assert done.code == 70
+    assert "is not a valid id" in done.stderr

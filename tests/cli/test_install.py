@@ -67,27 +67,27 @@ def test_the_longest_grace_of_a_job_counts(cli: Cli, here: Path) -> None:
 
 def test_a_dry_run_prints_the_unit_and_writes_nothing(cli: Cli, config: Path) -> None:
     shown = cli("install", "systemd", "--user", "--dry-run")
-    told = cli("install", "systemd", "--user", "--dry-run", "--json").json
+    result = cli("install", "systemd", "--user", "--dry-run", "--json").json
 
     assert shown.code == 0
-    assert shown.stdout == told["unit"]
+    assert shown.stdout == result["unit"]
     assert shown.stdout.startswith('# Made by "jobctl install systemd"')
-    assert told["change"] is None
+    assert result["change"] is None
     assert not config.exists()
 
 
 def test_as_json_it_is_one_document(cli: Cli, config: Path) -> None:
-    told = cli("install", "systemd", "--user", "--json").json
+    result = cli("install", "systemd", "--user", "--json").json
 
-    assert (told["name"], told["scope"], told["change"]) == ("jobctl", "user", "created")
-    assert Path(told["file"]).read_text() == told["unit"]
-    assert told["next"][0] == "systemctl --user daemon-reload"
+    assert (result["name"], result["scope"], result["change"]) == ("jobctl", "user", "created")
+    assert Path(result["file"]).read_text() == result["unit"]
+    assert result["next"][0] == "systemctl --user daemon-reload"
 
 
 def test_it_is_the_machines_service_for_root_and_else_the_users_own(cli: Cli) -> None:
-    told = cli("install", "systemd", "--dry-run", "--json").json
+    result = cli("install", "systemd", "--dry-run", "--json").json
 
-    assert told["scope"] == ("user" if os.geteuid() else "system")
+    assert result["scope"] == ("user" if os.geteuid() else "system")
 
 
 def test_the_program_is_named_by_its_whole_path(cli: Cli) -> None:

@@ -178,16 +178,16 @@ def test_a_file_for_the_collector(cli: Cli, past: Past, here: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_reported(cli: Cli, here: Path) -> None:
-    def told(*words: str) -> tuple[int, str]:
+    def result(*words: str) -> tuple[int, str]:
         done = cli("metrics", "--output", *words)
         return done.code, done.stderr.splitlines()[0]
 
     prometheus = ("--format", "prometheus")
-    assert told("x.prom") == (2, "error: --output goes with --format prometheus")
-    assert told("x.txt", *prometheus)[1].endswith("node_exporter reads only files whose names end in .prom")
-    assert told("none/x.prom", *prometheus) == (
+    assert result("x.prom") == (2, "error: --output goes with --format prometheus")
+    assert result("x.txt", *prometheus)[1].endswith("node_exporter reads only files whose names end in .prom")
+    assert result("none/x.prom", *prometheus) == (
         2, 'error: "none/x.prom" cannot be written: no such file or directory',
     )  # fmt: skip
     (here / "folder.prom").mkdir()
-    assert told("folder.prom", *prometheus)[1].endswith("is a directory")
+    assert result("folder.prom", *prometheus)[1].endswith("is a directory")
     assert sorted(one.name for one in here.iterdir() if "prom" in one.name) == ["folder.prom"]

@@ -68,7 +68,7 @@ def test_what_is_there_stays(name: str, before: str, end: str, site: Site) -> No
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "result"),
     [
         ([], "new needs ID"),
         (["x"], "either --cron or --every"),
@@ -88,19 +88,19 @@ def test_what_is_there_stays(name: str, before: str, end: str, site: Site) -> No
     ],
 )
 def test_what_cannot_be_done_is_reported_and_nothing_is_written(
-    words: list[str], told: str, site: Site
+    words: list[str], result: str, site: Site
 ) -> None:
     before = files(site)
 
     refused = site.call("new", *words)
 
     assert refused.returncode == 2
-    assert told in refused.stderr
+    assert result in refused.stderr
     assert files(site) == before
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "result"),
     [
         ("jobs/x.py", "mine", "jobs/x.py already exists"),
         ("tests/test_x.py", "mine", "tests/test_x.py already exists"),
@@ -108,7 +108,7 @@ def test_what_cannot_be_done_is_reported_and_nothing_is_written(
         ("jobctl.toml", 'jobs = { other = { every = "1h", call = "work:x" } }', "a table cannot be added"),
     ],
 )
-def test_what_is_in_the_way_is_reported_and_left(name: str, text: str, told: str, site: Site) -> None:
+def test_what_is_in_the_way_is_reported_and_left(name: str, text: str, result: str, site: Site) -> None:
     (site.folder / name).parent.mkdir(exist_ok=True)
     site.write(name, text)
     before = files(site)
@@ -116,7 +116,7 @@ def test_what_is_in_the_way_is_reported_and_left(name: str, text: str, told: str
     refused = site.call("new", "x", "--every", "1h")
 
     assert refused.returncode == 2
-    assert told in refused.stderr.replace("\n       ", " ")
+    assert result in refused.stderr.replace("\n       ", " ")
     assert (files(site), (site.folder / name).read_text()) == (before, text)
 
 

@@ -64,10 +64,10 @@ def is_the_same(place: str, words: list[str], site: Site) -> None:
     expected = site.call(*words).returncode
     site.prefix = ["sh", "-c", f'exec "$@" {place}', "sh"]
 
-    told = site.call(*words)
+    result = site.call(*words)
 
-    assert told.returncode == expected
-    assert told.stderr == ""
+    assert result.returncode == expected
+    assert result.stderr == ""
 
 
 @pytest.mark.slow

@@ -84,9 +84,9 @@ def test_help_on_help_names_the_topics(cli: Cli) -> None:
 def test_help_on_help_and_on_nothing_that_there_is(cli: Cli) -> None:
     assert cli("help").stdout == cli().stdout
     assert cli("help", "help").stdout == cli("help", "-h").stdout
-    told = cli("help", "stauts")
-    assert (told.code, told.stdout) == (2, "")
-    assert 'did you mean "status"?' in told.stderr
+    result = cli("help", "stauts")
+    assert (result.code, result.stdout) == (2, "")
+    assert 'did you mean "status"?' in result.stderr
     assert cli("help", "exit-codes", "--json").json["topic"] == "exit-codes"
 
 
@@ -149,14 +149,14 @@ def test_help_on_help_and_on_nothing_that_there_is(cli: Cli) -> None:
     ],
 )
 def test_a_wrong_use_is_reported_with_what_to_do(words: str, message: str, hint: str, cli: Cli) -> None:
-    told = cli(*words.split())
+    result = cli(*words.split())
     as_json = cli(*words.split(), "--json")
 
-    assert told.code == as_json.code == 2
+    assert result.code == as_json.code == 2
     if "--json" not in words:
-        assert f"error: {message}" in told.stderr
-        assert hint in told.stderr
-        assert told.stdout == ""
+        assert f"error: {message}" in result.stderr
+        assert hint in result.stderr
+        assert result.stdout == ""
     error = as_json.json["error"]
     assert set(error) == {"code", "message", "hint", "where", "exit_code"}
     assert message in error["message"]
@@ -177,12 +177,12 @@ def test_common_options_may_stand_before_the_command(cli: Cli, tmp_path: Path) -
 def test_several_errors_are_reported_together(cli: Cli, here: Path) -> None:
     (here / ".env.local").write_text("SMTP_PORT=maybe\nNODE_ENV=moon\n")
 
-    told = cli("trigger", "repository-sync")
+    result = cli("trigger", "repository-sync")
     as_json = cli("trigger", "repository-sync", "--json").json["error"]
 
-    assert told.code == 2
-    assert "error: .env.local:1: SMTP_PORT is" in told.stderr
-    assert told.stderr.endswith("2 problems, nothing was started\n")
+    assert result.code == 2
+    assert "error: .env.local:1: SMTP_PORT is" in result.stderr
+    assert result.stderr.endswith("2 problems, nothing was started\n")
     assert [one["where"] for one in as_json["problems"]] == [".env.local:2", ".env.local:1"]
 
 

@@ -70,15 +70,15 @@ EVENTS: list[tuple[Event, str, str]] = [
 @pytest.mark.parametrize(("event", "name", "line"), EVENTS, ids=range(len(EVENTS)))
 def test_each_event_as_a_line_and_as_a_document(event: Event, name: str, line: str) -> None:
     at, _, rest = log_line(event, AT).partition(" ")
-    told = document(event, AT)
+    result = document(event, AT)
 
     assert rest == line
     assert datetime.fromisoformat(at).tzinfo is not None
-    assert set(told) == {
+    assert set(result) == {
         "ts", "event", "level", "job", "run", "slot", "status", "reason", "duration_ms", "message",
     }  # fmt: skip
-    assert told["event"] == name
-    assert told["message"]
+    assert result["event"] == name
+    assert result["message"]
     assert re.match(r"\d\d:\d\d:\d\d (\[sync\]|scheduler) ", terminal_line(event, AT))
 
 
@@ -122,11 +122,11 @@ def test_what_is_routine_is_not_shown_in_development() -> None:
 def test_where_another_schedules_it_says_so_and_ends(
     environment: dict[str, str], words: str, cli: Cli
 ) -> None:
-    told = cli("run", **environment)
+    result = cli("run", **environment)
 
-    assert told.code == 4
-    assert words in told.stderr
-    assert "--local" in told.stderr
+    assert result.code == 4
+    assert words in result.stderr
+    assert "--local" in result.stderr
     assert cli("run", "--json", **environment).json["error"]["exit_code"] == 4
 
 

@@ -72,10 +72,10 @@ def test_what_must_be_known_of_the_days_or_the_job_is_said(cli: Cli, past: Past)
     ],
 )
 def test_what_cannot_be_a_schedule(words: list[str], message: str, cli: Cli) -> None:
-    told = cli("next", *words)
+    result = cli("next", *words)
 
-    assert told.code == 2
-    assert message in told.stderr
+    assert result.code == 2
+    assert message in result.stderr
 
 
 def test_a_stopped_job_stays_stopped_until_it_is_started(cli: Cli) -> None:
@@ -112,7 +112,7 @@ def test_a_run_in_progress_goes_on(cli: Cli, past: Past) -> None:
 
 
 def test_starting_what_no_scheduler_runs_is_said(cli: Cli) -> None:
-    told = cli("start", "repository-sync").stderr
+    result = cli("start", "repository-sync").stderr
 
-    assert told.startswith("repository-sync is not enabled (built-in, changed in jobctl.toml:2)")
-    assert "back on the schedule" not in told
+    assert result.startswith("repository-sync is not enabled (built-in, changed in jobctl.toml:2)")
+    assert "back on the schedule" not in result

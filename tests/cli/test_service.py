@@ -41,7 +41,7 @@ PATIENCE = 3.0  # so a loop that turns each second feeds in each turn
 
 
 class Steady(SystemClock):
-    """A clock that moves when it is told to."""
+    """A clock that moves when it is result to."""
 
     seconds = 0.0
 
@@ -152,8 +152,8 @@ def test_no_listener_does_no_harm(site: Site) -> None:
 @pytest.mark.parametrize("named", [True, False])
 def test_it_is_loaded_only_where_a_service_manager_listens(site: Site, tmp_path: Path, named: bool) -> None:
     site.jobs(LOOK, CODE)
-    told = {"NOTIFY_SOCKET": str(tmp_path / "nobody")} if named else {}
-    scheduler = site.popen("run", env={**told, "PYTHONPROFILEIMPORTTIME": "1"}, stderr=subprocess.PIPE)
+    result = {"NOTIFY_SOCKET": str(tmp_path / "nobody")} if named else {}
+    scheduler = site.popen("run", env={**result, "PYTHONPROFILEIMPORTTIME": "1"}, stderr=subprocess.PIPE)
     until((site.folder / "seen.json").exists)
     scheduler.terminate()
 

@@ -112,7 +112,7 @@ def test_serve_goes_on(site: Site) -> None:
 def test_a_program_that_a_job_starts_has_the_defaults(site: Site) -> None:
     site.jobs('[jobs.own]\nevery = "1d"\ncommand = ["sh", "-c", "kill -USR1 $$"]\n')
 
-    told = site.call("trigger", "own")
+    result = site.call("trigger", "own")
 
-    assert told.returncode == 1
-    assert "SIGUSR1" in told.stderr
+    assert result.returncode == 1
+    assert "SIGUSR1" in result.stderr

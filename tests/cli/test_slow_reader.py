@@ -118,12 +118,12 @@ def test_a_pipe_that_is_read_loses_nothing(site: Site) -> None:
     until(lambda: "completed" in site.log(scheduler))
 
     assert stop(scheduler) == 0
-    told = [
+    result = [
         one.partition("[chatty] line ")[2].split()[0]
         for one in site.log(scheduler).splitlines()
         if "] line " in one
     ]
-    assert told == [str(number) for number in range(2000)]
+    assert result == [str(number) for number in range(2000)]
 
 
 @pytest.mark.slow

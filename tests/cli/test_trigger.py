@@ -82,12 +82,12 @@ def test_an_end_that_cannot_be_recorded_is_tried_for_a_limited_time(
     monkeypatch.setattr("jobctl.scheduler.single_run.RECORD_S", 0.2)
     (here / "work.py").write_text("import os\ndef hello():\n    os.rename('.jobctl', 'away')\n")
 
-    told = cli("trigger", "hello")
+    done = cli("trigger", "hello")
 
-    assert told.code == 70
-    assert "the run has ended, and its end cannot be recorded yet" in told.stderr
-    assert "was moved while it was in use" in told.stderr
-    assert "error: the end of 1 run could not be written to" in told.stderr
+    assert done.code == 70
+    assert "the run has ended, and its end cannot be recorded yet" in done.stderr
+    assert "was moved while it was in use" in done.stderr
+    assert "error: the end of 1 run could not be written to" in done.stderr
 
 
 def test_other_modes(cli: Cli) -> None:

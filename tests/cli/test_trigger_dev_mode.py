@@ -71,12 +71,12 @@ def test_settings_that_are_not_honoured_are_reported_by_run_and_by_the_exports(
         '[jobs.bad]\nevery = "1m"\ncall = "work:hello"\njitter = "5s"\nenabled = false\n'
     )
 
-    told = [cli(*words.split()).stderr for words in ("run", "export trigger-dev there", "export vercel .")]
+    done = [cli(*words.split()).stderr for words in ("run", "export trigger-dev there", "export vercel .")]
 
     waits = "every slot waits there, not only the newest"
     late = "; jitter has no effect: it starts on time"
     dropped = "a slot that comes while a run is in progress is dropped there"
-    for text, queued, jitter in zip(told, (waits, waits, dropped), ("", "", late), strict=True):
+    for text, queued, jitter in zip(done, (waits, waits, dropped), ("", "", late), strict=True):
         assert " ".join(text.split()).count(" effect") == 2 + bool(jitter)
         assert (
             f'daily: overlap = "queue" has no effect: {queued}; group has an effect only among runs that share a run'
@@ -92,9 +92,9 @@ def test_other_times_at_clock_changes_are_reported_everywhere(cli: Cli, cloud: C
 
     for words in ("run --dry-run", "run", "export trigger-dev there"):
         assert says in " ".join(cli(*words.split()).stderr.split()), words
-    told = cli("run", "--json").json
-    assert any(one.startswith(says) for one in told["warnings"])
-    assert "when the clocks change" in next(one for one in told["jobs"] if one["id"] == "nightly")["caution"]
+    done = cli("run", "--json").json
+    assert any(one.startswith(says) for one in done["warnings"])
+    assert "when the clocks change" in next(one for one in done["jobs"] if one["id"] == "nightly")["caution"]
 
 
 def test_the_free_plan_is_said_once(cli: Cli, cloud: Cloud) -> None:
@@ -242,10 +242,10 @@ def test_ctrl_c_ends_the_waiting_and_not_the_run(site: Site) -> None:
         waiting = site.popen("trigger", "hello", env=in_charge(cloud.url, KEY))
         assert cloud.looked.wait(30)
         waiting.send_signal(signal.SIGINT)
-        told, _ = waiting.communicate(timeout=30)
+        done, _ = waiting.communicate(timeout=30)
 
         assert waiting.returncode == 130
-        assert "continues at Trigger.dev" in told
+        assert "continues at Trigger.dev" in done
         assert [one["status"] for one in cloud.runs.values()] == ["EXECUTING"]
         assert not [one for one in cloud.asked if one.path.endswith("/cancel")]
 
@@ -271,10 +271,10 @@ def test_where_it_does_not_answer_that_is_said(cli: Cli, cloud: Cloud) -> None:
     fault = Fault(status=503, headers={"x-should-retry": "false"})
     for words in ("status", "runs", "metrics"):
         cloud.faults = [fault]
-        told = cli(words)
-        assert told.code == 5, words
-        assert "error: Trigger.dev (127.0.0.1:" in told.stderr
-        assert "has a fault: it answered 503" in told.stderr
+        done = cli(words)
+        assert done.code == 5, words
+        assert "error: Trigger.dev (127.0.0.1:" in done.stderr
+        assert "has a fault: it answered 503" in done.stderr
     cloud.faults = [fault]
     document = cli("status", "--json").json
     assert document["trigger_dev"]["answers"] is False
@@ -304,11 +304,11 @@ def test_stop_and_start_act_there(cli: Cli, cloud: Cloud) -> None:
     [("tr_pat_secretsecret", "a personal access token"), ("tr_prod_wrongwrong", "refuses the key")],
 )
 def test_a_wrong_key_is_one_sentence(key: str, said: str, words: list[str], cli: Cli, cloud: Cloud) -> None:
-    told = cli(*words, TRIGGER_DEV_API_KEY=key)
+    done = cli(*words, TRIGGER_DEV_API_KEY=key)
 
-    assert told.code == 5
-    assert said in told.stderr + told.stdout
-    assert key not in told.stderr + told.stdout
+    assert done.code == 5
+    assert said in done.stderr + done.stdout
+    assert key not in done.stderr + done.stdout
 
 
 def test_check_tries_it(cli: Cli, cloud: Cloud) -> None:
@@ -328,7 +328,7 @@ def test_the_client_is_loaded_on_first_use(site: Site) -> None:
         "manager = get_job_manager()\n"
         "print(type(manager).__name__, manager.get_job_status('x'), 'jobctl.http' in sys.modules)\n"
     )
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=site.folder,
         env={**site.environment, **in_charge("http://127.0.0.1:1", KEY)},
@@ -336,4 +336,4 @@ def test_the_client_is_loaded_on_first_use(site: Site) -> None:
         text=True,
         check=True,
     ).stdout
-    assert told.split() == ["TriggerDevJobManager", "None", "False"]
+    assert done.split() == ["TriggerDevJobManager", "None", "False"]

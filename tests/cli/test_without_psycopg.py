@@ -49,20 +49,20 @@ def site(request: pytest.FixtureRequest, site: Site) -> Site:
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_every_command_says_what_to_install(words: list[str], site: Site) -> None:
-    told = site.call(*words)
+    result = site.call(*words)
 
-    assert told.returncode == 4
-    assert "psycopg" in told.stderr
-    assert 'pip install "ever-jobctl[postgres]"' in told.stderr
-    assert "bug" not in told.stderr
-    assert "a-secret" not in told.stderr + told.stdout
+    assert result.returncode == 4
+    assert "psycopg" in result.stderr
+    assert 'pip install "ever-jobctl[postgres]"' in result.stderr
+    assert "bug" not in result.stderr
+    assert "a-secret" not in result.stderr + result.stdout
 
 
 def test_for_programs(site: Site) -> None:
-    told = site.call("status", "--json")
+    result = site.call("status", "--json")
 
-    assert told.returncode == 4
-    assert json.loads(told.stdout)["error"]["exit_code"] == 4
+    assert result.returncode == 4
+    assert json.loads(result.stdout)["error"]["exit_code"] == 4
 
 
 def test_mode_and_next_need_no_store(site: Site) -> None:
@@ -71,7 +71,7 @@ def test_mode_and_next_need_no_store(site: Site) -> None:
 
 
 def test_an_embedding_application_gets_the_same_sentence(site: Site) -> None:
-    told = site.python("from jobctl import get_job_manager\nget_job_manager()")
+    result = site.python("from jobctl import get_job_manager\nget_job_manager()")
 
-    assert "NotRunError" in told.stderr.splitlines()[-1]
-    assert "psycopg" in told.stderr.splitlines()[-1]
+    assert "NotRunError" in result.stderr.splitlines()[-1]
+    assert "psycopg" in result.stderr.splitlines()[-1]
