@@ -63,15 +63,15 @@ COMMANDS = {
         '--no-live': Option('no_live', '', '', (), 'Print plain lines, without a live table.'),
         '--local': Option('local', '', '', (), 'Schedule here, whatever the mode.'),
         '--demo': Option('demo', '', '', (), 'Run on a sample site of its own.'),
-        '--dry-run': Option('dry_run', '', '', (), 'Where Trigger.dev is in charge, say what would be registered.'),
+        '--dry-run': Option('dry_run', '', '', (), 'In Trigger.dev mode, show what would be registered.'),
     }),
     'trigger': CommandEntry('Run a job now, and exit by its result', (Argument('job_id', True, (), JOBS), ), {
         '--no-wait': Option('no_wait', '', '', (), 'Return once the run has started.'),
-        '--dry-run': Option('dry_run', '', '', (), 'Say what would be done, for jobs that support it.'),
+        '--dry-run': Option('dry_run', '', '', (), 'Show what would be done, for jobs that support it.'),
         '--force': Option('force', '', '', (), 'Run it even where scheduling is disabled.'),
         '--local': Option('local', '', '', (), 'Run it here, whatever the mode.'),
-        '--timeout': Option('timeout', '', 'DURATION', (), "End it after this time instead of the job's own timeout."),
-        '--no-retry': Option('no_retry', '', '', (), "Make one attempt only, whatever the job's retries."),
+        '--timeout': Option('timeout', '', 'DURATION', (), "Timeout, instead of the job's own."),
+        '--no-retry': Option('no_retry', '', '', (), "Make a single attempt, whatever the job's retries."),
     }),
     'serve': CommandEntry('Serve the cron HTTP endpoints in the foreground', (), {
         '--host': Option('host', '', 'ADDRESS', (), 'Address to listen on.'),
@@ -85,17 +85,17 @@ COMMANDS = {
         '--limit': Option('limit', '', 'N', (), 'Number of jobs at most, 0 for all.'),
         '--no-header': Option('no_header', '', '', (), 'Leave out the header line when piped.'),
     }),
-    'runs': CommandEntry('Show what ran, newest first', (Argument('job_or_run', False, (), JOBS), ), {
+    'runs': CommandEntry('List runs, newest first', (Argument('job_or_run', False, (), JOBS), ), {
         '--failed': Option('failed', '', '', (), 'Only failed runs.'),
         '--status': Option('status', '', 'running|completed|failed|skipped|cancelled', ('running', 'completed', 'failed', 'skipped', 'cancelled'), 'Only runs in this state.'),
-        '--since': Option('since', '', 'TIME', (), 'Only runs since a time, or since this long ago.'),
+        '--since': Option('since', '', 'TIME', (), 'Only runs since a time, or since a duration ago such as 2d.'),
         '--limit': Option('limit', '', 'N', (), 'Number of runs at most, 0 for all.'),
         '--no-header': Option('no_header', '', '', (), 'Leave out the header line when piped.'),
     }),
-    'logs': CommandEntry('Show what a run printed, or all jobs together', (Argument('job_or_run', False, (), JOBS), ), {
-        '--follow': Option('follow', '-f', '', (), 'Go on until the run has ended; for all jobs, until Ctrl-C.'),
-        '--failed': Option('failed', '', '', (), 'The last run that failed.'),
-        '--tail': Option('tail', '', 'N', (), 'Only the last lines.'),
+    'logs': CommandEntry('Show what a run printed, or what all jobs print', (Argument('job_or_run', False, (), JOBS), ), {
+        '--follow': Option('follow', '-f', '', (), 'Follow the run until it ends, or all jobs until Ctrl-C.'),
+        '--failed': Option('failed', '', '', (), 'Only failed runs; of a job, the last.'),
+        '--tail': Option('tail', '', 'N', (), 'Number of lines from the end.'),
         '--timestamps': Option('timestamps', '', '', (), 'Show when each line was printed.'),
     }),
     'metrics': CommandEntry('Show totals, success rates and durations', (Argument('job_id', False, (), JOBS), ), {
@@ -104,12 +104,12 @@ COMMANDS = {
         '--no-header': Option('no_header', '', '', (), 'Leave out the header line when piped.'),
     }),
     'mode': CommandEntry('Show which scheduler is in charge, and why', (), {
-        '--short': Option('short', '', '', (), 'Print one word.'),
+        '--short': Option('short', '', '', (), 'Print only the mode.'),
     }),
     'next': CommandEntry('Show when a job, or a cron expression, is due', (Argument('job_or_schedule', True, (), JOBS), ), {
         '--count': Option('count', '-n', 'N', (), 'Number of times to show.'),
         '--timezone': Option('timezone', '', 'ZONE', (), 'Time zone of the schedule.'),
-        '--from': Option('start', '', 'TIME', (), 'Begin here.'),
+        '--from': Option('start', '', 'TIME', (), 'Show times after this time.'),
     }),
     'analytics': CommandEntry('Show the results of the analytics jobs', (Argument('name', False, (), ('user-growth', 'activity-trends', 'top-items', 'recent-activity', 'performance-metrics')), ), {
         '--window': Option('window', '', 'N', (), 'Number of months, days, items or events.'),
@@ -120,35 +120,35 @@ COMMANDS = {
     }),
     'stop': CommandEntry('Take a job off its schedule', (Argument('job_id', False, (), JOBS), ), {
         '--all': Option('all_jobs', '', '', (), 'Every job.'),
-        '--reason': Option('reason', '', 'TEXT', (), 'Why; status shows it.'),
+        '--reason': Option('reason', '', 'TEXT', (), 'Reason that status shows.'),
         '--yes': Option('yes', '-y', '', (), 'Do not ask for confirmation.'),
     }),
     'start': CommandEntry('Put a stopped job back on its schedule', (Argument('job_id', False, (), JOBS), ), {
         '--all': Option('all_jobs', '', '', (), 'Every job.'),
         '--yes': Option('yes', '-y', '', (), 'Do not ask for confirmation.'),
     }),
-    'check': CommandEntry('Try every part that is configured', (Argument('part', False, (), ('settings', 'store', 'database', 'content', 'site', 'mail', 'trigger-dev')), ), {
+    'check': CommandEntry('Check every part that is configured', (Argument('part', False, (), ('settings', 'store', 'database', 'content', 'site', 'mail', 'trigger-dev')), ), {
         '--timeout': Option('timeout', '', 'DURATION', (), 'Time that each part may take.'),
     }),
-    'export': CommandEntry('Write what another platform, or an editor, needs', (Argument('platform', True, ('trigger-dev', 'vercel', 'schema'), ('trigger-dev', 'vercel', 'schema')), Argument('folder', True, (), ()), ), {
+    'export': CommandEntry('Write the files for another platform, or an editor', (Argument('platform', True, ('trigger-dev', 'vercel', 'schema'), ('trigger-dev', 'vercel', 'schema')), Argument('folder', True, (), ()), ), {
         '--check': Option('check', '', '', (), 'Write nothing; exit 1 where a file is out of date or something is missing.'),
         '--plan': Option('plan', '', 'hobby|pro', ('hobby', 'pro'), "Vercel's plan: crons once a day at most, or once a minute."),
-        '--target': Option('target', '', 'crons|schedules', ('crons', 'schedules'), "Vercel's list of calls to write."),
-        '--from-index': Option('from_index', '', '', (), 'Install the released jobctl instead of carrying this one.'),
+        '--target': Option('target', '', 'crons|schedules', ('crons', 'schedules'), "Vercel's list of calls to write; schedules are in beta."),
+        '--from-index': Option('from_index', '', '', (), 'Install jobctl from the package index instead of including this version.'),
     }),
     'new': CommandEntry('Add a job with its file and test', (Argument('job_id', True, (), ()), ), {
-        '--cron': Option('cron', '', 'CRON', (), 'When it is due, as a cron expression.'),
-        '--every': Option('every', '', 'DURATION', (), 'Or how often it is due.'),
+        '--cron': Option('cron', '', 'CRON', (), 'Cron expression.'),
+        '--every': Option('every', '', 'DURATION', (), 'Interval, instead of --cron.'),
         '--timezone': Option('timezone', '', 'ZONE', (), 'Time zone of --cron.'),
-        '--name': Option('name', '', 'TEXT', (), 'Its name for people.'),
+        '--name': Option('name', '', 'TEXT', (), 'Display name.'),
         '--command': Option('command', '', 'TEXT', (), 'Run this program instead of a function.'),
-        '--module': Option('module', '', 'MODULE', (), 'Module for its function.'),
+        '--module': Option('module', '', 'MODULE', (), 'Module of its function.'),
     }),
-    'install': CommandEntry('Install a service that keeps it running', (Argument('service_manager', True, ('systemd',), ('systemd',)), ), {
+    'install': CommandEntry('Install the scheduler as a service', (Argument('service_manager', True, ('systemd',), ('systemd',)), ), {
         '--user': Option('user', '', '', (), 'Your own service manager; the default unless you are root.'),
         '--system': Option('system', '', '', (), 'The service manager of the machine.'),
         '--name': Option('name', '', 'NAME', (), 'Name of the service.'),
-        '--node-env': Option('node_env', '', 'development|production|test', ('development', 'production', 'test'), 'Its NODE_ENV.'),
+        '--node-env': Option('node_env', '', 'development|production|test', ('development', 'production', 'test'), 'NODE_ENV of the service.'),
         '--local': Option('local', '', '', (), 'Let it schedule here, whatever the mode.'),
         '--workers': Option('workers', '', 'N', (), 'Jobs that may run at the same time.'),
         '--grace': Option('grace', '', 'DURATION', (), 'Time that running jobs have to end after a stop signal.'),
@@ -157,7 +157,7 @@ COMMANDS = {
         '--dry-run': Option('dry_run', '', '', (), 'Write nothing, print the unit.'),
         '--yes': Option('yes', '-y', '', (), 'Do not ask for confirmation.'),
     }),
-    'uninstall': CommandEntry('Remove that service', (Argument('service_manager', True, ('systemd',), ('systemd',)), ), {
+    'uninstall': CommandEntry('Remove the installed service', (Argument('service_manager', True, ('systemd',), ('systemd',)), ), {
         '--user': Option('user', '', '', (), 'Your own service manager; the default unless you are root.'),
         '--system': Option('system', '', '', (), 'The service manager of the machine.'),
         '--name': Option('name', '', 'NAME', (), 'Name of the service.'),

@@ -43,7 +43,7 @@ def run(
         str, typer.Option("--timeout", metavar="DURATION", help="Time that each part may take.")
     ] = "10s",
 ) -> int:
-    """Try every part that is configured.
+    """Check every part that is configured.
 
     Examples:
         jobctl check

@@ -60,13 +60,17 @@ def run(
         Plan | None, typer.Option("--plan", help="Vercel's plan: crons once a day at most, or once a minute.")
     ] = None,
     target: Annotated[
-        Target | None, typer.Option("--target", help="Vercel's list of calls to write.")
+        Target | None,
+        typer.Option("--target", help="Vercel's list of calls to write; schedules are in beta."),
     ] = None,
     from_index: Annotated[
-        bool, typer.Option("--from-index", help="Install the released jobctl instead of carrying this one.")
+        bool,
+        typer.Option(
+            "--from-index", help="Install jobctl from the package index instead of including this version."
+        ),
     ] = False,
 ) -> int:
-    """Write what another platform, or an editor, needs.
+    """Write the files for another platform, or an editor.
 
     Examples:
         jobctl export trigger-dev worker

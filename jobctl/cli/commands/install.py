@@ -44,7 +44,8 @@ def run(
     system: SystemService = False,
     name: ServiceName = "jobctl",
     node_env: Annotated[
-        Literal["development", "production", "test"], typer.Option("--node-env", help="Its NODE_ENV.")
+        Literal["development", "production", "test"],
+        typer.Option("--node-env", help="NODE_ENV of the service."),
     ] = "production",
     local: Annotated[bool, typer.Option("--local", help="Let it schedule here, whatever the mode.")] = False,
     workers: Workers = DEFAULT_WORKERS,
@@ -58,7 +59,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, print the unit.")] = False,
     yes: Yes = False,
 ) -> int:
-    """Install a service that keeps it running.
+    """Install the scheduler as a service.
 
     Examples:
         jobctl install systemd

@@ -42,16 +42,16 @@ def run(
     *,
     follow: Annotated[
         bool,
-        typer.Option("--follow", "-f", help="Go on until the run has ended; for all jobs, until Ctrl-C."),
+        typer.Option("--follow", "-f", help="Follow the run until it ends, or all jobs until Ctrl-C."),
     ] = False,
-    failed: Annotated[bool, typer.Option("--failed", help="The last run that failed.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only failed runs; of a job, the last.")] = False,
     tail: Annotated[
         int | None,
         typer.Option(
             "--tail",
             metavar="N",
             min=0,
-            help="Only the last lines.",
+            help="Number of lines from the end.",
             show_default="all of a run, 100 of all jobs",
         ),
     ] = None,
@@ -59,7 +59,7 @@ def run(
         bool, typer.Option("--timestamps", help="Show when each line was printed.")
     ] = False,
 ) -> int:
-    """Show what a run printed, or all jobs together.
+    """Show what a run printed, or what all jobs print.
 
     Examples:
         jobctl logs --follow

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    context: Context, *, short: Annotated[bool, typer.Option("--short", help="Print one word.")] = False
+    context: Context, *, short: Annotated[bool, typer.Option("--short", help="Print only the mode.")] = False
 ) -> int:
     """Show which scheduler is in charge, and why.
 

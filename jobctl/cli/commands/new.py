@@ -24,23 +24,21 @@ def run(
     context: Context,
     job_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the new job, in kebab-case.")],
     *,
-    cron: Annotated[
-        str | None, typer.Option("--cron", metavar="CRON", help="When it is due, as a cron expression.")
-    ] = None,
+    cron: Annotated[str | None, typer.Option("--cron", metavar="CRON", help="Cron expression.")] = None,
     every: Annotated[
-        str | None, typer.Option("--every", metavar="DURATION", help="Or how often it is due.")
+        str | None, typer.Option("--every", metavar="DURATION", help="Interval, instead of --cron.")
     ] = None,
     timezone: Annotated[
         str | None,
         typer.Option("--timezone", metavar="ZONE", help="Time zone of --cron.", show_default="UTC"),
     ] = None,
-    name: Annotated[str | None, typer.Option("--name", metavar="TEXT", help="Its name for people.")] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="TEXT", help="Display name.")] = None,
     command: Annotated[
         str | None, typer.Option("--command", metavar="TEXT", help="Run this program instead of a function.")
     ] = None,
     module: Annotated[
         str | None,
-        typer.Option("--module", metavar="MODULE", help="Module for its function.", show_default="jobs.NAME"),
+        typer.Option("--module", metavar="MODULE", help="Module of its function.", show_default="jobs.NAME"),
     ] = None,
 ) -> int:
     """Add a job with its file and test.

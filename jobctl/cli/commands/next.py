@@ -53,7 +53,8 @@ def run(
         ),
     ] = None,
     start: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="Begin here.", show_default="now")
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Show times after this time.", show_default="now"),
     ] = None,
 ) -> int:
     """Show when a job, or a cron expression, is due.

@@ -52,7 +52,7 @@ def run(
     local: Annotated[bool, typer.Option("--local", help="Schedule here, whatever the mode.")] = False,
     demo: Annotated[bool, typer.Option("--demo", help="Run on a sample site of its own.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Where Trigger.dev is in charge, say what would be registered.")
+        bool, typer.Option("--dry-run", help="In Trigger.dev mode, show what would be registered.")
     ] = False,
 ) -> int:
     """Run the local scheduler in the foreground.

@@ -26,7 +26,9 @@ def run(
     status: Annotated[RunStatus | None, typer.Option("--status", help="Only runs in this state.")] = None,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="Only runs since a time, or since this long ago."),
+        typer.Option(
+            "--since", metavar="TIME", help="Only runs since a time, or since a duration ago such as 2d."
+        ),
     ] = None,
     limit: Annotated[
         int,
@@ -34,7 +36,7 @@ def run(
     ] = 20,
     no_header: NoHeader = False,
 ) -> int:
-    """Show what ran, newest first.
+    """List runs, newest first.
 
     Examples:
         jobctl runs

@@ -24,7 +24,7 @@ def run(
     *,
     all_jobs: AllJobs = False,
     reason: Annotated[
-        str | None, typer.Option("--reason", metavar="TEXT", help="Why; status shows it.")
+        str | None, typer.Option("--reason", metavar="TEXT", help="Reason that status shows.")
     ] = None,
     yes: Yes = False,
 ) -> int:

@@ -28,18 +28,16 @@ def run(
     *,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return once the run has started.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, for jobs that support it.")
+        bool, typer.Option("--dry-run", help="Show what would be done, for jobs that support it.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Run it even where scheduling is disabled.")] = False,
     local: Annotated[bool, typer.Option("--local", help="Run it here, whatever the mode.")] = False,
     timeout: Annotated[
         str | None,
-        typer.Option(
-            "--timeout", metavar="DURATION", help="End it after this time instead of the job's own timeout."
-        ),
+        typer.Option("--timeout", metavar="DURATION", help="Timeout, instead of the job's own."),
     ] = None,
     no_retry: Annotated[
-        bool, typer.Option("--no-retry", help="Make one attempt only, whatever the job's retries.")
+        bool, typer.Option("--no-retry", help="Make a single attempt, whatever the job's retries.")
     ] = False,
 ) -> int:
     """Run a job now, and exit by its result.

@@ -36,7 +36,7 @@ def run(
     ] = False,
     yes: Yes = False,
 ) -> int:
-    """Remove that service.
+    """Remove the installed service.
 
     Examples:
         jobctl uninstall systemd
