@@ -149,7 +149,7 @@ def _state_folder(location: ProjectLocation, environment: "Environment | None") 
             where=str(environment.value("JOBCTL_STATE").source),
             hint="name a folder, or write postgresql://user:password@host/name",
         )
-    if named is None and environment is not None and environment.text("VERCEL") == "1":
+    if named is None and environment is not None and environment.on_vercel:
         import tempfile
         from zlib import crc32
 

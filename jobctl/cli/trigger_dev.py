@@ -42,8 +42,8 @@ def register(context: Context, jobs: Iterable[Job], *, dry_run: bool, prune: boo
     warnings: list[str] = []
     try:
         # built-in jobs that lack their settings on this machine may have them on the workers
-        spare = [job.id for job in BUILT_IN] if context.catalogue.note else []
-        planned, warnings = manager.plan(prune=prune, spare=spare)
+        kept_ids = [job.id for job in BUILT_IN] if context.catalogue.note else []
+        planned, warnings = manager.plan(prune=prune, kept_ids=kept_ids)
         if context.catalogue.note:
             warnings.append(f"{context.catalogue.note}; their schedules at Trigger.dev stay as they are")
         for warning in warnings:

@@ -1,4 +1,4 @@
-"""The jobs of the sample site that play its visitors and its editor. Existing sample sites name them as they are."""
+"""The jobs of the sample site that play its visitors and its editor. Do not rename them: existing sample sites refer to them."""
 
 import os
 from datetime import timedelta

@@ -15,7 +15,7 @@ from jobctl.text import printable
 HEAD = 512 * 1024
 TAIL = 256 * 1024
 LONGEST_LINE = 8 * 1024
-_REST = f"more output follows; the newest {TAIL // 1024} KiB of it come when the run ends"
+_MORE_FOLLOWS = f"more output follows; the newest {TAIL // 1024} KiB of it are written when the run ends"
 
 
 class RunLog:
@@ -23,9 +23,9 @@ class RunLog:
 
     Each line is kept as ``2026-11-23T09:10:00.123Z [job-id] text``: UTC, decoded, printable, masked.
     Of more than ``HEAD`` bytes the first ``HEAD``, up to the end of a line, and the newest ``TAIL`` are kept, with
-    lines that say so and how much was left out; the newest part is written at the end. Nothing is masked before it
-    is whole, and nothing is cut but what is masked. No link in place of a folder or
-    the file is followed. A log that cannot be written does not fail the run: a line at its end reports it.
+    lines that say so and how much was left out; the newest part is written at the end. A line is masked only once it
+    is complete, and cut only after masking, so that no part of a secret remains. A link in place of a folder or the
+    file is not followed. A log that cannot be written does not fail the run: a line at its end reports it.
     """
 
     def __init__(self, folder: Path, job_id: str, run_id: str, mask: Mask, attempt: int = 1) -> None:
@@ -56,7 +56,7 @@ class RunLog:
         lines = self._lines(data[:end])
         if len(data) >= room and lines:  # else a line, or a secret, goes on across the bound
             self._is_full = True
-            lines.append(_REST)
+            lines.append(_MORE_FOLLOWS)
             self._keep_newest(self._unread() + data[end:], at)
         self._write(lines, at)
         return lines

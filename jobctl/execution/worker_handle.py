@@ -35,7 +35,7 @@ from jobctl.execution.tasks import Task
 from jobctl.model import Command, Reason
 
 STUCK_S = 0.1
-"""A worker that is on one task for so long starts none of those that it was sent soon."""
+"""A worker busy with one task for longer than this, in seconds, will not begin its other tasks soon."""
 _CHUNK = 64 * 1024
 _MOST_CHUNKS = 64
 _LARGEST_TASK = 192 * 1024

@@ -1,7 +1,7 @@
 """``subscription-expired-cleanup``: ends subscriptions that are past their end date, and mails their users.
 
 With auto-renewal on or unset, the subscription was not paid again: it becomes ``expired``. With auto-renewal
-off it becomes ``cancelled``. The subscription and its history row change in subscription transaction.
+off it becomes ``cancelled``. The subscription and its history row change in the same transaction.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -75,7 +75,7 @@ def _sync(project: ProjectContext, text: str) -> "SyncReport":
     address = read_repository_address(text, environment.secret("GH_TOKEN"), project.folder)
     branch = environment.text("GITHUB_BRANCH")
     print(f"Fetching {address.url}" + (f" (branch {branch})" if branch else ""))
-    may_push = not (environment.flag("DISABLE_AUTO_SYNC") or environment.text("VERCEL") == "1")
+    may_push = not (environment.flag("DISABLE_AUTO_SYNC") or environment.on_vercel)
     limits = Limits.read(environment)
     copy = ContentFolder(environment.content, address, branch=branch, may_push=may_push, limits=limits)
     return copy.sync()

@@ -14,8 +14,7 @@ from jobctl.store.records import Misfires
 from jobctl.value_class import value
 
 LATE = timedelta(seconds=60)
-"""A slot that could have begun at most so long ago still runs, whatever ``catch_up`` says, so that a restart
-loses nothing."""
+"""A slot that is later than this was missed, unless its job catches up; so a quick restart loses nothing."""
 
 INSTANT = timedelta(milliseconds=1)
 """The smallest difference of two times: the run store keeps milliseconds."""
@@ -32,8 +31,9 @@ class AgendaEntry:
     Attributes:
         due: its next slot.
         wakes: when that slot begins, with jitter.
-        fresh: an interval that never ran, and so is due at its anchor.
-        ahead: for a job that queues, the runs that may have been ahead of it when it was placed.
+        never_ran: an interval job without any run: first due at its anchor.
+        ahead: for a job that queues: begin and end of the runs that its slots must wait for, as known when the job was
+            put on the agenda.
     """
 
     job: Job
@@ -42,7 +42,7 @@ class AgendaEntry:
     cursor: datetime | None
     due: datetime | None = None
     wakes: datetime | None = None
-    fresh: bool = False
+    never_ran: bool = False
     ahead: tuple[Span, ...] = ()
 
     def begins(self, slot: datetime) -> datetime:
@@ -70,7 +70,7 @@ class AgendaEntry:
 
         An interval that never ran has missed nothing.
         """
-        if cursor is None and self.fresh:
+        if cursor is None and self.never_ran:
             return 0
         return self.schedule.count(self.last_dealt_with(slot, cursor), slot - INSTANT, self.anchor)
 
@@ -89,24 +89,24 @@ class DueSlot:
     """A job whose newest slot has come.
 
     Attributes:
-        serve: it runs; otherwise it was missed, and is only reported.
+        should_run: whether it runs; otherwise it was missed, and is only reported. ``Agenda.take_due`` decides.
         cursor: the job's in the run store, as far as this process knows.
-        alone: no slot lies between ``cursor`` and this one.
+        nothing_missed_before: no slot lies between ``cursor`` and this one.
     """
 
     entry: AgendaEntry
     slot: datetime
-    serve: bool
+    should_run: bool
     cursor: datetime | None = None
-    alone: bool = True
+    nothing_missed_before: bool = True
 
     def counted_from(self, cursor: datetime | None) -> "DueSlot":
         """The same with the cursor that the run store has."""
-        return replace(self, cursor=cursor, alone=False)
+        return replace(self, cursor=cursor, nothing_missed_before=False)
 
     def misfires(self) -> Misfires:
         """The slots that were missed before this one."""
-        count = 0 if self.alone else self.entry.missed_before(self.slot, self.cursor)
+        count = 0 if self.nothing_missed_before else self.entry.missed_before(self.slot, self.cursor)
         return Misfires(self.cursor, count)
 
 
@@ -144,7 +144,7 @@ class Agenda:
         entry = AgendaEntry(job, job.schedule, anchor, cursor, ahead=ahead)
         self._entries[job.id] = entry
         self._plan(entry, job.schedule.next_after(entry.behind, anchor))
-        entry.fresh = cursor is None and entry.due == anchor
+        entry.never_ran = cursor is None and entry.due == anchor
         return entry
 
     def remove(self, job_id: str) -> None:
@@ -181,8 +181,8 @@ class Agenda:
                 if entry.begins(slot) > now:
                     slot = entry.schedule.latest_until(slot - INSTANT, due, entry.anchor) or due
                 following = entry.schedule.next_after(slot, entry.anchor)
-            serve = entry.fresh or entry.job.catch_up or now - entry.free_since(slot, now) <= LATE
-            found.append(DueSlot(entry, slot, serve, entry.cursor, alone=slot == due))
+            should_run = entry.never_ran or entry.job.catch_up or now - entry.free_since(slot, now) <= LATE
+            found.append(DueSlot(entry, slot, should_run, entry.cursor, nothing_missed_before=slot == due))
             self._plan(entry, following)
         return found
 
@@ -191,7 +191,7 @@ class Agenda:
         if cursor is None:
             return
         entry.cursor = cursor
-        entry.fresh = False
+        entry.never_ran = False
         if entry.due is not None and entry.due <= cursor:
             self._plan(entry, entry.schedule.next_after(cursor, entry.anchor))
 
@@ -206,7 +206,7 @@ class Agenda:
         """
         for entry in self._entries.values():
             entry.cursor = now
-            entry.fresh = False
+            entry.never_ran = False
             self._plan(entry, entry.schedule.next_after(now, entry.anchor))
 
     def _plan(self, entry: AgendaEntry, due: datetime) -> None:

@@ -43,9 +43,9 @@ _CLAIM_AGAIN_S = 1.0
 class ReadySlots:
     """Slots that wait for a worker, at most one a job; those of quick jobs apart, since many of them share a worker.
 
-    Which jobs are quick is learned from run to run. A job that has not run here yet counts as the last new job
-    turned out: so many new and quick jobs are not started one by one, and a slow one delays none, since the pool
-    takes back what waits behind it.
+    Which jobs are quick is learned from run to run. A job that has not run here yet is assumed to be like the
+    last new job. So a burst of new, quick jobs starts together; a slow one among them delays none, since the pool
+    takes back the tasks that wait behind it.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class ReadySlots:
         """Add a slot before all others, or behind them. An older slot of the same job was missed."""
         job_id = due.entry.job.id
         if any(job_id in slots for slots in self._slots.values()):
-            due = replace(due, alone=False)
+            due = replace(due, nothing_missed_before=False)
             self.discard(job_id)
         slots = self._slots[self.is_quick(due.entry.job)]
         slots[job_id] = due
@@ -132,7 +132,7 @@ class BlockedSlots:
         """Whether an older slot of the job was blocked: the newer one has its place now, and the older was missed."""
         job = due.entry.job
         if job.id in self._slots:
-            self._slots[job.id] = replace(due, alone=False)
+            self._slots[job.id] = replace(due, nothing_missed_before=False)
             return True
         if job.group is not None and any(
             job.group == other.entry.job.group for other in self._slots.values()
@@ -249,7 +249,7 @@ class Dispatcher:
     def collect(self, now: datetime) -> None:
         """Take the slots that are due from the agenda."""
         for due in self.agenda.take_due(now, _COLLECTED):
-            if not due.serve:
+            if not due.should_run:
                 self._misfires.give_up(due, now)
             elif not self._blocked.replace_older(due):
                 self._ready.put(due)

@@ -1,8 +1,8 @@
 """Decides which registered processes are alive, and fails the runs of dead ones.
 
-The kernel decides where it can be asked, else the lease, without any wall clock: as with etcd and DynamoDB's lock
-client, the process that watches notices that a heartbeat counter has not changed for the length of the lease by its
-own steady clock. Time in which it could not have seen a change does not count.
+Where the kernel can be asked, it decides. Elsewhere the lease decides, without any wall clock, as with etcd and
+DynamoDB's lock client: the observing process sees, by its own steady clock, that a heartbeat counter has not changed
+for the length of the lease. Time in which it could not have seen a change does not count.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from jobctl.store.records import LEASE, Owner
 from jobctl.value_class import value
 
 _SHORT_LIVED_LEASE = 2 * LEASE
-"""For processes that do not know whether heartbeats were possible all the time."""
+"""Short-lived commands cannot know whether heartbeats were blocked meanwhile, so they wait twice as long."""
 
 
 class Liveness:
@@ -72,7 +72,8 @@ class Liveness:
     def _steady(self) -> float | None:
         """The clock of observations, in seconds; None where this process makes none.
 
-        With a store in a file they matter only for a frozen process, and a command that reads must not wait for a write.
+        With a store in a file, observations matter only for a frozen process, and a command that reads must not wait for
+        a write.
         """
         if self._healthy_since is not None:
             return self._clock.boottime()
@@ -95,7 +96,7 @@ class Liveness:
         return read_at - max(since, self._healthy_since()) > LEASE.total_seconds()
 
     def _is_silent_for_successors(self, owner: Owner, token: str, read_at: float, now: float) -> bool:
-        """The same over several short-lived processes of one boot, which share the kernel's clock."""
+        """``_is_silent`` for short-lived processes: they share the kernel's clock, and keep what they saw in the run store."""
         base = f"{boot()} | {token} | "
         if owner.observed is not None and owner.observed.startswith(base):
             since = float(owner.observed.removeprefix(base))
@@ -123,7 +124,7 @@ def fail_lost_runs(store: RunStore, state: Path, liveness: Liveness, now: dateti
 
 
 def fail_lost_runs_once(store: RunStore, state: Path, clock: Clock) -> list[Run]:
-    """The same in a process that lives too short to observe a lease."""
+    """``fail_lost_runs`` in a process that lives too short to observe a lease."""
     return fail_lost_runs(store, state, Liveness(store, state, clock), clock.now())
 
 

@@ -1,7 +1,7 @@
-"""Misfires, slots that no scheduler served in time: counted once, in the run store, and reported by that process.
+"""Misfires, slots that no scheduler served in time: counted once in the run store, and reported by the process that counted them.
 
 A due slot that could have begun more than ``agenda.LATE`` ago is a misfire, unless its job catches up
-(``DueSlot.serve``); so is each slot between the job's cursor and the slot that runs now.
+(``Agenda.take_due`` decides); so is each slot between the job's cursor and the slot that runs now.
 """
 
 from datetime import datetime
@@ -23,7 +23,7 @@ class MisfireReporter:
         self._bus = bus
 
     def give_up(self, due: DueSlot, now: datetime) -> None:
-        """The newest slot is too late as well: the job waits for its next."""
+        """No slot is recent enough to run: count all as missed. The job waits for its next slot."""
         job_id = due.entry.job.id
         try:
             misfires = due.misfires()
@@ -50,6 +50,6 @@ class MisfireReporter:
         entry = due.entry
         first = entry.schedule.next_after(entry.last_dealt_with(due.slot, cursor), entry.anchor)
         last = due.slot
-        if due.serve:
+        if due.should_run:
             last = entry.schedule.latest_until(due.slot - INSTANT, first, entry.anchor) or first
-        self._bus.publish(SlotsMissed(entry.job.id, count, first, last, runs_now=due.serve, at=now))
+        self._bus.publish(SlotsMissed(entry.job.id, count, first, last, runs_now=due.should_run, at=now))

@@ -52,7 +52,7 @@ class FinishedRuns:
 class Recorder:
     """Writes many endings in one transaction, and makes many claims in one.
 
-    A store that is locked or full stops starts, not the scheduler: endings are kept, and nothing is
+    While the store is locked or full, no run starts, but the scheduler goes on: endings are kept, and nothing is
     claimed until they are written.
 
     Attributes:

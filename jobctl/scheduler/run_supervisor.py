@@ -174,7 +174,7 @@ class RunSupervisor:
         """Start tasks as soon as the workers have room.
 
         Args:
-            at_once: they have room, as asked before.
+            at_once: the caller has checked that the workers have room.
         """
         if at_once and self._lease.holds:
             self._pool.submit(list(tasks))

@@ -83,6 +83,11 @@ class Environment:
         """Whether a variable is ``1``, ``true``, ``yes`` or ``on``, in any case."""
         return (self.text(name) or "").lower() in ON
 
+    @property
+    def on_vercel(self) -> bool:
+        """Whether this process runs at Vercel: ``VERCEL`` is 1 there."""
+        return self.text("VERCEL") == "1"
+
     def choice(self, name: str) -> str | None:
         """A variable that is one of its choices.
 

@@ -71,7 +71,7 @@ ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value
 class RunStore(ABC):
     """Runs, job state, owners and cached results. Usable from any thread; never carried over a fork.
 
-    A few constraints carry promise 1: a job has at most one unfinished run; a slot has at most one run.
+    Constraints keep a slot from running twice: a job has at most one unfinished run; a slot has at most one run.
 
     Every method may raise ``StoreBusyError`` where another process holds the store longer than the busy timeout,
     ``StoreError`` where it cannot be read or written (full disk, read-only), ``StoreDamagedError`` where it holds

@@ -1,4 +1,4 @@
-"""Starting and ending runs: the statements that promise 1 rests on, in batches.
+"""Starting and ending runs: the statements that keep a slot from running twice (promise 1 of docs/reliability.md), in batches.
 
 Each function works inside the caller's transaction.
 """
@@ -249,7 +249,7 @@ def _count(connection: Connection, job_id: str, *, success: datetime | None, ms:
 def fail_lost_runs(
     connection: Connection, at: datetime, *, owner_id: str | None = None, run_ids: Sequence[Any] = ()
 ) -> list[Run]:
-    """Make unfinished runs, those of an owner or those with some ids, ``failed``, reason ``lost``; returns them."""
+    """Mark unfinished runs as failed, reason ``lost``: all of an owner, or those with the given ids. Returns them."""
     if owner_id is not None:
         found = connection.execute("SELECT id FROM runs WHERE owner = ? AND status = 'running'", (owner_id,))
         run_ids = [row[0] for row in found.fetchall()]

@@ -1,4 +1,4 @@
-"""A database connection as the SQL that both databases share sees it."""
+"""The database interface that the SQL of both databases uses."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol

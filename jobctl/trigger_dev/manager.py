@@ -102,18 +102,18 @@ class TriggerDevJobManager(ManagerBase):
     # Schedules
 
     def plan(
-        self, *, prune: bool = True, spare: Collection[str] = ()
+        self, *, prune: bool = True, kept_ids: Collection[str] = ()
     ) -> tuple[list[ScheduleStep], list[str]]:
         """What ``register`` would do, and warnings.
 
         Args:
             prune: remove schedules of jobs that were not added.
-            spare: ids of jobs whose schedules are not removed.
+            kept_ids: ids of jobs whose schedules are not removed.
         """
         jobs = list(self._jobs.values())
         existing = fetch_schedules(self._api, jobs)
         zones, now = self._zones(jobs), self._clock.now()
-        steps = plan_sync(jobs, existing, self.account, zones, now, prune=prune, spare=spare)
+        steps = plan_sync(jobs, existing, self.account, zones, now, prune=prune, kept_ids=kept_ids)
         warnings = [plan_warning(steps, existing, self.account)]
         if existing.foreign:
             warnings.append(

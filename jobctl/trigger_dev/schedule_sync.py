@@ -84,9 +84,9 @@ class ExistingSchedules:
 
 
 def fetch_schedules(api: "TriggerDevClient", jobs: Iterable[Job]) -> ExistingSchedules:
-    """Fetch all schedules of the environment, and those of the jobs one by one where they are not listed.
+    """Fetch all schedules of the environment.
 
-    The list is empty while no worker is deployed.
+    The list is empty while no worker is deployed, so each job's schedule that is not in it is fetched by its key.
     """
     listed = api.schedules()
     prefix = api.account.prefix
@@ -111,16 +111,16 @@ def plan_sync(
     now: datetime,
     *,
     prune: bool = True,
-    spare: Collection[str] = (),
+    kept_ids: Collection[str] = (),
 ) -> list[ScheduleStep]:
     """One step for each job, and one for each schedule whose job has left the catalogue.
 
     Args:
         zones: the time zones that Trigger.dev knows; may be empty if the jobs need none but UTC.
         prune: remove schedules of jobs that are not among ``jobs``.
-        spare: ids of jobs whose schedules are not removed.
+        kept_ids: ids of jobs whose schedules are not removed.
     """
-    keys = {account.prefix + job_id for job_id in (*(job.id for job in jobs), *spare)}
+    keys = {account.prefix + job_id for job_id in (*(job.id for job in jobs), *kept_ids)}
     steps = [_plan(job, existing, account.prefix, zones, now) for job in jobs]
     gone = [found for key, found in existing.by_key.items() if key not in keys] if prune else []
     return [

@@ -121,7 +121,7 @@ class Endpoints:
         now = SystemClock().now()
         if request.method == "HEAD":  # the router allows it with GET, but it must run nothing
             raise HTTPException(405, headers={"Allow": "GET, POST"})
-        if not self._is_allowed(request, bare=reply_format.allows_bare_secret):
+        if not self._is_allowed(request, allow_without_bearer=reply_format.allows_bare_secret):
             return _json(reply_format.refused(401, reply_format.unauthorized, now), BEARER)
         if self._detail and self._runner.is_disabled and (skipped := reply_format.skipped(now)):
             return _json(skipped)
@@ -168,9 +168,9 @@ class Endpoints:
     def _masked(self, text: str) -> str:
         return self._runner.project.environment.mask(text)
 
-    def _is_allowed(self, request: Request, *, bare: bool = False) -> bool:
+    def _is_allowed(self, request: Request, *, allow_without_bearer: bool = False) -> bool:
         client = request.client.host if request.client else None
-        return self._access.allows(request.headers, client, bare=bare)
+        return self._access.allows(request.headers, client, allow_without_bearer=allow_without_bearer)
 
 
 def _jobs(runner: Runner) -> Response:

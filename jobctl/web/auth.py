@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from jobctl.settings.environment import Environment
 from jobctl.settings.masking import Secret
+from jobctl.urls import is_loopback
 
-_LOOPBACK = ("127.0.0.1", "::1")
-_LOCAL_NAMES = ("localhost", *_LOOPBACK)
 _RELAYED = re.compile(
     r"forward|client-?ip|real-?ip|proxy|original|envoy|^via$|^cdn-loop$"
     r"|^(?:cf|fly|fastly|ngrok|tailscale|x-azure|x-amz|x-vercel)-"
@@ -34,7 +33,9 @@ class Access:
         """From the settings."""
         return cls(environment.secret("CRON_SECRET"), environment.text("NODE_ENV") == "development")
 
-    def allows(self, headers: Mapping[str, str], client: str | None, *, bare: bool = False) -> bool:
+    def allows(
+        self, headers: Mapping[str, str], client: str | None, *, allow_without_bearer: bool = False
+    ) -> bool:
         """Whether a request is allowed.
 
         The secret is compared in constant time. Without a secret, a web page of another site in the developer's browser
@@ -43,12 +44,12 @@ class Access:
         Args:
             headers: by lower-case name.
             client: the address that the connection comes from.
-            bare: whether the secret is also accepted without ``Bearer``.
+            allow_without_bearer: whether the secret is also accepted without ``Bearer``.
         """
         if self.secret is not None:
             whole = headers.get("authorization", "")
             scheme, _, given = whole.partition(" ")
-            if bare and scheme.lower() != "bearer":
+            if allow_without_bearer and scheme.lower() != "bearer":
                 scheme, given = "bearer", whole
             # the server decodes headers as Latin-1; only HTTP's own blanks are removed
             expected = self.secret.reveal().encode("utf-8", "surrogateescape").decode("latin-1")
@@ -59,7 +60,7 @@ class Access:
             return is_equal and scheme.lower() == "bearer"
         host = headers.get("host", "").strip()
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-        local = client in _LOOPBACK and name.lower() in _LOCAL_NAMES
+        local = is_loopback(client or "") and is_loopback(name)
         relayed = any(_RELAYED.search(header.replace("_", "-")) for header in headers)
         crosses = headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
         own = f"http://{host}".lower()

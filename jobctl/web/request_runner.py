@@ -45,7 +45,7 @@ class Runner:
 
     def __init__(self, project: ProjectContext, timeout: timedelta | None = None) -> None:
         self.project = project
-        self.on_vercel = project.environment.text("VERCEL") == "1"
+        self.on_vercel = project.environment.on_vercel
         self.timeout = timeout or (ON_VERCEL if self.on_vercel else TIMEOUT)
         self._lock = threading.Lock()
         self._manager: LocalJobManager | None = None

@@ -22,7 +22,7 @@ def test_an_interval_that_never_ran_is_due_at_once() -> None:
 
     (due,) = agenda.take_due(T0)
 
-    assert (due.slot, due.serve) == (T0, True)
+    assert (due.slot, due.should_run) == (T0, True)
     assert agenda.next_due() == T0 + 5 * MINUTE
 
 
@@ -32,7 +32,7 @@ def test_an_interval_that_never_ran_is_due_once_however_late_and_nothing_was_mis
 
     (due,) = agenda.take_due(T0 + 63 * MINUTE)
 
-    assert (due.slot, due.serve) == (T0 + 60 * MINUTE, True)
+    assert (due.slot, due.should_run) == (T0 + 60 * MINUTE, True)
     assert entry.missed_before(due.slot, None) == 0
 
 
@@ -59,7 +59,7 @@ def test_slots_that_passed_are_one_due_at_the_newest() -> None:
 
     (due,) = agenda.take_due(T0 + 33 * MINUTE)
 
-    assert (due.slot, due.serve) == (T0 + 30 * MINUTE, True)
+    assert (due.slot, due.should_run) == (T0 + 30 * MINUTE, True)
     assert entry.missed_before(due.slot, T0) == 5
     assert agenda.next_due() == T0 + 35 * MINUTE
 
@@ -70,7 +70,7 @@ def test_a_late_slot_without_catch_up_is_missed() -> None:
 
     (due,) = agenda.take_due(T0 + timedelta(days=3))
 
-    assert (due.slot, due.serve) == (datetime(2026, 11, 26, 9, tzinfo=UTC), False)
+    assert (due.slot, due.should_run) == (datetime(2026, 11, 26, 9, tzinfo=UTC), False)
 
 
 def test_a_slot_a_little_late_still_runs() -> None:
@@ -79,7 +79,7 @@ def test_a_slot_a_little_late_still_runs() -> None:
 
     (due,) = agenda.take_due(datetime(2026, 11, 24, 9, 0, 59, tzinfo=UTC))
 
-    assert due.serve
+    assert due.should_run
 
 
 def test_what_another_process_ran_is_passed_over() -> None:

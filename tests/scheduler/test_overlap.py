@@ -153,7 +153,7 @@ def test_jitter_that_is_longer_than_the_interval_loses_no_slot(
         assert begins is not None
         (due,) = agenda.take_due(begins)
         agenda.advance(due.entry, due.slot)
-        assert due.serve
+        assert due.should_run
         assert due.slot <= begins < schedule.next_after(due.slot, START)
         found.append(due.slot)
 

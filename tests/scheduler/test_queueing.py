@@ -54,7 +54,7 @@ def test_jobs_of_a_group_take_turns(manager: LocalJobManager, heard: Heard, proj
 
 def due(job_id: str, slot: int, group: str | None = "g") -> DueSlot:
     one = job(job_id, "tick", group=group)
-    return DueSlot(AgendaEntry(one, Every(1), START, None), START + timedelta(seconds=slot), serve=True)
+    return DueSlot(AgendaEntry(one, Every(1), START, None), START + timedelta(seconds=slot), should_run=True)
 
 
 def test_a_newer_slot_keeps_its_jobs_place_in_line() -> None:
@@ -66,7 +66,7 @@ def test_a_newer_slot_keeps_its_jobs_place_in_line() -> None:
     queue.claim_soon()
 
     assert taken
-    assert [(one.entry.job.id, one.slot.second, one.alone) for one in queue.take(0)] == [
+    assert [(one.entry.job.id, one.slot.second, one.nothing_missed_before) for one in queue.take(0)] == [
         ("a", 2, False),
         ("b", 1, True),
     ]

@@ -24,7 +24,7 @@ def job(job_id: str, **environment: str) -> Job:
 
 
 def put(ready: ReadySlots, job_id: str) -> None:
-    ready.put(DueSlot(AgendaEntry(job(job_id), EVERY, NOW, None), NOW, serve=True))
+    ready.put(DueSlot(AgendaEntry(job(job_id), EVERY, NOW, None), NOW, should_run=True))
 
 
 def picked(ready: ReadySlots, quick: int, others: int) -> list[str]:

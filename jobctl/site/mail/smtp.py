@@ -1,4 +1,4 @@
-"""SMTP: one connection for many mails, encrypted before any password."""
+"""SMTP: one connection for many mails, encrypted before a password is sent."""
 
 import smtplib
 import socket
