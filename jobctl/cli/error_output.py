@@ -165,8 +165,8 @@ def _wrong_value(parameter: Any, text: str) -> tuple[str, str | None] | None:
         close = suggestion(value, choices, "")
         return f"{name} must be {', '.join(choices)}, not {quote(value)}", close or None
     least, most = getattr(parameter.type, "min", None), getattr(parameter.type, "max", None)
-    bounds = f"between {least} and {most}" if most is not None else f"{least} or more"
-    number = "" if found[2] else "a whole number "
+    bounds = f"{least} or more" if most is None else f"between {least} and {most}"
+    number = "" if found[2] else "a whole number, " if most is None else "a whole number "
     return f"{name} must be {number}{bounds}, not {quote(value)}", None
 
 

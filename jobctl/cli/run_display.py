@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from heapq import merge
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl import thread_start
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 LINES = 50_000
 TEXT = 8 * 1024 * 1024
-NEWS = 10_000
+EVENTS = 10_000
 
 
 class Published(NamedTuple):
@@ -48,20 +50,20 @@ class Backlog:
     Args:
         lines: the most printed lines.
         text: the most characters in them.
-        news: the most ordinary events, and the most warnings and errors.
+        events: the most ordinary events, and the most warnings and errors.
     """
 
-    def __init__(self, lines: int = LINES, text: int = TEXT, news: int = NEWS) -> None:
+    def __init__(self, lines: int = LINES, text: int = TEXT, events: int = EVENTS) -> None:
         self._output: deque[Published] = deque()
         self._routine: deque[Published] = deque()
-        self._grave: deque[Published] = deque()
-        self._most_lines, self._most_text, self._most_news = lines, text, news
+        self._serious: deque[Published] = deque()
+        self._most_lines, self._most_text, self._most_events = lines, text, events
         self._text = 0
         self._number = 0
-        self._lines_left_out: Counter[str] = Counter()
-        self._news_left_out = 0
+        self._lines_dropped: Counter[str] = Counter()
+        self._events_dropped = 0
         self._lock = threading.Lock()
-        self._something = threading.Event()
+        self._has_events = threading.Event()
 
     def put(self, event: Event, at: datetime) -> None:
         """Add an event. Called from any thread; never blocks."""
@@ -71,13 +73,13 @@ class Backlog:
             if isinstance(event, RunOutput):
                 self._put_line(published, event)
             else:
-                queue = self._routine if level(event) is None else self._grave
+                queue = self._routine if level(event) is None else self._serious
                 queue.append(published)
-                if len(queue) > self._most_news:
+                if len(queue) > self._most_events:
                     queue.popleft()
-                    self._news_left_out += 1
-        if not self._something.is_set():
-            self._something.set()
+                    self._events_dropped += 1
+        if not self._has_events.is_set():
+            self._has_events.set()
 
     def _put_line(self, published: Published, event: RunOutput) -> None:
         self._output.append(published)
@@ -85,46 +87,42 @@ class Backlog:
         while len(self._output) > self._most_lines or (
             self._text > self._most_text and len(self._output) > 1
         ):
-            left_out = self._output.popleft().event
-            if isinstance(left_out, RunOutput):
-                self._text -= len(left_out.line)
-                self._lines_left_out[left_out.job_id] += 1
+            dropped = self._output.popleft().event
+            if isinstance(dropped, RunOutput):
+                self._text -= len(dropped.line)
+                self._lines_dropped[dropped.job_id] += 1
 
     def wait(self) -> None:
         """Block until there is an event, or ``wake`` is called."""
-        self._something.wait()
+        self._has_events.wait()
 
     def wake(self) -> None:
         """Make ``wait`` return."""
-        self._something.set()
+        self._has_events.set()
 
     def take(self, now: datetime, most: int | None = None) -> list[Published]:
         """Remove and return at most ``most`` events, oldest first. An event about dropped events comes first."""
         with self._lock:
-            taken = self._left_out(now)
-            queues = (self._output, self._routine, self._grave)
-            rest = sum(map(len, queues))
-            for _ in range(rest if most is None else min(most, rest)):
-                published = min(queue[0] for queue in queues if queue)
-                for queue in queues:
-                    if queue and queue[0] is published:
-                        queue.popleft()
-                if isinstance(published.event, RunOutput):
-                    self._text -= len(published.event.line)
-                taken.append(published)
+            taken = self._dropped(now)
+            queues = (self._output, self._routine, self._serious)
+            oldest = list(islice(merge(*queues), most))
+            for queue in queues:
+                while queue and oldest and queue[0].number <= oldest[-1].number:
+                    queue.popleft()
+            self._text -= sum(len(item.event.line) for item in oldest if isinstance(item.event, RunOutput))
             if not any(queues):
-                self._something.clear()
-            return taken
+                self._has_events.clear()
+            return [*taken, *oldest]
 
-    def _left_out(self, now: datetime) -> list[Published]:
+    def _dropped(self, now: datetime) -> list[Published]:
         found: list[Event] = []
-        if self._lines_left_out:
-            job = next(iter(self._lines_left_out)) if len(self._lines_left_out) == 1 else None
-            found.append(LinesNotShown(now, job, self._lines_left_out.total(), is_output=True))
-        if self._news_left_out:
-            found.append(LinesNotShown(now, None, self._news_left_out, is_output=False))
-        self._lines_left_out.clear()
-        self._news_left_out = 0
+        if self._lines_dropped:
+            job = next(iter(self._lines_dropped)) if len(self._lines_dropped) == 1 else None
+            found.append(LinesNotShown(now, job, self._lines_dropped.total(), is_output=True))
+        if self._events_dropped:
+            found.append(LinesNotShown(now, None, self._events_dropped, is_output=False))
+        self._lines_dropped.clear()
+        self._events_dropped = 0
         return [Published(0, now, event) for event in found]
 
 

@@ -20,7 +20,7 @@ def line(text: str, job: str = "chatty") -> Event:
 
 def test_the_oldest_lines_go_first_and_news_last() -> None:
     failed, started = RunFinished(run_of(RunStatus.FAILED)), RunStarted(run_of(RunStatus.RUNNING))
-    backlog = Backlog(lines=2, news=1)
+    backlog = Backlog(lines=2, events=1)
     for event in (failed, started, line("a"), line("b"), started, line("c")):
         backlog.put(event, AT)
 
