@@ -117,7 +117,7 @@ def test_a_package_with_jobs_is_named_or_missing(site: Site, tmp_path: Path) -> 
         ('command = ["../run.sh"]', "", "which is not a file of the project"),
         ('call = "work:hello"\nfolder = "/var"', "", "is not a folder of the project"),
         ('call = "work:hello"', "import no_such_module", 'work.py imports "no_such_module"'),
-        ('call = "work:hello"', "import out", "leaves out/__init__.py out, by its name"),
+        ('call = "work:hello"', "import out", "does not upload out/__init__.py because of its name"),
     ],
 )
 def test_what_cannot_go_along_is_named(job: str, code: str, says: str, site: Site) -> None:
