@@ -15,15 +15,15 @@ _DURATIONS = ("every", "timeout", "retry_delay", "jitter", "grace")
 
 
 def job(id: str | None = None, **options: Unpack[JobOptions]) -> Callable[[Function], Function]:  # noqa: A002
-    """Make a module's function a job. The function itself stays as it is.
+    """Make a module's function a job. The function itself is unchanged.
 
     Args:
-        id: ``kebab-case``; the function's name with dashes where it is left out.
+        id: ``kebab-case``; by default the function's name with dashes.
         options: the keys of a job in ``jobctl.toml``, except ``call`` and ``command``: ``name``, ``every``, ``cron``,
             ``timezone``, ``timeout``, ``retries``, ``retry_delay``, ``catch_up``, ``enabled``, ``jitter``,
             ``overlap``, ``group``, ``grace``, ``environment``, ``folder``, ``needs``, ``check_in``, ``memory_mib``.
             A duration is a text such as ``"15m"`` or a ``timedelta``; ``every`` may be a number of seconds too.
-            ``name`` is the first line of the function's docstring where it is left out.
+            ``name`` is by default the first line of the function's docstring.
 
     Raises:
         TypeError: it is written without parentheses, or with an unknown option.

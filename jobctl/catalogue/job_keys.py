@@ -235,7 +235,7 @@ KEYS: dict[str, JobKey] = {
 
 
 def default_text(key: str) -> str | None:
-    """The default of a key as a user writes it; None where the key is simply absent by default."""
+    """The default of a key as a user writes it; None if it has none."""
     default = "UTC" if key == "timezone" else getattr(Job, key, None)
     if isinstance(default, timedelta):
         return write_duration(default)
@@ -301,7 +301,7 @@ class _JobBuilder:
         self.faults.append(ConfigurationError(message, where=self._place(key), hint=hint))
 
     def _value(self, key: str) -> Any:
-        """The value of a key as ``Job`` has it; None where it is not set or cannot be used."""
+        """The value of a key for ``Job``; None if it is not set or invalid."""
         value = self._settings.get(key)
         try:
             return None if value is None else KEYS[key].read(value)
