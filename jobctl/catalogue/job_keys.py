@@ -127,7 +127,7 @@ def _read_names(value: Any) -> tuple[str, ...]:
 def _read_call(value: Any) -> str:
     if isinstance(value, str) and re.fullmatch(f"{DOTTED_NAME}:{DOTTED_NAME}", value):
         return value
-    raise ConfigurationError(f"{_shown(value)} is not an import text", hint='write "package.module:function"')
+    raise ConfigurationError(f"{_shown(value)} is not an import path", hint='write "package.module:function"')
 
 
 def _read_command(value: Any) -> Command:

@@ -24,7 +24,7 @@ def call(
     trace: bool = True,
     importing: AbstractContextManager[None] = _NOTHING,
 ) -> Ending:
-    """Run a function, named by its import text or itself; never raises.
+    """Run a function, named by its import path or itself; never raises.
 
     Args:
         trace: print an error's traceback to standard error.

@@ -28,7 +28,7 @@ from jobctl.settings.masking import Mask
 
 
 def importable(function: Any) -> str | None:
-    """The import text that leads a worker process to this very function, or None."""
+    """The import path that leads a worker process to this very function, or None."""
     module = getattr(function, "__module__", None)
     name = getattr(function, "__qualname__", None)
     if not module or not name or module == "__main__" or "<" in name:

@@ -1,1 +1,1 @@
-"""The built-in jobs' functions. Loaded by workers alone, by their import text."""
+"""The built-in jobs' functions. Loaded by workers alone, by their import path."""

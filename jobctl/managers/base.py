@@ -236,18 +236,18 @@ def define(job_id: str, name: str, target: Target, schedule: Schedule) -> Job:
     there; any other runs in a thread of this process.
 
     Raises:
-        UsageError: a bad id, or a target that is no function, import text or command.
+        UsageError: a bad id, or a target that is no function, import path or command.
     """
     if isinstance(target, str):
         module, colon, function = target.partition(":")
         if not (colon and module and function):
-            raise UsageError(f"{quote(target)} is not an import text", hint="write package.module:function")
+            raise UsageError(f"{quote(target)} is not an import path", hint="write package.module:function")
     elif callable(target):
         from jobctl.execution.job_threads import importable
 
         target = importable(target) or target
     elif not isinstance(target, Command):
-        raise UsageError(f"a job is a function or an import text, not {type(target).__name__}")
+        raise UsageError(f"a job is a function or an import path, not {type(target).__name__}")
     if not is_job_id(job_id):
         raise UsageError(f"{quote(job_id)} is not a job id", hint=ID_HINT)
     return Job(job_id, name or job_id, schedule, target)

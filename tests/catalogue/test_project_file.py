@@ -155,7 +155,7 @@ def test_two_files_in_one_folder_are_refused(tmp_path: Path) -> None:
         ('[jobs.a]\ncommand = ["a\\u0000b"]\n', "jobctl.toml:2: [jobs.a].command: no program takes"),
         ('[jobs.a]\ncall = "m:f"\nname = "a\\u001b[2J"\n', "jobctl.toml:3: [jobs.a].name: expected a text of one line"),
         ('[jobs.a]\ncommand = "ls -l"\n', "expected a list of texts"),
-        ('[jobs.a]\ncall = "m.f"\n', '"m.f" is not an import text'),
+        ('[jobs.a]\ncall = "m.f"\n', '"m.f" is not an import path'),
         ('[jobs.a]\nevery = "1m"\n', "jobctl.toml:1: [jobs.a]: it needs `call` or `command`"),
         ('[jobs.a]\ncall = "m:f"\ncron = "* * * * *"\ntimezone = "Europe/Berln"\n', "jobctl.toml:4: [jobs.a].timezone"),
         ('[jobs.a]\ncall = "m:f"\ntimezone = "UTC"\n', "a time zone needs cron"),
