@@ -6,7 +6,7 @@ from string import ascii_letters, digits, hexdigits
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from jobctl.errors import ConfigurationError, PermanentJobError
+from jobctl.errors import ConfigurationError, NotRunError, PermanentJobError, install_hint
 from jobctl.text import printable
 
 _LABEL_CHARACTERS = frozenset(ascii_letters + digits + "-_")
@@ -213,6 +213,43 @@ def postgres_place(parameters: Mapping[str, str]) -> str:
         ports = ports[:1] * len(hosts)
     name = effective.get("dbname") or effective.get("user") or ""
     return f"{','.join(f'{host}:{port or 5432}' for host, port in zip(hosts, ports, strict=True))}/{name}"
+
+
+STORE_SCHEMA = "jobctl"
+
+
+class StoreAddress(NamedTuple):
+    """A parsed address of a run store.
+
+    Attributes:
+        parameters: for libpq, with the password.
+        schema: that holds the tables.
+        place: for people: ``host:port/name``, and the schema unless it is ``jobctl``.
+    """
+
+    parameters: Mapping[str, str]
+    schema: str
+    place: str
+
+
+def read_store_address(text: str) -> StoreAddress:
+    """Parse ``JOBCTL_STATE``. Its parameter ``schema`` names another schema than ``jobctl``.
+
+    Raises:
+        ConfigurationError: it cannot be parsed. The message never holds the text, which may hold a password.
+        NotRunError: psycopg is not installed.
+    """
+    if problem := missing_driver():
+        raise NotRunError(
+            f"the run store is on Postgres, and the package psycopg {problem}", hint=install_hint("postgres")
+        )
+    parameters, others, place = read_postgres_address(text, "JOBCTL_STATE")
+    schema = others.get("schema", STORE_SCHEMA)
+    if not re.fullmatch("[a-z_][a-z0-9_]{0,62}", schema):
+        raise ConfigurationError(
+            "the schema in JOBCTL_STATE is not a valid name", hint="use lower-case letters, digits and _"
+        )
+    return StoreAddress(parameters, schema, place if schema == STORE_SCHEMA else f"{place}, schema {schema}")
 
 
 def _given_parameters(text: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobctl.urls import is_postgres_address
+from jobctl.urls import is_postgres_address, read_store_address
 
 if TYPE_CHECKING:
     from jobctl.store.base import RunStore
@@ -43,9 +43,7 @@ def _open(
     place: Path | str, busy_timeout: timedelta, *, create: bool, verify: bool = False
 ) -> "RunStore | None":
     if isinstance(place, str) and ("://" in place or is_postgres_address(place)):
-        from jobctl.store.postgres_address import read_address
-
-        read_address(place)  # first: the next import needs the driver
+        read_store_address(place)  # first: the next import needs the driver
         from jobctl.store.postgres import open_address
 
         return open_address(place, busy_timeout, create=create)

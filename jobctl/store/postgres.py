@@ -10,9 +10,9 @@ from jobctl.errors import StoreError, StoreLostError
 from jobctl.store import claims
 from jobctl.store.base import RunStore
 from jobctl.store.connection import Connection
-from jobctl.store.postgres_address import read_address
 from jobctl.store.postgres_pool import InDoubtError, Pool, Session
 from jobctl.store.records import Claim, ClaimOutcome, Owner
+from jobctl.urls import read_store_address
 
 _NEXT_GENERATION = """
 UPDATE meta SET value = ? WHERE name = 'epoch' AND value = ?
@@ -107,7 +107,7 @@ def open_address(text: str, busy_timeout: timedelta, *, create: bool) -> Postgre
         NotRunError: psycopg is not installed.
         StoreError: the server does not respond or refuses, or the tables are not those of jobctl.
     """
-    address = read_address(text)
+    address = read_store_address(text)
     pool = Pool(address, busy_timeout)
     try:
         with pool.reading() as session:

@@ -16,8 +16,7 @@ import psycopg
 from jobctl import sqlstate
 from jobctl.errors import ExitCode, StoreBusyError, StoreError, StoreLostError
 from jobctl.store.connection import Cursor, Values, keep_for_good
-from jobctl.store.postgres_address import Address
-from jobctl.urls import CONNECT_TIMEOUT_S
+from jobctl.urls import CONNECT_TIMEOUT_S, StoreAddress
 
 _BUSY = (sqlstate.LOCK_TIMEOUT, sqlstate.STATEMENT_TIMEOUT, sqlstate.SERIALIZATION_FAILURE, sqlstate.DEADLOCK)
 """A lock or statement took too long, or transactions conflicted."""
@@ -168,7 +167,7 @@ class Pool:
         size: the number of connections that may be in use at once.
     """
 
-    def __init__(self, address: Address, busy_timeout: timedelta, size: int = SIZE) -> None:
+    def __init__(self, address: StoreAddress, busy_timeout: timedelta, size: int = SIZE) -> None:
         self.place = address.place
         self._address = address
         self._size = size

@@ -15,9 +15,9 @@ from jobctl.settings.environment import Environment
 from jobctl.site.content import remote as content
 from jobctl.site.database import session as database
 from jobctl.site.mail.providers import mail_settings, open_transport
-from jobctl.store.postgres_address import read_address as read_store_address
 from jobctl.subscribers.notification_channels import CheckIn, channels, check_in_url
 from jobctl.trigger_dev.account import Account
+from jobctl.urls import read_store_address
 from tests.support.fuzzing import (
     FOREIGN,
     SECRET,

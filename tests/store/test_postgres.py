@@ -18,9 +18,9 @@ from jobctl.store import postgres_pool
 from jobctl.store.base import RunStore
 from jobctl.store.open import open_existing_store, open_store
 from jobctl.store.postgres import VERSION, PostgresRunStore
-from jobctl.store.postgres_address import read_address
 from jobctl.store.postgres_pool import InDoubtError, ServerError
 from jobctl.store.records import Claim, Claimed, Owner, Registration, new_run_id
+from jobctl.urls import read_store_address
 from tests.support.postgres import PASSWORD, Postgres
 from tests.support.proxy import Proxy, proxied
 
@@ -105,7 +105,7 @@ def test_tables_of_another_program_are_not_changed(address: str, postgres: Postg
     ],
 )  # fmt: skip
 def test_an_address_is_read(text: str, place: str) -> None:
-    found = read_address(text)
+    found = read_store_address(text)
 
     assert found.place == place
     assert "pgbouncer" not in found.parameters
