@@ -207,13 +207,13 @@ class Pool:
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """A transaction; all other writers wait for its end."""
-        with store_errors(self.place), self._checked_out() as box:
-            transaction_id = self._begin(box, self._write)
-            yield Session(box.raw)
+        with store_errors(self.place), self._borrow() as borrowed:
+            transaction_id = self._begin(borrowed, self._write)
+            yield Session(borrowed.raw)
             try:
-                box.raw.execute("COMMIT")
+                borrowed.raw.execute("COMMIT")
             except psycopg.OperationalError as error:
-                box.drop()
+                borrowed.drop()
                 if not self._committed(transaction_id):
                     raise
                 del error
@@ -228,10 +228,10 @@ class Pool:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Session]:
-        with store_errors(self.place), self._checked_out() as box:
-            self._begin(box, begin)
-            yield Session(box.raw)
-            box.raw.execute("COMMIT")
+        with store_errors(self.place), self._borrow() as borrowed:
+            self._begin(borrowed, begin)
+            yield Session(borrowed.raw)
+            borrowed.raw.execute("COMMIT")
 
     def close(self) -> None:
         """Close idle connections now, and the others when they are returned. Idempotent."""
@@ -242,42 +242,42 @@ class Pool:
             raw.close()
 
     @contextmanager
-    def _checked_out(self) -> Iterator["_CheckedOut"]:
+    def _borrow(self) -> Iterator["_Borrowed"]:
         if self._closed:
             raise StoreError(f"the run store {self.place} is closed")
         if not self._free.acquire(timeout=self._timeout_s):
             raise StoreBusyError(f"the run store {self.place} is busy in this process", hint="try again")
-        box = _CheckedOut(self._idle.pop() if self._idle else None)
+        borrowed = _Borrowed(self._idle.pop() if self._idle else None)
         try:
-            yield box
+            yield borrowed
         except Exception:
-            box.undo()
+            borrowed.undo()
             raise
         except BaseException:
-            box.drop()
+            borrowed.drop()
             raise
         finally:
-            self._return(box)
+            self._return(borrowed)
 
-    def _return(self, box: "_CheckedOut") -> None:
+    def _return(self, borrowed: "_Borrowed") -> None:
         if self._closed:
-            box.drop()
-        if box.kept is not None:
-            self._idle.append(box.kept)
+            borrowed.drop()
+        if borrowed.kept is not None:
+            self._idle.append(borrowed.kept)
         self._free.release()
 
-    def _begin(self, box: "_CheckedOut", batch: str) -> Any:
+    def _begin(self, borrowed: "_Borrowed", batch: str) -> Any:
         """The first value of the batch's last result, if any. Replaces a connection that was lost while idle."""
-        if box.kept is not None:
+        if borrowed.kept is not None:
             try:
-                return _last_row(box.kept.execute(batch.encode()))
+                return _last_row(borrowed.kept.execute(batch.encode()))
             except psycopg.OperationalError:
-                lost = box.kept.closed
-                box.drop()
+                lost = borrowed.kept.closed
+                borrowed.drop()
                 if not lost:
                     raise
-        box.kept = self._connected()
-        return _last_row(box.kept.execute(batch.encode()))
+        borrowed.kept = self._connected()
+        return _last_row(borrowed.kept.execute(batch.encode()))
 
     def _connected(self) -> psycopg.Connection[Any]:
         made = _Connection.connect(
@@ -303,8 +303,8 @@ class Pool:
         deadline = time.monotonic() + self._timeout_s
         while True:
             try:
-                with self._checked_out() as box:
-                    found = self._begin(box, f"SELECT pg_xact_status('{transaction_id}'::xid8)")
+                with self._borrow() as borrowed:
+                    found = self._begin(borrowed, f"SELECT pg_xact_status('{transaction_id}'::xid8)")
             except (psycopg.Error, StoreBusyError):
                 found = None
             if found in {"committed", "aborted"}:
@@ -321,7 +321,7 @@ class Pool:
         for raw in self._idle:
             keep_for_good(raw)
         self._idle = []
-        self._free = threading.BoundedSemaphore(SIZE)
+        self._free = threading.BoundedSemaphore(self._size)
         self._lock = threading.Lock()
         self._pause = threading.Event()
 
@@ -337,7 +337,7 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-class _CheckedOut:
+class _Borrowed:
     """A connection in use; ``kept`` is None once it is lost."""
 
     def __init__(self, kept: psycopg.Connection[Any] | None) -> None:
