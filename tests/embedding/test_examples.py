@@ -33,6 +33,8 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
 application = get_wsgi_application()
 """
+LOADED = "application loaded"
+"""Each process of gunicorn writes it once it has imported the application; until then Ctrl-C is an error there."""
 
 
 def script(write: Callable[[str, str], Path], job: str) -> None:
@@ -53,7 +55,8 @@ def fastapi_without_lifespan(write: Callable[[str, str], Path], job: str) -> Non
 
 
 def flask(write: Callable[[str, str], Path], job: str) -> None:
-    write("app.py", example("library", "python", "Flask").replace(JOB, job))
+    code = example("library", "python", "Flask").replace(JOB, job)
+    write("app.py", f"{code}print({LOADED!r}, flush=True)\n")
 
 
 def django(write: Callable[[str, str], Path], job: str) -> None:
@@ -67,7 +70,7 @@ def django(write: Callable[[str, str], Path], job: str) -> None:
     (folder / "apps.py").write_text(code)
     (folder / "__init__.py").touch()
     write("urls.py", "urlpatterns = []\n")
-    write("wsgi.py", WSGI)
+    write("wsgi.py", f"{WSGI}print({LOADED!r}, flush=True)\n")
 
 
 UP = {
@@ -105,12 +108,15 @@ OF_OURS = ("jobctl", "sqlite", "Traceback", "Exception ignored", "Fatal")
 def begin(app: App, name: str, job: str) -> subprocess.Popen[str]:
     write, arguments, _, _ = SERVERS[name]
     write(app.site.write, job)
-    with (app.folder / "server.log").open("w") as log:
+    with (app.folder / "server.log").open("w") as output:
         process = app.begin(
-            "", *arguments, env=ENVIRONMENT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            "", *arguments, env=ENVIRONMENT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
     if name != "script":
         until_up(app, process, UPS.get(name, 1))
+    if name.startswith("gunicorn"):
+        times = 1 if "--preload" in arguments else UPS.get(name, 1)
+        until(lambda: process.poll() is not None or log(app).count(LOADED) >= times)
     return process
 
 
