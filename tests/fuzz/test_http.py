@@ -119,7 +119,7 @@ def as_sent(secret: str) -> str:
 @examples(100)
 @given(st.none() | st.sampled_from([SECRET, "é", SURROGATES]), st.booleans(), bearers, hosts, st.none() | anything, st.sampled_from([None, "127.0.0.1", "::1", "10.0.0.1"]))  # fmt: skip
 @example(SURROGATES, True, f"Bearer {as_sent(SURROGATES)}", "localhost", None, "127.0.0.1")
-def test_odd_headers_let_no_one_in(
+def test_unusual_headers_give_no_access(
     secret: str | None, development: bool, bearer: str, host: str, site: str | None, client: str | None
 ) -> None:
     access = Access(Secret(secret) if secret else None, development)

@@ -62,10 +62,10 @@ def test_a_monitor_that_refuses_is_reported_and_fails_no_job(fickle: Fickle, rec
     receiver.rule = lambda _: Reply(410)
     fickle.configure("{}", f'check_in = "{receiver.url}/ping/fickle"\n')
 
-    said = fickle.trigger(broken=False)
+    stderr = fickle.trigger(broken=False)
 
-    assert "check-in 127.0.0.1 was not notified: " in " ".join(said.split())
-    assert "answered 410" in " ".join(said.split())
+    assert "check-in 127.0.0.1 was not notified: " in " ".join(stderr.split())
+    assert "answered 410" in " ".join(stderr.split())
 
 
 @pytest.mark.slow

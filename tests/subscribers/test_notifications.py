@@ -85,22 +85,22 @@ def test_a_busy_receiver_is_tried_again(fickle: Fickle, receiver: Provider) -> N
     fickle.configure(f'{{ webhook = "{receiver.url}" }}')
     receiver.replies = [Reply(503, headers=(("Retry-After", "0"),)), Reply(429)]
 
-    said = fickle.trigger(broken=True)
+    stderr = fickle.trigger(broken=True)
 
     assert received(receiver) == ["failure"] * 3
-    assert "was not notified" not in said
+    assert "was not notified" not in stderr
 
 
 def test_a_failed_notification_is_reported_without_the_address(fickle: Fickle, receiver: Provider) -> None:
     receiver.rule = lambda _: Reply(404)
     fickle.configure('{ webhook = "$HOOK", command = ["false"] }')
 
-    said = " ".join(fickle.trigger(broken=True, HOOK=f"{receiver.url}/hidden-path").split())
+    stderr = " ".join(fickle.trigger(broken=True, HOOK=f"{receiver.url}/hidden-path").split())
 
-    assert "webhook 127.0.0.1 was not notified: " in said
-    assert "answered 404" in said
-    assert "command false was not notified: it exited with code 1" in said
-    assert "hidden-path" not in said
+    assert "webhook 127.0.0.1 was not notified: " in stderr
+    assert "answered 404" in stderr
+    assert "command false was not notified: it exited with code 1" in stderr
+    assert "hidden-path" not in stderr
 
 
 def test_a_variable_without_a_url_is_reported_before_anything_starts(fickle: Fickle) -> None:

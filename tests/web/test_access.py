@@ -99,7 +99,7 @@ def test_a_weak_secret_is_warned_of(secret: str, words: str, site: Site) -> None
         assert secret not in said.stdout + said.stderr
 
 
-def test_a_client_that_never_ends_its_request_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_never_ends_its_request_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BoundedProtocol, "CHECK_S", 0.1)
 
     async def app(scope: object, receive: object, send: object) -> None:

@@ -49,7 +49,7 @@ def answer(address: tuple[str, int]) -> int:
 @pytest.mark.parametrize(
     "said", [b"", b"GET /api/jobs HTTP/1.1\r\nHost: loc", b"GET /api/jobs HTTP/1.1\r\nHost: a\r\n\r\n"]
 )
-def test_connections_that_say_nothing_shut_no_one_out(said: bytes, site: Site) -> None:
+def test_silent_connections_do_not_block_others(said: bytes, site: Site) -> None:
     with serving(site) as (address, lines), ExitStack() as held:
         for _ in range(300):
             connection = held.enter_context(socket.create_connection(address, timeout=30))
