@@ -215,6 +215,11 @@ class Termination:
                 self._stop()
                 self.finish()
                 os.kill(os.getpid(), signal.SIGTERM)  # the application has set a handler meanwhile
+            elif (
+                self._arrived
+            ):  # taken here just before another handler was set, as ``run_forever`` does: pass it on
+                self._arrived = False
+                os.kill(os.getpid(), signal.SIGTERM)
         os.close(reader)
 
 

@@ -31,8 +31,9 @@ if child == 0:
     sys.exit(5)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-FOREVER = 'print("up", flush=True)\nmanager.run_forever()\n'
-ASLEEP = 'print("up", flush=True)\ntime.sleep(600)\n'
+# written directly: what the job prints in a thread could come between a printed text and its line end
+FOREVER = 'os.write(1, b"up\\n")\nmanager.run_forever()\n'
+ASLEEP = 'os.write(1, b"up\\n")\ntime.sleep(600)\n'
 # what the script ends with, the signal that it is sent, its exit status and the end of its standard error
 WAYS: list[tuple[str, signal.Signals | None, int, str]] = [
     ("", None, 0, ""),

@@ -130,6 +130,18 @@ def test_a_handler_that_the_program_sets_during_the_stop_gets_the_signal(app: Ap
     assert app.runs("slow") == [("completed", None)]
 
 
+def test_a_signal_that_arrives_just_before_the_program_sets_a_handler_reaches_that_handler(app: App) -> None:
+    code = """
+from jobctl.managers import process_exit
+signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+process_exit._registered.termination._handle(signal.SIGTERM, None)
+time.sleep(600)
+"""
+    process = app.begin(SLOW + code)
+
+    assert app.end(process)[0] == 7
+
+
 def test_a_server_that_restores_handlers_and_raises_the_signal_again(app: App) -> None:
     """As uvicorn does."""
     code = (
