@@ -1,1 +1,1 @@
-"""A sample site that lives in a folder of its own: database, content repository, visitors, an editor."""
+"""The sample site of ``jobctl run --demo``, in a folder of its own: database, content repository, visitors, an editor."""

@@ -1,1 +1,1 @@
-"""The built-in jobs' functions. Loaded by workers alone, by their import path."""
+"""The functions of the built-in jobs. Only workers import them, by their import path."""

@@ -1,1 +1,1 @@
-"""The Ever Works site that the built-in jobs work on. Loaded by workers alone."""
+"""An Ever Works site, which the built-in jobs work on: its content, database, mail, analytics and reports."""

@@ -1,1 +1,1 @@
-"""What the analytics jobs work out, each in one query, and the names under which it is kept."""
+"""Analytics: what the jobs compute, and the names of the results."""

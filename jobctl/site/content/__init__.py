@@ -1,1 +1,1 @@
-"""The site's content: a local copy of its Git repository. Loaded by workers alone."""
+"""The content: a local copy of the site's Git repository. Only workers import it."""

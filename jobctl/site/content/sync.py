@@ -123,7 +123,7 @@ class ContentFolder:
             if isinstance(error, OSError) or is_out_of_memory(error):
                 raise
         report = self._clone()
-        report.notes.append("the copy was damaged, so it was cloned anew")
+        report.notes.append("the copy was damaged, so it was cloned again")
         return report
 
     def _open(self) -> pygit2.Repository | None:
@@ -140,7 +140,7 @@ class ContentFolder:
                 return None
             raise PermanentJobError(
                 f"the repository in {self._folder} {problem}, which jobctl cannot read",
-                hint="move it away, and the next sync clones it anew",
+                hint="move it away, and the next sync clones it again",
             ) from error
         return repository
 

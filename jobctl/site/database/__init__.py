@@ -1,1 +1,1 @@
-"""The site's database: its tables as they are, on Postgres or SQLite. Nothing here changes the schema."""
+"""The database, on Postgres or SQLite. Nothing here changes its schema. Only workers import it."""

@@ -1,1 +1,1 @@
-"""Mail: a message, four ways to send it, and the words of each kind."""
+"""Mail: messages, the four ways to send them, and the templates."""

@@ -89,7 +89,7 @@ class Smtp(Transport):
         is_ascii = (sender + to).isascii()
         if not (is_ascii or server.has_extn("smtputf8")):
             if not sender.isascii():
-                raise self._error(PermanentJobError, f"accepts no sender such as {sender}", "see EMAIL_FROM")
+                raise self._error(PermanentJobError, f"does not accept the sender {sender}", "see EMAIL_FROM")
             raise self._error(MailRefusedError, f"does not accept the address: {to}")
         options = [] if is_ascii else ["SMTPUTF8", "BODY=8BITMIME"]
         data = to_bytes(message, self._sender, SystemClock().now())

@@ -1,1 +1,1 @@
-"""Reports: periods, their figures, and the page that shows them."""
+"""Reports: their periods, figures and pages."""

@@ -141,7 +141,7 @@ def test_more_bytes_in_all_than_the_limit(
 
 @pytest.mark.slow
 @WAYS
-def test_a_file_of_zeros_is_passed_over_and_the_rest_is_synced(
+def test_a_file_of_zeros_is_skipped_and_the_rest_is_synced(
     folder: Path, upstream: Upstream, server: GitServer, over_http: bool
 ) -> None:
     upstream.commit({"fine.md": "fine\n"})
@@ -224,7 +224,7 @@ def test_a_delta_of_a_few_bytes_makes_no_object_of_any_size(
 
 @pytest.mark.slow
 @WAYS
-def test_folders_nested_without_end_are_passed_over(
+def test_folders_nested_without_end_are_skipped(
     folder: Path, upstream: Upstream, server: GitServer, over_http: bool
 ) -> None:
     work = upstream.work
