@@ -1,1 +1,1 @@
-"""The face on the terminal: parses, calls the managers, shows what came of it."""
+"""The command line: parses calls, runs commands and shows results."""

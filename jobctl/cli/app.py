@@ -1,4 +1,4 @@
-"""The Typer application: it knows every command by name, and imports only the one that is called."""
+"""The Typer application. It imports only the module of the command that is called."""
 
 import inspect
 import io
@@ -63,7 +63,7 @@ class CommandWithHelp(_WithHelp, TyperCommand):
 
 
 class Root(_WithHelp, TyperGroup):
-    """The root. It imports a command's module when that command is called, and no other."""
+    """The program. It imports the module of a command when that command is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """All names, in the order of the root help."""
@@ -71,7 +71,7 @@ class Root(_WithHelp, TyperGroup):
         return _NAMES
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Build one command."""
+        """Build the command."""
         del ctx
         return build(cmd_name) if cmd_name in _NAMES else None
 
@@ -86,7 +86,7 @@ class Root(_WithHelp, TyperGroup):
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Common options may stand before the command too."""
+        """Accept common options before the command, too."""
         return super().parse_args(ctx, common_last(args))
 
     def main(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> NoReturn:
@@ -114,7 +114,7 @@ def build(name: str) -> Any:
 
 
 def declared(function: Any) -> dict[str, Any]:
-    """The parameters of a command's function or of ``Common`` with what they declare for Typer.
+    """The annotations of a command's function, or of ``Common``, by parameter.
 
     Their modules import neither Typer nor the shared parameters at run time: annotations are resolved here.
     """
@@ -191,7 +191,7 @@ def help_on(name: str | None) -> None:
 
 
 def show_help(ctx: Any) -> None:
-    """Show the help of a parsed call's command: as Typer draws it on a terminal, through a pager; plain in a pipe."""
+    """Show the help of a command: drawn by Typer and paged on a terminal, plain in a pipe."""
     output = Output(Common.guess(sys.argv[1:]), os.environ)
     command = ctx.command
     if isinstance(command, Root):
@@ -216,7 +216,7 @@ def show_help(ctx: Any) -> None:
 
 
 def _drawn_by_typer(ctx: Any, terminal: Terminal) -> str:
-    """A command's help as Typer draws it, which it does on standard output, with width and colours from its module."""
+    """A command's help as drawn by Typer, which takes width and colours from its module, not from arguments."""
     from typer import rich_utils
 
     rich_utils.MAX_WIDTH = terminal.width

@@ -120,7 +120,7 @@ def matching_jobs(begun: str, before: list[str]) -> list[tuple[str, str]]:
 
 
 def _unquoted(word: str) -> str:
-    """A word without the quotes and backslashes that stand around it on the line."""
+    """A word without its quotes and backslashes."""
     if not any(sign in word for sign in "\"'\\"):
         return word
     import shlex

@@ -107,7 +107,7 @@ def _as_known(error: Exception) -> JobctlError | None:
 
 
 def _exhausted(error: Exception) -> JobctlError | None:
-    """The system, or a limit, allows no more. A library that cannot be loaded says so by its text alone."""
+    """The error for exhausted memory, processes or open files; None for another error."""
     if isinstance(error, OSError) and error.errno in EXHAUSTED:
         reason = reason_of(error)
     elif isinstance(error, MemoryError) or (
@@ -123,7 +123,7 @@ def _exhausted(error: Exception) -> JobctlError | None:
 
 
 def _usage_error(error: Any) -> UsageError:
-    """Typer's error in our form: lower case, no full stop, and what was probably meant."""
+    """Typer's error as a ``UsageError``: in lower case, without a full stop, with a suggestion."""
     context: Any = getattr(error, "ctx", None)
     parameter: Any = getattr(error, "param", None)
     path = context.command_path if context is not None else "jobctl"
@@ -155,7 +155,7 @@ def _usage_error(error: Any) -> UsageError:
 
 
 def _wrong_value(parameter: Any, text: str) -> tuple[str, str | None] | None:
-    """The message for a value that is no number, out of range or none of the choices; and what was probably meant."""
+    """The message and the suggestion for a value that is not a number, out of range, or not a choice."""
     found = re.search(r": (?:'(.*)'|(\S+)) is not (?:in the range|a valid|one of)", text, re.DOTALL)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""Runs a command's function. A call of flags and plain words alone is parsed here: loading Typer costs most of a quick command's time."""
+"""Runs commands. Simple calls are parsed here, since loading Typer takes most of the time of a quick command."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ def invoke(name: str, arguments: dict[str, Any], common: Common) -> int:
 
 
 def parse_simple(words: list[str]) -> Callable[[], int] | None:
-    """The call, where it has only a command's name, flags and the arguments that it takes; None leaves it to Typer."""
+    """Parse a call that has only a command, flags and arguments. None means that Typer has to parse it."""
     name, *rest = common_last(words) or [""]
     if name not in COMMANDS:
         return None
@@ -61,7 +61,7 @@ def parse_simple(words: list[str]) -> Callable[[], int] | None:
 
 
 def common_last(words: list[str]) -> list[str]:
-    """``--json status`` as ``status --json``: common options that stand first, moved behind the command."""
+    """Move common options behind the command: ``--json status`` becomes ``status --json``."""
     shorts = {option.short: long for long, option in COMMON.items() if option.short}
     moved: list[str] = []
     rest = list(words)
@@ -78,7 +78,7 @@ def common_last(words: list[str]) -> list[str]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """While entered, SIGINT raises ``KeyboardInterrupt``, unless the process ignores it or handles it itself."""
+    """Let SIGINT raise ``KeyboardInterrupt``, unless the process ignores or handles it."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:
         yield
         return

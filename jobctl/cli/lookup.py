@@ -47,7 +47,7 @@ def read_runs(
 
 
 def find_run(name: str, context: Context) -> Run | None:
-    """The run with this id, or the only one whose id begins so; None if the name is the id of a job.
+    """The run with this id or unique prefix; None if the name is the id of a job.
 
     Raises:
         UnknownJobError: the name looks like a job's id, and there is no such job.

@@ -1,4 +1,4 @@
-"""The entry: answers at once what needs no application, hands the rest over.
+"""The entry point.
 
 Until a command begins, and once it has ended, a SIGINT ends the process as it ends any program: nothing needs to be
 cleaned up, and Python would print a traceback.
@@ -39,7 +39,7 @@ def main() -> "NoReturn":
         take_harmless_signals()
         sys.exit(exit_code_of(lambda: _run(args), args))
     finally:
-        _give_up_messages()
+        _drop_messages()
 
 
 def _run(args: list[str]) -> int:
@@ -53,8 +53,8 @@ def _run(args: list[str]) -> int:
     return call()
 
 
-def _give_up_messages() -> None:
-    """Drop messages that standard error does not take: Python would exit with 120 for them."""
+def _drop_messages() -> None:
+    """Drop messages that standard error does not accept: Python would exit with 120."""
     try:
         sys.stderr.flush()
     except (OSError, ValueError):
@@ -62,7 +62,7 @@ def _give_up_messages() -> None:
 
 
 def _hold_standard_streams() -> None:
-    """Open the null device where a standard stream is closed, so that no file we open takes its place."""
+    """Open the null device for closed standard streams, so that no other file gets their numbers."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)

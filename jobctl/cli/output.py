@@ -1,4 +1,4 @@
-"""Standard output and standard error: what goes where, how wide, in which colour."""
+"""Standard output and standard error, with width, colour and masked secrets."""
 
 import io
 import os
@@ -47,7 +47,7 @@ class Working:
         self._timer.daemon = True
 
     def write(self, text: str) -> None:
-        """Write whole lines above the line."""
+        """Write lines above the spinner."""
         from rich.segment import Segment, Segments
 
         if self._progress is not None:
@@ -92,7 +92,7 @@ class Working:
 
 
 class OutputError(JobctlError):
-    """Standard output cannot be written: the disk is full, say."""
+    """Standard output cannot be written, for example because the disk is full."""
 
     code = "output"
 
@@ -252,7 +252,7 @@ class Output:
     def present(
         self, drawn: "Callable[[Terminal], Iterable[RenderableType]]", piped: Callable[[], Iterable[str]]
     ) -> None:
-        """Draw where standard output is a terminal, write lines elsewhere."""
+        """Draw on a terminal; write lines elsewhere."""
         if self.is_terminal:
             self.show(*drawn(self.terminal))
         else:
@@ -287,7 +287,7 @@ class Output:
         return True
 
     def line(self, text: str = "") -> None:
-        """One line on standard output."""
+        """Print a line."""
         self.raw(f"{text}\n")
 
     def lines(self, texts: Iterable[str], *, of_json: bool = False) -> None:
@@ -324,7 +324,7 @@ class Output:
         self._put(f"{self.as_json(value, indent=2 if self.is_terminal else None)}\n")
 
     def record(self, value: Any) -> None:
-        """One of several JSON documents that follow each other, each on a line of its own."""
+        """Print a JSON document on a line of its own, as part of a sequence."""
         self._put(f"{self.as_json(value)}\n")
 
     def as_json(self, value: Any, indent: int | None = None) -> str:

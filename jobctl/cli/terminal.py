@@ -64,7 +64,7 @@ class Terminal:
 
     @cached_property
     def console(self) -> "Console":
-        """Rich's console without what costs or changes text: markup, emoji codes, highlighting, detection."""
+        """Rich's console without markup, emoji codes, highlighting and detection of the terminal."""
         from io import StringIO
 
         return self._console(StringIO(), width=self.width, height=25, force_interactive=False, _environ={})
@@ -104,7 +104,7 @@ class Terminal:
         return captured.get().split("\n")[:-1]
 
     def paint(self, text: str, style: str) -> str:
-        """One line of text in a style, where colour is on."""
+        """A line of text in a style, if colour is on."""
         if not (self.color and style and text):
             return text
         from rich.color import ColorSystem
@@ -226,7 +226,7 @@ class Terminal:
         return number, (max(8, room) if needed[0] > room and not columns[0].wraps else None)
 
     def prefix(self, job: str) -> str:
-        """``[job]`` in a colour of the job's own, the same each time."""
+        """``[job]`` in a colour that depends on the job's id."""
         from zlib import crc32
 
         return self.paint(f"[{job}]", _PREFIXES[crc32(job.encode()) % len(_PREFIXES)])
@@ -314,7 +314,7 @@ def _width(cell: "Text | Bar") -> int:
 
 
 def _broken(job: str, width: int) -> str:
-    """A job's id on several lines, at its dashes."""
+    """A job's id on several lines, broken at its dashes."""
     lines = []
     while len(job) > width:
         at = job.rfind("-", 0, width) + 1 or width
@@ -339,7 +339,7 @@ _ASCII_LEVELS = "_.:-=+*#"
 
 
 def sparkline(values: Sequence[float], *, unicode: bool) -> str:
-    """One character a value, from the lowest to the highest level; zero is always the lowest."""
+    """A chart with a character for each value; 0 is always the lowest level."""
     levels = _LEVELS if unicode else _ASCII_LEVELS
     most = max(values, default=0)
     if most <= 0:

@@ -1,4 +1,4 @@
-"""Times and durations: as a user writes them, and as they are shown."""
+"""Parses and formats times and durations."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -24,7 +24,7 @@ def read_time(text: str, option: str, zone: tzinfo = UTC) -> datetime:
 
 
 def read_since(text: str, now: datetime) -> datetime:
-    """A time, or a duration before ``now``.
+    """Parse a time, or a duration before ``now``.
 
     Raises:
         UsageError: it is neither.
@@ -42,7 +42,7 @@ def read_since(text: str, now: datetime) -> datetime:
 
 
 def read_span(text: str, option: str, *, least: timedelta = timedelta(0)) -> timedelta:
-    """A duration that an option takes.
+    """Parse the duration of an option.
 
     Raises:
         UsageError: it is none, or shorter than ``least``.
@@ -88,7 +88,7 @@ def exact(instant: datetime, zone: "tzinfo") -> str:
 
 
 def dated(instant: datetime) -> str:
-    """``Tue 2026-11-24 09:00:00`` in this machine's zone, which the view names once."""
+    """``Tue 2026-11-24 09:00:00`` in this machine's zone."""
     return f"{instant.astimezone():%a %Y-%m-%d %H:%M:%S}"
 
 
@@ -99,7 +99,7 @@ def local(instant: datetime, now: datetime) -> str:
 
 
 def zone_names(instants: Iterable[datetime]) -> str:
-    """``CET``, or ``CEST/CET`` where the clocks were changed between: for the title above local times."""
+    """``CET``, or ``CEST/CET`` if the clocks were changed in between: for the title above local times."""
     return "/".join(dict.fromkeys(f"{instant.astimezone():%Z}" for instant in instants))
 
 

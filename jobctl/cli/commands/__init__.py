@@ -1,1 +1,1 @@
-"""One module a command: its function ``run`` declares arguments and options for Typer and returns the exit code."""
+"""A module for each command. Its function ``run`` declares arguments and options for Typer and returns the exit code."""

@@ -92,7 +92,7 @@ def _keys(analytic: Analytic, window: int | None, *, one_each: bool) -> tuple[st
 
 
 def _count(store: RunStore, hits: int, misses: int) -> None:
-    """For ``analytics-performance-metrics``. A store that cannot be written is looked at all the same."""
+    """Count cache hits and misses for ``analytics-performance-metrics``, if the store can be written."""
     changes = {name: number for name, number in ((HITS, hits), (MISSES, misses)) if number}
     with suppress(StoreError):
         if changes:
@@ -125,7 +125,7 @@ def document(entries: Iterable[CacheEntry], now: datetime) -> dict[str, Any]:
 
 
 def piped(entries: Iterable[CacheEntry]) -> Iterable[str]:
-    """One entry a line: the cache key, then its values, tabs between."""
+    """A line per entry: the cache key and the values, separated by tabs."""
     return rows(
         (),
         ((entry.key, *map(str, value.values())) for entry in entries for value in _values(entry)),
@@ -139,7 +139,7 @@ def _values(entry: CacheEntry) -> Entries:
 
 
 def screen(entries: Sequence[CacheEntry], now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
-    """Each with its title and age."""
+    """The results, each with its title and age."""
     for number, entry in enumerate(entries):
         if number:
             yield ""

@@ -85,7 +85,7 @@ def run(
 
 
 def _drawn(checked: CheckResult, terminal: Terminal) -> RenderableType:
-    """One part as soon as it is known, below those before."""
+    """A checked part as a row. It is shown at once, so each row is a table of its own."""
     from rich.table import Table
 
     grid = Table.grid(padding=(0, GAP, 0, 0))

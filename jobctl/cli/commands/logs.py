@@ -291,7 +291,7 @@ class _LogFile:
         return whole.decode("utf-8", "replace"), position + len(whole)
 
     def lines(self) -> Iterator[tuple[str, str]]:
-        """Time and text of each line."""
+        """Yield the time and the text of each line."""
         file = self._open()
         if file is not None:
             with TextIOWrapper(file, "utf-8", "replace", newline="\n") as text:
@@ -320,7 +320,7 @@ def _is_elsewhere(run: Run) -> bool:
 
 
 def _retried(read_store: Callable[[], T], context: Context) -> T:
-    """What is read from the run store, also where its server is unavailable for a while."""
+    """Read from the run store, and try again while its server is unavailable."""
     from jobctl.managers.store_outage import wait_for_store
 
     return wait_for_store(read_store, context.clock, context.warn_of_store_error)

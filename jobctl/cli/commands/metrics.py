@@ -87,7 +87,7 @@ def run(
 
 
 def _expose(job_id: str | None, output: str | None, context: Context) -> int:
-    """For Prometheus. Trigger.dev's own counts have no states beside them: its lists lag behind."""
+    """Print or write metrics for Prometheus. In Trigger.dev mode they have no states of jobs, since its lists lag."""
     from jobctl.subscribers.prometheus import current, exposition, write_textfile
 
     nothing: tuple[JobMetrics, list[JobRecord]] = (JobMetrics(), [])
@@ -122,7 +122,7 @@ _TITLES = ("JOB", "RUNS", "FAILED", "SKIPPED", "SUCCESS", "AVG_MS", "P50_MS", "P
 
 
 def piped(metrics: JobMetrics, *, header: bool) -> Iterable[str]:
-    """One job a line, tabs between, durations in milliseconds, rates from 0 to 1."""
+    """A line per job, separated by tabs: durations in milliseconds, rates from 0 to 1."""
     return rows(_TITLES, (_record(job) for job in metrics.jobs), header=header)
 
 
@@ -140,7 +140,7 @@ def screen(metrics: JobMetrics, now: datetime, terminal: Terminal) -> Iterator[R
 
 
 def detail(job: JobTotals, terminal: Terminal) -> Iterator[RenderableType]:
-    """One job: totals, percentiles, and how its durations spread."""
+    """A job with totals, percentiles and a histogram of its durations."""
     yield terminal.heading(job.id)
     yield _counts(job)
     durations = {"avg": job.average_job_duration, "p50": job.p50, "p95": job.p95, "max": job.max}
@@ -162,7 +162,7 @@ def _counts(totals: JobMetrics | JobTotals) -> str:
 
 
 def _bars(bins: Sequence[Bin], terminal: Terminal) -> RenderableType:
-    """The numbers say all; a bar beside them shows it."""
+    """The histogram: numbers with a bar for each."""
     most = max(bin_.count for bin_ in bins)
     cells: list[list[Any]] = [
         [

@@ -1,4 +1,4 @@
-"""``jobctl report NAME``: a report, now: written as HTML and JSON, its headlines shown."""
+"""``jobctl report NAME``: makes a report now, writes it as HTML and JSON, and shows its headlines."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ _TITLES = ("FIGURE", "VALUE", "CHANGE")
 
 
 def piped(report: dict[str, Any]) -> Iterator[str]:
-    """Title, period, and each figure beside the period before."""
+    """Title and period, then each figure with its change since the period before."""
     yield _title(report)
     yield from plain([_TITLES, *headlines(report)])
 

@@ -1,4 +1,4 @@
-"""``jobctl run``: the local scheduler, in the foreground, until it is asked to stop."""
+"""``jobctl run``: runs the local scheduler in the foreground, until a signal stops it."""
 
 from __future__ import annotations
 

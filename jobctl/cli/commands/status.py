@@ -155,7 +155,7 @@ class _StatusView:
         return Board(context.mode, presence, all_statuses(jobs, records, now, context.mode), now, due=due)
 
     def show(self, board: Board) -> None:
-        """Once, as JSON, as rows for a pipe, or drawn on a terminal."""
+        """Show the state once: as JSON, as rows in a pipe, or drawn on a terminal."""
         out = self._output
         if out.json:
             out.document(self._document(board))
@@ -173,7 +173,7 @@ class _StatusView:
             out.show(*screen(board, shown, f"{hidden:,} more: --limit 0" if hidden else "", out.terminal))
 
     def watch(self) -> NoReturn:
-        """In place on a terminal; elsewhere, for a screen reader too, a block whenever something has changed."""
+        """Show the state again and again: in place on a terminal; elsewhere whenever it has changed."""
         out = self._output
         if out.is_animated and not out.json:
             with FullScreen(out) as full_screen:
@@ -194,7 +194,7 @@ class _StatusView:
         raise AssertionError("the boards never end")
 
     def _boards(self) -> Iterator[Board]:
-        """The state each second, without end."""
+        """Yield the state every second, without end."""
         context = self._context
         pause = threading.Event()
         while True:
@@ -267,7 +267,7 @@ class _StatusView:
         return shown, len(wanted) - len(shown)
 
     def _fitted(self, board: Board) -> list[str]:
-        """As many jobs as the window has lines for; the least urgent ones are left out."""
+        """As many jobs as fit into the window. The least urgent are left out."""
         terminal = self._output.terminal
         if self._job_id is not None:
             return terminal.lines(*self._detail(board, self._job_id))
@@ -288,7 +288,7 @@ _HOME, _REST_OF_LINE, _REST_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
 class FullScreen:
-    """Draws in place on the whole terminal while its block runs. Its former content comes back at the end, the last lines below it."""
+    """Draws on the whole terminal while the block runs; then restores its content and prints the last lines."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -296,7 +296,7 @@ class FullScreen:
         self._before: Any = None
 
     def draw(self, lines: Sequence[str]) -> None:
-        """Show these lines instead of those before; what is beyond the window's height is left out."""
+        """Replace the lines on the screen. Lines beyond its height are left out."""
         self._last = lines
         # erased first: behind a full line the cursor stands on its last character
         shown = "\n".join(f"{_REST_OF_LINE}{line}" for line in lines[: self._output.size[1]])

@@ -79,7 +79,7 @@ def chosen_jobs(job_id: str | None, context: Context, *, every: bool, verb: str)
 
 
 def confirm(question: str, context: Context, *, yes: bool, command: str) -> None:
-    """Ask a person at a terminal.
+    """Ask for confirmation on the terminal.
 
     Raises:
         UsageError: there is no terminal, or the answer is no.
@@ -95,7 +95,7 @@ def confirm(question: str, context: Context, *, yes: bool, command: str) -> None
 
 
 def report(jobs: list[Job], context: Context) -> None:
-    """The jobs as they now are, for ``--json``."""
+    """Print the new state of the jobs with ``--json``."""
     if context.output.json:
         statuses = context.job_manager.statuses_of(jobs)
         context.output.document({"jobs": [job_document(status) for status in statuses]})

@@ -73,7 +73,7 @@ _WARNINGS = (
 
 
 def moment(event: Event, now: datetime) -> datetime:
-    """When it happened."""
+    """When the event happened."""
     if isinstance(event, RunStarted):
         return event.run.started_at
     if isinstance(event, RunFinished | EndNotRecorded):
@@ -84,7 +84,7 @@ def moment(event: Event, now: datetime) -> datetime:
 
 
 def job_of(event: Event) -> str | None:
-    """The job that it is about; None for the scheduler itself."""
+    """The event's job; None for the scheduler."""
     if isinstance(event, RunStarted | RunFinished | RunRetrying | EndNotRecorded):
         return event.run.job_id
     return (

@@ -18,7 +18,7 @@ _TITLES = ("RUN", "JOB", "STATE", "REASON", "STARTED", "TOOK_MS", "TRIGGER", "ER
 
 
 def piped(runs: Iterable[Run], *, header: bool) -> Iterable[str]:
-    """One run a line, tabs between, whole ids, exact times, durations in milliseconds."""
+    """A line per run, separated by tabs: whole ids, exact times, durations in milliseconds."""
     return rows(_TITLES, (_record(run) for run in runs), header=header)
 
 

@@ -57,7 +57,7 @@ class Board(NamedTuple):
 
 
 def piped(jobs: Iterable[JobStatus], *, header: bool) -> Iterable[str]:
-    """One job a line, tabs between, exact times, durations in milliseconds."""
+    """A line per job, separated by tabs: exact times, durations in milliseconds."""
     return rows(_TITLES, (_record(job) for job in jobs), header=header)
 
 
