@@ -111,7 +111,7 @@ class HttpClient:
     machine, and are connected to directly: a proxy could read what is not encrypted.
 
     Args:
-        base: ``https://host``, with or without a path.
+        base: ``https://host``, or a whole URL.
         headers: sent with each request. The key in ``Authorization`` is masked in responses.
         name: of the service in errors; None is its host.
         timeout: of one wait for the network, in seconds. A whole response may take twice as long.
@@ -147,7 +147,7 @@ class HttpClient:
         except ValueError:
             raise self._invalid() from None
         self._host = parts.hostname or ""
-        self._path = parts.path.rstrip("/")
+        self._path, self._query = parts.path, parts.query
         self._headers = {"User-Agent": "jobctl", "Accept": "application/json", **(headers or {})}
         if not keep_open:
             self._headers["Connection"] = "close"
@@ -161,7 +161,7 @@ class HttpClient:
 
     def call(
         self,
-        path: str,
+        path: str = "",
         body: object = None,
         headers: Mapping[str, str] | None = None,
         *,
@@ -171,7 +171,7 @@ class HttpClient:
         """Send one request, again as the retry policy says, and return the last response.
 
         Args:
-            path: with the query.
+            path: below the path of the base, with the query; without it the base itself is requested.
             body: sent as JSON; None sends no body.
             method: None is POST with a body, else GET.
 
@@ -180,10 +180,12 @@ class HttpClient:
         """
         policy = retry or self._retry
         verb = method or ("GET" if body is None else "POST")
+        whole = urlunsplit(("", "", self._path or "/", self._query, ""))
+        target = f"{self._path.rstrip('/')}{path}" if path else whole
         total = 0.0
         defaults = iter(policy.pauses)
         while True:
-            result = self._attempt(verb, path, body, headers or {})
+            result = self._attempt(verb, target, body, headers or {})
             default = next(defaults, None)
             pause = None if default is None else self._pause(policy, result, default)
             if pause is None or total + pause > policy.max_total:
@@ -209,15 +211,13 @@ class HttpClient:
         return min(policy.named_pause(result, self._clock) or default, policy.max_pause)
 
     def _attempt(
-        self, method: str, path: str, body: object, headers: Mapping[str, str]
+        self, method: str, target: str, body: object, headers: Mapping[str, str]
     ) -> Response | ServiceError:
         data = None if body is None else json.dumps(body).encode()
         kind = {} if data is None else {"Content-Type": "application/json"}
         try:
             connection = self._connected()
-            connection.request(
-                method, f"{self._path}{path}" or "/", data, {**self._headers, **headers, **kind}
-            )
+            connection.request(method, target, data, {**self._headers, **headers, **kind})
             with connection.getresponse() as received:
                 content = self._read(received)
                 found = Response(
@@ -295,9 +295,8 @@ def send(url: str, body: object = None, *, timeout: float) -> None:
     Raises:
         ServiceError: the response is no success, or there is none.
     """
-    parts = urlsplit(url)
-    client = HttpClient(f"{parts.scheme}://{parts.netloc}", timeout=timeout)
-    response = client.call(urlunsplit(("", "", parts.path or "/", parts.query, "")), body)
+    client = HttpClient(url, timeout=timeout)
+    response = client.call(body=body)
     if not response.is_success:
         raise ServiceError(f"{client.host} answered {response.status}")
 

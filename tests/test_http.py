@@ -81,9 +81,10 @@ def test_a_connection_that_the_server_closed_meanwhile_is_made_anew_without_a_se
 
 def test_the_path_of_the_base_comes_first(echo: Provider) -> None:
     HttpClient(f"{echo.url}/prefix/").call("/x?y=1")
-    HttpClient(echo.url).call("")
+    HttpClient(echo.url).call()
+    HttpClient(f"{echo.url}/hook/?y=1").call()
 
-    assert [one.path for one in echo.requests] == ["/prefix/x?y=1", "/"]
+    assert [request.path for request in echo.requests] == ["/prefix/x?y=1", "/", "/hook/?y=1"]
 
 
 def test_an_ipv6_address_without_a_port() -> None:

@@ -7,7 +7,6 @@ counters differently and has neither units nor an end mark. The samples are the 
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,13 +15,6 @@ from jobctl.model import JobMetrics, RunStatus
 from jobctl.store.records import JobRecord
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-
-
-class MetricsFormat(Enum):
-    """The two text formats."""
-
-    OPENMETRICS = "openmetrics"
-    TEXTFILE = "textfile"
 
 
 class _Sample(NamedTuple):
@@ -39,15 +31,15 @@ class _Family(NamedTuple):
 
 
 def exposition(
-    metrics: JobMetrics, jobs: Iterable[JobRecord], text_format: MetricsFormat = MetricsFormat.OPENMETRICS
+    metrics: JobMetrics, jobs: Iterable[JobRecord], *, for_textfile: bool = False
 ) -> Iterator[str]:
-    """The lines: totals of all jobs from ``metrics``, and the states of ``jobs``."""
+    """The lines: totals of all jobs from ``metrics``, and the states of ``jobs``; in OpenMetrics or for a textfile."""
     for family in (*_totals(metrics), *_states(list(jobs))):
         suffix = "_total" if family.kind == "counter" else ""
-        name = family.name + (suffix if text_format is MetricsFormat.TEXTFILE else "")
+        name = family.name + (suffix if for_textfile else "")
         yield f"# HELP {name} {family.help}"
         yield f"# TYPE {name} {family.kind}"
-        if text_format is MetricsFormat.OPENMETRICS and name.endswith("_seconds"):
+        if not for_textfile and name.endswith("_seconds"):
             yield f"# UNIT {name} seconds"
         for sample in family.samples:
             # a job's id needs no escape
@@ -55,7 +47,7 @@ def exposition(
                 f'{label}="{text}"' for label, text in sample._asdict().items() if isinstance(text, str)
             ]
             yield f"{family.name}{suffix}{'{' + ','.join(labels) + '}' if labels else ''} {_number(sample.value)}"
-    if text_format is MetricsFormat.OPENMETRICS:
+    if not for_textfile:
         yield "# EOF"
 
 
@@ -65,7 +57,7 @@ def write_textfile(file: Path, metrics: JobMetrics, jobs: Iterable[JobRecord]) -
     Raises:
         OSError: the file cannot be written; its content has not changed.
     """
-    text = "".join(f"{line}\n" for line in exposition(metrics, jobs, MetricsFormat.TEXTFILE))
+    text = "".join(f"{line}\n" for line in exposition(metrics, jobs, for_textfile=True))
     write_whole(file, text.encode(), mode=0o644)
 
 

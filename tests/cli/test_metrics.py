@@ -14,7 +14,7 @@ from jobctl.cli.commands.metrics import detail, screen
 from jobctl.cli.terminal import Terminal
 from jobctl.cli.times import share
 from jobctl.model import JobMetrics, Trigger
-from jobctl.subscribers.prometheus import MetricsFormat, current, exposition
+from jobctl.subscribers.prometheus import current, exposition
 from tests.support.terminal import Cli, Past
 
 
@@ -154,7 +154,7 @@ def test_both_texts_have_the_same_samples(past: Past) -> None:
     metrics, jobs = past.store.metrics(), list(past.store.jobs().values())
 
     scraped = "\n".join(exposition(metrics, jobs)) + "\n"
-    collected = "\n".join(exposition(metrics, jobs, MetricsFormat.TEXTFILE)) + "\n"
+    collected = "\n".join(exposition(metrics, jobs, for_textfile=True)) + "\n"
 
     assert samples(openmetrics(scraped)) == samples(textfile(collected))  # type: ignore[no-untyped-call]
     kinds = {one.name: one.type for one in openmetrics(scraped)}  # type: ignore[no-untyped-call]

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from jobctl.errors import ServiceError
 from jobctl.http import NO_RETRY, HttpClient, Response, authorization
@@ -30,7 +30,6 @@ class ChangeNotice:
 
     def __init__(self, environment: Environment, url: str) -> None:
         parts = urlsplit(url)
-        self._path = urlunsplit(("", "", parts.path, parts.query, ""))
         self._is_sync = parts.path.rstrip("/") == _SYNC
         self._secret = environment.secret("CRON_SECRET" if self._is_sync else SECRET)
         headers = {}
@@ -42,7 +41,7 @@ class ChangeNotice:
         ):  # other http addresses are often of a container
             demand_private(url, URL, "the secret in it")
         self._client = HttpClient(
-            f"{parts.scheme}://{parts.netloc}",
+            url,
             headers,
             timeout=_SYNC_TIMEOUT_S if self._is_sync else _WEBHOOK_TIMEOUT_S,
             retry=NO_RETRY,
@@ -55,7 +54,7 @@ class ChangeNotice:
             ServiceError: it does not answer, or refuses.
         """
         if self._is_sync:
-            self._demand_success(self._client.call(self._path))
+            self._demand_success(self._client.call())
         else:
             self._demand_success(self._post({"paths": paths[:_MOST_PATHS], "total": len(paths)}))
 
@@ -71,7 +70,7 @@ class ChangeNotice:
         if not self._is_sync:
             self._demand_success(self._post({"paths": [], "total": 0, "test": True}))
             return f"{self._client.host} accepted a test" + (", signed" if self._secret else ", not signed")
-        response = self._client.call(self._path, method="OPTIONS")
+        response = self._client.call(method="OPTIONS")
         # Next.js answers 204 with Allow; a proxy may drop that, or allow no OPTIONS itself (405)
         if not (response.is_success or "GET" in response.headers.get("allow", "")):
             raise ServiceError(
@@ -85,7 +84,7 @@ class ChangeNotice:
             key = self._secret.reveal().encode("utf-8", "surrogateescape")
             digest = hmac.new(key, json.dumps(body).encode(), hashlib.sha256).hexdigest()
             headers = {SIGNATURE: f"sha256={digest}"}
-        return self._client.call(self._path, body, headers)
+        return self._client.call(body=body, headers=headers)
 
     def _demand_success(self, response: Response) -> None:
         if not response.is_success:
