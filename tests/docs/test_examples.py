@@ -21,8 +21,9 @@ from jobctl.cli.command_data import COMMANDS, COMMON, ROOT_OPTIONS
 from jobctl.demo.create import make
 from tests.support import picture
 from tests.support.command_data import examples as examples_of
+from tests.support.git_server import Upstream
 from tests.support.pages import EXAMPLES, PAGES, Example, example, examples
-from tests.support.project import Site
+from tests.support.project import Site, until
 
 SHELL = {
     page: [line for one in examples("sh", page=page) for line in one.text.splitlines()] for page in PAGES
@@ -174,3 +175,25 @@ def test_the_picture_is_what_status_draws(tmp_path: Path) -> None:
     assert picture.words(kept) == picture.words(drawn), f"{sys.executable} -m tests.support.picture"
     assert not re.search(r"@font-face|url\((?!#)", kept)
     assert os.uname().nodename not in kept
+
+
+def test_run_prints_what_the_readme_shows(site: Site, tmp_path: Path) -> None:
+    upstream = Upstream(tmp_path / "upstream")
+    upstream.commit({"data/old/old.yml": "name: Old\n"})
+    site.environment |= {"DATA_REPOSITORY": upstream.bare.as_uri(), "GITHUB_BRANCH": "main"}
+    assert site.call("trigger", "repository-sync").returncode == 0
+    upstream.commit({"data/old/old.yml": "name: New\n", "data/a/a.yml": "name: A\n"})
+    upstream.commit({"data/b/b.yml": "name: B\n", "data/c/c.yml": "name: C\n"})
+    site.forget_seconds(3600)
+    scheduler = site.run()
+    until(lambda: "removed" in site.log(scheduler))
+
+    def masked(text: str) -> list[str]:
+        text = re.sub(r"\d+\.\d+\.\d+", "VERSION", re.sub(r"\S+://\S+", "URL", text))
+        # a terminal shows the time of the day, a file all of it
+        text = re.sub(r"(\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d(\+\d\d:\d\d)?", "TIME", text)
+        return [line for line in text.splitlines() if line]
+
+    shown = masked(example("README", "console", "$ jobctl run").partition("\n")[2])
+    printed = masked(site.log(scheduler))
+    assert [line for line in shown if line not in printed] == [], printed
