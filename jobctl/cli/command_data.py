@@ -1,6 +1,6 @@
 """Every command with its arguments and options, for TAB and for simple calls, which do not load Typer.
 
-Generated from the Typer application by ``python -m tests.support.command_data``; do not edit.
+The data below is generated from the Typer application by ``python -m tests.support.command_data``.
 """
 
 from typing import NamedTuple

@@ -1,7 +1,7 @@
 """Arguments and options that several commands take, declared for Typer. Only ``cli.app`` imports this at run time."""
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -44,6 +44,7 @@ Grace = Annotated[
         "--grace", metavar="DURATION", help="Time that running jobs have to end after a stop signal."
     ),
 ]
+ServiceManagerName = Annotated[Literal["systemd"], typer.Argument(metavar="MANAGER", help="systemd.")]
 UserService = Annotated[
     bool, typer.Option("--user", help="Your own service manager; the default unless you are root.")
 ]

@@ -30,7 +30,15 @@ if TYPE_CHECKING:
 
     import typer
 
-    from jobctl.cli.shared_parameters import Grace, ServiceName, SystemService, UserService, Workers, Yes
+    from jobctl.cli.shared_parameters import (
+        Grace,
+        ServiceManagerName,
+        ServiceName,
+        SystemService,
+        UserService,
+        Workers,
+        Yes,
+    )
 
 
 SYSTEM_FOLDER = Path("/etc/systemd/system")
@@ -38,7 +46,7 @@ SYSTEM_FOLDER = Path("/etc/systemd/system")
 
 def run(
     context: Context,
-    service_manager: Annotated[Literal["systemd"], typer.Argument(metavar="MANAGER", help="systemd.")],
+    service_manager: ServiceManagerName,
     *,
     user: UserService = False,
     system: SystemService = False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from jobctl.cli.commands.install import (
     SYSTEM_FOLDER,
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     import typer
 
     from jobctl.cli.context import Context
-    from jobctl.cli.shared_parameters import ServiceName, SystemService, UserService, Yes
+    from jobctl.cli.shared_parameters import ServiceManagerName, ServiceName, SystemService, UserService, Yes
 
 
 def run(
     context: Context,
-    service_manager: Annotated[Literal["systemd"], typer.Argument(metavar="MANAGER", help="systemd.")],
+    service_manager: ServiceManagerName,
     *,
     user: UserService = False,
     system: SystemService = False,
