@@ -1,70 +1,73 @@
 """The analytics jobs: compute a result and cache it in the run store, or remove what has expired."""
 
-from collections.abc import Callable
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from jobctl.clock import SystemClock
 from jobctl.model import JobResult
 from jobctl.project import ProjectContext
 from jobctl.site.analytics import results
-from jobctl.site.database.session import Database
 from jobctl.store.logs import prune_runs_and_logs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from jobctl.site.database.session import Database
 
 
 def user_growth() -> JobResult:
     """Sign-ups per month."""
-    from jobctl.site.analytics.queries import user_growth as compute
-
-    return _compute(results.USER_GROWTH, lambda _, database: compute(database))
+    return _compute(results.USER_GROWTH, lambda queries, database, _: queries.user_growth(database))
 
 
 def activity_trends() -> JobResult:
     """Views, votes and comments per day."""
-    from jobctl.site.analytics.queries import activity_trends as compute
-
-    return _compute(results.ACTIVITY_TRENDS, lambda _, database: compute(database, SystemClock().now()))
+    now = SystemClock().now()
+    return _compute(
+        results.ACTIVITY_TRENDS, lambda queries, database, _: queries.activity_trends(database, now)
+    )
 
 
 def top_items() -> JobResult:
     """The items with the most votes."""
-    from jobctl.site.analytics.queries import top_items as compute
-
     return _compute(
-        results.TOP_ITEMS, lambda project, database: compute(database, project.environment.content)
+        results.TOP_ITEMS,
+        lambda queries, database, project: queries.top_items(database, project.environment.content),
     )
 
 
 def recent_activity() -> JobResult:
     """The newest sign-ups, comments and votes."""
-    from jobctl.site.analytics.queries import recent_activity as compute
-
     return _compute(
-        results.RECENT_ACTIVITY, lambda project, database: compute(database, project.environment.content)
+        results.RECENT_ACTIVITY,
+        lambda queries, database, project: queries.recent_activity(database, project.environment.content),
     )
 
 
 def performance_metrics() -> JobResult:
     """Hit rate of the cache, and response times of the database."""
-    from jobctl.site.analytics.queries import performance as compute
-
     return _compute(
         results.PERFORMANCE,
-        lambda project, database: compute(database, project.open_store().counters()),
+        lambda queries, database, project: queries.performance(database, project.open_store().counters()),
         count_queries=False,
     )
 
 
 def _compute(
     analytic: results.Analytic,
-    compute: Callable[[ProjectContext, Database], results.Results],
+    compute: "Callable[[ModuleType, Database, ProjectContext], results.Results]",
     *,
     count_queries: bool = True,
 ) -> JobResult:
+    from jobctl.site.analytics import queries
+    from jobctl.site.database.session import Database
+
     project = ProjectContext.of_worker()
     database = Database.open(project.environment, project.folder)
     _ = database.tenant_id  # raises without a tenant: no result means anything then
     with closing(project):
-        found = compute(project, database)
+        found = compute(queries, database, project)
         now = SystemClock().now()
         store = project.open_store()
         store.cache_put(found, now, now + analytic.lifetime)
