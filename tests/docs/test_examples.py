@@ -177,6 +177,7 @@ def test_the_picture_is_what_status_draws(tmp_path: Path) -> None:
     assert os.uname().nodename not in kept
 
 
+@pytest.mark.slow
 def test_run_prints_what_the_readme_shows(site: Site, tmp_path: Path) -> None:
     upstream = Upstream(tmp_path / "upstream")
     upstream.commit({"data/old/old.yml": "name: Old\n"})
