@@ -16,20 +16,13 @@ from jobctl.errors import ExitCode
 from jobctl.model import Reason, RunStatus
 from jobctl.modes import Mode
 from jobctl.settings.variables import VARIABLES
+from tests.architecture.test_sentences import PRIVATE_WORDS
 from tests.support.pages import PAGES, README, ROOT, code, rows
 from tests.support.project import Site
 from tests.support.terminal import Cli
 
 EVERYWHERE = {**COMMON, **ROOT_OPTIONS}
 _VARIABLE = re.compile(r"^- ((?:`\w+`(?:, )?)+)(?: \(default: (.+?)\))?: ", re.MULTILINE)
-
-
-PRIVATE_WORDS = re.compile(
-    r"\b(?:told|tells|telling|hears|looks? at|a look|settle[sd]?|goes well|held for|is there|so long|besides|by hand"
-    r"|nobody|somebody|waits on|trouble|patience|forsake\w*|strangers?|the house)\b",
-    re.IGNORECASE,
-)
-"""Words of an earlier dialect of this project, which readers from other countries did not understand."""
 
 
 def names(options: dict[str, Option]) -> set[str]:
