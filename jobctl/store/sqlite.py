@@ -132,7 +132,7 @@ class Connections:
         self._path = path
         self._timeout = busy_timeout
         self._local = threading.local()
-        self._holders: weakref.WeakSet[_ThreadConnection] = weakref.WeakSet()
+        self._thread_connections: weakref.WeakSet[_ThreadConnection] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._file, self._descriptor = self._identity(), self._open_descriptor()
         self._closed = False
@@ -146,17 +146,17 @@ class Connections:
     @property
     def connected(self) -> bool:
         """Whether any thread of this process has a connection."""
-        return len(self._holders) > 0
+        return len(self._thread_connections) > 0
 
     def get(self) -> sqlite3.Connection:
         """This thread's connection, opened at its first use."""
-        return self._mine().connection
+        return self._own().connection
 
-    def _mine(self) -> _ThreadConnection:
-        holder: _ThreadConnection | None = getattr(self._local, "holder", None)
-        if holder is None or holder.pid != os.getpid():
-            holder = self._local.holder = self._open()
-        return holder
+    def _own(self) -> _ThreadConnection:
+        own: _ThreadConnection | None = getattr(self._local, "own", None)
+        if own is None or own.pid != os.getpid():
+            own = self._local.own = self._open()
+        return own
 
     def _open(self) -> _ThreadConnection:
         if self._closed:
@@ -165,21 +165,21 @@ class Connections:
             connection = connect(self._path, self._timeout, self.access)
             if self.manual_checkpoints:
                 connection.execute("PRAGMA wal_autocheckpoint = 0")
-            holder = _ThreadConnection(connection)
-            self._holders.add(holder)
-        return holder
+            own = _ThreadConnection(connection)
+            self._thread_connections.add(own)
+        return own
 
     @contextmanager
     def _used(self) -> Iterator[sqlite3.Connection]:
-        holder = self._mine()
-        with holder.lock:
-            if not holder.close.alive:
+        own = self._own()
+        with own.lock:
+            if not own.close.alive:
                 raise StoreError(f"the run store {self.place} is closed")
             try:
-                yield holder.connection
+                yield own.connection
             finally:
                 if self._closed:
-                    holder.close()
+                    own.close()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -246,9 +246,9 @@ class Connections:
         """Close every connection of this process; a thread that uses one closes it after use. Idempotent."""
         self._closed = True
         with self._lock:
-            for holder in list(self._holders):
-                holder.close_if_idle()
-            self._holders.clear()
+            for each in list(self._thread_connections):
+                each.close_if_idle()
+            self._thread_connections.clear()
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
@@ -256,16 +256,16 @@ class Connections:
 
     def before_fork(self, deadline: float) -> list[Any]:
         """Wait until no thread is inside SQLite: a child would inherit its mutexes locked for ever."""
-        locks: list[Any] = [self._lock, *(holder.lock for holder in list(self._holders))]
+        locks: list[Any] = [self._lock, *(each.lock for each in list(self._thread_connections))]
         return [lock for lock in locks if lock.acquire(timeout=max(0.0, deadline - time.monotonic()))]
 
     def after_fork(self) -> None:
         """In the child: keep the parent's connections, unused and open."""
-        for holder in list(self._holders):
-            keep_for_good(holder.connection)
-            holder.close.detach()
+        for each in list(self._thread_connections):
+            keep_for_good(each.connection)
+            each.close.detach()
         self._lock = threading.Lock()
-        self._holders = weakref.WeakSet()
+        self._thread_connections = weakref.WeakSet()
         self._local = threading.local()
 
 
