@@ -95,7 +95,8 @@ def demand_private(url: str, name: str, what: str = "the key") -> None:
     """
     if is_in_clear(url):
         raise PermanentJobError(
-            f"{name} begins with http://, so {what} would cross the network in clear", hint="write https://"
+            f"{name} begins with http://, so {what} would cross the network unencrypted",
+            hint="write https://",
         )
 
 

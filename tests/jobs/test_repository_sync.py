@@ -229,7 +229,7 @@ def test_the_secret_does_not_cross_the_network_in_clear(
     monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", "http://site.invalid/api/cron/sync")
 
     assert repository_sync().success
-    assert "so CRON_SECRET would cross the network in clear" in capsys.readouterr().out
+    assert "so CRON_SECRET would cross the network unencrypted" in capsys.readouterr().out
 
 
 def test_check_reports_an_address_that_is_no_site(
@@ -272,7 +272,7 @@ def test_a_secret_of_theirs_does_not_cross_the_network_in_clear(
     monkeypatch.setenv("JOBCTL_CONTENT_CHANGED_URL", f"http://caches.invalid/changed{secret}")
 
     assert repository_sync().success
-    assert "the secret in it would cross the network in clear" in capsys.readouterr().out
+    assert "the secret in it would cross the network unencrypted" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

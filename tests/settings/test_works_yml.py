@@ -100,7 +100,7 @@ def test_a_key_is_never_sent_unencrypted(tmp_path: Path) -> None:
 
     put(tmp_path, WORKS.replace("https://eu", "http://eu"))
 
-    with pytest.raises(PermanentJobError, match="cross the network in clear"):
+    with pytest.raises(PermanentJobError, match="cross the network unencrypted"):
         open_transport(Environment.load(tmp_path, OWN), tmp_path)
 
 

@@ -24,7 +24,7 @@ class ChangeNotice:
     """Requests to the address in ``JOBCTL_CONTENT_CHANGED_URL``.
 
     Raises:
-        PermanentJobError: a secret would cross the network in clear.
+        PermanentJobError: a secret would cross the network unencrypted.
         ConfigurationError: the secret cannot be sent.
     """
 
