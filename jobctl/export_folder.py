@@ -13,7 +13,7 @@ from jobctl.text import quote
 
 _EXECUTABLE_MODE = 0o755
 RECORD = ".jobctl-export.json"
-"""The record of the last export: the SHA-256 of each file, by name."""
+"""The record of the last exports: the SHA-256 and the platform of each file, by name."""
 
 
 class FileChange(StrEnum):
@@ -43,29 +43,58 @@ Contents = Mapping[str, str | bytes]
 _NONE: dict[str, str] = {}
 
 
-def compare(folder: Path, files: Contents, merged: Contents = _NONE) -> list[ExportedFile]:
+class _Record(NamedTuple):
+    """What exports wrote to a folder: digest and platform by name. Before version 0.9 no platform was recorded."""
+
+    files: dict[str, str]
+    platforms: dict[str, str]
+
+    def of(self, platform: str, names: Contents) -> dict[str, str]:
+        """The files of one platform."""
+        return {
+            name: digest
+            for name, digest in self.files.items()
+            if self.platforms.get(name, platform if name in names else None) == platform
+        }
+
+
+def compare(
+    folder: Path, files: Contents, merged: Contents = _NONE, *, platform: str = ""
+) -> list[ExportedFile]:
     """What ``write`` would do.
 
     Args:
         merged: files that others write too, with our part put in: never ``edited``, and not in the record.
+        platform: what the files are for. Files of other platforms in the folder stay.
 
     Raises:
-        UsageError: the folder cannot be read.
+        UsageError: the folder cannot be read, or holds the export for another platform, which has the same file.
     """
+    record = _read_record(folder)
+    for name, content in files.items():
+        other = record.platforms.get(name, platform)
+        if other != platform and record.files.get(name) != _hash(content):
+            raise UsageError(
+                f"{folder} holds the export for {other}, which has another {name}", hint="name another folder"
+            )
     try:
-        return list(_changes(folder, files, merged, _read_record(folder)))
+        return list(_changes(folder, files, merged, record.of(platform, files)))
     except OSError as error:
         raise _unusable(folder, "read", error) from error
 
 
-def write(folder: Path, files: Contents, merged: Contents = _NONE) -> list[ExportedFile]:
+def write(
+    folder: Path, files: Contents, merged: Contents = _NONE, *, platform: str = ""
+) -> list[ExportedFile]:
     """Write new and changed files, and remove those that are no longer among them; edited ones stay.
 
     Raises:
-        UsageError: the folder cannot be read or written.
+        UsageError: the folder cannot be read or written, or holds the export for another platform, which has the
+            same file.
     """
     before = _read_record(folder)
-    found = compare(folder, files, merged)
+    own = before.of(platform, files)
+    found = compare(folder, files, merged, platform=platform)
     try:
         for name, change, content in found:
             path = folder / name
@@ -76,16 +105,19 @@ def write(folder: Path, files: Contents, merged: Contents = _NONE) -> list[Expor
                 write_whole(path.resolve() if name in merged else path, _bytes(content), mode=mode)
             elif change is FileChange.REMOVED:
                 path.unlink()
-        after = {
-            name: before[name] for name, change, _ in found if change is FileChange.EDITED and name in before
-        }
+        after = {name: own[name] for name, change, _ in found if change is FileChange.EDITED and name in own}
         after |= {
             name: _hash(content)
             for name, change, content in found
             if content is not None and change is not FileChange.EDITED and name not in merged
         }
-        if after != before:
-            record = json.dumps({"files": dict(sorted(after.items()))}, indent=2)
+        others = {name: digest for name, digest in before.files.items() if name not in own}
+        platforms = {name: before.platforms[name] for name in others if name in before.platforms}
+        new = _Record(others | after, platforms | dict.fromkeys(after, platform))
+        if new != before:
+            record = json.dumps(
+                {key: dict(sorted(part.items())) for key, part in new._asdict().items()}, indent=2
+            )
             write_whole(folder / RECORD, f"{record}\n".encode())
     except OSError as error:
         raise _unusable(folder, "written", error) from error
@@ -131,18 +163,21 @@ def _bytes(content: str | bytes) -> bytes:
     return content.encode() if isinstance(content, str) else content
 
 
-def _read_record(folder: Path) -> dict[str, str]:
+def _read_record(folder: Path) -> _Record:
     """The record; empty where it is not valid, so that every existing file counts as edited."""
+    nothing = _Record({}, {})
     try:
-        found = json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
-        return {}
+        found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        files, platforms = found["files"], found.get("platforms", {})
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return nothing
     except OSError as error:
         raise _unusable(folder, "read", error) from error
-    is_valid = isinstance(found, dict) and all(
-        isinstance(digest, str)
-        and not {"..", "\0"} & {*Path(name).parts, *name}
-        and not Path(name).is_absolute()
-        for name, digest in found.items()
+    texts = all(
+        isinstance(part, dict) and all(isinstance(value, str) for value in part.values())
+        for part in (files, platforms)
     )
-    return found if is_valid else {}
+    is_valid = texts and not any(
+        {"..", "\0"} & {*Path(name).parts, *name} or Path(name).is_absolute() for name in files
+    )
+    return _Record(files, platforms) if is_valid else nothing

@@ -54,6 +54,8 @@ def private_folder(folder: Path) -> bool:
     try:
         folder.mkdir(PRIVATE_FOLDER)
     except FileNotFoundError:
+        if folder.parent.is_dir():  # a file system that takes no folders, such as /proc
+            raise
         private_folder(folder.parent)
         return private_folder(folder)
     except FileExistsError:

@@ -4,7 +4,7 @@ import inspect
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_type_hints
@@ -184,18 +184,20 @@ def main(words: list[str]) -> NoReturn:
     raise AssertionError("Root.main leaves the process")
 
 
-def help_on(name: str | None) -> None:
+def help_on(name: str | None, output: Output) -> None:
     """Show the help of a command, or of the whole program."""
     command = build(name) if name else typer.main.get_command(app)
-    show_help(command.make_context(f"jobctl {name}" if name else "jobctl", [], resilient_parsing=True))
+    show_help(
+        command.make_context(f"jobctl {name}" if name else "jobctl", [], resilient_parsing=True), output
+    )
 
 
-def show_help(ctx: Any) -> None:
-    """Show the help of a command: drawn by Typer and paged on a terminal, plain in a pipe."""
-    output = Output(Common.guess(sys.argv[1:]), os.environ)
+def show_help(ctx: Any, output: Output | None = None) -> None:
+    """Show the help of a command: drawn by Typer and paged on a terminal, plain in a pipe; as JSON if asked for."""
+    output = output or Output(Common.guess(sys.argv[1:]), os.environ)
     command = ctx.command
     if isinstance(command, Root):
-        output.page(_overview_on_terminal, _overview)
+        _show(output, "jobctl", _overview_on_terminal, _overview)
         return
     examples = [line.strip() for line in command.epilog.split("\n") if line.strip()]
 
@@ -212,7 +214,19 @@ def show_help(ctx: Any) -> None:
         )
         yield Text.from_ansi(_drawn_by_typer(ctx, terminal))
 
-    output.page(drawn, plain)
+    _show(output, command.name, drawn, plain)
+
+
+def _show(
+    output: Output,
+    topic: str,
+    drawn: "Callable[[Terminal], Iterable[RenderableType]]",
+    plain: Callable[[], list[str]],
+) -> None:
+    if output.json:
+        output.document({"topic": topic, "text": "\n".join(plain())})
+    else:
+        output.page(drawn, plain)
 
 
 def _drawn_by_typer(ctx: Any, terminal: Terminal) -> str:

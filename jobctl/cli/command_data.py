@@ -65,7 +65,7 @@ COMMANDS = {
         '--demo': Option('demo', '', '', (), 'Run on a sample site of its own.'),
         '--dry-run': Option('dry_run', '', '', (), 'In Trigger.dev mode, show what would be registered.'),
     }),
-    'trigger': CommandEntry('Run a job now, and exit by its result', (Argument('job_id', True, (), JOBS), ), {
+    'trigger': CommandEntry('Run a job now, and exit with its result', (Argument('job_id', True, (), JOBS), ), {
         '--no-wait': Option('no_wait', '', '', (), 'Return once the run has started.'),
         '--dry-run': Option('dry_run', '', '', (), 'Show what would be done, for jobs that support it.'),
         '--force': Option('force', '', '', (), 'Run it even where scheduling is disabled.'),
@@ -94,7 +94,7 @@ COMMANDS = {
     }),
     'logs': CommandEntry('Show what a run printed, or what all jobs print', (Argument('job_or_run', False, (), JOBS), ), {
         '--follow': Option('follow', '-f', '', (), 'Follow the run until it ends, or all jobs until Ctrl-C.'),
-        '--failed': Option('failed', '', '', (), 'Only failed runs; of a job, the last.'),
+        '--failed': Option('failed', '', '', (), 'Only failed runs; with a job, its last failed run.'),
         '--tail': Option('tail', '', 'N', (), 'Number of lines from the end.'),
         '--timestamps': Option('timestamps', '', '', (), 'Show when each line was printed.'),
     }),

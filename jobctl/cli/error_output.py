@@ -163,7 +163,10 @@ def _wrong_value(parameter: Any, text: str) -> tuple[str, str | None] | None:
     name = max(parameter.opts, key=len) if parameter.param_type_name == "option" else parameter.name.upper()
     if choices := [str(choice) for choice in getattr(parameter.type, "choices", ())]:
         close = suggestion(value, choices, "")
-        return f"{name} must be {', '.join(choices)}, not {quote(value)}", close or None
+        return (
+            f"{name} must be {' or '.join([', '.join(choices[:-1]), choices[-1]] if len(choices) > 1 else choices)}, not {quote(value)}",
+            close or None,
+        )
     least, most = getattr(parameter.type, "min", None), getattr(parameter.type, "max", None)
     bounds = f"{least} or more" if most is None else f"between {least} and {most}"
     number = "" if found[2] else "a whole number, " if most is None else "a whole number "

@@ -15,7 +15,9 @@ from jobctl.text import printable
 HEAD = 512 * 1024
 TAIL = 256 * 1024
 LONGEST_LINE = 8 * 1024
-_MORE_FOLLOWS = f"more output follows; the newest {TAIL // 1024} KiB of it are written when the run ends"
+_MORE_FOLLOWS = (
+    f"more output follows; when the run has ended, jobctl logs shows the newest {TAIL // 1024} KiB of it"
+)
 
 
 class RunLog:

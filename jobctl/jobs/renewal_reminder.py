@@ -22,6 +22,7 @@ from jobctl.model import JobResult
 from jobctl.project import ProjectContext
 from jobctl.site.database.session import Database
 from jobctl.site.database.tables import subscription_history, subscriptions
+from jobctl.text import counted
 
 REMINDED, PAID = "renewal_reminder_sent", "payment_succeeded"
 AHEAD = timedelta(days=7)
@@ -227,6 +228,8 @@ def _dry_run(database: Database, now: datetime) -> JobResult:
             address = row.address or "(no mail address)"
             print(f"{address}  {row.plan}, renews {iso(row.end)}, subscription {row.reference}")
         count += len(page)
-    message = f"would remind {count} subscriptions that renew by {iso(now + AHEAD)} (nothing was sent)"
+    message = (
+        f"would remind of {counted(count, 'subscription')} to renew by {iso(now + AHEAD)} (nothing was sent)"
+    )
     print(message)
     return JobResult(processed=count, message=message, details={"dry_run": True})

@@ -306,6 +306,8 @@ def _hint(path: Path) -> str:
         owner = path.stat().st_uid
     except OSError:  # also of the import, if no more files can be opened
         return "set JOBCTL_STATE to a folder that this user can write"
+    if owner == os.geteuid():
+        return f"it is yours, and its mode refuses: chmod u+rwX {path}"
     if owner == 0:  # as after sudo
         return f"it belongs to root: sudo chown -R {user_name(os.geteuid())} {path}"
     return f'it belongs to user "{user_name(owner)}": run as that user, or set JOBCTL_STATE'

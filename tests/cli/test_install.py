@@ -147,7 +147,7 @@ def test_a_program_that_only_this_shell_finds_is_reported(
         ("install systemd --user --system", "--user and --system exclude each other"),
         ("install systemd --name ../x", '"../x" is not a valid name for a service'),
         ("install systemd --grace soon", '--grace: "soon" is not a duration'),
-        ("install systemd --node-env staging", "--node-env must be development, production, test"),
+        ("install systemd --node-env staging", "--node-env must be development, production or test"),
     ],
 )
 def test_wrong_use_is_reported(words: str, message: str, cli: Cli, config: Path) -> None:

@@ -71,8 +71,8 @@ def test_what_is_there_stays(name: str, before: str, end: str, site: Site) -> No
     ("words", "result"),
     [
         ([], "new needs ID"),
-        (["x"], "either --cron or --every"),
-        (["x", "--cron", "* * * * *", "--every", "1h"], "either --cron or --every"),
+        (["x"], "new needs --cron or --every"),
+        (["x", "--cron", "* * * * *", "--every", "1h"], "--cron and --every exclude each other"),
         (["x", "--cron", "61 * * * *"], "61 is not in 0-59"),
         (["x", "--every", "soon"], "is not a duration"),
         (["Not_An_Id", "--every", "1h"], "is not a job id"),

@@ -125,7 +125,7 @@ def test_help_on_help_and_on_nothing_that_there_is(cli: Cli) -> None:
         ("runs --since tomorrowish", '--since "tomorrowish" is not a time', "2d"),
         ("runs --failed --status completed", "--failed and --status completed exclude each other", ""),
         ("metrics --json --format prometheus", "--json and --format prometheus exclude each other", ""),
-        ("completion bsh", 'SHELL must be bash, zsh, fish, not "bsh"', 'did you mean "bash"?'),
+        ("completion bsh", 'SHELL must be bash, zsh or fish, not "bsh"', 'did you mean "bash"?'),
         ("completion", "completion needs SHELL: bash, zsh or fish", "jobctl completion bash"),
         ("status --project /nowhere-at-all", 'there is no folder "/nowhere-at-all"', "--project"),
         ("run --workers 0", '--workers must be between 1 and 256, not "0"', "jobctl run --help"),
@@ -137,10 +137,10 @@ def test_help_on_help_and_on_nothing_that_there_is(cli: Cli) -> None:
         ("runs --limit -1", '--limit must be 0 or more, not "-1"', "jobctl runs --help"),
         ("trigger user-growth", 'there is no job "user-growth"', 'did you mean "analytics-user-growth" or'),
         ("trigger zzz", 'there is no job "zzz"', "All jobs: jobctl status"),
-        ("status --color blue", '--color must be auto, always, never, not "blue"', "jobctl status --help"),
+        ("status --color blue", '--color must be auto, always or never, not "blue"', "jobctl status --help"),
         (
             "export vercl x",
-            'PLATFORM must be trigger-dev, vercel, schema, not "vercl"',
+            'PLATFORM must be trigger-dev, vercel or schema, not "vercl"',
             'did you mean "vercel"?',
         ),
         ("next 5m -n 0", '--count must be between 1 and 10000, not "0"', "jobctl next --help"),
@@ -250,3 +250,11 @@ def test_only_the_asked_command_is_built(monkeypatch: pytest.MonkeyPatch) -> Non
         root.main(["mode", "--short"])
 
     assert built == ["mode"]
+
+
+@pytest.mark.parametrize("words", [("help", "--json"), ("help", "status", "--json")])
+def test_help_as_json(cli: Cli, words: tuple[str, ...]) -> None:
+    document = cli(*words).json
+
+    assert document["topic"] == (words[1] if len(words) == 3 else "jobctl")
+    assert "Usage: jobctl" in document["text"]

@@ -83,12 +83,12 @@ def test_a_stopped_job_stays_stopped_until_it_is_started(cli: Cli) -> None:
     (state,) = cli("status", "hello", "--json").json["jobs"]
 
     assert stopped.code == 0
-    assert stopped.stderr == "hello: stopped, off the schedule until: jobctl start hello\n"
+    assert stopped.stderr == "hello: stopped, off the schedule. To put it back: jobctl start hello\n"
     assert (state["status"], state["note"], state["next_run"]) == ("stopped", "host moves", None)
 
     started = cli("start", "hello", "--json")
     assert [one["status"] for one in started.json["jobs"]] == ["scheduled"]
-    assert "no scheduler is running here: jobctl run" in started.stderr
+    assert "no scheduler is running. Start it: jobctl run" in started.stderr
 
 
 def test_all_of_them_only_with_a_yes(cli: Cli) -> None:

@@ -187,7 +187,7 @@ def test_run_prints_what_the_readme_shows(site: Site, tmp_path: Path) -> None:
     upstream.commit({"data/b/b.yml": "name: B\n", "data/c/c.yml": "name: C\n"})
     site.forget_seconds(3600)
     scheduler = site.run()
-    until(lambda: "removed" in site.log(scheduler))
+    until(lambda: "changed, 0 removed" in site.log(scheduler))
 
     def masked(text: str) -> list[str]:
         text = re.sub(r"\d+\.\d+\.\d+", "VERSION", re.sub(r"\S+://\S+", "URL", text))

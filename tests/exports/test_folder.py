@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from jobctl.errors import UsageError
 from jobctl.export_folder import RECORD, FileChange, compare, write
 from tests.support.project import Site
 from tests.support.terminal import Cli
@@ -64,6 +65,31 @@ def test_with_an_invalid_record_every_file_counts_as_edited(record: str, tmp_pat
     (tmp_path / RECORD).write_text(record)
 
     assert changes(write(tmp_path, {"a": "2"})) == {"a": "edited"}
+
+
+def test_exports_for_several_platforms_share_a_folder_as_long_as_no_file_differs(tmp_path: Path) -> None:
+    write(tmp_path, {"app.py": "1", "requirements.txt": "x"}, platform="vercel")
+    found = write(tmp_path, {"schema.json": "{}"}, platform="schema")
+
+    assert changes(found) == {"schema.json": "created"}
+    assert changes(write(tmp_path, {"requirements.txt": "x"}, platform="vercel")) == {
+        "requirements.txt": "unchanged",
+        "app.py": "removed",
+    }
+    with pytest.raises(UsageError, match=r"holds the export for vercel, which has another requirements\.txt"):
+        write(tmp_path, {"requirements.txt": "y"}, platform="trigger-dev")
+    assert (tmp_path / "requirements.txt").read_text() == "x"
+    assert (tmp_path / "schema.json").exists()
+
+
+def test_a_file_of_an_unknown_export_stays(tmp_path: Path) -> None:
+    """The record of version 0.8 names no platform."""
+    write(tmp_path, {"app.py": "1"}, platform="vercel")
+    record = json.loads((tmp_path / RECORD).read_text())
+    (tmp_path / RECORD).write_text(json.dumps({"files": record["files"]}))
+
+    assert changes(write(tmp_path, {"schema.json": "{}"}, platform="schema")) == {"schema.json": "created"}
+    assert changes(write(tmp_path, {"app.py": "2"}, platform="vercel")) == {"app.py": "changed"}
 
 
 def test_a_comparison_writes_nothing(tmp_path: Path) -> None:

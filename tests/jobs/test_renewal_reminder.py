@@ -100,7 +100,7 @@ def test_a_dry_run_shows_who_would_get_what(
     shown = capsys.readouterr().out
     assert "ada@example.com  premium, renews " in shown
     assert "subscription sub_1" in shown
-    assert "would remind 1 subscriptions" in ending["result"]["message"]
+    assert "would remind of 1 subscription " in ending["result"]["message"]
     assert not sent(database, one)
     assert mails.taken == []
 

@@ -128,7 +128,11 @@ def piped(entries: Iterable[CacheEntry]) -> Iterable[str]:
     """A line per entry: the cache key and the values, separated by tabs."""
     return rows(
         (),
-        ((entry.key, *map(str, value.values())) for entry in entries for value in _values(entry)),
+        (
+            (entry.key, *("" if cell is None else str(cell) for cell in value.values()))
+            for entry in entries
+            for value in _values(entry)
+        ),
         header=False,
     )
 

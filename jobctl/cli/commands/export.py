@@ -95,7 +95,8 @@ def run(
 
 def _export(request: _Request, context: Context) -> int:
     made = _PLATFORMS[request.platform](request, context)
-    files = (compare if request.check else write)(request.folder, made.files, made.merged)
+    act = compare if request.check else write
+    files = act(request.folder, made.files, made.merged, platform=request.platform)
     missing: list[str] = []
     if made.bundle is not None:
         from jobctl.export_bundle import ignored, still_missing
@@ -233,7 +234,7 @@ def _show_next_step(first: ExportedFile, made: _Export, request: _Request, conte
     if request.platform == "vercel":
         own = any(name.startswith("project/") for name in made.files)
         how = "vercel deploy --prod" + (f", in {folder}: a Vercel project of its own" if own else "")
-    out.note(f"how to deploy it: {how}; keep {RECORD} beside it")
+    out.note(f"how to deploy it: {how}; keep {RECORD} there: the next export needs it")
     if request.platform == "vercel":
         out.note("set CRON_SECRET, and JOBCTL_STATE to a postgresql:// address, in the Vercel project")
 

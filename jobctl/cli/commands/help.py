@@ -84,7 +84,7 @@ def run(
         )
     from jobctl.cli.app import help_on
 
-    help_on(topic)
+    help_on(topic, out)
     return 0
 
 

@@ -44,7 +44,9 @@ def run(
         bool,
         typer.Option("--follow", "-f", help="Follow the run until it ends, or all jobs until Ctrl-C."),
     ] = False,
-    failed: Annotated[bool, typer.Option("--failed", help="Only failed runs; of a job, the last.")] = False,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only failed runs; with a job, its last failed run.")
+    ] = False,
     tail: Annotated[
         int | None,
         typer.Option(

@@ -50,7 +50,8 @@ def run(
     from jobctl.catalogue.scaffold import demand_unknown, new_job, write
 
     if (cron is None) == (every is None):
-        raise UsageError("new needs either --cron or --every", hint='--cron "30 2 * * *", or --every 15m')
+        problem = "new needs --cron or --every" if cron is None else "--cron and --every exclude each other"
+        raise UsageError(problem, hint='--cron "30 2 * * *", or --every 15m')
     demand_unknown(job_id, {job.id: job for job in context.catalogue})
     settings: dict[str, Any] = {
         "name": name,

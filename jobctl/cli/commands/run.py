@@ -82,7 +82,7 @@ def run(
         return _run_in_other_mode(mode, jobs, context, dry_run=dry_run, is_whole=not only)
     if dry_run:
         raise UsageError(
-            "mode is local: run --dry-run shows what would be registered, and nothing is",
+            "mode is local: nothing is registered, so --dry-run has nothing to show",
             hint="when jobs are due: jobctl next ID",
         )
     manager = context.scheduling_manager(workers=workers, grace=limit)

@@ -154,7 +154,7 @@ def _listen(host: str, port: int) -> socket.socket:
         reason = reason_of(error) if isinstance(error, OSError) else "it is not a host"
         raise UsageError(
             f"cannot listen on {quote(host)} port {port}: {reason}",
-            hint="another --port, or --port 0 for any free one",
+            hint="choose another --host or --port; --port 0 is any free one",
         ) from error
     return listening
 

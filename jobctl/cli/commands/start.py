@@ -47,5 +47,5 @@ def run(
         out.note(f"{jobs[0].id}: back on the schedule")
     schedules_here = manager.idle is None
     if schedules_here and not scheduler_presence(context.store, context.project.state, context.clock).running:
-        out.note("no scheduler is running here: jobctl run")
+        out.note("no scheduler is running. Start it: jobctl run")
     return 0

@@ -48,7 +48,7 @@ def run(
         manager.stop_job(jobs[0].id, reason)
     report(jobs, context)
     stopped = jobs[0].id if len(jobs) == 1 else f"all {len(jobs)} jobs"
-    out.note(f"{stopped}: stopped{manager.place}, off the schedule until: {undo}")
+    out.note(f"{stopped}: stopped{manager.place}, off the schedule. To put it back: {undo}")
     if not manager.place:  # else that would be one more request
         ids = {job.id for job in jobs}
         running = [run.job_id for run in manager.runs(statuses=[RunStatus.RUNNING], limit=None)]

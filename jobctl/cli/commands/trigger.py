@@ -40,7 +40,7 @@ def run(
         bool, typer.Option("--no-retry", help="Make a single attempt, whatever the job's retries.")
     ] = False,
 ) -> int:
-    """Run a job now, and exit by its result.
+    """Run a job now, and exit with its result.
 
     Examples:
         jobctl trigger repository-sync
