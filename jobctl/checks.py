@@ -104,14 +104,19 @@ def check_settings(project: ProjectContext, _: timedelta) -> str:
 
 
 def _missing_targets(project: ProjectContext) -> Iterator[ConfigurationError]:
-    """Errors for functions that cannot be imported, and for programs that do not exist."""
+    """Errors for functions that cannot be imported, and for programs and folders that do not exist."""
     variables = project.environment.merged()
     functions = {job.target for job in project.catalogue if isinstance(job.target, str)}
     own = sorted(function for function in functions if not function.startswith("jobctl."))
     problems = import_problems(project.folder, own, variables, project.environment.mask)
     for job in project.catalogue:
         target, hint = job.target, None
-        if isinstance(target, str) and target in problems:
+        if job.folder is not None and not (project.folder / job.folder).is_dir():
+            problem, hint = (
+                f"there is no folder {quote(job.folder)}",
+                "make it, or correct the setting folder",
+            )
+        elif isinstance(target, str) and target in problems:
             problem = f"{target}: {problems[target]}"
         elif isinstance(target, Command) and not _is_installed(
             target.argv[0], job, project.folder, variables

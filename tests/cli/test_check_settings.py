@@ -43,6 +43,13 @@ def test_a_program_that_is_nowhere_is_found(site: Site) -> None:
     assert "job c" not in shown
 
 
+def test_a_folder_that_does_not_exist_is_found(site: Site) -> None:
+    site.write("jobctl.toml", '[jobs.a]\nfolder = "nope"\ncommand = ["true"]\n')
+    exit_code, shown = check(site)
+    assert exit_code == 2
+    assert 'jobctl.toml:1: job a cannot be run: there is no folder "nope"' in shown
+
+
 def test_a_variable_of_notify_that_is_not_set_is_found(site: Site) -> None:
     site.write("jobctl.toml", 'notify = { slack = "$SLACK_HOOK" }\n[jobs.c]\ncommand = ["true"]\n')
     exit_code, shown = check(site)

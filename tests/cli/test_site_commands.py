@@ -229,6 +229,16 @@ def test_a_scheduled_report_is_mailed_to_everybody_named(site: Site, filled: OnS
 
 
 @pytest.mark.slow
+def test_a_report_that_is_mailed_now_says_so(site: Site, filled: OnSQLite) -> None:
+    site.environment["JOBCTL_REPORT_TO"] = "ann@example.com, bob@example.com"
+
+    done = site.call("report", "daily", "--mail")
+
+    assert done.returncode == 0, done
+    assert "sent 2 mails" in done.stderr
+
+
+@pytest.mark.slow
 def test_a_report_of_an_earlier_period_on_a_screen(site: Site, filled: OnSQLite) -> None:
     done = site.call("report", "quarterly", "--period", "2025-q4")
 

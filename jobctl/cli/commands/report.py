@@ -10,7 +10,7 @@ from jobctl.cli.terminal import Column, Terminal, plain
 from jobctl.errors import ExitCode, UsageError
 from jobctl.site.reports.periods import REPORTS, ReportDefinition, read_period
 from jobctl.site.reports.plain_text import headlines
-from jobctl.text import quote, suggestion
+from jobctl.text import counted, quote, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +69,8 @@ def run(
         out.document(report)
     else:
         out.present(lambda terminal: screen(report, terminal), lambda: piped(report))
+    if mail:
+        out.note(f"sent {counted(done.run.result['details']['mails'], 'mail')}")
     return ExitCode.DONE
 
 
