@@ -1,5 +1,6 @@
 """The HTTP client against real servers: connections, limits, proxies and certificates."""
 
+import select
 import socket
 import ssl
 import subprocess
@@ -75,6 +76,8 @@ def test_a_connection_that_the_server_closed_meanwhile_is_made_anew_without_a_se
         closing(HttpClient(url, retry=NO_RETRY, keep_open=True)) as client,
     ):
         assert client.call("/a", {"n": 1}).body == []
+        assert client._connection is not None
+        assert select.select([client._connection.sock], [], [], 30)[0], "the server closes it"
         assert client.call("/b", {"n": 2}).body == []
     assert [one.split(b" ")[1] for one in requests] == [b"/a", b"/b"]
 
