@@ -15,7 +15,7 @@ from jobctl import http
 from jobctl.errors import ServiceError
 from jobctl.http import NO_RETRY, HttpClient, Response, RetryPolicy
 from tests.support.http_server import Provider, Reply, http_server
-from tests.support.serving import Handler, serving_http
+from tests.support.serving import Handler, Server, serving_http
 
 KEY = "SESAMEopenSESAME"
 
@@ -191,9 +191,7 @@ def test_a_certificate_of_an_unknown_authority_is_refused_unless_it_is_named(
         def do_GET(self) -> None:
             self.answer(200, b'{"encrypted": true}')
 
-    from http.server import ThreadingHTTPServer
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Plain)
+    server = Server(("127.0.0.1", 0), Plain)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
