@@ -70,7 +70,12 @@ def compare(
     Raises:
         UsageError: the folder cannot be read, or holds the export for another platform, which has the same file.
     """
-    record = _read_record(folder)
+    return _compare(folder, files, merged, platform, _read_record(folder))
+
+
+def _compare(
+    folder: Path, files: Contents, merged: Contents, platform: str, record: _Record
+) -> list[ExportedFile]:
     for name, content in files.items():
         other = record.platforms.get(name, platform)
         if other != platform and record.files.get(name) != _hash(content):
@@ -94,7 +99,7 @@ def write(
     """
     before = _read_record(folder)
     own = before.of(platform, files)
-    found = compare(folder, files, merged, platform=platform)
+    found = _compare(folder, files, merged, platform, before)
     try:
         for name, change, content in found:
             path = folder / name

@@ -1,6 +1,6 @@
 """Text from outside: made safe to print, checked as a job id, compared to suggest what was meant."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 _HIDDEN = {*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF, *_BIDI} - {0x09}
@@ -66,6 +66,11 @@ def _abbreviated(word: str, known: Iterable[str]) -> list[str]:
         if all(any(whole.startswith(part) for whole in candidate.split("-")) for part in parts)
     ]
     return found if len(found) <= 3 else []
+
+
+def alternatives(words: Sequence[str]) -> str:
+    """``a``, ``a or b``, ``a, b or c``."""
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def counted(number: int, noun: str) -> str:

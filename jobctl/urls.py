@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from jobctl.errors import ConfigurationError, NotRunError, PermanentJobError, install_hint
-from jobctl.text import printable
+from jobctl.text import alternatives, printable
 
 _LABEL_CHARACTERS = frozenset(ascii_letters + digits + "-_")
 _IPV6_CHARACTERS = frozenset(hexdigits + ":.")
@@ -194,7 +194,7 @@ def read_postgres_address(text: str, variable: str) -> PostgresAddress:
     if (mode := parameters.get("sslmode") or _SSL_MODES[0]) not in _SSL_MODES:
         raise ConfigurationError(
             f'{variable} has sslmode "{printable(mode)[:40]}"',
-            hint=f"write {', '.join(_SSL_MODES[:-1])} or {_SSL_MODES[-1]}",
+            hint=f"write {alternatives(_SSL_MODES)}",
         )
     if not (parameters.get("dbname") or parameters.get("service") or defaults["dbname"]):
         # libpq would use the user's name, and report that this database does not exist

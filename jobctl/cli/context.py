@@ -293,9 +293,9 @@ class Context:
 
     def warn_of_store_error(self, error: "StoreError") -> None:
         """Warn that the run store does not answer and is tried again; for ``wait_for_store``."""
-        from jobctl.managers.store_outage import OUTAGE_S
+        from jobctl.managers.store_outage import describe_outage
 
-        self.output.warn(f"{error.problem}; trying again for {OUTAGE_S:.0f} s")
+        self.output.warn(describe_outage(error))
 
     def close(self) -> None:
         """Close the run store and the connection to Trigger.dev, if they were opened."""

@@ -15,7 +15,7 @@ from jobctl.cli.output import NO_MASK, Output, cannot_write
 from jobctl.errors import EXHAUSTED, ExitCode, JobctlError, UsageError, reason_of
 from jobctl.files import open_private, state_folder
 from jobctl.settings.masking import Mask
-from jobctl.text import quote, suggestion
+from jobctl.text import alternatives, quote, suggestion
 
 
 def record_crash(error: Exception, context: Context) -> JobctlError:
@@ -164,7 +164,7 @@ def _wrong_value(parameter: Any, text: str) -> tuple[str, str | None] | None:
     if choices := [str(choice) for choice in getattr(parameter.type, "choices", ())]:
         close = suggestion(value, choices, "")
         return (
-            f"{name} must be {' or '.join([', '.join(choices[:-1]), choices[-1]] if len(choices) > 1 else choices)}, not {quote(value)}",
+            f"{name} must be {alternatives(choices)}, not {quote(value)}",
             close or None,
         )
     least, most = getattr(parameter.type, "min", None), getattr(parameter.type, "max", None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import StoreError
-from jobctl.managers.store_outage import OUTAGE_S, wait_for_store
+from jobctl.managers.store_outage import describe_outage, wait_for_store
 from jobctl.modes import Mode
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def get_job_manager() -> "Manager":
 
     Raises:
         ConfigurationError: a setting is wrong; says which and where.
-        ServiceError: Trigger.dev is in charge, and its key is none that it takes.
+        ServiceError: Trigger.dev is in charge, and does not accept this kind of key.
         StoreError: the run store cannot be opened.
     """
     global _manager  # noqa: PLW0603 - the one manager of the process is the point
@@ -176,4 +176,4 @@ def _make_process_manager() -> "Manager":
 def _log_outage(error: StoreError) -> None:
     import logging
 
-    logging.getLogger("jobctl").warning("%s; trying again for %.0f s", error.problem, OUTAGE_S)
+    logging.getLogger("jobctl").warning("%s", describe_outage(error))

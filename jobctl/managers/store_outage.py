@@ -13,6 +13,11 @@ OUTAGE_S = 30.0
 _PAUSE_S = 0.5
 
 
+def describe_outage(error: StoreError) -> str:
+    """The warning for ``on_outage``."""
+    return f"{error.problem}; trying again for {OUTAGE_S:.0f} s"
+
+
 def wait_for_store(
     call: Callable[[], T],
     clock: Clock,

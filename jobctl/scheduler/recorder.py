@@ -13,6 +13,7 @@ from jobctl.model import Run
 from jobctl.scheduler.lease import Lease
 from jobctl.store.base import RunStore
 from jobctl.store.records import Claim, ClaimOutcome, Ending
+from jobctl.text import counted
 
 _REPORT_AGAIN = timedelta(minutes=1)
 _KEPT = 1000
@@ -153,6 +154,11 @@ class Recorder:
         if self._reported is None or now - self._reported >= _REPORT_AGAIN:
             self._reported = now
             self._bus.publish(StoreUnavailable(now, str(error)))
+
+    def not_written(self) -> StoreError:
+        """The error for endings that could not be written in time; of the same kind as the last error."""
+        kind = type(self.error or StoreError(""))
+        return kind(f"the end of {counted(self.pending, 'run')} could not be written to {self._store.place}")
 
     def _recovered(self) -> None:
         if self._reported is not None:

@@ -25,7 +25,6 @@ from jobctl.scheduler.recorder import Recorder
 from jobctl.scheduler.run_supervisor import RunSupervisor
 from jobctl.store.base import RunStore
 from jobctl.store.records import registration
-from jobctl.text import counted
 
 if TYPE_CHECKING:
     from jobctl.execution.pool import WorkerPool
@@ -338,9 +337,7 @@ class Scheduler:
 
     def _close(self) -> None:
         if self._recorder.pending:
-            runs = counted(self._recorder.pending, "run")
-            kind = type(self._recorder.error or StoreError(""))
-            raise kind(f"the end of {runs} could not be written to {self._store.place}")
+            raise self._recorder.not_written()
         self._lease.sign_off()
         self._bus.publish(SchedulerStopped(self._clock.now(), self.interrupted))
 

@@ -139,7 +139,7 @@ class SingleRun:
                 continue
             failing_since = now if failing_since is None else failing_since
             if now - failing_since > (RECORD_AFTER_STOP_S if self._is_stopping else RECORD_S):
-                raise self._not_recorded()
+                raise self._recorder.not_written()
         return run
 
     def end_now(self) -> None:
@@ -208,7 +208,3 @@ class SingleRun:
             self._maintenance.start()
         except thread_start.NoThreadError:
             return  # a single run can do without
-
-    def _not_recorded(self) -> StoreError:
-        kind = type(self._recorder.error or StoreError(""))
-        return kind(f"the end of 1 run could not be written to {self.store.place}")

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 
 from jobctl.errors import ScheduleError
 from jobctl.schedules.cron_grammar import CronFields, check_days, day_rule, parse
-from jobctl.schedules.wall_times import LONGEST_GAP, SECOND, change_at, readings, wall, wall_times
+from jobctl.schedules.wall_times import (
+    LONGEST_GAP,
+    SECOND,
+    change_at,
+    count_due,
+    count_wall,
+    readings,
+    wall,
+    wall_times,
+)
 from jobctl.schedules.zones import zone
 from jobctl.text import quote
 
@@ -118,8 +127,6 @@ class Cron:
         anchor: datetime | None = None,  # noqa: ARG002
     ) -> int:
         """The number of due times in ``(after, until]``, by arithmetic."""
-        from jobctl.schedules.wall_times import count_due, count_wall
-
         after, until = (instant.astimezone(UTC).replace(microsecond=0) for instant in (after, until))
         if self._zone is None:
             return count_wall(self.fields, after.replace(tzinfo=None), until.replace(tzinfo=None))

@@ -12,6 +12,7 @@ from jobctl.settings.env_files import NOT_SET, LoadedVariables, SettingValue, Va
 from jobctl.settings.masking import MASK, Mask, Secret, secret_texts, url_secrets
 from jobctl.settings.variables import DATABASES, ON, TEXTFILE_SUFFIX, VARIABLES, VariableKind
 from jobctl.settings.works_yml import PATHS, Works, content_folder
+from jobctl.text import alternatives
 from jobctl.urls import ascii_url, is_postgres_address, is_web_address
 
 _OF_THIS_PROCESS = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
@@ -101,7 +102,7 @@ class Environment:
         if text is not None and text not in known.choices:
             if known.ignores_others:
                 return known.default
-            raise self._wrong(name, f"{', '.join(known.choices[:-1])} or {known.choices[-1]}")
+            raise self._wrong(name, alternatives(known.choices))
         return text
 
     def url(self, name: str) -> str | None:

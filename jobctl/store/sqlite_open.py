@@ -296,7 +296,11 @@ def _unusable(folder: Path, error: OSError) -> StoreError:
         errno.ENOSPC: "the disk is full",
     }
     reason = reasons.get(error.errno or 0) or reason_of(error)
-    return StoreError(f"the state folder {folder} cannot be used: {reason}", hint=_hint(folder))
+    hint = _hint(folder) if error.errno == errno.EACCES else _ANOTHER_FOLDER
+    return StoreError(f"the state folder {folder} cannot be used: {reason}", hint=hint)
+
+
+_ANOTHER_FOLDER = "set JOBCTL_STATE to a folder that this user can write"
 
 
 def _hint(path: Path) -> str:
@@ -305,7 +309,7 @@ def _hint(path: Path) -> str:
 
         owner = path.stat().st_uid
     except OSError:  # also of the import, if no more files can be opened
-        return "set JOBCTL_STATE to a folder that this user can write"
+        return _ANOTHER_FOLDER
     if owner == os.geteuid():
         return f"it is yours, and its mode refuses: chmod u+rwX {path}"
     if owner == 0:  # as after sudo

@@ -34,7 +34,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Print nothing where the connection broke; anything else fails the test that sent the request."""
+        """Print nothing: the test that sent the request sees that there is no response."""
 
 
 @contextmanager

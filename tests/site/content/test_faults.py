@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pygit2
@@ -17,6 +17,7 @@ from jobctl.errors import PermanentJobError, ServiceError
 from tests.site.content.conftest import Sync
 from tests.site.content.test_local_changes import LONG
 from tests.support.git_server import Upstream, git
+from tests.support.serving import Server
 
 pytestmark = pytest.mark.faults
 
@@ -362,8 +363,7 @@ def test_an_untrusted_certificate_is_not_given_the_token(sync: Sync, tmp_path: P
         def do_GET(self) -> None:
             seen.append(self.headers.get("Authorization"))
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # the client breaks off
+    server = Server(("127.0.0.1", 0), Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
