@@ -16,7 +16,7 @@ T = TypeVar("T")
 def value(cls: type[T]) -> type[T]:
     """Make the values of a class immutable. It remains a dataclass for ``fields``, ``replace``, ``asdict`` and ``match``."""
     made: Any = dataclass(init=False, repr=False, eq=False)(cls)
-    names: dict[str, Any] = {"_set": object.__setattr__, "_missing": MISSING}
+    names: dict[str, Any] = {"_missing": MISSING}
     parameters, body, own = [], [], fields(made)
     for each in own:
         parameter, source = each.name, each.name
@@ -28,8 +28,10 @@ def value(cls: type[T]) -> type[T]:
             parameter += "=_missing"
             source = f"_{each.name}() if {each.name} is _missing else {each.name}"
         parameters.append(parameter)
-        body.append(f" _set(self, {each.name!r}, {source})\n")
-    exec(f"def __init__(self, {', '.join(parameters)}):\n{''.join(body)}", names)  # noqa: S102 - contains only field names
+        body.append(f" _own[{each.name!r}] = {source}\n")
+    # written to the dictionary: __setattr__ refuses, and a call of object.__setattr__ a field takes three times as long
+    method = f"def __init__(self, {', '.join(parameters)}):\n _own = self.__dict__\n{''.join(body)}"
+    exec(method, names)  # noqa: S102 - contains only field names
     made.__init__ = names["__init__"]
     made.__init__.__qualname__, made.__init__.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
     made.__init__.__annotations__ = {**{each.name: each.type for each in own}, "return": None}
