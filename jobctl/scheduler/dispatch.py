@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -62,7 +61,7 @@ class ReadySlots:
         """Add a slot before all others, or behind them. An older slot of the same job was missed."""
         job_id = due.entry.job.id
         if any(job_id in slots for slots in self._slots.values()):
-            due = replace(due, nothing_missed_before=False)
+            due.nothing_missed_before = False
             self.discard(job_id)
         slots = self._slots[self.is_quick(due.entry.job)]
         slots[job_id] = due
@@ -132,7 +131,8 @@ class BlockedSlots:
         """Whether an older slot of the job was blocked: the newer one has its place now, and the older was missed."""
         job = due.entry.job
         if job.id in self._slots:
-            self._slots[job.id] = replace(due, nothing_missed_before=False)
+            due.nothing_missed_before = False
+            self._slots[job.id] = due
             return True
         if job.group is not None and any(
             job.group == other.entry.job.group for other in self._slots.values()
@@ -295,7 +295,8 @@ class Dispatcher:
                 if cursor is not None:
                     self._watch.warn_ahead(cursor, now)
             case CursorMoved(cursor):  # by another process: count again, and claim again at once
-                self._ready.put(due.counted_from(cursor), first=True)
+                due.count_from(cursor)
+                self._ready.put(due, first=True)
             case Stopped():
                 self.remove([entry.job.id], for_good=False)
 

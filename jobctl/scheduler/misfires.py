@@ -31,7 +31,8 @@ class MisfireReporter:
                 refused := self._store.pass_slots(job_id, due.slot, misfires, self._lease.owner.id),
                 CursorMoved,
             ):
-                misfires = due.counted_from(refused.cursor).misfires()
+                due.count_from(refused.cursor)
+                misfires = due.misfires()
             if refused is None:
                 self._report(due, misfires.cursor, misfires.count + 1, now)
         except UnknownToStoreError:

@@ -39,6 +39,24 @@ def _parse_and_check(expression: str) -> tuple[str, CronFields]:
     return text, fields
 
 
+class _LastFound:
+    """The due time that was found last, for all schedules that are equal: their jobs are due together.
+
+    Attributes:
+        span: a due time, and an instant from which it is the next one.
+    """
+
+    __slots__ = ("span",)
+
+    def __init__(self) -> None:
+        self.span = (datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))
+
+
+@lru_cache(maxsize=512)
+def _last_found(expression: str, timezone: str) -> _LastFound:  # noqa: ARG001 - they are the key
+    return _LastFound()
+
+
 class Cron:
     """Due when a wall clock in ``timezone`` shows a matching time.
 
@@ -56,7 +74,7 @@ class Cron:
             is wrong, the error's ``span`` is its place in the expression.
     """
 
-    __slots__ = ("_wall_times", "_zone", "expression", "fields", "timezone")
+    __slots__ = ("_last_found", "_wall_times", "_zone", "expression", "fields", "timezone")
 
     def __init__(self, expression: str, timezone: str = "UTC") -> None:
         # Python code may pass anything, also what cannot be cached; parse reports it
@@ -65,6 +83,7 @@ class Cron:
         self.timezone = timezone
         self._zone: ZoneInfo | None = None if timezone == "UTC" else zone(timezone)
         self._wall_times: WallTimes | None = None
+        self._last_found = _last_found(self.expression, timezone)
 
     @property
     def text(self) -> str:
@@ -87,13 +106,14 @@ class Cron:
         Raises:
             ScheduleError: there is none before the year 10,000.
         """
-        try:
-            start = instant.astimezone(UTC).replace(microsecond=0)
-            if self._zone is None:
-                return self._times.after(start.replace(tzinfo=None)).replace(tzinfo=UTC)
-            return (self._next_fixed if self.fixed_time else self._next_wildcard)(start, self._zone)
-        except OverflowError:
-            raise ScheduleError(f"{quote(self.text)} has no due time after {instant:%Y-%m-%d}") from None
+        since, found = self._last_found.span
+        if not since <= instant < found:
+            try:
+                found = self._search(instant.astimezone(UTC).replace(microsecond=0))
+            except OverflowError:
+                raise ScheduleError(f"{quote(self.text)} has no due time after {instant:%Y-%m-%d}") from None
+            self._last_found.span = instant, found
+        return found
 
     def latest_until(
         self,
@@ -144,6 +164,11 @@ class Cron:
         if len(readings(shown, self._zone)) == 2:
             return f"{shown:%H:%M} comes twice, this is the {'second' if shown.fold else 'first'}"
         return None
+
+    def _search(self, start: datetime) -> datetime:
+        if self._zone is None:
+            return self._times.after(start.replace(tzinfo=None)).replace(tzinfo=UTC)
+        return (self._next_fixed if self.fixed_time else self._next_wildcard)(start, self._zone)
 
     def _next_fixed(self, start: datetime, zone_: "ZoneInfo") -> datetime:
         time = wall(start, zone_)

@@ -90,15 +90,14 @@ os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_i
 class WallTimes:
     """The wall-clock times that match an expression, found by croniter. Threads may share it."""
 
-    __slots__ = ("_croniter", "_found", "_since")
+    __slots__ = ("_croniter",)
 
     def __init__(self, expression: str, *, either_day: bool) -> None:
         from croniter import croniter
 
-        self._since = self._found = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall-clock time has no zone
         self._croniter = croniter(
             expression,
-            self._since,
+            datetime(1970, 1, 1),  # noqa: DTZ001 - a wall-clock time has no zone
             ret_type=datetime,
             day_or=either_day,
             max_years_between_matches=_MAX_YEARS_AHEAD,
@@ -111,14 +110,12 @@ class WallTimes:
             OverflowError: there is none before the year 10,000.
         """
         with _LOCK:
-            if not self._since <= time < self._found:
-                try:
-                    self._croniter.set_current(time, force=True)
-                    found: datetime = self._croniter.get_next(datetime)
-                except ValueError as error:
-                    raise OverflowError("no such time") from error
-                self._since, self._found = time, found
-            return self._found
+            try:
+                self._croniter.set_current(time, force=True)
+                found: datetime = self._croniter.get_next(datetime)
+            except ValueError as error:
+                raise OverflowError("no such time") from error
+            return found
 
 
 def wall_times(fields: CronFields) -> WallTimes:
