@@ -106,7 +106,7 @@ class Worker:
             os._exit(0)  # a child that the job forked came back from the call
         took = time.monotonic() - began
         left = self._end_children()
-        is_clean = self._state.restore(name)
+        is_clean = self._state.restore(name, took)
         if left:
             self._print(f"ended {left} process{'es' * (left > 1)} that the job left behind")
         self._print_marker(task["run"])

@@ -1,13 +1,15 @@
 """Restores after each run what a job may change in its worker's process.
 
 ``_ITEMS`` lists the state that a process has only once. After a run each item is compared with its value when
-the worker began, and restored. Where that is not possible or not certain, the worker runs no more tasks.
+the worker began, and restored. Where that is not possible or not certain, the worker runs no more tasks. What is
+slow to read is read only where Python's audit events say that it may have changed.
 
 What the import of a job's module sets belongs to that module, which is imported once: it is set again before each
 run of its jobs. What a call sets is undone. Values of context variables, such as the decimal context, end with
 their run too. What code keeps in modules (caches, registered types) stays, as in any Python process.
 """
 
+import _imp
 import _locale  # locale itself loads much more
 import _signal  # type: ignore[import-not-found]  # signal itself makes an enum's member of each number
 import builtins
@@ -20,19 +22,30 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
 RETIRE_GROWTH = 512 * 1024  # KiB of peak memory above the start
+_GROWTH_TAKES_S = 0.01  # a shorter run cannot grow by as much
+_GROWTH_CHECK = 64  # but many of them can
 _SIGNALS = sorted(_signal.valid_signals())
-# read after each run, so only those that programs set
-_LIMITS = [
-    getattr(resource, f"RLIMIT_{name}")
-    for name in ("AS", "CORE", "CPU", "DATA", "FSIZE", "MEMLOCK", "NOFILE", "NPROC", "STACK")
-]
+_TIMERS = (_signal.ITIMER_REAL, _signal.ITIMER_VIRTUAL, _signal.ITIMER_PROF)
+_LIMITS = sorted({value for name, value in vars(resource).items() if name.startswith("RLIMIT_")})
+_CHANGES = ("os.putenv", "os.unsetenv", "resource.setrlimit", "resource.prlimit")
+_FOREIGN_CALLS = (
+    "ctypes.addressof",
+    "ctypes.call_function",
+    "ctypes.cdata",
+    "ctypes.dlopen",
+    "ctypes.dlsym",
+    "ctypes.dlsym/handle",
+    "sqlite3.load_extension",
+)
+_EVENTS = (*_CHANGES, *_FOREIGN_CALLS, "import")
 _ENVIRON = os.environ
 _VARIABLES: dict[Any, Any] = vars(os.environ).get("_data", os.environ)  # compares without decoding each
 _FUNCTIONS = (
@@ -59,27 +72,27 @@ class _Item(NamedTuple):
     Attributes:
         write: restores a value; None where that is impossible.
         is_set_once: libraries set it at their first use only, so a worker in which a call set it is not used again.
+        is_audited: Python raises an audit event when it is set, so without one it is not read.
     """
 
     read: Callable[[], Any]
     write: Callable[[Any], object] | None = None
     is_set_once: bool = False
+    is_audited: bool = False
 
 
-def _values(*settings: tuple[Callable[[], Any], Callable[[Any], object]]) -> _Item:
-    """Several settings, each with a function that reads it and one that sets it."""
+def _each(*setters: Callable[[Any], object]) -> Callable[[Iterable[Any]], None]:
+    """Sets several settings, each by its function."""
 
-    def write(values: list[Any]) -> None:
-        for (_, setter), value in zip(settings, values, strict=True):
+    def write(values: Iterable[Any]) -> None:
+        for setter, value in zip(setters, values, strict=True):
             setter(value)
 
-    return _Item(lambda: [read() for read, _ in settings], write)
+    return write
 
 
-def _attribute(
-    module: ModuleType, name: str, default: Any = None
-) -> tuple[Callable[[], Any], Callable[[Any], object]]:
-    return (lambda: getattr(module, name, default)), (lambda value: setattr(module, name, value))
+def _set_hooks(hooks: Iterable[Any]) -> None:
+    threading.excepthook, sys.excepthook, sys.displayhook, sys.unraisablehook, sys.breakpointhook = hooks
 
 
 def _umask() -> int:
@@ -162,38 +175,53 @@ def _set_start_method(method: Any) -> None:
     setattr(sys.modules["multiprocessing.context"]._default_context, "_actual_context", method)  # noqa: B010, SLF001 - no public way
 
 
-def _rights_and_limits() -> list[Any]:
+def _rights() -> tuple[Any, ...]:
     processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     owner = os.getuid(), os.geteuid(), os.getgid(), os.getegid(), os.getgroups()
-    return [owner, os.nice(0), processors, *map(resource.getrlimit, _LIMITS)]
+    return owner, os.getpriority(os.PRIO_PROCESS, 0), processors
 
 
 _ITEMS = (
-    _values(
-        (sys.getrecursionlimit, sys.setrecursionlimit),
-        (sys.getswitchinterval, sys.setswitchinterval),
-        (sys.get_int_max_str_digits, sys.set_int_max_str_digits),
-        (threading.stack_size, threading.stack_size),
-        (faulthandler.is_enabled, lambda on: faulthandler.enable(file=2) if on else faulthandler.disable()),
-        (gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
-        (gc.get_threshold, lambda thresholds: gc.set_threshold(*thresholds)),
-        (gc.get_debug, gc.set_debug),
+    _Item(
+        lambda: (
+            sys.getrecursionlimit(),
+            sys.getswitchinterval(),
+            sys.get_int_max_str_digits(),
+            threading.stack_size(),
+            faulthandler.is_enabled(),
+            gc.isenabled(),
+            gc.get_threshold(),
+            gc.get_debug(),
+        ),
+        _each(
+            sys.setrecursionlimit,
+            sys.setswitchinterval,
+            sys.set_int_max_str_digits,
+            threading.stack_size,
+            lambda on: faulthandler.enable(file=2) if on else faulthandler.disable(),
+            lambda on: gc.enable() if on else gc.disable(),
+            lambda thresholds: gc.set_threshold(*thresholds),
+            gc.set_debug,
+        ),
     ),
-    _values(
-        (sys.gettrace, sys.settrace),
-        (sys.getprofile, sys.setprofile),
-        (threading.gettrace, threading.settrace),
-        (threading.getprofile, threading.setprofile),
+    _Item(
+        lambda: (sys.gettrace(), sys.getprofile(), threading.gettrace(), threading.getprofile()),
+        _each(sys.settrace, sys.setprofile, threading.settrace, threading.setprofile),
     ),
     _Item(lambda: vars(builtins), _set_builtins),
-    _values(
-        _attribute(threading, "excepthook"),
-        _attribute(sys, "excepthook"),
-        _attribute(sys, "displayhook"),
-        _attribute(sys, "unraisablehook"),
-        _attribute(sys, "breakpointhook"),
-        _attribute(sys, "dont_write_bytecode"),
-        _attribute(sys, "tracebacklimit", 1000),
+    _Item(
+        lambda: (
+            threading.excepthook,
+            sys.excepthook,
+            sys.displayhook,
+            sys.unraisablehook,
+            sys.breakpointhook,
+        ),
+        _set_hooks,
+    ),
+    _Item(
+        lambda: (sys.dont_write_bytecode, getattr(sys, "tracebacklimit", 1000)),
+        _each(partial(setattr, sys, "dont_write_bytecode"), partial(setattr, sys, "tracebacklimit")),
     ),
     _Item(lambda: sys.argv, lambda words: setattr(sys, "argv", list(words))),
     _Item(lambda: sys.path, lambda path: setattr(sys, "path", list(path))),
@@ -215,20 +243,21 @@ _ITEMS = (
     _Item(_replaced_functions),
     _Item(_missing_finders),
     _Item(_start_method, _set_start_method),
-    _Item(_rights_and_limits),
+    _Item(_rights),
+    _Item(lambda: list(map(resource.getrlimit, _LIMITS)), is_audited=True),
 )
 
 
 _ENVIRONMENT = next(number for number, item in enumerate(_ITEMS) if item.write is _set_environment)
+_READ_ALWAYS = [number for number, item in enumerate(_ITEMS) if not item.is_audited]
 
 
 def _reset() -> None:
     """What has no value to compare: it is reset for each run."""
     faulthandler.cancel_dump_traceback_later()
-    for number in (signal.SIGUSR1, signal.SIGUSR2):
-        faulthandler.unregister(number)
+    faulthandler.unregister(_signal.SIGUSR1)
+    faulthandler.unregister(_signal.SIGUSR2)
     _signal.set_wakeup_fd(-1)
-    time.tzset()
     if (random := sys.modules.get("random")) is not None:
         random.seed(int.from_bytes(os.urandom(16), "big"))  # in half the time that it takes without a value
     for module, name in _CACHED:
@@ -271,6 +300,43 @@ class _Imported(NamedTuple):
     context: Context
 
 
+class _Audit:
+    """Whether what is not read after each run may have changed, by Python's audit events.
+
+    Code that is not Python's raises none: once a job has called some, or imported an extension module, everything
+    may have changed in any run.
+    """
+
+    def __init__(self) -> None:
+        self._not_seen = dict.fromkeys(_EVENTS)
+        self._modules = set(sys.modules)
+        self._is_foreign = any(map(_is_foreign, self._modules))
+        # removes the name of each event: not a Python function, which would run, and could fail, inside the job
+        sys.addaudithook(self._not_seen.pop)
+
+    def may_have_changed(self) -> bool:
+        """Whether something may have changed since the last call."""
+        if len(self._not_seen) == len(_EVENTS):
+            return self._is_foreign
+        seen = [event for event in _EVENTS if event not in self._not_seen]
+        self._not_seen.update(dict.fromkeys(_EVENTS))
+        if "import" in seen:
+            new = sys.modules.keys() - self._modules
+            self._modules |= new
+            self._is_foreign = self._is_foreign or any(map(_is_foreign, new))
+        self._is_foreign = self._is_foreign or not set(seen).isdisjoint(_FOREIGN_CALLS)
+        return self._is_foreign or seen != ["import"]
+
+
+def _is_foreign(name: str) -> bool:
+    """Whether a module is an extension that is not Python's own."""
+    file = str(getattr(sys.modules.get(name), "__file__", None))
+    return (
+        file.endswith(tuple(_imp.extension_suffixes()))
+        and name.partition(".")[0] not in sys.stdlib_module_names
+    )
+
+
 class WorkerState:
     """What a job may change and the next job must find unchanged."""
 
@@ -280,6 +346,9 @@ class WorkerState:
         self._logging = Logging()
         self._streams = sys.stdin, sys.stdout, sys.stderr = _streams()
         self._clean = [_read(item) for item in _ITEMS]
+        self._clean_always = [self._clean[number] for number in _READ_ALWAYS]
+        self._audit = _Audit()
+        self._runs = 0
         self._imported: dict[str, _Imported] = {}
         self._now: dict[int, Any] = {}
         self._peak = _peak_memory()
@@ -320,18 +389,41 @@ class WorkerState:
         self._imported[module] = _Imported(state, variables, own, copy_context())
         self._now = state
 
-    def restore(self, task: str) -> bool:
-        """After a run: flush what it printed, and restore the state; False where that is not certain."""
-        for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+    def restore(self, task: str, took: float) -> bool:
+        """After a run: flush what it printed, and restore the state; False where that is not certain.
+
+        Args:
+            took: how long the run took, in seconds.
+        """
+        for timer in _TIMERS:
             _signal.setitimer(timer, 0)
         self._restore_files()
-        for stream in {sys.stdout, sys.stderr, *self._streams}:
+        for stream in {sys.stdout, sys.stderr, *self._streams[1:]}:
             try:
                 stream.flush()
             except Exception:
                 self._streams = _streams()  # what it holds would come out in a later run
         sys.stdin, sys.stdout, sys.stderr = self._streams
         self._logging.keep(task)
+        is_sure = True
+        if self._audit.may_have_changed() or not self._is_clean():
+            is_sure = self._restore_items()
+        self._runs += 1
+        with suppress(Exception):
+            _reset()
+            if took >= _GROWTH_TAKES_S or self._runs % _GROWTH_CHECK == 0:
+                is_sure = is_sure and _peak_memory() - self._peak <= RETIRE_GROWTH
+            return is_sure
+        return False
+
+    def _is_clean(self) -> bool:
+        """Whether all that is read after each run is as it was when the worker began."""
+        try:
+            return [_ITEMS[number].read() for number in _READ_ALWAYS] == self._clean_always
+        except Exception:
+            return False
+
+    def _restore_items(self) -> bool:
         is_sure = True
         for number, (item, clean) in enumerate(zip(_ITEMS, self._clean, strict=True)):
             try:
@@ -345,14 +437,17 @@ class WorkerState:
             except Exception:
                 is_sure = False
         with suppress(Exception):
-            _reset()
-            return is_sure and _peak_memory() - self._peak <= RETIRE_GROWTH
+            time.tzset()  # also where only the C library's own variables have changed
+            self._audit.may_have_changed()  # by what was restored here
+            return is_sure
         return False
 
     def _restore_files(self) -> None:
-        os.set_blocking(self._output, True)
-        for number, source in enumerate((self._null, self._output, self._output)):
-            os.dup2(source, number)
+        if not os.get_blocking(self._output):
+            os.set_blocking(self._output, True)
+        os.dup2(self._null, 0)
+        os.dup2(self._output, 1)
+        os.dup2(self._output, 2)
         if any(stream.closed for stream in self._streams):
             self._streams = _streams()
 

@@ -193,6 +193,25 @@ def test_a_decimal_context_that_a_module_sets_is_not_changed_by_its_calls(warm: 
     assert [warm.run(f"work:{name}").result for name in ("look", "change", "look")] == [50, None, 50]
 
 
+def test_what_a_run_changes_beneath_python_the_next_does_not_find(warm: Any) -> None:
+    """The function of the C library was found in an earlier run: calling it raises no audit event."""
+    warm.write(
+        "import ctypes, resource\n"
+        "def look(): return resource.getrlimit(resource.RLIMIT_CORE)\n"
+        "def find():\n    global set_limit\n    set_limit = ctypes.CDLL(None).setrlimit\n"
+        "def change():\n"
+        "    hard = look()[1] % (1 << 64)\n"
+        "    set_limit(resource.RLIMIT_CORE, (ctypes.c_ulong * 2)(7, hard))\n"
+        "    return look()[0]\n"
+    )
+    before = warm.run("work:look").result
+    warm.run("work:find")
+
+    assert before[0] != 7
+    assert warm.run("work:change").result == 7
+    assert warm.run("work:look").result == before
+
+
 @pytest.mark.faults
 def test_a_state_that_cannot_be_put_back_costs_the_worker_and_no_run(warm: Any) -> None:
     broken = warm.call(
