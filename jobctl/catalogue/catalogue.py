@@ -60,8 +60,11 @@ class Catalogue:
         """Every id, in order."""
         return tuple(self._by_id)
 
-    def get(self, job_id: str) -> "Job":
+    def get(self, job_id: str, is_recorded: "Callable[[str], bool]" = lambda _: False) -> "Job":
         """The job with this id.
+
+        Args:
+            is_recorded: whether the run store has a job that the catalogue lacks.
 
         Raises:
             UnknownJobError: no job has this id; suggests a similar one.
@@ -69,9 +72,14 @@ class Catalogue:
         job = self._by_id.get(job_id)
         if job is None:
             hidden = [self.note] if self.note and any(builtin.id == job_id for builtin in BUILT_IN) else []
-            raise unknown_job(
-                job_id, self._by_id, also="All jobs: jobctl status", left_out=[*self.warnings, *hidden]
-            )
+            left_out = [*self.warnings, *hidden]
+            if not left_out and is_recorded(job_id):
+                raise UnknownJobError(
+                    f"job {quote(job_id)} is in the run store, but this project does not define it",
+                    hint="run it where it is defined: with trigger_job() of the program's job manager,"
+                    " or with jobctl trigger in its own project",
+                )
+            raise unknown_job(job_id, self._by_id, also="All jobs: jobctl status", left_out=left_out)
         return job
 
     @classmethod
@@ -130,12 +138,13 @@ def _defined_outside_file(
     faults: list[ConfigurationError] = []
     of_packages, left_out = finder.in_packages()
     of_modules = list(finder.in_modules(file))
-    note = None
-    if file.builtin is None and environment is not None and (of_packages or of_modules or file.jobs):
-        note = None if _is_site(location, environment) or _changes_builtin(file) else _NO_SITE
     known: dict[str, Job] = {}
-    if note is None and file.builtin is not False:
+    note = None
+    has_others = bool(of_packages or of_modules or file.jobs)
+    if _has_builtin(file, location, environment, has_others=has_others):
         known = {builtin.id: _build(builtin) for builtin in BUILT_IN}
+    elif file.builtin is None:
+        note = _NO_SITE
     for job in of_packages:
         if known.setdefault(job.id, job) is not job:
             left_out.append(_left_out(job, known[job.id]))
@@ -148,6 +157,17 @@ def _defined_outside_file(
             faults.append(ConfigurationError(twice, where=job.origin))
         known[job.id] = job
     return known, faults, left_out, note
+
+
+def _has_builtin(
+    file: "ProjectFile", location: "ProjectLocation", environment: "Environment | None", *, has_others: bool
+) -> bool:
+    """Whether the project has the built-in jobs: as it says, else unless it has others and is no site."""
+    if file.builtin is not None:
+        return file.builtin
+    if not has_others or environment is None or _changes_builtin(file):
+        return True
+    return _is_site(location, environment)
 
 
 def _is_site(location: "ProjectLocation", environment: "Environment") -> bool:
@@ -259,11 +279,14 @@ def job_names(folder: str) -> list[tuple[str, str]]:
     Ids are checked: anyone may have written the files, and the shell inserts the id into the command line.
     """
     from jobctl.catalogue.discovery import IN_MODULES, cache_folder, cached_names, package_caches
+    from jobctl.catalogue.project_file import read_project_file
     from jobctl.catalogue.project_location import find_project
     from jobctl.errors import JobctlError
     from jobctl.files import with_home
+    from jobctl.settings.environment import Environment
 
-    found = {builtin.id: builtin.name for builtin in BUILT_IN}
+    builtin = {job.id: job.name for job in BUILT_IN}
+    found: dict[str, str] = {}
     ignored = (JobctlError, OSError, ValueError, KeyError, TypeError)
     with suppress(*ignored):
         location = find_project(with_home(folder, "--project"))
@@ -272,16 +295,12 @@ def job_names(folder: str) -> list[tuple[str, str]]:
             for cache in package_caches(state):
                 with suppress(*ignored):
                     found.update(cached_names(cache))
-        if location.file is not None:
-            from jobctl.catalogue.project_file import read_project_file
-
-            file = read_project_file(location)
-            if file.builtin is False:
-                for builtin in BUILT_IN:
-                    del found[builtin.id]
-            found.update(
-                (job_id, str(settings.get("name", job_id))) for job_id, settings in file.jobs.items()
-            )
-            if file.modules:
+        file = read_project_file(location)
+        found.update((job_id, str(settings.get("name", job_id))) for job_id, settings in file.jobs.items())
+        if file.modules:
+            with suppress(*ignored):
                 found.update(cached_names(cache_folder(state) / IN_MODULES))
-    return [(job_id, name) for job_id, name in found.items() if is_job_id(job_id)]
+        environment = Environment.load(location.folder, os.environ, pipes=False)
+        if not _has_builtin(file, location, environment, has_others=bool(found)):
+            builtin = {}
+    return [(job_id, name) for job_id, name in {**builtin, **found}.items() if is_job_id(job_id)]

@@ -162,7 +162,21 @@ class Context:
         Raises:
             UnknownJobError: there is none; suggests a similar id.
         """
-        return self.catalogue.get(job_id)
+        return self.catalogue.get(job_id, self.is_recorded)
+
+    def listed_job(self, job_id: str) -> "Job":
+        """A job of the catalogue, or one that ``status`` lists because another program or project schedules it.
+
+        Raises:
+            UnknownJobError: there is none; suggests a similar id.
+        """
+        from jobctl.managers.status import is_in_use, recorded_jobs
+
+        store = None if job_id in self.catalogue.ids() or self.uses_trigger_dev else self.store_if_any
+        record = store.job(job_id) if store is not None else None
+        if record is not None and is_in_use(record, self.now()):
+            return recorded_jobs([record])[0]
+        return self.job(job_id)
 
     def check_known(self, job_id: str) -> None:
         """Check that the catalogue has the job, or the store: from earlier, or from an application.

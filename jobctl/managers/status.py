@@ -58,19 +58,21 @@ def job_statuses(jobs: Iterable[Job], records: Mapping[str, JobRecord], now: dat
 def all_statuses(
     jobs: Iterable[Job], records: Mapping[str, JobRecord], now: datetime, mode: Mode
 ) -> list[JobStatus]:
-    """Every job in the order given, then those that a running application scheduled in its code."""
+    """Every job in the order given, then those that another program or project schedules."""
     chosen = list(jobs)
     known = {job.id for job in chosen}
     chosen += recorded_jobs(
-        record
-        for record in records.values()
-        if record.id not in known
-        and record.schedule
-        and record.next_run is not None
-        and record.next_run > now
+        record for record in records.values() if record.id not in known and is_in_use(record, now)
     )
     statuses = job_statuses(chosen, records, now)
     return with_next_times(statuses, chosen, now) if mode is Mode.VERCEL else statuses
+
+
+def is_in_use(record: JobRecord, now: datetime) -> bool:
+    """Whether a job has a schedule and is planned, running or stopped; otherwise its program or project is gone."""
+    is_planned = record.next_run is not None and record.next_run > now
+    is_running = record.last is not None and record.last.status is RunStatus.RUNNING
+    return bool(record.schedule) and (is_planned or is_running or record.stopped is not None)
 
 
 def with_next_times(statuses: Sequence[JobStatus], jobs: Sequence[Job], now: datetime) -> list[JobStatus]:

@@ -100,7 +100,7 @@ class Runner:
             StoreError: the run cannot be recorded, so it was not started.
         """
         end = time.monotonic() + self.timeout.total_seconds()
-        self.project.catalogue.get(job_id)
+        self.project.catalogue.get(job_id, lambda job_id: self.read_store().job(job_id) is not None)
         if not if_disabled and self.is_disabled:
             raise NotRunError(
                 f"{job_id} was not run: scheduling is disabled (DISABLE_AUTO_SYNC)",

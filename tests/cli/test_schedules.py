@@ -116,3 +116,17 @@ def test_starting_what_no_scheduler_runs_is_said(cli: Cli) -> None:
 
     assert result.startswith("repository-sync is not enabled (built-in, changed in jobctl.toml:2)")
     assert "back on the schedule" not in result
+
+
+def test_starting_a_job_that_is_not_stopped_changes_nothing_and_says_so(cli: Cli) -> None:
+    assert cli("start", "hello").stderr.startswith("hello was not stopped: nothing changed\n")
+    assert cli("start", "--all", "--yes").stderr.startswith("no job was stopped\n")
+    assert cli("start", "analytics-top-items").stderr.startswith(
+        "analytics-top-items cannot run yet, so no scheduler runs it: DATABASE_URL is not set\n"
+    )
+
+    cli("stop", "hello")
+    cli("stop", "bad")
+    assert cli("start", "--all", "--yes").stderr.startswith("back on the schedule: hello, bad\n")
+    cli("stop", "hello")
+    assert cli("start", "hello").stderr.startswith("hello: back on the schedule\n")

@@ -123,6 +123,36 @@ def test_a_job_of_an_application_is_shown_while_it_is_planned(cli: Cli, past: Pa
     past.store.save_next_runs({"from-code": past.now + timedelta(hours=1)})
     assert cli("status", "--json").json["jobs"][-1]["id"] == "from-code"
 
+    past.store.save_next_runs({"from-code": None})
+    assert "from-code" not in cli("status").stdout
+    past.begin("from-code")
+    assert cli("status", "--json").json["jobs"][-1]["id"] == "from-code"
+
+
+def test_a_job_of_another_program_can_be_inspected_and_stopped_but_not_run(cli: Cli, past: Past) -> None:
+    past.ran("from-code")
+    past.store.save_next_runs({"from-code": past.now + timedelta(hours=1)})
+
+    assert cli("status", "from-code", "--json").json["jobs"][0]["status"] == "completed"
+    assert cli("next", "from-code", "--json").json["schedule"] == "30 2 * * *"
+    assert cli("stop", "from-code", "--reason", "host moves").code == 0
+    assert cli("status").rows[-1]["NOTE"] == "host moves"
+    assert cli("start", "from-code").stderr.startswith("from-code: back on the schedule")
+
+    for words in (["trigger", "from-code"], ["run", "--only", "from-code"]):
+        refused = cli(*words)
+        assert refused.code == 2
+        assert 'job "from-code" is in the run store, but this project does not define it' in refused.stderr
+        assert "trigger_job()" in refused.stderr
+
+
+def test_a_pipe_says_why_a_job_is_stopped(cli: Cli) -> None:
+    notes = {row["JOB"]: row["NOTE"] for row in cli("status").rows}
+
+    assert notes["analytics-top-items"] == "DATABASE_URL is not set"
+    assert notes["repository-sync"] == "not enabled (built-in, changed in jobctl.toml:2)"
+    assert notes["hello"] == ""
+
 
 def test_other_modes_show_when_the_platform_will_call(cli: Cli) -> None:
     found = cli("status", "--json", VERCEL="1").json

@@ -28,7 +28,7 @@ def values(*words: str, whole: bool = True) -> list[str]:
     [
         ("", list(COMMANDS)),
         ("st", ["status", "stop", "start"]),
-        ("trigger |", [*BUILT_IN, "hello"]),
+        ("trigger |", ["hello"]),
         ("trigger he", ["hello"]),
         ("trigger hello |", []),
         ("status --watch he", ["hello"]),
@@ -97,10 +97,31 @@ def test_a_broken_project_still_completes_what_is_sure(
     assert shown.err == ""
 
 
+def test_built_in_jobs_are_offered_where_the_project_has_them(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, both = project / "jobctl.toml", [*BUILT_IN, "hello"]
+
+    file.write_text(f"builtin = true\n{FILE}")
+    assert values("trigger", "") == both
+    file.write_text(f"{FILE}[jobs.repository-sync]\nevery = '15m'\n")
+    assert values("trigger", "") == both
+    file.write_text(FILE)
+    (project / ".env").write_text("DATA_REPOSITORY=https://example.com/content\n")
+    assert values("trigger", "") == both
+    file.write_text(f"builtin = false\n{FILE}")
+    assert values("trigger", "") == ["hello"]
+    file.unlink()
+    (project / ".env").unlink()
+    assert values("trigger", "") == BUILT_IN
+
+
 def test_only_valid_ids_are_offered(project: Path, tmp_path: Path) -> None:
     """A shell puts them on the line: no file that others wrote can bring a pattern or a command there."""
     names = ["$(touch ran)", "*", "a b", "`id`", "-rf", "x;id"]
-    (project / "jobctl.toml").write_text("".join(f"[jobs.'{name}']\nevery = '1d'\n" for name in names))
+    (project / "jobctl.toml").write_text(
+        "builtin = true\n" + "".join(f"[jobs.'{name}']\nevery = '1d'\n" for name in names)
+    )
 
     assert values("trigger", "") == BUILT_IN
 

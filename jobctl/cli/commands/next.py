@@ -100,8 +100,8 @@ def _schedule(
     text: str, timezone: str | None, context: Context
 ) -> tuple[Schedule, datetime | None, str | None]:
     """The schedule, the anchor of an interval, and a note about the job."""
-    if _ID.fullmatch(text) and text in context.catalogue.ids():
-        job = context.job(text)
+    if _ID.fullmatch(text) and context.knows(text):
+        job = context.listed_job(text)
         if job.schedule is None:
             raise UsageError(f"{job.id} has no schedule", hint=f"run it manually: jobctl trigger {job.id}")
         schedule = parse_schedule(job.schedule.text, timezone) if timezone else job.schedule

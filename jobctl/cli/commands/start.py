@@ -10,6 +10,7 @@ from jobctl.scheduler.liveness import scheduler_presence
 if TYPE_CHECKING:
     from jobctl.cli.context import Context
     from jobctl.cli.shared_parameters import AllJobs, OptionalJobId, Yes
+    from jobctl.model import Job
 
 
 def run(
@@ -30,22 +31,37 @@ def run(
             command="start --all",
         )
     manager, out = context.job_manager, context.output
+    manager.add(jobs)
+    stopped = [] if manager.place else [job.id for job in jobs if _is_stopped(job, context)]
     if all_jobs:
         manager.start_all_jobs()
     else:
         manager.start_job(jobs[0].id)
     report(jobs, context)
-    if job_id is None:
-        out.note(f"all {len(jobs)} jobs: back on the schedule{manager.place}")
-    elif manager.place:
-        out.note(f"{jobs[0].id}: back on the schedule{manager.place}")
-    elif jobs[0].schedule is None:
-        out.note(f"{jobs[0].id} has no schedule: run it manually with jobctl trigger {jobs[0].id}")
-    elif not jobs[0].enabled:
-        out.note(f"{jobs[0].id} is not enabled ({jobs[0].origin}), so no scheduler runs it")
+    if manager.place:
+        out.note(
+            f"{f'all {len(jobs)} jobs' if all_jobs else jobs[0].id}: back on the schedule{manager.place}"
+        )
+    elif all_jobs:
+        out.note(f"back on the schedule: {', '.join(stopped)}" if stopped else "no job was stopped")
     else:
-        out.note(f"{jobs[0].id}: back on the schedule")
+        out.note(_outcome(jobs[0], was_stopped=bool(stopped)))
     schedules_here = manager.idle is None
     if schedules_here and not scheduler_presence(context.store, context.project.state, context.clock).running:
         out.note("no scheduler is running. Start it: jobctl run")
     return 0
+
+
+def _is_stopped(job: Job, context: Context) -> bool:
+    record = context.store.job(job.id)
+    return record is not None and record.stopped is not None
+
+
+def _outcome(job: Job, *, was_stopped: bool) -> str:
+    if job.schedule is None:
+        return f"{job.id} has no schedule: run it manually with jobctl trigger {job.id}"
+    if not job.enabled:
+        return f"{job.id} is not enabled ({job.origin}), so no scheduler runs it"
+    if job.unmet is not None:
+        return f"{job.id} cannot run yet, so no scheduler runs it: {job.unmet}"
+    return f"{job.id}: back on the schedule" if was_stopped else f"{job.id} was not stopped: nothing changed"

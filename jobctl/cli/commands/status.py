@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from jobctl.cli.context import Context
     from jobctl.cli.shared_parameters import JobOrRunId, NoHeader
+    from jobctl.model import Job
     from jobctl.store.records import JobRecord
 
 SCREENFUL = 200
@@ -74,13 +75,12 @@ def run(
         jobctl status --exit-status --quiet
     """
     context.tolerate_bad_settings()
-    if job_or_run is not None:
-        if (one := find_run(job_or_run, context)) is not None and not watch:
-            from jobctl.cli.commands.runs import show_run
+    if job_or_run is not None and (one := find_run(job_or_run, context)) is not None and not watch:
+        from jobctl.cli.commands.runs import show_run
 
-            return show_run(one, context, header=not no_header)
-        context.job(job_or_run)
-    view = _StatusView(context, job_or_run, failed=failed, limit=limit, header=not no_header)
+        return show_run(one, context, header=not no_header)
+    job = context.listed_job(job_or_run) if job_or_run is not None else None
+    view = _StatusView(context, job, failed=failed, limit=limit, header=not no_header)
     if watch:
         if exit_status:
             raise UsageError(
@@ -106,18 +106,19 @@ class _StatusView:
     """Reads and shows the state of all jobs, or of a single job.
 
     Args:
-        job_id: the single job; None for all.
+        job: the single job; None for all.
         failed: leave out jobs whose last run did not fail.
         limit: most jobs to show, 0 for all; None is all in a pipe and ``SCREENFUL`` on a terminal.
         header: whether piped rows begin with a header line.
     """
 
     def __init__(
-        self, context: Context, job_id: str | None, *, failed: bool, limit: int | None, header: bool
+        self, context: Context, job: Job | None, *, failed: bool, limit: int | None, header: bool
     ) -> None:
         self._context = context
         self._output = context.output
-        self._job_id = job_id
+        self._job = job
+        self._job_id = job.id if job is not None else None
         self._failed = failed
         self._limit = limit
         self._header = header
@@ -125,7 +126,7 @@ class _StatusView:
     def read(self) -> Board:
         """The state at this moment."""
         context, job_id, now = self._context, self._job_id, self._context.now()
-        jobs = [context.job(job_id)] if job_id is not None else context.catalogue.jobs
+        jobs = [self._job] if self._job is not None else context.catalogue.jobs
         if context.uses_trigger_dev:
             error = None
             try:
@@ -250,7 +251,7 @@ class _StatusView:
         return detail(
             jobs[0],
             board,
-            definition=self._context.job(job_id),
+            definition=self._job,
             runs=runs,
             totals=totals[0] if totals else None,
             logs=self._logs_usage(),

@@ -42,6 +42,7 @@ def run(
     # half a character, as other encodings than UTF-8 leave it, fits no database
     reason = printable(reason) if reason is not None else None
     manager, out = context.job_manager, context.output
+    manager.add(jobs)
     if all_jobs:
         manager.stop_all_jobs(reason)
     else:
@@ -75,7 +76,7 @@ def chosen_jobs(job_id: str | None, context: Context, *, every: bool, verb: str)
             "stop": "every job: jobctl stop --all; the scheduler: Ctrl-C where it runs",
         }
         raise UsageError(f"{verb} needs the id of a job", hint=others[verb])
-    return [context.job(job_id)]
+    return [context.listed_job(job_id)]
 
 
 def confirm(question: str, context: Context, *, yes: bool, command: str) -> None:

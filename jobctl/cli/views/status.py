@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobctl.cli.terminal import Column, Terminal, one_line, rows
+from jobctl.cli.terminal import Column, Terminal, rows
 from jobctl.cli.times import ago, dated, ms, share, short, took, until, zone_names, zulu
 from jobctl.cli.views.runs import result_summary, signs
 from jobctl.durations import format_duration
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LATE = timedelta(seconds=10)
 """A job is late if it has not started this long after its due time."""
-_TITLES = ("JOB", "STATE", "LAST", "TOOK_MS", "NEXT", "ERROR")
+_TITLES = ("JOB", "STATE", "LAST", "TOOK_MS", "NEXT", "ERROR", "NOTE")
 
 
 class Board(NamedTuple):
@@ -246,5 +246,6 @@ def _record(job: JobStatus) -> tuple[str, ...]:
         zulu(job.last_run),
         ms(job.duration),
         zulu(job.next_run),
-        one_line(job.error or ""),
+        job.error or "",
+        job.note or "",
     )
