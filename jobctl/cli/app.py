@@ -20,7 +20,7 @@ from jobctl.cli.context import Context
 from jobctl.cli.error_output import exit_code_of
 from jobctl.cli.invoke import common_last, invoke
 from jobctl.cli.output import Output
-from jobctl.cli.terminal import Terminal
+from jobctl.cli.terminal import NARROW, Terminal
 from jobctl.errors import UsageError
 from jobctl.text import quote, suggestion
 
@@ -209,6 +209,10 @@ def show_help(ctx: Any, output: Output | None = None) -> None:
     def drawn(terminal: Terminal) -> "Iterator[RenderableType]":
         from rich.text import Text
 
+        if terminal.width < NARROW:  # Typer's panels would cut the names of options
+            ctx.terminal_width = terminal.width
+            yield from map(terminal.text, plain())
+            return
         command.epilog = "\n".join(["\b", "Examples:", *(f"  $ {example}" for example in examples)]).replace(
             "[", "\\["
         )

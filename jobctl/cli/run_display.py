@@ -146,14 +146,14 @@ class Tally:
             self.failed += event.run.status is RunStatus.FAILED
 
 
-def rows(statuses: Sequence[JobStatus], now: datetime, most: int, terminal: Terminal) -> list[list[Any]]:
-    """The most important jobs, at most ``most``: running, then failed, then those due next."""
+def by_importance(statuses: Sequence[JobStatus], now: datetime) -> list[JobStatus]:
+    """The jobs of the live table: running, then failed, then those due next."""
     running = [job for job in statuses if job.status is Status.RUNNING]
     failed = [job for job in statuses if job.status is Status.FAILED]
     taken = {job.id for job in (*running, *failed)}
     due = [job for job in statuses if job.next_run is not None and job.id not in taken]
     due.sort(key=lambda one: one.next_run or now)
-    return [_row(job, now, terminal) for job in [*running, *failed, *due][:most]]
+    return [*running, *failed, *due]
 
 
 def panel(
@@ -165,13 +165,15 @@ def panel(
     from rich.text import Text
 
     parts: list[RenderableType] = [Rule(characters="─" if terminal.unicode else "-", style="dim")]
-    shown = rows(statuses, now, max(1, height // 3 - 4), terminal)
+    jobs = by_importance(statuses, now)
+    shown = jobs[: max(1, height // 3 - 4)]
     if shown:
         columns = [*map(Column, ("JOB", "STATE", "LAST", "NEXT")), Column("TOOK", right=True)]
-        parts.append(terminal.table(columns, shown))
+        parts.append(terminal.table(columns, [_row(job, now, terminal) for job in shown]))
+    left_out = f" ({len(jobs) - len(shown):,} not shown)" if len(jobs) > len(shown) else ""
     ended = tally.completed + tally.failed
     counts = (
-        f"{counted(len(statuses), 'job')}, {len(tally.running)} running"
+        f"{counted(len(statuses), 'job')}{left_out}, {len(tally.running)} running"
         f"      since start: {counted(ended, 'run')}, {share(rate(tally.completed, ended))} completed"
     )
     overflow: OverflowMethod = "ellipsis" if terminal.unicode else "crop"

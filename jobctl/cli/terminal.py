@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 GAP = 2
+NARROW = 60
+"""A terminal with fewer columns shows lists instead of tables in help."""
+_LEAST_ROOM = 24
 STATES = {
     "failed": ("✗", "x", "red"),
     "late": ("!", "!", "yellow"),
@@ -149,6 +152,45 @@ class Terminal:
             head = self.text(name, "dim") if isinstance(name, str) else name
             grid.add_row(head, self.text(value) if isinstance(value, str) else value)
         return grid
+
+    def grid(
+        self, rows: "Iterable[Sequence[str | Text]]", *, indent: int = 0, widths: Sequence[int] = ()
+    ) -> "RenderableType":
+        """Rows in aligned columns; the last cell is wrapped, or below the others if there is no room for its words.
+
+        Args:
+            widths: least widths of the columns but the last, to align rows that are drawn separately.
+        """
+        from rich.console import Group
+        from rich.padding import Padding
+        from rich.table import Table
+
+        cells = [[self.text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+        found = [max(cell.cell_len for cell in column) for column in zip(*cells, strict=True)][:-1]
+        widths = [max(pair) for pair in zip(found, widths or found, strict=True)]
+        below = self.width - indent - 2 * GAP
+        room = self.width - indent - sum(widths) - GAP * len(widths)
+        words = [len(word) for row in cells for word in row[-1].plain.split()]
+        least = min(_LEAST_ROOM, max(row[-1].cell_len for row in cells))
+        if room >= max([least, *(word for word in words if word <= below)]):
+            grid = Table.grid(padding=(0, GAP, 0, 0))
+            for width in widths:
+                grid.add_column(width=width, no_wrap=True)
+            grid.add_column(overflow="fold")
+            for row in cells:
+                grid.add_row(*row)
+            return Padding(grid, (0, 0, 0, indent))
+        parts: list[RenderableType] = []
+        for first, *others, last in cells:
+            line, left = first, indent
+            for cell in others:
+                if left + line.cell_len + GAP + cell.cell_len <= self.width:
+                    line = self.text(" " * GAP).join([line, cell])
+                else:
+                    parts.append(Padding(line, (0, 0, 0, left)))
+                    line, left = cell, indent + 2 * GAP
+            parts += Padding(line, (0, 0, 0, left)), Padding(last, (0, 0, 0, indent + 2 * GAP))
+        return Group(*parts)
 
     def hanging(self, head: str, text: str, style: str = "") -> "RenderableType":
         """A paragraph with a hanging indent of the width of ``head``."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,12 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from jobctl.cli.commands import metrics
+from jobctl.checks import CheckResult, CheckState
+from jobctl.cli.commands import check, metrics, mode
+from jobctl.cli.commands.help import PAGES, TOPICS, drawn
 from jobctl.cli.terminal import Terminal
 from jobctl.cli.views import runs, status
 from jobctl.model import Job, JobMetrics, JobStatus, JobTotals, Reason, Run, RunStatus, Status, Trigger
-from jobctl.modes import Mode
+from jobctl.modes import Mode, explain
 from jobctl.scheduler.liveness import Presence
+from jobctl.settings.environment import Environment
 from jobctl.store.logs import LogUsage
 from jobctl.store.metrics import histogram
 
@@ -128,3 +132,36 @@ def test_no_line_is_longer_than_the_terminal_is_wide(
     assert "\x1b" not in "".join(plain)
     assert color or plain == lines
     assert unicode or "".join(plain).isascii()
+
+
+def words(lines: list[str]) -> set[str]:
+    """What stands between blanks, without punctuation."""
+    return {word.strip("(),.;:•") for line in lines for word in line.split()}
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_names_are_whole_where_they_fit(width: int, tmp_path: Path) -> None:
+    terminal = Terminal(width)
+    explanation = explain(Environment.load(tmp_path, {}), [])
+    name = "JOBCTL_CONTENT_CHANGED_URL"
+    result = CheckResult("site", CheckState.NOT_CONFIGURED, f"{name} is not set", hint=f"set {name}")
+
+    shown = terminal.lines(*mode.screen(explanation, "/srv/site", terminal))
+    assert {"TRIGGER_DEV_API_KEY", "TRIGGER_DEV_API_URL", '"https://api.trigger.dev"'} <= words(shown)
+    assert name in words(terminal.lines(check.drawn(result, terminal)))
+    assert [line for line in shown if len(line) > width] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_page_cuts_no_word(topic: str) -> None:
+    text = (PAGES / f"{topic}.md").read_text(encoding="utf-8")
+    rows = re.sub(r"^\|.*\n\| ---.*\n", "", text, flags=re.MULTILINE).replace("`", "").splitlines()
+    cells = {word for row in rows if row.startswith("| ") for word in row.split()}
+
+    for width in (40, 80):
+        lines = Terminal(width).lines(*drawn(text, width))
+        assert "".join(lines).count("…") == text.count("…")
+        assert [line for line in lines if cell_len(line) > width] == []
+        wanted = {word.strip("(),.;:") for word in cells if len(word) < width - 8 and word.isidentifier()}
+        assert wanted <= words(lines)

@@ -14,9 +14,10 @@ from jobctl.cli.commands.analytics import CacheEntry, piped
 from jobctl.cli.common_options import Common
 from jobctl.cli.completion import _form
 from jobctl.cli.output import Output
+from jobctl.cli.run_display import Tally, panel
 from jobctl.cli.terminal import STATES, Bar, Column, Terminal, rows
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError
-from jobctl.model import RunStatus, Status
+from jobctl.model import JobStatus, RunStatus, Status
 from jobctl.settings.masking import Mask
 from jobctl.site.analytics.results import ANALYTICS
 from jobctl.store.records import CachedResult
@@ -228,3 +229,15 @@ def test_a_colon_in_a_candidate_is_not_the_one_before_the_note() -> None:
 
 def test_every_state_has_a_sign() -> None:
     assert {one.value for one in (*RunStatus, *Status)} <= STATES.keys()
+
+
+@pytest.mark.parametrize(("height", "left_out"), [(60, ""), (24, " (6 not shown)"), (9, " (9 not shown)")])
+def test_the_live_table_says_how_many_jobs_have_no_room(height: int, left_out: str) -> None:
+    now = datetime(2026, 11, 25, tzinfo=UTC)
+    jobs = [JobStatus(f"job-{number}", "", Status.SCHEDULED, next_run=now) for number in range(10)]
+    terminal = Terminal(80)
+
+    lines = terminal.lines(panel(jobs, Tally(), now, terminal, height))
+
+    assert sum(line.startswith("job-") for line in lines) + int(left_out[2:3] or 0) == 10
+    assert lines[-1].startswith(f"10 jobs{left_out}, 0 running")

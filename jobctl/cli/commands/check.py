@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from jobctl.checks import PARTS, CheckResult, CheckState, check, exit_code, other_distribution
-from jobctl.cli.terminal import GAP, Terminal, rows
+from jobctl.cli.terminal import Terminal, rows
 from jobctl.cli.times import read_span
 from jobctl.errors import ExitCode, UsageError
 from jobctl.settings.masking import cron_secret_weakness
@@ -68,7 +68,7 @@ def run(
         if out.json:
             continue
         if out.is_terminal:
-            out.show(_drawn(checked, out.terminal))
+            out.show(drawn(checked, out.terminal))
         else:
             out.lines(
                 rows((), [(name, checked.state.value, checked.detail, checked.hint or "")], header=False)
@@ -84,20 +84,15 @@ def run(
     return code
 
 
-def _drawn(checked: CheckResult, terminal: Terminal) -> RenderableType:
-    """A checked part as a row. It is shown at once, so each row is a table of its own."""
-    from rich.table import Table
-
-    grid = Table.grid(padding=(0, GAP, 0, 0))
-    grid.add_column(width=max(map(len, PARTS)), no_wrap=True)
-    grid.add_column(width=2 + max(len(state.value) for state in CheckState), no_wrap=True)
-    grid.add_column(overflow="fold")
+def drawn(checked: CheckResult, terminal: Terminal) -> RenderableType:
+    """A checked part as a row. It is shown at once, so each row is a grid of its own."""
     sign, style = _STATES[checked.state]
     state = terminal.text(f"{terminal.sign(sign)} {checked.state.value}", style)
-    grid.add_row(terminal.text(checked.part), state, terminal.text(checked.detail))
+    detail = terminal.text(checked.detail)
     if checked.hint:
-        grid.add_row("", "", terminal.hanging("hint: ", checked.hint, "cyan"))
-    return grid
+        detail.append("\nhint: ", "cyan").append_text(terminal.text(checked.hint))
+    widths = max(map(len, PARTS)), 2 + max(len(state.value) for state in CheckState)
+    return terminal.grid([(checked.part, state, detail)], widths=widths)
 
 
 def _document(checked: CheckResult) -> dict[str, object]:

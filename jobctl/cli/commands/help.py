@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import jobctl
 from jobctl.cli.command_data import COMMANDS
+from jobctl.cli.terminal import GAP, NARROW
 from jobctl.errors import UsageError
 from jobctl.text import quote, suggestion
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import typer
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from jobctl.cli.context import Context
 
@@ -41,8 +42,11 @@ TOPICS = (
     "performance",
     "internals",
 )
+MOST_UNTITLED = 3
+"""Tables with more columns repeat their titles where they are shown as lists."""
 FORMER_NAMES = {"files": "reliability", "project-file": "jobs"}
 """Pages by the names that they had before version 0.9."""
+_TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
 _LINK_TO_PAGE = re.compile(r"\[([^\]]+)\]\(([a-z-]+)\.md\)")
 
 
@@ -71,7 +75,7 @@ def run(
         if out.json:
             out.document({"topic": page, "text": text})
         else:
-            out.page(lambda _: _drawn(text), text.splitlines)
+            out.page(lambda terminal: drawn(text, terminal.width), text.splitlines)
         return 0
     if topic is not None and topic not in COMMANDS:
         raise UsageError(
@@ -88,8 +92,42 @@ def run(
     return 0
 
 
-def _drawn(text: str) -> Iterable[RenderableType]:
-    from rich.markdown import Markdown
+def drawn(text: str, width: int) -> Iterable[RenderableType]:
+    """A page of Markdown for a terminal of ``width`` columns. Tables that do not fit are lists."""
+    from rich.markdown import Markdown, TableElement
+    from rich.table import Table
 
+    class WholeWords(TableElement):
+        """A table that cuts no word."""
+
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+            for table in super().__rich_console__(console, options):
+                if isinstance(table, Table):
+                    for column in table.columns:
+                        column.min_width = max(map(_longest_word, map(str, column.cells)))
+                yield table
+
+    class Page(Markdown):
+        elements: ClassVar = {**Markdown.elements, "table_open": WholeWords}
+
+    text = _TABLE.sub(lambda table: _fitting(table[0], width), text)
     # a link to another page is a command to type
-    return [Markdown(_LINK_TO_PAGE.sub(r"\1 (`jobctl help \2`)", text), hyperlinks=False)]
+    return [Page(_LINK_TO_PAGE.sub(r"\1 (`jobctl help \2`)", text), hyperlinks=False)]
+
+
+def _fitting(table: str, width: int) -> str:
+    """The table, or its rows as a list where the terminal is too narrow for it."""
+    titles, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines())
+    least = GAP + sum(GAP + max(map(_longest_word, column)) for column in zip(titles, *rows, strict=True))
+    if width >= max(NARROW, least):
+        return table
+    titled = len(titles) > MOST_UNTITLED
+    return "".join(
+        f"- {first}: {'; '.join(f'{title}: {cell}' if titled else cell for title, cell in cells if cell)}\n"
+        for first, *others in rows
+        for cells in [list(zip(titles[1:], others, strict=True))]
+    )
+
+
+def _longest_word(text: str) -> int:
+    return max(map(len, text.split()), default=0)

@@ -84,22 +84,15 @@ def piped(explanation: Explanation, folder: str) -> Iterator[str]:
 
 def screen(explanation: Explanation, folder: str, terminal: Terminal) -> Iterator[RenderableType]:
     """The same on a terminal."""
-    from rich.padding import Padding
-    from rich.table import Table
-
     head = terminal.text(_mode(explanation), "bold" if explanation.mode else "bold red")
     yield head.append(f": {explanation.meaning}; manager: {explanation.manager or '-'}", "not bold")
     for part in _parts(explanation, folder):
         yield ""
         if part.title:
             yield terminal.heading(part.title)
-        grid = Table.grid(padding=(0, GAP, 0, 0))
-        width = max(map(len, part.rows))
-        for at in range(width):
-            grid.add_column(overflow="fold", no_wrap=at < width - 1 and terminal.width >= 80)
-        for row in part.rows:
-            grid.add_row(*(terminal.text(cell, _STYLES.get(cell, "")) for cell in row))
-        yield Padding(grid, (0, 0, 0, GAP))
+        yield terminal.grid(
+            [[terminal.text(cell, _STYLES.get(cell, "")) for cell in row] for row in part.rows], indent=GAP
+        )
     yield ""
     yield _OTHER
 

@@ -84,7 +84,7 @@ def run(
             for time, note in zip(times, notes, strict=True)
         ]
         columns = [Column(title, wraps=not title) for title in titles]
-        out.show(out.terminal.heading(head), out.terminal.table(columns, cells))
+        out.show(out.terminal.heading(head), out.terminal.table(columns, cells, keep=1))
     else:
         out.line(head)
         for time, note in zip(times, notes, strict=True):
