@@ -9,6 +9,7 @@ import _signal  # type: ignore[import-not-found]
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
+import atexit
 import gc
 import os
 import sys
@@ -27,6 +28,7 @@ def main() -> "NoReturn":
         stand_by()
     _hold_standard_streams()
     gc.set_threshold(50_000, 20, 20)  # most of what a command makes lives to its end
+    atexit.register(gc.freeze)  # the interpreter's last collections would take as long as a short command
     args = sys.argv[1:]
     try:
         if "_JOBCTL_COMPLETE" in os.environ:
