@@ -3,23 +3,21 @@
 import inspect
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from jobctl import __version__
-from jobctl.cli import shared_parameters
-from jobctl.cli.command_data import COMMANDS, COMMON
-from jobctl.cli.common_options import Common
 from jobctl.cli.context import Context
 from jobctl.cli.error_output import exit_code_of
-from jobctl.cli.invoke import common_last, invoke
-from jobctl.cli.output import Output
+from jobctl.cli.options import COMMON_OPTIONS
+from jobctl.cli.output import Common, Output
 from jobctl.cli.terminal import NARROW, Terminal
 from jobctl.errors import UsageError
 from jobctl.text import quote, suggestion
@@ -99,8 +97,8 @@ class Root(_WithHelp, TyperGroup):
 
 def build(name: str) -> Any:
     """The command of this name, from its module's function ``run`` and the common options."""
-    run = import_module(f"jobctl.cli.commands.{name}").run
-    help_text, _, examples = (inspect.getdoc(run) or "").partition("\n\nExamples:\n")
+    module = import_module(f"jobctl.cli.commands.{name}")
+    help_text, _, examples = (inspect.getdoc(module.run) or "").partition("\n\nExamples:\n")
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     single.command(
         name,
@@ -109,46 +107,65 @@ def build(name: str) -> Any:
         epilog=examples,
         rich_help_panel=next(panel for panel, names in PANELS.items() if name in names),
         context_settings=_HELP_NAMES,
-    )(_with_common_options(name, run))
+    )(_with_common_options(module))
     return typer.main.get_command(single)
 
 
-def declared(function: Any) -> dict[str, Any]:
-    """The annotations of a command's function, or of ``Common``, by parameter.
-
-    Their modules import neither Typer nor the shared parameters at run time: annotations are resolved here.
-    """
-    names = {
-        **vars(shared_parameters),
-        **vars(sys.modules[function.__module__]),
-        "Context": Context,
-    }
-    return get_type_hints(function, names, include_extras=True)
-
-
-def _with_common_options(name: str, run: Callable[..., int]) -> Callable[..., int]:
+def _with_common_options(module: Any) -> Callable[..., int]:
     def command(**values: Any) -> int:
         common = Common(**{field: values.pop(field) for field in Common._fields})
-        return invoke(name, values, common)
+        with _interruptible():
+            context = Context(common)
+            try:
+                code: int = module.run(context, **values)
+            finally:
+                context.close()
+        return code
 
-    own, shared = declared(run), declared(Common)
-    _, *parameters_of_run = inspect.signature(run).parameters.values()
+    _, *own = inspect.signature(module.run).parameters.values()
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
-            parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=own[parameter.name])
-            for parameter in parameters_of_run
-        ]
+        [parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in own]
         + [
             inspect.Parameter(
                 field,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=Common._field_defaults[field],
-                annotation=shared[field],
+                annotation=Annotated[annotation, COMMON_OPTIONS[field]],
             )
-            for field in Common._fields
+            for field, annotation in Common.__annotations__.items()
         ]
     )
     return command
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGINT raise ``KeyboardInterrupt``, unless the process ignores or handles it."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def common_last(words: list[str]) -> list[str]:
+    """Move common options behind the command: ``--json status`` becomes ``status --json``."""
+    moved: list[str] = []
+    rest = list(words)
+    while rest and rest[0].startswith("-"):
+        from jobctl.cli.command_data import COMMON
+
+        name, assigned, _ = rest[0].partition("=")
+        long = next((long for long, option in COMMON.items() if name in {long, option.short}), "")
+        if long.removeprefix("--") not in Common._fields:
+            break
+        moved.append(rest.pop(0))
+        if not (COMMON[long].is_flag or assigned) and rest:
+            moved.append(rest.pop(0))
+    return [*rest[:1], *moved, *rest[1:]] if rest else moved
 
 
 def _root(
@@ -276,6 +293,8 @@ def _overview_on_terminal(terminal: Terminal) -> "Iterator[RenderableType]":
 
 def _commands() -> Iterator[tuple[str, str, str]]:
     """Panel, name and summary of each command but ``help``, which the last line shows; a panel is named once."""
+    from jobctl.cli.command_data import COMMANDS
+
     for panel, names in PANELS.items():
         for name in names:
             if name != "help":
@@ -283,5 +302,7 @@ def _commands() -> Iterator[tuple[str, str, str]]:
 
 
 def _common() -> str:
+    from jobctl.cli.command_data import COMMON
+
     names = (f"{option.short or long} {option.value}".rstrip() for long, option in COMMON.items())
     return f"Each    {'  '.join(names)} (options, examples)"

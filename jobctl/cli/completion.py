@@ -49,7 +49,7 @@ def candidates(words: list[str], *, whole: bool = True) -> list[tuple[str, str]]
     if name is None:
         return _matching(((command, entry.summary) for command, entry in COMMANDS.items()), last)
     following = COMMANDS[name].arguments[_positionals(rest, options) :]
-    return _offered(following[0].offers, last, before) if following else []
+    return _offered(following[0], last, before) if following else []
 
 
 def joined(words: list[str]) -> list[str]:

@@ -8,8 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobctl.cli.common_options import Common
-from jobctl.cli.output import Output
+from jobctl.cli.output import Common, Output
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import ConfigurationError, UntrustedError, UsageError
 from jobctl.execution.process_tree import DETACHED_MARK

@@ -9,9 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from jobctl.cli.common_options import Common
 from jobctl.cli.context import Context
-from jobctl.cli.output import NO_MASK, Output, cannot_write
+from jobctl.cli.output import NO_MASK, Common, Output, cannot_write
 from jobctl.errors import EXHAUSTED, ExitCode, JobctlError, UsageError, reason_of
 from jobctl.files import open_private, state_folder
 from jobctl.settings.masking import Mask

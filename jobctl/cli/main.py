@@ -44,15 +44,10 @@ def main() -> "NoReturn":
         _drop_messages()
 
 
-def _run(args: list[str]) -> int:
-    from jobctl.cli.invoke import parse_simple
+def _run(args: list[str]) -> "NoReturn":
+    from jobctl.cli.app import main
 
-    call = parse_simple(args)
-    if call is None:
-        from jobctl.cli.app import main
-
-        main(args)
-    return call()
+    main(args)
 
 
 def _drop_messages() -> None:

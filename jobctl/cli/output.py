@@ -7,9 +7,8 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TextIO, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TextIO, cast
 
-from jobctl.cli.common_options import Common
 from jobctl.cli.terminal import Terminal
 from jobctl.errors import MAX_SHOWN, ConfigurationErrors, JobctlError, reason_of
 from jobctl.settings.masking import WEAK, Mask
@@ -18,6 +17,35 @@ from jobctl.text import printable
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.progress import Progress
+
+
+class Common(NamedTuple):
+    """The options that every command takes; ``cli.options`` declares them for Typer."""
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    color: Literal["auto", "always", "never"] = "auto"
+    project: str | None = None
+
+    @classmethod
+    def guess(cls, words: list[str]) -> "Common":
+        """The options of a call that could not be parsed, as far as its error message needs them."""
+        return cls(
+            json="--json" in words,
+            verbose="-v" in words or "--verbose" in words,
+            color=_value(words, "--color") or "auto",  # type: ignore[arg-type]
+            project=_value(words, "--project"),
+        )
+
+
+def _value(words: list[str], name: str) -> str | None:
+    for at, word in enumerate(words):
+        if word == name and at + 1 < len(words):
+            return words[at + 1]
+        if word.startswith(f"{name}="):
+            return word[len(name) + 1 :]
+    return None
 
 
 DELAY_S = 0.5

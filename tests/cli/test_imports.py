@@ -50,7 +50,7 @@ def test_reading_loads_no_pool_and_no_calendar(words: str, here: Path) -> None:
 
     modules = loaded(here, *words.split())
 
-    assert not {one.partition(".")[0] for one in modules} & ((HEAVY | {"typer"}) - {"tomllib"})
+    assert not {one.partition(".")[0] for one in modules} & (HEAVY - {"tomllib"})
     assert not modules & {"jobctl.execution.pool", "jobctl.scheduler.scheduler", "jobctl.managers.local"}
 
 

@@ -1,25 +1,24 @@
 """What is understood of a command line, and what is answered to one that is not."""
 
 import json
-from contextlib import suppress
-from functools import wraps
-from importlib import import_module
-from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
 import jobctl
-from jobctl.cli.app import PANELS, app, build
+from jobctl.cli.app import PANELS, app, build, common_last
 from jobctl.cli.command_data import COMMANDS, COMMON
 from jobctl.cli.commands.help import TOPICS
-from jobctl.cli.context import Context
-from jobctl.cli.invoke import common_last, parse_simple
 from tests.support.command_data import FILE, examples, source
 from tests.support.terminal import Cli
 
 ROOT = Path(jobctl.__file__).parents[1]
+
+
+def arguments(name: str) -> list[Any]:
+    return [one for one in build(name).params if one.param_type_name == "argument"]
 
 
 def test_version(cli: Cli) -> None:
@@ -66,14 +65,14 @@ def test_each_command_has_help_with_examples_of_its_own(name: str, cli: Cli) -> 
         assert long in plain
         assert option.help in plain
         assert option.short in plain
-    assert all(value in plain for argument in COMMANDS[name].arguments for value in argument.values)
+    assert all(value in plain for one in arguments(name) for value in getattr(one.type, "choices", ()))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_an_argument_that_is_needed_is_shown_without_brackets(name: str, cli: Cli) -> None:
     usage = cli(name, "--help").stdout.partition("\n\n")[0].partition("[OPTIONS]")[2].split()
 
-    assert [not one.startswith("[") for one in usage] == [one.is_required for one in COMMANDS[name].arguments]
+    assert [not one.startswith("[") for one in usage] == [one.required for one in arguments(name)]
 
 
 def test_help_on_help_names_the_topics(cli: Cli) -> None:
@@ -184,56 +183,6 @@ def test_several_errors_are_reported_together(cli: Cli, here: Path) -> None:
     assert "error: .env.local:1: SMTP_PORT is" in result.stderr
     assert result.stderr.endswith("2 problems, nothing was started\n")
     assert [one["where"] for one in as_json["problems"]] == [".env.local:2", ".env.local:1"]
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_a_simple_call_is_parsed_as_typer_parses_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = import_module(f"jobctl.cli.commands.{name}")
-    parameters = signature(module.run)
-    called: list[object] = []
-
-    @wraps(module.run)
-    def run(context: Context, **arguments: object) -> None:
-        bound = parameters.bind(context, **arguments)
-        bound.apply_defaults()
-        called.append((list(bound.arguments.items())[1:], context.common))
-
-    monkeypatch.setattr(module, "run", run)
-    command = COMMANDS[name]
-    flags = [long for long, one in {**command.options, **COMMON}.items() if one.is_flag and one.parameter]
-    words = [one.values[0] if one.values else "x" for one in command.arguments]
-    needed = [word for word, one in zip(words, command.arguments, strict=True) if one.is_required]
-    empty = [word if one.values else "" for word, one in zip(words, command.arguments, strict=True)]
-
-    for args in (
-        [name, *needed],
-        [name, *words],
-        [name, *empty],
-        ["-q", name, *flags, "-v", *words],
-        [*flags[-3:], name, *needed],
-    ):
-        call = parse_simple(args)
-        assert call is not None, args
-        call()
-        with suppress(SystemExit):
-            typer.main.get_command(app).main(args)
-        assert called[-2] == called[-1]
-        assert len(called) % 2 == 0
-
-    for args in (
-        [name, "-h"],
-        [name, *words, "--color", "never"],
-        [name, *words, "--"],
-        [name, "x", "y", "z"],
-        [name, *words, "--nonsense"],
-        [name, *needed[:-1]] if needed else [],
-        [name, *("no such value" for one in words)] if any(one.values for one in command.arguments) else [],
-    ):
-        assert parse_simple(args) is None
-
-
-def test_what_names_no_command_is_left_to_typer() -> None:
-    assert [parse_simple(args) for args in ([], ["-V"], ["--json"], ["stauts"], ["--project"])] == [None] * 5
 
 
 def test_only_the_asked_command_is_built(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobctl.cli.common_options import Common
 from jobctl.cli.context import Context
-from jobctl.cli.output import Output
+from jobctl.cli.output import Common, Output
 from jobctl.cli.run_display import Reporter
 from jobctl.cli.views.events import document, log_line, terminal_line
 from jobctl.events import (

@@ -268,9 +268,9 @@ def test_what_tab_offers_is_what_the_commands_take() -> None:
     from jobctl.site.analytics.results import ANALYTICS
     from jobctl.site.reports.periods import REPORTS
 
-    assert COMMANDS["analytics"].arguments[0].offers == tuple(one.name for one in ANALYTICS)
-    assert COMMANDS["report"].arguments[0].offers == tuple(REPORTS)
-    assert COMMANDS["check"].arguments[0].offers == tuple(PARTS)
+    assert COMMANDS["analytics"].arguments[0] == tuple(one.name for one in ANALYTICS)
+    assert COMMANDS["report"].arguments[0] == tuple(REPORTS)
+    assert COMMANDS["check"].arguments[0] == tuple(PARTS)
 
 
 def test_the_reports_are_the_built_in_jobs() -> None:

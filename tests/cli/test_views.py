@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from jobctl.cli.commands.analytics import CacheEntry, piped
-from jobctl.cli.common_options import Common
 from jobctl.cli.completion import _form
-from jobctl.cli.output import Output
+from jobctl.cli.output import Common, Output
 from jobctl.cli.run_display import Tally, panel
 from jobctl.cli.terminal import STATES, Bar, Column, Terminal, rows
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError

@@ -88,8 +88,8 @@ def test_a_command_says_so_and_exits(app: App, words: list[str]) -> None:
 )
 def test_a_limit_that_is_met_anywhere_is_no_bug(app: App, error: str, reason: str) -> None:
     code = (
-        "from jobctl.cli.commands import status\n"
-        f"def run(context, **options): raise {error}\nstatus.run = run\n"
+        "from functools import wraps\nfrom jobctl.cli.commands import status\n"
+        f"@wraps(status.run)\ndef run(context, **options): raise {error}\nstatus.run = run\n"
         "from jobctl.cli.main import main\nmain()\n"
     )
 

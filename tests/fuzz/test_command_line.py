@@ -27,7 +27,7 @@ usual = st.sampled_from(
     ["hello", "bad", "nightly", "repository-sync", "a-b", "--", "-", "", "5m", "0", "-1", "20", "30 2 * * *", "every 1h", "2d",
      "UTC", "Asia/Tokyo", "2027-03-27", "0001-01-01", "9999-12-31T23:59", "json", "prometheus", "abcdef", "jobs", "x" * 300,
      "9" * 25, "9" * 5000, SURROGATES, "1e400", "nan", "vercel", "schema", "trigger-dev", "-n", "-q", "-v", "-y", "-h", "--version",
-     *(one for command in COMMANDS.values() for argument in command.arguments for one in argument.offers), *COMMON]
+     *(one for command in COMMANDS.values() for offers in command.arguments for one in offers), *COMMON]
 )  # fmt: skip
 word = mutated(usual | options, "-=./").filter(lambda one: ".." not in one and "/" not in one)
 assigned = st.builds("{}={}".format, options, usual)

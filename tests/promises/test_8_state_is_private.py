@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.cli.common_options import Common
 from jobctl.cli.context import Context
 from jobctl.cli.error_output import record_crash
+from jobctl.cli.output import Common
 from jobctl.execution.run_log import RunLog
 from jobctl.files import write_whole
 from jobctl.jobs.mailing import MailJournal

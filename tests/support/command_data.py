@@ -7,8 +7,8 @@ from typing import Any
 import typer
 
 import jobctl.cli
-from jobctl.cli.app import PANELS, app, build, declared
-from jobctl.cli.shared_parameters import job_ids
+from jobctl.cli.app import PANELS, app, build
+from jobctl.cli.options import job_ids
 
 FILE = Path(jobctl.cli.__file__).with_name("command_data.py")
 _DATA = "# fmt: off\n"
@@ -34,9 +34,9 @@ def source() -> str:
     version = {one.opts[0]: one for one in root.get_params(context)}["--version"]
     parts += [*_lines({"--version": _option(version, ())}, "    "), "}\n", "COMMANDS = {\n"]
     for name, command in commands.items():
-        hints = declared(import_module(f"jobctl.cli.commands.{name}").run)
+        hints = import_module(f"jobctl.cli.commands.{name}").run.__annotations__
         summary = command.help.partition("\n")[0].rstrip(".")
-        arguments = [_argument(one, hints) for one in command.params if one.param_type_name == "argument"]
+        arguments = [_offers(one, hints) for one in command.params if one.param_type_name == "argument"]
         options = _options(command, hints, common=False)
         parts.append(
             f"    {name!r}: CommandEntry({summary!r}, ({''.join(f'{one}, ' for one in arguments)}), {{\n"
@@ -66,13 +66,7 @@ def _options(command: Any, hints: dict[str, Any], *, common: bool) -> dict[str, 
 def _option(option: Any, offers: tuple[str, ...] | str) -> str:
     short = next((one for one in option.opts if not one.startswith("--")), "")
     value = "" if option.is_flag else option.metavar or "|".join(_choices(option)) or option.type.name.upper()
-    parameter = option.name if option.expose_value else ""
-    return f"Option({parameter!r}, {short!r}, {value!r}, {offers}, {option.help!r})"
-
-
-def _argument(argument: Any, hints: dict[str, Any]) -> str:
-    choices, offers = _choices(argument), _offers(argument, hints)
-    return f"Argument({argument.name!r}, {argument.required}, {choices}, {offers})"
+    return f"Option({short!r}, {value!r}, {offers}, {option.help!r})"
 
 
 def _choices(parameter: Any) -> tuple[str, ...]:

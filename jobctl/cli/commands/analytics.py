@@ -1,11 +1,13 @@
 """``jobctl analytics [NAME]``: the results of the analytics jobs, from the run store's cache."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+import typer
+
+from jobctl.cli.context import Context
 from jobctl.cli.terminal import Bar, Column, Terminal, rows, sparkline
 from jobctl.cli.times import ago, share
 from jobctl.clock import iso
@@ -14,12 +16,8 @@ from jobctl.site.analytics.results import ANALYTICS, HITS, MISSES, Analytic
 from jobctl.text import quote, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    import typer
     from rich.console import RenderableType
 
-    from jobctl.cli.context import Context
     from jobctl.store.base import RunStore
     from jobctl.store.records import CachedResult
 
@@ -91,7 +89,7 @@ def _keys(analytic: Analytic, window: int | None, *, one_each: bool) -> tuple[st
     return (analytic.key(window),)
 
 
-def _count(store: RunStore, hits: int, misses: int) -> None:
+def _count(store: "RunStore", hits: int, misses: int) -> None:
     """Count cache hits and misses for ``analytics-performance-metrics``, if the store can be written."""
     changes = {name: number for name, number in ((HITS, hits), (MISSES, misses)) if number}
     with suppress(StoreError):
@@ -107,7 +105,7 @@ class CacheEntry(NamedTuple):
 
     analytic: Analytic
     key: str
-    result: CachedResult | None
+    result: "CachedResult | None"
 
 
 def document(entries: Iterable[CacheEntry], now: datetime) -> dict[str, Any]:
@@ -142,7 +140,7 @@ def _values(entry: CacheEntry) -> Entries:
     return value if isinstance(value, list) else [value]
 
 
-def screen(entries: Sequence[CacheEntry], now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
+def screen(entries: Sequence[CacheEntry], now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
     """The results, each with its title and age."""
     for number, entry in enumerate(entries):
         if number:
@@ -162,7 +160,7 @@ def screen(entries: Sequence[CacheEntry], now: datetime, terminal: Terminal) -> 
             yield "there is nothing yet"
 
 
-def _growth(entries: Entries, now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
+def _growth(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
     del now
     most = max(entry["users"] for entry in entries)
     yield terminal.table(
@@ -180,7 +178,7 @@ def _growth(entries: Entries, now: datetime, terminal: Terminal) -> Iterator[Ren
     )
 
 
-def _trends(entries: Entries, now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
+def _trends(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
     del now
     kinds = ("views", "votes", "comments")
     totals = {kind: sum(entry[kind] for entry in entries) for kind in kinds}
@@ -207,7 +205,7 @@ def _trends(entries: Entries, now: datetime, terminal: Terminal) -> Iterator[Ren
     )
 
 
-def _top(entries: Entries, now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
+def _top(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
     del now
     most = max(entry["votes"] for entry in entries)
     yield terminal.table(
@@ -234,7 +232,7 @@ def _top(entries: Entries, now: datetime, terminal: Terminal) -> Iterator[Render
     )
 
 
-def _recent(entries: Entries, now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
+def _recent(entries: Entries, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
     yield terminal.table(
         [Column("WHEN"), Column("WHO", wraps=True), Column("WHAT", wraps=True)],
         [
@@ -249,7 +247,7 @@ def _recent(entries: Entries, now: datetime, terminal: Terminal) -> Iterator[Ren
     )
 
 
-def _performance(value: dict[str, Any], now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
+def _performance(value: dict[str, Any], now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
     del now
     yield terminal.fields(
         [
@@ -270,7 +268,7 @@ def _ms(value: float | None) -> str:
     return "-" if value is None else f"{value:,.1f} ms"
 
 
-_DRAWN: dict[str, Callable[[Any, datetime, Terminal], Iterable[RenderableType]]] = {
+_DRAWN: "dict[str, Callable[[Any, datetime, Terminal], Iterable[RenderableType]]]" = {
     "user-growth": _growth,
     "activity-trends": _trends,
     "top-items": _top,

@@ -1,14 +1,15 @@
 """``jobctl check [PART]``: checks everything that is configured, and explains what is wrong."""
 
-from __future__ import annotations
-
 import os
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
 from jobctl.checks import PARTS, CheckResult, CheckState, check, exit_code, other_distribution
+from jobctl.cli.context import Context
 from jobctl.cli.terminal import Terminal, rows
 from jobctl.cli.times import read_span
 from jobctl.errors import ExitCode, UsageError
@@ -16,10 +17,7 @@ from jobctl.settings.masking import cron_secret_weakness
 from jobctl.text import quote, suggestion
 
 if TYPE_CHECKING:
-    import typer
     from rich.console import RenderableType
-
-    from jobctl.cli.context import Context
 
 _STATES = {
     CheckState.OK: ("completed", "green"),
@@ -84,7 +82,7 @@ def run(
     return code
 
 
-def drawn(checked: CheckResult, terminal: Terminal) -> RenderableType:
+def drawn(checked: CheckResult, terminal: Terminal) -> "RenderableType":
     """A checked part as a row. It is shown at once, so each row is a grid of its own."""
     sign, style = _STATES[checked.state]
     state = terminal.text(f"{terminal.sign(sign)} {checked.state.value}", style)

@@ -1,13 +1,10 @@
 """``jobctl completion SHELL``: prints the script that ``completions/`` holds too."""
 
-from __future__ import annotations
+from typing import Annotated, Literal
 
-from typing import TYPE_CHECKING, Annotated, Literal
+import typer
 
-if TYPE_CHECKING:
-    import typer
-
-    from jobctl.cli.context import Context
+from jobctl.cli.context import Context
 
 
 def run(

@@ -1,11 +1,12 @@
 """``jobctl export PLATFORM DIR``: writes what another platform, or an editor, needs."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
+import typer
+
+from jobctl.cli.context import Context
 from jobctl.cli.terminal import Column, Terminal, rows
 from jobctl.errors import ExitCode, UsageError
 from jobctl.export_folder import RECORD, Contents, ExportedFile, FileChange, compare, write
@@ -16,10 +17,8 @@ from jobctl.vercel.crons import Plan, Target
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import typer
     from rich.console import RenderableType
 
-    from jobctl.cli.context import Context
     from jobctl.export_bundle import Bundle, Wheel
     from jobctl.vercel.export import PlannedCall
 
@@ -36,9 +35,9 @@ class _Request(NamedTuple):
 class _Export(NamedTuple):
     files: Contents
     merged: dict[str, str] = {}  # noqa: RUF012 - never changed
-    calls: tuple[PlannedCall, ...] = ()
-    wheel: Wheel | None = None
-    bundle: Bundle | None = None
+    calls: "tuple[PlannedCall, ...]" = ()
+    wheel: "Wheel | None" = None
+    bundle: "Bundle | None" = None
     warning: str | None = None
 
 
@@ -150,7 +149,7 @@ def _vercel(request: _Request, context: Context) -> _Export:
 _PLATFORMS = {"schema": _schema, "trigger-dev": _trigger_dev, "vercel": _vercel}
 
 
-def _bundle(request: _Request, context: Context, extras: tuple[str, ...]) -> tuple[Wheel | None, Bundle]:
+def _bundle(request: _Request, context: Context, extras: tuple[str, ...]) -> "tuple[Wheel | None, Bundle]":
     """The wheel of jobctl, None with ``--from-index``, and what else the jobs need."""
     from jobctl.export_bundle import collect, pack
 
@@ -242,7 +241,7 @@ def _show_next_step(first: ExportedFile, made: _Export, request: _Request, conte
 _STYLES = {"exact": "green", "changed": "yellow", "left out": "red"}
 
 
-def _tables(calls: Sequence[PlannedCall], terminal: Terminal) -> Iterator[RenderableType]:
+def _tables(calls: "Sequence[PlannedCall]", terminal: Terminal) -> "Iterator[RenderableType]":
     if calls:
         yield terminal.table(
             [Column("JOB"), Column("VERCEL"), Column("CRON, UTC")],

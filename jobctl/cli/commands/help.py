@@ -1,13 +1,14 @@
 """``jobctl help [COMMAND|TOPIC]``: help on a command, or a page of the documentation."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+import typer
+
 import jobctl
 from jobctl.cli.command_data import COMMANDS
+from jobctl.cli.context import Context
 from jobctl.cli.terminal import GAP, NARROW
 from jobctl.errors import UsageError
 from jobctl.text import quote, suggestion
@@ -15,10 +16,7 @@ from jobctl.text import quote, suggestion
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import typer
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-
-    from jobctl.cli.context import Context
 
 PAGES = Path(jobctl.__file__).with_name("docs")
 TOPICS = (
@@ -92,7 +90,7 @@ def run(
     return 0
 
 
-def drawn(text: str, width: int) -> Iterable[RenderableType]:
+def drawn(text: str, width: int) -> "Iterable[RenderableType]":
     """A page of Markdown for a terminal of ``width`` columns. Tables that do not fit are lists."""
     from rich.markdown import Markdown, TableElement
     from rich.table import Table
@@ -100,7 +98,7 @@ def drawn(text: str, width: int) -> Iterable[RenderableType]:
     class WholeWords(TableElement):
         """A table that cuts no word."""
 
-        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
             for table in super().__rich_console__(console, options):
                 if isinstance(table, Table):
                     for column in table.columns:

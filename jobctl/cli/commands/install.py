@@ -1,16 +1,26 @@
 """``jobctl install systemd``: writes a service that keeps the scheduler running, and starts nothing."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
+
+import typer
 
 from jobctl.cli.commands.stop import confirm
 from jobctl.cli.context import Context
+from jobctl.cli.options import (
+    Grace,
+    ServiceManagerName,
+    ServiceName,
+    SystemService,
+    UserService,
+    Workers,
+    Yes,
+)
 from jobctl.cli.own_command import program
 from jobctl.cli.terminal import rows
 from jobctl.cli.times import read_span
@@ -24,22 +34,6 @@ from jobctl.modes import Mode
 from jobctl.systemd.unit import NAME, SEARCH_PATH, Scope, Service, unit_text, write_unit
 from jobctl.text import quote
 from jobctl.trust import SAFE_FOLDERS, acting_for_owner
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    import typer
-
-    from jobctl.cli.shared_parameters import (
-        Grace,
-        ServiceManagerName,
-        ServiceName,
-        SystemService,
-        UserService,
-        Workers,
-        Yes,
-    )
-
 
 SYSTEM_FOLDER = Path("/etc/systemd/system")
 

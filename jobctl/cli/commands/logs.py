@@ -1,32 +1,25 @@
 """``jobctl logs [ID|RUN]``: what a run printed, or what all jobs print."""
 
-from __future__ import annotations
-
 import re
 import threading
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, NamedTuple, TypeVar
 
-from jobctl.cli.common_options import MAX_COUNT
+import typer
+
+from jobctl.cli.context import Context
 from jobctl.cli.lookup import find_run
+from jobctl.cli.options import MAX_COUNT, JobOrRunId
 from jobctl.cli.times import local, zone_names
 from jobctl.cli.views.runs import ending
 from jobctl.errors import StoreError, UsageError, reason_of
 from jobctl.model import Run, RunStatus
 from jobctl.store.logs import FOLDER, read
 from jobctl.text import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
-
-    import typer
-
-    from jobctl.cli.context import Context
-    from jobctl.cli.shared_parameters import JobOrRunId
-
 
 _LINE = re.compile(r"([0-9T:.-]+Z) \[[^\]]*\] ?(.*)", re.DOTALL)
 _EXECUTED = (RunStatus.RUNNING, RunStatus.COMPLETED, RunStatus.FAILED)
@@ -153,7 +146,7 @@ class _RunLog:
             if (found := _retried(self._find, self._context)) is not None:
                 return found
 
-    def _follow(self, run: Run, log: _LogFile) -> Run:
+    def _follow(self, run: Run, log: "_LogFile") -> Run:
         out = self._output
         pause = threading.Event()
         position = 0

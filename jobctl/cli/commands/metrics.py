@@ -1,12 +1,15 @@
 """``jobctl metrics [ID]``: totals over all runs that were ever recorded."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import typer
+
+from jobctl.cli.context import Context
 from jobctl.cli.lookup import read_runs, report_service_error
+from jobctl.cli.options import NoHeader, OptionalJobId
 from jobctl.cli.terminal import Bar, Column, Terminal, rows
 from jobctl.cli.times import ago, ms, share, took
 from jobctl.durations import format_duration
@@ -17,13 +20,8 @@ from jobctl.settings.variables import TEXTFILE_SUFFIX
 from jobctl.text import counted, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    import typer
     from rich.console import RenderableType
 
-    from jobctl.cli.context import Context
-    from jobctl.cli.shared_parameters import NoHeader, OptionalJobId
     from jobctl.model import Bin
     from jobctl.store.base import RunStore
     from jobctl.store.records import JobRecord
@@ -111,7 +109,7 @@ def _expose(job_id: str | None, output: str | None, context: Context) -> int:
     return report_service_error(service_error, context.output)
 
 
-def _records(store: RunStore, job_id: str | None) -> list[JobRecord]:
+def _records(store: "RunStore", job_id: str | None) -> "list[JobRecord]":
     if job_id is None:
         return list(store.jobs().values())
     record = store.job(job_id)
@@ -126,7 +124,7 @@ def piped(metrics: JobMetrics, *, header: bool) -> Iterable[str]:
     return rows(_TITLES, (_record(job) for job in metrics.jobs), header=header)
 
 
-def screen(metrics: JobMetrics, now: datetime, terminal: Terminal) -> Iterator[RenderableType]:
+def screen(metrics: JobMetrics, now: datetime, terminal: Terminal) -> "Iterator[RenderableType]":
     """Totals, then a table."""
     yield f"{_counts(metrics)}; avg {took(metrics.average_job_duration)}"
     if metrics.last_cleanup:
@@ -139,7 +137,7 @@ def screen(metrics: JobMetrics, now: datetime, terminal: Terminal) -> Iterator[R
     yield terminal.table(columns, [_cells(job, terminal) for job in metrics.jobs], keep=4)
 
 
-def detail(job: JobTotals, terminal: Terminal) -> Iterator[RenderableType]:
+def detail(job: JobTotals, terminal: Terminal) -> "Iterator[RenderableType]":
     """A job with totals, percentiles and a histogram of its durations."""
     yield terminal.heading(job.id)
     yield _counts(job)
@@ -161,7 +159,7 @@ def _counts(totals: JobMetrics | JobTotals) -> str:
     return f"{runs}; success {share(totals.success_rate)}"
 
 
-def _bars(bins: Sequence[Bin], terminal: Terminal) -> RenderableType:
+def _bars(bins: "Sequence[Bin]", terminal: Terminal) -> "RenderableType":
     """The histogram: numbers with a bar for each."""
     most = max(bin_.count for bin_ in bins)
     cells: list[list[Any]] = [

@@ -1,21 +1,18 @@
 """``jobctl mode``: which scheduler is in charge, and by which variable from which place."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
+import typer
+
+from jobctl.cli.context import Context
 from jobctl.cli.terminal import GAP, Terminal, one_line, plain
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ExitCode
 from jobctl.modes import ConditionResult, Explanation, RuleResult, explain, resolve
 from jobctl.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import typer
     from rich.console import RenderableType
-
-    from jobctl.cli.context import Context
 
 
 def run(
@@ -82,7 +79,7 @@ def piped(explanation: Explanation, folder: str) -> Iterator[str]:
     yield _OTHER
 
 
-def screen(explanation: Explanation, folder: str, terminal: Terminal) -> Iterator[RenderableType]:
+def screen(explanation: Explanation, folder: str, terminal: Terminal) -> "Iterator[RenderableType]":
     """The same on a terminal."""
     head = terminal.text(_mode(explanation), "bold" if explanation.mode else "bold red")
     yield head.append(f": {explanation.meaning}; manager: {explanation.manager or '-'}", "not bold")

@@ -1,23 +1,19 @@
 """``jobctl new ID``: a job with its function, its entry in the project's file and its test."""
 
-from __future__ import annotations
-
 import os
 import shlex
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
+
+import typer
 
 from jobctl.cli.commands.next import due
+from jobctl.cli.context import Context
 from jobctl.cli.terminal import rows
 from jobctl.cli.times import exact, until
 from jobctl.clock import iso
 from jobctl.errors import UsageError
 from jobctl.schedules import Cron
 from jobctl.schedules.zones import zone
-
-if TYPE_CHECKING:
-    import typer
-
-    from jobctl.cli.context import Context
 
 
 def run(

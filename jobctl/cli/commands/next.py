@@ -1,10 +1,14 @@
 """``jobctl next ID-or-CRON``: the next due times of a job or of a schedule. Nothing is run."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from jobctl.cli.context import Context
+from jobctl.cli.options import job_ids
 from jobctl.cli.terminal import Column
 from jobctl.cli.times import exact, read_time, until, zone_names, zulu
 from jobctl.clock import iso
@@ -14,13 +18,6 @@ from jobctl.schedules import Cron, Every, parse_schedule
 from jobctl.schedules.zones import zone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-
-    import typer
-
-    from jobctl.cli.context import Context
-    from jobctl.cli.shared_parameters import job_ids
     from jobctl.model import Job, Schedule
     from jobctl.store.records import JobRecord
 
@@ -98,7 +95,7 @@ def run(
 
 def _schedule(
     text: str, timezone: str | None, context: Context
-) -> tuple[Schedule, datetime | None, str | None]:
+) -> "tuple[Schedule, datetime | None, str | None]":
     """The schedule, the anchor of an interval, and a note about the job."""
     if _ID.fullmatch(text) and context.knows(text):
         job = context.listed_job(text)
@@ -116,7 +113,7 @@ def _schedule(
         raise
 
 
-def _job_note(job: Job, record: JobRecord | None, mode: Mode) -> str | None:
+def _job_note(job: "Job", record: "JobRecord | None", mode: Mode) -> str | None:
     """Why the job will not run at these times, or None."""
     if not job.enabled:
         return f"{job.id} is not enabled ({job.origin}): no scheduler runs it"
@@ -129,7 +126,7 @@ def _job_note(job: Job, record: JobRecord | None, mode: Mode) -> str | None:
     return None
 
 
-def due(schedule: Schedule, after: datetime, anchor: datetime, count: int) -> Iterator[datetime]:
+def due(schedule: "Schedule", after: datetime, anchor: datetime, count: int) -> Iterator[datetime]:
     """The next ``count`` due times; an interval counts from its anchor."""
     for _ in range(count):
         after = schedule.next_after(after, anchor)

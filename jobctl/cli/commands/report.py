@@ -1,10 +1,12 @@
 """``jobctl report NAME``: makes a report now, writes it as HTML and JSON, and shows its headlines."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from jobctl.cli.context import Context
 from jobctl.cli.foreground import report_end, run_in_foreground
 from jobctl.cli.terminal import Column, Terminal, plain
 from jobctl.errors import ExitCode, UsageError
@@ -13,12 +15,7 @@ from jobctl.site.reports.plain_text import headlines
 from jobctl.text import counted, quote, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import typer
     from rich.console import RenderableType
-
-    from jobctl.cli.context import Context
 
 
 def run(
@@ -93,7 +90,7 @@ def piped(report: dict[str, Any]) -> Iterator[str]:
     yield from plain([_TITLES, *headlines(report)])
 
 
-def screen(report: dict[str, Any], terminal: Terminal) -> Iterator[RenderableType]:
+def screen(report: dict[str, Any], terminal: Terminal) -> "Iterator[RenderableType]":
     """The same as a table."""
     yield terminal.heading(_title(report))
     yield terminal.table(

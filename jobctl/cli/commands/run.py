@@ -1,15 +1,18 @@
 """``jobctl run``: runs the local scheduler in the foreground, until a signal stops it."""
 
-from __future__ import annotations
-
 import os
 import shlex
 from collections import Counter
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import typer
+
 from jobctl import __version__
+from jobctl.cli.context import Context
+from jobctl.cli.options import Grace, Workers, job_ids
 from jobctl.cli.own_command import typed
 from jobctl.cli.run_display import LiveReporter, Reporter
 from jobctl.cli.times import read_span
@@ -23,12 +26,6 @@ from jobctl.signals import Stop
 from jobctl.text import counted
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
-    import typer
-
-    from jobctl.cli.context import Context
-    from jobctl.cli.shared_parameters import Grace, Workers, job_ids
     from jobctl.model import Job
 
 
@@ -105,7 +102,7 @@ def run(
 
 
 def _run_in_other_mode(
-    mode: Mode, jobs: list[Job], context: Context, *, dry_run: bool, is_whole: bool
+    mode: Mode, jobs: "list[Job]", context: Context, *, dry_run: bool, is_whole: bool
 ) -> int:
     """Register the schedules in Trigger.dev mode.
 
@@ -182,7 +179,7 @@ def _reporter(context: Context, manager: LocalJobManager, *, as_json: bool, is_l
     return Reporter(context, routine=routine, as_json=as_json)
 
 
-def _report_start(context: Context, jobs: list[Job], workers: int, grace: timedelta) -> None:
+def _report_start(context: Context, jobs: "list[Job]", workers: int, grace: timedelta) -> None:
     out = context.output
     out.note(
         f"jobctl {__version__}, mode {context.mode.value} (why: jobctl mode), {counted(len(jobs), 'job')},"

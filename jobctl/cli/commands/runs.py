@@ -1,21 +1,16 @@
 """``jobctl runs [ID|RUN]``: lists runs, newest first, or shows a single run."""
 
-from __future__ import annotations
+from typing import Annotated
 
-from typing import TYPE_CHECKING, Annotated
+import typer
 
-from jobctl.cli.common_options import MAX_COUNT
+from jobctl.cli.context import Context
 from jobctl.cli.lookup import find_run, read_runs, report_service_error
+from jobctl.cli.options import MAX_COUNT, JobOrRunId, NoHeader
 from jobctl.cli.times import read_since
 from jobctl.cli.views.runs import LAST, detail, piped, screen
 from jobctl.errors import UsageError
 from jobctl.model import Run, RunStatus
-
-if TYPE_CHECKING:
-    import typer
-
-    from jobctl.cli.context import Context
-    from jobctl.cli.shared_parameters import JobOrRunId, NoHeader
 
 
 def run(

@@ -1,24 +1,22 @@
 """``jobctl serve``: the cron HTTP endpoints, in the foreground, until it is asked to stop."""
 
-from __future__ import annotations
-
 import logging
 import signal
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from jobctl.cli.context import Context
 from jobctl.cli.times import read_span
 from jobctl.errors import ExitCode, NotRunError, UsageError, install_hint, reason_of
 from jobctl.settings.masking import cron_secret_weakness
 from jobctl.text import printable, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import typer
     import uvicorn
 
-    from jobctl.cli.context import Context
     from jobctl.clock import Clock
 
 MINUTE_S = 60.0
@@ -101,7 +99,7 @@ def _hang_up() -> list[signal.Signals]:
     return [] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [signal.SIGHUP]
 
 
-def _server(config: uvicorn.Config, address: str, context: Context) -> uvicorn.Server:
+def _server(config: "uvicorn.Config", address: str, context: Context) -> "uvicorn.Server":
     import asyncio
 
     import uvicorn
@@ -162,7 +160,7 @@ def _listen(host: str, port: int) -> socket.socket:
 class _RateLimit:
     """Counts messages of each kind within a minute, so that requests of others cannot fill the disk."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: "Clock") -> None:
         self._clock = clock
         self._since: dict[str, tuple[float, int]] = {}
 

@@ -1,15 +1,13 @@
 """``jobctl start ID``: puts a stopped job back on its schedule."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from jobctl.cli.commands.stop import chosen_jobs, confirm, report
+from jobctl.cli.context import Context
+from jobctl.cli.options import AllJobs, OptionalJobId, Yes
 from jobctl.scheduler.liveness import scheduler_presence
 
 if TYPE_CHECKING:
-    from jobctl.cli.context import Context
-    from jobctl.cli.shared_parameters import AllJobs, OptionalJobId, Yes
     from jobctl.model import Job
 
 
@@ -52,12 +50,12 @@ def run(
     return 0
 
 
-def _is_stopped(job: Job, context: Context) -> bool:
+def _is_stopped(job: "Job", context: Context) -> bool:
     record = context.store.job(job.id)
     return record is not None and record.stopped is not None
 
 
-def _outcome(job: Job, *, was_stopped: bool) -> str:
+def _outcome(job: "Job", *, was_stopped: bool) -> str:
     if job.schedule is None:
         return f"{job.id} has no schedule: run it manually with jobctl trigger {job.id}"
     if not job.enabled:

@@ -1,14 +1,18 @@
 """``jobctl status [ID|RUN]``: the state of every job, or the details of a job or a run."""
 
-from __future__ import annotations
-
 import signal
 import sys
 import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self
 
+import typer
+
+from jobctl.cli.context import Context
 from jobctl.cli.lookup import find_run, report_service_error
+from jobctl.cli.options import JobOrRunId, NoHeader
 from jobctl.cli.output import Output, error_document
 from jobctl.cli.views.status import (
     Board,
@@ -30,14 +34,8 @@ from jobctl.scheduler.liveness import Presence, scheduler_presence
 from jobctl.store.logs import FOLDER, LIMIT_VARIABLE, LogUsage, log_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from types import FrameType, TracebackType
-
-    import typer
     from rich.console import RenderableType
 
-    from jobctl.cli.context import Context
-    from jobctl.cli.shared_parameters import JobOrRunId, NoHeader
     from jobctl.model import Job
     from jobctl.store.records import JobRecord
 
@@ -113,7 +111,7 @@ class _StatusView:
     """
 
     def __init__(
-        self, context: Context, job: Job | None, *, failed: bool, limit: int | None, header: bool
+        self, context: Context, job: "Job | None", *, failed: bool, limit: int | None, header: bool
     ) -> None:
         self._context = context
         self._output = context.output
@@ -238,7 +236,7 @@ class _StatusView:
         store = self._context.store_if_any
         return store.runs(job_id, limit=10) if store else []
 
-    def _detail(self, board: Board, job_id: str) -> Iterable[RenderableType]:
+    def _detail(self, board: Board, job_id: str) -> "Iterable[RenderableType]":
         jobs = self._wanted(board.jobs)
         if not jobs:
             return [f"the last run of {job_id} did not fail"]

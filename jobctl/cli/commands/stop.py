@@ -1,20 +1,18 @@
 """``jobctl stop ID``: takes a job off its schedule, kept over restarts."""
 
-from __future__ import annotations
-
 import sys
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from jobctl.cli.context import Context
+from jobctl.cli.options import AllJobs, OptionalJobId, Yes
 from jobctl.errors import UsageError
 from jobctl.json_documents import job_document
 from jobctl.model import RunStatus
 from jobctl.text import printable
 
 if TYPE_CHECKING:
-    import typer
-
-    from jobctl.cli.context import Context
-    from jobctl.cli.shared_parameters import AllJobs, OptionalJobId, Yes
     from jobctl.model import Job
 
 
@@ -59,7 +57,7 @@ def run(
     return 0
 
 
-def chosen_jobs(job_id: str | None, context: Context, *, every: bool, verb: str) -> list[Job]:
+def chosen_jobs(job_id: str | None, context: Context, *, every: bool, verb: str) -> "list[Job]":
     """The named job, or all jobs.
 
     Raises:
@@ -95,7 +93,7 @@ def confirm(question: str, context: Context, *, yes: bool, command: str) -> None
         raise UsageError("nothing was changed")
 
 
-def report(jobs: list[Job], context: Context) -> None:
+def report(jobs: "list[Job]", context: Context) -> None:
     """Print the new state of the jobs with ``--json``."""
     if context.output.json:
         statuses = context.job_manager.statuses_of(jobs)

@@ -1,23 +1,18 @@
 """``jobctl trigger ID``: runs a job now, shows what it prints, and exits by its result."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import typer
+
+from jobctl.cli.context import Context
 from jobctl.cli.foreground import report_end, run_in_foreground, start_detached
+from jobctl.cli.options import JobId
 from jobctl.cli.times import read_span
 from jobctl.errors import ExitCode, UsageError
 from jobctl.managers.store_outage import wait_for_store
 from jobctl.modes import Mode
-
-if TYPE_CHECKING:
-    import typer
-
-    from jobctl.cli.context import Context
-    from jobctl.cli.shared_parameters import JobId
-
 
 _LEAST = timedelta(seconds=1)
 

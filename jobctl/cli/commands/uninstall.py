@@ -1,8 +1,8 @@
 """``jobctl uninstall systemd``: removes the service that ``install`` wrote, and stops nothing."""
 
-from __future__ import annotations
+from typing import Annotated
 
-from typing import TYPE_CHECKING, Annotated
+import typer
 
 from jobctl.cli.commands.install import (
     SYSTEM_FOLDER,
@@ -13,15 +13,11 @@ from jobctl.cli.commands.install import (
     units_folder,
 )
 from jobctl.cli.commands.stop import confirm
+from jobctl.cli.context import Context
+from jobctl.cli.options import ServiceManagerName, ServiceName, SystemService, UserService, Yes
 from jobctl.errors import ExitCode
 from jobctl.export_folder import FileChange
 from jobctl.systemd.unit import remove_unit
-
-if TYPE_CHECKING:
-    import typer
-
-    from jobctl.cli.context import Context
-    from jobctl.cli.shared_parameters import ServiceManagerName, ServiceName, SystemService, UserService, Yes
 
 
 def run(

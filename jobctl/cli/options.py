@@ -1,11 +1,29 @@
-"""Arguments and options that several commands take, declared for Typer. Only ``cli.app`` imports this at run time."""
+"""The options that every command takes, and those that several take, declared for Typer."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Annotated, Literal
 
 import typer
 
+MAX_COUNT = 2**31 - 1
+"""A larger count fits neither a database nor a list."""
 MAX_WORKERS = 256
+
+_common = partial(typer.Option, rich_help_panel="Common")
+COMMON_OPTIONS = {
+    "json": _common("--json", help="Print one JSON document on standard output."),
+    "quiet": _common("--quiet", "-q", help="Print only results and errors."),
+    "verbose": _common("--verbose", "-v", help="Print more, and the traceback of an internal error."),
+    "color": _common("--color", metavar="WHEN", help="When to use colours: auto, always or never."),
+    "project": _common(
+        "--project",
+        metavar="DIR",
+        help="The project's folder.",
+        show_default="the nearest upward with a project file, or this one",
+    ),
+}
+"""The option of each field of ``Common``."""
 
 
 def job_ids(incomplete: str) -> Iterable[tuple[str, str]]:
