@@ -12,6 +12,7 @@ LARGEST_ERROR = 64 * 1024
 """Characters of an error that a worker reports: unmasked, since it does not know the secrets."""
 MAX_RESULT = 1024 * 1024
 MAX_DEPTH = 100
+_MACHINERY = {"asyncio", "importlib", "_frozen_importlib", "_frozen_importlib_external"}
 
 Ending = dict[str, Any]
 _NOTHING = nullcontext()
@@ -195,7 +196,7 @@ def _described(error: BaseException) -> str:
 
 
 def _show_traceback(error: BaseException) -> None:
-    """Write it to the run's log, without frames of jobctl, and never with local variables."""
+    """Write it to the run's log, from the first frame of the job's own code, and never with local variables."""
     if any(base.__name__ == "JobctlError" for base in type(error).__mro__):
         hint = getattr(error, "hint", None)
         write_line(f"error: {_described(error)}" + (f"\nhint:  {hint}" if hint else ""))
@@ -203,10 +204,17 @@ def _show_traceback(error: BaseException) -> None:
     import traceback
 
     try:
-        frames = error.__traceback__.tb_next if error.__traceback__ else None
+        frames = error.__traceback__
+        while frames is not None and _is_ours(frames.tb_frame.f_globals.get("__name__", "")):
+            frames = frames.tb_next
         traceback.print_exception(type(error), error, frames, limit=50)
     except Exception:
         write_line(_described(error))
+
+
+def _is_ours(module: str) -> bool:
+    """Whether a frame of this module only calls the job, or imports it."""
+    return module == __name__ or module.partition(".")[0] in _MACHINERY
 
 
 def _ending(*, result: Any = None) -> Ending:

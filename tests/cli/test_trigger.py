@@ -102,7 +102,7 @@ def test_other_modes(cli: Cli) -> None:
     assert (refused.code, forced.code) == (4, 0)
     assert "hello was not run: scheduling is disabled (DISABLE_AUTO_SYNC)" in refused.stderr
     assert cli("trigger", "hello", VERCEL="1", JOBCTL_STATE=".jobctl").code == 0
-    assert cli("trigger", "hello", **distributed).code == 5  # such a key is refused before anything is asked
+    assert cli("trigger", "hello", **distributed).code == 2  # such a key is a wrong setting: nothing is asked
     assert cli("trigger", "hello", "--local", **distributed).code == 0
 
 
@@ -189,3 +189,24 @@ def test_following_a_log_ends_with_the_run(gated: Site) -> None:
     assert output.splitlines()[0] == "let through"
     assert output.splitlines()[-1].startswith("gated: completed in ")
     gated.nothing_left()
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        (None, ["ModuleNotFoundError: No module named 'own'"]),
+        ("import other\n", ["    import other", "ModuleNotFoundError: No module named 'other'"]),
+        ("async def f():\n    raise ValueError('x')\n", ["    raise ValueError('x')", "ValueError: x"]),
+    ],
+)
+def test_a_traceback_has_only_frames_of_the_job(
+    code: str | None, lines: list[str], cli: Cli, here: Path
+) -> None:
+    if code is not None:
+        (here / "own.py").write_text(code)
+    (here / "jobctl.toml").write_text('[jobs.own]\nevery = "1d"\ncall = "own:f"\n')
+
+    printed = cli("trigger", "own").stdout.splitlines()
+
+    assert [line for line in printed if not line.startswith(("  File ", "Traceback"))] == lines
+    assert [line for line in printed if line.startswith("  File ") and "own.py" not in line] == []
