@@ -230,7 +230,7 @@ class Context:
         """The manager for this mode.
 
         Raises:
-            ServiceError: Trigger.dev does not accept this kind of key.
+            ConfigurationError: Trigger.dev does not accept this kind of key.
         """
         from jobctl.managers.factory import make_manager
 
@@ -277,7 +277,7 @@ class Context:
         """Shows the catalogue's jobs, and takes them off their schedules and back on. It runs none.
 
         Raises:
-            ServiceError: Trigger.dev does not accept this kind of key.
+            ConfigurationError: Trigger.dev does not accept this kind of key.
         """
         from jobctl.managers.base import StoreBackedManager
         from jobctl.modes import Mode
@@ -294,7 +294,7 @@ class Context:
         """The manager for the jobs at Trigger.dev.
 
         Raises:
-            ServiceError: Trigger.dev does not accept this kind of key.
+            ConfigurationError: Trigger.dev does not accept this kind of key.
         """
         from jobctl.trigger_dev.account import Account
         from jobctl.trigger_dev.manager import TriggerDevJobManager

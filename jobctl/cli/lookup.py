@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeVar
 
-from jobctl.errors import ServiceError, UsageError
+from jobctl.errors import ConfigurationError, JobctlError, ServiceError, UsageError
 from jobctl.text import quote
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def read_runs(
     remote: Callable[[TriggerDevJobManager], T],
     local: Callable[[RunStore], T],
     default: T,
-) -> tuple[T, ServiceError | None]:
+) -> tuple[T, JobctlError | None]:
     """Read from Trigger.dev in its mode, else from the run store.
 
     Args:
@@ -35,11 +35,11 @@ def read_runs(
     Returns:
         What was read, and the error of Trigger.dev if it did not answer and the run store was read instead.
     """
-    failure: ServiceError | None = None
+    failure: JobctlError | None = None
     if context.uses_trigger_dev:
         try:
             return remote(context.trigger_dev), None
-        except ServiceError as error:
+        except (ServiceError, ConfigurationError) as error:
             failure = error
             context.output.warn("Trigger.dev does not answer; these are the runs recorded here")
     store = context.store_if_any
@@ -68,7 +68,7 @@ def find_run(name: str, context: Context) -> Run | None:
     return None
 
 
-def report_service_error(error: ServiceError | None, out: Output) -> int:
+def report_service_error(error: JobctlError | None, out: Output) -> int:
     """Report an error after the view that was shown without the service, and return the exit code."""
     if error is None:
         return 0

@@ -33,7 +33,7 @@ def make_manager(
 
     Raises:
         ConfigurationError: a setting that the manager needs cannot be used.
-        ServiceError: Trigger.dev does not accept this kind of key.
+        ConfigurationError: Trigger.dev does not accept this kind of key.
         StoreError: the run store cannot be opened.
     """
     if mode is Mode.DISABLED:
@@ -125,7 +125,7 @@ def get_job_manager() -> "Manager":
 
     Raises:
         ConfigurationError: a setting is wrong; says which and where.
-        ServiceError: Trigger.dev is in charge, and does not accept this kind of key.
+        ConfigurationError: Trigger.dev is in charge, and does not accept this kind of key.
         StoreError: the run store cannot be opened.
     """
     global _manager  # noqa: PLW0603 - the one manager of the process is the point

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
 
-from jobctl.errors import ConfigurationError, ServiceError
+from jobctl.errors import ConfigurationError
 from jobctl.settings.environment import Environment
 from jobctl.settings.masking import Secret
 from jobctl.urls import is_in_clear
@@ -54,18 +54,18 @@ class Account:
         """From the settings, without a request.
 
         Raises:
-            ConfigurationError: the address is not valid, is more than an origin, or is not encrypted.
-            ServiceError: the key is not valid, or belongs to another environment than the settings name.
+            ConfigurationError: the address is not valid, is more than an origin, or is not encrypted; the key is not
+                valid, or belongs to another environment than the settings name.
         """
         url = _url(environment)
         key = environment.secret("TRIGGER_DEV_API_KEY")
         where = str(environment.value("TRIGGER_DEV_API_KEY").source)
         if key is None:
-            raise ServiceError("Trigger.dev cannot be used: TRIGGER_DEV_API_KEY is not set")
+            raise ConfigurationError("Trigger.dev cannot be used: TRIGGER_DEV_API_KEY is not set")
         text = key.reveal()
         found = next((name for start, name in _ENVIRONMENTS.items() if text.startswith(start)), None)
         if found is None or not (text.isascii() and text.isprintable() and " " not in text):
-            raise ServiceError(
+            raise ConfigurationError(
                 f"TRIGGER_DEV_API_KEY is {_kind(text)}",
                 hint="copy the secret key of one environment from the project's page API keys:"
                 f" it begins with {', '.join(_ENVIRONMENTS)}",
@@ -73,7 +73,7 @@ class Account:
             )
         wanted = environment.choice("TRIGGER_DEV_ENVIRONMENT")
         if wanted is not None and wanted != found:
-            raise ServiceError(
+            raise ConfigurationError(
                 f"TRIGGER_DEV_API_KEY is a key of {found}, but TRIGGER_DEV_ENVIRONMENT is {wanted}"
                 f" ({environment.value('TRIGGER_DEV_ENVIRONMENT').source})",
                 hint="set both for the same environment",
@@ -81,7 +81,7 @@ class Account:
             )
         branch = environment.text("TRIGGER_PREVIEW_BRANCH") if found == "preview" else None
         if found == "preview" and branch is None:
-            raise ServiceError(
+            raise ConfigurationError(
                 "TRIGGER_DEV_API_KEY is a key of preview, but TRIGGER_PREVIEW_BRANCH is not set", where=where
             )
         return cls(url, key, found, branch or "")

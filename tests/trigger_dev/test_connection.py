@@ -246,7 +246,7 @@ def test_a_key_that_cannot_be_meant_is_refused_before_anything_is_asked(
     from tests.support.trigger_dev_settings import settings
 
     more = {"TRIGGER_DEV_ENVIRONMENT": named} if named else {}
-    with pytest.raises(ServiceError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         Account.read(settings(TRIGGER_DEV_API_KEY=key, **more))
     assert words in str(caught.value)
     assert key not in f"{caught.value} {caught.value.hint}"

@@ -129,7 +129,7 @@ class _StatusView:
             error = None
             try:
                 statuses = context.trigger_dev.statuses_of(jobs)
-            except ServiceError as caught:
+            except (ServiceError, ConfigurationError) as caught:
                 error = caught
                 statuses = with_next_times(job_statuses(jobs, {}, now), jobs, now)
             return Board(context.mode, Presence(running=False), statuses, now, error)

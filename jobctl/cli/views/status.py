@@ -9,7 +9,7 @@ from jobctl.cli.terminal import Column, Terminal, rows
 from jobctl.cli.times import ago, dated, ms, share, short, took, until, zone_names, zulu
 from jobctl.cli.views.runs import result_summary, signs
 from jobctl.durations import format_duration
-from jobctl.errors import ServiceError
+from jobctl.errors import JobctlError
 from jobctl.memory_limit import MIB
 from jobctl.model import Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
@@ -35,7 +35,7 @@ class Board(NamedTuple):
     scheduler: "Presence"
     jobs: Sequence[JobStatus]
     now: datetime
-    error: ServiceError | None = None
+    error: JobctlError | None = None
     due: Mapping[str, datetime] = {}
     """Due times of jobs that have not started, by job id."""
 
