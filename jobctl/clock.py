@@ -61,3 +61,8 @@ def whole(instant: datetime) -> datetime:
 def iso(instant: datetime) -> str:
     """ISO 8601 with offset and milliseconds where there are any, for JSON and piped rows."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds" if instant.microsecond else "seconds")
+
+
+def local(instant: datetime) -> str:
+    """``Tue 2026-11-24 09:00:00 CET`` in this machine's zone, for sentences."""
+    return f"{instant.astimezone():%a %Y-%m-%d %H:%M:%S %Z}"

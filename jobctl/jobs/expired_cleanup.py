@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from jobctl.clock import SystemClock, iso
+from jobctl.clock import SystemClock, local
 from jobctl.errors import JobctlError
 from jobctl.jobs.mailing import NOT_SENT, Mailing, MailTally
 from jobctl.jobs.subscriptions import Subscription, fetch, new_mark, subscription_pages, with_users
@@ -180,7 +180,7 @@ class Cleanup:
             self.counts[status] += 1
             if sum(self.counts.values()) <= _MOST_PRINTED:
                 print(
-                    f"{subscription.id}: {status}, plan {subscription.plan}, ended {iso(subscription.end)}: {_REASONS[status]}"
+                    f"{subscription.id}: {status}, plan {subscription.plan}, ended {local(subscription.end)}: {_REASONS[status]}"
                 )
             if len(self.affected) < _MOST_AFFECTED:
                 self.affected.append(

@@ -15,7 +15,7 @@ from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
 
-from jobctl.clock import SystemClock, iso
+from jobctl.clock import SystemClock, iso, local
 from jobctl.jobs.mailing import IN_DOUBT, Mailing, in_doubt_warning
 from jobctl.jobs.subscriptions import Subscription, fetch, new_mark, subscription_pages, with_users
 from jobctl.model import JobResult
@@ -226,10 +226,8 @@ def _dry_run(database: Database, now: datetime) -> JobResult:
     for page in _due(database, now):
         for row in page:
             address = row.address or "(no mail address)"
-            print(f"{address}  {row.plan}, renews {iso(row.end)}, subscription {row.reference}")
+            print(f"{address}  {row.plan}, renews {local(row.end)}, subscription {row.reference}")
         count += len(page)
-    message = (
-        f"would remind of {counted(count, 'subscription')} to renew by {iso(now + AHEAD)} (nothing was sent)"
-    )
+    message = f"would remind of {counted(count, 'subscription')} to renew by {local(now + AHEAD)} (nothing was sent)"
     print(message)
     return JobResult(processed=count, message=message, details={"dry_run": True})

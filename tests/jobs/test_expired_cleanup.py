@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobctl.clock import SystemClock, iso
+from jobctl.clock import SystemClock, iso, local
 from jobctl.project import ProjectContext
 from jobctl.site.database.session import Database
 from tests.jobs.conftest import CLEANUP, Desk
@@ -161,7 +161,7 @@ def test_a_dry_run_says_which_rows_and_why(
     result: dict[str, Any] = desk.run(CLEANUP, dry_run=True)["result"]
 
     assert result["message"] == "would end 1 subscriptions: 1 expired"
-    assert f"{one}: expired, plan premium, ended " in capsys.readouterr().out
+    assert f"{one}: expired, plan premium, ended {local(AGO)}: " in capsys.readouterr().out
     assert status(database, one) == "active"
     assert mails.taken == []
 

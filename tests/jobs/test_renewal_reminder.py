@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jobctl.clock import SystemClock
+from jobctl.clock import SystemClock, local
 from jobctl.project import ProjectContext
 from jobctl.site.database.session import Database
 from tests.jobs.conftest import REMINDER, Desk
@@ -98,7 +98,7 @@ def test_a_dry_run_shows_who_would_get_what(
     ending = desk.run(REMINDER, dry_run=True)
 
     shown = capsys.readouterr().out
-    assert "ada@example.com  premium, renews " in shown
+    assert f"ada@example.com  premium, renews {local(SOON)}, subscription sub_1" in shown
     assert "subscription sub_1" in shown
     assert "would remind of 1 subscription " in ending["result"]["message"]
     assert not sent(database, one)
