@@ -100,6 +100,7 @@ COMMANDS = {
         '--count': Option('-n', 'N', (), 'Number of times to show.'),
         '--timezone': Option('', 'ZONE', (), 'Time zone of the schedule.'),
         '--from': Option('', 'TIME', (), 'Show times after this time.'),
+        '--no-header': Option('', '', (), 'Leave out the header line when piped.'),
     }),
     'analytics': CommandEntry('Show the results of the analytics jobs', (('user-growth', 'activity-trends', 'top-items', 'recent-activity', 'performance-metrics'), ), {
         '--window': Option('', 'N', (), 'Number of months, days, items or events.'),

@@ -15,10 +15,16 @@ def test_next_times_of_an_expression(cli: Cli) -> None:
         "timezone": "Europe/Berlin",
         "next": ["2027-03-27T01:30:00+00:00", "2027-03-28T01:00:00+00:00", "2027-03-29T00:30:00+00:00"],
     }
-    lines = cli(*words).stdout.splitlines()
-    assert lines[0] == "30 2 * * *  Europe/Berlin"
-    assert lines[1].startswith("  Sat 2027-03-27 02:30:00 CET    2027-03-27T01:30:00Z")
-    assert lines[2] == "  Sun 2027-03-28 03:00:00 CEST    2027-03-28T01:00:00Z    02:30 does not exist"
+    first, second, _ = cli(*words).rows
+    assert first == {
+        "NEXT": "2027-03-27T01:30:00Z",
+        "LOCAL": "Sat 2027-03-27 02:30:00 CET",
+        "NOTE": "",
+        "SCHEDULE": "30 2 * * *",
+        "TIMEZONE": "Europe/Berlin",
+    }
+    assert (second["LOCAL"], second["NOTE"]) == ("Sun 2027-03-28 03:00:00 CEST", "02:30 does not exist")
+    assert cli(*words, "--no-header").stdout == cli(*words).stdout.partition("\n")[2]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jobctl.cli.context import Context
-from jobctl.cli.options import job_ids
-from jobctl.cli.terminal import Column
+from jobctl.cli.options import NoHeader, job_ids
+from jobctl.cli.terminal import Column, rows
 from jobctl.cli.times import exact, read_time, until, zone_names, zulu
 from jobctl.clock import iso
 from jobctl.errors import ScheduleError, UsageError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 MOST = 10_000
+_TITLES = ("NEXT", "LOCAL", "NOTE", "SCHEDULE", "TIMEZONE")
 
 
 def run(
@@ -53,6 +54,7 @@ def run(
         str | None,
         typer.Option("--from", metavar="TIME", help="Show times after this time.", show_default="now"),
     ] = None,
+    no_header: NoHeader = False,
 ) -> int:
     """Show when a job, or a cron expression, is due.
 
@@ -73,7 +75,6 @@ def run(
         )
         return 0
     notes = [schedule.note(time) if isinstance(schedule, Cron) else None for time in times]
-    head = f"{schedule.text}  {schedule.timezone}"
     if out.is_terminal:
         titles = [schedule.timezone.upper(), f"HERE, {zone_names(times)}", ""]
         cells = [
@@ -81,11 +82,14 @@ def run(
             for time, note in zip(times, notes, strict=True)
         ]
         columns = [Column(title, wraps=not title) for title in titles]
-        out.show(out.terminal.heading(head), out.terminal.table(columns, cells, keep=1))
+        head = out.terminal.heading(f"{schedule.text}  {schedule.timezone}")
+        out.show(head, out.terminal.table(columns, cells, keep=1))
     else:
-        out.line(head)
-        for time, note in zip(times, notes, strict=True):
-            out.line(f"  {exact(time, local)}    {zulu(time)}    {note or until(time, now)}")
+        records = (
+            (zulu(time), exact(time, local), note or "", schedule.text, schedule.timezone)
+            for time, note in zip(times, notes, strict=True)
+        )
+        out.lines(rows(_TITLES, records, header=not no_header))
     if isinstance(schedule, Cron) and schedule.day_rule:
         out.note(schedule.day_rule)
     if job_note:
