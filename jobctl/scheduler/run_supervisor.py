@@ -63,6 +63,7 @@ class ActiveRun:
             duration = timedelta(seconds=steady - self.began_steady)
         return Ending(
             run_id=self.run.id,
+            job_id=self.run.job_id,
             status=RunStatus.COMPLETED if outcome.reason is None else RunStatus.FAILED,
             started_at=whole(self.began or outcome.started_at),
             finished_at=whole(outcome.finished_at),

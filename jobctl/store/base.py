@@ -335,7 +335,7 @@ class RunStore(ABC):
     def finish(self, endings: Sequence[Ending]) -> Sequence[bool]:
         """Record how runs ended, all in one transaction; False for one that had ended already."""
         with self._writing() as connection:
-            return [claims.finish(connection, ending) for ending in endings]
+            return claims.finish_all(connection, endings)
 
     def progress(
         self,

@@ -1,6 +1,8 @@
-"""Starting and ending runs: the statements that keep a slot from running twice (promise 1 of docs/reliability.md), in batches.
+"""Starting and ending runs: the statements that keep a slot from running twice (promise 1 of docs/reliability.md).
 
-Each function works inside the caller's transaction.
+A batch is written together first, in two statements, on the assumption that no other process has interfered. Where a
+row shows that one has, the batch is undone and taken one by one, which finds out who was first. Each function works
+inside the caller's transaction.
 """
 
 from collections.abc import Sequence
@@ -8,11 +10,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from jobctl.clock import to_ms, whole
+from jobctl.clock import to_ms
 from jobctl.durations import milliseconds
 from jobctl.errors import FencedError, UnknownToStoreError, UsageError
 from jobctl.model import Reason, Run, RunStatus
-from jobctl.store.connection import Connection
+from jobctl.store.connection import Connection, Values
 from jobctl.store.records import (
     Claim,
     Claimed,
@@ -34,6 +36,17 @@ INSERT INTO runs
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING RETURNING seq
 """
+_BEGIN_ALL = """
+INSERT INTO runs (id, job_id, status, trigger, scheduled_for, epoch, started_at, owner, host, grouped)
+VALUES (?, ?, 'running', ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
+"""
+_MOVE_CURSORS = """
+UPDATE jobs SET
+  cursor = ?, cursor_epoch = ?, next_run = coalesce(?, next_run),
+  last_run = (SELECT seq FROM runs WHERE id = ?), missed = missed + ?
+WHERE id = ? AND coalesce(cursor, -1) = coalesce(?, -1) AND stopped IS NULL
+"""
 _MOVE_CURSOR = """
 UPDATE jobs SET
   cursor = coalesce(:slot, cursor),
@@ -46,7 +59,7 @@ _FINISH = """
 UPDATE runs SET
   status = ?, reason = ?, started_at = ?, finished_at = ?, duration_ms = ?, error = ?, result = ?,
   pid = coalesce(?, pid), attempt = ?
-WHERE id = ? AND status = 'running' RETURNING job_id
+WHERE id = ? AND status = 'running'
 """
 _LOSE = """
 UPDATE runs SET
@@ -55,11 +68,9 @@ WHERE id = ? AND status = 'running' RETURNING job_id
 """
 _COUNT = """
 UPDATE jobs SET
-  completed = completed + :completed, failed = failed + :failed,
-  failing = :failed, last_success = coalesce(:success, last_success),
-  timed = timed + CASE WHEN :ms IS NULL THEN 0 ELSE 1 END, total_ms = total_ms + coalesce(:ms, 0),
-  max_ms = CASE WHEN :ms > max_ms THEN :ms ELSE max_ms END
-WHERE id = :job
+  completed = completed + ?, failed = failed + ?, failing = ?, last_success = coalesce(?, last_success),
+  timed = timed + ?, total_ms = total_ms + ?, max_ms = CASE WHEN ? > max_ms THEN ? ELSE max_ms END
+WHERE id = ?
 """
 
 
@@ -89,7 +100,59 @@ def claim_all(connection: Connection, owner: Owner, wanted: Sequence[Claim]) -> 
     """Try to start runs. The unique indexes decide, not this code."""
     fence(connection, owner.id)
     current = clock_generation(connection)
+    if len(wanted) > 1 and _claim_together(connection, owner, wanted, current):
+        return [Claimed(claim, owner.host) for claim in wanted]
     return [_claim(connection, owner, claim, max(claim.clock_generation, current)) for claim in wanted]
+
+
+def _claim_together(connection: Connection, owner: Owner, wanted: Sequence[Claim], current: int) -> bool:
+    """Start all runs, of slots beyond cursors that the claims name; False, and nothing is changed, if not all could be."""
+    begun, moved = [], []
+    for claim in wanted:
+        slot, misfires = claim.slot, claim.misfires
+        if slot is None or misfires is None or claim.force:
+            return False
+        cursor = misfires.cursor
+        if cursor is not None and cursor >= slot:
+            return False
+        generation = max(claim.clock_generation, current)
+        due = to_ms(slot)
+        begun.append(
+            (
+                claim.run_id,
+                claim.job_id,
+                claim.trigger.value,
+                due,
+                0 if claim.fixed else generation,
+                to_ms(claim.at),
+                owner.id,
+                owner.host,
+                claim.group,
+            )
+        )
+        moved.append(
+            (
+                due,
+                generation,
+                ms_of(claim.next_run),
+                claim.run_id,
+                misfires.count,
+                claim.job_id,
+                ms_of(cursor),
+            )
+        )
+    return _change_all(connection, (_BEGIN_ALL, begun), (_MOVE_CURSORS, moved))
+
+
+def _change_all(connection: Connection, *steps: tuple[str, Sequence[Values]]) -> bool:
+    """Run each statement once a row; False, and nothing is changed, where a row has no effect."""
+    connection.execute("SAVEPOINT batch")
+    for statement, rows in steps:
+        if connection.executemany(statement, rows).rowcount != len(rows):
+            connection.execute("ROLLBACK TO SAVEPOINT batch")
+            return False
+    connection.execute("RELEASE SAVEPOINT batch")
+    return True
 
 
 def _claim(connection: Connection, owner: Owner, claim: Claim, generation: int) -> ClaimOutcome:
@@ -111,7 +174,7 @@ def _claim(connection: Connection, owner: Owner, claim: Claim, generation: int) 
     seq = _insert(connection, owner, claim, generation)
     if seq is not None:
         _move_cursor(connection, claim, generation, seq=seq, missed=missed)
-        return Claimed(_begun(owner, claim))
+        return Claimed(claim, owner.host)
     running = _in_the_way(connection, claim)
     if (slot is None or claim.queue) and running is not None:
         return Overlap(running, None)
@@ -124,7 +187,7 @@ def _claim(connection: Connection, owner: Owner, claim: Claim, generation: int) 
         _move_cursor(connection, claim, generation)
         return SlotTaken(when(slot))
     _move_cursor(connection, claim, generation, skipped=1, missed=missed)
-    begun = _begun(owner, claim)
+    begun = Claimed(claim, owner.host).run
     skipped = replace(
         begun, status=RunStatus.SKIPPED, reason=Reason.OVERLAP, finished_at=begun.started_at, error=why
     )
@@ -201,49 +264,48 @@ def _insert(
     return int(done[0]) if done else None
 
 
-def _begun(owner: Owner, claim: Claim) -> Run:
-    slot = None if claim.slot is None else whole(claim.slot)
-    at = whole(claim.at)
-    return Run(
-        claim.run_id, claim.job_id, RunStatus.RUNNING, claim.trigger, at, scheduled_for=slot, host=owner.host
-    )
+def finish_all(connection: Connection, endings: Sequence[Ending]) -> list[bool]:
+    """Record ends and count them; False for a run that had ended already."""
+    finished, counts = [], []
+    for ending in endings:
+        duration = milliseconds(ending.duration)
+        at = to_ms(ending.finished_at)
+        finished.append(
+            (
+                ending.status.value,
+                ending.reason.value if ending.reason else None,
+                to_ms(ending.started_at),
+                at,
+                duration,
+                ending.error,
+                None if ending.result is None else _json(ending.result),
+                ending.pid,
+                ending.attempt,
+                ending.run_id,
+            )
+        )
+        counts.append(_count(ending.job_id, at if ending.status is RunStatus.COMPLETED else None, duration))
+    if _change_all(connection, (_FINISH, finished), (_COUNT, counts)):
+        return [True] * len(endings)
+    if len(endings) == 1:
+        return [False]
+    return [
+        _change_all(connection, (_FINISH, [row]), (_COUNT, [count]))
+        for row, count in zip(finished, counts, strict=True)
+    ]
 
 
-def finish(connection: Connection, ending: Ending) -> bool:
-    """Record an end and count it; False where the run had ended already."""
-    result = ending.result
-    if result is not None:
-        import json
+def _json(result: Any) -> str:
+    import json
 
-        result = json.dumps(result)
-    duration = milliseconds(ending.duration)
-    row = connection.execute(
-        _FINISH,
-        (
-            ending.status.value,
-            ending.reason.value if ending.reason else None,
-            to_ms(ending.started_at),
-            to_ms(ending.finished_at),
-            duration,
-            ending.error,
-            result,
-            ending.pid,
-            ending.attempt,
-            ending.run_id,
-        ),
-    ).fetchone()
-    if row is None:
-        return False
-    success = ending.finished_at if ending.status is RunStatus.COMPLETED else None
-    _count(connection, row[0], success=success, ms=duration)
-    return True
+    return json.dumps(result)
 
 
-def _count(connection: Connection, job_id: str, *, success: datetime | None, ms: int | None = None) -> None:
-    """Count a run that has ended: with success at that time, or without."""
-    done = success is not None
-    values = {"completed": int(done), "failed": int(not done), "success": ms_of(success), "ms": ms}
-    connection.execute(_COUNT, {**values, "job": job_id})
+def _count(job_id: str, success: int | None, duration: int | None = None) -> Values:
+    """The values of ``_COUNT`` for a run that has ended: with success at that time (ms since 1970), or without."""
+    failed = int(success is None)
+    took = duration or 0
+    return 1 - failed, failed, failed, success, int(duration is not None), took, took, took, job_id
 
 
 def fail_lost_runs(
@@ -257,7 +319,7 @@ def fail_lost_runs(
     for run_id in run_ids:
         row = connection.execute(_LOSE, (to_ms(at), run_id)).fetchone()
         if row is not None:
-            _count(connection, row[0], success=None)
+            connection.execute(_COUNT, _count(row[0], success=None))
             found = connection.execute(f"SELECT {RUN} FROM runs r WHERE id = ?", (run_id,))
             lost.append(run_of(found.fetchone()))
     return lost

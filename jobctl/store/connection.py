@@ -29,8 +29,8 @@ class Connection(Protocol):
     def execute(self, statement: str, values: Values = (), /) -> Cursor:
         """Run a statement."""
 
-    def executemany(self, statement: str, rows: Iterable[Values], /) -> object:
-        """Run a statement once for each row."""
+    def executemany(self, statement: str, rows: Iterable[Values], /) -> Cursor:
+        """Run a statement once for each row; ``rowcount`` is the number of changed rows of all."""
 
 
 def keep_for_good(connection: object) -> None:

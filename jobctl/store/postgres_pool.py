@@ -97,7 +97,7 @@ class Session:
             return self._raw.execute(statement.encode())
         return self._raw.execute(_psycopg_syntax(statement), _storable(values))
 
-    def executemany(self, statement: str, rows: Iterable[Values], /) -> object:
+    def executemany(self, statement: str, rows: Iterable[Values], /) -> Cursor:
         """One statement, once a row."""
         cursor = self._raw.cursor()
         cursor.executemany(_psycopg_syntax(statement), [_storable(row) for row in rows])

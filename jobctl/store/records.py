@@ -6,8 +6,9 @@ Times are aware datetimes in UTC, durations ``timedelta``.
 from collections.abc import Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
+from jobctl.clock import whole
 from jobctl.model import Job, Reason, Run, RunStatus, Trigger
 from jobctl.value_class import value
 
@@ -103,8 +104,7 @@ class Misfires:
     count: int
 
 
-@value
-class Claim:
+class Claim(NamedTuple):
     """A request to start a run.
 
     Attributes:
@@ -135,11 +135,26 @@ class Claim:
     misfires: Misfires | None = None
 
 
-@value
-class Claimed:
-    """The run is recorded as running."""
+class Claimed(NamedTuple):
+    """The run that was claimed is recorded as running, of a process on ``host``."""
 
-    run: Run
+    claim: Claim
+    host: str
+
+    @property
+    def run(self) -> Run:
+        """The run as it is recorded; made at each call."""
+        claim = self.claim
+        slot = None if claim.slot is None else whole(claim.slot)
+        return Run(
+            claim.run_id,
+            claim.job_id,
+            RunStatus.RUNNING,
+            claim.trigger,
+            whole(claim.at),
+            scheduled_for=slot,
+            host=self.host,
+        )
 
 
 @value
@@ -177,11 +192,11 @@ class Stopped:
 ClaimOutcome = Claimed | Overlap | SlotTaken | CursorMoved | Stopped
 
 
-@value
-class Ending:
-    """How a run ended."""
+class Ending(NamedTuple):
+    """How a run of the job ``job_id`` ended."""
 
     run_id: str
+    job_id: str
     status: RunStatus
     started_at: datetime
     finished_at: datetime

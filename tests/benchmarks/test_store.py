@@ -82,7 +82,10 @@ def record(folder: Path) -> float:
             ]
             runs = [one.run for one in store.claim(owner, claims) if isinstance(one, Claimed)]
             store.finish(
-                [Ending(run.id, RunStatus.COMPLETED, slot, slot, timedelta(milliseconds=1)) for run in runs]
+                [
+                    Ending(run.id, run.job_id, RunStatus.COMPLETED, slot, slot, timedelta(milliseconds=1))
+                    for run in runs
+                ]
             )
         taken = time.perf_counter() - begin
         assert store.metrics().successful_jobs == TAKEN

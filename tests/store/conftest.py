@@ -110,6 +110,7 @@ class Desk:
         took = timedelta(seconds=seconds)
         return Ending(
             run.id,
+            run.job_id,
             RunStatus.FAILED if reason else RunStatus.COMPLETED,
             run.started_at,
             run.started_at + took,

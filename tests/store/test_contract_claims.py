@@ -1,6 +1,5 @@
 """What every run store keeps: starting and ending runs, slots, cursors and the clock generations."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -225,7 +224,7 @@ def test_what_was_missed_before_a_slot_is_counted_with_its_claim(desk: "Desk", s
     desk.ran(slot=5)
 
     counted = [(8, Misfires(desk.at(5), 2)), (12, Misfires(desk.at(8), 3)), (12, Misfires(desk.at(8), 3))]
-    wishes = [replace(desk.wish("job", slot), misfires=misfires) for slot, misfires in counted]
+    wishes = [desk.wish("job", slot)._replace(misfires=misfires) for slot, misfires in counted]
     begun, skipped, taken = store.claim(desk.owner, wishes)
 
     assert isinstance(begun, Claimed)
@@ -238,7 +237,7 @@ def test_what_was_missed_before_a_slot_is_counted_with_its_claim(desk: "Desk", s
 
 def test_misfires_that_were_counted_from_another_cursor_are_refused(desk: "Desk", store: RunStore) -> None:
     """Another scheduler has moved the cursor meanwhile: what it dealt with would be counted as missed."""
-    wish = replace(desk.wish("job", 8), misfires=Misfires(desk.at(2), 5))
+    wish = desk.wish("job", 8)._replace(misfires=Misfires(desk.at(2), 5))
     assert store.claim(desk.owner, [wish]) == [CursorMoved(None)]
     assert store.pass_slots("job", desk.at(8), Misfires(desk.at(2), 5)) == CursorMoved(None)
     desk.ran(slot=5)
@@ -248,7 +247,7 @@ def test_misfires_that_were_counted_from_another_cursor_are_refused(desk: "Desk"
     assert store.pass_slots("job", desk.at(8), Misfires(None, 7)) == CursorMoved(desk.at(5))
     assert (store.job("job"), store.runs(), store.metrics()) == before
 
-    (answer,) = store.claim(desk.owner, [replace(wish, misfires=Misfires(desk.at(5), 2))])
+    (answer,) = store.claim(desk.owner, [wish._replace(misfires=Misfires(desk.at(5), 2))])
     assert isinstance(answer, Claimed)
     record = store.job("job")
     assert record is not None
@@ -270,6 +269,7 @@ def test_an_end_is_kept_as_recorded(desk: "Desk", store: RunStore) -> None:
     began = run.started_at + timedelta(milliseconds=20)
     ending = Ending(
         run.id,
+        run.job_id,
         RunStatus.FAILED,
         began,
         began + timedelta(milliseconds=1500),
@@ -298,7 +298,7 @@ def test_an_end_is_kept_as_recorded(desk: "Desk", store: RunStore) -> None:
 def test_an_end_counts_once(desk: "Desk", store: RunStore) -> None:
     run = desk.begin()
     ending = desk.ending(run)
-    unknown = replace(ending, run_id=new_run_id())
+    unknown = ending._replace(run_id=new_run_id())
     assert store.finish([ending, ending, unknown]) == [True, False, False]
     assert not desk.end(run, reason=Reason.ERROR)
     kept = store.run(run.id)
@@ -327,9 +327,9 @@ def test_a_long_run_notes_its_worker_and_attempt(desk: "Desk", store: RunStore) 
 
 def test_of_a_group_one_runs_at_a_time(desk: "Desk", store: RunStore) -> None:
     desk.register("one", "two", "other")
-    first = replace(desk.wish("one", 1), group="exports")
-    second = replace(desk.wish("two", 1), group="exports")
-    third = replace(desk.wish("other", 1), group="imports")
+    first = desk.wish("one", 1)._replace(group="exports")
+    second = desk.wish("two", 1)._replace(group="exports")
+    third = desk.wish("other", 1)._replace(group="imports")
 
     begun, held, free = store.claim(desk.owner, [first, second, third])
 
@@ -339,7 +339,7 @@ def test_of_a_group_one_runs_at_a_time(desk: "Desk", store: RunStore) -> None:
     assert held.skipped is not None
     assert (held.skipped.job_id, held.skipped.reason) == ("two", Reason.OVERLAP)
     assert isinstance(free, Claimed)
-    by_hand = replace(desk.wish("two"), group="exports")
+    by_hand = desk.wish("two")._replace(group="exports")
     assert isinstance(store.claim(desk.owner, [by_hand])[0], Overlap)
     assert desk.end(begun.run)
     assert isinstance(store.claim(desk.owner, [by_hand])[0], Claimed)
@@ -348,7 +348,7 @@ def test_of_a_group_one_runs_at_a_time(desk: "Desk", store: RunStore) -> None:
 def test_who_queues_leaves_nothing_and_comes_again(desk: "Desk", store: RunStore) -> None:
     desk.register("job")
     running = desk.begin("job", 1)
-    wish = replace(desk.wish("job", 2), queue=True)
+    wish = desk.wish("job", 2)._replace(queue=True)
 
     (held,) = store.claim(desk.owner, [wish])
 

@@ -76,7 +76,7 @@ def test_a_store_with_hostile_ids_leads_nowhere(
             store.register([Registration(job_id, "Job", "", "UTC")], NOW)
             for run_id in (number * "../" + hostile, f"run{number}", f"../run{number}"):
                 store.claim(dead, [Claim(run_id, job_id, Trigger.MANUAL, NOW, force=True)])
-                store.finish([Ending(run_id, RunStatus.COMPLETED, NOW, NOW, timedelta(0))])
+                store.finish([Ending(run_id, job_id, RunStatus.COMPLETED, NOW, NOW, timedelta(0))])
         store.claim(dead, [Claim("last", "job", Trigger.MANUAL, NOW, force=True)])
 
         lost = fail_lost_runs(store, state, Liveness(store, state, SystemClock()), NOW)

@@ -347,7 +347,7 @@ def test_older_tables_are_migrated_and_keep_what_is_in_them(
     with closing(open_store(address)) as again:
         assert isinstance(answer, Claimed)
         assert again.run(answer.run.id) == answer.run
-        (held,) = again.claim(OWNER, [replace(wish(), group="any")])
+        (held,) = again.claim(OWNER, [wish()._replace(group="any")])
         assert not isinstance(held, Claimed)
         assert again.owners() == [OWNER]
     assert postgres.execute(f"SELECT value FROM {schema}.meta WHERE name = 'version'") == [(VERSION,)]

@@ -316,7 +316,7 @@ def test_what_alerts_ask_for_is_filled_in_from_the_runs_that_are_kept(folder: Pa
     with opened(folder) as store:
         fill(store)
         (run,) = store.runs()
-        store.finish([Ending(run.id, RunStatus.COMPLETED, NOW, NOW, timedelta(0))])
+        store.finish([Ending(run.id, run.job_id, RunStatus.COMPLETED, NOW, NOW, timedelta(0))])
     with closing(sqlite3.connect(folder / "jobctl.db")) as connection:
         for name in ("last_success", "failing", "told"):
             connection.execute(f"ALTER TABLE jobs DROP COLUMN {name}")

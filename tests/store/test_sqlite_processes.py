@@ -105,7 +105,7 @@ store.register_process(owner)
 store.register([Registration(me, me, "every 1m", "UTC")], NOW)
 for minute in range(20):
     run = claim(store, me, NOW + timedelta(minutes=minute)).run
-    store.finish([Ending(run.id, RunStatus.COMPLETED, NOW, NOW, timedelta(0))])
+    store.finish([Ending(run.id, run.job_id, RunStatus.COMPLETED, NOW, NOW, timedelta(0))])
 store.close()
 print(store.warning)
 """
@@ -197,7 +197,7 @@ def test_threads_write_at_once_and_let_go_of_their_connections(folder: Path, sto
             slot = NOW + timedelta(minutes=minute)
             (answer,) = store.claim(OWNER, [Claim(new_run_id(), job, Trigger.SCHEDULE, slot, slot=slot)])
             assert isinstance(answer, Claimed)
-            store.finish([Ending(answer.run.id, RunStatus.COMPLETED, slot, slot, timedelta(0))])
+            store.finish([Ending(answer.run.id, job, RunStatus.COMPLETED, slot, slot, timedelta(0))])
 
     def files() -> int:
         here = Path("/proc/self/fd")
@@ -225,7 +225,7 @@ def fill(store: RunStore) -> int:
             (answer,) = store.claim(OWNER, [Claim(new_run_id(), "job", Trigger.SCHEDULE, slot, slot=slot)])
             assert isinstance(answer, Claimed)
             ended = Ending(
-                answer.run.id, RunStatus.FAILED, slot, slot, timedelta(0), Reason.ERROR, "x" * 2000
+                answer.run.id, "job", RunStatus.FAILED, slot, slot, timedelta(0), Reason.ERROR, "x" * 2000
             )
             store.finish([ended])
         except StoreError as error:
@@ -250,7 +250,9 @@ def test_a_full_file_stops_starts_and_loses_nothing(folder: Path) -> None:
         assert len(store.runs(limit=None, statuses=[RunStatus.FAILED])) == done
         connection.execute("PRAGMA max_page_count = 10000")
         for run, _ in store.unfinished():
-            assert store.finish([Ending(run.id, RunStatus.COMPLETED, NOW, NOW, timedelta(0))]) == [True]
+            assert store.finish(
+                [Ending(run.id, run.job_id, RunStatus.COMPLETED, NOW, NOW, timedelta(0))]
+            ) == [True]
         slot = NOW + timedelta(days=90)
         (answer,) = store.claim(OWNER, [Claim(new_run_id(), "job", Trigger.SCHEDULE, slot, slot=slot)])
         assert isinstance(answer, Claimed)
@@ -267,7 +269,7 @@ def test_a_full_disk_stops_starts_and_goes_on_when_there_is_room(tmp_path: Path)
             resize(disk, "4m")
             slot = NOW + timedelta(days=90)
             for run, _ in store.unfinished():
-                store.finish([Ending(run.id, RunStatus.COMPLETED, NOW, NOW, timedelta(0))])
+                store.finish([Ending(run.id, run.job_id, RunStatus.COMPLETED, NOW, NOW, timedelta(0))])
             (answer,) = store.claim(OWNER, [Claim(new_run_id(), "job", Trigger.SCHEDULE, slot, slot=slot)])
             assert isinstance(answer, Claimed)
         with closing(open_store(disk / "state", verify=True)) as store:

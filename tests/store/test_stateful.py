@@ -107,9 +107,9 @@ class AnyOrder(RuleBasedStateMachine):
                 assert cursor >= slot
                 assert after.cursor == cursor
                 return
-            case Claimed(run):
+            case Claimed(claim):
                 assert job not in self.running
-                self.running[job] = (run.id, who)
+                self.running[job] = (claim.run_id, who)
             case Overlap(run, skipped):
                 assert self.running[job][0] == run.id
                 assert skipped is not None
@@ -141,7 +141,7 @@ class AnyOrder(RuleBasedStateMachine):
         status, reason = (
             (RunStatus.FAILED, Reason.ERROR) if failed else (RunStatus.COMPLETED, None)
         )  # fmt: skip
-        ending = Ending(run_id, status, START, START, timedelta(seconds=1), reason)
+        ending = Ending(run_id, job, status, START, START, timedelta(seconds=1), reason)
         known = run_id != "none"
         assert self.store.finish([ending] * (1 + twice)) == [known, False][: 1 + twice]
         self.counts[job, status.value] += known

@@ -113,7 +113,19 @@ def ran(store: RunStore, *, failed: bool = False) -> RunFinished:
     (answer,) = store.claim(owner, [Claim(new_run_id(), "sync", Trigger.MANUAL, NOW, force=True)])
     assert isinstance(answer, Claimed)
     status = RunStatus.FAILED if failed else RunStatus.COMPLETED
-    store.finish([Ending(answer.run.id, status, NOW, NOW, timedelta(0), error="no luck" if failed else None)])
+    store.finish(
+        [
+            Ending(
+                answer.run.id,
+                answer.run.job_id,
+                status,
+                NOW,
+                NOW,
+                timedelta(0),
+                error="no luck" if failed else None,
+            )
+        ]
+    )
     ended = store.run(answer.run.id)
     assert ended is not None
     return RunFinished(ended)

@@ -103,7 +103,19 @@ class Past:
         why = reason or (Reason.ERROR if error else None)
         spent = timedelta(seconds=took)
         self.store.finish(
-            [Ending(run_id, status, run.started_at, run.started_at + spent, spent, why, error, result)]
+            [
+                Ending(
+                    run_id,
+                    run.job_id,
+                    status,
+                    run.started_at,
+                    run.started_at + spent,
+                    spent,
+                    why,
+                    error,
+                    result,
+                )
+            ]
         )
         ended = self.store.run(run_id)
         assert ended is not None
