@@ -14,7 +14,8 @@ from jobctl.clock import to_ms
 from jobctl.durations import milliseconds
 from jobctl.errors import FencedError, UnknownToStoreError, UsageError
 from jobctl.model import Reason, Run, RunStatus
-from jobctl.store.connection import Connection, Values
+from jobctl.store.batch_statement import BatchStatement
+from jobctl.store.connection import Connection, Rows
 from jobctl.store.records import (
     Claim,
     Claimed,
@@ -36,17 +37,37 @@ INSERT INTO runs
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING RETURNING seq
 """
-_BEGIN_ALL = """
-INSERT INTO runs (id, job_id, status, trigger, scheduled_for, epoch, started_at, owner, host, grouped)
-VALUES (?, ?, 'running', ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO NOTHING
-"""
-_MOVE_CURSORS = """
-UPDATE jobs SET
-  cursor = ?, cursor_epoch = ?, next_run = coalesce(?, next_run),
-  last_run = (SELECT seq FROM runs WHERE id = ?), missed = missed + ?
-WHERE id = ? AND coalesce(cursor, -1) = coalesce(?, -1) AND stopped IS NULL
-"""
+_BEGIN = BatchStatement(
+    """
+    INSERT INTO runs (id, job_id, status, trigger, scheduled_for, epoch, started_at, owner, host, grouped)
+    VALUES (:id, :job_id, 'running', :trigger, :slot, :generation, :at, :owner, :host, :grouped)
+    ON CONFLICT DO NOTHING
+    """,
+    id="TEXT",
+    job_id="TEXT",
+    trigger="TEXT",
+    slot="BIGINT",
+    generation="BIGINT",
+    at="BIGINT",
+    owner="TEXT",
+    host="TEXT",
+    grouped="TEXT",
+)
+_MOVE_CURSORS = BatchStatement(
+    """
+    UPDATE jobs SET
+      cursor = :slot, cursor_epoch = :generation, next_run = coalesce(:next_run, jobs.next_run),
+      last_run = (SELECT seq FROM runs WHERE id = :run_id), missed = jobs.missed + :missed
+    {rows} WHERE jobs.id = :job_id AND coalesce(jobs.cursor, -1) = coalesce(:cursor, -1) AND jobs.stopped IS NULL
+    """,
+    slot="BIGINT",
+    generation="BIGINT",
+    next_run="BIGINT",
+    run_id="TEXT",
+    missed="BIGINT",
+    job_id="TEXT",
+    cursor="BIGINT",
+)
 _MOVE_CURSOR = """
 UPDATE jobs SET
   cursor = coalesce(:slot, cursor),
@@ -55,23 +76,44 @@ UPDATE jobs SET
   skipped = skipped + :skipped, missed = missed + :missed
 WHERE id = :job
 """
-_FINISH = """
-UPDATE runs SET
-  status = ?, reason = ?, started_at = ?, finished_at = ?, duration_ms = ?, error = ?, result = ?,
-  pid = coalesce(?, pid), attempt = ?
-WHERE id = ? AND status = 'running'
-"""
+_FINISH = BatchStatement(
+    """
+    UPDATE runs SET
+      status = :status, reason = :reason, started_at = :started_at, finished_at = :finished_at,
+      duration_ms = :duration, error = :error, result = :result, pid = coalesce(:pid, runs.pid), attempt = :attempt
+    {rows} WHERE runs.id = :run_id AND runs.status = 'running'
+    """,
+    status="TEXT",
+    reason="TEXT",
+    started_at="BIGINT",
+    finished_at="BIGINT",
+    duration="BIGINT",
+    error="TEXT",
+    result="TEXT",
+    pid="BIGINT",
+    attempt="INTEGER",
+    run_id="TEXT",
+)
 _LOSE = """
 UPDATE runs SET
   status = 'failed', reason = 'lost', finished_at = ?, error = 'the process that ran it exited without reporting a result'
 WHERE id = ? AND status = 'running' RETURNING job_id
 """
-_COUNT = """
-UPDATE jobs SET
-  completed = completed + ?, failed = failed + ?, failing = ?, last_success = coalesce(?, last_success),
-  timed = timed + ?, total_ms = total_ms + ?, max_ms = CASE WHEN ? > max_ms THEN ? ELSE max_ms END
-WHERE id = ?
-"""
+_COUNT = BatchStatement(
+    """
+    UPDATE jobs SET
+      completed = jobs.completed + 1 - :failed, failed = jobs.failed + :failed, failing = :failed,
+      last_success = coalesce(:success, jobs.last_success),
+      timed = jobs.timed + CASE WHEN :duration IS NULL THEN 0 ELSE 1 END,
+      total_ms = jobs.total_ms + coalesce(:duration, 0),
+      max_ms = CASE WHEN :duration > jobs.max_ms THEN :duration ELSE jobs.max_ms END
+    {rows} WHERE jobs.id = :job_id
+    """,
+    failed="INTEGER",
+    success="BIGINT",
+    duration="BIGINT",
+    job_id="TEXT",
+)
 
 
 def is_registered(connection: Connection, owner_id: str) -> bool:
@@ -141,14 +183,14 @@ def _claim_together(connection: Connection, owner: Owner, wanted: Sequence[Claim
                 ms_of(cursor),
             )
         )
-    return _change_all(connection, (_BEGIN_ALL, begun), (_MOVE_CURSORS, moved))
+    return _change_all(connection, (_BEGIN, begun), (_MOVE_CURSORS, moved))
 
 
-def _change_all(connection: Connection, *steps: tuple[str, Sequence[Values]]) -> bool:
-    """Run each statement once a row; False, and nothing is changed, where a row has no effect."""
+def _change_all(connection: Connection, *steps: tuple[BatchStatement, Rows]) -> bool:
+    """Run statements; False, and nothing is changed, where one of their rows has no effect."""
     connection.execute("SAVEPOINT batch")
     for statement, rows in steps:
-        if connection.executemany(statement, rows).rowcount != len(rows):
+        if connection.change(statement, rows) != len(rows):
             connection.execute("ROLLBACK TO SAVEPOINT batch")
             return False
     connection.execute("RELEASE SAVEPOINT batch")
@@ -270,6 +312,7 @@ def finish_all(connection: Connection, endings: Sequence[Ending]) -> list[bool]:
     for ending in endings:
         duration = milliseconds(ending.duration)
         at = to_ms(ending.finished_at)
+        failed = ending.status is not RunStatus.COMPLETED
         finished.append(
             (
                 ending.status.value,
@@ -284,7 +327,7 @@ def finish_all(connection: Connection, endings: Sequence[Ending]) -> list[bool]:
                 ending.run_id,
             )
         )
-        counts.append(_count(ending.job_id, at if ending.status is RunStatus.COMPLETED else None, duration))
+        counts.append((int(failed), None if failed else at, duration, ending.job_id))
     if _change_all(connection, (_FINISH, finished), (_COUNT, counts)):
         return [True] * len(endings)
     if len(endings) == 1:
@@ -301,13 +344,6 @@ def _json(result: Any) -> str:
     return json.dumps(result)
 
 
-def _count(job_id: str, success: int | None, duration: int | None = None) -> Values:
-    """The values of ``_COUNT`` for a run that has ended: with success at that time (ms since 1970), or without."""
-    failed = int(success is None)
-    took = duration or 0
-    return 1 - failed, failed, failed, success, int(duration is not None), took, took, took, job_id
-
-
 def fail_lost_runs(
     connection: Connection, at: datetime, *, owner_id: str | None = None, run_ids: Sequence[Any] = ()
 ) -> list[Run]:
@@ -319,7 +355,7 @@ def fail_lost_runs(
     for run_id in run_ids:
         row = connection.execute(_LOSE, (to_ms(at), run_id)).fetchone()
         if row is not None:
-            connection.execute(_COUNT, _count(row[0], success=None))
+            connection.change(_COUNT, [(1, None, None, row[0])])
             found = connection.execute(f"SELECT {RUN} FROM runs r WHERE id = ?", (run_id,))
             lost.append(run_of(found.fetchone()))
     return lost

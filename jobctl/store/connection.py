@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from jobctl.store.batch_statement import BatchStatement
+
 Values = Sequence[Any] | Mapping[str, Any]
+Rows = Sequence[Sequence[Any]]
 
 
 class Cursor(Protocol):
@@ -29,8 +32,11 @@ class Connection(Protocol):
     def execute(self, statement: str, values: Values = (), /) -> Cursor:
         """Run a statement."""
 
-    def executemany(self, statement: str, rows: Iterable[Values], /) -> Cursor:
-        """Run a statement once for each row; ``rowcount`` is the number of changed rows of all."""
+    def executemany(self, statement: str, rows: Iterable[Values], /) -> object:
+        """Run a statement once for each row."""
+
+    def change(self, statement: BatchStatement, rows: Rows, /) -> int:
+        """Run a statement for all rows; returns how many rows of the database it has changed."""
 
 
 def keep_for_good(connection: object) -> None:

@@ -1,5 +1,6 @@
 """A pool of Postgres connections whose transactions never hang, and its errors as ``StoreError``."""
 
+import json
 import os
 import re
 import threading
@@ -15,7 +16,8 @@ import psycopg
 
 from jobctl import sqlstate
 from jobctl.errors import ExitCode, StoreBusyError, StoreError, StoreLostError
-from jobctl.store.connection import Cursor, Values, keep_for_good
+from jobctl.store.batch_statement import BatchStatement
+from jobctl.store.connection import Cursor, Rows, Values, keep_for_good
 from jobctl.urls import CONNECT_TIMEOUT_S, StoreAddress
 
 _BUSY = (sqlstate.LOCK_TIMEOUT, sqlstate.STATEMENT_TIMEOUT, sqlstate.SERIALIZATION_FAILURE, sqlstate.DEADLOCK)
@@ -97,11 +99,16 @@ class Session:
             return self._raw.execute(statement.encode())
         return self._raw.execute(_psycopg_syntax(statement), _storable(values))
 
-    def executemany(self, statement: str, rows: Iterable[Values], /) -> Cursor:
+    def executemany(self, statement: str, rows: Iterable[Values], /) -> object:
         """One statement, once a row."""
         cursor = self._raw.cursor()
         cursor.executemany(_psycopg_syntax(statement), [_storable(row) for row in rows])
         return cursor
+
+    def change(self, statement: BatchStatement, rows: Rows, /) -> int:
+        """One statement, for all rows."""
+        objects = statement.objects([[_storable_value(value) for value in row] for row in rows])
+        return self.execute(statement.for_all, [json.dumps(objects)]).rowcount
 
 
 @lru_cache
@@ -118,6 +125,8 @@ def _storable(values: Values) -> Values:
 
 def _storable_value(value: Any) -> Any:
     if not isinstance(value, str):
+        return value
+    if value.isascii() and "\0" not in value:
         return value
     return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 

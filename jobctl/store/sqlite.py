@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from jobctl.errors import StoreBusyError, StoreDamagedError, StoreError, StoreLostError
 from jobctl.store.base import RunStore
-from jobctl.store.connection import Connection, keep_for_good
+from jobctl.store.batch_statement import BatchStatement
+from jobctl.store.connection import Connection, Rows, keep_for_good
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,13 +75,22 @@ class FileAccess(StrEnum):
     """Without locks: for a read-only folder where lock files cannot be made."""
 
 
-def connect(path: Path, busy_timeout: timedelta, access: FileAccess = FileAccess.WRITE) -> sqlite3.Connection:
+class Session(sqlite3.Connection):
+    """A connection that takes rows for a ``BatchStatement``."""
+
+    def change(self, statement: BatchStatement, rows: Rows, /) -> int:
+        """Run a statement once a row."""
+        return self.executemany(statement.for_a_row, rows).rowcount
+
+
+def connect(path: Path, busy_timeout: timedelta, access: FileAccess = FileAccess.WRITE) -> Session:
     """Open a connection in autocommit mode."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{access.value}",
         uri=True,
         timeout=busy_timeout.total_seconds(),
         isolation_level=None,
+        factory=Session,
         check_same_thread=False,  # an idle connection is closed by the thread that closes the store
     )
     try:
@@ -106,7 +116,7 @@ class _ThreadConnection:
     ``lock`` is held while the connection is used: SQLite crashes if a thread closes a connection that another uses.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Session) -> None:
         self.connection = connection
         self.pid = os.getpid()
         self.lock = threading.RLock()
@@ -148,7 +158,7 @@ class Connections:
         """Whether any thread of this process has a connection."""
         return len(self._thread_connections) > 0
 
-    def get(self) -> sqlite3.Connection:
+    def get(self) -> Session:
         """This thread's connection, opened at its first use."""
         return self._own().connection
 
@@ -170,7 +180,7 @@ class Connections:
         return own
 
     @contextmanager
-    def _used(self) -> Iterator[sqlite3.Connection]:
+    def _used(self) -> Iterator[Session]:
         own = self._own()
         with own.lock:
             if not own.close.alive:
@@ -182,13 +192,13 @@ class Connections:
                     own.close()
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[Session]:
         """For queries."""
         with store_errors(self.place), self._used() as connection:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[Session]:
         """One transaction; it takes the write lock first, so that it cannot fail half-way for lack of it."""
         with store_errors(self.place), self._used() as connection:
             try:
