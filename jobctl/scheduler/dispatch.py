@@ -24,7 +24,7 @@ from jobctl.store.records import (
     Overlap,
     SlotTaken,
     Stopped,
-    new_run_id,
+    new_run_ids,
 )
 
 if TYPE_CHECKING:
@@ -266,7 +266,11 @@ class Dispatcher:
     def _claim(self, picked: list[DueSlot]) -> bool:
         """Claim slots and start those that were won; False where the store cannot be written."""
         now = self._clock.now()
-        claims = [_claim_of(due, now, self._watch.clock_generation) for due in picked]
+        generation = self._watch.clock_generation
+        claims = [
+            _claim_of(due, run_id, now, generation)
+            for due, run_id in zip(picked, new_run_ids(len(picked)), strict=True)
+        ]
         outcomes = self._recorder.claim(claims)
         if outcomes is None:
             return False
@@ -309,10 +313,10 @@ class Dispatcher:
             self._blocked.claim_soon()
 
 
-def _claim_of(due: DueSlot, now: datetime, clock_generation: int) -> Claim:
+def _claim_of(due: DueSlot, run_id: str, now: datetime, clock_generation: int) -> Claim:
     job = due.entry.job
     return Claim(
-        new_run_id(),
+        run_id,
         job.id,
         Trigger.SCHEDULE,
         now,

@@ -24,7 +24,18 @@ from jobctl.store.records import (
     Registration,
     SlotTaken,
 )
-from jobctl.store.rows import JOB, OWNER, RUN, cached_of, ms_of, owner_of, record_of, run_of, when
+from jobctl.store.rows import (
+    JOB,
+    OWNER,
+    RUN,
+    RUNS_OF_JOB,
+    cached_of,
+    ms_of,
+    owner_of,
+    record_of,
+    run_of,
+    when,
+)
 
 _JOBS = f"SELECT {JOB}, {RUN} FROM jobs j LEFT JOIN runs r ON r.seq = j.last_run"
 _REGISTER = """
@@ -381,23 +392,19 @@ class RunStore(ABC):
         limit: int | None = 20,
     ) -> Sequence[Run]:
         """Runs, newest first; of all statuses where none is given."""
-        where: list[str] = []
-        values: list[Any] = []
-        if job_id is not None:
-            where.append("job_id = ?")
-            values.append(job_id)
+        conditions = ["true"]
+        values: dict[str, Any] = {"job": job_id}
         if wanted := [status.value for status in statuses]:
             # constants, not parameters: only then can SQLite use the partial index of failed runs
-            where.append(" OR ".join(f"status = '{status}'" for status in wanted).join("()"))
+            conditions.append(" OR ".join(f"r.status = '{status}'" for status in wanted).join("()"))
         if since is not None:
-            where.append("started_at >= ?")
-            values.append(to_ms(since))
-        condition = f"WHERE {' AND '.join(where)}" if where else ""
+            conditions.append("r.started_at >= :since")
+            values["since"] = to_ms(since)
+        source = "SELECT {columns} FROM runs r WHERE {condition}" if job_id is None else RUNS_OF_JOB
+        selected = source.format(columns=RUN, condition=" AND ".join(conditions))
         most = "" if limit is None else f"LIMIT {limit:d}"
         with self._reading() as connection:
-            rows = connection.execute(
-                f"SELECT {RUN} FROM runs r {condition} ORDER BY seq DESC {most}", values
-            ).fetchall()
+            rows = connection.execute(f"{selected} ORDER BY seq DESC {most}", values).fetchall()
         return [run_of(row) for row in rows]
 
     def unfinished(self, job_id: str | None = None) -> Sequence[tuple[Run, Owner]]:

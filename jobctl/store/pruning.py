@@ -4,17 +4,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from jobctl.store.connection import Connection
+from jobctl.store.rows import RUNS_OF_JOB
 
 Transaction = Callable[[], AbstractContextManager[Connection]]
 
 _BATCH = 500
-_OLDEST = """
-SELECT seq, id, started_at FROM runs
-WHERE job_id = :job AND status <> 'running'
-  AND seq < (SELECT seq FROM runs WHERE job_id = :job ORDER BY seq DESC LIMIT 1 OFFSET :keep)
-  AND seq <> coalesce((SELECT last_run FROM jobs WHERE id = :job), -1)
-ORDER BY seq LIMIT :batch
-"""
+_KEPT = f"{RUNS_OF_JOB.format(columns='r.id', condition='true')} ORDER BY seq DESC LIMIT 1 OFFSET :others"
+_LAST_RUN = "coalesce((SELECT last_run FROM jobs WHERE id = :job), -1)"
+_OLDEST = RUNS_OF_JOB.format(
+    columns="r.id, r.started_at",
+    condition=f"r.seq < :kept AND r.status <> 'running' AND r.seq <> {_LAST_RUN}",
+)
 
 
 def prune(
@@ -35,10 +35,11 @@ def prune(
     for job_id in jobs:
         while True:
             with reading() as connection:
+                kept = connection.execute(_KEPT, {"job": job_id, "others": max(0, keep - 1)}).fetchone()
                 found = connection.execute(
-                    _OLDEST, {"job": job_id, "keep": max(0, keep - 1), "batch": _BATCH}
+                    f"{_OLDEST} ORDER BY seq LIMIT {_BATCH}", {"job": job_id, "kept": kept[-1] if kept else 0}
                 ).fetchall()
-            old = [(seq, run_id) for seq, run_id, started_at in found if started_at < before]
+            old = [(seq, run_id) for run_id, started_at, seq in found if started_at < before]
             for _, run_id in old:
                 before_delete(job_id, run_id)
             if old:

@@ -227,9 +227,19 @@ class Pruned:
 
 def new_run_id() -> str:
     """16 random hexadecimal characters. People use a prefix of at least four."""
+    return new_run_ids(1)[0]
+
+
+def new_run_ids(count: int) -> list[str]:
+    """Run ids for a batch. Their first eight characters, which people see, count up from a random number.
+
+    So the ids are neighbours in the run store's index, and a batch changes few of its pages.
+    """
     import os
 
-    return os.urandom(8).hex()
+    first = int.from_bytes(os.urandom(4))
+    rest = os.urandom(4 * count).hex()
+    return [f"{(first + number) % 2**32:08x}{rest[8 * number : 8 * number + 8]}" for number in range(count)]
 
 
 def registration(job: Job) -> Registration:

@@ -19,6 +19,15 @@ JOB = (
     "j.id, j.name, j.schedule, j.timezone, j.anchor, j.cursor, j.next_run, j.stopped, j.stop_reason, j.missed,"
     " j.last_success, j.failing, j.told"
 )
+RUNS_OF_JOB = " UNION ALL ".join(
+    f"SELECT {{columns}}, r.seq FROM runs r WHERE r.job_id = :job AND {indexed} AND {{condition}}"
+    for indexed in (
+        "r.duration_ms IS NOT NULL",
+        "r.duration_ms IS NULL AND r.status <> 'running'",
+        "r.status = 'running'",
+    )
+)
+"""The runs of a job; each part has an index of its own, so that a run that begins changes few of them."""
 _RUN_WIDTH = RUN.count(",") + 1
 _JOB_WIDTH = JOB.count(",") + 1
 _Values = ParamSpec("_Values")

@@ -342,6 +342,8 @@ def test_older_tables_are_migrated_and_keep_what_is_in_them(
         f"CREATE TRIGGER owners_seen BEFORE UPDATE ON {schema}.owners"
         f" FOR EACH ROW EXECUTE FUNCTION {schema}.seen_now()"
     )
+    postgres.execute(f"DROP INDEX {schema}.runs_without_duration")
+    postgres.execute(f"CREATE INDEX runs_of_job ON {schema}.runs (job_id, seq)")
     postgres.execute(f"UPDATE {schema}.meta SET value = 1 WHERE name = 'version'")
 
     with closing(open_store(address)) as again:

@@ -324,6 +324,8 @@ def test_what_alerts_ask_for_is_filled_in_from_the_runs_that_are_kept(folder: Pa
             connection.execute(f"ALTER TABLE owners DROP COLUMN {name}")
         connection.execute("ALTER TABLE owners ADD COLUMN beat INTEGER NOT NULL DEFAULT 0")
         connection.execute("ALTER TABLE runs DROP COLUMN retry_at")
+        connection.execute("DROP INDEX runs_without_duration")
+        connection.execute("CREATE INDEX runs_of_job ON runs (job_id, seq)")
         connection.execute("PRAGMA user_version = 3")
     with opened(folder) as store:
         assert [(one.id, one.heartbeats, one.leased) for one in store.owners()] == [("owner-1", 0, False)]
