@@ -75,7 +75,7 @@ class FileAccess(StrEnum):
     """Without locks: for a read-only folder where lock files cannot be made."""
 
 
-class Session(sqlite3.Connection):
+class SQLiteSession(sqlite3.Connection):
     """A connection that takes rows for a ``BatchStatement``."""
 
     def change(self, statement: BatchStatement, rows: Rows, /) -> int:
@@ -83,14 +83,14 @@ class Session(sqlite3.Connection):
         return self.executemany(statement.for_a_row, rows).rowcount
 
 
-def connect(path: Path, busy_timeout: timedelta, access: FileAccess = FileAccess.WRITE) -> Session:
+def connect(path: Path, busy_timeout: timedelta, access: FileAccess = FileAccess.WRITE) -> SQLiteSession:
     """Open a connection in autocommit mode."""
-    connection = sqlite3.connect(
+    connection: SQLiteSession = sqlite3.connect(
         f"{path.absolute().as_uri()}?{access.value}",
         uri=True,
         timeout=busy_timeout.total_seconds(),
         isolation_level=None,
-        factory=Session,
+        factory=SQLiteSession,
         check_same_thread=False,  # an idle connection is closed by the thread that closes the store
     )
     try:
@@ -116,7 +116,7 @@ class _ThreadConnection:
     ``lock`` is held while the connection is used: SQLite crashes if a thread closes a connection that another uses.
     """
 
-    def __init__(self, connection: Session) -> None:
+    def __init__(self, connection: SQLiteSession) -> None:
         self.connection = connection
         self.pid = os.getpid()
         self.lock = threading.RLock()
@@ -158,7 +158,7 @@ class Connections:
         """Whether any thread of this process has a connection."""
         return len(self._thread_connections) > 0
 
-    def get(self) -> Session:
+    def get(self) -> SQLiteSession:
         """This thread's connection, opened at its first use."""
         return self._own().connection
 
@@ -180,7 +180,7 @@ class Connections:
         return own
 
     @contextmanager
-    def _used(self) -> Iterator[Session]:
+    def _used(self) -> Iterator[SQLiteSession]:
         own = self._own()
         with own.lock:
             if not own.close.alive:
@@ -192,13 +192,13 @@ class Connections:
                     own.close()
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def reading(self) -> Iterator[SQLiteSession]:
         """For queries."""
         with store_errors(self.place), self._used() as connection:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Session]:
+    def writing(self) -> Iterator[SQLiteSession]:
         """One transaction; it takes the write lock first, so that it cannot fail half-way for lack of it."""
         with store_errors(self.place), self._used() as connection:
             try:
