@@ -1,9 +1,8 @@
 """The mode: which scheduler is in charge, by four rules in order, and the explanation of the decision."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobctl.errors import ConfigurationError
 from jobctl.settings.env_files import EnvFile, SettingValue
@@ -11,7 +10,6 @@ from jobctl.settings.environment import Environment
 from jobctl.settings.masking import is_secret
 from jobctl.settings.variables import ON
 from jobctl.text import quote
-from jobctl.value_class import value
 
 
 class Mode(StrEnum):
@@ -23,8 +21,7 @@ class Mode(StrEnum):
     LOCAL = "local"
 
 
-@value
-class Condition:
+class Condition(NamedTuple):
     """A variable, a test of its value, and the expected value in words."""
 
     variable: str
@@ -32,8 +29,7 @@ class Condition:
     expected: str
 
 
-@value
-class Rule:
+class Rule(NamedTuple):
     """A mode, the conditions that must all hold, the manager of that mode, and what it means."""
 
     mode: Mode
@@ -89,8 +85,7 @@ def resolve(environment: Environment) -> Mode:
     return next(rule.mode for rule in RULES if all(each.holds(environment) for each in rule.conditions))
 
 
-@value
-class ConditionResult:
+class ConditionResult(NamedTuple):
     """A variable and whether it meets its condition, as in ``mode --json``.
 
     Attributes:
@@ -108,8 +103,7 @@ class ConditionResult:
     problem: str | None
 
 
-@value
-class RuleResult:
+class RuleResult(NamedTuple):
     """A rule and its result.
 
     Attributes:
@@ -125,8 +119,7 @@ class RuleResult:
     variables: tuple[ConditionResult, ...]
 
 
-@value
-class Explanation:
+class Explanation(NamedTuple):
     """Why the mode is what it is, for people and for ``mode --json``.
 
     Attributes:
@@ -158,7 +151,7 @@ class Explanation:
                     "mode": rule.mode.value,
                     "matched": rule.matched,
                     "reason": rule.reason,
-                    "variables": [asdict(variable) for variable in rule.variables],
+                    "variables": [variable._asdict() for variable in rule.variables],
                 }
                 for rule in self.rules
             ],

@@ -5,7 +5,6 @@ import faulthandler
 import os
 import select
 import signal
-import socket
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType, TracebackType
@@ -26,10 +25,7 @@ class Stop:
         self.signal: int | None = None
         self.again = again
         self._before: dict[int, Any] = {}
-        self._reader, self._writer = socket.socketpair()
-        for end in (self._reader, self._writer):
-            end.setblocking(False)
-        self._wakeup = -1
+        self._reader = self._writer = self._wakeup = -1
 
     @property
     def exit_code(self) -> int:
@@ -40,11 +36,14 @@ class Stop:
         """Sleep until a signal arrives, ``seconds`` at most; whether a signal has arrived."""
         if self.signal is None and select.select([self._reader], [], [], seconds)[0]:
             with suppress(BlockingIOError):
-                self._reader.recv(4096)  # other signals write to it too
+                os.read(self._reader, 4096)  # other signals write to it too
         return self.signal is not None
 
     def __enter__(self) -> Self:
-        self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        self._reader, self._writer = os.pipe()
+        for end in (self._reader, self._writer):
+            os.set_blocking(end, False)
+        self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for number in STOP_SIGNALS:
             before = signal.getsignal(number)
             if number == signal.SIGHUP and before == signal.SIG_IGN:
@@ -59,8 +58,8 @@ class Stop:
         for number, before in self._before.items():
             signal.signal(number, before)
         signal.set_wakeup_fd(self._wakeup)
-        self._reader.close()
-        self._writer.close()
+        os.close(self._reader)
+        os.close(self._writer)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         del frame

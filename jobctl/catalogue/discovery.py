@@ -27,7 +27,7 @@ ENTRY_POINT_GROUP = "jobctl.jobs"
 IN_MODULES = "discovered.json"
 """Cache file of the jobs in the project's own modules."""
 _CACHE_FORMAT = 4
-_OF_PACKAGE = re.compile(r"package-[a-z0-9_]+\.json", re.ASCII)
+_OF_PACKAGE = r"(?a)package-[a-z0-9_]+\.json"
 _JOB_SHAPE = {"id": str, "settings": dict, "origin": str, "dry_run": bool}
 _KEPT_OUTPUT = 65536
 
@@ -46,7 +46,7 @@ def package_caches(state: Path) -> list[Path]:
     Raises:
         OSError: the folder cannot be read.
     """
-    return sorted(file for file in cache_folder(state).iterdir() if _OF_PACKAGE.fullmatch(file.name))
+    return sorted(file for file in cache_folder(state).iterdir() if re.fullmatch(_OF_PACKAGE, file.name))
 
 
 def cached_names(cache: Path) -> list[tuple[str, str]]:

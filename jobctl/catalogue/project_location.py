@@ -5,13 +5,12 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl.errors import ConfigurationError
 from jobctl.files import with_home
 from jobctl.trust import demand_trusted, distrust, platform_owns_files
 from jobctl.urls import is_postgres_address
-from jobctl.value_class import value
 
 if TYPE_CHECKING:
     from jobctl.settings.environment import Environment
@@ -19,9 +18,8 @@ if TYPE_CHECKING:
 OWN_FILE = "jobctl.toml"
 SHARED_FILE = "pyproject.toml"
 # Any way to write the table: [tool.jobctl], tool.jobctl.x =, jobctl.x = under [tool], tool = {…}.
-_MAY_HAVE_TABLE = re.compile(
-    r"""^[ \t]*+\[*+[ \t]*+(?:["']?tool["']?[ \t]*(?:\.|=.*[{,])[ \t]*)?["']?jobctl["']?[ \t]*[].=]""",
-    re.MULTILINE,
+_MAY_HAVE_TABLE = (
+    r"""(?m)^[ \t]*+\[*+[ \t]*+(?:["']?tool["']?[ \t]*(?:\.|=.*[{,])[ \t]*)?["']?jobctl["']?[ \t]*[].=]"""
 )
 _SIGNS = (".jobctl", ".env", ".env.local", ".works", "package.json", "pyproject.toml", ".git")
 """Names that only the folder of a project contains: jobctl's state, settings, parts of an Ever Works site, a repository."""
@@ -29,8 +27,7 @@ _LIKE_AN_ADDRESS = r"(?is)postgres(?:ql)?(?::|;|//)|.*://|.*//.*@|[^/]*:[^/]*@"
 """A malformed address."""
 
 
-@value
-class ProjectLocation:
+class ProjectLocation(NamedTuple):
     """The folder of a project.
 
     Attributes:
@@ -113,7 +110,7 @@ def _has_table(file: Path) -> bool:
         if distrust(file, file.stat()):  # another user's file must not stop this user
             return False
         raise
-    if not _MAY_HAVE_TABLE.search(text):
+    if not re.search(_MAY_HAVE_TABLE, text):
         return False
     try:
         tool = parse_toml(file.name, text).get("tool")

@@ -10,7 +10,7 @@ from jobctl.errors import ConfigurationError, reason_of
 from jobctl.text import quote
 
 MAX_FILE = 1024 * 1024
-_SYNTAX_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_SYNTAX_PLACE = r" \(at (?:line (\d+), column \d+|end of document)\)$"
 # the time of tomllib grows with the square of the parts of a dotted key: 20,000 parts take ten seconds
 _ENDLESS_KEY = re.compile(
     r"""(?<![\w"'-])(?:(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""", re.ASCII
@@ -60,7 +60,7 @@ def parse_toml(name: str, text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         message = str(error)
-        match = _SYNTAX_PLACE.search(message)
+        match = re.search(_SYNTAX_PLACE, message)
         line = int(match[1]) if match and match[1] else text.rstrip("\n").count("\n") + 1
         reason = message[: match.start()] if match else message
         raise ConfigurationError(

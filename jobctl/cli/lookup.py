@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jobctl.store.base import RunStore
     from jobctl.trigger_dev.manager import TriggerDevJobManager
 
-_RUN_ID = re.compile(r"[0-9a-f]{4,32}", re.ASCII)
+_RUN_ID = r"[0-9a-f]{4,32}"
 T = TypeVar("T")
 
 
@@ -57,7 +57,7 @@ def find_run(name: str, context: Context) -> Run | None:
     if context.is_recorded(name):  # the catalogue takes longer to read, so it comes last
         return None
     is_remote = name.startswith("run_") and context.uses_trigger_dev
-    if is_remote or _RUN_ID.fullmatch(name):
+    if is_remote or re.fullmatch(_RUN_ID, name):
         store = context.store_if_any
         found = context.trigger_dev.run(name) if is_remote else store.run(name) if store else None
         if found is not None:

@@ -44,7 +44,8 @@ _ASSIGNMENT = rf"""
     """
 _QUOTED = rf"{_BEGIN} (['\"`]) ([\s\S]*) \1 {_END}"
 """Both patterns are compiled when a file is read: most commands find none."""
-_REFERENCE = re.compile(r"\$\{?(?P<name>[A-Za-z0-9_]+)(?::-(?P<default>[^}\\]*))?\}?")
+# patterns are texts, compiled at their first use: most commands need few of them
+_REFERENCE = r"\$\{?(?P<name>[A-Za-z0-9_]+)(?::-(?P<default>[^}\\]*))?\}?"
 _MOST_EXPANSIONS = 1000
 _MOST_WORK = 10_000_000
 """Characters that the expansions of one file may write, at most."""
@@ -121,7 +122,7 @@ class _Expander:
     def __call__(self, text: str) -> str:
         for _ in range(_MOST_EXPANSIONS):
             at = _last_dollar(text)
-            match = _REFERENCE.match(text, at) if at >= 0 else None
+            match = re.compile(_REFERENCE).match(text, at) if at >= 0 else None
             if match is None:
                 return text
             name = match["name"]
@@ -434,12 +435,11 @@ def _whole(read: Callable[[int], bytes]) -> bytes:
     return bytes(data)
 
 
-_SUSPICIOUS = re.compile(
-    r"[$`\\] | \S\# | ^[^\S\n]*(?:export\s+)?[\w.-]+\s*:\s | [\"'].*[\"'].*[\"'] | =\s*[\"'][^\"'\n]*$",
-    re.MULTILINE | re.VERBOSE,
+_SUSPICIOUS = (
+    r"(?mx)[$`\\] | \S\# | ^[^\S\n]*(?:export\s+)?[\w.-]+\s*:\s | [\"'].*[\"'].*[\"'] | =\s*[\"'][^\"'\n]*$"
 )
 _LONGEST_COMPARED = 64 * 1024
-_BARE_REFERENCE = re.compile(r"(?<!\\)\$[A-Za-z_]|\\\$")
+_BARE_REFERENCE = r"(?<!\\)\$[A-Za-z_]|\\\$"
 
 
 def differs_in_python_dotenv(text: str) -> Iterator[tuple[str, int]]:
@@ -449,7 +449,7 @@ def differs_in_python_dotenv(text: str) -> Iterator[tuple[str, int]]:
     python-dotenv is loaded only for a text in which the two could differ at all. It takes ten seconds for 1 MiB, so
     unusually long texts are not compared.
     """
-    if len(text) > _LONGEST_COMPARED or not _SUSPICIOUS.search(text):
+    if len(text) > _LONGEST_COMPARED or not re.search(_SUSPICIOUS, text):
         return
     from dotenv.parser import parse_stream
 
@@ -461,5 +461,5 @@ def differs_in_python_dotenv(text: str) -> Iterator[tuple[str, int]]:
     last = {entry.name: entry for entry in entries}
     for entry in last.values():
         same = entry.name in theirs and (theirs[entry.name] or "") == entry.text
-        if not same or _BARE_REFERENCE.search(entry.text):
+        if not same or re.search(_BARE_REFERENCE, entry.text):
             yield entry.name, entry.line

@@ -1,5 +1,6 @@
 """``jobctl logs [ID|RUN]``: what a run printed, or what all jobs print."""
 
+import os
 import re
 import threading
 from collections import deque
@@ -309,9 +310,7 @@ def _run_document(run: Run) -> dict[str, Any]:
 
 
 def _is_elsewhere(run: Run) -> bool:
-    from socket import gethostname
-
-    return run.host not in {None, gethostname()}
+    return run.host not in {None, os.uname().nodename}
 
 
 def _retried(read_store: Callable[[], T], context: Context) -> T:
