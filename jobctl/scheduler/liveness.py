@@ -5,7 +5,7 @@ DynamoDB's lock client: the observing process sees, by its own steady clock, tha
 for the length of the lease. Time in which it could not have seen a change does not count.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -105,14 +105,16 @@ class Liveness:
         return False
 
 
-def fail_lost_runs(store: RunStore, state: Path, liveness: Liveness, now: datetime) -> list[Run]:
-    """Fail the runs of every dead process; returns them as they now are.
+def fail_lost_runs(
+    store: RunStore, owners: Iterable[Owner], state: Path, liveness: Liveness, now: datetime
+) -> list[Run]:
+    """Fail the runs of those processes that are dead; returns them as they now are.
 
     The processes that it left are ended first: a job is free only when nothing of its last run is left. A store
     that cannot be written is left as it is: reading must still work.
     """
     lost: list[Run] = []
-    for owner in store.owners():
+    for owner in owners:
         with suppress(StoreError):
             if liveness.of(owner) is not Life.DEAD:
                 continue
@@ -125,7 +127,7 @@ def fail_lost_runs(store: RunStore, state: Path, liveness: Liveness, now: dateti
 
 def fail_lost_runs_once(store: RunStore, state: Path, clock: Clock) -> list[Run]:
     """``fail_lost_runs`` in a process that lives too short to observe a lease."""
-    return fail_lost_runs(store, state, Liveness(store, state, clock), clock.now())
+    return fail_lost_runs(store, store.owners(), state, Liveness(store, state, clock), clock.now())
 
 
 @value

@@ -37,12 +37,15 @@ class _PeriodicTask:
     due: float = 0.0
 
 
+_TOGETHER_S = 0.1  # what is due within this time is done now, so that the thread wakes once for all
+
+
 class Maintenance:
     """One thread that does these in turn. What fails because of the run store is tried again at its next time.
 
-    - every second: a run store that was deleted or replaced ends what runs here; jobs that another process has
+    - every 2 s: a run store that was deleted or replaced ends what runs here; jobs that another process has
       started again are resumed.
-    - every 5 s: runs of dead processes are failed.
+    - every 4 s: runs of dead processes are failed.
     - every 10 s: the write-ahead log is folded into the store, so that the loop never waits for that.
     - every 30 s: slots that lie far ahead, left by a scheduler whose clock was ahead.
     - every hour: runs beyond 30 days and 1,000 a job are removed, with their logs.
@@ -58,13 +61,15 @@ class Maintenance:
         self._bus = bus
         self._scheduler = scheduler
         self._liveness = Liveness(store, state, clock, lease.healthy_since)
+        self._is_alone = False
+        self._store_version: object = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="jobctl-maintenance", daemon=True)
         now = clock.monotonic()
         self._tasks = [
-            _PeriodicTask(1, self._check_store),
-            _PeriodicTask(5, self._fail_lost_runs),
-            _PeriodicTask(1, scheduler.resume_started_jobs),
+            _PeriodicTask(2, self._check_store),
+            _PeriodicTask(4, self._fail_lost_runs),
+            _PeriodicTask(2, scheduler.resume_started_jobs),
             _PeriodicTask(30, self._check_clock, due=now + 30),
             _PeriodicTask(10, store.checkpoint, due=now + 10),
             _PeriodicTask(3600, self._prune, due=now + 5),
@@ -88,7 +93,7 @@ class Maintenance:
         while not self._stop.wait(self._rest()):
             now = self._clock.monotonic()
             for task in self._tasks:
-                if task.due <= now and not self._stop.is_set():
+                if task.due <= now + _TOGETHER_S and not self._stop.is_set():
                     task.due = now + task.every
                     try:
                         task.run()
@@ -111,9 +116,17 @@ class Maintenance:
             self._scheduler.check_clock()
 
     def _fail_lost_runs(self) -> None:
-        if self._lease.holds:
-            for run in fail_lost_runs(self._store, self._state, self._liveness, self._clock.now()):
-                self._bus.publish(RunFinished(run))
+        version = self._store.change_token()
+        if not self._lease.holds or (self._is_alone and version == self._store_version):
+            return
+        self._is_alone = False
+        owners = self._store.owners()
+        for run in fail_lost_runs(self._store, owners, self._state, self._liveness, self._clock.now()):
+            self._bus.publish(RunFinished(run))
+        self._is_alone, self._store_version = (
+            {owner.id for owner in owners} == {self._lease.owner.id},
+            version,
+        )
 
     def _prune(self) -> None:
         prune_runs_and_logs(self._store, self._state / "logs", self._clock.now())

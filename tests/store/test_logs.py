@@ -79,7 +79,7 @@ def test_a_store_with_hostile_ids_leads_nowhere(
                 store.finish([Ending(run_id, job_id, RunStatus.COMPLETED, NOW, NOW, timedelta(0))])
         store.claim(dead, [Claim("last", "job", Trigger.MANUAL, NOW, force=True)])
 
-        lost = fail_lost_runs(store, state, Liveness(store, state, SystemClock()), NOW)
+        lost = fail_lost_runs(store, store.owners(), state, Liveness(store, state, SystemClock()), NOW)
         removed = run_logs.prune_runs_and_logs(store, state / "logs", NOW + timedelta(days=60))
         process_identity.sweep(state, {one.id for one in store.owners()})
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from jobctl.model import Job
 
 
+_POLL_S = 2.0  # between looks at the project file; each costs an idle scheduler CPU
+
+
 def run(
     context: Context,
     *,
@@ -161,7 +164,7 @@ def _sample_site(context: Context) -> Context:
 def _schedule(manager: LocalJobManager, stop: Stop, reload: Reload) -> int:
     try:
         manager.start()
-        while not stop.wait(1.0):
+        while not stop.wait(_POLL_S):
             if manager.wait_ended(0):
                 break
             reload.poll()
