@@ -103,10 +103,9 @@ class Catalogue:
         known, faults, left_out, note = _defined_outside_file(file, location, environment)
         others = tuple(known)
         for job_id, settings in file.jobs.items():
-            place = file.place("jobs", job_id)
             if left_out and job_id not in known and not settings.keys() & {"call", "command"}:
                 left_out.append(
-                    f"{place}: [jobs.{job_id}] is left out: it needs `call` or `command`,"
+                    f"{file.place('jobs', job_id)}: [jobs.{job_id}] is left out: it needs `call` or `command`,"
                     " unless it changes another job that is left out"
                 )
                 continue

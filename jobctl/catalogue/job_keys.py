@@ -279,8 +279,8 @@ class _JobBuilder:
             if key not in KEYS:
                 self._unknown(key)
         changes: dict[str, Any] = {"target": self._target(), "schedule": self._schedule()}
-        together = ("call", "command", "every", "cron", "timezone")
-        changes |= {key: self._value(key) for key in KEYS if key not in together}
+        together = {"call", "command", "every", "cron", "timezone"}
+        changes |= {key: self._value(key) for key in KEYS if key in self._settings and key not in together}
         changes = {key: value for key, value in changes.items() if value is not None}
         if self._base is None:
             required = {"name": self._id, "schedule": None, "target": "", "origin": self._place("")}

@@ -213,20 +213,17 @@ class Dispatcher:
         """Take into account how the job's last attempt went."""
         self._ready.learn(job.id, took, failed=failed)
 
-    def place(
-        self, job: Job, anchor: datetime, cursor: datetime | None, ahead: tuple[Span, ...] = ()
-    ) -> AgendaEntry:
-        """Put a job on the agenda; one whose place lies ahead of the clock goes on from now.
+    def place(self, job: Job, record: JobRecord, now: datetime, ahead: tuple[Span, ...] = ()) -> AgendaEntry:
+        """Put a job on the agenda; one whose place lies ahead of the clock goes on from ``now``.
 
         A job that is there with the same schedule keeps its place, and its slots wait on.
         """
         self.stopped.discard(job.id)
-        entry = self.agenda.renew(job, anchor)
+        entry = self.agenda.renew(job, record.anchor)
         if entry is None:
             self._discard(job.id)
-            now = self._clock.now()
-            begin = now if self._watch.is_ahead(cursor or anchor, now) else cursor
-            entry = self.agenda.put(job, anchor, begin, ahead)
+            begin = now if self._watch.is_ahead(record.cursor or record.anchor, now) else record.cursor
+            entry = self.agenda.put(job, record.anchor, begin, ahead)
         return entry
 
     def remove(self, job_ids: Iterable[str], *, for_good: bool) -> None:
@@ -336,6 +333,8 @@ def runs_ahead(jobs: Iterable[Job], records: Mapping[str, JobRecord]) -> dict[st
     A run has its place in the queue by its slot, or by its start where it has none.
     """
     chosen = list(jobs)
+    if all(job.overlap is not OnOverlap.QUEUE for job in chosen):
+        return {}
     queues: dict[tuple[str | None, str], list[Span]] = {}
     for job in chosen:
         run = records[job.id].last

@@ -189,17 +189,20 @@ class Scheduler:
             return
         ahead = runs_ahead(chosen, records)
         self._watch.look_back()
+        now = self._clock.now()
         next_runs: dict[str, datetime | None] = {}
         for job in chosen:
             self._jobs[job.id] = job
             record = records[job.id]
             is_timed = job.schedule is not None and job.enabled and job.unmet is None
             if is_timed and record.stopped is None:
-                entry = self._dispatcher.place(job, record.anchor, record.cursor, ahead.get(job.id, ()))
-                next_runs[job.id] = entry.due
+                entry = self._dispatcher.place(job, record, now, ahead.get(job.id, ()))
+                next_run = entry.due
             else:
                 self._dispatcher.remove([job.id], for_good=not is_timed)
-                next_runs[job.id] = None
+                next_run = None
+            if next_run != record.next_run:
+                next_runs[job.id] = next_run
         self._store.save_next_runs(next_runs, self._lease.owner.id)
 
     def unschedule(self, job_ids: Sequence[str], *, for_good: bool) -> None:

@@ -225,17 +225,25 @@ class RunStore(ABC):
     # Jobs
 
     def register(self, jobs: Sequence[Registration], at: datetime) -> Mapping[str, JobRecord]:
-        """Make or refresh the jobs' records, and return them."""
+        """Make the jobs' records, or refresh those that differ, and return all. What is up to date is only read."""
+        records = self._records(jobs)
+        changed = [job for job in jobs if not _is_registered(job, records.get(job.id))]
+        if not changed:
+            return records
         now = to_ms(at)
         with self._writing() as connection:
             connection.executemany(
-                _REGISTER, [(job.id, job.name, job.schedule, job.timezone, now) for job in jobs]
+                _REGISTER, [(job.id, job.name, job.schedule, job.timezone, now) for job in changed]
             )
+        return self._records(jobs)
+
+    def _records(self, jobs: Sequence[Registration]) -> Mapping[str, JobRecord]:
+        """The records of those jobs that have one."""
         if len(jobs) == 1:
             record = self.job(jobs[0].id)
             return {record.id: record} if record else {}
-        wanted = {job.id for job in jobs}
-        return {job_id: record for job_id, record in self.jobs().items() if job_id in wanted}
+        known = self.jobs()
+        return {job.id: known[job.id] for job in jobs if job.id in known}
 
     def jobs(self) -> Mapping[str, JobRecord]:
         """Every job that was ever registered, in that order."""
@@ -496,3 +504,9 @@ class RunStore(ABC):
         """Set all counters to 0."""
         with self._writing() as connection:
             connection.execute("DELETE FROM counters")
+
+
+def _is_registered(job: Registration, record: JobRecord | None) -> bool:
+    return record is not None and job == Registration(
+        record.id, record.name, record.schedule, record.timezone
+    )
