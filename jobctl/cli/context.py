@@ -241,13 +241,7 @@ class Context:
         from jobctl.managers.factory import make_local_manager
         from jobctl.managers.store_outage import wait_for_store
 
-        def open_store() -> None:
-            store = self.project.open_store(for_scheduler=True)
-            if store.warning:
-                self.output.warn(store.warning)
-
-        wait_for_store(open_store, self.clock, self.warn_of_store_error)
-        self._store_is_checked = True  # a scheduler fails lost runs when it starts, and publishes that
+        wait_for_store(lambda: self._open_to_run(for_scheduler=True), self.clock, self.warn_of_store_error)
         return make_local_manager(
             self.project, kind="scheduler", workers=workers, grace=grace, clock=self.clock
         )
@@ -256,8 +250,15 @@ class Context:
         """One run of a job in this process, whatever the mode."""
         from jobctl.managers.factory import make_single_run
 
-        _ = self.store  # fails lost runs first
+        self._open_to_run()
         return make_single_run(self.project, job, self.clock)
+
+    def _open_to_run(self, *, for_scheduler: bool = False) -> None:
+        """Open the run store for what fails lost runs itself when it starts, and publishes that."""
+        store = self.project.open_store(for_scheduler=for_scheduler)
+        if store.warning and not self._store_is_checked:
+            self.output.warn(store.warning)
+        self._store_is_checked = True
 
     def subscribers(self, manager: "Publisher") -> "Subscribers":
         """Notifications, traces and metrics of a manager's runs, as configured.

@@ -3,7 +3,7 @@
 import os
 import threading
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import StoreError
@@ -11,11 +11,15 @@ from jobctl.managers.store_outage import describe_outage, wait_for_store
 from jobctl.modes import Mode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from jobctl.managers.disabled import NoOpJobManager
     from jobctl.managers.local import LocalJobManager
     from jobctl.model import Job
     from jobctl.project import ProjectContext
     from jobctl.scheduler.single_run import SingleRun
+    from jobctl.settings.masking import Mask
     from jobctl.trigger_dev.manager import TriggerDevJobManager
 
     Manager = LocalJobManager | NoOpJobManager | TriggerDevJobManager
@@ -74,11 +78,7 @@ def make_local_manager(
 
     return local.LocalJobManager(
         project.open_store(),
-        project=project.folder,
-        state=project.state,
-        environment=project.environment.merged(),
-        most_logs=_most_logs(project),
-        mask=project.environment.mask,
+        **_surroundings(project),
         kind=kind,
         workers=workers or local.DEFAULT_WORKERS,
         grace=local.DEFAULT_GRACE if grace is None else grace,
@@ -97,23 +97,30 @@ def make_single_run(project: "ProjectContext", job: "Job", clock: Clock) -> "Sin
     """
     from jobctl.scheduler.single_run import SingleRun
 
-    return SingleRun(
-        project.open_store(),
-        job,
-        project=project.folder,
-        state=project.state,
-        environment=project.environment.merged(),
-        most_logs=_most_logs(project),
-        mask=project.environment.mask,
-        clock=clock,
-    )
+    return SingleRun(project.open_store(), job, **_surroundings(project), clock=clock)
 
 
-def _most_logs(project: "ProjectContext") -> int:
+class _Surroundings(TypedDict):
+    """What runs need of a project; see ``LocalJobManager`` for its entries."""
+
+    project: "Path"
+    state: "Path"
+    environment: "Mapping[str, str]"
+    most_logs: int
+    mask: "Mask"
+
+
+def _surroundings(project: "ProjectContext") -> _Surroundings:
     from jobctl.memory_limit import MIB
     from jobctl.store import logs
 
-    return project.environment.number(logs.LIMIT_VARIABLE) * MIB
+    return {
+        "project": project.folder,
+        "state": project.state,
+        "environment": project.environment.merged(),
+        "most_logs": project.environment.number(logs.LIMIT_VARIABLE) * MIB,
+        "mask": project.environment.mask,
+    }
 
 
 def get_job_manager() -> "Manager":

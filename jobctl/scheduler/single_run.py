@@ -101,7 +101,7 @@ class SingleRun:
             StoreError: the run cannot be recorded, so it was not started.
         """
         check_runnable(self._job)
-        self.store.register([registration(self._job)], self._clock.now())
+        self._register()
         if not self._is_signed_on:
             for run in fail_lost_runs_once(self.store, self._state, self._clock):
                 self.bus.publish(RunFinished(run))
@@ -112,8 +112,7 @@ class SingleRun:
         try:
             return self._runs.trigger(self._job, trigger, arguments, timeout, quick=False)
         except UnknownToStoreError:  # the store was replaced just now
-            self._runs.check_lease()
-            self.store.register([registration(self._job)], self._clock.now())
+            self._check_lease()
             return self._runs.trigger(self._job, trigger, arguments, timeout, quick=False)
 
     def wait(self, run_id: str, stop_requested: Callable[[], bool]) -> Run:
@@ -177,10 +176,7 @@ class SingleRun:
         ):
             self._runs.take(outcome)
         try:
-            renewed = self._runs.check_lease()
-            if renewed is not None:
-                self.store.register([registration(self._job)], self._clock.now())
-                self.bus.publish(renewed)
+            self._check_lease()
         except StoreError as error:
             self._recorder.report(error)
         self._runs.start_due_retries()
@@ -189,6 +185,15 @@ class SingleRun:
         self._recorder.flush()
         self._runs.submit_waiting()
         self._runs.save_pids()
+
+    def _register(self) -> None:
+        self.store.register([registration(self._job)], self._clock.now())
+
+    def _check_lease(self) -> None:
+        renewed = self._runs.check_lease()
+        if renewed is not None:
+            self._register()
+            self.bus.publish(renewed)
 
     def _end(self, *, now: bool) -> None:
         if self._is_killed if now else self._is_stopping:
