@@ -11,17 +11,13 @@ import pytest
 
 
 class Figure(NamedTuple):
-    """One finding. ``ratio`` is ours to theirs; ``bar`` must be kept, ``aim`` is hoped for.
-
-    ``more`` is whether more is better: the bar is then the least.
-    """
+    """One finding. ``ratio`` is ours to theirs. ``more`` is whether more is better: the bar is then the least."""
 
     what: str
     ours: str
     against: str
     ratio: float
     bar: float
-    aim: float | None = None
     more: bool = False
 
     @property
@@ -56,14 +52,13 @@ class Figures:
             yield from markdown(rows)
         if self.found:
             yield ""
-            head = ["what", "jobctl", "against", "ratio", "bar", "aim"]
+            head = ["what", "jobctl", "against", "ratio", "bar"]
             yield from markdown([head, *(_cells(one) for one in self.found)])
 
 
 def _cells(one: Figure) -> list[str]:
     sign = "≥ " if one.more else "≤ "
-    aim = "" if one.aim is None else f"{sign}{one.aim:g}"
-    return [one.what, one.ours, one.against, f"{one.ratio:.2f}", f"{sign}{one.bar:g}", aim]
+    return [one.what, one.ours, one.against, f"{one.ratio:.2f}", f"{sign}{one.bar:g}"]
 
 
 def markdown(rows: list[list[str]]) -> Iterable[str]:

@@ -25,7 +25,7 @@ FILES = int(os.environ.get("JOBCTL_BENCH_FILES", "10000"))
 TOKEN = "ghp_loopbackToken789"
 TIMES = 3
 MANY = FILES // 10
-BARS = {"first clone": 4.0, "nothing new": 1.0, "3 of them new": 4.0, f"{MANY:,} of them new": 4.0}
+BARS = {"first clone": 1.5, "nothing new": 1.0, "3 of them new": 4.0, f"{MANY:,} of them new": 4.0}
 
 
 @pytest.fixture

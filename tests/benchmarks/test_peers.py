@@ -81,10 +81,12 @@ class Measured:
 
     @property
     def cpu_a_run(self) -> float:
-        """Microseconds, in the largest burst, starting included."""
-        burst = self.bursts[SIZES[-1]]
-        runs = burst.get("all_runs", len(burst["late_s"]))
-        return float(burst["cpu_s"] / max(1, runs) * 1e6)
+        """Microseconds of each further run, from the smallest burst to the largest: starting does not count."""
+        (few, little), (many, much) = (
+            (burst.get("all_runs", len(burst["late_s"])), burst["cpu_s"])
+            for burst in (self.bursts[SIZES[0]], self.bursts[SIZES[-1]])
+        )
+        return float((much - little) / max(1, many - few) * 1e6)
 
     @property
     def mebibytes(self) -> tuple[float, float]:
@@ -120,9 +122,9 @@ def test_the_table_of_all(measured: dict[str, Measured], figures: Figures) -> No
     figures.table("Beside its peers", [HEAD, *(one.row() for one in measured.values())])
 
 
-@pytest.mark.parametrize(("jobs", "bar", "aim"), [(10, 4.0, 2.0), (100, 2.0, 0.6), (1000, 1.5, 0.6)], ids=str)
+@pytest.mark.parametrize(("jobs", "bar"), [(10, 1.5), (100, 1.0), (1000, 1.0)], ids=str)
 def test_every_run_is_served_on_time(
-    measured: dict[str, Measured], figures: Figures, jobs: int, bar: float, aim: float
+    measured: dict[str, Measured], figures: Figures, jobs: int, bar: float
 ) -> None:
     ours, theirs = measured["jobctl_peer"], measured["apscheduler_memory"]
     assert not ours.bursts[jobs]["gaps"]
@@ -130,7 +132,7 @@ def test_every_run_is_served_on_time(
     late, their_late = ours.late(jobs, 0.99), theirs.late(jobs, 0.99)
     figure = Figure(
         f"p99 of start minus due, {jobs:,} jobs each second", f"{late:.0f} ms",
-        f"{their_late:.0f} ms, APScheduler in memory", late / their_late, bar, aim,
+        f"{their_late:.0f} ms, APScheduler in memory", late / their_late, bar,
     )  # fmt: skip
     figures.add(figure)
     assert figure.kept, figure
@@ -140,9 +142,16 @@ COMPARED: dict[str, Callable[[dict[str, Measured]], Figure]] = {
     "cpu": lambda all_: Figure(
         "CPU a recorded run", f"{all_['jobctl_peer'].cpu_a_run:.0f} µs",
         f"{all_['heap_sqlite'].cpu_a_run:.0f} µs, the floor that keeps all",
-        all_["jobctl_peer"].cpu_a_run / all_["heap_sqlite"].cpu_a_run, 6, 2,
+        all_["jobctl_peer"].cpu_a_run / all_["heap_sqlite"].cpu_a_run,
+        max(4.5, 100 / all_["heap_sqlite"].cpu_a_run),
     ),
     "rate": lambda all_: Figure(
+        "recorded runs a second", f"{all_['jobctl_peer'].rate or 0:,.0f}",
+        f"{all_['apscheduler_memory'].rate or 0:,.0f}, APScheduler in memory",
+        (all_["jobctl_peer"].rate or 0) / (all_["apscheduler_memory"].rate or 1),
+        min(0.5, 12_000 / (all_["apscheduler_memory"].rate or 1)), more=True,
+    ),
+    "rate with SQLite": lambda all_: Figure(
         "recorded runs a second", f"{all_['jobctl_peer'].rate or 0:,.0f}",
         f"{all_['apscheduler_sqlite'].rate or 0:,.0f}, APScheduler with SQLite",
         (all_["jobctl_peer"].rate or 0) / (all_["apscheduler_sqlite"].rate or 1), 5, more=True,
@@ -150,12 +159,12 @@ COMPARED: dict[str, Callable[[dict[str, Measured]], Figure]] = {
     "rate of huey": lambda all_: Figure(
         "recorded runs a second", f"{all_['jobctl_peer'].rate or 0:,.0f}",
         f"{all_['huey_sqlite'].rate or 0:,.0f}, huey with SQLite",
-        (all_["jobctl_peer"].rate or 0) / (all_["huey_sqlite"].rate or 1), 0.3, 1, more=True,
+        (all_["jobctl_peer"].rate or 0) / (all_["huey_sqlite"].rate or 1), 1, more=True,
     ),
     "memory": lambda all_: Figure(
         "memory of an idle scheduler, 13 jobs", f"{all_['jobctl_peer'].mebibytes[0]:.0f} MiB",
         f"{all_['heap_sqlite'].mebibytes[0]:.0f} MiB, the floor",
-        all_["jobctl_peer"].mebibytes[0] / all_["heap_sqlite"].mebibytes[0], 2.7, 1.9,
+        all_["jobctl_peer"].mebibytes[0] / all_["heap_sqlite"].mebibytes[0], 2.7,
     ),
 }  # fmt: skip
 
@@ -168,7 +177,7 @@ def test_what_it_costs(measured: dict[str, Measured], figures: Figures, what: st
 
 
 def test_an_idle_scheduler_costs_next_to_nothing(measured: dict[str, Measured]) -> None:
-    """30 ms of CPU in 30 s; one clock tick, which is 10 ms, is as fine as it can be seen from outside."""
+    """10 ms of CPU in 30 s, and 2 KiB for each job."""
     idle = measured["jobctl_peer"].idle
-    assert idle[13]["cpu_s"] <= 0.03
+    assert idle[13]["cpu_s"] <= 0.01
     assert (idle[10_000]["memory_kib"] - idle[13]["memory_kib"]) / 9_987 <= 2

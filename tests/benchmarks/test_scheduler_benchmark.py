@@ -68,9 +68,7 @@ def test_a_kill_loses_only_what_ended_just_before_it(tmp_path: Path, figures: Fi
             recorded = store.metrics().successful_jobs
         ages.append(killed - ended[recorded] if recorded < len(ended) else 0.0)
     oldest = max(ages) * 1000
-    figures.check(
-        [Figure("lost by kill -9: age of the oldest, ms", f"{oldest:.0f} ms", "1 ms", oldest, 100, 20)]
-    )
+    figures.check([Figure("lost by kill -9: age of the oldest, ms", f"{oldest:.0f} ms", "1 ms", oldest, 20)])
 
 
 def test_nothing_drifts_and_a_restart_shifts_nothing(tmp_path: Path, figures: Figures) -> None:
@@ -140,11 +138,8 @@ def test_ten_thousand_jobs(tmp_path: Path, figures: Figures) -> None:
     """The first dispatch after ``mode`` would have ended, and ``status`` against the plain list of the same rows."""
     soon = (datetime.now(UTC).month + 5) % 12 + 1
     lines = [f'[jobs.job-{n}]\ncron = "0 0 1 {soon} *"\ncall = "work:work"\n' for n in range(JOBS)]
-    mark = tmp_path / "ran"
-    (tmp_path / "jobctl.toml").write_text(
-        OTHERS_OFF + f'[jobs.first]\ncron = "* * * * * *"\ncommand = ["touch", "{mark}"]\n' + "".join(lines)
-    )
-    dispatched = [_first_dispatch(tmp_path, mark) for _ in range(4)][1:]  # the first one makes the records
+    toml = OTHERS_OFF + "".join(lines)
+    dispatched = [_first_dispatch(tmp_path, toml, n) for n in range(4)][1:]  # the first one makes the records
     mode = [_seconds(lambda: _jobctl(tmp_path, "mode")) for _ in range(3)]
     after = median(dispatched) - median(mode)
     listed = [_seconds(lambda: _jobctl(tmp_path, "status", "--json")) for _ in range(3)]
@@ -157,12 +152,12 @@ def test_ten_thousand_jobs(tmp_path: Path, figures: Figures) -> None:
         [
             Figure(
                 "first dispatch after `mode` would have ended, 10,000 jobs, s", f"{median(dispatched):.2f} s",
-                f"{median(mode):.2f} s", after, 1, 0.3,
+                f"{median(mode):.2f} s", after, 0.4,
             ),
             *(
                 Figure(
                     f"status of 10,000 jobs, {how}", f"{median(taken):.2f} s", f"{median(plain):.2f} s, plain rows",
-                    median(taken) / median(plain), 4, 2,
+                    median(taken) / median(plain), 2,
                 )
                 for how, taken in (("--json", listed), ("piped", piped))
             ),
@@ -182,10 +177,12 @@ print(json.dumps(rows.fetchall(), indent=2))
 """
 
 
-def _first_dispatch(folder: Path, mark: Path) -> float:
-    """Seconds from the start of ``run`` to the first record of a run."""
-    known = {path.name for path in (folder / ".jobctl").glob("*")}
-    mark.unlink(missing_ok=True)
+def _first_dispatch(folder: Path, toml: str, number: int) -> float:
+    """Seconds from the start of ``run`` to the start of a job that is new, and so due at once."""
+    mark = folder / f"ran-{number}"
+    (folder / "jobctl.toml").write_text(
+        f'{toml}[jobs.first-{number}]\nevery = "1d"\ncommand = ["touch", "{mark}"]\n'
+    )
     began = time.time()
     process = subprocess.Popen(
         [PROGRAM, "run", "-q"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -195,10 +192,9 @@ def _first_dispatch(folder: Path, mark: Path) -> float:
     finally:
         process.terminate()
         process.wait()
-    assert "jobctl.db" in known or not known
     with closing(open_store(folder / ".jobctl")) as store:
-        started = [one.started_at.timestamp() for one in store.runs("first", limit=None)]
-    return min(one for one in started if one >= began - 0.001) - began
+        (run,) = store.runs(f"first-{number}", limit=None)
+    return run.started_at.timestamp() - began
 
 
 def test_a_long_history_makes_status_no_slower(tmp_path: Path, figures: Figures) -> None:
@@ -223,7 +219,6 @@ def test_a_long_history_makes_status_no_slower(tmp_path: Path, figures: Figures)
             f"{few * 1000:.0f} ms over 1,000",
             many / few,
             1.2,
-            1.05,
         )
         for words, (few, many) in taken.items()
     )

@@ -97,18 +97,18 @@ def idle(folder: Path, jobs: int, seconds: int) -> dict[str, Any]:
                 break
             pause.wait(0.1)
         pause.wait(8)  # the first turn of its duties is behind it
-        before = ticks(scheduler.pid)
+        before = cpu_of(scheduler.pid)
         pause.wait(seconds)
-        return {"cpu_s": ticks(scheduler.pid) - before, "memory_kib": memory(scheduler.pid)}
+        return {"cpu_s": cpu_of(scheduler.pid) - before, "memory_kib": memory(scheduler.pid)}
     finally:
         scheduler.terminate()
         scheduler.wait()
 
 
-def ticks(pid: int) -> float:
-    """Seconds of CPU of another process, to a hundredth."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def cpu_of(pid: int) -> float:
+    """Seconds of CPU of the threads of another process; its ``stat`` counts hundredths only."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
 
 
 if __name__ == "__main__":
