@@ -9,5 +9,6 @@ _jobctl() {
     local program="${COMP_WORDS[0]/#\~\//$HOME/}"
     IFS=$'\n' read -r -d '' -a COMPREPLY \
         < <(_JOBCTL_COMPLETE=bash "$program" "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+    [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
 }
 complete -F _jobctl jobctl

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jobctl import thread_start
 from jobctl.catalogue.catalogue import unmet_need
-from jobctl.catalogue.discovery import import_problems
+from jobctl.catalogue.discovery import Functions
 from jobctl.catalogue.notify_settings import demand_private_url, resolved
 from jobctl.durations import format_duration
 from jobctl.errors import (
@@ -106,9 +106,14 @@ def check_settings(project: ProjectContext, _: timedelta) -> str:
 def _missing_targets(project: ProjectContext) -> Iterator[ConfigurationError]:
     """Errors for functions that cannot be imported, and for programs and folders that do not exist."""
     variables = project.environment.merged()
-    functions = {job.target for job in project.catalogue if isinstance(job.target, str)}
-    own = sorted(function for function in functions if not function.startswith("jobctl."))
-    problems = import_problems(project.folder, own, variables, project.environment.mask)
+    own = [
+        job
+        for job in project.catalogue
+        if isinstance(job.target, str) and not job.target.startswith("jobctl.")
+    ]
+    functions = Functions(project.folder, variables, project.environment.mask)
+    functions.prepare(own)
+    problems = {job.id: problem for job in own if (problem := functions.problem(job))}
     for job in project.catalogue:
         target, hint = job.target, None
         if job.folder is not None and not (project.folder / job.folder).is_dir():
@@ -116,8 +121,8 @@ def _missing_targets(project: ProjectContext) -> Iterator[ConfigurationError]:
                 f"there is no folder {quote(job.folder)}",
                 "make it, or correct the setting folder",
             )
-        elif isinstance(target, str) and target in problems:
-            problem = f"{target}: {problems[target]}"
+        elif job.id in problems:
+            problem = problems[job.id]
         elif isinstance(target, Command) and not _is_installed(
             target.argv[0], job, project.folder, variables
         ):

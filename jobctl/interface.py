@@ -42,10 +42,11 @@ class BackgroundJobManager(Protocol):
         """Start one run now and return it as it started.
 
         Args:
-            arguments: keyword arguments for the job's function: JSON values.
+            arguments: for the job's function or program, by name: values that JSON can hold, times and durations.
             timeout: of one attempt, instead of the job's own.
 
         Raises:
+            UsageError: the job does not take these arguments; nothing was started.
             UnknownJobError: no job has this id.
             AlreadyRunningError: it has an unfinished run; says since when and where.
             NotRunError: this manager runs nothing, or what the job needs is not configured.

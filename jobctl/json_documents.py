@@ -42,6 +42,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "host": run.host,
         "pid": run.pid,
         "attempt": run.attempt,
+        "arguments": dict(run.arguments or {}),
         "retry_at": time(run.retry_at) if run.status is RunStatus.RUNNING else None,
     }
 

@@ -122,6 +122,7 @@ class Job:
         group: jobs of the same group never run at the same time.
         grace: time between SIGTERM and SIGKILL when a run must end.
         environment: environment variables for its runs, added to those of the process.
+        arguments: JSON values for its function or program, by name; those that a run is given replace them.
         folder: working folder of its runs, relative to the project's folder; None is the project's folder.
         memory_mib: limit of a run's address space in MiB, on Linux; None is no limit.
         check_in: URL of a monitor to call at each start and end; or ``$NAME``, the variable that holds it.
@@ -146,6 +147,7 @@ class Job:
     group: str | None = None
     grace: timedelta = DEFAULT_GRACE
     environment: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     folder: str | None = None
     needs: tuple[str, ...] = ()
     check_in: str | None = None
@@ -157,7 +159,7 @@ class Job:
 
 @value
 class Run:
-    """One execution of a job, as in the run store."""
+    """One execution of a job, as in the run store. ``arguments`` are JSON values, with secrets masked."""
 
     id: str
     job_id: str
@@ -174,6 +176,7 @@ class Run:
     pid: int | None = None
     attempt: int = 1
     retry_at: datetime | None = None
+    arguments: Mapping[str, Any] | None = None
 
     @property
     def short_id(self) -> str:

@@ -81,8 +81,8 @@ def cli(here: Path) -> Cli:
     (here / "jobctl.toml").write_text(JOBS, encoding="utf-8")
     (here / "work.py").write_text(CODE, encoding="utf-8")
 
-    def call(*words: str, **environment: str) -> Answer:
-        done = CliRunner().invoke(app, list(words), env=environment)
+    def call(*words: str, stdin: str | None = None, **environment: str) -> Answer:
+        done = CliRunner().invoke(app, list(words), input=stdin, env=environment)
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         return Answer(done.exit_code, done.stdout, done.stderr)
 

@@ -2,7 +2,7 @@
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UnknownJobError, install_hint, raise_any
@@ -10,7 +10,7 @@ from jobctl.text import is_job_id, printable, quote, suggestion
 from jobctl.trust import demand_trusted_module, platform_owns_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from jobctl.catalogue.builtin import BuiltIn
     from jobctl.catalogue.notify_settings import Notify
@@ -273,19 +273,24 @@ def _unmet_mail(environment: "Environment") -> str | None:
 
 
 def job_names(folder: str) -> list[tuple[str, str]]:
-    """The id and name of each job, for completion: no job is built, no module is imported, errors are ignored.
+    """The id and name of each job, for completion."""
+    return [(job_id, str(settings.get("name", job_id))) for job_id, settings in job_settings(folder).items()]
+
+
+def job_settings(folder: str) -> "dict[str, Mapping[str, Any]]":
+    """The settings of each job by its id, for completion: no job is built, no module is imported, errors are ignored.
 
     Ids are checked: anyone may have written the files, and the shell inserts the id into the command line.
     """
-    from jobctl.catalogue.discovery import IN_MODULES, cache_folder, cached_names, package_caches
+    from jobctl.catalogue.discovery import IN_MODULES, cache_folder, cached_settings, package_caches
     from jobctl.catalogue.project_file import read_project_file
     from jobctl.catalogue.project_location import find_project
     from jobctl.errors import JobctlError
     from jobctl.files import with_home
     from jobctl.settings.environment import Environment
 
-    builtin = {job.id: job.name for job in BUILT_IN}
-    found: dict[str, str] = {}
+    builtin = {job.id: {**job.settings, "name": job.name} for job in BUILT_IN}
+    found: dict[str, Mapping[str, Any]] = {}
     ignored = (JobctlError, OSError, ValueError, KeyError, TypeError)
     with suppress(*ignored):
         location = find_project(with_home(folder, "--project"))
@@ -293,13 +298,13 @@ def job_names(folder: str) -> list[tuple[str, str]]:
         with suppress(OSError):
             for cache in package_caches(state):
                 with suppress(*ignored):
-                    found.update(cached_names(cache))
+                    found.update(cached_settings(cache))
         file = read_project_file(location)
-        found.update((job_id, str(settings.get("name", job_id))) for job_id, settings in file.jobs.items())
+        found.update((job_id, {**builtin.get(job_id, {}), **own}) for job_id, own in file.jobs.items())
         if file.modules:
             with suppress(*ignored):
-                found.update(cached_names(cache_folder(state) / IN_MODULES))
+                found.update(cached_settings(cache_folder(state) / IN_MODULES))
         environment = Environment.load(location.folder, os.environ, pipes=False)
-        if not _has_builtin(file, location, environment, has_others=bool(found)):
+        if not _has_builtin(file, location, environment, has_others=any(map(is_job_id, found))):
             builtin = {}
-    return [(job_id, name) for job_id, name in {**builtin, **found}.items() if is_job_id(job_id)]
+    return {job_id: settings for job_id, settings in {**builtin, **found}.items() if is_job_id(job_id)}

@@ -21,7 +21,7 @@ def job(id: str | None = None, **options: Unpack[JobOptions]) -> Callable[[Funct
         id: ``kebab-case``; by default the function's name with dashes.
         options: the keys of a job in ``jobctl.toml``, except ``call`` and ``command``: ``name``, ``every``, ``cron``,
             ``timezone``, ``timeout``, ``retries``, ``retry_delay``, ``catch_up``, ``enabled``, ``jitter``,
-            ``overlap``, ``group``, ``grace``, ``environment``, ``folder``, ``needs``, ``check_in``, ``memory_mib``.
+            ``overlap``, ``group``, ``grace``, ``environment``, ``arguments``, ``folder``, ``needs``, ``check_in``, ``memory_mib``.
             A duration is a text such as ``"15m"`` or a ``timedelta``; ``every`` may be a number of seconds too.
             ``name`` is by default the first line of the function's docstring.
 
@@ -49,9 +49,11 @@ def job(id: str | None = None, **options: Unpack[JobOptions]) -> Callable[[Funct
         settings["call"] = f"{function.__module__}:{function.__qualname__}"
         settings["name"] = settings.get("name") or doc or job_id
         try:
-            build_job(job_id, settings, lambda _: f"@job of {function.__qualname__}")
+            built = build_job(job_id, settings, lambda _: f"@job of {function.__qualname__}")
         except ConfigurationErrors as error:
             raise UsageError(str(error)) from None
+        if built.arguments:
+            settings["arguments"] = dict(built.arguments)  # as JSON
         line = function.__code__.co_firstlineno if hasattr(function, "__code__") else 1
         definition = {
             "id": job_id,

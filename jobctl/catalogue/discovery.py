@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from jobctl.catalogue.project_location import ProjectLocation, state_folder
-from jobctl.errors import ConfigurationError, reason_of
+from jobctl.errors import ConfigurationError, UsageError, reason_of
 from jobctl.files import PRIVATE_FILE, private_folder, write_whole
 from jobctl.text import printable, quote
 from jobctl.trust import owner_to_drop_to
@@ -49,8 +49,8 @@ def package_caches(state: Path) -> list[Path]:
     return sorted(file for file in cache_folder(state).iterdir() if re.fullmatch(_OF_PACKAGE, file.name))
 
 
-def cached_names(cache: Path) -> list[tuple[str, str]]:
-    """The id and name of each job in a cache file; empty if a file that defined them, as of a removed package, is gone.
+def cached_settings(cache: Path) -> list[tuple[str, dict[str, Any]]]:
+    """The id and settings of each job in a cache file; empty if a file that defined them, as of a removed package, is gone.
 
     Raises:
         OSError, ValueError, KeyError, TypeError: it cannot be read.
@@ -61,7 +61,7 @@ def cached_names(cache: Path) -> list[tuple[str, str]]:
     data = json.loads(text)
     if not all(os.path.exists(path) for path, *_ in data["files"]):  # noqa: PTH110
         return []
-    return [(job["id"], job["settings"]["name"]) for job in data["jobs"]]
+    return [(job["id"], dict(job["settings"])) for job in data["jobs"]]
 
 
 def _read_cache(file: Path, key: list[Any]) -> list[dict[str, Any]] | None:
@@ -252,7 +252,7 @@ class JobFinder:
         cache = cache_folder(state_folder(self._location, self._environment)) / cache_name
         jobs = _read_cache(cache, key)
         if jobs is None:
-            answer = _import_in_child(folder, modules, place, variables, mask)
+            answer = _ask_child(folder, modules, place, variables, mask)
             if "error" in answer:
                 fault = answer["error"]
                 raise ConfigurationError(
@@ -275,43 +275,120 @@ def _build_found(definition: Mapping[str, Any]) -> "Job":
     return replace(job, dry_run=definition["dry_run"])
 
 
-def import_problems(
-    folder: Path, targets: Sequence[str], variables: Mapping[str, str], mask: "Mask"
-) -> dict[str, str]:
-    """Each ``module:function`` that a worker could not call, with the reason.
+class Functions:
+    """What the functions of jobs take. Those that are named by their import path are imported in child processes, once.
 
-    Raises:
-        ConfigurationError: the modules end the importing process, or take more than 60 seconds.
+    Args:
+        folder: of the project.
+        variables: the environment of the child processes; a job's own is added to it.
+        mask: removes secrets from messages.
     """
-    if not targets:
-        return {}
-    faults = _import_in_child(folder, targets, "the jobs", variables, mask)["faults"]
-    return {
-        target: _shown(fault["error"], mask)[:500]
-        for target, fault in zip(targets, faults, strict=True)
-        if fault
-    }
+
+    def __init__(self, folder: Path, variables: Mapping[str, str], mask: "Mask") -> None:
+        self._folder = folder
+        self._variables = variables
+        self._mask = mask
+        self._known: dict[tuple[str, frozenset[tuple[str, str]]], dict[str, Any]] = {}
+
+    def problem(self, job: "Job") -> str | None:
+        """Why a run of the job on its schedule would fail: its function cannot be called, or not with its arguments.
+
+        Raises:
+            ConfigurationError: the module ends the importing process, or takes more than 60 seconds.
+        """
+        from jobctl.arguments import check
+
+        found = self._find([job])[0]
+        if "fault" in found:
+            return f"{job.target}: {_shown(found['fault']['error'], self._mask)[:500]}"
+        try:
+            check(job.id, found["schema"], [], job.arguments, is_partial=job.schedule is None)
+        except UsageError as error:
+            return error.problem
+        return None
+
+    def check(
+        self, job: "Job", values: Mapping[str, Any], texts: Sequence[tuple[str, str]] = ()
+    ) -> dict[str, Any]:
+        """The arguments for a run of the job, as JSON values, with those of its definition that are not replaced.
+
+        Secrets among them, by their names, are masked from now on.
+
+        Args:
+            values: JSON values.
+            texts: names and values as typed; they replace ``values``.
+
+        Raises:
+            UsageError: a name is unknown or missing, or a value is not what the function takes.
+            ConfigurationError: the function cannot be imported.
+        """
+        from jobctl.arguments import check
+        from jobctl.settings.masking import secret_texts
+
+        self._mask.add(secret_texts({**values, **dict(texts)}))
+        found = self._find([job])[0]
+        if "fault" in found:
+            raise ConfigurationError(
+                f"{job.target} cannot be called: {_shown(found['fault']['error'], self._mask)[:500]}",
+                where=found["fault"]["where"],
+            )
+        return check(job.id, found["schema"], texts, {**job.arguments, **values})
+
+    def forget(self) -> None:
+        """Import functions anew, since their modules may have changed."""
+        self._known.clear()
+
+    def prepare(self, jobs: "Iterable[Job]") -> None:
+        """Import the functions of several jobs together, which takes less time than one by one."""
+        self._find(list(jobs))
+
+    def _find(self, jobs: "Sequence[Job]") -> list[dict[str, Any]]:
+        """For each job the ``schema`` of its arguments, or the ``fault`` of its function."""
+        from jobctl.arguments import OF_PROGRAM
+        from jobctl.model import Command
+
+        unknown: dict[frozenset[tuple[str, str]], dict[str, None]] = {}
+        for job in jobs:
+            target, own = job.target, frozenset(job.environment.items())
+            if isinstance(target, str) and (target, own) not in self._known:
+                unknown.setdefault(own, {})[target] = None
+        for own, targets in unknown.items():
+            variables = {**self._variables, **dict(own)}
+            answer = _ask_child(self._folder, list(targets), "the jobs", variables, self._mask)
+            for target, found in zip(targets, answer["functions"], strict=True):
+                self._known[target, own] = found
+        answers: list[dict[str, Any]] = []
+        for job in jobs:
+            if isinstance(job.target, str):
+                answers.append(self._known[job.target, frozenset(job.environment.items())])
+            elif isinstance(job.target, Command):
+                answers.append({"schema": OF_PROGRAM})
+            else:
+                from jobctl.signature import schema_of
+
+                answers.append({"schema": schema_of(job.target)})
+        return answers
 
 
-def _import_in_child(
-    folder: Path, modules: Sequence[str], place: str, variables: Mapping[str, str], mask: "Mask"
+def _ask_child(
+    folder: Path, names: Sequence[str], place: str, variables: Mapping[str, str], mask: "Mask"
 ) -> dict[str, Any]:
-    """The answer of ``discovery_child``."""
+    """The answer of ``discovery_child`` about modules or functions."""
     import json
     import signal
 
-    names = quote(", ".join(modules), 100)[1:-1]
+    shown = quote(", ".join(names), 100)[1:-1]
     try:
-        child = _start_child(folder, modules, variables)
+        child = _start_child(folder, names, variables)
     except (OSError, ValueError) as error:  # ValueError: a zero character in a variable
         reason = reason_of(error) if isinstance(error, OSError) else error
-        raise ConfigurationError(f"importing {names} cannot be started: {reason}", where=place) from error
+        raise ConfigurationError(f"importing {shown} cannot be started: {reason}", where=place) from error
     with child:
         try:
             line, output = _read_answer(child)
         except TimeoutError:
             raise ConfigurationError(
-                f"importing {names} took longer than {IMPORT_TIMEOUT_S} s", where=place
+                f"importing {shown} took longer than {IMPORT_TIMEOUT_S} s", where=place
             ) from None
         finally:
             with suppress(ProcessLookupError):
@@ -321,7 +398,7 @@ def _import_in_child(
     except ValueError:
         last = _shown(output.decode("utf-8", "replace").strip(), mask, last_line=True)[:300]
         raise ConfigurationError(
-            f"importing {names} ended with code {child.returncode}: {last}", where=place
+            f"importing {shown} ended with code {child.returncode}: {last}", where=place
         ) from None
     return answer
 
@@ -333,7 +410,7 @@ def _shown(text: str, mask: "Mask", *, last_line: bool = False) -> str:
 
 
 def _start_child(
-    folder: Path, modules: Sequence[str], variables: Mapping[str, str]
+    folder: Path, names: Sequence[str], variables: Mapping[str, str]
 ) -> "subprocess.Popen[bytes]":
     import subprocess
 
@@ -345,7 +422,7 @@ def _start_child(
         rights["extra_groups"] = groups_of(owner.st_uid, owner.st_gid)
         variables = {**variables, "HOME": str(home_of(owner.st_uid) or folder)}
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "jobctl.catalogue.discovery_child", *modules],
+        [sys.executable, "-P", "-m", "jobctl.catalogue.discovery_child", *names],
         cwd=folder,
         env=dict(variables),
         **rights,

@@ -1,4 +1,4 @@
-"""The child process that imports modules and reports the jobs in them, or whether functions can be called.
+"""The child process that imports modules and reports the jobs in them, or what functions take.
 
 Run as ``python -P -m jobctl.catalogue.discovery_child MODULE...``, or with ``MODULE:FUNCTION`` arguments, in the
 project's folder. Its answer, one line of JSON, goes to the original standard output; the modules' own output goes to
@@ -27,7 +27,7 @@ def main() -> None:
     names = sys.argv[1:]
     sys.path.insert(0, folder)
     if ":" in names[0]:
-        _exit(answer, {"faults": [_import_fault(target, folder) for target in names]})
+        _exit(answer, {"functions": [_describe(target, folder) for target in names]})
     before = set(sys.modules)
     jobs: dict[str, dict[str, Any]] = {}  # by function: several modules may import the same
     for name in names:
@@ -45,22 +45,21 @@ def _exit(answer: TextIO, data: dict[str, Any]) -> NoReturn:
     os._exit(0)  # without waiting for threads that the modules started
 
 
-def _import_fault(target: str, folder: str) -> dict[str, str] | None:
-    """Why a worker could not call ``module:function``; None if it can."""
+def _describe(target: str, folder: str) -> dict[str, Any]:
+    """The schema of a function's arguments, or why a worker could not call it."""
+    from jobctl.signature import schema_of
+
     module, _, path = target.partition(":")
     try:
-        found: Any = import_module(module)
+        function: Any = import_module(module)
         for name in path.split("."):
-            found = getattr(found, name)
+            function = getattr(function, name)
     except BaseException as error:
-        return _fault(module, error, folder)
-    if callable(found):
-        return None
-    return {
-        "module": module,
-        "where": module,
-        "error": f"{path} is not a function, but {type(found).__name__}",
-    }
+        return {"fault": _fault(module, error, folder)}
+    if callable(function):
+        return {"schema": schema_of(function)}
+    why = f"{path} is not a function, but {type(function).__name__}"
+    return {"fault": {"module": module, "where": module, "error": why}}
 
 
 def _jobs_of(module: Any, folder: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Annotated, Any, NamedTuple, TypedDict
 
 from jobctl.durations import parse_duration, write_duration
-from jobctl.errors import ConfigurationError, ConfigurationErrors, ScheduleError
+from jobctl.errors import ConfigurationError, ConfigurationErrors, ScheduleError, UsageError
 from jobctl.files import with_home
 from jobctl.model import Command, Job, OnOverlap, Schedule, Target
 from jobctl.schedules import Cron, Every
@@ -124,6 +124,17 @@ def _read_names(value: Any) -> tuple[str, ...]:
     raise ConfigurationError("expected a list of variables' names", hint='write ["PGPASSWORD"]')
 
 
+def _read_arguments(value: Any) -> dict[str, Any]:
+    from jobctl.arguments import as_json
+
+    if not (isinstance(value, dict) and all(map(_is_variable, value))):
+        raise ConfigurationError("expected a table of arguments", hint='write { limit = 5, kind = "old" }')
+    try:
+        return {name: as_json(each) for name, each in value.items()}
+    except UsageError as error:
+        raise ConfigurationError(error.problem) from None
+
+
 def _read_call(value: Any) -> str:
     if isinstance(value, str) and re.fullmatch(f"{DOTTED_NAME}:{DOTTED_NAME}", value):
         return value
@@ -194,6 +205,7 @@ _VARIABLES: JsonSchema = {
     "propertyNames": {"pattern": _VARIABLE["pattern"]},
     "additionalProperties": _VALUE,
 }
+_ARGUMENTS: JsonSchema = {"type": "object", "propertyNames": {"pattern": _VARIABLE["pattern"]}}
 _Duration = timedelta | str | None
 _Interval = timedelta | float | str | None
 
@@ -219,6 +231,7 @@ class JobOptions(TypedDict, total=False):
     folder: Annotated[str | None, JobKey(_read_folder, _TEXT, "Working folder of its runs, relative to the project's folder.")]
     needs: Annotated[Sequence[str] | None, JobKey(_read_names, _NAMES, "Environment variables that must be set for it to run.")]
     check_in: Annotated[str | None, JobKey(_read_url, URL, "URL of a monitor, or $NAME, to call at each start, success and failure.")]
+    arguments: Annotated[Mapping[str, Any] | None, JobKey(_read_arguments, _ARGUMENTS, "Arguments for its function or program, unless a run is given others.")]
     memory_mib: Annotated[int | None, JobKey(_read_mib, _MIB, "Limit of a run's address space in MiB, on Linux.")]
 
 

@@ -30,6 +30,8 @@ class CommandEntry(NamedTuple):
 
 JOBS = ("job ids",)
 """Stands in ``offers`` for the ids of the project's jobs."""
+JOB_ARGUMENTS = ("arguments of the job",)
+"""Stands in ``arguments`` for those of the job on the line; there may be any number of them."""
 
 # fmt: off
 # ruff: noqa: COM819, Q000
@@ -55,7 +57,8 @@ COMMANDS = {
         '--demo': Option('', '', (), 'Run on a sample site of its own.'),
         '--dry-run': Option('', '', (), 'In Trigger.dev mode, show what would be registered.'),
     }),
-    'trigger': CommandEntry('Run a job now, and exit with its result', (JOBS, ), {
+    'trigger': CommandEntry('Run a job now, and exit with its result', (JOBS, JOB_ARGUMENTS, ), {
+        '--arguments': Option('', 'FILE', (), 'A JSON object of arguments; - is standard input.'),
         '--no-wait': Option('', '', (), 'Return once the run has started.'),
         '--dry-run': Option('', '', (), 'Show what would be done, for jobs that support it.'),
         '--force': Option('', '', (), 'Run it even where scheduling is disabled.'),

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 
-from jobctl.cli.command_data import COMMANDS, COMMON, JOBS, ROOT_OPTIONS, Option
+from jobctl.cli.command_data import COMMANDS, COMMON, JOB_ARGUMENTS, JOBS, ROOT_OPTIONS, Option
 from jobctl.text import printable
 
 Candidates = Iterable[tuple[str, str]]
@@ -48,19 +48,27 @@ def candidates(words: list[str], *, whole: bool = True) -> list[tuple[str, str]]
         return _matching(((long, option.help) for long, option in options.items() if long not in rest), last)
     if name is None:
         return _matching(((command, entry.summary) for command, entry in COMMANDS.items()), last)
-    following = COMMANDS[name].arguments[_positionals(rest, options) :]
-    return _offered(following[0], last, before) if following else []
+    offers, given = COMMANDS[name].arguments, _positionals(rest, options)
+    following = offers[len(given) :] or offers[-1:]
+    if following == (JOB_ARGUMENTS,):
+        return _job_arguments(given[0], last, before, whole=whole)
+    return _offered(following[0], last, before) if offers[len(given) :] else []
 
 
 def joined(words: list[str]) -> list[str]:
-    """Join ``--color``, ``=`` and ``al``, into which Bash splits ``--color=al``."""
+    """Join ``--color``, ``=`` and ``al``, into which Bash splits ``--color=al``; so too ``kind=old``."""
     whole: list[str] = []
     for word in words:
-        if whole and (word == "=" or whole[-1].endswith("=")) and whole[-1].startswith("-"):
+        if whole and (word == "=" or whole[-1].endswith("=")) and _is_name(whole[-1]):
             whole[-1] += word
         else:
             whole.append(word)
     return whole
+
+
+def _is_name(word: str) -> bool:
+    """Whether a word is the name of an option or argument, perhaps with the equals sign."""
+    return word.strip("-=").replace("-", "_").isidentifier()
 
 
 def _command(before: list[str]) -> tuple[str | None, list[str]]:
@@ -82,8 +90,8 @@ def _long(word: str, options: dict[str, Option]) -> Option | None:
     )
 
 
-def _positionals(rest: list[str], options: dict[str, Option]) -> int:
-    number = 0
+def _positionals(rest: list[str], options: dict[str, Option]) -> list[str]:
+    found = []
     skip = False
     for word in rest:
         if skip:
@@ -92,8 +100,8 @@ def _positionals(rest: list[str], options: dict[str, Option]) -> int:
             option = _long(word, options)
             skip = option is not None and not option.is_flag
         else:
-            number += 1
-    return number
+            found.append(word)
+    return found
 
 
 def _values(option: Option | None, begun: str, before: list[str]) -> list[tuple[str, str]]:
@@ -110,13 +118,42 @@ def matching_jobs(begun: str, before: list[str]) -> list[tuple[str, str]]:
     """Ids that begin with ``begun``, each with the job's name. The words ``before`` it may name the project."""
     from jobctl.catalogue.catalogue import job_names
 
+    return _matching(job_names(_project_folder(before)), begun)
+
+
+def _job_arguments(job_id: str, begun: str, before: list[str], *, whole: bool) -> list[tuple[str, str]]:
+    """``NAME=`` for each parameter of a job that has no argument yet, or the values of the one that is begun."""
+    from jobctl.catalogue.catalogue import job_settings
+    from jobctl.catalogue.parameter_names import parameters_in_source
+    from jobctl.catalogue.project_location import find_project
+    from jobctl.files import with_home
+
+    folder = _project_folder(before)
+    target = job_settings(folder).get(job_id, {}).get("call")
+    if not isinstance(target, str):
+        return []
+    source = find_project(with_home(folder, "--project")).folder
+    parameters = {each.name: each for each in parameters_in_source(target, source)}
+    name, assigned, value = begun.partition("=")
+    if assigned:
+        prefix = f"{name}=" if whole else ""
+        choices = parameters[name].choices if name in parameters else ()
+        return [(prefix + each, "") for each in choices if each.startswith(value)]
+    given = {word.partition("=")[0] for word in before if "=" in word}
+    return _matching(
+        ((f"{name}=", each.hint) for name, each in parameters.items() if name not in given), begun
+    )
+
+
+def _project_folder(before: list[str]) -> str:
+    """The folder that the words name, or the environment."""
     folder = os.environ.get("JOBCTL_PROJECT") or "."
     for at, word in enumerate(before):
         if word == "--project" and at + 1 < len(before):
             folder = _unquoted(before[at + 1])
         elif word.startswith("--project="):
             folder = _unquoted(word.partition("=")[2])
-    return _matching(job_names(folder), begun)
+    return folder
 
 
 def _unquoted(word: str) -> str:

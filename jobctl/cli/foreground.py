@@ -173,16 +173,20 @@ class _RunPrinter:
             out.warn(f"the run has ended, and its end cannot be recorded yet: {event.problem}")
 
 
-def start_detached(context: Context) -> dict[str, Any]:
+def start_detached(context: Context, given: bytes = b"") -> dict[str, Any]:
     """``trigger --no-wait``: start another jobctl, in a session of its own, that runs the job; returns its run.
 
     In a job it leaves the job's processes, and so outlives them: see ``jobctl.execution.process_tree``.
+
+    Args:
+        given: what it reads from standard input.
 
     Raises:
         JobctlError: as that process refused.
     """
     import json
     import subprocess
+    from tempfile import TemporaryFile
 
     words = [
         word
@@ -194,14 +198,17 @@ def start_detached(context: Context) -> dict[str, Any]:
     settings = {
         name: value for name, value in context.environment.merged().items() if name not in context.process
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "jobctl", *words, "--json", "--quiet"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**settings, **kept, DETACHED_MARK: "1"},
-        start_new_session=True,
-    )
+    with TemporaryFile() as stdin:
+        stdin.write(given)
+        stdin.seek(0)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jobctl", *words, "--json", "--quiet"],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**settings, **kept, DETACHED_MARK: "1"},
+            start_new_session=True,
+        )
     if process.stdout is None:
         raise JobctlError("the background process has no output")
     with process.stdout as output:

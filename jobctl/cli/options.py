@@ -33,6 +33,12 @@ def job_ids(incomplete: str) -> Iterable[tuple[str, str]]:
     return matching_jobs(incomplete, [])
 
 
+def job_arguments(incomplete: str) -> Iterable[str]:
+    """Nothing: ``cli.completion`` answers, since it knows the job on the line."""
+    del incomplete
+    return ()
+
+
 JobId = Annotated[
     str, typer.Argument(metavar="ID", help="A job; jobctl status lists them.", autocompletion=job_ids)
 ]
@@ -46,6 +52,18 @@ JobOrRunId = Annotated[
         help="A job, or a run by its id or the beginning of it; jobctl runs lists them.",
         autocompletion=job_ids,
     ),
+]
+JobArguments = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="NAME=VALUE",
+        help="An argument for the job's function or program.",
+        autocompletion=job_arguments,
+    ),
+]
+ArgumentsFile = Annotated[
+    str | None,
+    typer.Option("--arguments", metavar="FILE", help="A JSON object of arguments; - is standard input."),
 ]
 AllJobs = Annotated[bool, typer.Option("--all", help="Every job.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]

@@ -28,6 +28,7 @@ def call(
     """Run a function, named by its import path or itself; never raises.
 
     Args:
+        arguments: JSON values; each becomes what its type hint asks for.
         trace: print an error's traceback to standard error.
         importing: entered around the import.
 
@@ -38,6 +39,10 @@ def call(
     try:
         with importing:
             function = _resolve(target) if isinstance(target, str) else target
+        if arguments:
+            from jobctl.signature import build
+
+            arguments = build(function, arguments)
         value = function(**arguments)
         if hasattr(value, "__await__"):
             value = _await(value)

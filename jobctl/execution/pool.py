@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import EXHAUSTED, reason_of
@@ -119,6 +120,10 @@ class WorkerPool:
                 self._remove(worker)
         self._dispatch()
         return self._outcomes.take()
+
+    def masked(self, value: Any) -> Any:
+        """A JSON value without secrets."""
+        return self._outcomes.masked(value)
 
     def wake(self) -> None:
         """Make ``poll`` return now. From any thread or signal handler."""

@@ -92,6 +92,10 @@ class Outcomes:
             TaskFinished(task.run_id, None, now, now, timedelta(0), reason, shown, retry=retry)
         )
 
+    def masked(self, value: Any) -> Any:
+        """A JSON value without secrets."""
+        return self._mask.value(value)
+
     def last_line(self, data: bytes) -> str:
         """The end of the last line of an output, printable and without secrets."""
         return printable(self._mask(data.decode("utf-8", "replace")).strip().rpartition("\n")[2][-500:])

@@ -6,6 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobctl.arguments import as_json
+from jobctl.catalogue.discovery import Functions
 from jobctl.clock import Clock
 from jobctl.events import Bus, RunFinished, SchedulerStarted
 from jobctl.managers.base import StoreBackedManager
@@ -75,6 +77,7 @@ class LocalJobManager(StoreBackedManager):
         self._environment = environment
         self._most_logs = most_logs
         self._mask = mask or Mask()
+        self._functions = Functions(project, environment, self._mask)
         self._workers = workers
         self._grace = grace
         self._autostart = autostart
@@ -90,7 +93,7 @@ class LocalJobManager(StoreBackedManager):
         """Add definitions. An id that exists already is replaced; what is known of its runs stays."""
         added = list(jobs)
         for job in added:
-            self._mask.add(secret_texts(job.environment))
+            self._mask.add(secret_texts({**job.arguments, **job.environment}))
         with self._lock:
             super().add(added)
             if self._scheduling:
@@ -117,11 +120,14 @@ class LocalJobManager(StoreBackedManager):
         """Start one run now, whatever the schedule, and return it as it started.
 
         Args:
-            arguments: keyword arguments for the job's function: JSON values.
+            arguments: for the job's function or program, by name: values that JSON can hold, times and durations.
+                They are checked against the function first; its module is imported in another process for that,
+                where it is named by its import path.
             timeout: of one attempt, instead of the job's own.
             trigger: recorded with the run.
 
         Raises:
+            UsageError: the job does not take these arguments; nothing was started.
             UnknownJobError: no job has this id.
             AlreadyRunningError: it has an unfinished run; says since when and where.
             NotRunError: what it needs is not configured; says which variable.
@@ -131,9 +137,10 @@ class LocalJobManager(StoreBackedManager):
 
         job = self._job(id)
         check_runnable(job)
+        checked = self._functions.check(job, as_json(arguments)) if arguments else {}
         self._register([id])
         scheduler = self._running_scheduler()
-        return scheduler.call(lambda: scheduler.trigger(job, trigger, arguments or {}, timeout))
+        return scheduler.call(lambda: scheduler.trigger(job, trigger, checked, timeout))
 
     def wait(self, run_id: str, timeout: float | None = None) -> Run:
         """Wait for the end of a run that this manager started, and return it as recorded.
@@ -165,6 +172,7 @@ class LocalJobManager(StoreBackedManager):
 
     def renew_workers(self) -> None:
         """Import the code of all runs that begin from now on anew. A run in progress goes on."""
+        self._functions.forget()
         scheduler = self._scheduler
         if scheduler is not None:
             scheduler.call(scheduler.renew_workers)

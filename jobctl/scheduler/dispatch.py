@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from jobctl.clock import Clock
+from jobctl.execution.tasks import Arguments
 from jobctl.events import Bus, Event, RunFinished
 from jobctl.model import Job, OnOverlap, Trigger
 from jobctl.scheduler.agenda import Agenda, AgendaEntry, DueSlot, Span
@@ -265,7 +266,7 @@ class Dispatcher:
         now = self._clock.now()
         generation = self._watch.clock_generation
         claims = [
-            _claim_of(due, run_id, now, generation)
+            _claim_of(due, run_id, now, generation, self._runs.kept_arguments(due.entry.job))
             for due, run_id in zip(picked, new_run_ids(len(picked)), strict=True)
         ]
         outcomes = self._recorder.claim(claims)
@@ -310,7 +311,9 @@ class Dispatcher:
             self._blocked.claim_soon()
 
 
-def _claim_of(due: DueSlot, run_id: str, now: datetime, clock_generation: int) -> Claim:
+def _claim_of(
+    due: DueSlot, run_id: str, now: datetime, clock_generation: int, arguments: Arguments | None
+) -> Claim:
     job = due.entry.job
     return Claim(
         run_id,
@@ -324,6 +327,7 @@ def _claim_of(due: DueSlot, run_id: str, now: datetime, clock_generation: int) -
         group=job.group,
         queue=job.overlap is OnOverlap.QUEUE,
         misfires=due.misfires(),
+        arguments=arguments,
     )
 
 

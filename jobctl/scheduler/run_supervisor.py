@@ -127,7 +127,15 @@ class RunSupervisor:
             StoreError: the run cannot be recorded, so it is not started.
         """
         self._recorder.flush()
-        claim = Claim(new_run_id(), job.id, trigger, self._clock.now(), force=True, group=job.group)
+        claim = Claim(
+            new_run_id(),
+            job.id,
+            trigger,
+            self._clock.now(),
+            force=True,
+            group=job.group,
+            arguments=self.kept_arguments(job, arguments),
+        )
         try:
             (outcome,) = self._store.claim(self._lease.owner, [claim])
         except UnknownToStoreError:
@@ -139,6 +147,13 @@ class RunSupervisor:
             raise TypeError(f"unexpected outcome {outcome!r}")
         self.submit([self.begin(job, outcome.run, arguments, timeout, quick=quick)])
         return outcome.run
+
+    def kept_arguments(self, job: Job, arguments: Arguments | None = None) -> Arguments | None:
+        """The arguments of a run as they are recorded: with those of its definition, without secrets."""
+        if not (job.arguments or arguments):
+            return None
+        kept: Arguments = self._pool.masked({**job.arguments, **(arguments or {})})
+        return kept
 
     def begin(
         self,
@@ -152,16 +167,20 @@ class RunSupervisor:
         """Publish the start of a claimed run; returns the task of its first attempt, for ``submit``."""
         self._bus.publish(RunStarted(run))
         environment = self._bus.environment_for(run)
-        is_program = isinstance(
-            job.target, Command
-        )  # it gets all variables; a function's worker has the job's
+        given = {**job.arguments, **(arguments or {})}
+        # a program gets all variables; a function's worker has the job's
+        is_program = isinstance(job.target, Command)
+        if is_program and given:
+            from jobctl.arguments import variables_of
+
+            environment |= variables_of(given)
         task = Task(
             run.id,
             job.id,
             job.target,
             job.timeout if timeout is None else timeout,
             quick=quick,
-            arguments=arguments or {},
+            arguments=given,
             grace=job.grace,
             environment={**job.environment, **environment} if is_program else environment,
             worker_environment={} if is_program else job.environment,

@@ -67,7 +67,7 @@ class SingleRun:
         self._error: BaseException | None = None
         self._is_stopping = self._is_killed = self._must_end_now = self._is_signed_on = False
         self._maintenance: Maintenance | None = None
-        mask.add(secret_texts(job.environment))
+        mask.add(secret_texts({**job.arguments, **job.environment}))
         with explain_start_error():
             self._pool = WorkerPool(
                 workers=1,

@@ -340,10 +340,12 @@ def _is_mixed(text: str) -> bool:
     return all(any(map(kind, text)) for kind in (str.isdecimal, str.islower, str.isupper))
 
 
-def secret_texts(variables: Mapping[str, str]) -> list[str]:
-    """Every text in these variables that must never be shown: secrets, and passwords inside addresses."""
+def secret_texts(variables: Mapping[str, object]) -> list[str]:
+    """Every text in these variables or arguments that must never be shown: secrets, and passwords inside addresses."""
     found: list[str] = []
     for name, text in variables.items():
+        if not isinstance(text, str):
+            continue
         upper = name.upper()
         if is_secret(name) and (
             name in VARIABLES or names_password(name) or not WEAK.fullmatch(text.strip())

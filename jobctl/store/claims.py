@@ -33,14 +33,16 @@ from jobctl.store.rows import RUN, decodes, ms_of, run_of, when
 _INSERT = """
 INSERT INTO runs
   (id, job_id, status, reason, trigger, scheduled_for, epoch, started_at, finished_at, owner, host,
-   grouped, error)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+   grouped, error, arguments)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING RETURNING seq
 """
 _BEGIN = BatchStatement(
     """
-    INSERT INTO runs (id, job_id, status, trigger, scheduled_for, epoch, started_at, owner, host, grouped)
-    VALUES (:id, :job_id, 'running', :trigger, :slot, :generation, :at, :owner, :host, :grouped)
+    INSERT INTO runs
+      (id, job_id, status, trigger, scheduled_for, epoch, started_at, owner, host, grouped, arguments)
+    VALUES
+      (:id, :job_id, 'running', :trigger, :slot, :generation, :at, :owner, :host, :grouped, :arguments)
     ON CONFLICT DO NOTHING
     """,
     id="TEXT",
@@ -52,6 +54,7 @@ _BEGIN = BatchStatement(
     owner="TEXT",
     host="TEXT",
     grouped="TEXT",
+    arguments="TEXT",
 )
 _MOVE_CURSORS = BatchStatement(
     """
@@ -170,6 +173,7 @@ def _claim_together(connection: Connection, owner: Owner, wanted: Sequence[Claim
                 owner.id,
                 owner.host,
                 claim.group,
+                _json(claim.arguments),
             )
         )
         moved.append(
@@ -301,6 +305,7 @@ def _insert(
         owner.host,
         claim.group,
         skipped,
+        _json(claim.arguments),
     )
     done = connection.execute(_INSERT, row).fetchone()
     return int(done[0]) if done else None
@@ -321,7 +326,7 @@ def finish_all(connection: Connection, endings: Sequence[Ending]) -> list[bool]:
                 at,
                 duration,
                 ending.error,
-                None if ending.result is None else _json(ending.result),
+                _json(ending.result),
                 ending.pid,
                 ending.attempt,
                 ending.run_id,
@@ -338,10 +343,12 @@ def finish_all(connection: Connection, endings: Sequence[Ending]) -> list[bool]:
     ]
 
 
-def _json(result: Any) -> str:
+def _json(value: Any) -> str | None:
+    if value is None:
+        return None
     import json
 
-    return json.dumps(result)
+    return json.dumps(value)
 
 
 def fail_lost_runs(

@@ -3,7 +3,7 @@
 Times are aware datetimes in UTC, durations ``timedelta``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -119,6 +119,7 @@ class Claim(NamedTuple):
         group: two runs of a group never run at the same time.
         queue: if it cannot run now, nothing is recorded: the caller claims it again later.
         misfires: before the slot; None: not counted.
+        arguments: of the run, as JSON values without secrets.
     """
 
     run_id: str
@@ -133,6 +134,7 @@ class Claim(NamedTuple):
     group: str | None = None
     queue: bool = False
     misfires: Misfires | None = None
+    arguments: Mapping[str, Any] | None = None
 
 
 class Claimed(NamedTuple):
@@ -154,6 +156,7 @@ class Claimed(NamedTuple):
             whole(claim.at),
             scheduled_for=slot,
             host=self.host,
+            arguments=claim.arguments,
         )
 
 

@@ -12,7 +12,7 @@ from jobctl.store.records import CachedResult, JobRecord, Owner
 
 RUN = (
     "r.id, r.job_id, r.status, r.trigger, r.started_at, r.reason, r.scheduled_for, r.finished_at,"
-    " r.duration_ms, r.error, r.result, r.host, r.pid, r.attempt, r.retry_at"
+    " r.duration_ms, r.error, r.result, r.host, r.pid, r.attempt, r.retry_at, r.arguments"
 )
 OWNER = "o.id, o.kind, o.host, o.pid, o.start, o.boot, o.since, o.ended, o.killed, o.heartbeats, o.leased, o.observed"
 JOB = (
@@ -64,11 +64,12 @@ def ms_of(instant: datetime | None) -> int | None:
 @decodes
 def run_of(row: Any) -> Run:
     """A run, from the columns ``RUN``."""
-    result = row[10]
-    if result is not None:
+    result, arguments = row[10], row[15]
+    if result is not None or arguments is not None:
         import json
 
-        result = json.loads(result)
+        result = None if result is None else json.loads(result)
+        arguments = None if arguments is None else json.loads(arguments)
     return Run(
         id=row[0],
         job_id=row[1],
@@ -85,6 +86,7 @@ def run_of(row: Any) -> Run:
         pid=row[12],
         attempt=row[13],
         retry_at=when(row[14]),
+        arguments=arguments,
     )
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from jobctl.arguments import as_json
 from jobctl.clock import Clock
 from jobctl.durations import format_duration, write_duration
 from jobctl.errors import AlreadyRunningError, ServiceError, UsageError
@@ -164,7 +165,8 @@ class TriggerDevJobManager(ManagerBase):
         """Start a run and return it.
 
         Args:
-            arguments: keyword arguments for the job's function: JSON values.
+            arguments: for the job's function or program, by name: values that JSON can hold, times and durations. The
+                worker there checks them.
             timeout: of one attempt, instead of the job's own.
             retry: False: only one attempt, whatever the job's retries.
 
@@ -175,7 +177,11 @@ class TriggerDevJobManager(ManagerBase):
         """
         job = self._job(id)
         self._refuse_overlap(job)
-        payload: dict[str, Any] = dict(arguments or {})
+        payload: dict[str, Any] = {}
+        if arguments:
+            payload["arguments"] = as_json(arguments)
+            if arguments.get("dry_run") is True:
+                payload["dry_run"] = True  # workers of versions before 0.10 know no other argument
         limit = None
         if timeout is not None:
             payload["timeout"] = write_duration(timeout)

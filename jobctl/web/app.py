@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -16,7 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from jobctl.clock import SystemClock
-from jobctl.errors import JobctlError, NotRunError, StoreError
+from jobctl.errors import JobctlError, NotRunError, StoreError, UsageError
 from jobctl.json_documents import job_document, metrics_document
 from jobctl.managers.status import all_statuses
 from jobctl.model import Run, RunStatus
@@ -28,6 +30,7 @@ from jobctl.web.request_runner import Runner, store_timeout
 
 NO_STORE = {"Cache-Control": "no-cache, no-store, must-revalidate", "X-Content-Type-Options": "nosniff"}
 BEARER = {"WWW-Authenticate": "Bearer"}
+_LARGEST_BODY = 128 * 1024
 INTERNAL_ERROR = "internal error of jobctl"
 
 _LOG = logging.getLogger("jobctl")
@@ -99,8 +102,8 @@ class Endpoints:
         return handle
 
     async def run_job(self, request: Request) -> Response:
-        """Run the job that the path names."""
-        return await self._run(request, request.path_params["id"], EndpointFormat())
+        """Run the job that the path names, with the arguments of the body."""
+        return await self._run(request, request.path_params["id"], EndpointFormat(), takes_arguments=True)
 
     def read_handler(self, read: Callable[[Runner], Response]) -> Handler:
         """A handler that reads the run store."""
@@ -117,7 +120,9 @@ class Endpoints:
 
         return handle
 
-    async def _run(self, request: Request, job_id: str, reply_format: EndpointFormat) -> Response:
+    async def _run(
+        self, request: Request, job_id: str, reply_format: EndpointFormat, *, takes_arguments: bool = False
+    ) -> Response:
         now = SystemClock().now()
         if request.method == "HEAD":  # the router allows it with GET, but it must run nothing
             raise HTTPException(405, headers={"Allow": "GET, POST"})
@@ -126,8 +131,9 @@ class Endpoints:
         if self._detail and self._runner.is_disabled and (skipped := reply_format.skipped(now)):
             return _json(skipped)
         try:
+            arguments = await _arguments(request) if takes_arguments else {}
             run = await self._within_timeout(
-                lambda: self._runner.run(job_id, if_disabled=reply_format.runs_if_disabled)
+                lambda: self._runner.run(job_id, arguments, if_disabled=reply_format.runs_if_disabled)
             )
         except JobctlError as error:
             status = reply_format.not_run if isinstance(error, NotRunError) else status_of(error)
@@ -171,6 +177,31 @@ class Endpoints:
     def _is_allowed(self, request: Request, *, allow_without_bearer: bool = False) -> bool:
         client = request.client.host if request.client else None
         return self._access.allows(request.headers, client, allow_without_bearer=allow_without_bearer)
+
+
+async def _arguments(request: Request) -> dict[str, Any]:
+    """The arguments of the body ``{"arguments": {…}}``; none where it is empty.
+
+    Raises:
+        UsageError: it is something else, or too large.
+    """
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _LARGEST_BODY:
+            raise UsageError("the body is larger than 128 KiB")
+    if not body.strip():
+        return {}
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    if not (isinstance(document, dict) and list(document) == ["arguments"]):
+        document = {}
+    found = document.get("arguments")
+    if not isinstance(found, dict):
+        raise UsageError('the body must be a JSON object: {"arguments": {"name": value}}')
+    return found
 
 
 def _jobs(runner: Runner) -> Response:

@@ -8,7 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from jobctl.durations import milliseconds
-from jobctl.errors import AlreadyRunningError, JobctlError, StoreError, UnknownJobError
+from jobctl.errors import (
+    AlreadyRunningError,
+    ConfigurationError,
+    JobctlError,
+    StoreError,
+    UnknownJobError,
+    UsageError,
+)
 from jobctl.json_documents import trigger_document
 from jobctl.model import Reason, Run, RunStatus
 
@@ -80,10 +87,10 @@ def pending(reply_format: EndpointFormat, run: Run, now: datetime, *, detail: bo
 
 
 def status_of(error: JobctlError) -> int:
-    """404 for an unknown job, 409 if it is running, 503 if the run store does not answer, else 500."""
+    """404 for an unknown job, 400 for wrong arguments, 409 if it is running, 503 if the run store does not answer, else 500."""
     if isinstance(error, StoreError) and error.transient:
         return 503
-    kinds = ((UnknownJobError, 404), (AlreadyRunningError, 409))
+    kinds = ((UnknownJobError, 404), (ConfigurationError, 500), (UsageError, 400), (AlreadyRunningError, 409))
     return next((status for kind, status in kinds if isinstance(error, kind)), 500)
 
 

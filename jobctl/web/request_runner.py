@@ -3,9 +3,10 @@
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import SystemClock
 from jobctl.errors import NotRunError, StoreError
@@ -85,15 +86,19 @@ class Runner:
 
         return wait_for_store(checked, SystemClock())
 
-    def run(self, job_id: str, *, if_disabled: bool = False) -> Run:
+    def run(
+        self, job_id: str, arguments: Mapping[str, Any] | None = None, *, if_disabled: bool = False
+    ) -> Run:
         """Run a job and wait until it ends, for at most the timeout; then the run continues in the background.
 
         On Vercel nothing continues after the response, so the run is ended there, and recorded.
 
         Args:
+            arguments: JSON values for its function or program, by name.
             if_disabled: run it also if scheduling is disabled.
 
         Raises:
+            UsageError: the job does not take these arguments; nothing was started.
             UnknownJobError: the catalogue has no such job.
             AlreadyRunningError: it has an unfinished run; nothing was started.
             NotRunError: scheduling is disabled, or what the job needs is not configured.
@@ -114,7 +119,9 @@ class Runner:
 
         manager = wait_for_store(lambda: self.manager, SystemClock(), pause=pause)
         started = wait_for_store(
-            lambda: manager.trigger_job(job_id, trigger=Trigger.HTTP), SystemClock(), pause=pause
+            lambda: manager.trigger_job(job_id, arguments=arguments, trigger=Trigger.HTTP),
+            SystemClock(),
+            pause=pause,
         )
         with suppress(TimeoutError):
             return manager.wait(started.id, max(0.0, end - time.monotonic()))

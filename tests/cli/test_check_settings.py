@@ -22,7 +22,7 @@ def test_a_function_that_cannot_be_called_is_found(site: Site, code: str, words:
     site.write("work.py", code)
     site.write(
         "jobctl.toml",
-        '[jobs.backup]\nevery = "1h"\ncall = "work:nightly"\n[jobs.fine]\nevery = "1h"\ncall = "json:dumps"\n',
+        '[jobs.backup]\nevery = "1h"\ncall = "work:nightly"\n[jobs.fine]\nevery = "1h"\ncall = "json:dumps"\narguments = { obj = 1 }\n',
     )
     exit_code, shown = check(site)
     assert exit_code == 2

@@ -10,12 +10,16 @@ from jobctl.cli.completion import answer, candidates, joined
 
 FILE = '[jobs.hello]\nevery = "5m"\ncall = "work:hello"\nname = "Say hello"\n'
 
+CODE = """
+def hello(hidden=1, /, times: int = 1, *, kind: typing.Literal["old", "other"] = "old", loud: bool | None = None): ...
+"""
 BUILT_IN = [job.id for job in builtin.BUILT_IN]
 
 
 @pytest.fixture(autouse=True)
 def project(here: Path) -> Path:
     (here / "jobctl.toml").write_text(FILE)
+    (here / "work.py").write_text(CODE)
     return here
 
 
@@ -30,7 +34,13 @@ def values(*words: str, whole: bool = True) -> list[str]:
         ("st", ["status", "stop", "start"]),
         ("trigger |", ["hello"]),
         ("trigger he", ["hello"]),
-        ("trigger hello |", []),
+        ("trigger hello |", ["times=", "kind=", "loud="]),
+        ("trigger hello --no-wait k", ["kind="]),
+        ("trigger hello kind=o", ["kind=old", "kind=other"]),
+        ("trigger hello kind=old |", ["times=", "loud="]),
+        ("trigger hello loud=|", ["loud=true", "loud=false"]),
+        ("trigger hello times=|", []),
+        ("trigger unknown |", []),
         ("status --watch he", ["hello"]),
         ("run --only he", ["hello"]),
         ("run --workers |", []),
@@ -68,6 +78,8 @@ def test_notes_go_with_them() -> None:
 
 def test_the_words_that_bash_splits_at_an_equals_sign() -> None:
     assert joined(["status", "--color", "=", "al"]) == ["status", "--color=al"]
+    assert joined(["trigger", "hello", "kind", "=", "o"]) == ["trigger", "hello", "kind=o"]
+    assert values("trigger", "hello", "kind=o", whole=False) == ["old", "other"]
     assert joined(["status", "--color", "="]) == ["status", "--color="]
     assert joined(["status", "--color", "=", "always", "x"]) == ["status", "--color=always", "x"]
     assert values("status", "--color=al", whole=False) == ["always"]

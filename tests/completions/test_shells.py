@@ -19,6 +19,8 @@ LINES = [
     ("jobctl trigg", "jobctl trigger "),
     ("jobctl trigger hel", "jobctl trigger hello "),
     ("jobctl trigger hello --dry", "jobctl trigger hello --dry-run "),
+    ("jobctl trigger hello ti", "jobctl trigger hello times="),
+    ("jobctl trigger hello kind=ol", "jobctl trigger hello kind=old "),
     ("jobctl runs --status fa", "jobctl runs --status failed "),
     ("jobctl status --color=alw", "jobctl status --color=always "),
     ("jobctl --project sub", "jobctl --project subfolder/"),
@@ -34,6 +36,7 @@ def needs(shell: str) -> pytest.MarkDecorator:
 @pytest.fixture
 def surroundings_of_shell(here: Path, tmp_path: Path) -> dict[str, str]:
     (here / "jobctl.toml").write_text('[jobs.hello]\nevery = "5m"\ncall = "work:hello"\n')
+    (here / "work.py").write_text('def hello(times: int, kind: Literal["old", "all"]): ...')
     (here / "subfolder").mkdir()
     (tmp_path / "site").mkdir(exist_ok=True)
     (tmp_path / "site" / "jobctl.toml").write_text('[jobs.wholly-mine]\nevery = "5m"\ncall = "work:hello"\n')

@@ -84,6 +84,11 @@ def test_each_call_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         shutil.copytree(sample.folder, site.folder, symlinks=True)
         own.folder.mkdir()
         made: set[str] = set()
+        if page == "jobs":
+            own.write("jobctl.toml", 'modules = ["cleaning"]')
+            own.write("cleaning.py", example("jobs", "python", "def clean("))
+            own.write("given.json", '{"kind": "all"}')
+            made.add("clean")
         for line in lines:
             for variables, words in calls(line):
                 if is_run(words, variables):
@@ -137,7 +142,7 @@ def test_each_toml_is_a_project_file(example: Example, site: Site) -> None:
 
 def test_the_decorated_job_runs(site: Site) -> None:
     (site.folder / "myapp").mkdir()
-    (site.folder / "myapp/jobs.py").write_text(example("jobs", "python", "@job("))
+    (site.folder / "myapp/jobs.py").write_text(example("jobs", "python", "def count_things("))
     site.write("jobctl.toml", 'builtin = false\nmodules = ["myapp.jobs"]\n')
 
     run = site.json("trigger", "count-things")

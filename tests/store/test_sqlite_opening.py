@@ -323,7 +323,8 @@ def test_what_alerts_ask_for_is_filled_in_from_the_runs_that_are_kept(folder: Pa
         for name in ("heartbeats", "leased", "observed"):
             connection.execute(f"ALTER TABLE owners DROP COLUMN {name}")
         connection.execute("ALTER TABLE owners ADD COLUMN beat INTEGER NOT NULL DEFAULT 0")
-        connection.execute("ALTER TABLE runs DROP COLUMN retry_at")
+        for name in ("retry_at", "arguments"):
+            connection.execute(f"ALTER TABLE runs DROP COLUMN {name}")
         connection.execute("DROP INDEX runs_without_duration")
         connection.execute("CREATE INDEX runs_of_job ON runs (job_id, seq)")
         connection.execute("PRAGMA user_version = 3")

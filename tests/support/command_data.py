@@ -8,9 +8,10 @@ import typer
 
 import jobctl.cli
 from jobctl.cli.app import PANELS, app, build
-from jobctl.cli.options import job_ids
+from jobctl.cli.options import job_arguments, job_ids
 
 FILE = Path(jobctl.cli.__file__).with_name("command_data.py")
+_STAND_INS = {job_ids: "JOBS", job_arguments: "JOB_ARGUMENTS"}
 _DATA = "# fmt: off\n"
 """Where the generated part of the module begins."""
 
@@ -76,8 +77,8 @@ def _choices(parameter: Any) -> tuple[str, ...]:
 def _offers(parameter: Any, hints: dict[str, Any]) -> tuple[str, ...] | str:
     (info,) = getattr(hints.get(parameter.name), "__metadata__", (None,))
     complete = getattr(info, "autocompletion", None)
-    if complete is job_ids:
-        return "JOBS"
+    if complete in _STAND_INS:
+        return _STAND_INS[complete]
     return tuple(complete()) if complete else _choices(parameter)
 
 

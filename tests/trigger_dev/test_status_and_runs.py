@@ -166,7 +166,7 @@ def test_a_run_is_followed_to_its_end(make_manager: MakeManager, cloud: Cloud, p
     assert pauses == [1, 2, 3, 5, 5, 5]
     assert (ended.status, ended.result) == (RunStatus.COMPLETED, {"processed": 3})
     (sent,) = cloud.sent("POST", "/api/v1/tasks/a-job/trigger")
-    assert sent.body["payload"] == {"dry_run": True, "timeout": "10m"}
+    assert sent.body["payload"] == {"arguments": {"dry_run": True}, "dry_run": True, "timeout": "10m"}
     assert sent.body["options"]["maxDuration"] == 630
 
 

@@ -38,6 +38,7 @@ _jobctl() {
     local program="${COMP_WORDS[0]/#\~\//$HOME/}"
     IFS=$'\n' read -r -d '' -a COMPREPLY \
         < <(_JOBCTL_COMPLETE=bash "$program" "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+    [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
 }
 complete -F _jobctl jobctl
 """
@@ -52,7 +53,12 @@ _jobctl() {
     local -a found
     local program="${words[1]/#\~\//$HOME/}"
     found=("${(@f)$(_JOBCTL_COMPLETE=zsh "$program" "${(@)words[2,CURRENT]}" 2>/dev/null)}")
-    [[ -n ${found[1]} ]] && _describe 'jobctl' found
+    [[ -n ${found[1]} ]] || return
+    if [[ ${found[1]%%:*} == *= ]]; then
+        _describe 'jobctl' found -S ''
+    else
+        _describe 'jobctl' found
+    fi
 }
 if [[ ${zsh_eval_context[-1]} == loadautofunc ]]; then
     _jobctl "$@"

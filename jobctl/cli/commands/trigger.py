@@ -1,5 +1,6 @@
 """``jobctl trigger ID``: runs a job now, shows what it prints, and exits by its result."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
@@ -8,7 +9,8 @@ import typer
 
 from jobctl.cli.context import Context
 from jobctl.cli.foreground import report_end, run_in_foreground, start_detached
-from jobctl.cli.options import JobId
+from jobctl.cli.options import ArgumentsFile, JobArguments, JobId
+from jobctl.cli.run_arguments import read_arguments
 from jobctl.cli.times import read_span
 from jobctl.errors import ExitCode, UsageError
 from jobctl.managers.store_outage import wait_for_store
@@ -20,7 +22,9 @@ _LEAST = timedelta(seconds=1)
 def run(
     context: Context,
     job_id: JobId,
+    arguments: JobArguments = None,
     *,
+    arguments_file: ArgumentsFile = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return once the run has started.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done, for jobs that support it.")
@@ -40,6 +44,7 @@ def run(
     Examples:
         jobctl trigger repository-sync
         jobctl trigger repository-sync --no-wait
+        jobctl trigger nightly-backup target=s3://backups keep=7
         jobctl trigger repository-sync --json > result.json
     """
     job = context.job(job_id)
@@ -50,7 +55,9 @@ def run(
         )
     if no_retry:
         job = replace(job, retries=0)
-    arguments = {"dry_run": True} if dry_run else {}
+    checked = read_arguments(context, job, arguments or [], arguments_file)
+    if dry_run:
+        checked["dry_run"] = True
     limit = read_span(timeout, "--timeout", least=_LEAST) if timeout else None
     mode = context.mode
     if local or (force and mode is Mode.DISABLED):
@@ -59,17 +66,18 @@ def run(
         from jobctl.cli.trigger_dev import trigger as trigger_at_trigger_dev
 
         there, code = trigger_at_trigger_dev(
-            context, job.id, arguments, limit, wait=not no_wait, retry=not no_retry
+            context, job.id, checked, limit, wait=not no_wait, retry=not no_retry
         )
         report_end(there, context)
         return code
     if mode is Mode.DISABLED:
         context.manager().trigger_job(job.id)  # raises, and says why
     if no_wait:
-        return _report_start(start_detached(context), context)
+        given = json.dumps(checked).encode() if arguments_file == "-" else b""
+        return _report_start(start_detached(context, given), context)
     single = wait_for_store(lambda: context.single_run(job), context.clock, context.warn_of_store_error)
     with context.subscribers(single):
-        done = run_in_foreground(context, single, arguments, limit)
+        done = run_in_foreground(context, single, checked, limit)
         if not done.stuck:
             report_end(done.run, context, retry=done.retry)
     return done.code

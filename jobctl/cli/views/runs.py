@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-_TITLES = ("RUN", "JOB", "STATE", "REASON", "STARTED", "TOOK_MS", "TRIGGER", "ERROR", "ATTEMPT")
+_TITLES = ("RUN", "JOB", "STATE", "REASON", "STARTED", "TOOK_MS", "TRIGGER", "ERROR", "ATTEMPT", "ARGUMENTS")
 
 
 def piped(runs: Iterable[Run], *, header: bool) -> Iterable[str]:
@@ -78,6 +78,8 @@ def detail(run: Run, now: datetime, terminal: Terminal) -> "Iterator[RenderableT
     if run.duration is not None:
         fields.append(("took", took(run.duration)))
     fields.append(("attempt", str(run.attempt)))
+    if run.arguments:
+        fields.append(("arguments", terminal.text(as_json(run.arguments))))
     if run.host:
         fields.append(("process", f"{f'pid {run.pid} on ' if run.pid else ''}{run.host}"))
     if run.error:
@@ -123,6 +125,13 @@ def result_summary(run: Run) -> str:
     return ": ".join([*parts, ", ".join(counts)] if counts else parts)
 
 
+def as_json(value: Any) -> str:
+    """A JSON value on one line."""
+    import json
+
+    return one_line(json.dumps(value, ensure_ascii=False))
+
+
 def _state(run: Run) -> str:
     state = run.status.value if run.reason in {None, "error"} else f"{run.status.value} ({run.reason})"
     return state + (f", attempt {run.attempt}" if run.attempt > 1 else "")
@@ -150,6 +159,7 @@ def _record(run: Run) -> tuple[str, ...]:
         run.trigger.value,
         one_line(run.error or ""),
         str(run.attempt),
+        "" if run.arguments is None else as_json(run.arguments),
     )
 
 

@@ -37,10 +37,17 @@ const MAX_OUTPUT = 10 * 1024 * 1024;
 export async function runJob(id: string, payload: unknown, { ctx, signal }: RunParams): Promise<Outcome> {
   const given = isRecord(payload) ? payload : {};
   const words = ["-m", "jobctl", "trigger", id, "--local", "--no-retry", "--json"];
-  if (given.dry_run === true) words.push("--dry-run");
+  const jobArguments = isRecord(given.arguments) ? JSON.stringify(given.arguments) : "";
+  if (jobArguments) words.push("--arguments", "-");
+  else if (given.dry_run === true) words.push("--dry-run");
   if (typeof given.timeout === "string") words.push("--timeout", given.timeout);
 
-  const { code, killedBy, output, lastLine } = await spawnJobctl(words, environment(given, ctx), signal);
+  const { code, killedBy, output, lastLine } = await spawnJobctl(
+    words,
+    jobArguments,
+    environment(given, ctx),
+    signal,
+  );
   const document = parse(output);
   if (document !== null && "job_id" in document) {
     const ended = document as Outcome;
@@ -76,10 +83,17 @@ function environment(given: Record<string, unknown>, ctx: TaskRunContext): NodeJ
 
 type Ended = { code: number | null; killedBy: string | null; output: string; lastLine: string };
 
-function spawnJobctl(words: string[], env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<Ended> {
+function spawnJobctl(
+  words: string[],
+  input: string,
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<Ended> {
   const python = process.env.JOBCTL_PYTHON ?? (existsSync(IMAGE_PYTHON) ? IMAGE_PYTHON : "python3");
   return new Promise((done, fail) => {
-    const child = spawn(python, words, { env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(python, words, { env, stdio: ["pipe", "pipe", "pipe"] });
+    child.stdin.on("error", () => {}); // it may end before it has read all
+    child.stdin.end(input);
     let output = "";
     child.stdout.setEncoding("utf8");
     child.stdout.on("data", (text: string) => {
