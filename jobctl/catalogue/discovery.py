@@ -334,6 +334,15 @@ class Functions:
             )
         return check(job.id, found["schema"], texts, {**job.arguments, **values})
 
+    def takes(self, job: "Job", name: str) -> bool:
+        """Whether the function of the job has a parameter of this name.
+
+        Raises:
+            ConfigurationError: the module ends the importing process, or takes more than 60 seconds.
+        """
+        found = self._find([job])[0]
+        return name in found.get("schema", {}).get("properties", {})
+
     def forget(self) -> None:
         """Import functions anew, since their modules may have changed."""
         self._known.clear()

@@ -13,7 +13,9 @@ from jobctl.text import quote
 _MOST_READ = 1024 * 1024
 
 
-def read_arguments(context: Context, job: Job, words: Sequence[str], file: str | None) -> dict[str, Any]:
+def read_arguments(
+    context: Context, job: Job, words: Sequence[str], file: str | None, *, dry_run: bool
+) -> dict[str, Any]:
     """The arguments for a run of the job, as JSON values, checked against its function.
 
     Secrets among them are masked from now on in everything that this process shows or keeps.
@@ -21,15 +23,24 @@ def read_arguments(context: Context, job: Job, words: Sequence[str], file: str |
     Args:
         words: ``NAME=VALUE`` each; they replace those of the file.
         file: its path, or ``-`` for standard input.
+        dry_run: with the argument ``dry_run``.
 
     Raises:
         UsageError: they cannot be read, or are not what the job takes.
         ConfigurationError: the job's function cannot be imported.
     """
-    if not words and file is None:
-        return {}
+    asked = {"dry_run": True} if dry_run else {}
+    if not words and file is None and (job.dry_run or not dry_run):
+        return asked
     from jobctl.catalogue.discovery import Functions
 
+    environment = context.environment
+    functions = Functions(context.project.folder, environment.merged(), environment.mask)
+    if dry_run and not functions.takes(job, "dry_run"):
+        able = ", ".join(job.id for job in context.catalogue if job.dry_run)
+        raise UsageError(
+            f"{job.id} does not support --dry-run", hint=f"jobs that do: {able}" if able else None
+        )
     texts = []
     for word in words:
         name, assigned, text = word.partition("=")
@@ -38,9 +49,8 @@ def read_arguments(context: Context, job: Job, words: Sequence[str], file: str |
                 f"{quote(word)} is not an argument", hint="write the name of a parameter: NAME=VALUE"
             )
         texts.append((name, text))
-    environment = context.environment
-    functions = Functions(context.project.folder, environment.merged(), environment.mask)
-    return functions.check(job, {} if file is None else _read_object(file), texts)
+    values = {} if file is None else _read_object(file)
+    return functions.check(job, {**values, **asked}, texts)
 
 
 def _read_object(file: str) -> dict[str, Any]:

@@ -137,7 +137,7 @@ class LocalJobManager(StoreBackedManager):
 
         job = self._job(id)
         check_runnable(job)
-        checked = self._functions.check(job, as_json(arguments)) if arguments else {}
+        checked = {} if arguments is None else self._functions.check(job, as_json(arguments))
         self._register([id])
         scheduler = self._running_scheduler()
         return scheduler.call(lambda: scheduler.trigger(job, trigger, checked, timeout))

@@ -131,7 +131,7 @@ class Endpoints:
         if self._detail and self._runner.is_disabled and (skipped := reply_format.skipped(now)):
             return _json(skipped)
         try:
-            arguments = await _arguments(request) if takes_arguments else {}
+            arguments = await _arguments(request) if takes_arguments else None
             run = await self._within_timeout(
                 lambda: self._runner.run(job_id, arguments, if_disabled=reply_format.runs_if_disabled)
             )
@@ -179,8 +179,8 @@ class Endpoints:
         return self._access.allows(request.headers, client, allow_without_bearer=allow_without_bearer)
 
 
-async def _arguments(request: Request) -> dict[str, Any]:
-    """The arguments of the body ``{"arguments": {…}}``; none where it is empty.
+async def _arguments(request: Request) -> dict[str, Any] | None:
+    """The arguments of the body ``{"arguments": {…}}``; None where it is empty.
 
     Raises:
         UsageError: it is something else, or too large.
@@ -191,7 +191,7 @@ async def _arguments(request: Request) -> dict[str, Any]:
         if len(body) > _LARGEST_BODY:
             raise UsageError("the body is larger than 128 KiB")
     if not body.strip():
-        return {}
+        return None
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

@@ -36,6 +36,24 @@ def test_a_task_runs_its_job_and_answers_with_the_result(run_task: RunTask, site
     assert (kept["run_id"], kept["trigger"]) == (answer["output"]["run_id"], "manual")
 
 
+@pytest.mark.parametrize("payload", [{"arguments": {"dry_run": True}}, {"dry_run": True}])
+def test_the_arguments_of_the_payload_reach_the_function(
+    payload: dict[str, object], run_task: RunTask, site: Site
+) -> None:
+    answer, _ = run_task("function", "hello", payload)
+
+    assert answer["output"]["result"]["message"] == "dry"
+    assert site.runs()[0]["arguments"] == {"dry_run": True}
+
+
+def test_wrong_arguments_of_the_payload_are_not_tried_again(run_task: RunTask, site: Site) -> None:
+    answer, _ = run_task("engine", "hello", {"arguments": {"dry": True}})
+
+    assert 'hello has no parameter "dry"' in answer["error"]["message"]
+    assert answer["error"]["name"] == "AbortTaskRunError"
+    assert site.runs() == []
+
+
 def test_a_scheduled_run_is_recorded_as_scheduled(run_task: RunTask, site: Site) -> None:
     payload = {
         "timestamp": "2026-11-24T09:00:00.000Z",
@@ -137,7 +155,7 @@ def test_a_cancelled_run_ends_the_job_and_records_it(run_task: RunTask, site: Si
 
 
 def test_a_hand_trigger_may_ask_for_a_dry_run_and_a_timeout(run_task: RunTask) -> None:
-    dry, _ = run_task("function", "hello", {"dry_run": True})
+    dry, _ = run_task("function", "slow", {"dry_run": True})
     short, _ = run_task("function", "slow", {"timeout": "1s"})
 
     assert (dry["final"], "does not support --dry-run" in dry["error"]) == (True, True)

@@ -17,6 +17,9 @@ def quick():
     print("quick ran")
     return {"n": 1}
 
+def greet(name: str, times: int = 1):
+    return {"said": " ".join([f"hello {name}"] * times)}
+
 def broken():
     raise ValueError("the password is hunter2")
 
@@ -25,7 +28,7 @@ def gated():
     while not Path("go").exists():
         threading.Event().wait(0.02)
 """
-JOBS = "".join(
+JOBS = '[jobs.greet]\ncall = "work:greet"\n' + "".join(
     f'[jobs.{name}]\nevery = "1h"\ncall = "work:{name}"\n' for name in ("quick", "broken", "gated")
 )
 

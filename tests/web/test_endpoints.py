@@ -23,6 +23,47 @@ def test_any_other_job_can_be_run_and_is_recorded(serve: Serve, site: Site) -> N
 
 
 @pytest.mark.slow
+def test_a_body_holds_the_arguments(serve: Serve, site: Site) -> None:
+    client = serve()
+
+    done = client.post("/api/cron/jobs/greet", json={"arguments": {"name": "Ada", "times": 2}})
+    again = client.post("/api/cron/jobs/greet", json={"arguments": {"name": "Bob"}})
+
+    assert (done.status_code, done.json()["result"]) == (200, {"said": "hello Ada hello Ada"})
+    assert again.json()["result"] == {"said": "hello Bob"}
+    assert [run["arguments"] for run in site.runs()] == [{"name": "Bob"}, {"name": "Ada", "times": 2}]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('{"arguments": {}}', 'greet needs the argument "name": a text'),
+        ('{"arguments": {"name": 1}}', 'greet: the argument "name" takes a text, not 1'),
+        ('{"arguments": {"name": "Ada", "loud": true}}', 'greet has no parameter "loud"'),
+        ('{"name": "Ada"}', "the body must be a JSON object"),
+        ('{"arguments": {}, "name": "Ada"}', "the body must be a JSON object"),
+        ('{"arguments": [1]}', "the body must be a JSON object"),
+        ("[" * 100_000, "the body must be a JSON object"),
+        ("name=Ada", "the body must be a JSON object"),
+        ('{"arguments": {"name": "' + "a" * 70_000 + '"}}', "the arguments of greet are larger than 64 KiB"),
+        ("a" * 200_000, "the body is larger than 128 KiB"),
+    ],
+)
+def test_wrong_arguments_are_refused(serve: Serve, site: Site, body: str, message: str) -> None:
+    refused = serve().post("/api/cron/jobs/greet", content=body)
+
+    assert (refused.status_code, refused.json()["success"]) == (400, False)
+    assert message in refused.json()["error"]
+    assert site.runs() == []
+
+
+@pytest.mark.slow
+def test_the_endpoints_of_the_site_ignore_a_body(serve: Serve) -> None:
+    assert serve().post("/api/cron/sync", content="no JSON").status_code != 400
+
+
+@pytest.mark.slow
 def test_the_reason_of_a_failure_is_shown_only_in_development(serve: Serve) -> None:
     production, development = serve(), serve(NODE_ENV="development")
 

@@ -12,7 +12,7 @@ from jobctl.cli.foreground import report_end, run_in_foreground, start_detached
 from jobctl.cli.options import ArgumentsFile, JobArguments, JobId
 from jobctl.cli.run_arguments import read_arguments
 from jobctl.cli.times import read_span
-from jobctl.errors import ExitCode, UsageError
+from jobctl.errors import ExitCode
 from jobctl.managers.store_outage import wait_for_store
 from jobctl.modes import Mode
 
@@ -48,16 +48,9 @@ def run(
         jobctl trigger repository-sync --json > result.json
     """
     job = context.job(job_id)
-    if dry_run and not job.dry_run:
-        able = ", ".join(job.id for job in context.catalogue if job.dry_run)
-        raise UsageError(
-            f"{job.id} does not support --dry-run", hint=f"jobs that do: {able}" if able else None
-        )
     if no_retry:
         job = replace(job, retries=0)
-    checked = read_arguments(context, job, arguments or [], arguments_file)
-    if dry_run:
-        checked["dry_run"] = True
+    checked = read_arguments(context, job, arguments or [], arguments_file, dry_run=dry_run)
     limit = read_span(timeout, "--timeout", least=_LEAST) if timeout else None
     mode = context.mode
     if local or (force and mode is Mode.DISABLED):
