@@ -7,8 +7,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from jobctl.clock import Clock
-from jobctl.execution.tasks import Arguments
 from jobctl.events import Bus, Event, RunFinished
+from jobctl.execution.tasks import Arguments
 from jobctl.model import Job, OnOverlap, Trigger
 from jobctl.scheduler.agenda import Agenda, AgendaEntry, DueSlot, Span
 from jobctl.scheduler.clock_watch import ClockWatch

@@ -41,8 +41,7 @@ _BEGIN = BatchStatement(
     """
     INSERT INTO runs
       (id, job_id, status, trigger, scheduled_for, epoch, started_at, owner, host, grouped, arguments)
-    VALUES
-      (:id, :job_id, 'running', :trigger, :slot, :generation, :at, :owner, :host, :grouped, :arguments)
+    VALUES (:id, :job_id, 'running', :trigger, :slot, :generation, :at, :owner, :host, :grouped, :arguments)
     ON CONFLICT DO NOTHING
     """,
     id="TEXT",
