@@ -69,7 +69,7 @@ def run_of(row: Any) -> Run:
         import json
 
         result = None if result is None else json.loads(result)
-        arguments = None if arguments is None else json.loads(arguments)
+        arguments = None if arguments is None else dict(json.loads(arguments))
     return Run(
         id=row[0],
         job_id=row[1],
@@ -113,6 +113,8 @@ def owner_of(row: Any) -> Owner:
 @decodes
 def record_of(row: Any) -> JobRecord:
     """A job's record, from the columns ``JOB`` followed by ``RUN`` of its last run."""
+    if not isinstance(row[0], str):  # SQLite allows NULL in a primary key
+        raise TypeError("a job has no id")
     last = row[_JOB_WIDTH : _JOB_WIDTH + _RUN_WIDTH]
     return JobRecord(
         id=row[0],
