@@ -88,4 +88,4 @@ ID_HINT = f"use lower-case letters, digits and single dashes, {MAX_ID} character
 def is_job_id(text: str) -> bool:
     """Whether a text is ``kebab-case``, ASCII, with at most 64 characters."""
     plain = text.isascii() and len(text) <= MAX_ID and text == text.lower()
-    return plain and all(part.isalnum() for part in text.split("-"))
+    return plain and all(map(str.isalnum, text.split("-")))

@@ -36,7 +36,8 @@ URL: JsonSchema = {
 _DURATION: JsonSchema = {"type": "string", "maxLength": 100, "pattern": rf"^\s*{_PART}( ?{_PART})*\s*$"}
 _TEXT: JsonSchema = {"type": "string", "pattern": rf"^ *[^ {_HIDDEN}][^{_HIDDEN}]*$"}
 _CRON: JsonSchema = {"type": "string", "pattern": r"^\s*(@[A-Za-z]+|\S+(\s+\S+){4,5})\s*$"}
-_CALL: JsonSchema = {"type": "string", "pattern": f"^{DOTTED_NAME}:{DOTTED_NAME}$"}
+_CALL_FORM = f"{DOTTED_NAME}:{DOTTED_NAME}"
+_CALL: JsonSchema = {"type": "string", "pattern": f"^{_CALL_FORM}$"}
 _VALUE: JsonSchema = {"type": "string", "pattern": r"^[^\x00]*$"}
 _VARIABLE: JsonSchema = {"type": "string", "pattern": f"^{IDENTIFIER}$"}
 COMMAND: JsonSchema = {
@@ -136,7 +137,7 @@ def _read_arguments(value: Any) -> dict[str, Any]:
 
 
 def _read_call(value: Any) -> str:
-    if isinstance(value, str) and re.fullmatch(f"{DOTTED_NAME}:{DOTTED_NAME}", value):
+    if isinstance(value, str) and re.fullmatch(_CALL_FORM, value):
         return value
     raise ConfigurationError(f"{_shown(value)} is not an import path", hint='write "package.module:function"')
 
@@ -279,7 +280,6 @@ class _JobBuilder:
 
     def __init__(self, job_id: str, settings: Mapping[str, Any], place: Place, base: Job | None) -> None:
         self._id = job_id
-        self._label = f"[jobs.{quote(job_id)[1:-1]}]"
         self._settings = settings
         self._place = place
         self._base = base
@@ -288,12 +288,12 @@ class _JobBuilder:
     def build(self) -> Job:
         if not is_job_id(self._id):
             self._fault("", f"{quote(self._id)} is not a job id", ID_HINT)
+        changes: dict[str, Any] = {"target": self._target(), "schedule": self._schedule()}
         for key in self._settings:
             if key not in KEYS:
                 self._unknown(key)
-        changes: dict[str, Any] = {"target": self._target(), "schedule": self._schedule()}
-        together = {"call", "command", "every", "cron", "timezone"}
-        changes |= {key: self._value(key) for key in KEYS if key in self._settings and key not in together}
+            elif key not in {"call", "command", "every", "cron", "timezone"}:
+                changes[key] = self._value(key)
         changes = {key: value for key, value in changes.items() if value is not None}
         if self._base is None:
             required = {"name": self._id, "schedule": None, "target": "", "origin": self._place("")}
@@ -301,6 +301,10 @@ class _JobBuilder:
         if self._settings:
             changes["origin"] = f"{self._base.origin}, changed in {self._place('')}"
         return replace(self._base, **changes)
+
+    @property
+    def _label(self) -> str:
+        return f"[jobs.{quote(self._id)[1:-1]}]"
 
     def _fault(self, key: str, message: str, hint: str | None = None) -> None:
         label = self._label + (f".{key}" if key else "")

@@ -12,8 +12,10 @@ from jobctl.text import quote
 MAX_FILE = 1024 * 1024
 _SYNTAX_PLACE = r" \(at (?:line (\d+), column \d+|end of document)\)$"
 # the time of tomllib grows with the square of the parts of a dotted key: 20,000 parts take ten seconds
-_ENDLESS_KEY = re.compile(
-    r"""(?<![\w"'-])(?:(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""", re.ASCII
+_MAX_PARTS = 64
+_ENDLESS_KEY = (
+    r"""(?a)(?<![\w"'-])(?:(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)"""
+    f"{{{_MAX_PARTS}}}"
 )
 
 
@@ -52,8 +54,8 @@ def parse_toml(name: str, text: str) -> dict[str, Any]:
     """
     import tomllib
 
-    endless = _ENDLESS_KEY.search(text)
-    if endless:
+    may_be_endless = any(line.count(".") >= _MAX_PARTS for line in text.split("\n"))
+    if may_be_endless and (endless := re.search(_ENDLESS_KEY, text)):
         line = text.count("\n", 0, endless.start()) + 1
         raise ConfigurationError("it is nested too deeply", where=f"{name}:{line}")
     try:
@@ -78,11 +80,14 @@ KeyPath = tuple[str, ...]
 _BASIC, _LITERAL = r'"(?:[^"\\\n]|\\.)*+"', r"'[^'\n]*+'"
 _LONG = r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})' + r"|'''.*?''''{0,2}"
 _BEFORE_KEY = re.compile(r"(?:[ \t\r\n]++|#[^\n]*+)*+(\[{0,2})")
-_PART = re.compile(rf"[ \t]*+({_BASIC}|{_LITERAL}|[^ \t.=\]\r\n\"']++)[ \t]*+(\.?)")
-_PIECE = re.compile(rf"{_LONG}|{_BASIC}|{_LITERAL}|#[^\n]*+|[\[\]{{}}\n]|[^\"'#\[\]{{}}\n]++", re.DOTALL)
-# Most lines, in one step: a bare key and a value that ends on its line.
+# texts, compiled at their first use: most files need neither
+_PART = rf"[ \t]*+({_BASIC}|{_LITERAL}|[^ \t.=\]\r\n\"']++)[ \t]*+(\.?)"
+_PIECE = rf"(?s){_LONG}|{_BASIC}|{_LITERAL}|#[^\n]*+|[\[\]{{}}\n]|[^\"'#\[\]{{}}\n]++"
+# Most entries, in one step: a table such as [jobs.backup], or a bare key and a value that ends on its line.
 _PLAIN = re.compile(
-    r"""([\w-]++)[ \t]*+=[ \t]*+(?:"[^"\\\n]*+"|'[^'\n]*+'|[\w.:+-]++)[ \t]*+(?:\#[^\n]*+)?(?=\n)""", re.ASCII
+    r"""(?:[ \t\r\n]++|\#[^\n]*+)*+(?:\[([\w-]++)\.([\w-]++)\]"""
+    r"""|([\w-]++)[ \t]*+=[ \t]*+(?:"[^"\\\n]*+"|'[^'\n]*+'|[\w.:+-]++))[ \t]*+(?:\#[^\n]*+)?(?=\n)""",
+    re.ASCII,
 )
 _DEPTH = {"[": 1, "{": 1, "]": -1, "}": -1}
 
@@ -95,12 +100,19 @@ def lines_of_keys(text: str) -> dict[KeyPath, int]:
     found: dict[KeyPath, int] = {}
     table: KeyPath = ()
     line, counted, at = 1, 0, 0
-    while (before := _BEFORE_KEY.match(text, at)) and (begin := before.end()) < len(text):
-        if before[1]:
+    while at >= 0:
+        if (plain := _PLAIN.match(text, at)) is not None:
+            name, owner, key = plain.group(1, 2, 3)
+            begin, at = plain.start(plain.lastindex or 0), plain.end()
+            if key:
+                path = (*table, key)
+            else:
+                path = table = (name, owner)
+        elif (before := _BEFORE_KEY.match(text, at)) is None or (begin := before.end()) == len(text):
+            break
+        elif before[1]:
             path, at = _key_path(text, begin)
             table, at = path, text.find("\n", at)
-        elif (plain := _PLAIN.match(text, begin)) is not None:
-            path, at = (*table, plain[1]), plain.end()
         else:
             path, at = _key_path(text, begin)
             path, at = table + path, _end_of_value(text, at)
@@ -109,14 +121,12 @@ def lines_of_keys(text: str) -> dict[KeyPath, int]:
         while path and path not in found:
             found[path] = line
             path = path[:-1]
-        if at < 0:
-            break
     return found
 
 
 def _key_path(text: str, at: int) -> tuple[KeyPath, int]:
     parts: list[str] = []
-    while part := _PART.match(text, at):
+    while part := re.compile(_PART).match(text, at):
         at = part.end()
         parts.append(_unquoted(part[1]))
         if not part[2]:
@@ -127,7 +137,7 @@ def _key_path(text: str, at: int) -> tuple[KeyPath, int]:
 def _end_of_value(text: str, at: int) -> int:
     """The end of the last line of a value."""
     depth = 0
-    while piece := _PIECE.match(text, at):
+    while piece := re.compile(_PIECE).match(text, at):
         found = piece[0]
         if found == "\n" and depth <= 0:
             break

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TextIO, cast
 
@@ -359,12 +360,15 @@ class Output:
         """A value as JSON, with secrets masked and control characters escaped."""
         import json
 
-        text = json.dumps(
-            self._masked(value),
+        dumps = partial(
+            json.dumps,
             ensure_ascii=not _is_unicode(self.stdout),
             indent=indent,
             separators=(", " if indent is None else ",", ": "),
         )
+        text = dumps(value)
+        if self.mask(text) != text:  # most documents hold no secret, and a large one has many texts
+            text = dumps(self._masked(value))
         lines = text.split("\n")
         if not all(map(str.isprintable, lines)):
             lines = [

@@ -616,6 +616,8 @@ def _escapable(char: str) -> str:
         forms.append(f"&{_ENTITIES[char]};")
     if char in "'\"":  # doubled in SQL and CSV
         forms.insert(0, char * 2)
+    if char == "\b":
+        forms.append(r"\\{1,4}b")  # in JSON
     if char in _IN_SHELL:
         forms.insert(0, _IN_SHELL[char])
     if char in "+/":  # Base64 in addresses
