@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
+from jobctl.execution.messages import SUCCESS, Ending
+
 MAX_ERROR = 2000
 """Characters of an error that are shown."""
 LARGEST_ERROR = 64 * 1024
@@ -14,7 +16,6 @@ MAX_RESULT = 1024 * 1024
 MAX_DEPTH = 100
 _MACHINERY = {"asyncio", "importlib", "_frozen_importlib", "_frozen_importlib_external"}
 
-Ending = dict[str, Any]
 _NOTHING = nullcontext()
 
 
@@ -31,9 +32,6 @@ def call(
         arguments: JSON values; each becomes what its type hint asks for.
         trace: print an error's traceback to standard error.
         importing: entered around the import.
-
-    Returns:
-        ``reason`` (None or ``error``), ``error``, ``result`` and ``retry``.
     """
     began = time.monotonic()
     try:
@@ -48,7 +46,7 @@ def call(
             value = _await(value)
     except SystemExit as leaving:
         if leaving.code in {None, 0}:
-            return _ending()
+            return SUCCESS
         if isinstance(leaving.code, str):
             return failure(leaving.code)
         return failure(f"exited with code {leaving.code}")
@@ -80,7 +78,7 @@ def run_command(argv: list[str], memory_mib: int | None = None) -> Ending:
         from jobctl.execution.process_tree import signal_name
 
         return failure(f'"{argv[0]}" was killed by signal {signal_name(-code)}', reason="crashed")
-    return failure(f'"{argv[0]}" exited with code {code}') if code else _ending()
+    return failure(f'"{argv[0]}" exited with code {code}') if code else SUCCESS
 
 
 def write_line(text: str) -> None:
@@ -90,10 +88,12 @@ def write_line(text: str) -> None:
 
 
 def _resolve(target: str) -> Callable[..., Any]:
-    from importlib import import_module
-
     module_name, _, path = target.partition(":")
-    module = import_module(module_name)
+    module = sys.modules.get(module_name)
+    if module is None:
+        from importlib import import_module
+
+        module = import_module(module_name)
     found: Any = module
     for name in path.split("."):
         if not hasattr(found, name):
@@ -128,7 +128,7 @@ def _returned(value: Any, took_ms: int) -> Ending:
         took_ms: the duration of a ``JobResult`` that has none.
     """
     if value is None:
-        return _ending()
+        return SUCCESS
     import json
 
     failed, retry = None, True
@@ -150,7 +150,7 @@ def _returned(value: Any, took_ms: int) -> Ending:
     if problem:
         write_line(f"the returned {type(value).__name__} was not kept: {problem}")
         value = None
-    return failure(failed, result=value, retry=retry) if failed else _ending(result=value)
+    return failure(failed, result=value, retry=retry) if failed else Ending(result=value)
 
 
 def _why(result: Any) -> str:
@@ -222,10 +222,6 @@ def _is_ours(module: str) -> bool:
     return module == __name__ or module.partition(".")[0] in _MACHINERY
 
 
-def _ending(*, result: Any = None) -> Ending:
-    return {"reason": None, "error": None, "result": result, "retry": True}
-
-
 def failure(error: str, *, result: Any = None, retry: bool = True, reason: str = "error") -> Ending:
     """The result of a call that failed."""
-    return {"reason": reason, "error": error[:LARGEST_ERROR], "result": result, "retry": retry}
+    return Ending(reason, error[:LARGEST_ERROR], result, retry)

@@ -89,8 +89,8 @@ class JobThreads:
         began, start = self._clock.now(), self._clock.monotonic()
         self._outcomes.append(TaskStarted(task.run_id, os.getpid(), began))
         ending = call(cast("Callable[..., Any]", task.target), task.arguments, trace=False)
-        reason = Reason.ERROR if ending["reason"] else None
-        error = None if ending["error"] is None else shown_error(ending["error"], self._mask)
+        reason = Reason.ERROR if ending.reason else None
+        error = None if ending.error is None else shown_error(ending.error, self._mask)
         took = timedelta(seconds=self._clock.monotonic() - start)
         if took > task.timeout:
             reason, error = Reason.TIMEOUT, f"took longer than {write_duration(task.timeout)}"
@@ -103,8 +103,8 @@ class JobThreads:
                 took,
                 reason,
                 error,
-                self._mask.value(ending["result"]),
-                ending["retry"],
+                self._mask.value(ending.result),
+                ending.retry,
             )
         )
         self._wake()

@@ -1,12 +1,12 @@
 """What becomes of tasks: turns what workers report into outcomes and log lines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from jobctl.clock import Clock
 from jobctl.durations import write_duration
+from jobctl.execution.messages import Ending
 from jobctl.execution.run_log import RunLog, shown_error
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskOutput, TaskStarted
 from jobctl.model import Reason
@@ -15,14 +15,22 @@ from jobctl.store.logs import LogLimit
 from jobctl.text import printable
 
 
-class Attempt(NamedTuple):
-    """A task that has begun. ``began`` and ``deadline`` are of the steady clock, in seconds."""
+class Attempt:
+    """A task that has begun. ``began`` and ``deadline`` are of the steady clock, in seconds.
 
-    task: Task
-    began: float
-    at: datetime
-    deadline: float
-    log: RunLog
+    Attributes:
+        log: None until it prints: most print nothing.
+    """
+
+    __slots__ = ("at", "began", "deadline", "log", "number", "task")
+
+    def __init__(self, number: int, task: Task, began: float, at: datetime) -> None:
+        self.number = number
+        self.task = task
+        self.began = began
+        self.at = at
+        self.deadline = began + task.timeout.total_seconds()
+        self.log: RunLog | None = None
 
 
 class Outcomes:
@@ -34,6 +42,7 @@ class Outcomes:
         self._mask = mask
         self._clock = clock
         self._outcomes: list[Outcome] = []
+        self.synchronize()
 
     def __bool__(self) -> bool:
         return bool(self._outcomes)
@@ -43,42 +52,46 @@ class Outcomes:
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
 
-    def started(self, task: Task, pid: int, began: float) -> Attempt:
+    def synchronize(self) -> None:
+        """Read the clocks, by which times of the steady clock become times of the wall clock until the next call."""
+        self._wall_time, self._steady_time = self._clock.now(), self._clock.monotonic()
+
+    def started(self, number: int, task: Task, pid: int, began: float) -> Attempt:
         """A worker has begun a task."""
-        log = RunLog(self._logs, task.job_id, task.run_id, self._mask, task.attempt)
-        attempt = Attempt(task, began, self._wall(began), began + task.timeout.total_seconds(), log)
+        attempt = Attempt(number, task, began, self._wall(began))
         self._outcomes.append(TaskStarted(task.run_id, pid, attempt.at))
         return attempt
 
     def printed(self, attempt: Attempt, data: bytes) -> None:
         """A task has printed."""
         if data:
-            self._lines(attempt.task, attempt.log.feed(data, self._clock.now()))
+            self._lines(attempt.task, self._log(attempt).feed(data, self._clock.now()))
 
-    def finished(
-        self, attempt: Attempt, pid: int, reason: Reason | None, error: str | None, message: Mapping[str, Any]
-    ) -> None:
+    def finished(self, attempt: Attempt, pid: int, *, at: float, took: float, ending: Ending) -> None:
         """A task has ended, with all its processes.
 
         Args:
-            message: the worker's, or what is known of its end: ``at`` and ``took``, of the steady clock in seconds.
+            at: when, by the steady clock, in seconds.
+            took: how long its function or program took, in seconds.
         """
         task = attempt.task
-        if reason not in {None, Reason.ERROR} and error:
-            self._lines(task, attempt.log.add(error, self._clock.now()))
-        self._lines(task, attempt.log.close(self._clock.now()))
-        self._log_limit.add(task.job_id, task.run_id, attempt.log.written)
+        reason = None if ending.reason is None else Reason(ending.reason)
+        if reason not in {None, Reason.ERROR} and ending.error:
+            self._lines(task, self._log(attempt).add(ending.error, self._clock.now()))
+        if attempt.log is not None:
+            self._lines(task, attempt.log.close(self._clock.now()))
+            self._log_limit.add(task.job_id, task.run_id, attempt.log.written)
         self._outcomes.append(
             TaskFinished(
-                run_id=task.run_id,
-                pid=pid,
-                started_at=attempt.at,
-                finished_at=self._wall(message["at"]),
-                duration=timedelta(seconds=message["took"]),
-                reason=reason,
-                error=None if error is None else shown_error(error, self._mask),
-                result=self._mask.value(message.get("result")),
-                retry=bool(message.get("retry", True)),
+                task.run_id,
+                pid,
+                attempt.at,
+                self._wall(at),
+                timedelta(seconds=took),
+                reason,
+                None if ending.error is None else shown_error(ending.error, self._mask),
+                None if ending.result is None else self._mask.value(ending.result),
+                ending.retry,
             )
         )
 
@@ -100,13 +113,19 @@ class Outcomes:
         """The end of the last line of an output, printable and without secrets."""
         return printable(self._mask(data.decode("utf-8", "replace")).strip().rpartition("\n")[2][-500:])
 
+    def _log(self, attempt: Attempt) -> RunLog:
+        if attempt.log is None:
+            task = attempt.task
+            attempt.log = RunLog(self._logs, task.job_id, task.run_id, self._mask, task.attempt)
+        return attempt.log
+
     def _lines(self, task: Task, lines: Sequence[str]) -> None:
         if lines:
             self._outcomes.append(TaskOutput(task.run_id, task.job_id, self._clock.now(), lines))
 
     def _wall(self, steady: float) -> datetime:
         """A time of the steady clock, which all processes of a machine share, on the wall clock."""
-        return self._clock.now() - timedelta(seconds=self._clock.monotonic() - steady)
+        return self._wall_time + timedelta(seconds=steady - self._steady_time)
 
 
 def end_of(task: Task, reason: Reason, worker_end: str = "ended") -> str:

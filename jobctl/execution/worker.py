@@ -1,8 +1,8 @@
-"""The worker process: reads tasks from a socket, runs them one by one, and reports the result of each.
+"""The worker process: reads permits for tasks, runs them one by one, and reports the result of each.
 
-Started clean, as ``python -P -m jobctl.execution.worker INBOX LIFE RESULT OUTPUT`` (four file
-descriptors), in the project's folder and in a session of its own. Messages are JSON. A start is reported
-before the function is called, so that a task is never begun twice: without that report the pool may give the
+Started clean, as ``python -P -m jobctl.execution.worker DESCRIPTIONS PERMITS LIFE RESULT OUTPUT`` (five file
+descriptors), in the project's folder and in a session of its own. ``messages`` says what goes through them. A start is
+reported before the function is called, so that a task is never begun twice: without that report the pool may give the
 task to another worker. When the life line closes, its scheduler is gone: the worker ends itself
 with all below it. It does the same at the deadline that came last through the line, since its scheduler's lease
 has run out then, and other machines may run its jobs. A thread waits for that: ``PR_SET_PDEATHSIG`` is tied to the
@@ -20,15 +20,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from operator import methodcaller
-from typing import Any
 
 from jobctl.clock import boottime
 from jobctl.execution import calling
+from jobctl.execution.messages import PERMIT, READY, Description, Ending, begun, ended
 from jobctl.execution.process_tree import descendants, send
 from jobctl.execution.worker_state import WorkerState
 from jobctl.signals import take_harmless_signals
 
 RETIRE_AFTER = 10_000
+_NOTHING = nullcontext()
 _CHILD_GRACE = 2.0
 _LARGEST_TASK = 256 * 1024
 _LIFE_LINE = "jobctl-life-line"
@@ -45,15 +46,18 @@ _TERMINATED = 128 + signal.SIGTERM
 class Worker:
     """The loop, and the thread that reads the life line. ``unread``: what came through it with the first line."""
 
-    def __init__(self, inbox: int, life: int, result: int, output: int, unread: bytes) -> None:
-        self._inbox, self._life, self._result, self._output = inbox, life, result, output
+    def __init__(
+        self, descriptions: int, permits: int, life: int, result: int, output: int, *, unread: bytes
+    ) -> None:
+        self._descriptions, self._permits = descriptions, permits
+        self._life, self._result, self._output = life, result, output
         self._unread = unread
+        self._known: dict[int, Description] = {}
         self._pid = os.getpid()
-        self._token = os.environ["JOBCTL_WORKER"]
+        self._mark = b"\x1e%s " % os.environ["JOBCTL_WORKER"].encode()
         self._done = 0
         self._is_finalized = False  # objects that a job's modules share between processes are unusable
         self._unsent = b""
-        self._buffer = bytearray(_LARGEST_TASK)  # kept, since allocating it takes longer than reading into it
         self._state = WorkerState(output)
 
     def main(self) -> None:
@@ -62,46 +66,54 @@ class Worker:
             threading.Thread(target=self._live, name=_LIFE_LINE, daemon=True).start()
         except RuntimeError:
             sys.exit("the system allows no more threads (ulimit -u)")
-        os.set_blocking(self._inbox, False)
-        self._report({"ready": self._pid})
-        retired = False
-        while not retired:
-            task = self._next()
-            self._report({"started": task["run"], "at": time.monotonic()})
+        os.set_blocking(self._permits, False)
+        self._unsent = READY + b"\n"
+        is_last = False
+        while not is_last:
+            number, task = self._next()
+            self._unsent += begun(number, time.monotonic())
             self._flush()
-            retired = self._run(task)
+            is_last = self._run(number, task)
         self._flush()
         threading.Event().wait()  # for the pool, which ends it
 
-    def _next(self) -> dict[str, Any]:
+    def _next(self) -> tuple[int, Description]:
         """The next task. If it is there already, the end of the last one is reported together with its start."""
+        number, described = PERMIT.unpack(self._read_permit())
+        while (task := self._known.get(described)) is None:
+            read = Description(*json.loads(os.read(self._descriptions, _LARGEST_TASK)))
+            if read.is_kept or read.number == number:  # else its task was taken back
+                self._known[read.number] = read
+        if not task.is_kept:
+            del self._known[described]
+        return number, task
+
+    def _read_permit(self) -> bytes:
         while True:
             try:
-                size = os.readv(self._inbox, [self._buffer])
+                return os.read(self._permits, PERMIT.size)
             except BlockingIOError:
                 self._flush()
                 waiting = select.poll()
-                waiting.register(self._inbox, select.POLLIN)
+                waiting.register(self._permits, select.POLLIN)
                 waiting.poll()
-            else:
-                task: dict[str, Any] = json.loads(self._buffer[:size])
-                return task
 
-    def _run(self, task: dict[str, Any]) -> bool:
+    def _run(self, number: int, task: Description) -> bool:
         """Run a task; True where this worker should run no other."""
-        name = str(task.get("target") or task["argv"])
+        name = task.target or str(task.argv)
         module = name.partition(":")[0]
         context = self._state.begin(name, module)
         began = time.monotonic()
         ending = _prepare(task)
-        if ending is None and "argv" in task:
-            ending = calling.run_command(task["argv"], task.get("memory_mib"))
+        if ending is None and task.argv is not None:
+            ending = calling.run_command(task.argv, task.memory_mib)
         elif ending is None:
             importing = self._state.importing(module)
-            with _memory_of(task):
-                ending = context.run(calling.call, name, task["arguments"], importing=importing)
-            if "memory_mib" in task and (ending["error"] or "").startswith("MemoryError"):
-                ending["error"] = f"MemoryError: it took more than memory_mib = {task['memory_mib']} allows"
+            with _bounded(task.memory_mib):
+                ending = context.run(calling.call, name, task.arguments, importing=importing)
+            if task.memory_mib is not None and (ending.error or "").startswith("MemoryError"):
+                error = f"MemoryError: it took more than memory_mib = {task.memory_mib} allows"
+                ending = ending._replace(error=error)
         if os.getpid() != self._pid:
             os._exit(0)  # a child that the job forked came back from the call
         took = time.monotonic() - began
@@ -109,21 +121,12 @@ class Worker:
         is_clean = self._state.restore(name, took)
         if left:
             self._print(f"ended {left} process{'es' * (left > 1)} that the job left behind")
-        self._print_marker(task["run"])
+        self._put(self._output, b"%s%d\n" % (self._mark, number))
         self._done += 1
-        retired = (
-            bool(left) or self._is_finalized or not is_clean or self._done >= RETIRE_AFTER or _threads_left()
-        )
-        self._report(
-            {
-                "finished": task["run"],
-                "at": time.monotonic(),
-                "took": took,
-                "retired": retired,
-                **ending,
-            }
-        )
-        return retired
+        if left or self._is_finalized or not is_clean or self._done >= RETIRE_AFTER or _threads_left():
+            ending = ending._replace(is_last=True)
+        self._unsent += ended(number, time.monotonic(), took, ending)
+        return ending.is_last
 
     # The pipes
 
@@ -148,9 +151,6 @@ class Worker:
             data += part
         self._end_all()
 
-    def _report(self, message: dict[str, Any]) -> None:
-        self._unsent += json.dumps(message).encode() + b"\n"
-
     def _flush(self) -> None:
         """Send the reports. None is held back while a job runs or while there is no task."""
         self._put(self._result, self._unsent)
@@ -158,9 +158,6 @@ class Worker:
 
     def _print(self, line: str) -> None:
         self._put(self._output, f"{line}\n".encode())
-
-    def _print_marker(self, run_id: str) -> None:
-        self._put(self._output, b"\x1e%s %s\n" % (self._token.encode(), run_id.encode()))
 
     def _put(self, pipe: int, data: bytes) -> None:
         try:
@@ -204,25 +201,25 @@ class Worker:
         os._exit(0)
 
 
-def _prepare(task: dict[str, Any]) -> calling.Ending | None:
+def _prepare(task: Description) -> Ending | None:
     """Go where the task begins, with its variables; how it failed, where that cannot be done."""
-    os.environ.update(task.get("environment", {}))
-    if "folder" not in task:
+    if task.environment:
+        os.environ.update(task.environment)
+    if task.folder is None:
         return None
     try:
-        os.chdir(task["folder"])
+        os.chdir(task.folder)
     except OSError as error:
         return calling.failure(
-            f"the folder {task['folder']} cannot be entered: {(error.strerror or '').lower()}"
+            f"the folder {task.folder} cannot be entered: {(error.strerror or '').lower()}"
         )
     return None
 
 
-def _memory_of(task: dict[str, Any]) -> AbstractContextManager[None]:
-    """The bound on what a function of the task may take."""
-    mib = task.get("memory_mib")
+def _bounded(mib: int | None) -> AbstractContextManager[None]:
+    """The bound on what a function may take, in MiB."""
     if mib is None:
-        return nullcontext()
+        return _NOTHING
     from jobctl.memory_limit import bounded
 
     return bounded(mib)
@@ -314,17 +311,17 @@ def _read_path(life: int) -> tuple[list[str], bytes]:
 
 def main() -> None:
     """Entry of ``python -m``."""
-    inbox, life, result, output = (int(argument) for argument in sys.argv[1:5])
-    for descriptor in (inbox, life, result, output):
+    descriptors = [int(argument) for argument in sys.argv[1:6]]
+    for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
     sys.argv = ["jobctl-worker"]
     take_harmless_signals()
     _adopt_orphans()
     sys.path.insert(0, os.getcwd())  # noqa: PTH109
-    path, unread = _read_path(life)
+    path, unread = _read_path(descriptors[2])
     sys.path += [folder for folder in path if folder not in sys.path]
     signal.signal(signal.SIGTERM, _leave)
-    Worker(inbox, life, result, output, unread).main()
+    Worker(*descriptors, unread=unread).main()
 
 
 if __name__ == "__main__":

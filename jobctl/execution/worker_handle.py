@@ -1,8 +1,6 @@
 """The pool's side of one worker process: its pipes, the tasks that it was sent, and what becomes of them.
 
-Tasks go through a socket that keeps messages whole, and the pool keeps the worker's end of it open: so
-it can read back what the worker has not begun, without asking a process that may hang. Each message is read
-once, so no task is begun twice.
+``messages`` says what goes through the pipes, and how tasks are taken back that the worker has not begun.
 """
 
 import errno
@@ -14,13 +12,21 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from jobctl.clock import Clock
+from jobctl.execution.messages import (
+    BEGUN,
+    ENDED,
+    PERMIT,
+    READY,
+    SUCCESS,
+    Description,
+    Ending,
+)
 from jobctl.execution.process_tree import (
     OWNER_MARK,
     WORKER_MARK,
@@ -32,7 +38,7 @@ from jobctl.execution.process_tree import (
 )
 from jobctl.execution.task_outcomes import Attempt, Outcomes, end_of
 from jobctl.execution.tasks import Task
-from jobctl.model import Command, Reason
+from jobctl.model import Command, Reason, Target
 
 STUCK_S = 0.1
 """A worker busy with one task for longer than this, in seconds, will not begin its other tasks soon."""
@@ -41,6 +47,7 @@ _MOST_CHUNKS = 64
 _LARGEST_TASK = 192 * 1024
 _LARGEST_MESSAGE = 8 * 1024 * 1024  # a result of the largest size, with every character escaped
 _DEAF_S = 1.0
+_SILENT_S = 2.0  # a worker that begins nothing for longer has been stopped
 # Keeps messages whole, as datagrams do elsewhere, where this kind is not known for local sockets.
 _WHOLE = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_DGRAM
 
@@ -87,22 +94,26 @@ class WorkerHandle:
         self._grace = grace
         self._start_limit = start_limit
         self._mark = os.urandom(12).hex()
-        self._sent: dict[str, Task] = {}
+        self._number = 0
+        self._described: dict[tuple[Target, str | None, int | None], int] = {}
+        self._sent: dict[int, Task] = {}
         self._current: Attempt | None = None
-        self._since = clock.monotonic()
+        self._since = self._heard = clock.monotonic()
         self._fault: str | None = None
         self._ending: Reason | None = None
         self._kill_at: float | None = None
         self._deaf_since: float | None = None
         self._messages = b""
         self._printed = bytearray()
-        self._tasks, self._inbox = socket.socketpair(socket.AF_UNIX, _WHOLE)
-        for end in (self._tasks, self._inbox):
+        self._descriptions, self._unread = socket.socketpair(socket.AF_UNIX, _WHOLE)
+        self._permits, self._unread_permits = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        for end in (self._descriptions, self._unread):
             with suppress(OSError):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _LARGEST_TASK)
-        self._tasks.setblocking(False)
+        self._descriptions.setblocking(False)
         life_read, self._life, self.result, result_write, self.output, output_write = _pipes(3)
-        passed = (self._inbox.fileno(), life_read, result_write, output_write)
+        inbox = self._unread.fileno(), self._unread_permits.fileno()
+        passed = (*inbox, life_read, result_write, output_write)
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "jobctl.execution.worker", *map(str, passed)],
@@ -118,7 +129,7 @@ class WorkerHandle:
             self._close_pipes()
             raise
         finally:
-            for number in passed[1:]:
+            for number in passed[len(inbox) :]:
                 os.close(number)
         os.set_blocking(self.result, False)
         os.set_blocking(self.output, False)
@@ -152,7 +163,8 @@ class WorkerHandle:
     @property
     def run_ids(self) -> list[str]:
         """The runs of its tasks."""
-        return [*([self._current.task.run_id] if self._current else []), *self._sent]
+        tasks = [*([self._current.task] if self._current else []), *self._sent.values()]
+        return [task.run_id for task in tasks]
 
     @property
     def last_words(self) -> str:
@@ -178,32 +190,53 @@ class WorkerHandle:
         Raises:
             ValueError: the first of them is too large to be sent at all.
         """
-        for number, task in enumerate(tasks):
-            data = json.dumps(_message(task)).encode()
-            if len(data) > _LARGEST_TASK:
-                if number:
-                    return tasks[number:]
-                raise ValueError(f"the command is longer than {_LARGEST_TASK // 1024} KiB")
+        permits = b""
+        for sent, task in enumerate(tasks):
+            number = self._number + 1
             try:
-                self._tasks.send(data)
-            except OSError as error:
-                if error.errno in {errno.EAGAIN, errno.ENOBUFS}:
-                    return tasks[number:]
-                raise
-            self._sent[task.run_id] = task
-        return []
+                described = self._describe(number, task)
+            except ValueError:
+                if not sent:
+                    raise
+                described = None
+            if described is None:
+                break
+            self._number = number
+            self._sent[number] = task
+            permits += PERMIT.pack(number, described)
+        if permits:
+            if self._current is None:
+                self._heard = self._clock.monotonic()
+            self._permits.send(permits)
+        return tasks[len(permits) // PERMIT.size :]
+
+    def _describe(self, number: int, task: Task) -> int | None:
+        """The number of a task's description, which is sent unless the worker has it; None where there is no room."""
+        kind = (task.target, task.folder, task.memory_mib)
+        is_kept = not task.arguments and not task.environment
+        if is_kept and (known := self._described.get(kind)) is not None:
+            return known
+        data = json.dumps(_description(number, task, is_kept=is_kept)).encode()
+        if len(data) > _LARGEST_TASK:
+            raise ValueError(f"the command is longer than {_LARGEST_TASK // 1024} KiB")
+        try:
+            self._descriptions.send(data)
+        except OSError as error:
+            if error.errno in {errno.EAGAIN, errno.ENOBUFS}:
+                return None
+            raise
+        if is_kept:
+            self._described[kind] = number
+        return number
 
     def take_back(self) -> list[Task]:
-        """The tasks that it has not read, in order; it will never see them."""
-        taken: list[Task] = []
-        while True:
-            try:
-                data = self._inbox.recv(_LARGEST_TASK + 1, socket.MSG_DONTWAIT)
-            except OSError:
-                return taken
-            task = self._sent.pop(json.loads(data)["run"], None)
-            if task is not None:
-                taken.append(task)
+        """The tasks whose permits it has not read, in order; it will never begin them."""
+        try:
+            permits = self._unread_permits.recv(PERMIT.size * (len(self._sent) + 1), socket.MSG_DONTWAIT)
+        except OSError:
+            return []
+        numbers = [number for number, _ in PERMIT.iter_unpack(permits)]
+        return [self._sent.pop(number) for number in numbers if number in self._sent]
 
     def extend(self, deadline: float | None) -> None:
         """Let the worker live until then. One that reads nothing keeps its former deadline."""
@@ -215,7 +248,7 @@ class WorkerHandle:
         """End the task that it is on, or may be about to begin, if it belongs to one of the runs."""
         if self._current is not None and self._current.task.run_id in run_ids:
             self._begin_end(reason, now=now)
-        elif run_ids & self._sent.keys():
+        elif any(task.run_id in run_ids for task in self._sent.values()):
             self._begin_end(reason, now=True)  # a task that has not begun needs no grace time
 
     def kill(self, reason: Reason | None = None) -> None:
@@ -243,6 +276,9 @@ class WorkerHandle:
             self._begin_end(Reason.TIMEOUT)
         elif self._sent and current is not None and now - current.began > STUCK_S:
             tasks += self.take_back()
+        elif self._sent and current is None and self.is_ready and now - self._heard > _SILENT_S:
+            tasks += self.take_back()
+            self.kill()
         elif not self.is_ready and self._ending is None and now - self._since > self._start_limit:
             self._fail(f"was not ready after {self._start_limit:g} seconds")
         elif self.is_retired and self.load == 0:
@@ -261,7 +297,7 @@ class WorkerHandle:
         self._process.wait()
         if self.load:
             end_left_by(self._mark, self._process.pid)
-        if self._current is not None:
+        if self._current is not None and self._current.log is not None:
             self._current.log.close(self._clock.now())
 
     def after_fork(self) -> None:
@@ -276,19 +312,25 @@ class WorkerHandle:
         """Process what it reports, up to something that is no message; returns tasks for other workers."""
         tasks: list[Task] = []
         try:
-            for message in self._read_messages() if self._fault is None else ():
-                if "started" in message:
-                    task = self._sent.pop(message["started"])
-                    self._current = self._outcomes.started(task, self._process.pid, message["at"])
-                elif "finished" in message:
-                    tasks += self._finished(message)
-                elif "ready" in message:
+            for line in self._read_lines() if self._fault is None else ():
+                kind, words = line[:1], line[1:].split(b" ", 3)
+                if kind == BEGUN:
+                    number, at = words
+                    task = self._sent.pop(int(number))
+                    self._current = self._outcomes.started(int(number), task, self._process.pid, float(at))
+                elif kind == ENDED:
+                    number, at, took, *more = words
+                    ending = Ending(*json.loads(more[0].decode())) if more else SUCCESS
+                    tasks += self._finished(int(number), float(at), float(took), ending)
+                elif line == READY:
                     self.is_ready = True
+                else:
+                    raise ValueError(line)
         except (ValueError, KeyError, TypeError, RecursionError):
             self._fail("sent an invalid message: a job wrote to a file that it had not opened")
         return tasks
 
-    def _read_messages(self) -> Iterator[dict[str, Any]]:
+    def _read_lines(self) -> list[bytes]:
         while True:
             try:
                 data = os.read(self.result, _CHUNK)
@@ -304,23 +346,24 @@ class WorkerHandle:
         *lines, self._messages = self._messages.split(b"\n")
         if len(self._messages) > _LARGEST_MESSAGE:
             raise ValueError("a message without an end")
-        for line in lines:
-            yield json.loads(line.decode())
+        if lines:
+            self._heard = self._clock.monotonic()
+            self._outcomes.synchronize()
+        return lines
 
-    def _finished(self, message: dict[str, Any]) -> list[Task]:
+    def _finished(self, number: int, at: float, took: float, ending: Ending) -> list[Task]:
         current = self._current
-        if current is None or current.task.run_id != message["finished"]:
+        if current is None or current.number != number:
             return []
-        self._outcomes.printed(current, self._take_printed(ended=current.task.run_id))
-        reason, error = Reason(message["reason"]) if message["reason"] else None, message["error"]
-        if self._ending is not None and (reason is not None or self._ending is Reason.TIMEOUT):
-            reason, error = self._ending, end_of(current.task, self._ending)
+        self._outcomes.printed(current, self._take_printed(ended=number))
+        if self._ending is not None and (ending.reason is not None or self._ending is Reason.TIMEOUT):
+            ending = ending._replace(reason=self._ending, error=end_of(current.task, self._ending))
         tasks: list[Task] = []
-        if message["retired"]:
+        if ending.is_last:
             self.is_retired = True
             tasks = self._give_up_sent()
         self._current = None
-        self._outcomes.finished(current, self._process.pid, reason, error, message)
+        self._outcomes.finished(current, self._process.pid, at=at, took=took, ending=ending)
         self.is_retired = self.is_retired or self._ending is not None
         self._ending = self._kill_at = None
         return tasks
@@ -337,11 +380,12 @@ class WorkerHandle:
         if self._current is not None:
             current, self._current = self._current, None
             self._outcomes.printed(current, self._take_printed())
+            self._outcomes.synchronize()
             now = self._clock.monotonic()
             reason = self._ending or Reason.CRASHED
-            error = end_of(current.task, reason, self._end)
+            ending = Ending(reason, end_of(current.task, reason, self._end))
             self._outcomes.finished(
-                current, self._process.pid, reason, error, {"at": now, "took": now - current.began}
+                current, self._process.pid, at=now, took=now - current.began, ending=ending
             )
         if self._ending not in {None, Reason.TIMEOUT}:
             for task in self._sent.values():
@@ -380,10 +424,10 @@ class WorkerHandle:
             # what a thread goes on to print after its run; whole lines, for half a secret is not known as one
             del self._printed[: self._printed.find(b"\n", -_CHUNK) + 1 or None]
 
-    def _take_printed(self, *, ended: str | None = None) -> bytes:
-        """What the current run printed so far; with ``ended``, all up to that run's end mark."""
+    def _take_printed(self, *, ended: int | None = None) -> bytes:
+        """What the current run printed so far; with ``ended``, all up to the end mark of the task of that number."""
         if ended is not None:
-            mark = b"\x1e%s %s\n" % (self._mark.encode(), ended.encode())
+            mark = b"\x1e%s %d\n" % (self._mark.encode(), ended)
             while (at := self._printed.find(mark)) < 0 and self._read_output():
                 continue
             taken = bytes(self._printed[:at] if at >= 0 else self._printed)
@@ -431,8 +475,8 @@ class WorkerHandle:
         _OPEN.discard(self)
         for descriptor in (self._life, self.result, self.output):
             os.close(descriptor)
-        self._tasks.close()
-        self._inbox.close()
+        for end in (self._descriptions, self._unread, self._permits, self._unread_permits):
+            end.close()
 
 
 def _pipes(count: int) -> list[int]:
@@ -464,14 +508,15 @@ os.register_at_fork(
 )
 
 
-def _message(task: Task) -> dict[str, Any]:
-    message: dict[str, Any] = {"run": task.run_id}
-    if task.environment:
-        message["environment"] = dict(task.environment)
-    if task.folder is not None:
-        message["folder"] = task.folder
-    if task.memory_mib is not None:
-        message["memory_mib"] = task.memory_mib
-    if isinstance(task.target, Command):
-        return {**message, "argv": list(task.target.argv)}
-    return {**message, "target": task.target, "arguments": dict(task.arguments)}
+def _description(number: int, task: Task, *, is_kept: bool) -> Description:
+    target = task.target
+    return Description(
+        number,
+        is_kept,
+        target if isinstance(target, str) else None,
+        list(target.argv) if isinstance(target, Command) else None,
+        dict(task.arguments),
+        dict(task.environment),
+        task.folder,
+        task.memory_mib,
+    )

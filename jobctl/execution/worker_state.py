@@ -23,12 +23,13 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import Context, copy_context
 from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
+_NOTHING = nullcontext()
 RETIRE_GROWTH = 512 * 1024  # KiB of peak memory above the start
 _GROWTH_TAKES_S = 0.01  # a shorter run cannot grow by as much
 _GROWTH_CHECK = 64  # but many of them can
@@ -367,12 +368,12 @@ class WorkerState:
             context.run(lambda: decimal.setcontext(decimal.getcontext().copy()))
         return context
 
-    @contextmanager
-    def importing(self, module: str) -> Iterator[None]:
+    def importing(self, module: str) -> AbstractContextManager[None]:
         """Around the import of a task's module: what it sets is set again for its next runs."""
-        if module in self._imported:
-            yield
-            return
+        return _NOTHING if module in self._imported else self._importing(module)
+
+    @contextmanager
+    def _importing(self, module: str) -> Iterator[None]:
         before, loaded = [_read(item) for item in _ITEMS], set(sys.modules)
         yield
         after, new = [_read(item) for item in _ITEMS], sys.modules.keys() - loaded

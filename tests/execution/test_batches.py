@@ -1,9 +1,12 @@
 """Many quick tasks in few workers: each begins once, and none waits for one that hangs."""
 
+import os
+import signal
 from typing import Any
 
 import pytest
 
+from jobctl.execution.messages import PERMIT
 from jobctl.execution.pool import BATCH
 from jobctl.model import Reason
 
@@ -47,6 +50,78 @@ def test_a_task_that_hangs_or_crashes_delays_no_other(bench: Any, body: str, rea
     assert bench.finish(bad)[0].reason is reason
     assert (bench.folder / "ran").read_text() == "x" * len(tasks)
     assert all(len(times) == 1 for times in bench.started.values())
+
+
+@pytest.mark.faults
+def test_a_worker_that_is_stopped_while_it_waits_begins_nothing_and_others_do(bench: Any) -> None:
+    bench.write("def good():\n    with open('ran', 'a') as file: file.write('x')\n")
+    stopped = bench.run("work:good").pid
+    os.kill(stopped, signal.SIGSTOP)
+
+    tasks = [bench.task("work:good", quick=True) for _ in range(20)]
+    bench.submit(*tasks)
+
+    assert all(run.reason is None and run.pid != stopped for run in bench.finish(*tasks))
+    assert (bench.folder / "ran").read_text() == "x" * (len(tasks) + 1)
+
+
+# real reads and kills, at the moment that matters: the permit is read, and nothing is reported yet
+KILLED_AT_PERMIT = """
+import os, signal
+read = os.read
+
+def reading(descriptor, size):
+    data = read(descriptor, size)
+    if size == 8:
+        try:
+            os.unlink("kill")
+        except OSError:
+            return data
+        os.kill(os.getpid(), signal.SIGKILL)
+    return data
+
+os.read = reading
+"""
+
+
+@pytest.mark.faults
+def test_a_worker_that_is_killed_between_a_permit_and_its_report_loses_no_task(make_bench: Any) -> None:
+    bench = make_bench(environment={"PYTHONPATH": "patches"})
+    (bench.folder / "patches").mkdir()
+    bench.write(KILLED_AT_PERMIT, "patches/sitecustomize.py")
+    bench.write("def good():\n    with open('ran', 'a') as file: file.write('x')\n")
+    assert PERMIT.size == 8
+    for _ in range(3):
+        bench.run("work:good")
+        (bench.folder / "kill").touch()
+        tasks = [bench.task("work:good", quick=True) for _ in range(10)]
+        bench.submit(*tasks)
+        assert all(run.reason is None for run in bench.finish(*tasks))
+        assert not (bench.folder / "kill").exists()
+
+    assert (bench.folder / "ran").read_text() == "x" * len(bench.finished)
+    assert all(len(times) == 1 for times in bench.started.values())
+
+
+@pytest.mark.faults
+def test_tasks_that_are_taken_back_while_they_begin_and_end_run_once(bench: Any) -> None:
+    bench.write("def good():\n    with open('ran', 'a') as file: file.write('x')\n")
+    warm = [bench.task("work:good") for _ in range(2)]
+    bench.submit(*warm)
+    bench.finish(*warm)
+    tasks = []
+    for _ in range(20):
+        batch = [bench.task("work:good", quick=True) for _ in range(20)]
+        bench.submit(*batch)
+        bench.pool.end([batch[-1].run_id], Reason.INTERRUPTED)
+        tasks += batch
+    runs = bench.finish(*tasks)
+
+    assert {run.reason for run in runs} <= {None, Reason.INTERRUPTED}
+    assert all(len(times) == 1 for times in bench.started.values())
+    completed = [run for run in bench.finished.values() if run.reason is None]
+    assert len(completed) >= 380
+    assert len(completed) <= len((bench.folder / "ran").read_text()) <= len(bench.started)
 
 
 def test_capacity_counts_workers_and_room_behind_quick_tasks(make_bench: Any) -> None:

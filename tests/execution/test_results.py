@@ -19,5 +19,5 @@ def test_a_failed_result_is_tried_again_unless_it_says_no(
 ) -> None:
     ending = call(lambda: result, {})
 
-    assert (ending["reason"], ending["retry"]) == (reason, retry)
-    assert "retry" not in ending["result"]
+    assert (ending.reason, ending.retry) == (reason, retry)
+    assert "retry" not in ending.result

@@ -26,7 +26,7 @@ class Desk:
 
     def run(self, target: str, **arguments: Any) -> dict[str, Any]:
         """How the run ended: ``reason``, ``error``, ``result``."""
-        return call(target, arguments, trace=True)
+        return call(target, arguments, trace=True)._asdict()
 
     @property
     def journal(self) -> list[dict[str, Any]]:

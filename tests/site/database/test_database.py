@@ -107,8 +107,8 @@ def test_a_missing_tenant_is_reported_by_each_job_and_by_check(
 
     assert len(endings) >= 11
     for target, ending in endings.items():
-        assert words in str(ending["error"]), target
-        assert (ending["reason"], ending["retry"]) == ("error", False), target
+        assert words in str(ending.error), target
+        assert (ending.reason, ending.retry) == ("error", False), target
     assert checked.code == 2
     assert words in checked.stdout
 
