@@ -203,22 +203,22 @@ class WorkerPool:
     def _dispatch(self) -> None:
         """Give waiting tasks to workers: each to an idle one, quick ones also behind others."""
         with self._guard:
+            share = -(-len(self._backlog) // self._most)
             while self._backlog and self._permitted():
                 worker = self._choose(self._backlog[0])
-                if worker is None or not self._send_batch(worker):
+                if worker is None or not self._send_batch(worker, min(share, BATCH - worker.load)):
                     return
 
-    def _send_batch(self, worker: WorkerHandle) -> bool:
+    def _send_batch(self, worker: WorkerHandle, most: int) -> bool:
         """Send the next task, and quick ones with it; False where the worker has no room."""
         task = self._backlog.popleft()
         batch = [task]
-        share = -(-len(self._backlog) // self._most)
         while (
             task.quick
+            and len(batch) < most
             and self._backlog
             and self._backlog[0].quick
             and self._backlog[0].worker_environment == task.worker_environment
-            and len(batch) <= min(share, BATCH - 1)
         ):
             batch.append(self._backlog.popleft())
         try:

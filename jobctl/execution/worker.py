@@ -32,7 +32,6 @@ RETIRE_AFTER = 10_000
 _NOTHING = nullcontext()
 _CHILD_GRACE = 2.0
 _LARGEST_TASK = 256 * 1024
-_LIFE_LINE = "jobctl-life-line"
 _DEADLINE_CHECK_S = 1.0  # poll does not count the time of a suspended machine
 _HELPERS = (
     ("multiprocessing.forkserver", "_forkserver", "_forkserver_pid"),
@@ -63,7 +62,7 @@ class Worker:
     def main(self) -> None:
         """Work until the life line closes or nothing more should run here."""
         try:
-            threading.Thread(target=self._live, name=_LIFE_LINE, daemon=True).start()
+            threading.Thread(target=self._live, name="jobctl-life-line", daemon=True).start()
         except RuntimeError:
             sys.exit("the system allows no more threads (ulimit -u)")
         os.set_blocking(self._permits, False)
@@ -277,8 +276,7 @@ def _stopped(stop: Callable[[], object]) -> bool:
 
 def _threads_left() -> bool:
     """Whether the job left threads, which would print into the logs of later runs."""
-    main = threading.main_thread()
-    return any(thread is not main and thread.name != _LIFE_LINE for thread in threading.enumerate())
+    return threading.active_count() > 2  # the main thread, and that of the life line
 
 
 def _adopt_orphans() -> None:

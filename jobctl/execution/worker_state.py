@@ -251,6 +251,7 @@ _ITEMS = (
 
 _ENVIRONMENT = next(number for number, item in enumerate(_ITEMS) if item.write is _set_environment)
 _READ_ALWAYS = [number for number, item in enumerate(_ITEMS) if not item.is_audited]
+_READERS = [_ITEMS[number].read for number in _READ_ALWAYS]
 
 
 def _reset() -> None:
@@ -420,7 +421,7 @@ class WorkerState:
     def _is_clean(self) -> bool:
         """Whether all that is read after each run is as it was when the worker began."""
         try:
-            return [_ITEMS[number].read() for number in _READ_ALWAYS] == self._clean_always
+            return [read() for read in _READERS] == self._clean_always
         except Exception:
             return False
 
