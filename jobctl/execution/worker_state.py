@@ -221,7 +221,8 @@ _ITEMS = (
         _set_hooks,
     ),
     _Item(
-        lambda: (sys.dont_write_bytecode, getattr(sys, "tracebacklimit", 1000)),
+        # get, as the error of a missing attribute takes longer than all other attributes
+        lambda: (sys.dont_write_bytecode, vars(sys).get("tracebacklimit", 1000)),
         _each(partial(setattr, sys, "dont_write_bytecode"), partial(setattr, sys, "tracebacklimit")),
     ),
     _Item(lambda: sys.argv, lambda words: setattr(sys, "argv", list(words))),
