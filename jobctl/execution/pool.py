@@ -2,7 +2,8 @@
 
 Why not Pebble: it ends a worker but not the worker's children, reports no start, keeps no output apart
 by run, and takes one task a round trip. Here each task's end is the end of all its processes; quick
-tasks are sent in batches, and those stuck behind a slow one are taken back and given to another worker.
+tasks are sent in batches, and those stuck behind a slow one, or in a worker that does not go on, are taken
+back and given to another worker.
 """
 
 import os
