@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
-from jobctl.execution.messages import SUCCESS, Ending
+from jobctl.execution.messages import SUCCESS, CallResult
 
 MAX_ERROR = 2000
 """Characters of an error that are shown."""
@@ -25,7 +25,7 @@ def call(
     *,
     trace: bool = True,
     importing: AbstractContextManager[None] = _NOTHING,
-) -> Ending:
+) -> CallResult:
     """Run a function, named by its import path or itself; never raises.
 
     Args:
@@ -57,7 +57,7 @@ def call(
     return _returned(value, round((time.monotonic() - began) * 1000))
 
 
-def run_command(argv: list[str], memory_mib: int | None = None) -> Ending:
+def run_command(argv: list[str], memory_mib: int | None = None) -> CallResult:
     """Run a program, with the worker's output; never raises. A program that a signal killed has crashed."""
     import subprocess
 
@@ -121,7 +121,7 @@ def _await(value: Any) -> Any:
     return asyncio.run(wait())
 
 
-def _returned(value: Any, took_ms: int) -> Ending:
+def _returned(value: Any, took_ms: int) -> CallResult:
     """The result of a function that returned: its value where that is JSON; a failure where the value is one.
 
     Args:
@@ -150,7 +150,7 @@ def _returned(value: Any, took_ms: int) -> Ending:
     if problem:
         write_line(f"the returned {type(value).__name__} was not kept: {problem}")
         value = None
-    return failure(failed, result=value, retry=retry) if failed else Ending(result=value)
+    return failure(failed, result=value, retry=retry) if failed else CallResult(result=value)
 
 
 def _why(result: Any) -> str:
@@ -222,6 +222,6 @@ def _is_ours(module: str) -> bool:
     return module == __name__ or module.partition(".")[0] in _MACHINERY
 
 
-def failure(error: str, *, result: Any = None, retry: bool = True, reason: str = "error") -> Ending:
+def failure(error: str, *, result: Any = None, retry: bool = True, reason: str = "error") -> CallResult:
     """The result of a call that failed."""
-    return Ending(reason, error[:LARGEST_ERROR], result, retry)
+    return CallResult(reason, error[:LARGEST_ERROR], result, retry)

@@ -40,7 +40,7 @@ class Description(NamedTuple):
     memory_mib: int | None = None
 
 
-class Ending(NamedTuple):
+class CallResult(NamedTuple):
     """How a call ended.
 
     Attributes:
@@ -57,7 +57,7 @@ class Ending(NamedTuple):
     is_last: bool = False
 
 
-SUCCESS = Ending()
+SUCCESS = CallResult()
 
 
 def begun(number: int, at: float) -> bytes:
@@ -65,7 +65,7 @@ def begun(number: int, at: float) -> bytes:
     return b"+%d %.6f\n" % (number, at)
 
 
-def ended(number: int, at: float, took: float, ending: Ending) -> bytes:
+def ended(number: int, at: float, took: float, ending: CallResult) -> bytes:
     """The report that a task has ended, ``took`` seconds after its function was called."""
     more = b"" if ending == SUCCESS else b" " + json.dumps(ending).encode()
     return b"-%d %.6f %.6f%s\n" % (number, at, took, more)

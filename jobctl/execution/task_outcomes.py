@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jobctl.clock import Clock
 from jobctl.durations import write_duration
-from jobctl.execution.messages import Ending
+from jobctl.execution.messages import CallResult
 from jobctl.execution.run_log import RunLog, shown_error
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskOutput, TaskStarted
 from jobctl.model import Reason
@@ -67,7 +67,7 @@ class Outcomes:
         if data:
             self._lines(attempt.task, self._log(attempt).feed(data, self._clock.now()))
 
-    def finished(self, attempt: Attempt, pid: int, *, at: float, took: float, ending: Ending) -> None:
+    def finished(self, attempt: Attempt, pid: int, *, at: float, took: float, ending: CallResult) -> None:
         """A task has ended, with all its processes.
 
         Args:

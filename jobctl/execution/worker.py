@@ -23,7 +23,7 @@ from operator import methodcaller
 
 from jobctl.clock import boottime
 from jobctl.execution import calling
-from jobctl.execution.messages import PERMIT, READY, Description, Ending, begun, ended
+from jobctl.execution.messages import PERMIT, READY, CallResult, Description, begun, ended
 from jobctl.execution.process_tree import descendants, send
 from jobctl.execution.worker_state import WorkerState
 from jobctl.signals import take_harmless_signals
@@ -200,7 +200,7 @@ class Worker:
         os._exit(0)
 
 
-def _prepare(task: Description) -> Ending | None:
+def _prepare(task: Description) -> CallResult | None:
     """Go where the task begins, with its variables; how it failed, where that cannot be done."""
     if task.environment:
         os.environ.update(task.environment)

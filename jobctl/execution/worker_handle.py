@@ -24,8 +24,8 @@ from jobctl.execution.messages import (
     PERMIT,
     READY,
     SUCCESS,
+    CallResult,
     Description,
-    Ending,
 )
 from jobctl.execution.process_tree import (
     OWNER_MARK,
@@ -320,7 +320,7 @@ class WorkerHandle:
                     self._current = self._outcomes.started(int(number), task, self._process.pid, float(at))
                 elif kind == ENDED:
                     number, at, took, *more = words
-                    ending = Ending(*json.loads(more[0].decode())) if more else SUCCESS
+                    ending = CallResult(*json.loads(more[0].decode())) if more else SUCCESS
                     tasks += self._finished(int(number), float(at), float(took), ending)
                 elif line == READY:
                     self.is_ready = True
@@ -351,7 +351,7 @@ class WorkerHandle:
             self._outcomes.synchronize()
         return lines
 
-    def _finished(self, number: int, at: float, took: float, ending: Ending) -> list[Task]:
+    def _finished(self, number: int, at: float, took: float, ending: CallResult) -> list[Task]:
         current = self._current
         if current is None or current.number != number:
             return []
@@ -383,7 +383,7 @@ class WorkerHandle:
             self._outcomes.synchronize()
             now = self._clock.monotonic()
             reason = self._ending or Reason.CRASHED
-            ending = Ending(reason, end_of(current.task, reason, self._end))
+            ending = CallResult(reason, end_of(current.task, reason, self._end))
             self._outcomes.finished(
                 current, self._process.pid, at=now, took=now - current.began, ending=ending
             )
