@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import pygit2
 from pygit2.enums import ConfigLevel
+from pygit2.remotes import TransferProgress
 
 from jobctl.durations import write_duration
 from jobctl.errors import PermanentJobError, ServiceError
@@ -34,6 +35,7 @@ _NO_SUCH_FOLDER = ("failed to resolve path", "unsupported url", "no such file")
 _DAMAGED = (
     "failed to lock", "object not found", "unable to read", "no match for id", "corrupt", "failed to find", "zlib",
 )  # fmt: skip
+_OBJECTS_A_CHECK = 50
 _LOCAL_HINTS = {
     "no space left": "free some space there",
     "disk quota": "free some space there, or raise the quota",
@@ -198,6 +200,8 @@ class Remote:
         self._address = address
         self._step = step
         self._limits = limits
+        # anonymous, so that a ``pushurl`` in the copy's settings has no effect
+        self._origin = repository.remotes.create_anonymous(address.url)
         # the environment's proxy; it could read an unencrypted token
         self._proxy: Literal[True] | None = True if address.encrypted or address.token is None else None
 
@@ -264,18 +268,13 @@ class Remote:
         self._repository.references.create(name, pygit2.Oid(hex=commit), force=True)
         try:
             self._run(
-                lambda callbacks: self._origin.push(
+                lambda callbacks: self._repository.remotes.create_anonymous(self._address.url).push(
                     [f"{name}:refs/heads/{branch}"], callbacks=callbacks, proxy=self._proxy
                 ),
                 f"{self._address.url} cannot be written",
             )
         finally:
             self._repository.references.delete(name)
-
-    @property
-    def _origin(self) -> pygit2.Remote:
-        """Anonymous, so that a ``pushurl`` in the copy's settings has no effect."""
-        return self._repository.remotes.create_anonymous(self._address.url)
 
     def _run(self, step: Callable[["_Callbacks"], Result], local_problem: str) -> Result:
         """Run a network step; ``local_problem`` begins the sentence if this machine is at fault."""
@@ -299,6 +298,7 @@ class _Callbacks(pygit2.RemoteCallbacks):
         self._step = step
         self._end = time.monotonic() + step.total_seconds()
         self._given = False
+        self._objects = 0
 
     def credentials(self, url: str, username_from_url: str | None, allowed_types: int) -> pygit2.UserPass:  # noqa: ARG002
         token = self._address.token
@@ -316,10 +316,16 @@ class _Callbacks(pygit2.RemoteCallbacks):
         if message is not None:
             raise PermanentJobError(f"the remote refuses {refname}: {message}")
 
-    def transfer_progress(self, stats: pygit2.remotes.TransferProgress) -> None:
+    @property
+    def transfer_progress(self) -> Callable[[TransferProgress], None] | None:  # type: ignore[override]
+        """libgit2 asks for it at each object. Only some are counted: that costs more than to receive an object."""
+        self._check_time()
+        self._objects += 1
+        return None if self._objects % _OBJECTS_A_CHECK else self._check_size
+
+    def _check_size(self, stats: TransferProgress) -> None:
         if stats.received_bytes > self._limits.mib * MIB:
             raise self._limits.exceeded("mib")
-        self._check_time()
 
     def sideband_progress(self, string: str) -> None:  # noqa: ARG002
         self._check_time()
