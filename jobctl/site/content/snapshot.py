@@ -20,7 +20,7 @@ BROKEN = (KeyError, ValueError, pygit2.GitError)
 """What reading a missing or damaged object raises."""
 _LARGE_ENTRY = 300  # bytes of a tree: mode, name and id
 _LONGEST_LINK = 4096
-_PLAIN = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*", re.ASCII)
+_PLAIN = re.compile(rb"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _MAX_DEPTH = 400
 """The walk is recursive; Python allows a thousand nested calls."""
 
@@ -74,10 +74,12 @@ class Snapshots:
         self._fold = folding(folder)
         self._depth = min(limits.depth, _MAX_DEPTH)
         self._tolerant = tolerant
+        self._sizes: dict[pygit2.Oid, int] = {}
         self._loose: dict[str, list[str]] = {}
         for place in _object_folders(Path(repository.path)):
             for name in os.listdir(place):  # noqa: PTH208
-                self._loose.setdefault(name, []).append(f"{place}/{name}")
+                if len(name) == 2:
+                    self._loose.setdefault(name, []).append(f"{place}/{name}")
 
     def differences(self, old: pygit2.Tree | None, new: pygit2.Tree) -> list[Delta]:
         """What differs between two commits' files; all of ``new`` without ``old``. Sets ``skipped``.
@@ -114,10 +116,13 @@ class Snapshots:
         Raises:
             KeyError, GitError: it is missing or damaged.
         """
-        name = str(oid)
-        if not all(self._is_complete(f"{place}/{name[2:]}") for place in self._loose.get(name[:2], ())):
-            raise pygit2.GitError(f"{name} is cut off")
-        return int(self.repository.odb.read_header(oid)[1])
+        if oid not in self._sizes:
+            name = str(oid) if self._loose else ""
+            for place in self._loose.get(name[:2], ()):
+                if not self._is_complete(f"{place}/{name[2:]}"):
+                    raise pygit2.GitError(f"{name} is cut off")
+            self._sizes[oid] = self.repository.odb.read_header(oid)[1]
+        return self._sizes[oid]
 
     def _is_complete(self, file: str) -> bool:
         """Whether a loose object has its end; libgit2 would read on forever."""
@@ -160,31 +165,33 @@ class Snapshots:
     def _compare(
         self, base: str, old: pygit2.Tree | None, new: pygit2.Tree | None, found: list[Delta]
     ) -> None:
-        before, skipped_before = self._entries(base, old)
-        after, skipped_after = self._entries(base, new)
+        before, skipped_before = self._entries(base, old) if old else ({}, {})
+        after, skipped_after = self._entries(base, new) if new else ({}, {})
         self.skipped.update(item for item in skipped_after.items() if item not in skipped_before.items())
         for name in [*after, *(name for name in before if name not in after)]:
             was, file = before.get(name), after.get(name)
             if was == file:
                 continue
             path = base + name
-            old_tree, new_tree = self._tree(path, was), self._tree(path, file)
+            old_tree, old_file = self._tree_or_file(path, was)
+            new_tree, new_file = self._tree_or_file(path, file)
             if old_tree or new_tree:
                 self._compare(f"{path}/", old_tree, new_tree, found)
-            delta = Delta(path, _file_only(was), _file_only(file))
-            if delta.old or delta.new:
-                found.append(delta)
+            if old_file or new_file:
+                found.append(Delta(path, old_file, new_file))
 
-    def _tree(self, path: str, file: CommitFile | None) -> pygit2.Tree | None:
+    def _tree_or_file(
+        self, path: str, file: CommitFile | None
+    ) -> tuple[pygit2.Tree | None, CommitFile | None]:
         if file is None or file.mode != FileMode.TREE:
-            return None
+            return None, file
         try:
-            return self._read(file.id)
+            return self._read(file.id), None
         except BROKEN:
             if not self.tolerates(path):
                 raise
             self.skipped[path] = "a folder that is missing or damaged in the repository"
-            return None
+            return None, None
 
     def _read(self, oid: pygit2.Oid) -> pygit2.Tree:
         if self.size_of(oid) > self.limits.files * _LARGE_ENTRY:
@@ -194,18 +201,17 @@ class Snapshots:
             raise pygit2.GitError(f"{oid} is not a tree")
         return found
 
-    def _entries(self, base: str, tree: pygit2.Tree | None) -> tuple[dict[str, CommitFile], dict[str, str]]:
+    def _entries(self, base: str, tree: pygit2.Tree) -> tuple[dict[str, CommitFile], dict[str, str]]:
         """The usable entries of a tree by name, and the reasons of the skipped ones by path."""
         good: dict[str, CommitFile] = {}
         skipped: dict[str, str] = {}
         taken: dict[str, str] = {}
         too_deep = base.count("/") >= self._depth
-        for entry in tree or ():
-            name = os.fsdecode(entry.raw_name or b"")
-            mode = int(entry.filemode)
+        for entry in tree:
+            raw, mode = entry.raw_name or b"", int(entry.filemode)
+            name, reason = os.fsdecode(raw), _name_fault(raw)
             folded = self._fold(name)
-            reason = _name_fault(name)
-            if reason is None and mode == FileMode.TREE and too_deep:
+            if reason is None and too_deep and mode == FileMode.TREE:
                 reason = f"a folder deeper than {variable_of('depth')} allows"
             if reason is None and folded in taken:
                 reason = f"its name is the same as {quote(taken[folded])} on this file system"
@@ -222,23 +228,22 @@ class Snapshots:
         """How many files and folders, and how many bytes, are below a tree."""
         files, size = 0, 0
         for entry in tree:
-            oid, mode = entry.id, int(entry.filemode)
-            if _name_fault(os.fsdecode(entry.raw_name or b"")) is not None:
+            if _name_fault(entry.raw_name or b"") is not None:
                 self.plain = False
-            if mode == FileMode.TREE:
-                key = (oid, depth)
+            if isinstance(entry, pygit2.Tree):
+                key = (entry.id, depth)
                 if key not in known and depth < self._depth:
                     try:
-                        known[key] = self._measure(self._read(oid), depth + 1, known)
+                        known[key] = self._measure(self._read(entry.id), depth + 1, known)
                     except BROKEN:  # reported when it is walked
                         known[key] = (0, 0)
                         self.plain = False
                 self.plain = self.plain and key in known
                 more, bytes_ = known.get(key, (0, 0))
                 files, size = files + more + 1, size + bytes_
-            elif mode != FileMode.COMMIT:
+            elif isinstance(entry, pygit2.Blob):
                 files += 1
-                size += self._counted_size(oid)
+                size += self._counted_size(entry.id)
             if files > self.limits.files:
                 raise self.limits.exceeded("files")
             if size > self.limits.mib * MIB:
@@ -252,10 +257,6 @@ class Snapshots:
         except BROKEN:
             return 0
         return size if size <= self.limits.file_mib * MIB else 0
-
-
-def _file_only(file: CommitFile | None) -> CommitFile | None:
-    return None if file and file.mode == FileMode.TREE else file
 
 
 def folding(folder: Path) -> Callable[[str], str]:
@@ -290,10 +291,11 @@ def _object_folders(git: Path) -> list[str]:
     return found
 
 
-def _name_fault(name: str) -> str | None:
+def _name_fault(raw: bytes) -> str | None:
     """Why a name is never written, as a clause; None if it is."""
-    if _PLAIN.fullmatch(name):
+    if _PLAIN.fullmatch(raw):
         return None
+    name = os.fsdecode(raw)
     # macOS ignores invisible characters when it looks a name up
     visible = "".join(character for character in name if character.isprintable()).rstrip(". ").lower()
     if "/" in name or "\0" in name or visible in {"", ".", "..", ".git", "git~1"}:
