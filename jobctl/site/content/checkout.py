@@ -17,6 +17,7 @@ from jobctl.text import counted, quote
 
 _LFS = b"version https://git-lfs.github.com/spec/"
 _LFS_LONGEST = 1024
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 # a name that this file system cannot hold is skipped; any other error, as a full disk, ends the sync
 _IMPOSSIBLE = {
@@ -75,14 +76,16 @@ def apply(deltas: Iterable[Delta], snapshots: Snapshots, known: Collection[str] 
         OSError: a file cannot be written.
     """
     folder, changes, todo = snapshots.folder, Changes(), list(deltas)
-    for path, _, new in todo:
-        if new is None:
+    for path, _, file in todo:
+        if file is None:
             _remove(folder, path)
             changes.removed.append(path)
     links = [delta for delta in todo if delta.new is not None and delta.new.mode == FileMode.LINK]
     files = [delta for delta in todo if delta.new is not None and delta.new.mode != FileMode.LINK]
-    for delta in (*files, *links):
-        _write(delta, changes, snapshots, known)
+    writer = _Writer(snapshots, changes, known)
+    for path, old, file in (*files, *links):
+        if file is not None:
+            writer.write(path, file, changes.added if old is None else changes.changed)
     written = {*changes.added, *changes.changed}
     for delta in links:
         if delta.path in written and (reason := _link_fault(folder / delta.path)):
@@ -157,37 +160,90 @@ def fill_index(tree: pygit2.Tree, snapshots: Snapshots) -> None:
     index.write()
 
 
-def is_folder(path: Path) -> bool:
+def is_folder(path: Path | str) -> bool:
     """Whether the path is a folder, and not a link to one."""
     return os.path.isdir(path) and not os.path.islink(path)  # noqa: PTH112, PTH114 - False for an impossible path
 
 
-def _write(delta: Delta, changes: Changes, snapshots: Snapshots, known: Collection[str]) -> None:
-    path, old, file = delta
-    if file is None:
-        return
-    try:
-        fault = snapshots.fault(path, file)
-        if fault is not None:
-            changes.skip(path, fault, known)
+class _Writer:
+    """Writes files of a commit into the folder.
+
+    A file is written where the site does not read, and renamed: a reader sees the old file or the new one. A folder
+    without a commit has no reader yet: there, each file is written at its place.
+    """
+
+    def __init__(self, snapshots: Snapshots, changes: Changes, known: Collection[str]) -> None:
+        self._snapshots = snapshots
+        self._changes = changes
+        self._known = known
+        repository = snapshots.repository
+        self._temporary = None if repository.head_is_unborn else Path(repository.path, "jobctl-new")
+        self._folders = {""}
+
+    def write(self, path: str, file: CommitFile, written: list[str]) -> None:
+        """Write a file and add its path to ``written``, or skip it."""
+        snapshots, changes = self._snapshots, self._changes
+        try:
+            fault = snapshots.fault(path, file)
+            if fault is not None:
+                changes.skip(path, fault, self._known)
+                return
+            data = memoryview(snapshots.repository[file.id].peel(pygit2.Blob))
+        except BROKEN:
+            if not snapshots.tolerates(path):
+                raise
+            changes.skip(path, "it is missing or damaged in the repository", self._known)
             return
-        blob = snapshots.repository[file.id].peel(pygit2.Blob)
-    except BROKEN:
-        if not snapshots.tolerates(path):
-            raise
-        changes.skip(path, "it is missing or damaged in the repository", known)
-        return
+        try:
+            self._make_folder(path.rpartition("/")[0])
+            _put(f"{snapshots.folder}/{path}", data, file.mode, self._temporary)
+        except OSError as error:
+            if error.errno not in _IMPOSSIBLE | (_NO_LINKS if file.mode == FileMode.LINK else set()):
+                raise
+            changes.skip(path, reason_of(error), self._known)
+            return
+        written.append(path)
+        if len(data) < _LFS_LONGEST and data[: len(_LFS)] == _LFS:
+            changes.pointers.append(path)
+
+    def _make_folder(self, path: str) -> None:
+        """Create a folder and its parents, if needed; never through a link."""
+        if path in self._folders:
+            return
+        self._make_folder(path.rpartition("/")[0])
+        self._folders.add(path)
+        place = f"{self._snapshots.folder}/{path}"
+        try:
+            os.mkdir(place)  # noqa: PTH102 - once for each folder of a repository
+        except FileExistsError:
+            if not is_folder(place):
+                Path(place).unlink()
+                Path(place).mkdir()
+
+
+def _put(target: str, data: memoryview, mode: int, temporary: Path | None) -> None:
     try:
-        target = _folder_for(snapshots.folder, path) / path.rpartition("/")[2]
-        _put(target, memoryview(blob), file.mode, Path(snapshots.repository.path) / "jobctl-new")
-    except OSError as error:
-        if error.errno not in _IMPOSSIBLE | (_NO_LINKS if file.mode == FileMode.LINK else set()):
-            raise
-        changes.skip(path, reason_of(error), known)
+        _create(temporary or target, data, mode)
+        if temporary is not None:
+            if is_folder(target):
+                Path(target).rmdir()  # only an empty one: the folder became a file
+            temporary.replace(target)
+    except BaseException:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def _create(place: str | Path, data: memoryview, mode: int) -> None:
+    if mode == FileMode.LINK:
+        Path(place).symlink_to(os.fsdecode(bytes(data)))
         return
-    (changes.added if old is None else changes.changed).append(path)
-    if blob.size < _LFS_LONGEST and bytes(memoryview(blob)[: len(_LFS)]) == _LFS:
-        changes.pointers.append(path)
+    descriptor = os.open(place, _NEW_FILE, 0o755 if mode == FileMode.BLOB_EXECUTABLE else 0o644)
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)
 
 
 def _link_fault(link: Path) -> str | None:
@@ -197,32 +253,6 @@ def _link_fault(link: Path) -> str | None:
     except (OSError, RuntimeError):
         return "a broken link"
     return "a link to a folder that contains it" if link.parent.resolve().is_relative_to(target) else None
-
-
-def _put(target: Path, data: memoryview, mode: int, temporary: Path) -> None:
-    """Write to ``temporary``, which the site does not read, and rename: a reader sees the old file or the new one."""
-    if is_folder(target):
-        target.rmdir()  # only an empty one: the folder became a file
-    temporary.unlink(missing_ok=True)
-    if mode == FileMode.LINK:
-        temporary.symlink_to(os.fsdecode(bytes(data)))
-    else:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        descriptor = os.open(temporary, flags, 0o755 if mode == FileMode.BLOB_EXECUTABLE else 0o644)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-    temporary.replace(target)
-
-
-def _folder_for(folder: Path, path: str) -> Path:
-    """The folder of a path's file, created if needed; never through a link."""
-    place = folder
-    for part in path.split("/")[:-1]:
-        place /= part
-        if not is_folder(place):
-            place.unlink(missing_ok=True)
-            place.mkdir(exist_ok=True)
-    return place
 
 
 def _remove(folder: Path, path: str) -> None:
