@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pygit2
-from pygit2.enums import FileMode, ObjectType
+from pygit2.enums import ObjectType
 
 from jobctl.memory_limit import MIB
 from jobctl.site.content.limits import Limits
@@ -29,18 +29,21 @@ def copy_from_folder(
 
     Raises:
         PermanentJobError: there is more than the limits allow.
-        KeyError: the commit is missing.
+        KeyError, GitError: the commit or its top folder is missing or damaged.
     """
     theirs = pygit2.Repository(str(source))
     tip = theirs[pygit2.Oid(hex=commit)].peel(pygit2.Commit)
     snapshots = Snapshots(theirs, Path(repository.workdir), limits)
-    snapshots.measure(tip.tree)
+    snapshots.read_tree(tip.tree_id)  # without its top folder, a commit is of no use
     wanted: dict[pygit2.Oid, bool] = {}
     too_large: dict[pygit2.Oid, int] = {}
     commits = [tip] if first else _new_commits(repository, theirs, tip)
     for new in commits:
         wanted[new.id] = False
-        too_large |= _add_wanted(repository, snapshots, new.tree_id, wanted)
+        too_large |= _add_wanted(None if first else repository.odb, snapshots, new.tree_id, wanted)
+    size = sum(snapshots.size_of(oid) for oid, is_file in wanted.items() if is_file)
+    if size > limits.mib * MIB:
+        raise limits.exceeded("mib")
     try:
         _pack(repository, theirs, wanted)
     except pygit2.GitError:
@@ -79,29 +82,36 @@ def _new_commits(
 
 
 def _add_wanted(
-    repository: pygit2.Repository, snapshots: Snapshots, top: pygit2.Oid, wanted: dict[pygit2.Oid, bool]
+    ours: pygit2.Odb | None, snapshots: Snapshots, top: pygit2.Oid, wanted: dict[pygit2.Oid, bool]
 ) -> dict[pygit2.Oid, int]:
-    """Add the new objects below a tree to ``wanted``, with whether each is a file; returns those too large."""
-    theirs, limits = snapshots.repository, snapshots.limits
+    """Add the objects below a tree to ``wanted`` that are not ours, with whether each is a file.
+
+    Returns:
+        The sizes of those too large, in bytes.
+    """
+    limits = snapshots.limits
     left, too_large = [top], {}
     while left:
         oid = left.pop()
-        if oid in wanted or oid in repository.odb:
+        if oid in wanted or (ours is not None and oid in ours):
             continue
         try:
-            size, kind = snapshots.size_of(oid), theirs.odb.read_header(oid)[0]
-            if kind == ObjectType.BLOB and size > limits.file_mib * MIB:
-                too_large[oid] = size
-            elif kind == ObjectType.BLOB:
-                wanted[oid] = True
-            if kind != ObjectType.TREE:
-                continue
-            entries = theirs[oid].peel(pygit2.Tree)
-            below = [entry.id for entry in entries if int(entry.filemode) != FileMode.COMMIT]
+            entries = list(snapshots.read_tree(oid))
         except BROKEN:
             continue
         wanted[oid] = False
-        left.extend(below)
+        for entry in entries:
+            if isinstance(entry, pygit2.Tree):
+                left.append(entry.id)
+            elif isinstance(entry, pygit2.Blob) and not (ours is not None and entry.id in ours):
+                try:
+                    size = snapshots.size_of(entry.id)
+                except BROKEN:
+                    continue
+                if size > limits.file_mib * MIB:
+                    too_large[entry.id] = size
+                else:
+                    wanted[entry.id] = True
         if len(wanted) > limits.files * OBJECTS_A_FILE:
             raise limits.exceeded("files")
     return too_large

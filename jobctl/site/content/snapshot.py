@@ -124,6 +124,20 @@ class Snapshots:
             self._sizes[oid] = self.repository.odb.read_header(oid)[1]
         return self._sizes[oid]
 
+    def read_tree(self, oid: pygit2.Oid) -> pygit2.Tree:
+        """A folder of a commit.
+
+        Raises:
+            PermanentJobError: it has more entries than the limits allow.
+            KeyError, GitError: it is missing or damaged.
+        """
+        if self.size_of(oid) > self.limits.files * _LARGE_ENTRY:
+            raise self.limits.exceeded("files")
+        found = self.repository[oid]
+        if not isinstance(found, pygit2.Tree):
+            raise pygit2.GitError(f"{oid} is not a tree")
+        return found
+
     def _is_complete(self, file: str) -> bool:
         """Whether a loose object has its end; libgit2 would read on forever."""
         stream, size = zlib.decompressobj(), 0
@@ -186,20 +200,12 @@ class Snapshots:
         if file is None or file.mode != FileMode.TREE:
             return None, file
         try:
-            return self._read(file.id), None
+            return self.read_tree(file.id), None
         except BROKEN:
             if not self.tolerates(path):
                 raise
             self.skipped[path] = "a folder that is missing or damaged in the repository"
             return None, None
-
-    def _read(self, oid: pygit2.Oid) -> pygit2.Tree:
-        if self.size_of(oid) > self.limits.files * _LARGE_ENTRY:
-            raise self.limits.exceeded("files")
-        found = self.repository[oid]
-        if not isinstance(found, pygit2.Tree):
-            raise pygit2.GitError(f"{oid} is not a tree")
-        return found
 
     def _entries(self, base: str, tree: pygit2.Tree) -> tuple[dict[str, CommitFile], dict[str, str]]:
         """The usable entries of a tree by name, and the reasons of the skipped ones by path."""
@@ -234,7 +240,7 @@ class Snapshots:
                 key = (entry.id, depth)
                 if key not in known and depth < self._depth:
                     try:
-                        known[key] = self._measure(self._read(entry.id), depth + 1, known)
+                        known[key] = self._measure(self.read_tree(entry.id), depth + 1, known)
                     except BROKEN:  # reported when it is walked
                         known[key] = (0, 0)
                         self.plain = False
