@@ -93,18 +93,19 @@ class Terminal:
 
     def lines(self, *parts: "RenderableType") -> list[str]:
         """The parts below each other as lines, not wider than the terminal, without trailing blanks."""
-        from rich.segment import Segment, Segments
+        from rich.color import ColorSystem
 
-        console = self.console
-        segments: list[Segment] = []
-        for part in parts:
-            drawn = self.text(part) if isinstance(part, str) else part
-            for line in console.render_lines(drawn, pad=False):
-                segments += _stripped(line)
-                segments.append(Segment.line())
-        with console.capture() as captured:
-            console.print(Segments(segments), soft_wrap=True, end="")
-        return captured.get().split("\n")[:-1]
+        colors = ColorSystem.STANDARD if self.color else None
+        return [
+            "".join(
+                style.render(text, color_system=colors) if style else text
+                for text, style, _ in _stripped(line)
+            )
+            for part in parts
+            for line in self.console.render_lines(
+                self.text(part) if isinstance(part, str) else part, pad=False
+            )
+        ]
 
     def paint(self, text: str, style: str) -> str:
         """A line of text in a style, if colour is on."""
@@ -223,7 +224,8 @@ class Terminal:
         for at, cell in enumerate(cells[0] if cells else ()):
             if isinstance(cell, Bar):
                 columns = [*columns[:at], columns[at]._replace(wraps=True), *columns[at + 1 :]]
-        number, first = self._fit(columns, cells, keep)
+        widths = self._fit(columns, cells, keep)
+        first = None if columns[0].wraps or not cells or _widest(cells, 0) <= widths[0] else widths[0]
         boxed = self.color and self.unicode
         table = Table(
             box=SIMPLE_HEAD if boxed else None,
@@ -233,18 +235,18 @@ class Terminal:
             header_style="bold",
             border_style="dim",
         )
-        for at, column in enumerate(columns[:number]):
+        for at, (column, width) in enumerate(zip(columns, widths, strict=False)):
             table.add_column(
                 self.text(column.title),
                 justify="right" if column.right else "left",
                 no_wrap=not (column.wraps or (not at and first)),
                 overflow="fold",
-                width=first if not at else None,
+                width=None if column.wraps else width,  # with a width, Rich measures no cell
             )
         for row in cells:
             if first and not isinstance(row[0], Bar):
                 row[0] = self.text(_broken(row[0].plain, first))
-            table.add_row(*row[:number])
+            table.add_row(*row[: len(widths)])
         if not below:
             return table
         heights = [1 if isinstance(row[0], Bar) else 1 + row[0].plain.count("\n") for row in cells]
@@ -255,17 +257,18 @@ class Terminal:
 
     def _fit(
         self, columns: Sequence[Column], cells: "Sequence[Sequence[Text | Bar]]", keep: int
-    ) -> tuple[int, int | None]:
-        """The number of columns that fit, and the width of the first column if it has to be folded."""
-        needed = [
-            max([len(column.title), *(min(_width(row[at]), 16 if column.wraps else 999) for row in cells)])
+    ) -> list[int]:
+        """The widths of the columns that fit; of the first one less than it needs if it has to be folded."""
+        widths = [
+            max(len(column.title), min(_widest(cells, at), 16) if column.wraps else _widest(cells, at))
             for at, column in enumerate(columns)
         ]
-        number = len(columns)
-        while number > keep and sum(needed[:number]) + GAP * (number - 1) > self.width:
-            number -= 1
-        room = self.width - sum(needed[1:number]) - GAP * (number - 1)
-        return number, (max(8, room) if needed[0] > room and not columns[0].wraps else None)
+        while len(widths) > keep and sum(widths) + GAP * (len(widths) - 1) > self.width:
+            widths.pop()
+        room = self.width - sum(widths[1:]) - GAP * (len(widths) - 1)
+        if not columns[0].wraps:
+            widths[0] = min(widths[0], max(8, room))
+        return widths
 
     def prefix(self, job: str) -> str:
         """``[job]`` in a colour that depends on the job's id."""
@@ -351,8 +354,9 @@ def one_line(text: str) -> str:
     return printable(text).replace("\t", " ")
 
 
-def _width(cell: "Text | Bar") -> int:
-    return 4 if isinstance(cell, Bar) else cell.cell_len
+def _widest(cells: "Sequence[Sequence[Text | Bar]]", at: int) -> int:
+    """The width of a column's widest cell."""
+    return max((4 if isinstance(cell := row[at], Bar) else cell.cell_len for row in cells), default=0)
 
 
 def _broken(job: str, width: int) -> str:
