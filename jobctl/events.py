@@ -238,6 +238,11 @@ class Bus:
         self._listeners: tuple[Listener, ...] = ()
         self._variables: tuple[RunVariables, ...] = ()
 
+    @property
+    def has_listeners(self) -> bool:
+        """Whether anything listens; otherwise the events of a run need not be created."""
+        return bool(self._listeners)
+
     def subscribe(self, listener: Listener, variables: RunVariables | None = None) -> Callable[[], None]:
         """Add a listener, which must not raise.
 

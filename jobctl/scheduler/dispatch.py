@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from jobctl.clock import Clock
-from jobctl.events import Bus, Event, RunFinished
+from jobctl.events import Bus, RunFinished
 from jobctl.execution.tasks import Arguments
 from jobctl.model import Job, OnOverlap, Trigger
 from jobctl.scheduler.agenda import Agenda, AgendaEntry, DueSlot, Span
@@ -53,26 +53,22 @@ class ReadySlots:
         self._learned: dict[str, bool] = {}
         self._new_jobs_are_quick = False
 
-    @property
-    def any_quick(self) -> bool:
-        """Whether slots of quick jobs wait."""
-        return bool(self._slots[True])
+    def __bool__(self) -> bool:
+        return any(self._slots.values())
 
     def put(self, due: DueSlot, *, first: bool = False) -> None:
         """Add a slot before all others, or behind them. An older slot of the same job was missed."""
         job_id = due.entry.job.id
-        if any(job_id in slots for slots in self._slots.values()):
+        if self.discard(job_id):
             due.nothing_missed_before = False
-            self.discard(job_id)
         slots = self._slots[self.is_quick(due.entry.job)]
         slots[job_id] = due
         if first:
             slots.move_to_end(job_id, last=False)
 
-    def discard(self, job_id: str) -> None:
-        """Remove a job's slot, if it has one."""
-        for slots in self._slots.values():
-            slots.pop(job_id, None)
+    def discard(self, job_id: str) -> bool:
+        """Remove a job's slot; False where it has none."""
+        return any(slots.pop(job_id, None) is not None for slots in self._slots.values())
 
     def clear(self) -> None:
         """Remove every slot."""
@@ -121,6 +117,7 @@ class BlockedSlots:
     def __init__(self) -> None:
         self._slots: dict[str, DueSlot] = {}
         self._claimed_at = 0.0
+        self._recorded = 0
         self._claim_now = False
 
     def put(self, due: DueSlot, now: float) -> None:
@@ -138,7 +135,7 @@ class BlockedSlots:
         if job.group is not None and any(
             job.group == other.entry.job.group for other in self._slots.values()
         ):
-            self.claim_soon()
+            self._claim_now = True
         return False
 
     def discard(self, job_id: str) -> None:
@@ -149,13 +146,14 @@ class BlockedSlots:
         """Remove every slot."""
         self._slots.clear()
 
-    def claim_soon(self) -> None:
-        """Claim them in the next turn, since a run has ended. From any thread."""
-        self._claim_now = True
+    def take(self, now: float, recorded: int) -> list[DueSlot]:
+        """The slots to claim again now, in order.
 
-    def take(self, now: float) -> list[DueSlot]:
-        """The slots to claim again now, in order."""
-        if not self._slots or not (self._claim_now or now - self._claimed_at >= _CLAIM_AGAIN_S):
+        Args:
+            recorded: how many runs have ended here.
+        """
+        has_ended, self._recorded = recorded != self._recorded, recorded
+        if not self._slots or not (has_ended or self._claim_now or now - self._claimed_at >= _CLAIM_AGAIN_S):
             return []
         self._claim_now = False
         slots = list(self._slots.values())
@@ -195,16 +193,11 @@ class Dispatcher:
         self._clock = clock
         self._ready = ReadySlots()
         self._blocked = BlockedSlots()
-        self._unsubscribe = bus.subscribe(self._on_event)
-
-    def close(self) -> None:
-        """Stop listening to the bus."""
-        self._unsubscribe()
 
     @property
-    def any_quick(self) -> bool:
-        """Whether slots of quick jobs wait for a worker."""
-        return self._ready.any_quick
+    def has_ready(self) -> bool:
+        """Whether slots wait for a worker."""
+        return bool(self._ready)
 
     def is_quick(self, job: Job) -> bool:
         """Whether a run of the job may wait behind others in one worker."""
@@ -254,9 +247,9 @@ class Dispatcher:
 
     def start_ready(self) -> None:
         """Claim and start as many slots as the workers have room for."""
-        for due in reversed(self._blocked.take(self._clock.monotonic())):
-            self._ready.put(due, first=True)
         while self._lease.holds:
+            for due in reversed(self._blocked.take(self._clock.monotonic(), self._recorder.recorded)):
+                self._ready.put(due, first=True)
             picked = self._ready.pick(lambda quick: self._pool.capacity(quick=quick))
             if not picked or not self._claim(picked):
                 return
@@ -274,10 +267,10 @@ class Dispatcher:
             return False
         tasks = []
         for due, claim, outcome in zip(picked, claims, outcomes, strict=True):
-            self._ready.discard(due.entry.job.id)
+            job = due.entry.job
+            self._ready.discard(job.id)
             if isinstance(outcome, Claimed):
-                job = due.entry.job
-                tasks.append(self._runs.begin(job, outcome.run, quick=self._ready.is_quick(job)))
+                tasks.append(self._runs.begin(job, outcome, quick=self._ready.is_quick(job)))
             self._process(due, claim, outcome, now)
         self._runs.submit(tasks, at_once=True)
         return True
@@ -285,13 +278,13 @@ class Dispatcher:
     def _process(self, due: DueSlot, claim: Claim, outcome: ClaimOutcome, now: datetime) -> None:
         entry = due.entry
         match outcome:
+            case Claimed():
+                self._serve(due, claim, now)
             case Overlap(skipped=None):
                 self._blocked.put(due, self._clock.monotonic())
-            case Claimed() | Overlap():
-                if isinstance(outcome, Overlap) and outcome.skipped is not None:
-                    self._bus.publish(RunFinished(outcome.skipped))
-                self._misfires.report(due, claim.misfires, now)
-                self.agenda.advance(entry, due.slot)
+            case Overlap(skipped=skipped) if skipped is not None:
+                self._bus.publish(RunFinished(skipped))
+                self._serve(due, claim, now)
             case SlotTaken(cursor):
                 self.agenda.advance(entry, cursor)
                 if cursor is not None:
@@ -302,13 +295,13 @@ class Dispatcher:
             case Stopped():
                 self.remove([entry.job.id], for_good=False)
 
+    def _serve(self, due: DueSlot, claim: Claim, now: datetime) -> None:
+        self._misfires.report(due, claim.misfires, now)
+        self.agenda.advance(due.entry, due.slot)
+
     def _discard(self, job_id: str) -> None:
         self._blocked.discard(job_id)
         self._ready.discard(job_id)
-
-    def _on_event(self, event: Event) -> None:
-        if isinstance(event, RunFinished):
-            self._blocked.claim_soon()
 
 
 def _claim_of(

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from errno import EMFILE
 from typing import TYPE_CHECKING
 
-from jobctl.clock import Clock, whole
-from jobctl.durations import format_duration, milliseconds
+from jobctl.clock import Clock
+from jobctl.durations import format_duration
 from jobctl.errors import (
     AlreadyRunningError,
     JobctlError,
@@ -20,11 +20,11 @@ from jobctl.errors import (
     UnknownToStoreError,
     reason_of,
 )
-from jobctl.events import Bus, RegistrationRenewed, RunFinished, RunOutput, RunRetrying, RunStarted
+from jobctl.events import Bus, RegistrationRenewed, RunOutput, RunRetrying, RunStarted
 from jobctl.execution.tasks import Arguments, Outcome, Task, TaskFinished, TaskOutput, TaskStarted
 from jobctl.model import Command, Job, Reason, Run, RunStatus, Trigger
 from jobctl.scheduler.lease import Lease
-from jobctl.scheduler.recorder import Recorder
+from jobctl.scheduler.recorder import EndedRun, Recorder
 from jobctl.store.base import RunStore
 from jobctl.store.records import Claim, Claimed, Ending, Overlap, new_run_id
 
@@ -39,7 +39,7 @@ _SAVE_PID_AFTER_S = 0.25
 class ActiveRun:
     """One unfinished run: its job, the current attempt, and when the first attempt began."""
 
-    run: Run
+    claimed: Claimed
     job: Job
     task: Task
     began: datetime | None = None
@@ -62,17 +62,17 @@ class ActiveRun:
         if self.began_steady is not None and (self.attempt > 1 or outcome.pid is None):
             duration = timedelta(seconds=steady - self.began_steady)
         return Ending(
-            run_id=self.run.id,
-            job_id=self.run.job_id,
-            status=RunStatus.COMPLETED if outcome.reason is None else RunStatus.FAILED,
-            started_at=whole(self.began or outcome.started_at),
-            finished_at=whole(outcome.finished_at),
-            duration=timedelta(milliseconds=milliseconds(duration) or 0),
-            reason=outcome.reason,
-            error=outcome.error,
-            result=outcome.result,
-            pid=outcome.pid,
-            attempt=self.attempt,
+            outcome.run_id,
+            self.job.id,
+            RunStatus.COMPLETED if outcome.reason is None else RunStatus.FAILED,
+            self.began or outcome.started_at,
+            outcome.finished_at,
+            duration,
+            outcome.reason,
+            outcome.error,
+            outcome.result,
+            outcome.pid,
+            self.task.attempt,
         )
 
 
@@ -145,7 +145,7 @@ class RunSupervisor:
             raise already_running(job.id, outcome.running, self._clock)
         if not isinstance(outcome, Claimed):  # such a claim has no slot that could be taken
             raise TypeError(f"unexpected outcome {outcome!r}")
-        self.submit([self.begin(job, outcome.run, arguments, timeout, quick=quick)])
+        self.submit([self.begin(job, outcome, arguments, timeout, quick=quick)])
         return outcome.run
 
     def kept_arguments(self, job: Job, arguments: Arguments | None = None) -> Arguments | None:
@@ -158,15 +158,19 @@ class RunSupervisor:
     def begin(
         self,
         job: Job,
-        run: Run,
+        claimed: Claimed,
         arguments: Arguments | None = None,
         timeout: timedelta | None = None,
         *,
         quick: bool,
     ) -> Task:
         """Publish the start of a claimed run; returns the task of its first attempt, for ``submit``."""
-        self._bus.publish(RunStarted(run))
-        environment = self._bus.environment_for(run)
+        run_id = claimed.claim.run_id
+        environment: dict[str, str] = {}
+        if self._bus.has_listeners:
+            run = claimed.run
+            self._bus.publish(RunStarted(run))
+            environment = self._bus.environment_for(run)
         given = {**job.arguments, **(arguments or {})}
         # a program gets all variables; a function's worker has the job's
         is_program = isinstance(job.target, Command)
@@ -175,7 +179,7 @@ class RunSupervisor:
 
             environment |= variables_of(given)
         task = Task(
-            run.id,
+            run_id,
             job.id,
             job.target,
             job.timeout if timeout is None else timeout,
@@ -187,7 +191,7 @@ class RunSupervisor:
             folder=job.folder,
             memory_mib=job.memory_mib,
         )
-        self._active[run.id] = ActiveRun(run, job, task)
+        self._active[run_id] = ActiveRun(claimed, job, task)
         return task
 
     def submit(self, tasks: Iterable[Task], *, at_once: bool = False) -> None:
@@ -232,17 +236,17 @@ class RunSupervisor:
         if not self.stopping and active.may_retry(outcome):
             self._retry_later(active, outcome)
             return
-        del self._active[active.run.id]
+        del self._active[outcome.run_id]
+        self.interrupted += outcome.reason is Reason.INTERRUPTED
+        self._lost += outcome.reason is Reason.LOST
         ending = active.ending(outcome, self._clock.monotonic())
-        self.interrupted += ending.reason is Reason.INTERRUPTED
-        self._lost += ending.reason is Reason.LOST
-        self._recorder.end(ending, RunFinished(_finished(active.run, ending), retry=outcome.retry))
+        self._recorder.end(EndedRun(active.claimed, ending, outcome.retry))
 
     def _retry_later(self, active: ActiveRun, outcome: TaskFinished) -> None:
         delay = _retry_delay(active.job, active.attempt)
         active.error = outcome.error
-        heapq.heappush(self._retries, (self._clock.monotonic() + delay.total_seconds(), active.run.id))
-        failed = replace(active.run, attempt=active.attempt)
+        heapq.heappush(self._retries, (self._clock.monotonic() + delay.total_seconds(), outcome.run_id))
+        failed = replace(active.claimed.run, attempt=active.attempt)
         self._try(lambda: self._store.progress(failed.id, retry_at=self._clock.now() + delay))
         self._bus.publish(RunRetrying(failed, outcome.error or str(outcome.reason), delay))
 
@@ -298,8 +302,8 @@ class RunSupervisor:
         self._retries.clear()
 
     def _fail(self, active: ActiveRun, reason: Reason, error: str | None) -> None:
-        began, now = active.run.started_at, self._clock.now()
-        self._finish(active, TaskFinished(active.run.id, None, began, now, timedelta(0), reason, error))
+        claim, now = active.claimed.claim, self._clock.now()
+        self._finish(active, TaskFinished(claim.run_id, None, claim.at, now, timedelta(0), reason, error))
 
     # The lease
 
@@ -332,21 +336,6 @@ class RunSupervisor:
         self._pool.renew(self._lease.sign_on().id)
         lost, self._lost = self._lost, 0
         return RegistrationRenewed(self._clock.now(), reason, lost)
-
-
-def _finished(run: Run, ending: Ending) -> Run:
-    return replace(
-        run,
-        status=ending.status,
-        started_at=ending.started_at,
-        reason=ending.reason,
-        finished_at=ending.finished_at,
-        duration=ending.duration,
-        error=ending.error,
-        result=ending.result,
-        pid=ending.pid,
-        attempt=ending.attempt,
-    )
 
 
 def _retry_delay(job: Job, attempt: int) -> timedelta:

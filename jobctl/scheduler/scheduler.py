@@ -33,7 +33,6 @@ T = TypeVar("T")
 
 TICK = 1.0
 """Seconds that a turn of the loop takes at most."""
-_ENDING_WAITS_S = 0.02  # at most, for a claim to be written together with it
 _FLUSH_AT_END_S = 10.0
 
 
@@ -229,7 +228,6 @@ class Scheduler:
         except BaseException as error:
             self.error = error
         finally:
-            self._dispatcher.close()
             self._pool.close()
             self._lease.sign_off()
             self.ended.set()
@@ -258,8 +256,8 @@ class Scheduler:
             self._continue_stop(now)
         else:
             self._dispatcher.collect(now)
-        # while quick runs are due, endings wait for the next claim, which writes them; but not for long
-        if stopping or not self._dispatcher.any_quick or self._recorder.oldest_age >= _ENDING_WAITS_S:
+        # what is due begins first, and other endings come soon while runs are active
+        if stopping or self._recorder.must_write or not (self._runs.active or self._dispatcher.has_ready):
             self._recorder.flush()
         self._runs.submit_waiting()
         if not stopping:
@@ -275,8 +273,8 @@ class Scheduler:
         rest = TICK
         if self._recorder.is_failing or stopping or not self._lease.holds:
             rest = TICK / 10
-        elif self._recorder.pending:
-            rest = _ENDING_WAITS_S - self._recorder.oldest_age
+        elif (write := self._recorder.seconds_to_write) is not None:
+            rest = write
         retry = self._runs.seconds_to_retry()
         if retry is not None:
             rest = min(rest, retry)
