@@ -15,6 +15,9 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """The wall clock, aware, in UTC."""
 
+    def seconds_until(self, instant: datetime) -> float:
+        """Seconds on the wall clock until ``instant``, more exactly than ``now`` shows it."""
+
     def monotonic(self) -> float:
         """Seconds on a clock that never goes back."""
 
@@ -28,6 +31,10 @@ class SystemClock:
     def now(self) -> datetime:
         """The wall clock in whole milliseconds, as the run store keeps times."""
         return from_ms(time.time_ns() // 1_000_000)
+
+    def seconds_until(self, instant: datetime) -> float:
+        """Seconds on the wall clock until ``instant``, in microseconds."""
+        return (instant - self.now()).total_seconds() - time.time_ns() % 1_000_000 / 1e9
 
     def monotonic(self) -> float:
         """Seconds on a clock that never goes back."""

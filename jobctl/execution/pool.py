@@ -7,6 +7,7 @@ back and given to another worker.
 """
 
 import os
+import select
 import selectors
 import threading
 from collections import deque
@@ -108,7 +109,7 @@ class WorkerPool:
         now = self._clock.monotonic()
         checks = [worker.seconds_to_check(now) for worker in self._workers]
         rest = min([_LONGEST_WAIT, *(seconds for seconds in checks if seconds is not None)])
-        for key, _ in self._selector.select(0 if self._outcomes else max(0.0, min(timeout, rest))):
+        for key, _ in self._select(0 if self._outcomes else max(0.0, min(timeout, rest))):
             if key.fd == self._wake_read:
                 with suppress(BlockingIOError):
                     os.read(self._wake_read, 4096)
@@ -125,6 +126,13 @@ class WorkerPool:
     def masked(self, value: Any) -> Any:
         """A JSON value without secrets."""
         return self._outcomes.masked(value)
+
+    def _select(self, timeout: float) -> list[tuple[selectors.SelectorKey, int]]:
+        """What can be read, within ``timeout`` seconds: to the microsecond, where epoll alone counts milliseconds."""
+        with suppress(ValueError):  # a descriptor that is too large for select
+            select.select([self._selector], [], [], timeout)
+            timeout = 0.0
+        return self._selector.select(timeout)
 
     def wake(self) -> None:
         """Make ``poll`` return now. From any thread or signal handler."""

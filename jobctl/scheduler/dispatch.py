@@ -68,7 +68,7 @@ class ReadySlots:
 
     def discard(self, job_id: str) -> bool:
         """Remove a job's slot; False where it has none."""
-        return any(slots.pop(job_id, None) is not None for slots in self._slots.values())
+        return (self._slots[True].pop(job_id, None) or self._slots[False].pop(job_id, None)) is not None
 
     def clear(self) -> None:
         """Remove every slot."""

@@ -280,7 +280,7 @@ class Scheduler:
             rest = min(rest, retry)
         due = self._dispatcher.agenda.next_due()
         if due is not None and not stopping:
-            rest = min(rest, (due - self._clock.now()).total_seconds())
+            rest = min(rest, self._clock.seconds_until(due))
         return max(0.0, rest)
 
     def _check_lease(self) -> None:

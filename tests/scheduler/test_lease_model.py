@@ -157,6 +157,9 @@ class Place:
     def now(self) -> datetime:
         return from_ms(round((BEGINNING + self._set_by + self.boottime()) * 1000))
 
+    def seconds_until(self, instant: datetime) -> float:
+        return (instant - self.now()).total_seconds()
+
     def monotonic(self) -> float:
         return self.boottime()
 
