@@ -225,7 +225,7 @@ class RunSupervisor:
                 active.pid = outcome.pid
                 self._unsaved_pids.append((self._clock.monotonic(), outcome.run_id, outcome.pid))
             case TaskOutput():
-                for line in outcome.lines:
+                for line in outcome.lines if self._bus.has_listeners else ():
                     self._bus.publish(RunOutput(outcome.job_id, outcome.run_id, outcome.at, line))
             case TaskFinished():
                 self._finish(active, outcome)
