@@ -11,7 +11,6 @@ import pexpect
 import pytest
 
 import jobctl
-from jobctl.cli.commands.completion import SCRIPTS
 
 SHIPPED = Path(jobctl.__file__).parents[1] / "completions"
 FILES = {"bash": "jobctl.bash", "zsh": "_jobctl", "fish": "jobctl.fish"}
@@ -55,11 +54,10 @@ def surroundings_of_shell(here: Path, tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("shell", FILES)
 def test_the_shipped_script_is_what_the_program_prints(shell: str) -> None:
-    assert (SHIPPED / FILES[shell]).read_text() == SCRIPTS[shell]
     printed = subprocess.run(
         [sys.executable, "-m", "jobctl", "completion", shell], capture_output=True, text=True, check=True
     )
-    assert printed.stdout == SCRIPTS[shell]
+    assert printed.stdout == (SHIPPED / FILES[shell]).read_text()
 
 
 @pytest.fixture
