@@ -6,6 +6,7 @@ The contract suite runs on every store of ``STORES``.
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,33 +76,13 @@ class Desk:
             force=force,
         )
 
-    def claim(
-        self,
-        job_id: str = "job",
-        slot: float | None = None,
-        *,
-        now: float | None = None,
-        generation: int = 1,
-        fixed: bool = False,
-        force: bool = False,
-        next_run: float | None = None,
-    ) -> ClaimOutcome:
-        wish = self.wish(
-            job_id, slot, now=now, generation=generation, fixed=fixed, force=force, next_run=next_run
-        )
-        (answer,) = self.store.claim(self.owner, [wish])
+    def claim(self, *options: Any, **named: Any) -> ClaimOutcome:
+        """Claim what ``wish`` makes of its options."""
+        (answer,) = self.store.claim(self.owner, [self.wish(*options, **named)])
         return answer
 
-    def begin(
-        self,
-        job_id: str = "job",
-        slot: float | None = None,
-        *,
-        now: float | None = None,
-        generation: int = 1,
-        fixed: bool = False,
-    ) -> Run:
-        answer = self.claim(job_id, slot, now=now, generation=generation, fixed=fixed)
+    def begin(self, *options: Any, **named: Any) -> Run:
+        answer = self.claim(*options, **named)
         assert isinstance(answer, Claimed), answer
         return answer.run
 
