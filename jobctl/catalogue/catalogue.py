@@ -69,18 +69,20 @@ class Catalogue:
         Raises:
             UnknownJobError: no job has this id; suggests a similar one.
         """
-        job = self._by_id.get(job_id)
-        if job is None:
-            hidden = [self.note] if self.note and any(builtin.id == job_id for builtin in BUILT_IN) else []
-            left_out = [*self.warnings, *hidden]
-            if not left_out and is_recorded(job_id):
-                raise UnknownJobError(
-                    f"job {quote(job_id)} is in the run store, but this project does not define it",
-                    hint="run it where it is defined: with trigger_job() of the program's job manager,"
-                    " or with jobctl trigger in its own project",
-                )
-            raise unknown_job(job_id, self._by_id, also="All jobs: jobctl status", left_out=left_out)
-        return job
+        if (job := self._by_id.get(job_id)) is not None:
+            return job
+        if any(builtin.id == job_id for builtin in BUILT_IN):
+            raise UnknownJobError(
+                f"job {quote(job_id)} is built-in, and this project has no built-in jobs",
+                hint=self.note or "builtin = false in the project file turns them off",
+            )
+        if not self.warnings and is_recorded(job_id):
+            raise UnknownJobError(
+                f"job {quote(job_id)} is in the run store, but this project does not define it",
+                hint="run it where it is defined: with trigger_job() of the program's job manager,"
+                " or with jobctl trigger in its own project",
+            )
+        raise unknown_job(job_id, self._by_id, also="All jobs: jobctl status", left_out=self.warnings)
 
     @classmethod
     def load(cls, location: "ProjectLocation", environment: "Environment | None" = None) -> Self:

@@ -41,7 +41,8 @@ def read_runs(
             return remote(context.trigger_dev), None
         except (ServiceError, ConfigurationError) as error:
             failure = error
-            context.output.warn("Trigger.dev does not answer; these are the runs recorded here")
+            problem = "does not answer" if isinstance(error, ServiceError) else "cannot be asked"
+            context.output.warn(f"Trigger.dev {problem}; these are the runs recorded here")
     store = context.store_if_any
     return local(store) if store is not None else default, failure
 

@@ -23,6 +23,7 @@ from jobctl.project import ProjectContext
 from jobctl.site.database.session import Database
 from jobctl.site.database.tables import subscription_history, subscriptions
 from jobctl.site.mail.providers import unmet as unmet_mail
+from jobctl.text import counted
 
 PAGE = 5000
 BATCH = 200
@@ -56,7 +57,9 @@ def expired_cleanup(*, dry_run: bool = False) -> JobResult:
             cleanup.run(mailing)
     number = sum(cleanup.counts.values())
     counts = ", ".join(f"{count} {status}" for status, count in cleanup.counts.items() if count)
-    message = f"{'would end' if dry_run else 'ended'} {number} subscriptions" + (counts and f": {counts}")
+    message = f"{'would end' if dry_run else 'ended'} {counted(number, 'subscription')}" + (
+        counts and f": {counts}"
+    )
     print(message)
     return JobResult(
         processed=number,

@@ -228,6 +228,8 @@ def _dry_run(database: Database, now: datetime) -> JobResult:
             address = row.address or "(no mail address)"
             print(f"{address}  {row.plan}, renews {local(row.end)}, subscription {row.reference}")
         count += len(page)
-    message = f"would remind of {counted(count, 'subscription')} to renew by {local(now + AHEAD)} (nothing was sent)"
+    message = (
+        f"would remind of {counted(count, 'subscription')}, due by {local(now + AHEAD)} (nothing was sent)"
+    )
     print(message)
     return JobResult(processed=count, message=message, details={"dry_run": True})

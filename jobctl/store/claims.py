@@ -227,7 +227,7 @@ def _claim(connection: Connection, owner: Owner, claim: Claim, generation: int) 
         raise UsageError(
             f'the run store has a run "{claim.run_id}" already', hint="make a new id for each run"
         )
-    why = f"run {running.short_id} of {running.job_id} was in its way" if running is not None else None
+    why = f"run {running.short_id} of {running.job_id} was unfinished" if running is not None else None
     if running is None or _insert(connection, owner, claim, generation, skipped=why) is None:
         _move_cursor(connection, claim, generation)
         return SlotTaken(when(slot))

@@ -22,7 +22,11 @@ def test_a_plain_project_has_its_own_jobs_alone(site: Site) -> None:
     assert ids(site) == ["own"]
     refused = site.call("trigger", "repository-sync")
     assert refused.returncode == 2
+    assert refused.stderr.startswith(
+        'error: job "repository-sync" is built-in, and this project has no built-in jobs'
+    )
     assert NOTE in refused.stderr
+    assert NOTE in site.call("analytics").stderr
     assert "builtin = true" in refused.stderr
 
 
@@ -72,6 +76,9 @@ def test_the_project_file_decides(site: Site, value: str, number: int) -> None:
 def test_what_is_turned_off_is_not_completed(site: Site) -> None:
     site.write("jobctl.toml", f"builtin = false\n{OWN}")
     assert dict(job_names(str(site.folder))) == {"own": "own"}
+    assert (
+        "builtin = false in the project file turns them off" in site.call("trigger", "repository-sync").stderr
+    )
 
 
 def test_builtin_is_true_or_false(site: Site) -> None:

@@ -132,7 +132,7 @@ def test_a_job_in_detail(live: Site) -> None:
     assert terminal.end() == 0
 
     text = "\n".join(terminal.lines)
-    assert text.startswith("bad  bad  (jobctl.toml:")
+    assert text.startswith("bad  (jobctl.toml:")
     assert "state     ✗ failed" in text
     assert "schedule  every 1d  UTC" in text
     assert "error     ValueError: no [/] way" in text

@@ -160,7 +160,7 @@ def test_a_dry_run_says_which_rows_and_why(
 
     result: dict[str, Any] = desk.run(CLEANUP, dry_run=True)["result"]
 
-    assert result["message"] == "would end 1 subscriptions: 1 expired"
+    assert result["message"] == "would end 1 subscription: 1 expired"
     assert f"{one}: expired, plan premium, ended {local(AGO)}: " in capsys.readouterr().out
     assert status(database, one) == "active"
     assert mails.taken == []

@@ -100,7 +100,7 @@ def test_a_dry_run_shows_who_would_get_what(
     shown = capsys.readouterr().out
     assert f"ada@example.com  premium, renews {local(SOON)}, subscription sub_1" in shown
     assert "subscription sub_1" in shown
-    assert "would remind of 1 subscription " in ending["result"]["message"]
+    assert "would remind of 1 subscription, due by " in ending["result"]["message"]
     assert not sent(database, one)
     assert mails.taken == []
 

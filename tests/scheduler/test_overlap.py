@@ -1,4 +1,4 @@
-"""What becomes of a slot while a run is in its way; jobs that must not run together; jitter."""
+"""What becomes of a slot while a run blocks it; jobs that must not run together; jitter."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -106,7 +106,7 @@ def test_a_skipped_slot_names_the_run_that_was_in_its_way(site: Site) -> None:
     scheduler.terminate()
     scheduler.wait()
 
-    words = f"run {slow['run_id'][:8]} of slow was in its way"
+    words = f"run {slow['run_id'][:8]} of slow was unfinished"
     assert {run["error"] for run in skipped} == {words}
     assert f"reason=overlap {words}" in site.log(scheduler)
     assert words in site.call("runs", "other").stdout

@@ -63,6 +63,8 @@ def run(
         out.document(document(entries, now))
     else:
         out.present(lambda terminal: screen(entries, now, terminal), lambda: piped(entries))
+    if not any(entry.result for entry in entries) and context.catalogue.note:
+        out.note(context.catalogue.note)
     return 0
 
 
@@ -149,7 +151,7 @@ def screen(entries: Sequence[CacheEntry], now: datetime, terminal: Terminal) -> 
         scope = f", last {window} {entry.analytic.unit}" if entry.analytic.windows else ""
         yield terminal.heading(f"{entry.analytic.title}{scope}")
         if entry.result is None:
-            yield f"nothing is in the cache. Work it out: jobctl trigger {entry.analytic.job_id}"
+            yield f"no result yet. Compute it: jobctl trigger {entry.analytic.job_id}"
             continue
         old = entry.result.expires_at <= now
         age = f"computed {ago(entry.result.computed_at, now)}" + (", expired since" if old else "")

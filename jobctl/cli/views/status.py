@@ -9,7 +9,7 @@ from jobctl.cli.terminal import Column, Terminal, rows
 from jobctl.cli.times import ago, dated, ms, share, short, took, until, zone_names, zulu
 from jobctl.cli.views.runs import result_summary, signs
 from jobctl.durations import format_duration
-from jobctl.errors import JobctlError
+from jobctl.errors import JobctlError, ServiceError
 from jobctl.memory_limit import MIB
 from jobctl.model import Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
@@ -126,7 +126,8 @@ def who_schedules(board: Board) -> str:
     if board.mode is Mode.TRIGGER_DEV:
         if board.error is None:
             return "scheduled by Trigger.dev; this is what it has"
-        return "Trigger.dev does not answer; next times are computed from the schedules, runs are not known"
+        problem = "does not answer" if isinstance(board.error, ServiceError) else "cannot be asked"
+        return f"Trigger.dev {problem}; next times are computed from the schedules, runs are not known"
     if board.mode is Mode.VERCEL:
         return "scheduled by Vercel Cron; next times are computed from the schedules"
     if scheduler.running and scheduler.since:
@@ -159,7 +160,8 @@ def detail(
     """A job with its exact times, last result and history."""
     now = board.now
     origin = f"  ({definition.origin})" if definition else ""
-    yield terminal.heading(f"{job.id}  {job.name}{origin}")
+    name = f"  {job.name}" if job.name != job.id else ""
+    yield terminal.heading(f"{job.id}{name}{origin}")
     late = board.late_since(job)
     if late and job.status is not Status.FAILED:
         state = terminal.state("late", f"late  (due since {short(now - late)})")
