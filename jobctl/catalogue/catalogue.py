@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UnknownJobError, install_hint, raise_any
+from jobctl.files import demand_trusted_module, platform_owns_files
 from jobctl.text import is_job_id, printable, quote, suggestion
-from jobctl.trust import demand_trusted_module, platform_owns_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

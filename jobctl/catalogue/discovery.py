@@ -10,9 +10,8 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from jobctl.catalogue.project_location import ProjectLocation, state_folder
 from jobctl.errors import ConfigurationError, UsageError, reason_of
-from jobctl.files import PRIVATE_FILE, private_folder, write_whole
+from jobctl.files import PRIVATE_FILE, owner_to_drop_to, private_folder, write_whole
 from jobctl.text import printable, quote
-from jobctl.trust import owner_to_drop_to
 
 if TYPE_CHECKING:  # completion loads this module: whatever only an import of jobs needs is loaded later
     import subprocess
@@ -425,7 +424,7 @@ def _start_child(
 
     rights: dict[str, Any] = {}
     if (owner := owner_to_drop_to(folder)) is not None:
-        from jobctl.trust import groups_of, home_of
+        from jobctl.files import groups_of, home_of
 
         rights = {"user": owner.st_uid, "group": owner.st_gid}
         rights["extra_groups"] = groups_of(owner.st_uid, owner.st_gid)

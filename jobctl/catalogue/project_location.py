@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl.errors import ConfigurationError
-from jobctl.files import with_home
-from jobctl.trust import demand_trusted, distrust, platform_owns_files
+from jobctl.files import demand_trusted, distrust, platform_owns_files, with_home
 from jobctl.urls import is_postgres_address
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jobctl.errors import ConfigurationError
+from jobctl.files import demand_trusted, platform_owns_files
 from jobctl.settings.masking import shown
 from jobctl.settings.variables import VARIABLES
 from jobctl.text import quote
-from jobctl.trust import demand_trusted, platform_owns_files
 
 # What ends a line in JavaScript, for ^ and $ and the dot, and its other blanks.
 _ENDS = "\\n\\u2028\\u2029"

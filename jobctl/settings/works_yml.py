@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jobctl.errors import ConfigurationError, reason_of
-from jobctl.trust import demand_trusted, platform_owns_files
+from jobctl.files import demand_trusted, platform_owns_files
 
 FILE = ".works/works.yml"
 PATHS = {

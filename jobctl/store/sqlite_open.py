@@ -305,7 +305,7 @@ _ANOTHER_FOLDER = "set JOBCTL_STATE to a folder that this user can write"
 
 def _hint(path: Path) -> str:
     try:
-        from jobctl.trust import user_name
+        from jobctl.files import user_name
 
         owner = path.stat().st_uid
     except OSError:  # also of the import, if no more files can be opened

@@ -10,7 +10,7 @@ import pytest
 
 from jobctl.catalogue.project_location import find_project
 from jobctl.errors import ConfigurationError
-from jobctl.trust import is_shared
+from jobctl.files import is_shared
 from tests.support.project import Site
 
 NOBODY = 65534

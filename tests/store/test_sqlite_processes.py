@@ -320,7 +320,7 @@ def test_a_store_of_another_user() -> None:
     # outside tmp_path, which other users cannot enter; modes bind whoever is not root
     script = """
 import fcntl, sqlite3
-import jobctl.store.sqlite_open, jobctl.trust  # before another user may not read the interpreter's
+import jobctl.store.sqlite_open, jobctl.files  # before another user may not read the interpreter's
 def attempt(does):
     try:
         store = does(folder)
@@ -354,7 +354,7 @@ attempt(open_store)
 def test_a_store_that_cannot_be_read() -> None:
     script = """
 import fcntl, sqlite3
-import jobctl.store.sqlite_open, jobctl.trust  # before another user may not read the interpreter's
+import jobctl.store.sqlite_open, jobctl.files  # before another user may not read the interpreter's
 open_store(folder).close()
 (folder / "jobctl.db").chmod(0)
 folder.chmod(0o555)

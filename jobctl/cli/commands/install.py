@@ -27,13 +27,12 @@ from jobctl.cli.times import read_span
 from jobctl.durations import write_duration
 from jobctl.errors import ExitCode, NotRunError, UsageError
 from jobctl.export_folder import FileChange
-from jobctl.files import with_home
+from jobctl.files import SAFE_FOLDERS, acting_for_owner, with_home
 from jobctl.managers.local import DEFAULT_GRACE, DEFAULT_WORKERS
 from jobctl.model import Command
 from jobctl.modes import Mode
 from jobctl.systemd.unit import NAME, SEARCH_PATH, Scope, Service, unit_text, write_unit
 from jobctl.text import quote
-from jobctl.trust import SAFE_FOLDERS, acting_for_owner
 
 SYSTEM_FOLDER = Path("/etc/systemd/system")
 
