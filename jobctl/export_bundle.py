@@ -22,10 +22,10 @@ from typing import NamedTuple
 from jobctl import __version__
 from jobctl.catalogue.discovery import packages
 from jobctl.catalogue.project_file import read_project_file
-from jobctl.catalogue.project_location import ProjectLocation
 from jobctl.errors import DISTRIBUTION, UsageError, reason_of
 from jobctl.export_folder import RECORD, Executable
 from jobctl.model import Command, Job
+from jobctl.project_location import ProjectLocation
 from jobctl.text import quote
 
 PACKAGES = "packages.txt"

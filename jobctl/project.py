@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from jobctl.catalogue.project_location import ProjectLocation, find_project, state_folder, store_place
 from jobctl.errors import UsageError
 from jobctl.files import with_home
+from jobctl.project_location import ProjectLocation, find_project, state_folder, store_place
 from jobctl.settings.environment import Environment
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from jobctl.catalogue.builtin import BuiltIn
     from jobctl.catalogue.notify_settings import Notify
     from jobctl.catalogue.project_file import ProjectFile
-    from jobctl.catalogue.project_location import ProjectLocation
     from jobctl.model import Job
+    from jobctl.project_location import ProjectLocation
     from jobctl.settings.environment import Environment
 
 _NO_SITE = (
@@ -286,9 +286,9 @@ def job_settings(folder: str) -> "dict[str, Mapping[str, Any]]":
     """
     from jobctl.catalogue.discovery import IN_MODULES, cache_folder, cached_settings, package_caches
     from jobctl.catalogue.project_file import read_project_file
-    from jobctl.catalogue.project_location import find_project
     from jobctl.errors import JobctlError
     from jobctl.files import with_home
+    from jobctl.project_location import find_project
     from jobctl.settings.environment import Environment
 
     builtin = {job.id: {**job.settings, "name": job.name} for job in BUILT_IN}

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
-from jobctl.catalogue.project_location import ProjectLocation, state_folder
 from jobctl.errors import ConfigurationError, UsageError, reason_of
 from jobctl.files import PRIVATE_FILE, owner_to_drop_to, private_folder, write_whole
+from jobctl.project_location import ProjectLocation, state_folder
 from jobctl.text import printable, quote
 
 if TYPE_CHECKING:  # completion loads this module: whatever only an import of jobs needs is loaded later

@@ -6,10 +6,10 @@ from dataclasses import field, replace
 from typing import Any
 
 from jobctl.catalogue.notify_settings import Notify, read_notify
-from jobctl.catalogue.project_location import OWN_FILE, ProjectLocation
-from jobctl.catalogue.toml_file import KeyPath, lines_of_keys, parse_toml, read_text
 from jobctl.errors import ConfigurationError, ConfigurationErrors
+from jobctl.project_location import OWN_FILE, ProjectLocation
 from jobctl.text import DOTTED_NAME, quote, suggestion
+from jobctl.toml_file import KeyPath, lines_of_keys, parse_toml, read_text
 from jobctl.value_class import value
 
 TOP_KEYS = ("builtin", "jobs", "modules", "notify")

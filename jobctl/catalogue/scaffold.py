@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jobctl.catalogue.job_keys import build_job
-from jobctl.catalogue.project_location import OWN_FILE, SHARED_FILE, ProjectLocation
-from jobctl.catalogue.toml_file import parse_toml
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UsageError, reason_of
 from jobctl.files import write_whole
 from jobctl.model import Job
+from jobctl.project_location import OWN_FILE, SHARED_FILE, ProjectLocation
 from jobctl.text import quote
+from jobctl.toml_file import parse_toml
 
 _FUNCTION = '''\
 """{name}."""

@@ -125,8 +125,8 @@ def _job_arguments(job_id: str, begun: str, before: list[str], *, whole: bool) -
     """``NAME=`` for each parameter of a job that has no argument yet, or the values of the one that is begun."""
     from jobctl.catalogue.catalogue import job_settings
     from jobctl.catalogue.parameter_names import parameters_in_source
-    from jobctl.catalogue.project_location import find_project
     from jobctl.files import with_home
+    from jobctl.project_location import find_project
 
     folder = _project_folder(before)
     target = job_settings(folder).get(job_id, {}).get("call")

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from jobctl import thread_start
 from jobctl.catalogue.catalogue import Catalogue
-from jobctl.catalogue.project_location import OWN_FILE, SHARED_FILE, find_project
 from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError, JobctlError, StoreError
 from jobctl.events import JobsChanged, JobsLeftOut, JobsRefused
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job
 from jobctl.project import ProjectContext
+from jobctl.project_location import OWN_FILE, SHARED_FILE, find_project
 from jobctl.subscribers import Subscribers
 
 FileVersion = tuple[int, int, int] | None

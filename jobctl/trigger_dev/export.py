@@ -6,10 +6,10 @@ from importlib import resources
 from os.path import relpath
 from pathlib import Path, PurePosixPath
 
-from jobctl.catalogue.project_location import ProjectLocation
 from jobctl.durations import milliseconds
 from jobctl.export_bundle import PACKAGES, Bundle, Wheel, requirement
 from jobctl.model import Job
+from jobctl.project_location import ProjectLocation
 from jobctl.text import printable
 from jobctl.trigger_dev.manager import max_duration
 

@@ -9,11 +9,11 @@ from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jobctl.catalogue.project_location import ProjectLocation
 from jobctl.durations import format_duration
 from jobctl.errors import DISTRIBUTION, ScheduleError, UsageError, reason_of
 from jobctl.export_bundle import Bundle, Wheel, requirement
 from jobctl.model import Job, Schedule
+from jobctl.project_location import ProjectLocation
 from jobctl.text import counted
 from jobctl.vercel.crons import MAX_CRONS, Plan, Target, vercel_cron
 from jobctl.vercel.vercel_json import ENTRY_FILE, foreign_entries, merge

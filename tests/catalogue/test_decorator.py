@@ -14,8 +14,8 @@ import pytest
 from jobctl import job
 from jobctl.catalogue.catalogue import Catalogue
 from jobctl.catalogue.job_keys import OPTIONS
-from jobctl.catalogue.project_location import find_project
 from jobctl.errors import ConfigurationError, UsageError
+from jobctl.project_location import find_project
 from jobctl.schedules import Cron, Every
 from jobctl.settings.environment import Environment
 

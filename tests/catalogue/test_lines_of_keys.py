@@ -2,7 +2,7 @@ import tomllib
 
 import pytest
 
-from jobctl.catalogue.toml_file import lines_of_keys
+from jobctl.toml_file import lines_of_keys
 
 TEXT = '''# a comment
 modules = [

@@ -7,9 +7,9 @@ import pytest
 
 from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.catalogue.catalogue import Catalogue, job_names
-from jobctl.catalogue.project_location import find_project
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UnknownJobError
 from jobctl.model import Command, Job
+from jobctl.project_location import find_project
 from jobctl.schedules import Cron, Every
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.catalogue.project_location import ProjectLocation, state_folder
 from jobctl.errors import ConfigurationError
 from jobctl.files import STATE, private_folder
 from jobctl.files import state_folder as make_state_folder
 from jobctl.project import ProjectContext
+from jobctl.project_location import ProjectLocation, state_folder
 from jobctl.settings.environment import Environment
 
 

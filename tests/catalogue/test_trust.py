@@ -8,9 +8,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from jobctl.catalogue.project_location import find_project
 from jobctl.errors import ConfigurationError
 from jobctl.files import is_shared
+from jobctl.project_location import find_project
 from tests.support.project import Site
 
 NOBODY = 65534

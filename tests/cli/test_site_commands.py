@@ -88,10 +88,10 @@ def test_a_scheduler_does_not_time_it(site: Site) -> None:
 
 def test_an_application_is_notified_too(here: Path) -> None:
     from jobctl.catalogue.catalogue import Catalogue
-    from jobctl.catalogue.project_location import find_project
     from jobctl.errors import NotRunError
     from jobctl.managers.factory import get_job_manager
     from jobctl.managers.local import LocalJobManager
+    from jobctl.project_location import find_project
     from jobctl.settings.environment import Environment
 
     manager = get_job_manager()

@@ -8,9 +8,9 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from jobctl.catalogue.notify_settings import read_notify, resolved
-from jobctl.catalogue.project_location import ProjectLocation
 from jobctl.errors import JobctlError
 from jobctl.project import ProjectContext
+from jobctl.project_location import ProjectLocation
 from jobctl.settings.environment import Environment
 from jobctl.site.content import remote as content
 from jobctl.site.database import session as database

@@ -10,11 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobctl.catalogue.notify_settings import NotificationKind, Notify, read_notify
-from jobctl.catalogue.project_location import ProjectLocation
 from jobctl.errors import JobctlError, ServiceError
 from jobctl.http import HttpClient
 from jobctl.jobs.repository_sync import notify_site
 from jobctl.project import ProjectContext
+from jobctl.project_location import ProjectLocation
 from jobctl.settings.environment import Environment
 from jobctl.subscribers.notification import Notification
 from jobctl.subscribers.notification_channels import channels

@@ -14,10 +14,10 @@ from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.catalogue.catalogue import Catalogue, job_names
 from jobctl.catalogue.job_keys import KEYS
 from jobctl.catalogue.notify_settings import Notify
-from jobctl.catalogue.project_location import SHARED_FILE, ProjectLocation, find_project
 from jobctl.catalogue.scaffold import new_job, write
-from jobctl.catalogue.toml_file import lines_of_keys
 from jobctl.errors import ConfigurationError, ConfigurationErrors, JobctlError
+from jobctl.project_location import SHARED_FILE, ProjectLocation, find_project
+from jobctl.toml_file import lines_of_keys
 from tests.support.fuzzing import LARGEST, ODD, anything, bounded, check_message, examples, mutated, repeated
 
 basic = anything.map(

@@ -101,7 +101,7 @@ def _has_table(file: Path) -> bool:
     """Whether a ``pyproject.toml`` has ``[tool.jobctl]``. It is parsed only if a line looks like it."""
     if not os.path.isfile(file):  # noqa: PTH113 - False if the folder may not be searched
         return False
-    from jobctl.catalogue.toml_file import parse_toml, read_text
+    from jobctl.toml_file import parse_toml, read_text
 
     try:
         text = read_text(file)
