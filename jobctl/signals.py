@@ -1,4 +1,4 @@
-"""How jobctl's processes take signals."""
+"""How jobctl's processes take signals, and the variables that mark them for one another."""
 
 import _signal  # type: ignore[import-not-found]  # signal itself makes an enum's member of each number
 import faulthandler
@@ -10,6 +10,12 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+OWNER_MARK = "JOBCTL_OWNER"
+"""Set for a worker and all below it: the scheduler that it belongs to."""
+WORKER_MARK = "JOBCTL_WORKER"
+"""Set for a worker and all below it: the worker."""
+DETACHED_MARK = "_JOBCTL_DETACHED"
+"""Set for a process of ``trigger --no-wait``, which outlives what started it."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jobctl.cli.output import Common, Output
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import ConfigurationError, UntrustedError, UsageError
-from jobctl.execution.process_tree import DETACHED_MARK
+from jobctl.signals import DETACHED_MARK
 from jobctl.text import quote
 
 if TYPE_CHECKING:

@@ -26,10 +26,9 @@ from jobctl.events import (
     StoreUnavailable,
     TracesNotSent,
 )
-from jobctl.execution.process_tree import DETACHED_MARK, OWNER_MARK, WORKER_MARK
 from jobctl.managers.store_outage import wait_for_store
 from jobctl.model import Run, RunStatus, Trigger
-from jobctl.signals import Stop
+from jobctl.signals import DETACHED_MARK, OWNER_MARK, WORKER_MARK, Stop
 
 if TYPE_CHECKING:
     from jobctl.scheduler.single_run import SingleRun

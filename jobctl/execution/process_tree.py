@@ -16,10 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from jobctl.signals import DETACHED_MARK, OWNER_MARK, WORKER_MARK
+
 _PROC = Path("/proc")
-OWNER_MARK = "JOBCTL_OWNER"
-WORKER_MARK = "JOBCTL_WORKER"
-DETACHED_MARK = "_JOBCTL_DETACHED"
 _DETACHED_PROGRAM = [b"-m", b"jobctl"]
 _PAUSE_S = 0.01
 _TRIES = 200

@@ -28,8 +28,6 @@ from jobctl.execution.messages import (
     Description,
 )
 from jobctl.execution.process_tree import (
-    OWNER_MARK,
-    WORKER_MARK,
     descendants,
     end_left_by,
     kill_tree,
@@ -39,6 +37,7 @@ from jobctl.execution.process_tree import (
 from jobctl.execution.task_outcomes import Attempt, Outcomes, end_of
 from jobctl.execution.tasks import Task
 from jobctl.model import Command, Reason, Target
+from jobctl.signals import OWNER_MARK, WORKER_MARK
 
 STUCK_S = 0.1
 """A worker busy with one task for longer than this, in seconds, will not begin its other tasks soon."""

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from jobctl.execution.pool import WorkerPool
-from jobctl.execution.process_tree import OWNER_MARK
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskOutput, TaskStarted
 from jobctl.model import Command, Target
 from jobctl.settings.masking import Mask
+from jobctl.signals import OWNER_MARK
 
 TIMEOUT_S = 60.0
 

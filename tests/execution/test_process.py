@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from jobctl.execution.process_tree import OWNER_MARK, descendants, end_marked, kill_tree
+from jobctl.execution.process_tree import descendants, end_marked, kill_tree
 from jobctl.scheduler import process_identity
 from jobctl.scheduler.process_identity import Life, Lock, ProcessFile, life_by_pid, start_of, this_process
+from jobctl.signals import OWNER_MARK
 from tests.support.machine import MACHINE, has_machines
 from tests.support.project import until
 
