@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jobctl.interface import BackgroundJobManager
     from jobctl.managers.factory import get_job_manager, reset_job_manager
     from jobctl.model import Job, JobMetrics, JobResult, JobStatus, Run
+    from jobctl.run_context import RunContext, current_run
     from jobctl.schedules import Cron, Every
 
 _HOMES = {
@@ -29,6 +30,8 @@ _HOMES = {
     "JobctlError": "jobctl.errors",
     "PermanentJobError": "jobctl.errors",
     "Run": "jobctl.model",
+    "RunContext": "jobctl.run_context",
+    "current_run": "jobctl.run_context",
     "get_job_manager": "jobctl.managers.factory",
     "job": "jobctl.catalogue.decorator",
     "reset_job_manager": "jobctl.managers.factory",
@@ -45,6 +48,8 @@ __all__ = [
     "JobctlError",
     "PermanentJobError",
     "Run",
+    "RunContext",
+    "current_run",
     "get_job_manager",
     "job",
     "reset_job_manager",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from jobctl.model import Run
+from jobctl.model import Progress, Run
 from jobctl.value_class import value
 
 
@@ -68,6 +68,16 @@ class RunOutput:
     run_id: str
     at: datetime
     line: str
+
+
+@value
+class RunProgressed:
+    """A run has reported how far it is."""
+
+    job_id: str
+    run_id: str
+    at: datetime
+    progress: Progress
 
 
 @value
@@ -210,6 +220,7 @@ Event = (
     | EndNotRecorded
     | RunStarted
     | RunOutput
+    | RunProgressed
     | RunRetrying
     | RunFinished
     | SlotsMissed

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import iso
 from jobctl.durations import milliseconds
-from jobctl.model import JobMetrics, JobStatus, JobTotals, Run, RunStatus
+from jobctl.model import JobMetrics, JobStatus, JobTotals, Progress, Run, RunStatus
 
 if TYPE_CHECKING:
     from jobctl.scheduler.liveness import Presence
@@ -43,6 +43,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "pid": run.pid,
         "attempt": run.attempt,
         "arguments": dict(run.arguments or {}),
+        "progress": _progress(run.progress),
         "retry_at": time(run.retry_at) if run.status is RunStatus.RUNNING else None,
     }
 
@@ -69,7 +70,12 @@ def job_document(status: JobStatus) -> dict[str, Any]:
         "run_id": status.run_id,
         "note": status.note,
         "retry_at": time(status.retry_at),
+        "progress": _progress(status.progress),
     }
+
+
+def _progress(progress: Progress | None) -> dict[str, Any] | None:
+    return None if progress is None else asdict(progress)
 
 
 def scheduler_document(found: "Presence") -> dict[str, Any]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from math import isfinite
+from typing import Any, Protocol, Self
 
 from jobctl.value_class import value
 
@@ -158,6 +159,32 @@ class Job:
 
 
 @value
+class Progress:
+    """How far a run is, as it reports itself: ``done`` of ``total``, if that is known, and what it does now."""
+
+    done: float
+    total: float | None = None
+    note: str = ""
+
+    @property
+    def share(self) -> float | None:
+        """What is done of all, 0 to 1; None where that is not known."""
+        return min(1.0, self.done / self.total) if self.total else None
+
+    @classmethod
+    def read(cls, fields: Any) -> Self:
+        """From a JSON array of the fields.
+
+        Raises:
+            TypeError, ValueError: they are not those of a progress.
+        """
+        done, total, note = fields
+        if not (isfinite(done) and (total is None or isfinite(total)) and isinstance(note, str)):
+            raise ValueError("no progress")
+        return cls(done, total, note)
+
+
+@value
 class Run:
     """One execution of a job, as in the run store. ``arguments`` are JSON values, with secrets masked."""
 
@@ -177,6 +204,7 @@ class Run:
     attempt: int = 1
     retry_at: datetime | None = None
     arguments: Mapping[str, Any] | None = None
+    progress: Progress | None = None
 
     @property
     def short_id(self) -> str:
@@ -208,7 +236,12 @@ class JobResult:
 
 @value
 class JobStatus:
-    """The current state of a job. ``retry_at``: when the next attempt begins, if the last one failed."""
+    """The current state of a job.
+
+    Attributes:
+        retry_at: when the next attempt begins, if the last one failed.
+        progress: of the run that goes on, as it reports itself.
+    """
 
     id: str
     name: str
@@ -222,6 +255,7 @@ class JobStatus:
     run_id: str | None = None
     note: str | None = None
     retry_at: datetime | None = None
+    progress: Progress | None = None
 
 
 @value

@@ -21,7 +21,7 @@ from jobctl.cli.times import ago, share, short, took, until
 from jobctl.cli.views.events import document, job_of, level, log_line, terminal_line
 from jobctl.cli.views.status import state_of
 from jobctl.errors import JobctlError
-from jobctl.events import Event, LinesNotShown, RunFinished, RunOutput, RunStarted
+from jobctl.events import Event, LinesNotShown, RunFinished, RunOutput, RunProgressed, RunStarted
 from jobctl.model import JobStatus, Run, RunStatus, Status, rate
 from jobctl.text import counted
 
@@ -242,6 +242,8 @@ class Reporter:
 
     def __call__(self, event: Event) -> None:
         """Count the event and queue it to be shown. Called from any thread; never raises or blocks."""
+        if isinstance(event, RunProgressed):  # the live table reads it with the states of the jobs
+            return
         with self._lock:
             self.tally.take(event)
             shown = self._is_shown(event)

@@ -13,7 +13,8 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from jobctl import thread_start
@@ -22,9 +23,11 @@ from jobctl.durations import write_duration
 from jobctl.execution.calling import call
 from jobctl.execution.pool import WorkerPool
 from jobctl.execution.run_log import shown_error
-from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskStarted
-from jobctl.model import Command, Reason
+from jobctl.execution.tasks import Outcome, Task, TaskAsksSlot, TaskFinished, TaskProgressed, TaskStarted
+from jobctl.model import Command, Progress, Reason
+from jobctl.run_context import Controls, RunContext, running
 from jobctl.settings.masking import Mask
+from jobctl.text import printable
 
 
 def importable(function: Any) -> str | None:
@@ -39,6 +42,23 @@ def importable(function: Any) -> str | None:
     return f"{module}:{name}" if found is function else None
 
 
+class _ThreadControls(Controls):
+    """The connection of a run to the loop of this process."""
+
+    def __init__(self, run_id: str, put: Callable[[Outcome], None]) -> None:
+        super().__init__()
+        self._run_id = run_id
+        self._put = put
+
+    def report(self, progress: Progress) -> None:
+        """Pass it on."""
+        self._put(TaskProgressed(self._run_id, progress))
+
+    def ask_slot(self) -> None:
+        """Ask the loop."""
+        self._put(TaskAsksSlot(self._run_id))
+
+
 class JobThreads:
     """Runs each task in a daemon thread of its own."""
 
@@ -47,12 +67,12 @@ class JobThreads:
         self._clock = clock
         self._mask = mask
         self._outcomes: deque[Outcome] = deque()
-        self._busy: set[str] = set()
+        self._busy: dict[str, _ThreadControls] = {}
 
     def submit(self, tasks: Sequence[Task]) -> None:
         """Start each task at once."""
         for task in tasks:
-            self._busy.add(task.run_id)
+            self._busy[task.run_id] = _ThreadControls(task.run_id, self._put)
             thread = threading.Thread(
                 target=self._run, args=(task,), name=f"jobctl-{task.job_id}", daemon=True
             )
@@ -72,14 +92,32 @@ class JobThreads:
             if outcome.run_id not in self._busy:
                 continue  # abandoned before it returned
             if isinstance(outcome, TaskFinished):
-                self._busy.remove(outcome.run_id)
+                del self._busy[outcome.run_id]
             found.append(outcome)
         return found
 
     def end(self, run_ids: Sequence[str], reason: Reason) -> None:
         """Stop waiting for tasks: a thread cannot be ended."""
-        for run_id in self._busy.intersection(run_ids):
+        for run_id in self._busy.keys() & set(run_ids):
+            self._busy[run_id].cancelled = True
             self._fail(run_id, reason, "abandoned while it ran: a thread cannot be ended")
+
+    def ask_to_end(self) -> None:
+        """Make ``current_run().cancelled`` true in every task."""
+        for controls in self._busy.values():
+            controls.cancelled = True
+
+    def answer_slot(self, run_id: str, slot: datetime | None) -> None:
+        """Answer a ``TaskAsksSlot``."""
+        if (controls := self._busy.get(run_id)) is not None:
+            controls.answer_slot(slot)
+
+    def _put(self, outcome: Outcome) -> None:
+        if isinstance(outcome, TaskProgressed):
+            note = printable(self._mask(outcome.progress.note))
+            outcome = replace(outcome, progress=replace(outcome.progress, note=note))
+        self._outcomes.append(outcome)
+        self._wake()
 
     def _fail(self, run_id: str, reason: Reason, error: str) -> None:
         now = self._clock.now()
@@ -88,7 +126,19 @@ class JobThreads:
     def _run(self, task: Task) -> None:
         began, start = self._clock.now(), self._clock.monotonic()
         self._outcomes.append(TaskStarted(task.run_id, os.getpid(), began))
-        ending = call(cast("Callable[..., Any]", task.target), task.arguments, trace=False)
+        run = RunContext(
+            task.run_id,
+            task.job_id,
+            task.trigger,
+            task.slot,
+            task.attempt,
+            task.attempts,
+            began + task.timeout,
+            task.arguments,
+            self._busy[task.run_id],
+        )
+        with running(run):
+            ending = call(cast("Callable[..., Any]", task.target), task.arguments, trace=False)
         reason = Reason.ERROR if ending.reason else None
         error = None if ending.error is None else shown_error(ending.error, self._mask)
         took = timedelta(seconds=self._clock.monotonic() - start)
@@ -134,6 +184,16 @@ class LocalPool(WorkerPool):
         """End these tasks, as far as a thread can be ended: it cannot."""
         super().end(run_ids, reason, now=now)
         self._threads.end(run_ids, reason)
+
+    def ask_to_end(self) -> None:
+        """Ask every task to end by itself."""
+        super().ask_to_end()
+        self._threads.ask_to_end()
+
+    def answer_slot(self, run_id: str, slot: datetime | None) -> None:
+        """Answer a ``TaskAsksSlot``."""
+        super().answer_slot(run_id, slot)
+        self._threads.answer_slot(run_id, slot)
 
 
 _RUNNING: weakref.WeakSet[threading.Thread] = weakref.WeakSet()

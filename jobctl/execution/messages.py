@@ -5,19 +5,31 @@ The pool describes tasks as JSON, each in one message of a socket that keeps mes
 permits that the worker has not read, without asking a process that may hang. Each permit is read once, so no task is
 begun twice.
 
-The worker reports lines through a pipe: that it is ready, that a task begins, that it has ended. Times are of the
-steady clock, which all processes of a machine share, in seconds.
+The pool also writes lines into the life line of a worker: until when it may live, and what concerns one task. The worker
+reports lines through a pipe: that it is ready, that a task begins, how far it is, that it has ended. Times
+are of the steady clock, which all processes of a machine share, in seconds.
 """
 
 import json
 from struct import Struct
 from typing import Any, NamedTuple
 
-PERMIT = Struct("=II")
-"""The number of a task, and that of its description: its own, or that of an earlier task which is described alike."""
+PERMIT = Struct("=IIq16s")
+"""The number of a task, that of its description (its own, or that of an earlier task which is described alike), its slot
+in milliseconds since 1970 UTC, and the id of its run."""
+NO_SLOT = -(2**63)
 READY = b"ready"
 BEGUN = b"+"
 ENDED = b"-"
+PROGRESS = b"*"
+ASKS = b"?"
+"""The job of a task wants to know when it is asked to end."""
+ASKS_SLOT = b"<"
+"""The job of a task wants to know the slot that completed before its own."""
+END = b"end "
+"""Through the life line, with the number of a task: it is asked to end."""
+SLOT = b"slot "
+"""Through the life line, with the number of a task: the answer, in milliseconds since 1970 UTC, or ``NO_SLOT``."""
 
 
 class Description(NamedTuple):
@@ -28,10 +40,16 @@ class Description(NamedTuple):
         is_kept: later permits may refer to it.
         target: ``package.module:function``; None for a program.
         argv: the program and its arguments; None for a function.
+        timeout: in seconds.
     """
 
     number: int
     is_kept: bool
+    job_id: str
+    trigger: str
+    attempt: int
+    attempts: int
+    timeout: float
     target: str | None = None
     argv: list[str] | None = None
     arguments: dict[str, Any] = {}  # noqa: RUF012 - never changed

@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +156,16 @@ class WorkerPool:
             self._outcomes.not_started(task, reason)
         for worker in self._workers:
             worker.end_if_on(wanted, reason, now=now)
+
+    def ask_to_end(self) -> None:
+        """Ask every task to end by itself; those that want to know find out by ``current_run().cancelled``."""
+        for worker in self._workers:
+            worker.ask_to_end()
+
+    def answer_slot(self, run_id: str, slot: datetime | None) -> None:
+        """Answer a ``TaskAsksSlot``: the slot that completed before that of the run."""
+        for worker in self._workers:
+            worker.answer_slot(run_id, slot)
 
     def end_all(self, reason: Reason) -> None:
         """Kill every worker with all below it, at once. From any thread; it never waits for a database."""

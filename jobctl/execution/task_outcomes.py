@@ -1,6 +1,7 @@
 """What becomes of tasks: turns what workers report into outcomes and log lines."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,16 @@ from jobctl.clock import Clock
 from jobctl.durations import write_duration
 from jobctl.execution.messages import CallResult
 from jobctl.execution.run_log import RunLog, shown_error
-from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskOutput, TaskStarted
-from jobctl.model import Reason
+from jobctl.execution.tasks import (
+    Outcome,
+    Task,
+    TaskAsksSlot,
+    TaskFinished,
+    TaskOutput,
+    TaskProgressed,
+    TaskStarted,
+)
+from jobctl.model import Progress, Reason
 from jobctl.settings.masking import Mask
 from jobctl.store.logs import LogLimit
 from jobctl.text import printable
@@ -21,9 +30,11 @@ class Attempt:
 
     Attributes:
         log: None until it prints: most print nothing.
+        asks: its job wants to know when it is asked to end.
+        is_asked: it was asked.
     """
 
-    __slots__ = ("at", "began", "deadline", "log", "number", "task")
+    __slots__ = ("asks", "at", "began", "deadline", "is_asked", "log", "number", "task")
 
     def __init__(self, number: int, task: Task, began: float, at: datetime) -> None:
         self.number = number
@@ -32,6 +43,7 @@ class Attempt:
         self.at = at
         self.deadline = began + task.timeout.total_seconds()
         self.log: RunLog | None = None
+        self.asks = self.is_asked = False
 
 
 class Outcomes:
@@ -62,6 +74,15 @@ class Outcomes:
         attempt = Attempt(number, task, began, self._wall(began))
         self._outcomes.append(TaskStarted(task.run_id, pid, attempt.at))
         return attempt
+
+    def progressed(self, attempt: Attempt, progress: Progress) -> None:
+        """A task has reported how far it is."""
+        shown = replace(progress, note=printable(self._mask(progress.note)))
+        self._outcomes.append(TaskProgressed(attempt.task.run_id, shown))
+
+    def asks_slot(self, attempt: Attempt) -> None:
+        """A task wants to know the slot before its own."""
+        self._outcomes.append(TaskAsksSlot(attempt.task.run_id))
 
     def printed(self, attempt: Attempt, data: bytes) -> None:
         """A task has printed."""

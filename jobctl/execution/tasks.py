@@ -5,7 +5,7 @@ from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobctl.model import Reason, Target
+from jobctl.model import Progress, Reason, Target, Trigger
 from jobctl.value_class import value
 
 Arguments = Mapping[str, Any]
@@ -24,6 +24,8 @@ class Task:
         worker_environment: variables that its worker must have from its start, when modules are imported.
         folder: its working folder, relative to the project's folder.
         memory_mib: how much address space it may take, in MiB; None: without limit.
+        trigger, slot: of the run.
+        attempts: how many the run may have.
     """
 
     run_id: str
@@ -38,6 +40,9 @@ class Task:
     worker_environment: Mapping[str, str] = field(default_factory=dict)
     folder: str | None = None
     memory_mib: int | None = None
+    trigger: Trigger = Trigger.MANUAL
+    slot: datetime | None = None
+    attempts: int = 1
 
 
 @value
@@ -57,6 +62,21 @@ class TaskOutput:
     job_id: str
     at: datetime
     lines: Sequence[str]
+
+
+@value
+class TaskProgressed:
+    """The task has reported how far it is."""
+
+    run_id: str
+    progress: Progress
+
+
+@value
+class TaskAsksSlot:
+    """The task wants to know which slot of its job completed before its own; to be answered by the pool."""
+
+    run_id: str
 
 
 @value
@@ -83,4 +103,4 @@ class TaskFinished:
     retry: bool = True
 
 
-Outcome = TaskStarted | TaskOutput | TaskFinished
+Outcome = TaskStarted | TaskOutput | TaskProgressed | TaskAsksSlot | TaskFinished

@@ -20,13 +20,19 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from operator import methodcaller
+from typing import TYPE_CHECKING
 
+from jobctl import run_of_process
 from jobctl.clock import boottime
 from jobctl.execution import calling
-from jobctl.execution.messages import PERMIT, READY, CallResult, Description, begun, ended
+from jobctl.execution.messages import END, NO_SLOT, PERMIT, READY, SLOT, CallResult, Description, begun, ended
 from jobctl.execution.process_tree import descendants, send
 from jobctl.execution.worker_state import WorkerState
 from jobctl.signals import take_harmless_signals
+
+if TYPE_CHECKING:
+    from jobctl.execution.worker_run import WorkerControls
+    from jobctl.run_context import RunContext
 
 RETIRE_AFTER = 10_000
 _NOTHING = nullcontext()
@@ -58,6 +64,12 @@ class Worker:
         self._is_finalized = False  # objects that a job's modules share between processes are unusable
         self._unsent = b""
         self._state = WorkerState(output)
+        self._slot, self._run_id = NO_SLOT, b""
+        self._task: tuple[int, Description, float] | None = None
+        self._context: RunContext | None = None
+        self._controls: WorkerControls | None = None
+        self._asked_to_end = 0
+        run_of_process.find = self._find_context
 
     def main(self) -> None:
         """Work until the life line closes or nothing more should run here."""
@@ -78,7 +90,7 @@ class Worker:
 
     def _next(self) -> tuple[int, Description]:
         """The next task. If it is there already, the end of the last one is reported together with its start."""
-        number, described = PERMIT.unpack(self._read_permit())
+        number, described, self._slot, self._run_id = PERMIT.unpack(self._read_permit())
         while (task := self._known.get(described)) is None:
             read = Description(*json.loads(os.read(self._descriptions, _LARGEST_TASK)))
             if read.is_kept or read.number == number:  # else its task was taken back
@@ -103,7 +115,8 @@ class Worker:
         module = name.partition(":")[0]
         context = self._state.begin(name, module)
         began = time.monotonic()
-        ending = _prepare(task)
+        self._task = (number, task, time.time())
+        ending = self._prepare(task)
         if ending is None and task.argv is not None:
             ending = calling.run_command(task.argv, task.memory_mib)
         elif ending is None:
@@ -116,6 +129,7 @@ class Worker:
         if os.getpid() != self._pid:
             os._exit(0)  # a child that the job forked came back from the call
         took = time.monotonic() - began
+        self._end_context()
         left = self._end_children()
         is_clean = self._state.restore(name, took)
         if left:
@@ -127,16 +141,84 @@ class Worker:
         self._unsent += ended(number, time.monotonic(), took, ending)
         return ending.is_last
 
+    def _prepare(self, task: Description) -> CallResult | None:
+        """Go where the task begins, with its variables; how it failed, where that cannot be done."""
+        if task.environment:
+            os.environ.update(task.environment)
+        if task.argv is not None:
+            os.environ.update(self._variables())
+        if task.folder is None:
+            return None
+        try:
+            os.chdir(task.folder)
+        except OSError as error:
+            return calling.failure(
+                f"the folder {task.folder} cannot be entered: {(error.strerror or '').lower()}"
+            )
+        return None
+
+    def _variables(self) -> dict[str, str]:
+        """What a program finds of its run; ``JOBCTL_PREVIOUS_SLOT`` and its arguments are in its environment."""
+        from jobctl.clock import iso
+
+        context = self._find_context()
+        if context is None:
+            return {}
+        return {
+            "JOBCTL_RUN_ID": context.run_id,
+            "JOBCTL_JOB_ID": context.job_id,
+            "JOBCTL_ATTEMPT": str(context.attempt),
+            "JOBCTL_DEADLINE": iso(context.deadline),
+            **({} if context.slot is None else {"JOBCTL_SLOT": iso(context.slot)}),
+        }
+
+    def _find_context(self) -> "RunContext | None":
+        """What ``current_run`` returns, made once a task."""
+        if self._context is None and self._task is not None:
+            from jobctl.execution.worker_run import WorkerControls, make_context
+
+            number, task, began = self._task
+            self._controls = WorkerControls(number, self._result)
+            self._context = make_context(
+                task, self._run_id.rstrip(b"\0").decode(), self._slot, began, self._controls
+            )
+            self._controls.is_asked_to_end = self._asked_to_end == number
+        return self._context
+
+    def _end_context(self) -> None:
+        self._task = None
+        if self._controls is not None:
+            self._controls.report_last()
+            self._controls.has_ended = True
+            self._context = self._controls = None
+
+    def _hear(self, line: bytes) -> None:
+        """What comes through the life line about a task."""
+        task, controls = self._task, self._controls
+        number, *slot = line[len(SLOT if line.startswith(SLOT) else END) :].split()
+        if line.startswith(END):
+            self._asked_to_end = int(number)
+        if task is None or controls is None or task[0] != int(number):
+            return
+        if slot:
+            controls.hear_slot(int(slot[0]))
+        else:
+            controls.is_asked_to_end = True
+
     # The pipes
 
     def _live(self) -> None:
-        """Wait for the end of the life line, or for the last deadline that came through it."""
+        """Wait for the end of the life line, or for the last deadline that came through it; ask tasks to end."""
         line = select.poll()
         line.register(self._life, select.POLLIN)
         data, deadline = self._unread, None
         while True:
             *whole, data = data.split(b"\n")
-            deadline = float(whole[-1]) if whole else deadline
+            for each in whole:
+                if each.startswith((END, SLOT)):
+                    self._hear(each)
+                else:
+                    deadline = float(each)
             left = None if deadline is None else deadline - boottime()
             if left is not None and left <= 0:
                 break
@@ -198,21 +280,6 @@ class Worker:
             send(below, signal.SIGKILL)
             _children_left()
         os._exit(0)
-
-
-def _prepare(task: Description) -> CallResult | None:
-    """Go where the task begins, with its variables; how it failed, where that cannot be done."""
-    if task.environment:
-        os.environ.update(task.environment)
-    if task.folder is None:
-        return None
-    try:
-        os.chdir(task.folder)
-    except OSError as error:
-        return calling.failure(
-            f"the folder {task.folder} cannot be entered: {(error.strerror or '').lower()}"
-        )
-    return None
 
 
 def _bounded(mib: int | None) -> AbstractContextManager[None]:

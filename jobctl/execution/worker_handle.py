@@ -15,14 +15,21 @@ import weakref
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
-from jobctl.clock import Clock
+from jobctl.clock import Clock, to_ms
 from jobctl.execution.messages import (
+    ASKS,
+    ASKS_SLOT,
     BEGUN,
+    END,
     ENDED,
+    NO_SLOT,
     PERMIT,
+    PROGRESS,
     READY,
+    SLOT,
     SUCCESS,
     CallResult,
     Description,
@@ -36,7 +43,7 @@ from jobctl.execution.process_tree import (
 )
 from jobctl.execution.task_outcomes import Attempt, Outcomes, end_of
 from jobctl.execution.tasks import Task
-from jobctl.model import Command, Reason, Target
+from jobctl.model import Command, Progress, Reason
 from jobctl.signals import OWNER_MARK, WORKER_MARK
 
 STUCK_S = 0.1
@@ -46,6 +53,7 @@ _MOST_CHUNKS = 64
 _LARGEST_TASK = 192 * 1024
 _LARGEST_MESSAGE = 8 * 1024 * 1024  # a result of the largest size, with every character escaped
 _DEAF_S = 1.0
+_AFTER_TERM_S = 1.0  # between SIGTERM and SIGKILL of a task that had its grace time before
 _SILENT_S = 2.0  # a worker that begins nothing for longer has been stopped
 # Keeps messages whole, as datagrams do elsewhere, where this kind is not known for local sockets.
 _WHOLE = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_DGRAM
@@ -94,12 +102,13 @@ class WorkerHandle:
         self._start_limit = start_limit
         self._mark = os.urandom(12).hex()
         self._number = 0
-        self._described: dict[tuple[Target, str | None, int | None], int] = {}
+        self._described: dict[tuple[object, ...], int] = {}
         self._sent: dict[int, Task] = {}
         self._current: Attempt | None = None
         self._since = self._heard = clock.monotonic()
         self._fault: str | None = None
         self._ending: Reason | None = None
+        self._terminate_at: float | None = None
         self._kill_at: float | None = None
         self._deaf_since: float | None = None
         self._messages = b""
@@ -202,7 +211,8 @@ class WorkerHandle:
                 break
             self._number = number
             self._sent[number] = task
-            permits += PERMIT.pack(number, described)
+            slot = NO_SLOT if task.slot is None else to_ms(task.slot)
+            permits += PERMIT.pack(number, described, slot, task.run_id.encode())
         if permits:
             if self._current is None:
                 self._heard = self._clock.monotonic()
@@ -211,8 +221,16 @@ class WorkerHandle:
 
     def _describe(self, number: int, task: Task) -> int | None:
         """The number of a task's description, which is sent unless the worker has it; None where there is no room."""
-        kind = (task.target, task.folder, task.memory_mib)
-        is_kept = not task.arguments and not task.environment
+        kind = (
+            task.job_id,
+            task.target,
+            task.folder,
+            task.memory_mib,
+            task.timeout,
+            task.trigger,
+            task.attempts,
+        )
+        is_kept = not task.arguments and not task.environment and task.attempt == 1
         if is_kept and (known := self._described.get(kind)) is not None:
             return known
         data = json.dumps(_description(number, task, is_kept=is_kept)).encode()
@@ -234,14 +252,30 @@ class WorkerHandle:
             permits = self._unread_permits.recv(PERMIT.size * (len(self._sent) + 1), socket.MSG_DONTWAIT)
         except OSError:
             return []
-        numbers = [number for number, _ in PERMIT.iter_unpack(permits)]
+        numbers = [number for number, *_ in PERMIT.iter_unpack(permits)]
         return [self._sent.pop(number) for number in numbers if number in self._sent]
 
     def extend(self, deadline: float | None) -> None:
         """Let the worker live until then. One that reads nothing keeps its former deadline."""
         if deadline is not None:
-            with suppress(OSError):
-                os.write(self._life, b"%.3f\n" % deadline)
+            self._write_line(b"%.3f\n" % deadline)
+
+    def answer_slot(self, run_id: str, slot: datetime | None) -> None:
+        """Answer what ``TaskAsksSlot`` reported, if the worker is still on that run."""
+        if self._current is not None and self._current.task.run_id == run_id:
+            self._write_line(
+                b"%s%d %d\n" % (SLOT, self._current.number, NO_SLOT if slot is None else to_ms(slot))
+            )
+
+    def ask_to_end(self) -> None:
+        """Ask the task that it is on to end by itself."""
+        if self._current is not None and not self._current.is_asked:
+            self._current.is_asked = True
+            self._write_line(b"%s%d\n" % (END, self._current.number))
+
+    def _write_line(self, line: bytes) -> None:
+        with suppress(OSError):
+            os.write(self._life, line)
 
     def end_if_on(self, run_ids: AbstractSet[str], reason: Reason, *, now: bool) -> None:
         """End the task that it is on, or may be about to begin, if it belongs to one of the runs."""
@@ -268,9 +302,8 @@ class WorkerHandle:
             return [*tasks, *self._exited()]
         now = self._clock.monotonic()
         current = self._current
-        if self._kill_at is not None and now >= self._kill_at:
-            self._kill_at = None
-            self.kill()
+        if self._kill_at is not None and now >= min(self._kill_at, self._terminate_at or self._kill_at):
+            self._continue_end(now)
         elif current is not None and self._ending is None and now >= current.deadline:
             self._begin_end(Reason.TIMEOUT)
         elif self._sent and current is not None and now - current.began > STUCK_S:
@@ -321,6 +354,10 @@ class WorkerHandle:
                     number, at, took, *more = words
                     ending = CallResult(*json.loads(more[0].decode())) if more else SUCCESS
                     tasks += self._finished(int(number), float(at), float(took), ending)
+                elif kind == PROGRESS:
+                    self._progressed(*line[1:].split(b" ", 1))
+                elif kind in {ASKS, ASKS_SLOT}:
+                    self._asked(kind, int(line[1:]))
                 elif line == READY:
                     self.is_ready = True
                 else:
@@ -328,6 +365,19 @@ class WorkerHandle:
         except (ValueError, KeyError, TypeError, RecursionError):
             self._fail("sent an invalid message: a job wrote to a file that it had not opened")
         return tasks
+
+    def _asked(self, kind: bytes, number: int) -> None:
+        current = self._current
+        if current is None or current.number != number:
+            return
+        if kind == ASKS_SLOT:
+            self._outcomes.asks_slot(current)
+            return
+        current.asks = True
+
+    def _progressed(self, number: bytes, progress: bytes) -> None:
+        if (current := self._current) is not None and current.number == int(number):
+            self._outcomes.progressed(current, Progress.read(json.loads(progress)))
 
     def _read_lines(self) -> list[bytes]:
         while True:
@@ -364,7 +414,7 @@ class WorkerHandle:
         self._current = None
         self._outcomes.finished(current, self._process.pid, at=at, took=took, ending=ending)
         self.is_retired = self.is_retired or self._ending is not None
-        self._ending = self._kill_at = None
+        self._ending = self._kill_at = self._terminate_at = None
         return tasks
 
     def _exited(self) -> list[Task]:
@@ -456,7 +506,7 @@ class WorkerHandle:
         self.kill()
 
     def _begin_end(self, reason: Reason, *, now: bool = False) -> None:
-        """SIGTERM to all processes of the task; to those of a program, not to the worker, which reports its end."""
+        """Ask a task that wants to know to end by itself, and give it a grace time; send SIGTERM to any other."""
         self._ending = self._ending or reason
         if now:
             self.kill()
@@ -465,7 +515,26 @@ class WorkerHandle:
             return
         task = self._current.task if self._current is not None else None
         grace = task.grace.total_seconds() if task is not None and task.grace is not None else self._grace
-        self._kill_at = self._clock.monotonic() + grace
+        now_s = self._clock.monotonic()
+        current = self._current
+        if current is not None and current.asks and not current.is_asked and reason is not Reason.TIMEOUT:
+            self.ask_to_end()
+            self._terminate_at, self._kill_at = now_s + grace, now_s + grace + _AFTER_TERM_S
+            return
+        self._kill_at = now_s + grace
+        self._terminate()
+
+    def _continue_end(self, now: float) -> None:
+        if self._kill_at is not None and now >= self._kill_at:
+            self._kill_at = None
+            self.kill()
+        else:
+            self._terminate()
+
+    def _terminate(self) -> None:
+        """SIGTERM to all processes of the task; to those of a program, not to the worker, which reports its end."""
+        self._terminate_at = None
+        task = self._current.task if self._current is not None else None
         below = descendants(self._process.pid)
         is_program = task is not None and isinstance(task.target, Command)
         send(below if is_program and below else [*below, self._process.pid], signal.SIGTERM)
@@ -512,6 +581,11 @@ def _description(number: int, task: Task, *, is_kept: bool) -> Description:
     return Description(
         number,
         is_kept,
+        task.job_id,
+        task.trigger.value,
+        task.attempt,
+        task.attempts,
+        task.timeout.total_seconds(),
         target if isinstance(target, str) else None,
         list(target.argv) if isinstance(target, Command) else None,
         dict(task.arguments),

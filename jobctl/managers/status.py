@@ -47,6 +47,7 @@ def status_from(
         timezone=job.schedule.timezone if job.schedule else "UTC",
         run_id=last.id if last else None,
         note=note,
+        progress=last.progress if last and state is Status.RUNNING else None,
     )
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from errno import EMFILE
 from typing import TYPE_CHECKING
 
-from jobctl.clock import Clock
+from jobctl.clock import Clock, iso
 from jobctl.durations import format_duration
 from jobctl.errors import (
     AlreadyRunningError,
@@ -20,9 +20,25 @@ from jobctl.errors import (
     UnknownToStoreError,
     reason_of,
 )
-from jobctl.events import Bus, RegistrationRenewed, RunOutput, RunRetrying, RunStarted
-from jobctl.execution.tasks import Arguments, Outcome, Task, TaskFinished, TaskOutput, TaskStarted
-from jobctl.model import Command, Job, Reason, Run, RunStatus, Trigger
+from jobctl.events import (
+    Bus,
+    RegistrationRenewed,
+    RunOutput,
+    RunProgressed,
+    RunRetrying,
+    RunStarted,
+)
+from jobctl.execution.tasks import (
+    Arguments,
+    Outcome,
+    Task,
+    TaskAsksSlot,
+    TaskFinished,
+    TaskOutput,
+    TaskProgressed,
+    TaskStarted,
+)
+from jobctl.model import Command, Job, Progress, Reason, Run, RunStatus, Trigger
 from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.recorder import EndedRun, Recorder
 from jobctl.store.base import RunStore
@@ -33,6 +49,7 @@ if TYPE_CHECKING:
 
 _RETRIED = {Reason.ERROR, Reason.TIMEOUT, Reason.CRASHED}
 _SAVE_PID_AFTER_S = 0.25
+_SAVE_PROGRESS_AFTER_S = 1.0
 
 
 @dataclass(slots=True)
@@ -46,6 +63,7 @@ class ActiveRun:
     began_steady: float | None = None
     pid: int | None = None
     error: str | None = None
+    progress: Progress | None = None
 
     @property
     def attempt(self) -> int:
@@ -99,6 +117,7 @@ class RunSupervisor:
         self._waiting: deque[Task] = deque()
         self._retries: list[tuple[float, str]] = []
         self._unsaved_pids: deque[tuple[float, str, int]] = deque()
+        self._unsaved_progress: dict[str, float] = {}
         self._lost = 0
 
     @property
@@ -165,7 +184,8 @@ class RunSupervisor:
         quick: bool,
     ) -> Task:
         """Publish the start of a claimed run; returns the task of its first attempt, for ``submit``."""
-        run_id = claimed.claim.run_id
+        claim = claimed.claim
+        run_id = claim.run_id
         environment: dict[str, str] = {}
         if self._bus.has_listeners:
             run = claimed.run
@@ -174,10 +194,8 @@ class RunSupervisor:
         given = {**job.arguments, **(arguments or {})}
         # a program gets all variables; a function's worker has the job's
         is_program = isinstance(job.target, Command)
-        if is_program and given:
-            from jobctl.arguments import variables_of
-
-            environment |= variables_of(given)
+        if is_program:
+            environment |= self._variables_of_program(claim, given)
         task = Task(
             run_id,
             job.id,
@@ -190,9 +208,24 @@ class RunSupervisor:
             worker_environment={} if is_program else job.environment,
             folder=job.folder,
             memory_mib=job.memory_mib,
+            trigger=claim.trigger,
+            slot=claim.slot,
+            attempts=job.retries + 1,
         )
         self._active[run_id] = ActiveRun(claimed, job, task)
         return task
+
+    def _variables_of_program(self, claim: Claim, arguments: Arguments) -> dict[str, str]:
+        """What a program finds of its run, but for what its worker knows."""
+        variables = {}
+        with suppress(StoreError):
+            if (slot := self._previous_slot(claim)) is not None:
+                variables["JOBCTL_PREVIOUS_SLOT"] = iso(slot)
+        if arguments:
+            from jobctl.arguments import variables_of
+
+            variables |= variables_of(arguments)
+        return variables
 
     def submit(self, tasks: Iterable[Task], *, at_once: bool = False) -> None:
         """Start tasks as soon as the workers have room.
@@ -227,12 +260,25 @@ class RunSupervisor:
             case TaskOutput():
                 for line in outcome.lines if self._bus.has_listeners else ():
                     self._bus.publish(RunOutput(outcome.job_id, outcome.run_id, outcome.at, line))
+            case TaskProgressed():
+                active.progress = outcome.progress
+                self._unsaved_progress.setdefault(outcome.run_id, self._clock.monotonic())
+                progress = RunProgressed(active.job.id, outcome.run_id, self._clock.now(), outcome.progress)
+                self._bus.publish(progress)
+            case TaskAsksSlot():
+                with suppress(StoreError):
+                    self._pool.answer_slot(outcome.run_id, self._previous_slot(active.claimed.claim))
             case TaskFinished():
                 self._finish(active, outcome)
                 return active
         return None
 
+    def _previous_slot(self, claim: Claim) -> datetime | None:
+        return None if claim.slot is None else self._store.previous_slot(claim.job_id, claim.slot)
+
     def _finish(self, active: ActiveRun, outcome: TaskFinished) -> None:
+        if self._unsaved_progress.pop(outcome.run_id, None) is not None:
+            self._try(lambda: self._store.update_run(outcome.run_id, progress=active.progress))
         if not self.stopping and active.may_retry(outcome):
             self._retry_later(active, outcome)
             return
@@ -247,7 +293,7 @@ class RunSupervisor:
         active.error = outcome.error
         heapq.heappush(self._retries, (self._clock.monotonic() + delay.total_seconds(), outcome.run_id))
         failed = replace(active.claimed.run, attempt=active.attempt)
-        self._try(lambda: self._store.progress(failed.id, retry_at=self._clock.now() + delay))
+        self._try(lambda: self._store.update_run(failed.id, retry_at=self._clock.now() + delay))
         self._bus.publish(RunRetrying(failed, outcome.error or str(outcome.reason), delay))
 
     def start_due_retries(self) -> None:
@@ -258,16 +304,24 @@ class RunSupervisor:
             if active is None:
                 continue
             active.task = replace(active.task, attempt=active.attempt + 1, quick=False)
-            self._try(lambda: self._store.progress(run_id, attempt=active.attempt))  # noqa: B023
+            self._try(lambda: self._store.update_run(run_id, attempt=active.attempt))  # noqa: B023
             self._waiting.append(active.task)
 
-    def save_pids(self) -> None:
-        """Save the worker's pid of every run that takes a while; most end before that is worth a write."""
+    def save_changes(self) -> None:
+        """Save the progress of runs, once a second each, and the worker's pid of every run that takes a while.
+
+        Most end before that is worth a write.
+        """
+        for run_id, since in list(self._unsaved_progress.items()):
+            if since + _SAVE_PROGRESS_AFTER_S <= self._clock.monotonic():
+                del self._unsaved_progress[run_id]
+                progress = self._active[run_id].progress
+                self._try(lambda: self._store.update_run(run_id, progress=progress))  # noqa: B023
         while self._unsaved_pids and self._unsaved_pids[0][0] + _SAVE_PID_AFTER_S <= self._clock.monotonic():
             _, run_id, pid = self._unsaved_pids.popleft()
             active = self._active.get(run_id)
             if active is not None and active.pid == pid:
-                self._try(lambda: self._store.progress(run_id, pid=pid))  # noqa: B023
+                self._try(lambda: self._store.update_run(run_id, pid=pid))  # noqa: B023
 
     def _try(self, write: Callable[[], object]) -> None:
         """A write that may fail: no promise depends on it."""

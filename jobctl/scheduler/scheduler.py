@@ -262,7 +262,7 @@ class Scheduler:
         self._runs.submit_waiting()
         if not stopping:
             self._dispatcher.start_ready()
-        self._runs.save_pids()
+        self._runs.save_changes()
         self.on_turn()
 
     def _rest(self) -> float:
@@ -327,6 +327,7 @@ class Scheduler:
             stop.deadline = self._clock.monotonic() + grace.total_seconds()
             self._bus.publish(SchedulerStopping(now, tuple(run.job.id for run in self._runs.active), grace))
             self._runs.stopping = True
+            self._pool.ask_to_end()
             self._dispatcher.clear_ready()
             self._runs.end_waiting(Reason.INTERRUPTED, "the scheduler stopped before it began")
         if stop.now and not stop.killed:

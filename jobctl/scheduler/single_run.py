@@ -184,7 +184,7 @@ class SingleRun:
             self._end(now=self._must_end_now)
         self._recorder.flush()
         self._runs.submit_waiting()
-        self._runs.save_pids()
+        self._runs.save_changes()
 
     def _register(self) -> None:
         self.store.register([registration(self._job)], self._clock.now())

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from jobctl.clock import SystemClock, to_ms
 from jobctl.errors import UsageError
-from jobctl.model import JobMetrics, Run, RunStatus
+from jobctl.model import JobMetrics, Progress, Run, RunStatus
 from jobctl.store import claims
 from jobctl.store.connection import Connection
 from jobctl.store.records import (
@@ -32,6 +32,7 @@ from jobctl.store.rows import (
     cached_of,
     ms_of,
     owner_of,
+    progress_text,
     record_of,
     run_of,
     when,
@@ -356,17 +357,24 @@ class RunStore(ABC):
         with self._writing() as connection:
             return claims.finish_all(connection, endings)
 
-    def progress(
+    def update_run(
         self,
         run_id: str,
         *,
         pid: int | None = None,
         attempt: int | None = None,
         retry_at: datetime | None = None,
+        progress: Progress | None = None,
     ) -> None:
-        """Save the worker's pid, the attempt, or the time of the next attempt, of an unfinished run."""
-        changes = {"pid": pid, "attempt": attempt, "retry_at": ms_of(retry_at)}
-        known: dict[str, int | None] = {name: new for name, new in changes.items() if new is not None}
+        """Save what has changed of an unfinished run.
+
+        Args:
+            pid: of the worker.
+            retry_at: when the next attempt starts.
+        """
+        shown = None if progress is None else progress_text(progress)
+        changes = {"pid": pid, "attempt": attempt, "retry_at": ms_of(retry_at), "progress": shown}
+        known: dict[str, int | str | None] = {name: new for name, new in changes.items() if new is not None}
         if attempt is not None:
             known["retry_at"] = None  # it has begun
         assigned = ", ".join(f"{name} = ?" for name in known)
@@ -390,6 +398,16 @@ class RunStore(ABC):
         if len(rows) > 1:
             raise UsageError(f'several runs begin with "{run_id}"', hint="type more of its characters")
         return run_of(rows[0]) if rows else None
+
+    def previous_slot(self, job_id: str, slot: datetime) -> datetime | None:
+        """The newest slot of a job before ``slot`` whose run has completed."""
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT scheduled_for FROM runs WHERE job_id = ? AND duration_ms IS NOT NULL"
+                " AND status = 'completed' AND scheduled_for < ? ORDER BY seq DESC LIMIT 1",
+                (job_id, to_ms(slot)),
+            ).fetchone()
+            return when(found[0]) if found else None
 
     def runs(
         self,

@@ -7,12 +7,12 @@ from typing import Any, ParamSpec, TypeVar
 
 from jobctl.clock import from_ms, to_ms
 from jobctl.errors import StoreDamagedError
-from jobctl.model import Reason, Run, RunStatus, Trigger
+from jobctl.model import Progress, Reason, Run, RunStatus, Trigger
 from jobctl.store.records import CachedResult, JobRecord, Owner
 
 RUN = (
     "r.id, r.job_id, r.status, r.trigger, r.started_at, r.reason, r.scheduled_for, r.finished_at,"
-    " r.duration_ms, r.error, r.result, r.host, r.pid, r.attempt, r.retry_at, r.arguments"
+    " r.duration_ms, r.error, r.result, r.host, r.pid, r.attempt, r.retry_at, r.arguments, r.progress"
 )
 OWNER = "o.id, o.kind, o.host, o.pid, o.start, o.boot, o.since, o.ended, o.killed, o.heartbeats, o.leased, o.observed"
 JOB = (
@@ -64,12 +64,13 @@ def ms_of(instant: datetime | None) -> int | None:
 @decodes
 def run_of(row: Any) -> Run:
     """A run, from the columns ``RUN``."""
-    result, arguments = row[10], row[15]
-    if result is not None or arguments is not None:
+    result, arguments, progress = row[10], row[15], row[16]
+    if result is not None or arguments is not None or progress is not None:
         import json
 
         result = None if result is None else json.loads(result)
         arguments = None if arguments is None else dict(json.loads(arguments))
+        progress = None if progress is None else Progress.read(json.loads(progress))
     return Run(
         id=row[0],
         job_id=row[1],
@@ -87,7 +88,15 @@ def run_of(row: Any) -> Run:
         attempt=row[13],
         retry_at=when(row[14]),
         arguments=arguments,
+        progress=progress,
     )
+
+
+def progress_text(progress: Progress) -> str:
+    """A progress as it is stored."""
+    import json
+
+    return json.dumps([progress.done, progress.total, progress.note])
 
 
 @decodes

@@ -1,14 +1,17 @@
 """A bench: a real pool over a scratch project, and all outcomes of its tasks."""
 
 import os
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jobctl.clock import SystemClock
+from jobctl.execution.job_threads import JobThreads
 from jobctl.execution.pool import WorkerPool
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskOutput, TaskStarted
 from jobctl.model import Command, Target
@@ -133,6 +136,36 @@ def marked(owner: str) -> list[int]:
             except OSError:
                 continue
     return found
+
+
+class Threads:
+    """A thread executor and its outcomes."""
+
+    def __init__(self) -> None:
+        self._woken = threading.Event()
+        self.executor = JobThreads(self._woken.set, SystemClock(), Mask(["hunter2hunter2"]))
+
+    def run(self, function: Callable[..., Any], timeout: float = 30, **options: Any) -> list[Outcome]:
+        self.executor.submit([self.task(function, timeout, **options)])
+        return self.finish()
+
+    def task(self, function: Callable[..., Any], timeout: float = 30, **options: Any) -> Task:
+        return Task("run", "job", function, timedelta(seconds=timeout), **options)
+
+    def finish(self) -> list[Outcome]:
+        return self.until(TaskFinished)
+
+    def until(self, kind: type[Outcome]) -> list[Outcome]:
+        found: list[Outcome] = []
+        while not any(isinstance(one, kind) for one in found):
+            found += self.executor.poll()
+            self._woken.wait(0.05)
+        return found
+
+
+@pytest.fixture
+def threads() -> Threads:
+    return Threads()
 
 
 @pytest.fixture

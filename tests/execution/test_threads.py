@@ -2,41 +2,14 @@
 
 import sys
 import threading
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from jobctl.clock import SystemClock
 from jobctl.execution.job_threads import JobThreads, importable
 from jobctl.execution.tasks import Outcome, Task, TaskFinished, TaskStarted
 from jobctl.model import JobResult, Reason
-from jobctl.settings.masking import Mask
-
-
-class Threads:
-    """A thread executor and its outcomes."""
-
-    def __init__(self) -> None:
-        self._woken = threading.Event()
-        self.executor = JobThreads(self._woken.set, SystemClock(), Mask(["hunter2hunter2"]))
-
-    def run(self, function: Callable[..., Any], timeout: float = 30, **options: Any) -> list[Outcome]:
-        self.executor.submit([Task("run", "job", function, timedelta(seconds=timeout), **options)])
-        return self.finish()
-
-    def finish(self) -> list[Outcome]:
-        found: list[Outcome] = []
-        while not any(isinstance(one, TaskFinished) for one in found):
-            found += self.executor.poll()
-            self._woken.wait(0.05)
-        return found
-
-
-@pytest.fixture
-def threads() -> Threads:
-    return Threads()
+from tests.execution.conftest import Threads
 
 
 def last(outcomes: list[Outcome]) -> TaskFinished:

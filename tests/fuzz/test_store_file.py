@@ -157,7 +157,9 @@ texts = anything.map(lambda one: one.encode("utf-8", "replace").decode()) | st.s
 )
 numbers = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.sampled_from([2**62])
 changes_of_a_value = st.one_of(
-    change("runs", "id job_id status reason trigger error result owner host grouped arguments", texts),
+    change(
+        "runs", "id job_id status reason trigger error result owner host grouped arguments progress", texts
+    ),
     change("runs", "scheduled_for started_at finished_at duration_ms pid attempt", numbers),
     change("jobs", "id name schedule timezone stop_reason", texts),
     change("jobs", "anchor cursor next_run stopped last_run missed timed total_ms max_ms failed", numbers),
@@ -177,6 +179,7 @@ LOOKS = ("status", "status hello --json", "runs", "runs --json", "metrics", "log
 @example([("runs", "started_at", 2**62)])
 @example([("runs", "result", "[" * 5000)])
 @example([("runs", "arguments", "[1]")])
+@example([("runs", "progress", '["1", 2, ""]')])
 @example([("jobs", "id", None)])
 @example([("cache", "value", "{")])
 @example([("meta", "value", 2.0**63)])

@@ -309,17 +309,17 @@ def test_an_end_counts_once(desk: "Desk", store: RunStore) -> None:
 
 def test_a_long_run_notes_its_worker_and_attempt(desk: "Desk", store: RunStore) -> None:
     run = desk.begin()
-    store.progress(run.id, retry_at=desk.at(3))
-    store.progress(run.id, pid=12)
+    store.update_run(run.id, retry_at=desk.at(3))
+    store.update_run(run.id, pid=12)
     waits = store.run(run.id)
     assert waits is not None
     assert (waits.pid, waits.attempt, waits.retry_at) == (12, 1, desk.at(3))
-    store.progress(run.id, attempt=2)
+    store.update_run(run.id, attempt=2)
     noted = store.run(run.id)
     assert noted is not None
     assert (noted.pid, noted.attempt, noted.retry_at) == (12, 2, None)
     desk.end(run)
-    store.progress(run.id, pid=13)
+    store.update_run(run.id, pid=13)
     ended = store.run(run.id)
     assert ended is not None
     assert ended.pid == 12

@@ -190,7 +190,7 @@ def test_a_process_that_was_declared_dead_can_write_nothing_more(
     ):
         with pytest.raises(FencedError):
             write()
-    store.progress(run.id, pid=5, attempt=2)
+    store.update_run(run.id, pid=5, attempt=2)
 
     assert (store.job("job"), store.runs(), store.owners(), store.clock_generation()) == before
     desk.owner = desk.register_process("owner-3", minutes=10)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from jobctl.cli.terminal import STATES, Column, Terminal, one_line, rows, sparkline
 from jobctl.cli.times import ago, dated, local, ms, took, zone_names, zulu
 from jobctl.durations import format_duration
-from jobctl.model import Run, RunStatus
+from jobctl.model import Progress, Run, RunStatus
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
+_BAR = 20
 _TITLES = ("RUN", "JOB", "STATE", "REASON", "STARTED", "TOOK_MS", "TRIGGER", "ERROR", "ATTEMPT", "ARGUMENTS")
 
 
@@ -78,6 +79,8 @@ def detail(run: Run, now: datetime, terminal: Terminal) -> "Iterator[RenderableT
     if run.duration is not None:
         fields.append(("took", took(run.duration)))
     fields.append(("attempt", str(run.attempt)))
+    if run.progress is not None:
+        fields.append(("progress", bar(run.progress, terminal)))
     if run.arguments:
         fields.append(("arguments", terminal.text(as_json(run.arguments))))
     if run.host:
@@ -130,6 +133,19 @@ def as_json(value: Any) -> str:
     import json
 
     return one_line(json.dumps(value, ensure_ascii=False))
+
+
+def bar(progress: Progress, terminal: Terminal) -> "Text":
+    """A bar, and what the run reports: ``━━━━━━━━────────────  42 of 100  resizing images``."""
+    text = terminal.text("")
+    done = f"{progress.done:,g}"
+    if progress.share is not None:
+        full = round(progress.share * _BAR)
+        text.append(("━" if terminal.unicode else "=") * full, "cyan")
+        text.append(("─" if terminal.unicode else "-") * (_BAR - full) + "  ", "dim")
+        done += f" of {progress.total:,g}"
+    text.append_text(terminal.text("  ".join(filter(None, (done, progress.note)))))
+    return text
 
 
 def _state(run: Run) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.cli.terminal import Column, Terminal, rows
 from jobctl.cli.times import ago, dated, ms, share, short, took, until, zone_names, zulu
-from jobctl.cli.views.runs import result_summary, signs
+from jobctl.cli.views.runs import bar, result_summary, signs
 from jobctl.durations import format_duration
 from jobctl.errors import JobctlError, ServiceError
 from jobctl.memory_limit import MIB
@@ -78,6 +78,8 @@ def screen(
     for at, job in enumerate(shown):
         if job.status is Status.FAILED and job.error:
             below[at] = terminal.text(job.error, "red")
+        elif job.progress is not None:
+            below[at] = bar(job.progress, terminal)
         elif _is_stopped(job) and job.note and shared[job.note] == 1:
             below[at] = terminal.text(job.note, "dim")
     yield terminal.table(columns, [_cells(job, board, terminal) for job in shown], below)
@@ -172,6 +174,8 @@ def detail(
     fields: list[tuple[str, RenderableType]] = [("state", state)]
     schedule = f"{job.schedule}  {job.timezone}" if job.schedule else "none, manual only"
     fields.append(("schedule", schedule))
+    if job.progress is not None:
+        fields.append(("progress", bar(job.progress, terminal)))
     if job.next_run and board.is_scheduled:
         fields.append(("next", f"{dated(job.next_run)} ({until(job.next_run, now)})"))
     if runs:
@@ -219,7 +223,9 @@ def _history(runs: Sequence[Run], totals: JobTotals | None, terminal: Terminal) 
 def state_of(job: JobStatus, now: datetime, terminal: Terminal) -> "Text":
     """Sign and state; after a failed attempt, when the next attempt begins."""
     if job.retry_at is None:
-        return terminal.state(job.status.value)
+        share_done = None if job.progress is None else job.progress.share
+        done = "" if share_done is None else f" {share_done:.0%}".replace("%", " %")
+        return terminal.state(job.status.value, f"{job.status.value}{done}")
     return terminal.state("retrying", f"{job.note} {until(job.retry_at, now)}")
 
 
