@@ -36,6 +36,7 @@ def _templates() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        auto_reload=False,
     )
     templates.filters.update(plan_name=plan_name, money=money, long_date=long_date, per=per, column=_column)
     return templates
