@@ -222,28 +222,23 @@ class _Writer:
 
 
 def _put(target: str, data: memoryview, mode: int, temporary: Path | None) -> None:
-    try:
-        _create(temporary or target, data, mode)
-        if temporary is not None:
-            if is_folder(target):
-                Path(target).rmdir()  # only an empty one: the folder became a file
-            temporary.replace(target)
-    except BaseException:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise
-
-
-def _create(place: str | Path, data: memoryview, mode: int) -> None:
+    place: str | Path = target
+    if temporary is not None:
+        place = temporary
+        temporary.unlink(missing_ok=True)
+        if is_folder(target):
+            Path(target).rmdir()  # only an empty one: the folder became a file
     if mode == FileMode.LINK:
         Path(place).symlink_to(os.fsdecode(bytes(data)))
-        return
-    descriptor = os.open(place, _NEW_FILE, 0o755 if mode == FileMode.BLOB_EXECUTABLE else 0o644)
-    try:
-        while data:
-            data = data[os.write(descriptor, data) :]
-    finally:
-        os.close(descriptor)
+    else:
+        descriptor = os.open(place, _NEW_FILE, 0o755 if mode == FileMode.BLOB_EXECUTABLE else 0o644)
+        try:
+            while data:
+                data = data[os.write(descriptor, data) :]
+        finally:
+            os.close(descriptor)
+    if temporary is not None:
+        temporary.replace(target)
 
 
 def _link_fault(link: Path) -> str | None:
