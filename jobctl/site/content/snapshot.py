@@ -232,9 +232,9 @@ class Snapshots:
         self, tree: pygit2.Tree, depth: int, known: dict[tuple[pygit2.Oid, int], tuple[int, int]]
     ) -> tuple[int, int]:
         """How many files and folders, and how many bytes, are below a tree."""
-        files, size = 0, 0
+        files, size, largest = 0, 0, self.limits.file_mib * MIB
         for entry in tree:
-            if _name_fault(entry.raw_name or b"") is not None:
+            if not _PLAIN.fullmatch(raw := entry.raw_name or b"") and _name_fault(raw):
                 self.plain = False
             if isinstance(entry, pygit2.Tree):
                 key = (entry.id, depth)
@@ -249,20 +249,16 @@ class Snapshots:
                 files, size = files + more + 1, size + bytes_
             elif isinstance(entry, pygit2.Blob):
                 files += 1
-                size += self._counted_size(entry.id)
+                try:
+                    size_here = self.size_of(entry.id)
+                except BROKEN:  # it is skipped
+                    size_here = 0
+                size += size_here if size_here <= largest else 0
             if files > self.limits.files:
                 raise self.limits.exceeded("files")
             if size > self.limits.mib * MIB:
                 raise self.limits.exceeded("mib")
         return files, size
-
-    def _counted_size(self, oid: pygit2.Oid) -> int:
-        """The size of a file, in bytes; 0 if it is skipped."""
-        try:
-            size = self.size_of(oid)
-        except BROKEN:
-            return 0
-        return size if size <= self.limits.file_mib * MIB else 0
 
 
 def folding(folder: Path) -> Callable[[str], str]:
