@@ -3,7 +3,8 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -173,6 +174,16 @@ def isolate_git(step: timedelta) -> None:
     milliseconds = int(step.total_seconds() * 1000)
     pygit2.settings.server_timeout = milliseconds
     pygit2.settings.server_connect_timeout = min(30_000, milliseconds)
+
+
+@contextmanager
+def unverified() -> Iterator[None]:
+    """Read objects without hashing each: for those that a fetch has just hashed."""
+    pygit2.settings.enable_strict_hash_verification(False)
+    try:
+        yield
+    finally:
+        pygit2.settings.enable_strict_hash_verification(True)
 
 
 def fetch_tip(address: RepositoryAddress, branch: str | None, step: timedelta) -> Tip:
