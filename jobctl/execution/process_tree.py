@@ -13,12 +13,9 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
 from jobctl.signals import DETACHED_MARK, OWNER_MARK, WORKER_MARK
-
-_PROC = Path("/proc")
 _DETACHED_PROGRAM = [b"-m", b"jobctl"]
 _PAUSE_S = 0.01
 _TRIES = 200
@@ -119,7 +116,7 @@ def _end(belongs: Callable[[_Process], bool]) -> int:
 def _is_detached(pid: int) -> bool:
     """Whether ``trigger --no-wait`` started it: jobctl, with the mark that a job's own processes do not get."""
     try:
-        arguments = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+        arguments = _read(pid, "cmdline").split(b"\0")
     except OSError:
         return False
     return arguments[1:3] == _DETACHED_PROGRAM and _carries(pid, f"{DETACHED_MARK}=1".encode())
@@ -127,22 +124,27 @@ def _is_detached(pid: int) -> bool:
 
 def _carries(pid: int, mark: bytes) -> bool:
     try:
-        return mark in (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+        return mark in _read(pid, "environ").split(b"\0")
     except OSError:
         return False
+
+
+def _read(pid: int | str, name: str) -> bytes:
+    with open(f"/proc/{pid}/{name}", "rb") as file:  # noqa: PTH123 - workers start sooner without pathlib
+        return file.read()
 
 
 def _processes() -> Iterator[_Process]:
     """Every other process that can be read."""
     try:
-        names = os.listdir(_PROC)  # noqa: PTH208 - only the names are needed
+        names = os.listdir("/proc")  # noqa: PTH208
     except OSError:
         return
     for name in names:
         if not name.isdigit() or int(name) == os.getpid():
             continue
         try:
-            stat = (_PROC / name / "stat").read_bytes()
+            stat = _read(name, "stat")
         except OSError:
             continue
         state, parent, _, session, *rest = stat.rpartition(b")")[2].split()

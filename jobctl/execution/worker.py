@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from jobctl.execution.worker_run import WorkerControls
     from jobctl.run_context import RunContext
 
-RETIRE_AFTER = 10_000
+RETIRE_AFTER = 50_000  # a start costs as much as a thousand quick runs
 _NOTHING = nullcontext()
 _CHILD_GRACE = 2.0
 _LARGEST_TASK = 256 * 1024
