@@ -24,7 +24,7 @@ from jobctl.execution.calling import call
 from jobctl.execution.pool import WorkerPool
 from jobctl.execution.run_log import shown_error
 from jobctl.execution.tasks import Outcome, Task, TaskAsksSlot, TaskFinished, TaskProgressed, TaskStarted
-from jobctl.model import Command, Progress, Reason
+from jobctl.model import Progress, Reason
 from jobctl.run_context import Controls, RunContext, running
 from jobctl.settings.masking import Mask
 from jobctl.text import printable
@@ -170,11 +170,12 @@ class LocalPool(WorkerPool):
 
     def submit(self, tasks: Sequence[Task]) -> None:
         """Accept tasks; a thread starts at once, whatever the capacity."""
-        for_threads = [task for task in tasks if not isinstance(task.target, str | Command)]
+        for_threads = [task for task in tasks if callable(task.target)]
         if for_threads:
             self._threads.submit(for_threads)
-        if len(for_threads) < len(tasks):
-            super().submit([task for task in tasks if isinstance(task.target, str | Command)])
+            tasks = [task for task in tasks if not callable(task.target)]
+        if tasks:
+            super().submit(tasks)
 
     def poll(self, timeout: float) -> Sequence[Outcome]:
         """Wait for outcomes of either, at most ``timeout`` seconds."""
