@@ -1,4 +1,4 @@
-"""What a chatty job costs the others: how late they start under a live table, and without one."""
+"""What a chatty job costs: how late others start under a live table, and without one, and the scheduler's CPU time."""
 
 import os
 import pty
@@ -16,6 +16,7 @@ import pytest
 from jobctl.store.base import RunStore
 from jobctl.store.open import open_store
 from tests.benchmarks.conftest import Figure, Figures
+from tests.benchmarks.peers.jobctl_peer import cpu_of
 from tests.benchmarks.test_scheduler_benchmark import OTHERS_OFF
 from tests.support.project import until
 
@@ -37,6 +38,7 @@ def tick():
 
 def test_a_chatty_job_makes_the_others_no_later_under_a_live_table(tmp_path: Path, figures: Figures) -> None:
     late: dict[str, list[float]] = {"live": [], "plain": []}
+    cpu: dict[str, list[float]] = {"live": [], "plain": []}
     for number in range(2 * ROUNDS):  # in turn: what else the machine does counts for both
         name, words = (("live", []), ("plain", ["--no-live"]))[number % 2]
         folder = tmp_path / str(number)
@@ -49,9 +51,10 @@ def test_a_chatty_job_makes_the_others_no_later_under_a_live_table(tmp_path: Pat
                 f'[jobs.{job}]\ncron = "* * * * * *"\ncall = "work:{call}"\n' for job, call in jobs.items()
             )
         )
-        with _scheduler(folder, words):
+        with _scheduler(folder, words) as pid:
             with closing(_store(folder)) as store:
                 until(lambda: len(store.runs("tick-0", limit=None)) > SLOTS, 120)
+                cpu[name].append(cpu_of(pid) * 1000)
                 late[name] += [
                     (run.started_at - run.scheduled_for).total_seconds() * 1000
                     for number in range(OTHERS)
@@ -72,6 +75,16 @@ def test_a_chatty_job_makes_the_others_no_later_under_a_live_table(tmp_path: Pat
                 1.2,
             )
         )
+    live, plain = mean(cpu["live"]), mean(cpu["plain"])
+    found.append(
+        Figure(
+            f"CPU of {SLOTS} seconds of it, live to plain",
+            f"{live:.0f} ms",
+            f"{plain:.0f} ms",
+            live / plain,
+            1.2,
+        )
+    )
     figures.check(found)
 
 
@@ -81,8 +94,8 @@ def _store(folder: Path) -> RunStore:
 
 
 @contextmanager
-def _scheduler(folder: Path, words: list[str]) -> Iterator[None]:
-    """``jobctl run`` at a terminal that is read as fast as it goes."""
+def _scheduler(folder: Path, words: list[str]) -> Iterator[int]:
+    """``jobctl run`` at a terminal that is read as fast as it goes; its pid."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "jobctl", "run", *words],
@@ -96,7 +109,7 @@ def _scheduler(folder: Path, words: list[str]) -> Iterator[None]:
     reader = threading.Thread(target=_read, args=(ours,))
     reader.start()
     try:
-        yield
+        yield process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
