@@ -25,7 +25,6 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import Context, copy_context
-from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -82,18 +81,22 @@ class _Item(NamedTuple):
     is_audited: bool = False
 
 
-def _each(*setters: Callable[[Any], object]) -> Callable[[Iterable[Any]], None]:
-    """Sets several settings, each by its function."""
+def _values(*settings: tuple[Callable[[], Any], Callable[[Any], object]]) -> _Item:
+    """Several settings, each with a function that reads it and one that sets it."""
+    readers = [read for read, _ in settings]
 
     def write(values: Iterable[Any]) -> None:
-        for setter, value in zip(setters, values, strict=True):
+        for (_, setter), value in zip(settings, values, strict=True):
             setter(value)
 
-    return write
+    return _Item(lambda: [read() for read in readers], write)
 
 
-def _set_hooks(hooks: Iterable[Any]) -> None:
-    threading.excepthook, sys.excepthook, sys.displayhook, sys.unraisablehook, sys.breakpointhook = hooks
+def _set_attributes(values: Iterable[Any]) -> None:
+    threading.excepthook, sys.excepthook, sys.displayhook, sys.unraisablehook, sys.breakpointhook, *rest = (
+        values
+    )
+    sys.dont_write_bytecode, sys.tracebacklimit = rest
 
 
 def _umask() -> int:
@@ -183,31 +186,19 @@ def _rights() -> tuple[Any, ...]:
 
 
 _ITEMS = (
-    _Item(
-        lambda: (
-            sys.getrecursionlimit(),
-            sys.getswitchinterval(),
-            sys.get_int_max_str_digits(),
-            threading.stack_size(),
-            faulthandler.is_enabled(),
-            gc.isenabled(),
-            gc.get_threshold(),
-            gc.get_debug(),
-        ),
-        _each(
-            sys.setrecursionlimit,
-            sys.setswitchinterval,
-            sys.set_int_max_str_digits,
-            threading.stack_size,
-            lambda on: faulthandler.enable(file=2) if on else faulthandler.disable(),
-            lambda on: gc.enable() if on else gc.disable(),
-            lambda thresholds: gc.set_threshold(*thresholds),
-            gc.set_debug,
-        ),
-    ),
-    _Item(
-        lambda: (sys.gettrace(), sys.getprofile(), threading.gettrace(), threading.getprofile()),
-        _each(sys.settrace, sys.setprofile, threading.settrace, threading.setprofile),
+    _values(
+        (sys.getrecursionlimit, sys.setrecursionlimit),
+        (sys.getswitchinterval, sys.setswitchinterval),
+        (sys.get_int_max_str_digits, sys.set_int_max_str_digits),
+        (threading.stack_size, threading.stack_size),
+        (faulthandler.is_enabled, lambda on: faulthandler.enable(file=2) if on else faulthandler.disable()),
+        (gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
+        (gc.get_threshold, lambda thresholds: gc.set_threshold(*thresholds)),
+        (gc.get_debug, gc.set_debug),
+        (sys.gettrace, sys.settrace),
+        (sys.getprofile, sys.setprofile),
+        (threading.gettrace, threading.settrace),
+        (threading.getprofile, threading.setprofile),
     ),
     _Item(lambda: vars(builtins), _set_builtins),
     _Item(
@@ -217,13 +208,11 @@ _ITEMS = (
             sys.displayhook,
             sys.unraisablehook,
             sys.breakpointhook,
+            sys.dont_write_bytecode,
+            # by get, as the error of a missing attribute takes longer than all others
+            vars(sys).get("tracebacklimit", 1000),
         ),
-        _set_hooks,
-    ),
-    _Item(
-        # get, as the error of a missing attribute takes longer than all other attributes
-        lambda: (sys.dont_write_bytecode, vars(sys).get("tracebacklimit", 1000)),
-        _each(partial(setattr, sys, "dont_write_bytecode"), partial(setattr, sys, "tracebacklimit")),
+        _set_attributes,
     ),
     _Item(lambda: sys.argv, lambda words: setattr(sys, "argv", list(words))),
     _Item(lambda: sys.path, lambda path: setattr(sys, "path", list(path))),
@@ -401,7 +390,7 @@ class WorkerState:
         for timer in _TIMERS:
             _signal.setitimer(timer, 0)
         self._restore_files()
-        for stream in {sys.stdout, sys.stderr, *self._streams[1:]}:
+        for stream in (sys.stdout, sys.stderr, *self._streams[1:]):
             try:
                 stream.flush()
             except Exception:
