@@ -78,6 +78,18 @@ class CallResult(NamedTuple):
 SUCCESS = CallResult()
 
 
+def call_result(data: bytes) -> CallResult:
+    """How a call ended, as it was reported.
+
+    Raises:
+        ValueError, TypeError, RecursionError: no worker reports that.
+    """
+    result = CallResult(*json.loads(data))
+    if not isinstance(result.error, str | None):
+        raise TypeError(result.error)
+    return result
+
+
 def begun(number: int, at: float) -> bytes:
     """The report that a task begins."""
     return b"+%d %.6f\n" % (number, at)

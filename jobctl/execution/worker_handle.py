@@ -33,6 +33,7 @@ from jobctl.execution.messages import (
     SUCCESS,
     CallResult,
     Description,
+    call_result,
 )
 from jobctl.execution.process_tree import (
     descendants,
@@ -348,11 +349,10 @@ class WorkerHandle:
                 kind, words = line[:1], line[1:].split(b" ", 3)
                 if kind == BEGUN:
                     number, at = words
-                    task = self._sent.pop(int(number))
-                    self._current = self._outcomes.started(int(number), task, self._process.pid, float(at))
+                    self._begun(int(number), float(at))
                 elif kind == ENDED:
                     number, at, took, *more = words
-                    ending = CallResult(*json.loads(more[0].decode())) if more else SUCCESS
+                    ending = call_result(more[0]) if more else SUCCESS
                     tasks += self._finished(int(number), float(at), float(took), ending)
                 elif kind == PROGRESS:
                     self._progressed(*line[1:].split(b" ", 1))
@@ -362,7 +362,7 @@ class WorkerHandle:
                     self.is_ready = True
                 else:
                     raise ValueError(line)
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             self._fail("sent an invalid message: a job wrote to a file that it had not opened")
         return tasks
 
@@ -400,6 +400,10 @@ class WorkerHandle:
             self._outcomes.synchronize()
         return lines
 
+    def _begun(self, number: int, at: float) -> None:
+        self._current = self._outcomes.started(number, self._sent[number], self._process.pid, at)
+        del self._sent[number]
+
     def _finished(self, number: int, at: float, took: float, ending: CallResult) -> list[Task]:
         current = self._current
         if current is None or current.number != number:
@@ -411,8 +415,8 @@ class WorkerHandle:
         if ending.is_last:
             self.is_retired = True
             tasks = self._give_up_sent()
-        self._current = None
         self._outcomes.finished(current, self._process.pid, at=at, took=took, ending=ending)
+        self._current = None
         self.is_retired = self.is_retired or self._ending is not None
         self._ending = self._kill_at = self._terminate_at = None
         return tasks

@@ -29,6 +29,20 @@ pytestmark = pytest.mark.faults
             "import os\nfor n in range(3, 4096):\n    try: os.write(n, b'{}\\nnull\\n[1]\\n{\"started\": 1}\\nx\\n')\n    except OSError: pass",
             "sent an invalid message",
         ),
+        *(
+            (
+                f"import os\nfor n in range(3, 4096):\n    try: os.write(n, b{line!r})\n    except OSError: pass",
+                "sent an invalid message",
+            )
+            for line in (
+                "-1 1e999 1\n",
+                '-1 1 1 ["x"]\n',
+                "-1 1 1 [null, 2]\n",
+                "-1 1 1 3\n",
+                "+1 1\n",
+                "+\n",
+            )
+        ),
     ],
 )
 def test_a_crash_is_reported_and_the_next_run_is_fine(bench: Any, body: str, words: str) -> None:
