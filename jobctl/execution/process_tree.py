@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from jobctl.signals import DETACHED_MARK, OWNER_MARK, WORKER_MARK
+
 _DETACHED_PROGRAM = [b"-m", b"jobctl"]
 _PAUSE_S = 0.01
 _TRIES = 200
