@@ -1,26 +1,31 @@
-"""``Context``: what every command is given. Each part is made on first use."""
+"""``Context``: what every command is given, each part made on first use; and runs, found where they are recorded."""
+
+from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
 from contextlib import ExitStack
-from datetime import datetime, timedelta
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from jobctl.cli.output import Common, Output
+from jobctl.cli.output import Output
 from jobctl.clock import Clock, SystemClock
-from jobctl.errors import ConfigurationError, UntrustedError, UsageError
+from jobctl.errors import ConfigurationError, JobctlError, ServiceError, UntrustedError, UsageError
 from jobctl.signals import DETACHED_MARK
 from jobctl.text import quote
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime, timedelta
+    from pathlib import Path
+
     from jobctl.catalogue.catalogue import Catalogue
+    from jobctl.cli.output import Common
     from jobctl.errors import StoreError
     from jobctl.managers.base import StoreBackedManager
     from jobctl.managers.factory import Manager
     from jobctl.managers.local import LocalJobManager
-    from jobctl.model import Job
+    from jobctl.model import Job, Run
     from jobctl.modes import Mode
     from jobctl.project import ProjectContext
     from jobctl.scheduler.single_run import SingleRun
@@ -68,7 +73,7 @@ class Context:
         return self.clock.now()
 
     @cached_property
-    def project(self) -> "ProjectContext":
+    def project(self) -> ProjectContext:
         """The project, with its settings, state folder and run store.
 
         Raises:
@@ -95,7 +100,7 @@ class Context:
             raise UsageError(f"there is no folder {quote(str(start))}", hint="see --project")
         return start
 
-    def unchecked_project(self) -> "ProjectContext":
+    def unchecked_project(self) -> ProjectContext:
         """The project, whatever is wrong with its settings."""
         from jobctl.project import ProjectContext
 
@@ -107,12 +112,12 @@ class Context:
         return project
 
     @property
-    def environment(self) -> "Environment":
+    def environment(self) -> Environment:
         """The settings, each with its source."""
         return self.project.environment
 
     @cached_property
-    def mode(self) -> "Mode":
+    def mode(self) -> Mode:
         """Which scheduler is in charge."""
         from jobctl.modes import resolve
 
@@ -124,7 +129,7 @@ class Context:
         return self.mode == "trigger-dev"
 
     @cached_property
-    def catalogue(self) -> "Catalogue":
+    def catalogue(self) -> Catalogue:
         """All jobs of this project; warns of jobs that are left out.
 
         Raises:
@@ -142,7 +147,7 @@ class Context:
             self.output.warn(warning)
         return found
 
-    def _catalogue_from_store(self, store: "RunStore", error: ConfigurationError) -> "Catalogue":
+    def _catalogue_from_store(self, store: RunStore, error: ConfigurationError) -> Catalogue:
         from jobctl.catalogue.catalogue import Catalogue
         from jobctl.catalogue.notify_settings import Notify
         from jobctl.errors import ConfigurationErrors
@@ -155,7 +160,7 @@ class Context:
         ]
         return Catalogue(tuple(recorded_jobs(store.jobs().values())), Notify(), warnings, ())
 
-    def job(self, job_id: str) -> "Job":
+    def job(self, job_id: str) -> Job:
         """A job of the catalogue.
 
         Raises:
@@ -163,7 +168,7 @@ class Context:
         """
         return self.catalogue.get(job_id, self.is_recorded)
 
-    def listed_job(self, job_id: str) -> "Job":
+    def listed_job(self, job_id: str) -> Job:
         """A job of the catalogue, or one that ``status`` lists because another program or project schedules it.
 
         Raises:
@@ -196,17 +201,17 @@ class Context:
         return store is not None and store.job(job_id) is not None
 
     @property
-    def store(self) -> "RunStore":
+    def store(self) -> RunStore:
         """The run store, created if it does not exist. Lost runs are failed first."""
         return self._checked(self.project.open_store())
 
     @property
-    def store_if_any(self) -> "RunStore | None":
+    def store_if_any(self) -> RunStore | None:
         """The run store, or None: reading creates nothing."""
         store = self.project.existing_store()
         return None if store is None else self._checked(store)
 
-    def _checked(self, store: "RunStore") -> "RunStore":
+    def _checked(self, store: RunStore) -> RunStore:
         if not self._store_is_checked:
             if store.warning:
                 self.output.warn(store.warning)
@@ -215,7 +220,7 @@ class Context:
             self._store_is_checked = True
         return store
 
-    def fail_lost_runs(self, store: "RunStore") -> None:
+    def fail_lost_runs(self, store: RunStore) -> None:
         """Record that processes have died, and fail the runs that they had."""
         from jobctl.scheduler.liveness import fail_lost_runs_once
 
@@ -226,7 +231,7 @@ class Context:
         self._store_is_checked = False
         _ = self.store_if_any
 
-    def manager(self) -> "Manager":
+    def manager(self) -> Manager:
         """The manager for this mode.
 
         Raises:
@@ -236,7 +241,7 @@ class Context:
 
         return make_manager(self.mode, self.project, clock=self.clock)
 
-    def scheduling_manager(self, *, workers: int, grace: timedelta) -> "LocalJobManager":
+    def scheduling_manager(self, *, workers: int, grace: timedelta) -> LocalJobManager:
         """The manager of ``run``. Its run store is opened for a scheduler, which waits while its server is away."""
         from jobctl.managers.factory import make_local_manager
         from jobctl.managers.store_outage import wait_for_store
@@ -246,7 +251,7 @@ class Context:
             self.project, kind="scheduler", workers=workers, grace=grace, clock=self.clock
         )
 
-    def single_run(self, job: "Job") -> "SingleRun":
+    def single_run(self, job: Job) -> SingleRun:
         """One run of a job in this process, whatever the mode."""
         from jobctl.managers.factory import make_single_run
 
@@ -260,7 +265,7 @@ class Context:
             self.output.warn(store.warning)
         self._store_is_checked = True
 
-    def subscribers(self, manager: "Publisher") -> "Subscribers":
+    def subscribers(self, manager: Publisher) -> Subscribers:
         """Notifications, traces and metrics of a manager's runs, as configured.
 
         Raises:
@@ -274,7 +279,7 @@ class Context:
         return subscribers
 
     @cached_property
-    def job_manager(self) -> "StoreBackedManager | TriggerDevJobManager":
+    def job_manager(self) -> StoreBackedManager | TriggerDevJobManager:
         """Shows the catalogue's jobs, and takes them off their schedules and back on. It runs none.
 
         Raises:
@@ -291,7 +296,7 @@ class Context:
         return manager
 
     @cached_property
-    def trigger_dev(self) -> "TriggerDevJobManager":
+    def trigger_dev(self) -> TriggerDevJobManager:
         """The manager for the jobs at Trigger.dev.
 
         Raises:
@@ -305,7 +310,7 @@ class Context:
         manager.add(self.catalogue.jobs)
         return manager
 
-    def warn_of_store_error(self, error: "StoreError") -> None:
+    def warn_of_store_error(self, error: StoreError) -> None:
         """Warn that the run store does not answer and is tried again; for ``wait_for_store``."""
         from jobctl.managers.store_outage import describe_outage
 
@@ -314,3 +319,64 @@ class Context:
     def close(self) -> None:
         """Close the run store and the connection to Trigger.dev, if they were opened."""
         self._resources.close()
+
+
+_RUN_ID = r"[0-9a-f]{4,32}"
+T = TypeVar("T")
+
+
+def read_runs(
+    context: Context,
+    remote: Callable[[TriggerDevJobManager], T],
+    local: Callable[[RunStore], T],
+    default: T,
+) -> tuple[T, JobctlError | None]:
+    """Read from Trigger.dev in its mode, else from the run store.
+
+    Args:
+        default: the value where there is no run store yet.
+
+    Returns:
+        What was read, and the error of Trigger.dev if it did not answer and the run store was read instead.
+    """
+    failure: JobctlError | None = None
+    if context.uses_trigger_dev:
+        try:
+            return remote(context.trigger_dev), None
+        except (ServiceError, ConfigurationError) as error:
+            failure = error
+            problem = "does not answer" if isinstance(error, ServiceError) else "cannot be asked"
+            context.output.warn(f"Trigger.dev {problem}; these are the runs recorded here")
+    store = context.store_if_any
+    return local(store) if store is not None else default, failure
+
+
+def find_run(name: str, context: Context) -> Run | None:
+    """The run with this id or unique prefix; None if the name is the id of a job.
+
+    Raises:
+        UnknownJobError: the name looks like a job's id, and there is no such job.
+        UsageError: it looks like a run's id, and there is no such run, or there are several.
+        ServiceError: Trigger.dev, which has the run, does not answer.
+    """
+    if context.is_recorded(name):  # the catalogue takes longer to read, so it comes last
+        return None
+    is_remote = name.startswith("run_") and context.uses_trigger_dev
+    if is_remote or re.fullmatch(_RUN_ID, name):
+        store = context.store_if_any
+        found = context.trigger_dev.run(name) if is_remote else store.run(name) if store else None
+        if found is not None:
+            return found
+        if is_remote or name not in context.catalogue.ids():
+            raise UsageError(f"there is no run {quote(name)}", hint="what ran: jobctl runs")
+    context.check_known(name)
+    return None
+
+
+def report_service_error(error: JobctlError | None, out: Output) -> int:
+    """Report an error after the view that was shown without the service, and return the exit code."""
+    if error is None:
+        return 0
+    if not out.json:
+        out.problem(error)
+    return error.exit_code

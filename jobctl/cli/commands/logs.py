@@ -12,8 +12,7 @@ from typing import Annotated, Any, BinaryIO, NamedTuple, TypeVar
 
 import typer
 
-from jobctl.cli.context import Context
-from jobctl.cli.lookup import find_run
+from jobctl.cli.context import Context, find_run
 from jobctl.cli.options import MAX_COUNT, JobOrRunId
 from jobctl.cli.times import local, zone_names
 from jobctl.cli.views.runs import ending

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from jobctl.cli.context import Context
-from jobctl.cli.lookup import read_runs, report_service_error
+from jobctl.cli.context import Context, read_runs, report_service_error
 from jobctl.cli.options import NoHeader, OptionalJobId
 from jobctl.cli.terminal import Bar, Column, Terminal, rows
 from jobctl.cli.times import ago, ms, share, took

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jobctl.cli.context import Context
-from jobctl.cli.lookup import find_run, read_runs, report_service_error
+from jobctl.cli.context import Context, find_run, read_runs, report_service_error
 from jobctl.cli.options import MAX_COUNT, JobOrRunId, NoHeader
 from jobctl.cli.times import read_since
 from jobctl.cli.views.runs import LAST, detail, piped, screen

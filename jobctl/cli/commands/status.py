@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self
 
 import typer
 
-from jobctl.cli.context import Context
-from jobctl.cli.lookup import find_run, report_service_error
+from jobctl.cli.context import Context, find_run, report_service_error
 from jobctl.cli.options import JobOrRunId, NoHeader
 from jobctl.cli.output import Output, error_document
 from jobctl.cli.views.status import (
