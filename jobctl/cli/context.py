@@ -244,7 +244,7 @@ class Context:
     def scheduling_manager(self, *, workers: int, grace: timedelta) -> LocalJobManager:
         """The manager of ``run``. Its run store is opened for a scheduler, which waits while its server is away."""
         from jobctl.managers.factory import make_local_manager
-        from jobctl.managers.store_outage import wait_for_store
+        from jobctl.project import wait_for_store
 
         wait_for_store(lambda: self._open_to_run(for_scheduler=True), self.clock, self.warn_of_store_error)
         return make_local_manager(
@@ -312,7 +312,7 @@ class Context:
 
     def warn_of_store_error(self, error: StoreError) -> None:
         """Warn that the run store does not answer and is tried again; for ``wait_for_store``."""
-        from jobctl.managers.store_outage import describe_outage
+        from jobctl.project import describe_outage
 
         self.output.warn(describe_outage(error))
 

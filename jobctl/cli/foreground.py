@@ -26,8 +26,8 @@ from jobctl.events import (
     StoreUnavailable,
     TracesNotSent,
 )
-from jobctl.managers.store_outage import wait_for_store
 from jobctl.model import Run, RunStatus, Trigger
+from jobctl.project import wait_for_store
 from jobctl.signals import DETACHED_MARK, OWNER_MARK, WORKER_MARK, Stop
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypedDict
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import StoreError
-from jobctl.managers.store_outage import describe_outage, wait_for_store
 from jobctl.modes import Mode
+from jobctl.project import describe_outage, wait_for_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

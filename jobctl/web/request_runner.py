@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 from jobctl.clock import SystemClock
 from jobctl.errors import NotRunError, StoreError
 from jobctl.managers.factory import make_local_manager
-from jobctl.managers.store_outage import wait_for_store
 from jobctl.model import Run, Trigger
 from jobctl.modes import Mode, resolve
-from jobctl.project import ProjectContext
+from jobctl.project import ProjectContext, wait_for_store
 from jobctl.scheduler.liveness import fail_lost_runs_once
 from jobctl.store.base import RunStore
 from jobctl.subscribers import Subscribers

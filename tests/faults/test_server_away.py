@@ -15,7 +15,7 @@ from tests.support.postgres import Postgres
 from tests.support.project import Site, until
 from tests.web.conftest import serving
 
-AWAY = "import jobctl.managers.store_outage as outage\noutage.OUTAGE_S = 1.0\n"
+AWAY = "import jobctl.project as outage\noutage.OUTAGE_S = 1.0\n"
 
 
 @pytest.fixture

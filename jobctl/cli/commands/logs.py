@@ -314,7 +314,7 @@ def _is_elsewhere(run: Run) -> bool:
 
 def _retried(read_store: Callable[[], T], context: Context) -> T:
     """Read from the run store, and try again while its server is unavailable."""
-    from jobctl.managers.store_outage import wait_for_store
+    from jobctl.project import wait_for_store
 
     return wait_for_store(read_store, context.clock, context.warn_of_store_error)
 

@@ -25,10 +25,10 @@ from jobctl.cli.views.status import (
 from jobctl.errors import ConfigurationError, ExitCode, ServiceError, UsageError
 from jobctl.json_documents import job_document, logs_document, run_document, scheduler_document
 from jobctl.managers.status import all_statuses, job_statuses, with_next_times
-from jobctl.managers.store_outage import wait_for_store
 from jobctl.memory_limit import MIB
 from jobctl.model import JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
+from jobctl.project import wait_for_store
 from jobctl.scheduler.liveness import Presence, scheduler_presence
 from jobctl.store.logs import FOLDER, LIMIT_VARIABLE, LogUsage, log_usage
 

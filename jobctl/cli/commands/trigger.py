@@ -13,8 +13,8 @@ from jobctl.cli.options import ArgumentsFile, JobArguments, JobId
 from jobctl.cli.run_arguments import read_arguments
 from jobctl.cli.times import read_span
 from jobctl.errors import ExitCode
-from jobctl.managers.store_outage import wait_for_store
 from jobctl.modes import Mode
+from jobctl.project import wait_for_store
 
 _LEAST = timedelta(seconds=1)
 
