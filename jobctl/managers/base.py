@@ -1,4 +1,4 @@
-"""What managers share: start and end, job definitions, and answers from the run store."""
+"""What managers share: start and end, job definitions, answers from the run store; and the manager that runs nothing."""
 
 import logging
 import os
@@ -7,11 +7,11 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from jobctl.catalogue.catalogue import unknown_job
 from jobctl.clock import Clock, SystemClock
-from jobctl.errors import UsageError
+from jobctl.errors import NotRunError, UsageError
 from jobctl.managers.status import job_status, job_statuses
 from jobctl.model import Command, Job, JobMetrics, JobStatus, Run, RunStatus, Schedule, Target
 from jobctl.schedules.cron import Cron
@@ -251,3 +251,47 @@ def define(job_id: str, name: str, target: Target, schedule: Schedule) -> Job:
     if not is_job_id(job_id):
         raise UsageError(f"{quote(job_id)} is not a job id", hint=ID_HINT)
     return Job(job_id, name or job_id, schedule, target)
+
+
+class NoOpJobManager(StoreBackedManager):
+    """Accepts definitions, so that an application starts as usual, and runs none of them.
+
+    Args:
+        store: what was recorded before is still shown.
+        reason: why nothing runs; part of the error of ``trigger_job``.
+        hint: what to do about it.
+    """
+
+    def __init__(
+        self, store: RunStore, reason: str, *, hint: str | None = None, clock: Clock | None = None
+    ) -> None:
+        super().__init__(store, clock, idle=reason)
+        self.reason = reason
+        self.hint = hint
+
+    def trigger_job(
+        self,
+        id: str,  # noqa: A002
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        timeout: timedelta | None = None,
+    ) -> Run:
+        """Never runs anything.
+
+        Raises:
+            NotRunError: always; no run is skipped silently.
+        """
+        del arguments, timeout
+        raise NotRunError(f"{id} was not run: {self.reason}", hint=self.hint)
+
+    def wait(self, run_id: str, timeout: float | None = None) -> Run:
+        """The run as recorded, if it has ended: nothing runs here.
+
+        Raises:
+            TimeoutError: it has not ended.
+        """
+        del timeout
+        run = self.store.run(run_id)
+        if run is None or run.finished_at is None:
+            raise TimeoutError(f"run {run_id} has not ended")
+        return run

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from jobctl.managers.disabled import NoOpJobManager
+    from jobctl.managers.base import NoOpJobManager
     from jobctl.managers.local import LocalJobManager
     from jobctl.model import Job
     from jobctl.project import ProjectContext
@@ -41,7 +41,7 @@ def make_manager(
         StoreError: the run store cannot be opened.
     """
     if mode is Mode.DISABLED:
-        from jobctl.managers.disabled import NoOpJobManager
+        from jobctl.managers.base import NoOpJobManager
 
         return NoOpJobManager(
             project.open_store(),

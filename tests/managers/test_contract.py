@@ -7,7 +7,7 @@ import pytest
 
 from jobctl.errors import NotRunError, UnknownJobError, UsageError
 from jobctl.interface import BackgroundJobManager
-from jobctl.managers.disabled import NoOpJobManager
+from jobctl.managers.base import NoOpJobManager
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Command, Job, JobMetrics, RunStatus, Status
 from jobctl.schedules.every import Every
