@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from jobctl.events import Bus
     from jobctl.project import ProjectContext
     from jobctl.store.base import RunStore
-    from jobctl.subscribers.metrics_file import MetricsFile
     from jobctl.subscribers.notifier import Notifier
+    from jobctl.subscribers.prometheus import MetricsFile
     from jobctl.subscribers.tracing import Tracer
 
 
@@ -77,7 +77,7 @@ class Subscribers:
                 subscriber.close()
 
     def _write_metrics(self, file: "Path", catalogue: "Catalogue") -> None:
-        from jobctl.subscribers.metrics_file import MetricsFile
+        from jobctl.subscribers.prometheus import MetricsFile
 
         self._metrics_file = MetricsFile(file, self._manager.store, self._manager.bus, catalogue.ids())
 
