@@ -17,7 +17,7 @@ from jobctl.jobs.mailing import MailJournal
 from jobctl.jobs.reports import write_report
 from jobctl.settings.masking import Mask
 from jobctl.site.mail.message import Message, Sender
-from jobctl.site.mail.outbox import Outbox
+from jobctl.site.mail.transport import Outbox
 from jobctl.store.open import open_store
 from tests.support.postgres import Postgres
 from tests.support.project import Site

@@ -70,7 +70,7 @@ def open_transport(
     if provider is None:
         raise NotRunError(f"no mail can be sent: {unmet(environment)}")
     if provider == _OUTBOX:
-        from jobctl.site.mail.outbox import Outbox
+        from jobctl.site.mail.transport import Outbox
 
         return Outbox(outbox, sender)
     if provider == "smtp":
