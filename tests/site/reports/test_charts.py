@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobctl.site.reports.charts import Share, columns, stacked, ticks
+from jobctl.site.reports.page import Share, columns, stacked, ticks
 
 
 @pytest.mark.parametrize(
