@@ -1,4 +1,4 @@
-"""Who may call: whoever sends the secret; if there is no secret, this machine alone, in development."""
+"""The ASGI application: its routes, who may use them, and the headers of every response."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The interface of everything that sends mail, and its errors."""
+"""The interface of everything that sends mail, its errors, and the outbox: a folder where no provider is configured."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Charts as SVG: no library, no script, readable without colour."""
+"""A report as one HTML file that needs nothing else: no script, no font, no request; with charts as SVG."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
