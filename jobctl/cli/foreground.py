@@ -1,10 +1,14 @@
-"""How ``trigger`` and ``report`` run a job: in the foreground until it ends, or in a detached process."""
+"""How ``trigger`` and ``report`` run a job: in the foreground until it ends, or in another jobctl; and how to start that."""
 
+import os
+import shlex
+import shutil
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -225,3 +229,21 @@ def start_detached(context: Context, given: bytes = b"") -> dict[str, Any]:
         raise error
     process.returncode = 0  # it outlives this process
     return document
+
+
+def program() -> list[str]:
+    """The command and its arguments, with the whole path."""
+    called = Path(sys.argv[0])
+    beside = Path(sys.executable).with_name("jobctl")
+    for file in (called, beside):
+        if file.name == "jobctl" and file.is_file() and os.access(file, os.X_OK):
+            return [str(file.absolute())]
+    return [sys.executable, "-m", "jobctl"]
+
+
+def typed() -> str:
+    """The command to type in a shell: ``jobctl`` if that name finds this program."""
+    words = program()
+    found = shutil.which("jobctl")
+    same = found is not None and os.path.realpath(found) == os.path.realpath(words[0])
+    return "jobctl" if same else shlex.join(words)

@@ -12,6 +12,7 @@ import typer
 
 from jobctl.cli.commands.stop import confirm
 from jobctl.cli.context import Context
+from jobctl.cli.foreground import program
 from jobctl.cli.options import (
     Grace,
     ServiceManagerName,
@@ -21,7 +22,6 @@ from jobctl.cli.options import (
     Workers,
     Yes,
 )
-from jobctl.cli.own_command import program
 from jobctl.cli.terminal import rows
 from jobctl.cli.times import read_span
 from jobctl.durations import write_duration

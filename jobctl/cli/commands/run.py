@@ -12,8 +12,8 @@ import typer
 
 from jobctl import __version__
 from jobctl.cli.context import Context
+from jobctl.cli.foreground import typed
 from jobctl.cli.options import Grace, Workers, job_ids
-from jobctl.cli.own_command import typed
 from jobctl.cli.run_display import LiveReporter, Reporter
 from jobctl.cli.times import read_span
 from jobctl.durations import format_duration
