@@ -3,18 +3,20 @@
 The project file, ``@job``, ``jobctl new``, the JSON Schema and the documentation all use this table.
 """
 
+import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, NamedTuple, TypedDict
 
+from jobctl.catalogue.notify_settings import URLS, NotificationKind
 from jobctl.durations import parse_duration, write_duration
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ScheduleError, UsageError
 from jobctl.files import with_home
 from jobctl.model import Command, Job, OnOverlap, Schedule, Target
 from jobctl.schedules import Cron, Every
-from jobctl.text import DOTTED_NAME, ID_HINT, IDENTIFIER, is_job_id, quote, suggestion
+from jobctl.text import DOTTED_NAME, ID_HINT, IDENTIFIER, MAX_ID, is_job_id, quote, suggestion
 
 MAX_MIB = 1_000_000
 _MOST_HINTS = 20
@@ -373,3 +375,95 @@ class _JobBuilder:
                 caret = f"\n{value}\n{' ' * span[0]}{'^' * max(1, span[1] - span[0])}"
             self._fault(key, f"{shown}{error.problem}{caret}", error.hint)
             return None
+
+
+FILE = "jobctl.schema.json"
+_MAIL = {"type": "string", "pattern": r"^[^\x00]*@[^\x00]*$"}
+
+
+def schema(others: Iterable[str]) -> dict[str, Any]:
+    """The schema, draft 2020-12.
+
+    Args:
+        others: ids of the jobs that are defined elsewhere; the file may change any of their keys.
+    """
+    change = {
+        "type": "object",
+        "properties": {name: {**key.schema, "description": _description(name)} for name, key in KEYS.items()},
+        "additionalProperties": False,
+        "allOf": [
+            {"not": {"required": ["call", "command"]}},
+            {"not": {"required": ["every", "cron"]}},
+            {"not": {"required": ["every", "timezone"]}},
+        ],
+    }
+    own = {
+        "allOf": [{"$ref": "#/$defs/change"}],
+        "anyOf": [{"required": ["call"]}, {"required": ["command"]}],
+        "dependentRequired": {"timezone": ["cron"]},
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "jobctl.toml",
+        "description": "The jobs of a project.",
+        "type": "object",
+        "properties": {
+            "builtin": {**FLAG, "description": "Whether the site's built-in jobs are in the catalogue."},
+            "modules": {
+                "type": "array",
+                "items": {"type": "string", "pattern": f"^{DOTTED_NAME}$"},
+                "description": "Modules whose @job functions join the catalogue.",
+            },
+            "notify": {
+                "type": "object",
+                "description": "Who is notified when a job fails, recovers or misses slots.",
+                "properties": {
+                    **dict.fromkeys(URLS, URL),
+                    "command": COMMAND,
+                    "mail": {"anyOf": [_MAIL, {"type": "array", "items": _MAIL, "minItems": 1}]},
+                    "on": {"type": "array", "items": {"enum": [one.value for one in NotificationKind]}},
+                },
+                "additionalProperties": False,
+            },
+            "jobs": {
+                "type": "object",
+                "description": "Jobs by id; the id of a job that is defined elsewhere changes that job.",
+                "propertyNames": {"pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": MAX_ID},
+                "properties": {one: {"$ref": "#/$defs/change"} for one in others},
+                "additionalProperties": own,
+            },
+        },
+        "additionalProperties": False,
+        "$defs": {"change": change},
+    }
+
+
+def _description(key: str) -> str:
+    default = default_text(key)
+    return f"{KEYS[key].meaning} Default: {default}." if default else KEYS[key].meaning
+
+
+def schema_files(others: Iterable[str]) -> dict[str, str]:
+    """The schema by file name, for a project with these other jobs, see ``schema``."""
+    return {FILE: json.dumps(schema(others), indent=2) + "\n"}
+
+
+AT_TRIGGER_DEV = "every slot waits there, not only the newest"
+AT_VERCEL = "a slot that comes while a run is in progress is dropped there"
+
+
+def not_honoured(job: Job, queued: str, *, jitter: bool = False) -> str:
+    """The settings that another platform ignores, in clauses; empty where there are none, or no schedule.
+
+    Args:
+        queued: what the platform does with a slot that would queue here.
+        jitter: the platform spreads times by the job's jitter.
+    """
+    if job.schedule is None or not job.enabled:
+        return ""
+    clauses = {
+        f'overlap = "queue" has no effect: {queued}': job.overlap is OnOverlap.QUEUE,
+        "group has an effect only among runs that share a run store (JOBCTL_STATE)": job.group is not None,
+        "jitter has no effect: it starts on time": bool(job.jitter) and not jitter,
+    }
+    return "; ".join(clause for clause, applies in clauses.items() if applies)

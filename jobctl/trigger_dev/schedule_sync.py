@@ -6,10 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from jobctl.catalogue.job_keys import AT_TRIGGER_DEV, not_honoured
 from jobctl.errors import ScheduleError, ServiceError
 from jobctl.managers.status import MANUAL_ONLY, not_enabled
 from jobctl.model import Job
-from jobctl.platforms import AT_TRIGGER_DEV, not_honoured
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
 from jobctl.trigger_dev.api_types import RefusedError, RemoteSchedule, ScheduleRequest
 from jobctl.trigger_dev.cron import caution, known_zone, trigger_cron, window_of

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobctl.catalogue.builtin import BUILT_IN
-from jobctl.catalogue.job_keys import KEYS, build_job
-from jobctl.catalogue.json_schema import schema
+from jobctl.catalogue.job_keys import KEYS, build_job, schema
 from jobctl.catalogue.notify_settings import read_notify
 from jobctl.errors import ConfigurationErrors
 from jobctl.model import Job

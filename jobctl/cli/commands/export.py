@@ -119,7 +119,7 @@ def _export(request: _Request, context: Context) -> int:
 
 
 def _schema(request: _Request, context: Context) -> _Export:
-    from jobctl.catalogue.json_schema import schema_files
+    from jobctl.catalogue.job_keys import schema_files
 
     del request
     return _Export(schema_files(context.catalogue.others))
@@ -159,7 +159,7 @@ def _bundle(request: _Request, context: Context, extras: tuple[str, ...]) -> "tu
 
 def _warn_of_settings(request: _Request, context: Context) -> None:
     """Warn of job settings that the platform does not honour."""
-    from jobctl.platforms import AT_TRIGGER_DEV, AT_VERCEL, not_honoured
+    from jobctl.catalogue.job_keys import AT_TRIGGER_DEV, AT_VERCEL, not_honoured
 
     at_trigger_dev = request.platform == "trigger-dev"
     if not at_trigger_dev and request.platform != "vercel":
