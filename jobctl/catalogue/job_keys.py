@@ -1,4 +1,4 @@
-"""The keys of a job, in one table: how each is read and what it means; and jobs built from them.
+"""The keys of a job, in one table: how each is read and what it means; jobs built from them; what other schedulers ignore.
 
 The project file, ``@job``, ``jobctl new``, the JSON Schema and the documentation all use this table.
 """
@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, NamedTuple, TypedDict
 
-from jobctl.catalogue.notify_settings import URLS, NotificationKind
+from jobctl.catalogue.notify_settings import URLS, NotificationKind, is_url
 from jobctl.durations import parse_duration, write_duration
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ScheduleError, UsageError
 from jobctl.files import with_home
@@ -108,8 +108,6 @@ def _read_overlap(value: Any) -> OnOverlap:
 
 
 def _read_url(value: Any) -> str:
-    from jobctl.catalogue.notify_settings import is_url
-
     if is_url(value):
         return str(value)
     raise ConfigurationError("expected a URL", hint="write https://… or the name of a variable: $NAME")
@@ -377,7 +375,7 @@ class _JobBuilder:
             return None
 
 
-FILE = "jobctl.schema.json"
+SCHEMA_FILE = "jobctl.schema.json"
 _MAIL = {"type": "string", "pattern": r"^[^\x00]*@[^\x00]*$"}
 
 
@@ -445,7 +443,7 @@ def _description(key: str) -> str:
 
 def schema_files(others: Iterable[str]) -> dict[str, str]:
     """The schema by file name, for a project with these other jobs, see ``schema``."""
-    return {FILE: json.dumps(schema(others), indent=2) + "\n"}
+    return {SCHEMA_FILE: json.dumps(schema(others), indent=2) + "\n"}
 
 
 AT_TRIGGER_DEV = "every slot waits there, not only the newest"
