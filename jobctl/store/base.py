@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -10,6 +11,7 @@ from jobctl.clock import SystemClock, to_ms
 from jobctl.errors import UsageError
 from jobctl.model import JobMetrics, Progress, Run, RunStatus
 from jobctl.store import claims
+from jobctl.store.batch_statement import BatchStatement
 from jobctl.store.connection import Connection
 from jobctl.store.records import (
     CachedResult,
@@ -39,19 +41,29 @@ from jobctl.store.rows import (
 )
 
 _JOBS = f"SELECT {JOB}, {RUN} FROM jobs j LEFT JOIN runs r ON r.seq = j.last_run"
-_REGISTER = """
-INSERT INTO jobs (id, name, schedule, timezone, anchor) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET
-  name = excluded.name,
-  anchor = CASE WHEN jobs.schedule = excluded.schedule AND jobs.timezone = excluded.timezone
-    THEN jobs.anchor ELSE excluded.anchor END,
-  cursor = CASE WHEN jobs.schedule = excluded.schedule AND jobs.timezone = excluded.timezone
-    THEN jobs.cursor ELSE NULL END,
-  next_run = CASE WHEN jobs.schedule = excluded.schedule AND jobs.timezone = excluded.timezone
-    THEN jobs.next_run ELSE NULL END,
-  schedule = excluded.schedule,
-  timezone = excluded.timezone
-"""
+_REGISTER = BatchStatement(
+    """
+    INSERT INTO jobs (id, name, schedule, timezone, anchor) VALUES (:id, :name, :schedule, :timezone, :anchor)
+    ON CONFLICT (id) DO UPDATE SET
+      name = excluded.name,
+      anchor = CASE WHEN jobs.schedule = excluded.schedule AND jobs.timezone = excluded.timezone
+        THEN jobs.anchor ELSE excluded.anchor END,
+      cursor = CASE WHEN jobs.schedule = excluded.schedule AND jobs.timezone = excluded.timezone
+        THEN jobs.cursor ELSE NULL END,
+      next_run = CASE WHEN jobs.schedule = excluded.schedule AND jobs.timezone = excluded.timezone
+        THEN jobs.next_run ELSE NULL END,
+      schedule = excluded.schedule,
+      timezone = excluded.timezone
+    """,
+    id="TEXT",
+    name="TEXT",
+    schedule="TEXT",
+    timezone="TEXT",
+    anchor="BIGINT",
+)
+_SAVE_NEXT_RUN = BatchStatement(
+    "UPDATE jobs SET next_run = :next_run {rows} WHERE jobs.id = :id", next_run="BIGINT", id="TEXT"
+)
 _REGISTER_PROCESS = """
 INSERT INTO owners (id, kind, host, pid, start, boot, since, leased) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
@@ -145,6 +157,12 @@ class RunStore(ABC):
     def _leasing(self) -> AbstractContextManager[Connection]:
         """One short transaction of a lease: no other writer can delay it for long."""
 
+    def _begin_together(
+        self, connection: Connection, owner: Owner, rows: Sequence[claims.SlotRow]
+    ) -> AbstractSet[str]:
+        """Start runs of free slots together; returns the ids of those that started."""
+        return claims.begin_together(connection, owner, rows)
+
     @contextmanager
     def _writing_as(self, owner_id: str | None) -> Iterator[Connection]:
         """One transaction of a process: ``FencedError`` where that process is fenced."""
@@ -233,7 +251,7 @@ class RunStore(ABC):
             return records
         now = to_ms(at)
         with self._writing() as connection:
-            connection.executemany(
+            connection.change(
                 _REGISTER, [(job.id, job.name, job.schedule, job.timezone, now) for job in changed]
             )
         return self._records(jobs)
@@ -265,9 +283,8 @@ class RunStore(ABC):
             FencedError: the process ``owner_id`` is fenced.
         """
         with self._writing_as(owner_id) as connection:
-            connection.executemany(
-                "UPDATE jobs SET next_run = ? WHERE id = ?",
-                [(ms_of(next_run), job_id) for job_id, next_run in next_runs.items()],
+            connection.change(
+                _SAVE_NEXT_RUN, [(ms_of(next_run), job_id) for job_id, next_run in next_runs.items()]
             )
 
     def pass_slots(
@@ -350,7 +367,7 @@ class RunStore(ABC):
             UnknownToStoreError: a job is not registered.
         """
         with self._writing() as connection:
-            return claims.claim_all(connection, owner, wanted)
+            return claims.claim_all(connection, owner, wanted, self._begin_together)
 
     def finish(self, endings: Sequence[Ending]) -> Sequence[bool]:
         """Record how runs ended, all in one transaction; False for one that had ended already."""

@@ -1,8 +1,6 @@
 """SQL for many rows: SQLite runs it once a row, Postgres once for all rows, which are then one message."""
 
 import re
-from collections.abc import Sequence
-from typing import Any
 
 _COLUMN = re.compile(r":(\w+)")
 _VALUES = re.compile(r"VALUES \(([^()]*)\)")
@@ -17,7 +15,7 @@ class BatchStatement:
 
     Attributes:
         for_a_row: for one row, a sequence of values.
-        for_all: for a JSON array of ``objects``, its only parameter.
+        for_all: for a JSON array of objects, its only parameter.
     """
 
     def __init__(self, template: str, **columns: str) -> None:
@@ -28,7 +26,3 @@ class BatchStatement:
         self.for_all = _VALUES.sub(r"SELECT \1 {rows}", _COLUMN.sub(r"batch.\1", template)).replace(
             "{rows}", f"FROM json_to_recordset(CAST(? AS json)) AS batch ({described})"
         )
-
-    def objects(self, rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
-        """The rows as objects."""
-        return [dict(zip(self.columns, row, strict=True)) for row in rows]

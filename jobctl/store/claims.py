@@ -5,17 +5,18 @@ row shows that one has, the batch is undone and taken one by one, which finds ou
 inside the caller's transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobctl.clock import to_ms
 from jobctl.durations import milliseconds
 from jobctl.errors import FencedError, UnknownToStoreError, UsageError
 from jobctl.model import Reason, Run, RunStatus
 from jobctl.store.batch_statement import BatchStatement
-from jobctl.store.connection import Connection, Rows
+from jobctl.store.connection import Connection
 from jobctl.store.records import (
     Claim,
     Claimed,
@@ -36,6 +37,10 @@ INSERT INTO runs
    grouped, error, arguments)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING RETURNING seq
+"""
+_RECORDS = """
+SELECT j.id, r.id IS NOT NULL, j.cursor, j.cursor_epoch, j.stopped, m.value FROM jobs j
+JOIN meta m ON m.name = 'epoch' LEFT JOIN runs r ON r.job_id = j.id AND r.status = 'running'
 """
 _BEGIN = BatchStatement(
     """
@@ -124,80 +129,144 @@ def is_registered(connection: Connection, owner_id: str) -> bool:
     return found.fetchone() is not None
 
 
-def fence(connection: Connection, owner_id: str) -> None:
-    """Refuse the transaction of a process that was declared dead.
-
-    Raises:
-        FencedError: it is not registered, or no longer.
-    """
-    if not is_registered(connection, owner_id):
-        raise FencedError("the run store has declared this process dead")
-
-
 @decodes
 def clock_generation(connection: Connection) -> int:
     """The current clock generation."""
     return int(connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0])
 
 
-def claim_all(connection: Connection, owner: Owner, wanted: Sequence[Claim]) -> list[ClaimOutcome]:
-    """Try to start runs. The unique indexes decide, not this code."""
-    fence(connection, owner.id)
-    current = clock_generation(connection)
-    if len(wanted) > 1 and _claim_together(connection, owner, wanted, current):
+@decodes
+def fence(connection: Connection, owner_id: str) -> int:
+    """Refuse the transaction of a process that was declared dead; for another, return the current clock generation.
+
+    Raises:
+        FencedError: it is not registered, or no longer.
+    """
+    found = connection.execute(
+        "SELECT m.value FROM meta m JOIN owners o ON o.id = ? AND o.ended IS NULL WHERE m.name = 'epoch'",
+        (owner_id,),
+    ).fetchone()
+    if found is None:
+        raise FencedError("the run store has declared this process dead")
+    return int(found[0])
+
+
+BeginTogether = Callable[[Connection, Owner, Sequence["SlotRow"]], AbstractSet[str]]
+"""Starts runs of free slots, as far as it can together; returns their ids."""
+
+
+class SlotRow(NamedTuple):
+    """A claim of a slot beyond its job's known cursor, in the values of the database."""
+
+    run_id: str
+    job_id: str
+    trigger: str
+    slot: int
+    generation: int
+    fixed: bool
+    at: int
+    grouped: str | None
+    arguments: str | None
+    next_run: int | None
+    missed: int
+    cursor: int | None
+
+
+def claim_all(
+    connection: Connection, owner: Owner, wanted: Sequence[Claim], begin: BeginTogether
+) -> list[ClaimOutcome]:
+    """Try to start runs: together by ``begin``, then one by one what is left. The unique indexes decide, not this code."""
+    begun = _begin(connection, owner, wanted, begin)
+    if len(begun) == len(wanted):
         return [Claimed(claim, owner.host) for claim in wanted]
-    return [_claim(connection, owner, claim, max(claim.clock_generation, current)) for claim in wanted]
+    current = fence(connection, owner.id)
+    left = [claim for claim in wanted if claim.run_id not in begun]
+    refused, free = sort_out(connection, left)
+    if len(free) < len(wanted):
+        begun = begun | _begin(connection, owner, free, begin)
+    return [
+        Claimed(claim, owner.host)
+        if claim.run_id in begun
+        else refused.get(claim.run_id)
+        or _claim(connection, owner, claim, max(claim.clock_generation, current))
+        for claim in wanted
+    ]
 
 
-def _claim_together(connection: Connection, owner: Owner, wanted: Sequence[Claim], current: int) -> bool:
-    """Start all runs, of slots beyond cursors that the claims name; False, and nothing is changed, if not all could be."""
-    begun, moved = [], []
+def _begin(
+    connection: Connection, owner: Owner, wanted: Sequence[Claim], begin: BeginTogether
+) -> AbstractSet[str]:
+    """The ids of the runs that ``begin`` started.
+
+    None where a claim is not of a slot beyond a known cursor, or where the order of the claims matters.
+    """
+    jobs = [claim.job_id for claim in wanted]
+    groups = [claim.group for claim in wanted if claim.group is not None]
+    if len(jobs) < 2 or len(jobs) + len(groups) > len({*jobs}) + len({*groups}):
+        return set()
+    rows = []
     for claim in wanted:
         slot, misfires = claim.slot, claim.misfires
         if slot is None or misfires is None or claim.force:
-            return False
-        cursor = misfires.cursor
-        if cursor is not None and cursor >= slot:
-            return False
-        generation = max(claim.clock_generation, current)
-        due = to_ms(slot)
-        begun.append(
-            (
+            return set()
+        due, cursor = to_ms(slot), ms_of(misfires.cursor)
+        if cursor is not None and cursor >= due:
+            return set()
+        rows.append(
+            SlotRow(
                 claim.run_id,
                 claim.job_id,
                 claim.trigger.value,
                 due,
-                0 if claim.fixed else generation,
+                claim.clock_generation,
+                claim.fixed,
                 to_ms(claim.at),
-                owner.id,
-                owner.host,
                 claim.group,
                 _json(claim.arguments),
-            )
-        )
-        moved.append(
-            (
-                due,
-                generation,
                 ms_of(claim.next_run),
-                claim.run_id,
                 misfires.count,
-                claim.job_id,
-                ms_of(cursor),
+                cursor,
             )
         )
-    return _change_all(connection, (_BEGIN, begun), (_MOVE_CURSORS, moved))
+    return begin(connection, owner, rows)
 
 
-def _change_all(connection: Connection, *steps: tuple[BatchStatement, Rows]) -> bool:
-    """Run statements; False, and nothing is changed, where one of their rows has no effect."""
-    connection.execute("SAVEPOINT batch")
-    for statement, rows in steps:
-        if connection.change(statement, rows) != len(rows):
-            connection.execute("ROLLBACK TO SAVEPOINT batch")
-            return False
-    connection.execute("RELEASE SAVEPOINT batch")
-    return True
+def begin_together(connection: Connection, owner: Owner, rows: Sequence[SlotRow]) -> AbstractSet[str]:
+    """Start all runs, in two statements; none where one of them cannot start."""
+    current = fence(connection, owner.id)
+    begun, moved = [], []
+    for row in rows:
+        run_id, job_id, trigger, slot, known, fixed, at, grouped, arguments, next_run, missed, cursor = row
+        generation = max(known, current)
+        epoch = 0 if fixed else generation
+        begun.append((run_id, job_id, trigger, slot, epoch, at, owner.id, owner.host, grouped, arguments))
+        moved.append((slot, generation, next_run, run_id, missed, job_id, cursor))
+    done = connection.change_all((_BEGIN, begun), (_MOVE_CURSORS, moved))
+    return {row.run_id for row in rows} if done else set()
+
+
+def sort_out(connection: Connection, wanted: Sequence[Claim]) -> tuple[dict[str, ClaimOutcome], list[Claim]]:
+    """The claims that the records of their jobs refuse, by run id, and those that nothing seems to block, by one query.
+
+    A refusal holds without a lock too: later the record would refuse it as well. Where a job is wanted twice, all
+    depends on the order, and nothing is sorted out.
+    """
+    if len({claim.job_id for claim in wanted}) < max(2, len(wanted)):
+        return {}, []
+    rows = connection.execute(
+        f"{_RECORDS} WHERE j.id IN ({', '.join('?' * len(wanted))})", [claim.job_id for claim in wanted]
+    )
+    found = {job_id: (is_blocked, record) for job_id, is_blocked, *record in rows}
+    refused: dict[str, ClaimOutcome] = {}
+    free = []
+    for claim in wanted:
+        is_blocked, record = found.get(claim.job_id, (True, None))
+        refusal = _refusal(claim, *record) if record else None
+        if refusal is not None:
+            refused[claim.run_id] = refusal
+        elif not is_blocked and claim.group is None:
+            free.append(claim)
+    return refused, free
 
 
 def _claim(connection: Connection, owner: Owner, claim: Claim, generation: int) -> ClaimOutcome:
@@ -207,14 +276,10 @@ def _claim(connection: Connection, owner: Owner, claim: Claim, generation: int) 
     if found is None:
         raise UnknownToStoreError(f'the run store does not know the job "{claim.job_id}"')
     cursor, cursor_generation, stopped = found
-    since = when(stopped)
-    if since is not None and not claim.force:
-        return Stopped(since)
-    slot = ms_of(claim.slot)
-    if slot is not None and _is_behind(slot, cursor, cursor_generation, generation):
-        return SlotTaken(when(cursor))
-    if claim.misfires is not None and ms_of(claim.misfires.cursor) != cursor:
-        return CursorMoved(when(cursor))
+    refusal = _refusal(claim, cursor, cursor_generation, stopped, generation)
+    if refusal is not None:
+        return refusal
+    slot = claim.slot
     missed = claim.misfires.count if claim.misfires else 0
     seq = _insert(connection, owner, claim, generation)
     if seq is not None:
@@ -230,13 +295,28 @@ def _claim(connection: Connection, owner: Owner, claim: Claim, generation: int) 
     why = f"run {running.short_id} of {running.job_id} was unfinished" if running is not None else None
     if running is None or _insert(connection, owner, claim, generation, skipped=why) is None:
         _move_cursor(connection, claim, generation)
-        return SlotTaken(when(slot))
+        return SlotTaken(when(ms_of(slot)))
     _move_cursor(connection, claim, generation, skipped=1, missed=missed)
     begun = Claimed(claim, owner.host).run
     skipped = replace(
         begun, status=RunStatus.SKIPPED, reason=Reason.OVERLAP, finished_at=begun.started_at, error=why
     )
     return Overlap(running, skipped)
+
+
+def _refusal(
+    claim: Claim, cursor: int | None, cursor_generation: int, stopped: int | None, current: int
+) -> Stopped | SlotTaken | CursorMoved | None:
+    """Why the record of its job refuses a claim, or None."""
+    since = when(stopped)
+    if since is not None and not claim.force:
+        return Stopped(since)
+    slot = ms_of(claim.slot)
+    if slot is not None and _is_behind(slot, cursor, cursor_generation, max(claim.clock_generation, current)):
+        return SlotTaken(when(cursor))
+    if claim.misfires is not None and ms_of(claim.misfires.cursor) != cursor:
+        return CursorMoved(when(cursor))
+    return None
 
 
 def pass_slots(
@@ -332,12 +412,12 @@ def finish_all(connection: Connection, endings: Sequence[Ending]) -> list[bool]:
             )
         )
         counts.append((int(failed), None if failed else at, duration, ending.job_id))
-    if _change_all(connection, (_FINISH, finished), (_COUNT, counts)):
+    if connection.change_all((_FINISH, finished), (_COUNT, counts)):
         return [True] * len(endings)
     if len(endings) == 1:
         return [False]
     return [
-        _change_all(connection, (_FINISH, [row]), (_COUNT, [count]))
+        connection.change_all((_FINISH, [row]), (_COUNT, [count]))
         for row, count in zip(finished, counts, strict=True)
     ]
 

@@ -35,8 +35,11 @@ class Connection(Protocol):
     def executemany(self, statement: str, rows: Iterable[Values], /) -> object:
         """Run a statement once for each row."""
 
-    def change(self, statement: BatchStatement, rows: Rows, /) -> int:
-        """Run a statement for all rows; returns how many rows of the database it has changed."""
+    def change(self, statement: BatchStatement, rows: Rows, /) -> None:
+        """Run a statement for all rows."""
+
+    def change_all(self, *steps: tuple[BatchStatement, Rows]) -> bool:
+        """Run statements; False, and nothing is changed, where one of their rows has no effect."""
 
 
 def keep_for_good(connection: object) -> None:

@@ -1,6 +1,7 @@
 """The run store on Postgres: its tables are created, or migrated, by one process at a time."""
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
@@ -10,13 +11,37 @@ from jobctl.errors import StoreError, StoreLostError
 from jobctl.store import claims
 from jobctl.store.base import RunStore
 from jobctl.store.connection import Connection
-from jobctl.store.postgres_pool import InDoubtError, Pool, Session
+from jobctl.store.postgres_pool import InDoubtError, Pool, Session, json_objects
 from jobctl.store.records import Claim, ClaimOutcome, Owner
 from jobctl.urls import read_store_address
 
 _NEXT_GENERATION = """
 UPDATE meta SET value = ? WHERE name = 'epoch' AND value = ?
   AND 2 > (SELECT count(*) FROM owners WHERE kind <> 'trigger' AND ended IS NULL)
+"""
+_BEGIN_FREE = """
+WITH batch AS (
+  SELECT * FROM json_to_recordset(CAST(? AS json)) AS batch (
+    run_id TEXT, job_id TEXT, trigger TEXT, slot BIGINT, generation BIGINT, fixed BOOLEAN, at BIGINT, grouped TEXT,
+    arguments TEXT, next_run BIGINT, missed BIGINT, cursor BIGINT
+  )
+), current AS (
+  SELECT m.value FROM meta m JOIN owners o ON o.id = ? AND o.ended IS NULL WHERE m.name = 'epoch'
+), begun AS (
+  INSERT INTO runs
+    (id, job_id, status, trigger, scheduled_for, epoch, started_at, owner, host, grouped, arguments)
+  SELECT b.run_id, b.job_id, 'running', b.trigger, b.slot,
+    CASE WHEN b.fixed THEN 0 ELSE greatest(b.generation, current.value) END, b.at, ?, ?, b.grouped,
+    b.arguments
+  FROM batch b JOIN current ON true JOIN jobs j ON j.id = b.job_id
+  WHERE j.stopped IS NULL AND j.cursor IS NOT DISTINCT FROM b.cursor
+  ON CONFLICT DO NOTHING RETURNING id, seq
+)
+UPDATE jobs SET
+  cursor = b.slot, cursor_epoch = greatest(b.generation, current.value), next_run = coalesce(b.next_run, jobs.next_run),
+  last_run = begun.seq, missed = jobs.missed + b.missed
+FROM begun JOIN batch b ON b.run_id = begun.id JOIN current ON true
+WHERE jobs.id = b.job_id RETURNING b.run_id
 """
 
 
@@ -70,16 +95,34 @@ class PostgresRunStore(RunStore):
         return self.clock_generation()
 
     def claim(self, owner: Owner, wanted: Sequence[Claim]) -> Sequence[ClaimOutcome]:
-        """As declared; first it undoes claims whose commit is in doubt."""
+        """As declared; first it undoes claims whose commit is in doubt.
+
+        Many schedulers may want the same slots, and one transaction at a time may write: those who come too late see
+        it before they begin one.
+        """
         if self._in_doubt:
             with self._writing() as connection:
                 claims.fail_lost_runs(connection, SystemClock().now(), run_ids=self._in_doubt)
             self._in_doubt.clear()
+        refused: dict[str, ClaimOutcome] = {}
+        if len(wanted) > 1:
+            with self._reading() as connection:
+                refused, _ = claims.sort_out(connection, wanted)
+        left = [claim for claim in wanted if claim.run_id not in refused]
         try:
-            return super().claim(owner, wanted)
+            begun = iter(super().claim(owner, left) if left else ())
         except InDoubtError:
-            self._in_doubt.extend(claim.run_id for claim in wanted)
+            self._in_doubt.extend(claim.run_id for claim in left)
             raise
+        return [refused.get(claim.run_id) or next(begun) for claim in wanted]
+
+    def _begin_together(
+        self, connection: Connection, owner: Owner, rows: Sequence[claims.SlotRow]
+    ) -> AbstractSet[str]:
+        """In one statement, which starts those that are free: others may want the same slots."""
+        batch = json_objects(claims.SlotRow._fields, rows)
+        begun = connection.execute(_BEGIN_FREE, [batch, owner.id, owner.id, owner.host])
+        return {row[0] for row in begun}
 
     def _reading(self) -> AbstractContextManager[Connection]:
         return self._pool.reading()

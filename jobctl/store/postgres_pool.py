@@ -6,7 +6,7 @@ import re
 import threading
 import time
 import weakref
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import lru_cache
@@ -83,32 +83,64 @@ def store_errors(place: str) -> Iterator[None]:
 _MARK = re.compile(r"\?|:(\w+)")
 
 
+_LOCK = "UPDATE meta SET value = value + 1 WHERE name = 'changes';"
+"""This row is the lock of all writers, and the change token."""
+
+
 class Session:
     """A connection that takes ``?`` and ``:name``.
 
     Values are inserted by the client, and nothing is prepared on the server: this works through poolers that give
     each transaction another connection.
+
+    Args:
+        lock: a statement to send together with the first one, so that the lock is not held while nothing is sent.
     """
 
-    def __init__(self, raw: psycopg.Connection[Any]) -> None:
+    def __init__(self, raw: psycopg.Connection[Any], lock: str = "") -> None:
         self._raw = raw
+        self._lock = lock
 
     def execute(self, statement: str, values: Values = (), /) -> Cursor:
         """One statement."""
-        if not values:
-            return self._raw.execute(statement.encode())
-        return self._raw.execute(_psycopg_syntax(statement), _storable(values))
+        return self._send(statement, _storable(values))
 
-    def executemany(self, statement: str, rows: Iterable[Values], /) -> object:
-        """One statement, once a row."""
-        cursor = self._raw.cursor()
-        cursor.executemany(_psycopg_syntax(statement), [_storable(row) for row in rows])
+    def _send(self, message: str, values: Values) -> psycopg.Cursor[Any]:
+        lock, self._lock = self._lock, ""
+        message = lock + message
+        cursor = (
+            self._raw.execute(_psycopg_syntax(message), values)
+            if values
+            else self._raw.execute(message.encode())
+        )
+        if lock:
+            cursor.nextset()
         return cursor
 
-    def change(self, statement: BatchStatement, rows: Rows, /) -> int:
+    def executemany(self, statement: str, rows: Iterable[Values], /) -> None:
+        """One statement, once a row."""
+        for row in rows:
+            self.execute(statement, row)
+
+    def change(self, statement: BatchStatement, rows: Rows, /) -> None:
         """One statement, for all rows."""
-        objects = statement.objects([[_storable_value(value) for value in row] for row in rows])
-        return self.execute(statement.for_all, [json.dumps(objects)]).rowcount
+        self.execute(statement.for_all, [json_objects(statement.columns, rows)])
+
+    def change_all(self, *steps: tuple[BatchStatement, Rows]) -> bool:
+        """One message; False, and nothing is changed, where one of the rows has no effect."""
+        message = ";".join(["SAVEPOINT batch", *(statement.for_all for statement, _ in steps)])
+        cursor = self._send(message, [json_objects(statement.columns, rows) for statement, rows in steps])
+        for _, rows in steps:
+            cursor.nextset()
+            if cursor.rowcount != len(rows):
+                self._raw.execute("ROLLBACK TO SAVEPOINT batch")
+                return False
+        return True
+
+
+def json_objects(names: Sequence[str], rows: Rows) -> str:
+    """Rows as a JSON array of objects, for ``json_to_recordset``."""
+    return json.dumps([dict(zip(names, map(_storable_value, row), strict=True)) for row in rows])
 
 
 @lru_cache
@@ -193,11 +225,7 @@ class Pool:
         )
         self._read = f"{begin} READ ONLY; {settings}"
         self._lease = f"{begin} READ WRITE; {settings}"
-        # this row is the lock of all writers and the change token; the query returns the transaction's id
-        self._write = (
-            f"{begin} READ WRITE; {settings}; UPDATE meta SET value = value + 1 WHERE name = 'changes'"
-            " RETURNING pg_current_xact_id()::text"
-        )
+        self._write = f"{begin} READ WRITE; {settings}; SELECT pg_current_xact_id()::text"
         self._make = (
             f"{begin} READ WRITE; {settings};"
             f" SELECT pg_advisory_xact_lock(hashtextextended('jobctl {address.schema}', 0))"
@@ -218,7 +246,7 @@ class Pool:
         """A transaction; all other writers wait for its end."""
         with store_errors(self.place), self._borrow() as borrowed:
             transaction_id = self._begin(borrowed, self._write)
-            yield Session(borrowed.raw)
+            yield Session(borrowed.raw, lock=_LOCK)
             try:
                 borrowed.raw.execute("COMMIT")
             except psycopg.OperationalError as error:

@@ -31,7 +31,9 @@ def prune(
     """
     removed: list[tuple[str, str]] = []
     with reading() as connection:
-        jobs = [row[0] for row in connection.execute("SELECT id FROM jobs")]
+        # its totals include all runs that are kept
+        rows = connection.execute("SELECT id FROM jobs WHERE completed + failed + skipped > ?", (keep,))
+        jobs = [row[0] for row in rows]
     for job_id in jobs:
         while True:
             with reading() as connection:
@@ -45,7 +47,10 @@ def prune(
             if old:
                 # a run that has ended never changes, so they need not be selected again
                 with writing() as connection:
-                    connection.executemany("DELETE FROM runs WHERE seq = ?", [(seq,) for seq, _ in old])
+                    connection.execute(
+                        f"DELETE FROM runs WHERE seq IN ({', '.join('?' * len(old))})",
+                        [seq for seq, _ in old],
+                    )
                 removed.extend((job_id, run_id) for _, run_id in old)
             if len(old) < _BATCH:
                 break

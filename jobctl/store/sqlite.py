@@ -78,9 +78,19 @@ class FileAccess(StrEnum):
 class SQLiteSession(sqlite3.Connection):
     """A connection that takes rows for a ``BatchStatement``."""
 
-    def change(self, statement: BatchStatement, rows: Rows, /) -> int:
+    def change(self, statement: BatchStatement, rows: Rows, /) -> None:
         """Run a statement once a row."""
-        return self.executemany(statement.for_a_row, rows).rowcount
+        self.executemany(statement.for_a_row, rows)
+
+    def change_all(self, *steps: tuple[BatchStatement, Rows]) -> bool:
+        """Run each statement once a row; False, and nothing is changed, where a row has no effect."""
+        self.execute("SAVEPOINT batch")
+        for statement, rows in steps:
+            if self.executemany(statement.for_a_row, rows).rowcount != len(rows):
+                self.execute("ROLLBACK TO SAVEPOINT batch")
+                return False
+        self.execute("RELEASE SAVEPOINT batch")
+        return True
 
 
 def connect(path: Path, busy_timeout: timedelta, access: FileAccess = FileAccess.WRITE) -> SQLiteSession:
