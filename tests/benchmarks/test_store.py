@@ -109,19 +109,19 @@ def test_recorded_runs_a_second(tmp_path: Path, figures: Figures) -> None:
     )
 
 
-def with_history(folder: Path, runs: int) -> SQLiteRunStore:
-    """Ten jobs with so many runs, written past the store to be quick."""
-    store = opened(folder, 10)
+def with_history(folder: Path, runs: int, jobs: int = 10) -> SQLiteRunStore:
+    """Jobs with so many runs, written past the store to be quick."""
+    store = opened(folder, jobs)
     with closing(sqlite3.connect(store.place)) as connection, connection:
         connection.executemany(
             "INSERT INTO runs (id, job_id, status, trigger, scheduled_for, epoch, started_at, finished_at,"
             " duration_ms, host) VALUES (?, ?, 'completed', 'schedule', ?, 1, ?, ?, ?, 'here')",
-            ((f"{n:016x}", f"job-{n % 10}", n, n, n, n % 777) for n in range(runs)),
+            ((f"{n:016x}", f"job-{n % jobs}", n, n, n, n % 777) for n in range(runs)),
         )
         connection.execute(
             "UPDATE jobs SET completed = ?, timed = ?, last_run ="
-            " (SELECT max(seq) FROM runs WHERE job_id = jobs.id)",
-            (runs // 10, runs // 10),
+            " (SELECT max(seq) FROM runs WHERE job_id = jobs.id AND duration_ms IS NOT NULL)",
+            (runs // jobs, runs // jobs),
         )
     return store
 

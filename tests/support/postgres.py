@@ -15,14 +15,15 @@ PASSWORD = "a-secret#of/the:server"
 _PROGRAMS = "pginstall18"
 _SETTINGS = (
     "fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=127.0.0.1",
-    "shared_buffers=64MB", "max_connections=40", "log_min_messages=fatal", "timezone=America/New_York",
+    "shared_buffers=64MB", "log_min_messages=fatal", "timezone=America/New_York",
 )  # fmt: skip
 
 
 class Postgres:
     """One server. Its user ``site`` logs in with ``PASSWORD``; ``start`` and ``stop`` as tests need."""
 
-    def __init__(self) -> None:
+    def __init__(self, connections: int = 40) -> None:
+        self.connections = connections
         self.folder = Path(tempfile.mkdtemp(prefix="jobctl-pg-"))
         self.folder.chmod(0o755)
         self.programs = self._programs()
@@ -42,7 +43,14 @@ class Postgres:
 
     def start(self) -> None:
         """Start it, and return once it answers."""
-        settings = " ".join(f"-c {one}" for one in (*_SETTINGS, f"unix_socket_directories={self.folder}"))
+        settings = " ".join(
+            f"-c {one}"
+            for one in (
+                *_SETTINGS,
+                f"max_connections={self.connections}",
+                f"unix_socket_directories={self.folder}",
+            )
+        )
         self._run(
             "pg_ctl", "start", "-w", "-s", "-D", str(self.data), "-l", str(self.folder / "log"),
             "-o", f"{settings} -c port={self.port}",
