@@ -1,9 +1,9 @@
 """Which due slots run next: those that wait for a worker, and those that another run blocks."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from jobctl.clock import Clock
@@ -36,6 +36,7 @@ _CLAIMED = 128
 _LEAST_CLAIMED = (
     32  # of quick jobs while more are due: a claim is a transaction, so a burst needs few of them
 )
+_LOOKED_UP = 1000
 _QUICK = timedelta(milliseconds=20)
 _CLAIM_AGAIN_S = 1.0
 
@@ -86,6 +87,10 @@ class ReadySlots:
             if room >= min(len(slots), _LEAST_CLAIMED if quick else 1) > 0:
                 return list(islice(slots.values(), min(room, _CLAIMED)))
         return []
+
+    def first(self, most: int) -> list[DueSlot]:
+        """The slots that wait, ``most`` of them at most."""
+        return list(islice(chain.from_iterable(slots.values() for slots in self._slots.values()), most))
 
     def is_quick(self, job: Job) -> bool:
         """Whether a run of the job may wait behind others in one worker, not started for it alone."""
@@ -257,11 +262,7 @@ class Dispatcher:
     def _claim(self, picked: list[DueSlot]) -> bool:
         """Claim slots and start those that were won; False where the store cannot be written."""
         now = self._clock.now()
-        generation = self._watch.clock_generation
-        claims = [
-            _claim_of(due, run_id, now, generation, self._runs.kept_arguments(due.entry.job))
-            for due, run_id in zip(picked, new_run_ids(len(picked)), strict=True)
-        ]
+        claims = self._claims_of(picked, now)
         outcomes = self._recorder.claim(claims)
         if outcomes is None:
             return False
@@ -273,7 +274,27 @@ class Dispatcher:
                 tasks.append(self._runs.begin(job, outcome, quick=self._ready.is_quick(job)))
             self._process(due, claim, outcome, now)
         self._runs.submit(tasks, at_once=True)
+        if any(isinstance(outcome, SlotTaken) for outcome in outcomes):
+            self._drop_taken(now)
         return True
+
+    def _drop_taken(self, now: datetime) -> None:
+        """Another scheduler was faster: see by one query what else it has taken, rather than by a claim each."""
+        waiting = self._ready.first(_LOOKED_UP)
+        claims = self._claims_of(waiting, now)
+        refused = self._recorder.refused(claims)
+        for due, claim in zip(waiting, claims, strict=True):
+            outcome = refused.get(claim.run_id)
+            if isinstance(outcome, SlotTaken):
+                self._ready.discard(due.entry.job.id)
+                self._process(due, claim, outcome, now)
+
+    def _claims_of(self, slots: Sequence[DueSlot], now: datetime) -> list[Claim]:
+        generation = self._watch.clock_generation
+        return [
+            _claim_of(due, run_id, now, generation, self._runs.kept_arguments(due.entry.job))
+            for due, run_id in zip(slots, new_run_ids(len(slots)), strict=True)
+        ]
 
     def _process(self, due: DueSlot, claim: Claim, outcome: ClaimOutcome, now: datetime) -> None:
         entry = due.entry

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -184,6 +184,14 @@ class Recorder:
             return True
         ended = {ended.ending.job_id for ended in self._ended}
         return bool(ended) and any(claim.group is not None or claim.job_id in ended for claim in claims)
+
+    def refused(self, claims: Sequence[Claim]) -> Mapping[str, ClaimOutcome]:
+        """See ``RunStore.refused``; nothing where the store cannot be read."""
+        try:
+            return self._store.refused(claims)
+        except StoreError as error:
+            self._failed(error)
+            return {}
 
     def _failed(self, error: StoreError) -> None:
         if isinstance(error, UnknownToStoreError):

@@ -369,6 +369,11 @@ class RunStore(ABC):
         with self._writing() as connection:
             return claims.claim_all(connection, owner, wanted, self._begin_together)
 
+    def refused(self, wanted: Sequence[Claim]) -> Mapping[str, ClaimOutcome]:
+        """The claims, of several different jobs, that the records of their jobs refuse, by run id. One query, no lock."""
+        with self._reading() as connection:
+            return claims.sort_out(connection, wanted)[0]
+
     def finish(self, endings: Sequence[Ending]) -> Sequence[bool]:
         """Record how runs ended, all in one transaction; False for one that had ended already."""
         with self._writing() as connection:

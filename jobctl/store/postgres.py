@@ -104,10 +104,7 @@ class PostgresRunStore(RunStore):
             with self._writing() as connection:
                 claims.fail_lost_runs(connection, SystemClock().now(), run_ids=self._in_doubt)
             self._in_doubt.clear()
-        refused: dict[str, ClaimOutcome] = {}
-        if len(wanted) > 1:
-            with self._reading() as connection:
-                refused, _ = claims.sort_out(connection, wanted)
+        refused = self.refused(wanted) if len(wanted) > 1 else {}
         left = [claim for claim in wanted if claim.run_id not in refused]
         try:
             begun = iter(super().claim(owner, left) if left else ())

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,12 +12,15 @@ import pytest
 
 from jobctl.events import RunFinished, RunStarted, SlotsMissed
 from jobctl.managers.local import LocalJobManager
-from jobctl.model import Job, OnOverlap
+from jobctl.model import Job, OnOverlap, Trigger
 from jobctl.scheduler.agenda import AgendaEntry, DueSlot
 from jobctl.scheduler.dispatch import BlockedSlots
 from jobctl.schedules import Every
+from jobctl.store.base import RunStore
 from jobctl.store.open import open_store
+from jobctl.store.records import Claim, Claimed, ClaimOutcome, Misfires, Owner, new_run_id
 from tests.support.managers import Heard
+from tests.support.project import until
 
 pytestmark = pytest.mark.slow
 
@@ -118,3 +121,43 @@ def test_slots_that_pass_while_no_worker_is_free_are_reported_as_missed(
     passed = (max(slots) - min(slots)) / timedelta(seconds=1) + 1
     assert len(slots) < passed
     assert len(slots) + sum(event.count for event in heard.of(SlotsMissed)) == passed
+
+
+def test_what_another_scheduler_has_taken_is_seen_at_once(
+    manager: LocalJobManager, heard: Heard, project: Path, store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two jobs hold both workers; the slots of the others wait, and another scheduler takes them."""
+    go = project / "go"
+    (project / "work.py").write_text(
+        f"import pathlib, time\ndef hold():\n    while not pathlib.Path({str(go)!r}).exists(): pass\n    time.sleep(0.05)\n"
+    )
+    ids = [f"job-{number}" for number in range(20)]
+    manager.add(Job(one, one, Every(3600), "work:hold") for one in ids)
+    manager.start()
+    wait_until(manager, lambda: len(heard.of(RunStarted)) == 2)
+    begun = {event.run.job_id for event in heard.of(RunStarted)}
+    other = Owner("other", "scheduler", "there", 1, "1", "boot", START)
+    store.register_process(other)
+    claims = [
+        Claim(
+            new_run_id(), one, Trigger.SCHEDULE, record.anchor, slot=record.anchor, misfires=Misfires(None, 0)
+        )
+        for one, record in store.jobs().items()
+        if one not in begun
+    ]
+    assert all(isinstance(outcome, Claimed) for outcome in store.claim(other, claims))
+    asked: list[int] = []
+    claim = store.claim
+
+    def count_and_claim(owner: Owner, wanted: Sequence[Claim]) -> Sequence[ClaimOutcome]:
+        asked.append(len(wanted))
+        return claim(owner, wanted)
+
+    monkeypatch.setattr(store, "claim", count_and_claim)
+    go.touch()
+    wait_until(manager, lambda: len(heard.of(RunFinished)) == 2)
+    until(lambda: bool(asked))
+    manager.shutdown()
+
+    assert sum(asked) <= 2
+    assert len(store.runs(limit=None)) == len(ids)

@@ -93,6 +93,17 @@ def test_what_others_did_meanwhile_is_found_out(desk: Desk, store: RunStore) -> 
     assert Counter(run.status for run in store.runs()) == {"completed": 1, "running": 3, "skipped": 2}
 
 
+def test_what_would_be_refused_is_seen_without_a_claim(desk: Desk, store: RunStore) -> None:
+    store.stop(["one"], desk.at(0))
+    desk.begin("two", 5)
+    wishes = [due(desk, job, 5) for job in JOBS]
+
+    refused = store.refused(wishes)
+
+    assert refused == {wishes[0].run_id: Stopped(desk.at(0)), wishes[1].run_id: SlotTaken(desk.at(5))}
+    assert len(store.runs()) == 1
+
+
 def test_a_job_is_in_a_batch_twice(desk: Desk, store: RunStore) -> None:
     wishes = [due(desk, "one", 5), due(desk, "one", 6), due(desk, "two", 5), due(desk, "two", 5, cursor=5)]
     outcomes = store.claim(desk.owner, wishes)
