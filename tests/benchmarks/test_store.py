@@ -16,7 +16,16 @@ import pytest
 
 from jobctl.model import RunStatus, Trigger
 from jobctl.store.open import open_store
-from jobctl.store.records import Claim, Claimed, Ending, Owner, Registration, new_run_id
+from jobctl.store.records import (
+    Claim,
+    Claimed,
+    Ending,
+    Misfires,
+    Owner,
+    Registration,
+    new_run_id,
+    new_run_ids,
+)
 from jobctl.store.sqlite import SQLiteRunStore
 from tests.benchmarks.conftest import Figure, Figures
 
@@ -73,19 +82,19 @@ def record(folder: Path) -> float:
     """Runs a second through the store, claimed and finished in batches."""
     owner = Owner("owner", "scheduler", "here", 1, "1", "boot", NOW)
     with closing(opened(folder, BATCH)) as store:
+        store.register_process(owner)
         begin = time.perf_counter()
         for batch in range(TAKEN // BATCH):
             slot = NOW + timedelta(seconds=batch)
-            claims = [
-                Claim(new_run_id(), f"job-{n}", Trigger.SCHEDULE, slot, slot=slot, next_run=slot)
-                for n in range(BATCH)
+            known = Misfires(None if batch == 0 else slot - timedelta(seconds=1), 0)
+            wanted = [
+                Claim(run_id, f"job-{n}", Trigger.SCHEDULE, slot, slot=slot, next_run=slot, misfires=known)
+                for n, run_id in enumerate(new_run_ids(BATCH))
             ]
-            runs = [one.run for one in store.claim(owner, claims) if isinstance(one, Claimed)]
+            begun = [one.claim for one in store.claim(owner, wanted) if isinstance(one, Claimed)]
+            took = timedelta(milliseconds=1)
             store.finish(
-                [
-                    Ending(run.id, run.job_id, RunStatus.COMPLETED, slot, slot, timedelta(milliseconds=1))
-                    for run in runs
-                ]
+                [Ending(claim.run_id, claim.job_id, RunStatus.COMPLETED, slot, slot, took) for claim in begun]
             )
         taken = time.perf_counter() - begin
         assert store.metrics().successful_jobs == TAKEN
