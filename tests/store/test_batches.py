@@ -321,7 +321,7 @@ EXAMPLES = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 @pytest.mark.slow
 def test_together_is_as_alone_on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> None:
-    @settings(EXAMPLES, max_examples=100)
+    @settings(EXAMPLES, max_examples=40)
     @given(STEPS)
     def on_sqlite(steps: Sequence[tuple[str, Any]]) -> None:
         compare(lambda: tmp_path_factory.mktemp("state"), steps)
@@ -331,7 +331,7 @@ def test_together_is_as_alone_on_sqlite(tmp_path_factory: pytest.TempPathFactory
 
 @pytest.mark.slow
 def test_together_is_as_alone_on_postgres(postgres: Postgres) -> None:
-    @settings(EXAMPLES, max_examples=20)
+    @settings(EXAMPLES, max_examples=10)
     @given(STEPS)
     def on_postgres(steps: Sequence[tuple[str, Any]]) -> None:
         compare(postgres.schema, steps)
