@@ -99,6 +99,12 @@ def site(tmp_path: Path) -> Iterator[Site]:
     site.clean_up()
 
 
+@pytest.fixture
+def inline(site: Site) -> None:
+    """The commands of ``site.call`` run in this process, which spares an interpreter for each."""
+    site.inline = True
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A server of this test process's own."""

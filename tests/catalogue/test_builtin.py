@@ -9,6 +9,8 @@ from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.catalogue.catalogue import job_names
 from tests.support.project import Site, until
 
+pytestmark = pytest.mark.usefixtures("inline")
+
 OWN = '[jobs.own]\nevery = "1h"\ncommand = ["true"]\n'
 NOTE = "the 13 built-in jobs are left out: this is not an Ever Works site"
 

@@ -19,6 +19,8 @@ from jobctl.model import Job
 from tests.support.pages import Example, examples
 from tests.support.project import Site
 
+pytestmark = pytest.mark.usefixtures("inline")
+
 REPORT = build_job("report-x", {"call": "a.b:c", "cron": "0 9 * * 1"}, lambda _: "built-in")
 SCHEMA = schema([REPORT.id])
 

@@ -13,6 +13,8 @@ from jobctl.files import is_shared
 from jobctl.project_location import find_project
 from tests.support.project import Site
 
+pytestmark = pytest.mark.usefixtures("inline")
+
 NOBODY = 65534
 EVIL = "import os\nopen(os.path.join(os.path.dirname(__file__), 'ran'), 'w').write(str(os.getuid()))\n"
 gives_away = pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to give a file away")

@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.project import Site
 
+pytestmark = pytest.mark.usefixtures("inline")
+
 
 def check(site: Site) -> tuple[int, str]:
     done = site.call("check", "settings")

@@ -6,6 +6,8 @@ import pytest
 
 from tests.support.project import Site, until
 
+pytestmark = pytest.mark.usefixtures("inline")
+
 GOOD = '[jobs.hello]\nevery = "1h"\ncall = "work:hello"\n'
 FAULTS = {
     "key": GOOD + 'evrey = "1h"\n',

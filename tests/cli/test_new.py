@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.project import Site
 
+pytestmark = pytest.mark.usefixtures("inline")
+
 
 def files(site: Site) -> set[Path]:
     return set(site.folder.rglob("*"))

@@ -61,7 +61,9 @@ def test_closed(words: list[str], site: Site) -> None:
 
 def is_the_same(place: str, words: list[str], site: Site) -> None:
     site.jobs(JOBS)
+    site.inline = True
     expected = site.call(*words).returncode
+    site.inline = False
     site.prefix = ["sh", "-c", f'exec "$@" {place}', "sh"]
 
     result = site.call(*words)

@@ -1,15 +1,14 @@
 """A run store on Postgres, and no psycopg to reach it with: a sentence with the right install line, exit code 4."""
 
 import json
+import sys
 
 import pytest
 
 from tests.support.project import Site
 
-MISSING = """
-import sys
-sys.modules["psycopg"] = None
-"""
+pytestmark = pytest.mark.usefixtures("inline")
+
 BROKEN = """
 raise ImportError("no pq wrapper available.\\nAttempts made:\\n- couldn't import psycopg 'c' implementation")
 """
@@ -33,15 +32,18 @@ COMMANDS = [
 
 
 @pytest.fixture(params=["missing", "broken"])
-def site(request: pytest.FixtureRequest, site: Site) -> Site:
+def site(request: pytest.FixtureRequest, site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     site.jobs('[jobs.hello]\nevery = "1d"\ncall = "work:hello"\n')
+    for name in [name for name in sys.modules if name.startswith(("psycopg", "jobctl.store.postgres"))]:
+        monkeypatch.delitem(sys.modules, name)
     shim = site.folder.parent / "shim"
-    shim.mkdir()
+    (shim / "psycopg").mkdir(parents=True)
     if request.param == "missing":
-        (shim / "sitecustomize.py").write_text(MISSING)
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+        (shim / "sitecustomize.py").write_text("import sys\nsys.modules['psycopg'] = None\n")
     else:
-        (shim / "psycopg").mkdir()
         (shim / "psycopg" / "__init__.py").write_text(BROKEN)
+    monkeypatch.syspath_prepend(shim)
     site.environment["PYTHONPATH"] = str(shim)
     site.environment["JOBCTL_STATE"] = "postgresql://jobs:a-secret@127.0.0.1:1/jobs"
     return site

@@ -12,6 +12,8 @@ CODE = """
 import json, helper
 from tools import inner
 import idna
+
+pytestmark = pytest.mark.usefixtures("inline")
 try:
     import not_there
 except ImportError:

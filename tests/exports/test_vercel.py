@@ -20,6 +20,8 @@ from jobctl.vercel.crons import Plan, vercel_cron
 from jobctl.vercel.vercel_json import foreign_entries, merge
 from tests.support.project import Site
 
+pytestmark = pytest.mark.usefixtures("inline")
+
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 RUNTIME = Path(__file__).parents[1] / "support" / "vercel_runtime.py"
 SECRET = "a-secret-of-the-site"

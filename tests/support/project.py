@@ -8,11 +8,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import chdir, closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from typer.testing import CliRunner
+
+from jobctl.cli.app import app
 from jobctl.model import Run
 from jobctl.store.open import open_store
 
@@ -60,6 +63,7 @@ class Site:
 
     Attributes:
         prefix: the program that starts ours, where there is one.
+        inline: ``call`` runs the command in this process, for tests of what it answers.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -68,6 +72,7 @@ class Site:
         name, _, value = self.mark.partition("=")
         self.environment = {**os.environ, name: value}
         self.prefix: list[str] = []
+        self.inline = False
         self.started: list[subprocess.Popen[str]] = []
 
     def write(self, name: str, text: str) -> Path:
@@ -97,10 +102,21 @@ class Site:
         return process
 
     def call(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        if self.inline and "--no-wait" not in arguments:  # which starts this process's own words again
+            return self._inline(*arguments, **more)
         return self._python("-m", "jobctl", *arguments, **more)
 
     def python(self, code: str, **more: Any) -> subprocess.CompletedProcess[str]:
         return self._python("-c", code, **more)
+
+    def _inline(
+        self, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        lacking = dict.fromkeys(os.environ.keys() - self.environment.keys())
+        with chdir(self.folder):
+            done = CliRunner().invoke(app, arguments, env={**lacking, **self.environment, **(env or {})})
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
     def _python(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
