@@ -40,16 +40,17 @@ def _parse_and_check(expression: str) -> tuple[str, CronFields]:
 
 
 class _LastFound:
-    """The due time that was found last, for all schedules that are equal: their jobs are due together.
+    """The due times that were found last, for all schedules that are equal: their jobs are due together, or late together.
 
     Attributes:
-        span: a due time, and an instant from which it is the next one.
+        next: an instant, and the next due time after it.
+        latest: a due time, and the next one after it.
     """
 
-    __slots__ = ("span",)
+    __slots__ = ("latest", "next")
 
     def __init__(self) -> None:
-        self.span = (datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))
+        self.next = self.latest = (datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))
 
 
 @lru_cache(maxsize=512)
@@ -106,13 +107,14 @@ class Cron:
         Raises:
             ScheduleError: there is none before the year 10,000.
         """
-        since, found = self._last_found.span
-        if not since <= instant < found:
-            try:
-                found = self._search(instant.astimezone(UTC).replace(microsecond=0))
-            except OverflowError:
-                raise ScheduleError(f"{quote(self.text)} has no due time after {instant:%Y-%m-%d}") from None
-            self._last_found.span = instant, found
+        for since, found in (self._last_found.next, self._last_found.latest):
+            if since <= instant < found:
+                return found
+        try:
+            found = self._search(instant.astimezone(UTC).replace(microsecond=0))
+        except OverflowError:
+            raise ScheduleError(f"{quote(self.text)} has no due time after {instant:%Y-%m-%d}") from None
+        self._last_found.next = instant, found
         return found
 
     def latest_until(
@@ -124,6 +126,9 @@ class Cron:
         """The latest due time in ``(after, instant]``, found by doubling and halving; None if there is none."""
         if after >= instant:
             return None
+        latest, following = self._last_found.latest
+        if latest <= instant < following:
+            return latest if latest > after else None
         span = min(timedelta(minutes=1), instant - after)
         while (newest := self.next_after(instant - span)) > instant:
             if instant - span <= after:
@@ -138,7 +143,9 @@ class Cron:
             else:
                 high = middle
         last = self.next_after(newest)
-        return last if last <= instant else newest
+        latest = last if last <= instant else newest
+        self._last_found.latest = latest, self.next_after(latest)
+        return latest
 
     def count(
         self,
