@@ -332,7 +332,9 @@ class _JobBuilder:
             self._fault("command", "a job has either call or command, not both")
         if not given and self._base is None:
             self._fault("", "it needs `call` or `command`")
-        target: Target | None = self._value("call") or self._value("command")
+        target: Target | None = None
+        for key in given:
+            target = target or self._value(key)
         return target
 
     def _schedule(self) -> Schedule | None:

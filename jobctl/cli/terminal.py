@@ -346,7 +346,8 @@ def rows(titles: Iterable[str], records: Iterable[Iterable[str]], *, header: boo
     if header:
         yield "\t".join(titles)
     for record in records:
-        yield "\t".join(map(one_line, record))
+        cells = tuple(record)
+        yield "\t".join(cells if "".join(cells).isprintable() else map(one_line, cells))
 
 
 def one_line(text: str) -> str:
