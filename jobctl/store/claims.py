@@ -38,8 +38,42 @@ INSERT INTO runs
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING RETURNING seq
 """
-_RECORDS = """
-SELECT j.id, r.id IS NOT NULL, j.cursor, j.cursor_epoch, j.stopped, m.value FROM jobs j
+_SKIP = BatchStatement(
+    """
+    INSERT INTO runs
+      (id, job_id, status, reason, trigger, scheduled_for, epoch, started_at, finished_at, owner, host, grouped,
+       error, arguments)
+    VALUES (:id, :job_id, 'skipped', 'overlap', :trigger, :slot, :epoch, :at, :at, :owner, :host, :grouped,
+       :error, :arguments)
+    ON CONFLICT DO NOTHING
+    """,
+    id="TEXT",
+    job_id="TEXT",
+    trigger="TEXT",
+    slot="BIGINT",
+    epoch="BIGINT",
+    at="BIGINT",
+    owner="TEXT",
+    host="TEXT",
+    grouped="TEXT",
+    error="TEXT",
+    arguments="TEXT",
+)
+_PASS = BatchStatement(
+    """
+    UPDATE jobs SET
+      cursor = :slot, cursor_epoch = :generation, next_run = coalesce(:next_run, jobs.next_run),
+      skipped = jobs.skipped + 1, missed = jobs.missed + :missed
+    {rows} WHERE jobs.id = :job_id
+    """,
+    slot="BIGINT",
+    generation="BIGINT",
+    next_run="BIGINT",
+    missed="BIGINT",
+    job_id="TEXT",
+)
+_RECORDS = f"""
+SELECT j.id, j.cursor, j.cursor_epoch, j.stopped, m.value, {RUN} FROM jobs j
 JOIN meta m ON m.name = 'epoch' LEFT JOIN runs r ON r.job_id = j.id AND r.status = 'running'
 """
 _BEGIN = BatchStatement(
@@ -181,13 +215,14 @@ def claim_all(
         return [Claimed(claim, owner.host) for claim in wanted]
     current = fence(connection, owner.id)
     left = [claim for claim in wanted if claim.run_id not in begun]
-    refused, free = sort_out(connection, left)
+    outcomes, free, blocked = sort_out(connection, left)
     if len(free) < len(wanted):
         begun = begun | _begin(connection, owner, free, begin)
+    outcomes.update(_skip_together(connection, owner, blocked, current))
     return [
         Claimed(claim, owner.host)
         if claim.run_id in begun
-        else refused.get(claim.run_id)
+        else outcomes.get(claim.run_id)
         or _claim(connection, owner, claim, max(claim.clock_generation, current))
         for claim in wanted
     ]
@@ -245,28 +280,72 @@ def begin_together(connection: Connection, owner: Owner, rows: Sequence[SlotRow]
     return {row.run_id for row in rows} if done else set()
 
 
-def sort_out(connection: Connection, wanted: Sequence[Claim]) -> tuple[dict[str, ClaimOutcome], list[Claim]]:
-    """The claims that the records of their jobs refuse, by run id, and those that nothing seems to block, by one query.
+def sort_out(
+    connection: Connection, wanted: Sequence[Claim]
+) -> tuple[dict[str, ClaimOutcome], list[Claim], list[tuple[Claim, Run]]]:
+    """By one query: the claims that the records of their jobs refuse, by run id; those that nothing seems to block; and
+    those that an unfinished run of their job blocks, with it.
 
     A refusal holds without a lock too: later the record would refuse it as well. Where a job is wanted twice, all
     depends on the order, and nothing is sorted out.
     """
+    refused: dict[str, ClaimOutcome] = {}
+    free: list[Claim] = []
+    blocked: list[tuple[Claim, Run]] = []
     if len({claim.job_id for claim in wanted}) < max(2, len(wanted)):
-        return {}, []
+        return refused, free, blocked
     rows = connection.execute(
         f"{_RECORDS} WHERE j.id IN ({', '.join('?' * len(wanted))})", [claim.job_id for claim in wanted]
     )
-    found = {job_id: (is_blocked, record) for job_id, is_blocked, *record in rows}
-    refused: dict[str, ClaimOutcome] = {}
-    free = []
+    found = {row[0]: row[1:] for row in rows}
     for claim in wanted:
-        is_blocked, record = found.get(claim.job_id, (True, None))
-        refusal = _refusal(claim, *record) if record else None
+        if claim.job_id not in found:
+            continue
+        cursor, cursor_generation, stopped, current, *run = found[claim.job_id]
+        refusal = _refusal(claim, cursor, cursor_generation, stopped, current)
         if refusal is not None:
             refused[claim.run_id] = refusal
-        elif not is_blocked and claim.group is None:
+        elif run[0] is not None:
+            blocked.append((claim, run_of(run)))
+        elif claim.group is None:
             free.append(claim)
-    return refused, free
+    return refused, free, blocked
+
+
+def _skip_together(
+    connection: Connection, owner: Owner, blocked: Sequence[tuple[Claim, Run]], current: int
+) -> dict[str, ClaimOutcome]:
+    """Record, in two statements, the slots that unfinished runs block; nothing where one of them is recorded already."""
+    outcomes: dict[str, ClaimOutcome] = {}
+    skipped, passed = [], []
+    for claim, running in blocked:
+        slot = ms_of(claim.slot)
+        if slot is None or claim.queue:
+            outcomes[claim.run_id] = Overlap(running, None)
+            continue
+        generation = max(claim.clock_generation, current)
+        epoch = 0 if claim.fixed else generation
+        why = _in_its_way(running)
+        at, arguments = to_ms(claim.at), _json(claim.arguments)
+        run = (claim.run_id, claim.job_id, claim.trigger.value, slot, epoch, at, owner.id, owner.host)
+        skipped.append((*run, claim.group, why, arguments))
+        missed = claim.misfires.count if claim.misfires else 0
+        passed.append((slot, generation, ms_of(claim.next_run), missed, claim.job_id))
+        outcomes[claim.run_id] = Overlap(running, _skipped(owner, claim, why))
+    if skipped and not connection.change_all((_SKIP, skipped), (_PASS, passed)):
+        return {}
+    return outcomes
+
+
+def _in_its_way(running: Run) -> str:
+    return f"run {running.short_id} of {running.job_id} was in its way"
+
+
+def _skipped(owner: Owner, claim: Claim, why: str | None) -> Run:
+    begun = Claimed(claim, owner.host).run
+    return replace(
+        begun, status=RunStatus.SKIPPED, reason=Reason.OVERLAP, finished_at=begun.started_at, error=why
+    )
 
 
 def _claim(connection: Connection, owner: Owner, claim: Claim, generation: int) -> ClaimOutcome:
@@ -297,11 +376,7 @@ def _claim(connection: Connection, owner: Owner, claim: Claim, generation: int) 
         _move_cursor(connection, claim, generation)
         return SlotTaken(when(ms_of(slot)))
     _move_cursor(connection, claim, generation, skipped=1, missed=missed)
-    begun = Claimed(claim, owner.host).run
-    skipped = replace(
-        begun, status=RunStatus.SKIPPED, reason=Reason.OVERLAP, finished_at=begun.started_at, error=why
-    )
-    return Overlap(running, skipped)
+    return Overlap(running, _skipped(owner, claim, why))
 
 
 def _refusal(

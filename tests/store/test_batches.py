@@ -93,6 +93,29 @@ def test_what_others_did_meanwhile_is_found_out(desk: Desk, store: RunStore) -> 
     assert Counter(run.status for run in store.runs()) == {"completed": 1, "running": 3, "skipped": 2}
 
 
+def test_slots_of_jobs_that_still_run_are_skipped_together(desk: Desk, store: RunStore) -> None:
+    running = [desk.begin(job, 5) for job in JOBS]
+    wishes = [due(desk, job, 8, 5, missed=2) for job in JOBS[:3]] + [due(desk, "four", 8, 5, queue=True)]
+
+    *skipped, queued = store.claim(desk.owner, wishes)
+
+    for wish, outcome, run in zip(wishes, skipped, running, strict=False):
+        assert isinstance(outcome, Overlap)
+        assert outcome.skipped is not None
+        assert (outcome.running, outcome.skipped) == (run, store.run(wish.run_id))
+        assert (outcome.skipped.status, outcome.skipped.reason) == (RunStatus.SKIPPED, Reason.OVERLAP)
+        record = store.job(run.job_id)
+        assert record is not None
+        assert (record.cursor, record.next_run, record.missed, record.last) == (
+            desk.at(8),
+            desk.at(9),
+            2,
+            run,
+        )
+    assert queued == Overlap(running[3], None)
+    assert store.metrics().skipped == 9
+
+
 def test_what_would_be_refused_is_seen_without_a_claim(desk: Desk, store: RunStore) -> None:
     store.stop(["one"], desk.at(0))
     desk.begin("two", 5)
