@@ -303,3 +303,25 @@ def test_a_schedule_is_made_without_croniter_and_without_zones() -> None:
 
     assert answer.stdout.splitlines()[0] == "set()"
     assert answer.stdout.splitlines()[1].startswith("True")
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.sampled_from(["*/7 * * * *", "0 3 * * *", "30 2 * * 0"]),
+    st.sampled_from(["UTC", "Europe/Berlin"]),
+    st.lists(st.tuples(st.integers(0, 3000), st.integers(-400, 400)), min_size=1, max_size=12),
+)
+def test_equal_schedules_answer_alike_in_any_order(
+    expression: str, zone: str, asked: list[tuple[int, int]]
+) -> None:
+    """They share what was found last; a change of clocks is among the times."""
+    start = datetime(2026, 10, 24, tzinfo=UTC)
+    due: list[datetime] = []
+    while not due or due[-1] < start + timedelta(days=15):
+        due.append(Cron(expression, zone).next_after(due[-1] if due else start - timedelta(days=15)))
+    for minutes, back in asked:
+        now = start + minutes * MINUTE
+        after = now - back * MINUTE
+        assert Cron(expression, zone).next_after(now) == next(time for time in due if time > now)
+        latest = [time for time in due if after < time <= now]
+        assert Cron(expression, zone).latest_until(now, after) == (latest[-1] if latest else None)
