@@ -9,6 +9,7 @@
     │   └── ConfigurationError   2  an invalid setting or project file; says where
     │       └── ConfigurationErrors  2  several of these
     ├── AlreadyRunningError      3  the job has an unfinished run
+    ├── NotRunningError          3  there is no unfinished run to end
     ├── NotRunError              4  scheduling is disabled, or what the job needs is not configured
     ├── ServiceError             5  a service did not answer
     ├── StoreError              70  the run store cannot be read or written
@@ -129,6 +130,13 @@ class AlreadyRunningError(JobctlError):
 
     exit_code = ExitCode.ALREADY_RUNNING
     code = "already_running"
+
+
+class NotRunningError(JobctlError):
+    """There is no unfinished run that could be ended."""
+
+    exit_code = ExitCode.ALREADY_RUNNING
+    code = "not_running"
 
 
 class NotRunError(JobctlError):

@@ -62,6 +62,17 @@ class BackgroundJobManager(Protocol):
             TimeoutError: it has not ended by then.
         """
 
+    def cancel_run(self, run_id: str, reason: str | None = None, *, now: bool = False) -> bool:
+        """Ask an unfinished run to end, wherever it runs; False where it has ended already.
+
+        ``current_run().cancelled`` becomes true in it. After its grace time it is ended with all its processes, and
+        recorded as ``cancelled``; it is not retried.
+
+        Args:
+            reason: why; kept with the run.
+            now: without a grace time.
+        """
+
     def run(self, run_id: str) -> Run | None:
         """One run with its result and error, or None."""
 

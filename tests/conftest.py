@@ -131,3 +131,11 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SiteDat
     made.tenant("t1", created_at=NOW - timedelta(days=1))
     yield made
     made.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def site_on_either_store(request: pytest.FixtureRequest, site: Site) -> Site:
+    """A project whose run store is a file, or on Postgres."""
+    if request.param == "postgresql":
+        site.environment["JOBCTL_STATE"] = request.getfixturevalue("postgres").schema()
+    return site

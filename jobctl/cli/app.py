@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PANELS = {
     "Run": ("run", "trigger", "serve"),
     "Inspect": ("status", "runs", "logs", "metrics", "mode", "next", "analytics", "report"),
-    "Change": ("stop", "start"),
+    "Change": ("cancel", "stop", "start"),
     "Set up": ("check", "export", "new", "install", "uninstall", "help", "completion"),
 }
 """Every command, in the order of the help, by what it is for."""

@@ -112,6 +112,11 @@ COMMANDS = {
         '--period': Option('', 'PERIOD', (), 'Which period, such as 2026-10.'),
         '--mail': Option('', '', (), 'Also mail it to JOBCTL_REPORT_TO.'),
     }),
+    'cancel': CommandEntry('End a run, wherever it runs; it is not retried', (JOBS, ), {
+        '--now': Option('', '', (), 'End it without a grace time.'),
+        '--reason': Option('', 'TEXT', (), 'Reason that is kept with the run.'),
+        '--no-wait': Option('', '', (), 'Do not wait for its end.'),
+    }),
     'stop': CommandEntry('Take a job off its schedule', (JOBS, ), {
         '--all': Option('', '', (), 'Every job.'),
         '--reason': Option('', 'TEXT', (), 'Reason that status shows.'),

@@ -65,6 +65,14 @@ ArgumentsFile = Annotated[
     str | None,
     typer.Option("--arguments", metavar="FILE", help="A JSON object of arguments; - is standard input."),
 ]
+RunningJobOrRun = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN|ID",
+        help="A run by its id or the beginning of it, or a job: its run that goes on.",
+        autocompletion=job_ids,
+    ),
+]
 AllJobs = Annotated[bool, typer.Option("--all", help="Every job.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 NoHeader = Annotated[bool, typer.Option("--no-header", help="Leave out the header line when piped.")]

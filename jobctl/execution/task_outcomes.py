@@ -156,6 +156,8 @@ def end_of(task: Task, reason: Reason, worker_end: str = "ended") -> str:
         return f"timed out after {write_duration(task.timeout)}"
     if reason is Reason.LOST:
         return "ended, because its scheduler lost its registration in the run store, or contact with it"
+    if reason is Reason.CANCELLED:
+        return "cancelled before it had finished"
     if reason is Reason.INTERRUPTED:
         return "interrupted: it was ended before it had finished"
     return f"the worker {worker_end} before the job returned"

@@ -47,6 +47,8 @@ from jobctl.execution.tasks import Task
 from jobctl.model import Command, Progress, Reason
 from jobctl.signals import OWNER_MARK, WORKER_MARK
 
+_ALWAYS_SAID = {Reason.TIMEOUT, Reason.CANCELLED}
+"""A task that was ended for one of these has not done its work, even if its function returned."""
 STUCK_S = 0.1
 """A worker busy with one task for longer than this, in seconds, will not begin its other tasks soon."""
 _CHUNK = 64 * 1024
@@ -409,7 +411,7 @@ class WorkerHandle:
         if current is None or current.number != number:
             return []
         self._outcomes.printed(current, self._take_printed(ended=number))
-        if self._ending is not None and (ending.reason is not None or self._ending is Reason.TIMEOUT):
+        if self._ending in _ALWAYS_SAID or (self._ending is not None and ending.reason is not None):
             ending = ending._replace(reason=self._ending, error=end_of(current.task, self._ending))
         tasks: list[Task] = []
         if ending.is_last:

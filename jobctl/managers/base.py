@@ -18,7 +18,7 @@ from jobctl.schedules.cron import Cron
 from jobctl.schedules.every import Every
 from jobctl.signals import Stop
 from jobctl.store.base import RunStore
-from jobctl.store.records import JobRecord, registration
+from jobctl.store.records import Cancellation, JobRecord, registration
 from jobctl.text import ID_HINT, is_job_id, quote
 
 
@@ -184,6 +184,18 @@ class StoreBackedManager(ManagerBase):
         """Take every job off its schedule."""
         self._stop(list(self._jobs), reason)
 
+    def cancel_run(
+        self, run_id: str, reason: str | None = None, *, now: bool = False, by: str | None = None
+    ) -> bool:
+        """Ask an unfinished run to end, wherever it runs; False where it has ended already.
+
+        Args:
+            reason: why; kept with the run.
+            now: without a grace time.
+            by: who asks; None is the user of this process.
+        """
+        return self.store.cancel(Cancellation(run_id, by or _user(), reason, now))
+
     def run(self, run_id: str) -> Run | None:
         """The run with this id or unique prefix, with its result and error."""
         return self.store.run(run_id)
@@ -295,3 +307,15 @@ class NoOpJobManager(StoreBackedManager):
         if run is None or run.finished_at is None:
             raise TimeoutError(f"run {run_id} has not ended")
         return run
+
+
+def _user() -> str:
+    """``user@host`` of this process."""
+    import getpass
+    import socket
+
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a user without an entry, as in a container
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"

@@ -42,7 +42,7 @@ from jobctl.model import Command, Job, Progress, Reason, Run, RunStatus, Trigger
 from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.recorder import EndedRun, Recorder
 from jobctl.store.base import RunStore
-from jobctl.store.records import Claim, Claimed, Ending, Overlap, new_run_id
+from jobctl.store.records import Cancellation, Claim, Claimed, Ending, Overlap, new_run_id
 
 if TYPE_CHECKING:
     from jobctl.execution.pool import WorkerPool
@@ -64,6 +64,7 @@ class ActiveRun:
     pid: int | None = None
     error: str | None = None
     progress: Progress | None = None
+    cancellation: Cancellation | None = None
 
     @property
     def attempt(self) -> int:
@@ -76,18 +77,24 @@ class ActiveRun:
 
     def ending(self, outcome: TaskFinished, steady: float) -> Ending:
         """How the whole run ended; its duration goes from the first attempt to now."""
+        error, status = outcome.error, RunStatus.FAILED
+        if outcome.reason is None:
+            status = RunStatus.COMPLETED
+        elif outcome.reason is Reason.CANCELLED:
+            status = RunStatus.CANCELLED
+            error = self.cancellation.text if self.cancellation else error
         duration = outcome.duration  # exact for a single attempt; zero where no process ran it
         if self.began_steady is not None and (self.attempt > 1 or outcome.pid is None):
             duration = timedelta(seconds=steady - self.began_steady)
         return Ending(
             outcome.run_id,
             self.job.id,
-            RunStatus.COMPLETED if outcome.reason is None else RunStatus.FAILED,
+            status,
             self.began or outcome.started_at,
             outcome.finished_at,
             duration,
             outcome.reason,
-            outcome.error,
+            error,
             outcome.result,
             outcome.pid,
             self.task.attempt,
@@ -118,6 +125,7 @@ class RunSupervisor:
         self._retries: list[tuple[float, str]] = []
         self._unsaved_pids: deque[tuple[float, str, int]] = deque()
         self._unsaved_progress: dict[str, float] = {}
+        self._check_cancellations_at = 0.0
         self._lost = 0
 
     @property
@@ -336,12 +344,45 @@ class RunSupervisor:
         if active is None:
             return
         active.job = replace(active.job, retries=0)
-        if any(planned == run_id for _, planned in self._retries):
-            self._retries = [entry for entry in self._retries if entry[1] != run_id]
-            heapq.heapify(self._retries)
+        if self._forget_waiting(run_id):
             self._fail(active, Reason.ERROR, active.error)
         else:
             self._pool.end([run_id], Reason.TIMEOUT)
+
+    def check_cancellations(self) -> None:
+        """End the runs that other processes ask to end; the run store is asked a few times a second."""
+        now = self._clock.monotonic()
+        if not self._active or now < self._check_cancellations_at:
+            return
+        self._check_cancellations_at = now + self.cancellation_interval_s
+        with suppress(StoreError):
+            for cancellation in self._store.cancellations(self._lease.owner.id):
+                self._cancel(cancellation)
+
+    @property
+    def cancellation_interval_s(self) -> float:
+        """How often the run store is asked, in seconds; less often where it is a server."""
+        return 1.0 if self._store.shared else 0.2
+
+    def _cancel(self, cancellation: Cancellation) -> None:
+        active = self._active.get(cancellation.run_id)
+        if active is None or active.cancellation == cancellation:
+            return
+        active.cancellation = cancellation
+        if self._forget_waiting(cancellation.run_id):
+            self._fail(active, Reason.CANCELLED, cancellation.text)
+        else:
+            self._pool.end([cancellation.run_id], Reason.CANCELLED, now=cancellation.now)
+
+    def _forget_waiting(self, run_id: str) -> bool:
+        """Whether a run waited for its next attempt, or for a worker; it waits no longer."""
+        retries = [entry for entry in self._retries if entry[1] != run_id]
+        waiting = [task for task in self._waiting if task.run_id != run_id]
+        has_waited = (len(retries), len(waiting)) != (len(self._retries), len(self._waiting))
+        if has_waited:
+            self._retries, self._waiting = retries, deque(waiting)
+            heapq.heapify(self._retries)
+        return has_waited
 
     def end_all(self, reason: Reason, *, now: bool = False) -> None:
         """End every attempt that is running; ``now``: without a grace time."""

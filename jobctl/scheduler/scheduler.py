@@ -250,6 +250,7 @@ class Scheduler:
         self._check_lease()
         self._answer_requests()
         now = self._watch_clock()
+        self._runs.check_cancellations()
         self._runs.start_due_retries()
         stopping = self._stop.grace is not None
         if stopping:
@@ -275,6 +276,8 @@ class Scheduler:
             rest = TICK / 10
         elif (write := self._recorder.seconds_to_write) is not None:
             rest = write
+        if self._runs.active:
+            rest = min(rest, self._runs.cancellation_interval_s)
         retry = self._runs.seconds_to_retry()
         if retry is not None:
             rest = min(rest, retry)

@@ -179,6 +179,7 @@ class SingleRun:
             self._check_lease()
         except StoreError as error:
             self._recorder.report(error)
+        self._runs.check_cancellations()
         self._runs.start_due_retries()
         if self._must_end_now or stop_requested():
             self._end(now=self._must_end_now)

@@ -15,6 +15,7 @@ from jobctl.store.batch_statement import BatchStatement
 from jobctl.store.connection import Connection
 from jobctl.store.records import (
     CachedResult,
+    Cancellation,
     Claim,
     ClaimOutcome,
     CursorMoved,
@@ -404,6 +405,26 @@ class RunStore(ABC):
             connection.execute(
                 f"UPDATE runs SET {assigned} WHERE id = ? AND status = 'running'", (*known.values(), run_id)
             )
+
+    def cancel(self, cancellation: Cancellation) -> bool:
+        """Ask the process of an unfinished run to end it; False where it has ended. A second request replaces the first."""
+        with self._writing() as connection:
+            done = connection.execute(
+                "UPDATE runs SET cancelled_by = ?, cancel_reason = ?, cancel_now = ?"
+                " WHERE id = ? AND status = 'running'",
+                (cancellation.by, cancellation.reason, int(cancellation.now), cancellation.run_id),
+            )
+            return done.rowcount > 0
+
+    def cancellations(self, owner_id: str) -> Sequence[Cancellation]:
+        """The requests to end runs of a process."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT id, cancelled_by, cancel_reason, cancel_now FROM runs"
+                " WHERE status = 'running' AND cancelled_by IS NOT NULL AND owner = ?",
+                (owner_id,),
+            )
+            return [Cancellation(run_id, by, reason, bool(now)) for run_id, by, reason, now in rows]
 
     def run(self, run_id: str) -> Run | None:
         """The run with this id or unique prefix of at least four characters; None where there is none.

@@ -143,13 +143,15 @@ WHERE id = ? AND status = 'running' RETURNING job_id
 _COUNT = BatchStatement(
     """
     UPDATE jobs SET
-      completed = jobs.completed + 1 - :failed, failed = jobs.failed + :failed, failing = :failed,
+      completed = jobs.completed + :completed, failed = jobs.failed + :failed,
+      failing = CASE WHEN :completed + :failed = 0 THEN jobs.failing ELSE :failed END,
       last_success = coalesce(:success, jobs.last_success),
       timed = jobs.timed + CASE WHEN :duration IS NULL THEN 0 ELSE 1 END,
       total_ms = jobs.total_ms + coalesce(:duration, 0),
       max_ms = CASE WHEN :duration > jobs.max_ms THEN :duration ELSE jobs.max_ms END
     {rows} WHERE jobs.id = :job_id
     """,
+    completed="INTEGER",
     failed="INTEGER",
     success="BIGINT",
     duration="BIGINT",
@@ -471,7 +473,8 @@ def finish_all(connection: Connection, endings: Sequence[Ending]) -> list[bool]:
     for ending in endings:
         duration = milliseconds(ending.duration)
         at = to_ms(ending.finished_at)
-        failed = ending.status is not RunStatus.COMPLETED
+        completed = int(ending.status is RunStatus.COMPLETED)
+        failed = int(ending.status is RunStatus.FAILED)
         finished.append(
             (
                 ending.status.value,
@@ -486,7 +489,15 @@ def finish_all(connection: Connection, endings: Sequence[Ending]) -> list[bool]:
                 ending.run_id,
             )
         )
-        counts.append((int(failed), None if failed else at, duration, ending.job_id))
+        counts.append(
+            (
+                completed,
+                failed,
+                at if completed else None,
+                duration if completed or failed else None,
+                ending.job_id,
+            )
+        )
     if connection.change_all((_FINISH, finished), (_COUNT, counts)):
         return [True] * len(endings)
     if len(endings) == 1:
@@ -516,7 +527,7 @@ def fail_lost_runs(
     for run_id in run_ids:
         row = connection.execute(_LOSE, (to_ms(at), run_id)).fetchone()
         if row is not None:
-            connection.change(_COUNT, [(1, None, None, row[0])])
+            connection.change(_COUNT, [(0, 1, None, None, row[0])])
             found = connection.execute(f"SELECT {RUN} FROM runs r WHERE id = ?", (run_id,))
             lost.append(run_of(found.fetchone()))
     return lost

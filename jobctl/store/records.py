@@ -195,6 +195,26 @@ class Stopped:
 ClaimOutcome = Claimed | Overlap | SlotTaken | CursorMoved | Stopped
 
 
+class Cancellation(NamedTuple):
+    """A request to end an unfinished run.
+
+    Attributes:
+        by: who asked: ``user@host`` of a person, or a client.
+        reason: why, as a clause; None: none was given.
+        now: without a grace time.
+    """
+
+    run_id: str
+    by: str
+    reason: str | None = None
+    now: bool = False
+
+    @property
+    def text(self) -> str:
+        """``cancelled by ada@host: it takes too long``."""
+        return f"cancelled by {self.by}" + (f": {self.reason}" if self.reason else "")
+
+
 class Ending(NamedTuple):
     """How a run of the job ``job_id`` ended."""
 

@@ -182,6 +182,8 @@ class Notifier:
                     self._check_in(run, job, CheckIn.START)
             case RunFinished(run=run) if run.status in FINAL:
                 self._on_finished(run)
+            case RunFinished(run=run):
+                self._running.pop(run.id, None)
             case SlotsMissed():
                 self._on_missed(event)
             case SchedulerStarted() if self._channels:

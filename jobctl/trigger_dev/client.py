@@ -205,6 +205,10 @@ class TriggerDevClient:
         except (KeyError, TypeError):
             raise ShapeError("a run") from None
 
+    def cancel(self, run_id: str) -> None:
+        """End a run; nothing happens where it has ended."""
+        self._call("POST", f"/api/v2/runs/{escaped(run_id, safe='')}/cancel")
+
     def run(self, run_id: str) -> RemoteRun | None:
         """A run with its output and error, or None."""
         found = self._call("GET", f"/api/v3/runs/{escaped(run_id, safe='')}", missing_ok=True)

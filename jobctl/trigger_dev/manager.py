@@ -198,6 +198,17 @@ class TriggerDevJobManager(ManagerBase):
             self.store.cache_put({_STARTED_KEY + job.id: run_id}, now, now + _STARTED_KEPT)
         return Run(run_id, job.id, RunStatus.RUNNING, Trigger.MANUAL, now, host=HOST)
 
+    def cancel_run(
+        self, run_id: str, reason: str | None = None, *, now: bool = False, by: str | None = None
+    ) -> bool:
+        """End a run there; False where it has ended. Trigger.dev keeps no reason, and knows no grace time."""
+        del reason, now, by
+        found = self._api.run(run_id)
+        if found is None or as_run(found).status is not RunStatus.RUNNING:
+            return False
+        self._api.cancel(run_id)
+        return True
+
     def follow(self, run_id: str, pause: Callable[[float], object] | None = None) -> Iterator[RemoteRun]:
         """Yield the run whenever its status has changed, until it has ended.
 
@@ -300,7 +311,7 @@ class TriggerDevJobManager(ManagerBase):
         raise AlreadyRunningError(
             f"{job.id} has an unfinished run at Trigger.dev: {run.id}, since {since}, it"
             f" {meaning(run.status).words}; nothing was started",
-            hint="see or cancel it in Trigger.dev's dashboard",
+            hint=f"end it with: jobctl cancel {job.id}",
         )
 
     def _zones(self, jobs: Iterable[Job]) -> frozenset[str]:

@@ -27,9 +27,14 @@ from jobctl.managers.status import all_statuses
 from jobctl.model import Run, RunStatus
 from jobctl.modes import resolve
 from jobctl.project import ProjectContext
+<<<<<<< HEAD
 from jobctl.settings.environment import Environment
 from jobctl.settings.masking import Secret
 from jobctl.urls import is_loopback
+=======
+from jobctl.text import quote
+from jobctl.web.auth import Access
+>>>>>>> 1b91fad (End a run wherever it runs: jobctl cancel, cancel_run, over HTTP and at Trigger.dev)
 from jobctl.web.endpoints import ENDPOINTS, JOBS_PATH, EndpointFormat, Reply, pending, status_of
 from jobctl.web.request_runner import Runner, store_timeout
 
@@ -140,6 +145,7 @@ def create_app(
                 for path, target in ENDPOINTS.items()
             ),
             Route(f"{JOBS_PATH}{{id}}", endpoints.run_job, methods=both),
+            Route("/api/runs/{id}/cancel", endpoints.cancel, methods=["POST"]),
             Route("/api/jobs", endpoints.read_handler(_jobs)),
             Route("/api/metrics", endpoints.read_handler(_metrics)),
             Route("/metrics", endpoints.read_handler(_prometheus)),
@@ -171,6 +177,24 @@ class Endpoints:
     async def run_job(self, request: Request) -> Response:
         """Run the job that the path names, with the arguments of the body."""
         return await self._run(request, request.path_params["id"], EndpointFormat(), takes_arguments=True)
+
+    async def cancel(self, request: Request) -> Response:
+        """Ask the run that the path names to end."""
+        if not self._is_allowed(request):
+            return _json(Reply(401, {"success": False, "error": EndpointFormat.unauthorized}), BEARER)
+        run_id = request.path_params["id"]
+        client = f"HTTP from {request.client.host if request.client else 'an unknown address'}"
+        try:
+            found = await run_in_threadpool(self._runner.cancel, run_id, client)
+        except JobctlError as error:
+            return _json(Reply(status_of(error), {"success": False, "error": self._message(error)}))
+        if found is None:
+            return _json(Reply(404, {"success": False, "error": f"there is no run {quote(run_id)}"}))
+        run, is_asked = found
+        if not is_asked:
+            error_text = f"run {run.id} has ended: {run.status.value}"
+            return _json(Reply(409, {"success": False, "error": error_text, "run_id": run.id}))
+        return _json(Reply(202, {"success": True, "run_id": run.id, "job_id": run.job_id}))
 
     def read_handler(self, read: Callable[[Runner], Response]) -> Handler:
         """A handler that reads the run store."""

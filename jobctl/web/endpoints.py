@@ -25,6 +25,7 @@ _KINDS = {
     Reason.CRASHED: "the process of the job crashed",
     Reason.LOST: "the process of the job was lost",
     Reason.INTERRUPTED: "the job was interrupted",
+    Reason.CANCELLED: "the job was cancelled",
 }
 _IN_JOB = "a part of the job failed"
 JOBS_PATH = "/api/cron/jobs/"

@@ -16,6 +16,7 @@ from jobctl.modes import Mode, resolve
 from jobctl.project import ProjectContext, wait_for_store
 from jobctl.scheduler.liveness import fail_lost_runs_once
 from jobctl.store.base import RunStore
+from jobctl.store.records import Cancellation
 from jobctl.subscribers import Subscribers
 
 if TYPE_CHECKING:
@@ -129,6 +130,22 @@ class Runner:
             with suppress(TimeoutError):
                 return manager.wait(started.id, _END_S)
         return self.project.open_store().run(started.id) or started
+
+    def cancel(self, run_id: str, by: str) -> tuple[Run, bool] | None:
+        """Ask a run to end, wherever it runs.
+
+        Args:
+            by: who asks.
+
+        Returns:
+            The run, and whether it had not ended yet; None where it is unknown.
+
+        Raises:
+            StoreError: the run store cannot be used.
+        """
+        store = self.read_store()
+        run = store.run(run_id)
+        return None if run is None else (run, store.cancel(Cancellation(run.id, by)))
 
     def close(self) -> None:
         """End the runs in progress, with a grace time, and close the store."""

@@ -9,6 +9,7 @@ from jobctl.errors import UnknownToStoreError, UsageError
 from jobctl.model import Reason, Run, RunStatus, Trigger
 from jobctl.store.base import RunStore
 from jobctl.store.records import (
+    Cancellation,
     Claimed,
     CursorMoved,
     Ending,
@@ -383,3 +384,49 @@ def test_a_job_knows_its_last_success_and_whether_it_fails_now(desk: "Desk", sto
 
     again = desk.ran(slot=5)
     assert known() == (again.started_at + timedelta(seconds=1), False)
+
+
+def test_a_request_to_end_a_run_reaches_its_process_alone(desk: "Desk", store: RunStore) -> None:
+    run = desk.begin()
+    other = desk.register_process("owner-2")
+    asked = Cancellation(run.id, "ada@host", "too slow")
+
+    assert store.cancel(asked)
+    assert store.cancellations(desk.owner.id) == [asked]
+    assert store.cancellations(other.id) == []
+    assert store.cancel(asked._replace(now=True))
+    assert store.cancellations(desk.owner.id) == [asked._replace(now=True)]
+    assert store.run(run.id) == run  # only its process ends it
+
+
+def test_a_run_that_has_ended_cannot_be_asked_to_end(desk: "Desk", store: RunStore) -> None:
+    run = desk.begin()
+    assert desk.end(run)
+    assert not store.cancel(Cancellation(run.id, "ada@host"))
+    assert not store.cancel(Cancellation("0" * 16, "ada@host"))
+    assert store.cancellations(desk.owner.id) == []
+
+
+def test_a_cancelled_run_counts_as_neither_completed_nor_failed(desk: "Desk", store: RunStore) -> None:
+    desk.ran(seconds=2)
+    before, run = store.metrics(), desk.begin()
+    ending = desk.ending(run, 60)._replace(
+        status=RunStatus.CANCELLED, reason=Reason.CANCELLED, error="cancelled by ada@host"
+    )
+    assert list(store.finish([ending])) == [True]
+    assert list(store.finish([ending, desk.ending(run)])) == [False, False]  # one ending
+
+    record, after = store.job("job"), store.metrics()
+    assert record is not None
+    assert record.last is not None
+    assert (record.last.status, record.last.error, record.failing) == (
+        RunStatus.CANCELLED,
+        "cancelled by ada@host",
+        False,
+    )
+    assert (after.total_executions, after.failed_jobs, after.average_job_duration) == (
+        before.total_executions,
+        before.failed_jobs,
+        before.average_job_duration,
+    )
+    assert isinstance(desk.claim(), Claimed)  # its job is free again

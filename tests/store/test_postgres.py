@@ -329,7 +329,15 @@ def test_older_tables_are_migrated_and_keep_what_is_in_them(
     """As version 1 left them."""
     schema = schema_of(address)
     (answer,) = store.claim(OWNER, [wish()])
-    for name in ("grouped", "retry_at", "arguments", "progress"):
+    for name in (
+        "grouped",
+        "retry_at",
+        "arguments",
+        "progress",
+        "cancelled_by",
+        "cancel_reason",
+        "cancel_now",
+    ):
         postgres.execute(f"ALTER TABLE {schema}.runs DROP COLUMN {name}")
     for name in ("last_success", "failing", "told"):
         postgres.execute(f"ALTER TABLE {schema}.jobs DROP COLUMN {name}")

@@ -229,3 +229,17 @@ def test_a_wait_may_end_before_the_run(make_manager: MakeManager, cloud: Cloud) 
 
     with pytest.raises(TimeoutError):
         manager.wait(manager.trigger_job("a-job").id, timeout=0)
+
+
+def test_a_run_is_cancelled_there(make_manager: MakeManager, cloud: Cloud) -> None:
+    manager = make_manager(job("a-job"))
+    going, over = cloud.run("a-job", "EXECUTING"), cloud.run("a-job")
+
+    assert manager.cancel_run(going)
+    assert not manager.cancel_run(over)
+    assert not manager.cancel_run("run_unknown")
+
+    assert [one.path for one in cloud.sent("POST", ".*cancel")] == [f"/api/v2/runs/{going}/cancel"]
+    ended = manager.run(going)
+    assert ended is not None
+    assert ended.status is RunStatus.CANCELLED

@@ -110,7 +110,7 @@ def ending(run: Run) -> str:
         error = f": {one_line(run.error)}" if run.error else ""
         return f"{run.job_id}: skipped ({run.reason.value if run.reason else 'not run'}){error}"
     if run.status is RunStatus.CANCELLED:
-        return f"{run.job_id}: cancelled" + (f" after {spent}" if spent else "")
+        return f"{run.job_id}: {one_line(run.error or 'cancelled')}" + (f", after {spent}" if spent else "")
     why = one_line(run.error) if run.error else (run.reason.value if run.reason else "unknown")
     after = f" after {spent}" if spent else ""
     reason = run.reason.value if run.reason else ""

@@ -1,0 +1,97 @@
+"""``jobctl cancel RUN``: asks a run to end, wherever it runs, and waits for its end."""
+
+import threading
+from typing import Annotated
+
+import typer
+
+from jobctl.cli.context import Context
+from jobctl.cli.lookup import find_run
+from jobctl.cli.options import RunningJobOrRun
+from jobctl.cli.times import ago
+from jobctl.cli.views.runs import ending
+from jobctl.durations import format_duration
+from jobctl.errors import ExitCode, NotRunningError
+from jobctl.json_documents import trigger_document
+from jobctl.model import DEFAULT_GRACE, Run, RunStatus
+from jobctl.text import printable
+
+_POLL_S = 0.1
+_AFTER_GRACE_S = 15.0
+"""Seconds to wait for a run to end after its grace time: another machine looks once a second."""
+
+
+def run(
+    context: Context,
+    job_or_run: RunningJobOrRun,
+    *,
+    now: Annotated[bool, typer.Option("--now", help="End it without a grace time.")] = False,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Reason that is kept with the run.")
+    ] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for its end.")] = False,
+) -> int:
+    """End a run, wherever it runs; it is not retried.
+
+    Examples:
+        jobctl cancel repository-sync
+        jobctl cancel 8f2a4c1e --reason "wrong arguments"
+        jobctl cancel repository-sync --now
+    """
+    asked = _find(job_or_run, context)
+    manager, out = context.job_manager, context.output
+    if not manager.cancel_run(asked.id, printable(reason) if reason else None, now=now):
+        raise _ended(manager.run(asked.id) or asked, context)
+    out.note(f"{asked.job_id}: run {asked.short_id} is asked to end")
+    last = asked if no_wait else _wait(asked, context)
+    if out.json:
+        out.document(trigger_document(last))
+    if last.status is RunStatus.RUNNING:
+        if no_wait:
+            return ExitCode.DONE
+        place = f"pid {last.pid} on {last.host}" if last.pid else last.host
+        out.warn(f"it has not ended yet ({place}); see its end with: jobctl runs {last.job_id}")
+        return ExitCode.JOB_FAILED
+    out.note(ending(last))
+    return ExitCode.DONE if last.status is RunStatus.CANCELLED else ExitCode.ALREADY_RUNNING
+
+
+def _find(name: str, context: Context) -> Run:
+    """The unfinished run of this id, or of the job.
+
+    Raises:
+        NotRunningError: the run has ended, or no run of the job goes on.
+    """
+    found = find_run(name, context)
+    if found is None:
+        going = context.job_manager.runs(name, statuses=[RunStatus.RUNNING], limit=1)
+        if not going:
+            raise NotRunningError(f"{name} is not running", hint=f"what ran: jobctl runs {name}")
+        found = going[0]
+    if found.status is not RunStatus.RUNNING:
+        raise _ended(found, context)
+    return found
+
+
+def _ended(run: Run, context: Context) -> NotRunningError:
+    when = f" ({ago(run.finished_at, context.now())})" if run.finished_at else ""
+    spent = f" after {format_duration(run.duration)}" if run.duration is not None else ""
+    return NotRunningError(
+        f"run {run.short_id} of {run.job_id} has ended: {run.status.value}{spent}{when}",
+        hint=f"run it again with: jobctl trigger {run.job_id}",
+    )
+
+
+def _wait(run: Run, context: Context) -> Run:
+    """The run when it has ended, or as it is when the time is over."""
+    manager = context.job_manager
+    known = next((job for job in context.catalogue if job.id == run.job_id), None)
+    grace = known.grace if known else DEFAULT_GRACE
+    end = context.clock.monotonic() + grace.total_seconds() + _AFTER_GRACE_S
+    pause = threading.Event()
+    with context.output.working(f"waiting for the end of {run.job_id}"):
+        while (last := manager.run(run.id) or run).status is RunStatus.RUNNING:
+            if context.clock.monotonic() > end:
+                break
+            pause.wait(1.0 if manager.place else _POLL_S)
+    return last
