@@ -136,15 +136,27 @@ class RunContext:
 _RUN: ContextVar[RunContext] = ContextVar("jobctl_run")
 
 
+def run_if_any() -> RunContext | None:
+    """``current_run()``; None outside a run."""
+    found = _RUN.get(None)
+    if found is None and run_of_process.find is not None:  # threads of a job do not have its variables
+        found = run_of_process.find()
+    return found
+
+
+def progress_if_any(done: float, total: float | None = None, note: str = "") -> None:
+    """Report how far the run is; nothing outside a run."""
+    if (run := run_if_any()) is not None:
+        run.progress(done, total, note)
+
+
 def current_run() -> RunContext:
     """What the run that calls this knows of itself. It works in threads and tasks of the job, too.
 
     Raises:
         UsageError: no run calls this.
     """
-    found = _RUN.get(None)
-    if found is None and run_of_process.find is not None:  # threads of a job do not have its variables
-        found = run_of_process.find()
+    found = run_if_any()
     if found is None:
         raise UsageError(
             "current_run() was called outside a run",

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 TRIGGERED_BY = "_JOBCTL_TRIGGER"
 """Set by an exported worker: what started the run, ``schedule`` or ``manual``."""
+SCHEDULED_FOR = "TRIGGER_SCHEDULED_FOR"
+"""Set by an exported worker: the due time of the run, in ISO 8601."""
 TICK_S = 0.2
 
 
@@ -62,10 +64,11 @@ def run_in_foreground(
     printer = _RunPrinter(context)
     single.bus.subscribe(printer)
     trigger = Trigger(context.process.get(TRIGGERED_BY) or Trigger.MANUAL)
+    slot = _slot(context.process.get(SCHEDULED_FOR, "")) if trigger is Trigger.SCHEDULE else None
     with Stop(again=single.end_now) as stop, printer.showing(stop):
         try:
             started = wait_for_store(
-                lambda: single.start(trigger, arguments, timeout),
+                lambda: single.start(trigger, arguments, timeout, slot),
                 context.clock,
                 context.warn_of_store_error,
                 pause=lambda seconds: _exit_if_stopped(stop, seconds),
@@ -78,6 +81,14 @@ def run_in_foreground(
         return ForegroundResult(ended, ExitCode.DONE, retry=True, stuck=printer.stuck)
     code = ExitCode.JOB_FAILED if stop.signal is None else stop.exit_code
     return ForegroundResult(ended, code, printer.retry, printer.stuck)
+
+
+def _slot(text: str) -> datetime | None:
+    """A time in ISO 8601, in UTC; None where it is none."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return None
 
 
 def _exit_if_stopped(stop: Stop, seconds: float) -> None:

@@ -20,6 +20,7 @@ from jobctl.jobs.mailing import NOT_SENT, Mailing, MailTally
 from jobctl.jobs.subscriptions import Subscription, fetch, new_mark, subscription_pages, with_users
 from jobctl.model import JobResult
 from jobctl.project import ProjectContext
+from jobctl.run_context import progress_if_any
 from jobctl.site.database.session import Database
 from jobctl.site.database.tables import subscription_history, subscriptions
 from jobctl.site.mail.providers import unmet as unmet_mail
@@ -126,6 +127,7 @@ class Cleanup:
             mailing.journal.claim((subscription.id for subscription in batch), mark)
         ended = self._end(batch, mark)
         self._report(ended)
+        progress_if_any(sum(self.counts.values()), note="subscriptions ended")
         if mailing is not None:
             self._mail(mailing, [subscription.id for subscription in batch], ended)
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Self
 from jobctl.errors import JobctlError, ServiceError, reason_of
 from jobctl.files import REFUSES_LOCKS, lock_refusal, open_private, private_folder
 from jobctl.project import ProjectContext
+from jobctl.run_context import progress_if_any
 from jobctl.site.mail.message import Attachment, Message, address_fault
 from jobctl.site.mail.providers import mail_settings, note, open_transport
 from jobctl.site.mail.render import render
@@ -162,6 +163,7 @@ class Mailing:
             self.journal.note_sent(key)
         self.journal.done([row_id])
         self.tally.sent += 1
+        progress_if_any(self.tally.sent + self.tally.failed, note="mails")
         return True  # in_doubt stays set until the caller has recorded it: a signal may come in between
 
     def _before_data(self, _: Message) -> None:

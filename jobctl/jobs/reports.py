@@ -10,6 +10,7 @@ from jobctl.errors import JobctlError, PermanentJobError, reason_of
 from jobctl.files import PRIVATE_FILE, private_folder, write_whole
 from jobctl.model import JobResult
 from jobctl.project import ProjectContext
+from jobctl.run_context import run_if_any
 from jobctl.site.reports.periods import REPORTS, Period, ReportDefinition, last_ended, read_period
 
 if TYPE_CHECKING:
@@ -17,22 +18,22 @@ if TYPE_CHECKING:
 
 
 def daily_activity_summary(period: str | None = None, mail: str = "once") -> JobResult:
-    """Report on a day; by default yesterday."""
+    """Report on a day; by default the one before it is due."""
     return _report(REPORTS["daily"], period, mail)
 
 
 def weekly_user_growth(period: str | None = None, mail: str = "once") -> JobResult:
-    """Report on a week, Monday to Sunday; by default the last one."""
+    """Report on a week, Monday to Sunday; by default the last one before it is due."""
     return _report(REPORTS["weekly"], period, mail)
 
 
 def monthly_comprehensive(period: str | None = None, mail: str = "once") -> JobResult:
-    """Report on a month; by default the last one."""
+    """Report on a month; by default the last one before it is due."""
     return _report(REPORTS["monthly"], period, mail)
 
 
 def quarterly_performance(period: str | None = None, mail: str = "once") -> JobResult:
-    """Report on a quarter; by default the last one."""
+    """Report on a quarter; by default the last one before it is due."""
     return _report(REPORTS["quarterly"], period, mail)
 
 
@@ -51,8 +52,10 @@ def _report(definition: ReportDefinition, period_name: str | None, mail: str) ->
     project = ProjectContext.of_worker()
     database = Database.open(project.environment, project.folder)
     now = SystemClock().now()
+    run = run_if_any()
+    due = now if run is None or run.slot is None else run.slot  # a late run reports on the same period
     kind = definition.kind
-    period = read_period(kind, period_name, now) if period_name else last_ended(kind, now)
+    period = read_period(kind, period_name, now) if period_name else last_ended(kind, due)
     report = {
         "id": definition.job_id,
         "title": definition.title,

@@ -144,9 +144,19 @@ class RunSupervisor:
     # Starting
 
     def trigger(
-        self, job: Job, trigger: Trigger, arguments: Arguments, timeout: timedelta | None, *, quick: bool
+        self,
+        job: Job,
+        trigger: Trigger,
+        arguments: Arguments,
+        timeout: timedelta | None,
+        *,
+        quick: bool,
+        slot: datetime | None = None,
     ) -> Run:
         """Claim a run outside the schedule and start it.
+
+        Args:
+            slot: the due time that it runs for, where another service has scheduled it.
 
         Raises:
             AlreadyRunningError: the job, or another of its group, has an unfinished run.
@@ -172,7 +182,7 @@ class RunSupervisor:
             raise already_running(job.id, outcome.running, self._clock)
         if not isinstance(outcome, Claimed):  # such a claim has no slot that could be taken
             raise TypeError(f"unexpected outcome {outcome!r}")
-        self.submit([self.begin(job, outcome, arguments, timeout, quick=quick)])
+        self.submit([self.begin(job, outcome, arguments, timeout, quick=quick, slot=slot)])
         return outcome.run
 
     def kept_arguments(self, job: Job, arguments: Arguments | None = None) -> Arguments | None:
@@ -190,8 +200,13 @@ class RunSupervisor:
         timeout: timedelta | None = None,
         *,
         quick: bool,
+        slot: datetime | None = None,
     ) -> Task:
-        """Publish the start of a claimed run; returns the task of its first attempt, for ``submit``."""
+        """Publish the start of a claimed run; returns the task of its first attempt, for ``submit``.
+
+        Args:
+            slot: the due time that it runs for, where another service has scheduled it.
+        """
         claim = claimed.claim
         run_id = claim.run_id
         environment: dict[str, str] = {}
@@ -217,7 +232,7 @@ class RunSupervisor:
             folder=job.folder,
             memory_mib=job.memory_mib,
             trigger=claim.trigger,
-            slot=claim.slot,
+            slot=slot or claim.slot,
             attempts=job.retries + 1,
         )
         self._active[run_id] = ActiveRun(claimed, job, task)

@@ -1,7 +1,7 @@
 """One run outside any schedule: claimed, executed by one worker, and waited for in the calling thread."""
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,8 +92,17 @@ class SingleRun:
             store, self._lease, self.bus, clock, pool=self._pool, recorder=self._recorder
         )
 
-    def start(self, trigger: Trigger, arguments: Mapping[str, Any], timeout: timedelta | None) -> Run:
+    def start(
+        self,
+        trigger: Trigger,
+        arguments: Mapping[str, Any],
+        timeout: timedelta | None,
+        slot: datetime | None = None,
+    ) -> Run:
         """Claim the run and start it; returns it as it started. May be called again after a ``StoreError``.
+
+        Args:
+            slot: the due time that it runs for, where another service has scheduled it.
 
         Raises:
             AlreadyRunningError: the job has an unfinished run; says since when and where.
@@ -110,10 +119,10 @@ class SingleRun:
                 self._lease.start()
             self._is_signed_on = True
         try:
-            return self._runs.trigger(self._job, trigger, arguments, timeout, quick=False)
+            return self._runs.trigger(self._job, trigger, arguments, timeout, quick=False, slot=slot)
         except UnknownToStoreError:  # the store was replaced just now
             self._check_lease()
-            return self._runs.trigger(self._job, trigger, arguments, timeout, quick=False)
+            return self._runs.trigger(self._job, trigger, arguments, timeout, quick=False, slot=slot)
 
     def wait(self, run_id: str, stop_requested: Callable[[], bool]) -> Run:
         """Wait for the end of the run, and return it as recorded.

@@ -27,14 +27,10 @@ from jobctl.managers.status import all_statuses
 from jobctl.model import Run, RunStatus
 from jobctl.modes import resolve
 from jobctl.project import ProjectContext
-<<<<<<< HEAD
 from jobctl.settings.environment import Environment
 from jobctl.settings.masking import Secret
-from jobctl.urls import is_loopback
-=======
 from jobctl.text import quote
-from jobctl.web.auth import Access
->>>>>>> 1b91fad (End a run wherever it runs: jobctl cancel, cancel_run, over HTTP and at Trigger.dev)
+from jobctl.urls import is_loopback
 from jobctl.web.endpoints import ENDPOINTS, JOBS_PATH, EndpointFormat, Reply, pending, status_of
 from jobctl.web.request_runner import Runner, store_timeout
 

@@ -58,7 +58,9 @@ def slow():
     threading.Event().wait(60)
 
 def told():
-    return {name: os.environ.get(name) for name in ("TRIGGER_RUN_ID", "TRIGGER_ATTEMPT", "TRIGGER_SCHEDULED_FOR")}
+    run = jobctl.current_run()
+    slot = None if run.slot is None else run.slot.isoformat()
+    return {"slot": slot} | {name: os.environ.get(name) for name in ("TRIGGER_RUN_ID", "TRIGGER_ATTEMPT", "TRIGGER_SCHEDULED_FOR")}
 """
 
 

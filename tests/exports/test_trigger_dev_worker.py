@@ -67,6 +67,7 @@ def test_a_scheduled_run_is_recorded_as_scheduled(run_task: RunTask, site: Site)
 
     assert by_engine["ok"]
     assert by_engine["output"]["result"] == {
+        "slot": "2026-11-24T09:00:00+00:00",
         "TRIGGER_RUN_ID": "run_test",
         "TRIGGER_ATTEMPT": "2",
         "TRIGGER_SCHEDULED_FOR": "2026-11-24T09:00:00.000Z",

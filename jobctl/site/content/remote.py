@@ -19,6 +19,7 @@ from jobctl.durations import write_duration
 from jobctl.errors import PermanentJobError, ServiceError
 from jobctl.files import with_home
 from jobctl.memory_limit import MIB
+from jobctl.run_context import progress_if_any
 from jobctl.settings.masking import Secret, masked_address
 from jobctl.site.content.limits import Limits, is_out_of_memory, variable_of
 from jobctl.site.content.local_fetch import OBJECTS_A_FILE, copy_from_folder, copy_skipped_files
@@ -335,6 +336,7 @@ class _Callbacks(pygit2.RemoteCallbacks):
         return None if self._objects % _OBJECTS_A_CHECK else self._check_size
 
     def _check_size(self, stats: TransferProgress) -> None:
+        progress_if_any(stats.received_objects, stats.total_objects, "receiving the content")
         if stats.received_bytes > self._limits.mib * MIB:
             raise self._limits.exceeded("mib")
 
