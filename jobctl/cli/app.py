@@ -273,7 +273,7 @@ _BEGIN = "Begin   jobctl run --demo   jobctl help getting-started   jobctl help 
 def _overview() -> list[str]:
     """The help of the whole program: each command on a line. It fits a terminal of 24 lines."""
     rows = [f"{panel:<7} {name:<11} {summary}" for panel, name, summary in _commands()]
-    return [_USAGE, "", *rows, _common(), _BEGIN]
+    return [_USAGE, *rows, _common(), _BEGIN]
 
 
 def _overview_on_terminal(terminal: Terminal) -> "Iterator[RenderableType]":

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jobctl.cli.context import Context
-from jobctl.cli.lookup import find_run
+from jobctl.cli.context import Context, find_run
 from jobctl.cli.options import RunningJobOrRun
 from jobctl.cli.times import ago
 from jobctl.cli.views.runs import ending
