@@ -44,6 +44,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "attempt": run.attempt,
         "arguments": dict(run.arguments or {}),
         "progress": _progress(run.progress),
+        "rerun_of": run.rerun_of,
         "retry_at": time(run.retry_at) if run.status is RunStatus.RUNNING else None,
     }
 

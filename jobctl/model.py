@@ -186,7 +186,12 @@ class Progress:
 
 @value
 class Run:
-    """One execution of a job, as in the run store. ``arguments`` are JSON values, with secrets masked."""
+    """One execution of a job, as in the run store.
+
+    Attributes:
+        arguments: JSON values, with secrets masked.
+        rerun_of: the id of the run that it repeats.
+    """
 
     id: str
     job_id: str
@@ -205,6 +210,7 @@ class Run:
     retry_at: datetime | None = None
     arguments: Mapping[str, Any] | None = None
     progress: Progress | None = None
+    rerun_of: str | None = None
 
     @property
     def short_id(self) -> str:

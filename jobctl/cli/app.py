@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 PANELS = {
-    "Run": ("run", "trigger", "serve"),
+    "Run": ("run", "trigger", "rerun", "serve"),
     "Inspect": ("status", "runs", "logs", "metrics", "mode", "next", "analytics", "report"),
     "Change": ("cancel", "stop", "start"),
     "Set up": ("check", "export", "new", "install", "uninstall", "help", "completion"),
@@ -280,7 +280,6 @@ def _overview_on_terminal(terminal: Terminal) -> "Iterator[RenderableType]":
     from rich.table import Table
 
     yield terminal.text(_USAGE)
-    yield ""
     grid = Table.grid(padding=(0, 1, 0, 0))
     for style in ("bold", "cyan", ""):
         grid.add_column(style=style, no_wrap=bool(style))
@@ -292,12 +291,15 @@ def _overview_on_terminal(terminal: Terminal) -> "Iterator[RenderableType]":
 
 
 def _commands() -> Iterator[tuple[str, str, str]]:
-    """Panel, name and summary of each command but ``help``, which the last line shows; a panel is named once."""
+    """Panel, name and summary of each command; a panel is named once.
+
+    But for ``help``, which the last line shows, and ``uninstall``, which stands with ``install``.
+    """
     from jobctl.cli.command_data import COMMANDS
 
     for panel, names in PANELS.items():
         for name in names:
-            if name != "help":
+            if name not in {"help", "uninstall"}:
                 yield panel if name == names[0] else "", name, COMMANDS[name].summary
 
 

@@ -66,6 +66,11 @@ COMMANDS = {
         '--timeout': Option('', 'DURATION', (), "Timeout, instead of the job's own."),
         '--no-retry': Option('', '', (), "Make a single attempt, whatever the job's retries."),
     }),
+    'rerun': CommandEntry('Run a job again as in an earlier run', (JOBS, ), {
+        '--failed': Option('', '', (), 'All failed runs that were not run again, oldest first.'),
+        '--since': Option('', 'TIME', (), 'With --failed: since when, or how long ago.'),
+        '--yes': Option('-y', '', (), 'Do not ask for confirmation.'),
+    }),
     'serve': CommandEntry('Serve the cron HTTP endpoints in the foreground', (), {
         '--host': Option('', 'ADDRESS', (), 'Address to listen on.'),
         '--port': Option('', 'N', (), 'Port, 0 for any free one.'),
@@ -143,7 +148,7 @@ COMMANDS = {
         '--command': Option('', 'TEXT', (), 'Run this program instead of a function.'),
         '--module': Option('', 'MODULE', (), 'Module of its function.'),
     }),
-    'install': CommandEntry('Install the scheduler as a service', (('systemd',), ), {
+    'install': CommandEntry('Install the scheduler as a service; uninstall removes it', (('systemd',), ), {
         '--user': Option('', '', (), 'Your own service manager; the default unless you are root.'),
         '--system': Option('', '', (), 'The service manager of the machine.'),
         '--name': Option('', 'NAME', (), 'Name of the service.'),
@@ -163,7 +168,7 @@ COMMANDS = {
         '--force': Option('', '', (), "Remove a unit that was edited, or is another project's."),
         '--yes': Option('-y', '', (), 'Do not ask for confirmation.'),
     }),
-    'help': CommandEntry('Show help on a command, or on a topic', (('getting-started', 'jobs', 'schedules', 'running', 'library', 'site', 'mail', 'trigger-dev', 'vercel', 'http', 'several-machines', 'observability', 'deployment', 'variables', 'secrets', 'exit-codes', 'reliability', 'performance', 'internals', 'run', 'trigger', 'serve', 'status', 'runs', 'logs', 'metrics', 'mode', 'next', 'analytics', 'report', 'cancel', 'stop', 'start', 'check', 'export', 'new', 'install', 'uninstall', 'help', 'completion'), ), {
+    'help': CommandEntry('Show help on a command, or on a topic', (('getting-started', 'jobs', 'schedules', 'running', 'library', 'site', 'mail', 'trigger-dev', 'vercel', 'http', 'several-machines', 'observability', 'deployment', 'variables', 'secrets', 'exit-codes', 'reliability', 'performance', 'internals', 'run', 'trigger', 'rerun', 'serve', 'status', 'runs', 'logs', 'metrics', 'mode', 'next', 'analytics', 'report', 'cancel', 'stop', 'start', 'check', 'export', 'new', 'install', 'uninstall', 'help', 'completion'), ), {
     }),
     'completion': CommandEntry('Print the completion script for a shell', (('bash', 'zsh', 'fish'), ), {
     }),

@@ -58,17 +58,30 @@ class ForegroundResult(NamedTuple):
 
 
 def run_in_foreground(
-    context: Context, single: "SingleRun", arguments: dict[str, Any], timeout: timedelta | None = None
+    context: Context,
+    single: "SingleRun",
+    arguments: dict[str, Any],
+    timeout: timedelta | None = None,
+    *,
+    repeats: Run | None = None,
 ) -> ForegroundResult:
-    """Run a job, show what it prints, and wait for its end. The first signal ends the run, the next one at once."""
+    """Run a job, show what it prints, and wait for its end. The first signal ends the run, the next one at once.
+
+    Args:
+        repeats: the run that is run again, with its slot.
+    """
     printer = _RunPrinter(context)
     single.bus.subscribe(printer)
     trigger = Trigger(context.process.get(TRIGGERED_BY) or Trigger.MANUAL)
-    slot = _slot(context.process.get(SCHEDULED_FOR, "")) if trigger is Trigger.SCHEDULE else None
+    slot = repeats.scheduled_for if repeats else None
+    if trigger is Trigger.SCHEDULE:
+        slot = _slot(context.process.get(SCHEDULED_FOR, ""))
     with Stop(again=single.end_now) as stop, printer.showing(stop):
         try:
             started = wait_for_store(
-                lambda: single.start(trigger, arguments, timeout, slot),
+                lambda: single.start(
+                    trigger, arguments, timeout, slot=slot, rerun_of=repeats.id if repeats else None
+                ),
                 context.clock,
                 context.warn_of_store_error,
                 pause=lambda seconds: _exit_if_stopped(stop, seconds),

@@ -152,11 +152,13 @@ class RunSupervisor:
         *,
         quick: bool,
         slot: datetime | None = None,
+        rerun_of: str | None = None,
     ) -> Run:
         """Claim a run outside the schedule and start it.
 
         Args:
-            slot: the due time that it runs for, where another service has scheduled it.
+            slot: the due time that it runs for, without a claim of it.
+            rerun_of: the id of the run that it repeats.
 
         Raises:
             AlreadyRunningError: the job, or another of its group, has an unfinished run.
@@ -172,6 +174,7 @@ class RunSupervisor:
             force=True,
             group=job.group,
             arguments=self.kept_arguments(job, arguments),
+            rerun_of=rerun_of,
         )
         try:
             (outcome,) = self._store.claim(self._lease.owner, [claim])
@@ -205,7 +208,7 @@ class RunSupervisor:
         """Publish the start of a claimed run; returns the task of its first attempt, for ``submit``.
 
         Args:
-            slot: the due time that it runs for, where another service has scheduled it.
+            slot: the due time that it runs for, without a claim of it.
         """
         claim = claimed.claim
         run_id = claim.run_id

@@ -97,12 +97,15 @@ class SingleRun:
         trigger: Trigger,
         arguments: Mapping[str, Any],
         timeout: timedelta | None,
+        *,
         slot: datetime | None = None,
+        rerun_of: str | None = None,
     ) -> Run:
         """Claim the run and start it; returns it as it started. May be called again after a ``StoreError``.
 
         Args:
-            slot: the due time that it runs for, where another service has scheduled it.
+            slot: the due time that it runs for, without a claim of it.
+            rerun_of: the id of the run that it repeats.
 
         Raises:
             AlreadyRunningError: the job has an unfinished run; says since when and where.
@@ -118,11 +121,17 @@ class SingleRun:
                 self._pool.renew(self._lease.sign_on().id)
                 self._lease.start()
             self._is_signed_on = True
+
+        def start() -> Run:
+            return self._runs.trigger(
+                self._job, trigger, arguments, timeout, quick=False, slot=slot, rerun_of=rerun_of
+            )
+
         try:
-            return self._runs.trigger(self._job, trigger, arguments, timeout, quick=False, slot=slot)
+            return start()
         except UnknownToStoreError:  # the store was replaced just now
             self._check_lease()
-            return self._runs.trigger(self._job, trigger, arguments, timeout, quick=False, slot=slot)
+            return start()
 
     def wait(self, run_id: str, stop_requested: Callable[[], bool]) -> Run:
         """Wait for the end of the run, and return it as recorded.

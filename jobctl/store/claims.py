@@ -34,8 +34,8 @@ from jobctl.store.rows import RUN, decodes, ms_of, run_of, when
 _INSERT = """
 INSERT INTO runs
   (id, job_id, status, reason, trigger, scheduled_for, epoch, started_at, finished_at, owner, host,
-   grouped, error, arguments)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+   grouped, error, arguments, rerun_of)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING RETURNING seq
 """
 _SKIP = BatchStatement(
@@ -462,6 +462,7 @@ def _insert(
         claim.group,
         skipped,
         _json(claim.arguments),
+        claim.rerun_of,
     )
     done = connection.execute(_INSERT, row).fetchone()
     return int(done[0]) if done else None

@@ -120,6 +120,7 @@ class Claim(NamedTuple):
         queue: if it cannot run now, nothing is recorded: the caller claims it again later.
         misfires: before the slot; None: not counted.
         arguments: of the run, as JSON values without secrets.
+        rerun_of: the id of the run that it repeats.
     """
 
     run_id: str
@@ -135,6 +136,7 @@ class Claim(NamedTuple):
     queue: bool = False
     misfires: Misfires | None = None
     arguments: Mapping[str, Any] | None = None
+    rerun_of: str | None = None
 
 
 class Claimed(NamedTuple):
@@ -157,6 +159,7 @@ class Claimed(NamedTuple):
             scheduled_for=slot,
             host=self.host,
             arguments=claim.arguments,
+            rerun_of=claim.rerun_of,
         )
 
 

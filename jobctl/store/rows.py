@@ -12,7 +12,7 @@ from jobctl.store.records import CachedResult, JobRecord, Owner
 
 RUN = (
     "r.id, r.job_id, r.status, r.trigger, r.started_at, r.reason, r.scheduled_for, r.finished_at,"
-    " r.duration_ms, r.error, r.result, r.host, r.pid, r.attempt, r.retry_at, r.arguments, r.progress"
+    " r.duration_ms, r.error, r.result, r.host, r.pid, r.attempt, r.retry_at, r.arguments, r.progress, r.rerun_of"
 )
 OWNER = "o.id, o.kind, o.host, o.pid, o.start, o.boot, o.since, o.ended, o.killed, o.heartbeats, o.leased, o.observed"
 JOB = (
@@ -89,6 +89,7 @@ def run_of(row: Any) -> Run:
         retry_at=when(row[14]),
         arguments=arguments,
         progress=progress,
+        rerun_of=row[17],
     )
 
 

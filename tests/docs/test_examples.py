@@ -28,8 +28,8 @@ from tests.support.project import Site, until
 SHELL = {
     page: [line for one in examples("sh", page=page) for line in one.text.splitlines()] for page in PAGES
 }
-NOT_RUN = {"run", "serve", "uninstall", "cancel"}
-"""Commands that run until they are stopped, change the machine, or need a run that goes on."""
+NOT_RUN = {"run", "serve", "uninstall", "cancel", "rerun"}
+"""Commands that run until they are stopped, change the machine, or need a run of another time."""
 OPTIONS_NOT_RUN = {"--follow", "--demo"}
 MODULES = {"myapp.jobs": "", "myapp.backup": "def nightly():\n    print('dumped')\n"}
 

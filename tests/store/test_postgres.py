@@ -337,6 +337,7 @@ def test_older_tables_are_migrated_and_keep_what_is_in_them(
         "cancelled_by",
         "cancel_reason",
         "cancel_now",
+        "rerun_of",
     ):
         postgres.execute(f"ALTER TABLE {schema}.runs DROP COLUMN {name}")
     for name in ("last_success", "failing", "told"):

@@ -323,7 +323,16 @@ def test_what_alerts_ask_for_is_filled_in_from_the_runs_that_are_kept(folder: Pa
         for name in ("heartbeats", "leased", "observed"):
             connection.execute(f"ALTER TABLE owners DROP COLUMN {name}")
         connection.execute("ALTER TABLE owners ADD COLUMN beat INTEGER NOT NULL DEFAULT 0")
-        for name in ("retry_at", "arguments", "progress", "cancelled_by", "cancel_reason", "cancel_now"):
+        for name in (
+            "retry_at",
+            "arguments",
+            "progress",
+            "cancelled_by",
+            "cancel_reason",
+            "cancel_now",
+            "rerun_of",
+            "rerun_of",
+        ):
             connection.execute(f"ALTER TABLE runs DROP COLUMN {name}")
         connection.execute("DROP INDEX runs_without_duration")
         connection.execute("CREATE INDEX runs_of_job ON runs (job_id, seq)")

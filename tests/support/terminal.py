@@ -79,13 +79,14 @@ class Past:
         ago: float = 60,
         trigger: Trigger = Trigger.MANUAL,
         owner: Owner | None = None,
+        **more: Any,
     ) -> str:
         at = self.now - timedelta(seconds=ago)
         schedules = {"hello": ("every 5m", "UTC"), "bad": ("every 2h", "UTC")}
         text, zone = schedules.get(job_id, ("30 2 * * *", "Europe/Berlin"))
         self.store.register([Registration(job_id, job_id, text, zone)], at)
         run_id = new_run_id()
-        self.store.claim(owner or self.owner, [Claim(run_id, job_id, trigger, at, force=True)])
+        self.store.claim(owner or self.owner, [Claim(run_id, job_id, trigger, at, force=True, **more)])
         return run_id
 
     def end(

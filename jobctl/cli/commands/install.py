@@ -60,7 +60,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, print the unit.")] = False,
     yes: Yes = False,
 ) -> int:
-    """Install the scheduler as a service.
+    """Install the scheduler as a service; uninstall removes it.
 
     Examples:
         jobctl install systemd

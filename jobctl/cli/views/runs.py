@@ -79,10 +79,7 @@ def detail(run: Run, now: datetime, terminal: Terminal) -> "Iterator[RenderableT
     if run.duration is not None:
         fields.append(("took", took(run.duration)))
     fields.append(("attempt", str(run.attempt)))
-    if run.progress is not None:
-        fields.append(("progress", bar(run.progress, terminal)))
-    if run.arguments:
-        fields.append(("arguments", terminal.text(as_json(run.arguments))))
+    fields += _of_its_own(run, terminal)
     if run.host:
         fields.append(("process", f"{f'pid {run.pid} on ' if run.pid else ''}{run.host}"))
     if run.error:
@@ -98,6 +95,16 @@ def detail(run: Run, now: datetime, terminal: Terminal) -> "Iterator[RenderableT
     yield terminal.fields(fields)
     if not run.id.startswith("run_"):
         yield f"what it printed: jobctl logs {run.short_id}"
+
+
+def _of_its_own(run: Run, terminal: Terminal) -> "Iterator[tuple[str, RenderableType]]":
+    """What only some runs have."""
+    if run.rerun_of is not None:
+        yield "repeats", f"run {run.rerun_of}"
+    if run.progress is not None:
+        yield "progress", bar(run.progress, terminal)
+    if run.arguments:
+        yield "arguments", terminal.text(as_json(run.arguments))
 
 
 def ending(run: Run) -> str:
