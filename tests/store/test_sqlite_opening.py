@@ -331,7 +331,6 @@ def test_what_alerts_ask_for_is_filled_in_from_the_runs_that_are_kept(folder: Pa
             "cancel_reason",
             "cancel_now",
             "rerun_of",
-            "rerun_of",
         ):
             connection.execute(f"ALTER TABLE runs DROP COLUMN {name}")
         connection.execute("DROP INDEX runs_without_duration")
