@@ -619,10 +619,14 @@ class World:
         """As a service manager does."""
 
         def start() -> None:
-            if process in self.processes and process.place.paused is None:
-                again = Process(self, process.place)
-                self.processes[self.processes.index(process)] = again
-                self._all.append(again)
+            if process not in self.processes:
+                return
+            if process.place.paused is not None:  # the service manager stands still, too
+                self.simulation.at(self.simulation.now + 1, start)
+                return
+            again = Process(self, process.place)
+            self.processes[self.processes.index(process)] = again
+            self._all.append(again)
 
         self.simulation.at(self.simulation.now + after, start)
 
@@ -794,6 +798,7 @@ FROZEN_WHILE_IT_BECOMES_LEASED = Scenario(
 @example(scenario=FROZEN_WHILE_IT_BECOMES_LEASED)
 @example(scenario=DECLARED_WHILE_IT_THAWS)
 @example(scenario=STORE_AWAY_FOR_ALL)
+@example(scenario=scenario_of(19359))  # a machine stands still while its service manager starts a scheduler
 def test_nothing_overlaps_whatever_happens(scenario: Scenario) -> None:
     with world_of(scenario) as world:
         world.run()
