@@ -78,7 +78,8 @@ def check(
     for name, text in texts:
         parameter = _parameter(job_id, schema, name)
         try:
-            if (items := _items(parameter)) is not None and not text.startswith("["):
+            is_null = text == "null" and conforms(parameter, None)
+            if (items := _items(parameter)) is not None and not (text.startswith("[") or is_null):
                 typed.setdefault(name, []).append(_read(items, text))
                 continue
             value = _read(parameter, text)
@@ -189,10 +190,14 @@ def _parameter(job_id: str, schema: Schema, name: str) -> Schema:
     known: Mapping[str, Schema] = schema.get("properties", {})
     if name in known:
         return known[name]
-    if schema.get("additionalProperties", True) and name.isidentifier():
+    takes_any = schema.get("additionalProperties", True)
+    if takes_any and name.isidentifier():
         return {}
     takes = ", ".join(f"{each} ({words(parameter)})" for each, parameter in known.items())
-    otherwise = f"it takes: {takes}" if takes else "it takes no arguments"
+    if takes_any:
+        otherwise = "a name has letters, digits and _, and does not begin with a digit"
+    else:
+        otherwise = f"it takes: {takes}" if takes else "it takes no arguments"
     raise UsageError(f"{job_id} has no parameter {quote(name)}", hint=suggestion(name, known, otherwise))
 
 

@@ -46,7 +46,7 @@ def read_arguments(
         name, assigned, text = word.partition("=")
         if not assigned:
             raise UsageError(
-                f"{quote(word)} is not an argument", hint="write the name of a parameter: NAME=VALUE"
+                f"{quote(word)} is not an argument", hint="an argument is NAME=VALUE, such as keep=7"
             )
         texts.append((name, text))
     values = {} if file is None else _read_object(file)

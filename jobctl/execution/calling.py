@@ -37,7 +37,7 @@ def call(
     try:
         with importing:
             function = _resolve(target) if isinstance(target, str) else target
-        if arguments:
+        if arguments or _needs_arguments(function):
             from jobctl.signature import build
 
             arguments = build(function, arguments)
@@ -110,6 +110,17 @@ def _resolve(target: str) -> Callable[..., Any]:
         raise PermanentJobError(f"{target} is no function, but {type(found).__name__}")
     function: Callable[..., Any] = found
     return function
+
+
+def _needs_arguments(function: Callable[..., Any]) -> bool:
+    """Whether it has parameters without a default, as far as its code says; cheap, since every run asks."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return False
+    defaults = len(getattr(function, "__defaults__", None) or ()) + len(
+        getattr(function, "__kwdefaults__", None) or ()
+    )
+    return bool(code.co_argcount + code.co_kwonlyargcount > defaults)
 
 
 def _await(value: Any) -> Any:

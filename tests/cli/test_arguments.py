@@ -100,6 +100,12 @@ def test_a_wrong_document_is_refused(project: Cli, here: Path, text: str, messag
     assert message in refused(project("trigger", "clean", "--arguments", "given.json"), project)
 
 
+@pytest.mark.parametrize("word", ["a-b=1", "=1", "x y=1", "1st=1"])
+def test_a_program_takes_no_argument_that_cannot_name_a_variable(project: Cli, word: str) -> None:
+    message = refused(project("trigger", "dump", word), project)
+    assert "a name has letters, digits and _, and does not begin with a digit" in message
+
+
 def test_a_file_that_is_not_there(project: Cli) -> None:
     message = refused(project("trigger", "clean", "--arguments", "none.json"), project)
     assert "none.json cannot be read: no such file or directory" in message
@@ -108,6 +114,13 @@ def test_a_file_that_is_not_there(project: Cli) -> None:
 def test_a_function_that_cannot_be_called(project: Cli) -> None:
     message = refused(project("trigger", "broken", "kind=all"), project)
     assert "cleaning:no_such_function cannot be called: AttributeError" in message
+
+
+def test_a_run_without_a_required_argument_fails_and_names_it(project: Cli, here: Path) -> None:
+    (here / "jobctl.toml").write_text('[jobs.by-hand]\ncall = "cleaning:clean"\n')
+    done = project("trigger", "by-hand")
+    assert done.code == 1
+    assert 'clean needs the argument "older_than": a duration such as 30s or 1h30m' in done.stderr
 
 
 def test_they_are_kept_with_the_run_and_secrets_are_masked(project: Cli) -> None:

@@ -73,6 +73,8 @@ def checked(
         (set[str], "a", ["a"], {"a"}),
         (Sequence[date], "2026-12-24", ["2026-12-24"], [date(2026, 12, 24)]),
         (list[int] | None, "1", [1], [1]),
+        (list[str] | None, "null", None, None),
+        (list[str], "null", ["null"], ["null"]),
         (dict[str, int], '{"a": 1}', {"a": 1}, {"a": 1}),
         (Mapping[str, int], '{"a": 1}', {"a": 1}, {"a": 1}),
         (Any, "[1]", [1], [1]),
