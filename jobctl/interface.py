@@ -63,7 +63,7 @@ class BackgroundJobManager(Protocol):
         """
 
     def cancel_run(self, run_id: str, reason: str | None = None, *, now: bool = False) -> bool:
-        """Ask an unfinished run to end, wherever it runs; False where it has ended already.
+        """Ask an unfinished run to end, wherever it runs; False where it has ended already, or there is none.
 
         ``current_run().cancelled`` becomes true in it. After its grace time it is ended with all its processes, and
         recorded as ``cancelled``; it is not retried.

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -98,7 +98,9 @@ class Access:
 
 NO_STORE = {"Cache-Control": "no-cache, no-store, must-revalidate", "X-Content-Type-Options": "nosniff"}
 BEARER = {"WWW-Authenticate": "Bearer"}
+_T = TypeVar("_T")
 _LARGEST_BODY = 128 * 1024
+_ARGUMENTS = '{"arguments": {"name": value}}'
 INTERNAL_ERROR = "internal error of jobctl"
 
 _LOG = logging.getLogger("jobctl")
@@ -175,13 +177,14 @@ class Endpoints:
         return await self._run(request, request.path_params["id"], EndpointFormat(), takes_arguments=True)
 
     async def cancel(self, request: Request) -> Response:
-        """Ask the run that the path names to end."""
+        """Ask the run that the path names to end, with the reason of the body."""
         if not self._is_allowed(request):
             return _json(Reply(401, {"success": False, "error": EndpointFormat.unauthorized}), BEARER)
         run_id = request.path_params["id"]
         client = f"HTTP from {request.client.host if request.client else 'an unknown address'}"
         try:
-            found = await run_in_threadpool(self._runner.cancel, run_id, client)
+            reason = await _field(request, "reason", str, '{"reason": "why"}')
+            found = await run_in_threadpool(self._runner.cancel, run_id, client, reason)
         except JobctlError as error:
             return _json(Reply(status_of(error), {"success": False, "error": self._message(error)}))
         if found is None:
@@ -218,7 +221,7 @@ class Endpoints:
         if self._detail and self._runner.is_disabled and (skipped := reply_format.skipped(now)):
             return _json(skipped)
         try:
-            arguments = await _arguments(request) if takes_arguments else None
+            arguments = await _field(request, "arguments", dict, _ARGUMENTS) if takes_arguments else None
             run = await self._within_timeout(
                 lambda: self._runner.run(job_id, arguments, if_disabled=reply_format.runs_if_disabled)
             )
@@ -266,8 +269,8 @@ class Endpoints:
         return self._access.allows(request.headers, client, allow_without_bearer=allow_without_bearer)
 
 
-async def _arguments(request: Request) -> dict[str, Any] | None:
-    """The arguments of the body ``{"arguments": {…}}``; None where it is empty.
+async def _field(request: Request, name: str, kind: type[_T], example: str) -> _T | None:
+    """The value of the body, a JSON object with this one field; None where the body is empty.
 
     Raises:
         UsageError: it is something else, or too large.
@@ -283,11 +286,9 @@ async def _arguments(request: Request) -> dict[str, Any] | None:
         document = json.loads(body)
     except (ValueError, RecursionError):
         document = None
-    if not (isinstance(document, dict) and list(document) == ["arguments"]):
-        document = {}
-    found = document.get("arguments")
-    if not isinstance(found, dict):
-        raise UsageError('the body must be a JSON object: {"arguments": {"name": value}}')
+    found = document[name] if isinstance(document, dict) and list(document) == [name] else None
+    if not isinstance(found, kind):
+        raise UsageError(f"the body must be a JSON object: {example}")
     return found
 
 

@@ -18,6 +18,7 @@ from jobctl.scheduler.liveness import fail_lost_runs_once
 from jobctl.store.base import RunStore
 from jobctl.store.records import Cancellation
 from jobctl.subscribers import Subscribers
+from jobctl.text import printable
 
 if TYPE_CHECKING:
     from jobctl.managers.local import LocalJobManager
@@ -131,11 +132,12 @@ class Runner:
                 return manager.wait(started.id, _END_S)
         return self.project.open_store().run(started.id) or started
 
-    def cancel(self, run_id: str, by: str) -> tuple[Run, bool] | None:
+    def cancel(self, run_id: str, by: str, reason: str | None) -> tuple[Run, bool] | None:
         """Ask a run to end, wherever it runs.
 
         Args:
             by: who asks.
+            reason: why; kept with the run.
 
         Returns:
             The run, and whether it had not ended yet; None where it is unknown.
@@ -145,7 +147,11 @@ class Runner:
         """
         store = self.read_store()
         run = store.run(run_id)
-        return None if run is None else (run, store.cancel(Cancellation(run.id, by)))
+        return (
+            None
+            if run is None
+            else (run, store.cancel(Cancellation(run.id, by, printable(reason) if reason else None)))
+        )
 
     def close(self) -> None:
         """End the runs in progress, with a grace time, and close the store."""

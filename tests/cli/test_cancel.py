@@ -147,14 +147,19 @@ def test_over_http(site: Site) -> None:
     address = re.search(r"http://[^,]+", server.stdout.readline())
     assert address
     with httpx2.Client(base_url=address[0], trust_env=False, timeout=30) as client:
-        asked = client.post(f"/api/runs/{run['run_id']}/cancel")
+        refused = client.post(f"/api/runs/{run['run_id']}/cancel", json={"why": "too slow"})
+        asked = client.post(f"/api/runs/{run['run_id']}/cancel", json={"reason": "too slow"})
         until(lambda: site.runs("slow")[0]["status"] == "cancelled")
         again = client.post(f"/api/runs/{run['run_id']}/cancel")
         unknown = client.post("/api/runs/0123456789abcdef/cancel")
         wrong = client.get(f"/api/runs/{run['run_id']}/cancel")
 
+    assert (refused.status_code, refused.json()["error"]) == (
+        400,
+        'the body must be a JSON object: {"reason": "why"}',
+    )
     assert (asked.status_code, asked.json()["job_id"]) == (202, "slow")
-    assert site.runs("slow")[0]["error"] == "cancelled by HTTP from 127.0.0.1"
+    assert site.runs("slow")[0]["error"] == "cancelled by HTTP from 127.0.0.1: too slow"
     assert (again.status_code, unknown.status_code, wrong.status_code) == (409, 404, 405)
 
 
