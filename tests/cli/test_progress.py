@@ -45,10 +45,12 @@ def test_status_draws_a_bar(cli: Cli, past: Past) -> None:
     past.store.update_run(run_id, progress=Progress(42, 100, "copying [red] a.png"))
     one = cli("status", run_id, "--color", "always")
     every = cli("status", "--json").json["jobs"]
+    piped = cli("status").rows
 
     assert one.code == 0
     (job,) = [job for job in every if job["id"] == "hello"]
     assert job["progress"] == {"done": 42, "total": 100, "note": "copying [red] a.png"}
+    assert [row["NOTE"] for row in piped if row["JOB"] == "hello"] == ["42 of 100  copying [red] a.png"]
 
 
 @pytest.mark.parametrize(

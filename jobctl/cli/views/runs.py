@@ -145,14 +145,18 @@ def as_json(value: Any) -> str:
 def bar(progress: Progress, terminal: Terminal) -> "Text":
     """A bar, and what the run reports: ``━━━━━━━━────────────  42 of 100  resizing images``."""
     text = terminal.text("")
-    done = f"{progress.done:,g}"
     if progress.share is not None:
         full = round(progress.share * _BAR)
         text.append(("━" if terminal.unicode else "=") * full, "cyan")
         text.append(("─" if terminal.unicode else "-") * (_BAR - full) + "  ", "dim")
-        done += f" of {progress.total:,g}"
-    text.append_text(terminal.text("  ".join(filter(None, (done, progress.note)))))
+    text.append_text(terminal.text(progress_text(progress)))
     return text
+
+
+def progress_text(progress: Progress) -> str:
+    """What the run reports: ``42 of 100  resizing images``."""
+    total = "" if progress.share is None else f" of {progress.total:,g}"
+    return "  ".join(filter(None, (f"{progress.done:,g}{total}", progress.note)))
 
 
 def _state(run: Run) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.cli.terminal import Column, Terminal, rows
 from jobctl.cli.times import ago, dated, ms, share, short, took, until, zone_names, zulu
-from jobctl.cli.views.runs import bar, result_summary, signs
+from jobctl.cli.views.runs import bar, progress_text, result_summary, signs
 from jobctl.durations import format_duration
 from jobctl.errors import JobctlError, ServiceError
 from jobctl.memory_limit import MIB
@@ -255,5 +255,5 @@ def _record(job: JobStatus) -> tuple[str, ...]:
         ms(job.duration),
         zulu(job.next_run),
         job.error or "",
-        job.note or "",
+        job.note or ("" if job.progress is None else progress_text(job.progress)),
     )
