@@ -6,7 +6,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
 from itertools import islice
@@ -22,7 +22,7 @@ from jobctl.cli.views.events import document, job_of, level, log_line, terminal_
 from jobctl.cli.views.status import state_of
 from jobctl.errors import JobctlError
 from jobctl.events import Event, LinesNotShown, RunFinished, RunOutput, RunProgressed, RunStarted
-from jobctl.model import JobStatus, Run, RunStatus, Status, rate
+from jobctl.model import JobStatus, RunStatus, Status, rate
 from jobctl.text import counted
 
 if TYPE_CHECKING:
@@ -128,20 +128,14 @@ class Backlog:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of runs since the start."""
+    """Counts of runs that ended since the start."""
 
     completed: int = 0
     failed: int = 0
-    running: dict[str, Run] = field(default_factory=dict)
 
     def take(self, event: Event) -> None:
         """Count it."""
-        if isinstance(event, RunStarted):
-            self.running[event.run.job_id] = event.run
-        elif isinstance(event, RunFinished):
-            now = self.running.get(event.run.job_id)
-            if now is not None and now.id == event.run.id:
-                del self.running[event.run.job_id]
+        if isinstance(event, RunFinished):
             self.completed += event.run.status is RunStatus.COMPLETED
             self.failed += event.run.status is RunStatus.FAILED
 
@@ -171,9 +165,10 @@ def panel(
         columns = [*map(Column, ("JOB", "STATE", "LAST", "NEXT")), Column("TOOK", right=True)]
         parts.append(terminal.table(columns, [_row(job, now, terminal) for job in shown]))
     left_out = f" ({len(jobs) - len(shown):,} not shown)" if len(jobs) > len(shown) else ""
+    running = sum(job.status is Status.RUNNING for job in statuses)
     ended = tally.completed + tally.failed
     counts = (
-        f"{counted(len(statuses), 'job')}{left_out}, {len(tally.running)} running"
+        f"{counted(len(statuses), 'job')}{left_out}, {running:,} running"
         f"      since start: {counted(ended, 'run')}, {share(rate(tally.completed, ended))} completed"
     )
     overflow: OverflowMethod = "ellipsis" if terminal.unicode else "crop"

@@ -240,3 +240,11 @@ def test_the_live_table_says_how_many_jobs_have_no_room(height: int, left_out: s
 
     assert sum(line.startswith("job-") for line in lines) + int(left_out[2:3] or 0) == 10
     assert lines[-1].startswith(f"10 jobs{left_out}, 0 running")
+
+
+def test_the_live_table_counts_each_job_that_runs_also_in_another_process() -> None:
+    now = datetime(2026, 11, 25, tzinfo=UTC)
+    terminal = Terminal(80)
+    jobs = [JobStatus("job", "", Status.RUNNING, last_run=now)]
+
+    assert terminal.lines(panel(jobs, Tally(), now, terminal, 24))[-1].startswith("1 job, 1 running")
