@@ -108,14 +108,15 @@ class BackgroundJobManager(Protocol):
     def start_all_jobs(self) -> None:
         """Put every stopped job back on its schedule."""
 
-    def stop_job(self, id: str, reason: str | None = None) -> None:  # noqa: A002
+    def stop_job(self, id: str, reason: str | None = None, *, until: datetime | None = None) -> None:  # noqa: A002
         """Take a job off its schedule. A run in progress goes on; its status is kept.
 
         Args:
             reason: why; shown by ``jobctl status``, but for Trigger.dev's jobs.
+            until: when a scheduler puts it back, aware; None: never. Trigger.dev does not know that.
         """
 
-    def stop_all_jobs(self, reason: str | None = None) -> None:
+    def stop_all_jobs(self, reason: str | None = None, *, until: datetime | None = None) -> None:
         """Take every job off its schedule."""
 
     def get_job_status(self, id: str) -> JobStatus | None:  # noqa: A002

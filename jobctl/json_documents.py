@@ -72,6 +72,7 @@ def job_document(status: JobStatus) -> dict[str, Any]:
         "note": status.note,
         "retry_at": time(status.retry_at),
         "progress": _progress(status.progress),
+        "stopped_until": time(status.stopped_until),
     }
 
 

@@ -247,6 +247,7 @@ class JobStatus:
     Attributes:
         retry_at: when the next attempt begins, if the last one failed.
         progress: of the run that goes on, as it reports itself.
+        stopped_until: when a stopped job goes back on its schedule by itself; None: never.
     """
 
     id: str
@@ -262,6 +263,7 @@ class JobStatus:
     note: str | None = None
     retry_at: datetime | None = None
     progress: Progress | None = None
+    stopped_until: datetime | None = None
 
 
 @value

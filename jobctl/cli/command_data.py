@@ -125,6 +125,8 @@ COMMANDS = {
     'stop': CommandEntry('Take a job off its schedule', (JOBS, ), {
         '--all': Option('', '', (), 'Every job.'),
         '--reason': Option('', 'TEXT', (), 'Reason that status shows.'),
+        '--until': Option('', 'TIME', (), 'Put it back then: a time, or how long from now such as 2d.'),
+        '--skip-next': Option('', '', (), 'Leave out its next run only.'),
         '--yes': Option('-y', '', (), 'Do not ask for confirmation.'),
     }),
     'start': CommandEntry('Put a stopped job back on its schedule', (JOBS, ), {

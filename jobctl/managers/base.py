@@ -172,17 +172,18 @@ class StoreBackedManager(ManagerBase):
         """Put every stopped job back on its schedule."""
         self._start(list(self._jobs))
 
-    def stop_job(self, id: str, reason: str | None = None) -> None:  # noqa: A002
+    def stop_job(self, id: str, reason: str | None = None, *, until: datetime | None = None) -> None:  # noqa: A002
         """Take a job off its schedule; it stays off after a restart. A run in progress goes on.
 
         Args:
             reason: why; shown by ``jobctl status``.
+            until: when a scheduler puts it back, aware; None: never.
         """
-        self._stop([self._job(id).id], reason)
+        self._stop([self._job(id).id], reason, until)
 
-    def stop_all_jobs(self, reason: str | None = None) -> None:
+    def stop_all_jobs(self, reason: str | None = None, *, until: datetime | None = None) -> None:
         """Take every job off its schedule."""
-        self._stop(list(self._jobs), reason)
+        self._stop(list(self._jobs), reason, until)
 
     def cancel_run(
         self, run_id: str, reason: str | None = None, *, now: bool = False, by: str | None = None
@@ -236,9 +237,9 @@ class StoreBackedManager(ManagerBase):
         self._register(ids)
         self.store.start(ids, self._clock.now())
 
-    def _stop(self, ids: Sequence[str], reason: str | None) -> None:
+    def _stop(self, ids: Sequence[str], reason: str | None, until: datetime | None) -> None:
         self._register(ids)
-        self.store.stop(ids, self._clock.now(), reason)
+        self.store.stop(ids, self._clock.now(), reason, until)
 
 
 def define(job_id: str, name: str, target: Target, schedule: Schedule) -> Job:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -259,8 +259,8 @@ class LocalJobManager(StoreBackedManager):
             if self._scheduling:
                 self._schedule([self._job(job_id) for job_id in ids])
 
-    def _stop(self, ids: Sequence[str], reason: str | None) -> None:
-        super()._stop(ids, reason)
+    def _stop(self, ids: Sequence[str], reason: str | None, until: datetime | None) -> None:
+        super()._stop(ids, reason, until)
         scheduler = self._scheduler
         if scheduler is not None and self._scheduling:
             scheduler.call(lambda: scheduler.unschedule(ids, for_good=False))

@@ -26,6 +26,8 @@ def job_status(job: Job, record: JobRecord | None, now: datetime) -> JobStatus:
         state = Status.STOPPED
     planned = record.next_run if record and off is None else None
     found = status_from(job, state, last, next_run=planned if planned and planned > now else None, note=off)
+    if state is Status.STOPPED and record is not None and record.stopped_until is not None:
+        return replace(found, stopped_until=record.stopped_until)
     if last is None or state is not Status.RUNNING or last.retry_at is None:
         return found
     return replace(found, note=f"retrying {last.attempt + 1}/{job.retries + 1}", retry_at=last.retry_at)

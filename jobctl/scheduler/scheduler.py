@@ -24,7 +24,7 @@ from jobctl.scheduler.misfires import MisfireReporter
 from jobctl.scheduler.recorder import Recorder
 from jobctl.scheduler.run_supervisor import RunSupervisor
 from jobctl.store.base import RunStore
-from jobctl.store.records import registration
+from jobctl.store.records import JobRecord, registration
 
 if TYPE_CHECKING:
     from jobctl.execution.pool import WorkerPool
@@ -72,6 +72,7 @@ class Scheduler:
         self._jobs: dict[str, Job] = {}
         self._requests: deque[Callable[[], None]] = deque()
         self._store_version: object = None
+        self._start_at: datetime | None = None
         self._stop = _StopRequest()
         self._thread = threading.Thread(target=self._main, name="jobctl-scheduler", daemon=True)
 
@@ -145,16 +146,25 @@ class Scheduler:
     def resume_started_jobs(self) -> None:
         """Put jobs back on the agenda that another process has put back on their schedules."""
         stopped = sorted(self._dispatcher.stopped)
+        if self._start_at is not None and self._clock.now() >= self._start_at:
+            self._start_at = self._store_version = None  # which does not count what this process writes
+            self._store.start_due(self._clock.now())
         if not stopped:
             return
         version = self._store.change_token()
         if version == self._store_version:
             return
         self._store_version = version
-        records = [self._store.job(job_id) for job_id in stopped]
-        started = {record.id for record in records if record is not None and record.stopped is None}
+        records = [record for record in map(self._store.job, stopped) if record is not None]
+        self._note_until(records)
+        started = {record.id for record in records if record.stopped is None}
         if started:
             self.call(lambda: self._resume(started))
+
+    def _note_until(self, records: Iterable[JobRecord]) -> None:
+        """Keep when the first of these jobs goes back on its schedule by itself."""
+        times = [record.stopped_until for record in records if record.stopped_until is not None]
+        self._start_at = min(times, default=None)
 
     def check_clock(self) -> None:
         """No other scheduler is alive: where a dead one with a fast clock left slots far ahead, go on from now."""
@@ -183,9 +193,11 @@ class Scheduler:
     def schedule(self, jobs: Iterable[Job]) -> None:
         """Register jobs in the run store, and put those that are timed on the agenda."""
         chosen = list(jobs)
+        self._store.start_due(self._clock.now())
         records = self._store.register([registration(job) for job in chosen], self._clock.now())
         if self._stop.grace is not None:
             return
+        self._note_until(records.values())
         ahead = runs_ahead(chosen, records)
         self._watch.look_back()
         now = self._clock.now()

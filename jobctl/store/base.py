@@ -78,7 +78,7 @@ ORDER BY since
 """
 _START = """
 UPDATE jobs SET
-  stopped = NULL, stop_reason = NULL, anchor = CASE WHEN cursor IS NULL THEN :now ELSE anchor END,
+  stopped = NULL, stop_reason = NULL, stopped_until = NULL, anchor = CASE WHEN cursor IS NULL THEN :now ELSE anchor END,
   cursor = CASE WHEN cursor < :now THEN :now ELSE cursor END
 WHERE id = :job AND stopped IS NOT NULL
 """
@@ -302,13 +302,23 @@ class RunStore(ABC):
         with self._writing_as(owner_id) as connection:
             return claims.pass_slots(connection, job_id, until, misfires)
 
-    def stop(self, job_ids: Iterable[str], at: datetime, reason: str | None = None) -> None:
-        """Take jobs off their schedules, kept over restarts."""
+    def stop(
+        self,
+        job_ids: Iterable[str],
+        at: datetime,
+        reason: str | None = None,
+        until: datetime | None = None,
+    ) -> None:
+        """Take jobs off their schedules, kept over restarts.
+
+        Args:
+            until: when ``start_due`` puts them back; None: never.
+        """
         with self._writing() as connection:
             connection.executemany(
-                "UPDATE jobs SET stopped = coalesce(stopped, ?), stop_reason = ?, next_run = NULL"
-                " WHERE id = ?",
-                [(to_ms(at), reason, job_id) for job_id in job_ids],
+                "UPDATE jobs SET stopped = coalesce(stopped, ?), stop_reason = ?, stopped_until = ?,"
+                " next_run = NULL WHERE id = ?",
+                [(to_ms(at), reason, ms_of(until), job_id) for job_id in job_ids],
             )
 
     def start(self, job_ids: Iterable[str], at: datetime | None = None) -> None:
@@ -319,6 +329,13 @@ class RunStore(ABC):
         now = to_ms(at or SystemClock().now())
         with self._writing() as connection:
             connection.executemany(_START, [{"now": now, "job": job_id} for job_id in job_ids])
+
+    def start_due(self, at: datetime) -> None:
+        """``start`` the jobs that were stopped until then, or until earlier."""
+        with self._reading() as connection:
+            due = connection.execute("SELECT id FROM jobs WHERE stopped_until <= ?", (to_ms(at),)).fetchall()
+        if due:
+            self.start([row[0] for row in due], at)
 
     def set_failure_notified(self, job_id: str, *, failing: bool) -> bool:
         """Note that people are notified of a job's failure, or recovery; False where they were, by any process."""

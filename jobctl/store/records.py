@@ -70,6 +70,7 @@ class JobRecord:
         cursor: every slot up to here was run, skipped or missed; None before the first.
         next_run: the next due time, as its scheduler last computed it.
         stopped: since when it is off its schedule, or None.
+        stopped_until: when it goes back by itself; None: never.
         last: its newest run that is not ``skipped``, finished or not; None if it never ran.
         missed: the number of misfires.
         last_success: when a run of it last completed.
@@ -91,6 +92,7 @@ class JobRecord:
     last_success: datetime | None = None
     failing: bool | None = None
     failure_notified: bool = False
+    stopped_until: datetime | None = None
 
 
 @value

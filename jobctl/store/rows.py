@@ -17,7 +17,7 @@ RUN = (
 OWNER = "o.id, o.kind, o.host, o.pid, o.start, o.boot, o.since, o.ended, o.killed, o.heartbeats, o.leased, o.observed"
 JOB = (
     "j.id, j.name, j.schedule, j.timezone, j.anchor, j.cursor, j.next_run, j.stopped, j.stop_reason, j.missed,"
-    " j.last_success, j.failing, j.told"
+    " j.last_success, j.failing, j.told, j.stopped_until"
 )
 RUNS_OF_JOB = " UNION ALL ".join(
     f"SELECT {{columns}}, r.seq FROM runs r WHERE r.job_id = :job AND {indexed} AND {{condition}}"
@@ -140,6 +140,7 @@ def record_of(row: Any) -> JobRecord:
         last_success=when(row[10]),
         failing=None if row[11] is None else bool(row[11]),
         failure_notified=bool(row[12]),
+        stopped_until=when(row[13]),
         last=run_of(last) if last[0] is not None else None,
     )
 

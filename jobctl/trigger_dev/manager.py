@@ -134,18 +134,24 @@ class TriggerDevJobManager(ManagerBase):
         """
         return apply_steps(self._api, steps)
 
-    def stop_job(self, id: str, reason: str | None = None) -> None:  # noqa: A002
-        """Deactivate the job's schedule, until ``start_job``. A run in progress continues. No reason is kept."""
+    def stop_job(self, id: str, reason: str | None = None, *, until: datetime | None = None) -> None:  # noqa: A002
+        """Deactivate the job's schedule, until ``start_job``. A run in progress continues. No reason is kept.
+
+        Raises:
+            UsageError: ``until`` is given: no schedule there is activated by itself.
+        """
         del reason
+        _refuse_until(until)
         self._api.set_active(self._schedule_of(id).id, active=False)
 
     def start_job(self, id: str) -> None:  # noqa: A002
         """Activate the job's schedule again."""
         self._api.set_active(self._schedule_of(id).id, active=True)
 
-    def stop_all_jobs(self, reason: str | None = None) -> None:
+    def stop_all_jobs(self, reason: str | None = None, *, until: datetime | None = None) -> None:
         """Deactivate every schedule that jobctl made in this environment."""
         del reason
+        _refuse_until(until)
         self._set_all(active=False)
 
     def start_all_jobs(self) -> None:
@@ -352,3 +358,11 @@ def _missing_here(jobs: Iterable[Job]) -> list[str]:
 def max_duration(timeout: timedelta) -> int:
     """A task's ``maxDuration`` in seconds: longer than the job's timeout, so that jobctl ends the job and reports it."""
     return max(5, ceil(timeout.total_seconds())) + MARGIN_S
+
+
+def _refuse_until(until: datetime | None) -> None:
+    if until is not None:
+        raise UsageError(
+            "Trigger.dev does not put a schedule back by itself",
+            hint="leave out --until, and use jobctl start later",
+        )

@@ -30,7 +30,7 @@ SHELL = {
 }
 NOT_RUN = {"run", "serve", "uninstall", "cancel", "rerun"}
 """Commands that run until they are stopped, change the machine, or need a run of another time."""
-OPTIONS_NOT_RUN = {"--follow", "--demo"}
+OPTIONS_NOT_RUN = {"--follow", "--demo", "--skip-next"}
 MODULES = {"myapp.jobs": "", "myapp.backup": "def nightly():\n    print('dumped')\n"}
 
 

@@ -340,7 +340,7 @@ def test_older_tables_are_migrated_and_keep_what_is_in_them(
         "rerun_of",
     ):
         postgres.execute(f"ALTER TABLE {schema}.runs DROP COLUMN {name}")
-    for name in ("last_success", "failing", "told"):
+    for name in ("last_success", "failing", "told", "stopped_until"):
         postgres.execute(f"ALTER TABLE {schema}.jobs DROP COLUMN {name}")
     for name in ("heartbeats", "leased", "observed"):
         postgres.execute(f"ALTER TABLE {schema}.owners DROP COLUMN {name}")

@@ -318,7 +318,7 @@ def test_what_alerts_ask_for_is_filled_in_from_the_runs_that_are_kept(folder: Pa
         (run,) = store.runs()
         store.finish([Ending(run.id, run.job_id, RunStatus.COMPLETED, NOW, NOW, timedelta(0))])
     with closing(sqlite3.connect(folder / "jobctl.db")) as connection:
-        for name in ("last_success", "failing", "told"):
+        for name in ("last_success", "failing", "told", "stopped_until"):
             connection.execute(f"ALTER TABLE jobs DROP COLUMN {name}")
         for name in ("heartbeats", "leased", "observed"):
             connection.execute(f"ALTER TABLE owners DROP COLUMN {name}")

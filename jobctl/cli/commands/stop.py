@@ -1,16 +1,19 @@
 """``jobctl stop ID``: takes a job off its schedule, kept over restarts."""
 
 import sys
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import AllJobs, OptionalJobId, Yes
-from jobctl.errors import UsageError
+from jobctl.cli.times import dated, read_time
+from jobctl.durations import parse_duration
+from jobctl.errors import ScheduleError, UsageError
 from jobctl.json_documents import job_document
 from jobctl.model import RunStatus
-from jobctl.text import printable
+from jobctl.text import printable, quote
 
 if TYPE_CHECKING:
     from jobctl.model import Job
@@ -24,13 +27,21 @@ def run(
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="TEXT", help="Reason that status shows.")
     ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until", metavar="TIME", help="Put it back then: a time, or how long from now such as 2d."
+        ),
+    ] = None,
+    skip_next: Annotated[bool, typer.Option("--skip-next", help="Leave out its next run only.")] = False,
     yes: Yes = False,
 ) -> int:
     """Take a job off its schedule.
 
     Examples:
         jobctl stop repository-sync
-        jobctl stop repository-sync --reason "host moves"
+        jobctl stop repository-sync --reason "host moves" --until 2d
+        jobctl stop repository-sync --skip-next
         jobctl stop --all --yes
     """
     jobs = chosen_jobs(job_id, context, every=all_jobs, verb="stop")
@@ -41,13 +52,19 @@ def run(
     reason = printable(reason) if reason is not None else None
     manager, out = context.job_manager, context.output
     manager.add(jobs)
+    if skip_next and (all_jobs or until is not None):
+        raise UsageError("--skip-next takes one job, and no --until")
+    end = _after_next(jobs[0], context) if skip_next else _end(until, context)
     if all_jobs:
-        manager.stop_all_jobs(reason)
+        manager.stop_all_jobs(reason, until=end)
     else:
-        manager.stop_job(jobs[0].id, reason)
+        manager.stop_job(jobs[0].id, reason, until=end)
     report(jobs, context)
     stopped = jobs[0].id if len(jobs) == 1 else f"all {len(jobs)} jobs"
-    out.note(f"{stopped}: stopped{manager.place}, off the schedule. To put it back: {undo}")
+    how_long = f" until {dated(end)}" if end else ""
+    if skip_next:
+        how_long += ", so its next run is left out"
+    out.note(f"{stopped}: stopped{manager.place}, off the schedule{how_long}. To put it back: {undo}")
     if not manager.place:  # else that would be one more request
         ids = {job.id for job in jobs}
         running = [run.job_id for run in manager.runs(statuses=[RunStatus.RUNNING], limit=None)]
@@ -55,6 +72,38 @@ def run(
         if running:
             out.note(f"a run in progress goes on: {', '.join(running)}")
     return 0
+
+
+def _end(text: str | None, context: Context) -> datetime | None:
+    """When jobs go back on their schedules.
+
+    Raises:
+        UsageError: the text is no time and no duration, or the time is past.
+    """
+    if text is None:
+        return None
+    now = context.now()
+    try:
+        end = now + parse_duration(text)
+    except (ScheduleError, OverflowError):
+        end = read_time(text, "--until")
+    if end <= now:
+        raise UsageError(f"--until {quote(text)} is past", hint="write a later time, or how long such as 2d")
+    return end
+
+
+def _after_next(job: "Job", context: Context) -> datetime:
+    """Just after the next due time of a job.
+
+    Raises:
+        UsageError: it has none.
+    """
+    status = context.job_manager.get_job_status(job.id)
+    if status is None or status.next_run is None:
+        raise UsageError(
+            f"{job.id} has no next run that could be left out", hint=f"see jobctl status {job.id}"
+        )
+    return status.next_run + timedelta(milliseconds=1)
 
 
 def chosen_jobs(job_id: str | None, context: Context, *, every: bool, verb: str) -> "list[Job]":

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LATE = timedelta(seconds=10)
 """A job is late if it has not started this long after its due time."""
-_TITLES = ("JOB", "STATE", "LAST", "TOOK_MS", "NEXT", "ERROR", "NOTE")
+_TITLES = ("JOB", "STATE", "LAST", "TOOK_MS", "NEXT", "ERROR", "NOTE", "STOPPED_UNTIL")
 
 
 class Board(NamedTuple):
@@ -73,15 +73,15 @@ def screen(
     columns = [Column("JOB"), Column("STATE"), Column("LAST"), Column("TOOK", right=True)]
     columns += [Column("NEXT")] if board.is_scheduled else []
     columns.append(Column("SCHEDULE"))
-    shared = Counter(job.note for job in board.jobs if _is_stopped(job))
+    shared = Counter(_why_stopped(job) for job in board.jobs if _is_stopped(job))
     below = {}
     for at, job in enumerate(shown):
         if job.status is Status.FAILED and job.error:
             below[at] = terminal.text(job.error, "red")
         elif job.progress is not None:
             below[at] = bar(job.progress, terminal)
-        elif _is_stopped(job) and job.note and shared[job.note] == 1:
-            below[at] = terminal.text(job.note, "dim")
+        elif _is_stopped(job) and shared[_why_stopped(job)] == 1:
+            below[at] = terminal.text(_why_stopped(job), "dim")
     yield terminal.table(columns, [_cells(job, board, terminal) for job in shown], below)
     if left_out:
         yield f"… {left_out}" if terminal.unicode else left_out
@@ -107,8 +107,14 @@ def by_urgency(board: Board) -> list[JobStatus]:
     return sorted(board.jobs, key=rank)
 
 
+def _why_stopped(job: JobStatus) -> str:
+    """The reason, and until when."""
+    end = f"until {dated(job.stopped_until)}" if job.stopped_until else ""
+    return ", ".join(filter(None, (job.note, end)))
+
+
 def _is_stopped(job: JobStatus) -> bool:
-    return job.status is Status.STOPPED and job.note not in {None, "stopped"}
+    return job.status is Status.STOPPED and _why_stopped(job) not in {"", "stopped"}
 
 
 def _counts(board: Board) -> str:
@@ -170,7 +176,7 @@ def detail(
     else:
         state = state_of(job, now, terminal)
         if job.note and job.retry_at is None:
-            state.append_text(terminal.text(f"  ({job.note})", "not bold"))
+            state.append_text(terminal.text(f"  ({_why_stopped(job)})", "not bold"))
     fields: list[tuple[str, RenderableType]] = [("state", state)]
     schedule = f"{job.schedule}  {job.timezone}" if job.schedule else "none, manual only"
     fields.append(("schedule", schedule))
@@ -256,4 +262,5 @@ def _record(job: JobStatus) -> tuple[str, ...]:
         zulu(job.next_run),
         job.error or "",
         job.note or ("" if job.progress is None else progress_text(job.progress)),
+        zulu(job.stopped_until),
     )

@@ -1,0 +1,3 @@
+-- When a stopped job goes back on its schedule by itself.
+
+ALTER TABLE jobs ADD COLUMN stopped_until BIGINT;

@@ -1,0 +1,103 @@
+"""``stop --until``: a pause that ends by itself, also over restarts."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.project import Site, until
+from tests.support.terminal import Cli, Past
+
+TICK = '[jobs.tick]\nevery = "1s"\ncall = "work:tick"\n'
+CODE = "def tick(): pass\n"
+
+
+def job(site: Site) -> dict[str, Any]:
+    found: dict[str, Any] = next(job for job in site.json("status")["jobs"] if job["id"] == "tick")
+    return found
+
+
+@pytest.mark.slow
+def test_a_scheduler_puts_the_job_back_at_that_time(site_on_either_store: Site) -> None:
+    site = site_on_either_store
+    site.jobs(TICK, CODE)
+    site.run()
+    until(lambda: site.runs("tick"))
+
+    stopped = site.call("stop", "tick", "--until", "4s", "--reason", "maintenance")
+    paused = job(site)
+    until(lambda: job(site)["status"] != "stopped")
+    end = datetime.fromisoformat(paused["stopped_until"])
+    until(lambda: datetime.fromisoformat(site.runs("tick")[0]["started_at"]) > end)
+
+    assert "tick: stopped, off the schedule until " in stopped.stderr
+    assert (paused["status"], paused["note"]) == ("stopped", "maintenance")
+    begun = [datetime.fromisoformat(run["started_at"]) for run in site.runs("tick")]
+    assert not [at for at in begun if end - timedelta(seconds=2) < at < end]
+    assert job(site)["stopped_until"] is None
+
+
+@pytest.mark.slow
+def test_the_pause_goes_on_over_a_restart(site: Site) -> None:
+    site.jobs(TICK, CODE)
+    assert site.call("stop", "tick", "--until", "3s").returncode == 0
+    end = datetime.fromisoformat(job(site)["stopped_until"])
+    first = site.run()
+    first.terminate()
+    assert first.wait() == 0
+    assert site.runs("tick") == []
+
+    until(lambda: datetime.now(UTC) > end)
+    site.run()
+    until(lambda: site.runs("tick"))
+
+
+@pytest.mark.slow
+def test_only_the_next_run_is_left_out(site: Site) -> None:
+    site.jobs(TICK.replace("1s", "4s"), CODE)
+    site.run()
+    until(lambda: job(site)["next_run"] and site.runs("tick"))
+    due = job(site)["next_run"]
+
+    skipped = site.call("stop", "tick", "--skip-next")
+    until(lambda: len(site.runs("tick")) >= 2)
+
+    assert "so its next run is left out" in skipped.stderr
+    slots = [run["scheduled_for"] for run in site.runs("tick")]
+    assert due not in slots
+    (last, first) = (datetime.fromisoformat(slot) for slot in slots[:2])
+    assert last - first == timedelta(seconds=8)
+
+
+def test_start_ends_a_pause(cli: Cli, past: Past) -> None:
+    cli("stop", "hello", "--until", "1d")
+    assert cli("start", "hello").code == 0
+
+    (found,) = [job for job in cli("status", "--json").json["jobs"] if job["id"] == "hello"]
+    assert found["stopped_until"] is None
+    record = past.store.job("hello")
+    assert record is not None
+    assert (record.stopped, record.stopped_until) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--until", "2020-01-01"], '--until "2020-01-01" is past'),
+        (["--until", "0s"], '--until "0s" is past'),
+        (["--until", "soon"], "--until"),
+        (["--skip-next", "--until", "1d"], "--skip-next takes one job, and no --until"),
+        (["--skip-next"], "hello has no next run that could be left out"),
+    ],
+)
+def test_wrong_ends_stop_nothing(cli: Cli, words: list[str], message: str) -> None:
+    refused = cli("stop", "hello", *words)
+    assert (refused.code, message in refused.stderr) == (2, True)
+    (found,) = [job for job in cli("status", "--json").json["jobs"] if job["id"] == "hello"]
+    assert found["status"] != "stopped"
+
+
+def test_status_shows_until_when(cli: Cli) -> None:
+    cli("stop", "hello", "--until", "2030-01-02T03:04:05")
+    rows = {row["JOB"]: row for row in cli("status").rows}
+    assert rows["hello"]["STOPPED_UNTIL"] == "2030-01-02T03:04:05Z"
