@@ -56,8 +56,8 @@ JobOrRunId = Annotated[
 JobArguments = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="NAME=VALUE",
-        help="An argument for the job's function or program.",
+        metavar="NAME=VALUE...",
+        help="Arguments for the job's function or program.",
         autocompletion=job_arguments,
     ),
 ]
@@ -69,7 +69,7 @@ RunningJobOrRun = Annotated[
     str,
     typer.Argument(
         metavar="RUN|ID",
-        help="A run by its id or the beginning of it, or a job: its run that goes on.",
+        help="A run's id, or the beginning of it; or the job whose run shall end.",
         autocompletion=job_ids,
     ),
 ]
