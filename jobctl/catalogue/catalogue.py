@@ -79,8 +79,8 @@ class Catalogue:
         if not self.warnings and is_recorded(job_id):
             raise UnknownJobError(
                 f"job {quote(job_id)} is in the run store, but this project does not define it",
-                hint="run it where it is defined: with trigger_job() of the program's job manager,"
-                " or with jobctl trigger in its own project",
+                hint=f"what ran: jobctl runs {job_id}; run it where it is defined: with trigger_job() of the"
+                " program's job manager, or with jobctl trigger in its own project",
             )
         raise unknown_job(job_id, self._by_id, also="All jobs: jobctl status", left_out=self.warnings)
 

@@ -72,10 +72,10 @@ def all_statuses(
 
 
 def is_in_use(record: JobRecord, now: datetime) -> bool:
-    """Whether a job has a schedule and is planned, running or stopped; otherwise its program or project is gone."""
+    """Whether a job runs, or has a schedule and is planned or stopped; otherwise its program or project may be gone."""
     is_planned = record.next_run is not None and record.next_run > now
     is_running = record.last is not None and record.last.status is RunStatus.RUNNING
-    return bool(record.schedule) and (is_planned or is_running or record.stopped is not None)
+    return is_running or (bool(record.schedule) and (is_planned or record.stopped is not None))
 
 
 def with_next_times(statuses: Sequence[JobStatus], jobs: Sequence[Job], now: datetime) -> list[JobStatus]:

@@ -129,6 +129,17 @@ def test_a_job_of_an_application_is_shown_while_it_is_planned(cli: Cli, past: Pa
     assert cli("status", "--json").json["jobs"][-1]["id"] == "from-code"
 
 
+def test_a_job_of_an_application_without_a_schedule_is_shown_while_it_runs(cli: Cli, past: Past) -> None:
+    past.ran("by-request")
+    assert "by-request" not in cli("status").stdout
+    refused = cli("status", "by-request")
+    assert (refused.code, "what ran: jobctl runs by-request" in refused.stderr) == (2, True)
+
+    past.begin("by-request")
+    assert cli("status", "--json").json["jobs"][-1]["id"] == "by-request"
+    assert cli("status", "by-request", "--json").json["jobs"][0]["status"] == "running"
+
+
 def test_a_job_of_another_program_can_be_inspected_and_stopped_but_not_run(cli: Cli, past: Past) -> None:
     past.ran("from-code")
     past.store.save_next_runs({"from-code": past.now + timedelta(hours=1)})

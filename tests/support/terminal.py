@@ -82,7 +82,11 @@ class Past:
         **more: Any,
     ) -> str:
         at = self.now - timedelta(seconds=ago)
-        schedules = {"hello": ("every 5m", "UTC"), "bad": ("every 2h", "UTC")}
+        schedules = {
+            "hello": ("every 5m", "UTC"),
+            "bad": ("every 2h", "UTC"),
+            "by-request": ("", "UTC"),
+        }
         text, zone = schedules.get(job_id, ("30 2 * * *", "Europe/Berlin"))
         self.store.register([Registration(job_id, job_id, text, zone)], at)
         run_id = new_run_id()
