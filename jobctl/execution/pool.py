@@ -151,6 +151,7 @@ class WorkerPool:
             self._requeue(worker.read_messages())
             if not wanted.isdisjoint(worker.run_ids):
                 self._requeue(worker.take_back())
+                self._requeue(worker.wait_for_begin())
         for task in [task for task in self._backlog if task.run_id in wanted]:
             self._backlog.remove(task)
             self._outcomes.not_started(task, reason)

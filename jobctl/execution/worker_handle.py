@@ -6,6 +6,7 @@
 import errno
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -242,12 +243,22 @@ class WorkerHandle:
         try:
             self._descriptions.send(data)
         except OSError as error:
-            if error.errno in {errno.EAGAIN, errno.ENOBUFS}:
+            if error.errno not in {errno.EAGAIN, errno.ENOBUFS}:
+                raise
+            if self.load:
                 return None
-            raise
+            self._drop_descriptions()
+            self._descriptions.send(data)
         if is_kept:
             self._described[kind] = number
         return number
+
+    def _drop_descriptions(self) -> None:
+        """Make room: the worker has no task, so it would never read what described tasks that were taken back."""
+        with suppress(BlockingIOError):
+            while self._unread.recv(_LARGEST_TASK, socket.MSG_DONTWAIT):
+                continue
+        self._described.clear()
 
     def take_back(self) -> list[Task]:
         """The tasks whose permits it has not read, in order; it will never begin them."""
@@ -257,6 +268,22 @@ class WorkerHandle:
             return []
         numbers = [number for number, *_ in PERMIT.iter_unpack(permits)]
         return [self._sent.pop(number) for number in numbers if number in self._sent]
+
+    def wait_for_begin(self) -> list[Task]:
+        """After ``take_back``: wait until the worker has reported the task whose permit it has read, if any.
+
+        So a signal meets the task that it is for. Waits for ``STUCK_S`` at most; returns tasks for other workers.
+        """
+        tasks: list[Task] = []
+        end = self._clock.monotonic() + STUCK_S
+        waiting = select.poll()
+        waiting.register(self.result, select.POLLIN)
+        while self._sent and self._fault is None and self.result not in self.at_end:
+            left = end - self._clock.monotonic()
+            if left <= 0 or not waiting.poll(left * 1000):
+                break
+            tasks += self.read_messages()
+        return tasks
 
     def extend(self, deadline: float | None) -> None:
         """Let the worker live until then. One that reads nothing keeps its former deadline."""

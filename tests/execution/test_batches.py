@@ -124,6 +124,53 @@ def test_tasks_that_are_taken_back_while_they_begin_and_end_run_once(bench: Any)
     assert len(completed) <= len((bench.folder / "ran").read_text()) <= len(bench.started)
 
 
+# a real read that takes its time between a permit and the report that its task begins
+SLOW_AT_PERMIT = """
+import os, time
+read = os.read
+
+def reading(descriptor, size):
+    data = read(descriptor, size)
+    if size == 32:
+        time.sleep(0.02)
+    return data
+
+os.read = reading
+"""
+
+
+def test_the_end_of_a_task_ends_none_that_begins_meanwhile(make_bench: Any) -> None:
+    bench = make_bench(workers=1, environment={"PYTHONPATH": "patches"})
+    (bench.folder / "patches").mkdir()
+    bench.write(SLOW_AT_PERMIT, "patches/sitecustomize.py")
+    bench.write("def good(): pass\n")
+    for _ in range(8):
+        batch = [bench.task("work:good", quick=True) for _ in range(6)]
+        bench.submit(*batch)
+        bench.wait_started(batch[0])
+        bench.pool.end([batch[0].run_id], Reason.CANCELLED, now=True)
+        assert [run.reason for run in bench.finish(*batch)[1:]] == [None] * 5
+
+
+def test_descriptions_of_tasks_that_were_taken_back_block_no_other(make_bench: Any) -> None:
+    bench = make_bench(workers=1)
+    bench.write("def hold(text): open('go').read()\ndef good(text): pass\n")
+    os.mkfifo(bench.folder / "go")
+    text = {"text": "x" * 20 * 1024}
+    first = bench.task("work:hold", quick=True, arguments=text)
+    bench.submit(first)
+    bench.wait_started(first)
+    others = [bench.task("work:good", quick=True, arguments=text) for _ in range(40)]
+
+    bench.submit(*others)
+    bench.until(
+        lambda: bench.pool.capacity(quick=True) == 0
+    )  # the first is stuck: the others were taken back
+    (bench.folder / "go").write_text("go")
+
+    assert {run.reason for run in bench.finish(first, *others)} == {None}
+
+
 def test_capacity_counts_workers_and_room_behind_quick_tasks(make_bench: Any) -> None:
     bench = make_bench(workers=2)
     bench.write("import time\ndef hang(): time.sleep(300)\n")
