@@ -306,8 +306,10 @@ class RunSupervisor:
         if self._unsaved_progress.pop(outcome.run_id, None) is not None:
             self._try(lambda: self._store.update_run(outcome.run_id, progress=active.progress))
         if not self.stopping and active.may_retry(outcome):
-            self._retry_later(active, outcome)
-            return
+            if active.cancellation is None:
+                self._retry_later(active, outcome)
+                return
+            outcome = replace(outcome, reason=Reason.CANCELLED)
         del self._active[outcome.run_id]
         self.interrupted += outcome.reason is Reason.INTERRUPTED
         self._lost += outcome.reason is Reason.LOST

@@ -1,7 +1,9 @@
 """One run in the calling thread, as ``jobctl trigger`` makes it."""
 
 import os
+import select
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,11 +13,12 @@ import pytest
 
 from jobctl.clock import SystemClock
 from jobctl.errors import AlreadyRunningError, NotRunError
-from jobctl.events import RunRetrying
+from jobctl.events import Event, RunOutput, RunRetrying
 from jobctl.model import Job, Reason, Run, RunStatus, Trigger
 from jobctl.scheduler.single_run import SingleRun
 from jobctl.settings.masking import Mask
 from jobctl.store.base import RunStore
+from jobctl.store.records import Cancellation
 
 CODE = (
     "import time\ndef work():\n    print('hello')\n    return 7\n"
@@ -113,3 +116,33 @@ def test_a_fault_of_maintenance_ends_it_and_is_raised(
     recorded = store.run(started.id)
     assert recorded is not None
     assert recorded.reason is Reason.INTERRUPTED
+
+
+def test_a_run_that_fails_while_it_is_cancelled_is_not_retried(
+    make_single_run: MakeSingleRun, store: RunStore, project: Path
+) -> None:
+    (project / "site_jobs.py").write_text(
+        "def fail():\n    print('begun')\n    open('go').read()\n    raise ValueError('no luck')\n"
+    )
+    os.mkfifo(project / "go")
+    single = make_single_run("fail", retries=3, retry_delay=timedelta(hours=1))
+
+    def cancel(event: Event) -> None:
+        """Before the scheduler looks for cancellations: the report of the failure is on its way then."""
+        if isinstance(event, RunOutput) and event.line == "begun":
+            (worker,) = single._pool._workers
+            (project / "go").write_text("")
+            select.select([worker.result], [], [])
+            threading.Event().wait(single._runs.cancellation_interval_s)
+            store.cancel(Cancellation(event.run_id, "ada@host"))
+
+    single.bus.subscribe(cancel)
+    started = start(single)
+
+    ended = single.wait(started.id, never)
+
+    assert (ended.status, ended.reason, ended.error) == (
+        RunStatus.CANCELLED,
+        Reason.CANCELLED,
+        "cancelled by ada@host",
+    )
