@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import field
 from datetime import datetime
-from math import isfinite
+from math import inf, isfinite, nan
 from typing import Any
 
 from jobctl import run_of_process
@@ -124,13 +124,25 @@ class RunContext:
             note: what it does now; one line of at most 200 characters.
 
         Raises:
-            UsageError: a number is negative or infinite.
+            UsageError: a number is negative or infinite, or it is no number.
         """
-        for number in (done, 0 if total is None else total):
-            if not (isfinite(number) and number >= 0):
-                raise UsageError(f"progress takes numbers from 0, not {number!r}")
         line = " ".join(str(note).split())
-        self.controls.progress(Progress(done, total, line[:LONGEST_NOTE]))
+        whole = None if total is None else _number(total)
+        self.controls.progress(Progress(_number(done), whole, line[:LONGEST_NOTE]))
+
+
+def _number(given: Any) -> float:
+    """A number that JSON has; those of other types, as of ``decimal`` or NumPy, are converted."""
+    try:
+        number = nan if isinstance(given, str) else float(given)
+    except OverflowError:
+        number = inf
+    except (TypeError, ValueError):
+        number = nan
+    if not (isfinite(number) and number >= 0):
+        shown = number if isinstance(given, int) else given  # Python may refuse to show all digits
+        raise UsageError(f"progress takes numbers from 0, not {shown!r}")
+    return given if type(given) is int else number
 
 
 _RUN: ContextVar[RunContext] = ContextVar("jobctl_run")

@@ -66,8 +66,7 @@ class Worker:
         self._state = WorkerState(output)
         self._slot, self._run_id = NO_SLOT, b""
         self._task: tuple[int, Description, float] | None = None
-        self._context: RunContext | None = None
-        self._controls: WorkerControls | None = None
+        self._contexts: dict[int, tuple[RunContext, WorkerControls]] = {}
         self._asked_to_end = 0
         run_of_process.find = self._find_context
 
@@ -173,37 +172,40 @@ class Worker:
         }
 
     def _find_context(self) -> "RunContext | None":
-        """What ``current_run`` returns, made once a task."""
-        if self._context is None and self._task is not None:
+        """What ``current_run`` returns: one context a task, also where several threads ask at once."""
+        if self._task is None:
+            return None
+        number, task, began = self._task
+        found = self._contexts.get(number)
+        if found is None:
             from jobctl.execution.worker_run import WorkerControls, make_context
 
-            number, task, began = self._task
-            self._controls = WorkerControls(number, self._result)
-            self._context = make_context(
-                task, self._run_id.rstrip(b"\0").decode(), self._slot, began, self._controls
-            )
-            self._controls.is_asked_to_end = self._asked_to_end == number
-        return self._context
+            made = WorkerControls(number, self._result)
+            context = make_context(task, self._run_id.rstrip(b"\0").decode(), self._slot, began, made)
+            found = self._contexts.setdefault(number, (context, made))
+            if self._asked_to_end == number:
+                found[1].is_asked_to_end = True
+        return found[0]
 
     def _end_context(self) -> None:
         self._task = None
-        if self._controls is not None:
-            self._controls.report_last()
-            self._controls.has_ended = True
-            self._context = self._controls = None
+        if self._contexts:
+            for _, controls in list(self._contexts.values()):
+                controls.report_last()
+                controls.has_ended = True
+            self._contexts.clear()
 
     def _hear(self, line: bytes) -> None:
         """What comes through the life line about a task."""
-        task, controls = self._task, self._controls
-        number, *slot = line[len(SLOT if line.startswith(SLOT) else END) :].split()
-        if line.startswith(END):
-            self._asked_to_end = int(number)
-        if task is None or controls is None or task[0] != int(number):
+        number, *slot = map(int, line[len(SLOT if line.startswith(SLOT) else END) :].split())
+        if not slot:
+            self._asked_to_end = number  # first: a context that is made meanwhile looks for it
+        if (found := self._contexts.get(number)) is None:
             return
         if slot:
-            controls.hear_slot(int(slot[0]))
+            found[1].hear_slot(slot[0])
         else:
-            controls.is_asked_to_end = True
+            found[1].is_asked_to_end = True
 
     # The pipes
 

@@ -46,6 +46,41 @@ def test_each_run_of_a_worker_knows_itself(bench: Bench) -> None:
     assert [done.result for done in bench.finish(*tasks)] == [[task.run_id, str(task.slot)] for task in tasks]
 
 
+def test_threads_that_ask_at_once_get_the_same_run(bench: Bench) -> None:
+    done = bench.call(
+        "import sys, threading\n"
+        "from jobctl.run_context import current_run\n"
+        "sys.setswitchinterval(1e-6)\n"
+        "found, together = [], threading.Barrier(8)\n"
+        "def ask():\n"
+        "    together.wait()\n"
+        "    found.append(current_run())\n"
+        "threads = [threading.Thread(target=ask) for _ in range(8)]\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()\n"
+        "return len({id(run) for run in found})"
+    )
+    assert done.result == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"), [("Decimal('1.5')", 1.5), ("Fraction(1, 2)", 0.5), ("True", 1), ("2**60", 2**60)]
+)
+def test_progress_takes_numbers_of_any_type(bench: Bench, number: str, shown: float) -> None:
+    done = bench.call(
+        "from decimal import Decimal\nfrom fractions import Fraction\nfrom jobctl import current_run\n"
+        f"current_run().progress(0)\ncurrent_run().progress({number}, 2**61)"
+    )
+    reported = [one.progress for one in bench.outcomes if isinstance(one, TaskProgressed)]
+    assert (done.reason, reported[-1]) == (None, Progress(shown, 2**61))
+
+
+@pytest.mark.parametrize("number", ["'3'", "None", "1j", "10**400", "10**5000", "float('nan')"])
+def test_progress_refuses_what_is_no_number(bench: Bench, number: str) -> None:
+    done = bench.call(f"from jobctl import current_run\ncurrent_run().progress({number})")
+    assert (done.reason, "progress takes numbers from 0" in str(done.error)) == (Reason.ERROR, True)
+
+
 def test_a_run_by_hand_has_no_slot(bench: Bench) -> None:
     done = bench.call(
         "from jobctl import current_run\nrun = current_run()\nreturn [run.slot, run.previous_slot, run.trigger]"
