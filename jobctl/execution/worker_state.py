@@ -25,6 +25,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import Context, copy_context
+from itertools import takewhile
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -46,6 +47,8 @@ _FOREIGN_CALLS = (
     "sqlite3.load_extension",
 )
 _EVENTS = (*_CHANGES, *_FOREIGN_CALLS, "import")
+_STATUS = ("SigBlk", "SigIgn", "SigCgt", "NoNewPrivs")
+_SIGNALS_OF_C = 0b11 << 31  # 32 and 33: the C library catches them from the first thread on
 _ENVIRON = os.environ
 _VARIABLES: dict[Any, Any] = vars(os.environ).get("_data", os.environ)  # compares without decoding each
 _FUNCTIONS = (
@@ -185,6 +188,31 @@ def _rights() -> tuple[Any, ...]:
     return owner, os.getpriority(os.PRIO_PROCESS, 0), processors
 
 
+def _dispositions() -> list[int]:
+    """Which signals are ignored, caught or blocked, and which rights are left, also where C code has set that."""
+    try:
+        with open("/proc/self/status", encoding="utf-8") as status:  # noqa: PTH123 - in fewer steps
+            return [int(line.split()[1], 16) & ~_SIGNALS_OF_C for line in status if line.startswith(_STATUS)]
+    except OSError:
+        return []
+
+
+def _variables_of_c() -> list[bytes]:
+    """The variables that programs inherit, also those that C code or ``os.putenv`` has set."""
+    if sys.platform != "linux":
+        return []
+    import ctypes
+
+    entries: Any = ctypes.POINTER(ctypes.c_char_p).in_dll(ctypes.CDLL(None), "environ")
+    return sorted(takewhile(bool, entries)) if entries else []
+
+
+def _flush_output_of_c() -> None:
+    import ctypes
+
+    ctypes.CDLL(None).fflush(None)
+
+
 _ITEMS = (
     _values(
         (sys.getrecursionlimit, sys.setrecursionlimit),
@@ -235,6 +263,8 @@ _ITEMS = (
     _Item(_missing_finders),
     _Item(_start_method, _set_start_method),
     _Item(_rights),
+    _Item(_dispositions, lambda _: None, is_set_once=True, is_audited=True),
+    _Item(_variables_of_c, lambda _: None, is_set_once=True, is_audited=True),
     _Item(lambda: list(map(resource.getrlimit, _LIMITS)), is_audited=True),
 )
 
@@ -297,27 +327,30 @@ class _Audit:
 
     Code that is not Python's raises none: once a job has called some, or imported an extension module, everything
     may have changed in any run.
+
+    Attributes:
+        is_foreign: whether such code may have run.
     """
 
     def __init__(self) -> None:
         self._not_seen = dict.fromkeys(_EVENTS)
         self._modules = set(sys.modules)
-        self._is_foreign = any(map(_is_foreign, self._modules))
+        self.is_foreign = any(map(_is_foreign, self._modules))
         # removes the name of each event: not a Python function, which would run, and could fail, inside the job
         sys.addaudithook(self._not_seen.pop)
 
     def may_have_changed(self) -> bool:
         """Whether something may have changed since the last call."""
         if len(self._not_seen) == len(_EVENTS):
-            return self._is_foreign
+            return self.is_foreign
         seen = [event for event in _EVENTS if event not in self._not_seen]
         self._not_seen.update(dict.fromkeys(_EVENTS))
         if "import" in seen:
             new = sys.modules.keys() - self._modules
             self._modules |= new
-            self._is_foreign = self._is_foreign or any(map(_is_foreign, new))
-        self._is_foreign = self._is_foreign or not set(seen).isdisjoint(_FOREIGN_CALLS)
-        return self._is_foreign or seen != ["import"]
+            self.is_foreign = self.is_foreign or any(map(_is_foreign, new))
+        self.is_foreign = self.is_foreign or not set(seen).isdisjoint(_FOREIGN_CALLS)
+        return self.is_foreign or seen != ["import"]
 
 
 def _is_foreign(name: str) -> bool:
@@ -398,7 +431,10 @@ class WorkerState:
         sys.stdin, sys.stdout, sys.stderr = self._streams
         self._logging.keep(task)
         is_sure = True
-        if self._audit.may_have_changed() or not self._is_clean():
+        may_have_changed = self._audit.may_have_changed()
+        if self._audit.is_foreign:
+            _flush_output_of_c()
+        if may_have_changed or not self._is_clean():
             is_sure = self._restore_items()
         self._runs += 1
         with suppress(Exception):

@@ -16,6 +16,10 @@ STATE = {
     ),
     "locale": ("locale.setlocale(locale.LC_ALL, 'C')", "locale.setlocale(locale.LC_ALL)"),
     "signal": ("signal.signal(signal.SIGPIPE, signal.SIG_DFL)", "str(signal.getsignal(signal.SIGPIPE))"),
+    "signal ignored by C code": ("ctypes.CDLL(None).signal(signal.SIGCHLD, 1)", "subprocess.run(['false']).returncode"),
+    "variable set by C code": ("ctypes.CDLL(None).setenv(b'LEFT', b'1', 1)", "subprocess.check_output(['env'], text=True).count('LEFT=')"),
+    "variable beside the known ones": ("os.putenv('LEFT', '1')", "subprocess.check_output(['env'], text=True).count('LEFT=')"),
+    "rights given up": ("ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)", "open('/proc/self/status').read().count('NoNewPrivs:\\t1')"),
     "harmless signal": ("signal.signal(signal.SIGUSR2, print)", "signal.getsignal(signal.SIGUSR2) is print"),
     "signal mask": ("signal.pthread_sigmask(0, {signal.SIGUSR1})", "len(signal.pthread_sigmask(0, ()))"),
     "timer": ("signal.setitimer(signal.ITIMER_PROF, 100)", "signal.getitimer(signal.ITIMER_PROF)"),
@@ -60,8 +64,8 @@ STATE = {
     "event loop": ("asyncio.set_event_loop_policy(type('Mine', (asyncio.DefaultEventLoopPolicy,), {})())", "type(asyncio.get_event_loop_policy()).__name__"),
 }  # fmt: skip
 IMPORTS = (
-    "import asyncio, builtins, contextvars, decimal, faulthandler, gc, locale, logging.config, multiprocessing, numbers, os, random\n"
-    "import resource, signal, socket, ssl, sys, threading, time, urllib.request, warnings\n"
+    "import asyncio, builtins, contextvars, ctypes, decimal, faulthandler, gc, locale, logging.config, multiprocessing, numbers, os, random\n"
+    "import resource, signal, socket, ssl, subprocess, sys, threading, time, urllib.request, warnings\n"
 )
 
 
@@ -104,6 +108,16 @@ def test_a_thread_of_one_run_prints_into_no_other(warm: Any) -> None:
     )
 
     assert warm.run("work:leave").pid != warm.run("work:look").pid
+
+
+def test_what_c_code_prints_is_in_the_log_of_its_run(warm: Any) -> None:
+    warm.write(
+        "import ctypes\ndef c(): ctypes.CDLL(None).printf(b'by C\\n')\ndef look(): print('by Python')\n"
+    )
+    runs = [warm.run(f"work:{name}") for name in ("c", "look")]
+
+    assert [warm.lines(run) for run in runs] == [["by C"], ["by Python"]]
+    assert runs[0].pid == runs[1].pid
 
 
 def test_random_numbers_of_a_run_do_not_follow_from_the_last(warm: Any) -> None:
