@@ -11,7 +11,7 @@ import pytest
 from jobctl.catalogue import builtin
 from jobctl.cli.terminal import Terminal
 from jobctl.cli.views.status import Board, by_urgency, screen, who_schedules
-from jobctl.model import JobStatus, Status
+from jobctl.model import JobStatus, Progress, Status
 from jobctl.modes import Mode
 from jobctl.scheduler.liveness import Presence
 from jobctl.scheduler.process_identity import this_process
@@ -135,8 +135,8 @@ def test_a_job_of_an_application_without_a_schedule_is_shown_while_it_runs(cli: 
     refused = cli("status", "by-request")
     assert (refused.code, "what ran: jobctl runs by-request" in refused.stderr) == (2, True)
 
-    past.begin("by-request")
-    assert cli("status", "--json").json["jobs"][-1]["id"] == "by-request"
+    past.store.update_run(past.begin("by-request"), progress=Progress(3, 10, "orders"))
+    assert cli("status").rows[-1]["NOTE"] == "3 of 10  orders"
     assert cli("status", "by-request", "--json").json["jobs"][0]["status"] == "running"
 
 

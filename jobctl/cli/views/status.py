@@ -261,6 +261,6 @@ def _record(job: JobStatus) -> tuple[str, ...]:
         ms(job.duration),
         zulu(job.next_run),
         job.error or "",
-        job.note or ("" if job.progress is None else progress_text(job.progress)),
+        progress_text(job.progress) if job.progress and job.retry_at is None else job.note or "",
         zulu(job.stopped_until),
     )
