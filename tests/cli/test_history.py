@@ -2,12 +2,13 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from jobctl.cli.terminal import Terminal
 from jobctl.cli.views.runs import detail, ending, screen
 from jobctl.json_documents import run_document
-from jobctl.model import Reason, Trigger
+from jobctl.model import Reason, RunStatus, Trigger
 from jobctl.store.records import Owner
 from tests.support.terminal import Cli, Past
 
@@ -76,6 +77,15 @@ def test_runs_as_rows_and_on_a_screen(cli: Cli, past: Past) -> None:
     assert lines[2] == "  a"
     assert lines[3] == "  b"
     assert list(screen([], past.now, terminal, more=False)) == ["no run to show"]
+
+
+def test_a_reason_that_only_repeats_the_state_is_left_out(past: Past) -> None:
+    run = replace(past.ran(), status=RunStatus.CANCELLED, reason=Reason.CANCELLED)
+
+    shown = Terminal(80).lines(*screen([run], past.now, Terminal(80), more=False))[1]
+
+    assert "cancelled" in shown
+    assert "(cancelled)" not in shown
 
 
 def test_one_run_is_shown_whole(cli: Cli, past: Past) -> None:

@@ -160,7 +160,8 @@ def progress_text(progress: Progress) -> str:
 
 
 def _state(run: Run) -> str:
-    state = run.status.value if run.reason in {None, "error"} else f"{run.status.value} ({run.reason})"
+    says_more = run.reason not in {None, "error", run.status.value}
+    state = f"{run.status.value} ({run.reason})" if says_more else run.status.value
     return state + (f", attempt {run.attempt}" if run.attempt > 1 else "")
 
 
