@@ -25,6 +25,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import Context, copy_context
+from functools import cache
 from itertools import takewhile
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -47,7 +48,7 @@ _FOREIGN_CALLS = (
     "sqlite3.load_extension",
 )
 _EVENTS = (*_CHANGES, *_FOREIGN_CALLS, "import")
-_STATUS = ("SigBlk", "SigIgn", "SigCgt", "NoNewPrivs")
+_STATUS = (b"SigBlk:", b"SigIgn:", b"SigCgt:", b"NoNewPrivs:")
 _SIGNALS_OF_C = 0b11 << 31  # 32 and 33: the C library catches them from the first thread on
 _ENVIRON = os.environ
 _VARIABLES: dict[Any, Any] = vars(os.environ).get("_data", os.environ)  # compares without decoding each
@@ -191,26 +192,35 @@ def _rights() -> tuple[Any, ...]:
 def _dispositions() -> list[int]:
     """Which signals are ignored, caught or blocked, and which rights are left, also where C code has set that."""
     try:
-        with open("/proc/self/status", encoding="utf-8") as status:  # noqa: PTH123 - in fewer steps
-            return [int(line.split()[1], 16) & ~_SIGNALS_OF_C for line in status if line.startswith(_STATUS)]
+        status = os.open("/proc/self/status", os.O_RDONLY)
     except OSError:
         return []
+    text = os.read(status, 8192)
+    os.close(status)
+    fields = [text.partition(name)[2].split(None, 1)[0] for name in _STATUS if name in text]
+    return [int(field, 16) & ~_SIGNALS_OF_C for field in fields]
 
 
 def _variables_of_c() -> list[bytes]:
     """The variables that programs inherit, also those that C code or ``os.putenv`` has set."""
-    if sys.platform != "linux":
-        return []
-    import ctypes
-
-    entries: Any = ctypes.POINTER(ctypes.c_char_p).in_dll(ctypes.CDLL(None), "environ")
+    entries = _environ_of_c()
     return sorted(takewhile(bool, entries)) if entries else []
 
 
-def _flush_output_of_c() -> None:
+@cache  # looked up before audit events count: the look-up raises some
+def _environ_of_c() -> Any:
+    if sys.platform != "linux":
+        return ()
     import ctypes
 
-    ctypes.CDLL(None).fflush(None)
+    return ctypes.POINTER(ctypes.c_char_p).in_dll(ctypes.CDLL(None), "environ")
+
+
+@cache
+def _library_of_c() -> Any:
+    import ctypes
+
+    return ctypes.CDLL(None)
 
 
 _ITEMS = (
@@ -433,7 +443,7 @@ class WorkerState:
         is_sure = True
         may_have_changed = self._audit.may_have_changed()
         if self._audit.is_foreign:
-            _flush_output_of_c()
+            _library_of_c().fflush(None)
         if may_have_changed or not self._is_clean():
             is_sure = self._restore_items()
         self._runs += 1

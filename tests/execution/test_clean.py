@@ -291,3 +291,17 @@ def test_what_a_module_shares_with_its_processes_is_released_without_a_warning(m
 
     assert [run.result for run in runs] == [0, 0]
     assert [bench.lines(run) for run in runs] == [[], []]
+
+
+def test_what_the_worker_reads_by_c_code_counts_as_no_call_of_the_job(warm: Any) -> None:
+    """Else all would be read after each run."""
+    warm.write("def look(): pass\n")
+    warm.write(
+        "import gc\nfrom jobctl.execution.worker_state import WorkerState\ndef look():\n"
+        "    (state,) = [found for found in gc.get_objects() if isinstance(found, WorkerState)]\n"
+        "    return state._audit.is_foreign\n",
+        "other.py",
+    )
+    warm.run("work:look")
+
+    assert warm.run("other:look").result is False
