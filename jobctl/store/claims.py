@@ -327,7 +327,7 @@ def _skip_together(
             continue
         generation = max(claim.clock_generation, current)
         epoch = 0 if claim.fixed else generation
-        why = _in_its_way(running)
+        why = _why_skipped(running)
         at, arguments = to_ms(claim.at), _json(claim.arguments)
         run = (claim.run_id, claim.job_id, claim.trigger.value, slot, epoch, at, owner.id, owner.host)
         skipped.append((*run, claim.group, why, arguments))
@@ -339,8 +339,8 @@ def _skip_together(
     return outcomes
 
 
-def _in_its_way(running: Run) -> str:
-    return f"run {running.short_id} of {running.job_id} was in its way"
+def _why_skipped(running: Run) -> str:
+    return f"run {running.short_id} of {running.job_id} was unfinished"
 
 
 def _skipped(owner: Owner, claim: Claim, why: str | None) -> Run:
@@ -373,7 +373,7 @@ def _claim(connection: Connection, owner: Owner, claim: Claim, generation: int) 
         raise UsageError(
             f'the run store has a run "{claim.run_id}" already', hint="make a new id for each run"
         )
-    why = f"run {running.short_id} of {running.job_id} was unfinished" if running is not None else None
+    why = None if running is None else _why_skipped(running)
     if running is None or _insert(connection, owner, claim, generation, skipped=why) is None:
         _move_cursor(connection, claim, generation)
         return SlotTaken(when(ms_of(slot)))
