@@ -173,7 +173,7 @@ def test_what_has_ended_cannot_be_cancelled(cli: Cli) -> None:
     assert (by_job.code, by_run.code) == (3, 3)
     assert "error: hello is not running" in by_job.stderr
     assert f"error: run {run['run_id'][:8]} of hello has ended: completed after " in by_run.stderr
-    assert "hint:  run it again with: jobctl trigger hello" in by_run.stderr
+    assert f"hint:  run it again with: jobctl rerun {run['run_id'][:8]}" in by_run.stderr
     assert (as_json["code"], as_json["exit_code"]) == ("not_running", 3)
 
 

@@ -77,7 +77,7 @@ def _ended(run: Run, context: Context) -> NotRunningError:
     spent = f" after {format_duration(run.duration)}" if run.duration is not None else ""
     return NotRunningError(
         f"run {run.short_id} of {run.job_id} has ended: {run.status.value}{spent}{when}",
-        hint=f"run it again with: jobctl trigger {run.job_id}",
+        hint=f"run it again with: jobctl rerun {run.short_id}",
     )
 
 
