@@ -805,6 +805,7 @@ def test_nothing_overlaps_whatever_happens(scenario: Scenario) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # beside other work: alone it takes less than a minute
 @settings(MODEL, max_examples=100)
 @given(scenario=scenarios)
 def test_nothing_overlaps_in_many_scenarios(scenario: Scenario) -> None:
