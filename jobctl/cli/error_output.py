@@ -55,7 +55,17 @@ def exit_code_of(call: Callable[[], int | None], words: list[str]) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception as error:
-        return _report(error, words)
+        return ExitCode.INTERRUPTED if _is_interrupt(error) else _report(error, words)
+
+
+def _is_interrupt(error: Exception) -> bool:
+    """Whether Ctrl-C caused it: Python 3.11 raises a ``RuntimeError`` from what ends the making of a class."""
+    cause = error.__cause__
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            return True
+        cause = cause.__cause__
+    return False
 
 
 def discard_output() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import jobctl
+from jobctl.cli.error_output import exit_code_of
 from tests.support.project import Site
 
 TRIES = 60
@@ -48,3 +49,17 @@ def test_it_ends_without_a_traceback(program: list[str], site: Site) -> None:
         else:
             assert process.returncode == 0  # it had ended, or was stopped gracefully
     site.nothing_left()
+
+
+def test_it_counts_where_a_class_is_made() -> None:
+    """Python 3.11 turns what a descriptor raises while its class is made, Ctrl-C too, into a ``RuntimeError``."""
+
+    class Interrupted:
+        def __set_name__(self, owner: type, name: str) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def imports() -> int:
+        type("Job", (), {"field": Interrupted()})
+        return 0
+
+    assert exit_code_of(imports, []) == 130
