@@ -50,7 +50,10 @@ def test_a_closed_pipe_is_silent(project: Site) -> None:
     first = shell(project, "jobctl status --quiet | head -1")
 
     assert (gone.stdout, gone.stderr) == ("1\n", "")
-    assert (first.stdout, first.stderr) == ("JOB\tSTATE\tLAST\tTOOK_MS\tNEXT\tERROR\tNOTE\tSTOPPED_UNTIL\n", "")
+    assert (first.stdout, first.stderr) == (
+        "JOB\tSTATE\tLAST\tTOOK_MS\tNEXT\tERROR\tNOTE\tSTOPPED_UNTIL\n",
+        "",
+    )
 
 
 @pytest.mark.parametrize("closed", [">&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-"])
