@@ -77,7 +77,7 @@ class RunContext:
 
     Attributes:
         trigger: what started the run.
-        slot: the due time that it runs for; None where it was started by hand or by a request.
+        slot: the due time that it runs for; None for a manual run.
         attempt: the current attempt, from 1.
         attempts: how many there may be.
         deadline: when the timeout ends this attempt.

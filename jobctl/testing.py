@@ -54,7 +54,7 @@ def running(
         assert controls.reported[-1].done == 100
 
     Args:
-        slot: the due time, aware; None for a run by hand.
+        slot: the due time, aware; None for a manual run.
         previous_slot: the newest due time before it that completed.
         timeout: of the attempt, from now.
     """

@@ -17,7 +17,7 @@ from jobctl.text import printable
 
 _POLL_S = 0.1
 _AFTER_GRACE_S = 15.0
-"""Seconds to wait for a run to end after its grace time: another machine looks once a second."""
+"""Seconds to wait for a run to end after its grace time: another machine reads the request once a second."""
 
 
 def run(

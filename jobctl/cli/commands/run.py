@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from jobctl.model import Job
 
 
-_POLL_S = 2.0  # between looks at the project file; each costs an idle scheduler CPU
+_POLL_S = 2.0  # between reads of the project file; each costs an idle scheduler CPU
 
 
 def run(
