@@ -146,25 +146,21 @@ class Scheduler:
     def resume_started_jobs(self) -> None:
         """Put jobs back on the agenda that another process has put back on their schedules."""
         stopped = sorted(self._dispatcher.stopped)
-        if self._start_at is not None and self._clock.now() >= self._start_at:
-            self._start_at = self._store_version = None  # which does not count what this process writes
-            self._store.start_due(self._clock.now())
         if not stopped:
             return
-        version = self._store.change_token()
-        if version == self._store_version:
+        now, version = self._clock.now(), self._store.change_token()
+        if version == self._store_version and (self._start_at is None or now < self._start_at):
             return
         self._store_version = version
         records = [record for record in map(self._store.job, stopped) if record is not None]
-        self._note_until(records)
-        started = {record.id for record in records if record.stopped is None}
+        self._start_at = _first_end(records)
+        started = {
+            record.id
+            for record in records
+            if record.stopped is None or (record.stopped_until is not None and record.stopped_until <= now)
+        }
         if started:
             self.call(lambda: self._resume(started))
-
-    def _note_until(self, records: Iterable[JobRecord]) -> None:
-        """Keep when the first of these jobs goes back on its schedule by itself."""
-        times = [record.stopped_until for record in records if record.stopped_until is not None]
-        self._start_at = min(times, default=None)
 
     def check_clock(self) -> None:
         """No other scheduler is alive: where a dead one with a fast clock left slots far ahead, go on from now."""
@@ -197,7 +193,11 @@ class Scheduler:
         records = self._store.register([registration(job) for job in chosen], self._clock.now())
         if self._stop.grace is not None:
             return
-        self._note_until(records.values())
+        ends = [
+            self._start_at,
+            _first_end(records.values()),
+        ]  # jobs that are not among these may be stopped too
+        self._start_at = min((end for end in ends if end is not None), default=None)
         ahead = runs_ahead(chosen, records)
         self._watch.look_back()
         now = self._clock.now()
@@ -375,3 +375,8 @@ class _StopRequest:
     now = False
     ending = False
     killed = False
+
+
+def _first_end(records: Iterable[JobRecord]) -> datetime | None:
+    """When the first of these jobs goes back on its schedule by itself."""
+    return min((record.stopped_until for record in records if record.stopped_until is not None), default=None)

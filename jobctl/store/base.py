@@ -78,10 +78,11 @@ ORDER BY since
 """
 _START = """
 UPDATE jobs SET
-  stopped = NULL, stop_reason = NULL, stopped_until = NULL, anchor = CASE WHEN cursor IS NULL THEN :now ELSE anchor END,
-  cursor = CASE WHEN cursor < :now THEN :now ELSE cursor END
-WHERE id = :job AND stopped IS NOT NULL
+  stopped = NULL, stop_reason = NULL, stopped_until = NULL, anchor = CASE WHEN cursor IS NULL THEN {at} ELSE anchor END,
+  cursor = CASE WHEN cursor < {at} THEN {at} ELSE cursor END
 """
+_START_NOW = _START.format(at=":now") + "WHERE id = :job AND stopped IS NOT NULL"
+_START_DUE = _START.format(at="stopped_until") + "WHERE stopped_until <= ?"
 _CACHE = """
 INSERT INTO cache (key, value, computed_at, expires_at) VALUES (?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET
@@ -328,14 +329,15 @@ class RunStore(ABC):
         """
         now = to_ms(at or SystemClock().now())
         with self._writing() as connection:
-            connection.executemany(_START, [{"now": now, "job": job_id} for job_id in job_ids])
+            connection.executemany(_START_NOW, [{"now": now, "job": job_id} for job_id in job_ids])
 
     def start_due(self, at: datetime) -> None:
-        """``start`` the jobs that were stopped until then, or until earlier."""
-        with self._reading() as connection:
-            due = connection.execute("SELECT id FROM jobs WHERE stopped_until <= ?", (to_ms(at),)).fetchall()
-        if due:
-            self.start([row[0] for row in due], at)
+        """``start`` the jobs that were stopped until then, or until earlier, each as of the end of its pause.
+
+        So a slot between that end and this call is late or missed, as any other, and never left out silently.
+        """
+        with self._writing() as connection:
+            connection.execute(_START_DUE, (to_ms(at),))
 
     def set_failure_notified(self, job_id: str, *, failing: bool) -> bool:
         """Note that people are notified of a job's failure, or recovery; False where they were, by any process."""
