@@ -56,14 +56,10 @@ _REGISTER = BatchStatement(
       schedule = excluded.schedule,
       timezone = excluded.timezone
     """,
-    id="TEXT",
-    name="TEXT",
-    schedule="TEXT",
-    timezone="TEXT",
-    anchor="BIGINT",
+    "id name schedule timezone anchor",
 )
 _SAVE_NEXT_RUN = BatchStatement(
-    "UPDATE jobs SET next_run = :next_run {rows} WHERE jobs.id = :id", next_run="BIGINT", id="TEXT"
+    "UPDATE jobs SET next_run = :next_run {rows} WHERE jobs.id = :id", "next_run id"
 )
 _REGISTER_PROCESS = """
 INSERT INTO owners (id, kind, host, pid, start, boot, since, leased) VALUES (?, ?, ?, ?, ?, ?, ?, ?)

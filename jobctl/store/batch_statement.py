@@ -3,6 +3,27 @@
 import re
 
 _COLUMN = re.compile(r":(\w+)")
+_NUMBERS = frozenset(
+    [
+        "anchor",
+        "at",
+        "attempt",
+        "completed",
+        "cursor",
+        "duration",
+        "epoch",
+        "failed",
+        "finished_at",
+        "generation",
+        "missed",
+        "next_run",
+        "pid",
+        "slot",
+        "started_at",
+        "success",
+    ]
+)
+"""Whole numbers among the values; the others are texts."""
 _VALUES = re.compile(r"VALUES \(([^()]*)\)")
 
 
@@ -11,18 +32,18 @@ class BatchStatement:
 
     Args:
         template: ``:name`` is a row's value, ``{rows}`` the place of the clause ``FROM``.
-        columns: name and SQL type of each value, in order.
+        columns: the names of a row's values, in order, with spaces between them.
 
     Attributes:
         for_a_row: for one row, a sequence of values.
         for_all: for a JSON array of objects, its only parameter.
     """
 
-    def __init__(self, template: str, **columns: str) -> None:
-        numbers = {name: number for number, name in enumerate(columns, start=1)}
-        self.columns = tuple(columns)
+    def __init__(self, template: str, columns: str) -> None:
+        self.columns = tuple(columns.split())
+        numbers = {name: number for number, name in enumerate(self.columns, start=1)}
         self.for_a_row = _COLUMN.sub(lambda found: f"?{numbers[found[1]]}", template).replace("{rows}", "")
-        described = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        described = ", ".join(f"{name} {'BIGINT' if name in _NUMBERS else 'TEXT'}" for name in self.columns)
         self.for_all = _VALUES.sub(r"SELECT \1 {rows}", _COLUMN.sub(r"batch.\1", template)).replace(
             "{rows}", f"FROM json_to_recordset(CAST(? AS json)) AS batch ({described})"
         )

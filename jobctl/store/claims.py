@@ -47,17 +47,7 @@ _SKIP = BatchStatement(
        :error, :arguments)
     ON CONFLICT DO NOTHING
     """,
-    id="TEXT",
-    job_id="TEXT",
-    trigger="TEXT",
-    slot="BIGINT",
-    epoch="BIGINT",
-    at="BIGINT",
-    owner="TEXT",
-    host="TEXT",
-    grouped="TEXT",
-    error="TEXT",
-    arguments="TEXT",
+    "id job_id trigger slot epoch at owner host grouped error arguments",
 )
 _PASS = BatchStatement(
     """
@@ -66,11 +56,7 @@ _PASS = BatchStatement(
       skipped = jobs.skipped + 1, missed = jobs.missed + :missed
     {rows} WHERE jobs.id = :job_id
     """,
-    slot="BIGINT",
-    generation="BIGINT",
-    next_run="BIGINT",
-    missed="BIGINT",
-    job_id="TEXT",
+    "slot generation next_run missed job_id",
 )
 _RECORDS = f"""
 SELECT j.id, j.cursor, j.cursor_epoch, j.stopped, m.value, {RUN} FROM jobs j
@@ -83,16 +69,7 @@ _BEGIN = BatchStatement(
     VALUES (:id, :job_id, 'running', :trigger, :slot, :generation, :at, :owner, :host, :grouped, :arguments)
     ON CONFLICT DO NOTHING
     """,
-    id="TEXT",
-    job_id="TEXT",
-    trigger="TEXT",
-    slot="BIGINT",
-    generation="BIGINT",
-    at="BIGINT",
-    owner="TEXT",
-    host="TEXT",
-    grouped="TEXT",
-    arguments="TEXT",
+    "id job_id trigger slot generation at owner host grouped arguments",
 )
 _MOVE_CURSORS = BatchStatement(
     """
@@ -101,13 +78,7 @@ _MOVE_CURSORS = BatchStatement(
       last_run = (SELECT seq FROM runs WHERE id = :run_id), missed = jobs.missed + :missed
     {rows} WHERE jobs.id = :job_id AND coalesce(jobs.cursor, -1) = coalesce(:cursor, -1) AND jobs.stopped IS NULL
     """,
-    slot="BIGINT",
-    generation="BIGINT",
-    next_run="BIGINT",
-    run_id="TEXT",
-    missed="BIGINT",
-    job_id="TEXT",
-    cursor="BIGINT",
+    "slot generation next_run run_id missed job_id cursor",
 )
 _MOVE_CURSOR = """
 UPDATE jobs SET
@@ -124,16 +95,7 @@ _FINISH = BatchStatement(
       duration_ms = :duration, error = :error, result = :result, pid = coalesce(:pid, runs.pid), attempt = :attempt
     {rows} WHERE runs.id = :run_id AND runs.status = 'running'
     """,
-    status="TEXT",
-    reason="TEXT",
-    started_at="BIGINT",
-    finished_at="BIGINT",
-    duration="BIGINT",
-    error="TEXT",
-    result="TEXT",
-    pid="BIGINT",
-    attempt="INTEGER",
-    run_id="TEXT",
+    "status reason started_at finished_at duration error result pid attempt run_id",
 )
 _LOSE = """
 UPDATE runs SET
@@ -151,11 +113,7 @@ _COUNT = BatchStatement(
       max_ms = CASE WHEN :duration > jobs.max_ms THEN :duration ELSE jobs.max_ms END
     {rows} WHERE jobs.id = :job_id
     """,
-    completed="INTEGER",
-    failed="INTEGER",
-    success="BIGINT",
-    duration="BIGINT",
-    job_id="TEXT",
+    "completed failed success duration job_id",
 )
 
 
