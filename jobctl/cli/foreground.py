@@ -63,25 +63,24 @@ def run_in_foreground(
     arguments: dict[str, Any],
     timeout: timedelta | None = None,
     *,
-    repeats: Run | None = None,
+    slot: datetime | None = None,
+    rerun_of: str | None = None,
 ) -> ForegroundResult:
     """Run a job, show what it prints, and wait for its end. The first signal ends the run, the next one at once.
 
     Args:
-        repeats: the run that is run again, with its slot.
+        slot: the due time that it runs for, without a claim of it.
+        rerun_of: the id of the run that it repeats.
     """
     printer = _RunPrinter(context)
     single.bus.subscribe(printer)
     trigger = Trigger(context.process.get(TRIGGERED_BY) or Trigger.MANUAL)
-    slot = repeats.scheduled_for if repeats else None
     if trigger is Trigger.SCHEDULE:
         slot = _slot(context.process.get(SCHEDULED_FOR, ""))
     with Stop(again=single.end_now) as stop, printer.showing(stop):
         try:
             started = wait_for_store(
-                lambda: single.start(
-                    trigger, arguments, timeout, slot=slot, rerun_of=repeats.id if repeats else None
-                ),
+                lambda: single.start(trigger, arguments, timeout, slot=slot, rerun_of=rerun_of),
                 context.clock,
                 context.warn_of_store_error,
                 pause=lambda seconds: _exit_if_stopped(stop, seconds),

@@ -211,7 +211,7 @@ class RunSupervisor:
             slot: the due time that it runs for, without a claim of it.
         """
         claim = claimed.claim
-        run_id = claim.run_id
+        run_id, slot = claim.run_id, slot or claim.slot
         environment: dict[str, str] = {}
         if self._bus.has_listeners:
             run = claimed.run
@@ -221,7 +221,7 @@ class RunSupervisor:
         # a program gets all variables; a function's worker has the job's
         is_program = isinstance(job.target, Command)
         if is_program:
-            environment |= self._variables_of_program(claim, given)
+            environment |= self._variables_of_program(job.id, slot, given)
         task = Task(
             run_id,
             job.id,
@@ -235,18 +235,20 @@ class RunSupervisor:
             folder=job.folder,
             memory_mib=job.memory_mib,
             trigger=claim.trigger,
-            slot=slot or claim.slot,
+            slot=slot,
             attempts=job.retries + 1,
         )
         self._active[run_id] = ActiveRun(claimed, job, task)
         return task
 
-    def _variables_of_program(self, claim: Claim, arguments: Arguments) -> dict[str, str]:
+    def _variables_of_program(
+        self, job_id: str, slot: datetime | None, arguments: Arguments
+    ) -> dict[str, str]:
         """What a program finds of its run, but for what its worker knows."""
         variables = {}
         with suppress(StoreError):
-            if (slot := self._previous_slot(claim)) is not None:
-                variables["JOBCTL_PREVIOUS_SLOT"] = iso(slot)
+            if (previous := self._previous_slot(job_id, slot)) is not None:
+                variables["JOBCTL_PREVIOUS_SLOT"] = iso(previous)
         if arguments:
             from jobctl.arguments import variables_of
 
@@ -293,14 +295,16 @@ class RunSupervisor:
                 self._bus.publish(progress)
             case TaskAsksSlot():
                 with suppress(StoreError):
-                    self._pool.answer_slot(outcome.run_id, self._previous_slot(active.claimed.claim))
+                    self._pool.answer_slot(
+                        outcome.run_id, self._previous_slot(active.job.id, active.task.slot)
+                    )
             case TaskFinished():
                 self._finish(active, outcome)
                 return active
         return None
 
-    def _previous_slot(self, claim: Claim) -> datetime | None:
-        return None if claim.slot is None else self._store.previous_slot(claim.job_id, claim.slot)
+    def _previous_slot(self, job_id: str, slot: datetime | None) -> datetime | None:
+        return None if slot is None else self._store.previous_slot(job_id, slot)
 
     def _finish(self, active: ActiveRun, outcome: TaskFinished) -> None:
         if self._unsaved_progress.pop(outcome.run_id, None) is not None:

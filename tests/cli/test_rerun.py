@@ -11,6 +11,9 @@ PROJECT = """
 [jobs.copy]
 call = "work:copy"
 
+[jobs.since]
+call = "work:since"
+
 [jobs.fails]
 every = "1d"
 call = "work:fails"
@@ -24,6 +27,9 @@ from jobctl import current_run
 
 def copy(name: str, times: int = 1):
     print(f"copied {name} {times}", current_run().slot)
+
+def since():
+    print(current_run().slot, "after", current_run().previous_slot)
 
 def fails():
     if not Path("mended").exists():
@@ -66,6 +72,17 @@ def test_a_scheduled_run_is_repeated_with_its_slot(project: Cli, past: Past) -> 
     newest, first = project("runs", "--json").json["runs"]
     assert (newest["scheduled_for"], newest["trigger"]) == (None, "manual")  # no second claim of the slot
     assert first["scheduled_for"] is not None
+
+
+def test_it_has_the_slot_before_that_slot(project: Cli, past: Past) -> None:
+    slot = past.now.replace(microsecond=0) - timedelta(days=1)
+    before = slot - timedelta(days=1)
+    past.end(past.begin("since", slot=before))
+    run_id = past.begin("since", slot=slot)
+    past.end(run_id, error="broken")
+
+    assert f"{slot} after {before}\n" in project("rerun", run_id).stdout
+    assert f"{slot} after {before}\n" in project("rerun", "since").stdout  # a rerun of the rerun
 
 
 def test_all_failed_runs_once(project: Cli, here: Path) -> None:

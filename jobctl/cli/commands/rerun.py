@@ -1,6 +1,7 @@
 """``jobctl rerun RUN``: runs a job again with the arguments and the slot of an earlier run."""
 
 import json
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -114,6 +115,13 @@ def _run_all_again(chosen: list[Run], context: Context) -> int:
     return code
 
 
+def _slot(run: Run, context: Context) -> datetime | None:
+    """The slot that a run was for; that of a rerun is its first run's, which alone has claimed it."""
+    while run.rerun_of is not None and (before := context.job_manager.run(run.rerun_of)) is not None:
+        run = before
+    return run.scheduled_for
+
+
 def _run_again(before: Run, context: Context) -> ForegroundResult:
     job = context.job(before.job_id)
     arguments = dict(before.arguments or {})
@@ -122,8 +130,9 @@ def _run_again(before: Run, context: Context) -> ForegroundResult:
             f"the arguments of run {before.short_id} hold a secret, which is not kept",
             hint=f"give them again: jobctl trigger {job.id} NAME=VALUE",
         )
-    slot = f", due {iso(before.scheduled_for)}" if before.scheduled_for else ""
-    context.output.note(f"{job.id}: again as in run {before.short_id}{slot}")
+    slot = _slot(before, context)
+    due = f", due {iso(slot)}" if slot else ""
+    context.output.note(f"{job.id}: again as in run {before.short_id}{due}")
     single = wait_for_store(lambda: context.single_run(job), context.clock, context.warn_of_store_error)
     with context.subscribers(single):
-        return run_in_foreground(context, single, arguments, repeats=before)
+        return run_in_foreground(context, single, arguments, slot=slot, rerun_of=before.id)
