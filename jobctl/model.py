@@ -42,6 +42,7 @@ class OnOverlap(StrEnum):
 
     SKIP = "skip"
     QUEUE = "queue"
+    REPLACE = "replace"
 
 
 class Reason(StrEnum):
@@ -119,7 +120,7 @@ class Job:
         enabled: whether it is scheduled; if not, it can still be triggered.
         jitter: each slot starts up to this much later, but before the next one; the delay of a slot is the same on
             every machine.
-        overlap: what to do with a slot while a run blocks it; only the latest slot is queued.
+        overlap: what to do with a slot while a run blocks it; only the latest slot waits.
         group: jobs of the same group never run at the same time.
         grace: time between SIGTERM and SIGKILL when a run must end.
         environment: environment variables for its runs, added to those of the process.

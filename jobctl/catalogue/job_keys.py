@@ -101,10 +101,13 @@ def _read_timeout(value: Any) -> timedelta:
     return duration
 
 
+_OVERLAPS = '"skip", "queue" or "replace"'
+
+
 def _read_overlap(value: Any) -> OnOverlap:
     if value in list(OnOverlap):
         return OnOverlap(value)
-    raise _unexpected('"skip" or "queue"', value)
+    raise _unexpected(_OVERLAPS, value)
 
 
 def _read_url(value: Any) -> str:
@@ -225,7 +228,7 @@ class JobOptions(TypedDict, total=False):
     catch_up: Annotated[bool | None, JobKey(_read_flag, FLAG, "Run once for all slots that were missed while no scheduler ran.")]
     enabled: Annotated[bool | None, JobKey(_read_flag, FLAG, "Whether the job is scheduled; if not, it can still be triggered.")]
     jitter: Annotated[_Duration, JobKey(_read_duration, _DURATION, "Start each slot up to this much later, but before the next one.")]
-    overlap: Annotated[str | None, JobKey(_read_overlap, _OVERLAP, 'What to do with a slot while a run blocks it: "skip" or "queue".')]
+    overlap: Annotated[str | None, JobKey(_read_overlap, _OVERLAP, f"What to do with a slot while a run blocks it: {_OVERLAPS}.")]
     group: Annotated[str | None, JobKey(_read_text, _TEXT, "Jobs of the same group never run at the same time.")]
     grace: Annotated[_Duration, JobKey(_read_duration, _DURATION, "Time between SIGTERM and SIGKILL when a run must end.")]
     environment: Annotated[Mapping[str, str] | None, JobKey(_read_variables, _VARIABLES, "Environment variables for its runs.")]
@@ -456,13 +459,13 @@ def not_honoured(job: Job, queued: str, *, jitter: bool = False) -> str:
     """The settings that another platform ignores, in clauses; empty where there are none, or no schedule.
 
     Args:
-        queued: what the platform does with a slot that would queue here.
+        queued: what the platform does with a slot that would wait here.
         jitter: the platform spreads times by the job's jitter.
     """
     if job.schedule is None or not job.enabled:
         return ""
     clauses = {
-        f'overlap = "queue" has no effect: {queued}': job.overlap is OnOverlap.QUEUE,
+        f'overlap = "{job.overlap.value}" has no effect: {queued}': job.overlap is not OnOverlap.SKIP,
         "group has an effect only among runs that share a run store (JOBCTL_STATE)": job.group is not None,
         "jitter has no effect: it starts on time": bool(job.jitter) and not jitter,
     }

@@ -32,7 +32,7 @@ class AgendaEntry:
         due: its next slot.
         wakes: when that slot begins, with jitter.
         never_ran: an interval job without any run: first due at its anchor.
-        ahead: for a job that queues: begin and end of the runs that its slots must wait for, as known when the job was
+        ahead: for a job whose slots wait for runs that block them: begin and end of the runs that its slots must wait for, as known when the job was
             put on the agenda.
     """
 

@@ -113,7 +113,7 @@ class ReadySlots:
 
 
 class BlockedSlots:
-    """Slots of jobs that queue and are blocked by a run: one a job, the newest, longest wait first.
+    """Slots that wait for the end of the run that blocks them: one a job, the newest, longest wait first.
 
     They are claimed again whenever a run ends here, each second for runs that end in other processes, and before a
     newer slot of their group.
@@ -301,7 +301,9 @@ class Dispatcher:
         match outcome:
             case Claimed():
                 self._serve(due, claim, now)
-            case Overlap(skipped=None):
+            case Overlap(running, skipped=None):
+                if entry.job.overlap is OnOverlap.REPLACE and running.job_id == entry.job.id:
+                    self._runs.replace(running, due.slot)
                 self._blocked.put(due, self._clock.monotonic())
             case Overlap(skipped=skipped) if skipped is not None:
                 self._bus.publish(RunFinished(skipped))
@@ -339,19 +341,19 @@ def _claim_of(
         fixed=due.entry.schedule.fixed_time,
         next_run=due.entry.due,
         group=job.group,
-        queue=job.overlap is OnOverlap.QUEUE,
+        queue=job.overlap is not OnOverlap.SKIP,
         misfires=due.misfires(),
         arguments=arguments,
     )
 
 
 def runs_ahead(jobs: Iterable[Job], records: Mapping[str, JobRecord]) -> dict[str, tuple[Span, ...]]:
-    """For each job that queues, the newest runs of the jobs that must not run beside it.
+    """For each job whose slots wait for runs that block them, the newest runs of the jobs that must not run beside it.
 
     A run has its place in the queue by its slot, or by its start where it has none.
     """
     chosen = list(jobs)
-    if all(job.overlap is not OnOverlap.QUEUE for job in chosen):
+    if all(job.overlap is OnOverlap.SKIP for job in chosen):
         return {}
     queues: dict[tuple[str | None, str], list[Span]] = {}
     for job in chosen:
@@ -360,7 +362,9 @@ def runs_ahead(jobs: Iterable[Job], records: Mapping[str, JobRecord]) -> dict[st
             queues.setdefault(_queue_of(job), []).append(
                 (run.scheduled_for or run.started_at, run.finished_at)
             )
-    return {job.id: tuple(queues.get(_queue_of(job), ())) for job in chosen if job.overlap is OnOverlap.QUEUE}
+    return {
+        job.id: tuple(queues.get(_queue_of(job), ())) for job in chosen if job.overlap is not OnOverlap.SKIP
+    }
 
 
 def _queue_of(job: Job) -> tuple[str | None, str]:

@@ -388,6 +388,16 @@ class RunSupervisor:
         """How often the run store is asked, in seconds; less often where it is a server."""
         return 1.0 if self._store.shared else 0.2
 
+    def replace(self, running: Run, slot: datetime) -> None:
+        """Ask a run to end since a slot of its job takes its place; at once if it is a run of this process.
+
+        Where it is asked to end already, nothing changes.
+        """
+        cancellation = Cancellation(running.id, "schedule", f"replaced by the slot of {iso(slot)}")
+        with suppress(StoreError):  # the slot is claimed again, and finds the run again
+            if self._store.cancel(cancellation, first=True):
+                self._cancel(cancellation)
+
     def _cancel(self, cancellation: Cancellation) -> None:
         active = self._active.get(cancellation.run_id)
         if active is None or active.cancellation == cancellation:

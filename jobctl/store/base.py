@@ -421,12 +421,17 @@ class RunStore(ABC):
                 f"UPDATE runs SET {assigned} WHERE id = ? AND status = 'running'", (*known.values(), run_id)
             )
 
-    def cancel(self, cancellation: Cancellation) -> bool:
-        """Ask the process of an unfinished run to end it; False where it has ended. A second request replaces the first."""
+    def cancel(self, cancellation: Cancellation, *, first: bool = False) -> bool:
+        """Ask the process of an unfinished run to end it; False where it has ended.
+
+        Args:
+            first: do nothing, and return False, where it was asked already. Else the new request replaces that one.
+        """
+        unless_asked = "AND cancelled_by IS NULL" if first else ""
         with self._writing() as connection:
             done = connection.execute(
                 "UPDATE runs SET cancelled_by = ?, cancel_reason = ?, cancel_now = ?"
-                " WHERE id = ? AND status = 'running'",
+                f" WHERE id = ? AND status = 'running' {unless_asked}",
                 (cancellation.by, cancellation.reason, int(cancellation.now), cancellation.run_id),
             )
             return done.rowcount > 0

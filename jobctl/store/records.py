@@ -204,7 +204,7 @@ class Cancellation(NamedTuple):
     """A request to end an unfinished run.
 
     Attributes:
-        by: who asked: ``user@host`` of a person, or a client.
+        by: who asked: ``user@host`` of a person, a client, or ``schedule``.
         reason: why, as a clause; None: none was given.
         now: without a grace time.
     """

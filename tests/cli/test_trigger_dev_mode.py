@@ -62,11 +62,13 @@ def test_as_a_service_it_was_ready_before_it_ended(cli: Cli, cloud: Cloud, here:
         assert ear.next("READY", 0) == "1"
 
 
+@pytest.mark.parametrize("overlap", ["queue", "replace"])
 def test_settings_that_are_not_honoured_are_reported_by_run_and_by_the_exports(
-    cli: Cli, cloud: Cloud, here: Path
+    cli: Cli, cloud: Cloud, here: Path, overlap: str
 ) -> None:
     (here / "jobctl.toml").write_text(
-        '[jobs.daily]\ncron = "0 4 * * *"\ncall = "work:hello"\njitter = "5m"\ngroup = "g"\noverlap = "queue"\n'
+        '[jobs.daily]\ncron = "0 4 * * *"\ncall = "work:hello"\njitter = "5m"\ngroup = "g"\n'
+        f'overlap = "{overlap}"\n'
         '[jobs.hello]\ncall = "work:hello"\ngroup = "g"\n'
         '[jobs.bad]\nevery = "1m"\ncall = "work:hello"\njitter = "5s"\nenabled = false\n'
     )
@@ -79,7 +81,7 @@ def test_settings_that_are_not_honoured_are_reported_by_run_and_by_the_exports(
     for text, queued, jitter in zip(done, (waits, waits, dropped), ("", "", late), strict=True):
         assert " ".join(text.split()).count(" effect") == 2 + bool(jitter)
         assert (
-            f'daily: overlap = "queue" has no effect: {queued}; group has an effect only among runs that share a run'
+            f'daily: overlap = "{overlap}" has no effect: {queued}; group has an effect only among runs that share a run'
             f" store (JOBCTL_STATE){jitter}"
         ) in " ".join(text.split())
     assert {one["task"]: one["window"] for one in cloud.schedules.values()}["daily"] == "5m"
