@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from jobctl import __version__
+from jobctl.cli.command_data import ALIASES
 from jobctl.cli.context import Context
 from jobctl.cli.error_output import exit_code_of
 from jobctl.cli.options import COMMON_OPTIONS
@@ -32,7 +33,7 @@ PANELS = {
     "Set up": ("check", "export", "new", "install", "uninstall", "help", "completion"),
 }
 """Every command, in the order of the help, by what it is for."""
-_NAMES = [name for names in PANELS.values() for name in names]
+_NAMES = [*(name for names in PANELS.values() for name in names), *ALIASES]
 _HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
@@ -97,15 +98,16 @@ class Root(_WithHelp, TyperGroup):
 
 def build(name: str) -> Any:
     """The command of this name, from its module's function ``run`` and the common options."""
-    module = import_module(f"jobctl.cli.commands.{name}")
+    main_name = ALIASES.get(name, name)
+    module = import_module(f"jobctl.cli.commands.{main_name}")
     help_text, _, examples = (inspect.getdoc(module.run) or "").partition("\n\nExamples:\n")
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     single.command(
         name,
         cls=CommandWithHelp,
         help=help_text,
-        epilog=examples,
-        rich_help_panel=next(panel for panel, names in PANELS.items() if name in names),
+        epilog=examples.replace(f"jobctl {main_name}", f"jobctl {name}"),
+        rich_help_panel=next(panel for panel, names in PANELS.items() if main_name in names),
         context_settings=_HELP_NAMES,
     )(_with_common_options(module))
     return typer.main.get_command(single)
@@ -272,7 +274,7 @@ _BEGIN = "Begin   jobctl run --demo   jobctl help getting-started   jobctl help 
 
 def _overview() -> list[str]:
     """The help of the whole program: each command on a line. It fits a terminal of 24 lines."""
-    rows = [f"{panel:<7} {name:<11} {summary}" for panel, name, summary in _commands()]
+    rows = [f"{panel:<7} {name:<13} {summary}" for panel, name, summary in _commands()]
     return [_USAGE, *rows, _common(), _BEGIN]
 
 
@@ -284,14 +286,14 @@ def _overview_on_terminal(terminal: Terminal) -> "Iterator[RenderableType]":
     for style in ("bold", "cyan", ""):
         grid.add_column(style=style, no_wrap=bool(style))
     for panel, name, summary in _commands():
-        grid.add_row(f"{panel:<7}", f"{name:<11}", summary)
+        grid.add_row(f"{panel:<7}", f"{name:<13}", summary)
     yield grid
     yield terminal.text(_common(), "dim")
     yield terminal.text(_BEGIN, "dim")
 
 
 def _commands() -> Iterator[tuple[str, str, str]]:
-    """Panel, name and summary of each command; a panel is named once.
+    """Panel, names and summary of each command; a panel is named once.
 
     But for ``help``, which the last line shows, and ``uninstall``, which stands with ``install``.
     """
@@ -300,7 +302,8 @@ def _commands() -> Iterator[tuple[str, str, str]]:
     for panel, names in PANELS.items():
         for name in names:
             if name not in {"help", "uninstall"}:
-                yield panel if name == names[0] else "", name, COMMANDS[name].summary
+                aliases = (alias for alias, named in ALIASES.items() if named == name)
+                yield panel if name == names[0] else "", ", ".join((name, *aliases)), COMMANDS[name].summary
 
 
 def _common() -> str:

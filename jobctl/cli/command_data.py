@@ -32,6 +32,8 @@ JOBS = ("job ids",)
 """Stands in ``offers`` for the ids of the project's jobs."""
 JOB_ARGUMENTS = ("arguments of the job",)
 """Stands in ``arguments`` for those of the job on the line; there may be any number of them."""
+ALIASES = {"pause": "stop", "resume": "start"}
+"""Further names of commands."""
 
 # fmt: off
 # ruff: noqa: COM819, Q000
@@ -170,8 +172,9 @@ COMMANDS = {
         '--force': Option('', '', (), "Remove a unit that was edited, or is another project's."),
         '--yes': Option('-y', '', (), 'Do not ask for confirmation.'),
     }),
-    'help': CommandEntry('Show help on a command, or on a topic', (('getting-started', 'jobs', 'schedules', 'running', 'library', 'site', 'mail', 'trigger-dev', 'vercel', 'http', 'several-machines', 'observability', 'deployment', 'variables', 'secrets', 'exit-codes', 'reliability', 'performance', 'internals', 'run', 'trigger', 'rerun', 'serve', 'status', 'runs', 'logs', 'metrics', 'mode', 'next', 'analytics', 'report', 'cancel', 'stop', 'start', 'check', 'export', 'new', 'install', 'uninstall', 'help', 'completion'), ), {
+    'help': CommandEntry('Show help on a command, or on a topic', (('getting-started', 'jobs', 'schedules', 'running', 'library', 'site', 'mail', 'trigger-dev', 'vercel', 'http', 'several-machines', 'observability', 'deployment', 'variables', 'secrets', 'exit-codes', 'reliability', 'performance', 'internals', 'run', 'trigger', 'rerun', 'serve', 'status', 'runs', 'logs', 'metrics', 'mode', 'next', 'analytics', 'report', 'cancel', 'stop', 'start', 'check', 'export', 'new', 'install', 'uninstall', 'help', 'completion', 'pause', 'resume'), ), {
     }),
     'completion': CommandEntry('Print the completion script for a shell', (('bash', 'zsh', 'fish'), ), {
     }),
 }
+COMMANDS |= {alias: COMMANDS[name] for alias, name in ALIASES.items()}

@@ -9,7 +9,7 @@ import typer
 
 import jobctl
 from jobctl.cli.app import PANELS, app, build, common_last
-from jobctl.cli.command_data import COMMANDS, COMMON
+from jobctl.cli.command_data import ALIASES, COMMANDS, COMMON
 from jobctl.cli.commands.help import TOPICS
 from tests.support.command_data import FILE, examples, source
 from tests.support.terminal import Cli
@@ -31,10 +31,11 @@ def test_without_arguments_it_shows_the_short_help(cli: Cli) -> None:
     assert alone.code == 0
     assert alone.stdout == cli("--help").stdout == cli("-h").stdout
     for panel, names in PANELS.items():
-        assert f"{panel:<7} {names[0]:<11} {COMMANDS[names[0]].summary}\n" in alone.stdout
+        assert f"{panel:<7} {names[0]:<13} {COMMANDS[names[0]].summary}\n" in alone.stdout
         for name in names:
             elsewhere = {"help": "jobctl help COMMAND", "uninstall": "uninstall removes it"}
-            assert elsewhere.get(name, f" {name:<11} {COMMANDS[name].summary}\n") in alone.stdout
+            listed = ", ".join([name, *(alias for alias, named in ALIASES.items() if named == name)])
+            assert elsewhere.get(name, f" {listed:<13} {COMMANDS[name].summary}\n") in alone.stdout
 
 
 def test_the_short_help_fits_a_small_terminal_above_the_next_prompt(cli: Cli) -> None:

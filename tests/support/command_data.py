@@ -14,6 +14,7 @@ FILE = Path(jobctl.cli.__file__).with_name("command_data.py")
 _STAND_INS = {job_ids: "JOBS", job_arguments: "JOB_ARGUMENTS"}
 _DATA = "# fmt: off\n"
 """Where the generated part of the module begins."""
+_ALIASES = "COMMANDS |= {alias: COMMANDS[name] for alias, name in ALIASES.items()}\n"
 
 
 def source() -> str:
@@ -43,7 +44,7 @@ def source() -> str:
             f"    {name!r}: CommandEntry({summary!r}, ({''.join(f'{one}, ' for one in arguments)}), {{\n"
         )
         parts += [*_lines(options, "        "), "    }),\n"]
-    return "".join([*parts, "}\n"])
+    return "".join([*parts, "}\n", _ALIASES])
 
 
 def examples(name: str) -> list[str]:
