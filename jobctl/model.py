@@ -15,6 +15,8 @@ from jobctl.value_class import value
 DEFAULT_TIMEOUT = timedelta(hours=1)
 DEFAULT_RETRY_DELAY = timedelta(seconds=10)
 DEFAULT_GRACE = timedelta(seconds=5)
+AFTER = "after "
+"""What the text of a schedule begins with where a job runs after others; their ids follow, with commas."""
 
 
 class Status(StrEnum):
@@ -111,7 +113,7 @@ class Job:
     Attributes:
         id: ``kebab-case``, unique in the catalogue.
         name: for people.
-        schedule: when it is due; None if it is only triggered.
+        schedule: when it is due; None if it is only triggered, or has ``after``.
         target: what runs.
         timeout: time limit of one attempt.
         retries: further attempts after a failed first one.
@@ -133,6 +135,7 @@ class Job:
         dry_run: whether its function accepts ``dry_run=True``.
         unmet: the first of its needs that is not configured, as a clause; the job is then neither scheduled nor
             triggered.
+        after: instead of a schedule, ids of jobs: it runs once when all of them have completed since its last start.
     """
 
     id: str
@@ -157,6 +160,14 @@ class Job:
     origin: str = "code"
     dry_run: bool = False
     unmet: str | None = None
+    after: tuple[str, ...] = ()
+
+    @property
+    def schedule_text(self) -> str | None:
+        """``every 5m``, ``0 9 * * *`` or ``after repository-sync, other``; None if it is only triggered."""
+        if self.after:
+            return AFTER + ", ".join(self.after)
+        return self.schedule.text if self.schedule else None
 
 
 @value

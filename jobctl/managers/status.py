@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from jobctl.model import Job, JobStatus, Run, RunStatus, Status
+from jobctl.model import AFTER, Job, JobStatus, Run, RunStatus, Status
 from jobctl.modes import Mode
 from jobctl.store.records import JobRecord
 
 MANUAL_ONLY = "no schedule: manual only"
+AFTER_IS_LOCAL = "only jobctl run starts a job after others"
+AFTER_HINT = "give it every or cron"
 _BY_RUN = {
     RunStatus.RUNNING: Status.RUNNING,
     RunStatus.COMPLETED: Status.COMPLETED,
@@ -21,7 +23,7 @@ def job_status(job: Job, record: JobRecord | None, now: datetime) -> JobStatus:
     last = record.last if record else None
     state = _BY_RUN.get(last.status, Status.SCHEDULED) if last else Status.SCHEDULED
     off = _off_schedule(job, record)
-    is_manual = job.schedule is None and job.unmet is None and last is not None
+    is_manual = job.schedule_text is None and job.unmet is None and last is not None
     if off is not None and state is not Status.RUNNING and not is_manual:
         state = Status.STOPPED
     planned = record.next_run if record and off is None else None
@@ -45,7 +47,7 @@ def status_from(
         next_run=next_run,
         duration=last.duration if last else None,
         error=last.error if last else None,
-        schedule=job.schedule.text if job.schedule else None,
+        schedule=job.schedule_text,
         timezone=job.schedule.timezone if job.schedule else "UTC",
         run_id=last.id if last else None,
         note=note,
@@ -79,11 +81,16 @@ def is_in_use(record: JobRecord, now: datetime) -> bool:
 
 
 def with_next_times(statuses: Sequence[JobStatus], jobs: Sequence[Job], now: datetime) -> list[JobStatus]:
-    """Each status with the next time of its job's schedule, for modes in which no local scheduler saves it."""
+    """Each status with the next time of its job's schedule, for modes in which no local scheduler saves it.
+
+    One of a job that runs after others gets a note that such a mode does not start it.
+    """
     return [_with_next_time(status, job, now) for status, job in zip(statuses, jobs, strict=True)]
 
 
 def _with_next_time(status: JobStatus, job: Job, now: datetime) -> JobStatus:
+    if job.after and status.note is None:
+        return replace(status, note=AFTER_IS_LOCAL)
     if job.schedule is None or status.status is Status.STOPPED or status.next_run is not None:
         return status
     return replace(status, next_run=job.schedule.next_after(now, status.last_run or now))
@@ -93,22 +100,19 @@ def recorded_jobs(records: Iterable[JobRecord]) -> list[Job]:
     """Jobs as the run store knows them, without their targets."""
     from jobctl.schedules import parse_schedule
 
-    return [
-        Job(
-            record.id,
-            record.name,
-            parse_schedule(record.schedule, record.timezone) if record.schedule else None,
-            "",
-            origin="run store",
-        )
-        for record in records
-    ]
+    jobs = []
+    for record in records:
+        text, is_after = record.schedule, record.schedule.startswith(AFTER)
+        schedule = parse_schedule(text, record.timezone) if text and not is_after else None
+        after = tuple(text.removeprefix(AFTER).split(", ")) if is_after else ()
+        jobs.append(Job(record.id, record.name, schedule, "", origin="run store", after=after))
+    return jobs
 
 
 def _off_schedule(job: Job, record: JobRecord | None) -> str | None:
     if record is not None and record.stopped is not None:
         return record.stop_reason or "stopped"
-    return not_enabled(job) or job.unmet or (MANUAL_ONLY if job.schedule is None else None)
+    return not_enabled(job) or job.unmet or (MANUAL_ONLY if job.schedule_text is None else None)
 
 
 def not_enabled(job: Job) -> str | None:

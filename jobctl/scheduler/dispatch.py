@@ -10,12 +10,14 @@ from jobctl.clock import Clock
 from jobctl.events import Bus, RunFinished
 from jobctl.execution.tasks import Arguments
 from jobctl.model import Job, OnOverlap, Trigger
-from jobctl.scheduler.agenda import Agenda, AgendaEntry, DueSlot, Span
+from jobctl.scheduler.after_jobs import AfterJobs
+from jobctl.scheduler.agenda import Agenda, DueSlot, Span
 from jobctl.scheduler.clock_watch import ClockWatch
 from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.misfires import MisfireReporter
 from jobctl.scheduler.recorder import Recorder
 from jobctl.scheduler.run_supervisor import RunSupervisor
+from jobctl.store.base import RunStore
 from jobctl.store.records import (
     Claim,
     Claimed,
@@ -171,11 +173,13 @@ class Dispatcher:
 
     Attributes:
         agenda: the jobs that are on their schedules.
+        after: those that run after other jobs.
         stopped: the ids of jobs that were taken off their schedules, and may be put back.
     """
 
     def __init__(
         self,
+        store: RunStore,
         *,
         runs: RunSupervisor,
         recorder: Recorder,
@@ -188,6 +192,16 @@ class Dispatcher:
     ) -> None:
         self.agenda = Agenda()
         self.stopped: set[str] = set()
+        self.after = AfterJobs(
+            store,
+            runs=runs,
+            recorder=recorder,
+            pool=pool,
+            lease=lease,
+            watch=watch,
+            clock=clock,
+            stopped=self.stopped,
+        )
         self._runs = runs
         self._recorder = recorder
         self._pool = pool
@@ -211,19 +225,26 @@ class Dispatcher:
     def learn(self, job: Job, took: timedelta, *, failed: bool) -> None:
         """Take into account how the job's last attempt went."""
         self._ready.learn(job.id, took, failed=failed)
+        self.after.run_ended(job.id)
 
-    def place(self, job: Job, record: JobRecord, now: datetime, ahead: tuple[Span, ...] = ()) -> AgendaEntry:
+    def place(
+        self, job: Job, record: JobRecord, now: datetime, ahead: tuple[Span, ...] = ()
+    ) -> datetime | None:
         """Put a job on the agenda; one whose place lies ahead of the clock goes on from ``now``.
 
-        A job that is there with the same schedule keeps its place, and its slots wait on.
+        A job that is there with the same schedule keeps its place, and its slots wait on. Returns its next due time.
         """
+        if job.after:
+            self.remove([job.id], for_good=True)
+            self.after.put(job)
+            return None
         self.stopped.discard(job.id)
         entry = self.agenda.renew(job, record.anchor)
         if entry is None:
             self._discard(job.id)
             begin = now if self._watch.is_ahead(record.cursor or record.anchor, now) else record.cursor
             entry = self.agenda.put(job, record.anchor, begin, ahead)
-        return entry
+        return entry.due
 
     def remove(self, job_ids: Iterable[str], *, for_good: bool) -> None:
         """Take jobs off the agenda, for good or until they are put back; a run in progress goes on."""
@@ -252,6 +273,8 @@ class Dispatcher:
 
     def start_ready(self) -> None:
         """Claim and start as many slots as the workers have room for."""
+        if self.after and self._lease.holds:
+            self.after.start_due()
         while self._lease.holds:
             for due in reversed(self._blocked.take(self._clock.monotonic(), self._recorder.recorded)):
                 self._ready.put(due, first=True)
@@ -325,6 +348,7 @@ class Dispatcher:
     def _discard(self, job_id: str) -> None:
         self._blocked.discard(job_id)
         self._ready.discard(job_id)
+        self.after.discard(job_id)
 
 
 def _claim_of(

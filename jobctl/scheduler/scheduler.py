@@ -59,6 +59,7 @@ class Scheduler:
         self._recorder = Recorder(store, lease, bus, clock)
         self._runs = RunSupervisor(store, lease, bus, clock, pool=pool, recorder=self._recorder)
         self._dispatcher = Dispatcher(
+            store,
             runs=self._runs,
             recorder=self._recorder,
             pool=pool,
@@ -72,6 +73,7 @@ class Scheduler:
         self._jobs: dict[str, Job] = {}
         self._requests: deque[Callable[[], None]] = deque()
         self._store_version: object = None
+        self._looked_up: object = None
         self._start_at: datetime | None = None
         self._stop = _StopRequest()
         self._thread = threading.Thread(target=self._main, name="jobctl-scheduler", daemon=True)
@@ -162,6 +164,13 @@ class Scheduler:
         if started:
             self.call(lambda: self._resume(started))
 
+    def look_up_after_jobs(self) -> None:
+        """Start jobs that run after others, where those have completed in another process."""
+        if not self._dispatcher.after or (version := self._store.change_token()) == self._looked_up:
+            return
+        self.call(self._dispatcher.after.look_up_all)
+        self._looked_up = version
+
     def check_clock(self) -> None:
         """No other scheduler is alive: where a dead one with a fast clock left slots far ahead, go on from now."""
         self.call(self._look_back)
@@ -187,7 +196,7 @@ class Scheduler:
         self._runs.end_run(run_id)
 
     def schedule(self, jobs: Iterable[Job]) -> None:
-        """Register jobs in the run store, and put those that are timed on the agenda."""
+        """Register jobs in the run store, and put those with a schedule on it."""
         chosen = list(jobs)
         self._store.start_due(self._clock.now())
         records = self._store.register([registration(job) for job in chosen], self._clock.now())
@@ -205,12 +214,11 @@ class Scheduler:
         for job in chosen:
             self._jobs[job.id] = job
             record = records[job.id]
-            is_timed = job.schedule is not None and job.enabled and job.unmet is None
-            if is_timed and record.stopped is None:
-                entry = self._dispatcher.place(job, record, now, ahead.get(job.id, ()))
-                next_run = entry.due
+            is_scheduled = job.schedule_text is not None and job.enabled and job.unmet is None
+            if is_scheduled and record.stopped is None:
+                next_run = self._dispatcher.place(job, record, now, ahead.get(job.id, ()))
             else:
-                self._dispatcher.remove([job.id], for_good=not is_timed)
+                self._dispatcher.remove([job.id], for_good=not is_scheduled)
                 next_run = None
             if next_run != record.next_run:
                 next_runs[job.id] = next_run

@@ -176,6 +176,9 @@ class SingleRun:
     def resume_started_jobs(self) -> None:
         """Nothing is on a schedule here."""
 
+    def look_up_after_jobs(self) -> None:
+        """Nothing is on a schedule here."""
+
     def check_clock(self) -> None:
         """Nothing is on a schedule here."""
 

@@ -1,7 +1,7 @@
 """The run store's contract, and the SQL that SQLite and Postgres share: each method is one transaction."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
@@ -42,6 +42,8 @@ from jobctl.store.rows import (
 )
 
 _JOBS = f"SELECT {JOB}, {RUN} FROM jobs j LEFT JOIN runs r ON r.seq = j.last_run"
+_MOST_IDS = 1000
+"""In one query; where more are wanted, all are read."""
 _REGISTER = BatchStatement(
     """
     INSERT INTO jobs (id, name, schedule, timezone, anchor) VALUES (:id, :name, :schedule, :timezone, :anchor)
@@ -262,11 +264,15 @@ class RunStore(ABC):
         known = self.jobs()
         return {job.id: known[job.id] for job in jobs if job.id in known}
 
-    def jobs(self) -> Mapping[str, JobRecord]:
-        """Every job that was ever registered, in that order."""
+    def jobs(self, ids: Collection[str] | None = None) -> Mapping[str, JobRecord]:
+        """Every job that was ever registered, or those with these ids, in that order."""
+        chosen: Collection[str] = ids if ids is not None and len(ids) <= _MOST_IDS else ()
+        condition = f"WHERE j.id IN ({', '.join('?' * len(chosen))})" if chosen else ""
         with self._reading() as connection:
-            rows = connection.execute(f"{_JOBS} ORDER BY j.{self.registration_order}")
-            return {row[0]: record_of(row) for row in rows}
+            rows = connection.execute(
+                f"{_JOBS} {condition} ORDER BY j.{self.registration_order}", tuple(chosen)
+            )
+            return {row[0]: record_of(row) for row in rows if ids is None or row[0] in ids}
 
     def job(self, job_id: str) -> JobRecord | None:
         """A registered job, or None."""

@@ -94,6 +94,14 @@ class JobRecord:
     failure_notified: bool = False
     stopped_until: datetime | None = None
 
+    def last_start(self, latest: datetime) -> datetime | None:
+        """When it last started, or was put on its schedule; of the times up to ``latest``, None where there are none.
+
+        Later ones are from before the clock was set back.
+        """
+        times = (self.anchor, self.cursor, self.last.started_at if self.last else None)
+        return max((time for time in times if time is not None and time <= latest), default=None)
+
 
 @value
 class Misfires:
@@ -272,7 +280,5 @@ def new_run_ids(count: int) -> list[str]:
 
 def registration(job: Job) -> Registration:
     """What a manager registers of a job."""
-    schedule = job.schedule
-    return Registration(
-        job.id, job.name, schedule.text if schedule else "", schedule.timezone if schedule else "UTC"
-    )
+    timezone = job.schedule.timezone if job.schedule else "UTC"
+    return Registration(job.id, job.name, job.schedule_text or "", timezone)

@@ -394,6 +394,9 @@ class _NothingElse:
     def resume_started_jobs(self) -> None:
         pass
 
+    def look_up_after_jobs(self) -> None:
+        pass
+
     def check_clock(self) -> None:
         pass
 

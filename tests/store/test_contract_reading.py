@@ -26,6 +26,9 @@ def test_a_job_is_registered_once(desk: "Desk", store: RunStore) -> None:
     assert store.job("one") == expected
     assert list(store.jobs()) == ["one", "two"]
     assert store.job("three") is None
+    assert store.jobs(["two", "three"]) == {"two": store.job("two")}
+    assert store.jobs([]) == {}
+    assert list(store.jobs([*map(str, range(2000)), "two", "one"])) == ["one", "two"]
 
     desk.ran("one", 3)
     desk.register("one", schedule="0 9 * * *", timezone="Europe/Berlin", minutes=9)
