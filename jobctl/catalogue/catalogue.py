@@ -71,11 +71,8 @@ class Catalogue:
         """
         if (job := self._by_id.get(job_id)) is not None:
             return job
-        if any(builtin.id == job_id for builtin in BUILT_IN):
-            raise UnknownJobError(
-                f"job {quote(job_id)} is built-in, and this project has no built-in jobs",
-                hint=self.note or "builtin = false in the project file turns them off",
-            )
+        if (error := _absent_builtin(job_id, self.note)) is not None:
+            raise error
         if not self.warnings and is_recorded(job_id):
             raise UnknownJobError(
                 f"job {quote(job_id)} is in the run store, but this project does not define it",
@@ -115,7 +112,7 @@ class Catalogue:
                 known[job_id] = build_job(job_id, settings, _places(file, job_id), known.get(job_id))
             except ConfigurationErrors as error:
                 faults.extend(error.problems)
-        raise_any(faults)
+        raise_any(faults or list(_faults_of_order(file, known, left_out, note)))
         jobs = known.values()
         if environment:
             environment.hide([*file.notify.urls, *(job.check_in for job in jobs)])
@@ -201,6 +198,44 @@ def _build(builtin: "BuiltIn") -> "Job":
 
 def _places(file: "ProjectFile", job_id: str) -> "Callable[[str], str]":
     return lambda key: file.place("jobs", job_id, *([key] if key else []))
+
+
+def _faults_of_order(
+    file: "ProjectFile", known: "Mapping[str, Job]", left_out: list[str], note: str | None
+) -> "Iterator[ConfigurationError]":
+    """The faults in what jobs run after. An unknown job that may be among those that are left out is only reported."""
+    from jobctl.catalogue.job_order import cycles, describe
+
+    if not any(job.after for job in known.values()):
+        return
+
+    def fault(job: "Job", problem: str, hint: str | None = None) -> ConfigurationError:
+        of_file = "after" in file.jobs.get(job.id, ())
+        where = file.place("jobs", job.id, "after") if of_file else job.origin
+        return ConfigurationError(f"[jobs.{job.id}].after: {problem}", where=where, hint=hint)
+
+    is_whole = not left_out
+    for job in known.values():
+        for other in job.after:
+            if other not in known:
+                error = _absent_builtin(other, note) or unknown_job(other, known, left_out=left_out)
+                unknown = fault(job, error.problem, error.hint)
+                if is_whole:
+                    yield unknown
+                else:
+                    left_out.append(f"{unknown}, so {job.id} does not start after it")
+    for cycle in cycles(known):
+        yield fault(known[cycle[0]], describe(cycle))
+
+
+def _absent_builtin(job_id: str, note: str | None) -> UnknownJobError | None:
+    """The error for the id of a built-in job where the project has none of them; None for another id."""
+    if all(builtin.id != job_id for builtin in BUILT_IN):
+        return None
+    return UnknownJobError(
+        f"job {quote(job_id)} is built-in, and this project has no built-in jobs",
+        hint=note or "builtin = false in the project file turns them off",
+    )
 
 
 def unknown_job(

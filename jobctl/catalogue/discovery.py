@@ -301,7 +301,7 @@ class Functions:
         if "fault" in found:
             return f"{job.target}: {_shown(found['fault']['error'], self._mask)[:500]}"
         try:
-            check(job.id, found["schema"], [], job.arguments, is_partial=job.schedule is None)
+            check(job.id, found["schema"], [], job.arguments, is_partial=job.schedule_text is None)
         except UsageError as error:
             return error.problem
         return None

@@ -128,6 +128,12 @@ def _read_names(value: Any) -> tuple[str, ...]:
     raise ConfigurationError("expected a list of variables' names", hint='write ["PGPASSWORD"]')
 
 
+def _read_job_ids(value: Any) -> tuple[str, ...]:
+    if isinstance(value, list) and value and all(isinstance(each, str) and is_job_id(each) for each in value):
+        return tuple(dict.fromkeys(value))
+    raise ConfigurationError("expected a list of jobs' ids", hint='write ["repository-sync"]')
+
+
 def _read_arguments(value: Any) -> dict[str, Any]:
     from jobctl.arguments import as_json
 
@@ -204,6 +210,8 @@ _RETRIES: JsonSchema = {"type": "integer", "minimum": 0, "maximum": 100}
 _MIB: JsonSchema = {"type": "integer", "minimum": 1, "maximum": MAX_MIB}
 _OVERLAP: JsonSchema = {"enum": [choice.value for choice in OnOverlap]}
 _NAMES: JsonSchema = {"type": "array", "items": _VARIABLE}
+_JOB_ID: JsonSchema = {"type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": MAX_ID}
+_JOB_IDS: JsonSchema = {"type": "array", "items": _JOB_ID, "minItems": 1}
 _VARIABLES: JsonSchema = {
     "type": "object",
     "propertyNames": {"pattern": _VARIABLE["pattern"]},
@@ -222,6 +230,7 @@ class JobOptions(TypedDict, total=False):
     every: Annotated[_Interval, JobKey(_read_duration, _MINIMUM_1_S, "Interval between due times, such as 30s, 5m or 1h30m.")]
     cron: Annotated[str | None, JobKey(_read_cron, _CRON, "Cron expression: five fields, or six with seconds first.")]
     timezone: Annotated[str | None, JobKey(_read_text, _TEXT, "IANA time zone of cron.")]
+    after: Annotated[Sequence[str] | None, JobKey(_read_job_ids, _JOB_IDS, "Jobs; it runs once when all of them have completed since its last start.")]
     timeout: Annotated[_Duration, JobKey(_read_timeout, _MINIMUM_1_MS, "Time limit of one attempt.")]
     retries: Annotated[int | None, JobKey(_read_integer, _RETRIES, "Further attempts after a failed first one.")]
     retry_delay: Annotated[_Duration, JobKey(_read_duration, _DURATION, "Delay before the first retry; it doubles with each further one.")]
@@ -291,6 +300,7 @@ class _JobBuilder:
     def build(self) -> Job:
         if not is_job_id(self._id):
             self._fault("", f"{quote(self._id)} is not a job id", ID_HINT)
+        self._refuse_with_after()
         changes: dict[str, Any] = {"target": self._target(), "schedule": self._schedule()}
         for key in self._settings:
             if key not in KEYS:
@@ -298,6 +308,10 @@ class _JobBuilder:
             elif key not in {"call", "command", "every", "cron", "timezone"}:
                 changes[key] = self._value(key)
         changes = {key: value for key, value in changes.items() if value is not None}
+        if "after" in changes:
+            changes["schedule"] = None
+        elif "schedule" in changes:
+            changes["after"] = ()
         if self._base is None:
             required = {"name": self._id, "schedule": None, "target": "", "origin": self._place("")}
             return Job(self._id, **{**required, **changes})
@@ -339,6 +353,12 @@ class _JobBuilder:
         for key in given:
             target = target or self._value(key)
         return target
+
+    def _refuse_with_after(self) -> None:
+        given = [key for key in ("after", "every", "cron", "timezone") if self._settings.get(key) is not None]
+        if given[:1] == ["after"]:
+            for key in given[1:]:
+                self._fault("after", f"a job has either after or {key}, not both")
 
     def _schedule(self) -> Schedule | None:
         every, cron = self._settings.get("every"), self._settings.get("cron")
@@ -398,6 +418,7 @@ def schema(others: Iterable[str]) -> dict[str, Any]:
             {"not": {"required": ["call", "command"]}},
             {"not": {"required": ["every", "cron"]}},
             {"not": {"required": ["every", "timezone"]}},
+            *({"not": {"required": ["after", key]}} for key in ("every", "cron", "timezone")),
         ],
     }
     own = {
@@ -431,7 +452,7 @@ def schema(others: Iterable[str]) -> dict[str, Any]:
             "jobs": {
                 "type": "object",
                 "description": "Jobs by id; the id of a job that is defined elsewhere changes that job.",
-                "propertyNames": {"pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": MAX_ID},
+                "propertyNames": {key: _JOB_ID[key] for key in ("pattern", "maxLength")},
                 "properties": {one: {"$ref": "#/$defs/change"} for one in others},
                 "additionalProperties": own,
             },

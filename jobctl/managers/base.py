@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from jobctl.catalogue.catalogue import unknown_job
+from jobctl.catalogue.job_order import cycles, describe
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import NotRunError, UsageError
 from jobctl.managers.status import job_status, job_statuses
@@ -47,8 +48,16 @@ class ManagerBase:
     # Definitions
 
     def add(self, jobs: Iterable[Job]) -> None:
-        """Add definitions. An id that exists already is replaced; what is known of its runs stays."""
-        self._jobs.update((job.id, job) for job in jobs)
+        """Add definitions. An id that exists already is replaced; what is known of its runs stays.
+
+        Raises:
+            UsageError: jobs run after each other; none is added.
+        """
+        added = {job.id: job for job in jobs}
+        has_after = any(job.after for job in added.values())
+        if has_after and (cycle := next(cycles({**self._jobs, **added}), None)):
+            raise UsageError(describe(cycle))
+        self._jobs.update(added)
 
     def schedule_job(self, id: str, name: str, job: Target, interval: timedelta | float) -> None:  # noqa: A002
         """Run ``job`` every ``interval`` (a ``timedelta`` or seconds), the first time at once."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl.durations import milliseconds
 from jobctl.errors import ScheduleError, ServiceError
-from jobctl.managers.status import MANUAL_ONLY, not_enabled, status_from
+from jobctl.managers.status import AFTER_IS_LOCAL, MANUAL_ONLY, not_enabled, status_from
 from jobctl.model import Job, JobMetrics, JobStatus, JobTotals, Reason, Run, RunStatus, Status, Trigger
 from jobctl.store.metrics import histogram, percentile
 from jobctl.trigger_dev.api_types import PAGE, RemoteRun, RemoteSchedule
@@ -217,7 +217,7 @@ def remote_status(
 def _off_schedule(job: Job, schedule: RemoteSchedule | None, declared: Collection[str]) -> str | None:
     """Why a job is not scheduled there, or None."""
     if job.schedule is None:
-        return MANUAL_ONLY
+        return AFTER_IS_LOCAL if job.after else MANUAL_ONLY
     if job.id in declared:
         return None
     if schedule is not None:

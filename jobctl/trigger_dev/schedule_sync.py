@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jobctl.catalogue.job_keys import AT_TRIGGER_DEV, not_honoured
 from jobctl.errors import ScheduleError, ServiceError
-from jobctl.managers.status import MANUAL_ONLY, not_enabled
+from jobctl.managers.status import AFTER_HINT, AFTER_IS_LOCAL, MANUAL_ONLY, not_enabled
 from jobctl.model import Job
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
 from jobctl.trigger_dev.api_types import RefusedError, RemoteSchedule, ScheduleRequest
@@ -211,6 +211,8 @@ def _plan(
     found = existing.by_key.get(prefix + job.id)
     declared = "declared in the worker's code" if job.id in existing.declared else None
     off = not_enabled(job) or declared
+    if job.after and off is None:
+        return _without_schedule(job.id, found, Change.REFUSED, AFTER_IS_LOCAL, AFTER_HINT)
     if job.schedule is None or off is not None:
         return _without_schedule(job.id, found, Change.LEFT, off or MANUAL_ONLY)
     try:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from jobctl.durations import format_duration
 from jobctl.errors import DISTRIBUTION, ScheduleError, UsageError, reason_of
 from jobctl.export_bundle import Bundle, Wheel, requirement
+from jobctl.managers.status import AFTER_HINT, AFTER_IS_LOCAL
 from jobctl.model import Job, Schedule
 from jobctl.project_location import ProjectLocation
 from jobctl.text import counted
@@ -79,7 +80,14 @@ def plan_calls(
     room = MAX_CRONS - len(foreign_entries(_read_config(folder), target.value, str(folder / CONFIG)))
     calls: list[PlannedCall] = []
     for job in jobs:
-        if job.schedule is None or not job.enabled:
+        if not job.enabled:
+            continue
+        if job.after:
+            left_out = ScheduleFit.LEFT_OUT
+            calls.append(
+                PlannedCall(job.id, path_of(job.id), left_out, detail=AFTER_IS_LOCAL, hint=AFTER_HINT)
+            )
+        if job.schedule is None:
             continue
         call = _planned_call(job, job.schedule, plan, now, target)
         if call.cron and room <= 0:

@@ -181,7 +181,9 @@ def test_the_function_is_unchanged() -> None:
     assert plus_one(1) == 2
 
 
-@pytest.mark.parametrize("arguments", [{"cron": "x"}, {"every": 0.1}, {"timeout": "soon"}, {"retries": -1}])
+@pytest.mark.parametrize(
+    "arguments", [{"cron": "x"}, {"every": 0.1}, {"timeout": "soon"}, {"retries": -1}, {"after": "other"}]
+)
 def test_bad_arguments_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         job(**arguments)(plus_one)
@@ -194,6 +196,23 @@ def test_without_parentheses_the_right_form_is_shown(app: Path) -> None:
         ConfigurationError, match=r'TypeError: @job needs parentheses.* write @job\(every="5m"\)'
     ):
         load(app)
+
+
+def test_a_decorated_job_runs_after_others(app: Path) -> None:
+    source = (app / "myapp" / "jobs.py").read_text()
+    (app / "myapp" / "jobs.py").write_text(source + '@job(after=("other",))\ndef then(): ...\n')
+    assert load(app).get("then").after == ("other",)
+
+    (app / "jobctl.toml").write_text('modules = ["myapp.jobs"]\n[jobs.other]\nafter = ["then"]\n')
+    with pytest.raises(ConfigurationError, match="other after then after other") as caught:
+        load(app)
+    assert caught.value.where == "jobctl.toml:3"
+
+    (app / "myapp" / "jobs.py").write_text(source + '@job(after=["othr"])\ndef then(): ...\n')
+    (app / "jobctl.toml").write_text('modules = ["myapp.jobs"]\n')
+    with pytest.raises(ConfigurationError, match='there is no job "othr"') as caught:
+        load(app)
+    assert (caught.value.where, caught.value.hint) == ("myapp/jobs.py:11", 'did you mean "other"?')
 
 
 def test_its_documentation_names_every_option() -> None:

@@ -88,6 +88,7 @@ FITTING: dict[str, st.SearchStrategy[Any]] = {
     "cron": st.sampled_from(["0 9 * * *", "*/5 0 9 * * *", "@daily", "* * *", "", " 0 9 * * * "]),
     "timezone": st.sampled_from(["UTC", "Europe/Berlin", "", " "]), "retries": numbers, "check_in": urls, "memory_mib": numbers,
     "overlap": st.sampled_from(["skip", "queue", "replace", "wait", ""]), "needs": st.lists(st.sampled_from(["A", "a b", 1])),
+    "after": st.lists(st.sampled_from(["a", "a-b", "A", "a-", "a\n", "a" * 65, 1])),
     **dict.fromkeys(["catch_up", "enabled"], st.booleans()),
     **dict.fromkeys(["every", "timeout", "retry_delay", "jitter", "grace"], durations),
 }  # fmt: skip

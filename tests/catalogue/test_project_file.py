@@ -7,6 +7,7 @@ import pytest
 
 from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.catalogue.catalogue import Catalogue, job_names
+from jobctl.catalogue.job_keys import build_job
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UnknownJobError
 from jobctl.model import Command, Job
 from jobctl.project_location import find_project
@@ -159,6 +160,10 @@ def test_two_files_in_one_folder_are_refused(tmp_path: Path) -> None:
         ('[jobs.a]\nevery = "1m"\n', "jobctl.toml:1: [jobs.a]: it needs `call` or `command`"),
         ('[jobs.a]\ncall = "m:f"\ncron = "* * * * *"\ntimezone = "Europe/Berln"\n', "jobctl.toml:4: [jobs.a].timezone"),
         ('[jobs.a]\ncall = "m:f"\ntimezone = "UTC"\n', "a time zone needs cron"),
+        ('[jobs.a]\ncall = "m:f"\nafter = "b"\n', "jobctl.toml:3: [jobs.a].after: expected a list of jobs' ids | write"),
+        ('[jobs.a]\ncall = "m:f"\nafter = []\n', "expected a list of jobs' ids"),
+        ('[jobs.a]\ncall = "m:f"\nafter = ["a"]\n', "jobctl.toml:3: [jobs.a].after: a runs after itself"),
+        ('[jobs.a]\ncall = "m:f"\nevery = "1m"\nafter = ["b"]\n', "jobctl.toml:4: [jobs.a].after: a job has either after or every"),
         ('[jobs.a]\ncall = "m:f"\nretries = "3"\n', 'expected a whole number from 0 to 100, not "3"'),
         ('[jobs.a]\ncall = "m:f"\nretries = true\n', "expected a whole number from 0 to 100, not true"),
         ('[jobs.a]\ncall = "m:f"\ncatch_up = 1\n', "expected true or false, not 1"),
@@ -180,6 +185,60 @@ def test_two_files_in_one_folder_are_refused(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_fault_names_file_line_key_and_what_was_meant(tmp_path: Path, text: str, expected: str) -> None:
     assert expected in faults(tmp_path, text)[0]
+
+
+A_B_C = "".join(f'[jobs.{name}]\ncall = "m:f"\n' for name in "cba")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('after = ["c", "repositry-sync"]\n', 'there is no job "repositry-sync" | did you mean "repository-sync"?'),
+        ('after = ["b"]\n[jobs.x]\ncall = "m:f"\nafter = ["y"]\n', 'there is no job "y"'),
+    ],
+)  # fmt: skip
+def test_an_unknown_job_is_refused_as_one_to_run_after(tmp_path: Path, text: str, expected: str) -> None:
+    found = faults(tmp_path, "builtin = true\n" + A_B_C + text)
+
+    assert len(found) == 1
+    assert expected in found[0]
+
+
+def test_a_built_in_job_that_the_project_lacks_is_explained(tmp_path: Path) -> None:
+    (found,) = faults(tmp_path, "builtin = false\n" + A_B_C + 'after = ["repository-sync"]\n')
+
+    assert 'job "repository-sync" is built-in, and this project has no built-in jobs' in found
+
+
+def test_each_cycle_is_named_once(tmp_path: Path) -> None:
+    text = A_B_C + 'after = ["b", "c"]\n[jobs.d]\ncall = "m:f"\nafter = ["a", "d"]\n'
+    text = text.replace("[jobs.b]\n", '[jobs.b]\nafter = ["d"]\n').replace(
+        "[jobs.c]\n", '[jobs.c]\nafter = ["e"]\n'
+    )
+
+    found = faults(tmp_path, text + '[jobs.e]\ncall = "m:f"\n')
+
+    assert found == [
+        "jobctl.toml:5: [jobs.b].after: the jobs run after each other: b after d after a after b | None",
+        "jobctl.toml:12: [jobs.d].after: d runs after itself | None",
+    ]
+
+
+def test_a_chain_of_many_jobs_is_no_cycle(tmp_path: Path) -> None:
+    jobs = [f'[jobs.j-{number}]\ncall = "m:f"\nafter = ["j-{number + 1}"]\n' for number in range(3000)]
+
+    assert len(load(tmp_path, "builtin = false\n" + "".join(jobs) + '[jobs.j-3000]\ncall = "m:f"\n')) == 3001
+
+
+def test_after_replaces_a_schedule_and_a_schedule_replaces_after(tmp_path: Path) -> None:
+    changed = load(tmp_path, '[jobs.analytics-top-items]\nafter = ["repository-sync"]\n').get(
+        "analytics-top-items"
+    )
+
+    assert (changed.schedule, changed.after) == (None, ("repository-sync",))
+    assert changed.schedule_text == "after repository-sync"
+    again = build_job("a", {"every": "5m"}, lambda _: "here", changed)
+    assert (again.schedule, again.after) == (Every(300), ())
 
 
 def test_all_errors_are_reported_at_once(tmp_path: Path) -> None:

@@ -136,6 +136,19 @@ def test_a_job_that_is_not_to_be_timed_has_no_schedule(
     assert cloud.schedules == {}
 
 
+def test_a_job_that_runs_after_others_is_refused(make_manager: MakeManager, cloud: Cloud) -> None:
+    manager = make_manager(job("a-job"), job("b-job", schedule=None, after=("a-job",)))
+    cloud.schedule("b-job")
+
+    refused = registered(manager)["b-job"]
+
+    assert (refused.change, refused.detail) == (Change.REFUSED, "only jobctl run starts a job after others")
+    assert [one["task"] for one in cloud.schedules.values()] == ["a-job"]
+    shown = manager.get_job_status("b-job")
+    assert shown is not None
+    assert (shown.schedule, shown.status, shown.note) == ("after a-job", Status.STOPPED, refused.detail)
+
+
 def test_what_this_machine_lacks_is_the_workers_matter(make_manager: MakeManager, cloud: Cloud) -> None:
     lacking = {"unmet": "DATABASE_URL is not set"}
     manager = make_manager(job("a-job", **lacking), job("b-job", **lacking), job("c-job"))

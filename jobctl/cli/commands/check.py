@@ -13,6 +13,8 @@ from jobctl.cli.context import Context
 from jobctl.cli.terminal import Terminal, rows
 from jobctl.cli.times import read_span
 from jobctl.errors import ExitCode, UsageError
+from jobctl.managers.status import AFTER_HINT, AFTER_IS_LOCAL
+from jobctl.modes import Mode
 from jobctl.settings.masking import cron_secret_weakness
 from jobctl.text import quote, suggestion
 
@@ -99,7 +101,11 @@ def _document(checked: CheckResult) -> dict[str, object]:
 
 def _warnings(context: Context) -> list[str]:
     weak = cron_secret_weakness(context.environment.secret("CRON_SECRET"))
-    return [*context.environment.warnings, *filter(None, (other_distribution(), weak))]
+    warnings = [*context.environment.warnings, *filter(None, (other_distribution(), weak))]
+    if context.mode in {Mode.TRIGGER_DEV, Mode.VERCEL}:
+        after = [job.id for job in context.catalogue if job.after and job.enabled]
+        warnings += [f"{job_id} is not scheduled: {AFTER_IS_LOCAL}; {AFTER_HINT}" for job_id in after]
+    return warnings
 
 
 def _known(part: str) -> str:

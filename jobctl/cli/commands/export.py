@@ -160,6 +160,7 @@ def _bundle(request: _Request, context: Context, extras: tuple[str, ...]) -> "tu
 def _warn_of_settings(request: _Request, context: Context) -> None:
     """Warn of job settings that the platform does not honour."""
     from jobctl.catalogue.job_keys import AT_TRIGGER_DEV, AT_VERCEL, not_honoured
+    from jobctl.managers.status import AFTER_IS_LOCAL
 
     at_trigger_dev = request.platform == "trigger-dev"
     if not at_trigger_dev and request.platform != "vercel":
@@ -167,6 +168,8 @@ def _warn_of_settings(request: _Request, context: Context) -> None:
     jitter = at_trigger_dev or request.target is Target.SCHEDULES
     for job in context.catalogue.jobs:
         clauses = [not_honoured(job, AT_TRIGGER_DEV if at_trigger_dev else AT_VERCEL, jitter=jitter)]
+        if at_trigger_dev and job.after and job.enabled:
+            clauses.append(AFTER_IS_LOCAL)
         if at_trigger_dev and job.schedule and job.enabled:
             from jobctl.trigger_dev.cron import caution
 

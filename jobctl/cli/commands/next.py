@@ -103,6 +103,11 @@ def _schedule(
     """The schedule, the anchor of an interval, and a note about the job."""
     if _ID.fullmatch(text) and context.knows(text):
         job = context.listed_job(text)
+        if job.after:
+            raise UsageError(
+                f"{job.id} has no due times: it runs {job.schedule_text}",
+                hint=f"when that is due: jobctl next {job.after[0]}",
+            )
         if job.schedule is None:
             raise UsageError(f"{job.id} has no schedule", hint=f"run it manually: jobctl trigger {job.id}")
         schedule = parse_schedule(job.schedule.text, timezone) if timezone else job.schedule

@@ -56,7 +56,7 @@ def _is_stopped(job: "Job", context: Context) -> bool:
 
 
 def _outcome(job: "Job", *, was_stopped: bool) -> str:
-    if job.schedule is None:
+    if job.schedule_text is None:
         return f"{job.id} has no schedule: run it manually with jobctl trigger {job.id}"
     if not job.enabled:
         return f"{job.id} is not enabled ({job.origin}), so no scheduler runs it"

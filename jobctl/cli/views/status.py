@@ -11,7 +11,7 @@ from jobctl.cli.views.runs import bar, progress_text, result_summary, signs
 from jobctl.durations import format_duration
 from jobctl.errors import JobctlError, ServiceError
 from jobctl.memory_limit import MIB
-from jobctl.model import Job, JobStatus, JobTotals, Run, Status
+from jobctl.model import AFTER, Job, JobStatus, JobTotals, Run, Status
 from jobctl.modes import Mode
 from jobctl.store.logs import LIMIT_VARIABLE
 from jobctl.text import counted
@@ -178,7 +178,9 @@ def detail(
         if job.note and job.retry_at is None:
             state.append_text(terminal.text(f"  ({_why_stopped(job)})", "not bold"))
     fields: list[tuple[str, RenderableType]] = [("state", state)]
-    schedule = f"{job.schedule}  {job.timezone}" if job.schedule else "none, manual only"
+    schedule = job.schedule or "none, manual only"
+    if job.schedule and not _runs_after_others(job):
+        schedule += f"  {job.timezone}"
     fields.append(("schedule", schedule))
     if job.progress is not None:
         fields.append(("progress", bar(job.progress, terminal)))
@@ -247,10 +249,15 @@ def _cells(job: JobStatus, board: Board, terminal: Terminal) -> list[Any]:
     if late is not None:
         cells.append(terminal.state("late", f"late by {short(board.now - late)}"))
     elif board.is_scheduled:
-        cells.append("after this run" if running and job.next_run is None else until(job.next_run, board.now))
+        waits = running and job.next_run is None and not _runs_after_others(job)
+        cells.append("after this run" if waits else until(job.next_run, board.now))
     zone = "" if job.timezone == "UTC" else f"  {job.timezone}"
     cells.append(terminal.text(f"{job.schedule or 'manual'}{zone}", "dim"))
     return cells
+
+
+def _runs_after_others(job: JobStatus) -> bool:
+    return job.schedule is not None and job.schedule.startswith(AFTER)
 
 
 def _record(job: JobStatus) -> tuple[str, ...]:
