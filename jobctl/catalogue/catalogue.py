@@ -5,7 +5,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from jobctl.catalogue.builtin import BUILT_IN
-from jobctl.errors import ConfigurationError, ConfigurationErrors, UnknownJobError, install_hint, raise_any
+from jobctl.errors import (
+    ConfigurationError,
+    ConfigurationErrors,
+    UnknownJobError,
+    UsageError,
+    install_hint,
+    raise_any,
+)
 from jobctl.files import demand_trusted_module, platform_owns_files
 from jobctl.text import is_job_id, printable, quote, suggestion
 
@@ -99,7 +106,7 @@ class Catalogue:
             calls = (str(settings.get("call", "")).partition(":")[0] for settings in file.jobs.values())
             for module in filter(None, dict.fromkeys([*file.modules, *calls])):
                 demand_trusted_module(location.folder, module)
-        known, faults, left_out, note = _defined_outside_file(file, location, environment)
+        known, packaged, faults, left_out, note = _defined_outside_file(file, location, environment)
         others = tuple(known)
         for job_id, settings in file.jobs.items():
             if left_out and job_id not in known and not settings.keys() & {"call", "command"}:
@@ -112,7 +119,7 @@ class Catalogue:
                 known[job_id] = build_job(job_id, settings, _places(file, job_id), known.get(job_id))
             except ConfigurationErrors as error:
                 faults.extend(error.problems)
-        raise_any(faults or list(_faults_of_order(file, known, left_out, note)))
+        raise_any(faults or list(_faults_of_order(file, known, packaged, left_out, note)))
         jobs = known.values()
         if environment:
             environment.hide([*file.notify.urls, *(job.check_in for job in jobs)])
@@ -128,8 +135,8 @@ class Catalogue:
 
 def _defined_outside_file(
     file: "ProjectFile", location: "ProjectLocation", environment: "Environment | None"
-) -> "tuple[dict[str, Job], list[ConfigurationError], list[str], str | None]":
-    """The jobs that the project file may change, their faults, what is left out, and the note."""
+) -> "tuple[dict[str, Job], set[str], list[ConfigurationError], list[str], str | None]":
+    """The jobs that the project file may change, which are of packages, faults, what is left out, and the note."""
     from jobctl.catalogue.discovery import JobFinder
 
     finder = JobFinder(location, environment)
@@ -154,7 +161,8 @@ def _defined_outside_file(
             twice = f"job {quote(job.id)} is defined twice: also in {other.origin}"
             faults.append(ConfigurationError(twice, where=job.origin))
         known[job.id] = job
-    return known, faults, left_out, note
+    packaged = {job.id for job in of_packages if known[job.id] is job}
+    return known, packaged, faults, left_out, note
 
 
 def _has_builtin(
@@ -201,31 +209,43 @@ def _places(file: "ProjectFile", job_id: str) -> "Callable[[str], str]":
 
 
 def _faults_of_order(
-    file: "ProjectFile", known: "Mapping[str, Job]", left_out: list[str], note: str | None
+    file: "ProjectFile",
+    known: "dict[str, Job]",
+    packaged: set[str],
+    left_out: list[str],
+    note: str | None,
 ) -> "Iterator[ConfigurationError]":
-    """The faults in what jobs run after. An unknown job that may be among those that are left out is only reported."""
-    from jobctl.catalogue.job_order import cycles, describe
+    """The faults in what jobs run after.
 
-    if not any(job.after for job in known.values()):
-        return
+    Those of a package become warnings, as does an unknown job that may be among those that are left out.
 
-    def fault(job: "Job", problem: str, hint: str | None = None) -> ConfigurationError:
-        of_file = "after" in file.jobs.get(job.id, ())
-        where = file.place("jobs", job.id, "after") if of_file else job.origin
-        return ConfigurationError(f"[jobs.{job.id}].after: {problem}", where=where, hint=hint)
+    Args:
+        packaged: ids of jobs that packages define.
+    """
+    from jobctl.catalogue.job_order import break_cycles
 
-    is_whole = not left_out
-    for job in known.values():
-        for other in job.after:
-            if other not in known:
-                error = _absent_builtin(other, note) or unknown_job(other, known, left_out=left_out)
-                unknown = fault(job, error.problem, error.hint)
-                if is_whole:
-                    yield unknown
-                else:
-                    left_out.append(f"{unknown}, so {job.id} does not start after it")
-    for cycle in cycles(known):
-        yield fault(known[cycle[0]], describe(cycle))
+    in_file = {job_id for job_id, settings in file.jobs.items() if "after" in settings}
+    tolerated = packaged - in_file
+    found: list[tuple[Job, UsageError, bool]] = [
+        (job, _unknown(other, known, note, left_out), bool(left_out) or job.id in tolerated)
+        for job in known.values()
+        for other in job.after
+        if other not in known
+    ]
+    found += [(job, error, job.id in tolerated) for job, error in break_cycles(known, tolerated)]
+    for job, error, is_tolerated in found:
+        where = file.place("jobs", job.id, "after") if job.id in in_file else job.origin
+        problem = f"[jobs.{job.id}].after: {error.problem}"
+        if is_tolerated:
+            left_out.append(f"{where}: {problem}, so {job.id} does not start by itself")
+        else:
+            yield ConfigurationError(problem, where=where, hint=error.hint)
+
+
+def _unknown(
+    job_id: str, known: "Iterable[str]", note: str | None, left_out: "Sequence[str]"
+) -> UnknownJobError:
+    return _absent_builtin(job_id, note) or unknown_job(job_id, known, left_out=left_out)
 
 
 def _absent_builtin(job_id: str, note: str | None) -> UnknownJobError | None:

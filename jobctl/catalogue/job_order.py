@@ -1,13 +1,13 @@
 """Which jobs run after which: checks of the key ``after`` that need all jobs."""
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
-if TYPE_CHECKING:
-    from jobctl.model import Job
+from jobctl.errors import UsageError
+from jobctl.model import Job
 
 
-def cycles(jobs: "Mapping[str, Job]") -> Iterator[tuple[str, ...]]:
+def cycles(jobs: Mapping[str, Job]) -> Iterator[tuple[str, ...]]:
     """The ids of jobs that wait for each other, each cycle once: every job runs after the next, the last after the first."""
     checked: set[str] = set()
     for start in jobs:
@@ -27,8 +27,18 @@ def cycles(jobs: "Mapping[str, Job]") -> Iterator[tuple[str, ...]]:
                 unvisited.append(iter(jobs[job_id].after))
 
 
-def describe(cycle: tuple[str, ...]) -> str:
-    """What is wrong with a cycle, as a clause: ``the jobs run after each other: a after b after a``."""
+def cycle_error(cycle: tuple[str, ...]) -> UsageError:
+    """The error for a cycle: ``the jobs run after each other: a after b after a``."""
     if len(cycle) == 1:
-        return f"{cycle[0]} runs after itself"
-    return f"the jobs run after each other: {' after '.join((*cycle, cycle[0]))}"
+        return UsageError(f"{cycle[0]} runs after itself")
+    return UsageError(f"the jobs run after each other: {' after '.join((*cycle, cycle[0]))}")
+
+
+def break_cycles(jobs: dict[str, Job], first: Collection[str]) -> Iterator[tuple[Job, UsageError]]:
+    """In each cycle remove ``after`` of a job: one of ``first`` if it has any. Yields the job as it was, and the error."""
+    while found := list(cycles(jobs)):
+        for cycle in found:
+            job = jobs[next((job_id for job_id in cycle if job_id in first), cycle[0])]
+            if job.after:  # else another cycle had it too
+                jobs[job.id] = replace(job, after=())
+                yield job, cycle_error(cycle)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from jobctl.catalogue.catalogue import unknown_job
-from jobctl.catalogue.job_order import cycles, describe
+from jobctl.catalogue.job_order import cycle_error, cycles
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import NotRunError, UsageError
 from jobctl.managers.status import job_status, job_statuses
@@ -56,7 +56,7 @@ class ManagerBase:
         added = {job.id: job for job in jobs}
         has_after = any(job.after for job in added.values())
         if has_after and (cycle := next(cycles({**self._jobs, **added}), None)):
-            raise UsageError(describe(cycle))
+            raise cycle_error(cycle)
         self._jobs.update(added)
 
     def schedule_job(self, id: str, name: str, job: Target, interval: timedelta | float) -> None:  # noqa: A002

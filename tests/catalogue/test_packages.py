@@ -247,3 +247,45 @@ def test_a_distribution_without_metadata_is_known_by_its_folder(tmp_path: Path) 
     (tmp_path / "acme_jobs-1.2.dist-info" / "METADATA").unlink()
 
     assert packages([str(tmp_path)]) == [Package("acme_jobs", "acme_jobs", "1.2", ("acme_jobs",))]
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (["gone-job"], '[jobs.acme-sync].after: there is no job "gone-job"'),
+        (["own"], "[jobs.acme-sync].after: the jobs run after each other: acme-sync after own after acme-sync"),
+    ],
+)  # fmt: skip
+def test_what_its_jobs_run_after_refuses_no_others(
+    site: Site, there: Path, names: list[str], problem: str
+) -> None:
+    install(there, code=CODE.replace('every="1h"', f"after={names}"))
+    site.jobs('[jobs.own]\ncall = "work:own"\nafter = ["acme-sync"]\n')
+
+    done = site.call("status", "acme-sync")
+
+    assert done.returncode == 0
+    assert f"warning: acme-jobs 1.2: {problem}, so acme-sync does not start by itself" in done.stderr
+
+
+def test_one_that_is_left_out_may_be_named_by_others(site: Site, there: Path) -> None:
+    install(there, code="raise OSError('broken')\n")
+    site.jobs('[jobs.own]\ncall = "work:own"\nafter = ["acme-sync"]\n')
+
+    done = site.call("status", "own")
+
+    assert done.returncode == 0
+    assert (
+        'jobctl.toml:7: [jobs.own].after: there is no job "acme-sync" among those that can be read,'
+        " so own does not start by itself"
+    ) in done.stderr
+
+
+def test_what_the_project_file_makes_of_one_is_the_fault_of_the_file(site: Site, there: Path) -> None:
+    install(there)
+    site.jobs('[jobs.acme-sync]\nafter = ["gone-job"]\n')
+
+    done = site.call("status")
+
+    assert done.returncode == 2
+    assert 'jobctl.toml:6: [jobs.acme-sync].after: there is no job "gone-job"' in done.stderr

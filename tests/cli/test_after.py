@@ -119,6 +119,18 @@ def test_status_and_next_show_it_as_the_schedule(site: Site) -> None:
 
 
 @pytest.mark.usefixtures("inline")
+def test_the_schedule_of_a_job_that_only_the_run_store_knows_is_shown(site: Site) -> None:
+    site.jobs(ONE + TWO + BOTH, CODE)
+    site.call("stop", "both")
+    site.jobs(ONE)
+
+    (shown,) = [job for job in site.json("status")["jobs"] if job["id"] == "both"]
+
+    assert shown["schedule"] == "after one, two"
+    assert "it runs after one, two" in site.call("next", "both").stderr
+
+
+@pytest.mark.usefixtures("inline")
 def test_a_cycle_is_refused_by_every_command(site: Site) -> None:
     site.jobs(ONE + 'after = ["both"]\n' + TWO + BOTH, CODE)
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobctl.errors import ScheduleError, ServiceError, UsageError
+from jobctl.model import Status
 from jobctl.schedules import Cron
 from jobctl.settings.masking import Secret
 from jobctl.trigger_dev.account import Account
