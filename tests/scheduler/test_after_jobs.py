@@ -275,7 +275,7 @@ def test_it_is_due_at_once_after_the_clock_was_set_back(
 
 
 def test_jobs_that_run_after_each_other_are_refused(jobs: LocalJobManager) -> None:
-    with pytest.raises(UsageError, match="after each other: both after one after both"):
+    with pytest.raises(UsageError, match="after each other: one after both after one"):
         jobs.add([after("one", "both")])
 
     assert (status := jobs.get_job_status("one")) is not None
