@@ -5,6 +5,7 @@
     JobctlError                 70  jobctl itself failed
     ├── UsageError               2  wrong use: unknown job, option, value
     │   ├── UnknownJobError      2
+    │   ├── UnknownRunError      2
     │   ├── ScheduleError        2  an invalid cron expression, interval or time zone; also a ValueError
     │   └── ConfigurationError   2  an invalid setting or project file; says where
     │       └── ConfigurationErrors  2  several of these
@@ -87,6 +88,12 @@ class UnknownJobError(UsageError):
     """No job of the catalogue has this id."""
 
     code = "unknown_job"
+
+
+class UnknownRunError(UsageError):
+    """No run has this id."""
+
+    code = "unknown_run"
 
 
 class ScheduleError(UsageError, ValueError):

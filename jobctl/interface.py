@@ -52,6 +52,22 @@ class BackgroundJobManager(Protocol):
             NotRunError: this manager runs nothing, or what the job needs is not configured.
         """
 
+    def rerun(self, run_id: str) -> Run:
+        """Start a run with the arguments and the slot of an earlier one, and return it as it started.
+
+        It is linked to the earlier run by ``rerun_of``, and claims no slot.
+
+        Args:
+            run_id: the whole id, or its beginning; at Trigger.dev the whole.
+
+        Raises:
+            UnknownRunError: there is no such run.
+            UsageError: its arguments hold a secret, which is not kept.
+            UnknownJobError: no job has its job's id any more.
+            AlreadyRunningError: it has not ended, or another run of the job has not.
+            NotRunError: this manager runs nothing, or what the job needs is not configured.
+        """
+
     def wait(self, run_id: str, timeout: float | None = None) -> Run:
         """Wait for the end of a run that this manager started, and return it as recorded.
 

@@ -71,6 +71,7 @@ COMMANDS = {
     'rerun': CommandEntry('Run a job again as in an earlier run', (JOBS, ), {
         '--failed': Option('', '', (), 'All failed runs that were not run again, oldest first.'),
         '--since': Option('', 'TIME', (), 'With --failed: since when, or how long ago.'),
+        '--no-wait': Option('', '', (), 'Return once the run has started.'),
         '--yes': Option('-y', '', (), 'Do not ask for confirmation.'),
     }),
     'serve': CommandEntry('Serve the cron HTTP endpoints in the foreground', (), {

@@ -368,7 +368,9 @@ def find_run(name: str, context: Context) -> Run | None:
         if found is not None:
             return found
         if is_remote or name not in context.catalogue.ids():
-            raise UsageError(f"there is no run {quote(name)}", hint="what ran: jobctl runs")
+            from jobctl.managers.rerun import unknown_run
+
+            raise unknown_run(name)
     context.check_known(name)
     return None
 

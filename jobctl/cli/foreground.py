@@ -1,4 +1,4 @@
-"""How ``trigger`` and ``report`` run a job: in the foreground until it ends, or in another jobctl; and how to start that."""
+"""How ``trigger``, ``rerun`` and ``report`` run a job: in the foreground until it ends, or in another jobctl; and how to start that."""
 
 import os
 import shlex
@@ -199,8 +199,18 @@ class _RunPrinter:
             out.warn(f"the run has ended, and its end cannot be recorded yet: {event.problem}")
 
 
+def report_start(run: dict[str, Any], context: Context) -> int:
+    """What ``start_detached`` has started: the document with ``--json``, and a line on standard error."""
+    if context.output.json:
+        context.output.document(run)
+    context.output.note(f"{run['job_id']}: started, run {str(run['run_id'])[:8]}")
+    return ExitCode.DONE
+
+
 def start_detached(context: Context, given: bytes = b"") -> dict[str, Any]:
-    """``trigger --no-wait``: start another jobctl, in a session of its own, that runs the job; returns its run.
+    """For ``--no-wait``: start another jobctl, in a session of its own, that does what this one was called for.
+
+    Returns the run that it has started.
 
     In a job it leaves the job's processes, and so outlives them: see ``jobctl.execution.process_tree``.
 

@@ -1,7 +1,7 @@
 """``jobctl run`` and ``jobctl trigger`` in Trigger.dev mode: they register schedules, or start and follow a run."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -113,24 +113,18 @@ class _StoppedError(Exception):
     """A signal arrived during the wait."""
 
 
-def trigger(
-    context: Context,
-    job_id: str,
-    arguments: dict[str, Any],
-    timeout: timedelta | None,
-    *,
-    wait: bool,
-    retry: bool,
+def run_there(
+    context: Context, job: Job, start: Callable[[TriggerDevJobManager], Run], *, wait: bool
 ) -> tuple[Run, int]:
-    """Start a run and follow it; returns the run as last fetched, and the exit code.
+    """Start a run of a job and follow it; returns the run as last fetched, and the exit code.
 
     A signal ends the wait, not the run.
     """
-    out = context.output
+    out, job_id = context.output, job.id
     manager = TriggerDevJobManager(Account.read(context.environment), context.store, clock=context.clock)
-    manager.add([context.job(job_id)])
+    manager.add([job])
     try:
-        started = manager.trigger_job(job_id, arguments=arguments, timeout=timeout, retry=retry)
+        started = start(manager)
         out.note(f"{job_id}: started at Trigger.dev, run {started.id}")
         if not wait:
             return started, ExitCode.DONE
@@ -148,7 +142,7 @@ def trigger(
                         out.note(f"{job_id}: {meaning(remote.status).words}")
             except _StoppedError:
                 out.message(f"{job_id}: stopped waiting; run {started.id} continues at Trigger.dev")
-                out.note(f"cancel it in Trigger.dev's dashboard; see its end with: jobctl status {job_id}")
+                out.note(f"end it with: jobctl cancel {job_id}; see its end with: jobctl status {job_id}")
                 return last, stop.exit_code
             except ServiceError:
                 out.message(f"{job_id}: run {started.id} was started, and may still run at Trigger.dev")

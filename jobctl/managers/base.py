@@ -13,6 +13,7 @@ from jobctl.catalogue.catalogue import unknown_job
 from jobctl.catalogue.job_order import cycle_error, cycles
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import NotRunError, UsageError
+from jobctl.managers.rerun import repeat
 from jobctl.managers.status import job_status, job_statuses
 from jobctl.model import Command, Job, JobMetrics, JobStatus, Run, RunStatus, Schedule, Target
 from jobctl.schedules.cron import Cron
@@ -305,6 +306,14 @@ class NoOpJobManager(StoreBackedManager):
         """
         del arguments, timeout
         raise NotRunError(f"{id} was not run: {self.reason}", hint=self.hint)
+
+    def rerun(self, run_id: str) -> Run:
+        """Never runs anything.
+
+        Raises:
+            NotRunError: the run could be repeated elsewhere.
+        """
+        return self.trigger_job(repeat(run_id, self.run).before.job_id)
 
     def wait(self, run_id: str, timeout: float | None = None) -> Run:
         """The run as recorded, if it has ended: nothing runs here.

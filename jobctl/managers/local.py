@@ -11,6 +11,7 @@ from jobctl.catalogue.discovery import Functions
 from jobctl.clock import Clock
 from jobctl.events import Bus, RunFinished, SchedulerStarted
 from jobctl.managers.base import StoreBackedManager
+from jobctl.managers.rerun import repeat
 from jobctl.model import Job, Reason, Run, RunStatus, Trigger
 from jobctl.settings.masking import Mask, secret_texts
 from jobctl.store.base import RunStore
@@ -133,14 +134,32 @@ class LocalJobManager(StoreBackedManager):
             NotRunError: what it needs is not configured; says which variable.
             StoreError: the run cannot be recorded, so it was not started.
         """
-        from jobctl.scheduler.run_supervisor import check_runnable
-
-        job = self._job(id)
-        check_runnable(job)
+        job = self._runnable_job(id)
         checked = {} if arguments is None else self._functions.check(job, as_json(arguments))
-        self._register([id])
-        scheduler = self._running_scheduler()
+        scheduler = self._running_scheduler_of(job)
         return scheduler.call(lambda: scheduler.trigger(job, trigger, checked, timeout))
+
+    def rerun(self, run_id: str, *, trigger: Trigger = Trigger.MANUAL) -> Run:
+        """Start a run with the arguments and the slot of an earlier one, and return it as it started.
+
+        Args:
+            run_id: the id, or a unique prefix.
+            trigger: recorded with the run.
+
+        Raises:
+            UnknownRunError: there is no such run.
+            UsageError: its arguments hold a secret, which is not kept.
+            UnknownJobError: no job has its job's id any more.
+            AlreadyRunningError: it has not ended, or another run of the job has not.
+            NotRunError: what the job needs is not configured; says which variable.
+            StoreError: the run cannot be recorded, so it was not started.
+        """
+        before, arguments, slot = repeat(run_id, self.run)
+        job = self._runnable_job(before.job_id)
+        scheduler = self._running_scheduler_of(job)
+        return scheduler.call(
+            lambda: scheduler.trigger(job, trigger, arguments, None, slot=slot, rerun_of=before.id)
+        )
 
     def wait(self, run_id: str, timeout: float | None = None) -> Run:
         """Wait for the end of a run that this manager started, and return it as recorded.
@@ -268,6 +287,18 @@ class LocalJobManager(StoreBackedManager):
     def _schedule(self, jobs: Sequence[Job]) -> None:
         scheduler = self._running_scheduler()
         scheduler.call(lambda: scheduler.schedule(jobs))
+
+    def _runnable_job(self, job_id: str) -> Job:
+        from jobctl.scheduler.run_supervisor import check_runnable
+
+        job = self._job(job_id)
+        check_runnable(job)
+        return job
+
+    def _running_scheduler_of(self, job: Job) -> "Scheduler":
+        """The scheduler, which can start runs of the job: the run store knows it."""
+        self._register([job.id])
+        return self._running_scheduler()
 
     def _running_scheduler(self) -> "Scheduler":
         from jobctl.scheduler.run_supervisor import explain_start_error

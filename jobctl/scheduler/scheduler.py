@@ -177,11 +177,23 @@ class Scheduler:
 
     # In the loop's thread
 
-    def trigger(self, job: Job, trigger: Trigger, arguments: Arguments, timeout: timedelta | None) -> Run:
+    def trigger(
+        self,
+        job: Job,
+        trigger: Trigger,
+        arguments: Arguments,
+        timeout: timedelta | None,
+        *,
+        slot: datetime | None = None,
+        rerun_of: str | None = None,
+    ) -> Run:
         """Claim a run outside the schedule and start it; see ``RunSupervisor.trigger``."""
 
         def start() -> Run:
-            return self._runs.trigger(job, trigger, arguments, timeout, quick=self._dispatcher.is_quick(job))
+            quick = self._dispatcher.is_quick(job)
+            return self._runs.trigger(
+                job, trigger, arguments, timeout, quick=quick, slot=slot, rerun_of=rerun_of
+            )
 
         try:
             return start()

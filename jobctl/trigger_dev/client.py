@@ -2,8 +2,8 @@
 
 Requests are sent again as the official SDK does (``@trigger.dev/core``, ``zodfetch``): ``x-should-retry`` decides if
 the server sends it; else no response, 408, 409, 429 and 5xx are tried three times, 1 s apart and doubling, a 429 after
-the reset that it names. jobctl also limits the total pause. Every request may be repeated: one that writes carries a
-key by which the server recognizes it.
+the reset that it names. jobctl also limits the total pause. Every request but a replay may be repeated: one that writes
+carries a key by which the server recognizes it.
 """
 
 import math
@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 from jobctl.clock import Clock, SystemClock, to_ms
 from jobctl.errors import ConfigurationError, ServiceError
-from jobctl.http import HttpClient, Response, RetryPolicy, authorization, retry_after
+from jobctl.http import NO_RETRY, HttpClient, Response, RetryPolicy, authorization, retry_after
 from jobctl.text import quote
 from jobctl.trigger_dev.account import Account
 from jobctl.trigger_dev.api_types import (
@@ -199,11 +199,15 @@ class TriggerDevClient:
         if max_attempts is not None:
             options["maxAttempts"] = max_attempts
         path = f"/api/v1/tasks/{escaped(task, safe='')}/trigger"
-        found = self._call("POST", path, body={"payload": dict(payload), "options": options})
-        try:
-            return str(found["id"])
-        except (KeyError, TypeError):
-            raise ShapeError("a run") from None
+        return _id_of(self._call("POST", path, body={"payload": dict(payload), "options": options}))
+
+    def replay(self, run_id: str) -> str:
+        """Start a run with the payload of an earlier one, on the current version of the worker; returns its id.
+
+        It is sent once: the server recognizes no second request, and would start a second run.
+        """
+        path = f"/api/v1/runs/{escaped(run_id, safe='')}/replay"
+        return _id_of(self._call("POST", path, retry=NO_RETRY))
 
     def cancel(self, run_id: str) -> None:
         """End a run; nothing happens where it has ended."""
@@ -255,12 +259,13 @@ class TriggerDevClient:
         query: Query | None = None,
         body: object = None,
         missing_ok: bool = False,
+        retry: RetryPolicy | None = None,
     ) -> Any:
         """The JSON of the response; with ``missing_ok``, None where the response is 404."""
         # the same on each attempt: the server repeats the first response instead of doing it twice
         headers = {"x-trigger-request-idempotency-key": str(uuid.uuid4())}
         whole = f"{path}?{urlencode(query)}" if query else path
-        response = self._client.call(whole, body, headers, method=method)
+        response = self._client.call(whole, body, headers, method=method, retry=retry)
         if _has_json(response):
             return response.body
         if missing_ok and response.status == 404:
@@ -300,6 +305,14 @@ def _list(answer: Any, name: str) -> list[Any]:
     if not isinstance(found, list):
         raise ShapeError("a list")
     return found
+
+
+def _id_of(answer: Any) -> str:
+    """The id of a run that was started."""
+    try:
+        return str(answer["id"])
+    except (KeyError, TypeError):
+        raise ShapeError("a run") from None
 
 
 def _paging(answer: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ A job's task there has the job's id; ``jobctl export trigger-dev`` writes the wo
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,12 @@ from jobctl.clock import Clock
 from jobctl.durations import format_duration, write_duration
 from jobctl.errors import AlreadyRunningError, ServiceError, UsageError
 from jobctl.managers.base import ManagerBase
+from jobctl.managers.rerun import find_ended
 from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Trigger
 from jobctl.store.base import RunStore
 from jobctl.text import counted
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
-from jobctl.trigger_dev.api_types import RemoteRun, RemoteSchedule
+from jobctl.trigger_dev.api_types import RefusedError, RemoteRun, RemoteSchedule
 from jobctl.trigger_dev.cron import trigger_cron
 from jobctl.trigger_dev.runs import (
     HOST,
@@ -199,6 +201,33 @@ class TriggerDevJobManager(ManagerBase):
                 raise
             problem, hint = unknown_task(job.id, self.account)
             raise ServiceError(f"{problem}; nothing was started", hint=hint) from error
+        return self._started(job, run_id)
+
+    def rerun(self, run_id: str) -> Run:
+        """Start a run with the payload of an earlier one, which holds its arguments and its slot, and return it.
+
+        It is Trigger.dev's replay. The link to the earlier run is shown there, and in the run that is returned.
+
+        Raises:
+            UnknownRunError: there is no such run.
+            UnknownJobError: no job has its job's id any more.
+            AlreadyRunningError: it has not ended, or another run of the job has not; nothing was started.
+        """
+        before = find_ended(run_id, self.run)
+        job = self._job(before.job_id)
+        self._refuse_overlap(job)
+        try:
+            new_id = self._api.replay(before.id)
+        except RefusedError:
+            raise
+        except ServiceError as error:
+            raise ServiceError(
+                f"{error}; the run may have started", hint=f"see jobctl runs {job.id} before you try again"
+            ) from error
+        return replace(self._started(job, new_id), rerun_of=before.id)
+
+    def _started(self, job: Job, run_id: str) -> Run:
+        """A run that was started just now. Its id is kept, since Trigger.dev lists it late."""
         now = self._clock.now()
         if self.store is not None:
             self.store.cache_put({_STARTED_KEY + job.id: run_id}, now, now + _STARTED_KEPT)

@@ -29,7 +29,6 @@ from jobctl.modes import resolve
 from jobctl.project import ProjectContext
 from jobctl.settings.environment import Environment
 from jobctl.settings.masking import Secret
-from jobctl.text import quote
 from jobctl.urls import is_loopback
 from jobctl.web.endpoints import ENDPOINTS, JOBS_PATH, EndpointFormat, Reply, pending, status_of
 from jobctl.web.request_runner import Runner, store_timeout
@@ -144,6 +143,7 @@ def create_app(
             ),
             Route(f"{JOBS_PATH}{{id}}", endpoints.run_job, methods=both),
             Route("/api/runs/{id}/cancel", endpoints.cancel, methods=["POST"]),
+            Route("/api/runs/{id}/rerun", endpoints.rerun, methods=["POST"]),
             Route("/api/jobs", endpoints.read_handler(_jobs)),
             Route("/api/metrics", endpoints.read_handler(_metrics)),
             Route("/metrics", endpoints.read_handler(_prometheus)),
@@ -176,6 +176,13 @@ class Endpoints:
         """Run the job that the path names, with the arguments of the body."""
         return await self._run(request, request.path_params["id"], EndpointFormat(), takes_arguments=True)
 
+    async def rerun(self, request: Request) -> Response:
+        """Run a job again as in the run that the path names."""
+        if not self._is_allowed(request):
+            return _json(Reply(401, {"success": False, "error": EndpointFormat.unauthorized}), BEARER)
+        run_id = request.path_params["id"]
+        return await self._response(f"run {run_id}", lambda: self._runner.rerun(run_id), EndpointFormat())
+
     async def cancel(self, request: Request) -> Response:
         """Ask the run that the path names to end, with the reason of the body."""
         if not self._is_allowed(request):
@@ -184,12 +191,9 @@ class Endpoints:
         client = f"HTTP from {request.client.host if request.client else 'an unknown address'}"
         try:
             reason = await _field(request, "reason", str, '{"reason": "why"}')
-            found = await run_in_threadpool(self._runner.cancel, run_id, client, reason)
+            run, is_asked = await run_in_threadpool(self._runner.cancel, run_id, client, reason)
         except JobctlError as error:
             return _json(Reply(status_of(error), {"success": False, "error": self._message(error)}))
-        if found is None:
-            return _json(Reply(404, {"success": False, "error": f"there is no run {quote(run_id)}"}))
-        run, is_asked = found
         if not is_asked:
             error_text = f"run {run.id} has ended: {run.status.value}"
             return _json(Reply(409, {"success": False, "error": error_text, "run_id": run.id}))
@@ -222,21 +226,35 @@ class Endpoints:
             return _json(skipped)
         try:
             arguments = await _field(request, "arguments", dict, _ARGUMENTS) if takes_arguments else None
-            run = await self._within_timeout(
-                lambda: self._runner.run(job_id, arguments, if_disabled=reply_format.runs_if_disabled)
-            )
+        except UsageError as error:
+            return _json(reply_format.refused(status_of(error), self._message(error), now))
+
+        def run() -> Run:
+            return self._runner.run(job_id, arguments, if_disabled=reply_format.runs_if_disabled)
+
+        return await self._response(job_id, run, reply_format)
+
+    async def _response(self, name: str, call: Callable[[], Run], reply_format: EndpointFormat) -> Response:
+        """The response to a request for a run.
+
+        Args:
+            name: of what is to be run, for the log.
+        """
+        now = SystemClock().now()
+        try:
+            run = await self._within_timeout(call)
         except JobctlError as error:
             status = reply_format.not_run if isinstance(error, NotRunError) else status_of(error)
             public = status != 500 and not isinstance(error, StoreError)
             message = self._message(error) if self._detail or public else "the job could not be started"
             if status >= 500:
-                _LOG.error("%s: %s", job_id, self._message(error), extra={"kind": job_id})
+                _LOG.error("%s: %s", name, self._message(error), extra={"kind": name})
             return _json(reply_format.refused(status, message, now))
         if run.status is RunStatus.RUNNING:
             return _json(pending(reply_format, run, SystemClock().now(), detail=self._detail))
         if run.status is RunStatus.FAILED:  # in a function's log nothing else shows it
             why = self._masked(run.error or "")
-            _LOG.error("%s: run %s failed (%s): %s", job_id, run.id, run.reason, why, extra={"kind": job_id})
+            _LOG.error("%s: run %s failed (%s): %s", name, run.id, run.reason, why, extra={"kind": name})
         return _json(reply_format.ended(run, detail=self._detail))
 
     async def _within_timeout(self, call: Callable[[], Run]) -> Run:

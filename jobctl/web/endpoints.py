@@ -14,6 +14,7 @@ from jobctl.errors import (
     JobctlError,
     StoreError,
     UnknownJobError,
+    UnknownRunError,
     UsageError,
 )
 from jobctl.json_documents import trigger_document
@@ -88,10 +89,16 @@ def pending(reply_format: EndpointFormat, run: Run, now: datetime, *, detail: bo
 
 
 def status_of(error: JobctlError) -> int:
-    """404 for an unknown job, 400 for wrong arguments, 409 if it is running, 503 if the run store does not answer, else 500."""
+    """404 for an unknown job or run, 400 for wrong arguments, 409 if it is running, 503 if the run store does not answer, else 500."""
     if isinstance(error, StoreError) and error.transient:
         return 503
-    kinds = ((UnknownJobError, 404), (ConfigurationError, 500), (UsageError, 400), (AlreadyRunningError, 409))
+    kinds = (
+        (UnknownJobError, 404),
+        (UnknownRunError, 404),
+        (ConfigurationError, 500),
+        (UsageError, 400),
+        (AlreadyRunningError, 409),
+    )
     return next((status for kind, status in kinds if isinstance(error, kind)), 500)
 
 

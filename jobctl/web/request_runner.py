@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jobctl.clock import SystemClock
 from jobctl.errors import NotRunError, StoreError
 from jobctl.managers.factory import make_local_manager
+from jobctl.managers.rerun import unknown_run
 from jobctl.model import Run, Trigger
 from jobctl.modes import Mode, resolve
 from jobctl.project import ProjectContext, wait_for_store
@@ -105,11 +106,38 @@ class Runner:
             NotRunError: scheduling is disabled, or what the job needs is not configured.
             StoreError: the run cannot be recorded, so it was not started.
         """
-        end = time.monotonic() + self.timeout.total_seconds()
         self.project.catalogue.get(job_id, lambda job_id: self.read_store().job(job_id) is not None)
+        return self._run(
+            job_id,
+            lambda manager: manager.trigger_job(job_id, arguments=arguments, trigger=Trigger.HTTP),
+            if_disabled=if_disabled,
+        )
+
+    def rerun(self, run_id: str) -> Run:
+        """Run a job again with the arguments and the slot of an earlier run, and wait as ``run`` does.
+
+        Raises:
+            UnknownRunError: there is no such run.
+            UsageError: its arguments hold a secret, which is not kept.
+            UnknownJobError: the catalogue has its job no more.
+            AlreadyRunningError: it has not ended, or another run of the job has not.
+            NotRunError: scheduling is disabled, or what the job needs is not configured.
+            StoreError: the run cannot be recorded, so it was not started.
+        """
+        return self._run(
+            f"the job of run {run_id}", lambda manager: manager.rerun(run_id, trigger=Trigger.HTTP)
+        )
+
+    def _run(self, name: str, start: "Callable[[LocalJobManager], Run]", *, if_disabled: bool = False) -> Run:
+        """Start a run and wait until it ends, for at most the timeout.
+
+        Args:
+            name: of what is to be run, for messages.
+        """
+        end = time.monotonic() + self.timeout.total_seconds()
         if not if_disabled and self.is_disabled:
             raise NotRunError(
-                f"{job_id} was not run: scheduling is disabled (DISABLE_AUTO_SYNC)",
+                f"{name} was not run: scheduling is disabled (DISABLE_AUTO_SYNC)",
                 hint="jobctl mode shows where that is set",
             )
 
@@ -119,11 +147,7 @@ class Runner:
             threading.Event().wait(seconds)
 
         manager = wait_for_store(lambda: self.manager, SystemClock(), pause=pause)
-        started = wait_for_store(
-            lambda: manager.trigger_job(job_id, arguments=arguments, trigger=Trigger.HTTP),
-            SystemClock(),
-            pause=pause,
-        )
+        started = wait_for_store(lambda: start(manager), SystemClock(), pause=pause)
         with suppress(TimeoutError):
             return manager.wait(started.id, max(0.0, end - time.monotonic()))
         if self.on_vercel:
@@ -132,7 +156,7 @@ class Runner:
                 return manager.wait(started.id, _END_S)
         return self.project.open_store().run(started.id) or started
 
-    def cancel(self, run_id: str, by: str, reason: str | None) -> tuple[Run, bool] | None:
+    def cancel(self, run_id: str, by: str, reason: str | None) -> tuple[Run, bool]:
         """Ask a run to end, wherever it runs.
 
         Args:
@@ -140,18 +164,17 @@ class Runner:
             reason: why; kept with the run.
 
         Returns:
-            The run, and whether it had not ended yet; None where it is unknown.
+            The run, and whether it had not ended yet.
 
         Raises:
+            UnknownRunError: there is no such run.
             StoreError: the run store cannot be used.
         """
         store = self.read_store()
         run = store.run(run_id)
-        return (
-            None
-            if run is None
-            else (run, store.cancel(Cancellation(run.id, by, printable(reason) if reason else None)))
-        )
+        if run is None:
+            raise unknown_run(run_id)
+        return run, store.cancel(Cancellation(run.id, by, printable(reason) if reason else None))
 
     def close(self) -> None:
         """End the runs in progress, with a grace time, and close the store."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.project import Site, until
 from tests.support.terminal import Cli, Past
 
 PROJECT = """
@@ -135,3 +136,31 @@ def test_what_cannot_be_repeated(project: Cli, past: Past) -> None:
     assert "fails never ran" in project("rerun", "fails").stderr
     assert project("rerun").code == project("rerun", "copy", "--failed").code == 2
     assert project("rerun", "nope").code == 2
+
+
+@pytest.mark.slow
+def test_it_may_start_and_be_left(site: Site) -> None:
+    site.jobs(PROJECT, CODE)
+    site.call("trigger", "copy", "name=a.png")
+    (first,) = site.runs()
+
+    started = site.json("rerun", first["run_id"][:8], "--no-wait")
+    missing = site.call("rerun", "0000", "--no-wait")
+
+    (again,) = until(lambda: [run for run in site.runs() if run["status"] == "completed" and run != first])
+    assert (again["run_id"], again["rerun_of"]) == (started["run_id"], first["run_id"])
+    assert again["arguments"] == first["arguments"]
+    assert (missing.returncode, 'there is no run "0000"' in missing.stderr) == (2, True)
+    assert site.call("rerun", "--failed", "--no-wait").returncode == 2
+
+
+def test_where_scheduling_is_disabled_nothing_is_run_again(project: Cli) -> None:
+    project("trigger", "fails")
+
+    refused = [
+        project("rerun", *words, DISABLE_AUTO_SYNC="true") for words in (["fails"], ["--failed", "--yes"])
+    ]
+
+    assert [each.code for each in refused] == [4, 4]
+    assert all("fails was not run: scheduling is disabled" in each.stderr for each in refused)
+    assert len(project("runs", "--json").json["runs"]) == 1

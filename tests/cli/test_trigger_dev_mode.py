@@ -227,6 +227,22 @@ def test_trigger_may_start_it_and_leave(cli: Cli, cloud: Cloud) -> None:
     assert cli("trigger", "hello", "--local").code == 0
 
 
+@pytest.mark.slow
+def test_rerun_replays_the_run_there(cli: Cli, cloud: Cloud) -> None:
+    cloud.path, cloud.output = ("QUEUED", "COMPLETED"), SAID
+    first = cloud.run("hello", "FAILED", payload={"arguments": {"name": "Ada"}})
+
+    by_id = cli("rerun", first, "--json")
+    left = cli("rerun", "hello", "--no-wait", "--json")
+    failed = cli("rerun", "--failed", "--yes")
+
+    assert (by_id.code, by_id.json["status"], by_id.json["result"]) == (0, "completed", {"greeted": 1})
+    assert (left.code, left.json["status"]) == (0, "running")
+    assert [run["payload"] for run in cloud.runs.values()] == [{"arguments": {"name": "Ada"}}] * 3
+    assert (failed.code, "run each again by its id" in failed.stderr) == (2, True)
+    assert cli("rerun", "run_none").code == 2
+
+
 def test_a_skipped_run_is_not_done(cli: Cli, cloud: Cloud) -> None:
     cloud.path = ("COMPLETED",)
     cloud.output = {"job_id": "hello", "status": "skipped", "reason": "overlap", "error": "it runs already"}

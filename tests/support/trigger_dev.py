@@ -312,7 +312,20 @@ class Cloud:
         return {"id": run_id}
 
     def replay(self, asked: Asked, environment: str, run_id: str) -> Any:
-        return {"id": self.run(self.runs[run_id]["task"], "QUEUED")}
+        """As ``replayTaskRun.server.ts``: a run in any state may be replayed. The new one belongs to no schedule, and has
+        the payload, the tags and no idempotency key; a repeated request starts another."""
+        before = self.runs.get(run_id)
+        if before is None or before["environment"] != environment:
+            raise RefusalError(404, "Run not found")
+        if before["task"] not in self.tasks:
+            raise RefusalError(400, "Failed to create new run")
+        new_id = self._new_id("run")
+        self.runs[new_id] = {
+            "task": before["task"], "status": self.path[0], "path": list(self.path[1:]), "created": now(),
+            "started": None, "finished": None, "output": self.output, "error": self.error, "environment": environment,
+            "key": None, "payload": before.get("payload"), "tags": before.get("tags") or [],
+        }  # fmt: skip
+        return {"id": new_id}
 
 
 _ROUTES: list[tuple[str, str, Any]] = [

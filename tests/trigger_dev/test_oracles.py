@@ -153,6 +153,8 @@ def test_the_official_client_asks_as_jobctl_does(cloud: Cloud, api: TriggerDevCl
     run_id = api.trigger("a-job", {})
     api.run(run_id)
     api.runs(["a-job", "b-job"], statuses=["COMPLETED", "FAILED"], since=datetime.fromtimestamp(1, UTC))
+    api.cancel(run_id)
+    api.replay(run_id)
     api.delete_schedule(made.id)
     for ours in cloud.asked:
         same = next(one for one in theirs if (one.method, kind(one.path)) == (ours.method, kind(ours.path)))

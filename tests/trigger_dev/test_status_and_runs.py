@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobctl.errors import AlreadyRunningError, ServiceError, UnknownJobError
+from jobctl.errors import AlreadyRunningError, ServiceError, UnknownJobError, UnknownRunError
 from jobctl.model import Reason, RunStatus, Status, Trigger
 from jobctl.store.base import RunStore
 from tests.support.trigger_dev import Cloud, Fault
@@ -243,3 +243,47 @@ def test_a_run_is_cancelled_there(make_manager: MakeManager, cloud: Cloud) -> No
     ended = manager.run(going)
     assert ended is not None
     assert ended.status is RunStatus.CANCELLED
+
+
+def test_a_run_is_replayed_there(make_manager: MakeManager, cloud: Cloud) -> None:
+    slot = {"scheduleId": "sched_1", "timestamp": "2026-11-23T09:00:00Z"}
+    first = cloud.run("a-job", "FAILED", payload=slot)
+    manager = make_manager(job("a-job"))
+
+    again = manager.rerun(first)
+
+    assert (again.status, again.job_id, again.rerun_of) == (RunStatus.RUNNING, "a-job", first)
+    assert again.id != first
+    assert cloud.runs[again.id]["payload"] == slot
+    status = manager.get_job_status("a-job")
+    assert status is not None
+    assert status.run_id == again.id
+
+
+def test_what_cannot_be_replayed(make_manager: MakeManager, cloud: Cloud) -> None:
+    going, strange = cloud.run("a-job", "EXECUTING"), cloud.run("strange-job")
+    over = cloud.run("a-job", ago=600)
+    manager = make_manager(job("a-job"))
+
+    with pytest.raises(UnknownRunError, match='there is no run "run_none"'):
+        manager.rerun("run_none")
+    with pytest.raises(AlreadyRunningError, match="has not ended"):
+        manager.rerun(going)
+    with pytest.raises(AlreadyRunningError, match="has an unfinished run at"):
+        manager.rerun(over)
+    with pytest.raises(UnknownJobError):
+        manager.rerun(strange)
+    assert cloud.writes() == []
+
+
+def test_a_replay_whose_answer_is_lost_is_not_sent_again(make_manager: MakeManager, cloud: Cloud) -> None:
+    first = cloud.run("a-job")
+    manager = make_manager(job("a-job"))
+    cloud.faults = [Fault("lost", only="/replay")]
+
+    with pytest.raises(ServiceError, match="the run may have started") as caught:
+        manager.rerun(first)
+
+    assert caught.value.hint == "see jobctl runs a-job before you try again"
+    assert len(cloud.sent("POST", ".*/replay")) == 1
+    assert len(cloud.runs) == 2

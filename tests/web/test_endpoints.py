@@ -92,6 +92,39 @@ def test_a_second_call_while_it_runs_runs_nothing(serve: Serve, site: Site) -> N
 
 
 @pytest.mark.slow
+def test_a_run_can_be_run_again(serve: Serve, site: Site) -> None:
+    client = serve()
+    first = client.post("/api/cron/jobs/greet", json={"arguments": {"name": "Ada"}}).json()
+
+    again = client.post(f"/api/runs/{first['run_id']}/rerun")
+
+    assert (again.status_code, again.json()["result"]) == (200, {"said": "hello Ada"})
+    newest, _ = site.runs()
+    assert (newest["run_id"], newest["rerun_of"]) == (again.json()["run_id"], first["run_id"])
+    assert newest["trigger"] == "http"
+
+
+@pytest.mark.slow
+def test_what_cannot_be_run_again(serve: Serve, site: Site) -> None:
+    client, disabled = serve(), serve(DISABLE_AUTO_SYNC="true")
+    first = client.post("/api/cron/jobs/quick").json()["run_id"]
+    running = site.popen("trigger", "gated")
+    (going,) = until(lambda: [run["run_id"] for run in site.runs() if run["job_id"] == "gated"])
+
+    def code(run_id: str, by: httpx2.Client = client, **more: str) -> int:
+        return by.post(f"/api/runs/{run_id}/rerun", headers=more).status_code
+
+    refused = (code(going), code("0000"), code(first, disabled), code(first, Authorization="Bearer no"))
+    site.write("go", "")
+    running.wait()
+
+    assert refused == (409, 404, 503, 401)
+    assert client.get(f"/api/runs/{first}/rerun").status_code == 405
+    assert client.post("/api/runs/0000/cancel").status_code == 404
+    assert len(site.runs()) == 2
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [

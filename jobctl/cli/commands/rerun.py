@@ -1,22 +1,27 @@
 """``jobctl rerun RUN``: runs a job again with the arguments and the slot of an earlier run."""
 
-import json
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from jobctl.cli.commands.stop import confirm
 from jobctl.cli.context import Context, find_run
-from jobctl.cli.foreground import ForegroundResult, report_end, run_in_foreground
+from jobctl.cli.foreground import (
+    ForegroundResult,
+    report_end,
+    report_start,
+    run_in_foreground,
+    start_detached,
+)
 from jobctl.cli.options import JobOrRunId, Yes
 from jobctl.cli.times import local, read_since
 from jobctl.clock import iso
-from jobctl.errors import AlreadyRunningError, ExitCode, JobctlError, UsageError
+from jobctl.errors import ExitCode, JobctlError, UsageError
 from jobctl.json_documents import run_document
+from jobctl.managers.rerun import repeat
 from jobctl.model import Run, RunStatus
+from jobctl.modes import Mode
 from jobctl.project import wait_for_store
-from jobctl.settings.masking import MASK
 from jobctl.text import counted
 
 
@@ -30,6 +35,7 @@ def run(
     since: Annotated[
         str, typer.Option("--since", metavar="TIME", help="With --failed: since when, or how long ago.")
     ] = "1d",
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return once the run has started.")] = False,
     yes: Yes = False,
 ) -> int:
     """Run a job again as in an earlier run.
@@ -39,17 +45,21 @@ def run(
 
     Examples:
         jobctl rerun 8f2a4c1e
-        jobctl rerun repository-sync
+        jobctl rerun repository-sync --no-wait
         jobctl rerun --failed --since 2d
     """
     if failed == (job_or_run is not None):
         raise UsageError("rerun takes a run, or --failed", hint="what ran: jobctl runs")
-    out = context.output
+    if failed and no_wait:
+        raise UsageError("--no-wait takes one run, not --failed")
     if job_or_run is not None:
-        done = _run_again(_find(job_or_run, context), context)
-        if not done.stuck:
-            report_end(done.run, context, retry=done.retry)
-        return done.code
+        return _run_one_again(_find(job_or_run, context), context, wait=not no_wait)
+    if context.uses_trigger_dev:
+        raise UsageError(
+            "Trigger.dev does not list which failed runs were run again",
+            hint="run each again by its id: jobctl rerun run_…",
+        )
+    out = context.output
     chosen = _failed(since, context)
     if not chosen:
         out.note(f"no failed run since {since} that was not run again")
@@ -57,6 +67,7 @@ def run(
         error = f": {each.error}" if each.error else ""
         out.message(f"{each.short_id} {each.job_id}, {local(each.started_at, context.now())}{error}")
     if chosen:
+        _refuse_if_disabled(chosen[0], context)
         confirm(f"Run {counted(len(chosen), 'run')} again?", context, yes=yes, command="rerun --failed")
     return _run_all_again(chosen, context)
 
@@ -66,22 +77,31 @@ def _find(name: str, context: Context) -> Run:
 
     Raises:
         UsageError: the job has no run yet.
-        AlreadyRunningError: the run has not ended.
     """
     found = find_run(name, context)
-    if found is None:
-        runs = [
-            run for run in context.job_manager.runs(name, limit=20) if run.status is not RunStatus.SKIPPED
-        ]
-        if not runs:
-            raise UsageError(f"{name} never ran", hint=f"run it with: jobctl trigger {name}")
-        found = runs[0]
-    if found.status is RunStatus.RUNNING:
-        raise AlreadyRunningError(
-            f"run {found.short_id} of {found.job_id} has not ended",
-            hint=f"end it with: jobctl cancel {found.short_id}",
-        )
-    return found
+    if found is not None:
+        return found
+    runs = [run for run in context.job_manager.runs(name, limit=20) if run.status is not RunStatus.SKIPPED]
+    if not runs:
+        raise UsageError(f"{name} never ran", hint=f"run it with: jobctl trigger {name}")
+    return runs[0]
+
+
+def _run_one_again(before: Run, context: Context, *, wait: bool) -> int:
+    if context.uses_trigger_dev and before.id.startswith("run_"):
+        from jobctl.cli.trigger_dev import run_there
+
+        job = context.job(before.job_id)
+        there, code = run_there(context, job, lambda manager: manager.rerun(before.id), wait=wait)
+        report_end(there, context)
+        return code
+    _refuse_if_disabled(before, context)
+    if not wait:
+        return report_start(start_detached(context), context)
+    done = _run_again(before, context)
+    if not done.stuck:
+        report_end(done.run, context, retry=done.retry)
+    return done.code
 
 
 def _failed(since: str, context: Context) -> list[Run]:
@@ -94,6 +114,11 @@ def _failed(since: str, context: Context) -> list[Run]:
         for run in reversed(runs)
         if run.status is RunStatus.FAILED and run.id not in repeated and run.job_id in known
     ]
+
+
+def _refuse_if_disabled(before: Run, context: Context) -> None:
+    if context.mode is Mode.DISABLED:
+        context.manager().rerun(before.id)  # raises, and says why
 
 
 def _run_all_again(chosen: list[Run], context: Context) -> int:
@@ -115,24 +140,13 @@ def _run_all_again(chosen: list[Run], context: Context) -> int:
     return code
 
 
-def _slot(run: Run, context: Context) -> datetime | None:
-    """The slot that a run was for; that of a rerun is its first run's, which alone has claimed it."""
-    while run.rerun_of is not None and (before := context.job_manager.run(run.rerun_of)) is not None:
-        run = before
-    return run.scheduled_for
-
-
 def _run_again(before: Run, context: Context) -> ForegroundResult:
+    repeated = repeat(before.id, context.store.run)
     job = context.job(before.job_id)
-    arguments = dict(before.arguments or {})
-    if MASK in json.dumps(arguments, ensure_ascii=False):
-        raise UsageError(
-            f"the arguments of run {before.short_id} hold a secret, which is not kept",
-            hint=f"give them again: jobctl trigger {job.id} NAME=VALUE",
-        )
-    slot = _slot(before, context)
-    due = f", due {iso(slot)}" if slot else ""
+    due = f", due {iso(repeated.slot)}" if repeated.slot else ""
     context.output.note(f"{job.id}: again as in run {before.short_id}{due}")
     single = wait_for_store(lambda: context.single_run(job), context.clock, context.warn_of_store_error)
     with context.subscribers(single):
-        return run_in_foreground(context, single, arguments, slot=slot, rerun_of=before.id)
+        return run_in_foreground(
+            context, single, dict(repeated.arguments), slot=repeated.slot, rerun_of=before.id
+        )

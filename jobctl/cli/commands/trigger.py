@@ -8,11 +8,10 @@ from typing import Annotated
 import typer
 
 from jobctl.cli.context import Context
-from jobctl.cli.foreground import report_end, run_in_foreground, start_detached
+from jobctl.cli.foreground import report_end, report_start, run_in_foreground, start_detached
 from jobctl.cli.options import ArgumentsFile, JobArguments, JobId
 from jobctl.cli.run_arguments import read_arguments
 from jobctl.cli.times import read_span
-from jobctl.errors import ExitCode
 from jobctl.modes import Mode
 from jobctl.project import wait_for_store
 
@@ -56,10 +55,13 @@ def run(
     if local or (force and mode is Mode.DISABLED):
         mode = Mode.LOCAL
     if mode is Mode.TRIGGER_DEV:
-        from jobctl.cli.trigger_dev import trigger as trigger_at_trigger_dev
+        from jobctl.cli.trigger_dev import run_there
 
-        there, code = trigger_at_trigger_dev(
-            context, job.id, checked, limit, wait=not no_wait, retry=not no_retry
+        there, code = run_there(
+            context,
+            job,
+            lambda manager: manager.trigger_job(job_id, arguments=checked, timeout=limit, retry=not no_retry),
+            wait=not no_wait,
         )
         report_end(there, context)
         return code
@@ -67,17 +69,10 @@ def run(
         context.manager().trigger_job(job.id)  # raises, and says why
     if no_wait:
         given = json.dumps(checked).encode() if arguments_file == "-" else b""
-        return _report_start(start_detached(context, given), context)
+        return report_start(start_detached(context, given), context)
     single = wait_for_store(lambda: context.single_run(job), context.clock, context.warn_of_store_error)
     with context.subscribers(single):
         done = run_in_foreground(context, single, checked, limit)
         if not done.stuck:
             report_end(done.run, context, retry=done.retry)
     return done.code
-
-
-def _report_start(run: dict[str, object], context: Context) -> int:
-    if context.output.json:
-        context.output.document(run)
-    context.output.note(f"{run['job_id']}: started, run {str(run['run_id'])[:8]}")
-    return ExitCode.DONE
