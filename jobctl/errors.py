@@ -10,6 +10,7 @@
     │   └── ConfigurationError   2  an invalid setting or project file; says where
     │       └── ConfigurationErrors  2  several of these
     ├── AlreadyRunningError      3  the job has an unfinished run
+    ├── SlotTakenError           3  the slot has had its run
     ├── NotRunningError          3  there is no unfinished run to end
     ├── NotRunError              4  scheduling is disabled, or what the job needs is not configured
     ├── ServiceError             5  a service did not answer
@@ -137,6 +138,13 @@ class AlreadyRunningError(JobctlError):
 
     exit_code = ExitCode.ALREADY_RUNNING
     code = "already_running"
+
+
+class SlotTakenError(JobctlError):
+    """The slot, or a later one of the job, has had its run, so no run was started."""
+
+    exit_code = ExitCode.ALREADY_RUNNING
+    code = "slot_taken"
 
 
 class NotRunningError(JobctlError):

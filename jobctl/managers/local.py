@@ -117,6 +117,8 @@ class LocalJobManager(StoreBackedManager):
         arguments: Mapping[str, Any] | None = None,
         timeout: timedelta | None = None,
         trigger: Trigger = Trigger.MANUAL,
+        slot: datetime | None = None,
+        claims_slot: bool = False,
     ) -> Run:
         """Start one run now, whatever the schedule, and return it as it started.
 
@@ -126,18 +128,23 @@ class LocalJobManager(StoreBackedManager):
                 where it is named by its import path.
             timeout: of one attempt, instead of the job's own.
             trigger: recorded with the run.
+            slot: the due time that it runs for, where another service keeps the times.
+            claims_slot: claim the slot, so that it is run once.
 
         Raises:
             UsageError: the job does not take these arguments; nothing was started.
             UnknownJobError: no job has this id.
             AlreadyRunningError: it has an unfinished run; says since when and where.
+            SlotTakenError: the slot to claim has had its run.
             NotRunError: what it needs is not configured; says which variable.
             StoreError: the run cannot be recorded, so it was not started.
         """
         job = self._runnable_job(id)
         checked = {} if arguments is None else self._functions.check(job, as_json(arguments))
         scheduler = self._running_scheduler_of(job)
-        return scheduler.call(lambda: scheduler.trigger(job, trigger, checked, timeout))
+        return scheduler.call(
+            lambda: scheduler.trigger(job, trigger, checked, timeout, slot=slot, claims_slot=claims_slot)
+        )
 
     def rerun(self, run_id: str, *, trigger: Trigger = Trigger.MANUAL) -> Run:
         """Start a run with the arguments and the slot of an earlier one, and return it as it started.

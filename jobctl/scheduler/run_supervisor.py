@@ -16,6 +16,7 @@ from jobctl.errors import (
     AlreadyRunningError,
     JobctlError,
     NotRunError,
+    SlotTakenError,
     StoreError,
     UnknownToStoreError,
     reason_of,
@@ -23,6 +24,7 @@ from jobctl.errors import (
 from jobctl.events import (
     Bus,
     RegistrationRenewed,
+    RunFinished,
     RunOutput,
     RunProgressed,
     RunRetrying,
@@ -42,7 +44,7 @@ from jobctl.model import Command, Job, Progress, Reason, Run, RunStatus, Trigger
 from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.recorder import EndedRun, Recorder
 from jobctl.store.base import RunStore
-from jobctl.store.records import Cancellation, Claim, Claimed, Ending, Overlap, new_run_id
+from jobctl.store.records import Cancellation, Claim, Claimed, Ending, Overlap, SlotTaken, new_run_id
 
 if TYPE_CHECKING:
     from jobctl.execution.pool import WorkerPool
@@ -152,16 +154,19 @@ class RunSupervisor:
         *,
         quick: bool,
         slot: datetime | None = None,
+        claims_slot: bool = False,
         rerun_of: str | None = None,
     ) -> Run:
         """Claim a run outside the schedule and start it.
 
         Args:
-            slot: the due time that it runs for, without a claim of it.
+            slot: the due time that it runs for.
+            claims_slot: claim the slot, so that it is run once.
             rerun_of: the id of the run that it repeats.
 
         Raises:
-            AlreadyRunningError: the job, or another of its group, has an unfinished run.
+            AlreadyRunningError: the job, or another of its group, has an unfinished run. A slot to claim is then skipped.
+            SlotTakenError: the slot to claim, or a later one of the job, has had its run.
             UnknownToStoreError: the store does not know this process or the job; the lease is then lost.
             StoreError: the run cannot be recorded, so it is not started.
         """
@@ -171,6 +176,8 @@ class RunSupervisor:
             job.id,
             trigger,
             self._clock.now(),
+            slot=slot if claims_slot else None,
+            fixed=claims_slot,
             force=True,
             group=job.group,
             arguments=self.kept_arguments(job, arguments),
@@ -182,8 +189,15 @@ class RunSupervisor:
             self._lease.lose()
             raise
         if isinstance(outcome, Overlap):
+            if outcome.skipped is not None:
+                self._bus.publish(RunFinished(outcome.skipped))
             raise already_running(job.id, outcome.running, self._clock)
-        if not isinstance(outcome, Claimed):  # such a claim has no slot that could be taken
+        if isinstance(outcome, SlotTaken):
+            due = f"the slot {iso(slot)}, or a later one" if slot else "the slot"
+            raise SlotTakenError(
+                f"{job.id} was not run: {due}, has had its run", hint=f"see jobctl runs {job.id}"
+            )
+        if not isinstance(outcome, Claimed):  # a manual run is forced
             raise TypeError(f"unexpected outcome {outcome!r}")
         self.submit([self.begin(job, outcome, arguments, timeout, quick=quick, slot=slot)])
         return outcome.run

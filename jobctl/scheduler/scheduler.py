@@ -185,6 +185,7 @@ class Scheduler:
         timeout: timedelta | None,
         *,
         slot: datetime | None = None,
+        claims_slot: bool = False,
         rerun_of: str | None = None,
     ) -> Run:
         """Claim a run outside the schedule and start it; see ``RunSupervisor.trigger``."""
@@ -192,7 +193,14 @@ class Scheduler:
         def start() -> Run:
             quick = self._dispatcher.is_quick(job)
             return self._runs.trigger(
-                job, trigger, arguments, timeout, quick=quick, slot=slot, rerun_of=rerun_of
+                job,
+                trigger,
+                arguments,
+                timeout,
+                quick=quick,
+                slot=slot,
+                claims_slot=claims_slot,
+                rerun_of=rerun_of,
             )
 
         try:

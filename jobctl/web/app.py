@@ -32,6 +32,7 @@ from jobctl.settings.masking import Secret
 from jobctl.urls import is_loopback
 from jobctl.web.endpoints import ENDPOINTS, JOBS_PATH, EndpointFormat, Reply, pending, status_of
 from jobctl.web.request_runner import Runner, store_timeout
+from jobctl.web.vercel_call import HEADER
 
 _RELAYED = re.compile(
     r"forward|client-?ip|real-?ip|proxy|original|envoy|^via$|^cdn-loop$"
@@ -230,7 +231,12 @@ class Endpoints:
             return _json(reply_format.refused(status_of(error), self._message(error), now))
 
         def run() -> Run:
-            return self._runner.run(job_id, arguments, if_disabled=reply_format.runs_if_disabled)
+            return self._runner.run(
+                job_id,
+                arguments,
+                if_disabled=reply_format.runs_if_disabled,
+                expression=request.headers.get(HEADER) if self._runner.on_vercel else None,
+            )
 
         return await self._response(job_id, run, reply_format)
 

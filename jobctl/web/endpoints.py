@@ -12,6 +12,7 @@ from jobctl.errors import (
     AlreadyRunningError,
     ConfigurationError,
     JobctlError,
+    SlotTakenError,
     StoreError,
     UnknownJobError,
     UnknownRunError,
@@ -89,7 +90,7 @@ def pending(reply_format: EndpointFormat, run: Run, now: datetime, *, detail: bo
 
 
 def status_of(error: JobctlError) -> int:
-    """404 for an unknown job or run, 400 for wrong arguments, 409 if it is running, 503 if the run store does not answer, else 500."""
+    """404 for an unknown job or run, 400 for wrong arguments, 409 if it is running or was run, 503 if the run store does not answer, else 500."""
     if isinstance(error, StoreError) and error.transient:
         return 503
     kinds = (
@@ -98,6 +99,7 @@ def status_of(error: JobctlError) -> int:
         (ConfigurationError, 500),
         (UsageError, 400),
         (AlreadyRunningError, 409),
+        (SlotTakenError, 409),
     )
     return next((status for kind, status in kinds if isinstance(error, kind)), 500)
 

@@ -20,6 +20,7 @@ from jobctl.store.base import RunStore
 from jobctl.store.records import Cancellation
 from jobctl.subscribers import Subscribers
 from jobctl.text import printable
+from jobctl.web.vercel_call import called_slot
 
 if TYPE_CHECKING:
     from jobctl.managers.local import LocalJobManager
@@ -89,7 +90,12 @@ class Runner:
         return wait_for_store(checked, SystemClock())
 
     def run(
-        self, job_id: str, arguments: Mapping[str, Any] | None = None, *, if_disabled: bool = False
+        self,
+        job_id: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        if_disabled: bool = False,
+        expression: str | None = None,
     ) -> Run:
         """Run a job and wait until it ends, for at most the timeout; then the run continues in the background.
 
@@ -98,20 +104,30 @@ class Runner:
         Args:
             arguments: JSON values for its function or program, by name.
             if_disabled: run it also if scheduling is disabled.
+            expression: the cron expression by which Vercel calls; None: another client calls.
 
         Raises:
+            SlotTakenError: Vercel has called for this due time before.
             UsageError: the job does not take these arguments; nothing was started.
             UnknownJobError: the catalogue has no such job.
             AlreadyRunningError: it has an unfinished run; nothing was started.
             NotRunError: scheduling is disabled, or what the job needs is not configured.
             StoreError: the run cannot be recorded, so it was not started.
         """
-        self.project.catalogue.get(job_id, lambda job_id: self.read_store().job(job_id) is not None)
-        return self._run(
-            job_id,
-            lambda manager: manager.trigger_job(job_id, arguments=arguments, trigger=Trigger.HTTP),
-            if_disabled=if_disabled,
-        )
+        job = self.project.catalogue.get(job_id, lambda job_id: self.read_store().job(job_id) is not None)
+        zone = job.schedule.timezone if job.schedule is not None else "UTC"
+        called = called_slot(expression, zone, SystemClock().now()) if expression is not None else None
+
+        def start(manager: "LocalJobManager") -> Run:
+            if called is None:
+                return manager.trigger_job(job_id, arguments=arguments, trigger=Trigger.HTTP)
+            slot, in_time = called
+            trigger = Trigger.SCHEDULE if in_time else Trigger.HTTP
+            return manager.trigger_job(
+                job_id, arguments=arguments, trigger=trigger, slot=slot, claims_slot=in_time
+            )
+
+        return self._run(job_id, start, if_disabled=if_disabled)
 
     def rerun(self, run_id: str) -> Run:
         """Run a job again with the arguments and the slot of an earlier run, and wait as ``run`` does.
