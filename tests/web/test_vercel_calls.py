@@ -87,8 +87,13 @@ def test_a_run_knows_the_slot_of_the_call_and_the_one_before(serve: Serve, site:
 
 
 @pytest.mark.slow
-def test_a_slot_is_run_once_however_often_vercel_calls(serve: Serve, site: Site) -> None:
-    clients = serve(**ON_VERCEL), serve(**ON_VERCEL)
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_slot_is_run_once_however_often_vercel_calls(
+    serve: Serve, site: Site, request: pytest.FixtureRequest, shared: bool
+) -> None:
+    state = request.getfixturevalue("postgres").schema() if shared else ".jobctl"
+    site.environment["JOBCTL_STATE"] = state
+    clients = [serve(VERCEL="1", JOBCTL_STATE=state) for _ in range(2)]
     first, second = slots()
 
     answers = [call(client, "tell", second) for client in (*clients, *clients)]
