@@ -96,5 +96,7 @@ def test_in_the_first_minute_everything_has_run(site: Site) -> None:
     assert len(found) == 12
     assert len(list((demo.folder / ".jobctl" / "outbox").glob("*.eml"))) >= 21
     assert len(list((demo.folder / ".jobctl" / "reports").glob("*.html"))) == 4
-    assert {run["status"] for run in demo.runs()} == {"completed"}
+    # a busy machine may take longer for a run than the 3 s of a job's interval: its next slot is then skipped
+    outcomes = {(run["status"], run["reason"]) for run in demo.runs("--limit", "0")}
+    assert outcomes - {("skipped", "overlap")} == {("completed", None)}
     assert not (site.folder / ".jobctl").exists()
