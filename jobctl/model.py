@@ -15,6 +15,7 @@ from jobctl.value_class import value
 DEFAULT_TIMEOUT = timedelta(hours=1)
 DEFAULT_RETRY_DELAY = timedelta(seconds=10)
 DEFAULT_GRACE = timedelta(seconds=5)
+DEFAULT_CATCH_UP_LIMIT = 24
 AFTER = "after "
 """What the text of a schedule begins with where a job runs after others; their ids follow, with commas."""
 
@@ -65,6 +66,33 @@ class Trigger(StrEnum):
     SCHEDULE = "schedule"
     MANUAL = "manual"
     HTTP = "http"
+    BACKFILL = "backfill"
+
+
+class CatchUp(StrEnum):
+    """Which of the slots that were missed while no scheduler ran are run later."""
+
+    NONE = "none"
+    LAST = "last"
+    EACH = "each"
+
+    @classmethod
+    def of(cls, choice: "CatchUp | bool") -> "CatchUp":
+        """Of a definition: true is the last slot."""
+        if isinstance(choice, bool):
+            return cls.LAST if choice else cls.NONE
+        return choice
+
+
+class ActionKind(StrEnum):
+    """What a person or a program did to jobs and runs."""
+
+    TRIGGER = "trigger"
+    RERUN = "rerun"
+    BACKFILL = "backfill"
+    CANCEL = "cancel"
+    STOP = "stop"
+    START = "start"
 
 
 class Schedule(Protocol):
@@ -118,7 +146,9 @@ class Job:
         timeout: time limit of one attempt.
         retries: further attempts after a failed first one.
         retry_delay: delay before the first retry; it doubles with each further one, with jitter.
-        catch_up: run once for all slots that were missed while no scheduler ran.
+        catch_up: which slots that were missed while no scheduler ran are run later: none, the last of them, or each,
+            in order. True is the last.
+        catch_up_limit: with ``EACH``, how many slots wait at most; the newest ones.
         enabled: whether it is scheduled; if not, it can still be triggered.
         jitter: each slot starts up to this much later, but before the next one; the delay of a slot is the same on
             every machine.
@@ -145,7 +175,8 @@ class Job:
     timeout: timedelta = DEFAULT_TIMEOUT
     retries: int = 0
     retry_delay: timedelta = DEFAULT_RETRY_DELAY
-    catch_up: bool = False
+    catch_up: CatchUp | bool = CatchUp.NONE
+    catch_up_limit: int = DEFAULT_CATCH_UP_LIMIT
     enabled: bool = True
     jitter: timedelta = timedelta(0)
     overlap: OnOverlap = OnOverlap.SKIP
@@ -203,6 +234,8 @@ class Run:
     Attributes:
         arguments: JSON values, with secrets masked.
         rerun_of: the id of the run that it repeats.
+        actor: who started it, such as ``ada@host``; None for a schedule.
+        batch: the id of the backfill that it belongs to.
     """
 
     id: str
@@ -223,11 +256,62 @@ class Run:
     arguments: Mapping[str, Any] | None = None
     progress: Progress | None = None
     rerun_of: str | None = None
+    actor: str | None = None
+    batch: str | None = None
 
     @property
     def short_id(self) -> str:
         """The id for people: its first eight characters; the whole id of Trigger.dev."""
-        return self.id if self.id.startswith("run_") else self.id[:8]
+        return short_id(self.id)
+
+
+@value
+class WaitingRun:
+    """A run that the run store keeps for later; a scheduler starts it.
+
+    Attributes:
+        id: of the run that it becomes.
+        begins_at: not earlier than this. It waits longer where a run of its job or group is unfinished.
+        slot: the due time that it is for; None for a manual run.
+        arguments: JSON values.
+        rerun_of: the id of the run that it repeats.
+        actor: who asked for it, such as ``ada@host``; None for a schedule.
+        reason: why, as a clause; None: none was given.
+        batch: the id of the backfill that it belongs to.
+    """
+
+    id: str
+    job_id: str
+    begins_at: datetime
+    trigger: Trigger
+    slot: datetime | None = None
+    arguments: Mapping[str, Any] | None = None
+    rerun_of: str | None = None
+    actor: str | None = None
+    reason: str | None = None
+    batch: str | None = None
+
+    @property
+    def short_id(self) -> str:
+        """The id for people."""
+        return short_id(self.id)
+
+
+@value
+class Action:
+    """What a person or a program did: who, what, when, to which job or run, and why.
+
+    Attributes:
+        actor: ``user@host`` of a person, or a client.
+        reason: as given, or what was asked for, as a clause.
+    """
+
+    kind: ActionKind
+    at: datetime
+    actor: str
+    job_id: str
+    run_id: str | None = None
+    reason: str | None = None
 
 
 @value
@@ -260,6 +344,7 @@ class JobStatus:
         retry_at: when the next attempt begins, if the last one failed.
         progress: of the run that goes on, as it reports itself.
         stopped_until: when a stopped job goes back on its schedule by itself; None: never.
+        waiting: how many runs of it are kept for later.
     """
 
     id: str
@@ -276,6 +361,7 @@ class JobStatus:
     retry_at: datetime | None = None
     progress: Progress | None = None
     stopped_until: datetime | None = None
+    waiting: int = 0
 
 
 @value
@@ -324,6 +410,11 @@ class JobMetrics:
     def success_rate(self) -> float | None:
         """Completed executions of all, 0 to 1; None if there were none."""
         return rate(self.successful_jobs, self.total_executions)
+
+
+def short_id(run_id: str) -> str:
+    """The id of a run for people: its first eight characters; the whole id of Trigger.dev."""
+    return run_id if run_id.startswith("run_") else run_id[:8]
 
 
 def rate(part: int, whole: int) -> float | None:

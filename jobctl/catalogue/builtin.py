@@ -36,7 +36,7 @@ def _report(kind: str, name: str, cron: str) -> BuiltIn:
         "timeout": "15m",
         "retries": 3,
         "retry_delay": "1m",
-        "catch_up": True,
+        "catch_up": "each",
     }
     return BuiltIn(f"report-{kind}", name, settings, ("database",))
 

@@ -14,11 +14,12 @@ from jobctl.catalogue.notify_settings import URLS, NotificationKind, is_url
 from jobctl.durations import parse_duration, write_duration
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ScheduleError, UsageError
 from jobctl.files import with_home
-from jobctl.model import Command, Job, OnOverlap, Schedule, Target
+from jobctl.model import CatchUp, Command, Job, OnOverlap, Schedule, Target
 from jobctl.schedules import Cron, Every
 from jobctl.text import DOTTED_NAME, ID_HINT, IDENTIFIER, MAX_ID, is_job_id, quote, suggestion
 
 MAX_MIB = 1_000_000
+MAX_CATCH_UP = 1000
 _MOST_HINTS = 20
 """A suggestion for an unknown key takes a tenth of a millisecond, and a file may have thousands."""
 
@@ -108,6 +109,18 @@ def _read_overlap(value: Any) -> OnOverlap:
     if value in list(OnOverlap):
         return OnOverlap(value)
     raise _unexpected(_OVERLAPS, value)
+
+
+def _read_catch_up(value: Any) -> CatchUp:
+    if isinstance(value, bool):
+        return CatchUp.of(value)
+    if value in list(CatchUp):
+        return CatchUp(value)
+    raise _unexpected('"none", "last", "each", true or false', value)
+
+
+def _read_catch_up_limit(value: Any) -> int:
+    return _read_integer(value, 1, MAX_CATCH_UP)
 
 
 def _read_url(value: Any) -> str:
@@ -209,6 +222,8 @@ _MINIMUM_1_MS = _duration_except(r"0+(\.[0-9]+)? ?ms|[0.]+ ?[smhdw]")
 _RETRIES: JsonSchema = {"type": "integer", "minimum": 0, "maximum": 100}
 _MIB: JsonSchema = {"type": "integer", "minimum": 1, "maximum": MAX_MIB}
 _OVERLAP: JsonSchema = {"enum": [choice.value for choice in OnOverlap]}
+_CATCH_UP: JsonSchema = {"enum": [True, False, *(choice.value for choice in CatchUp)]}
+_CATCH_UP_LIMIT: JsonSchema = {"type": "integer", "minimum": 1, "maximum": MAX_CATCH_UP}
 _NAMES: JsonSchema = {"type": "array", "items": _VARIABLE}
 _JOB_ID: JsonSchema = {"type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": MAX_ID}
 _JOB_IDS: JsonSchema = {"type": "array", "items": _JOB_ID, "minItems": 1}
@@ -234,7 +249,8 @@ class JobOptions(TypedDict, total=False):
     timeout: Annotated[_Duration, JobKey(_read_timeout, _MINIMUM_1_MS, "Time limit of one attempt.")]
     retries: Annotated[int | None, JobKey(_read_integer, _RETRIES, "Further attempts after a failed first one.")]
     retry_delay: Annotated[_Duration, JobKey(_read_duration, _DURATION, "Delay before the first retry; it doubles with each further one.")]
-    catch_up: Annotated[bool | None, JobKey(_read_flag, FLAG, "Run once for all slots that were missed while no scheduler ran.")]
+    catch_up: Annotated[str | bool | None, JobKey(_read_catch_up, _CATCH_UP, 'Run slots that were missed while no scheduler ran: the "last", "each", or "none". true is "last".')]
+    catch_up_limit: Annotated[int | None, JobKey(_read_catch_up_limit, _CATCH_UP_LIMIT, 'With catch_up = "each": how many slots may wait; older ones are missed.')]
     enabled: Annotated[bool | None, JobKey(_read_flag, FLAG, "Whether the job is scheduled; if not, it can still be triggered.")]
     jitter: Annotated[_Duration, JobKey(_read_duration, _DURATION, "Start each slot up to this much later, but before the next one.")]
     overlap: Annotated[str | None, JobKey(_read_overlap, _OVERLAP, f"What to do with a slot while a run blocks it: {_OVERLAPS}.")]

@@ -205,7 +205,7 @@ class StoreBackedManager(ManagerBase):
             now: without a grace time.
             by: who asks; None is the user of this process.
         """
-        return self.store.cancel(Cancellation(run_id, by or _user(), reason, now))
+        return self.store.cancel(Cancellation(run_id, by or actor_here(), reason, now), self._clock.now())
 
     def run(self, run_id: str) -> Run | None:
         """The run with this id or unique prefix, with its result and error."""
@@ -245,11 +245,11 @@ class StoreBackedManager(ManagerBase):
 
     def _start(self, ids: Sequence[str]) -> None:
         self._register(ids)
-        self.store.start(ids, self._clock.now())
+        self.store.start(ids, self._clock.now(), actor_here())
 
     def _stop(self, ids: Sequence[str], reason: str | None, until: datetime | None) -> None:
         self._register(ids)
-        self.store.stop(ids, self._clock.now(), reason, until)
+        self.store.stop(ids, self._clock.now(), reason, until, actor_here())
 
 
 def define(job_id: str, name: str, target: Target, schedule: Schedule) -> Job:
@@ -328,13 +328,10 @@ class NoOpJobManager(StoreBackedManager):
         return run
 
 
-def _user() -> str:
+def actor_here() -> str:
     """``user@host`` of this process."""
-    import getpass
     import socket
 
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):  # a user without an entry, as in a container
-        name = str(os.getuid())
-    return f"{name}@{socket.gethostname()}"
+    from jobctl.files import user_name
+
+    return f"{user_name(os.geteuid())}@{socket.gethostname()}"

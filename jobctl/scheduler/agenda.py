@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from jobctl.model import Job, Schedule
+from jobctl.model import CatchUp, Job, Schedule
 from jobctl.store.records import Misfires
 
 LATE = timedelta(seconds=60)
@@ -191,7 +191,7 @@ class Agenda:
                 following = entry.schedule.next_after(slot, entry.anchor)
             should_run = (
                 entry.never_ran
-                or entry.job.catch_up
+                or CatchUp.of(entry.job.catch_up) is not CatchUp.NONE
                 or now - slot <= LATE
                 or now - entry.free_since(slot, now) <= LATE
             )

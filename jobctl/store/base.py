@@ -5,12 +5,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
-from jobctl.clock import SystemClock, to_ms
+from jobctl.clock import SystemClock, iso, to_ms
 from jobctl.errors import UsageError
-from jobctl.model import JobMetrics, Progress, Run, RunStatus
-from jobctl.store import claims
+from jobctl.model import Action, ActionKind, JobMetrics, Progress, Run, RunStatus, WaitingRun
+from jobctl.store import actions, claims, waiting
 from jobctl.store.batch_statement import BatchStatement
 from jobctl.store.connection import Connection
 from jobctl.store.records import (
@@ -25,6 +25,7 @@ from jobctl.store.records import (
     Owner,
     Pruned,
     Registration,
+    SlotsOutcome,
     SlotTaken,
 )
 from jobctl.store.rows import (
@@ -40,7 +41,9 @@ from jobctl.store.rows import (
     run_of,
     when,
 )
+from jobctl.text import counted
 
+T = TypeVar("T")
 _JOBS = f"SELECT {JOB}, {RUN} FROM jobs j LEFT JOIN runs r ON r.seq = j.last_run"
 _MOST_IDS = 1000
 """In one query; where more are wanted, all are read."""
@@ -269,16 +272,19 @@ class RunStore(ABC):
         chosen: Collection[str] = ids if ids is not None and len(ids) <= _MOST_IDS else ()
         condition = f"WHERE j.id IN ({', '.join('?' * len(chosen))})" if chosen else ""
         with self._reading() as connection:
+            counts = waiting.counts(connection)
             rows = connection.execute(
                 f"{_JOBS} {condition} ORDER BY j.{self.registration_order}", tuple(chosen)
             )
-            return {row[0]: record_of(row) for row in rows if ids is None or row[0] in ids}
+            return {
+                row[0]: record_of(row, counts.get(row[0])) for row in rows if ids is None or row[0] in ids
+            }
 
     def job(self, job_id: str) -> JobRecord | None:
         """A registered job, or None."""
         with self._reading() as connection:
             row = connection.execute(f"{_JOBS} WHERE j.id = ?", (job_id,)).fetchone()
-            return record_of(row) if row else None
+            return record_of(row, waiting.counts(connection).get(job_id)) if row else None
 
     def save_next_runs(self, next_runs: Mapping[str, datetime | None], owner_id: str | None = None) -> None:
         """Save the jobs' next due times.
@@ -311,27 +317,47 @@ class RunStore(ABC):
         at: datetime,
         reason: str | None = None,
         until: datetime | None = None,
+        actor: str | None = None,
     ) -> None:
-        """Take jobs off their schedules, kept over restarts.
+        """Take jobs off their schedules, kept over restarts. Slots that wait to be caught up are given up.
 
         Args:
             until: when ``start_due`` puts them back; None: never.
+            actor: who does it; None keeps no action.
         """
+        chosen = list(job_ids)
         with self._writing() as connection:
             connection.executemany(
                 "UPDATE jobs SET stopped = coalesce(stopped, ?), stop_reason = ?, stopped_until = ?,"
-                " next_run = NULL WHERE id = ?",
-                [(to_ms(at), reason, ms_of(until), job_id) for job_id in job_ids],
+                " next_run = NULL, missed = missed + ? WHERE id = ?",
+                [
+                    (to_ms(at), reason, ms_of(until), waiting.drop_slots(connection, job_id), job_id)
+                    for job_id in chosen
+                ],
             )
+            if actor is not None:
+                end = f"until {iso(until)}" if until else None
+                why = ": ".join(filter(None, (end, reason))) or None
+                actions.record(
+                    connection, [Action(ActionKind.STOP, at, actor, job_id, reason=why) for job_id in chosen]
+                )
 
-    def start(self, job_ids: Iterable[str], at: datetime | None = None) -> None:
+    def start(self, job_ids: Iterable[str], at: datetime | None = None, actor: str | None = None) -> None:
         """Put stopped jobs back on their schedules, without a catch-up of what they missed meanwhile.
 
         Moves the cursor of a job to ``at`` (None: now), or its anchor where it has no cursor yet.
+
+        Args:
+            actor: who does it; None keeps no action.
         """
-        now = to_ms(at or SystemClock().now())
+        at = at or SystemClock().now()
+        now = to_ms(at)
         with self._writing() as connection:
-            connection.executemany(_START_NOW, [{"now": now, "job": job_id} for job_id in job_ids])
+            stopped = {row[0] for row in connection.execute("SELECT id FROM jobs WHERE stopped IS NOT NULL")}
+            chosen = [job_id for job_id in job_ids if job_id in stopped]
+            connection.executemany(_START_NOW, [{"now": now, "job": job_id} for job_id in chosen])
+            if actor is not None:
+                actions.record(connection, [Action(ActionKind.START, at, actor, job_id) for job_id in chosen])
 
     def start_due(self, at: datetime) -> None:
         """``start`` the jobs that were stopped until then, or until earlier, each as of the end of its pause.
@@ -391,6 +417,67 @@ class RunStore(ABC):
         with self._writing() as connection:
             return claims.claim_all(connection, owner, wanted, self._begin_together)
 
+    def enqueue_slots(
+        self, claim: Claim, slots: Sequence[datetime], limit: int, owner_id: str
+    ) -> SlotsOutcome:
+        """Put due slots of a job among the waiting runs, and move its cursor to the last of them.
+
+        Args:
+            claim: of the last slot, with the misfires before ``slots``.
+            slots: ascending.
+            limit: how many slots of the job may wait; older ones are given up, and counted as missed.
+
+        Raises:
+            FencedError: the process ``owner_id`` is fenced.
+            UnknownToStoreError: the job is not registered.
+        """
+        with self._writing_as(owner_id) as connection:
+            return claims.enqueue_slots(connection, claim, slots, limit)
+
+    # Runs that are kept for later
+
+    def keep(self, runs: Sequence[WaitingRun], action: Action | None = None) -> None:
+        """Keep runs for later, and the action that asked for them."""
+        with self._writing() as connection:
+            waiting.add(connection, runs)
+            actions.record(connection, [action] if action else [])
+
+    def first_waiting(self) -> datetime | None:
+        """When the first of the waiting runs begins; None where none waits."""
+        with self._reading() as connection:
+            return when(waiting.first_time(connection))
+
+    def due_waiting(self, at: datetime, most: int = 128) -> Sequence[WaitingRun]:
+        """The first waiting run of each job that has one due; of ``most`` jobs at most."""
+        with self._reading() as connection:
+            return waiting.due(connection, at, most)
+
+    def waiting(
+        self, job_id: str | None = None, *, batch: str | None = None, limit: int | None = None
+    ) -> Sequence[WaitingRun]:
+        """The runs that are kept for later, soonest first."""
+        with self._reading() as connection:
+            return waiting.listed(connection, job_id=job_id, batch=batch, limit=limit)
+
+    def waiting_run(self, run_id: str) -> WaitingRun | None:
+        """The waiting run with this id or unique prefix of at least four characters; None where there is none.
+
+        Raises:
+            UsageError: several have the prefix.
+        """
+        if not _is_prefix(run_id):
+            return None
+        with self._reading() as connection:
+            found = waiting.listed(connection, prefix=run_id, limit=2)
+        return _only(found, run_id)
+
+    def actions(
+        self, job_id: str | None = None, *, since: datetime | None = None, limit: int | None = 20
+    ) -> Sequence[Action]:
+        """What people and programs did to jobs and runs, newest first."""
+        with self._reading() as connection:
+            return actions.newest(connection, job_id, since, limit)
+
     def refused(self, wanted: Sequence[Claim]) -> Mapping[str, ClaimOutcome]:
         """The claims, of several different jobs, that the records of their jobs refuse, by run id. One query, no lock."""
         with self._reading() as connection:
@@ -427,20 +514,38 @@ class RunStore(ABC):
                 f"UPDATE runs SET {assigned} WHERE id = ? AND status = 'running'", (*known.values(), run_id)
             )
 
-    def cancel(self, cancellation: Cancellation, *, first: bool = False) -> bool:
-        """Ask the process of an unfinished run to end it; False where it has ended.
+    def cancel(self, cancellation: Cancellation, at: datetime, *, first: bool = False) -> bool:
+        """Ask the process of an unfinished run to end it, or end the wait of one that is kept for later.
+
+        Returns False where the run has ended.
 
         Args:
-            first: do nothing, and return False, where it was asked already. Else the new request replaces that one.
+            first: do nothing, and return False, where it was asked already. Else the new request replaces that one,
+                and is kept as an action.
         """
+        by, reason, run_id = cancellation.by, cancellation.reason, cancellation.run_id
         unless_asked = "AND cancelled_by IS NULL" if first else ""
         with self._writing() as connection:
-            done = connection.execute(
+            found = connection.execute(
                 "UPDATE runs SET cancelled_by = ?, cancel_reason = ?, cancel_now = ?"
-                f" WHERE id = ? AND status = 'running' {unless_asked}",
-                (cancellation.by, cancellation.reason, int(cancellation.now), cancellation.run_id),
-            )
-            return done.rowcount > 0
+                f" WHERE id = ? AND status = 'running' {unless_asked} RETURNING job_id",
+                (by, reason, int(cancellation.now), run_id),
+            ).fetchone()
+            job_id = found[0] if found else waiting.cancel(connection, cancellation, at)
+            if job_id is not None and not first:
+                actions.record(connection, [Action(ActionKind.CANCEL, at, by, job_id, run_id, reason)])
+            return job_id is not None
+
+    def cancel_batch(self, batch: str, at: datetime, actor: str, reason: str | None = None) -> int:
+        """End the wait of all runs of a backfill; returns how many waited."""
+        with self._writing() as connection:
+            left = waiting.listed(connection, batch=batch)
+            waiting.drop_batch(connection, batch)
+            if left:
+                why = ": ".join(filter(None, (f"{counted(len(left), 'run')} of a backfill", reason)))
+                job_id = left[0].job_id
+                actions.record(connection, [Action(ActionKind.CANCEL, at, actor, job_id, batch, why)])
+            return len(left)
 
     def cancellations(self, owner_id: str) -> Sequence[Cancellation]:
         """The requests to end runs of a process."""
@@ -458,15 +563,13 @@ class RunStore(ABC):
         Raises:
             UsageError: several runs have the prefix.
         """
-        if len(run_id) < 4 or not set(run_id) <= set("0123456789abcdef"):
+        if not _is_prefix(run_id):
             return None
         with self._reading() as connection:
             rows = connection.execute(
                 f"SELECT {RUN} FROM runs r WHERE id >= ? AND id < ? LIMIT 2", (run_id, run_id + "g")
             ).fetchall()
-        if len(rows) > 1:
-            raise UsageError(f'several runs begin with "{run_id}"', hint="type more of its characters")
-        return run_of(rows[0]) if rows else None
+        return _only([run_of(row) for row in rows], run_id)
 
     def previous_slot(self, job_id: str, slot: datetime) -> datetime | None:
         """The newest slot of a job before ``slot`` whose run has completed."""
@@ -529,7 +632,7 @@ class RunStore(ABC):
     ) -> Pruned:
         """Remove finished runs that are both older than ``keep`` and beyond the newest ``keep_per_job`` of their job.
 
-        A job's last run stays, and so do the totals. Sets ``last_cleanup``.
+        A job's last run stays, and so do the totals. Removes actions older than ``keep``. Sets ``last_cleanup``.
 
         Args:
             before_delete: removes what else belongs to a run; called before the run is deleted, so that a kill
@@ -540,6 +643,7 @@ class RunStore(ABC):
         removed = pruning.prune(self._reading, self._writing, to_ms(now - keep), keep_per_job, before_delete)
         with self._writing() as connection:
             connection.execute("UPDATE meta SET value = ? WHERE name = 'last_cleanup'", (to_ms(now),))
+            connection.execute("DELETE FROM actions WHERE at < ?", (to_ms(now - keep),))
             connection.execute(f"DELETE FROM owners WHERE id NOT IN (SELECT id FROM ({_OWNERS}) AS kept)")
         return Pruned(removed)
 
@@ -597,3 +701,13 @@ def _is_registered(job: Registration, record: JobRecord | None) -> bool:
     return record is not None and job == Registration(
         record.id, record.name, record.schedule, record.timezone
     )
+
+
+def _is_prefix(run_id: str) -> bool:
+    return len(run_id) >= 4 and set(run_id) <= set("0123456789abcdef")
+
+
+def _only(found: Sequence[T], prefix: str) -> T | None:
+    if len(found) > 1:
+        raise UsageError(f'several runs begin with "{prefix}"', hint="type more of its characters")
+    return found[0] if found else None

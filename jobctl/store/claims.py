@@ -15,6 +15,7 @@ from jobctl.clock import to_ms
 from jobctl.durations import milliseconds
 from jobctl.errors import FencedError, UnknownToStoreError, UsageError
 from jobctl.model import Reason, Run, RunStatus
+from jobctl.store import actions, waiting
 from jobctl.store.batch_statement import BatchStatement
 from jobctl.store.connection import Connection
 from jobctl.store.records import (
@@ -23,19 +24,21 @@ from jobctl.store.records import (
     ClaimOutcome,
     CursorMoved,
     Ending,
+    Enqueued,
     Misfires,
     Overlap,
     Owner,
+    SlotsOutcome,
     SlotTaken,
     Stopped,
 )
-from jobctl.store.rows import RUN, decodes, ms_of, run_of, when
+from jobctl.store.rows import RUN, decodes, json_text, ms_of, run_of, when
 
 _INSERT = """
 INSERT INTO runs
   (id, job_id, status, reason, trigger, scheduled_for, epoch, started_at, finished_at, owner, host,
-   grouped, error, arguments, rerun_of)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+   grouped, error, arguments, rerun_of, actor, batch)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING RETURNING seq
 """
 _SKIP = BatchStatement(
@@ -217,7 +220,7 @@ def _begin(
                 claim.fixed,
                 to_ms(claim.at),
                 claim.group,
-                _json(claim.arguments),
+                json_text(claim.arguments),
                 ms_of(claim.next_run),
                 misfires.count,
                 cursor,
@@ -286,7 +289,7 @@ def _skip_together(
         generation = max(claim.clock_generation, current)
         epoch = 0 if claim.fixed else generation
         why = _why_skipped(running)
-        at, arguments = to_ms(claim.at), _json(claim.arguments)
+        at, arguments = to_ms(claim.at), json_text(claim.arguments)
         run = (claim.run_id, claim.job_id, claim.trigger.value, slot, epoch, at, owner.id, owner.host)
         skipped.append((*run, claim.group, why, arguments))
         missed = claim.misfires.count if claim.misfires else 0
@@ -318,11 +321,14 @@ def _claim(connection: Connection, owner: Owner, claim: Claim, generation: int) 
     refusal = _refusal(claim, cursor, cursor_generation, stopped, generation)
     if refusal is not None:
         return refusal
+    if claim.waits:
+        return _claim_waiting(connection, owner, claim, generation)
     slot = claim.slot
     missed = claim.misfires.count if claim.misfires else 0
     seq = _insert(connection, owner, claim, generation)
     if seq is not None:
         _move_cursor(connection, claim, generation, seq=seq, missed=missed)
+        actions.record_run(connection, claim)
         return Claimed(claim, owner.host)
     running = _in_the_way(connection, claim)
     if (slot is None or claim.queue) and running is not None:
@@ -339,6 +345,46 @@ def _claim(connection: Connection, owner: Owner, claim: Claim, generation: int) 
     return Overlap(running, _skipped(owner, claim, why))
 
 
+def _claim_waiting(
+    connection: Connection, owner: Owner, claim: Claim, generation: int
+) -> Claimed | Overlap | SlotTaken:
+    """Start a run that was kept for later; ``SlotTaken`` where another process has started or cancelled it.
+
+    It is also dropped where its slot was run meanwhile.
+    """
+    if not waiting.is_kept(connection, claim.run_id):
+        return SlotTaken(None)
+    seq = _insert(connection, owner, claim, generation)
+    if seq is None and (running := _in_the_way(connection, claim)) is not None:
+        return Overlap(running, None)
+    waiting.drop(connection, claim.run_id)
+    if seq is None:
+        return SlotTaken(claim.slot)
+    connection.execute("UPDATE jobs SET last_run = ? WHERE id = ?", (seq, claim.job_id))
+    return Claimed(claim, owner.host)
+
+
+def enqueue_slots(
+    connection: Connection, claim: Claim, slots: Sequence[datetime], limit: int
+) -> SlotsOutcome:
+    """See ``RunStore.enqueue_slots``."""
+    generation = max(claim.clock_generation, clock_generation(connection))
+    found = connection.execute(
+        "SELECT cursor, cursor_epoch, stopped FROM jobs WHERE id = ?", (claim.job_id,)
+    ).fetchone()
+    if found is None:
+        raise UnknownToStoreError(f'the run store does not know the job "{claim.job_id}"')
+    cursor, cursor_generation, stopped = found
+    refusal = _refusal(claim, cursor, cursor_generation, stopped, generation)
+    if refusal is not None:
+        return refusal
+    waiting.add_slots(connection, claim, slots)
+    dropped = waiting.drop_oldest_slots(connection, claim.job_id, limit)
+    missed = dropped + (claim.misfires.count if claim.misfires else 0)
+    _move_cursor(connection, claim, generation, missed=missed)
+    return Enqueued(dropped)
+
+
 def _refusal(
     claim: Claim, cursor: int | None, cursor_generation: int, stopped: int | None, current: int
 ) -> Stopped | SlotTaken | CursorMoved | None:
@@ -346,6 +392,8 @@ def _refusal(
     since = when(stopped)
     if since is not None and not claim.force:
         return Stopped(since)
+    if claim.waits:
+        return None
     slot = ms_of(claim.slot)
     if slot is not None and _is_behind(slot, cursor, cursor_generation, max(claim.clock_generation, current)):
         return SlotTaken(when(cursor))
@@ -419,8 +467,10 @@ def _insert(
         owner.host,
         claim.group,
         skipped,
-        _json(claim.arguments),
+        json_text(claim.arguments),
         claim.rerun_of,
+        claim.actor,
+        claim.batch,
     )
     done = connection.execute(_INSERT, row).fetchone()
     return int(done[0]) if done else None
@@ -442,7 +492,7 @@ def finish_all(connection: Connection, endings: Sequence[Ending]) -> list[bool]:
                 at,
                 duration,
                 ending.error,
-                _json(ending.result),
+                json_text(ending.result),
                 ending.pid,
                 ending.attempt,
                 ending.run_id,
@@ -465,14 +515,6 @@ def finish_all(connection: Connection, endings: Sequence[Ending]) -> list[bool]:
         connection.change_all((_FINISH, [row]), (_COUNT, [count]))
         for row, count in zip(finished, counts, strict=True)
     ]
-
-
-def _json(value: Any) -> str | None:
-    if value is None:
-        return None
-    import json
-
-    return json.dumps(value)
 
 
 def fail_lost_runs(

@@ -71,6 +71,8 @@ class JobRecord:
         next_run: the next due time, as its scheduler last computed it.
         stopped: since when it is off its schedule, or None.
         stopped_until: when it goes back by itself; None: never.
+        waiting: how many runs of it are kept for later.
+        waits_until: when the first of these begins.
         last: its newest run that is not ``skipped``, finished or not; None if it never ran.
         missed: the number of misfires.
         last_success: when a run of it last completed.
@@ -93,6 +95,8 @@ class JobRecord:
     failing: bool | None = None
     failure_notified: bool = False
     stopped_until: datetime | None = None
+    waiting: int = 0
+    waits_until: datetime | None = None
 
     def last_start(self, latest: datetime) -> datetime | None:
         """When it last started, or was put on its schedule; of the times up to ``latest``, None where there are none.
@@ -126,11 +130,14 @@ class Claim(NamedTuple):
             clock back never repeats a slot that was run.
         next_run: the job's next due time after this slot, saved along; None leaves it.
         force: start a stopped job too (a manual run).
+        waits: the run was kept for later (``WaitingRun``). Its slot lies before the job's cursor, which stays.
         group: two runs of a group never run at the same time.
         queue: if it cannot run now, nothing is recorded: the caller claims it again later.
         misfires: before the slot; None: not counted.
         arguments: of the run, as JSON values without secrets.
         rerun_of: the id of the run that it repeats.
+        actor: who starts it, such as ``ada@host``; None for a schedule.
+        batch: the id of the backfill that it belongs to.
     """
 
     run_id: str
@@ -142,11 +149,14 @@ class Claim(NamedTuple):
     fixed: bool = False
     next_run: datetime | None = None
     force: bool = False
+    waits: bool = False
     group: str | None = None
     queue: bool = False
     misfires: Misfires | None = None
     arguments: Mapping[str, Any] | None = None
     rerun_of: str | None = None
+    actor: str | None = None
+    batch: str | None = None
 
 
 class Claimed(NamedTuple):
@@ -170,6 +180,8 @@ class Claimed(NamedTuple):
             host=self.host,
             arguments=claim.arguments,
             rerun_of=claim.rerun_of,
+            actor=claim.actor,
+            batch=claim.batch,
         )
 
 
@@ -206,6 +218,15 @@ class Stopped:
 
 
 ClaimOutcome = Claimed | Overlap | SlotTaken | CursorMoved | Stopped
+
+
+class Enqueued(NamedTuple):
+    """Slots of a job wait now; ``dropped``: so many older ones were given up."""
+
+    dropped: int
+
+
+SlotsOutcome = Enqueued | SlotTaken | CursorMoved | Stopped
 
 
 class Cancellation(NamedTuple):

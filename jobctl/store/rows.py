@@ -7,17 +7,21 @@ from typing import Any, ParamSpec, TypeVar
 
 from jobctl.clock import from_ms, to_ms
 from jobctl.errors import StoreDamagedError
-from jobctl.model import Progress, Reason, Run, RunStatus, Trigger
+from jobctl.model import Action, ActionKind, Progress, Reason, Run, RunStatus, Trigger, WaitingRun
 from jobctl.store.records import CachedResult, JobRecord, Owner
 
 RUN = (
     "r.id, r.job_id, r.status, r.trigger, r.started_at, r.reason, r.scheduled_for, r.finished_at,"
-    " r.duration_ms, r.error, r.result, r.host, r.pid, r.attempt, r.retry_at, r.arguments, r.progress, r.rerun_of"
+    " r.duration_ms, r.error, r.result, r.host, r.pid, r.attempt, r.retry_at, r.arguments, r.progress, r.rerun_of,"
+    " r.actor, r.batch"
 )
 OWNER = "o.id, o.kind, o.host, o.pid, o.start, o.boot, o.since, o.ended, o.killed, o.heartbeats, o.leased, o.observed"
 JOB = (
     "j.id, j.name, j.schedule, j.timezone, j.anchor, j.cursor, j.next_run, j.stopped, j.stop_reason, j.missed,"
     " j.last_success, j.failing, j.told, j.stopped_until"
+)
+WAITING = (
+    "w.id, w.job_id, w.begins_at, w.trigger, w.slot, w.arguments, w.rerun_of, w.actor, w.reason, w.batch"
 )
 RUNS_OF_JOB = " UNION ALL ".join(
     f"SELECT {{columns}}, r.seq FROM runs r WHERE r.job_id = :job AND {indexed} AND {{condition}}"
@@ -90,7 +94,47 @@ def run_of(row: Any) -> Run:
         arguments=arguments,
         progress=progress,
         rerun_of=row[17],
+        actor=row[18],
+        batch=row[19],
     )
+
+
+@decodes
+def waiting_of(row: Any) -> WaitingRun:
+    """A run that waits, from the columns ``WAITING``."""
+    run_id, job_id, begins_at, trigger, slot, arguments, rerun_of, actor, reason, batch = row
+    if arguments is not None:
+        import json
+
+        arguments = dict(json.loads(arguments))
+    return WaitingRun(
+        run_id,
+        job_id,
+        from_ms(begins_at),
+        Trigger(trigger),
+        when(slot),
+        arguments,
+        rerun_of,
+        actor,
+        reason,
+        batch,
+    )
+
+
+@decodes
+def action_of(row: Any) -> Action:
+    """An action, from its row."""
+    kind, at, actor, job_id, run_id, reason = row
+    return Action(ActionKind(kind), from_ms(at), actor, job_id, run_id, reason)
+
+
+def json_text(value: Any) -> str | None:
+    """A JSON value as it is stored; None as it is."""
+    if value is None:
+        return None
+    import json
+
+    return json.dumps(value)
 
 
 def progress_text(progress: Progress) -> str:
@@ -121,8 +165,12 @@ def owner_of(row: Any) -> Owner:
 
 
 @decodes
-def record_of(row: Any) -> JobRecord:
-    """A job's record, from the columns ``JOB`` followed by ``RUN`` of its last run."""
+def record_of(row: Any, waiting: tuple[int, int] | None = None) -> JobRecord:
+    """A job's record, from the columns ``JOB`` followed by ``RUN`` of its last run.
+
+    Args:
+        waiting: how many runs of it wait, and when the first of them begins, in ms since 1970.
+    """
     if not isinstance(row[0], str):  # SQLite allows NULL in a primary key
         raise TypeError("a job has no id")
     last = row[_JOB_WIDTH : _JOB_WIDTH + _RUN_WIDTH]
@@ -141,6 +189,8 @@ def record_of(row: Any) -> JobRecord:
         failing=None if row[11] is None else bool(row[11]),
         failure_notified=bool(row[12]),
         stopped_until=when(row[13]),
+        waiting=waiting[0] if waiting else 0,
+        waits_until=from_ms(waiting[1]) if waiting else None,
         last=run_of(last) if last[0] is not None else None,
     )
 

@@ -190,7 +190,8 @@ class Runner:
         run = store.run(run_id)
         if run is None:
             raise unknown_run(run_id)
-        return run, store.cancel(Cancellation(run.id, by, printable(reason) if reason else None))
+        cancellation = Cancellation(run.id, by, printable(reason) if reason else None)
+        return run, store.cancel(cancellation, SystemClock().now())
 
     def close(self) -> None:
         """End the runs in progress, with a grace time, and close the store."""

@@ -89,7 +89,9 @@ FITTING: dict[str, st.SearchStrategy[Any]] = {
     "timezone": st.sampled_from(["UTC", "Europe/Berlin", "", " "]), "retries": numbers, "check_in": urls, "memory_mib": numbers,
     "overlap": st.sampled_from(["skip", "queue", "replace", "wait", ""]), "needs": st.lists(st.sampled_from(["A", "a b", 1])),
     "after": st.lists(st.sampled_from(["a", "a-b", "A", "a-", "a\n", "a" * 65, 1])),
-    **dict.fromkeys(["catch_up", "enabled"], st.booleans()),
+    "enabled": st.booleans(),
+    "catch_up": st.booleans() | st.sampled_from(["none", "last", "each"]),
+    "catch_up_limit": st.integers(1, 1000),
     **dict.fromkeys(["every", "timeout", "retry_delay", "jitter", "grace"], durations),
 }  # fmt: skip
 

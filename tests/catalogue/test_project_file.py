@@ -9,7 +9,7 @@ from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.catalogue.catalogue import Catalogue, job_names
 from jobctl.catalogue.job_keys import build_job
 from jobctl.errors import ConfigurationError, ConfigurationErrors, UnknownJobError
-from jobctl.model import Command, Job
+from jobctl.model import CatchUp, Command, Job
 from jobctl.project_location import find_project
 from jobctl.schedules import Cron, Every
 
@@ -62,7 +62,7 @@ enabled = false
         timeout=timedelta(minutes=10),
         retries=3,
         retry_delay=timedelta(seconds=20),
-        catch_up=True,
+        catch_up=CatchUp.LAST,
         enabled=False,
         origin="jobctl.toml:2",
     )
@@ -166,7 +166,7 @@ def test_two_files_in_one_folder_are_refused(tmp_path: Path) -> None:
         ('[jobs.a]\ncall = "m:f"\nevery = "1m"\nafter = ["b"]\n', "jobctl.toml:4: [jobs.a].after: a job has either after or every"),
         ('[jobs.a]\ncall = "m:f"\nretries = "3"\n', 'expected a whole number from 0 to 100, not "3"'),
         ('[jobs.a]\ncall = "m:f"\nretries = true\n', "expected a whole number from 0 to 100, not true"),
-        ('[jobs.a]\ncall = "m:f"\ncatch_up = 1\n', "expected true or false, not 1"),
+        ('[jobs.a]\ncall = "m:f"\ncatch_up = 1\n', 'expected "none", "last", "each", true or false, not 1'),
         ('[jobs.A_B]\ncall = "m:f"\n', '"A_B" is not a job id'),
         ("jobs = 3\n", "jobctl.toml:1: jobs: expected tables"),
         ("jobs.a = 3\n", "jobctl.toml:1: jobs.a: expected a table"),

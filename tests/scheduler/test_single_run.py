@@ -134,7 +134,7 @@ def test_a_run_that_fails_while_it_is_cancelled_is_not_retried(
             (project / "go").write_text("")
             select.select([worker.result], [], [])
             threading.Event().wait(single._runs.cancellation_interval_s)
-            store.cancel(Cancellation(event.run_id, "ada@host"))
+            store.cancel(Cancellation(event.run_id, "ada@host"), started.started_at)
 
     single.bus.subscribe(cancel)
     started = start(single)

@@ -391,10 +391,10 @@ def test_a_request_to_end_a_run_reaches_its_process_alone(desk: "Desk", store: R
     other = desk.register_process("owner-2")
     asked = Cancellation(run.id, "ada@host", "too slow")
 
-    assert store.cancel(asked)
+    assert store.cancel(asked, desk.at(1))
     assert store.cancellations(desk.owner.id) == [asked]
     assert store.cancellations(other.id) == []
-    assert store.cancel(asked._replace(now=True))
+    assert store.cancel(asked._replace(now=True), desk.at(1))
     assert store.cancellations(desk.owner.id) == [asked._replace(now=True)]
     assert store.run(run.id) == run  # only its process ends it
 
@@ -402,8 +402,8 @@ def test_a_request_to_end_a_run_reaches_its_process_alone(desk: "Desk", store: R
 def test_a_run_that_has_ended_cannot_be_asked_to_end(desk: "Desk", store: RunStore) -> None:
     run = desk.begin()
     assert desk.end(run)
-    assert not store.cancel(Cancellation(run.id, "ada@host"))
-    assert not store.cancel(Cancellation("0" * 16, "ada@host"))
+    assert not store.cancel(Cancellation(run.id, "ada@host"), desk.at(1))
+    assert not store.cancel(Cancellation("0" * 16, "ada@host"), desk.at(1))
     assert store.cancellations(desk.owner.id) == []
 
 

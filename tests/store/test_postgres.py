@@ -17,10 +17,11 @@ from jobctl.model import RunStatus, Trigger
 from jobctl.store import postgres_pool
 from jobctl.store.base import RunStore
 from jobctl.store.open import open_existing_store, open_store
-from jobctl.store.postgres import VERSION, PostgresRunStore
+from jobctl.store.postgres import _MIGRATIONS, VERSION, PostgresRunStore
 from jobctl.store.postgres_pool import InDoubtError, ServerError
 from jobctl.store.records import Claim, Claimed, Owner, Registration, new_run_id
 from jobctl.urls import read_store_address
+from tests.store.migrations import ROWS_OF_VERSION_1, assert_rows_of_version_1
 from tests.support.postgres import PASSWORD, Postgres
 from tests.support.proxy import Proxy, proxied
 
@@ -323,44 +324,18 @@ def test_tables_that_were_dropped_are_made_again(address: str, store: RunStore, 
     assert store.restore() is None
 
 
-def test_older_tables_are_migrated_and_keep_what_is_in_them(
-    address: str, store: RunStore, postgres: Postgres
+@pytest.mark.parametrize("version", range(1, VERSION))
+def test_tables_of_every_older_version_are_migrated_with_what_is_in_them(
+    address: str, postgres: Postgres, version: int
 ) -> None:
-    """As version 1 left them."""
     schema = schema_of(address)
-    (answer,) = store.claim(OWNER, [wish()])
-    for name in (
-        "grouped",
-        "retry_at",
-        "arguments",
-        "progress",
-        "cancelled_by",
-        "cancel_reason",
-        "cancel_now",
-        "rerun_of",
-    ):
-        postgres.execute(f"ALTER TABLE {schema}.runs DROP COLUMN {name}")
-    for name in ("last_success", "failing", "told", "stopped_until"):
-        postgres.execute(f"ALTER TABLE {schema}.jobs DROP COLUMN {name}")
-    for name in ("heartbeats", "leased", "observed"):
-        postgres.execute(f"ALTER TABLE {schema}.owners DROP COLUMN {name}")
-    for name in ("beat", "seen"):
-        postgres.execute(f"ALTER TABLE {schema}.owners ADD COLUMN {name} BIGINT NOT NULL DEFAULT 0")
+    first, *others = (script.read_text() for script in _MIGRATIONS[:version])
     postgres.execute(
-        f"CREATE FUNCTION {schema}.seen_now() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
-        f"CREATE TRIGGER owners_seen BEFORE UPDATE ON {schema}.owners"
-        f" FOR EACH ROW EXECUTE FUNCTION {schema}.seen_now()"
+        f"CREATE SCHEMA {schema}; SET search_path TO {schema}; {first} {ROWS_OF_VERSION_1} {' '.join(others)}"
+        f"INSERT INTO meta (name, value) VALUES ('version', {version})"
     )
-    postgres.execute(f"DROP INDEX {schema}.runs_without_duration")
-    postgres.execute(f"CREATE INDEX runs_of_job ON {schema}.runs (job_id, seq)")
-    postgres.execute(f"UPDATE {schema}.meta SET value = 1 WHERE name = 'version'")
-
-    with closing(open_store(address)) as again:
-        assert isinstance(answer, Claimed)
-        assert again.run(answer.run.id) == answer.run
-        (held,) = again.claim(OWNER, [wish()._replace(group="any")])
-        assert not isinstance(held, Claimed)
-        assert again.owners() == [OWNER]
+    with closing(open_store(address)) as store:
+        assert_rows_of_version_1(store)
     assert postgres.execute(f"SELECT value FROM {schema}.meta WHERE name = 'version'") == [(VERSION,)]
 
 

@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 
 from jobctl.errors import StoreBusyError, StoreDamagedError, StoreError, StoreLostError
-from jobctl.model import RunStatus, Trigger
+from jobctl.model import Trigger
 from jobctl.store import sqlite_open
 from jobctl.store.open import open_existing_store, open_store
-from jobctl.store.records import Claim, Ending, Owner, Registration, new_run_id
+from jobctl.store.records import Claim, Owner, Registration, new_run_id
 from jobctl.store.sqlite import SQLiteRunStore
+from jobctl.store.sqlite_open import APPLICATION_ID
+from tests.store.migrations import ROWS_OF_VERSION_1, assert_rows_of_version_1
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 OWNER = Owner("owner-1", "scheduler", "here", 1, "1", "boot", NOW)
@@ -311,36 +313,19 @@ def test_an_older_store_is_brought_up_to_date(
             assert len(store.runs()) == 1
 
 
-def test_what_alerts_ask_for_is_filled_in_from_the_runs_that_are_kept(folder: Path) -> None:
-    """A store as version 3 left it."""
+@pytest.mark.parametrize("version", range(1, len(sqlite_open._migrations())))
+def test_a_store_of_every_older_version_is_migrated_with_what_is_in_it(folder: Path, version: int) -> None:
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "jobctl.db", isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        first, *others = (step.read_text() for step in sqlite_open._migrations()[:version])
+        connection.executescript(first + ROWS_OF_VERSION_1)
+        for script in others:
+            connection.executescript(script)
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.execute("PRAGMA journal_mode = WAL")
     with opened(folder) as store:
-        fill(store)
-        (run,) = store.runs()
-        store.finish([Ending(run.id, run.job_id, RunStatus.COMPLETED, NOW, NOW, timedelta(0))])
-    with closing(sqlite3.connect(folder / "jobctl.db")) as connection:
-        for name in ("last_success", "failing", "told", "stopped_until"):
-            connection.execute(f"ALTER TABLE jobs DROP COLUMN {name}")
-        for name in ("heartbeats", "leased", "observed"):
-            connection.execute(f"ALTER TABLE owners DROP COLUMN {name}")
-        connection.execute("ALTER TABLE owners ADD COLUMN beat INTEGER NOT NULL DEFAULT 0")
-        for name in (
-            "retry_at",
-            "arguments",
-            "progress",
-            "cancelled_by",
-            "cancel_reason",
-            "cancel_now",
-            "rerun_of",
-        ):
-            connection.execute(f"ALTER TABLE runs DROP COLUMN {name}")
-        connection.execute("DROP INDEX runs_without_duration")
-        connection.execute("CREATE INDEX runs_of_job ON runs (job_id, seq)")
-        connection.execute("PRAGMA user_version = 3")
-    with opened(folder) as store:
-        assert [(one.id, one.heartbeats, one.leased) for one in store.owners()] == [("owner-1", 0, False)]
-        record = store.job(run.job_id)
-        assert record is not None
-        assert (record.last_success, record.failing) == (NOW, False)
+        assert_rows_of_version_1(store)
 
 
 def test_a_migration_that_fails_changes_nothing(

@@ -1,0 +1,145 @@
+"""Runs that are kept for later: at a given time, by a backfill, or slots that are caught up.
+
+Each function works inside the caller's transaction.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from jobctl.clock import to_ms
+from jobctl.model import Trigger, WaitingRun
+from jobctl.store.connection import Connection
+from jobctl.store.records import Cancellation, Claim, new_run_ids
+from jobctl.store.rows import WAITING, json_text, ms_of, waiting_of
+
+_ADD = """
+INSERT INTO waiting (id, job_id, begins_at, trigger, slot, arguments, rerun_of, actor, reason, batch)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_CANCELLED = """
+INSERT INTO runs
+  (id, job_id, status, reason, trigger, started_at, finished_at, host, error, arguments, rerun_of, actor, batch)
+VALUES (?, ?, 'cancelled', 'cancelled', ?, ?, ?, '', ?, ?, ?, ?, ?)
+"""
+_ORDER = "ORDER BY w.begins_at, w.seq"
+_SLOTS = f"SELECT w.id FROM waiting w WHERE w.job_id = ? AND w.trigger = '{Trigger.SCHEDULE}'"
+
+
+def add(connection: Connection, runs: Sequence[WaitingRun]) -> None:
+    """Keep runs for later."""
+    connection.executemany(_ADD, [_row(run) for run in runs])
+
+
+def _row(run: WaitingRun) -> tuple[Any, ...]:
+    row = (run.id, run.job_id, to_ms(run.begins_at), run.trigger.value, ms_of(run.slot))
+    return (*row, json_text(run.arguments), run.rerun_of, run.actor, run.reason, run.batch)
+
+
+def add_slots(connection: Connection, claim: Claim, slots: Sequence[datetime]) -> None:
+    """Keep the slots of a job, to be run from now on, one after another."""
+    add(
+        connection,
+        [
+            WaitingRun(run_id, claim.job_id, claim.at, claim.trigger, slot, claim.arguments)
+            for run_id, slot in zip(new_run_ids(len(slots)), slots, strict=True)
+        ],
+    )
+
+
+def drop_oldest_slots(connection: Connection, job_id: str, limit: int) -> int:
+    """Give up slots of a job beyond the newest ``limit``; returns how many."""
+    found = connection.execute(f"{_SLOTS} ORDER BY w.slot DESC", (job_id,)).fetchall()
+    for (run_id,) in found[limit:]:
+        drop(connection, run_id)
+    return len(found[limit:])
+
+
+def drop_slots(connection: Connection, job_id: str) -> int:
+    """Give up all slots of a job; returns how many."""
+    return drop_oldest_slots(connection, job_id, 0)
+
+
+def is_kept(connection: Connection, run_id: str) -> bool:
+    """Whether a run waits."""
+    return connection.execute("SELECT 1 FROM waiting WHERE id = ?", (run_id,)).fetchone() is not None
+
+
+def drop(connection: Connection, run_id: str) -> None:
+    """Keep a run no longer."""
+    connection.execute("DELETE FROM waiting WHERE id = ?", (run_id,))
+
+
+def drop_batch(connection: Connection, batch: str) -> None:
+    """Keep no run of a backfill any longer."""
+    connection.execute("DELETE FROM waiting WHERE batch = ?", (batch,))
+
+
+def cancel(connection: Connection, cancellation: Cancellation, at: datetime) -> str | None:
+    """Record a run that waits as cancelled; returns the id of its job, or None where it does not wait."""
+    row = connection.execute(
+        f"SELECT {WAITING} FROM waiting w WHERE w.id = ?", (cancellation.run_id,)
+    ).fetchone()
+    if row is None:
+        return None
+    run = waiting_of(row)
+    drop(connection, run.id)
+    values = (
+        run.id,
+        run.job_id,
+        run.trigger.value,
+        to_ms(at),
+        to_ms(at),
+        f"{cancellation.text}, before it began",
+    )
+    connection.execute(_CANCELLED, (*values, json_text(run.arguments), run.rerun_of, run.actor, run.batch))
+    return run.job_id
+
+
+def first_time(connection: Connection) -> int | None:
+    """When the first run begins, in ms since 1970 UTC; None where none waits."""
+    found: int | None = connection.execute("SELECT min(begins_at) FROM waiting").fetchone()[0]
+    return found
+
+
+def due(connection: Connection, at: datetime, most: int) -> list[WaitingRun]:
+    """The first run of each job that has one due; of ``most`` jobs at most, that which waits longest first."""
+    now = to_ms(at)
+    jobs = connection.execute(
+        "SELECT job_id FROM waiting WHERE begins_at <= ? GROUP BY job_id ORDER BY min(begins_at)"
+        f" LIMIT {most:d}",
+        (now,),
+    ).fetchall()
+    first = f"SELECT {WAITING} FROM waiting w WHERE w.job_id = ? AND w.begins_at <= ? {_ORDER} LIMIT 1"
+    return [waiting_of(connection.execute(first, (job_id, now)).fetchone()) for (job_id,) in jobs]
+
+
+def listed(
+    connection: Connection,
+    *,
+    job_id: str | None = None,
+    batch: str | None = None,
+    prefix: str | None = None,
+    limit: int | None = None,
+) -> list[WaitingRun]:
+    """Runs that wait, soonest first: all, of a job, of a backfill, or those whose id begins with ``prefix``."""
+    conditions = ["true"]
+    values: list[str] = []
+    for condition, value in (("w.job_id = ?", job_id), ("w.batch = ?", batch)):
+        if value is not None:
+            conditions.append(condition)
+            values.append(value)
+    if prefix is not None:
+        conditions.append("w.id >= ? AND w.id < ?")
+        values += [prefix, prefix + "g"]
+    most = "" if limit is None else f"LIMIT {limit:d}"
+    rows = connection.execute(
+        f"SELECT {WAITING} FROM waiting w WHERE {' AND '.join(conditions)} {_ORDER} {most}", values
+    )
+    return [waiting_of(row) for row in rows]
+
+
+def counts(connection: Connection) -> dict[str, tuple[int, int]]:
+    """For each job with runs that wait: how many, and when the first begins, in ms since 1970 UTC."""
+    rows = connection.execute("SELECT job_id, count(*), min(begins_at) FROM waiting GROUP BY job_id")
+    return {row[0]: (row[1], row[2]) for row in rows}
