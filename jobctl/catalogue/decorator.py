@@ -20,8 +20,8 @@ def job(id: str | None = None, **options: Unpack[JobOptions]) -> Callable[[Funct
     Args:
         id: ``kebab-case``; by default the function's name with dashes.
         options: the keys of a job in ``jobctl.toml``, except ``call`` and ``command``: ``name``, ``every``, ``cron``,
-            ``timezone``, ``after``, ``timeout``, ``retries``, ``retry_delay``, ``catch_up``, ``enabled``, ``jitter``,
-            ``overlap``, ``group``, ``grace``, ``environment``, ``arguments``, ``folder``, ``needs``, ``check_in``, ``memory_mib``.
+            ``timezone``, ``after``, ``timeout``, ``retries``, ``retry_delay``, ``catch_up``, ``catch_up_limit``,
+            ``enabled``, ``jitter``, ``overlap``, ``group``, ``grace``, ``environment``, ``arguments``, ``folder``, ``needs``, ``check_in``, ``memory_mib``.
             A duration is a text such as ``"15m"`` or a ``timedelta``; ``every`` may be a number of seconds too.
             ``name`` is by default the first line of the function's docstring.
 

@@ -7,22 +7,25 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from jobctl.clock import Clock
+from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import Bus, RunFinished
 from jobctl.execution.tasks import Arguments
-from jobctl.model import Job, OnOverlap, Trigger
+from jobctl.model import CatchUp, Job, OnOverlap, Trigger
 from jobctl.scheduler.after_jobs import AfterJobs
-from jobctl.scheduler.agenda import Agenda, DueSlot, Span
+from jobctl.scheduler.agenda import Agenda, AgendaEntry, DueSlot, Span
 from jobctl.scheduler.clock_watch import ClockWatch
 from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.misfires import MisfireReporter
 from jobctl.scheduler.recorder import Recorder
 from jobctl.scheduler.run_supervisor import RunSupervisor
 from jobctl.store.base import RunStore
+from jobctl.scheduler.waiting import WaitingRuns
 from jobctl.store.records import (
     Claim,
     Claimed,
     ClaimOutcome,
     CursorMoved,
+    Enqueued,
     JobRecord,
     Overlap,
     SlotTaken,
@@ -187,6 +190,7 @@ class Dispatcher:
         lease: Lease,
         watch: ClockWatch,
         misfires: MisfireReporter,
+        waiting: WaitingRuns,
         bus: Bus,
         clock: Clock,
     ) -> None:
@@ -208,10 +212,12 @@ class Dispatcher:
         self._lease = lease
         self._watch = watch
         self._misfires = misfires
+        self._waiting = waiting
         self._bus = bus
         self._clock = clock
         self._ready = ReadySlots()
         self._blocked = BlockedSlots()
+        self._unkept: dict[str, DueSlot] = {}
 
     @property
     def has_ready(self) -> bool:
@@ -262,14 +268,43 @@ class Dispatcher:
         self.agenda.rebase(now)
         self._blocked.clear()
         self._ready.clear()
+        self._unkept.clear()
 
     def collect(self, now: datetime) -> None:
         """Take the slots that are due from the agenda."""
-        for due in self.agenda.take_due(now, _COLLECTED):
+        for due in [*self._unkept.values(), *self.agenda.take_due(now, _COLLECTED)]:
             if not due.should_run:
                 self._misfires.give_up(due, now)
+            elif CatchUp.of(due.entry.job.catch_up) is CatchUp.EACH:
+                self._keep(due, now)
             elif not self._blocked.replace_older(due):
                 self._ready.put(due)
+
+    def _keep(self, due: DueSlot, now: datetime) -> None:
+        """Put the slot, and those before it, among the runs that wait; again in the next turn where that fails."""
+        entry = due.entry
+        if self._unkept.get(entry.job.id, due) is not due:
+            due.nothing_missed_before = False
+        self._unkept[entry.job.id] = due
+        try:
+            while isinstance(outcome := self._waiting.keep(due, now), CursorMoved):
+                due.count_from(outcome.cursor)
+        except UnknownToStoreError:
+            self._lease.lose()
+            return
+        except StoreError as error:
+            self._recorder.report(error)
+            return
+        del self._unkept[entry.job.id]
+        match outcome:
+            case Enqueued():
+                self.agenda.advance(entry, due.slot)
+            case SlotTaken(cursor):
+                self.agenda.advance(entry, cursor)
+                if cursor is not None:
+                    self._watch.warn_ahead(cursor, now)
+            case Stopped():
+                self.remove([entry.job.id], for_good=False)
 
     def start_ready(self) -> None:
         """Claim and start as many slots as the workers have room for."""
@@ -349,6 +384,7 @@ class Dispatcher:
         self._blocked.discard(job_id)
         self._ready.discard(job_id)
         self.after.discard(job_id)
+        self._unkept.pop(job_id, None)
 
 
 def _claim_of(

@@ -20,11 +20,8 @@ from jobctl.store.logs import prune_runs_and_logs
 class Maintained(Protocol):
     """What maintenance needs of the scheduler. Each method may be called from any thread."""
 
-    def resume_started_jobs(self) -> None:
-        """Put jobs back on the agenda that another process has put back on their schedules."""
-
-    def look_up_after_jobs(self) -> None:
-        """Start jobs that run after others, where those have completed in another process."""
+    def notice_changes(self) -> None:
+        """React to what other processes have changed in the run store."""
 
     def check_clock(self) -> None:
         """No other scheduler is alive: go on from now where slots lie far ahead."""
@@ -46,8 +43,8 @@ _TOGETHER_S = 0.1  # what is due within this time is done now, so that the threa
 class Maintenance:
     """One thread that does these in turn. What fails because of the run store is tried again at its next time.
 
-    - every 2 s: a run store that was deleted or replaced ends what runs here; jobs that another process has
-      started again are resumed, and jobs start whose ``after`` jobs have completed in another process.
+    - every 2 s: a run store that was deleted or replaced ends what runs here; what other processes have changed is
+      noticed: jobs that were started again, runs that are kept for later, runs that ``after`` jobs wait for.
     - every 4 s: runs of dead processes are failed.
     - every 10 s: the write-ahead log is folded into the store, so that the loop never waits for that.
     - every 30 s: slots that lie far ahead, left by a scheduler whose clock was ahead.
@@ -72,8 +69,7 @@ class Maintenance:
         self._tasks = [
             _PeriodicTask(2, self._check_store),
             _PeriodicTask(4, self._fail_lost_runs),
-            _PeriodicTask(2, scheduler.resume_started_jobs),
-            _PeriodicTask(2, scheduler.look_up_after_jobs),
+            _PeriodicTask(2, scheduler.notice_changes),
             _PeriodicTask(30, self._check_clock, due=now + 30),
             _PeriodicTask(10, store.checkpoint, due=now + 10),
             _PeriodicTask(3600, self._prune, due=now + 5),

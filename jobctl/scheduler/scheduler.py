@@ -23,6 +23,7 @@ from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.misfires import MisfireReporter
 from jobctl.scheduler.recorder import Recorder
 from jobctl.scheduler.run_supervisor import RunSupervisor
+from jobctl.scheduler.waiting import WaitingRuns
 from jobctl.store.base import RunStore
 from jobctl.store.records import JobRecord, registration
 
@@ -58,6 +59,16 @@ class Scheduler:
         self._watch = ClockWatch(clock, store, lease, bus)
         self._recorder = Recorder(store, lease, bus, clock)
         self._runs = RunSupervisor(store, lease, bus, clock, pool=pool, recorder=self._recorder)
+        self._waiting = WaitingRuns(
+            store,
+            lease,
+            clock,
+            bus,
+            pool=pool,
+            recorder=self._recorder,
+            runs=self._runs,
+            watch=self._watch,
+        )
         self._dispatcher = Dispatcher(
             store,
             runs=self._runs,
@@ -66,6 +77,7 @@ class Scheduler:
             lease=lease,
             watch=self._watch,
             misfires=MisfireReporter(store, lease, bus),
+            waiting=self._waiting,
             bus=bus,
             clock=clock,
         )
@@ -73,7 +85,6 @@ class Scheduler:
         self._jobs: dict[str, Job] = {}
         self._requests: deque[Callable[[], None]] = deque()
         self._store_version: object = None
-        self._looked_up: object = None
         self._start_at: datetime | None = None
         self._stop = _StopRequest()
         self._thread = threading.Thread(target=self._main, name="jobctl-scheduler", daemon=True)
@@ -145,15 +156,21 @@ class Scheduler:
         """In a forked child: release what belongs to the parent."""
         self._pool.after_fork()
 
-    def resume_started_jobs(self) -> None:
-        """Put jobs back on the agenda that another process has put back on their schedules."""
-        stopped = sorted(self._dispatcher.stopped)
-        if not stopped:
-            return
+    def notice_changes(self) -> None:
+        """React to what other processes have changed.
+
+        Jobs are back on their schedules, runs are kept for later, or runs that ``after`` jobs wait for have completed.
+        """
         now, version = self._clock.now(), self._store.change_token()
-        if version == self._store_version and (self._start_at is None or now < self._start_at):
-            return
+        has_changed = version != self._store_version
         self._store_version = version
+        if has_changed:
+            self.call(self._waiting.look)
+            if self._dispatcher.after:
+                self.call(self._dispatcher.after.look_up_all)
+        stopped = sorted(self._dispatcher.stopped)
+        if not stopped or not (has_changed or (self._start_at is not None and now >= self._start_at)):
+            return
         records = [record for record in map(self._store.job, stopped) if record is not None]
         self._start_at = _first_end(records)
         started = {
@@ -163,13 +180,6 @@ class Scheduler:
         }
         if started:
             self.call(lambda: self._resume(started))
-
-    def look_up_after_jobs(self) -> None:
-        """Start jobs that run after others, where those have completed in another process."""
-        if not self._dispatcher.after or (version := self._store.change_token()) == self._looked_up:
-            return
-        self.call(self._dispatcher.after.look_up_all)
-        self._looked_up = version
 
     def check_clock(self) -> None:
         """No other scheduler is alive: where a dead one with a fast clock left slots far ahead, go on from now."""
@@ -218,6 +228,7 @@ class Scheduler:
     def schedule(self, jobs: Iterable[Job]) -> None:
         """Register jobs in the run store, and put those with a schedule on it."""
         chosen = list(jobs)
+        self._waiting.look()
         self._store.start_due(self._clock.now())
         records = self._store.register([registration(job) for job in chosen], self._clock.now())
         if self._stop.grace is not None:
@@ -303,6 +314,7 @@ class Scheduler:
         self._runs.submit_waiting()
         if not stopping:
             self._dispatcher.start_ready()
+            self._waiting.start_due(now, self._jobs, self._dispatcher.is_quick)
         self._runs.save_changes()
         self.on_turn()
 
@@ -321,9 +333,13 @@ class Scheduler:
         retry = self._runs.seconds_to_retry()
         if retry is not None:
             rest = min(rest, retry)
-        due = self._dispatcher.agenda.next_due()
-        if due is not None and not stopping:
-            rest = min(rest, self._clock.seconds_until(due))
+        if not stopping:
+            for due in (
+                self._dispatcher.agenda.next_due(),
+                self._waiting.next_time(self._clock.now()),
+            ):
+                if due is not None:
+                    rest = min(rest, self._clock.seconds_until(due))
         return max(0.0, rest)
 
     def _check_lease(self) -> None:

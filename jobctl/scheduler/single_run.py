@@ -173,10 +173,7 @@ class SingleRun:
 
     # For maintenance
 
-    def resume_started_jobs(self) -> None:
-        """Nothing is on a schedule here."""
-
-    def look_up_after_jobs(self) -> None:
+    def notice_changes(self) -> None:
         """Nothing is on a schedule here."""
 
     def check_clock(self) -> None:

@@ -1,7 +1,7 @@
 """The run store's contract, and the SQL that SQLite and Postgres share: each method is one transaction."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
@@ -331,7 +331,7 @@ class RunStore(ABC):
                 "UPDATE jobs SET stopped = coalesce(stopped, ?), stop_reason = ?, stopped_until = ?,"
                 " next_run = NULL, missed = missed + ? WHERE id = ?",
                 [
-                    (to_ms(at), reason, ms_of(until), waiting.drop_slots(connection, job_id), job_id)
+                    (to_ms(at), reason, ms_of(until), len(waiting.drop_slots(connection, job_id)), job_id)
                     for job_id in chosen
                 ],
             )
@@ -447,10 +447,10 @@ class RunStore(ABC):
         with self._reading() as connection:
             return when(waiting.first_time(connection))
 
-    def due_waiting(self, at: datetime, most: int = 128) -> Sequence[WaitingRun]:
-        """The first waiting run of each job that has one due; of ``most`` jobs at most."""
+    def due_waiting(self, at: datetime, job_ids: Container[str], most: int) -> Sequence[WaitingRun]:
+        """The first waiting run of each of the jobs that has one due; ``most`` at most, those that wait longest."""
         with self._reading() as connection:
-            return waiting.due(connection, at, most)
+            return waiting.due(connection, at, job_ids, most)
 
     def waiting(
         self, job_id: str | None = None, *, batch: str | None = None, limit: int | None = None

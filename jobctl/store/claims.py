@@ -379,8 +379,8 @@ def enqueue_slots(
     if refusal is not None:
         return refusal
     waiting.add_slots(connection, claim, slots)
-    dropped = waiting.drop_oldest_slots(connection, claim.job_id, limit)
-    missed = dropped + (claim.misfires.count if claim.misfires else 0)
+    dropped = waiting.drop_slots(connection, claim.job_id, limit)
+    missed = len(dropped) + (claim.misfires.count if claim.misfires else 0)
     _move_cursor(connection, claim, generation, missed=missed)
     return Enqueued(dropped)
 

@@ -221,9 +221,9 @@ ClaimOutcome = Claimed | Overlap | SlotTaken | CursorMoved | Stopped
 
 
 class Enqueued(NamedTuple):
-    """Slots of a job wait now; ``dropped``: so many older ones were given up."""
+    """Slots of a job wait now; ``dropped``: older ones, which were given up."""
 
-    dropped: int
+    dropped: Sequence[datetime]
 
 
 SlotsOutcome = Enqueued | SlotTaken | CursorMoved | Stopped

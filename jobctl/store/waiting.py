@@ -3,11 +3,11 @@
 Each function works inside the caller's transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import Any
 
-from jobctl.clock import to_ms
+from jobctl.clock import from_ms, to_ms
 from jobctl.model import Trigger, WaitingRun
 from jobctl.store.connection import Connection
 from jobctl.store.records import Cancellation, Claim, new_run_ids
@@ -23,7 +23,9 @@ INSERT INTO runs
 VALUES (?, ?, 'cancelled', 'cancelled', ?, ?, ?, '', ?, ?, ?, ?, ?)
 """
 _ORDER = "ORDER BY w.begins_at, w.seq"
-_SLOTS = f"SELECT w.id FROM waiting w WHERE w.job_id = ? AND w.trigger = '{Trigger.SCHEDULE}'"
+_SLOTS = (
+    f"SELECT id, slot FROM waiting WHERE job_id = ? AND trigger = '{Trigger.SCHEDULE}' ORDER BY slot DESC"
+)
 
 
 def add(connection: Connection, runs: Sequence[WaitingRun]) -> None:
@@ -47,17 +49,12 @@ def add_slots(connection: Connection, claim: Claim, slots: Sequence[datetime]) -
     )
 
 
-def drop_oldest_slots(connection: Connection, job_id: str, limit: int) -> int:
-    """Give up slots of a job beyond the newest ``limit``; returns how many."""
-    found = connection.execute(f"{_SLOTS} ORDER BY w.slot DESC", (job_id,)).fetchall()
-    for (run_id,) in found[limit:]:
+def drop_slots(connection: Connection, job_id: str, limit: int = 0) -> list[datetime]:
+    """Give up slots of a job, but for the newest ``limit``; returns them."""
+    found = connection.execute(_SLOTS, (job_id,)).fetchall()[limit:]
+    for run_id, _ in found:
         drop(connection, run_id)
-    return len(found[limit:])
-
-
-def drop_slots(connection: Connection, job_id: str) -> int:
-    """Give up all slots of a job; returns how many."""
-    return drop_oldest_slots(connection, job_id, 0)
+    return [from_ms(slot) for _, slot in found]
 
 
 def is_kept(connection: Connection, run_id: str) -> bool:
@@ -102,16 +99,16 @@ def first_time(connection: Connection) -> int | None:
     return found
 
 
-def due(connection: Connection, at: datetime, most: int) -> list[WaitingRun]:
-    """The first run of each job that has one due; of ``most`` jobs at most, that which waits longest first."""
+def due(connection: Connection, at: datetime, job_ids: Container[str], most: int) -> list[WaitingRun]:
+    """The first run of each of the jobs that has one due; ``most`` at most, those that wait longest."""
     now = to_ms(at)
-    jobs = connection.execute(
-        "SELECT job_id FROM waiting WHERE begins_at <= ? GROUP BY job_id ORDER BY min(begins_at)"
-        f" LIMIT {most:d}",
+    waiting = connection.execute(
+        "SELECT job_id FROM waiting WHERE begins_at <= ? GROUP BY job_id ORDER BY min(begins_at), min(seq)",
         (now,),
     ).fetchall()
+    chosen = [row[0] for row in waiting if row[0] in job_ids][:most]
     first = f"SELECT {WAITING} FROM waiting w WHERE w.job_id = ? AND w.begins_at <= ? {_ORDER} LIMIT 1"
-    return [waiting_of(connection.execute(first, (job_id, now)).fetchone()) for (job_id,) in jobs]
+    return [waiting_of(connection.execute(first, (job_id, now)).fetchone()) for job_id in chosen]
 
 
 def listed(

@@ -391,10 +391,7 @@ class Command:
 class _NothingElse:
     """What maintenance does for a scheduler beyond its own tasks is not part of the model."""
 
-    def resume_started_jobs(self) -> None:
-        pass
-
-    def look_up_after_jobs(self) -> None:
+    def notice_changes(self) -> None:
         pass
 
     def check_clock(self) -> None:

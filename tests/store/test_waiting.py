@@ -53,8 +53,9 @@ def test_a_run_is_kept_until_it_is_started(desk: "Desk", store: RunStore) -> Non
     assert store.waiting("other") == []
     assert store.waiting_run(run.id[:6]) == run
     assert store.first_waiting() == desk.at(10)
-    assert store.due_waiting(desk.at(9)) == []
-    assert store.due_waiting(desk.at(10)) == [run]
+    assert store.due_waiting(desk.at(9), {"job"}, 9) == []
+    assert store.due_waiting(desk.at(10), {"job"}, 9) == [run]
+    assert store.due_waiting(desk.at(10), {"other"}, 9) == []
     record = store.job("job")
     assert record is not None
     assert (record.waiting, record.waits_until) == (1, desk.at(10))
@@ -95,8 +96,8 @@ def test_of_each_job_the_first_due_run_is_offered(desk: "Desk", store: RunStore)
     late, early, other = later(desk, 3), later(desk, 2), later(desk, 1, "other")
     same = later(desk, 2)
     store.keep([late, early, other, same])
-    assert store.due_waiting(desk.at(5)) == [other, early]
-    assert store.due_waiting(desk.at(5), most=1) == [other]
+    assert store.due_waiting(desk.at(5), {"job", "other"}, 9) == [other, early]
+    assert store.due_waiting(desk.at(5), {"job", "other"}, 1) == [other]
     assert store.waiting() == [other, early, same, late]
 
 
@@ -168,7 +169,7 @@ def slots_claim(desk: "Desk", slot: float, cursor: float | None, missed: int = 0
 def test_slots_to_catch_up_wait_in_order_and_move_the_cursor(desk: "Desk", store: RunStore) -> None:
     slots = [desk.at(minutes) for minutes in (1, 2, 3)]
 
-    assert store.enqueue_slots(slots_claim(desk, 3, None), slots, 24, desk.owner.id) == Enqueued(0)
+    assert store.enqueue_slots(slots_claim(desk, 3, None), slots, 24, desk.owner.id) == Enqueued([])
 
     assert [run.slot for run in store.waiting("job")] == slots
     assert {run.trigger for run in store.waiting()} == {Trigger.SCHEDULE}
@@ -185,7 +186,7 @@ def test_the_oldest_slots_beyond_the_limit_are_missed(desk: "Desk", store: RunSt
     store.enqueue_slots(slots_claim(desk, 3, None, missed=4), first, 3, desk.owner.id)
     assert store.enqueue_slots(
         slots_claim(desk, 5, 3), [desk.at(4), desk.at(5)], 3, desk.owner.id
-    ) == Enqueued(2)
+    ) == Enqueued([desk.at(2), desk.at(1)])
     assert [run.slot for run in store.waiting()] == [desk.at(minutes) for minutes in (3, 4, 5)]
     record = store.job("job")
     assert record is not None
