@@ -409,7 +409,7 @@ class RunSupervisor:
         """
         cancellation = Cancellation(running.id, "schedule", f"replaced by the slot of {iso(slot)}")
         with suppress(StoreError):  # the slot is claimed again, and finds the run again
-            if self._store.cancel(cancellation, first=True):
+            if self._store.cancel(cancellation, self._clock.now(), first=True):
                 self._cancel(cancellation)
 
     def _cancel(self, cancellation: Cancellation) -> None:

@@ -161,8 +161,8 @@ def test_a_request_by_a_person_is_not_replaced_by_that_of_a_slot(
     assert isinstance(store.claim(owner, [claim])[0], Claimed)
     by_ada = Cancellation(claim.run_id, "ada@here", "wrong", now=True)
 
-    assert store.cancel(by_ada)
-    assert not store.cancel(Cancellation(claim.run_id, "schedule", "replaced"), first=True)
+    assert store.cancel(by_ada, claim.at)
+    assert not store.cancel(Cancellation(claim.run_id, "schedule", "replaced"), claim.at, first=True)
 
     assert store.cancellations(owner.id) == [by_ada]
 
