@@ -334,6 +334,13 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
+def actor_here() -> str:
+    """``user@host`` of this process: who did what it does."""
+    import socket
+
+    return f"{user_name(os.geteuid())}@{socket.gethostname()}"
+
+
 def home_of(uid: int) -> Path | None:
     """The home folder of a user; None if it has no entry."""
     try:

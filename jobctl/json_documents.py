@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import iso
 from jobctl.durations import milliseconds
-from jobctl.model import JobMetrics, JobStatus, JobTotals, Progress, Run, RunStatus
+from jobctl.model import (
+    Action,
+    JobMetrics,
+    JobStatus,
+    JobTotals,
+    Progress,
+    Run,
+    RunStatus,
+    WaitingRun,
+)
 
 if TYPE_CHECKING:
     from jobctl.scheduler.liveness import Presence
@@ -45,7 +54,37 @@ def run_document(run: Run) -> dict[str, Any]:
         "arguments": dict(run.arguments or {}),
         "progress": _progress(run.progress),
         "rerun_of": run.rerun_of,
+        "actor": run.actor,
+        "batch": run.batch,
         "retry_at": time(run.retry_at) if run.status is RunStatus.RUNNING else None,
+    }
+
+
+def waiting_document(run: WaitingRun) -> dict[str, Any]:
+    """A run that is kept for later as in ``runs --waiting --json``."""
+    return {
+        "run_id": run.id,
+        "job_id": run.job_id,
+        "begins_at": time(run.begins_at),
+        "trigger": run.trigger.value,
+        "scheduled_for": time(run.slot),
+        "arguments": dict(run.arguments or {}),
+        "rerun_of": run.rerun_of,
+        "actor": run.actor,
+        "reason": run.reason,
+        "batch": run.batch,
+    }
+
+
+def action_document(action: Action) -> dict[str, Any]:
+    """What a person or a program did, as in ``runs --actions --json``."""
+    return {
+        "action": action.kind.value,
+        "at": time(action.at),
+        "actor": action.actor,
+        "job_id": action.job_id,
+        "run_id": action.run_id,
+        "reason": action.reason,
     }
 
 
@@ -73,6 +112,7 @@ def job_document(status: JobStatus) -> dict[str, Any]:
         "retry_at": time(status.retry_at),
         "progress": _progress(status.progress),
         "stopped_until": time(status.stopped_until),
+        "waiting": status.waiting,
     }
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 PANELS = {
-    "Run": ("run", "trigger", "rerun", "serve"),
+    "Run": ("run", "trigger", "rerun", "backfill", "serve"),
     "Inspect": ("status", "runs", "logs", "metrics", "mode", "next", "analytics", "report"),
     "Change": ("cancel", "stop", "start"),
     "Set up": ("check", "export", "new", "install", "uninstall", "help", "completion"),

@@ -59,7 +59,7 @@ COMMANDS = {
         '--demo': Option('', '', (), 'Run on a sample site of its own.'),
         '--dry-run': Option('', '', (), 'In Trigger.dev mode, show what would be registered.'),
     }),
-    'trigger': CommandEntry('Run a job now, and exit with its result', (JOBS, JOB_ARGUMENTS, ), {
+    'trigger': CommandEntry('Run a job now, and exit with its result; or later', (JOBS, JOB_ARGUMENTS, ), {
         '--arguments': Option('', 'FILE', (), 'A JSON object of arguments; - is standard input.'),
         '--no-wait': Option('', '', (), 'Return once the run has started.'),
         '--dry-run': Option('', '', (), 'Show what would be done, for jobs that support it.'),
@@ -67,12 +67,22 @@ COMMANDS = {
         '--local': Option('', '', (), 'Run it here, whatever the mode.'),
         '--timeout': Option('', 'DURATION', (), "Timeout, instead of the job's own."),
         '--no-retry': Option('', '', (), "Make a single attempt, whatever the job's retries."),
+        '--at': Option('', 'TIME', (), 'Run it later, not before this time.'),
+        '--in': Option('', 'DURATION', (), 'Run it later, so long from now such as 2h.'),
     }),
     'rerun': CommandEntry('Run a job again as in an earlier run', (JOBS, ), {
         '--failed': Option('', '', (), 'All failed runs that were not run again, oldest first.'),
         '--since': Option('', 'TIME', (), 'With --failed: since when, or how long ago.'),
         '--no-wait': Option('', '', (), 'Return once the run has started.'),
         '--yes': Option('-y', '', (), 'Do not ask for confirmation.'),
+    }),
+    'backfill': CommandEntry('Run a job for its past slots, oldest first, one after another', (JOBS, JOB_ARGUMENTS, ), {
+        '--from': Option('', 'TIME', (), 'Slots from this time, or from this day.'),
+        '--to': Option('', 'TIME', (), 'Slots up to this time, or this day.'),
+        '--again': Option('', '', (), 'Also slots that have completed.'),
+        '--dry-run': Option('', '', (), 'List the slots, and run nothing.'),
+        '--reason': Option('', 'TEXT', (), 'Reason that is kept with the action.'),
+        '--arguments': Option('', 'FILE', (), 'A JSON object of arguments; - is standard input.'),
     }),
     'serve': CommandEntry('Serve the cron HTTP endpoints in the foreground', (), {
         '--host': Option('', 'ADDRESS', (), 'Address to listen on.'),
@@ -86,11 +96,13 @@ COMMANDS = {
         '--limit': Option('', 'N', (), 'Number of jobs at most, 0 for all.'),
         '--no-header': Option('', '', (), 'Leave out the header line when piped.'),
     }),
-    'runs': CommandEntry('List runs, newest first', (JOBS, ), {
+    'runs': CommandEntry('List runs, newest first; or runs that are kept for later, or what people did', (JOBS, ), {
         '--failed': Option('', '', (), 'Only failed runs.'),
         '--status': Option('', 'running|completed|failed|skipped|cancelled', ('running', 'completed', 'failed', 'skipped', 'cancelled'), 'Only runs in this state.'),
         '--since': Option('', 'TIME', (), 'Only runs since a time, or since a duration ago such as 2d.'),
         '--limit': Option('', 'N', (), 'Number of runs at most, 0 for all.'),
+        '--waiting': Option('', '', (), 'Runs that are kept for later.'),
+        '--actions': Option('', '', (), 'What people did to jobs and runs, and why.'),
         '--no-header': Option('', '', (), 'Leave out the header line when piped.'),
     }),
     'logs': CommandEntry('Show what a run printed, or what all jobs print', (JOBS, ), {

@@ -291,7 +291,7 @@ class Context:
         if self.mode is Mode.TRIGGER_DEV:
             return self.trigger_dev
         idle = None if self.mode is Mode.LOCAL else f"mode is {self.mode.value}"
-        manager = StoreBackedManager(self.store, self.clock, idle)
+        manager = StoreBackedManager(self.store, self.clock, idle, self.environment.mask)
         manager.add(self.catalogue.jobs)
         return manager
 
@@ -309,6 +309,33 @@ class Context:
         self._resources.callback(manager.shutdown)
         manager.add(self.catalogue.jobs)
         return manager
+
+    def keeping_manager(self, job_id: str) -> StoreBackedManager | TriggerDevJobManager:
+        """The manager that keeps runs of a job for later.
+
+        Raises:
+            NotRunError: nothing would start them.
+        """
+        from jobctl.errors import NotRunError
+        from jobctl.modes import Mode
+
+        if self.mode is Mode.DISABLED:
+            self.manager().trigger_job(job_id)  # raises, and says why
+        if self.mode is Mode.VERCEL:
+            raise NotRunError(
+                f"{job_id} cannot be run later: Vercel Cron starts jobs on their schedules only",
+                hint=f"run it now: jobctl trigger {job_id}",
+            )
+        return self.job_manager
+
+    def note_missing_scheduler(self) -> None:
+        """Say on standard error where jobctl is in charge and no scheduler runs."""
+        from jobctl.scheduler.liveness import scheduler_presence
+
+        manager = self.job_manager
+        schedules_here = not manager.place and manager.idle is None
+        if schedules_here and not scheduler_presence(self.store, self.project.state, self.clock).running:
+            self.output.note("no scheduler is running. Start it: jobctl run")
 
     def warn_of_store_error(self, error: StoreError) -> None:
         """Warn that the run store does not answer and is tried again; for ``wait_for_store``."""

@@ -30,6 +30,7 @@ from jobctl.events import (
     StoreUnavailable,
     TracesNotSent,
 )
+from jobctl.files import actor_here
 from jobctl.model import Run, RunStatus, Trigger
 from jobctl.project import wait_for_store
 from jobctl.signals import DETACHED_MARK, OWNER_MARK, WORKER_MARK, Stop
@@ -75,12 +76,15 @@ def run_in_foreground(
     printer = _RunPrinter(context)
     single.bus.subscribe(printer)
     trigger = Trigger(context.process.get(TRIGGERED_BY) or Trigger.MANUAL)
-    if trigger is Trigger.SCHEDULE:
+    actor = None
+    if trigger is not Trigger.SCHEDULE:
+        actor = actor_here()
+    else:
         slot = _slot(context.process.get(SCHEDULED_FOR, ""))
     with Stop(again=single.end_now) as stop, printer.showing(stop):
         try:
             started = wait_for_store(
-                lambda: single.start(trigger, arguments, timeout, slot=slot, rerun_of=rerun_of),
+                lambda: single.start(trigger, arguments, timeout, slot=slot, rerun_of=rerun_of, actor=actor),
                 context.clock,
                 context.warn_of_store_error,
                 pause=lambda seconds: _exit_if_stopped(stop, seconds),

@@ -41,6 +41,21 @@ def read_since(text: str, now: datetime) -> datetime:
         ) from error
 
 
+def read_later(text: str, option: str, now: datetime) -> datetime:
+    """Parse a time, or a duration after ``now``.
+
+    Raises:
+        UsageError: it is neither, or the time is past.
+    """
+    try:
+        found = now + parse_duration(text)
+    except (ScheduleError, OverflowError):
+        found = read_time(text, option)
+    if found <= now:
+        raise UsageError(f"{option} {quote(text)} is past", hint="write a later time, or how long such as 2d")
+    return found
+
+
 def read_span(text: str, option: str, *, least: timedelta = timedelta(0)) -> timedelta:
     """Parse the duration of an option.
 

@@ -11,17 +11,32 @@ from typing import Any, Self
 
 from jobctl.catalogue.catalogue import unknown_job
 from jobctl.catalogue.job_order import cycle_error, cycles
-from jobctl.clock import Clock, SystemClock
+from jobctl.clock import Clock, SystemClock, iso
 from jobctl.errors import NotRunError, UsageError
+from jobctl.files import actor_here
 from jobctl.managers.rerun import repeat
 from jobctl.managers.status import job_status, job_statuses
-from jobctl.model import Command, Job, JobMetrics, JobStatus, Run, RunStatus, Schedule, Target
+from jobctl.model import (
+    Action,
+    ActionKind,
+    Command,
+    Job,
+    JobMetrics,
+    JobStatus,
+    Run,
+    RunStatus,
+    Schedule,
+    Target,
+    Trigger,
+    WaitingRun,
+)
 from jobctl.schedules.cron import Cron
 from jobctl.schedules.every import Every
+from jobctl.settings.masking import Mask
 from jobctl.signals import Stop
 from jobctl.store.base import RunStore
-from jobctl.store.records import Cancellation, JobRecord, registration
-from jobctl.text import ID_HINT, is_job_id, quote
+from jobctl.store.records import Cancellation, JobRecord, new_run_id, new_run_ids, registration
+from jobctl.text import ID_HINT, counted, is_job_id, quote
 
 
 class ManagerBase:
@@ -170,9 +185,12 @@ class StoreBackedManager(ManagerBase):
 
     store: RunStore
 
-    def __init__(self, store: RunStore, clock: Clock | None, idle: str | None) -> None:
+    def __init__(
+        self, store: RunStore, clock: Clock | None, idle: str | None, mask: Mask | None = None
+    ) -> None:
         super().__init__(idle, clock)
         self.store = store
+        self._mask = mask or Mask()
 
     def start_job(self, id: str) -> None:  # noqa: A002
         """Put a stopped job back on its schedule. What it missed meanwhile is not caught up."""
@@ -206,6 +224,144 @@ class StoreBackedManager(ManagerBase):
             by: who asks; None is the user of this process.
         """
         return self.store.cancel(Cancellation(run_id, by or actor_here(), reason, now), self._clock.now())
+
+    def trigger_job_later(
+        self,
+        id: str,  # noqa: A002
+        at: datetime,
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+        actor: str | None = None,
+    ) -> WaitingRun:
+        """Keep a run for later, over restarts; a scheduler of this run store starts it.
+
+        Args:
+            at: when it begins, aware; later where a run of the job or its group is unfinished then.
+            arguments: for the job's function or program, by name.
+            reason: why; kept with the action.
+            actor: who asks; None is the user of this process.
+
+        Raises:
+            UsageError: ``at`` is past, or the job does not take these arguments, or they hold a secret.
+            UnknownJobError: no job has this id.
+            NotRunError: this manager runs nothing, or what the job needs is not configured.
+        """
+        job, now = self._runnable(id), self._clock.now()
+        if at <= now:
+            raise UsageError(f"{iso(at)} is past", hint="give a later time, or run it now")
+        given = self._arguments_to_keep(job, arguments)
+        run = WaitingRun(
+            new_run_id(), id, at, Trigger.MANUAL, arguments=given, actor=actor or actor_here(), reason=reason
+        )
+        why = ": ".join(filter(None, (f"begins at {iso(at)}", reason)))
+        self._keep([run], Action(ActionKind.TRIGGER, now, run.actor or "", id, run.id, why))
+        return run
+
+    def backfill(
+        self,
+        id: str,  # noqa: A002
+        begin: datetime,
+        end: datetime,
+        *,
+        again: bool = False,
+        arguments: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+        actor: str | None = None,
+        dry_run: bool = False,
+    ) -> Sequence[WaitingRun]:
+        """Keep a run for each past slot of a job, oldest first; a scheduler starts one after another.
+
+        Slots that have completed, run or wait are left out. The runs have the same ``batch``, by which
+        ``cancel_batch`` cancels those that are left.
+
+        Args:
+            begin: the first slot is not earlier, aware.
+            end: the last slot is not later, nor later than now.
+            again: run slots that have completed, too.
+            arguments: of each run.
+            reason: why; kept with the action.
+            actor: who asks; None is the user of this process.
+            dry_run: keep nothing; only return what would be kept.
+
+        Raises:
+            UsageError: as ``trigger_job_later``, or the job has no schedule, or more than 10,000 slots in that time.
+            UnknownJobError: no job has this id.
+            NotRunError: this manager runs nothing, or what the job needs is not configured.
+        """
+        from jobctl.managers.backfill import plan
+
+        job, now = self._runnable(id), self._clock.now()
+        if not begin < end:
+            raise UsageError(f"{iso(begin)} is not before {iso(end)}")
+        given = self._arguments_to_keep(job, arguments)
+        slots = plan(job, self.store, begin, min(end, now), again=again)
+        actor, batch = actor or actor_here(), new_run_id()
+        runs = [
+            WaitingRun(
+                run_id,
+                id,
+                now,
+                Trigger.BACKFILL,
+                slot,
+                arguments=given,
+                rerun_of=before,
+                actor=actor,
+                reason=reason,
+                batch=batch,
+            )
+            for run_id, (slot, before) in zip(new_run_ids(len(slots)), slots, strict=True)
+        ]
+        if runs and not dry_run:
+            span = f"{counted(len(runs), 'slot')} from {iso(slots[0].slot)} to {iso(slots[-1].slot)}"
+            why = ": ".join(filter(None, (span, reason)))
+            self._keep(runs, Action(ActionKind.BACKFILL, now, actor, id, batch, why))
+        return runs
+
+    def _runnable(self, job_id: str) -> Job:
+        from jobctl.scheduler.run_supervisor import check_runnable
+
+        job = self._job(job_id)
+        check_runnable(job)
+        return job
+
+    def _checked_arguments(self, job: Job, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments as JSON values; the caller has checked them."""
+        del job
+        return arguments
+
+    def _arguments_to_keep(self, job: Job, arguments: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        if not arguments:
+            return None
+        checked = self._checked_arguments(job, arguments)
+        if self._mask.value(checked) != checked:
+            raise UsageError(
+                f"the arguments of {job.id} hold a secret, which is not kept until the run begins",
+                hint="let the job read it from a variable",
+            )
+        return checked
+
+    def _keep(self, runs: Sequence[WaitingRun], action: Action) -> None:
+        self._register([action.job_id])
+        self.store.keep(runs, action)
+
+    def cancel_batch(self, batch: str, reason: str | None = None, *, actor: str | None = None) -> int:
+        """End the wait of all runs of a backfill; returns how many waited. One that runs goes on."""
+        return self.store.cancel_batch(batch, self._clock.now(), actor or actor_here(), reason)
+
+    def waiting_runs(self, id: str | None = None) -> Sequence[WaitingRun]:  # noqa: A002
+        """The runs that are kept for later, soonest first: of one job or of all."""
+        return self.store.waiting(id)
+
+    def actions(
+        self,
+        id: str | None = None,  # noqa: A002
+        *,
+        since: datetime | None = None,
+        limit: int | None = 20,
+    ) -> Sequence[Action]:
+        """What people and programs did to one job or all, newest first: the actions of the last 30 days are kept."""
+        return self.store.actions(id, since=since, limit=limit)
 
     def run(self, run_id: str) -> Run | None:
         """The run with this id or unique prefix, with its result and error."""
@@ -315,6 +471,9 @@ class NoOpJobManager(StoreBackedManager):
         """
         return self.trigger_job(repeat(run_id, self.run).before.job_id)
 
+    def _runnable(self, job_id: str) -> Job:
+        raise NotRunError(f"{job_id} was not run: {self.reason}", hint=self.hint)
+
     def wait(self, run_id: str, timeout: float | None = None) -> Run:
         """The run as recorded, if it has ended: nothing runs here.
 
@@ -326,12 +485,3 @@ class NoOpJobManager(StoreBackedManager):
         if run is None or run.finished_at is None:
             raise TimeoutError(f"run {run_id} has not ended")
         return run
-
-
-def actor_here() -> str:
-    """``user@host`` of this process."""
-    import socket
-
-    from jobctl.files import user_name
-
-    return f"{user_name(os.geteuid())}@{socket.gethostname()}"

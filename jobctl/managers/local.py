@@ -10,9 +10,10 @@ from jobctl.arguments import as_json
 from jobctl.catalogue.discovery import Functions
 from jobctl.clock import Clock
 from jobctl.events import Bus, RunFinished, SchedulerStarted
+from jobctl.files import actor_here
 from jobctl.managers.base import StoreBackedManager
 from jobctl.managers.rerun import repeat
-from jobctl.model import Job, Reason, Run, RunStatus, Trigger
+from jobctl.model import Action, Job, Reason, Run, RunStatus, Trigger, WaitingRun
 from jobctl.settings.masking import Mask, secret_texts
 from jobctl.store.base import RunStore
 from jobctl.store.logs import DEFAULT_LIMIT, FOLDER
@@ -69,7 +70,7 @@ class LocalJobManager(StoreBackedManager):
         autostart: bool = False,
         idle: str | None = None,
     ) -> None:
-        super().__init__(store, clock, idle)
+        super().__init__(store, clock, idle, mask)
         self.bus = Bus()
         self.kind = kind
         self.on_turn: Callable[[], None] = lambda: None
@@ -77,7 +78,6 @@ class LocalJobManager(StoreBackedManager):
         self._state = state
         self._environment = environment
         self._most_logs = most_logs
-        self._mask = mask or Mask()
         self._functions = Functions(project, environment, self._mask)
         self._workers = workers
         self._grace = grace
@@ -119,6 +119,7 @@ class LocalJobManager(StoreBackedManager):
         trigger: Trigger = Trigger.MANUAL,
         slot: datetime | None = None,
         claims_slot: bool = False,
+        actor: str | None = None,
     ) -> Run:
         """Start one run now, whatever the schedule, and return it as it started.
 
@@ -130,6 +131,7 @@ class LocalJobManager(StoreBackedManager):
             trigger: recorded with the run.
             slot: the due time that it runs for, where another service keeps the times.
             claims_slot: claim the slot, so that it is run once.
+            actor: who asks; None is the user of this process.
 
         Raises:
             UsageError: the job does not take these arguments; nothing was started.
@@ -143,15 +145,33 @@ class LocalJobManager(StoreBackedManager):
         checked = {} if arguments is None else self._functions.check(job, as_json(arguments))
         scheduler = self._running_scheduler_of(job)
         return scheduler.call(
-            lambda: scheduler.trigger(job, trigger, checked, timeout, slot=slot, claims_slot=claims_slot)
+            lambda: scheduler.trigger(
+                job,
+                trigger,
+                checked,
+                timeout,
+                slot=slot,
+                claims_slot=claims_slot,
+                actor=None if trigger is Trigger.SCHEDULE else actor or actor_here(),
+            )
         )
 
-    def rerun(self, run_id: str, *, trigger: Trigger = Trigger.MANUAL) -> Run:
+    def _checked_arguments(self, job: Job, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self._functions.check(job, as_json(arguments))
+
+    def _keep(self, runs: Sequence[WaitingRun], action: Action) -> None:
+        super()._keep(runs, action)
+        scheduler = self._scheduler
+        if scheduler is not None and self._scheduling:
+            scheduler.call(scheduler.look_for_waiting)
+
+    def rerun(self, run_id: str, *, trigger: Trigger = Trigger.MANUAL, actor: str | None = None) -> Run:
         """Start a run with the arguments and the slot of an earlier one, and return it as it started.
 
         Args:
             run_id: the id, or a unique prefix.
             trigger: recorded with the run.
+            actor: who asks; None is the user of this process.
 
         Raises:
             UnknownRunError: there is no such run.
@@ -165,7 +185,15 @@ class LocalJobManager(StoreBackedManager):
         job = self._runnable_job(before.job_id)
         scheduler = self._running_scheduler_of(job)
         return scheduler.call(
-            lambda: scheduler.trigger(job, trigger, arguments, None, slot=slot, rerun_of=before.id)
+            lambda: scheduler.trigger(
+                job,
+                trigger,
+                arguments,
+                None,
+                slot=slot,
+                rerun_of=before.id,
+                actor=actor or actor_here(),
+            )
         )
 
     def wait(self, run_id: str, timeout: float | None = None) -> Run:

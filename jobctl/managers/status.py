@@ -27,7 +27,11 @@ def job_status(job: Job, record: JobRecord | None, now: datetime) -> JobStatus:
     if off is not None and state is not Status.RUNNING and not is_manual:
         state = Status.STOPPED
     planned = record.next_run if record and off is None else None
+    if record is not None and record.waits_until is not None:
+        planned = min(record.waits_until, planned or record.waits_until)
     found = status_from(job, state, last, next_run=planned if planned and planned > now else None, note=off)
+    if record is not None and record.waiting:
+        found = replace(found, waiting=record.waiting)
     if state is Status.STOPPED and record is not None and record.stopped_until is not None:
         return replace(found, stopped_until=record.stopped_until)
     if last is None or state is not Status.RUNNING or last.retry_at is None:

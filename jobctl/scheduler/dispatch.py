@@ -12,14 +12,14 @@ from jobctl.events import Bus, RunFinished
 from jobctl.execution.tasks import Arguments
 from jobctl.model import CatchUp, Job, OnOverlap, Trigger
 from jobctl.scheduler.after_jobs import AfterJobs
-from jobctl.scheduler.agenda import Agenda, AgendaEntry, DueSlot, Span
+from jobctl.scheduler.agenda import Agenda, DueSlot, Span
 from jobctl.scheduler.clock_watch import ClockWatch
 from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.misfires import MisfireReporter
 from jobctl.scheduler.recorder import Recorder
 from jobctl.scheduler.run_supervisor import RunSupervisor
-from jobctl.store.base import RunStore
 from jobctl.scheduler.waiting import WaitingRuns
+from jobctl.store.base import RunStore
 from jobctl.store.records import (
     Claim,
     Claimed,

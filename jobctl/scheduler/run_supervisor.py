@@ -156,6 +156,7 @@ class RunSupervisor:
         slot: datetime | None = None,
         claims_slot: bool = False,
         rerun_of: str | None = None,
+        actor: str | None = None,
     ) -> Run:
         """Claim a run outside the schedule and start it.
 
@@ -163,6 +164,7 @@ class RunSupervisor:
             slot: the due time that it runs for.
             claims_slot: claim the slot, so that it is run once.
             rerun_of: the id of the run that it repeats.
+            actor: who asks for it; None for a schedule.
 
         Raises:
             AlreadyRunningError: the job, or another of its group, has an unfinished run. A slot to claim is then skipped.
@@ -182,6 +184,7 @@ class RunSupervisor:
             group=job.group,
             arguments=self.kept_arguments(job, arguments),
             rerun_of=rerun_of,
+            actor=actor,
         )
         try:
             (outcome,) = self._store.claim(self._lease.owner, [claim])

@@ -165,7 +165,7 @@ class Scheduler:
         has_changed = version != self._store_version
         self._store_version = version
         if has_changed:
-            self.call(self._waiting.look)
+            self.call(self.look_for_waiting)
             if self._dispatcher.after:
                 self.call(self._dispatcher.after.look_up_all)
         stopped = sorted(self._dispatcher.stopped)
@@ -197,6 +197,7 @@ class Scheduler:
         slot: datetime | None = None,
         claims_slot: bool = False,
         rerun_of: str | None = None,
+        actor: str | None = None,
     ) -> Run:
         """Claim a run outside the schedule and start it; see ``RunSupervisor.trigger``."""
 
@@ -211,6 +212,7 @@ class Scheduler:
                 slot=slot,
                 claims_slot=claims_slot,
                 rerun_of=rerun_of,
+                actor=actor,
             )
 
         try:
@@ -261,6 +263,10 @@ class Scheduler:
             for job_id in job_ids:
                 self._jobs.pop(job_id, None)
         self._dispatcher.remove(job_ids, for_good=for_good)
+
+    def look_for_waiting(self) -> None:
+        """Runs were kept for later: see when the first of them begins."""
+        self._waiting.look()
 
     def renew_workers(self) -> None:
         """Import the code of all runs that begin from now on anew."""

@@ -100,12 +100,14 @@ class SingleRun:
         *,
         slot: datetime | None = None,
         rerun_of: str | None = None,
+        actor: str | None = None,
     ) -> Run:
         """Claim the run and start it; returns it as it started. May be called again after a ``StoreError``.
 
         Args:
             slot: the due time that it runs for, without a claim of it.
             rerun_of: the id of the run that it repeats.
+            actor: who asks for it; None for a schedule.
 
         Raises:
             AlreadyRunningError: the job has an unfinished run; says since when and where.
@@ -124,7 +126,14 @@ class SingleRun:
 
         def start() -> Run:
             return self._runs.trigger(
-                self._job, trigger, arguments, timeout, quick=False, slot=slot, rerun_of=rerun_of
+                self._job,
+                trigger,
+                arguments,
+                timeout,
+                quick=False,
+                slot=slot,
+                rerun_of=rerun_of,
+                actor=actor,
             )
 
         try:

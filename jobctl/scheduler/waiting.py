@@ -85,8 +85,7 @@ class WaitingRuns:
         for run, outcome in zip(due, outcomes or (), strict=bool(outcomes)):
             if isinstance(outcome, Claimed):
                 job = jobs[run.job_id]
-                arguments = None if run.trigger is Trigger.SCHEDULE else run.arguments
-                task = self._runs.begin(job, outcome, arguments, quick=is_quick(job), slot=run.slot)
+                task = self._runs.begin(job, outcome, run.arguments, quick=is_quick(job), slot=run.slot)
                 self._runs.submit([task])
         if outcomes:
             with suppress(StoreError):
@@ -104,7 +103,7 @@ class WaitingRuns:
             force=run.trigger is not Trigger.SCHEDULE,
             waits=True,
             group=job.group,
-            arguments=run.arguments,
+            arguments=self._runs.kept_arguments(job, run.arguments),
             rerun_of=run.rerun_of,
             actor=run.actor,
             batch=run.batch,
@@ -136,7 +135,6 @@ class WaitingRuns:
             clock_generation=self._watch.clock_generation,
             next_run=entry.due,
             misfires=Misfires(misfires.cursor, missed),
-            arguments=self._runs.kept_arguments(job),
         )
         outcome = self._store.enqueue_slots(claim, slots, job.catch_up_limit, self._lease.owner.id)
         if isinstance(outcome, Enqueued):

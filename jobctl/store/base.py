@@ -455,7 +455,7 @@ class RunStore(ABC):
     def waiting(
         self, job_id: str | None = None, *, batch: str | None = None, limit: int | None = None
     ) -> Sequence[WaitingRun]:
-        """The runs that are kept for later, soonest first."""
+        """The runs that are kept for later, soonest first: all, of a job, or of backfills whose id begins with ``batch``."""
         with self._reading() as connection:
             return waiting.listed(connection, job_id=job_id, batch=batch, limit=limit)
 
@@ -604,6 +604,14 @@ class RunStore(ABC):
         with self._reading() as connection:
             rows = connection.execute(f"{selected} ORDER BY seq DESC {most}", values).fetchall()
         return [run_of(row) for row in rows]
+
+    def runs_of_slots(self, job_id: str, begin: datetime, end: datetime) -> Sequence[Run]:
+        """The runs of a job that have claimed its slots from ``begin`` to ``end``, and all its reruns; oldest first."""
+        condition = "(r.scheduled_for BETWEEN :begin AND :end OR r.rerun_of IS NOT NULL)"
+        selected = RUNS_OF_JOB.format(columns=RUN, condition=condition)
+        with self._reading() as connection:
+            values = {"job": job_id, "begin": to_ms(begin), "end": to_ms(end)}
+            return [run_of(row) for row in connection.execute(f"{selected} ORDER BY seq", values)]
 
     def unfinished(self, job_id: str | None = None) -> Sequence[tuple[Run, Owner]]:
         """Runs that have not ended, with the process that runs each."""

@@ -119,16 +119,16 @@ def listed(
     prefix: str | None = None,
     limit: int | None = None,
 ) -> list[WaitingRun]:
-    """Runs that wait, soonest first: all, of a job, of a backfill, or those whose id begins with ``prefix``."""
+    """Runs that wait, soonest first: all, of a job, or those whose id, or that of their backfill, begins so."""
     conditions = ["true"]
     values: list[str] = []
-    for condition, value in (("w.job_id = ?", job_id), ("w.batch = ?", batch)):
-        if value is not None:
-            conditions.append(condition)
-            values.append(value)
-    if prefix is not None:
-        conditions.append("w.id >= ? AND w.id < ?")
-        values += [prefix, prefix + "g"]
+    if job_id is not None:
+        conditions.append("w.job_id = ?")
+        values.append(job_id)
+    for column, begin in (("w.batch", batch), ("w.id", prefix)):
+        if begin is not None:
+            conditions.append(f"{column} >= ? AND {column} < ?")
+            values += [begin, f"{begin}g"]
     most = "" if limit is None else f"LIMIT {limit:d}"
     rows = connection.execute(
         f"SELECT {WAITING} FROM waiting w WHERE {' AND '.join(conditions)} {_ORDER} {most}", values

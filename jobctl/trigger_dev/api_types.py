@@ -107,6 +107,7 @@ class RemoteRun:
     attempts: int
     output: Any
     error: str | None
+    delayed_until: datetime | None = None
 
     @classmethod
     def read(cls, value: Any) -> Self:
@@ -127,6 +128,7 @@ class RemoteRun:
                 attempts=max(1, int(value.get("attemptCount") or 1)),
                 output=value.get("output"),
                 error=_text(error["message"]) if isinstance(error, Mapping) else None,
+                delayed_until=instant(value.get("delayedUntil")),
             )
         except _DECODE_ERRORS:
             raise ShapeError("a run") from None

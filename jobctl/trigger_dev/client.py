@@ -15,7 +15,7 @@ from typing import Any, Literal
 from urllib.parse import quote as escaped
 from urllib.parse import urlencode
 
-from jobctl.clock import Clock, SystemClock, to_ms
+from jobctl.clock import Clock, SystemClock, iso, to_ms
 from jobctl.errors import ConfigurationError, ServiceError
 from jobctl.http import NO_RETRY, HttpClient, Response, RetryPolicy, authorization, retry_after
 from jobctl.text import quote
@@ -183,6 +183,7 @@ class TriggerDevClient:
         *,
         max_duration: int | None = None,
         max_attempts: int | None = None,
+        begins_at: datetime | None = None,
     ) -> str:
         """Start a run; returns its id.
 
@@ -191,6 +192,7 @@ class TriggerDevClient:
             payload: JSON for the task.
             max_duration: of one attempt, in seconds of computing time, instead of the task's own.
             max_attempts: including the first, instead of the task's own.
+            begins_at: not before this time; None is now.
         """
         # a new key for each call: a key of the job would return yesterday's completed run
         options: dict[str, Any] = {"idempotencyKey": f"jobctl-{uuid.uuid4()}", "tags": [TAG]}
@@ -198,6 +200,8 @@ class TriggerDevClient:
             options["maxDuration"] = max_duration
         if max_attempts is not None:
             options["maxAttempts"] = max_attempts
+        if begins_at is not None:
+            options["delay"] = iso(begins_at)
         path = f"/api/v1/tasks/{escaped(task, safe='')}/trigger"
         return _id_of(self._call("POST", path, body={"payload": dict(payload), "options": options}))
 

@@ -5,24 +5,26 @@ A job's task there has the job's id; ``jobctl export trigger-dev`` writes the wo
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from jobctl.arguments import as_json
-from jobctl.clock import Clock
+from jobctl.clock import Clock, iso
 from jobctl.durations import format_duration, write_duration
-from jobctl.errors import AlreadyRunningError, ServiceError, UsageError
+from jobctl.errors import AlreadyRunningError, NotRunError, ServiceError, UsageError
 from jobctl.managers.base import ManagerBase
 from jobctl.managers.rerun import find_ended
-from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Trigger
+from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Trigger, WaitingRun
 from jobctl.store.base import RunStore
 from jobctl.text import counted
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
 from jobctl.trigger_dev.api_types import RefusedError, RemoteRun, RemoteSchedule
 from jobctl.trigger_dev.cron import trigger_cron
 from jobctl.trigger_dev.runs import (
+    DELAYED,
     HOST,
     as_run,
     meaning,
@@ -185,23 +187,88 @@ class TriggerDevJobManager(ManagerBase):
         """
         job = self._job(id)
         self._refuse_overlap(job)
-        payload: dict[str, Any] = {}
-        if arguments:
-            payload["arguments"] = as_json(arguments)
-            if arguments.get("dry_run") is True:
-                payload["dry_run"] = True  # workers of versions before 0.10 know no other argument
+        payload = _payload(arguments)
         limit = None
         if timeout is not None:
             payload["timeout"] = write_duration(timeout)
             limit = max_duration(timeout)
-        try:
+        with self._naming_lost_task(job):
             run_id = self._api.trigger(job.id, payload, max_duration=limit, max_attempts=None if retry else 1)
+        return self._started(job, run_id)
+
+    def trigger_job_later(
+        self,
+        id: str,  # noqa: A002
+        at: datetime,
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+        actor: str | None = None,
+    ) -> WaitingRun:
+        """Start a run that Trigger.dev delays until ``at``. It keeps no reason and no actor.
+
+        Raises:
+            UsageError: ``at`` is past.
+            UnknownJobError: no job has this id.
+            ServiceError: also where no deployed worker has the job.
+        """
+        del reason, actor
+        job = self._job(id)
+        if at <= self._clock.now():
+            raise UsageError(f"{iso(at)} is past", hint="give a later time, or run it now")
+        payload = _payload(arguments)
+        with self._naming_lost_task(job):
+            run_id = self._api.trigger(job.id, payload, begins_at=at)
+        return WaitingRun(run_id, job.id, at, Trigger.MANUAL, arguments=payload.get("arguments"))
+
+    def waiting_runs(self, id: str | None = None) -> list[WaitingRun]:  # noqa: A002
+        """The runs that Trigger.dev delays, soonest first, without their arguments."""
+        tasks = [id] if id is not None else list(self._jobs)
+        remote = self._api.runs(tasks, statuses=[DELAYED]) if tasks else []
+        runs = [
+            WaitingRun(run.id, run.task, run.delayed_until or run.created_at, Trigger.MANUAL)
+            for run in remote
+        ]
+        return sorted(runs, key=lambda run: run.begins_at)
+
+    def backfill(
+        self,
+        id: str,  # noqa: A002
+        begin: datetime,
+        end: datetime,
+        *,
+        again: bool = False,
+        arguments: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+        actor: str | None = None,
+        dry_run: bool = False,
+    ) -> Sequence[WaitingRun]:
+        """Refused: past slots are known to a run store only.
+
+        Raises:
+            NotRunError: always.
+        """
+        del begin, end, again, arguments, reason, actor, dry_run
+        raise NotRunError(
+            f"{id} was not run: a backfill needs the run store, and Trigger.dev runs the jobs",
+            hint="run past slots with the local scheduler, or one run at a time with: jobctl rerun RUN",
+        )
+
+    def cancel_batch(self, batch: str, reason: str | None = None, *, actor: str | None = None) -> int:
+        """Nothing: there is no backfill here."""
+        del batch, reason, actor
+        return 0
+
+    @contextmanager
+    def _naming_lost_task(self, job: Job) -> Iterator[None]:
+        """Say so where no deployed worker has the job."""
+        try:
+            yield
         except ServiceError as error:
             if not lacks_task(error):
                 raise
             problem, hint = unknown_task(job.id, self.account)
             raise ServiceError(f"{problem}; nothing was started", hint=hint) from error
-        return self._started(job, run_id)
 
     def rerun(self, run_id: str) -> Run:
         """Start a run with the payload of an earlier one, which holds its arguments and its slot, and return it.
@@ -338,7 +405,8 @@ class TriggerDevJobManager(ManagerBase):
                 raise ServiceError(done.detail, hint=done.hint)
 
     def _refuse_overlap(self, job: Job) -> None:
-        listed = self._api.runs([job.id], statuses=remote_statuses([RunStatus.RUNNING]), limit=1)
+        going = [status for status in remote_statuses([RunStatus.RUNNING]) if status != DELAYED]
+        listed = self._api.runs([job.id], statuses=going, limit=1)
         run = self._api.run(listed[0].id) if listed else None  # the list lags behind
         if run is None or meaning(run.status).run is not RunStatus.RUNNING:
             return
@@ -370,6 +438,15 @@ class TriggerDevJobManager(ManagerBase):
         for schedule in fetch_schedules(self._api, self._jobs.values()).by_key.values():
             if schedule.active is not active:
                 self._api.set_active(schedule.id, active=active)
+
+
+def _payload(arguments: Mapping[str, Any] | None) -> dict[str, Any]:
+    if not arguments:
+        return {}
+    payload: dict[str, Any] = {"arguments": as_json(arguments)}
+    if arguments.get("dry_run") is True:
+        payload["dry_run"] = True  # workers of versions before 0.10 know no other argument
+    return payload
 
 
 def _missing_here(jobs: Iterable[Job]) -> list[str]:

@@ -33,10 +33,11 @@ class StatusMeaning(NamedTuple):
     words: str
 
 
+DELAYED = "DELAYED"
 _RUNNING, _FAILED = RunStatus.RUNNING, RunStatus.FAILED
 STATUSES = {
     "PENDING_VERSION": StatusMeaning(_RUNNING, Status.SCHEDULED, None, "waits for a worker with this task"),
-    "DELAYED": StatusMeaning(_RUNNING, Status.SCHEDULED, None, "waits for its time"),
+    DELAYED: StatusMeaning(_RUNNING, Status.SCHEDULED, None, "waits for its time"),
     "QUEUED": StatusMeaning(_RUNNING, Status.SCHEDULED, None, "waits in the queue"),
     "DEQUEUED": StatusMeaning(_RUNNING, Status.RUNNING, None, "is handed to a worker"),
     "EXECUTING": StatusMeaning(_RUNNING, Status.RUNNING, None, "runs"),

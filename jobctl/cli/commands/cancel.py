@@ -1,7 +1,7 @@
 """``jobctl cancel RUN``: asks a run to end, wherever it runs, and waits for its end."""
 
 import threading
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,11 +10,17 @@ from jobctl.cli.options import RunningJobOrRun
 from jobctl.cli.times import ago
 from jobctl.cli.views.runs import ending
 from jobctl.durations import format_duration
-from jobctl.errors import ExitCode, NotRunningError
-from jobctl.json_documents import trigger_document
+from jobctl.errors import ExitCode, NotRunningError, UsageError
+from jobctl.json_documents import trigger_document, waiting_document
 from jobctl.model import DEFAULT_GRACE, Run, RunStatus
-from jobctl.text import printable
+from jobctl.text import counted, printable
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobctl.model import WaitingRun
+
+_LEAST_PREFIX = 4
 _POLL_S = 0.1
 _AFTER_GRACE_S = 15.0
 """Seconds to wait for a run to end after its grace time: another machine reads the request once a second."""
@@ -37,9 +43,19 @@ def run(
         jobctl cancel 8f2a4c1e --reason "wrong arguments"
         jobctl cancel repository-sync --now
     """
-    asked = _find(job_or_run, context)
+    why = printable(reason) if reason else None
+    asked, kept = _find(job_or_run, context)
     manager, out = context.job_manager, context.output
-    if not manager.cancel_run(asked.id, printable(reason) if reason else None, now=now):
+    if kept:
+        batches = {run.batch for run in kept if run.batch is not None and len(kept) > 1}
+        ended = sum(manager.cancel_batch(batch, why) for batch in batches)
+        ended += sum(manager.cancel_run(run.id, why) for run in kept if run.batch not in batches)
+        out.note(f"{kept[0].job_id}: {counted(ended, 'run')} cancelled before the begin")
+    if asked is None:
+        if out.json:
+            out.document({"waiting": [waiting_document(run) for run in kept]})
+        return ExitCode.DONE
+    if not manager.cancel_run(asked.id, why, now=now):
         raise _ended(manager.run(asked.id) or asked, context)
     out.note(f"{asked.job_id}: run {asked.short_id} is asked to end")
     last = asked if no_wait else _wait(asked, context)
@@ -55,21 +71,41 @@ def run(
     return ExitCode.DONE if last.status is RunStatus.CANCELLED else ExitCode.ALREADY_RUNNING
 
 
-def _find(name: str, context: Context) -> Run:
-    """The unfinished run of this id, or of the job.
+def _find(name: str, context: Context) -> "tuple[Run | None, Sequence[WaitingRun]]":
+    """What to end: the unfinished run of this id, job or backfill, and runs that are kept for later.
+
+    Of a job that runs, only that run; of one that does not, all its runs that wait.
 
     Raises:
-        NotRunningError: the run has ended, or no run of the job goes on.
+        NotRunningError: the run has ended, or no run of the job goes on or waits.
+        UsageError: several backfills begin with the name.
     """
+    store = None if context.uses_trigger_dev else context.store_if_any
+    if store is not None and not context.is_recorded(name):
+        if (kept := store.waiting_run(name)) is not None:
+            return None, [kept]
+        running = [run for run in store.runs(statuses=[RunStatus.RUNNING], limit=None) if _is_of(run, name)]
+        waits = store.waiting(batch=name) if len(name) >= _LEAST_PREFIX else []
+        if len({run.batch for run in running} | {run.batch for run in waits}) > 1:
+            raise UsageError(f'several backfills begin with "{name}"', hint="type more of its characters")
+        if running or waits:
+            return running[0] if running else None, waits
     found = find_run(name, context)
     if found is None:
         going = context.job_manager.runs(name, statuses=[RunStatus.RUNNING], limit=1)
-        if not going:
+        if going:
+            return going[0], []
+        waits = store.waiting(name) if store is not None else []
+        if not waits:
             raise NotRunningError(f"{name} is not running", hint=f"what ran: jobctl runs {name}")
-        found = going[0]
+        return None, waits
     if found.status is not RunStatus.RUNNING:
         raise _ended(found, context)
-    return found
+    return found, []
+
+
+def _is_of(run: Run, name: str) -> bool:
+    return len(name) >= _LEAST_PREFIX and run.batch is not None and run.batch.startswith(name)
 
 
 def _ended(run: Run, context: Context) -> NotRunningError:

@@ -1,7 +1,7 @@
 """``jobctl next ID-or-CRON``: the next due times of a job or of a schedule. Nothing is run."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,15 +10,16 @@ import typer
 from jobctl.cli.context import Context
 from jobctl.cli.options import NoHeader, job_ids
 from jobctl.cli.terminal import Column, rows
-from jobctl.cli.times import exact, read_time, until, zone_names, zulu
+from jobctl.cli.times import dated, exact, read_time, until, zone_names, zulu
 from jobctl.clock import iso
 from jobctl.errors import ScheduleError, UsageError
 from jobctl.modes import Mode
 from jobctl.schedules import Cron, Every, parse_schedule
 from jobctl.schedules.zones import zone
+from jobctl.text import counted
 
 if TYPE_CHECKING:
-    from jobctl.model import Job, Schedule
+    from jobctl.model import Job, Schedule, WaitingRun
     from jobctl.store.records import JobRecord
 
 
@@ -63,7 +64,7 @@ def run(
         jobctl next "30 2 * * *" --timezone Europe/Berlin -n 3
         jobctl next "every 90m" --from 2027-03-27
     """
-    schedule, anchor, job_note = _schedule(job_or_schedule, timezone, context)
+    schedule, anchor, job_note, waiting = _schedule(job_or_schedule, timezone, context)
     local = zone(schedule.timezone)
     now = context.now()
     begin = read_time(start, "--from", local) if start else now
@@ -71,7 +72,12 @@ def run(
     out = context.output
     if out.json:
         out.document(
-            {"schedule": schedule.text, "timezone": schedule.timezone, "next": [iso(time) for time in times]}
+            {
+                "schedule": schedule.text,
+                "timezone": schedule.timezone,
+                "next": [iso(time) for time in times],
+                "waiting": [iso(run.begins_at) for run in waiting],
+            }
         )
         return 0
     notes = [schedule.note(time) if isinstance(schedule, Cron) else None for time in times]
@@ -94,13 +100,18 @@ def run(
         out.note(schedule.day_rule)
     if job_note:
         out.note(job_note)
+    if waiting:
+        out.note(
+            f"kept for later: {counted(len(waiting), 'run')}, the first begins {dated(waiting[0].begins_at)};"
+            f" see jobctl runs {job_or_schedule} --waiting"
+        )
     return 0
 
 
 def _schedule(
     text: str, timezone: str | None, context: Context
-) -> "tuple[Schedule, datetime | None, str | None]":
-    """The schedule, the anchor of an interval, and a note about the job."""
+) -> "tuple[Schedule, datetime | None, str | None, Sequence[WaitingRun]]":
+    """The schedule, the anchor of an interval, a note about the job, and its runs that are kept for later."""
     if _ID.fullmatch(text) and context.knows(text):
         job = context.listed_job(text)
         if job.after:
@@ -113,9 +124,10 @@ def _schedule(
         schedule = parse_schedule(job.schedule.text, timezone) if timezone else job.schedule
         store = context.store_if_any
         record = store.job(job.id) if store else None
-        return schedule, record.anchor if record else None, _job_note(job, record, context.mode)
+        waiting = store.waiting(job.id) if store and record and record.waiting else []
+        return schedule, record.anchor if record else None, _job_note(job, record, context.mode), waiting
     try:
-        return parse_schedule(text, timezone or "UTC"), None, None
+        return parse_schedule(text, timezone or "UTC"), None, None, []
     except ScheduleError:
         if _ID.fullmatch(text) and "-" in text:
             context.job(text)  # raises: says which job was probably meant

@@ -1,5 +1,6 @@
 """``jobctl runs [ID|RUN]``: lists runs, newest first, or shows a single run."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -7,9 +8,18 @@ import typer
 from jobctl.cli.context import Context, find_run, read_runs, report_service_error
 from jobctl.cli.options import MAX_COUNT, JobOrRunId, NoHeader
 from jobctl.cli.times import read_since
-from jobctl.cli.views.runs import LAST, detail, piped, screen
+from jobctl.cli.views.runs import (
+    LAST,
+    actions_piped,
+    actions_screen,
+    detail,
+    piped,
+    screen,
+    waiting_piped,
+    waiting_screen,
+)
 from jobctl.errors import UsageError
-from jobctl.model import Run, RunStatus
+from jobctl.model import Run, RunStatus, WaitingRun
 
 
 def run(
@@ -28,15 +38,21 @@ def run(
         int,
         typer.Option("--limit", metavar="N", min=0, help="Number of runs at most, 0 for all."),
     ] = 20,
+    waiting: Annotated[bool, typer.Option("--waiting", help="Runs that are kept for later.")] = False,
+    actions: Annotated[
+        bool, typer.Option("--actions", help="What people did to jobs and runs, and why.")
+    ] = False,
     no_header: NoHeader = False,
 ) -> int:
-    """List runs, newest first.
+    """List runs, newest first; or runs that are kept for later, or what people did.
 
     Examples:
         jobctl runs
         jobctl runs repository-sync --limit 5
         jobctl runs --failed --since 2d
         jobctl runs 3f2a91
+        jobctl runs --waiting
+        jobctl runs repository-sync --actions --since 7d
     """
     context.tolerate_bad_settings()
     if failed and status not in {None, RunStatus.FAILED}:
@@ -44,6 +60,15 @@ def run(
     now = context.now()
     begin = read_since(since, now) if since else None
     job_id = job_or_run
+    if waiting or actions:
+        if failed or status or (waiting and (actions or since)):
+            raise UsageError("--waiting and --actions list no runs of a state; --waiting takes no --since")
+        if job_id is not None:
+            context.check_known(job_id)
+        most = min(limit, MAX_COUNT) or None
+        if waiting:
+            return _show_waiting(context, job_id, most, header=not no_header)
+        return _show_actions(context, job_id, begin, most, header=not no_header)
     if job_id is not None and (one := find_run(job_id, context)) is not None:
         return show_run(one, context, header=not no_header)
     limit = min(limit, MAX_COUNT)
@@ -74,6 +99,47 @@ def run(
             lambda: piped(shown, header=not no_header),
         )
     return report_service_error(service_error, out)
+
+
+def _show_waiting(context: Context, job_id: str | None, most: int | None, *, header: bool) -> int:
+    out = context.output
+    nothing: list[WaitingRun] = []
+    found, service_error = read_runs(
+        context,
+        remote=lambda manager: list(manager.waiting_runs(job_id)),
+        local=lambda store: list(store.waiting(job_id)),
+        default=nothing,
+    )
+    shown = found[:most]
+    if out.json:
+        from jobctl.json_documents import waiting_document
+
+        out.document({"waiting": [waiting_document(run) for run in shown]})
+    else:
+        left_out = len(found) - len(shown)
+        out.present(
+            lambda terminal: waiting_screen(shown, context.now(), terminal, left_out=left_out),
+            lambda: waiting_piped(shown, header=header),
+        )
+    return report_service_error(service_error, out)
+
+
+def _show_actions(
+    context: Context, job_id: str | None, begin: datetime | None, most: int | None, *, header: bool
+) -> int:
+    out = context.output
+    store = context.store_if_any
+    shown = store.actions(job_id, since=begin, limit=most) if store is not None else []
+    if out.json:
+        from jobctl.json_documents import action_document
+
+        out.document({"actions": [action_document(action) for action in shown]})
+        return 0
+    out.present(
+        lambda terminal: actions_screen(shown, context.now(), terminal),
+        lambda: actions_piped(shown, header=header),
+    )
+    return 0
 
 
 def show_run(run: Run, context: Context, *, header: bool) -> int:

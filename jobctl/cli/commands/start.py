@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from jobctl.cli.commands.stop import chosen_jobs, confirm, report
 from jobctl.cli.context import Context
 from jobctl.cli.options import AllJobs, OptionalJobId, Yes
-from jobctl.scheduler.liveness import scheduler_presence
 
 if TYPE_CHECKING:
     from jobctl.model import Job
@@ -44,9 +43,7 @@ def run(
         out.note(f"back on the schedule: {', '.join(stopped)}" if stopped else "no job was stopped")
     else:
         out.note(_outcome(jobs[0], was_stopped=bool(stopped)))
-    schedules_here = manager.idle is None
-    if schedules_here and not scheduler_presence(context.store, context.project.state, context.clock).running:
-        out.note("no scheduler is running. Start it: jobctl run")
+    context.note_missing_scheduler()
     return 0
 
 

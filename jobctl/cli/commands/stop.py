@@ -8,12 +8,11 @@ import typer
 
 from jobctl.cli.context import Context
 from jobctl.cli.options import AllJobs, OptionalJobId, Yes
-from jobctl.cli.times import dated, read_time
-from jobctl.durations import parse_duration
-from jobctl.errors import ScheduleError, UsageError
+from jobctl.cli.times import dated, read_later
+from jobctl.errors import UsageError
 from jobctl.json_documents import job_document
 from jobctl.model import RunStatus
-from jobctl.text import printable, quote
+from jobctl.text import printable
 
 if TYPE_CHECKING:
     from jobctl.model import Job
@@ -80,16 +79,7 @@ def _end(text: str | None, context: Context) -> datetime | None:
     Raises:
         UsageError: the text is no time and no duration, or the time is past.
     """
-    if text is None:
-        return None
-    now = context.now()
-    try:
-        end = now + parse_duration(text)
-    except (ScheduleError, OverflowError):
-        end = read_time(text, "--until")
-    if end <= now:
-        raise UsageError(f"--until {quote(text)} is past", hint="write a later time, or how long such as 2d")
-    return end
+    return None if text is None else read_later(text, "--until", context.now())
 
 
 def _after_next(job: "Job", context: Context) -> datetime:

@@ -2,8 +2,8 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
-from typing import Annotated
+from datetime import datetime, timedelta
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +11,9 @@ from jobctl.cli.context import Context
 from jobctl.cli.foreground import report_end, report_start, run_in_foreground, start_detached
 from jobctl.cli.options import ArgumentsFile, JobArguments, JobId
 from jobctl.cli.run_arguments import read_arguments
-from jobctl.cli.times import read_span
+from jobctl.cli.times import dated, read_later, read_span
+from jobctl.errors import ExitCode, UsageError
+from jobctl.json_documents import waiting_document
 from jobctl.modes import Mode
 from jobctl.project import wait_for_store
 
@@ -37,19 +39,31 @@ def run(
     no_retry: Annotated[
         bool, typer.Option("--no-retry", help="Make a single attempt, whatever the job's retries.")
     ] = False,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="Run it later, not before this time.")
+    ] = None,
+    delay: Annotated[
+        str | None,
+        typer.Option("--in", metavar="DURATION", help="Run it later, so long from now such as 2h."),
+    ] = None,
 ) -> int:
-    """Run a job now, and exit with its result.
+    """Run a job now, and exit with its result; or later.
 
     Examples:
         jobctl trigger repository-sync
         jobctl trigger repository-sync --no-wait
         jobctl trigger nightly-backup target=s3://backups keep=7
+        jobctl trigger repository-sync --in 2h
         jobctl trigger repository-sync --json > result.json
     """
     job = context.job(job_id)
     if no_retry:
         job = replace(job, retries=0)
     checked = read_arguments(context, job, arguments or [], arguments_file, dry_run=dry_run)
+    if at is not None or delay is not None:
+        if timeout or no_retry or force or local:
+            raise UsageError("a later run takes no --timeout, --no-retry, --force or --local")
+        return _trigger_later(context, job.id, _begin(at, delay, context), checked)
     limit = read_span(timeout, "--timeout", least=_LEAST) if timeout else None
     mode = context.mode
     if local or (force and mode is Mode.DISABLED):
@@ -76,3 +90,26 @@ def run(
         if not done.stuck:
             report_end(done.run, context, retry=done.retry)
     return done.code
+
+
+def _begin(at: str | None, delay: str | None, context: Context) -> datetime:
+    """When a later run begins."""
+    if at is not None and delay is not None:
+        raise UsageError("--at and --in exclude each other")
+    if delay is not None:
+        return context.now() + read_span(delay, "--in", least=_LEAST)
+    return read_later(at or "", "--at", context.now())
+
+
+def _trigger_later(context: Context, job_id: str, at: datetime, arguments: dict[str, Any]) -> int:
+    out = context.output
+    manager = context.keeping_manager(job_id)
+    run = manager.trigger_job_later(job_id, at, arguments=arguments)
+    if out.json:
+        out.document(waiting_document(run))
+    out.note(
+        f"{job_id}: run {run.short_id} begins {dated(run.begins_at)}{manager.place};"
+        f" to cancel it: jobctl cancel {run.short_id}"
+    )
+    context.note_missing_scheduler()
+    return ExitCode.DONE

@@ -6,16 +6,28 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jobctl.cli.terminal import STATES, Column, Terminal, one_line, rows, sparkline
-from jobctl.cli.times import ago, dated, local, ms, took, zone_names, zulu
+from jobctl.cli.times import ago, dated, local, ms, took, until, zone_names, zulu
 from jobctl.durations import format_duration
-from jobctl.model import Progress, Run, RunStatus
+from jobctl.model import Action, Progress, Run, RunStatus, WaitingRun, short_id
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
 _BAR = 20
-_TITLES = ("RUN", "JOB", "STATE", "REASON", "STARTED", "TOOK_MS", "TRIGGER", "ERROR", "ATTEMPT", "ARGUMENTS")
+_TITLES = (
+    "RUN",
+    "JOB",
+    "STATE",
+    "REASON",
+    "STARTED",
+    "TOOK_MS",
+    "TRIGGER",
+    "ERROR",
+    "ATTEMPT",
+    "ARGUMENTS",
+    "ACTOR",
+)
 
 
 def piped(runs: Iterable[Run], *, header: bool) -> Iterable[str]:
@@ -69,7 +81,8 @@ def detail(run: Run, now: datetime, terminal: Terminal) -> "Iterator[RenderableT
     yield terminal.heading(f"{run.job_id}, run {run.id}")
     fields: list[tuple[str, RenderableType]] = [("state", terminal.state(run.status.value, _state(run)))]
     due = f", due {dated(run.scheduled_for)}" if run.scheduled_for else ""
-    fields.append(("asked by", f"{run.trigger.value}{due}"))
+    actor = f" by {run.actor}" if run.actor else ""
+    fields.append(("asked by", f"{run.trigger.value}{actor}{due}"))
     fields.append(("started", f"{dated(run.started_at)} ({ago(run.started_at, now)})"))
     if run.finished_at:
         fields.append(("finished", f"{dated(run.finished_at)} ({ago(run.finished_at, now)})"))
@@ -101,6 +114,8 @@ def _of_its_own(run: Run, terminal: Terminal) -> "Iterator[tuple[str, Renderable
     """What only some runs have."""
     if run.rerun_of is not None:
         yield "repeats", f"run {run.rerun_of}"
+    if run.batch is not None:
+        yield "backfill", run.batch
     if run.progress is not None:
         yield "progress", bar(run.progress, terminal)
     if run.arguments:
@@ -188,7 +203,107 @@ def _record(run: Run) -> tuple[str, ...]:
         one_line(run.error or ""),
         str(run.attempt),
         "" if run.arguments is None else as_json(run.arguments),
+        run.actor or "",
     )
+
+
+_WAITING_TITLES = ("RUN", "JOB", "BEGINS_AT", "SLOT", "TRIGGER", "ACTOR", "REASON", "BATCH", "ARGUMENTS")
+
+
+def waiting_piped(runs: Iterable[WaitingRun], *, header: bool) -> Iterable[str]:
+    """A line per run that is kept for later, separated by tabs."""
+    records = (
+        (
+            run.id,
+            run.job_id,
+            zulu(run.begins_at),
+            zulu(run.slot),
+            run.trigger.value,
+            run.actor or "",
+            one_line(run.reason or ""),
+            run.batch or "",
+            "" if run.arguments is None else as_json(run.arguments),
+        )
+        for run in runs
+    )
+    return rows(_WAITING_TITLES, records, header=header)
+
+
+def waiting_screen(
+    runs: Sequence[WaitingRun], now: datetime, terminal: Terminal, *, left_out: int
+) -> "Iterator[RenderableType]":
+    """A table of the runs that are kept for later, with reason and arguments below each."""
+    if not runs:
+        yield "no run is kept for later"
+        return
+    columns = [
+        Column("JOB"),
+        Column("BEGINS"),
+        Column("RUN"),
+        Column(f"SLOT, {zone_names(run.slot or run.begins_at for run in runs)}"),
+        Column("BY"),
+    ]
+    cells: list[list[Any]] = [
+        [
+            run.job_id,
+            until(run.begins_at, now),
+            run.short_id,
+            local(run.slot, now) if run.slot else "",
+            run.actor or run.trigger.value,
+        ]
+        for run in runs
+    ]
+    below = {}
+    for at, run in enumerate(runs):
+        details = [run.reason or "", as_json(run.arguments) if run.arguments else ""]
+        if run.batch:
+            details.append(f"backfill {run.batch[:8]}")
+        if text := "  ".join(filter(None, details)):
+            below[at] = terminal.text(text, "dim")
+    yield terminal.table(columns, cells, below)
+    if left_out:
+        yield f"{left_out:,} more: --limit 0"
+
+
+_ACTION_TITLES = ("AT", "ACTOR", "ACTION", "JOB", "RUN", "REASON")
+
+
+def actions_piped(actions: Iterable[Action], *, header: bool) -> Iterable[str]:
+    """A line per action, separated by tabs."""
+    records = (
+        (
+            zulu(each.at),
+            each.actor,
+            each.kind.value,
+            each.job_id,
+            each.run_id or "",
+            one_line(each.reason or ""),
+        )
+        for each in actions
+    )
+    return rows(_ACTION_TITLES, records, header=header)
+
+
+def actions_screen(
+    actions: Sequence[Action], now: datetime, terminal: Terminal
+) -> "Iterator[RenderableType]":
+    """A table of what people did, with the reasons below."""
+    if not actions:
+        yield "no action to show; they are kept for 30 days"
+        return
+    columns = [
+        Column(f"AT, {zone_names(each.at for each in actions)}"),
+        Column("ACTION"),
+        Column("JOB"),
+        Column("RUN"),
+        Column("BY"),
+    ]
+    cells: list[list[Any]] = [
+        [local(each.at, now), each.kind.value, each.job_id, short_id(each.run_id or ""), each.actor]
+        for each in actions
+    ]
+    reasons = {at: terminal.text(each.reason, "dim") for at, each in enumerate(actions) if each.reason}
+    yield terminal.table(columns, cells, reasons)
 
 
 LAST = 20

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LATE = timedelta(seconds=10)
 """A job is late if it has not started this long after its due time."""
-_TITLES = ("JOB", "STATE", "LAST", "TOOK_MS", "NEXT", "ERROR", "NOTE", "STOPPED_UNTIL")
+_TITLES = ("JOB", "STATE", "LAST", "TOOK_MS", "NEXT", "ERROR", "NOTE", "STOPPED_UNTIL", "WAITING")
 
 
 class Board(NamedTuple):
@@ -76,12 +76,9 @@ def screen(
     shared = Counter(_why_stopped(job) for job in board.jobs if _is_stopped(job))
     below = {}
     for at, job in enumerate(shown):
-        if job.status is Status.FAILED and job.error:
-            below[at] = terminal.text(job.error, "red")
-        elif job.progress is not None:
-            below[at] = bar(job.progress, terminal)
-        elif _is_stopped(job) and shared[_why_stopped(job)] == 1:
-            below[at] = terminal.text(_why_stopped(job), "dim")
+        details = _below(job, terminal, is_alone=shared[_why_stopped(job)] == 1)
+        if details is not None:
+            below[at] = details
     yield terminal.table(columns, [_cells(job, board, terminal) for job in shown], below)
     if left_out:
         yield f"… {left_out}" if terminal.unicode else left_out
@@ -92,6 +89,18 @@ def screen(
     yield _counts(board)
     if board.failed:
         yield f"See why: jobctl logs {board.failed[0].id} --failed"
+
+
+def _below(job: JobStatus, terminal: Terminal, *, is_alone: bool) -> "Text | None":
+    """The line below a job, if it has one: its error, its progress, what waits, or why it is stopped."""
+    if job.status is Status.FAILED and job.error:
+        return terminal.text(job.error, "red")
+    if job.progress is not None:
+        return bar(job.progress, terminal)
+    if job.waiting:
+        wait = "waits" if job.waiting == 1 else "wait"
+        return terminal.text(f"{counted(job.waiting, 'run')} {wait}", "dim")
+    return terminal.text(_why_stopped(job), "dim") if _is_stopped(job) and is_alone else None
 
 
 def by_urgency(board: Board) -> list[JobStatus]:
@@ -186,6 +195,8 @@ def detail(
         fields.append(("progress", bar(job.progress, terminal)))
     if job.next_run and board.is_scheduled:
         fields.append(("next", f"{dated(job.next_run)} ({until(job.next_run, now)})"))
+    if job.waiting:
+        fields.append(("waiting", f"{counted(job.waiting, 'run')}: jobctl runs {job.id} --waiting"))
     if runs:
         fields += _last(runs[0], definition, now, terminal)
         fields.append(("history", _history(runs, totals, terminal)))
@@ -270,4 +281,5 @@ def _record(job: JobStatus) -> tuple[str, ...]:
         job.error or "",
         progress_text(job.progress) if job.progress and job.retry_at is None else job.note or "",
         zulu(job.stopped_until),
+        str(job.waiting or ""),
     )

@@ -1,0 +1,270 @@
+"""Runs that are kept for later, ``backfill``, and the list of who did what."""
+
+import getpass
+import socket
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.project import Site, until
+from tests.support.terminal import Cli
+
+PROJECT = """
+[jobs.manual]
+call = "work:manual"
+
+[jobs.report]
+cron = "0 9 * * *"
+call = "work:report"
+
+[jobs.minutely]
+cron = "* * * * *"
+enabled = false
+call = "work:report"
+
+[jobs.lacking]
+call = "work:report"
+needs = ["THAT_NOBODY_SETS"]
+"""
+CODE = """
+import time
+from pathlib import Path
+from jobctl import current_run
+
+def manual(n: int = 1, token: str = ""):
+    print("n is", n)
+
+def report():
+    run = current_run()
+    with open("reports.txt", "a") as file:
+        print(run.slot.isoformat(), run.previous_slot, file=file)
+    while Path("wait").exists():
+        time.sleep(0.02)
+    if Path("broken").exists():
+        raise ValueError("broken")
+"""
+ME = f"{getpass.getuser()}@{socket.gethostname()}"
+WEEK = ("--from", "2026-11-01", "--to", "2026-11-05")
+
+
+@pytest.fixture
+def project(here: Path, cli: Cli) -> Cli:
+    (here / "jobctl.toml").write_text(PROJECT)
+    (here / "work.py").write_text(CODE)
+    return cli
+
+
+@pytest.fixture
+def site(site: Site) -> Site:
+    site.jobs(PROJECT, CODE)
+    return site
+
+
+def test_a_later_run_is_shown_until_it_begins(project: Cli) -> None:
+    done = project("trigger", "manual", "--at", "2087-01-01T09:00Z", "n=3")
+
+    (run,) = project("runs", "--waiting", "--json").json["waiting"]
+    assert done.code == 0
+    assert f"manual: run {run['run_id'][:8]} begins Wed 2087-01-01 " in done.stderr
+    assert "no scheduler is running. Start it: jobctl run" in done.stderr
+    assert (run["job_id"], run["begins_at"], run["arguments"]) == (
+        "manual",
+        "2087-01-01T09:00:00+00:00",
+        {"n": 3},
+    )
+    assert (run["actor"], run["trigger"], run["scheduled_for"]) == (ME, "manual", None)
+    (job,) = project("status", "manual", "--json").json["jobs"]
+    assert (job["waiting"], job["next_run"]) == (1, "2087-01-01T09:00:00+00:00")
+    assert "kept for later: 2 runs, the first begins" not in project("next", "report").stderr
+    project("trigger", "report", "--in", "2h")
+    project("trigger", "report", "--in", "1h")
+    noted = project("next", "report")
+    assert "kept for later: 2 runs, the first begins " in noted.stderr
+    assert len(project("next", "report", "--json").json["waiting"]) == 2
+    assert project("runs").stdout.count("\n") == 1  # the header: nothing has run
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("manual", "--at", "2020-01-01"), '--at "2020-01-01" is past'),
+        (("manual", "--at", "soon"), '--at "soon" is not a time'),
+        (("manual", "--in", "0s"), '--in is at least 1 s, not "0s"'),
+        (("manual", "--in", "1h", "--at", "2087-01-01"), "--at and --in exclude each other"),
+        (("manual", "--in", "1h", "n=x"), 'manual: the argument "n" takes a whole number, not "x"'),
+        (("manual", "--in", "1h", "--timeout", "5m"), "a later run takes no --timeout, --no-retry, --force or --local"),
+        (("manual", "--in", "1h", "token=sk_live_4eC39HqLyjWDarjtT1zdp7dc"), "hold a secret, which is not kept"),
+        (("unknown", "--in", "1h"), 'there is no job "unknown"'),
+        (("lacking", "--in", "1h"), "lacking was not run: "),
+    ],
+)  # fmt: skip
+def test_what_cannot_run_later_is_refused(project: Cli, words: tuple[str, ...], problem: str) -> None:
+    done = project("trigger", *words)
+    assert done.code in {2, 4}
+    assert problem in done.stderr
+    assert project("runs", "--waiting", "--json").json["waiting"] == []
+    assert project("runs", "--actions", "--json").json["actions"] == []
+
+
+def test_without_a_scheduler_of_ours_nothing_is_kept(project: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERCEL", "1")
+    on_vercel = project("trigger", "manual", "--in", "1h")
+    assert "manual cannot be run later: Vercel Cron starts jobs on their schedules only" in on_vercel.stderr
+    monkeypatch.delenv("VERCEL")
+    monkeypatch.setenv("DISABLE_AUTO_SYNC", "true")
+    disabled = project("backfill", "report", *WEEK)
+    assert "report was not run: " in disabled.stderr
+    assert {on_vercel.code, disabled.code} == {4}
+
+
+def test_a_later_run_is_cancelled_before_it_begins(project: Cli) -> None:
+    project("trigger", "manual", "--in", "1h", "n=7")
+    (kept,) = project("runs", "--waiting", "--json").json["waiting"]
+
+    done = project("cancel", kept["run_id"][:8], "--reason", "not needed")
+
+    assert (done.code, done.stderr) == (0, "manual: 1 run cancelled before the begin\n")
+    assert project("runs", "--waiting", "--json").json["waiting"] == []
+    run = project("runs", kept["run_id"], "--json").json
+    assert (run["status"], run["reason"], run["arguments"]) == ("cancelled", "cancelled", {"n": 7})
+    assert run["error"] == f"cancelled by {ME}: not needed, before it began"
+    again = project("cancel", kept["run_id"])
+    assert (again.code, "has ended: cancelled" in again.stderr) == (3, True)
+
+
+def test_a_job_is_cancelled_with_all_that_waits(project: Cli) -> None:
+    project("trigger", "manual", "--in", "1h")
+    project("trigger", "manual", "--in", "2h")
+    project("trigger", "report", "--in", "2h")
+
+    done = project("cancel", "manual")
+
+    assert (done.code, done.stderr) == (0, "manual: 2 runs cancelled before the begin\n")
+    assert [run["job_id"] for run in project("runs", "--waiting", "--json").json["waiting"]] == ["report"]
+
+
+def test_the_list_of_actions(project: Cli) -> None:
+    project("trigger", "manual")
+    (first,) = project("runs", "--json").json["runs"]
+    project("rerun", first["run_id"])
+    project("stop", "report", "--reason", "holidays")
+    project("resume", "report")
+
+    actions = project("runs", "--actions", "--json").json["actions"]
+
+    assert first["actor"] == ME
+    assert [(each["action"], each["job_id"], each["reason"]) for each in actions] == [
+        ("start", "report", None),
+        ("stop", "report", "holidays"),
+        ("rerun", "manual", f"as in run {first['run_id'][:8]}"),
+        ("trigger", "manual", None),
+    ]
+    assert {each["actor"] for each in actions} == {ME}
+    assert project("runs", "report", "--actions").stdout.count("report") == 2
+    assert project("runs", "--actions", "--limit", "1").stdout.count("\n") == 2
+
+
+def test_a_dry_run_lists_the_slots(project: Cli) -> None:
+    done = project("backfill", "report", *WEEK, "--dry-run", "--json")
+    assert [run["scheduled_for"] for run in done.json["runs"]] == [
+        f"2026-11-0{day}T09:00:00+00:00" for day in range(1, 6)
+    ]
+    assert "report: 5 slots; nothing was started: a dry run" in done.stderr
+    assert project("runs", "--waiting", "--json").json["waiting"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("manual", *WEEK), "manual has no schedule, so it has no past slots"),
+        (("minutely", "--from", "2026-01-01", "--to", "2026-02-01"), "46,080 slots"),
+        (("report", "--from", "2026-11-05", "--to", "2026-11-01"), "is not before"),
+        (("report", "--from", "2087-01-01"), "is not before"),
+        (("report", "--from", "yesterday"), '--from "yesterday" is not a time'),
+    ],
+)
+def test_a_backfill_of_nothing_is_refused(project: Cli, words: tuple[str, ...], problem: str) -> None:
+    done = project("backfill", *words)
+    assert (done.code, problem in done.stderr) == (2, True), done.stderr
+    assert project("runs", "--waiting", "--json").json["waiting"] == []
+
+
+@pytest.mark.slow
+def test_a_later_run_is_started_by_a_scheduler(site_on_either_store: Site) -> None:
+    site = site_on_either_store
+    site.jobs(PROJECT, CODE)
+    first = site.run()
+    kept = site.json("trigger", "manual", "--in", "1s", "n=5")
+    until(lambda: [run["status"] for run in site.runs("manual")] == ["completed"])
+    first.kill()
+    first.wait()
+    later = site.json("trigger", "manual", "--in", "1s")
+    site.run()
+    until(lambda: [run["status"] for run in site.runs("manual")] == ["completed"] * 2)
+
+    newest, oldest = site.runs("manual")
+    assert (oldest["run_id"], oldest["arguments"], oldest["actor"]) == (kept["run_id"], {"n": 5}, ME)
+    assert newest["run_id"] == later["run_id"]
+    assert oldest["started_at"] >= kept["begins_at"]
+    assert site.json("runs", "--waiting")["waiting"] == []
+
+
+@pytest.mark.slow
+def test_a_backfill_runs_each_slot_once_in_order(site: Site) -> None:
+    site.run()
+    (site.folder / "broken").touch()
+    site.call("backfill", "report", "--from", "2026-11-02", "--to", "2026-11-02")
+    until(lambda: [run["status"] for run in site.runs("report")] == ["failed"])
+    (site.folder / "broken").unlink()
+    (site.folder / "reports.txt").unlink()
+
+    planned = site.json("backfill", "report", *WEEK, "--reason", "the archive was late")
+
+    assert len(planned["runs"]) == 5
+    until(lambda: len([run for run in site.runs("report") if run["status"] == "completed"]) == 5)
+    runs = site.runs("report")[:5]
+    assert {run["trigger"] for run in runs} == {"backfill"}
+    assert {run["batch"] for run in runs} == {planned["batch"]}
+    failed = site.runs("report")[5]
+    assert [run["rerun_of"] for run in reversed(runs)] == [None, failed["run_id"], None, None, None]
+    lines = (site.folder / "reports.txt").read_text().splitlines()
+    slots = [line.partition(" ")[0] for line in lines]
+    assert slots == [f"2026-11-0{day}T09:00:00+00:00" for day in range(1, 6)]
+
+    nothing = site.call("backfill", "report", *WEEK)
+    assert "every slot has completed, runs or waits already" in nothing.stderr
+    again = site.json("backfill", "report", "--from", "2026-11-04", "--to", "2026-11-04", "--again")
+    assert [run["rerun_of"] for run in again["runs"]] == [runs[1]["run_id"]]
+    until(lambda: len(site.runs("report")) == 7)
+
+
+@pytest.mark.slow
+def test_a_backfill_goes_on_after_a_kill_and_is_cancelled_as_a_whole(site: Site) -> None:
+    scheduler = site.run()
+    (site.folder / "wait").touch()
+    batch = site.json("backfill", "report", *WEEK)["batch"]
+    until((site.folder / "reports.txt").exists)
+    scheduler.kill()
+    scheduler.wait()
+    site.run()
+    until(lambda: len((site.folder / "reports.txt").read_text().splitlines()) == 2)
+
+    cancelled = site.call("cancel", batch[:8], "--now")
+
+    assert cancelled.returncode == 0, cancelled.stderr
+    assert "report: 3 runs cancelled before the begin" in cancelled.stderr
+    assert site.json("runs", "--waiting")["waiting"] == []
+    assert [run["status"] for run in site.runs("report")] == ["cancelled", "failed"]
+    (action, *_) = site.json("runs", "--actions")["actions"]
+    assert action["action"] == "cancel"
+
+
+def test_times_are_read_in_the_zone_of_the_job(project: Cli, here: Path) -> None:
+    (here / "jobctl.toml").write_text(
+        PROJECT.replace('cron = "0 9 * * *"', 'cron = "0 9 * * *"\ntimezone = "Pacific/Auckland"')
+    )
+    done = project("backfill", "report", "--from", "2026-11-03", "--to", "2026-11-03", "--dry-run", "--json")
+    (run,) = done.json["runs"]
+    there = datetime.fromisoformat(run["scheduled_for"]).astimezone(UTC)
+    assert there + timedelta(hours=13) == datetime(2026, 11, 3, 9, tzinfo=UTC)
