@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
-from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Target
+from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Target, WaitingRun
 
 
 @runtime_checkable
@@ -77,6 +77,60 @@ class BackgroundJobManager(Protocol):
         Raises:
             TimeoutError: it has not ended by then.
         """
+
+    def trigger_job_later(
+        self,
+        id: str,  # noqa: A002
+        at: datetime,
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+    ) -> WaitingRun:
+        """Keep a run for later, over restarts; a scheduler starts it.
+
+        Args:
+            at: when it begins, aware; later where a run of the job or its group is unfinished then.
+            arguments: for the job's function or program, by name.
+            reason: why; kept with the action, but for Trigger.dev's runs.
+
+        Raises:
+            UsageError: ``at`` is past, or the job does not take these arguments, or they hold a secret.
+            UnknownJobError: no job has this id.
+            NotRunError: this manager runs nothing, or what the job needs is not configured.
+        """
+
+    def waiting_runs(self, id: str | None = None) -> Sequence[WaitingRun]:  # noqa: A002
+        """The runs that are kept for later, soonest first: of one job or of all."""
+
+    def backfill(
+        self,
+        id: str,  # noqa: A002
+        begin: datetime,
+        end: datetime,
+        *,
+        again: bool = False,
+        arguments: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+    ) -> Sequence[WaitingRun]:
+        """Keep a run for each past slot of a job, oldest first; a scheduler starts one after another.
+
+        Slots that have completed, run or wait are left out.
+
+        Args:
+            begin: the first slot is not earlier, aware.
+            end: the last slot is not later, nor later than now.
+            again: run slots that have completed, too.
+            arguments: of each run.
+            reason: why; kept with the action.
+
+        Raises:
+            UsageError: as ``trigger_job_later``, or the job has no schedule, or more than 10,000 slots in that time.
+            UnknownJobError: no job has this id.
+            NotRunError: this manager runs nothing, or no backfill, as Trigger.dev's.
+        """
+
+    def cancel_batch(self, batch: str, reason: str | None = None) -> int:
+        """End the wait of all runs of a backfill; returns how many waited. One that runs goes on."""
 
     def cancel_run(self, run_id: str, reason: str | None = None, *, now: bool = False) -> bool:
         """Ask an unfinished run to end, wherever it runs; False where it has ended already, or there is none.

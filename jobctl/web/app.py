@@ -9,9 +9,9 @@ import re
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from jobctl.clock import SystemClock
 from jobctl.errors import JobctlError, NotRunError, StoreError, UsageError
-from jobctl.json_documents import job_document, metrics_document
+from jobctl.json_documents import job_document, metrics_document, waiting_document
 from jobctl.managers.status import all_statuses
 from jobctl.model import Run, RunStatus
 from jobctl.modes import resolve
@@ -98,9 +98,8 @@ class Access:
 
 NO_STORE = {"Cache-Control": "no-cache, no-store, must-revalidate", "X-Content-Type-Options": "nosniff"}
 BEARER = {"WWW-Authenticate": "Bearer"}
-_T = TypeVar("_T")
 _LARGEST_BODY = 128 * 1024
-_ARGUMENTS = '{"arguments": {"name": value}}'
+_BODY = '{"arguments": {"name": value}, "at": "2027-03-29T03:00:00Z"}, or one of both'
 INTERNAL_ERROR = "internal error of jobctl"
 
 _LOG = logging.getLogger("jobctl")
@@ -182,17 +181,20 @@ class Endpoints:
         if not self._is_allowed(request):
             return _json(Reply(401, {"success": False, "error": EndpointFormat.unauthorized}), BEARER)
         run_id = request.path_params["id"]
-        return await self._response(f"run {run_id}", lambda: self._runner.rerun(run_id), EndpointFormat())
+        actor = _actor(request)
+        return await self._response(
+            f"run {run_id}", lambda: self._runner.rerun(run_id, actor), EndpointFormat()
+        )
 
     async def cancel(self, request: Request) -> Response:
         """Ask the run that the path names to end, with the reason of the body."""
         if not self._is_allowed(request):
             return _json(Reply(401, {"success": False, "error": EndpointFormat.unauthorized}), BEARER)
         run_id = request.path_params["id"]
-        client = f"HTTP from {request.client.host if request.client else 'an unknown address'}"
         try:
-            reason = await _field(request, "reason", str, '{"reason": "why"}')
-            run, is_asked = await run_in_threadpool(self._runner.cancel, run_id, client, reason)
+            body = await _body(request, {"reason": str}, '{"reason": "why"}')
+            reason = body.get("reason")
+            run, is_asked = await run_in_threadpool(self._runner.cancel, run_id, _actor(request), reason)
         except JobctlError as error:
             return _json(Reply(status_of(error), {"success": False, "error": self._message(error)}))
         if not is_asked:
@@ -226,14 +228,20 @@ class Endpoints:
         if self._detail and self._runner.is_disabled and (skipped := reply_format.skipped(now)):
             return _json(skipped)
         try:
-            arguments = await _field(request, "arguments", dict, _ARGUMENTS) if takes_arguments else None
-        except UsageError as error:
+            body = await _body(request, {"arguments": dict, "at": str}, _BODY) if takes_arguments else {}
+            arguments, actor = body.get("arguments"), _actor(request)
+            if "at" in body:
+                at = _time(body["at"])
+                kept = await run_in_threadpool(self._runner.run_later, job_id, at, arguments, actor)
+                return _json(Reply(202, {"success": True, **waiting_document(kept)}))
+        except JobctlError as error:
             return _json(reply_format.refused(status_of(error), self._message(error), now))
 
         def run() -> Run:
             return self._runner.run(
                 job_id,
                 arguments,
+                actor=actor,
                 if_disabled=reply_format.runs_if_disabled,
                 expression=request.headers.get(HEADER) if self._runner.on_vercel else None,
             )
@@ -293,8 +301,11 @@ class Endpoints:
         return self._access.allows(request.headers, client, allow_without_bearer=allow_without_bearer)
 
 
-async def _field(request: Request, name: str, kind: type[_T], example: str) -> _T | None:
-    """The value of the body, a JSON object with this one field; None where the body is empty.
+async def _body(request: Request, kinds: Mapping[str, type], example: str) -> dict[str, Any]:
+    """The fields of the body, a JSON object; none where the body is empty.
+
+    Args:
+        kinds: the type of each field that it may have.
 
     Raises:
         UsageError: it is something else, or too large.
@@ -305,15 +316,33 @@ async def _field(request: Request, name: str, kind: type[_T], example: str) -> _
         if len(body) > _LARGEST_BODY:
             raise UsageError("the body is larger than 128 KiB")
     if not body.strip():
-        return None
+        return {}
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
         document = None
-    found = document[name] if isinstance(document, dict) and list(document) == [name] else None
-    if not isinstance(found, kind):
+    if not (
+        isinstance(document, dict)
+        and document
+        and all(name in kinds and isinstance(value, kinds[name]) for name, value in document.items())
+    ):
         raise UsageError(f"the body must be a JSON object: {example}")
-    return found
+    return document
+
+
+def _time(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise UsageError('"at" must be a time with its offset, such as 2027-03-29T03:00:00Z')
+    return found.astimezone(UTC)
+
+
+def _actor(request: Request) -> str:
+    """Who asks, for the list of actions."""
+    return f"HTTP from {request.client.host if request.client else 'an unknown address'}"
 
 
 def _jobs(runner: Runner) -> Response:

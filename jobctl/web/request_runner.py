@@ -5,14 +5,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import SystemClock
 from jobctl.errors import NotRunError, StoreError
 from jobctl.managers.factory import make_local_manager
 from jobctl.managers.rerun import unknown_run
-from jobctl.model import Run, Trigger
+from jobctl.model import Run, Trigger, WaitingRun
 from jobctl.modes import Mode, resolve
 from jobctl.project import ProjectContext, wait_for_store
 from jobctl.scheduler.liveness import fail_lost_runs_once
@@ -94,6 +94,7 @@ class Runner:
         job_id: str,
         arguments: Mapping[str, Any] | None = None,
         *,
+        actor: str | None = None,
         if_disabled: bool = False,
         expression: str | None = None,
     ) -> Run:
@@ -103,6 +104,7 @@ class Runner:
 
         Args:
             arguments: JSON values for its function or program, by name.
+            actor: who asks.
             if_disabled: run it also if scheduling is disabled.
             expression: the cron expression by which Vercel calls; None: another client calls.
 
@@ -120,16 +122,42 @@ class Runner:
 
         def start(manager: "LocalJobManager") -> Run:
             if called is None:
-                return manager.trigger_job(job_id, arguments=arguments, trigger=Trigger.HTTP)
+                return manager.trigger_job(
+                    job_id, arguments=arguments, trigger=Trigger.HTTP, actor=actor
+                )
             slot, in_time = called
             trigger = Trigger.SCHEDULE if in_time else Trigger.HTTP
             return manager.trigger_job(
-                job_id, arguments=arguments, trigger=trigger, slot=slot, claims_slot=in_time
+                job_id,
+                arguments=arguments,
+                trigger=trigger,
+                slot=slot,
+                claims_slot=in_time,
+                actor=actor,
             )
 
         return self._run(job_id, start, if_disabled=if_disabled)
 
-    def rerun(self, run_id: str) -> Run:
+    def run_later(
+        self, job_id: str, at: datetime, arguments: Mapping[str, Any] | None, actor: str
+    ) -> WaitingRun:
+        """Keep a run for later; the local scheduler starts it.
+
+        Raises:
+            UsageError: ``at`` is past, the job does not take these arguments, or they hold a secret.
+            UnknownJobError: the catalogue has no such job.
+            NotRunError: no local scheduler is in charge, or what the job needs is not configured.
+            StoreError: the run cannot be kept.
+        """
+        self.project.catalogue.get(job_id, lambda job_id: self.read_store().job(job_id) is not None)
+        mode = resolve(self.project.environment)
+        if mode is not Mode.LOCAL:
+            raise NotRunError(
+                f"{job_id} cannot be run later: no local scheduler is in charge (mode {mode.value})"
+            )
+        return self.manager.trigger_job_later(job_id, at, arguments=arguments, actor=actor)
+
+    def rerun(self, run_id: str, actor: str) -> Run:
         """Run a job again with the arguments and the slot of an earlier run, and wait as ``run`` does.
 
         Raises:
@@ -141,7 +169,8 @@ class Runner:
             StoreError: the run cannot be recorded, so it was not started.
         """
         return self._run(
-            f"the job of run {run_id}", lambda manager: manager.rerun(run_id, trigger=Trigger.HTTP)
+            f"the job of run {run_id}",
+            lambda manager: manager.rerun(run_id, trigger=Trigger.HTTP, actor=actor),
         )
 
     def _run(self, name: str, start: "Callable[[LocalJobManager], Run]", *, if_disabled: bool = False) -> Run:
@@ -187,11 +216,17 @@ class Runner:
             StoreError: the run store cannot be used.
         """
         store = self.read_store()
-        run = store.run(run_id)
-        if run is None:
+        kept = store.waiting_run(run_id)
+        run = None if kept else store.run(run_id)
+        if kept is None and run is None:
             raise unknown_run(run_id)
-        cancellation = Cancellation(run.id, by, printable(reason) if reason else None)
-        return run, store.cancel(cancellation, SystemClock().now())
+        whole_id = kept.id if kept else run.id if run else run_id
+        cancellation = Cancellation(whole_id, by, printable(reason) if reason else None)
+        is_asked = store.cancel(cancellation, SystemClock().now())
+        found = store.run(whole_id)
+        if found is None:
+            raise unknown_run(run_id)
+        return found, is_asked
 
     def close(self) -> None:
         """End the runs in progress, with a grace time, and close the store."""

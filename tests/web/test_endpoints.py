@@ -35,6 +35,39 @@ def test_a_body_holds_the_arguments(serve: Serve, site: Site) -> None:
 
 
 @pytest.mark.slow
+def test_a_run_can_be_kept_for_later_and_cancelled(serve: Serve, site: Site) -> None:
+    client = serve()
+
+    kept = client.post(
+        "/api/cron/jobs/greet", json={"arguments": {"name": "Ada"}, "at": "2087-03-29T05:00:00+02:00"}
+    )
+
+    assert (kept.status_code, kept.json()["success"]) == (202, True)
+    (waiting,) = site.json("runs", "--waiting")["waiting"]
+    assert waiting == {name: value for name, value in kept.json().items() if name != "success"}
+    assert (waiting["begins_at"], waiting["arguments"]) == ("2087-03-29T03:00:00+00:00", {"name": "Ada"})
+    assert waiting["actor"].startswith("HTTP from ")
+    cancelled = client.post(f"/api/runs/{waiting['run_id']}/cancel", json={"reason": "too early"})
+    assert cancelled.status_code == 202
+    assert client.post(f"/api/runs/{waiting['run_id']}/cancel").status_code == 409
+    (run,) = site.runs()
+    assert (run["run_id"], run["status"]) == (waiting["run_id"], "cancelled")
+    cancel, trigger = site.json("runs", "--actions")["actions"]
+    assert (cancel["reason"], cancel["actor"]) == ("too early", trigger["actor"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("at", "message"),
+    [("2020-01-01T00:00:00Z", "is past"), ("2087-01-01", '"at" must be a time with its offset'), ("soon", '"at" must')],
+)  # fmt: skip
+def test_a_time_that_is_past_or_none_is_refused(serve: Serve, site: Site, at: str, message: str) -> None:
+    refused = serve().post("/api/cron/jobs/quick", json={"at": at})
+    assert (refused.status_code, message in refused.json()["error"]) == (400, True)
+    assert site.json("runs", "--waiting")["waiting"] == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "message"),
     [
@@ -102,6 +135,7 @@ def test_a_run_can_be_run_again(serve: Serve, site: Site) -> None:
     newest, _ = site.runs()
     assert (newest["run_id"], newest["rerun_of"]) == (again.json()["run_id"], first["run_id"])
     assert newest["trigger"] == "http"
+    assert newest["actor"].startswith("HTTP from ")
 
 
 @pytest.mark.slow
