@@ -295,13 +295,14 @@ def _overview_on_terminal(terminal: Terminal) -> "Iterator[RenderableType]":
 def _commands() -> Iterator[tuple[str, str, str]]:
     """Panel, names and summary of each command; a panel is named once.
 
-    But for ``help``, which the last line shows, and ``uninstall``, which stands with ``install``.
+    But for ``help``, which the last line shows, ``uninstall``, which stands with ``install``, and ``completion``, which
+    is needed once.
     """
     from jobctl.cli.command_data import COMMANDS
 
     for panel, names in PANELS.items():
         for name in names:
-            if name not in {"help", "uninstall"}:
+            if name not in {"help", "uninstall", "completion"}:
                 aliases = (alias for alias, named in ALIASES.items() if named == name)
                 yield panel if name == names[0] else "", ", ".join((name, *aliases)), COMMANDS[name].summary
 

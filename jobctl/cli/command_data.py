@@ -68,7 +68,7 @@ COMMANDS = {
         '--timeout': Option('', 'DURATION', (), "Timeout, instead of the job's own."),
         '--no-retry': Option('', '', (), "Make a single attempt, whatever the job's retries."),
         '--at': Option('', 'TIME', (), 'Run it later, not before this time.'),
-        '--in': Option('', 'DURATION', (), 'Run it later, so long from now such as 2h.'),
+        '--in': Option('', 'DURATION', (), 'Run it later, after this time such as 2h.'),
     }),
     'rerun': CommandEntry('Run a job again as in an earlier run', (JOBS, ), {
         '--failed': Option('', '', (), 'All failed runs that were not run again, oldest first.'),
@@ -76,7 +76,7 @@ COMMANDS = {
         '--no-wait': Option('', '', (), 'Return once the run has started.'),
         '--yes': Option('-y', '', (), 'Do not ask for confirmation.'),
     }),
-    'backfill': CommandEntry('Run a job for its past slots, oldest first, one after another', (JOBS, JOB_ARGUMENTS, ), {
+    'backfill': CommandEntry('Run a job for its past slots', (JOBS, JOB_ARGUMENTS, ), {
         '--from': Option('', 'TIME', (), 'Slots from this time, or from this day.'),
         '--to': Option('', 'TIME', (), 'Slots up to this time, or this day.'),
         '--again': Option('', '', (), 'Also slots that have completed.'),
@@ -96,7 +96,7 @@ COMMANDS = {
         '--limit': Option('', 'N', (), 'Number of jobs at most, 0 for all.'),
         '--no-header': Option('', '', (), 'Leave out the header line when piped.'),
     }),
-    'runs': CommandEntry('List runs, newest first; or runs that are kept for later, or what people did', (JOBS, ), {
+    'runs': CommandEntry('List runs, newest first; or those kept for later', (JOBS, ), {
         '--failed': Option('', '', (), 'Only failed runs.'),
         '--status': Option('', 'running|completed|failed|skipped|cancelled', ('running', 'completed', 'failed', 'skipped', 'cancelled'), 'Only runs in this state.'),
         '--since': Option('', 'TIME', (), 'Only runs since a time, or since a duration ago such as 2d.'),
@@ -185,7 +185,7 @@ COMMANDS = {
         '--force': Option('', '', (), "Remove a unit that was edited, or is another project's."),
         '--yes': Option('-y', '', (), 'Do not ask for confirmation.'),
     }),
-    'help': CommandEntry('Show help on a command, or on a topic', (('getting-started', 'jobs', 'schedules', 'running', 'library', 'site', 'mail', 'trigger-dev', 'vercel', 'http', 'several-machines', 'observability', 'deployment', 'variables', 'secrets', 'exit-codes', 'reliability', 'performance', 'internals', 'run', 'trigger', 'rerun', 'serve', 'status', 'runs', 'logs', 'metrics', 'mode', 'next', 'analytics', 'report', 'cancel', 'stop', 'start', 'check', 'export', 'new', 'install', 'uninstall', 'help', 'completion', 'pause', 'resume'), ), {
+    'help': CommandEntry('Show help on a command, or on a topic', (('getting-started', 'jobs', 'schedules', 'running', 'library', 'site', 'mail', 'trigger-dev', 'vercel', 'http', 'several-machines', 'observability', 'deployment', 'variables', 'secrets', 'exit-codes', 'reliability', 'performance', 'internals', 'run', 'trigger', 'rerun', 'backfill', 'serve', 'status', 'runs', 'logs', 'metrics', 'mode', 'next', 'analytics', 'report', 'cancel', 'stop', 'start', 'check', 'export', 'new', 'install', 'uninstall', 'help', 'completion', 'pause', 'resume'), ), {
     }),
     'completion': CommandEntry('Print the completion script for a shell', (('bash', 'zsh', 'fish'), ), {
     }),

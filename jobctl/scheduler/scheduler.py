@@ -86,6 +86,7 @@ class Scheduler:
         self._requests: deque[Callable[[], None]] = deque()
         self._store_version: object = None
         self._start_at: datetime | None = None
+        self._stopped_jobs: Sequence[str] = ()
         self._stop = _StopRequest()
         self._thread = threading.Thread(target=self._main, name="jobctl-scheduler", daemon=True)
 
@@ -169,7 +170,9 @@ class Scheduler:
             if self._dispatcher.after:
                 self.call(self._dispatcher.after.look_up_all)
         stopped = sorted(self._dispatcher.stopped)
-        if not stopped or not (has_changed or (self._start_at is not None and now >= self._start_at)):
+        is_known, self._stopped_jobs = stopped == self._stopped_jobs, stopped
+        pause_ends = self._start_at is not None and now >= self._start_at
+        if not stopped or not (has_changed or pause_ends or not is_known):
             return
         records = [record for record in map(self._store.job, stopped) if record is not None]
         self._start_at = _first_end(records)

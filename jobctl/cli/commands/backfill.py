@@ -38,9 +38,10 @@ def run(
     ] = None,
     arguments_file: ArgumentsFile = None,
 ) -> int:
-    """Run a job for its past slots, oldest first, one after another.
+    """Run a job for its past slots.
 
-    A scheduler runs them; the rest is kept over restarts. Slots that have completed are left out.
+    A scheduler runs them, oldest first, one after another; those that are left are kept over restarts. Slots that have
+    completed are left out.
 
     Examples:
         jobctl backfill report-daily-activity-summary --from 2026-11-01 --to 2026-11-07 --dry-run

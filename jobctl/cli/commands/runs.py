@@ -44,7 +44,7 @@ def run(
     ] = False,
     no_header: NoHeader = False,
 ) -> int:
-    """List runs, newest first; or runs that are kept for later, or what people did.
+    """List runs, newest first; or those kept for later.
 
     Examples:
         jobctl runs

@@ -44,7 +44,7 @@ def run(
     ] = None,
     delay: Annotated[
         str | None,
-        typer.Option("--in", metavar="DURATION", help="Run it later, so long from now such as 2h."),
+        typer.Option("--in", metavar="DURATION", help="Run it later, after this time such as 2h."),
     ] = None,
 ) -> int:
     """Run a job now, and exit with its result; or later.
