@@ -122,9 +122,7 @@ class Runner:
 
         def start(manager: "LocalJobManager") -> Run:
             if called is None:
-                return manager.trigger_job(
-                    job_id, arguments=arguments, trigger=Trigger.HTTP, actor=actor
-                )
+                return manager.trigger_job(job_id, arguments=arguments, trigger=Trigger.HTTP, actor=actor)
             slot, in_time = called
             trigger = Trigger.SCHEDULE if in_time else Trigger.HTTP
             return manager.trigger_job(
