@@ -269,7 +269,7 @@ def _drawn_by_typer(ctx: Any, terminal: Terminal) -> str:
 
 
 _USAGE = "Usage: jobctl COMMAND [OPTIONS]     background jobs of a site, and your own"
-_BEGIN = "Begin   jobctl run --demo   jobctl help getting-started   jobctl help COMMAND"
+_BEGIN = "Begin   run --demo   help getting-started   help COMMAND   completion SHELL"
 
 
 def _overview() -> list[str]:
@@ -295,8 +295,7 @@ def _overview_on_terminal(terminal: Terminal) -> "Iterator[RenderableType]":
 def _commands() -> Iterator[tuple[str, str, str]]:
     """Panel, names and summary of each command; a panel is named once.
 
-    But for ``help``, which the last line shows, ``uninstall``, which stands with ``install``, and ``completion``, which
-    is needed once.
+    But for ``help`` and ``completion``, which the last line shows, and ``uninstall``, which stands with ``install``.
     """
     from jobctl.cli.command_data import COMMANDS
 

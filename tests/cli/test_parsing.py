@@ -33,7 +33,11 @@ def test_without_arguments_it_shows_the_short_help(cli: Cli) -> None:
     for panel, names in PANELS.items():
         assert f"{panel:<7} {names[0]:<13} {COMMANDS[names[0]].summary}\n" in alone.stdout
         for name in names:
-            elsewhere = {"help": "jobctl help COMMAND", "uninstall": "uninstall removes it"}
+            elsewhere = {
+                "help": "help COMMAND",
+                "completion": "completion SHELL",
+                "uninstall": "uninstall removes it",
+            }
             listed = ", ".join([name, *(alias for alias, named in ALIASES.items() if named == name)])
             assert elsewhere.get(name, f" {listed:<13} {COMMANDS[name].summary}\n") in alone.stdout
 

@@ -44,8 +44,8 @@ def run(
     completed are left out.
 
     Examples:
-        jobctl backfill report-daily-activity-summary --from 2026-11-01 --to 2026-11-07 --dry-run
-        jobctl backfill report-daily-activity-summary --from 2026-11-01 --to 2026-11-07
+        jobctl backfill report-daily-activity-summary --from 2026-11-01 --to 2026-11-03 --dry-run
+        jobctl backfill report-daily-activity-summary --from 2026-11-01 --to 2026-11-03
         jobctl backfill nightly-import --from 2026-11-01T00:00Z --again source=archive
     """
     job = context.job(job_id)
