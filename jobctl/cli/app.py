@@ -109,15 +109,15 @@ def build(name: str) -> Any:
         epilog=examples.replace(f"jobctl {main_name}", f"jobctl {name}"),
         rich_help_panel=next(panel for panel, names in PANELS.items() if main_name in names),
         context_settings=_HELP_NAMES,
-    )(_with_common_options(module))
+    )(_with_common_options(module, name))
     return typer.main.get_command(single)
 
 
-def _with_common_options(module: Any) -> Callable[..., int]:
+def _with_common_options(module: Any, name: str) -> Callable[..., int]:
     def command(**values: Any) -> int:
         common = Common(**{field: values.pop(field) for field in Common._fields})
         with _interruptible():
-            context = Context(common)
+            context = Context(common, command=name)
             try:
                 code: int = module.run(context, **values)
             finally:

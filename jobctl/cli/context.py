@@ -39,6 +39,7 @@ class Context:
     """Given to every command's ``run``.
 
     Attributes:
+        command: the command as it was typed, ``stop`` or ``pause``.
         is_detached: whether ``trigger --no-wait`` started this process: its first line of output is the run, and
             its last.
     """
@@ -49,8 +50,11 @@ class Context:
         process: Mapping[str, str] = os.environ,
         clock: Clock | None = None,
         output: Output | None = None,
+        *,
+        command: str = "",
     ) -> None:
         self.common = common
+        self.command = command
         self.process = process
         self.clock: Clock = clock or SystemClock()
         self.output = output or Output(common, process)

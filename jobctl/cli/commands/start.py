@@ -19,13 +19,13 @@ def run(
         jobctl start repository-sync
         jobctl start --all --yes
     """
-    jobs = chosen_jobs(job_id, context, every=all_jobs, verb="start")
+    jobs = chosen_jobs(job_id, context, every=all_jobs)
     if all_jobs:
         confirm(
             f"Put all {len(jobs)} jobs back on their schedules?",
             context,
             yes=yes,
-            command="start --all",
+            command=f"{context.command} --all",
         )
     manager, out = context.job_manager, context.output
     manager.add(jobs)

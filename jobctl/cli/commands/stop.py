@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jobctl.cli.command_data import ALIASES
 from jobctl.cli.context import Context
 from jobctl.cli.options import AllJobs, OptionalJobId, Yes
 from jobctl.cli.times import dated, read_later
@@ -16,6 +17,9 @@ from jobctl.text import printable
 
 if TYPE_CHECKING:
     from jobctl.model import Job
+
+OPPOSITES = {"stop": "start", "pause": "resume"}
+"""The command that undoes a command."""
 
 
 def run(
@@ -43,10 +47,11 @@ def run(
         jobctl stop repository-sync --skip-next
         jobctl stop --all --yes
     """
-    jobs = chosen_jobs(job_id, context, every=all_jobs, verb="stop")
+    jobs = chosen_jobs(job_id, context, every=all_jobs)
+    typed = context.command
     if all_jobs:
-        confirm(f"Take all {len(jobs)} jobs off their schedules?", context, yes=yes, command="stop --all")
-    undo = f"jobctl start {'--all' if all_jobs else jobs[0].id}"
+        confirm(f"Take all {len(jobs)} jobs off their schedules?", context, yes=yes, command=f"{typed} --all")
+    undo = f"jobctl {OPPOSITES[typed]} {'--all' if all_jobs else jobs[0].id}"
     # half a character, as other encodings than UTF-8 leave it, fits no database
     reason = printable(reason) if reason is not None else None
     manager, out = context.job_manager, context.output
@@ -96,23 +101,24 @@ def _after_next(job: "Job", context: Context) -> datetime:
     return status.next_run + timedelta(milliseconds=1)
 
 
-def chosen_jobs(job_id: str | None, context: Context, *, every: bool, verb: str) -> "list[Job]":
+def chosen_jobs(job_id: str | None, context: Context, *, every: bool) -> "list[Job]":
     """The named job, or all jobs.
 
     Raises:
         UsageError: neither or both are named.
         UnknownJobError: no job has this id.
     """
+    typed = context.command
     if every and job_id is not None:
-        raise UsageError(f"{verb} takes an id or --all, not both")
+        raise UsageError(f"{typed} takes an id or --all, not both")
     if every:
         return list(context.catalogue.jobs)
     if job_id is None:
         others = {
             "start": "the scheduler: jobctl run; one job now: jobctl trigger ID",
-            "stop": "every job: jobctl stop --all; the scheduler: Ctrl-C where it runs",
+            "stop": f"every job: jobctl {typed} --all; the scheduler: Ctrl-C where it runs",
         }
-        raise UsageError(f"{verb} needs the id of a job", hint=others[verb])
+        raise UsageError(f"{typed} needs the id of a job", hint=others[ALIASES.get(typed, typed)])
     return [context.listed_job(job_id)]
 
 
