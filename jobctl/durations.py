@@ -1,7 +1,7 @@
-"""Durations as text: ``90s``, ``1h 30m``, ``4m 12s``."""
+"""Durations as text: ``90s``, ``1h 30m``, ``4m 12s``; and times by how far away they are."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from jobctl.errors import ScheduleError
 from jobctl.text import quote
@@ -63,3 +63,24 @@ def write_duration(duration: timedelta) -> str:
 def milliseconds(duration: timedelta | None) -> int | None:
     """Whole milliseconds, as in JSON and in the run store."""
     return None if duration is None else round(duration.total_seconds() * 1000)
+
+
+def ago(instant: datetime | None, now: datetime) -> str:
+    """``never``, ``now`` or ``3m 2s ago``."""
+    if instant is None:
+        return "never"
+    passed = now - instant
+    return f"{short(passed)} ago" if passed >= timedelta(seconds=1) else "now"
+
+
+def until(instant: datetime | None, now: datetime) -> str:
+    """``-``, ``now`` or ``in 4m 12s``."""
+    if instant is None:
+        return "-"
+    left = instant - now
+    return f"in {short(left)}" if left >= timedelta(seconds=1) else "now"
+
+
+def short(duration: timedelta) -> str:
+    """A duration in whole seconds and larger units."""
+    return format_duration(duration) if duration >= timedelta(seconds=10) else f"{duration.seconds}s"

@@ -17,9 +17,10 @@ from jobctl.cli.context import Context
 from jobctl.cli.error_output import discard_output
 from jobctl.cli.output import LAST_S
 from jobctl.cli.terminal import Column, Terminal
-from jobctl.cli.times import ago, share, short, took, until
+from jobctl.cli.times import share, took
 from jobctl.cli.views.events import document, job_of, level, log_line, terminal_line
 from jobctl.cli.views.status import state_of
+from jobctl.durations import ago, short, until
 from jobctl.errors import JobctlError
 from jobctl.events import Event, LinesNotShown, RunFinished, RunOutput, RunProgressed, RunStarted
 from jobctl.model import JobStatus, RunStatus, Status, rate

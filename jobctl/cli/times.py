@@ -71,27 +71,6 @@ def read_span(text: str, option: str, *, least: timedelta = timedelta(0)) -> tim
     return span
 
 
-def ago(instant: datetime | None, now: datetime) -> str:
-    """``never``, ``now`` or ``3m 2s ago``."""
-    if instant is None:
-        return "never"
-    passed = now - instant
-    return f"{short(passed)} ago" if passed >= timedelta(seconds=1) else "now"
-
-
-def until(instant: datetime | None, now: datetime) -> str:
-    """``-``, ``now`` or ``in 4m 12s``."""
-    if instant is None:
-        return "-"
-    left = instant - now
-    return f"in {short(left)}" if left >= timedelta(seconds=1) else "now"
-
-
-def short(duration: timedelta) -> str:
-    """A duration in whole seconds and larger units."""
-    return format_duration(duration) if duration >= timedelta(seconds=10) else f"{duration.seconds}s"
-
-
 def took(duration: timedelta | None) -> str:
     """A duration, or a dash."""
     return "-" if duration is None else format_duration(duration)

@@ -9,8 +9,8 @@ from jobctl import __version__
 from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.cli.context import Context
 from jobctl.cli.terminal import Column, Terminal, one_line, rows
-from jobctl.cli.times import until, zulu
-from jobctl.durations import format_duration
+from jobctl.cli.times import zulu
+from jobctl.durations import format_duration, until
 from jobctl.errors import ExitCode, ServiceError
 from jobctl.json_documents import time
 from jobctl.model import Job, Run, RunStatus

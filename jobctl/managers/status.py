@@ -21,11 +21,8 @@ _BY_RUN = {
 def job_status(job: Job, record: JobRecord | None, now: datetime) -> JobStatus:
     """The current status of a job. ``next_run`` is what its scheduler last saved, None where that is past."""
     last = record.last if record else None
-    state = _BY_RUN.get(last.status, Status.SCHEDULED) if last else Status.SCHEDULED
     off = _off_schedule(job, record)
-    is_manual = job.schedule_text is None and job.unmet is None and last is not None
-    if off is not None and state is not Status.RUNNING and not is_manual:
-        state = Status.STOPPED
+    state = state_of(job, last.status if last else None, is_off=off is not None)
     planned = record.next_run if record and off is None else None
     if record is not None and record.waits_until is not None:
         planned = min(record.waits_until, planned or record.waits_until)
@@ -37,6 +34,23 @@ def job_status(job: Job, record: JobRecord | None, now: datetime) -> JobStatus:
     if last is None or state is not Status.RUNNING or last.retry_at is None:
         return found
     return replace(found, note=f"retrying {last.attempt + 1}/{job.retries + 1}", retry_at=last.retry_at)
+
+
+def state_of(job: Job, last: RunStatus | None, *, is_off: bool) -> Status:
+    """The state of a job.
+
+    Args:
+        last: the status of its newest run.
+        is_off: whether it is off its schedule.
+    """
+    state = Status.SCHEDULED if last is None else _BY_RUN.get(last, Status.SCHEDULED)
+    is_manual = job.schedule_text is None and job.unmet is None and last is not None
+    return Status.STOPPED if is_off and state is not Status.RUNNING and not is_manual else state
+
+
+def is_off_schedule(job: Job) -> bool:
+    """Whether a job is off its schedule by its definition alone."""
+    return not_enabled(job) is not None or job.unmet is not None or job.schedule_text is None
 
 
 def status_from(

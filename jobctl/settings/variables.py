@@ -87,6 +87,8 @@ _ALL = (
     Variable("SMTP_USER", VariableKind.TEXT),
     Variable("SMTP_PASSWORD", VariableKind.SECRET),
     Variable("CRON_SECRET", VariableKind.SECRET),
+    Variable("JOBCTL_PAGE_SECRET", VariableKind.SECRET, stand_in="CRON_SECRET"),
+    Variable("JOBCTL_PAGE_READONLY_SECRET", VariableKind.SECRET),
     Variable("JOBCTL_REPORT_TO", VariableKind.TEXT),
     Variable("JOBCTL_STATE", VariableKind.ADDRESS, ".jobctl"),
     Variable("JOBCTL_PROJECT", VariableKind.TEXT),

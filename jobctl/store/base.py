@@ -10,9 +10,10 @@ from typing import Any, ClassVar, TypeVar
 from jobctl.clock import SystemClock, iso, to_ms
 from jobctl.errors import UsageError
 from jobctl.model import Action, ActionKind, JobMetrics, Progress, Run, RunStatus, WaitingRun
-from jobctl.store import actions, claims, waiting
+from jobctl.store import actions, claims, glances, waiting
 from jobctl.store.batch_statement import BatchStatement
 from jobctl.store.connection import Connection
+from jobctl.store.glances import JobGlance, RunGlance
 from jobctl.store.records import (
     CachedResult,
     Cancellation,
@@ -612,6 +613,16 @@ class RunStore(ABC):
         with self._reading() as connection:
             values = {"job": job_id, "begin": to_ms(begin), "end": to_ms(end)}
             return [run_of(row) for row in connection.execute(f"{selected} ORDER BY seq", values)]
+
+    def job_glances(self) -> Sequence[JobGlance]:
+        """Every job that was ever registered, in a few columns: for lists of thousands."""
+        with self._reading() as connection:
+            return glances.jobs(connection)
+
+    def latest_runs(self, job_ids: Iterable[str], most: int = 20) -> Mapping[str, Sequence[RunGlance]]:
+        """The newest executions of each of these jobs, oldest first; ``most`` for each."""
+        with self._reading() as connection:
+            return glances.latest_runs(connection, job_ids, most, self.durations_index)
 
     def unfinished(self, job_id: str | None = None) -> Sequence[tuple[Run, Owner]]:
         """Runs that have not ended, with the process that runs each."""

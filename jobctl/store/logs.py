@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from jobctl.files import folder_below, open_below, open_private, state_folder
 from jobctl.memory_limit import MIB
-from jobctl.text import is_job_id
+from jobctl.text import is_job_id, printable
 
 if TYPE_CHECKING:
     from jobctl.store.base import RunStore
@@ -24,6 +24,7 @@ FOLDER = "logs"
 LIMIT_VARIABLE = "JOBCTL_LOGS_MAX_MIB"
 DEFAULT_LIMIT = 64 * MIB
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_LINE = re.compile(r"([0-9T:.-]+Z) \[[^\]]*\] ?(.*)", re.DOTALL)
 _SUFFIX = ".log"
 _DELETED = ".oldest-deleted"
 """Its modification time is when logs were last deleted because of the limit."""
@@ -83,6 +84,13 @@ def read(logs: Path, job_id: str, run_id: str) -> BinaryIO | None:
         os.close(file)
         raise OSError(errno.EINVAL, f'"{name}" is not a file')
     return os.fdopen(file, "rb")
+
+
+def parsed(line: str) -> tuple[str, str]:
+    """The time, empty where there is none, and the printable text of a line of a log."""
+    found = _LINE.match(line)
+    at, text = (found[1], found[2]) if found else ("", line)
+    return at, printable(text)
 
 
 def delete(logs: Path, job_id: str, run_id: str) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from jobctl.catalogue import builtin
 from jobctl.cli.terminal import Terminal
-from jobctl.cli.views.status import Board, by_urgency, screen, who_schedules
+from jobctl.cli.views.status import by_urgency, screen
+from jobctl.managers.board import Board, who_schedules
 from jobctl.model import JobStatus, Progress, Status
 from jobctl.modes import Mode
 from jobctl.scheduler.liveness import Presence

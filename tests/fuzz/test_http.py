@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobctl.settings.masking import Secret
-from jobctl.web.app import Access
+from jobctl.web.access import Access
 from tests.support.fuzzing import SURROGATES, anything, examples
 from tests.support.project import Site
 from tests.web.conftest import CODE, JOBS, SECRET, serving

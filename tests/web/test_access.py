@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobctl.settings.masking import Secret
-from jobctl.web.app import Access
+from jobctl.web.access import Access
 from jobctl.web.connection_limits import BoundedProtocol
 from tests.support.project import Site
 

@@ -9,8 +9,9 @@ import typer
 
 from jobctl.cli.context import Context
 from jobctl.cli.terminal import Bar, Column, Terminal, rows, sparkline
-from jobctl.cli.times import ago, share
+from jobctl.cli.times import share
 from jobctl.clock import iso
+from jobctl.durations import ago
 from jobctl.errors import StoreError, UsageError
 from jobctl.site.analytics.results import ANALYTICS, HITS, MISSES, Analytic
 from jobctl.text import quote, suggestion

@@ -7,9 +7,8 @@ import typer
 
 from jobctl.cli.context import Context, find_run
 from jobctl.cli.options import RunningJobOrRun
-from jobctl.cli.times import ago
 from jobctl.cli.views.runs import ending
-from jobctl.durations import format_duration
+from jobctl.durations import ago, format_duration
 from jobctl.errors import ExitCode, NotRunningError, UsageError
 from jobctl.json_documents import trigger_document, waiting_document
 from jobctl.model import DEFAULT_GRACE, Run, RunStatus

@@ -1,7 +1,6 @@
 """``jobctl logs [ID|RUN]``: what a run printed, or what all jobs print."""
 
 import os
-import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -18,10 +17,8 @@ from jobctl.cli.times import local, zone_names
 from jobctl.cli.views.runs import ending
 from jobctl.errors import StoreError, UsageError, reason_of
 from jobctl.model import Run, RunStatus
-from jobctl.store.logs import FOLDER, read
-from jobctl.text import printable
+from jobctl.store.logs import FOLDER, parsed, read
 
-_LINE = re.compile(r"([0-9T:.-]+Z) \[[^\]]*\] ?(.*)", re.DOTALL)
 _EXECUTED = (RunStatus.RUNNING, RunStatus.COMPLETED, RunStatus.FAILED)
 NEWEST = 100
 """The number of runs read, and of lines shown, for all jobs together."""
@@ -158,7 +155,7 @@ class _RunLog:
                 out.message(f"run {run.short_id} continues, and is no longer followed")
                 raise
             text, position = log.read_from(position)
-            lines: Iterable[tuple[str, str]] = [_parsed(line) for line in text.split("\n")[:-1]]
+            lines: Iterable[tuple[str, str]] = [parsed(line) for line in text.split("\n")[:-1]]
             if is_first:
                 lines, is_first = self._last(lines), False
             if out.json:
@@ -247,7 +244,7 @@ class _AllLogs:
                 continue
             text, position = _LogFile(folder, run).read_from(position)
             self._positions[run.id] = position if run.status is RunStatus.RUNNING else None
-            found += [_Line(at, run.job_id, run.id, line) for at, line in map(_parsed, text.split("\n")[:-1])]
+            found += [_Line(at, run.job_id, run.id, line) for at, line in map(parsed, text.split("\n")[:-1])]
         return sorted(found, key=lambda line: line.at)
 
     def _formatted(self, line: _Line) -> str:
@@ -291,7 +288,7 @@ class _LogFile:
         if file is not None:
             with TextIOWrapper(file, "utf-8", "replace", newline="\n") as text:
                 for line in text:
-                    yield _parsed(line.rstrip("\n"))
+                    yield parsed(line.rstrip("\n"))
 
     def _open(self) -> BinaryIO | None:
         try:
@@ -317,12 +314,6 @@ def _retried(read_store: Callable[[], T], context: Context) -> T:
     from jobctl.project import wait_for_store
 
     return wait_for_store(read_store, context.clock, context.warn_of_store_error)
-
-
-def _parsed(line: str) -> tuple[str, str]:
-    found = _LINE.match(line)
-    at, text = (found[1], found[2]) if found else ("", line)
-    return at, printable(text)
 
 
 def _local_time(at: str, now: datetime) -> str:

@@ -10,8 +10,8 @@ import typer
 from jobctl.cli.context import Context, read_runs, report_service_error
 from jobctl.cli.options import NoHeader, OptionalJobId
 from jobctl.cli.terminal import Bar, Column, Terminal, rows
-from jobctl.cli.times import ago, ms, share, took
-from jobctl.durations import format_duration
+from jobctl.cli.times import ms, share, took
+from jobctl.durations import ago, format_duration
 from jobctl.errors import UsageError, reason_of
 from jobctl.json_documents import metrics_document
 from jobctl.model import JobMetrics, JobTotals

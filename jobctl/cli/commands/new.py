@@ -9,8 +9,9 @@ import typer
 from jobctl.cli.commands.next import due
 from jobctl.cli.context import Context
 from jobctl.cli.terminal import rows
-from jobctl.cli.times import exact, until
+from jobctl.cli.times import exact
 from jobctl.clock import iso
+from jobctl.durations import until
 from jobctl.errors import UsageError
 from jobctl.schedules import Cron
 from jobctl.schedules.zones import zone

@@ -10,8 +10,9 @@ import typer
 from jobctl.cli.context import Context
 from jobctl.cli.options import NoHeader, job_ids
 from jobctl.cli.terminal import Column, rows
-from jobctl.cli.times import dated, exact, read_time, until, zone_names, zulu
+from jobctl.cli.times import dated, exact, read_time, zone_names, zulu
 from jobctl.clock import iso
+from jobctl.durations import until
 from jobctl.errors import ScheduleError, UsageError
 from jobctl.modes import Mode
 from jobctl.schedules import Cron, Every, parse_schedule

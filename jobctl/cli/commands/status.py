@@ -13,17 +13,10 @@ import typer
 from jobctl.cli.context import Context, find_run, report_service_error
 from jobctl.cli.options import JobOrRunId, NoHeader
 from jobctl.cli.output import Output, error_document
-from jobctl.cli.views.status import (
-    Board,
-    by_urgency,
-    detail,
-    logs_words,
-    piped,
-    screen,
-    who_schedules,
-)
+from jobctl.cli.views.status import by_urgency, detail, logs_words, piped, screen
 from jobctl.errors import ConfigurationError, ExitCode, ServiceError, UsageError
 from jobctl.json_documents import job_document, logs_document, run_document, scheduler_document
+from jobctl.managers.board import Board, who_schedules
 from jobctl.managers.status import all_statuses, job_statuses, with_next_times
 from jobctl.memory_limit import MIB
 from jobctl.model import JobStatus, JobTotals, Run, Status

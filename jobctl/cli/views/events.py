@@ -3,10 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobctl.cli.times import short
 from jobctl.cli.views.runs import ending
 from jobctl.clock import iso
-from jobctl.durations import format_duration, milliseconds
+from jobctl.durations import format_duration, milliseconds, short
 from jobctl.errors import JobctlError
 from jobctl.events import (
     ClockJumped,

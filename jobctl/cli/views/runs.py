@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jobctl.cli.terminal import STATES, Column, Terminal, one_line, rows, sparkline
-from jobctl.cli.times import ago, dated, local, ms, took, until, zone_names, zulu
-from jobctl.durations import format_duration
+from jobctl.cli.times import dated, local, ms, took, zone_names, zulu
+from jobctl.durations import ago, format_duration, until
 from jobctl.model import Action, Progress, Run, RunStatus, WaitingRun, short_id
 
 if TYPE_CHECKING:

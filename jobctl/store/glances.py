@@ -1,0 +1,79 @@
+"""What a list of thousands of jobs needs of each: a few columns, in a fraction of the time of whole records."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from jobctl.clock import from_ms
+from jobctl.model import RunStatus
+from jobctl.store.connection import Connection
+from jobctl.store.rows import decodes
+
+_JOBS = """
+SELECT j.id, j.name, j.schedule, j.next_run, j.stopped, j.last_run, r.status, r.started_at, r.duration_ms
+FROM jobs j LEFT JOIN runs r ON r.seq = j.last_run
+"""
+_ENDED = """
+SELECT id, status, started_at, duration_ms FROM runs {index}
+WHERE job_id = ? AND duration_ms IS NOT NULL ORDER BY seq DESC LIMIT ?
+"""
+_RUNNING = "SELECT id, job_id, started_at FROM runs WHERE status = 'running'"
+
+
+class JobGlance(NamedTuple):
+    """A job and its last run, as the run store has them. Times are in milliseconds since 1970.
+
+    Attributes:
+        schedule: its text; empty where it has none.
+        stopped: since when it is off its schedule.
+        status: of its last run.
+    """
+
+    id: str
+    name: str
+    schedule: str
+    next_run: int | None
+    stopped: int | None
+    seq: int | None
+    status: str | None
+    started_at: int | None
+    duration_ms: int | None
+
+
+class RunGlance(NamedTuple):
+    """A run, without what it says."""
+
+    id: str
+    status: RunStatus
+    started_at: datetime
+    duration: timedelta | None
+
+
+@decodes
+def jobs(connection: Connection) -> list[JobGlance]:
+    """Every job that was ever registered."""
+    return list(map(JobGlance._make, connection.execute(_JOBS)))
+
+
+@decodes
+def latest_runs(
+    connection: Connection, job_ids: Iterable[str], most: int, index: str
+) -> dict[str, list[RunGlance]]:
+    """The newest executions of each job, oldest first; the one in progress is the last.
+
+    Args:
+        most: for each job.
+        index: behind ``FROM runs``, the index for the newest durations of a job.
+    """
+    running = {row[1]: row for row in connection.execute(_RUNNING)}
+    found: dict[str, list[RunGlance]] = {}
+    for job_id in job_ids:
+        ended = connection.execute(_ENDED.format(index=index), (job_id, most))
+        runs = [
+            RunGlance(run_id, RunStatus(status), from_ms(started), timedelta(milliseconds=ms))
+            for run_id, status, started, ms in ended
+        ]
+        if (now := running.get(job_id)) is not None:
+            runs = [RunGlance(now[0], RunStatus.RUNNING, from_ms(now[2]), None), *runs[: most - 1]]
+        found[job_id] = runs[::-1]
+    return found
