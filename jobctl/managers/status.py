@@ -22,7 +22,7 @@ def job_status(job: Job, record: JobRecord | None, now: datetime) -> JobStatus:
     """The current status of a job. ``next_run`` is what its scheduler last saved, None where that is past."""
     last = record.last if record else None
     off = _off_schedule(job, record)
-    state = state_of(job, last.status if last else None, is_off=off is not None)
+    state = state_of(last.status if last else None, is_off=off is not None, is_manual=is_manual_only(job))
     planned = record.next_run if record and off is None else None
     if record is not None and record.waits_until is not None:
         planned = min(record.waits_until, planned or record.waits_until)
@@ -36,16 +36,22 @@ def job_status(job: Job, record: JobRecord | None, now: datetime) -> JobStatus:
     return replace(found, note=f"retrying {last.attempt + 1}/{job.retries + 1}", retry_at=last.retry_at)
 
 
-def state_of(job: Job, last: RunStatus | None, *, is_off: bool) -> Status:
+def state_of(last: RunStatus | None, *, is_off: bool, is_manual: bool) -> Status:
     """The state of a job.
 
     Args:
         last: the status of its newest run.
         is_off: whether it is off its schedule.
+        is_manual: whether it could run, but has no schedule.
     """
     state = Status.SCHEDULED if last is None else _BY_RUN.get(last, Status.SCHEDULED)
-    is_manual = job.schedule_text is None and job.unmet is None and last is not None
-    return Status.STOPPED if is_off and state is not Status.RUNNING and not is_manual else state
+    is_stopped = is_off and state is not Status.RUNNING and not (is_manual and last is not None)
+    return Status.STOPPED if is_stopped else state
+
+
+def is_manual_only(job: Job) -> bool:
+    """Whether a job could run, but has no schedule."""
+    return job.schedule_text is None and job.unmet is None
 
 
 def is_off_schedule(job: Job) -> bool:

@@ -1,12 +1,14 @@
-"""The cron endpoints of the site over HTTP: ``jobctl.web:app`` is an ASGI application for the working folder."""
+"""ASGI applications for the working folder: ``jobctl.web:app``, the cron endpoints and the page; ``jobctl.web:page``, the page."""
 
 from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    if name != "app":
+    if name not in {"app", "page"}:
         raise AttributeError(f"module 'jobctl.web' has no attribute {name!r}")
-    from jobctl.web.app import create_app
-
-    found = globals()["app"] = create_app()
+    if name == "app":
+        from jobctl.web.app import create_app as create
+    else:
+        from jobctl.web.pages.application import create_page as create
+    found = globals()[name] = create()
     return found

@@ -1,4 +1,4 @@
-"""The ASGI application: its routes, who may use them, and the headers of every response."""
+"""The ASGI application: the endpoints, who may use them, and the headers of their responses; and the page."""
 
 import asyncio
 import contextlib
@@ -26,6 +26,7 @@ from jobctl.modes import resolve
 from jobctl.project import ProjectContext
 from jobctl.web.access import Access
 from jobctl.web.endpoints import ENDPOINTS, JOBS_PATH, EndpointFormat, Reply, pending, status_of
+from jobctl.web.pages.application import Page
 from jobctl.web.request_runner import Runner, store_timeout
 from jobctl.web.vercel_call import HEADER
 
@@ -58,6 +59,7 @@ def create_app(
     project.environment.require()
     runner = Runner(project, timeout)
     endpoints = Endpoints(runner, Access.read(project.environment))
+    page = Page(project)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -81,6 +83,7 @@ def create_app(
             Route("/api/metrics", endpoints.read_handler(_metrics)),
             Route("/metrics", endpoints.read_handler(_prometheus)),
             Route("/healthz", _health),
+            *page.routes(),
         ],
         lifespan=lifespan,
         exception_handlers={HTTPException: _http_error, Exception: endpoints.internal_error},

@@ -16,6 +16,7 @@ from jobctl.cli.commands import check, metrics, mode
 from jobctl.cli.commands.help import PAGES, TOPICS, drawn
 from jobctl.cli.terminal import Terminal
 from jobctl.cli.views import runs, status
+from jobctl.managers.board import Board
 from jobctl.model import Job, JobMetrics, JobStatus, JobTotals, Reason, Run, RunStatus, Status, Trigger
 from jobctl.modes import Mode, explain
 from jobctl.scheduler.liveness import Presence
@@ -90,7 +91,7 @@ def views(draw: st.DrawFn) -> "Callable[[Terminal], Iterator[RenderableType]]":
         draw(st.lists(past, min_size=1, max_size=25)),
         draw(st.lists(totals, min_size=1, max_size=4)),
     )
-    board = status.Board(
+    board = Board(
         draw(st.sampled_from(Mode)), draw(presences), draw(st.lists(jobs, min_size=1, max_size=5)), NOW
     )
     job = board.jobs[0]

@@ -67,7 +67,7 @@ class PageAccess:
         }
         self._secrets = {role: secret for role, secret in found.items() if secret is not None}
         self._is_development = environment.text("NODE_ENV") == "development"
-        self._process_key = secrets.token_bytes(32)
+        self.process_key = secrets.token_bytes(32)
         self._lock = threading.Lock()
         self._keys: dict[Role, bytes] = {}
         self._limit = LoginLimit(clock)
@@ -112,7 +112,7 @@ class PageAccess:
 
     def token(self, visitor: Visitor) -> str:
         """The token that each form of a visitor carries."""
-        key = self._key(visitor.role) if visitor.has_session else self._process_key
+        key = self._key(visitor.role) if visitor.has_session else self.process_key
         return hmac.new(key, f"form:{visitor.session}".encode(), hashlib.sha256).hexdigest()
 
     def is_own_form(self, visitor: Visitor, token: str, headers: Mapping[str, str]) -> bool:

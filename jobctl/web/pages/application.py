@@ -1,0 +1,241 @@
+"""The page as an ASGI application: its routes, and what each request must prove."""
+
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import parse_qsl, quote
+
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from jobctl.clock import Clock, SystemClock
+from jobctl.errors import (
+    AlreadyRunningError,
+    JobctlError,
+    NotRunError,
+    NotRunningError,
+    StoreError,
+    UnknownJobError,
+    UnknownRunError,
+)
+from jobctl.project import ProjectContext
+from jobctl.web.pages import views
+from jobctl.web.pages.access import (
+    COOKIE,
+    SESSION_AGE,
+    PageAccess,
+    TooManyAttemptsError,
+    Visitor,
+    is_same_origin,
+)
+from jobctl.web.pages.reader import Reader
+from jobctl.web.pages.rendering import HEADERS, STATIC, asset, render
+from jobctl.web.pages.visit import Visit, client_of, local_path
+
+_LARGEST_FORM = 128 * 1024
+_MOST_FIELDS = 500
+_NOTICE_S = 60
+_YEAR_S = 365 * 24 * 3600
+_LOG = logging.getLogger("jobctl")
+_STATUSES = (
+    (UnknownJobError, 404),
+    (UnknownRunError, 404),
+    (AlreadyRunningError, 409),
+    (NotRunningError, 409),
+    (NotRunError, 503),
+    (StoreError, 503),
+)
+
+View = Callable[[Visit], Response]
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Page:
+    """The page of a project."""
+
+    def __init__(self, project: ProjectContext, clock: Clock | None = None) -> None:
+        self.reader = Reader(project, clock or SystemClock())
+        self.access = PageAccess(project.environment, self.reader.clock)
+        self.polls = project.environment.on_vercel
+        self.notices = URLSafeTimedSerializer(self.access.process_key, salt="notice")
+
+    def routes(self) -> list[Route]:
+        """All paths of the page."""
+        return [
+            Route("/", self._handler(views.overview)),
+            Route("/mode", self._handler(views.mode)),
+            Route("/login", self._login, methods=["GET", "POST"]),
+            Route("/logout", self._logout, methods=["POST"]),
+            Route("/static/{name}", _static),
+        ]
+
+    def read_notice(self, signed: str) -> str | None:
+        """What was done just before; None where the text is not from here, or older than a minute."""
+        try:
+            return str(self.notices.loads(signed, max_age=_NOTICE_S)) if signed else None
+        except BadSignature:
+            return None
+
+    def _handler(self, view: View, *, changes: bool = False) -> Handler:
+        """A handler for those who may see the page, or for ``changes`` may change something."""
+
+        async def handle(request: Request) -> Response:
+            visitor = self._visitor(request)
+            if visitor is None:
+                return self._refused(request)
+            form: tuple[tuple[str, str], ...] = ()
+            if changes:
+                if not visitor.may_change:
+                    text = "You are logged in with a secret that only lets you read."
+                    return Visit(self, request, visitor).message("Not allowed", text, status=403)
+                read = await _form(request)
+                token = next((value for name, value in read or () if name == "token"), "")
+                if read is None or not self.access.is_own_form(visitor, token, request.headers):
+                    text = "This form is out of date, or was not sent from this page. Nothing was done."
+                    hint = "Go back, reload the page, and send the form again."
+                    return Visit(self, request, visitor).message(
+                        "Nothing was done", text, hint=hint, status=403
+                    )
+                form = tuple(read)
+            return await run_in_threadpool(self._answer, view, Visit(self, request, visitor, form))
+
+        return handle
+
+    def _answer(self, view: View, visit: Visit) -> Response:
+        try:
+            return view(visit)
+        except JobctlError as error:
+            status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 400)
+            mask = self.reader.project.environment.mask
+            if status == 503:
+                _LOG.warning("page: %s", mask(str(error)), extra={"kind": "page"})
+            title = {404: "Not found", 503: "Not available"}.get(status, "Nothing was done")
+            hint = mask(error.hint) if error.hint else None
+            return visit.message(
+                title, mask(_sentence(str(error))), hint=hint and _sentence(hint), status=status
+            )
+        except Exception as error:  # a bug: its text may hold anything
+            trace = self.reader.project.environment.mask("".join(traceback.format_exception(error)))
+            _LOG.error(
+                "page %s: internal error of jobctl\n%s", visit.request.url.path, trace, extra={"kind": "page"}
+            )
+            return visit.message("Internal error", "This is a bug of jobctl. Its log says more.", status=500)
+
+    def _visitor(self, request: Request) -> Visitor | None:
+        client = request.client.host if request.client else None
+        return self.access.visitor(request.headers, client, request.cookies)
+
+    def _refused(self, request: Request) -> Response:
+        root = str(request.scope.get("root_path", "")).rstrip("/")
+        if not self.access.has_login:
+            return self._login_page(request, status=403)
+        if request.method != "GET" or request.headers.get("accept", "").startswith("text/event-stream"):
+            return PlainTextResponse("log in first\n", 401, headers=HEADERS)
+        path = request.url.path.removeprefix(root)
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"{root}/login?next={quote(path + query)}", 303, headers=HEADERS)
+
+    # Login
+
+    async def _login(self, request: Request) -> Response:
+        if request.method != "POST":
+            return self._login_page(request, status=200 if self.access.has_login else 403)
+        read = dict(await _form(request) or ())
+        if not is_same_origin(request.headers):
+            return self._login_page(request, "This form was not sent from this page.", status=403)
+        try:
+            cookie = await run_in_threadpool(self.access.log_in, read.get("secret", ""), client_of(request))
+        except TooManyAttemptsError as error:
+            text = f"Too many attempts. Wait {error.wait_s} s, then try again."
+            page = self._login_page(request, text, status=429)
+            page.headers["Retry-After"] = str(error.wait_s)
+            return page
+        if cookie is None:
+            return self._login_page(request, "This is not the secret.", status=401)
+        root = str(request.scope.get("root_path", "")).rstrip("/")
+        response = RedirectResponse(f"{root}{local_path(read.get('next', '/'))}", 303, headers=HEADERS)
+        response.set_cookie(
+            COOKIE,
+            cookie,
+            max_age=int(SESSION_AGE.total_seconds()),
+            path=root or "/",
+            secure=_is_https(request),
+            httponly=True,
+            samesite="strict",
+        )
+        return response
+
+    async def _logout(self, request: Request) -> Response:
+        visitor = self._visitor(request)
+        token = dict(await _form(request) or ()).get("token", "")
+        if visitor is None or not self.access.is_own_form(visitor, token, request.headers):
+            return self._refused(request)
+        root = str(request.scope.get("root_path", "")).rstrip("/")
+        response = RedirectResponse(f"{root}/login", 303, headers=HEADERS)
+        response.delete_cookie(COOKIE, path=root or "/", httponly=True, samesite="strict")
+        return response
+
+    def _login_page(self, request: Request, error: str | None = None, *, status: int) -> Response:
+        shown = {
+            "root": str(request.scope.get("root_path", "")).rstrip("/"),
+            "error": error,
+            "next": local_path(request.query_params.get("next", "/")),
+            "has_login": self.access.has_login,
+            "site_name": self.reader.project.folder.name,
+            "live": "off",
+        }
+        return render("login.html", shown, status=status)
+
+
+def create_page(start: Path | None = None, project: ProjectContext | None = None) -> Starlette:
+    """The page alone, to mount in another application.
+
+    Args:
+        start: where the search for the project begins; None as for the command line.
+        project: the project, if it is read already.
+
+    Raises:
+        ConfigurationError: a setting cannot be used.
+    """
+    project = project or ProjectContext.find(start)
+    project.environment.require()
+    return Starlette(routes=Page(project).routes())
+
+
+async def _form(request: Request) -> list[tuple[str, str]] | None:
+    """The fields of a form; None where the body is none, or too large."""
+    if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+        return None
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _LARGEST_FORM:
+            return None
+    try:
+        return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return None
+
+
+def _is_https(request: Request) -> bool:
+    forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    return request.url.scheme == "https" or forwarded == "https"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text and not text.endswith(".") else text
+
+
+async def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in STATIC:
+        return PlainTextResponse("not found\n", 404, headers=HEADERS)
+    data, version = asset(name)
+    is_current = request.query_params.get("v") == version
+    cache = f"public, max-age={_YEAR_S}, immutable" if is_current else "no-cache"
+    return Response(data, headers={**HEADERS, "Cache-Control": cache, "Content-Type": STATIC[name]})

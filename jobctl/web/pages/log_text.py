@@ -1,0 +1,146 @@
+"""A run's log as HTML: escaped, with the colours of ANSI sequences as classes, and every other sequence left out."""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from markupsafe import Markup, escape
+
+from jobctl.model import Run
+from jobctl.store.logs import FOLDER, parsed, read
+
+NEWEST = 1000
+"""Lines of a log that a page shows at first."""
+_PIECE = 256 * 1024
+_ESCAPE = r"(?:\x1b|\\x1b)"  # a log has control characters as text
+_SEQUENCE = re.compile(
+    rf"{_ESCAPE}\[([0-9;:]*)m|{_ESCAPE}\[[0-?]*[ -/]*[@-~]|{_ESCAPE}\][^\x07\x1b\\]*(?:\x07|\\x07|{_ESCAPE}\\\\?)?"
+)
+_COLORS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
+
+
+class LogPart(NamedTuple):
+    """Lines of a log.
+
+    Attributes:
+        lines: HTML of each.
+        position: behind the last of them, in bytes.
+        left_out: the number of older lines.
+    """
+
+    lines: list[Markup]
+    position: int
+    left_out: int = 0
+
+
+def newest_lines(state: Path, run: Run, most: int | None) -> LogPart | None:
+    """The newest whole lines of a run's log; None where it has none here.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    file = read(state / FOLDER, run.job_id, run.id)
+    if file is None:
+        return None
+    with file:
+        data = file.read()
+    end = data.rfind(b"\n") + 1
+    lines = data[:end].decode("utf-8", "replace").split("\n")[:-1]
+    left_out = 0 if most is None else max(0, len(lines) - most)
+    return LogPart(list(lines_as_html(lines[left_out:])), end, left_out)
+
+
+def lines_from(state: Path, run: Run, position: int) -> LogPart:
+    """The whole lines behind a position, of at most 256 KiB.
+
+    Raises:
+        OSError: the log cannot be read.
+    """
+    file = read(state / FOLDER, run.job_id, run.id)
+    if file is None:
+        return LogPart([], position)
+    with file:
+        file.seek(position)
+        data = file.read(_PIECE)
+    whole = data[: data.rfind(b"\n") + 1] or (data if len(data) == _PIECE else b"")
+    lines = whole.decode("utf-8", "replace").split("\n")
+    return LogPart(list(lines_as_html(lines[:-1] if whole.endswith(b"\n") else lines)), position + len(whole))
+
+
+def whole_log(state: Path, run: Run) -> bytes | None:
+    """The log as it is kept; None where there is none here.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    file = read(state / FOLDER, run.job_id, run.id)
+    if file is None:
+        return None
+    with file:
+        return file.read()
+
+
+def lines_as_html(lines: Iterable[str]) -> Iterator[Markup]:
+    """Each line with its time."""
+    for line in lines:
+        at, text = parsed(line)
+        yield Markup('<span class="line">{}{}\n</span>').format(_time(at), colored(text))
+
+
+def _time(at: str) -> Markup:
+    try:
+        instant = datetime.fromisoformat(at)
+    except ValueError:
+        return Markup("")
+    return Markup('<time datetime="{}">{:%H:%M:%S}</time>').format(at, instant.astimezone())
+
+
+def colored(text: str) -> Markup:
+    """The text escaped, with a ``span`` for each colour."""
+    if "x1b" not in text and "\x1b" not in text:
+        return escape(text)
+    found: list[Markup] = []
+    classes: dict[str, str] = {}
+    last = 0
+    for match in _SEQUENCE.finditer(text):
+        found.append(_span(text[last : match.start()], classes))
+        last = match.end()
+        if match[1] is not None:
+            _apply(match[1], classes)
+    found.append(_span(text[last:], classes))
+    return Markup("").join(found)
+
+
+def _span(text: str, classes: dict[str, str]) -> Markup:
+    if not text or not classes:
+        return escape(text)
+    return Markup('<span class="{}">{}</span>').format(" ".join(classes.values()), text)
+
+
+def _apply(codes: str, classes: dict[str, str]) -> None:
+    """Change the classes as the codes of ``ESC [ … m`` say: https://www.ecma-international.org/publications-and-standards/standards/ecma-48/."""
+    numbers = [int(code) if code.isdecimal() and len(code) < 4 else 0 for code in re.split("[;:]", codes)]
+    at = 0
+    while at < len(numbers):
+        code = numbers[at]
+        at += 1
+        match code:
+            case 0:
+                classes.clear()
+            case 1 | 2 | 3 | 4:
+                classes[str(code)] = ("", "bold", "dim", "italic", "underline")[code]
+            case 22:
+                classes.pop("1", None)
+                classes.pop("2", None)
+            case 23 | 24:
+                classes.pop(str(code - 20), None)
+            case 39:
+                classes.pop("color", None)
+            case 38 | 48:
+                at += 2 if numbers[at : at + 1] == [5] else 4  # 256 or all colours: shown without
+            case _ if 30 <= code <= 37 or 90 <= code <= 97:
+                classes["color"] = _COLORS[code % 10]
+            case _:
+                pass

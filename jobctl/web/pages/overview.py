@@ -1,0 +1,244 @@
+"""The overview: who schedules, what needs attention, and a row for each job."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from jobctl.clock import from_ms, to_ms
+from jobctl.managers.board import LATE, Board, who_schedules
+from jobctl.managers.status import job_status, recorded_jobs, state_of, with_next_times
+from jobctl.model import AFTER, Job, JobStatus, RunStatus, Status
+from jobctl.modes import Mode
+from jobctl.scheduler.liveness import Presence
+from jobctl.store.base import RunStore
+from jobctl.store.glances import JobGlance
+from jobctl.web.pages.reader import Reader
+from jobctl.web.pages.strip import MOST, Strip, strip
+
+PER_PAGE = 50
+_MOST_TROUBLE = 5
+_STATES = ("failed", "late", "running", "completed", "scheduled", "stopped")
+_RUN_STATUSES = {status.value: status for status in RunStatus}
+_RANKS = {"failed": 0, "late": 1, "running": 2, "completed": 3, "scheduled": 3, "stopped": 4}
+_LONGEST_QUERY = 100
+
+
+class Line(NamedTuple):
+    """A job as the list sorts and filters it. Times are in milliseconds."""
+
+    id: str
+    name: str
+    state: str
+    last: int | None
+    next: int | None
+    spent: int | None
+    unmet: str | None
+
+
+_SORTS: dict[str, tuple[str, Callable[[Line], Any]]] = {
+    "urgency": ("urgency", lambda line: _RANKS[line.state]),
+    "name": ("name", lambda line: line.id),
+    "last": ("newest run", lambda line: -(line.last or 0)),
+    "next": ("next run", lambda line: line.next or 1 << 62),
+    "duration": ("longest run", lambda line: -(line.spent or 0)),
+}
+
+
+class Query(NamedTuple):
+    """What the visitor wants to see."""
+
+    text: str = ""
+    state: str = ""
+    sort: str = "urgency"
+    group: str = ""
+    page: int = 1
+
+    @classmethod
+    def read(cls, values: Mapping[str, str]) -> "Query":
+        """From the query of the address; what is not valid is left out."""
+        state, sort, page = values.get("state", ""), values.get("sort", ""), values.get("page", "")
+        return cls(
+            values.get("q", "").strip()[:_LONGEST_QUERY],
+            state if state in _STATES else "",
+            sort if sort in _SORTS else "urgency",
+            values.get("group", "").strip()[:_LONGEST_QUERY],
+            int(page) if page.isascii() and page.isdecimal() and 0 < len(page) < 7 and int(page) else 1,
+        )
+
+    def address(self, **changes: Any) -> str:
+        """The query of the address, with changes; without what is as at first."""
+        new = self._replace(**changes)
+        names = {"text": "q"}
+        values = {
+            names.get(name, name): value
+            for name, value in new._asdict().items()
+            if value != Query._field_defaults[name]
+        }
+        return f"?{urlencode(values)}" if values else "?"
+
+
+class Row(NamedTuple):
+    """A job in the list.
+
+    Attributes:
+        state: of ``_STATES``, or ``retrying``.
+        late: since when it is late.
+        is_known: whether the catalogue has it; else it can only be shown.
+    """
+
+    job: Job
+    status: JobStatus
+    state: str
+    late: datetime | None
+    strip: Strip
+    is_known: bool
+
+
+class Trouble(NamedTuple):
+    """What needs attention.
+
+    Attributes:
+        unmet: reasons why jobs are stopped, with the ids of the jobs.
+    """
+
+    failed: list[Row]
+    late: list[Row]
+    unmet: list[tuple[str, list[str]]]
+    counts: Mapping[str, int]
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there is any."""
+        return bool(self.failed or self.late or self.unmet)
+
+
+def overview(reader: Reader, query: Query) -> dict[str, Any]:
+    """What the template shows."""
+    store = reader.store()
+    now, presence, mode = reader.clock.now(), reader.presence, reader.mode
+    lines = list(_lines(reader, store.job_glances(), now, presence))
+    counts = Counter(line.state for line in lines)
+    groups = _groups(lines)
+    found = _filtered(lines, query)
+    pages = max(1, -(-len(found) // PER_PAGE))
+    query = query._replace(page=min(query.page, pages))
+    shown = found[(query.page - 1) * PER_PAGE : query.page * PER_PAGE]
+    urgent = {
+        state: [line for line in lines if line.state == state][:_MOST_TROUBLE] for state in ("failed", "late")
+    }
+    ids = [line.id for line in (*shown, *urgent["failed"], *urgent["late"])]
+    rows = _rows(reader, store, ids, {line.id: line for line in lines if line.id in set(ids)}, now)
+    unmet: dict[str, list[str]] = {}
+    for line in lines:
+        if line.unmet:
+            unmet.setdefault(line.unmet, []).append(line.id)
+    board = Board(mode, presence, (), now)
+    return {
+        "now": now,
+        "query": query,
+        "who": who_schedules(board),
+        "is_scheduled": board.is_scheduled,
+        "schedules_here": presence.running,
+        "rows": [rows[line.id] for line in shown if line.id in rows],
+        "total": len(lines),
+        "found": len(found),
+        "pages": pages,
+        "first": (query.page - 1) * PER_PAGE + 1,
+        "counts": counts,
+        "states": [state for state in _STATES if counts[state] or query.state == state],
+        "sorts": {name: words for name, (words, _) in _SORTS.items()},
+        "groups": groups,
+        "trouble": Trouble(
+            [rows[line.id] for line in urgent["failed"] if line.id in rows],
+            [rows[line.id] for line in urgent["late"] if line.id in rows],
+            sorted(unmet.items()),
+            counts,
+        ),
+        "strip_width": MOST * 7,
+    }
+
+
+def _lines(reader: Reader, glances: Iterable[JobGlance], now: datetime, presence: Presence) -> Iterable[Line]:
+    """The catalogue's jobs, then those that another program or project schedules."""
+    recorded = {glance.id: glance for glance in glances}
+    now_ms = to_ms(now)
+    late_before = now_ms - int(LATE.total_seconds() * 1000) if presence.running else -1
+    for job_id, known in reader.jobs.items():
+        glance = recorded.pop(job_id, None)
+        if glance is None:
+            state = state_of(None, is_off=known.is_off, is_manual=known.is_manual).value
+            yield Line(job_id, known.job.name, state, None, None, None, known.job.unmet)
+        else:
+            is_off = known.is_off or glance.stopped is not None
+            state = _state(glance, is_off=is_off, is_manual=known.is_manual, late_before=late_before)
+            next_run = None if is_off else glance.next_run
+            unmet = known.job.unmet
+            yield Line(job_id, known.job.name, state, glance.started_at, next_run, glance.duration_ms, unmet)
+    for glance in recorded.values():
+        is_planned = glance.next_run is not None and glance.next_run > now_ms
+        has_place = glance.schedule and (is_planned or glance.stopped is not None)
+        if glance.status == RunStatus.RUNNING.value or has_place:
+            is_off = glance.stopped is not None or not glance.schedule
+            state = _state(glance, is_off=is_off, is_manual=False, late_before=late_before)
+            yield Line(
+                glance.id, glance.name, state, glance.started_at, glance.next_run, glance.duration_ms, None
+            )
+
+
+def _state(glance: JobGlance, *, is_off: bool, is_manual: bool, late_before: int) -> str:
+    last = None if glance.status is None else _RUN_STATUSES.get(glance.status)
+    state = state_of(last, is_off=is_off, is_manual=is_manual)
+    if state in {Status.RUNNING, Status.STOPPED} or is_off:
+        return state.value
+    is_late = glance.next_run is not None and glance.next_run <= late_before
+    return "late" if is_late and state is not Status.FAILED else state.value
+
+
+def _filtered(lines: Iterable[Line], query: Query) -> list[Line]:
+    words = query.text.lower().split()
+    found = [
+        line
+        for line in lines
+        if (not query.state or line.state == query.state)
+        and (not query.group or line.id == query.group or line.id.startswith(f"{query.group}-"))
+        and all(word in line.id or word in line.name.lower() for word in words)
+    ]
+    found.sort(key=_SORTS[query.sort][1])
+    return found
+
+
+def _groups(lines: Iterable[Line]) -> list[tuple[str, int]]:
+    """The first parts of ids that several jobs share, with their numbers; the largest first."""
+    counts = Counter(line.id.partition("-")[0] for line in lines)
+    return [(name, count) for name, count in counts.most_common(12) if count > 1]
+
+
+def _rows(
+    reader: Reader, store: RunStore, ids: Iterable[str], lines: Mapping[str, Line], now: datetime
+) -> dict[str, Row]:
+    wanted = list(dict.fromkeys(ids))
+    records = store.jobs(wanted)
+    runs = store.latest_runs([job_id for job_id in wanted if job_id in records], MOST)
+    rows = {}
+    for job_id in wanted:
+        record, known = records.get(job_id), reader.jobs.get(job_id)
+        if known is None and record is None:
+            continue  # removed meanwhile
+        job = known.job if known else recorded_jobs(filter(None, [record]))[0]
+        status = job_status(job, record, now)
+        if reader.mode is Mode.VERCEL:
+            status = with_next_times([status], [job], now)[0]
+        line = lines[job_id]
+        state = "retrying" if status.retry_at is not None else line.state
+        late = from_ms(line.next) if state == "late" and line.next is not None else None
+        rows[job_id] = Row(job, status, state, late, strip(runs.get(job_id, ()), now), known is not None)
+    return rows
+
+
+def schedule_words(status: JobStatus) -> str:
+    """The schedule with its zone, for a title."""
+    if status.schedule is None:
+        return "no schedule: manual only"
+    return status.schedule if status.schedule.startswith(AFTER) else f"{status.schedule} ({status.timezone})"

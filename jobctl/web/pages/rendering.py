@@ -1,0 +1,102 @@
+"""Templates, and the headers of every page."""
+
+import hashlib
+import json
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from jobctl.clock import iso
+from jobctl.durations import ago, format_duration, milliseconds, until
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FOLDER = Path(__file__).parent
+SIGNS = {
+    "failed": "✗", "late": "!", "retrying": "↻", "running": "●", "completed": "✓", "scheduled": "○", "skipped": "»",
+    "cancelled": "⊘", "stopped": "■", "waiting": "◷",
+}  # fmt: skip
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+NAVIGATION = (("/", "Jobs"),)
+"""The main paths, and their names."""
+STATIC = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
+
+
+@cache
+def asset(name: str) -> tuple[bytes, str]:
+    """A file of the page and its version."""
+    data = (FOLDER / "static" / name).read_bytes()
+    return data, hashlib.sha256(data).hexdigest()[:12]
+
+
+@cache
+def _templates() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # a call of an endpoint needs none
+
+    found = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+    )
+    found.filters |= {
+        "took": format_duration,
+        "dated": dated,
+        "iso": iso,
+        "ms": milliseconds,
+        "as_json": as_json,
+    }
+    found.globals |= {"sign": SIGNS.get, "navigation": NAVIGATION, "ago": _ago, "until": _until, "version": lambda name: asset(name)[1]}
+    return found
+
+
+def render(template: str, context: dict[str, Any], *, status: int = 200) -> HTMLResponse:
+    """A page from a template."""
+    text = _templates().get_template(template).render(context)
+    return HTMLResponse(text, status, headers=HEADERS)
+
+
+def dated(instant: datetime) -> str:
+    """``Tue 2026-11-24 09:00:00 CET``, in this machine's zone."""
+    return f"{instant.astimezone():%a %Y-%m-%d %H:%M:%S %Z}"
+
+
+def as_json(value: Any) -> str:
+    """A JSON value on one line."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _ago(instant: datetime | None, now: datetime) -> Markup:
+    return _time(instant, "ago", ago(instant, now))
+
+
+def _until(instant: datetime | None, now: datetime) -> Markup:
+    return _time(instant, "until", until(instant, now))
+
+
+def _time(instant: datetime | None, kind: str, words: str) -> Markup:
+    """A time as it is far away, which the script keeps up to date; the exact one is its title."""
+    if instant is None:
+        return Markup('<span class="none">{}</span>').format(words)
+    exact = dated(instant)
+    return Markup('<time datetime="{}" data-relative="{}" title="{}">{}</time>').format(
+        iso(instant), kind, exact, words
+    )

@@ -1,0 +1,56 @@
+"""The last runs of a job as bars: the height is the duration, the colour the outcome."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from jobctl.durations import ago, format_duration
+from jobctl.model import RunStatus
+from jobctl.store.glances import RunGlance
+
+MOST = 20
+STEP = 7
+_WIDTH = 5
+_TOP = 20.0
+"""The height of the longest run."""
+_LEAST = 3.0
+
+
+class Bar(NamedTuple):
+    """A run, as a rectangle."""
+
+    run_id: str
+    status: str
+    x: int
+    y: float
+    width: int
+    height: float
+    title: str
+
+
+class Strip(NamedTuple):
+    """The bars, oldest first, and all of it in words."""
+
+    bars: list[Bar]
+    words: str
+    empty: range
+    """The places of runs that are not there yet."""
+
+
+def strip(runs: Sequence[RunGlance], now: datetime) -> Strip:
+    """The bars of the newest runs, the newest at the right."""
+    spent = [
+        (run.duration if run.duration is not None else now - run.started_at).total_seconds() for run in runs
+    ]
+    longest = max(spent, default=0.0) or 1.0
+    bars = []
+    for at, (run, seconds) in enumerate(zip(runs, spent, strict=True), MOST - len(runs)):
+        # the square root: a run that took a hundred times as long leaves the others visible
+        height = round(max(_LEAST, _TOP * (max(0.0, seconds) / longest) ** 0.5), 1)
+        took = f", {format_duration(run.duration)}" if run.duration is not None else ""
+        title = f"{run.status.value}{took}, {ago(run.started_at, now)}"
+        bars.append(Bar(run.id, run.status.value, at * STEP, _TOP - height, _WIDTH, height, title))
+    counts = Counter(run.status for run in runs)
+    outcomes = ", ".join(f"{counts[status]} {status.value}" for status in RunStatus if counts[status])
+    return Strip(bars, f"the last {len(runs)} runs: {outcomes}" if runs else "no run yet", range(0, (MOST - len(runs)) * STEP, STEP))
