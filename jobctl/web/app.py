@@ -26,7 +26,7 @@ from jobctl.modes import resolve
 from jobctl.project import ProjectContext
 from jobctl.web.access import Access
 from jobctl.web.endpoints import ENDPOINTS, JOBS_PATH, EndpointFormat, Reply, pending, status_of
-from jobctl.web.pages.application import Page
+from jobctl.web.pages.application import ControlPage
 from jobctl.web.request_runner import Runner, store_timeout
 from jobctl.web.vercel_call import HEADER
 
@@ -59,7 +59,7 @@ def create_app(
     project.environment.require()
     runner = Runner(project, timeout)
     endpoints = Endpoints(runner, Access.read(project.environment))
-    page = Page(project)
+    page = ControlPage(project)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

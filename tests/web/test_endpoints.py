@@ -162,7 +162,7 @@ def test_what_cannot_be_run_again(serve: Serve, site: Site) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404), ("GET", "/api/cron/jobs/unknown", 404), ("GET", "/api/cron/jobs/..%2fquick", 404),
+        ("GET", "/", 303), ("GET", "/api/cron/jobs/unknown", 404), ("GET", "/api/cron/jobs/..%2fquick", 404),
         ("GET", "/api/cron/sync/", 404), ("GET", "/api/cron//sync", 404), ("GET", "/api/cron/jobs/", 404),
         ("PUT", "/api/cron/sync", 405), ("DELETE", "/api/cron/jobs/quick", 405), ("HEAD", "/api/cron/jobs/quick", 405),
         ("OPTIONS", "/api/cron/sync", 405), ("POST", "/api/jobs", 405), ("GET", "/api/cron/jobs/quick%00", 404),

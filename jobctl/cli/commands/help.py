@@ -30,6 +30,7 @@ TOPICS = (
     "trigger-dev",
     "vercel",
     "http",
+    "page",
     "several-machines",
     "observability",
     "deployment",

@@ -55,7 +55,7 @@ View = Callable[[Visit], Response]
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class Page:
+class ControlPage:
     """The page of a project."""
 
     def __init__(self, project: ProjectContext, clock: Clock | None = None) -> None:
@@ -204,7 +204,7 @@ def create_page(start: Path | None = None, project: ProjectContext | None = None
     """
     project = project or ProjectContext.find(start)
     project.environment.require()
-    return Starlette(routes=Page(project).routes())
+    return Starlette(routes=ControlPage(project).routes())
 
 
 async def _form(request: Request) -> list[tuple[str, str]] | None:

@@ -64,7 +64,13 @@ def _templates() -> "Environment":
         "ms": milliseconds,
         "as_json": as_json,
     }
-    found.globals |= {"sign": SIGNS.get, "navigation": NAVIGATION, "ago": _ago, "until": _until, "version": lambda name: asset(name)[1]}
+    found.globals |= {
+        "sign": SIGNS.get,
+        "navigation": NAVIGATION,
+        "ago": _ago,
+        "until": _until,
+        "version": lambda name: asset(name)[1],
+    }
     return found
 
 

@@ -17,7 +17,7 @@ _TOP = 20.0
 _LEAST = 3.0
 
 
-class Bar(NamedTuple):
+class RunBar(NamedTuple):
     """A run, as a rectangle."""
 
     run_id: str
@@ -32,7 +32,7 @@ class Bar(NamedTuple):
 class Strip(NamedTuple):
     """The bars, oldest first, and all of it in words."""
 
-    bars: list[Bar]
+    bars: list[RunBar]
     words: str
     empty: range
     """The places of runs that are not there yet."""
@@ -50,7 +50,11 @@ def strip(runs: Sequence[RunGlance], now: datetime) -> Strip:
         height = round(max(_LEAST, _TOP * (max(0.0, seconds) / longest) ** 0.5), 1)
         took = f", {format_duration(run.duration)}" if run.duration is not None else ""
         title = f"{run.status.value}{took}, {ago(run.started_at, now)}"
-        bars.append(Bar(run.id, run.status.value, at * STEP, _TOP - height, _WIDTH, height, title))
+        bars.append(RunBar(run.id, run.status.value, at * STEP, _TOP - height, _WIDTH, height, title))
     counts = Counter(run.status for run in runs)
     outcomes = ", ".join(f"{counts[status]} {status.value}" for status in RunStatus if counts[status])
-    return Strip(bars, f"the last {len(runs)} runs: {outcomes}" if runs else "no run yet", range(0, (MOST - len(runs)) * STEP, STEP))
+    return Strip(
+        bars,
+        f"the last {len(runs)} runs: {outcomes}" if runs else "no run yet",
+        range(0, (MOST - len(runs)) * STEP, STEP),
+    )

@@ -13,7 +13,7 @@ from jobctl.web.pages.access import Visitor
 from jobctl.web.pages.rendering import HEADERS, render
 
 if TYPE_CHECKING:
-    from jobctl.web.pages.application import Page
+    from jobctl.web.pages.application import ControlPage
 
 _LONGEST_REASON = 500
 
@@ -25,7 +25,7 @@ class Visit(NamedTuple):
         form: the fields of a form, in order; a name may occur several times.
     """
 
-    page: "Page"
+    page: "ControlPage"
     request: Request
     visitor: Visitor
     form: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,184 @@
+"""Who may see the page: each rule by itself."""
+
+from datetime import timedelta
+
+import pytest
+from starlette.testclient import TestClient
+
+from jobctl.web.pages.access import LoginLimit, TooManyAttemptsError
+from jobctl.web.pages.visit import local_path
+from tests.pages.conftest import OWN, READ_SECRET, SECRET, Open, log_in
+from tests.support.project import Site
+
+
+@pytest.fixture
+def project(site: Site) -> Site:
+    """On SQLite alone: no rule of access depends on the store."""
+    return site
+
+
+def test_without_a_secret_it_is_open_to_this_machine_in_development(open_page: Open) -> None:
+    assert open_page().get("/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"host": "evil.test"}, {"x-forwarded-for": "203.0.113.9"}, {"origin": "https://evil.test"}, {"sec-fetch-site": "cross-site"}],
+)  # fmt: skip
+def test_without_a_secret_it_is_closed_to_other_sites_and_proxies(
+    headers: dict[str, str], open_page: Open
+) -> None:
+    answer = open_page().get("/", headers=headers)
+
+    assert answer.status_code == 403
+    assert "This page is closed" in answer.text
+
+
+def test_without_a_secret_it_is_closed_in_production(open_page: Open) -> None:
+    answer = open_page(NODE_ENV="production").get("/")
+
+    assert answer.status_code == 403
+    assert "JOBCTL_PAGE_SECRET" in answer.text
+
+
+@pytest.mark.parametrize("name", ["CRON_SECRET", "JOBCTL_PAGE_SECRET"])
+def test_with_a_secret_each_visitor_logs_in(name: str, open_page: Open) -> None:
+    client = open_page(**{name: SECRET})
+
+    first = client.get("/?q=a")
+    assert (first.status_code, first.headers["location"]) == (303, "/login?next=/%3Fq%3Da")
+    assert log_in(client, "wrong").status_code == 401
+    assert client.get("/").status_code == 303
+    answer = log_in(client)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"]
+    assert all(part in cookie for part in ("HttpOnly", "SameSite=strict", "Path=/", "Max-Age="))
+    assert SECRET not in cookie
+    page = client.get("/")
+    assert page.status_code == 200
+    assert "Log out" in page.text
+    assert SECRET not in page.text
+
+
+def test_a_separate_secret_replaces_that_of_the_endpoints(open_page: Open) -> None:
+    client = open_page(CRON_SECRET="the-one-of-the-endpoints", JOBCTL_PAGE_SECRET=SECRET)
+
+    assert log_in(client, "the-one-of-the-endpoints").status_code == 401
+    assert log_in(client).status_code == 303
+
+
+def test_a_changed_secret_ends_every_session(open_page: Open) -> None:
+    before, after = open_page(CRON_SECRET=SECRET), open_page(CRON_SECRET="another-secret")
+    log_in(before)
+    after.cookies = before.cookies
+
+    assert before.get("/").status_code == 200
+    assert after.get("/").status_code == 303
+
+
+def test_a_session_is_of_all_processes_with_the_secret(open_page: Open) -> None:
+    first, second = open_page(CRON_SECRET=SECRET), open_page(CRON_SECRET=SECRET)
+    log_in(first)
+    second.cookies = first.cookies
+
+    assert second.get("/").status_code == 200
+
+
+def test_a_forged_cookie_is_refused(open_page: Open) -> None:
+    client = open_page(CRON_SECRET=SECRET)
+    log_in(client)
+    whole = client.cookies["jobctl_page"]
+    client.cookies.set("jobctl_page", whole[:-2] + ("aa" if whole[-2:] != "aa" else "bb"))
+
+    assert client.get("/", headers={"cookie": "jobctl_page=x"}).status_code == 303
+
+
+def test_a_login_from_another_site_is_refused(open_page: Open) -> None:
+    client = open_page(CRON_SECRET=SECRET)
+
+    for headers in (
+        {"origin": "https://evil.test"},
+        {"origin": "null"},
+        {},
+        {"sec-fetch-site": "cross-site"},
+    ):
+        answer = client.post("/login", data={"secret": SECRET}, headers=headers)
+        assert answer.status_code == 403
+        assert "set-cookie" not in answer.headers
+
+
+def test_a_logout_needs_the_token_and_ends_the_session(open_page: Open) -> None:
+    client = open_page(CRON_SECRET=SECRET)
+    log_in(client)
+    token = token_of(client)
+
+    client.post("/logout", data={"token": "x"}, headers=OWN)
+    assert client.get("/").status_code == 200
+    client.post("/logout", data={"token": token}, headers=OWN)
+    assert client.get("/").status_code == 303
+
+
+def test_logins_are_slowed_after_wrong_ones(open_page: Open) -> None:
+    client = open_page(CRON_SECRET=SECRET)
+    answers = [log_in(client, f"wrong-{n}") for n in range(5)]
+
+    assert [answer.status_code for answer in answers] == [401, 401, 401, 429, 429]
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    assert log_in(client).status_code == 429  # else the answer would say which is right
+
+
+class Steady:
+    def __init__(self) -> None:
+        self.time = 100.0
+
+    def monotonic(self) -> float:
+        return self.time
+
+
+def test_the_wait_doubles_up_to_a_minute_and_is_of_one_address() -> None:
+    clock = Steady()
+    limit = LoginLimit(clock)  # type: ignore[arg-type]
+    waits = []
+    for _ in range(12):
+        try:
+            limit.begin("a")
+        except TooManyAttemptsError as error:
+            waits.append(error.wait_s)
+            clock.time += error.wait_s
+            limit.begin("a")
+    limit.begin("b")
+
+    assert waits == [3, 5, 9, 17, 33, 61, 61, 61, 61]
+    clock.time += timedelta(hours=1).total_seconds()
+    limit.begin("a")
+    limit.begin("a")
+
+
+def test_after_a_login_it_goes_only_to_a_path_of_the_page() -> None:
+    assert local_path("/jobs/quick?state=failed") == "/jobs/quick?state=failed"
+    for elsewhere in ("https://evil.test/", "//evil.test", "/\\evil.test", "javascript:alert(1)", "/\nx", ""):
+        assert local_path(elsewhere) == "/"
+
+
+def test_every_answer_forbids_scripts_and_frames_of_others(open_page: Open) -> None:
+    client = open_page()
+
+    for path in ("/", "/mode", "/static/page.css", "/static/none"):
+        headers = client.get(path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_reading_secret_logs_in(open_page: Open) -> None:
+    client = open_page(JOBCTL_PAGE_READONLY_SECRET=READ_SECRET, CRON_SECRET=SECRET)
+
+    assert log_in(client, READ_SECRET).status_code == 303
+    assert client.get("/").status_code == 200
+
+
+def token_of(client: TestClient) -> str:
+    text = client.get("/").text
+    return text.partition('name="token" value="')[2].partition('"')[0]
