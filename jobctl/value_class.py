@@ -1,11 +1,12 @@
-"""``@value``: immutable values, as by ``@dataclass(frozen=True)``, created in a seventh of the time.
+"""``@value``: immutable values, as by ``@dataclass(frozen=True)``, created in a tenth of the time.
 
 ``dataclasses`` compiles six methods of each class at its import, which would be 10 to 20 % of the time that ``jobctl status``
-may take. Here only ``__init__`` is compiled; the other methods are shared.
+may take. Here ``__init__`` is compiled for the first value of a class; the other methods are shared.
 """
 
 from collections.abc import Callable
 from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
+from inspect import Signature, signature
 from operator import attrgetter
 from typing import Any, NoReturn, TypeVar, dataclass_transform
 
@@ -16,6 +17,19 @@ T = TypeVar("T")
 def value(cls: type[T]) -> type[T]:
     """Make the values of a class immutable. It remains a dataclass for ``fields``, ``replace``, ``asdict`` and ``match``."""
     made: Any = dataclass(init=False, repr=False, eq=False)(cls)
+
+    def first(self: Any, *args: Any, **kwargs: Any) -> None:
+        _compile(made)
+        made.__init__(self, *args, **kwargs)
+
+    made.__init__, made.__signature__ = first, _Signature()
+    made.__eq__, made.__hash__ = _comparing(attrgetter(*(each.name for each in fields(made) if each.compare)))
+    made.__repr__, made.__setattr__, made.__delattr__ = _repr, _setattr, _delattr
+    return cls
+
+
+def _compile(made: Any) -> None:
+    """Give a class its ``__init__``."""
     names: dict[str, Any] = {"_missing": MISSING}
     parameters, body, own = [], [], fields(made)
     for each in own:
@@ -33,11 +47,17 @@ def value(cls: type[T]) -> type[T]:
     method = f"def __init__(self, {', '.join(parameters)}):\n _own = self.__dict__\n{''.join(body)}"
     exec(method, names)  # noqa: S102 - contains only field names
     made.__init__ = names["__init__"]
-    made.__init__.__qualname__, made.__init__.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
+    made.__init__.__qualname__, made.__init__.__module__ = f"{made.__qualname__}.__init__", made.__module__
     made.__init__.__annotations__ = {**{each.name: each.type for each in own}, "return": None}
-    made.__eq__, made.__hash__ = _comparing(attrgetter(*(each.name for each in own if each.compare)))
-    made.__repr__, made.__setattr__, made.__delattr__ = _repr, _setattr, _delattr
-    return cls
+
+
+class _Signature:
+    """The signature of a class whose ``__init__`` may not be compiled yet."""
+
+    def __get__(self, instance: object, owner: Any) -> Signature:
+        _compile(owner)
+        parameters = list(signature(owner.__init__).parameters.values())[1:]
+        return Signature(parameters)
 
 
 def _comparing(key: Callable[[Any], Any]) -> tuple[Callable[..., bool], Callable[..., int]]:
