@@ -20,6 +20,7 @@ ANSWER_S = 30.0
 REPORT_S = 0.1
 """Seconds between two reports of progress, at least; the last one is never left out."""
 LONGEST_NOTE = 200
+_MAKING = threading.Lock()
 
 
 class Controls:
@@ -34,7 +35,7 @@ class Controls:
     def __init__(self) -> None:
         self._reported_at = -REPORT_S
         self._kept_back: Progress | None = None
-        self._answered = threading.Event()
+        self._answered: threading.Event | None = None  # made when asked: it takes longer than all the rest
         self._previous_slot: datetime | None = None
 
     def progress(self, progress: Progress) -> None:
@@ -55,9 +56,10 @@ class Controls:
 
     def find_previous_slot(self) -> datetime | None:
         """See ``RunContext.previous_slot``."""
-        if not self._answered.is_set():
+        answered = self._event()
+        if not answered.is_set():
             self.ask_slot()
-            if not self._answered.wait(ANSWER_S):
+            if not answered.wait(ANSWER_S):
                 raise StoreError("the scheduler did not say which slot completed before this one")
         return self._previous_slot
 
@@ -68,7 +70,12 @@ class Controls:
     def answer_slot(self, slot: datetime | None) -> None:
         """The answer."""
         self._previous_slot = slot
-        self._answered.set()
+        self._event().set()
+
+    def _event(self) -> threading.Event:
+        with _MAKING:
+            made = self._answered = self._answered or threading.Event()
+        return made
 
 
 @value

@@ -10,7 +10,7 @@ from jobctl.model import Job
 def cycles(jobs: Mapping[str, Job]) -> Iterator[tuple[str, ...]]:
     """The ids of jobs that wait for each other, each cycle once: every job runs after the next, the last after the first."""
     checked: set[str] = set()
-    for start in jobs:
+    for start in [job_id for job_id, job in jobs.items() if job.after]:
         path: dict[str, None] = {}
         unvisited = [iter((start,))]
         while unvisited:

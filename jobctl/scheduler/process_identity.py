@@ -125,8 +125,8 @@ def life_by_pid(owner: Owner) -> Life:
 
 
 FOLDER = "processes"
-_NAME = re.compile(r"[0-9a-f]{16}")
-_LEFT = re.compile(r"[0-9a-f]{16}|\.[0-9a-f]{16}-[0-9a-f]{8}")
+_NAME = r"[0-9a-f]{16}"
+_LEFT = r"[0-9a-f]{16}|\.[0-9a-f]{16}-[0-9a-f]{8}"
 _SIZE = 64
 _open: "weakref.WeakSet[ProcessFile]" = weakref.WeakSet()
 
@@ -232,7 +232,7 @@ class ProcessFile:
 
 def read(state: Path, owner_id: str) -> ProcessFileState:
     """What a process's file shows of it."""
-    if not _NAME.fullmatch(owner_id):
+    if not re.fullmatch(_NAME, owner_id):
         return ProcessFileState(Lock.MISSING)
     return _lock_of(state / FOLDER / owner_id)
 
@@ -259,7 +259,7 @@ def _lock_of(path: Path) -> ProcessFileState:
 
 def discard(state: Path, owner_id: str) -> None:
     """Delete the file of a process whose registration has ended."""
-    if _NAME.fullmatch(owner_id):
+    if re.fullmatch(_NAME, owner_id):
         with suppress(OSError):
             (state / FOLDER / owner_id).unlink()
 
@@ -269,7 +269,7 @@ def sweep(state: Path, known: Collection[str]) -> None:
     with suppress(OSError), os.scandir(state / FOLDER) as entries:
         for entry in entries:
             if (
-                _LEFT.fullmatch(entry.name)
+                re.fullmatch(_LEFT, entry.name)
                 and entry.name not in known
                 and _lock_of(Path(entry.path)).lock is Lock.FREE
             ):

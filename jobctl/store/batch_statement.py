@@ -1,8 +1,9 @@
 """SQL for many rows: SQLite runs it once a row, Postgres once for all rows, which are then one message."""
 
 import re
+from functools import cached_property
 
-_COLUMN = re.compile(r":(\w+)")
+_COLUMN = r":(\w+)"
 _NUMBERS = frozenset(
     [
         "anchor",
@@ -24,7 +25,7 @@ _NUMBERS = frozenset(
     ]
 )
 """Whole numbers among the values; the others are texts."""
-_VALUES = re.compile(r"VALUES \(([^()]*)\)")
+_VALUES = r"VALUES \(([^()]*)\)"
 
 
 class BatchStatement:
@@ -34,16 +35,24 @@ class BatchStatement:
         template: ``:name`` is a row's value, ``{rows}`` the place of the clause ``FROM``.
         columns: the names of a row's values, in order, with spaces between them.
 
-    Attributes:
-        for_a_row: for one row, a sequence of values.
-        for_all: for a JSON array of objects, its only parameter.
+    Its texts are made at their first use: a command that only reads needs none.
     """
 
     def __init__(self, template: str, columns: str) -> None:
         self.columns = tuple(columns.split())
+        self._template = template
+
+    @cached_property
+    def for_a_row(self) -> str:
+        """The statement for one row, a sequence of values."""
         numbers = {name: number for number, name in enumerate(self.columns, start=1)}
-        self.for_a_row = _COLUMN.sub(lambda found: f"?{numbers[found[1]]}", template).replace("{rows}", "")
+        numbered = re.sub(_COLUMN, lambda found: f"?{numbers[found[1]]}", self._template)
+        return numbered.replace("{rows}", "")
+
+    @cached_property
+    def for_all(self) -> str:
+        """The statement for a JSON array of objects, its only parameter."""
         described = ", ".join(f"{name} {'BIGINT' if name in _NUMBERS else 'TEXT'}" for name in self.columns)
-        self.for_all = _VALUES.sub(r"SELECT \1 {rows}", _COLUMN.sub(r"batch.\1", template)).replace(
-            "{rows}", f"FROM json_to_recordset(CAST(? AS json)) AS batch ({described})"
-        )
+        rows = f"FROM json_to_recordset(CAST(? AS json)) AS batch ({described})"
+        selected = re.sub(_VALUES, r"SELECT \1 {rows}", re.sub(_COLUMN, r"batch.\1", self._template))
+        return selected.replace("{rows}", rows)

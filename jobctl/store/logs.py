@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 FOLDER = "logs"
 LIMIT_VARIABLE = "JOBCTL_LOGS_MAX_MIB"
 DEFAULT_LIMIT = 64 * MIB
-_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_LINE = re.compile(r"([0-9T:.-]+Z) \[[^\]]*\] ?(.*)", re.DOTALL)
+_RUN_ID = r"[A-Za-z0-9_-]{1,64}"
+_LINE = r"(?s)([0-9T:.-]+Z) \[[^\]]*\] ?(.*)"
 _SUFFIX = ".log"
 _DELETED = ".oldest-deleted"
 """Its modification time is when logs were last deleted because of the limit."""
@@ -46,7 +46,7 @@ class LogUsage(NamedTuple):
 
 def _names(job_id: Any, run_id: Any = "-") -> tuple[str, str]:
     """Folder and file name of a log; ``OSError`` where an id is not valid."""
-    for text, is_id in ((job_id, is_job_id), (run_id, _RUN_ID.fullmatch)):
+    for text, is_id in ((job_id, is_job_id), (run_id, _is_run_id)):
         if not isinstance(text, str) or not is_id(text):
             raise OSError(errno.EINVAL, f"{text!a:.80} in the run store is not a valid id")
     return job_id, run_id + _SUFFIX
@@ -88,7 +88,7 @@ def read(logs: Path, job_id: str, run_id: str) -> BinaryIO | None:
 
 def parsed(line: str) -> tuple[str, str]:
     """The time, empty where there is none, and the printable text of a line of a log."""
-    found = _LINE.match(line)
+    found = re.match(_LINE, line)
     at, text = (found[1], found[2]) if found else ("", line)
     return at, printable(text)
 
@@ -170,7 +170,7 @@ def _logs(folder: int) -> list[_Log]:
     found = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if _RUN_ID.fullmatch(entry.name.removesuffix(_SUFFIX)) and entry.name.endswith(_SUFFIX):
+            if _is_run_id(entry.name.removesuffix(_SUFFIX)) and entry.name.endswith(_SUFFIX):
                 with suppress(FileNotFoundError):  # deleted meanwhile
                     state = entry.stat(follow_symlinks=False)
                     if stat.S_ISREG(state.st_mode):
@@ -193,3 +193,7 @@ def prune_runs_and_logs(store: "RunStore", logs: Path, now: datetime) -> int:
             delete(logs, job_id, run_id)
 
     return len(store.prune(now, KEEP, KEEP_PER_JOB, delete_log).runs)
+
+
+def _is_run_id(text: str) -> bool:
+    return re.fullmatch(_RUN_ID, text) is not None

@@ -17,7 +17,7 @@ from jobctl.store.sqlite import DAMAGED_HINT, Connections, FileAccess, SQLiteRun
 APPLICATION_ID = 0x6A6F6263  # "jobc"
 _TABLES = {"meta", "owners", "jobs", "runs", "cache"}
 _NAME = "jobctl.db"
-_NEW = re.compile(rf"\.{re.escape(_NAME)}-[0-9a-f]{{8}}\.new(?:-wal|-shm|-journal)?")
+_NEW = rf"\.{re.escape(_NAME)}-[0-9a-f]{{8}}\.new(?:-wal|-shm|-journal)?"
 """Temporary names: no other file is ever deleted."""
 _LOCK = "jobctl.lock"
 _SCHEMA = Path(__file__).with_name("schema") / "sqlite"
@@ -194,7 +194,7 @@ def _create(path: Path) -> None:
 
 def _delete_temporary_files(folder: Path) -> None:
     for file in folder.iterdir():
-        if _NEW.fullmatch(file.name):
+        if re.fullmatch(_NEW, file.name):
             file.unlink(missing_ok=True)
 
 
