@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from jobctl.cli.output import Output
 from jobctl.clock import Clock, SystemClock
-from jobctl.errors import ConfigurationError, JobctlError, ServiceError, UntrustedError, UsageError
+from jobctl.errors import (
+    ConfigurationError,
+    JobctlError,
+    NotRunningError,
+    ServiceError,
+    UntrustedError,
+    UsageError,
+)
 from jobctl.signals import DETACHED_MARK
 from jobctl.text import quote
 
@@ -25,7 +32,7 @@ if TYPE_CHECKING:
     from jobctl.managers.base import StoreBackedManager
     from jobctl.managers.factory import Manager
     from jobctl.managers.local import LocalJobManager
-    from jobctl.model import Job, Run
+    from jobctl.model import Job, Run, WaitingRun
     from jobctl.modes import Mode
     from jobctl.project import ProjectContext
     from jobctl.scheduler.single_run import SingleRun
@@ -382,10 +389,26 @@ def read_runs(
     return local(store) if store is not None else default, failure
 
 
+def find_waiting(name: str, context: Context) -> WaitingRun | None:
+    """The run with this id or unique prefix that is kept for later, or that Trigger.dev delays; None for another name.
+
+    Raises:
+        UsageError: several runs that are kept have the prefix.
+        ServiceError: Trigger.dev, which has the run, does not answer.
+    """
+    if name.startswith("run_") and context.uses_trigger_dev:
+        return context.trigger_dev.waiting_run(name)
+    if not re.fullmatch(_RUN_ID, name) or context.is_recorded(name):
+        return None
+    store = context.store_if_any
+    return store.waiting_run(name) if store is not None else None
+
+
 def find_run(name: str, context: Context) -> Run | None:
     """The run with this id or unique prefix; None if the name is the id of a job.
 
     Raises:
+        NotRunningError: the run is kept for later, and has not begun.
         UnknownJobError: the name looks like a job's id, and there is no such job.
         UsageError: it looks like a run's id, and there is no such run, or there are several.
         ServiceError: Trigger.dev, which has the run, does not answer.
@@ -399,6 +422,13 @@ def find_run(name: str, context: Context) -> Run | None:
         if found is not None:
             return found
         if is_remote or name not in context.catalogue.ids():
+            if (kept := find_waiting(name, context)) is not None:
+                from jobctl.cli.times import dated
+
+                raise NotRunningError(
+                    f"run {kept.short_id} of {kept.job_id} has not begun: it waits until {dated(kept.begins_at)}",
+                    hint=f"all of it: jobctl runs {kept.short_id}",
+                )
             from jobctl.managers.rerun import unknown_run
 
             raise unknown_run(name)

@@ -9,6 +9,8 @@ from jobctl.errors import ServiceError
 
 PAGE = 100
 """The maximum number of entries on a page."""
+DELAYED = "DELAYED"
+"""The status of a run until its delay is over."""
 _DECODE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
@@ -95,7 +97,7 @@ class RemoteSchedule:
 
 @dataclass(frozen=True, slots=True)
 class RemoteRun:
-    """A run of Trigger.dev. A run from a list has neither ``output`` nor ``error``."""
+    """A run of Trigger.dev. A run from a list has neither ``output`` nor ``error`` nor ``arguments``."""
 
     id: str
     task: str
@@ -108,6 +110,7 @@ class RemoteRun:
     output: Any
     error: str | None
     delayed_until: datetime | None = None
+    arguments: Mapping[str, Any] | None = None
 
     @classmethod
     def read(cls, value: Any) -> Self:
@@ -116,7 +119,8 @@ class RemoteRun:
             created = instant(value["createdAt"])
             if created is None:
                 raise ValueError
-            error = value.get("error")
+            error, payload = value.get("error"), value.get("payload")
+            arguments = payload.get("arguments") if isinstance(payload, Mapping) else None
             return cls(
                 id=_text(value["id"]),
                 task=_text(value["taskIdentifier"]),
@@ -129,6 +133,7 @@ class RemoteRun:
                 output=value.get("output"),
                 error=_text(error["message"]) if isinstance(error, Mapping) else None,
                 delayed_until=instant(value.get("delayedUntil")),
+                arguments=arguments if isinstance(arguments, Mapping) else None,
             )
         except _DECODE_ERRORS:
             raise ShapeError("a run") from None

@@ -21,6 +21,7 @@ from jobctl.http import NO_RETRY, HttpClient, Response, RetryPolicy, authorizati
 from jobctl.text import quote
 from jobctl.trigger_dev.account import Account
 from jobctl.trigger_dev.api_types import (
+    DELAYED,
     PAGE,
     RefusedError,
     RemoteRun,
@@ -230,7 +231,10 @@ class TriggerDevClient:
         since: datetime | None = None,
         limit: int | None = None,
     ) -> list[RemoteRun]:
-        """Runs of these tasks, newest first, read page by page. A run may be listed seconds after it started."""
+        """Runs of these tasks, newest first, read page by page. A run may be listed seconds after it started.
+
+        Delayed runs are left out, unless ``statuses`` names them.
+        """
         found = self._runs(tasks, statuses, since, min(PAGE, limit or PAGE))
         return list(islice(found, limit))
 
@@ -248,7 +252,7 @@ class TriggerDevClient:
             found = self._call("GET", "/api/v1/runs", query=query)
             for value in _list(found, "data"):
                 run = RemoteRun.read(value)
-                if run.task in tasks:
+                if run.task in tasks and (statuses or run.status != DELAYED):
                     yield run
             after = _paging(found).get("next")
             if not isinstance(after, str):

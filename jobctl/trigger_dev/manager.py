@@ -21,12 +21,12 @@ from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Trigger, Wa
 from jobctl.store.base import RunStore
 from jobctl.text import counted
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
-from jobctl.trigger_dev.api_types import RefusedError, RemoteRun, RemoteSchedule
+from jobctl.trigger_dev.api_types import DELAYED, RefusedError, RemoteRun, RemoteSchedule
 from jobctl.trigger_dev.cron import trigger_cron
 from jobctl.trigger_dev.runs import (
-    DELAYED,
     HOST,
     as_run,
+    as_waiting,
     meaning,
     metrics,
     newest_runs,
@@ -225,11 +225,12 @@ class TriggerDevJobManager(ManagerBase):
         """The runs that Trigger.dev delays, soonest first, without their arguments."""
         tasks = [id] if id is not None else list(self._jobs)
         remote = self._api.runs(tasks, statuses=[DELAYED]) if tasks else []
-        runs = [
-            WaitingRun(run.id, run.task, run.delayed_until or run.created_at, Trigger.MANUAL)
-            for run in remote
-        ]
-        return sorted(runs, key=lambda run: run.begins_at)
+        return sorted(map(as_waiting, remote), key=lambda run: run.begins_at)
+
+    def waiting_run(self, run_id: str) -> WaitingRun | None:
+        """The delayed run with this id; None where there is none."""
+        found = self._api.run(run_id)
+        return as_waiting(found) if found is not None and found.status == DELAYED else None
 
     def backfill(
         self,
@@ -364,9 +365,18 @@ class TriggerDevJobManager(ManagerBase):
             if saved is not None:
                 started_here[job.id] = str(saved.value)
         existing = fetch_schedules(self._api, jobs)
-        last = newest_runs(self._api, [job.id for job in jobs], started_here)
+        ids = [job.id for job in jobs]
+        last = newest_runs(self._api, ids, started_here)
+        delayed: dict[str, list[WaitingRun]] = {}
+        for remote in self._api.runs(ids, statuses=[DELAYED]) if ids else ():
+            delayed.setdefault(remote.task, []).append(as_waiting(remote))
         schedules = {job.id: existing.by_key.get(self.account.prefix + job.id) for job in jobs}
-        return [remote_status(job, schedules[job.id], last.get(job.id), existing.declared) for job in jobs]
+        return [
+            remote_status(
+                job, schedules[job.id], last.get(job.id), delayed.get(job.id, ()), existing.declared
+            )
+            for job in jobs
+        ]
 
     def get_job_metrics(self, id: str | None = None) -> JobMetrics:  # noqa: A002
         """Totals over the newest 10,000 runs that Trigger.dev still keeps."""
@@ -381,7 +391,10 @@ class TriggerDevJobManager(ManagerBase):
         since: datetime | None = None,
         limit: int | None = 20,
     ) -> list[Run]:
-        """Runs, newest first, without the errors of failed runs: Trigger.dev has them only for a single run."""
+        """Runs, newest first, without the errors of failed runs: Trigger.dev has them only for a single run.
+
+        Delayed runs are those of ``waiting_runs``.
+        """
         tasks = [id] if id is not None else list(self._jobs)
         wanted = list(statuses)
         remote = remote_statuses(wanted)
@@ -390,9 +403,9 @@ class TriggerDevJobManager(ManagerBase):
         return [as_run(run) for run in self._api.runs(tasks, statuses=remote, since=since, limit=limit)]
 
     def run(self, run_id: str) -> Run | None:
-        """A run with its result and error, or None."""
+        """A run with its result and error; None where there is none, or it is delayed."""
         found = self._api.run(run_id)
-        return as_run(found) if found else None
+        return as_run(found) if found is not None and found.status != DELAYED else None
 
     def _define(self, job: Job) -> None:
         if job.schedule is not None:
@@ -405,8 +418,7 @@ class TriggerDevJobManager(ManagerBase):
                 raise ServiceError(done.detail, hint=done.hint)
 
     def _refuse_overlap(self, job: Job) -> None:
-        going = [status for status in remote_statuses([RunStatus.RUNNING]) if status != DELAYED]
-        listed = self._api.runs([job.id], statuses=going, limit=1)
+        listed = self._api.runs([job.id], statuses=remote_statuses([RunStatus.RUNNING]), limit=1)
         run = self._api.run(listed[0].id) if listed else None  # the list lags behind
         if run is None or meaning(run.status).run is not RunStatus.RUNNING:
             return

@@ -1,6 +1,7 @@
 """Runs of Trigger.dev as runs of jobctl, with the metrics and the status of a job that follow from them."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, NamedTuple
@@ -8,9 +9,20 @@ from typing import TYPE_CHECKING, NamedTuple
 from jobctl.durations import milliseconds
 from jobctl.errors import ScheduleError, ServiceError
 from jobctl.managers.status import AFTER_IS_LOCAL, MANUAL_ONLY, not_enabled, status_from
-from jobctl.model import Job, JobMetrics, JobStatus, JobTotals, Reason, Run, RunStatus, Status, Trigger
+from jobctl.model import (
+    Job,
+    JobMetrics,
+    JobStatus,
+    JobTotals,
+    Reason,
+    Run,
+    RunStatus,
+    Status,
+    Trigger,
+    WaitingRun,
+)
 from jobctl.store.metrics import histogram, percentile
-from jobctl.trigger_dev.api_types import PAGE, RemoteRun, RemoteSchedule
+from jobctl.trigger_dev.api_types import DELAYED, PAGE, RemoteRun, RemoteSchedule
 from jobctl.trigger_dev.cron import trigger_cron
 from jobctl.trigger_dev.schedule_sync import unknown_task
 
@@ -33,7 +45,6 @@ class StatusMeaning(NamedTuple):
     words: str
 
 
-DELAYED = "DELAYED"
 _RUNNING, _FAILED = RunStatus.RUNNING, RunStatus.FAILED
 STATUSES = {
     "PENDING_VERSION": StatusMeaning(_RUNNING, Status.SCHEDULED, None, "waits for a worker with this task"),
@@ -66,9 +77,20 @@ def meaning(status: str) -> StatusMeaning:
 
 
 def remote_statuses(statuses: Iterable[RunStatus]) -> list[str]:
-    """Trigger.dev's statuses for some of jobctl's. It has none for ``skipped``."""
+    """Trigger.dev's statuses for some of jobctl's. It has none for ``skipped``; a delayed run is no run yet."""
     wanted = set(statuses)
-    return [name for name, meant in STATUSES.items() if meant.run in wanted]
+    return [name for name, meant in STATUSES.items() if meant.run in wanted and name != DELAYED]
+
+
+def as_waiting(remote: RemoteRun) -> WaitingRun:
+    """A delayed run as one that is kept for later. A list has no arguments."""
+    return WaitingRun(
+        remote.id,
+        remote.task,
+        remote.delayed_until or remote.created_at,
+        Trigger.MANUAL,
+        arguments=remote.arguments,
+    )
 
 
 def as_run(remote: RemoteRun) -> Run:
@@ -175,7 +197,7 @@ def poll_run(api: "TriggerDevClient", run_id: str, wait: Callable[[float], objec
 def newest_runs(
     api: "TriggerDevClient", tasks: Sequence[str], started_here: Mapping[str, str]
 ) -> dict[str, RemoteRun]:
-    """The newest run of each task that has one.
+    """The newest run of each task that has one, delayed runs left out.
 
     Args:
         started_here: the id of the last run that was started from here, by task: lists lag behind.
@@ -198,12 +220,17 @@ def newest_runs(
 
 
 def remote_status(
-    job: Job, schedule: RemoteSchedule | None, last: RemoteRun | None, declared: Collection[str]
+    job: Job,
+    schedule: RemoteSchedule | None,
+    last: RemoteRun | None,
+    delayed: Sequence[WaitingRun],
+    declared: Collection[str],
 ) -> JobStatus:
     """The status of a job at Trigger.dev.
 
     Args:
-        last: its newest run.
+        last: its newest run that is not delayed.
+        delayed: its delayed runs.
         declared: tasks whose schedule is in the worker's code.
     """
     run = as_run(last) if last else None
@@ -211,8 +238,11 @@ def remote_status(
     off = _off_schedule(job, schedule, declared)
     if off is not None and state is not Status.RUNNING:
         state = Status.STOPPED
-    next_run = schedule.next_run if schedule and off is None else None
-    return status_from(job, state, run, next_run=next_run, note=off)
+    times = [run.begins_at for run in delayed]
+    if schedule and off is None and schedule.next_run is not None:
+        times.append(schedule.next_run)
+    found = status_from(job, state, run, next_run=min(times, default=None), note=off)
+    return replace(found, waiting=len(delayed)) if delayed else found
 
 
 def _off_schedule(job: Job, schedule: RemoteSchedule | None, declared: Collection[str]) -> str | None:

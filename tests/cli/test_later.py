@@ -2,13 +2,17 @@
 
 import getpass
 import socket
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from jobctl.store.base import RunStore
+from jobctl.store.records import Claim
 from tests.support.project import Site, until
-from tests.support.terminal import Cli
+from tests.support.terminal import Cli, Past
 
 PROJECT = """
 [jobs.manual]
@@ -124,13 +128,53 @@ def test_a_later_run_is_cancelled_before_it_begins(project: Cli) -> None:
 
     done = project("cancel", kept["run_id"][:8], "--reason", "not needed")
 
-    assert (done.code, done.stderr) == (0, "manual: 1 run cancelled before the begin\n")
+    assert (done.code, done.stderr) == (0, "manual: 1 run cancelled before it began\n")
     assert project("runs", "--waiting", "--json").json["waiting"] == []
     run = project("runs", kept["run_id"], "--json").json
     assert (run["status"], run["reason"], run["arguments"]) == ("cancelled", "cancelled", {"n": 7})
     assert run["error"] == f"cancelled by {ME}: not needed, before it began"
     again = project("cancel", kept["run_id"])
     assert (again.code, "has ended: cancelled" in again.stderr) == (3, True)
+
+
+def test_a_run_that_waits_is_found_by_its_id(project: Cli) -> None:
+    kept = project("trigger", "manual", "--in", "1h", "n=7", "--json").json
+    short = kept["run_id"][:8]
+
+    assert project("runs", short, "--json").json["waiting"] == [kept]
+    assert [row["RUN"] for row in project("runs", short).rows] == [kept["run_id"]]
+    for command in ("rerun", "status", "logs"):
+        refused = project(command, short)
+        assert refused.code == 3, command
+        assert f"run {short} of manual has not begun: it waits until " in refused.stderr
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_a_run_that_begins_while_it_is_cancelled_is_asked_to_end(
+    project: Cli, here: Path, monkeypatch: pytest.MonkeyPatch, *, has_ended: bool
+) -> None:
+    kept = project("trigger", "manual", "--in", "1h", "--json").json
+    cancel = RunStore.cancel
+    past = Past(here)
+
+    def begins_first(store: RunStore, *arguments: Any, **options: Any) -> bool:
+        if store.waiting():
+            (run,) = store.waiting()
+            claim = Claim(run.id, run.job_id, run.trigger, past.now, waits=True, force=True, actor=run.actor)
+            past.store.claim(past.owner, [claim])
+            if has_ended:
+                past.end(run.id)
+        return cancel(store, *arguments, **options)
+
+    monkeypatch.setattr(RunStore, "cancel", begins_first)
+    with closing(past.store):
+        done = project("cancel", kept["run_id"], "--no-wait")
+
+    assert "cancelled" not in done.stderr
+    if has_ended:
+        assert (done.code, "has ended: completed" in done.stderr) == (3, True)
+    else:
+        assert (done.code, done.stderr) == (0, f"manual: run {kept['run_id'][:8]} is asked to end\n")
 
 
 def test_a_job_is_cancelled_with_all_that_waits(project: Cli) -> None:
@@ -140,7 +184,7 @@ def test_a_job_is_cancelled_with_all_that_waits(project: Cli) -> None:
 
     done = project("cancel", "manual")
 
-    assert (done.code, done.stderr) == (0, "manual: 2 runs cancelled before the begin\n")
+    assert (done.code, done.stderr) == (0, "manual: 2 runs cancelled before they began\n")
     assert [run["job_id"] for run in project("runs", "--waiting", "--json").json["waiting"]] == ["report"]
 
 
@@ -253,7 +297,7 @@ def test_a_backfill_goes_on_after_a_kill_and_is_cancelled_as_a_whole(site: Site)
     cancelled = site.call("cancel", batch[:8], "--now")
 
     assert cancelled.returncode == 0, cancelled.stderr
-    assert "report: 3 runs cancelled before the begin" in cancelled.stderr
+    assert "report: 3 runs cancelled before they began" in cancelled.stderr
     assert site.json("runs", "--waiting")["waiting"] == []
     assert [run["status"] for run in site.runs("report")] == ["cancelled", "failed"]
     (action, *_) = site.json("runs", "--actions")["actions"]

@@ -22,6 +22,7 @@ from tests.support.trigger_dev_rules import (
     check_hourly,
     check_schedule,
     check_trigger,
+    delayed_until,
     known_zones,
     now,
     shown,
@@ -261,11 +262,13 @@ class Cloud:
         for run_id, run in self.runs.items():
             if key and run["key"] == key and run["status"] not in {"FAILED", "EXPIRED"}:
                 return {"id": run_id, "isCached": True}
+        until = delayed_until(options.get("delay"))
+        path = self.path if until is None else ("DELAYED", *self.path)
         run_id = self._new_id("run")
         self.runs[run_id] = {
-            "task": task, "status": self.path[0], "path": list(self.path[1:]), "created": now(), "started": None,
+            "task": task, "status": path[0], "path": list(path[1:]), "created": now(), "started": None,
             "finished": None, "output": self.output, "error": self.error, "environment": environment, "key": key,
-            "payload": body.get("payload"), "tags": options.get("tags") or [],
+            "payload": body.get("payload"), "tags": options.get("tags") or [], "delayed": until,
         }  # fmt: skip
         self._seen[again] = run_id
         return {"id": run_id, "isCached": False}
@@ -274,8 +277,9 @@ class Cloud:
         run = self.runs.get(run_id)
         if run is None or run["environment"] != environment:
             raise RefusalError(404, "Run not found")
+        self._end_delay(run)
         answer = shown_run(run_id, run, whole=True)
-        if run["path"]:
+        if run["path"] and run["status"] != "DELAYED":
             run["status"] = run["path"].pop(0)
             if run["status"] not in {"QUEUED", "PENDING_VERSION", "DELAYED"}:
                 run["started"] = run["started"] or now()
@@ -283,6 +287,11 @@ class Cloud:
                 run["finished"] = now()
         self.looked.set()
         return answer
+
+    def _end_delay(self, run: dict[str, Any]) -> None:
+        """A delayed run goes into the queue at its time."""
+        if run["status"] == "DELAYED" and run.get("delayed") and run["delayed"] <= now():
+            run["status"] = run["path"].pop(0)
 
     def list_runs(self, asked: Asked, environment: str) -> Any:
         query = asked.query
@@ -293,6 +302,8 @@ class Cloud:
                   if f"filter[{name}]" in query}  # fmt: skip
         week_ago = int((now() - timedelta(days=7)).timestamp() * 1000)  # where nothing is asked for
         since = int(query.get("filter[createdAt][from]", week_ago))
+        for run in self.runs.values():
+            self._end_delay(run)
         mine = [
             (run_id, run) for run_id, run in self.runs.items()
             if run["environment"] == environment and not self.unlisted

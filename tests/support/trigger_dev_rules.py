@@ -3,7 +3,7 @@
 import itertools
 import re
 import zoneinfo
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from croniter import croniter
@@ -53,6 +53,7 @@ def check_trigger(body: Any) -> dict[str, Any]:
         kinds: dict[str, Any] = {
             "queue": lambda one: isinstance(one, dict) and isinstance(one.get("name"), str),
             "idempotencyKey": lambda one: isinstance(one, str) and len(one) <= 2048,
+            "delay": lambda one: one is None or isinstance(one, str | int | float),
             "maxDuration": _is_number,
             "maxAttempts": lambda one: _is_number(one) and one == int(one),
             "machine": lambda one: one in _MACHINES,
@@ -64,6 +65,23 @@ def check_trigger(body: Any) -> dict[str, Any]:
     if not fine:
         raise RefusalError(400, "Invalid request body")
     return dict(body)
+
+
+def delayed_until(delay: Any) -> datetime | None:
+    """As ``parseDelay`` reads the option: a number is a date in 1970, and neither that nor a past date delays a run."""
+    if not isinstance(delay, str) or not delay:
+        return None
+    try:
+        until = datetime.fromisoformat(delay)
+    except ValueError:
+        spans = re.fullmatch(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", delay)
+        if spans is None:
+            raise RefusalError(422, f"Invalid delay {delay}") from None
+        weeks, days, hours, minutes, seconds = (int(one or 0) for one in spans.groups())
+        span = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+        return now() + span
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return until if until > now() else None
 
 
 def _is_number(value: Any) -> bool:
@@ -139,8 +157,8 @@ def shown_run(run_id: str, run: dict[str, Any], *, whole: bool) -> dict[str, Any
         "isCancelled": status == "CANCELED", "createdAt": iso(run["created"]), "updatedAt": iso(run["created"]),
         "costInCents": 0, "baseCostInCents": 0, "durationMs": spent, "version": "20261123.1",
     }  # fmt: skip
-    found.update({name: iso(run[short]) for name, short in (("startedAt", "started"), ("finishedAt", "finished"))
-                  if run[short]})  # fmt: skip
+    found.update({name: iso(run[short]) for name, short in (("startedAt", "started"), ("finishedAt", "finished"),
+                                                         ("delayedUntil", "delayed")) if run.get(short)})  # fmt: skip
     if run["key"]:
         found["idempotencyKey"] = run["key"]
     if not whole:
@@ -148,6 +166,8 @@ def shown_run(run_id: str, run: dict[str, Any], *, whole: bool) -> dict[str, Any
     found.update(
         {"depth": 0, "triggerFunction": "trigger", "relatedRuns": {}, "attempts": [], "attemptCount": 1}
     )
+    if run.get("payload") is not None:
+        found["payload"] = run["payload"]
     if run.get("schedule"):
         generator = {"type": "CRON", "expression": "0 9 * * *", "description": "as written"}
         found["schedule"] = {"id": run["schedule"], "generator": generator}

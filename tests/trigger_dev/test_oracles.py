@@ -68,6 +68,8 @@ TRIGGERS: list[Any] = [
     {"options": {"maxDuration": "90"}}, {"options": {"tags": ["jobctl"]}}, {"options": {"tags": "jobctl"}},
     {"options": {"tags": ["x" * 129]}}, {"options": {"machine": "micro"}}, {"options": {"machine": "huge"}},
     {"options": {"ttl": "10m"}}, {"options": {"ttl": -1}}, {"options": {"ttl": 60}}, {"options": {"maxAttempts": 1.5}},
+    {"options": {"delay": "2h"}}, {"options": {"delay": "2087-01-01T00:00:00Z"}}, {"options": {"delay": 5}},
+    {"options": {"delay": "soon"}}, {"options": {"delay": {}}}, {"options": {"delay": None}},
     {"options": None}, [], "text",
 ]  # fmt: skip
 
@@ -106,6 +108,7 @@ def test_our_servers_answers_and_jobctls_requests_are_theirs(
         cloud.run("a-job", status, error="broken")
     api.put_schedule(ScheduleRequest("a-job", "jobctl:production:a-job", "0 9 * * *", "Europe/Berlin"))
     run_id = api.trigger("a-job", {"dry_run": True}, max_duration=90, max_attempts=1)
+    api.trigger("a-job", {}, begins_at=datetime.now(UTC) + timedelta(hours=1))
     found = [
         ("ListSchedulesResult", "GET", "/api/v1/schedules", {}),
         ("ScheduleObject", "GET", "/api/v1/schedules/jobctl%3Aproduction%3Aa-job", {}),
@@ -127,7 +130,7 @@ def test_our_servers_answers_and_jobctls_requests_are_theirs(
     told = node("schemas.mjs", told=values)
 
     assert {str(one): refusal for one, refusal in zip(values, told, strict=True) if refusal} == {}
-    assert len(values) == len(found) + 2
+    assert len(values) == len(found) + 3
 
 
 def test_the_vocabulary_of_states_is_theirs(node: Node) -> None:

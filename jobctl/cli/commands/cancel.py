@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobctl.cli.context import Context, find_run
+from jobctl.cli.context import Context, find_run, find_waiting
 from jobctl.cli.options import RunningJobOrRun
 from jobctl.cli.views.runs import ending
 from jobctl.durations import ago, format_duration
@@ -46,16 +46,14 @@ def run(
     asked, kept = _find(job_or_run, context)
     manager, out = context.job_manager, context.output
     if kept:
-        batches = {run.batch for run in kept if run.batch is not None and len(kept) > 1}
-        ended = sum(manager.cancel_batch(batch, why) for batch in batches)
-        ended += sum(manager.cancel_run(run.id, why) for run in kept if run.batch not in batches)
-        out.note(f"{kept[0].job_id}: {counted(ended, 'run')} cancelled before the begin")
+        begun = _cancel_waiting(kept, why, context)
+        asked = asked or begun
+    if asked is not None and not manager.cancel_run(asked.id, why, now=now):
+        raise _ended(manager.run(asked.id) or asked, context)
     if asked is None:
         if out.json:
             out.document({"waiting": [waiting_document(run) for run in kept]})
         return ExitCode.DONE
-    if not manager.cancel_run(asked.id, why, now=now):
-        raise _ended(manager.run(asked.id) or asked, context)
     out.note(f"{asked.job_id}: run {asked.short_id} is asked to end")
     last = asked if no_wait else _wait(asked, context)
     if out.json:
@@ -70,6 +68,30 @@ def run(
     return ExitCode.DONE if last.status is RunStatus.CANCELLED else ExitCode.ALREADY_RUNNING
 
 
+def _cancel_waiting(kept: "Sequence[WaitingRun]", why: str | None, context: Context) -> Run | None:
+    """Cancel runs that wait; returns the one that has begun meanwhile, which goes on, or has ended by itself."""
+    manager = context.job_manager
+    batches = {run.batch for run in kept if run.batch is not None and len(kept) > 1}
+    ended = sum(manager.cancel_batch(batch, why) for batch in batches)
+    begun: Run | None = None
+    for run in kept:
+        if run.batch in batches:
+            continue
+        is_asked = manager.cancel_run(run.id, why)
+        found = manager.run(run.id)
+        if found is not None and (not is_asked or found.status is RunStatus.RUNNING):
+            begun = found
+        else:
+            ended += is_asked
+    if batches and begun is None:
+        going = manager.runs(kept[0].job_id, statuses=[RunStatus.RUNNING], limit=1)
+        begun = next((run for run in going if run.batch in batches), None)
+    if ended:
+        when = "before it began" if ended == 1 else "before they began"
+        context.output.note(f"{kept[0].job_id}: {counted(ended, 'run')} cancelled {when}")
+    return begun
+
+
 def _find(name: str, context: Context) -> "tuple[Run | None, Sequence[WaitingRun]]":
     """What to end: the unfinished run of this id, job or backfill, and runs that are kept for later.
 
@@ -79,10 +101,10 @@ def _find(name: str, context: Context) -> "tuple[Run | None, Sequence[WaitingRun
         NotRunningError: the run has ended, or no run of the job goes on or waits.
         UsageError: several backfills begin with the name.
     """
+    if (kept := find_waiting(name, context)) is not None:
+        return None, [kept]
     store = None if context.uses_trigger_dev else context.store_if_any
     if store is not None and not context.is_recorded(name):
-        if (kept := store.waiting_run(name)) is not None:
-            return None, [kept]
         running = [run for run in store.runs(statuses=[RunStatus.RUNNING], limit=None) if _is_of(run, name)]
         waits = store.waiting(batch=name) if len(name) >= _LEAST_PREFIX else []
         if len({run.batch for run in running} | {run.batch for run in waits}) > 1:
@@ -94,7 +116,7 @@ def _find(name: str, context: Context) -> "tuple[Run | None, Sequence[WaitingRun
         going = context.job_manager.runs(name, statuses=[RunStatus.RUNNING], limit=1)
         if going:
             return going[0], []
-        waits = store.waiting(name) if store is not None else []
+        waits = context.job_manager.waiting_runs(name)
         if not waits:
             raise NotRunningError(f"{name} is not running", hint=f"what ran: jobctl runs {name}")
         return None, waits

@@ -125,7 +125,8 @@ def _schedule(
         schedule = parse_schedule(job.schedule.text, timezone) if timezone else job.schedule
         store = context.store_if_any
         record = store.job(job.id) if store else None
-        waiting = store.waiting(job.id) if store and record and record.waiting else []
+        is_kept_here = record is not None and record.waiting and not context.uses_trigger_dev
+        waiting = store.waiting(job.id) if store and is_kept_here else []
         return schedule, record.anchor if record else None, _job_note(job, record, context.mode), waiting
     try:
         return parse_schedule(text, timezone or "UTC"), None, None, []

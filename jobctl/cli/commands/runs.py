@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jobctl.cli.context import Context, find_run, read_runs, report_service_error
+from jobctl.cli.context import Context, find_run, find_waiting, read_runs, report_service_error
 from jobctl.cli.options import MAX_COUNT, JobOrRunId, NoHeader
 from jobctl.cli.times import read_since
 from jobctl.cli.views.runs import (
@@ -69,6 +69,9 @@ def run(
         if waiting:
             return _show_waiting(context, job_id, most, header=not no_header)
         return _show_actions(context, job_id, begin, most, header=not no_header)
+    if job_id is not None and (kept := find_waiting(job_id, context)) is not None:
+        _present_waiting([kept], 0, context, header=not no_header)
+        return 0
     if job_id is not None and (one := find_run(job_id, context)) is not None:
         return show_run(one, context, header=not no_header)
     limit = min(limit, MAX_COUNT)
@@ -111,17 +114,21 @@ def _show_waiting(context: Context, job_id: str | None, most: int | None, *, hea
         default=nothing,
     )
     shown = found[:most]
+    _present_waiting(shown, len(found) - len(shown), context, header=header)
+    return report_service_error(service_error, out)
+
+
+def _present_waiting(shown: list[WaitingRun], left_out: int, context: Context, *, header: bool) -> None:
+    out = context.output
     if out.json:
         from jobctl.json_documents import waiting_document
 
         out.document({"waiting": [waiting_document(run) for run in shown]})
-    else:
-        left_out = len(found) - len(shown)
-        out.present(
-            lambda terminal: waiting_screen(shown, context.now(), terminal, left_out=left_out),
-            lambda: waiting_piped(shown, header=header),
-        )
-    return report_service_error(service_error, out)
+        return
+    out.present(
+        lambda terminal: waiting_screen(shown, context.now(), terminal, left_out=left_out),
+        lambda: waiting_piped(shown, header=header),
+    )
 
 
 def _show_actions(
