@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PANELS = {
     "Run": ("run", "trigger", "rerun", "backfill", "serve"),
-    "Inspect": ("status", "runs", "logs", "metrics", "mode", "next", "analytics", "report"),
+    "Inspect": ("status", "runs", "logs", "metrics", "mode", "next", "explain", "analytics", "report"),
     "Change": ("cancel", "stop", "start"),
     "Set up": ("check", "export", "new", "install", "uninstall", "help", "completion"),
 }
@@ -295,13 +295,13 @@ def _overview_on_terminal(terminal: Terminal) -> "Iterator[RenderableType]":
 def _commands() -> Iterator[tuple[str, str, str]]:
     """Panel, names and summary of each command; a panel is named once.
 
-    But for ``help`` and ``completion``, which the last line shows, and ``uninstall``, which stands with ``install``.
+    But for ``help`` and ``completion``, which the last line shows, and ``uninstall`` and ``report``, which stand with others.
     """
     from jobctl.cli.command_data import COMMANDS
 
     for panel, names in PANELS.items():
         for name in names:
-            if name not in {"help", "uninstall", "completion"}:
+            if name not in {"help", "report", "uninstall", "completion"}:
                 aliases = (alias for alias, named in ALIASES.items() if named == name)
                 yield panel if name == names[0] else "", ", ".join((name, *aliases)), COMMANDS[name].summary
 

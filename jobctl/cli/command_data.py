@@ -125,7 +125,11 @@ COMMANDS = {
         '--from': Option('', 'TIME', (), 'Show times after this time.'),
         '--no-header': Option('', '', (), 'Leave out the header line when piped.'),
     }),
-    'analytics': CommandEntry('Show the results of the analytics jobs', (('user-growth', 'activity-trends', 'top-items', 'recent-activity', 'performance-metrics'), ), {
+    'explain': CommandEntry('Say a schedule in words', (JOBS, ), {
+        '--timezone': Option('', 'ZONE', (), 'Time zone of the schedule.'),
+        '--no-header': Option('', '', (), 'Leave out the header line when piped.'),
+    }),
+    'analytics': CommandEntry('Show what the analytics jobs found; report makes a report', (('user-growth', 'activity-trends', 'top-items', 'recent-activity', 'performance-metrics'), ), {
         '--window': Option('', 'N', (), 'Number of months, days, items or events.'),
     }),
     'report': CommandEntry('Make a report now', (('daily', 'weekly', 'monthly', 'quarterly'), ), {
@@ -185,7 +189,7 @@ COMMANDS = {
         '--force': Option('', '', (), "Remove a unit that was edited, or is another project's."),
         '--yes': Option('-y', '', (), 'Do not ask for confirmation.'),
     }),
-    'help': CommandEntry('Show help on a command, or on a topic', (('getting-started', 'jobs', 'schedules', 'running', 'library', 'site', 'mail', 'trigger-dev', 'vercel', 'http', 'page', 'several-machines', 'observability', 'deployment', 'variables', 'secrets', 'exit-codes', 'reliability', 'performance', 'internals', 'run', 'trigger', 'rerun', 'backfill', 'serve', 'status', 'runs', 'logs', 'metrics', 'mode', 'next', 'analytics', 'report', 'cancel', 'stop', 'start', 'check', 'export', 'new', 'install', 'uninstall', 'help', 'completion', 'pause', 'resume'), ), {
+    'help': CommandEntry('Show help on a command, or on a topic', (('getting-started', 'jobs', 'schedules', 'running', 'library', 'site', 'mail', 'trigger-dev', 'vercel', 'http', 'page', 'several-machines', 'observability', 'deployment', 'variables', 'secrets', 'exit-codes', 'reliability', 'performance', 'internals', 'run', 'trigger', 'rerun', 'backfill', 'serve', 'status', 'runs', 'logs', 'metrics', 'mode', 'next', 'explain', 'analytics', 'report', 'cancel', 'stop', 'start', 'check', 'export', 'new', 'install', 'uninstall', 'help', 'completion', 'pause', 'resume'), ), {
     }),
     'completion': CommandEntry('Print the completion script for a shell', (('bash', 'zsh', 'fish'), ), {
     }),

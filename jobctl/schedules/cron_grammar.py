@@ -3,6 +3,7 @@
 It is Vixie's and Debian's grammar, plus seconds as the first of six fields, ``L`` and ``#``. ASCII, 256 characters at most.
 """
 
+import re
 from datetime import date
 from functools import lru_cache
 from typing import NamedTuple
@@ -132,9 +133,13 @@ def _split(expression: object) -> list[str]:
             raise CronFieldError(f"{quote(parts[0])} is not known", hint=f"use one of {' '.join(ALIASES)}")
     elif len(parts) not in {5, 6}:
         number = f"{len(parts)} field{'' if len(parts) == 1 else 's'}"
+        hint = "minute hour day-of-month month day-of-week, such as 0 9 * * 1"
+        if parts[:1] == ["@every"]:
+            hint = f"write an interval: every {' '.join(parts[1:])}"
+        elif len(parts) == 7:
+            hint = "the seventh field of Quartz is a year, which no schedule has here: leave it out"
         raise CronFieldError(
-            f"{quote(expression)} has {number}; cron needs 5, or 6 with seconds first",
-            hint="minute hour day-of-month month day-of-week, such as 0 9 * * 1",
+            f"{quote(expression)} has {number}; cron needs 5, or 6 with seconds first", hint=hint
         )
     return parts
 
@@ -186,7 +191,9 @@ def _numbers(field: CronField, item: str) -> range:
             f"{field.name}: {quote(item)} has a step but no range", hint=f"write {low}-{field.most}/{step}"
         )
     if high < low:
-        raise CronFieldError(f"{field.name}: the range {quote(item)} runs backwards", hint="write two ranges")
+        raise CronFieldError(
+            f"{field.name}: the range {quote(item)} runs backwards", hint=_forward(field, low, high)
+        )
     return range(low, high + 1, step)
 
 
@@ -206,10 +213,33 @@ def _whole(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
 
 
+def _forward(field: CronField, low: int, high: int) -> str:
+    """How to write a range that runs over the end of its field."""
+    if high == low - 1:
+        return "it means all of them: write *"
+
+    def name(number: int) -> str:
+        return field.names[number - field.least] if field.names else str(number)
+
+    ranges = ((low, field.top), (field.least, high))
+    return f"write {','.join(name(a) if a == b else f'{name(a)}-{name(b)}' for a, b in ranges)}"
+
+
+_FOREIGN = {
+    "?": "? is of Quartz: write * in a day field that does not matter",
+    "H": "H is of Jenkins: write a number, and spread jobs with the key jitter",
+    "W": "no weekday nearest to a day is known here: write the days, and check the weekday in the job",
+}
+
+
 def _unreadable(field: CronField, item: str) -> CronFieldError:
+    problem = f"{field.name}: {quote(item)} is not a number, a range or a step"
+    foreign = re.fullmatch(r"(?a)(\?)|(H)(?:\(.*\))?(?:/\d+)?|\d*L?(W)", item.upper())
+    if foreign is not None:
+        return CronFieldError(problem, hint=_FOREIGN[foreign[foreign.lastindex or 0]])
     names = f", a name such as {field.names[1]}" if field.names else ""
     return CronFieldError(
-        f"{field.name}: {quote(item)} is not a number, a range or a step",
+        problem,
         hint=f"write a number{names}, a range such as 1-5, a step such as */2, or a list of these",
     )
 

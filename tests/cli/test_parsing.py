@@ -37,6 +37,7 @@ def test_without_arguments_it_shows_the_short_help(cli: Cli) -> None:
                 "help": "help COMMAND",
                 "completion": "completion SHELL",
                 "uninstall": "uninstall removes it",
+                "report": "report makes a report",
             }
             listed = ", ".join([name, *(alias for alias, named in ALIASES.items() if named == name)])
             assert elsewhere.get(name, f" {listed:<13} {COMMANDS[name].summary}\n") in alone.stdout

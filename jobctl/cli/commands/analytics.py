@@ -39,7 +39,7 @@ def run(
         typer.Option("--window", metavar="N", min=1, help="Number of months, days, items or events."),
     ] = None,
 ) -> int:
-    """Show the results of the analytics jobs.
+    """Show what the analytics jobs found; report makes a report.
 
     Examples:
         jobctl analytics

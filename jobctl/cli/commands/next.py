@@ -16,6 +16,7 @@ from jobctl.durations import until
 from jobctl.errors import ScheduleError, UsageError
 from jobctl.modes import Mode
 from jobctl.schedules import Cron, Every, parse_schedule
+from jobctl.schedules.words import in_words
 from jobctl.schedules.zones import zone
 from jobctl.text import counted
 
@@ -76,6 +77,7 @@ def run(
             {
                 "schedule": schedule.text,
                 "timezone": schedule.timezone,
+                "words": in_words(schedule),
                 "next": [iso(time) for time in times],
                 "waiting": [iso(run.begins_at) for run in waiting],
             }
@@ -90,7 +92,7 @@ def run(
         ]
         columns = [Column(title, wraps=not title) for title in titles]
         head = out.terminal.heading(f"{schedule.text}  {schedule.timezone}")
-        out.show(head, out.terminal.table(columns, cells, keep=1))
+        out.show(head, in_words(schedule), out.terminal.table(columns, cells, keep=1))
     else:
         records = (
             (zulu(time), exact(time, local), note or "", schedule.text, schedule.timezone)

@@ -1,0 +1,253 @@
+"""``jobctl explain ID|CRON``: a schedule in words, when it is due, and what differs elsewhere. Nothing is run."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from jobctl.cli.commands.next import due
+from jobctl.cli.context import Context
+from jobctl.cli.options import NoHeader, job_ids
+from jobctl.cli.terminal import rows
+from jobctl.cli.times import exact, zulu
+from jobctl.clock import iso
+from jobctl.errors import ScheduleError, UsageError
+from jobctl.schedules import Cron, Every, parse_schedule
+from jobctl.schedules.convert import interval_to_cron
+from jobctl.schedules.cron_grammar import FIELDS, HOUR, MINUTE, SECOND, either_day_is_enough
+from jobctl.schedules.wall_times import changes
+from jobctl.schedules.words import in_words, ordinal
+from jobctl.schedules.zones import zone
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from jobctl.cli.terminal import Terminal
+    from jobctl.model import Schedule
+
+_NEXT = 3
+_AHEAD = timedelta(days=366)
+_AROUND = timedelta(days=1)
+_SIZES = {SECOND: 60, MINUTE: 60, HOUR: 24}
+_UNITS = {SECOND: ("s", "minute"), MINUTE: ("m", "hour"), HOUR: ("h", "day")}
+
+
+class Explained(NamedTuple):
+    """What is said of a schedule.
+
+    Attributes:
+        clock_changes: due times within a year that a clock change moves, and how.
+        elsewhere: by platform, what differs there; None: nothing.
+        advice: what may not be meant, and how to write it.
+    """
+
+    schedule: "Schedule"
+    words: str
+    next: list[datetime]
+    last: datetime | None
+    clock_changes: list[tuple[datetime, str]]
+    elsewhere: dict[str, str | None]
+    advice: list[str]
+
+
+def run(
+    context: Context,
+    job_or_schedule: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID|CRON",
+            help='A job, a cron expression in quotes, or an interval such as "every 90m".',
+            autocompletion=job_ids,
+        ),
+    ],
+    *,
+    timezone: Annotated[
+        str | None,
+        typer.Option(
+            "--timezone",
+            metavar="ZONE",
+            help="Time zone of the schedule.",
+            show_default="the job's own, or UTC",
+        ),
+    ] = None,
+    no_header: NoHeader = False,
+) -> int:
+    """Say a schedule in words.
+
+    It also shows when it is due, what a clock change does, and what differs at Trigger.dev, Vercel and Kubernetes.
+
+    Examples:
+        jobctl explain report-monthly-comprehensive
+        jobctl explain "0 9 1 * MON" --timezone Europe/Berlin
+        jobctl explain "*/7 * * * *"
+    """
+    schedule, anchor = _schedule(job_or_schedule, timezone, context)
+    found = explain(schedule, anchor, context.now())
+    out = context.output
+    if out.json:
+        out.document(
+            {
+                "schedule": schedule.text,
+                "timezone": schedule.timezone,
+                "words": found.words,
+                "next": [iso(time) for time in found.next],
+                "last": iso(found.last) if found.last else None,
+                "clock_changes": [{"at": iso(time), "note": note} for time, note in found.clock_changes],
+                "elsewhere": found.elsewhere,
+                "advice": found.advice,
+            }
+        )
+    else:
+        out.present(
+            lambda terminal: _screen(found, terminal),
+            lambda: rows(("WHAT", "VALUE"), _lines(found, zulu), header=not no_header),
+        )
+    return 0
+
+
+def explain(schedule: "Schedule", anchor: datetime | None, now: datetime) -> Explained:
+    """Find out everything.
+
+    Args:
+        anchor: from which an interval counts; None: it has not begun.
+    """
+    last = (
+        schedule.latest_until(now, now - _AHEAD, anchor or now)
+        if anchor or isinstance(schedule, Cron)
+        else None
+    )
+    cron = schedule if isinstance(schedule, Cron) else None
+    clock_changes = list(_clock_changes(cron, now)) if cron else []
+    return Explained(
+        schedule,
+        in_words(schedule),
+        list(due(schedule, now, anchor or now, _NEXT)),
+        last,
+        clock_changes,
+        _elsewhere(schedule, now, leaves_out=any("does not exist" in note for _, note in clock_changes)),
+        list(_advice(cron)) if cron else [],
+    )
+
+
+def _schedule(text: str, timezone: str | None, context: Context) -> "tuple[Schedule, datetime | None]":
+    """The schedule, and the anchor of a job's interval."""
+    if re.fullmatch(r"[a-z0-9-]+", text) and context.knows(text):
+        job = context.listed_job(text)
+        if job.schedule is None:
+            raise UsageError(
+                f"{job.id} has no times: " + (f"it runs {job.schedule_text}" if job.after else "manual only"),
+                hint=f"see jobctl status {job.id}",
+            )
+        store = context.store_if_any
+        record = store.job(job.id) if store else None
+        schedule = parse_schedule(job.schedule.text, timezone) if timezone else job.schedule
+        return schedule, record.anchor if record else None
+    return parse_schedule(text, timezone or "UTC"), None
+
+
+def _clock_changes(cron: Cron, now: datetime) -> Iterator[tuple[datetime, str]]:
+    there = zone(cron.timezone)
+    begin = now.replace(microsecond=0)
+    for change, _ in changes(begin, begin + _AHEAD, there):
+        time = change - _AROUND
+        while (time := cron.next_after(time)) < change + _AROUND:
+            note = cron.note(time)
+            if note is not None:
+                yield time, note
+                break
+
+
+def _elsewhere(schedule: "Schedule", now: datetime, *, leaves_out: bool) -> dict[str, str | None]:
+    from jobctl.trigger_dev.cron import trigger_cron
+    from jobctl.vercel.crons import Plan, vercel_cron
+
+    def at_trigger_dev() -> None:
+        trigger_cron(schedule)
+
+    platforms: dict[str, Callable[[], str | None]] = {
+        "Trigger.dev": at_trigger_dev,
+        "Vercel": lambda: vercel_cron(schedule, Plan.PRO, now).instead,
+        "Kubernetes": lambda: _in_kubernetes(schedule, leaves_out=leaves_out),
+    }
+    found: dict[str, str | None] = {}
+    for name, difference in platforms.items():
+        try:
+            found[name] = difference()
+        except ScheduleError as error:
+            found[name] = error.problem + (f"; {error.hint}" if error.hint else "")
+    return found
+
+
+def _in_kubernetes(schedule: "Schedule", *, leaves_out: bool) -> str | None:
+    """By the parser of its CronJob: https://github.com/robfig/cron, version 3.
+
+    Args:
+        leaves_out: whether a clock change leaves out a due time.
+    """
+    if isinstance(schedule, Every):
+        interval_to_cron(schedule.interval)
+        return None
+    if not isinstance(schedule, Cron):
+        return None
+    fields = schedule.fields
+    if fields.second.numbers != (0,):
+        return "it has no seconds"
+    if fields.weekday.nth or fields.day.last_day:
+        return "it knows neither L nor #"
+    starts_with_step = any(days.star and not days.full for days in (fields.day, fields.weekday))
+    if starts_with_step and not (fields.day.full or fields.weekday.full):
+        return "a step such as */2 does not count as a star there, so it is due when either day field matches"
+    return "a time that a clock change leaves out is not due" if leaves_out else None
+
+
+def _advice(cron: Cron) -> Iterator[str]:
+    parts = cron.expression.split()
+    parts = parts if len(parts) == len(FIELDS) else ["0", *parts]
+    for field, text in zip(FIELDS, parts, strict=False):
+        size = _SIZES.get(field)
+        step = re.fullmatch(r"\*/(\d+)", text)
+        if size is None or step is None or size % int(step[1]) == 0:
+            continue
+        unit, around = _UNITS[field]
+        number = int(step[1])
+        if number >= size:
+            yield f'{text} means 0 only, since each {around} begins anew; for an interval write every = "{number}{unit}"'
+        else:
+            yield (
+                f"{text} begins anew each {around}, so the last step is {size % number}{unit} long;"
+                f' for an interval write every = "{number}{unit}"'
+            )
+    fields = cron.fields
+    rare = [day for day in fields.day.numbers if day > 28]
+    if not fields.day.full and rare and not fields.day.last_day and min(fields.day.numbers) > 28:
+        yield f"months without a {ordinal(rare[0])} are left out; L is the last day of each month"
+    if either_day_is_enough(fields) and not (fields.day.full or fields.weekday.full):
+        yield "one of the two day fields is enough; for days that match both, make two jobs or check the day in the job"
+
+
+def _lines(found: Explained, times: Callable[[datetime], str]) -> Iterator[tuple[str, str]]:
+    yield "schedule", f"{found.schedule.text}  {found.schedule.timezone}"
+    yield "means", found.words
+    for time in found.next:
+        yield "next", times(time)
+    if found.last is not None:
+        yield "last", times(found.last)
+    for time, note in found.clock_changes:
+        yield "clock change", f"{times(time)}: {note}"
+    for platform, difference in found.elsewhere.items():
+        yield platform, difference or "the same"
+    for line in found.advice:
+        yield "advice", line
+
+
+def _screen(found: Explained, terminal: "Terminal") -> "Iterator[RenderableType]":
+    yield terminal.heading(f"{found.schedule.text}  {found.schedule.timezone}")
+    local = zone(found.schedule.timezone)
+    shown: list[tuple[str, RenderableType]] = []
+    before = ""
+    for name, value in [*_lines(found, lambda time: exact(time, local))][1:]:
+        shown.append(("" if name == before else name, value))
+        before = name
+    yield terminal.fields(shown)
