@@ -98,10 +98,14 @@ def all_statuses(
 
 
 def is_in_use(record: JobRecord, now: datetime) -> bool:
-    """Whether a job runs, or has a schedule and is planned or stopped; otherwise its program or project may be gone."""
+    """Whether a job runs or waits, or has a schedule and is planned or stopped; else its program or project may be gone."""
     is_planned = record.next_run is not None and record.next_run > now
     is_running = record.last is not None and record.last.status is RunStatus.RUNNING
-    return is_running or (bool(record.schedule) and (is_planned or record.stopped is not None))
+    return (
+        is_running
+        or record.waiting > 0
+        or (bool(record.schedule) and (is_planned or record.stopped is not None))
+    )
 
 
 def with_next_times(statuses: Sequence[JobStatus], jobs: Sequence[Job], now: datetime) -> list[JobStatus]:

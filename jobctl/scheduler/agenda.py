@@ -92,6 +92,8 @@ class DueSlot:
         should_run: whether it runs; otherwise it was missed, and is only reported. ``Agenda.take_due`` decides.
         cursor: the job's in the run store, as far as this process knows.
         nothing_missed_before: no slot lies between ``cursor`` and this one.
+        blocked_since: when a run was first found in its way. It replaces no run that began later: such runs, which
+            other processes start in between, could all be cancelled for one slot.
     """
 
     entry: AgendaEntry
@@ -99,6 +101,7 @@ class DueSlot:
     should_run: bool
     cursor: datetime | None = None
     nothing_missed_before: bool = True
+    blocked_since: datetime | None = None
 
     def count_from(self, cursor: datetime | None) -> None:
         """Count misfires from the cursor that the run store has."""

@@ -58,6 +58,7 @@ class ClockWatch:
 
     def begin_generation(self) -> None:
         """The clock was set back: begin a clock generation."""
+        self._store.bring_slots_forward(self._clock.now())
         self.clock_generation = self._store.next_clock_generation(self.clock_generation, self._lease.owner.id)
 
     def look_back(self) -> bool:

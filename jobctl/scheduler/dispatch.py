@@ -269,10 +269,12 @@ class Dispatcher:
         self._blocked.clear()
         self._ready.clear()
         self._unkept.clear()
+        self._waiting.look()
 
     def collect(self, now: datetime) -> None:
         """Take the slots that are due from the agenda."""
-        for due in [*self._unkept.values(), *self.agenda.take_due(now, _COLLECTED)]:
+        unkept, self._unkept = self._unkept, {}
+        for due in [*unkept.values(), *self.agenda.take_due(now, _COLLECTED)]:
             if not due.should_run:
                 self._misfires.give_up(due, now)
             elif CatchUp.of(due.entry.job.catch_up) is CatchUp.EACH:
@@ -281,10 +283,16 @@ class Dispatcher:
                 self._ready.put(due)
 
     def _keep(self, due: DueSlot, now: datetime) -> None:
-        """Put the slot, and those before it, among the runs that wait; again in the next turn where that fails."""
+        """Put the slot, and those before it, among the runs that wait; again in the next turn where that fails.
+
+        Where it has failed in this turn, nothing is tried: a locked store makes each attempt wait.
+        """
         entry = due.entry
-        if self._unkept.get(entry.job.id, due) is not due:
+        if self._unkept.pop(entry.job.id, None) is not None:
             due.nothing_missed_before = False
+        if self._unkept:
+            self._unkept[entry.job.id] = due
+            return
         self._unkept[entry.job.id] = due
         try:
             while isinstance(outcome := self._waiting.keep(due, now), CursorMoved):
@@ -360,7 +368,9 @@ class Dispatcher:
             case Claimed():
                 self._serve(due, claim, now)
             case Overlap(running, skipped=None):
-                if entry.job.overlap is OnOverlap.REPLACE and running.job_id == entry.job.id:
+                due.blocked_since = due.blocked_since or now
+                is_older = running.started_at <= due.blocked_since
+                if entry.job.overlap is OnOverlap.REPLACE and running.job_id == entry.job.id and is_older:
                     self._runs.replace(running, due.slot)
                 self._blocked.put(due, self._clock.monotonic())
             case Overlap(skipped=skipped) if skipped is not None:

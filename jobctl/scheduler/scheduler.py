@@ -258,6 +258,9 @@ class Scheduler:
                 next_run = None
             if next_run != record.next_run:
                 next_runs[job.id] = next_run
+        off = [job.id for job in chosen if not (job.enabled and job.schedule) and records[job.id].waiting]
+        if off:
+            self._store.give_up_slots(off)
         self._store.save_next_runs(next_runs, self._lease.owner.id)
 
     def unschedule(self, job_ids: Sequence[str], *, for_good: bool) -> None:

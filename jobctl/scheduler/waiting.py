@@ -1,6 +1,6 @@
 """Runs that the run store keeps for later: put there where a job catches up each slot, started at their time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.recorder import Recorder
 from jobctl.scheduler.run_supervisor import RunSupervisor
 from jobctl.store.base import RunStore
-from jobctl.store.records import Claim, Claimed, Enqueued, Misfires, SlotsOutcome
+from jobctl.store.records import Claim, Claimed, Enqueued, Misfires, SlotsOutcome, SlotTaken
 
 if TYPE_CHECKING:
     from jobctl.execution.pool import WorkerPool
@@ -69,27 +69,36 @@ class WaitingRuns:
         if self._first is None or self._first > now or not self._lease.holds:
             return
         steady, recorded = self._clock.monotonic(), self._recorder.recorded
-        room = self._pool.capacity(quick=False)
-        if not room or (recorded == self._recorded and steady < self._try_again_at):
+        has_room = self._pool.capacity(quick=False) > 0
+        if not has_room or (recorded == self._recorded and steady < self._try_again_at):
             return
         self._recorded, self._try_again_at = recorded, steady + _TRY_AGAIN_S
-        startable = {job_id for job_id, job in jobs.items() if job.unmet is None}
-        startable -= {active.job.id for active in self._runs.active}
+        startable = {job_id: job.group for job_id, job in jobs.items() if job.unmet is None}
         try:
-            due = self._store.due_waiting(now, startable, room)
-            self._first = self._store.first_waiting() if due else self._first
+            while due := self._store.due_waiting(now, startable, self._pool.capacity(quick=False)):
+                if not self._start(due, now, jobs, is_quick):
+                    break
+            self._first = self._store.first_waiting()
         except StoreError as error:
             self._recorder.report(error)
-            return
+
+    def _start(
+        self,
+        due: Sequence[WaitingRun],
+        now: datetime,
+        jobs: Mapping[str, Job],
+        is_quick: Callable[[Job], bool],
+    ) -> bool:
+        """Claim runs and start those that were won; True where another process was faster, so that others may be free."""
         outcomes = self._recorder.claim([self._claim_of(run, jobs[run.job_id], now) for run in due])
-        for run, outcome in zip(due, outcomes or (), strict=bool(outcomes)):
+        if outcomes is None:
+            return False
+        for run, outcome in zip(due, outcomes, strict=True):
             if isinstance(outcome, Claimed):
                 job = jobs[run.job_id]
                 task = self._runs.begin(job, outcome, run.arguments, quick=is_quick(job), slot=run.slot)
                 self._runs.submit([task])
-        if outcomes:
-            with suppress(StoreError):
-                self._first = self._store.first_waiting()
+        return any(isinstance(outcome, SlotTaken) for outcome in outcomes)
 
     def _claim_of(self, run: WaitingRun, job: Job, now: datetime) -> Claim:
         return Claim(

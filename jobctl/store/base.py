@@ -1,7 +1,7 @@
 """The run store's contract, and the SQL that SQLite and Postgres share: each method is one transaction."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
@@ -448,10 +448,31 @@ class RunStore(ABC):
         with self._reading() as connection:
             return when(waiting.first_time(connection))
 
-    def due_waiting(self, at: datetime, job_ids: Container[str], most: int) -> Sequence[WaitingRun]:
-        """The first waiting run of each of the jobs that has one due; ``most`` at most, those that wait longest."""
+    def due_waiting(self, at: datetime, jobs: Mapping[str, str | None], most: int) -> Sequence[WaitingRun]:
+        """The first waiting run of each of the jobs that has one due, those that wait longest first.
+
+        Jobs and groups with an unfinished run are left out; of a group there is one run at most. Runs of a backfill
+        come after the other runs of their job.
+
+        Args:
+            jobs: the group of each job, or None.
+            most: how many runs at most.
+        """
         with self._reading() as connection:
-            return waiting.due(connection, at, job_ids, most)
+            return waiting.due(connection, at, jobs, most)
+
+    def bring_slots_forward(self, at: datetime) -> None:
+        """The clock was set back to ``at``: past slots that wait to be run begin then, not when it is where it was."""
+        with self._writing() as connection:
+            waiting.bring_slots_forward(connection, at)
+
+    def give_up_slots(self, job_ids: Iterable[str]) -> None:
+        """Count the slots of jobs that wait to be caught up as missed."""
+        with self._writing() as connection:
+            connection.executemany(
+                "UPDATE jobs SET missed = missed + ? WHERE id = ?",
+                [(len(waiting.drop_slots(connection, job_id)), job_id) for job_id in job_ids],
+            )
 
     def waiting(
         self, job_id: str | None = None, *, batch: str | None = None, limit: int | None = None

@@ -283,7 +283,7 @@ def _skip_together(
     skipped, passed = [], []
     for claim, running in blocked:
         slot = ms_of(claim.slot)
-        if slot is None or claim.queue:
+        if slot is None or claim.queue or claim.waits:
             outcomes[claim.run_id] = Overlap(running, None)
             continue
         generation = max(claim.clock_generation, current)

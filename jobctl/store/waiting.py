@@ -3,7 +3,7 @@
 Each function works inside the caller's transaction.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -99,16 +99,38 @@ def first_time(connection: Connection) -> int | None:
     return found
 
 
-def due(connection: Connection, at: datetime, job_ids: Container[str], most: int) -> list[WaitingRun]:
-    """The first run of each of the jobs that has one due; ``most`` at most, those that wait longest."""
+def due(connection: Connection, at: datetime, jobs: Mapping[str, str | None], most: int) -> list[WaitingRun]:
+    """See ``RunStore.due_waiting``."""
     now = to_ms(at)
+    going = connection.execute("SELECT job_id, grouped FROM runs WHERE status = 'running'").fetchall()
+    busy = {job_id for job_id, _ in going}
+    busy_groups = {group for _, group in going if group is not None}
     waiting = connection.execute(
         "SELECT job_id FROM waiting WHERE begins_at <= ? GROUP BY job_id ORDER BY min(begins_at), min(seq)",
         (now,),
     ).fetchall()
-    chosen = [row[0] for row in waiting if row[0] in job_ids][:most]
-    first = f"SELECT {WAITING} FROM waiting w WHERE w.job_id = ? AND w.begins_at <= ? {_ORDER} LIMIT 1"
-    return [waiting_of(connection.execute(first, (job_id, now)).fetchone()) for job_id in chosen]
+    found: list[WaitingRun] = []
+    for (job_id,) in waiting:
+        if len(found) >= most:
+            break
+        if job_id not in jobs or job_id in busy or (group := jobs[job_id]) in busy_groups:
+            continue
+        if group is not None:
+            busy_groups.add(group)
+        row = None
+        for condition in ("w.batch IS NULL", "true"):  # a backfill delays no other run of its job for long
+            first = f"SELECT {WAITING} FROM waiting w WHERE w.job_id = ? AND w.begins_at <= ? AND {condition}"
+            row = row or connection.execute(f"{first} {_ORDER} LIMIT 1", (job_id, now)).fetchone()
+        if row is not None:
+            found.append(waiting_of(row))
+    return found
+
+
+def bring_slots_forward(connection: Connection, at: datetime) -> None:
+    """Let past slots that would begin later than ``at`` begin then."""
+    connection.execute(
+        "UPDATE waiting SET begins_at = ? WHERE begins_at > ? AND slot IS NOT NULL", (to_ms(at), to_ms(at))
+    )
 
 
 def listed(

@@ -1,5 +1,7 @@
 """What every run store keeps of runs for later, and of what people did."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -53,9 +55,9 @@ def test_a_run_is_kept_until_it_is_started(desk: "Desk", store: RunStore) -> Non
     assert store.waiting("other") == []
     assert store.waiting_run(run.id[:6]) == run
     assert store.first_waiting() == desk.at(10)
-    assert store.due_waiting(desk.at(9), {"job"}, 9) == []
-    assert store.due_waiting(desk.at(10), {"job"}, 9) == [run]
-    assert store.due_waiting(desk.at(10), {"other"}, 9) == []
+    assert store.due_waiting(desk.at(9), {"job": None}, 9) == []
+    assert store.due_waiting(desk.at(10), {"job": None}, 9) == [run]
+    assert store.due_waiting(desk.at(10), {"other": None}, 9) == []
     record = store.job("job")
     assert record is not None
     assert (record.waiting, record.waits_until) == (1, desk.at(10))
@@ -96,9 +98,109 @@ def test_of_each_job_the_first_due_run_is_offered(desk: "Desk", store: RunStore)
     late, early, other = later(desk, 3), later(desk, 2), later(desk, 1, "other")
     same = later(desk, 2)
     store.keep([late, early, other, same])
-    assert store.due_waiting(desk.at(5), {"job", "other"}, 9) == [other, early]
-    assert store.due_waiting(desk.at(5), {"job", "other"}, 1) == [other]
+    assert store.due_waiting(desk.at(5), {"job": None, "other": None}, 9) == [other, early]
+    assert store.due_waiting(desk.at(5), {"job": None, "other": None}, 1) == [other]
+    assert store.due_waiting(desk.at(5), {"job": None, "other": None}, 0) == []
     assert store.waiting() == [other, early, same, late]
+
+
+def test_runs_that_are_blocked_take_no_place_from_others(desk: "Desk", store: RunStore) -> None:
+    desk.register("one", "two", "busy")
+    free = later(desk, 4)
+    store.keep([later(desk, 1, "one"), later(desk, 2, "two"), later(desk, 3, "busy"), free])
+    groups = {"one": "g", "two": "g", "busy": None, "job": None}
+    assert [run.job_id for run in store.due_waiting(desk.at(5), groups, 9)] == ["one", "busy", "job"]
+    desk.begin("busy", force=True)
+    store.claim(desk.owner, [desk.wish("other", force=True)._replace(group="g")])
+    assert store.due_waiting(desk.at(5), groups, 1) == [free]
+
+
+def test_a_backfill_lets_other_runs_of_its_job_go_first(desk: "Desk", store: RunStore) -> None:
+    batch = [later(desk, 1, slot=desk.at(-n), batch="ba7c4") for n in (3, 2)]
+    run = later(desk, 4)
+    store.keep([*batch, run])
+    assert store.due_waiting(desk.at(3), {"job": None}, 1) == batch[:1]
+    assert store.due_waiting(desk.at(5), {"job": None}, 1) == [run]
+
+
+def test_a_slot_that_is_blocked_waits_on_and_leaves_the_cursor(desk: "Desk", store: RunStore) -> None:
+    desk.ran(slot=30, now=30)
+    desk.begin("job", force=True, now=31)
+    runs = [later(desk, 31, slot=desk.at(10)), later(desk, 31, "other", slot=desk.at(11))]
+    store.keep(runs)
+    desk.begin("other", force=True, now=31)
+
+    outcomes = store.claim(desk.owner, [claim_of(run) for run in runs])
+
+    assert [type(outcome) for outcome in outcomes] == [Overlap, Overlap]
+    assert store.waiting() == runs
+    assert {run.status for run in store.runs()} == {RunStatus.RUNNING, RunStatus.COMPLETED}
+    record = store.job("job")
+    assert record is not None
+    assert record.cursor == desk.at(30)
+
+
+def test_past_slots_begin_at_once_after_the_clock_was_set_back(desk: "Desk", store: RunStore) -> None:
+    slots = [later(desk, 60, slot=desk.at(n)) for n in (1, 2)]
+    run = later(desk, 50)
+    store.keep([*slots, run])
+
+    store.bring_slots_forward(desk.at(5))
+
+    assert store.first_waiting() == desk.at(5)
+    assert [each.id for each in store.waiting()] == [slots[0].id, slots[1].id, run.id]
+    assert store.waiting_run(run.id) == run
+
+
+def test_slots_of_a_job_that_is_off_for_good_are_missed(desk: "Desk", store: RunStore) -> None:
+    store.enqueue_slots(slots_claim(desk, 2, None), [desk.at(1), desk.at(2)], 24, desk.owner.id)
+    run = later(desk, 10)
+    store.keep([run])
+
+    store.give_up_slots(["job"])
+
+    record = store.job("job")
+    assert record is not None
+    assert (record.missed, record.cursor) == (2, desk.at(2))
+    assert store.waiting() == [run]
+
+
+@pytest.mark.slow
+def test_a_cancel_and_a_start_at_the_same_instant_give_one_ending(desk: "Desk", store: RunStore) -> None:
+    starting, cancelling = desk.again(), desk.again()
+    counts = {"before": 0, "after": 0}
+    for _ in range(60):
+        run = later(desk, 1)
+        store.keep([run])
+        gate = threading.Barrier(2)
+
+        def begin(run: WaitingRun = run, gate: threading.Barrier = gate) -> ClaimOutcome:
+            gate.wait()
+            (outcome,) = starting.claim(desk.owner, [claim_of(run)])
+            return outcome
+
+        def cancel(run: WaitingRun = run, gate: threading.Barrier = gate) -> bool:
+            gate.wait()
+            return cancelling.cancel(Cancellation(run.id, "eve@host"), desk.at(2))
+
+        with ThreadPoolExecutor(2) as threads:
+            begun, cancelled = threads.submit(begin), threads.submit(cancel)
+            outcome, is_asked = begun.result(), cancelled.result()
+
+        assert is_asked
+        assert store.waiting() == []
+        found = store.run(run.id)
+        assert found is not None
+        if isinstance(outcome, Claimed):
+            counts["after"] += 1
+            assert found.status is RunStatus.RUNNING
+            assert [each.run_id for each in store.cancellations(desk.owner.id)] == [run.id]
+            assert desk.end(found)
+        else:
+            counts["before"] += 1
+            assert (outcome, found.status) == (SlotTaken(None), RunStatus.CANCELLED)
+        assert not desk.end(found)
+    assert sum(counts.values()) == len(store.runs(limit=None)) == 60
 
 
 def test_the_slot_of_a_waiting_run_lies_before_the_cursor_and_leaves_it(
