@@ -199,7 +199,7 @@ class RunStore(ABC):
     def is_known(self, owner_id: str) -> bool:
         """Whether the process was ever registered, even if it was declared dead since."""
         with self._reading() as connection:
-            return connection.execute("SELECT 1 FROM owners WHERE id = ?", (owner_id,)).fetchone() is not None
+            return bool(connection.execute("SELECT 1 FROM owners WHERE id = ?", (owner_id,)).fetchall())
 
     def set_leased(self, owner_id: str) -> None:
         """Mark the process as leased from now on."""
@@ -449,14 +449,10 @@ class RunStore(ABC):
             return when(waiting.first_time(connection))
 
     def due_waiting(self, at: datetime, jobs: Mapping[str, str | None], most: int) -> Sequence[WaitingRun]:
-        """The first waiting run of each of the jobs that has one due, those that wait longest first.
+        """The first waiting run of each of the ``jobs``, which have a group or None, that has one due; ``most`` at most.
 
-        Jobs and groups with an unfinished run are left out; of a group there is one run at most. Runs of a backfill
-        come after the other runs of their job.
-
-        Args:
-            jobs: the group of each job, or None.
-            most: how many runs at most.
+        Those that wait longest come first; of a job, runs of a backfill last. Of a group there is one run, and none
+        of jobs and groups with an unfinished run.
         """
         with self._reading() as connection:
             return waiting.due(connection, at, jobs, most)

@@ -10,6 +10,7 @@
 ``test_read_only``                 a run store that cannot be written, of another user, or is a file
 ``test_store_damaged``             damaged, cut short, of a newer jobctl, held, taken away
 ``test_hostile_jobs``              jobs against themselves, their worker, the scheduler and the machine
+``test_waiting``                   runs for later and slots to catch up: many at once, schedulers that are killed
 ``test_many_triggers``             very many ``jobctl trigger`` at once
 ``test_ten_thousand_jobs``         very many jobs
 ``test_poor_environment``          no terminal, no home, no room, no UTF-8, streams that are closed or full
