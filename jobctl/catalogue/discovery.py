@@ -16,6 +16,7 @@ from jobctl.text import printable, quote
 if TYPE_CHECKING:  # completion loads this module: whatever only an import of jobs needs is loaded later
     import subprocess
 
+    from jobctl.arguments import Schema
     from jobctl.catalogue.project_file import ProjectFile
     from jobctl.model import Job
     from jobctl.settings.environment import Environment
@@ -327,10 +328,7 @@ class Functions:
         self._mask.add(secret_texts({**values, **dict(texts)}))
         found = self._find([job])[0]
         if "fault" in found:
-            raise ConfigurationError(
-                f"{job.target} cannot be called: {_shown(found['fault']['error'], self._mask)[:500]}",
-                where=found["fault"]["where"],
-            )
+            raise self._cannot_be_called(job, found["fault"])
         return check(job.id, found["schema"], texts, {**job.arguments, **values})
 
     def takes(self, job: "Job", name: str) -> bool:
@@ -341,6 +339,23 @@ class Functions:
         """
         found = self._find([job])[0]
         return name in found.get("schema", {}).get("properties", {})
+
+    def schema(self, job: "Job") -> "Schema":
+        """The JSON Schema of the arguments that a job takes.
+
+        Raises:
+            ConfigurationError: its function cannot be imported.
+        """
+        found = self._find([job])[0]
+        if "fault" in found:
+            raise self._cannot_be_called(job, found["fault"])
+        schema: Schema = found["schema"]
+        return schema
+
+    def _cannot_be_called(self, job: "Job", fault: Mapping[str, Any]) -> ConfigurationError:
+        return ConfigurationError(
+            f"{job.target} cannot be called: {_shown(fault['error'], self._mask)[:500]}", where=fault["where"]
+        )
 
     def forget(self) -> None:
         """Import functions anew, since their modules may have changed."""

@@ -120,6 +120,7 @@ class LocalJobManager(StoreBackedManager):
         slot: datetime | None = None,
         claims_slot: bool = False,
         actor: str | None = None,
+        reason: str | None = None,
     ) -> Run:
         """Start one run now, whatever the schedule, and return it as it started.
 
@@ -132,6 +133,7 @@ class LocalJobManager(StoreBackedManager):
             slot: the due time that it runs for, where another service keeps the times.
             claims_slot: claim the slot, so that it is run once.
             actor: who asks; None is the user of this process.
+            reason: why; kept with the action.
 
         Raises:
             UsageError: the job does not take these arguments; nothing was started.
@@ -153,6 +155,7 @@ class LocalJobManager(StoreBackedManager):
                 slot=slot,
                 claims_slot=claims_slot,
                 actor=None if trigger is Trigger.SCHEDULE else actor or actor_here(),
+                reason=reason,
             )
         )
 
@@ -165,13 +168,21 @@ class LocalJobManager(StoreBackedManager):
         if scheduler is not None and self._scheduling:
             scheduler.call(scheduler.look_for_waiting)
 
-    def rerun(self, run_id: str, *, trigger: Trigger = Trigger.MANUAL, actor: str | None = None) -> Run:
+    def rerun(
+        self,
+        run_id: str,
+        *,
+        trigger: Trigger = Trigger.MANUAL,
+        actor: str | None = None,
+        reason: str | None = None,
+    ) -> Run:
         """Start a run with the arguments and the slot of an earlier one, and return it as it started.
 
         Args:
             run_id: the id, or a unique prefix.
             trigger: recorded with the run.
             actor: who asks; None is the user of this process.
+            reason: why; kept with the action.
 
         Raises:
             UnknownRunError: there is no such run.
@@ -193,6 +204,7 @@ class LocalJobManager(StoreBackedManager):
                 slot=slot,
                 rerun_of=before.id,
                 actor=actor or actor_here(),
+                reason=reason,
             )
         )
 

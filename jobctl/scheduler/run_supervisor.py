@@ -157,6 +157,7 @@ class RunSupervisor:
         claims_slot: bool = False,
         rerun_of: str | None = None,
         actor: str | None = None,
+        reason: str | None = None,
     ) -> Run:
         """Claim a run outside the schedule and start it.
 
@@ -165,6 +166,7 @@ class RunSupervisor:
             claims_slot: claim the slot, so that it is run once.
             rerun_of: the id of the run that it repeats.
             actor: who asks for it; None for a schedule.
+            reason: why, kept with the action.
 
         Raises:
             AlreadyRunningError: the job, or another of its group, has an unfinished run. A slot to claim is then skipped.
@@ -185,6 +187,7 @@ class RunSupervisor:
             arguments=self.kept_arguments(job, arguments),
             rerun_of=rerun_of,
             actor=actor,
+            action_reason=reason,
         )
         try:
             (outcome,) = self._store.claim(self._lease.owner, [claim])

@@ -201,6 +201,7 @@ class Scheduler:
         claims_slot: bool = False,
         rerun_of: str | None = None,
         actor: str | None = None,
+        reason: str | None = None,
     ) -> Run:
         """Claim a run outside the schedule and start it; see ``RunSupervisor.trigger``."""
 
@@ -216,6 +217,7 @@ class Scheduler:
                 claims_slot=claims_slot,
                 rerun_of=rerun_of,
                 actor=actor,
+                reason=reason,
             )
 
         try:

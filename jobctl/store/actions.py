@@ -27,7 +27,8 @@ def record_run(connection: Connection, claim: Claim) -> None:
     """Add the start of a run, unless a schedule starts it."""
     if claim.actor is not None:
         kind = ActionKind.TRIGGER if claim.rerun_of is None else ActionKind.RERUN
-        reason = None if claim.rerun_of is None else f"as in run {claim.rerun_of[:8]}"
+        repeats = None if claim.rerun_of is None else f"as in run {claim.rerun_of[:8]}"
+        reason = ": ".join(filter(None, (repeats, claim.action_reason))) or None
         record(connection, [Action(kind, claim.at, claim.actor, claim.job_id, claim.run_id, reason)])
 
 

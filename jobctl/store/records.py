@@ -137,6 +137,7 @@ class Claim(NamedTuple):
         arguments: of the run, as JSON values without secrets.
         rerun_of: the id of the run that it repeats.
         actor: who starts it, such as ``ada@host``; None for a schedule.
+        action_reason: why, kept with the action.
         batch: the id of the backfill that it belongs to.
     """
 
@@ -156,6 +157,7 @@ class Claim(NamedTuple):
     arguments: Mapping[str, Any] | None = None
     rerun_of: str | None = None
     actor: str | None = None
+    action_reason: str | None = None
     batch: str | None = None
 
 

@@ -59,7 +59,7 @@ def create_app(
     project.environment.require()
     runner = Runner(project, timeout)
     endpoints = Endpoints(runner, Access.read(project.environment))
-    page = ControlPage(project)
+    page = ControlPage(project, runner)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -67,6 +67,7 @@ def create_app(
         try:
             yield
         finally:
+            page.live.close()
             await run_in_threadpool(runner.close)
 
     both = ["GET", "POST"]

@@ -1,8 +1,9 @@
 """The page as an ASGI application: its routes, and what each request must prove."""
 
+import contextlib
 import logging
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from urllib.parse import parse_qsl, quote
 
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from jobctl.catalogue.discovery import Functions
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import (
     AlreadyRunningError,
@@ -24,7 +26,7 @@ from jobctl.errors import (
     UnknownRunError,
 )
 from jobctl.project import ProjectContext
-from jobctl.web.pages import views
+from jobctl.web.pages import action_views, views
 from jobctl.web.pages.access import (
     COOKIE,
     SESSION_AGE,
@@ -33,9 +35,12 @@ from jobctl.web.pages.access import (
     Visitor,
     is_same_origin,
 )
+from jobctl.web.pages.asking import Starter, StartsHere
+from jobctl.web.pages.live import Live
 from jobctl.web.pages.reader import Reader
 from jobctl.web.pages.rendering import HEADERS, STATIC, asset, render
 from jobctl.web.pages.visit import Visit, client_of, local_path
+from jobctl.web.request_runner import Runner
 
 _LARGEST_FORM = 128 * 1024
 _MOST_FIELDS = 500
@@ -56,11 +61,25 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class ControlPage:
-    """The page of a project."""
+    """The page of a project.
 
-    def __init__(self, project: ProjectContext, clock: Clock | None = None) -> None:
+    Args:
+        starter: starts runs; None: it does so in this process.
+    """
+
+    def __init__(
+        self,
+        project: ProjectContext,
+        runner: Runner | None = None,
+        starter: Starter | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.starter = starter or StartsHere(runner or Runner(project))
         self.reader = Reader(project, clock or SystemClock())
         self.access = PageAccess(project.environment, self.reader.clock)
+        self.live = Live(self.reader)
+        environment = project.environment
+        self.functions = Functions(project.folder, environment.merged(), environment.mask)
         self.polls = project.environment.on_vercel
         self.notices = URLSafeTimedSerializer(self.access.process_key, salt="notice")
 
@@ -69,6 +88,22 @@ class ControlPage:
         return [
             Route("/", self._handler(views.overview)),
             Route("/mode", self._handler(views.mode)),
+            Route("/runs", self._handler(views.runs)),
+            Route("/actions", self._handler(views.actions)),
+            Route("/events", self._stream(self._changes)),
+            Route("/jobs/{id}", self._handler(views.job)),
+            Route("/jobs/{id}/run", self._handler(action_views.run_form), methods=["GET"]),
+            Route("/jobs/{id}/run", self._handler(action_views.run_now, changes=True), methods=["POST"]),
+            Route("/jobs/{id}/pause", self._handler(action_views.pause, changes=True), methods=["POST"]),
+            Route("/jobs/{id}/resume", self._handler(action_views.resume, changes=True), methods=["POST"]),
+            Route(
+                "/jobs/{id}/cancel", self._handler(action_views.cancel_of_job, changes=True), methods=["POST"]
+            ),
+            Route("/runs/{id}", self._handler(views.run)),
+            Route("/runs/{id}/log", self._handler(views.log)),
+            Route("/runs/{id}/events", self._stream(self._run_events)),
+            Route("/runs/{id}/rerun", self._handler(action_views.rerun, changes=True), methods=["POST"]),
+            Route("/runs/{id}/cancel", self._handler(action_views.cancel, changes=True), methods=["POST"]),
             Route("/login", self._login, methods=["GET", "POST"]),
             Route("/logout", self._logout, methods=["POST"]),
             Route("/static/{name}", _static),
@@ -126,6 +161,33 @@ class ControlPage:
             )
             return visit.message("Internal error", "This is a bug of jobctl. Its log says more.", status=500)
 
+    def _stream(self, stream: Handler) -> Handler:
+        """A handler of server-sent events, for those who may see the page."""
+
+        async def handle(request: Request) -> Response:
+            if request.method == "HEAD":
+                return PlainTextResponse("", 405, headers={**HEADERS, "Allow": "GET"})
+            if self._visitor(request) is None:
+                return PlainTextResponse("log in first\n", 401, headers=HEADERS)
+            return await stream(request)
+
+        return handle
+
+    async def _changes(self, request: Request) -> Response:
+        del request
+        return self.live.changes()
+
+    async def _run_events(self, request: Request) -> Response:
+        position = request.headers.get("last-event-id") or request.query_params.get("from", "")
+        is_number = position.isascii() and position.isdecimal() and len(position) < 16
+        try:
+            run = await run_in_threadpool(lambda: self.reader.store().run(request.path_params["id"]))
+        except JobctlError:
+            run = None
+        if run is None:
+            return PlainTextResponse("no such run\n", 404, headers=HEADERS)
+        return self.live.of_run(run, int(position) if is_number else 0)
+
     def _visitor(self, request: Request) -> Visitor | None:
         client = request.client.host if request.client else None
         return self.access.visitor(request.headers, client, request.cookies)
@@ -134,7 +196,7 @@ class ControlPage:
         root = str(request.scope.get("root_path", "")).rstrip("/")
         if not self.access.has_login:
             return self._login_page(request, status=403)
-        if request.method != "GET" or request.headers.get("accept", "").startswith("text/event-stream"):
+        if request.method != "GET":
             return PlainTextResponse("log in first\n", 401, headers=HEADERS)
         path = request.url.path.removeprefix(root)
         query = f"?{request.url.query}" if request.url.query else ""
@@ -204,7 +266,19 @@ def create_page(start: Path | None = None, project: ProjectContext | None = None
     """
     project = project or ProjectContext.find(start)
     project.environment.require()
-    return Starlette(routes=ControlPage(project).routes())
+    runner = Runner(project)
+    page = ControlPage(project, runner)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        del app
+        try:
+            yield
+        finally:
+            page.live.close()
+            await run_in_threadpool(runner.close)
+
+    return Starlette(routes=page.routes(), lifespan=lifespan)
 
 
 async def _form(request: Request) -> list[tuple[str, str]] | None:

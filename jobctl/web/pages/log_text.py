@@ -65,8 +65,10 @@ def lines_from(state: Path, run: Run, position: int) -> LogPart:
         file.seek(position)
         data = file.read(_PIECE)
     whole = data[: data.rfind(b"\n") + 1] or (data if len(data) == _PIECE else b"")
-    lines = whole.decode("utf-8", "replace").split("\n")
-    return LogPart(list(lines_as_html(lines[:-1] if whole.endswith(b"\n") else lines)), position + len(whole))
+    if not whole:
+        return LogPart([], position)
+    lines = whole.decode("utf-8", "replace").removesuffix("\n").split("\n")
+    return LogPart(list(lines_as_html(lines)), position + len(whole))
 
 
 def whole_log(state: Path, run: Run) -> bytes | None:

@@ -33,7 +33,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-NAVIGATION = (("/", "Jobs"),)
+NAVIGATION = (("/", "Jobs"), ("/runs", "Runs"), ("/actions", "Actions"))
 """The main paths, and their names."""
 STATIC = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
 

@@ -1,10 +1,18 @@
 """The views that only read."""
 
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
+from jobctl.errors import StoreError, reason_of
+from jobctl.managers.rerun import unknown_run
+from jobctl.model import Run
 from jobctl.modes import explain
+from jobctl.web.pages import job_view, run_view
 from jobctl.web.pages import overview as jobs
+from jobctl.web.pages.log_text import whole_log
+from jobctl.web.pages.rendering import HEADERS
 from jobctl.web.pages.visit import Visit
+
+_MOST_ACTIONS = 200
 
 
 def overview(visit: Visit) -> Response:
@@ -12,6 +20,45 @@ def overview(visit: Visit) -> Response:
     query = jobs.Query.read(visit.query)
     context = jobs.overview(visit.page.reader, query)
     return visit.show("overview.html", {**context, "schedule_words": jobs.schedule_words})
+
+
+def job(visit: Visit) -> Response:
+    """One job."""
+    query = job_view.HistoryQuery.read(visit.query)
+    context = job_view.job_page(visit.page.reader, visit.request.path_params["id"], query)
+    return visit.show("job.html", {**context, "why": job_view.of_run, "one_job": True})
+
+
+def runs(visit: Visit) -> Response:
+    """The newest runs of all jobs."""
+    context = job_view.history(visit.page.reader, None, job_view.HistoryQuery.read(visit.query))
+    return visit.show("runs.html", {**context, "why": job_view.of_run, "one_job": False})
+
+
+def run(visit: Visit) -> Response:
+    """One run."""
+    is_whole = visit.query.get("log") == "whole"
+    found = run_view.run_page(visit.page.reader, visit.request.path_params["id"], whole_log=is_whole)
+    return visit.show("run.html", found)
+
+
+def log(visit: Visit) -> Response:
+    """The log of a run, to keep."""
+    reader = visit.page.reader
+    found = run_view.find(reader.store(), visit.request.path_params["id"])
+    if not isinstance(found, Run):
+        raise unknown_run(found.id)
+    try:
+        data = whole_log(reader.project.state, found)
+    except OSError as error:
+        raise StoreError(f"the log cannot be read: {reason_of(error)}") from None
+    name = f'attachment; filename="{found.job_id}-{found.short_id}.log"'
+    return PlainTextResponse(data or b"", headers={**HEADERS, "Content-Disposition": name})
+
+
+def actions(visit: Visit) -> Response:
+    """Who did what."""
+    return visit.show("actions.html", {"actions": visit.page.reader.store().actions(limit=_MOST_ACTIONS)})
 
 
 def mode(visit: Visit) -> Response:

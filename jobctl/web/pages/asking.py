@@ -1,0 +1,126 @@
+"""How the page starts runs: in its own process, or by asking the scheduler through the run store."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from jobctl.clock import Clock
+from jobctl.errors import NotRunError, UsageError
+from jobctl.managers.rerun import repeat
+from jobctl.model import Action, ActionKind, Job, Trigger, WaitingRun
+from jobctl.modes import Mode, resolve
+from jobctl.project import ProjectContext
+from jobctl.scheduler.run_supervisor import check_runnable
+from jobctl.store.records import new_run_id, registration
+from jobctl.web.request_runner import Runner
+
+
+class Starter(Protocol):
+    """Starts runs for visitors; each method returns the id of the run."""
+
+    def run(self, job: Job, arguments: Mapping[str, Any], actor: str, reason: str | None) -> str:
+        """Run a job with arguments that were checked.
+
+        Raises:
+            AlreadyRunningError: it has an unfinished run; nothing was started.
+            NotRunError: scheduling is disabled, or what the job needs is not configured.
+            StoreError: the run cannot be recorded, so it was not started.
+        """
+
+    def rerun(self, run_id: str, job: Job, actor: str, reason: str | None) -> str:
+        """Run a job again as in an earlier run.
+
+        Raises:
+            UsageError: the arguments of that run hold a secret, which is not kept.
+            AlreadyRunningError: it has not ended, or another run of the job has not.
+            NotRunError: scheduling is disabled, or what the job needs is not configured.
+            StoreError: the run cannot be recorded, so it was not started.
+        """
+
+
+class StartsHere:
+    """Starts runs in this process, as the endpoints do."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def run(self, job: Job, arguments: Mapping[str, Any], actor: str, reason: str | None) -> str:
+        """As declared."""
+        refuse_if_disabled(self._runner.project, job.id)
+        if self._runner.on_vercel:  # nothing continues after the response there
+            return self._runner.run(job.id, arguments, actor=actor).id
+        manager = self._runner.manager
+        started = manager.trigger_job(
+            job.id, arguments=arguments, trigger=Trigger.MANUAL, actor=actor, reason=reason
+        )
+        return started.id
+
+    def rerun(self, run_id: str, job: Job, actor: str, reason: str | None) -> str:
+        """As declared."""
+        refuse_if_disabled(self._runner.project, job.id)
+        if self._runner.on_vercel:
+            return self._runner.rerun(run_id, actor).id
+        return self._runner.manager.rerun(run_id, trigger=Trigger.MANUAL, actor=actor, reason=reason).id
+
+
+class AsksScheduler:
+    """Keeps runs in the run store, for the scheduler that this process belongs to."""
+
+    def __init__(self, project: ProjectContext, clock: Clock) -> None:
+        self._project = project
+        self._clock = clock
+
+    def run(self, job: Job, arguments: Mapping[str, Any], actor: str, reason: str | None) -> str:
+        """As declared."""
+        check_runnable(job)
+        if self._project.environment.mask.value(dict(arguments)) != dict(arguments):
+            raise UsageError(
+                f"the arguments of {job.id} hold a secret, which is not kept until the run begins",
+                hint="let the job read it from a variable",
+            )
+        run = WaitingRun(
+            new_run_id(),
+            job.id,
+            self._clock.now(),
+            Trigger.MANUAL,
+            arguments=arguments or None,
+            actor=actor,
+            reason=reason,
+        )
+        return self._keep(run, job, ActionKind.TRIGGER, reason)
+
+    def rerun(self, run_id: str, job: Job, actor: str, reason: str | None) -> str:
+        """As declared."""
+        check_runnable(job)
+        before, arguments, slot = repeat(run_id, self._project.open_store().run)
+        run = WaitingRun(
+            new_run_id(),
+            job.id,
+            self._clock.now(),
+            Trigger.MANUAL,
+            slot,
+            arguments=arguments or None,
+            rerun_of=before.id,
+            actor=actor,
+            reason=reason,
+        )
+        why = ": ".join(filter(None, (f"as in run {before.short_id}", reason)))
+        return self._keep(run, job, ActionKind.RERUN, why)
+
+    def _keep(self, run: WaitingRun, job: Job, kind: ActionKind, reason: str | None) -> str:
+        store = self._project.open_store()
+        store.register([registration(job)], run.begins_at)
+        store.keep([run], Action(kind, run.begins_at, run.actor or "", job.id, run.id, reason))
+        return run.id
+
+
+def refuse_if_disabled(project: ProjectContext, job_id: str) -> None:
+    """Start nothing where scheduling is disabled.
+
+    Raises:
+        NotRunError: it is.
+    """
+    if resolve(project.environment) is Mode.DISABLED:
+        raise NotRunError(
+            f"{job_id} was not run: scheduling is disabled (DISABLE_AUTO_SYNC)",
+            hint="jobctl mode shows where that is set",
+        )
