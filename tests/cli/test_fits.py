@@ -17,7 +17,20 @@ from jobctl.cli.commands.help import PAGES, TOPICS, drawn
 from jobctl.cli.terminal import Terminal
 from jobctl.cli.views import runs, status
 from jobctl.managers.board import Board
-from jobctl.model import Job, JobMetrics, JobStatus, JobTotals, Reason, Run, RunStatus, Status, Trigger
+from jobctl.model import (
+    Action,
+    ActionKind,
+    Job,
+    JobMetrics,
+    JobStatus,
+    JobTotals,
+    Reason,
+    Run,
+    RunStatus,
+    Status,
+    Trigger,
+    WaitingRun,
+)
 from jobctl.modes import Mode, explain
 from jobctl.scheduler.liveness import Presence
 from jobctl.settings.environment import Environment
@@ -61,6 +74,27 @@ jobs = st.builds(
     schedule=st.none() | st.sampled_from(["every 5m", "0 9 * * *"]),
     note=st.none() | texts,
 )
+kept = st.builds(
+    WaitingRun,
+    id=st.just("0123456789abcdef"),
+    job_id=ids,
+    begins_at=spans.map(lambda ahead: NOW + ahead),
+    trigger=st.sampled_from(Trigger),
+    slot=st.none() | instants,
+    arguments=st.none() | st.fixed_dictionaries({"name": texts}),
+    actor=st.none() | texts,
+    reason=st.none() | texts,
+    batch=st.none() | st.just("fedcba9876543210"),
+)
+actions = st.builds(
+    Action,
+    kind=st.sampled_from(ActionKind),
+    at=instants,
+    actor=texts,
+    job_id=ids,
+    run_id=st.none() | st.just("0123456789abcdef"),
+    reason=st.none() | texts,
+)
 totals = st.builds(
     JobTotals,
     id=ids,
@@ -86,7 +120,7 @@ presences = st.builds(
 
 @st.composite
 def views(draw: st.DrawFn) -> "Callable[[Terminal], Iterator[RenderableType]]":
-    """All six, of something that may have happened. Drawn later: Rich's styles use random numbers."""
+    """All eight, of something that may have happened. Drawn later: Rich's styles use random numbers."""
     history, counted = (
         draw(st.lists(past, min_size=1, max_size=25)),
         draw(st.lists(totals, min_size=1, max_size=4)),
@@ -95,6 +129,8 @@ def views(draw: st.DrawFn) -> "Callable[[Terminal], Iterator[RenderableType]]":
         draw(st.sampled_from(Mode)), draw(presences), draw(st.lists(jobs, min_size=1, max_size=5)), NOW
     )
     job = board.jobs[0]
+    waiting = draw(st.lists(kept, max_size=5))
+    done = draw(st.lists(actions, max_size=5))
     full = LogUsage(60_000_000, 64 << 20, NOW)
     definition = Job(job.id, job.name, None, "work:hello", retries=3, origin="jobctl.toml:4")
 
@@ -111,6 +147,8 @@ def views(draw: st.DrawFn) -> "Callable[[Terminal], Iterator[RenderableType]]":
         )
         yield from runs.screen(history, NOW, terminal, more=True, lately=history[:20])
         yield from runs.detail(history[0], NOW, terminal)
+        yield from runs.waiting_screen(waiting, NOW, terminal, left_out=1234)
+        yield from runs.actions_screen(done, NOW, terminal)
         yield from metrics.screen(
             JobMetrics(10**9, 10**8, 10**7, 10**6, last_cleanup=NOW, jobs=tuple(counted)), NOW, terminal
         )
@@ -166,3 +204,19 @@ def test_a_page_cuts_no_word(topic: str) -> None:
         assert [line for line in lines if cell_len(line) > width] == []
         wanted = {word.strip("(),.;:") for word in cells if len(word) < width - 8 and word.isidentifier()}
         assert wanted <= words(lines)
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_lists_of_waiting_runs_and_actions_show_what_matters_first(width: int) -> None:
+    job_id = "report-monthly-comprehensive"
+    waits = WaitingRun("0123456789abcdef", job_id, NOW + timedelta(hours=2), Trigger.MANUAL, actor="ada@host")
+    done = Action(ActionKind.CANCEL, NOW, "ada@host", job_id, "0123456789abcdef", "wrong arguments")
+    terminal = Terminal(width)
+
+    kept = "\n".join(terminal.lines(*runs.waiting_screen([waits], NOW, terminal, left_out=0)))
+    listed = "\n".join(terminal.lines(*runs.actions_screen([done], NOW, terminal)))
+
+    assert "in 2h" in kept
+    assert ("01234567" in kept) is (width == 80)
+    assert all(word in listed for word in ("cancel", "wrong arguments", "report-"))
+    assert ("ada@host" in listed) is ("Nov 23 09:10:00" in listed) is (width == 80)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from jobctl.cli.completion import candidates
 from jobctl.store.base import RunStore
 from jobctl.store.records import Claim
 from tests.support.project import Site, until
@@ -312,3 +313,63 @@ def test_times_are_read_in_the_zone_of_the_job(project: Cli, here: Path) -> None
     (run,) = done.json["runs"]
     there = datetime.fromisoformat(run["scheduled_for"]).astimezone(UTC)
     assert there + timedelta(hours=13) == datetime(2026, 11, 3, 9, tzinfo=UTC)
+
+
+def test_the_options_and_arguments_of_later_runs_are_completed(project: Cli) -> None:
+    def offered(*words: str) -> list[str]:
+        return [name for name, _ in candidates(list(words))]
+
+    assert {"--at", "--in"} <= {*offered("trigger", "manual", "--")}
+    assert {"--waiting", "--actions"} <= {*offered("runs", "--")}
+    assert {"--from", "--to", "--again", "--dry-run", "--reason"} <= {*offered("backfill", "report", "--")}
+    assert offered("backfill", "rep") == offered("cancel", "rep")
+    assert "report" in offered("cancel", "rep")
+    assert [name for name in offered("backfill", "manual", "") if name.startswith(("n=", "token="))]
+
+
+def test_quietly_only_results_are_printed(project: Cli) -> None:
+    done = [
+        project("trigger", "manual", "--in", "1h", "-q"),
+        project("backfill", "report", *WEEK, "--dry-run", "-q", "--json"),
+        project("cancel", "manual", "-q"),
+    ]
+    assert [each.stderr for each in done] == ["", "", ""]
+    assert [each.stdout for each in done[::2]] == ["", ""]
+    assert len(done[1].json["runs"]) == 5
+
+
+def test_runs_of_a_job_that_was_removed_are_shown_and_cancelled(project: Cli, here: Path) -> None:
+    kept = project("trigger", "manual", "--in", "1h", "--json").json
+    (here / "jobctl.toml").write_text(PROJECT.replace("jobs.manual", "jobs.renamed"))
+
+    assert project("runs", "--waiting", "--json").json["waiting"] == [kept]
+    assert project("runs", "manual", "--waiting", "--json").json["waiting"] == [kept]
+    shown = {job["id"]: job["waiting"] for job in project("status", "--json").json["jobs"]}
+    assert (shown["manual"], shown["renamed"]) == (1, 0)
+    assert project("cancel", "manual").stderr == "manual: 1 run cancelled before it began\n"
+    assert "manual" not in {job["id"] for job in project("status", "--json").json["jobs"]}
+
+
+@pytest.mark.slow
+def test_a_scheduler_for_one_job_starts_no_waiting_run_of_others(site: Site) -> None:
+    site.json("trigger", "manual", "--in", "1s")
+    site.json("trigger", "report", "--in", "1s")
+    site.run("--only", "manual")
+    until(lambda: [run["status"] for run in site.runs("manual")] == ["completed"])
+    (left,) = site.json("runs", "--waiting")["waiting"]
+    assert left["job_id"] == "report"
+    assert site.runs("report") == []
+
+
+@pytest.mark.slow
+def test_a_run_that_waits_in_a_store_that_is_replaced_is_gone_and_later_ones_are_started(site: Site) -> None:
+    site.run()
+    site.json("trigger", "manual", "--in", "1h")
+    for file in (site.folder / ".jobctl").glob("jobctl.db*"):
+        file.unlink()
+    until(lambda: site.json("runs", "--waiting")["waiting"] == [])
+    until(lambda: site.json("status")["scheduler"]["running"])
+
+    site.json("trigger", "manual", "--in", "1s")
+
+    until(lambda: [run["status"] for run in site.runs("manual")] == ["completed"])

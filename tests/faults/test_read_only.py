@@ -11,8 +11,8 @@ from tests.faults.audit import audit
 from tests.support.disks import read_only
 from tests.support.project import Site
 
-WRITES = ("run", "trigger a")
-LOOKS = ("status", "logs a")
+WRITES = ("run", "trigger a", "trigger a --in 1h", "backfill a --from 2026-11-01")
+LOOKS = ("status", "logs a", "next a", "runs --waiting", "runs --actions")
 
 
 @pytest.fixture

@@ -292,14 +292,14 @@ def actions_screen(
         yield "no action to show; they are kept for 30 days"
         return
     columns = [
-        Column(f"AT, {zone_names(each.at for each in actions)}"),
-        Column("ACTION"),
         Column("JOB"),
-        Column("RUN"),
+        Column("ACTION"),
         Column("BY"),
+        Column(f"AT, {zone_names(each.at for each in actions)}"),
+        Column("RUN"),
     ]
     cells: list[list[Any]] = [
-        [local(each.at, now), each.kind.value, each.job_id, short_id(each.run_id or ""), each.actor]
+        [each.job_id, each.kind.value, each.actor, local(each.at, now), short_id(each.run_id or "")]
         for each in actions
     ]
     reasons = {at: terminal.text(each.reason, "dim") for at, each in enumerate(actions) if each.reason}
