@@ -57,12 +57,11 @@ def private_folder(folder: Path) -> bool:
         OSError: it cannot be created.
     """
     try:
-        folder.mkdir(PRIVATE_FOLDER)
-    except FileNotFoundError:
-        if folder.parent.is_dir():  # a file system that takes no folders, such as /proc
-            raise
-        private_folder(folder.parent)
-        return private_folder(folder)
+        try:
+            folder.mkdir(PRIVATE_FOLDER)
+        except FileNotFoundError:
+            private_folder(folder.parent)  # another process may make it at the same time
+            folder.mkdir(PRIVATE_FOLDER)  # a file system that takes no folders, such as /proc, refuses again
     except FileExistsError:
         if not folder.is_dir():
             raise

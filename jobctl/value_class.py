@@ -45,7 +45,8 @@ def _compile(made: Any) -> None:
         body.append(f" _own[{each.name!r}] = {source}\n")
     # written to the dictionary: __setattr__ refuses, and a call of object.__setattr__ a field takes three times as long
     method = f"def __init__(self, {', '.join(parameters)}):\n _own = self.__dict__\n{''.join(body)}"
-    exec(method, names)  # noqa: S102 - contains only field names
+    # compiled first: where Python executes a text, it forgets that the program ends because of a KeyboardInterrupt
+    exec(compile(method, "<value>", "exec"), names)  # noqa: S102 - contains only field names
     made.__init__ = names["__init__"]
     made.__init__.__qualname__, made.__init__.__module__ = f"{made.__qualname__}.__init__", made.__module__
     made.__init__.__annotations__ = {**{each.name: each.type for each in own}, "return": None}

@@ -25,7 +25,7 @@ from jobctl.scheduler.recorder import Recorder
 from jobctl.scheduler.run_supervisor import RunSupervisor
 from jobctl.scheduler.waiting import WaitingRuns
 from jobctl.store.base import RunStore
-from jobctl.store.records import JobRecord, registration
+from jobctl.store.records import registration
 
 if TYPE_CHECKING:
     from jobctl.execution.pool import WorkerPool
@@ -85,8 +85,7 @@ class Scheduler:
         self._jobs: dict[str, Job] = {}
         self._requests: deque[Callable[[], None]] = deque()
         self._store_version: object = None
-        self._start_at: datetime | None = None
-        self._stopped_jobs: Sequence[str] = ()
+        self._pause_ends_at: datetime | None = None
         self._stop = _StopRequest()
         self._thread = threading.Thread(target=self._main, name="jobctl-scheduler", daemon=True)
 
@@ -162,27 +161,10 @@ class Scheduler:
 
         Jobs are back on their schedules, runs are kept for later, or runs that ``after`` jobs wait for have completed.
         """
-        now, version = self._clock.now(), self._store.change_token()
-        has_changed = version != self._store_version
-        self._store_version = version
-        if has_changed:
-            self.call(self.look_for_waiting)
-            if self._dispatcher.after:
-                self.call(self._dispatcher.after.look_up_all)
-        stopped = sorted(self._dispatcher.stopped)
-        is_known, self._stopped_jobs = stopped == self._stopped_jobs, stopped
-        pause_ends = self._start_at is not None and now >= self._start_at
-        if not stopped or not (has_changed or pause_ends or not is_known):
-            return
-        records = [record for record in map(self._store.job, stopped) if record is not None]
-        self._start_at = _first_end(records)
-        started = {
-            record.id
-            for record in records
-            if record.stopped is None or (record.stopped_until is not None and record.stopped_until <= now)
-        }
-        if started:
-            self.call(lambda: self._resume(started))
+        version = self._store.change_token()
+        if version != self._store_version:
+            self.call(self._follow_store)
+            self._store_version = version
 
     def check_clock(self) -> None:
         """No other scheduler is alive: where a dead one with a fast clock left slots far ahead, go on from now."""
@@ -240,11 +222,9 @@ class Scheduler:
         records = self._store.register([registration(job) for job in chosen], self._clock.now())
         if self._stop.grace is not None:
             return
-        ends = [
-            self._start_at,
-            _first_end(records.values()),
-        ]  # jobs that are not among these may be stopped too
-        self._start_at = min((end for end in ends if end is not None), default=None)
+        # jobs that are not among these may be stopped too
+        ends = (record.stopped_until for record in records.values())
+        self._pause_ends_at = _first([self._pause_ends_at, *ends])
         ahead = runs_ahead(chosen, records)
         self._watch.look_back()
         now = self._clock.now()
@@ -280,9 +260,30 @@ class Scheduler:
         """Import the code of all runs that begin from now on anew."""
         self._pool.renew(self._lease.owner.id)
 
-    def _resume(self, job_ids: Iterable[str]) -> None:
-        still_stopped = self._dispatcher.stopped.intersection(job_ids)
-        self.schedule([self._jobs[job_id] for job_id in sorted(still_stopped)])
+    def _follow_store(self) -> None:
+        self._waiting.look()
+        if self._dispatcher.after:
+            self._dispatcher.after.look_up_all()
+        self._follow_stops()
+
+    def _follow_stops(self) -> None:
+        """Take jobs off the agenda that were stopped in the run store, and put back those that are not, or no longer."""
+        now, stopped = self._clock.now(), self._store.stopped_jobs()
+        self._pause_ends_at = _first(end for end in stopped.values() if end is None or end > now)
+        away = {job_id for job_id, end in stopped.items() if end is None or end > now}
+        known = self._dispatcher.stopped
+        self.unschedule(sorted(away.intersection(self._jobs) - known), for_good=False)
+        if back := known.intersection(self._jobs) - away:
+            self.schedule([self._jobs[job_id] for job_id in sorted(back)])
+
+    def _end_pauses(self, now: datetime) -> None:
+        """Put jobs back whose pause ends now."""
+        if self._pause_ends_at is not None and now >= self._pause_ends_at:
+            try:
+                self._follow_stops()
+            except StoreError as error:
+                self._pause_ends_at = now + timedelta(seconds=TICK)
+                self._recorder.report(error)
 
     def _main(self) -> None:
         try:
@@ -321,6 +322,7 @@ class Scheduler:
         if stopping:
             self._continue_stop(now)
         else:
+            self._end_pauses(now)
             self._dispatcher.collect(now)
         # what is due begins first, and other endings come soon while runs are active
         if stopping or self._recorder.must_write or not (self._runs.active or self._dispatcher.has_ready):
@@ -351,6 +353,7 @@ class Scheduler:
             for due in (
                 self._dispatcher.agenda.next_due(),
                 self._waiting.next_time(self._clock.now()),
+                self._pause_ends_at,
             ):
                 if due is not None:
                     rest = min(rest, self._clock.seconds_until(due))
@@ -435,6 +438,6 @@ class _StopRequest:
     killed = False
 
 
-def _first_end(records: Iterable[JobRecord]) -> datetime | None:
-    """When the first of these jobs goes back on its schedule by itself."""
-    return min((record.stopped_until for record in records if record.stopped_until is not None), default=None)
+def _first(times: Iterable[datetime | None]) -> datetime | None:
+    """The earliest of the times that are known; None where none is."""
+    return min((time for time in times if time is not None), default=None)

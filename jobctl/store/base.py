@@ -360,6 +360,12 @@ class RunStore(ABC):
             if actor is not None:
                 actions.record(connection, [Action(ActionKind.START, at, actor, job_id) for job_id in chosen])
 
+    def stopped_jobs(self) -> Mapping[str, datetime | None]:
+        """The jobs that are off their schedules: until when; None: for good."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT id, stopped_until FROM jobs WHERE stopped IS NOT NULL")
+            return {job_id: when(until) for job_id, until in rows}
+
     def start_due(self, at: datetime) -> None:
         """``start`` the jobs that were stopped until then, or until earlier, each as of the end of its pause.
 

@@ -1,7 +1,10 @@
 """Where the state folder is."""
 
+import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -57,3 +60,22 @@ def test_git_ignores_it_whichever_command_creates_it(tmp_path: Path) -> None:
 
     assert [(folder / ".gitignore").exists() for folder in (made, older, users)] == [True, True, False]
     assert (made / ".gitignore").read_text() == "*\n"
+
+
+def test_processes_that_make_it_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            for number in range(200):
+                barrier = Barrier(4)
+
+                def make(folder: Path, barrier: Barrier = barrier) -> bool:
+                    barrier.wait()
+                    return private_folder(folder)
+
+                place = tmp_path / str(number) / STATE
+                made = threads.map(make, [place / f"machine-{each}" / "outgoing" for each in range(4)])
+                assert list(made) == [True] * 4
+    finally:
+        sys.setswitchinterval(interval)

@@ -72,6 +72,23 @@ def test_the_first_slot_after_a_pause_is_run(site_on_either_store: Site) -> None
 
 
 @pytest.mark.slow
+def test_a_job_that_is_rarely_due_is_back_when_its_pause_ends(site_on_either_store: Site) -> None:
+    site = site_on_either_store
+    site.jobs('[jobs.tick]\ncron = "0 0 1 1 *"\ncall = "work:tick"\n', CODE)
+    site.run()
+    due = until(lambda: job(site)["next_run"])
+
+    site.call("stop", "tick", "--until", "3s")
+    paused = job(site)
+    end = datetime.fromisoformat(paused["stopped_until"])
+    found = until(lambda: (now := job(site))["status"] != "stopped" and now)
+
+    assert (paused["status"], paused["next_run"]) == ("stopped", None)
+    assert datetime.now(UTC) >= end
+    assert (found["next_run"], found["stopped_until"]) == (due, None)
+
+
+@pytest.mark.slow
 def test_only_the_next_run_is_left_out(site: Site) -> None:
     site.jobs(TICK.replace("1s", "4s"), CODE)
     site.run()
