@@ -10,6 +10,7 @@ of faults; when threads go on is drawn from its seed. What must hold is checked 
 - what a dead process ran is free within ``TAKEN_OVER_S`` while a healthy process watches.
 """
 
+import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -746,6 +747,8 @@ def world_of(scenario: Scenario, address: str | None = None) -> Iterator[World]:
         yield world
 
 
+SCENARIOS = int(os.environ.get("JOBCTL_SCENARIOS", "30"))
+"""Each run takes others; more of them on request."""
 # a scenario says all of itself, and to make it smaller takes minutes
 MODEL = settings(
     suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.reuse, Phase.generate)
@@ -805,8 +808,8 @@ def test_nothing_overlaps_whatever_happens(scenario: Scenario) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)  # beside other work: alone it takes less than a minute
-@settings(MODEL, max_examples=100)
+@pytest.mark.timeout(60 + 3 * SCENARIOS)
+@settings(MODEL, max_examples=SCENARIOS)
 @given(scenario=scenarios)
 def test_nothing_overlaps_in_many_scenarios(scenario: Scenario) -> None:
     with world_of(scenario) as world:
@@ -814,7 +817,8 @@ def test_nothing_overlaps_in_many_scenarios(scenario: Scenario) -> None:
 
 
 @pytest.mark.slow
-@settings(MODEL, max_examples=15)
+@pytest.mark.timeout(60 + 3 * SCENARIOS)
+@settings(MODEL, max_examples=SCENARIOS // 5)
 @given(scenario=scenarios)
 def test_nothing_overlaps_on_postgres(postgres: Postgres, scenario: Scenario) -> None:
     with world_of(replace(scenario, shared=True), postgres.schema()) as world:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -305,6 +306,15 @@ def test_a_schedule_is_made_without_croniter_and_without_zones() -> None:
     assert answer.stdout.splitlines()[1].startswith("True")
 
 
+@cache
+def due_around(expression: str, zone: str, start: datetime) -> list[datetime]:
+    """The due times of 30 days."""
+    due: list[datetime] = []
+    while not due or due[-1] < start + timedelta(days=15):
+        due.append(Cron(expression, zone).next_after(due[-1] if due else start - timedelta(days=15)))
+    return due
+
+
 @settings(max_examples=50, deadline=None)
 @given(
     st.sampled_from(["*/7 * * * *", "0 3 * * *", "30 2 * * 0"]),
@@ -316,9 +326,7 @@ def test_equal_schedules_answer_alike_in_any_order(
 ) -> None:
     """They share what was found last; a change of clocks is among the times."""
     start = datetime(2026, 10, 24, tzinfo=UTC)
-    due: list[datetime] = []
-    while not due or due[-1] < start + timedelta(days=15):
-        due.append(Cron(expression, zone).next_after(due[-1] if due else start - timedelta(days=15)))
+    due = due_around(expression, zone, start)
     for minutes, back in asked:
         now = start + minutes * MINUTE
         after = now - back * MINUTE
