@@ -330,6 +330,7 @@ def test_a_scheduler_registers_its_jobs_again_where_the_store_lost_them(
     assert "1 run ended as lost" in site.log(scheduler)
     assert {run["job_id"] for run in site.runs()} == {"tick", "long"}
     scheduler.send_signal(signal.SIGINT)
+    until(lambda: "scheduler stopping" in site.log(scheduler))  # two pending signals would be one
     scheduler.send_signal(signal.SIGINT)
     assert scheduler.wait(60) in {0, 130}
     site.nothing_left()
