@@ -1,6 +1,6 @@
 """The run store's contract, and the SQL that SQLite and Postgres share: each method is one transaction."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager
@@ -12,10 +12,10 @@ from jobctl.errors import UsageError
 from jobctl.model import Action, ActionKind, JobMetrics, Progress, Run, RunStatus, WaitingRun
 from jobctl.store import actions, claims, glances, waiting
 from jobctl.store.batch_statement import BatchStatement
+from jobctl.store.cached_results import CachedResults
 from jobctl.store.connection import Connection
 from jobctl.store.glances import JobGlance, RunGlance
 from jobctl.store.records import (
-    CachedResult,
     Cancellation,
     Claim,
     ClaimOutcome,
@@ -34,7 +34,6 @@ from jobctl.store.rows import (
     OWNER,
     RUN,
     RUNS_OF_JOB,
-    cached_of,
     ms_of,
     owner_of,
     progress_text,
@@ -85,18 +84,13 @@ UPDATE jobs SET
 """
 _START_NOW = _START.format(at=":now") + "WHERE id = :job AND stopped IS NOT NULL"
 _START_DUE = _START.format(at="stopped_until") + "WHERE stopped_until <= ?"
-_CACHE = """
-INSERT INTO cache (key, value, computed_at, expires_at) VALUES (?, ?, ?, ?)
-ON CONFLICT (key) DO UPDATE SET
-  value = excluded.value, computed_at = excluded.computed_at, expires_at = excluded.expires_at
-"""
 _COUNT = """
 INSERT INTO counters (name, value) VALUES (?, ?)
 ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value
 """
 
 
-class RunStore(ABC):
+class RunStore(CachedResults):
     """Runs, job state, owners and cached results. Usable from any thread; never carried over a fork.
 
     Constraints keep a slot from running twice: a job has at most one unfinished run; a slot has at most one run.
@@ -143,19 +137,11 @@ class RunStore(ABC):
     def change_token(self) -> object:
         """A value that differs whenever another process has changed the store. Cheap."""
 
-    def use_manual_checkpoints(self) -> None:  # noqa: B027 - a server does this itself
+    def use_manual_checkpoints(self) -> None:
         """From now on only ``checkpoint`` moves the write-ahead log into the main file, never a commit."""
 
-    def checkpoint(self) -> None:  # noqa: B027 - a server does this itself
+    def checkpoint(self) -> None:
         """Move the write-ahead log into the main file, where the database has one."""
-
-    @abstractmethod
-    def _reading(self) -> AbstractContextManager[Connection]:
-        """For queries."""
-
-    @abstractmethod
-    def _writing(self) -> AbstractContextManager[Connection]:
-        """One transaction, one writer at a time."""
 
     @abstractmethod
     def _leasing(self) -> AbstractContextManager[Connection]:
@@ -688,38 +674,6 @@ class RunStore(ABC):
             connection.execute("DELETE FROM actions WHERE at < ?", (to_ms(now - keep),))
             connection.execute(f"DELETE FROM owners WHERE id NOT IN (SELECT id FROM ({_OWNERS}) AS kept)")
         return Pruned(removed)
-
-    # Cached results
-
-    def cache_put(self, values: Mapping[str, Any], computed_at: datetime, expires_at: datetime) -> None:
-        """Save JSON values by key, all or none."""
-        import json
-
-        times = (to_ms(computed_at), to_ms(expires_at))
-        rows = [(key, json.dumps(value), *times) for key, value in values.items()]
-        with self._writing() as connection:
-            connection.executemany(_CACHE, rows)
-
-    def cache_get(self, key: str, now: datetime) -> CachedResult | None:
-        """A value that has not expired, or None."""
-        found = self._cached("WHERE key = ?", key)
-        return found[0] if found and found[0].expires_at > now else None
-
-    def cached(self) -> Sequence[CachedResult]:
-        """Every value, also the expired ones, by key."""
-        return self._cached("ORDER BY key")
-
-    def cache_purge(self, now: datetime) -> int:
-        """Remove expired values; returns their number."""
-        with self._writing() as connection:
-            return connection.execute("DELETE FROM cache WHERE expires_at <= ?", (to_ms(now),)).rowcount
-
-    def _cached(self, condition: str, *values: str) -> list[CachedResult]:
-        with self._reading() as connection:
-            rows = connection.execute(
-                f"SELECT key, value, computed_at, expires_at FROM cache {condition}", values
-            ).fetchall()
-        return [cached_of(row) for row in rows]
 
     # Counters
 
