@@ -32,7 +32,7 @@ from jobctl.model import (
 )
 from jobctl.schedules.cron import Cron
 from jobctl.schedules.every import Every
-from jobctl.settings.masking import Mask
+from jobctl.settings.masking import Mask, secret_texts
 from jobctl.signals import Stop
 from jobctl.store.base import RunStore
 from jobctl.store.records import Cancellation, JobRecord, new_run_id, new_run_ids, registration
@@ -333,6 +333,7 @@ class StoreBackedManager(ManagerBase):
     def _arguments_to_keep(self, job: Job, arguments: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         if not arguments:
             return None
+        self._mask.add(secret_texts({**job.arguments, **job.environment}))
         checked = self._checked_arguments(job, arguments)
         if self._mask.value(checked) != checked:
             raise UsageError(

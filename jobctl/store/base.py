@@ -32,6 +32,7 @@ from jobctl.store.records import (
 from jobctl.store.rows import (
     JOB,
     OWNER,
+    PREVIOUS_SLOT,
     RUN,
     RUNS_OF_JOB,
     ms_of,
@@ -271,7 +272,7 @@ class RunStore(CachedResults):
         """A registered job, or None."""
         with self._reading() as connection:
             row = connection.execute(f"{_JOBS} WHERE j.id = ?", (job_id,)).fetchone()
-            return record_of(row, waiting.counts(connection).get(job_id)) if row else None
+            return record_of(row, waiting.counts(connection, job_id).get(job_id)) if row else None
 
     def save_next_runs(self, next_runs: Mapping[str, datetime | None], owner_id: str | None = None) -> None:
         """Save the jobs' next due times.
@@ -584,12 +585,7 @@ class RunStore(CachedResults):
     def previous_slot(self, job_id: str, slot: datetime) -> datetime | None:
         """The newest slot of a job before ``slot`` whose run has completed."""
         with self._reading() as connection:
-            found = connection.execute(
-                "SELECT scheduled_for FROM runs WHERE job_id = ? AND duration_ms IS NOT NULL"
-                " AND status = 'completed' AND scheduled_for < ? ORDER BY seq DESC LIMIT 1",
-                (job_id, to_ms(slot)),
-            ).fetchone()
-            return when(found[0]) if found else None
+            return when(connection.execute(PREVIOUS_SLOT, {"job": job_id, "slot": to_ms(slot)}).fetchone()[0])
 
     def runs(
         self,

@@ -23,6 +23,16 @@ JOB = (
 WAITING = (
     "w.id, w.job_id, w.begins_at, w.trigger, w.slot, w.arguments, w.rerun_of, w.actor, w.reason, w.batch"
 )
+PREVIOUS_SLOT = """
+SELECT max(slot) FROM (
+  SELECT * FROM (
+    SELECT scheduled_for AS slot FROM runs WHERE job_id = :job AND duration_ms IS NOT NULL AND status = 'completed'
+      AND batch IS NULL AND scheduled_for < :slot ORDER BY seq DESC LIMIT 1) AS newest
+  UNION ALL
+  SELECT max(scheduled_for) FROM runs WHERE job_id = :job AND batch IS NOT NULL AND status = 'completed'
+    AND scheduled_for < :slot) AS slots
+"""
+"""The newest slot before ``:slot`` whose run has completed: of a backfill older slots are run later."""
 RUNS_OF_JOB = " UNION ALL ".join(
     f"SELECT {{columns}}, r.seq FROM runs r WHERE r.job_id = :job AND {indexed} AND {{condition}}"
     for indexed in (

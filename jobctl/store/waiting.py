@@ -158,7 +158,9 @@ def listed(
     return [waiting_of(row) for row in rows]
 
 
-def counts(connection: Connection) -> dict[str, tuple[int, int]]:
-    """For each job with runs that wait: how many, and when the first begins, in ms since 1970 UTC."""
-    rows = connection.execute("SELECT job_id, count(*), min(begins_at) FROM waiting GROUP BY job_id")
+def counts(connection: Connection, job_id: str | None = None) -> dict[str, tuple[int, int]]:
+    """For each job, or one, with runs that wait: how many, and when the first begins, in ms since 1970 UTC."""
+    condition, values = ("", ()) if job_id is None else ("WHERE job_id = ?", (job_id,))
+    selected = f"SELECT job_id, count(*), min(begins_at) FROM waiting {condition} GROUP BY job_id"
+    rows = connection.execute(selected, values)
     return {row[0]: (row[1], row[2]) for row in rows}

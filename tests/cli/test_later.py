@@ -112,6 +112,18 @@ def test_what_cannot_run_later_is_refused(project: Cli, words: tuple[str, ...], 
     assert project("runs", "--actions", "--json").json["actions"] == []
 
 
+def test_a_secret_of_the_job_itself_is_not_kept(project: Cli, here: Path) -> None:
+    (here / "jobctl.toml").write_text(
+        PROJECT.replace(
+            'call = "work:manual"', 'call = "work:manual"\nenvironment = { API_TOKEN = "correct-horse-7" }'
+        )
+    )
+    for words in (("trigger", "manual", "--in", "1h"), ("trigger", "manual", "--at", "2087-01-01")):
+        done = project(*words, "token=correct-horse-7")
+        assert (done.code, "the arguments of manual hold a secret" in done.stderr) == (2, True)
+    assert b"correct-horse-7" not in (here / ".jobctl" / "jobctl.db").read_bytes()
+
+
 def test_without_a_scheduler_of_ours_nothing_is_kept(project: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VERCEL", "1")
     on_vercel = project("trigger", "manual", "--in", "1h")

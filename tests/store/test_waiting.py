@@ -140,6 +140,22 @@ def test_a_slot_that_is_blocked_waits_on_and_leaves_the_cursor(desk: "Desk", sto
     assert record.cursor == desk.at(30)
 
 
+def test_the_slot_before_is_the_newest_though_an_older_one_was_run_later(
+    desk: "Desk", store: RunStore
+) -> None:
+    for minutes in (20, 30, 40):
+        desk.ran(slot=minutes, now=minutes)
+    for minutes in (10, 45):
+        run = later(desk, 50, slot=desk.at(minutes), batch="ba7c4")
+        store.keep([run])
+        assert isinstance(begun := start(desk, run), Claimed)
+        assert desk.end(begun.run)
+        assert store.previous_slot("job", desk.at(45)) == desk.at(40)
+    assert store.previous_slot("job", desk.at(60)) == desk.at(45)
+    assert store.previous_slot("job", desk.at(20)) == desk.at(10)
+    assert store.previous_slot("job", desk.at(10)) is None
+
+
 def test_past_slots_begin_at_once_after_the_clock_was_set_back(desk: "Desk", store: RunStore) -> None:
     slots = [later(desk, 60, slot=desk.at(n)) for n in (1, 2)]
     run = later(desk, 50)

@@ -28,3 +28,4 @@ CREATE TABLE actions (
 
 ALTER TABLE runs ADD COLUMN actor TEXT;
 ALTER TABLE runs ADD COLUMN batch TEXT;
+CREATE INDEX runs_of_backfill ON runs (job_id, scheduled_for) WHERE batch IS NOT NULL;
