@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from jobctl.cli.app import app
 from jobctl.managers.factory import reset_job_manager
 from jobctl.settings.variables import VARIABLES
+from tests.support.browser import Browser, find_browser
 from tests.support.npm import TRIGGER_DEV, fetch, shared_folder
 from tests.support.postgres import Postgres
 from tests.support.project import Site
@@ -111,6 +112,14 @@ def postgres() -> Iterator[Postgres]:
     server = Postgres()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def browser(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    cache = getattr(pytestconfig, "cache", None)
+    folder = cache.mkdir("browser") if cache else tmp_path_factory.getbasetemp().parent / "browser"
+    with Browser(find_browser(folder)) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -89,6 +89,7 @@ def create_app(
         lifespan=lifespan,
         exception_handlers={HTTPException: _http_error, Exception: endpoints.internal_error},
     )
+    app.state.page = page
     app.router.redirect_slashes = False  # a caller that does not follow redirects would run nothing
     return app
 

@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -113,8 +115,11 @@ class Browser:
         message: dict[str, Any] = json.loads(data)
         return message
 
-    def open(self, file: Path, *, width: int, height: int = 740, dark: bool = False) -> "Tab":
-        """Load a file in a window of this size."""
+    def open(
+        self, page: Path | str, *, width: int, height: int = 740, dark: bool = False, scripts: bool = True
+    ) -> "Tab":
+        """Load a file or an address in a window of this size."""
+        url = page if isinstance(page, str) else page.as_uri()
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Network", "Runtime", "Log"):
@@ -125,17 +130,49 @@ class Browser:
             "Emulation.setDeviceMetricsOverride", session, width=width, height=height, deviceScaleFactor=1,
             mobile=width < 600,
         )  # fmt: skip
+        if not scripts:
+            self.call("Emulation.setScriptExecutionDisabled", session, value=True)
         before = len(self.events)  # the page may have loaded before the answer comes
-        self.call("Page.navigate", session, url=file.as_uri())
+        self.call("Page.navigate", session, url=url)
         self.wait_for("Page.loadEventFired", before)
-        return Tab(self, session, file.as_uri())
+        return Tab(self, session, url, target)
 
 
 class Tab:
     """A loaded page."""
 
-    def __init__(self, browser: Browser, session: str, url: str) -> None:
-        self._browser, self._session, self._url = browser, session, url
+    def __init__(self, browser: Browser, session: str, url: str, target: str) -> None:
+        self._browser, self._session, self._url, self._target = browser, session, url, target
+
+    def close(self) -> None:
+        """Close it, with its connections."""
+        self._browser.call("Target.closeTarget", targetId=self._target)
+
+    def press(self, key: str) -> None:
+        """Press a key: a character, or Enter."""
+        text = "\r" if key == "Enter" else key
+        code = 13 if key == "Enter" else ord(key.upper()[0])
+        common = {"key": key, "windowsVirtualKeyCode": code}
+        self._browser.call("Input.dispatchKeyEvent", self._session, type="keyDown", text=text, **common)
+        self._browser.call("Input.dispatchKeyEvent", self._session, type="keyUp", **common)
+
+    def click(self, x: float, y: float) -> None:
+        """Click at a place."""
+        for kind in ("mousePressed", "mouseReleased"):
+            self._browser.call(
+                "Input.dispatchMouseEvent", self._session, type=kind, x=x, y=y, button="left", clickCount=1
+            )
+
+    def wait_until(self, script: str, seconds: float = 20.0) -> None:
+        """Wait until an expression is true in the page, through loads of other pages."""
+        end = time.monotonic() + seconds
+        while not self._is_true(script):
+            assert time.monotonic() < end, f"not within {seconds} s: {script}"
+            threading.Event().wait(0.05)
+
+    def _is_true(self, script: str) -> bool:
+        answer = self._browser.call("Runtime.evaluate", self._session, expression=script, returnByValue=True)
+        return bool(answer["result"].get("value"))
 
     def evaluate(self, script: str) -> Any:
         """The value of an expression in the page."""

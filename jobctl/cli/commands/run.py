@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -26,9 +26,11 @@ from jobctl.signals import Stop
 from jobctl.text import counted
 
 if TYPE_CHECKING:
+    from jobctl.cli.page_process import PageProcess
     from jobctl.model import Job
 
 
+PAGE_PORT = 8321
 _POLL_S = 2.0  # between reads of the project file; each costs an idle scheduler CPU
 
 
@@ -50,6 +52,19 @@ def run(
         bool, typer.Option("--no-live", help="Print plain lines, without a live table.")
     ] = False,
     local: Annotated[bool, typer.Option("--local", help="Schedule here, whatever the mode.")] = False,
+    web: Annotated[bool, typer.Option("--web", help="Serve the page, for browsers of this machine.")] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port",
+            metavar="N",
+            min=0,
+            max=65535,
+            help="Port of the page, 0 for any free one.",
+            show_default=str(PAGE_PORT),
+        ),
+    ] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     demo: Annotated[bool, typer.Option("--demo", help="Run on a sample site of its own.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="In Trigger.dev mode, show what would be registered.")
@@ -59,7 +74,7 @@ def run(
 
     Examples:
         jobctl run
-        jobctl run --demo
+        jobctl run --demo --web
         jobctl run --workers 8 --grace 2m
     """
     if demo:
@@ -72,19 +87,30 @@ def run(
                 log_format=log_format,
                 no_live=no_live,
                 local=local,
+                web=web,
+                port=port,
+                open_page=open_page,
                 dry_run=dry_run,
             )
+    if (port is not None or open_page) and not web:
+        raise UsageError("--port and --open go with --web")
     limit = read_span(grace, "--grace")
     mode = Mode.LOCAL if local else context.mode
     version = file_version(context.project.folder)
     jobs = [context.job(job_id) for job_id in only or ()] or list(context.catalogue.jobs)
     if mode is not Mode.LOCAL:
+        if web:
+            raise UsageError(
+                f"--web goes with the local scheduler, and the mode is {mode.value}",
+                hint="the page is also in: jobctl serve",
+            )
         return _run_in_other_mode(mode, jobs, context, dry_run=dry_run, is_whole=not only)
     if dry_run:
         raise UsageError(
             "mode is local: nothing is registered, so --dry-run has nothing to show",
             hint="when jobs are due: jobctl next ID",
         )
+    page = _page(context, PAGE_PORT if port is None else port, opens=open_page) if web else None
     manager = context.scheduling_manager(workers=workers, grace=limit)
     manager.add(jobs)
     reporter = _reporter(
@@ -98,8 +124,10 @@ def run(
     _report_start(context, jobs, workers, limit)
     subscribers = context.subscribers(manager)
     reload = Reload(manager, subscribers, context.project, jobs, only=only or (), version=version)
-    with reporter.showing(), subscribers, Stop(again=manager.end_now) as stop:
-        interrupted = _schedule(manager, stop, reload)
+    if page is not None:
+        manager.bus.subscribe(page)
+    with page or nullcontext(), reporter.showing(), subscribers, Stop(again=manager.end_now) as stop:
+        interrupted = _schedule(manager, stop, reload, page)
     _report_stop(reporter, interrupted, context)
     return stop.exit_code if interrupted else ExitCode.DONE
 
@@ -161,13 +189,21 @@ def _sample_site(context: Context) -> Context:
     return Context(common, process, context.clock, out)
 
 
-def _schedule(manager: LocalJobManager, stop: Stop, reload: Reload) -> int:
+def _page(context: Context, port: int, *, opens: bool) -> "PageProcess":
+    from jobctl.cli.page_process import PageProcess
+
+    return PageProcess(context, port, opens=opens)
+
+
+def _schedule(manager: LocalJobManager, stop: Stop, reload: Reload, page: "PageProcess | None") -> int:
     try:
         manager.start()
         while not stop.wait(_POLL_S):
             if manager.wait_ended(0):
                 break
             reload.poll()
+            if page is not None:
+                page.poll()
     finally:
         interrupted = manager.shutdown()
     return interrupted

@@ -10,9 +10,9 @@ import typer
 
 from jobctl.cli.context import Context
 from jobctl.cli.times import read_span
-from jobctl.errors import ExitCode, NotRunError, UsageError, install_hint, reason_of
+from jobctl.errors import ExitCode, NotRunError, install_hint
 from jobctl.settings.masking import cron_secret_weakness
-from jobctl.text import printable, quote
+from jobctl.text import printable
 
 if TYPE_CHECKING:
     import uvicorn
@@ -48,10 +48,8 @@ def run(
         jobctl serve --host 0.0.0.0 --port 8080
     """
     try:
-        import uvicorn
-
         from jobctl.web.app import create_app
-        from jobctl.web.connection_limits import BoundedProtocol, backlog, max_connections
+        from jobctl.web.server import config_of, listen_on
     except ModuleNotFoundError as error:
         raise NotRunError(
             f"serve needs the package {error.name}, which is not installed",
@@ -60,23 +58,12 @@ def run(
     out = context.output
     limit = read_span(timeout, "--timeout") if timeout else None
     app = create_app(project=context.project, timeout=limit)
-    listening = _listen(host, port)
+    listening = listen_on(host, port)
     with listening:
         address, port = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         _log_to(context)
-        BoundedProtocol.limit = max_connections()
-        config = uvicorn.Config(
-            app,
-            http=BoundedProtocol,
-            backlog=backlog(),
-            log_config=None,
-            access_log=True,
-            server_header=False,
-            proxy_headers=False,  # the caller is the peer of the connection, whatever a header says
-            timeout_graceful_shutdown=10,
-            lifespan="on",
-        )
+        config = config_of(app, access_log=True)
         server = _server(config, f"http://{shown}:{port}", context)
         for number in (signal.SIGINT, signal.SIGTERM, *_hang_up()):
             # until uvicorn has its own handler; after a graceful end it raises the signal again
@@ -102,15 +89,14 @@ def _hang_up() -> list[signal.Signals]:
 def _server(config: "uvicorn.Config", address: str, context: Context) -> "uvicorn.Server":
     import asyncio
 
-    import uvicorn
-
     from jobctl.systemd.sd_notify import ServiceManager
+    from jobctl.web.server import PageServer
 
     service_manager = (
         ServiceManager.of(context.process, context.clock) if context.process.get("NOTIFY_SOCKET") else None
     )
 
-    class Server(uvicorn.Server):
+    class Server(PageServer):
         """Notifies the service manager when it is up, while its loop turns, and when it stops."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -138,23 +124,6 @@ def _report(_: object, fault: dict[str, object]) -> None:
     logging.getLogger("jobctl").warning(
         "%s: %s", message, fault.get("exception") or "no details", extra={"kind": message}
     )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, address = found[0]
-        listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(socket.SOMAXCONN)  # before "serving" is printed: callers may connect at once
-    except (OSError, ValueError) as error:  # ValueError: not a host name
-        reason = reason_of(error) if isinstance(error, OSError) else "it is not a host"
-        raise UsageError(
-            f"cannot listen on {quote(host)} port {port}: {reason}",
-            hint="choose another --host or --port; --port 0 is any free one",
-        ) from error
-    return listening
 
 
 class _RateLimit:

@@ -13,7 +13,6 @@ from jobctl.settings.masking import Mask, secret_texts
 from jobctl.store.records import Cancellation, registration
 from jobctl.text import quote
 from jobctl.web.pages.argument_form import DRY_RUN, fields_of, takes_others, texts_of
-from jobctl.web.pages.asking import refuse_if_disabled
 from jobctl.web.pages.rendering import dated
 from jobctl.web.pages.run_view import find
 from jobctl.web.pages.visit import Visit
@@ -28,7 +27,7 @@ def run_form(visit: Visit) -> Response:
 def run_now(visit: Visit) -> Response:
     """Run a job."""
     job = _job(visit)
-    refuse_if_disabled(visit.page.reader.project, job.id)
+    visit.page.starter.check(job)
     functions = visit.page.functions
     schema = functions.schema(job)
     dry = {"dry_run": True} if visit.field(DRY_RUN) and _takes_dry_run(job, schema) else {}
@@ -45,7 +44,7 @@ def rerun(visit: Visit) -> Response:
     """Run a job again as in an earlier run."""
     before = find(visit.page.reader.store(), visit.request.path_params["id"])
     job = _known(visit, before.job_id)
-    refuse_if_disabled(visit.page.reader.project, job.id)
+    visit.page.starter.check(job)
     run_id = visit.page.starter.rerun(before.id, job, visit.actor, visit.reason)
     return visit.done(f"/runs/{run_id}", f"{job.id} runs again as in run {before.short_id}.")
 

@@ -15,7 +15,14 @@ from jobctl.web.request_runner import Runner
 
 
 class Starter(Protocol):
-    """Starts runs for visitors; each method returns the id of the run."""
+    """Starts runs for visitors, and returns their ids."""
+
+    def check(self, job: Job) -> None:
+        """Before its arguments are read.
+
+        Raises:
+            NotRunError: scheduling is disabled, or what the job needs is not configured.
+        """
 
     def run(self, job: Job, arguments: Mapping[str, Any], actor: str, reason: str | None) -> str:
         """Run a job with arguments that were checked.
@@ -43,9 +50,18 @@ class StartsHere:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
 
+    def check(self, job: Job) -> None:
+        """As declared."""
+        check_runnable(job)
+        if resolve(self._runner.project.environment) is Mode.DISABLED:
+            raise NotRunError(
+                f"{job.id} was not run: scheduling is disabled (DISABLE_AUTO_SYNC)",
+                hint="jobctl mode shows where that is set",
+            )
+
     def run(self, job: Job, arguments: Mapping[str, Any], actor: str, reason: str | None) -> str:
         """As declared."""
-        refuse_if_disabled(self._runner.project, job.id)
+        self.check(job)
         if self._runner.on_vercel:  # nothing continues after the response there
             return self._runner.run(job.id, arguments, actor=actor).id
         manager = self._runner.manager
@@ -56,7 +72,7 @@ class StartsHere:
 
     def rerun(self, run_id: str, job: Job, actor: str, reason: str | None) -> str:
         """As declared."""
-        refuse_if_disabled(self._runner.project, job.id)
+        self.check(job)
         if self._runner.on_vercel:
             return self._runner.rerun(run_id, actor).id
         return self._runner.manager.rerun(run_id, trigger=Trigger.MANUAL, actor=actor, reason=reason).id
@@ -68,6 +84,10 @@ class AsksScheduler:
     def __init__(self, project: ProjectContext, clock: Clock) -> None:
         self._project = project
         self._clock = clock
+
+    def check(self, job: Job) -> None:
+        """As declared; a scheduler runs, so scheduling is not disabled."""
+        check_runnable(job)
 
     def run(self, job: Job, arguments: Mapping[str, Any], actor: str, reason: str | None) -> str:
         """As declared."""
@@ -111,16 +131,3 @@ class AsksScheduler:
         store.register([registration(job)], run.begins_at)
         store.keep([run], Action(kind, run.begins_at, run.actor or "", job.id, run.id, reason))
         return run.id
-
-
-def refuse_if_disabled(project: ProjectContext, job_id: str) -> None:
-    """Start nothing where scheduling is disabled.
-
-    Raises:
-        NotRunError: it is.
-    """
-    if resolve(project.environment) is Mode.DISABLED:
-        raise NotRunError(
-            f"{job_id} was not run: scheduling is disabled (DISABLE_AUTO_SYNC)",
-            hint="jobctl mode shows where that is set",
-        )

@@ -34,8 +34,8 @@ class Strip(NamedTuple):
 
     bars: list[RunBar]
     words: str
-    empty: range
-    """The places of runs that are not there yet."""
+    empty: int
+    """The width of the places of runs that are not there yet."""
 
 
 def strip(runs: Sequence[RunGlance], now: datetime) -> Strip:
@@ -50,11 +50,13 @@ def strip(runs: Sequence[RunGlance], now: datetime) -> Strip:
         height = round(max(_LEAST, _TOP * (max(0.0, seconds) / longest) ** 0.5), 1)
         took = f", {format_duration(run.duration)}" if run.duration is not None else ""
         title = f"{run.status.value}{took}, {ago(run.started_at, now)}"
-        bars.append(RunBar(run.id, run.status.value, at * STEP, _TOP - height, _WIDTH, height, title))
+        bars.append(
+            RunBar(run.id, run.status.value, at * STEP, round(_TOP - height, 1), _WIDTH, height, title)
+        )
     counts = Counter(run.status for run in runs)
     outcomes = ", ".join(f"{counts[status]} {status.value}" for status in RunStatus if counts[status])
     return Strip(
         bars,
         f"the last {len(runs)} runs: {outcomes}" if runs else "no run yet",
-        range(0, (MOST - len(runs)) * STEP, STEP),
+        max(0, MOST - len(runs)) * STEP,
     )

@@ -1,17 +1,6 @@
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-from tests.support.browser import Browser, find_browser
-
-
-@pytest.fixture(scope="session")
-def browser(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    cache = getattr(pytestconfig, "cache", None)
-    folder = cache.mkdir("browser") if cache else tmp_path_factory.getbasetemp().parent / "browser"
-    with Browser(find_browser(folder)) as started:
-        yield started
 
 
 @pytest.fixture

@@ -1,0 +1,193 @@
+"""The page in a real Chromium: with and without JavaScript, by the keyboard, narrow and wide, light and dark."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from jobctl.model import RunStatus
+from tests.pages.conftest import CODE, JOBS, Records
+from tests.support.browser import Browser, Tab
+from tests.support.project import Site
+
+pytestmark = pytest.mark.slow
+
+CONTRAST = """
+(() => {
+  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  const rgba = (color) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
+    return Array.from(canvas.getImageData(0, 0, 1, 1).data);
+  };
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((v) => v / 255).map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const behind = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const color = rgba(getComputedStyle(at).backgroundColor);
+      if (color[3] === 255) return color;
+    }
+    return [255, 255, 255, 255];
+  };
+  const found = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const text = Array.from(element.childNodes).some((node) => node.nodeType === 3 && node.data.trim());
+    if (!text || !element.checkVisibility() || element.closest("svg, .hidden, .skip, .dim")) continue;
+    const pair = [light(rgba(getComputedStyle(element).color)), light(behind(element))].sort((a, b) => b - a);
+    if ((pair[0] + 0.05) / (pair[1] + 0.05) < 4.5) found.push(element.outerHTML.slice(0, 90));
+  }
+  return found;
+})()
+"""
+
+
+@pytest.fixture
+def records(site: Site) -> Iterator[Records]:
+    """Runs of the jobs, before a scheduler starts."""
+    from contextlib import closing
+
+    from tests.pages.conftest import project_of
+
+    site.jobs(JOBS, CODE)
+    with closing(project_of(site)) as context:
+        made = Records(context.open_store())
+        for n in range(25):
+            made.run(
+                "quick",
+                RunStatus.FAILED if n % 7 == 3 else RunStatus.COMPLETED,
+                error="ValueError: no title" if n % 7 == 3 else None,
+            )
+        made.run("greet", RunStatus.FAILED, error="ValueError: no name")
+        made.store.sign_off("a" * 32, made.now)
+        yield made
+
+
+@pytest.fixture
+def address(site: Site, records: Records) -> str:
+    process = site.run("--web", "--port", "0")
+    found = re.search(r"page: (http://127.0.0.1:\d+)/", site.log(process))
+    assert found
+    return found[1]
+
+
+@pytest.fixture
+def open_tab(browser: Browser, address: str) -> Iterator[Any]:
+    tabs: list[Tab] = []
+
+    def open_it(path: str, width: int = 1280, **options: Any) -> Tab:
+        close()  # its stream would take one of the browser's few connections
+        tabs.append(browser.open(f"{address}{path}", width=width, **options))
+        return tabs[-1]
+
+    def close() -> None:
+        while tabs:
+            tabs.pop().close()
+
+    yield open_it
+    close()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_each_page_is_clean_readable_and_as_wide_as_the_window(
+    width: int, dark: bool, open_tab: Any, records: Records, address: str
+) -> None:
+    run = records.store.runs("greet")[0]
+    for path in (
+        "/",
+        "/runs",
+        "/actions",
+        "/mode",
+        "/jobs/quick",
+        "/jobs/greet/run",
+        f"/runs/{run.id}",
+        "/runs/none",
+    ):
+        tab = open_tab(path, width, dark=dark)
+        complaints = [one for one in tab.complaints if "404" not in one]
+        assert complaints == [], path
+        assert all(url.startswith(address) for url in tab.requests), path
+        assert not tab.evaluate("document.documentElement.scrollWidth > innerWidth"), path
+        assert tab.evaluate(CONTRAST) == [], path
+        assert tab.evaluate("document.querySelectorAll('main, header, nav').length") >= 3
+        assert tab.evaluate("document.querySelectorAll('h1').length") == 1
+        assert tab.evaluate("Array.from(document.querySelectorAll('th')).every((each) => each.scope)")
+        unnamed = "Array.from(document.querySelectorAll('input:not([type=hidden]), select, textarea')).filter((e) => !e.labels?.length && !e.ariaLabel).length"
+        assert tab.evaluate(unnamed) == 0, path
+
+
+def test_a_run_is_asked_for_by_a_form_without_javascript(open_tab: Any, site: Site) -> None:
+    tab = open_tab("/jobs/greet/run", scripts=False)
+    tab.evaluate("document.getElementById('argument.name').value = 'Ada'")
+    place = tab.evaluate(
+        "(() => { const button = document.querySelector('main button.primary'); button.scrollIntoView();"
+        " const at = button.getBoundingClientRect();"
+        " return [at.x + at.width / 2, at.y + at.height / 2]; })()"
+    )
+    tab.click(*place)
+    tab.wait_until("location.pathname.startsWith('/runs/')")
+
+    assert "A run of greet was started" in tab.evaluate("document.querySelector('.notice').textContent")
+
+
+def test_the_page_of_a_run_goes_on_by_itself(open_tab: Any, site: Site) -> None:
+    tab = open_tab("/jobs/greet/run")
+    tab.evaluate("document.getElementById('argument.name').value = 'Ada'")
+    tab.evaluate("document.querySelector('main form').requestSubmit()")
+    tab.wait_until(
+        "location.pathname.startsWith('/runs/') && document.querySelector('.state.completed') !== null"
+    )
+    tab.wait_until(
+        "document.querySelector('h1') !== null && document.body.textContent.includes('greeted Ada')"
+    )
+
+    assert tab.complaints == []
+
+
+def test_the_overview_shows_a_new_run_by_itself(open_tab: Any, site: Site) -> None:
+    tab = open_tab("/")
+    tab.evaluate("window.mark = 1")
+    row = "Array.from(document.querySelectorAll('tbody a.job')).find((a) => a.pathname === '/jobs/greet').closest('tr')"
+    before = tab.evaluate(f"{row}.querySelectorAll('.strip a').length")
+    site.call("trigger", "greet", "name=Ada")
+    tab.wait_until(f"{row}.querySelectorAll('.strip a').length > {before}")
+
+    assert tab.evaluate("window.mark") == 1  # the page was not loaded again
+
+
+def test_the_keyboard_searches_chooses_and_opens(open_tab: Any) -> None:
+    tab = open_tab("/?sort=name")
+    tab.press("/")
+    tab.wait_until("document.activeElement.matches('input[type=search]')")
+    for letter in "gree":
+        tab.press(letter)
+    tab.wait_until("document.querySelectorAll('[data-row]').length === 1")
+    tab.evaluate("document.activeElement.blur()")
+    tab.press("j")
+    tab.wait_until("document.querySelectorAll('.chosen').length === 1")
+    tab.press("Enter")
+    tab.wait_until("location.pathname === '/jobs/greet'")
+
+
+def test_tab_reaches_the_skip_link_first_and_every_control_shows_its_focus(open_tab: Any) -> None:
+    tab = open_tab("/")
+    order = tab.evaluate(
+        "Array.from(document.querySelectorAll('a, button, input:not([type=hidden]), select, summary'))"
+        ".filter((each) => each.tabIndex >= 0 && each.checkVisibility()).map((each) => each.className)"
+    )
+
+    assert order[0] == "skip"
+    assert (
+        tab.evaluate(
+            'document.querySelectorAll(\'[tabindex]:not([tabindex="-1"]):not([tabindex="0"])\').length'
+        )
+        == 0
+    )
+
+
+def test_the_script_is_small() -> None:
+    from jobctl.web.pages.rendering import asset
+
+    assert len(asset("page.js")[0]) <= 15 * 1024
