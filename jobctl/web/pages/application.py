@@ -90,6 +90,8 @@ class ControlPage:
             Route("/mode", self._handler(views.mode)),
             Route("/runs", self._handler(views.runs)),
             Route("/actions", self._handler(views.actions)),
+            Route("/site", self._handler(views.site)),
+            Route("/reports/{name}", self._handler(views.report)),
             Route("/events", self._stream(self._changes)),
             Route("/jobs/{id}", self._handler(views.job)),
             Route("/jobs/{id}/run", self._handler(action_views.run_form), methods=["GET"]),

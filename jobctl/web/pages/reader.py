@@ -47,6 +47,11 @@ class Reader:
             for job in self.project.catalogue.jobs
         }
 
+    @property
+    def is_site(self) -> bool:
+        """Whether the project is an Ever Works site: it has the built-in jobs."""
+        return "analytics-user-growth" in self.jobs
+
     def store(self) -> RunStore:
         """The run store. Runs of processes that died are failed first, once a second at most.
 

@@ -35,6 +35,7 @@ HEADERS = {
 }
 NAVIGATION = (("/", "Jobs"), ("/runs", "Runs"), ("/actions", "Actions"))
 """The main paths, and their names."""
+SITE = ("/site", "Site")
 STATIC = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
 
 
@@ -66,7 +67,6 @@ def _templates() -> "Environment":
     }
     found.globals |= {
         "sign": SIGNS.get,
-        "navigation": NAVIGATION,
         "ago": _ago,
         "until": _until,
         "version": lambda name: asset(name)[1],

@@ -6,7 +6,7 @@ from jobctl.errors import StoreError, reason_of
 from jobctl.managers.rerun import unknown_run
 from jobctl.model import Run
 from jobctl.modes import explain
-from jobctl.web.pages import job_view, run_view
+from jobctl.web.pages import job_view, run_view, site_view
 from jobctl.web.pages import overview as jobs
 from jobctl.web.pages.log_text import whole_log
 from jobctl.web.pages.rendering import HEADERS
@@ -59,6 +59,16 @@ def log(visit: Visit) -> Response:
 def actions(visit: Visit) -> Response:
     """Who did what."""
     return visit.show("actions.html", {"actions": visit.page.reader.store().actions(limit=_MOST_ACTIONS)})
+
+
+def site(visit: Visit) -> Response:
+    """What the analytics jobs of the site found, and its reports."""
+    return visit.show("site.html", site_view.site_page(visit.page.reader, visit.query))
+
+
+def report(visit: Visit) -> Response:
+    """A file of a report."""
+    return site_view.report_file(visit.page.reader, visit.request.path_params["name"])
 
 
 def mode(visit: Visit) -> Response:

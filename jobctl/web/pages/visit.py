@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from jobctl.modes import Mode
 from jobctl.text import printable
 from jobctl.web.pages.access import Visitor
-from jobctl.web.pages.rendering import HEADERS, render
+from jobctl.web.pages.rendering import HEADERS, NAVIGATION, SITE, render
 
 if TYPE_CHECKING:
     from jobctl.web.pages.application import ControlPage
@@ -76,6 +76,7 @@ class Visit(NamedTuple):
             "path": self.request.url.path.removeprefix(self.root) or "/",
             "site_name": reader.project.folder.name,
             "now": reader.clock.now(),
+            "navigation": (*NAVIGATION, SITE) if reader.is_site else NAVIGATION,
             "mode": mode.value,
             "visitor": self.visitor,
             "token": self.page.access.token(self.visitor),
