@@ -27,7 +27,7 @@ class BarChart(NamedTuple):
     words: str
 
 
-class Line(NamedTuple):
+class TrendLine(NamedTuple):
     """Values as the points of a polyline, and the area below it."""
 
     name: str
@@ -51,7 +51,7 @@ def bar_chart(values: Sequence[tuple[str, float]], what: str) -> BarChart:
     return BarChart(bars, first, last, f"{what} from {first} to {last}, at most {most:,g}")
 
 
-def line(name: str, values: Sequence[tuple[str, float]]) -> Line:
+def line(name: str, values: Sequence[tuple[str, float]]) -> TrendLine:
     """A line over labels and values, at least one."""
     numbers = [value for _, value in values]
     most = max(numbers)
@@ -62,4 +62,4 @@ def line(name: str, values: Sequence[tuple[str, float]]) -> Line:
     ]
     text = " ".join(f"{x:g},{y:g}" for x, y in points)
     words = f"{name} from {values[0][0]} to {values[-1][0]}: {min(numbers):,g} to {most:,g} a day"
-    return Line(name, sum(numbers), most, text, f"0,{HEIGHT:g} {text} {WIDTH:g},{HEIGHT:g}", words)
+    return TrendLine(name, sum(numbers), most, text, f"0,{HEIGHT:g} {text} {WIDTH:g},{HEIGHT:g}", words)
