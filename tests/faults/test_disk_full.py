@@ -66,6 +66,25 @@ def test_a_job_takes_all_room_and_the_scheduler_goes_on(site: Site, disk: Path) 
     assert {run["job_id"] for run in runs} == {"tick", "gated", "hog"}
 
 
+def test_slots_to_catch_up_are_kept_when_there_is_room_again(site: Site, disk: Path) -> None:
+    each = '[jobs.each]\nevery = "1s"\ncatch_up = "each"\ncatch_up_limit = 1000\ncall = "work:each"\n'
+    jobs_that_tell(site, {}, each + MORE, f"{CODE}\ndef each(): work('each', 0.01)\n")
+    scheduler = site.run()
+    until(lambda: told(site, "each") >= 2)
+    assert site.call("trigger", "hog").returncode == 0
+    until(lambda: "the disk is full" in site.log(scheduler))
+    before = told(site, "each")
+    (disk / "hog").unlink()
+
+    until(lambda: told(site, "each") >= before + 5)
+    scheduler.terminate()
+    assert scheduler.wait(60) == 0
+
+    audit(site, reasons=())
+    totals = {job["id"]: job for job in site.json("metrics")["jobs"]}
+    assert totals["each"]["skipped"] == 0
+
+
 def test_killed_on_a_full_disk_the_next_command_still_reports_it(site: Site, disk: Path) -> None:
     scheduler = site.run()
     until(lambda: told(site, "tick") >= 2)
