@@ -15,6 +15,7 @@ CREATE TABLE waiting (
 );
 CREATE INDEX waiting_due ON waiting (begins_at, job_id);
 CREATE INDEX waiting_of_job ON waiting (job_id, begins_at, seq);
+CREATE INDEX waiting_outside_backfills ON waiting (job_id, begins_at, seq) WHERE batch IS NULL;
 
 CREATE TABLE actions (
   seq    BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
