@@ -337,6 +337,8 @@ class Context:
                 f"{job_id} cannot be run later: Vercel Cron starts jobs on their schedules only",
                 hint=f"run it now: jobctl trigger {job_id}",
             )
+        if self.mode is Mode.TRIGGER_DEV:
+            _ = self.store  # keeps the ids of runs that are started there: Trigger.dev lists them late
         return self.job_manager
 
     def note_missing_scheduler(self) -> None:

@@ -5,7 +5,7 @@ A job's task there has the job's id; ``jobctl export trigger-dev`` writes the wo
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jobctl.arguments import as_json
 from jobctl.clock import Clock, iso
 from jobctl.durations import format_duration, write_duration
-from jobctl.errors import AlreadyRunningError, NotRunError, ServiceError, UsageError
+from jobctl.errors import AlreadyRunningError, NotRunError, ServiceError, StoreError, UsageError
 from jobctl.managers.base import ManagerBase
 from jobctl.managers.rerun import find_ended
 from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Trigger, WaitingRun
@@ -53,6 +53,7 @@ METRICS_RUNS = 10_000
 MARGIN_S = 30
 _STARTED_KEPT = timedelta(days=30)
 _STARTED_KEY = "trigger-dev:run:"
+_DELAYED_KEY = "trigger-dev:delayed:"
 
 
 class TriggerDevJobManager(ManagerBase):
@@ -219,13 +220,30 @@ class TriggerDevJobManager(ManagerBase):
         payload = _payload(arguments)
         with self._naming_lost_task(job):
             run_id = self._api.trigger(job.id, payload, begins_at=at)
+        if self.store is not None:
+            with suppress(StoreError):  # it is started, and listed later
+                self.store.cache_put({_DELAYED_KEY + run_id: job.id}, self._clock.now(), at)
         return WaitingRun(run_id, job.id, at, Trigger.MANUAL, arguments=payload.get("arguments"))
 
     def waiting_runs(self, id: str | None = None) -> list[WaitingRun]:  # noqa: A002
         """The runs that Trigger.dev delays, soonest first, without their arguments."""
         tasks = [id] if id is not None else list(self._jobs)
-        remote = self._api.runs(tasks, statuses=[DELAYED]) if tasks else []
-        return sorted(map(as_waiting, remote), key=lambda run: run.begins_at)
+        return sorted(self._delayed(tasks), key=lambda run: run.begins_at)
+
+    def _delayed(self, tasks: Collection[str]) -> list[WaitingRun]:
+        """The delayed runs of these tasks: those that are listed, and those that were started from here."""
+        if not tasks:
+            return []
+        delayed = self._api.runs(tasks, statuses=[DELAYED])
+        listed, now = {run.id for run in delayed}, self._clock.now()
+        for saved in self.store.cached() if self.store is not None else ():
+            run_id = saved.key.removeprefix(_DELAYED_KEY)
+            if run_id == saved.key or saved.value not in tasks or run_id in listed or saved.expires_at <= now:
+                continue
+            started = self._api.run(run_id)
+            if started is not None and started.status == DELAYED:
+                delayed.append(started)
+        return [as_waiting(run) for run in delayed]
 
     def waiting_run(self, run_id: str) -> WaitingRun | None:
         """The delayed run with this id; None where there is none."""
@@ -368,8 +386,8 @@ class TriggerDevJobManager(ManagerBase):
         ids = [job.id for job in jobs]
         last = newest_runs(self._api, ids, started_here)
         delayed: dict[str, list[WaitingRun]] = {}
-        for remote in self._api.runs(ids, statuses=[DELAYED]) if ids else ():
-            delayed.setdefault(remote.task, []).append(as_waiting(remote))
+        for waits in self._delayed(ids):
+            delayed.setdefault(waits.job_id, []).append(waits)
         schedules = {job.id: existing.by_key.get(self.account.prefix + job.id) for job in jobs}
         return [
             remote_status(

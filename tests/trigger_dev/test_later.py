@@ -6,6 +6,7 @@ import pytest
 
 from jobctl.errors import NotRunError, ServiceError, UnknownJobError, UsageError
 from jobctl.model import RunStatus, Status, Trigger
+from jobctl.store.base import RunStore
 from jobctl.trigger_dev.api_types import RefusedError
 from jobctl.trigger_dev.client import TriggerDevClient
 from tests.support.trigger_dev import Cloud, Fault
@@ -80,6 +81,27 @@ def test_a_delayed_run_is_in_the_way_of_none(make_manager: MakeManager, cloud: C
     cancelled = manager.run(another.id)
     assert cancelled is not None
     assert (cancelled.status, cancelled.duration) == (RunStatus.CANCELLED, None)
+
+
+def test_a_delayed_run_that_the_list_lacks_is_remembered(
+    make_manager: MakeManager, cloud: Cloud, remembering: RunStore
+) -> None:
+    """The list lags behind, and on some servers stays empty for ever."""
+    cloud.unlisted = True
+    at = later()
+    kept = make_manager(job("a-job"), store=remembering).trigger_job_later("a-job", at)
+    manager = make_manager(job("a-job"), job("b-job"), store=remembering)
+
+    assert [(run.id, run.begins_at) for run in manager.waiting_runs()] == [(kept.id, whole(at))]
+    assert manager.waiting_runs("b-job") == []
+    status = manager.get_job_status("a-job")
+    assert status is not None
+    assert (status.waiting, status.last_run) == (1, None)
+    cloud.unlisted = False
+    assert len(manager.waiting_runs()) == 1
+    assert manager.cancel_run(kept.id)
+    cloud.unlisted = True
+    assert manager.waiting_runs() == []
 
 
 def test_what_cannot_be_run_later_there(make_manager: MakeManager, cloud: Cloud) -> None:
