@@ -1,7 +1,7 @@
 """The overview: who schedules, what needs attention, and a row for each job."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from jobctl.clock import from_ms, to_ms
 from jobctl.managers.board import LATE, Board, who_schedules
 from jobctl.managers.status import job_status, recorded_jobs, state_of, with_next_times
-from jobctl.model import AFTER, Job, JobStatus, RunStatus, Status
+from jobctl.model import AFTER, Job, JobStatus, RunStatus
 from jobctl.modes import Mode
 from jobctl.scheduler.liveness import Presence
 from jobctl.store.base import RunStore
@@ -20,7 +20,6 @@ from jobctl.web.pages.strip import MOST, Strip, strip
 PER_PAGE = 50
 _MOST_TROUBLE = 5
 _STATES = ("failed", "late", "running", "completed", "scheduled", "stopped")
-_RUN_STATUSES = {status.value: status for status in RunStatus}
 _RANKS = {"failed": 0, "late": 1, "running": 2, "completed": 3, "scheduled": 3, "stopped": 4}
 _LONGEST_QUERY = 100
 
@@ -118,7 +117,7 @@ def overview(reader: Reader, query: Query) -> dict[str, Any]:
     """What the template shows."""
     store = reader.store()
     now, presence, mode = reader.clock.now(), reader.presence, reader.mode
-    lines = list(_lines(reader, store.job_glances(), now, presence))
+    lines = _lines(reader, store.job_glances(), now, presence)
     counts = Counter(line.state for line in lines)
     groups = _groups(lines)
     found = _filtered(lines, query)
@@ -128,8 +127,8 @@ def overview(reader: Reader, query: Query) -> dict[str, Any]:
     urgent = {
         state: [line for line in lines if line.state == state][:_MOST_TROUBLE] for state in ("failed", "late")
     }
-    ids = [line.id for line in (*shown, *urgent["failed"], *urgent["late"])]
-    rows = _rows(reader, store, ids, {line.id: line for line in lines if line.id in set(ids)}, now)
+    chosen = {line.id: line for line in (*shown, *urgent["failed"], *urgent["late"])}
+    rows = _rows(reader, store, chosen, now)
     unmet: dict[str, list[str]] = {}
     for line in lines:
         if line.unmet:
@@ -160,51 +159,55 @@ def overview(reader: Reader, query: Query) -> dict[str, Any]:
     }
 
 
-def _lines(reader: Reader, glances: Iterable[JobGlance], now: datetime, presence: Presence) -> Iterable[Line]:
-    """The catalogue's jobs, then those that another program or project schedules."""
-    recorded = {glance.id: glance for glance in glances}
+def _lines(reader: Reader, glances: Sequence[JobGlance], now: datetime, presence: Presence) -> list[Line]:
+    """The catalogue's jobs, then those that another program or project schedules. As fast as 10,000 jobs need it."""
     now_ms = to_ms(now)
     late_before = now_ms - int(LATE.total_seconds() * 1000) if presence.running else -1
+    recorded = {glance[0]: glance for glance in glances}
+    lines: list[Line] = []
     for job_id, known in reader.jobs.items():
-        glance = recorded.pop(job_id, None)
+        job, is_off, is_manual = known
+        glance = recorded.get(job_id)
         if glance is None:
-            state = state_of(None, is_off=known.is_off, is_manual=known.is_manual).value
-            yield Line(job_id, known.job.name, state, None, None, None, known.job.unmet)
-        else:
-            is_off = known.is_off or glance.stopped is not None
-            state = _state(glance, is_off=is_off, is_manual=known.is_manual, late_before=late_before)
-            next_run = None if is_off else glance.next_run
-            unmet = known.job.unmet
-            yield Line(job_id, known.job.name, state, glance.started_at, next_run, glance.duration_ms, unmet)
-    for glance in recorded.values():
-        is_planned = glance.next_run is not None and glance.next_run > now_ms
-        has_place = glance.schedule and (is_planned or glance.stopped is not None)
-        if glance.status == RunStatus.RUNNING.value or has_place:
-            is_off = glance.stopped is not None or not glance.schedule
-            state = _state(glance, is_off=is_off, is_manual=False, late_before=late_before)
-            yield Line(
-                glance.id, glance.name, state, glance.started_at, glance.next_run, glance.duration_ms, None
-            )
+            state = _STATE_TEXTS[None, is_off, is_manual]
+            lines.append(Line(job_id, job.name, state, None, None, None, job.unmet))
+            continue
+        _, _, _, due, stopped, _, status, started, spent = glance
+        is_off = is_off or stopped is not None
+        state = _STATE_TEXTS[status, is_off, is_manual]
+        if due is not None and due <= late_before and not is_off and state in _MAY_BE_LATE:
+            state = "late"
+        lines.append(Line(job_id, job.name, state, started, None if is_off else due, spent, job.unmet))
+    for job_id in recorded.keys() - reader.jobs.keys():
+        _, name, schedule, due, stopped, _, status, started, spent = recorded[job_id]
+        is_planned = due is not None and due > now_ms
+        if status == RunStatus.RUNNING or (schedule and (is_planned or stopped is not None)):
+            state = _STATE_TEXTS[status, stopped is not None or not schedule, False]
+            lines.append(Line(job_id, name, state, started, due, spent, None))
+    return lines
 
 
-def _state(glance: JobGlance, *, is_off: bool, is_manual: bool, late_before: int) -> str:
-    last = None if glance.status is None else _RUN_STATUSES.get(glance.status)
-    state = state_of(last, is_off=is_off, is_manual=is_manual)
-    if state in {Status.RUNNING, Status.STOPPED} or is_off:
-        return state.value
-    is_late = glance.next_run is not None and glance.next_run <= late_before
-    return "late" if is_late and state is not Status.FAILED else state.value
+_STATE_TEXTS: dict[tuple[str | None, bool, bool], str] = {
+    (status.value if status else None, is_off, is_manual): state_of(
+        status, is_off=is_off, is_manual=is_manual
+    ).value
+    for status in (None, *RunStatus)
+    for is_off in (False, True)
+    for is_manual in (False, True)
+}
+"""The state of a job by the status of its last run, whether it is off its schedule, and whether it has none."""
+_MAY_BE_LATE = frozenset({"completed", "scheduled"})
 
 
 def _filtered(lines: Iterable[Line], query: Query) -> list[Line]:
-    words = query.text.lower().split()
-    found = [
-        line
-        for line in lines
-        if (not query.state or line.state == query.state)
-        and (not query.group or line.id == query.group or line.id.startswith(f"{query.group}-"))
-        and all(word in line.id or word in line.name.lower() for word in words)
-    ]
+    found = list(lines)
+    if query.state:
+        found = [line for line in found if line.state == query.state]
+    if query.group:
+        prefix = f"{query.group}-"
+        found = [line for line in found if line.id.startswith(prefix) or line.id == query.group]
+    for word in query.text.lower().split():
+        found = [line for line in found if word in line.id or word in line.name.lower()]
     found.sort(key=_SORTS[query.sort][1])
     return found
 
@@ -215,14 +218,11 @@ def _groups(lines: Iterable[Line]) -> list[tuple[str, int]]:
     return [(name, count) for name, count in counts.most_common(12) if count > 1]
 
 
-def _rows(
-    reader: Reader, store: RunStore, ids: Iterable[str], lines: Mapping[str, Line], now: datetime
-) -> dict[str, Row]:
-    wanted = list(dict.fromkeys(ids))
-    records = store.jobs(wanted)
+def _rows(reader: Reader, store: RunStore, wanted: Mapping[str, Line], now: datetime) -> dict[str, Row]:
+    records = store.jobs(list(wanted))
     runs = store.latest_runs([job_id for job_id in wanted if job_id in records], MOST)
     rows = {}
-    for job_id in wanted:
+    for job_id, line in wanted.items():
         record, known = records.get(job_id), reader.jobs.get(job_id)
         if known is None and record is None:
             continue  # removed meanwhile
@@ -230,7 +230,6 @@ def _rows(
         status = job_status(job, record, now)
         if reader.mode is Mode.VERCEL:
             status = with_next_times([status], [job], now)[0]
-        line = lines[job_id]
         state = "retrying" if status.retry_at is not None else line.state
         late = from_ms(line.next) if state == "late" and line.next is not None else None
         rows[job_id] = Row(job, status, state, late, strip(runs.get(job_id, ()), now), known is not None)
