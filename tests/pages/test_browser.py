@@ -99,6 +99,8 @@ def test_each_page_is_clean_readable_and_as_wide_as_the_window(
         "/",
         "/runs",
         "/actions",
+        "/timeline",
+        "/site",
         "/mode",
         "/jobs/quick",
         "/jobs/greet/run",

@@ -90,6 +90,7 @@ class ControlPage:
             Route("/mode", self._handler(views.mode)),
             Route("/runs", self._handler(views.runs)),
             Route("/actions", self._handler(views.actions)),
+            Route("/timeline", self._handler(views.timeline)),
             Route("/site", self._handler(views.site)),
             Route("/reports/{name}", self._handler(views.report)),
             Route("/events", self._stream(self._changes)),

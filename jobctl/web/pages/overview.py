@@ -113,14 +113,20 @@ class Trouble(NamedTuple):
         return bool(self.failed or self.late or self.unmet)
 
 
+def found_lines(reader: Reader, query: Query) -> tuple[list[Line], list[Line]]:
+    """All jobs, and those that the visitor wants to see, in that order."""
+    glances = reader.store().job_glances()
+    lines = _lines(reader, glances, reader.clock.now(), reader.presence)
+    return lines, _filtered(lines, query)
+
+
 def overview(reader: Reader, query: Query) -> dict[str, Any]:
     """What the template shows."""
     store = reader.store()
     now, presence, mode = reader.clock.now(), reader.presence, reader.mode
-    lines = _lines(reader, store.job_glances(), now, presence)
+    lines, found = found_lines(reader, query)
     counts = Counter(line.state for line in lines)
     groups = _groups(lines)
-    found = _filtered(lines, query)
     pages = max(1, -(-len(found) // PER_PAGE))
     query = query._replace(page=min(query.page, pages))
     shown = found[(query.page - 1) * PER_PAGE : query.page * PER_PAGE]

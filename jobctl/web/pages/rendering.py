@@ -33,7 +33,12 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-NAVIGATION = (("/", "Jobs"), ("/runs", "Runs"), ("/actions", "Actions"))
+NAVIGATION = (
+    ("/", "Jobs"),
+    ("/runs", "Runs"),
+    ("/timeline", "Timeline"),
+    ("/actions", "Actions"),
+)
 """The main paths, and their names."""
 SITE = ("/site", "Site")
 STATIC = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}

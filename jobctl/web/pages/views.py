@@ -8,6 +8,7 @@ from jobctl.model import Run
 from jobctl.modes import explain
 from jobctl.web.pages import job_view, run_view, site_view
 from jobctl.web.pages import overview as jobs
+from jobctl.web.pages import timeline as lanes
 from jobctl.web.pages.log_text import whole_log
 from jobctl.web.pages.rendering import HEADERS
 from jobctl.web.pages.visit import Visit
@@ -54,6 +55,12 @@ def log(visit: Visit) -> Response:
         raise StoreError(f"the log cannot be read: {reason_of(error)}") from None
     name = f'attachment; filename="{found.job_id}-{found.short_id}.log"'
     return PlainTextResponse(data or b"", headers={**HEADERS, "Content-Disposition": name})
+
+
+def timeline(visit: Visit) -> Response:
+    """The last and the next 24 hours."""
+    query = jobs.Query.read(visit.query)
+    return visit.show("timeline.html", lanes.timeline(visit.page.reader, query))
 
 
 def actions(visit: Visit) -> Response:
