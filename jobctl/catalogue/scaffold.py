@@ -147,7 +147,36 @@ def _demand_importable(location: ProjectLocation, module: str) -> None:
             raise UsageError(f"{module} cannot be imported beside {path}", hint=hint)
 
 
-def _entry(location: ProjectLocation, job_id: str, settings: Mapping[str, Any]) -> NewFile:
+def append_to_project_file(
+    location: ProjectLocation, tables: Callable[[str], str], settings: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """Append the tables of several jobs to the project file; returns its name.
+
+    Args:
+        tables: makes their text, given the prefix of a table's name.
+        settings: what the file must then contain, by job.
+
+    Raises:
+        UsageError: the file cannot be read or written, or tables cannot be added to the way it writes its jobs.
+    """
+    file, before = _project_file(location)
+    shared = file.name == SHARED_FILE
+    text = before + ("\n" if before else "") + ("" if not before or before.endswith("\n") else "\n")
+    text += tables("tool.jobctl." if shared else "")
+    path = ["tool", "jobctl"] if shared else []
+    if not all(_defines(text, [*path, "jobs", job_id], wanted) for job_id, wanted in settings.items()):
+        raise UsageError(
+            f"tables cannot be added to the way {file.name} writes its jobs", hint="see them with --dry-run"
+        )
+    try:
+        write_whole(file.resolve(), text.encode())
+    except OSError as error:
+        raise UsageError(f"{file.name} cannot be written: {reason_of(error)}") from error
+    return file.name
+
+
+def _project_file(location: ProjectLocation) -> tuple[Path, str]:
+    """The project file, and its text; empty where it does not exist."""
     file = location.file or location.folder / OWN_FILE
     before = ""
     try:
@@ -157,6 +186,11 @@ def _entry(location: ProjectLocation, job_id: str, settings: Mapping[str, Any]) 
     except (OSError, UnicodeDecodeError) as error:
         reason = reason_of(error) if isinstance(error, OSError) else "it is not UTF-8"
         raise UsageError(f"{file} cannot be read: {reason}") from error
+    return file, before
+
+
+def _entry(location: ProjectLocation, job_id: str, settings: Mapping[str, Any]) -> NewFile:
+    file, before = _project_file(location)
     shared = file.name == SHARED_FILE
     lines = [f"[{'tool.jobctl.' if shared else ''}jobs.{job_id}]"]
     lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]

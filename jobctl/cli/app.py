@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -30,7 +31,7 @@ PANELS = {
     "Run": ("run", "trigger", "rerun", "backfill", "serve"),
     "Inspect": ("status", "runs", "logs", "metrics", "mode", "next", "explain", "analytics", "report"),
     "Change": ("cancel", "stop", "start"),
-    "Set up": ("check", "export", "new", "install", "uninstall", "help", "completion"),
+    "Set up": ("check", "export", "new", "import", "install", "uninstall", "help", "completion"),
 }
 """Every command, in the order of the help, by what it is for."""
 _NAMES = [*(name for names in PANELS.values() for name in names), *ALIASES]
@@ -99,7 +100,7 @@ class Root(_WithHelp, TyperGroup):
 def build(name: str) -> Any:
     """The command of this name, from its module's function ``run`` and the common options."""
     main_name = ALIASES.get(name, name)
-    module = import_module(f"jobctl.cli.commands.{main_name}")
+    module = command_module(main_name)
     help_text, _, examples = (inspect.getdoc(module.run) or "").partition("\n\nExamples:\n")
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     single.command(
@@ -111,6 +112,11 @@ def build(name: str) -> Any:
         context_settings=_HELP_NAMES,
     )(_with_common_options(module, name))
     return typer.main.get_command(single)
+
+
+def command_module(name: str) -> Any:
+    """The module of a command; that of a keyword of Python has an underscore at its end."""
+    return import_module(f"jobctl.cli.commands.{name}{'_' if iskeyword(name) else ''}")
 
 
 def _with_common_options(module: Any, name: str) -> Callable[..., int]:
@@ -295,13 +301,14 @@ def _overview_on_terminal(terminal: Terminal) -> "Iterator[RenderableType]":
 def _commands() -> Iterator[tuple[str, str, str]]:
     """Panel, names and summary of each command; a panel is named once.
 
-    But for ``help`` and ``completion``, which the last line shows, and ``uninstall`` and ``report``, which stand with others.
+    But for ``help`` and ``completion``, which the last line shows, and ``report``, ``import`` and ``uninstall``, which stand
+    with others.
     """
     from jobctl.cli.command_data import COMMANDS
 
     for panel, names in PANELS.items():
         for name in names:
-            if name not in {"help", "report", "uninstall", "completion"}:
+            if name not in {"help", "report", "import", "uninstall", "completion"}:
                 aliases = (alias for alias, named in ALIASES.items() if named == name)
                 yield panel if name == names[0] else "", ", ".join((name, *aliases)), COMMANDS[name].summary
 

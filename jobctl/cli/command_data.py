@@ -164,13 +164,17 @@ COMMANDS = {
         '--target': Option('', 'crons|schedules', ('crons', 'schedules'), "Vercel's list of calls to write; schedules are in beta."),
         '--from-index': Option('', '', (), 'Install jobctl from the package index instead of including this version.'),
     }),
-    'new': CommandEntry('Add a job with its file and test', ((), ), {
+    'new': CommandEntry('Add a job with its file and test; import reads a crontab', ((), ), {
         '--cron': Option('', 'CRON', (), 'Cron expression.'),
         '--every': Option('', 'DURATION', (), 'Interval, instead of --cron.'),
         '--timezone': Option('', 'ZONE', (), 'Time zone of --cron.'),
         '--name': Option('', 'TEXT', (), 'Display name.'),
         '--command': Option('', 'TEXT', (), 'Run this program instead of a function.'),
         '--module': Option('', 'MODULE', (), 'Module of its function.'),
+    }),
+    'import': CommandEntry('Make a job of each line of a crontab', (('crontab',), (), ), {
+        '--system': Option('', '', (), 'Its lines name a user, as in /etc/crontab and /etc/cron.d.'),
+        '--dry-run': Option('', '', (), 'Print the jobs, and write nothing.'),
     }),
     'install': CommandEntry('Install the scheduler as a service; uninstall removes it', (('systemd',), ), {
         '--user': Option('', '', (), 'Your own service manager; the default unless you are root.'),
@@ -192,7 +196,7 @@ COMMANDS = {
         '--force': Option('', '', (), "Remove a unit that was edited, or is another project's."),
         '--yes': Option('-y', '', (), 'Do not ask for confirmation.'),
     }),
-    'help': CommandEntry('Show help on a command, or on a topic', (('getting-started', 'jobs', 'schedules', 'running', 'library', 'site', 'mail', 'trigger-dev', 'vercel', 'http', 'page', 'several-machines', 'observability', 'deployment', 'variables', 'secrets', 'exit-codes', 'reliability', 'performance', 'internals', 'run', 'trigger', 'rerun', 'backfill', 'serve', 'status', 'runs', 'logs', 'metrics', 'mode', 'next', 'explain', 'analytics', 'report', 'cancel', 'stop', 'start', 'check', 'export', 'new', 'install', 'uninstall', 'help', 'completion', 'pause', 'resume'), ), {
+    'help': CommandEntry('Show help on a command, or on a topic', (('getting-started', 'jobs', 'schedules', 'running', 'library', 'site', 'mail', 'trigger-dev', 'vercel', 'http', 'page', 'several-machines', 'observability', 'deployment', 'variables', 'secrets', 'exit-codes', 'reliability', 'performance', 'internals', 'run', 'trigger', 'rerun', 'backfill', 'serve', 'status', 'runs', 'logs', 'metrics', 'mode', 'next', 'explain', 'analytics', 'report', 'cancel', 'stop', 'start', 'check', 'export', 'new', 'import', 'install', 'uninstall', 'help', 'completion', 'pause', 'resume'), ), {
     }),
     'completion': CommandEntry('Print the completion script for a shell', (('bash', 'zsh', 'fish'), ), {
     }),

@@ -1,13 +1,12 @@
 """Makes ``jobctl/cli/command_data.py`` from the Typer application: ``python -m tests.support.command_data``."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import typer
 
 import jobctl.cli
-from jobctl.cli.app import PANELS, app, build
+from jobctl.cli.app import PANELS, app, build, command_module
 from jobctl.cli.options import job_arguments, job_ids
 
 FILE = Path(jobctl.cli.__file__).with_name("command_data.py")
@@ -36,7 +35,7 @@ def source() -> str:
     version = {one.opts[0]: one for one in root.get_params(context)}["--version"]
     parts += [*_lines({"--version": _option(version, ())}, "    "), "}\n", "COMMANDS = {\n"]
     for name, command in commands.items():
-        hints = import_module(f"jobctl.cli.commands.{name}").run.__annotations__
+        hints = command_module(name).run.__annotations__
         summary = command.help.partition("\n")[0].rstrip(".")
         arguments = [_offers(one, hints) for one in command.params if one.param_type_name == "argument"]
         options = _options(command, hints, common=False)

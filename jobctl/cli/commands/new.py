@@ -38,7 +38,7 @@ def run(
         typer.Option("--module", metavar="MODULE", help="Module of its function.", show_default="jobs.NAME"),
     ] = None,
 ) -> int:
-    """Add a job with its file and test.
+    """Add a job with its file and test; import reads a crontab.
 
     Examples:
         jobctl new tidy-up --cron "30 2 * * *"
