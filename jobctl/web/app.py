@@ -67,7 +67,7 @@ def create_app(
         try:
             yield
         finally:
-            page.live.close()
+            page.close()
             await run_in_threadpool(runner.close)
 
     both = ["GET", "POST"]

@@ -8,7 +8,8 @@ from starlette.responses import Response
 from jobctl.arguments import Schema
 from jobctl.durations import parse_duration
 from jobctl.errors import JobctlError, ScheduleError, UsageError
-from jobctl.model import Job, Run, RunStatus, WaitingRun
+from jobctl.model import Action, ActionKind, Job, Run, RunStatus, WaitingRun
+from jobctl.modes import Mode
 from jobctl.settings.masking import Mask, secret_texts
 from jobctl.store.records import Cancellation, registration
 from jobctl.text import quote
@@ -42,7 +43,7 @@ def run_now(visit: Visit) -> Response:
 
 def rerun(visit: Visit) -> Response:
     """Run a job again as in an earlier run."""
-    before = find(visit.page.reader.store(), visit.request.path_params["id"])
+    before = find(visit.page.reader, visit.request.path_params["id"])
     job = _known(visit, before.job_id)
     visit.page.starter.check(job)
     run_id = visit.page.starter.rerun(before.id, job, visit.actor, visit.reason)
@@ -52,12 +53,9 @@ def rerun(visit: Visit) -> Response:
 def cancel(visit: Visit) -> Response:
     """Ask a run to end, wherever it runs."""
     reader = visit.page.reader
-    store = reader.store()
-    run = find(store, visit.request.path_params["id"])
-    is_now = bool(visit.field("now"))
-    asked = store.cancel(Cancellation(run.id, visit.actor, visit.reason, is_now), reader.clock.now())
-    if not asked:
-        last = find(store, run.id)
+    run = find(reader, visit.request.path_params["id"])
+    if not _cancel(visit, run, is_now=bool(visit.field("now"))):
+        last = find(reader, run.id)
         state = last.status.value if isinstance(last, Run) else "waiting"
         return visit.done(f"/runs/{run.id}", f"Nothing was done: the run has ended, {state}.")
     waits = isinstance(run, WaitingRun)
@@ -69,10 +67,10 @@ def cancel_of_job(visit: Visit) -> Response:
     """Ask the run of a job to end that is in progress."""
     reader = visit.page.reader
     job_id = visit.request.path_params["id"]
-    going = reader.store().runs(job_id, statuses=[RunStatus.RUNNING], limit=1)
+    going = reader.runs(job_id, [RunStatus.RUNNING], 1)
     if not going:
         return visit.done(f"/jobs/{job_id}", f"Nothing was done: {job_id} is not running.")
-    reader.store().cancel(Cancellation(going[0].id, visit.actor, visit.reason), reader.clock.now())
+    _cancel(visit, going[0], is_now=False)
     return visit.done(f"/runs/{going[0].id}", "The run was asked to end.")
 
 
@@ -80,6 +78,12 @@ def pause(visit: Visit) -> Response:
     """Take a job off its schedule, for a time or until it is resumed."""
     job, reader = _job(visit), visit.page.reader
     until = _end(visit.field("until"), reader.clock.now())
+    if reader.mode is Mode.TRIGGER_DEV:
+        reader.trigger_dev.stop_job(job.id, until=until)
+        _keep_action(visit, ActionKind.STOP, job.id)
+        return visit.done(
+            f"/jobs/{job.id}", f"{job.id} is off its schedule at Trigger.dev until it is resumed."
+        )
     store = reader.store()
     store.register([registration(job)], reader.clock.now())
     store.stop([job.id], reader.clock.now(), visit.reason, until, visit.actor)
@@ -90,10 +94,33 @@ def pause(visit: Visit) -> Response:
 def resume(visit: Visit) -> Response:
     """Put a job back on its schedule."""
     job, reader = _job(visit), visit.page.reader
+    if reader.mode is Mode.TRIGGER_DEV:
+        reader.trigger_dev.start_job(job.id)
+        _keep_action(visit, ActionKind.START, job.id)
+        return visit.done(f"/jobs/{job.id}", f"{job.id} is back on its schedule at Trigger.dev.")
     store = reader.store()
     store.register([registration(job)], reader.clock.now())
     store.start([job.id], reader.clock.now(), visit.actor)
     return visit.done(f"/jobs/{job.id}", f"{job.id} is back on its schedule.")
+
+
+def _cancel(visit: Visit, run: Run | WaitingRun, *, is_now: bool) -> bool:
+    """Ask a run to end; False where it has ended."""
+    reader = visit.page.reader
+    if not (reader.mode is Mode.TRIGGER_DEV and run.id.startswith("run_")):
+        cancellation = Cancellation(run.id, visit.actor, visit.reason, is_now)
+        return reader.store().cancel(cancellation, reader.clock.now())
+    is_asked = reader.trigger_dev.cancel_run(run.id)
+    if is_asked:
+        _keep_action(visit, ActionKind.CANCEL, run.job_id, run.id)
+    return is_asked
+
+
+def _keep_action(visit: Visit, kind: ActionKind, job_id: str, run_id: str | None = None) -> None:
+    """Keep who did what at Trigger.dev, which knows only the key."""
+    reader = visit.page.reader
+    action = Action(kind, reader.clock.now(), visit.actor, job_id, run_id, visit.reason)
+    reader.store().keep([], action)
 
 
 def _job(visit: Visit) -> Job:

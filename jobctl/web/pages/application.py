@@ -21,10 +21,12 @@ from jobctl.errors import (
     JobctlError,
     NotRunError,
     NotRunningError,
+    ServiceError,
     StoreError,
     UnknownJobError,
     UnknownRunError,
 )
+from jobctl.modes import Mode
 from jobctl.project import ProjectContext
 from jobctl.web.pages import action_views, views
 from jobctl.web.pages.access import (
@@ -35,7 +37,7 @@ from jobctl.web.pages.access import (
     Visitor,
     is_same_origin,
 )
-from jobctl.web.pages.asking import Starter, StartsHere
+from jobctl.web.pages.asking import Starter, StartsHere, StartsThere
 from jobctl.web.pages.live import Live
 from jobctl.web.pages.reader import Reader
 from jobctl.web.pages.rendering import HEADERS, STATIC, asset, render
@@ -54,6 +56,7 @@ _STATUSES = (
     (NotRunningError, 409),
     (NotRunError, 503),
     (StoreError, 503),
+    (ServiceError, 503),
 )
 
 View = Callable[[Visit], Response]
@@ -74,14 +77,21 @@ class ControlPage:
         starter: Starter | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.starter = starter or StartsHere(runner or Runner(project))
         self.reader = Reader(project, clock or SystemClock())
+        if self.reader.mode is Mode.TRIGGER_DEV:
+            starter = StartsThere(self.reader)
+        self.starter: Starter = starter or StartsHere(runner or Runner(project))
         self.access = PageAccess(project.environment, self.reader.clock)
         self.live = Live(self.reader)
         environment = project.environment
         self.functions = Functions(project.folder, environment.merged(), environment.mask)
-        self.polls = project.environment.on_vercel
+        self.polls = project.environment.on_vercel or self.reader.mode is Mode.TRIGGER_DEV
         self.notices = URLSafeTimedSerializer(self.access.process_key, salt="notice")
+
+    def close(self) -> None:
+        """End the streams, and close what was opened. In the loop's thread."""
+        self.live.close()
+        self.reader.close()
 
     def routes(self) -> list[Route]:
         """All paths of the page."""
@@ -184,7 +194,7 @@ class ControlPage:
         position = request.headers.get("last-event-id") or request.query_params.get("from", "")
         is_number = position.isascii() and position.isdecimal() and len(position) < 16
         try:
-            run = await run_in_threadpool(lambda: self.reader.store().run(request.path_params["id"]))
+            run = await run_in_threadpool(lambda: self.reader.run(request.path_params["id"]))
         except JobctlError:
             run = None
         if run is None:
@@ -278,7 +288,7 @@ def create_page(start: Path | None = None, project: ProjectContext | None = None
         try:
             yield
         finally:
-            page.live.close()
+            page.close()
             await run_in_threadpool(runner.close)
 
     return Starlette(routes=page.routes(), lifespan=lifespan)

@@ -6,11 +6,12 @@ from typing import Any, Protocol
 from jobctl.clock import Clock
 from jobctl.errors import NotRunError, UsageError
 from jobctl.managers.rerun import repeat
-from jobctl.model import Action, ActionKind, Job, Trigger, WaitingRun
+from jobctl.model import Action, ActionKind, Job, Run, Trigger, WaitingRun
 from jobctl.modes import Mode, resolve
 from jobctl.project import ProjectContext
 from jobctl.scheduler.run_supervisor import check_runnable
 from jobctl.store.records import new_run_id, registration
+from jobctl.web.pages.reader import Reader
 from jobctl.web.request_runner import Runner
 
 
@@ -76,6 +77,31 @@ class StartsHere:
         if self._runner.on_vercel:
             return self._runner.rerun(run_id, actor).id
         return self._runner.manager.rerun(run_id, trigger=Trigger.MANUAL, actor=actor, reason=reason).id
+
+
+class StartsThere:
+    """Starts runs at Trigger.dev, and keeps here who asked."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def check(self, job: Job) -> None:
+        """As declared; what the job needs is configured there."""
+
+    def run(self, job: Job, arguments: Mapping[str, Any], actor: str, reason: str | None) -> str:
+        """As declared."""
+        started = self._reader.trigger_dev.trigger_job(job.id, arguments=arguments)
+        return self._kept(started, ActionKind.TRIGGER, actor, reason)
+
+    def rerun(self, run_id: str, job: Job, actor: str, reason: str | None) -> str:
+        """As declared."""
+        del job
+        return self._kept(self._reader.trigger_dev.rerun(run_id), ActionKind.RERUN, actor, reason)
+
+    def _kept(self, run: Run, kind: ActionKind, actor: str, reason: str | None) -> str:
+        action = Action(kind, self._reader.clock.now(), actor, run.job_id, run.id, reason)
+        self._reader.store().keep([], action)
+        return run.id
 
 
 class AsksScheduler:

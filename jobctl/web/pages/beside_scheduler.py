@@ -34,7 +34,7 @@ def main(descriptor: int) -> None:
         try:
             yield
         finally:
-            page.live.close()
+            page.close()
 
     app = Starlette(routes=page.routes(), lifespan=lifespan)
     app.state.page = page

@@ -50,7 +50,7 @@ class HistoryQuery(NamedTuple):
 def history(reader: Reader, job_id: str | None, query: HistoryQuery) -> dict[str, Any]:
     """Runs, newest first, of one job or of all."""
     statuses = [RunStatus(query.status)] if query.status else []
-    runs = reader.store().runs(job_id, statuses=statuses, limit=query.limit + 1)
+    runs = reader.runs(job_id, statuses, query.limit + 1)
     more = min(MOST_SHOWN, query.limit * 2) if len(runs) > query.limit and query.limit < MOST_SHOWN else 0
     return {"runs": runs[: query.limit], "history": query, "statuses": _STATUSES, "more": more}
 
@@ -67,11 +67,12 @@ def job_page(reader: Reader, job_id: str, query: HistoryQuery) -> dict[str, Any]
     if known is None and record is None:
         raise unknown_job(job_id, reader.jobs)
     job = known.job if known else recorded_jobs(filter(None, [record]))[0]
-    status = job_status(job, record, now)
+    there, error = reader.statuses_there() if mode is Mode.TRIGGER_DEV else ({}, None)
+    status = there.get(job_id) or job_status(job, record, now)
     if mode is Mode.VERCEL:
         status = with_next_times([status], [job], now)[0]
     due = {job_id: record.next_run} if record and record.next_run and record.next_run <= now else {}
-    board = Board(mode, presence, (status,), now, due=due)
+    board = Board(mode, presence, (status,), now, error, due=due)
     late = board.late_since(status) if status.status is not Status.FAILED else None
     totals = store.metrics(job_id).jobs
     latest = store.latest_runs([job_id], MOST_IN_CHART)[job_id]

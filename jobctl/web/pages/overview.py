@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from jobctl.clock import from_ms, to_ms
+from jobctl.durations import milliseconds
 from jobctl.managers.board import LATE, Board, who_schedules
 from jobctl.managers.status import job_status, recorded_jobs, state_of, with_next_times
 from jobctl.model import AFTER, Job, JobStatus, RunStatus
@@ -115,6 +116,9 @@ class Trouble(NamedTuple):
 
 def found_lines(reader: Reader, query: Query) -> tuple[list[Line], list[Line]]:
     """All jobs, and those that the visitor wants to see, in that order."""
+    if reader.mode is Mode.TRIGGER_DEV:
+        lines = [_line_there(status) for status in reader.statuses_there()[0].values()]
+        return lines, _filtered(lines, query)
     glances = reader.store().job_glances()
     lines = _lines(reader, glances, reader.clock.now(), reader.presence)
     return lines, _filtered(lines, query)
@@ -139,7 +143,8 @@ def overview(reader: Reader, query: Query) -> dict[str, Any]:
     for line in lines:
         if line.unmet:
             unmet.setdefault(line.unmet, []).append(line.id)
-    board = Board(mode, presence, (), now)
+    error = reader.statuses_there()[1] if mode is Mode.TRIGGER_DEV else None
+    board = Board(mode, presence, (), now, error)
     return {
         "now": now,
         "query": query,
@@ -163,6 +168,14 @@ def overview(reader: Reader, query: Query) -> dict[str, Any]:
         ),
         "strip_width": MOST * 7,
     }
+
+
+def _line_there(status: JobStatus) -> Line:
+    """A job as Trigger.dev has it."""
+    last, planned = (to_ms(time) if time else None for time in (status.last_run, status.next_run))
+    return Line(
+        status.id, status.name, status.status.value, last, planned, milliseconds(status.duration), None
+    )
 
 
 def _lines(reader: Reader, glances: Sequence[JobGlance], now: datetime, presence: Presence) -> list[Line]:
@@ -225,7 +238,8 @@ def _groups(lines: Iterable[Line]) -> list[tuple[str, int]]:
 
 
 def _rows(reader: Reader, store: RunStore, wanted: Mapping[str, Line], now: datetime) -> dict[str, Row]:
-    records = store.jobs(list(wanted))
+    there = reader.statuses_there()[0] if reader.mode is Mode.TRIGGER_DEV else {}
+    records = {} if there else store.jobs(list(wanted))
     runs = store.latest_runs([job_id for job_id in wanted if job_id in records], MOST)
     rows = {}
     for job_id, line in wanted.items():
@@ -233,7 +247,7 @@ def _rows(reader: Reader, store: RunStore, wanted: Mapping[str, Line], now: date
         if known is None and record is None:
             continue  # removed meanwhile
         job = known.job if known else recorded_jobs(filter(None, [record]))[0]
-        status = job_status(job, record, now)
+        status = there.get(job_id) or job_status(job, record, now)
         if reader.mode is Mode.VERCEL:
             status = with_next_times([status], [job], now)[0]
         state = "retrying" if status.retry_at is not None else line.state

@@ -1,17 +1,23 @@
 """What the page reads: the catalogue, the run store, and who schedules. Any thread may ask."""
 
 import threading
+from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl.clock import Clock
-from jobctl.managers.status import is_manual_only, is_off_schedule
-from jobctl.model import Job
+from jobctl.errors import ConfigurationError, JobctlError, ServiceError
+from jobctl.managers.status import is_manual_only, is_off_schedule, job_statuses, with_next_times
+from jobctl.model import Job, JobStatus, Run, RunStatus
 from jobctl.modes import Mode, resolve
 from jobctl.project import ProjectContext
 from jobctl.scheduler.liveness import Presence, fail_lost_runs_once, scheduler_presence
 from jobctl.store.base import RunStore
 
+if TYPE_CHECKING:
+    from jobctl.trigger_dev.manager import TriggerDevJobManager
+
+_ASK_S = 10.0
 _CHECK_S = 1.0
 """Seconds between checks for processes that died: many pages may be open."""
 
@@ -33,6 +39,8 @@ class Reader:
         self._lock = threading.Lock()
         self._checked_at: float | None = None
         self._presence = Presence(running=False)
+        self._asking = threading.Lock()
+        self._there: tuple[float, dict[str, JobStatus], JobctlError | None] | None = None
 
     @property
     def mode(self) -> Mode:
@@ -51,6 +59,53 @@ class Reader:
     def is_site(self) -> bool:
         """Whether the project is an Ever Works site: it has the built-in jobs."""
         return "analytics-user-growth" in self.jobs
+
+    @cached_property
+    def trigger_dev(self) -> "TriggerDevJobManager":
+        """The manager for the jobs at Trigger.dev.
+
+        Raises:
+            ConfigurationError: Trigger.dev does not accept this kind of key.
+        """
+        from jobctl.trigger_dev.account import Account
+        from jobctl.trigger_dev.manager import TriggerDevJobManager
+
+        account = Account.read(self.project.environment)
+        manager = TriggerDevJobManager(account, self.project.open_store(), clock=self.clock)
+        manager.add(self.project.catalogue.jobs)
+        return manager
+
+    def close(self) -> None:
+        """Close the connection to Trigger.dev, if it was opened."""
+        if "trigger_dev" in self.__dict__:
+            self.trigger_dev.shutdown()
+
+    def statuses_there(self) -> tuple[dict[str, JobStatus], JobctlError | None]:
+        """What Trigger.dev has of each job, asked every ten seconds at most; without an answer, why, and the next times."""
+        with self._asking:
+            now = self.clock.monotonic()
+            if self._there is None or now - self._there[0] >= _ASK_S:
+                jobs, at = list(self.project.catalogue.jobs), self.clock.now()
+                error: JobctlError | None = None
+                try:
+                    found = self.trigger_dev.statuses_of(jobs)
+                except (ServiceError, ConfigurationError) as caught:
+                    error = caught
+                    found = with_next_times(job_statuses(jobs, {}, at), jobs, at)
+                self._there = now, {status.id: status for status in found}, error
+            return self._there[1], self._there[2]
+
+    def run(self, run_id: str) -> Run | None:
+        """The run with this id or unique prefix, wherever it is recorded."""
+        if self.mode is Mode.TRIGGER_DEV and run_id.startswith("run_"):
+            return self.trigger_dev.run(run_id)
+        return self.store().run(run_id)
+
+    def runs(self, job_id: str | None, statuses: Sequence[RunStatus], limit: int) -> Sequence[Run]:
+        """Runs, newest first, of one job or of all, where the mode has them."""
+        if self.mode is Mode.TRIGGER_DEV:
+            return self.trigger_dev.runs(job_id, statuses=statuses, limit=limit)
+        return self.store().runs(job_id, statuses=statuses, limit=limit)
 
     def store(self) -> RunStore:
         """The run store. Runs of processes that died are failed first, once a second at most.

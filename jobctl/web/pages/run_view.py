@@ -10,7 +10,6 @@ from markupsafe import Markup
 from jobctl.errors import reason_of
 from jobctl.managers.rerun import unknown_run
 from jobctl.model import Run, RunStatus, WaitingRun
-from jobctl.store.base import RunStore
 from jobctl.web.pages.log_text import NEWEST, LogPart, newest_lines
 from jobctl.web.pages.reader import Reader
 from jobctl.web.pages.strip import MOST, strip
@@ -20,14 +19,14 @@ _MOST_ACTIONS = 20
 _TAG = re.compile(r"<time[^>]*>[^<]*</time>|<[^>]+>")
 
 
-def find(store: RunStore, run_id: str) -> Run | WaitingRun:
+def find(reader: Reader, run_id: str) -> Run | WaitingRun:
     """The run, or the one that is kept for later.
 
     Raises:
         UnknownRunError: there is neither.
         UsageError: several begin with this id.
     """
-    found = store.run(run_id) or store.waiting_run(run_id)
+    found = reader.run(run_id) or reader.store().waiting_run(run_id)
     if found is None:
         raise unknown_run(run_id)
     return found
@@ -37,7 +36,7 @@ def run_page(reader: Reader, run_id: str, *, whole_log: bool) -> dict[str, Any]:
     """What the template shows."""
     store = reader.store()
     now = reader.clock.now()
-    run = find(store, run_id)
+    run = find(reader, run_id)
     known = reader.jobs.get(run.job_id)
     job = known.job if known else None
     actions = [

@@ -46,7 +46,7 @@ def run(visit: Visit) -> Response:
 def log(visit: Visit) -> Response:
     """The log of a run, to keep."""
     reader = visit.page.reader
-    found = run_view.find(reader.store(), visit.request.path_params["id"])
+    found = run_view.find(reader, visit.request.path_params["id"])
     if not isinstance(found, Run):
         raise unknown_run(found.id)
     try:
