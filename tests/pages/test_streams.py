@@ -1,0 +1,84 @@
+"""Server-sent events: what they say, and that they are bounded and free when a page is gone."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from starlette.responses import StreamingResponse
+
+from jobctl.clock import SystemClock
+from jobctl.model import RunStatus
+from jobctl.web.pages import live
+from jobctl.web.pages.live import Live
+from jobctl.web.pages.reader import Reader
+from tests.pages.conftest import Records, project_of
+from tests.support.project import SOON, Site
+
+
+@pytest.fixture
+def reader(project: Site, records: Records) -> Reader:
+    records.register("quick")
+    return Reader(project_of(project), SystemClock())
+
+
+def stream_of(response: object) -> AsyncIterator[str]:
+    assert isinstance(response, StreamingResponse)
+    return response.body_iterator  # type: ignore[return-value]
+
+
+async def next_event(stream: AsyncIterator[str]) -> str:
+    async with asyncio.timeout(SOON):
+        while (event := await anext(stream)).startswith((":", "retry")):
+            continue
+    return event
+
+
+def test_a_change_is_said_once_to_every_open_page(reader: Reader, records: Records) -> None:
+    async def watch() -> None:
+        streams = Live(reader)
+        first, second = stream_of(streams.changes()), stream_of(streams.changes())
+        assert (await anext(first)).startswith("retry")
+        assert (await anext(second)).startswith("retry")
+        waiting = [asyncio.ensure_future(next_event(stream)) for stream in (first, second)]
+        await streams._read(streams._has_changed)  # as it is before the run
+        await asyncio.to_thread(records.run, "quick", RunStatus.COMPLETED)
+        events = await asyncio.gather(*waiting)
+        streams.close()
+
+        assert all(event.startswith("event: changed") for event in events)
+
+    asyncio.run(watch())
+    reader.project.close()
+
+
+def test_a_page_that_is_gone_frees_its_stream(reader: Reader) -> None:
+    async def leave() -> None:
+        streams = Live(reader)
+        stream = stream_of(streams.changes())
+        await anext(stream)
+        assert streams._streams == 1
+        await stream.aclose()  # type: ignore[attr-defined]
+        assert streams._streams == 0
+        assert streams._watch is None
+        streams.close()
+
+    asyncio.run(leave())
+    reader.project.close()
+
+
+def test_streams_are_bounded_and_end_with_the_server(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "MOST_STREAMS", 1)
+
+    async def fill() -> None:
+        streams = Live(reader)
+        stream = stream_of(streams.changes())
+        await anext(stream)
+        assert streams.changes().status_code == 503
+        streams.close()
+        async with asyncio.timeout(SOON):
+            async for _ in stream:
+                continue
+        assert streams.changes().status_code == 503
+
+    asyncio.run(fill())
+    reader.project.close()
