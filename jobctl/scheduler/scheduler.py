@@ -162,9 +162,15 @@ class Scheduler:
         Jobs are back on their schedules, runs are kept for later, or runs that ``after`` jobs wait for have completed.
         """
         version = self._store.change_token()
-        if version != self._store_version:
+        if version == self._store_version:
+            return
+        away, pause_ends_at = self._away(self._clock.now())
+        stops = (away.intersection(self._jobs), pause_ends_at)
+        is_known = stops == (self._dispatcher.stopped.intersection(self._jobs), self._pause_ends_at)
+        # most changes are heartbeats, which need not wake the loop
+        if self._dispatcher.after or not is_known or self._waiting.has_changed():
             self.call(self._follow_store)
-            self._store_version = version
+        self._store_version = version
 
     def check_clock(self) -> None:
         """No other scheduler is alive: where a dead one with a fast clock left slots far ahead, go on from now."""
@@ -268,13 +274,18 @@ class Scheduler:
 
     def _follow_stops(self) -> None:
         """Take jobs off the agenda that were stopped in the run store, and put back those that are not, or no longer."""
-        now, stopped = self._clock.now(), self._store.stopped_jobs()
-        self._pause_ends_at = _first(end for end in stopped.values() if end is None or end > now)
-        away = {job_id for job_id, end in stopped.items() if end is None or end > now}
+        away, self._pause_ends_at = self._away(self._clock.now())
         known = self._dispatcher.stopped
         self.unschedule(sorted(away.intersection(self._jobs) - known), for_good=False)
         if back := known.intersection(self._jobs) - away:
             self.schedule([self._jobs[job_id] for job_id in sorted(back)])
+
+    def _away(self, now: datetime) -> tuple[set[str], datetime | None]:
+        """The ids of jobs that are off their schedules, and when the first pause ends."""
+        stopped = {
+            job_id: end for job_id, end in self._store.stopped_jobs().items() if end is None or end > now
+        }
+        return set(stopped), _first(stopped.values())
 
     def _end_pauses(self, now: datetime) -> None:
         """Put jobs back whose pause ends now."""

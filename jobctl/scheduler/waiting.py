@@ -58,6 +58,10 @@ class WaitingRuns:
         """When the next run begins; None where none waits, or those that are due are blocked."""
         return self._first if self._first is not None and self._first > now else None
 
+    def has_changed(self) -> bool:
+        """Whether another process has changed when the next run begins. From any thread."""
+        return self._store.first_waiting() != self._first
+
     def look(self) -> None:
         """Read from the run store when the next run begins."""
         with suppress(StoreError):
