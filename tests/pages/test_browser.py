@@ -189,6 +189,24 @@ def test_tab_reaches_the_skip_link_first_and_every_control_shows_its_focus(open_
     )
 
 
+def test_a_login_leads_to_the_page_that_was_asked_for(browser: Browser, site: Site) -> None:
+    site.jobs(JOBS, CODE)
+    site.environment["CRON_SECRET"] = "a-secret-of-the-site"
+    found = re.search(r"page: (http://127.0.0.1:\d+)/", site.log(site.run("--web", "--port", "0")))
+    assert found
+    tab = browser.open(f"{found[1]}/jobs/quick", width=390)
+    try:
+        assert tab.evaluate("location.pathname") == "/login"
+        assert tab.complaints == []
+        assert tab.evaluate(CONTRAST) == []
+        tab.evaluate("document.querySelector('[name=secret]').value = 'a-secret-of-the-site'")
+        tab.evaluate("document.querySelector('form').requestSubmit()")
+        tab.wait_until("location.pathname === '/jobs/quick'")
+        assert tab.evaluate("document.cookie") == ""  # no script can read it
+    finally:
+        tab.close()
+
+
 def test_the_script_is_small() -> None:
     from jobctl.web.pages.rendering import asset
 
