@@ -53,6 +53,23 @@ JobOrRunId = Annotated[
         autocompletion=job_ids,
     ),
 ]
+JobOrSchedule = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID|CRON",
+        help='A job, a cron expression in quotes, or an interval such as "every 90m".',
+        autocompletion=job_ids,
+    ),
+]
+ScheduleTimezone = Annotated[
+    str | None,
+    typer.Option(
+        "--timezone",
+        metavar="ZONE",
+        help="Time zone of the schedule.",
+        show_default="the job's own, or UTC",
+    ),
+]
 JobArguments = Annotated[
     list[str] | None,
     typer.Argument(

@@ -312,13 +312,7 @@ def _skipped(owner: Owner, claim: Claim, why: str | None) -> Run:
 
 
 def _claim(connection: Connection, owner: Owner, claim: Claim, generation: int) -> ClaimOutcome:
-    found = connection.execute(
-        "SELECT cursor, cursor_epoch, stopped FROM jobs WHERE id = ?", (claim.job_id,)
-    ).fetchone()
-    if found is None:
-        raise UnknownToStoreError(f'the run store does not know the job "{claim.job_id}"')
-    cursor, cursor_generation, stopped = found
-    refusal = _refusal(claim, cursor, cursor_generation, stopped, generation)
+    refusal = _refusal_of_record(connection, claim, generation)
     if refusal is not None:
         return refusal
     if claim.waits:
@@ -369,13 +363,7 @@ def enqueue_slots(
 ) -> SlotsOutcome:
     """See ``RunStore.enqueue_slots``."""
     generation = max(claim.clock_generation, clock_generation(connection))
-    found = connection.execute(
-        "SELECT cursor, cursor_epoch, stopped FROM jobs WHERE id = ?", (claim.job_id,)
-    ).fetchone()
-    if found is None:
-        raise UnknownToStoreError(f'the run store does not know the job "{claim.job_id}"')
-    cursor, cursor_generation, stopped = found
-    refusal = _refusal(claim, cursor, cursor_generation, stopped, generation)
+    refusal = _refusal_of_record(connection, claim, generation)
     if refusal is not None:
         return refusal
     waiting.add_slots(connection, claim, slots)
@@ -383,6 +371,19 @@ def enqueue_slots(
     missed = len(dropped) + (claim.misfires.count if claim.misfires else 0)
     _move_cursor(connection, claim, generation, missed=missed)
     return Enqueued(dropped)
+
+
+def _refusal_of_record(
+    connection: Connection, claim: Claim, generation: int
+) -> Stopped | SlotTaken | CursorMoved | None:
+    """Why the record of its job refuses a claim, or None; ``UnknownToStoreError`` where the job has none."""
+    found = connection.execute(
+        "SELECT cursor, cursor_epoch, stopped FROM jobs WHERE id = ?", (claim.job_id,)
+    ).fetchone()
+    if found is None:
+        raise UnknownToStoreError(f'the run store does not know the job "{claim.job_id}"')
+    cursor, cursor_generation, stopped = found
+    return _refusal(claim, cursor, cursor_generation, stopped, generation)
 
 
 def _refusal(

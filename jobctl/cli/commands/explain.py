@@ -3,13 +3,11 @@
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, NamedTuple
-
-import typer
+from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl.cli.commands.next import due
 from jobctl.cli.context import Context
-from jobctl.cli.options import NoHeader, job_ids
+from jobctl.cli.options import JobOrSchedule, NoHeader, ScheduleTimezone
 from jobctl.cli.terminal import rows
 from jobctl.cli.times import exact, zulu
 from jobctl.clock import iso
@@ -54,24 +52,9 @@ class Explained(NamedTuple):
 
 def run(
     context: Context,
-    job_or_schedule: Annotated[
-        str,
-        typer.Argument(
-            metavar="ID|CRON",
-            help='A job, a cron expression in quotes, or an interval such as "every 90m".',
-            autocompletion=job_ids,
-        ),
-    ],
+    job_or_schedule: JobOrSchedule,
     *,
-    timezone: Annotated[
-        str | None,
-        typer.Option(
-            "--timezone",
-            metavar="ZONE",
-            help="Time zone of the schedule.",
-            show_default="the job's own, or UTC",
-        ),
-    ] = None,
+    timezone: ScheduleTimezone = None,
     no_header: NoHeader = False,
 ) -> int:
     """Say a schedule in words.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jobctl.cli.context import Context
-from jobctl.cli.options import NoHeader, job_ids
+from jobctl.cli.options import JobOrSchedule, NoHeader, ScheduleTimezone
 from jobctl.cli.terminal import Column, rows
 from jobctl.cli.times import dated, exact, read_time, zone_names, zulu
 from jobctl.clock import iso
@@ -32,27 +32,12 @@ _TITLES = ("NEXT", "LOCAL", "NOTE", "SCHEDULE", "TIMEZONE")
 
 def run(
     context: Context,
-    job_or_schedule: Annotated[
-        str,
-        typer.Argument(
-            metavar="ID|CRON",
-            help='A job, a cron expression in quotes, or an interval such as "every 90m".',
-            autocompletion=job_ids,
-        ),
-    ],
+    job_or_schedule: JobOrSchedule,
     *,
     count: Annotated[
         int, typer.Option("--count", "-n", metavar="N", min=1, max=MOST, help="Number of times to show.")
     ] = 5,
-    timezone: Annotated[
-        str | None,
-        typer.Option(
-            "--timezone",
-            metavar="ZONE",
-            help="Time zone of the schedule.",
-            show_default="the job's own, or UTC",
-        ),
-    ] = None,
+    timezone: ScheduleTimezone = None,
     start: Annotated[
         str | None,
         typer.Option("--from", metavar="TIME", help="Show times after this time.", show_default="now"),
