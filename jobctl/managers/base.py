@@ -248,8 +248,7 @@ class StoreBackedManager(ManagerBase):
             NotRunError: this manager runs nothing, or what the job needs is not configured.
         """
         job, now = self._runnable(id), self._clock.now()
-        if at <= now:
-            raise UsageError(f"{iso(at)} is past", hint="give a later time, or run it now")
+        demand_later(at, now)
         given = self._arguments_to_keep(job, arguments)
         run = WaitingRun(
             new_run_id(), id, at, Trigger.MANUAL, arguments=given, actor=actor or actor_here(), reason=reason
@@ -407,6 +406,16 @@ class StoreBackedManager(ManagerBase):
     def _stop(self, ids: Sequence[str], reason: str | None, until: datetime | None) -> None:
         self._register(ids)
         self.store.stop(ids, self._clock.now(), reason, until, actor_here())
+
+
+def demand_later(at: datetime, now: datetime) -> None:
+    """Check the time of a later run.
+
+    Raises:
+        UsageError: it is past.
+    """
+    if at <= now:
+        raise UsageError(f"{iso(at)} is past", hint="give a later time, or run it now")
 
 
 def define(job_id: str, name: str, target: Target, schedule: Schedule) -> Job:

@@ -12,10 +12,10 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from jobctl.arguments import as_json
-from jobctl.clock import Clock, iso
+from jobctl.clock import Clock
 from jobctl.durations import format_duration, write_duration
 from jobctl.errors import AlreadyRunningError, NotRunError, ServiceError, StoreError, UsageError
-from jobctl.managers.base import ManagerBase
+from jobctl.managers.base import ManagerBase, demand_later
 from jobctl.managers.rerun import find_ended
 from jobctl.model import Job, JobMetrics, JobStatus, Run, RunStatus, Trigger, WaitingRun
 from jobctl.store.base import RunStore
@@ -215,8 +215,7 @@ class TriggerDevJobManager(ManagerBase):
         """
         del reason, actor
         job = self._job(id)
-        if at <= self._clock.now():
-            raise UsageError(f"{iso(at)} is past", hint="give a later time, or run it now")
+        demand_later(at, self._clock.now())
         payload = _payload(arguments)
         with self._naming_lost_task(job):
             run_id = self._api.trigger(job.id, payload, begins_at=at)
