@@ -87,6 +87,11 @@ def _minutes_and_hours(minute: FieldValues, hour: FieldValues) -> str:
     at = "" if minute.numbers == (0,) else f", at minute {minute.numbers[0]}"
     if steps := _steps(hour, 24, "hour"):
         return f"{steps}{at}"
+    if _is_range(hour.numbers):
+        first, last = (
+            f"{number:02}:{minute.numbers[0]:02}" for number in (hour.numbers[0], hour.numbers[-1])
+        )
+        return f"each hour, from {first} to {last}"
     return f"each hour{at}, {_hours(hour)}"
 
 

@@ -205,7 +205,13 @@ def _advice(cron: Cron) -> Iterator[str]:
     fields = cron.fields
     rare = [day for day in fields.day.numbers if day > 28]
     if not fields.day.full and rare and not fields.day.last_day and min(fields.day.numbers) > 28:
-        yield f"months without a {ordinal(rare[0])} are left out; L is the last day of each month"
+        day = ordinal(rare[0])
+        gap = (
+            f"years without a {day} of February"
+            if fields.month.numbers == (2,)
+            else f"months without a {day}"
+        )
+        yield f"{gap} are left out; L is the last day of the month"
     if either_day_is_enough(fields) and not (fields.day.full or fields.weekday.full):
         yield "one of the two day fields is enough; for days that match both, make two jobs or check the day in the job"
 
