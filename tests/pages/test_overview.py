@@ -18,7 +18,7 @@ def test_it_shows_every_job_before_anything_ran(open_page: Open) -> None:
     assert set(jobs_of(text)) >= {"quick", "greet", "nightly", "offsite"}
     assert "No scheduler is running" in text
     assert "Greets &lt;people&gt;" in text
-    assert "30 2 * * * (Europe/Berlin)" in text
+    assert 'title="every day at 02:30: 30 2 * * * (Europe/Berlin)"' in text
 
 
 def test_trouble_comes_first(open_page: Open, records: Records) -> None:

@@ -13,6 +13,8 @@ from jobctl.managers.status import job_status, recorded_jobs, state_of, with_nex
 from jobctl.model import AFTER, Job, JobStatus, RunStatus
 from jobctl.modes import Mode
 from jobctl.scheduler.liveness import Presence
+from jobctl.schedules import parse_schedule
+from jobctl.schedules.words import in_words
 from jobctl.store.base import RunStore
 from jobctl.store.glances import JobGlance
 from jobctl.web.pages.reader import Reader
@@ -257,7 +259,10 @@ def _rows(reader: Reader, store: RunStore, wanted: Mapping[str, Line], now: date
 
 
 def schedule_words(status: JobStatus) -> str:
-    """The schedule with its zone, for a title."""
+    """The schedule in words, as it is written, and with its zone, for a title."""
     if status.schedule is None:
         return "no schedule: manual only"
-    return status.schedule if status.schedule.startswith(AFTER) else f"{status.schedule} ({status.timezone})"
+    if status.schedule.startswith(AFTER):
+        return status.schedule
+    words = in_words(parse_schedule(status.schedule, status.timezone))
+    return f"{words}: {status.schedule} ({status.timezone})"
