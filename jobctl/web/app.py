@@ -190,7 +190,7 @@ class Endpoints:
         """The response to a request for a run.
 
         Args:
-            name: of what is to be run, for the log.
+            name: of what is to be run, for the log if it cannot start.
         """
         now = SystemClock().now()
         try:
@@ -206,7 +206,8 @@ class Endpoints:
             return _json(pending(reply_format, run, SystemClock().now(), detail=self._detail))
         if run.status is RunStatus.FAILED:  # in a function's log nothing else shows it
             why = self._masked(run.error or "")
-            _LOG.error("%s: run %s failed (%s): %s", name, run.id, run.reason, why, extra={"kind": name})
+            job = run.job_id
+            _LOG.error("%s: run %s failed (%s): %s", job, run.id, run.reason, why, extra={"kind": job})
         return _json(reply_format.ended(run, detail=self._detail))
 
     async def _within_timeout(self, call: Callable[[], Run]) -> Run:

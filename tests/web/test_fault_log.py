@@ -28,3 +28,17 @@ def test_a_fault_is_logged_and_not_answered(
     assert (answer.status_code, answer.json()["error"]) == (500, "internal error of jobctl")
     assert "RuntimeError: what •••• did" in caplog.text
     assert SECRET not in caplog.text
+
+
+@pytest.mark.slow
+def test_a_failed_rerun_is_logged_with_its_job(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CRON_SECRET", SECRET)
+    with TestClient(create_app(site.folder), headers={"Authorization": f"Bearer {SECRET}"}) as client:
+        client.post("/api/cron/jobs/broken")
+        (run,) = site.runs("broken")
+        with caplog.at_level(logging.ERROR, "jobctl"):
+            client.post(f"/api/runs/{run['run_id']}/rerun")
+
+    assert f"broken: run {site.runs('broken')[0]['run_id']} failed (error): ValueError: " in caplog.text
