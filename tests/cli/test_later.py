@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from jobctl.cli.completion import candidates
+from jobctl.model import WaitingRun
 from jobctl.store.base import RunStore
 from jobctl.store.records import Claim
 from tests.support.project import Site, until
@@ -188,6 +189,38 @@ def test_a_run_that_begins_while_it_is_cancelled_is_asked_to_end(
         assert (done.code, "has ended: completed" in done.stderr) == (3, True)
     else:
         assert (done.code, done.stderr) == (0, f"manual: run {kept['run_id'][:8]} is asked to end\n")
+
+
+@pytest.mark.parametrize("next_begins", [False, True])
+def test_a_backfill_is_cancelled_while_its_run_in_progress_ends(
+    project: Cli, here: Path, monkeypatch: pytest.MonkeyPatch, *, next_begins: bool
+) -> None:
+    batch = project("backfill", "report", *WEEK, "--json").json["batch"]
+    cancel_batch = RunStore.cancel_batch
+    past = Past(here)
+
+    def begin(run: WaitingRun) -> None:
+        claim = Claim(run.id, run.job_id, run.trigger, past.now, waits=True, force=True, batch=run.batch)
+        past.store.claim(past.owner, [claim])
+
+    def first_ends(store: RunStore, *arguments: Any, **options: Any) -> int:
+        past.end(first.id)
+        if next_begins:
+            begin(second)
+        return cancel_batch(store, *arguments, **options)
+
+    with closing(past.store):
+        first, second = past.store.waiting()[:2]
+        begin(first)
+        monkeypatch.setattr(RunStore, "cancel_batch", first_ends)
+        done = project("cancel", batch, "--no-wait")
+
+    assert done.code == 0, done.stderr
+    if next_begins:
+        assert "report: 3 runs cancelled before they began" in done.stderr
+        assert f"report: run {second.id[:8]} is asked to end" in done.stderr
+    else:
+        assert done.stderr == "report: 4 runs cancelled before they began\n"
 
 
 def test_a_job_is_cancelled_with_all_that_waits(project: Cli) -> None:

@@ -45,11 +45,14 @@ def run(
     why = printable(reason) if reason else None
     asked, kept = _find(job_or_run, context)
     manager, out = context.job_manager, context.output
+    cancelled = 0
     if kept:
-        begun = _cancel_waiting(kept, why, context)
-        asked = asked or begun
+        cancelled, begun = _cancel_waiting(kept, why, context)
+        asked = begun or asked
     if asked is not None and not manager.cancel_run(asked.id, why, now=now):
-        raise _ended(manager.run(asked.id) or asked, context)
+        if not cancelled:
+            raise _ended(manager.run(asked.id) or asked, context)
+        asked = None
     if asked is None:
         if out.json:
             out.document({"waiting": [waiting_document(run) for run in kept]})
@@ -68,8 +71,10 @@ def run(
     return ExitCode.DONE if last.status is RunStatus.CANCELLED else ExitCode.ALREADY_RUNNING
 
 
-def _cancel_waiting(kept: "Sequence[WaitingRun]", why: str | None, context: Context) -> Run | None:
-    """Cancel runs that wait; returns the one that has begun meanwhile, which goes on, or has ended by itself."""
+def _cancel_waiting(
+    kept: "Sequence[WaitingRun]", why: str | None, context: Context
+) -> tuple[int, Run | None]:
+    """Cancel runs that wait; returns how many, and the run that has begun meanwhile: it goes on, or has ended."""
     manager = context.job_manager
     batches = {run.batch for run in kept if run.batch is not None and len(kept) > 1}
     ended = sum(manager.cancel_batch(batch, why) for batch in batches)
@@ -89,7 +94,7 @@ def _cancel_waiting(kept: "Sequence[WaitingRun]", why: str | None, context: Cont
     if ended:
         when = "before it began" if ended == 1 else "before they began"
         context.output.note(f"{kept[0].job_id}: {counted(ended, 'run')} cancelled {when}")
-    return begun
+    return ended, begun
 
 
 def _find(name: str, context: Context) -> "tuple[Run | None, Sequence[WaitingRun]]":
