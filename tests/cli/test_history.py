@@ -99,7 +99,7 @@ def test_one_run_is_shown_whole(cli: Cli, past: Past) -> None:
         (row,) = cli(*words).rows
         assert row["RUN"] == run.id
     text = "\n".join(terminal.lines(*detail(run, past.now, terminal)))
-    assert text.startswith(f"bad, run {run.id}\nstate     ✗ failed (timeout)\nasked by  manual\nstarted ")
+    assert text.startswith(f"bad, run {run.id}\nstate     ✗ failed (timeout)\ntrigger   manual\nstarted ")
     assert f"\ntimes in  {run.started_at.astimezone():%Z}\n" in text
     assert "\nerror     line one\n          line two word word" in text
     assert text.count("word") == 60

@@ -10,7 +10,7 @@ import pytest
 
 from jobctl.catalogue import builtin
 from jobctl.cli.terminal import Terminal
-from jobctl.cli.views.status import by_urgency, screen
+from jobctl.cli.views.status import by_urgency, detail, screen
 from jobctl.managers.board import Board, who_schedules
 from jobctl.model import JobStatus, Progress, Status
 from jobctl.modes import Mode
@@ -249,6 +249,22 @@ def test_the_screen_fits_and_names_what_failed() -> None:
 
 def drawn(board: Board, terminal: Terminal) -> list[str]:
     return terminal.lines(*screen(board, by_urgency(board), "9,800 more: --limit 0", terminal))
+
+
+@pytest.mark.parametrize(
+    ("note", "shown"),
+    [("host moves", "■ stopped  (host moves, until "), ("stopped", "■ stopped  (until ")],
+)
+def test_a_stopped_job_says_why_and_until_when(note: str, shown: str) -> None:
+    stopped = job(1, status=Status.STOPPED, note=note, stopped_until=NOW + timedelta(days=2))
+    board = Board(Mode.LOCAL, Presence(True, 41, "box", NOW), [stopped], NOW)
+    terminal = Terminal(80)
+
+    lines = terminal.lines(
+        *detail(stopped, board, definition=None, runs=[], totals=None, logs=None, terminal=terminal)
+    )
+
+    assert lines[1].startswith(f"state     {shown}")
 
 
 def test_failed_then_late_then_running_then_the_rest_and_those_that_are_off() -> None:

@@ -82,7 +82,7 @@ def detail(run: Run, now: datetime, terminal: Terminal) -> "Iterator[RenderableT
     fields: list[tuple[str, RenderableType]] = [("state", terminal.state(run.status.value, _state(run)))]
     due = f", due {dated(run.scheduled_for)}" if run.scheduled_for else ""
     actor = f" by {run.actor}" if run.actor else ""
-    fields.append(("asked by", f"{run.trigger.value}{actor}{due}"))
+    fields.append(("trigger", f"{run.trigger.value}{actor}{due}"))
     fields.append(("started", f"{dated(run.started_at)} ({ago(run.started_at, now)})"))
     if run.finished_at:
         fields.append(("finished", f"{dated(run.finished_at)} ({ago(run.finished_at, now)})"))

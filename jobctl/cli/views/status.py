@@ -85,13 +85,13 @@ def by_urgency(board: Board) -> list[JobStatus]:
 
 
 def _why_stopped(job: JobStatus) -> str:
-    """The reason, and until when."""
+    """The reason, if a person gave one, and until when."""
     end = f"until {dated(job.stopped_until)}" if job.stopped_until else ""
-    return ", ".join(filter(None, (job.note, end)))
+    return ", ".join(filter(None, ("" if job.note == "stopped" else job.note, end)))
 
 
 def _is_stopped(job: JobStatus) -> bool:
-    return job.status is Status.STOPPED and _why_stopped(job) not in {"", "stopped"}
+    return job.status is Status.STOPPED and _why_stopped(job) != ""
 
 
 def _counts(board: Board) -> str:
@@ -123,8 +123,8 @@ def detail(
         state = terminal.state("late", f"late  (due since {short(now - late)})")
     else:
         state = state_of(job, now, terminal)
-        if job.note and job.retry_at is None:
-            state.append_text(terminal.text(f"  ({_why_stopped(job)})", "not bold"))
+        if job.retry_at is None and (why := _why_stopped(job)):
+            state.append_text(terminal.text(f"  ({why})", "not bold"))
     fields: list[tuple[str, RenderableType]] = [("state", state)]
     schedule = job.schedule or "none, manual only"
     if job.schedule and not _runs_after_others(job):
