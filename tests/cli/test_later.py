@@ -334,11 +334,12 @@ def test_a_backfill_goes_on_after_a_kill_and_is_cancelled_as_a_whole(site: Site)
     scheduler = site.run()
     (site.folder / "wait").touch()
     batch = site.json("backfill", "report", *WEEK)["batch"]
-    until((site.folder / "reports.txt").exists)
+    reports = site.folder / "reports.txt"
+    until(lambda: reports.exists() and reports.read_text().endswith("\n"))
     scheduler.kill()
     scheduler.wait()
     site.run()
-    until(lambda: len((site.folder / "reports.txt").read_text().splitlines()) == 2)
+    until(lambda: reports.read_text().count("\n") == 2)
 
     cancelled = site.call("cancel", batch[:8], "--now")
 
