@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import termios
@@ -135,7 +136,7 @@ def test_a_flood_above_the_table_is_counted(site: Site) -> None:
 
     assert at.end() == 0
     assert b"lines not shown; jobctl logs chatty has them" in at.bytes
-    assert b"line 0 " not in at.bytes
+    assert len(set(re.findall(rb"line (\d+) ", at.bytes))) < 4000
     assert at.bytes.rstrip().endswith(b"stopped: 1 run, 0 interrupted")
     hidden, shown = at.bytes.find(b"\x1b[?25l"), at.bytes.find(b"\x1b[?25h")
     assert hidden < shown < at.bytes.index(b"JOB"), "the cursor is there at once: Ctrl-Z may come at any time"
