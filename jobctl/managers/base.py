@@ -207,10 +207,14 @@ class StoreBackedManager(ManagerBase):
             reason: why; shown by ``jobctl status``.
             until: when a scheduler puts it back, aware; None: never.
         """
+        if until is not None:
+            demand_zone(until)
         self._stop([self._job(id).id], reason, until)
 
     def stop_all_jobs(self, reason: str | None = None, *, until: datetime | None = None) -> None:
         """Take every job off its schedule."""
+        if until is not None:
+            demand_zone(until)
         self._stop(list(self._jobs), reason, until)
 
     def cancel_run(
@@ -291,6 +295,7 @@ class StoreBackedManager(ManagerBase):
         from jobctl.managers.backfill import plan
 
         job, now = self._runnable(id), self._clock.now()
+        demand_zone(begin, end)
         if not begin < end:
             raise UsageError(f"{iso(begin)} is not before {iso(end)}")
         given = self._arguments_to_keep(job, arguments)
@@ -408,12 +413,26 @@ class StoreBackedManager(ManagerBase):
         self.store.stop(ids, self._clock.now(), reason, until, actor_here())
 
 
+def demand_zone(*times: datetime) -> None:
+    """Check times that a caller gives.
+
+    Raises:
+        UsageError: one has no time zone.
+    """
+    for time in times:
+        if time.utcoffset() is None:
+            raise UsageError(
+                f"{time.isoformat()} has no time zone", hint="give an aware time, such as datetime.now(UTC)"
+            )
+
+
 def demand_later(at: datetime, now: datetime) -> None:
     """Check the time of a later run.
 
     Raises:
-        UsageError: it is past.
+        UsageError: it is past, or has no time zone.
     """
+    demand_zone(at)
     if at <= now:
         raise UsageError(f"{iso(at)} is past", hint="give a later time, or run it now")
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from jobctl.errors import AlreadyRunningError, StoreError, UnknownJobError
+from jobctl.errors import AlreadyRunningError, StoreError, UnknownJobError, UsageError
 from jobctl.events import RunFinished, RunOutput, RunRetrying, RunStarted, SchedulerStarted, SchedulerStopped
 from jobctl.managers.local import LocalJobManager
 from jobctl.model import Job, Reason, Run, RunStatus, Status, Trigger
@@ -112,6 +113,28 @@ def test_a_running_job_is_not_started_again_from_here_or_elsewhere(
     for one in (manager, other):
         with pytest.raises(AlreadyRunningError, match=rf"work is already running for .*\(run {run.id[:8]}"):
             one.trigger_job("work")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda manager, at: manager.trigger_job_later("tick", at),
+        lambda manager, at: manager.backfill("tick", at - timedelta(days=1), at),
+        lambda manager, at: manager.stop_job("tick", until=at),
+        lambda manager, at: manager.stop_all_jobs(until=at),
+    ],
+)
+def test_a_time_without_a_zone_is_refused(
+    manager: LocalJobManager, call: Callable[[LocalJobManager, datetime], object]
+) -> None:
+    manager.add([Job("tick", "Tick", Every(timedelta(hours=1)), "json:dumps")])
+
+    with pytest.raises(UsageError, match=r"^20\d\d-.* has no time zone"):
+        call(manager, datetime(2087, 1, 1))
+
+    assert manager.waiting_runs() == []
+    (tick,) = manager.get_all_job_statuses()
+    assert tick.status is Status.SCHEDULED
 
 
 def test_an_unknown_job_is_reported_with_the_nearest_id(manager: LocalJobManager) -> None:
