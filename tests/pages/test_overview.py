@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 
 from jobctl.model import RunStatus
-from tests.pages.conftest import Open, Records
+from tests.pages.conftest import READ_SECRET, SECRET, Open, Records, log_in
 
 
 def jobs_of(text: str) -> list[str]:
@@ -111,3 +111,28 @@ def test_mounted_below_a_path_every_link_is_below_it(open_page: Open) -> None:
     links = re.findall(r'(?:href|src|action)="(/[^"]*)"', text)
     assert links
     assert [link for link in links if not link.startswith("/jobctl/")] == []
+
+
+def test_each_row_has_the_forms_of_its_job(open_page: Open, records: Records) -> None:
+    records.run("quick", RunStatus.RUNNING)
+    records.register("greet", "nightly")
+    records.store.stop(["nightly"], records.now, until=records.now + timedelta(days=1))
+    rows = open_page().get("/").text.partition("<tbody>")[2].split("<tr data-row>")
+    forms = {
+        job_id: set(re.findall(r'action="/jobs/[^/"]+/([a-z]+)"', row))
+        for row in rows
+        for job_id in re.findall(r'class="job" href="/jobs/([^"]+)"', row)
+    }
+    assert forms["quick"] == {"cancel", "pause"}
+    assert forms["greet"] == set()  # it has no schedule
+    assert forms["nightly"] == {"resume"}
+
+
+def test_who_may_only_read_gets_no_form_in_a_row(open_page: Open, records: Records) -> None:
+    records.run("quick", RunStatus.RUNNING)
+    page = open_page(NODE_ENV="production", CRON_SECRET=SECRET, JOBCTL_PAGE_READONLY_SECRET=READ_SECRET)
+    page.base_url = "http://127.0.0.1:8321"
+    log_in(page, READ_SECRET)
+    table = page.get("/").text.partition("<tbody>")[2].partition("</tbody>")[0]
+    assert "quick" in table
+    assert "<form" not in table
