@@ -1,5 +1,6 @@
 """The page in this process, of a project whose run store is filled by hand: no scheduler is needed to read."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -128,3 +129,10 @@ def records(project: Site) -> Iterator[Records]:
 
 def log_in(client: TestClient, secret: str = SECRET) -> httpx2.Response:
     return client.post("/login", data={"secret": secret}, headers=OWN)
+
+
+def token_of(client: TestClient, path: str = "/jobs/quick") -> str:
+    """The token that the forms of a page carry."""
+    found = re.search(r'name="token" value="([^"]+)"', client.get(path).text)
+    assert found, path
+    return found[1]

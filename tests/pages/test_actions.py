@@ -9,27 +9,29 @@ from starlette.testclient import TestClient
 
 from jobctl.clock import SystemClock
 from jobctl.model import ActionKind, RunStatus
-from jobctl.web.pages.application import ControlPage
+from jobctl.web.pages.application import ControlPage, page_alone
 from jobctl.web.pages.asking import AsksScheduler
-from tests.pages.conftest import OWN, READ_SECRET, SECRET, Open, Records, client_of, log_in, project_of
+from tests.pages.conftest import (
+    OWN,
+    READ_SECRET,
+    SECRET,
+    Open,
+    Records,
+    client_of,
+    log_in,
+    project_of,
+    token_of,
+)
 from tests.support.project import Site
 
 
 @pytest.fixture
 def asking(project: Site) -> Iterator[TestClient]:
     """The page beside a scheduler, which it asks through the run store."""
-    from starlette.applications import Starlette
-
     context = project_of(project)
     page = ControlPage(context, starter=AsksScheduler(context, SystemClock()))
     with closing(context):
-        yield client_of(Starlette(routes=page.routes()))
-
-
-def token_of(client: TestClient, path: str = "/jobs/quick") -> str:
-    found = re.search(r'name="token" value="([^"]+)"', client.get(path).text)
-    assert found, path
-    return found[1]
+        yield client_of(page_alone(page))
 
 
 def post(client: TestClient, path: str, **fields: str) -> str:

@@ -3,11 +3,10 @@
 from datetime import timedelta
 
 import pytest
-from starlette.testclient import TestClient
 
 from jobctl.web.pages.access import LoginLimit, TooManyAttemptsError
 from jobctl.web.pages.visit import local_path
-from tests.pages.conftest import OWN, READ_SECRET, SECRET, Open, log_in
+from tests.pages.conftest import OWN, READ_SECRET, SECRET, Open, log_in, token_of
 from tests.support.project import Site
 
 
@@ -110,7 +109,7 @@ def test_a_login_from_another_site_is_refused(open_page: Open) -> None:
 def test_a_logout_needs_the_token_and_ends_the_session(open_page: Open) -> None:
     client = open_page(CRON_SECRET=SECRET)
     log_in(client)
-    token = token_of(client)
+    token = token_of(client, "/")
 
     client.post("/logout", data={"token": "x"}, headers=OWN)
     assert client.get("/").status_code == 200
@@ -177,8 +176,3 @@ def test_the_reading_secret_logs_in(open_page: Open) -> None:
 
     assert log_in(client, READ_SECRET).status_code == 303
     assert client.get("/").status_code == 200
-
-
-def token_of(client: TestClient) -> str:
-    text = client.get("/").text
-    return text.partition('name="token" value="')[2].partition('"')[0]

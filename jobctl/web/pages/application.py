@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, quote
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -18,6 +19,7 @@ from jobctl.catalogue.discovery import Functions
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import (
     AlreadyRunningError,
+    ConfigurationError,
     JobctlError,
     NotRunError,
     NotRunningError,
@@ -56,6 +58,7 @@ _STATUSES = (
     (NotRunningError, 409),
     (NotRunError, 503),
     (StoreError, 503),
+    (ConfigurationError, 503),
     (ServiceError, 503),
 )
 
@@ -168,11 +171,18 @@ class ControlPage:
                 title, mask(_sentence(str(error))), hint=hint and _sentence(hint), status=status
             )
         except Exception as error:  # a bug: its text may hold anything
-            trace = self.reader.project.environment.mask("".join(traceback.format_exception(error)))
-            _LOG.error(
-                "page %s: internal error of jobctl\n%s", visit.request.url.path, trace, extra={"kind": "page"}
-            )
+            self._log_bug(visit.request, error)
             return visit.message("Internal error", "This is a bug of jobctl. Its log says more.", status=500)
+
+    async def internal_error(self, request: Request, error: Exception) -> Response:
+        """The answer to a bug outside of the views."""
+        self._log_bug(request, error)
+        return PlainTextResponse("internal error of jobctl\n", 500, headers=HEADERS)
+
+    def _log_bug(self, request: Request, error: Exception) -> None:
+        trace = self.reader.project.environment.mask("".join(traceback.format_exception(error)))
+        path = quote(request.url.path)  # it may hold anything, also lines of a log
+        _LOG.error("page %s: internal error of jobctl\n%s", path, trace, extra={"kind": "page"})
 
     def _stream(self, stream: Handler) -> Handler:
         """A handler of server-sent events, for those who may see the page."""
@@ -280,7 +290,15 @@ def create_page(start: Path | None = None, project: ProjectContext | None = None
     project = project or ProjectContext.find(start)
     project.environment.require()
     runner = Runner(project)
-    page = ControlPage(project, runner)
+    return page_alone(ControlPage(project, runner), runner.close)
+
+
+def page_alone(page: ControlPage, close: Callable[[], None] | None = None) -> Starlette:
+    """An application of nothing but the page.
+
+    Args:
+        close: what else to end with it, in a thread.
+    """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -289,9 +307,25 @@ def create_page(start: Path | None = None, project: ProjectContext | None = None
             yield
         finally:
             page.close()
-            await run_in_threadpool(runner.close)
+            if close is not None:
+                await run_in_threadpool(close)
 
-    return Starlette(routes=page.routes(), lifespan=lifespan)
+    handlers = {HTTPException: _http_error, Exception: page.internal_error}
+    app = Starlette(routes=page.routes(), lifespan=lifespan, exception_handlers=handlers)
+    app.state.page = page
+    app.router.redirect_slashes = (
+        False  # it would send visitors to the host that the request names, and without TLS
+    )
+    return app
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """The answer to a path that there is not, or a method that it has not."""
+    del request
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    more = dict(getattr(error, "headers", None) or {})
+    text = {404: "not found", 405: "method not allowed"}.get(status, "bad request")
+    return PlainTextResponse(f"{text}\n", status, headers={**HEADERS, **more})
 
 
 async def _form(request: Request) -> list[tuple[str, str]] | None:

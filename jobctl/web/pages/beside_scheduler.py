@@ -4,20 +4,16 @@
 however that ends.
 """
 
-import contextlib
 import logging
 import os
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-from starlette.applications import Starlette
 
 from jobctl.clock import SystemClock
 from jobctl.project import ProjectContext
-from jobctl.web.pages.application import ControlPage
+from jobctl.web.pages.application import ControlPage, page_alone
 from jobctl.web.pages.asking import AsksScheduler
 from jobctl.web.server import PageServer, config_of
 
@@ -28,16 +24,7 @@ def main(descriptor: int) -> None:
     project = ProjectContext.find(Path.cwd(), pipes=False)  # they were read by the scheduler
     page = ControlPage(project, starter=AsksScheduler(project, SystemClock()))
 
-    @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        del app
-        try:
-            yield
-        finally:
-            page.close()
-
-    app = Starlette(routes=page.routes(), lifespan=lifespan)
-    app.state.page = page
+    app = page_alone(page)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers = [logging.NullHandler()]
         logging.getLogger(name).propagate = False

@@ -58,7 +58,10 @@ class Reader:
     @property
     def is_site(self) -> bool:
         """Whether the project is an Ever Works site: it has the built-in jobs."""
-        return "analytics-user-growth" in self.jobs
+        try:
+            return "analytics-user-growth" in self.jobs
+        except ConfigurationError:  # the page that says so asks this too
+            return False
 
     @cached_property
     def trigger_dev(self) -> "TriggerDevJobManager":
