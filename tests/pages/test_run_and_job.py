@@ -149,3 +149,31 @@ def test_secrets_of_a_definition_are_masked(project: Site, open_page: Open) -> N
     assert "API_TOKEN" in text
     for secret in ("hunter2", "4711", "swordfish"):
         assert secret not in text
+
+
+def test_no_page_shows_a_secret_or_characters_that_turn_text_around(
+    open_page: Open, records: Records, project: Site
+) -> None:
+    secret, spoof = "s3cr3t-0f-the-mail", "paid\u202eton\u2066\x1b[31m"
+    project.write(
+        "jobctl.toml",
+        f'[jobs.quick]\nevery = "1h"\nname = "Mails with {secret}"\ngroup = "{secret}"\ncall = "work:quick"\n',
+    )
+    run = records.run(
+        "quick",
+        RunStatus.FAILED,
+        error=f"{secret}: {spoof}\n  in line 2",
+        result={"message": secret, "rows": [{spoof: spoof, "key": secret}]},
+    )
+    records.store.stop(["quick"], records.now, f"{secret} {spoof}", None, f"{spoof} {secret}")
+    client = open_page(SMTP_PASSWORD=secret)
+
+    for path in (
+        "/", "/?group=x", "/runs", "/actions", "/timeline", "/mode", "/jobs/quick", "/jobs/quick/run",
+        f"/runs/{run.id}", f"/?q={secret}",
+    ):  # fmt: skip
+        text = client.get(path).text
+        assert not {"\u202e", "\u2066", "\x1b"} & set(text), path
+        assert secret not in text, path
+    shown = client.get(f"/runs/{run.id}").text
+    assert "••••: paid\\u202eton\\u2066\\x1b[31m\n  in line 2" in shown

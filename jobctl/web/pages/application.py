@@ -268,6 +268,7 @@ class ControlPage:
     def _login_page(self, request: Request, error: str | None = None, *, status: int) -> Response:
         shown = {
             "root": str(request.scope.get("root_path", "")).rstrip("/"),
+            "mask": self.reader.project.environment.mask,
             "error": error,
             "next": local_path(request.query_params.get("next", "/")),
             "has_login": self.access.has_login,

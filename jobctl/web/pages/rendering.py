@@ -12,9 +12,11 @@ from starlette.responses import HTMLResponse
 
 from jobctl.clock import iso
 from jobctl.durations import ago, format_duration, milliseconds, until
+from jobctl.text import printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from jinja2.runtime import Context
 
 FOLDER = Path(__file__).parent
 SIGNS = {
@@ -53,7 +55,8 @@ def asset(name: str) -> tuple[bytes, str]:
 
 @cache
 def _templates() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # a call of an endpoint needs none
+    # a call of an endpoint needs none of it
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 
     found = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
@@ -62,6 +65,7 @@ def _templates() -> "Environment":
         lstrip_blocks=True,
         undefined=StrictUndefined,
         auto_reload=False,
+        finalize=pass_context(_visible),
     )
     found.filters |= {
         "took": format_duration,
@@ -79,8 +83,19 @@ def _templates() -> "Environment":
     return found
 
 
+def _visible(context: "Context", value: Any) -> Any:
+    """What an expression of a template shows: without secrets, and without characters that hide or turn the text around.
+
+    Markup, such as a log in colour or ``x|e``, is shown as it is.
+    """
+    if type(value) is not str:
+        return value
+    text: str = context["mask"](value)
+    return text if text.isprintable() else "\n".join(map(printable, text.replace("\r\n", "\n").split("\n")))
+
+
 def render(template: str, context: dict[str, Any], *, status: int = 200) -> HTMLResponse:
-    """A page from a template."""
+    """A page from a template. The context has ``mask``, for all that it shows."""
     text = _templates().get_template(template).render(context)
     return HTMLResponse(text, status, headers=HEADERS)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -73,13 +74,14 @@ class Visit(NamedTuple):
         mode = reader.mode
         return {
             "root": self.root,
+            "mask": reader.project.environment.mask,
             "path": self.request.url.path.removeprefix(self.root) or "/",
             "site_name": reader.project.folder.name,
             "now": reader.clock.now(),
             "navigation": (*NAVIGATION, SITE) if reader.is_site else NAVIGATION,
             "mode": mode.value,
             "visitor": self.visitor,
-            "token": self.page.access.token(self.visitor),
+            "token": Markup(self.page.access.token(self.visitor)),  # noqa: S704 - of hexadecimal digits
             "notice": self.page.read_notice(self.query.get("notice", "")),
             "live": "off" if mode is Mode.DISABLED else "poll" if self.page.polls else "events",
         }
