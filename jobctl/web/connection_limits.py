@@ -31,7 +31,8 @@ class BoundedProtocol(H11Protocol):
     """A connection that is closed unless a request arrives.
 
     It is closed if it has waited for a request at two consecutive checks, ``CHECK_S`` seconds apart; and at once if there
-    are more than ``limit`` connections and it has waited longest, so that a new connection is always served.
+    are more than ``limit`` connections and it has waited longest, for a request or the rest of one, so that a new connection is
+    always served.
     """
 
     CHECK_S = 10.0
@@ -45,7 +46,8 @@ class BoundedProtocol(H11Protocol):
         self._next_check = self.loop.call_later(self.CHECK_S, self._check)
         self._open[self] = None
         if len(self._open) > self.limit:
-            oldest = next((other for other in self._open if other.is_waiting and other is not self), None)
+            others = (other for other in self._open if other is not self)
+            oldest = next((other for other in others if other.is_waiting or other.is_receiving), None)
             if oldest is not None:
                 oldest.abort()
 
@@ -60,6 +62,12 @@ class BoundedProtocol(H11Protocol):
         """Whether no request is being answered."""
         cycle = getattr(self, "cycle", None)  # uvicorn's annotation denies that it is None at first
         return cycle is None or bool(cycle.response_complete)
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether the body of a request has not arrived in full."""
+        cycle = getattr(self, "cycle", None)
+        return cycle is not None and bool(cycle.more_body)
 
     def abort(self) -> None:
         """Close it at once, without waiting for the client."""

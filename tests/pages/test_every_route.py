@@ -48,12 +48,14 @@ def paths(routes: list[Route], method: str, run_id: str) -> list[str]:
 
 
 def state_of(records: Records) -> list[object]:
+    """All that a visitor could have changed."""
     job = records.store.job("quick")
     return [
-        job and (job.stopped, job.next_run),
+        job and job.stopped,
         records.store.actions(),
         records.store.waiting(),
-        records.store.runs(),
+        [run.id for run in records.store.runs()],
+        records.store.cancellations("a" * 32),
     ]
 
 

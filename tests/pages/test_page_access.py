@@ -1,13 +1,16 @@
 """Who may see the page: each rule by itself."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
+from starlette.types import Message
 
+from jobctl.web.pages import application
 from jobctl.web.pages.access import LoginLimit, TooManyAttemptsError
 from jobctl.web.pages.visit import local_path
 from tests.pages.conftest import OWN, READ_SECRET, SECRET, Open, log_in, token_of
-from tests.support.project import Site
+from tests.support.project import SOON, Site
 
 
 @pytest.fixture
@@ -176,3 +179,35 @@ def test_the_reading_secret_logs_in(open_page: Open) -> None:
 
     assert log_in(client, READ_SECRET).status_code == 303
     assert client.get("/").status_code == 200
+
+
+def test_a_form_that_does_not_arrive_is_refused_and_is_no_bug(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(application, "_FORM_S", 0.05)
+    app = open_page(CRON_SECRET=SECRET).app
+    headers = {**OWN, "host": "127.0.0.1:8321", "content-type": "application/x-www-form-urlencoded"}
+    scope = {
+        "type": "http", "method": "POST", "path": "/login", "query_string": b"", "client": ("127.0.0.1", 1),
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }  # fmt: skip
+
+    async def ask(*parts: Message) -> int:
+        coming, answers = list(parts), []
+
+        async def receive() -> Message:
+            if not coming:
+                await asyncio.Event().wait()
+            return coming.pop(0)
+
+        async def send(message: Message) -> None:
+            answers.append(message)
+
+        async with asyncio.timeout(SOON):
+            await app(dict(scope), receive, send)
+        return int(answers[0]["status"])
+
+    begin = {"type": "http.request", "body": b"secret=", "more_body": True}
+    assert asyncio.run(ask(begin)) == 401
+    assert asyncio.run(ask(begin, {"type": "http.disconnect"})) == 401
+    assert not caplog.records

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from starlette.responses import StreamingResponse
+from starlette.types import Message
 
 from jobctl.clock import SystemClock
 from jobctl.model import RunStatus
@@ -81,4 +82,31 @@ def test_streams_are_bounded_and_end_with_the_server(reader: Reader, monkeypatch
         assert streams.changes().status_code == 503
 
     asyncio.run(fill())
+    reader.project.close()
+
+
+def test_a_reader_that_does_not_read_frees_its_stream(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LONGEST_S", 0.05)
+    monkeypatch.setattr(live, "_QUIET_S", 0.05)
+
+    async def stall() -> None:
+        streams, never = Live(reader), asyncio.Event()
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                await never.wait()
+
+        async def receive() -> Message:
+            await never.wait()
+            return {"type": "http.disconnect"}
+
+        scope = {"type": "http", "asgi": {"spec_version": "2.3"}}
+        async with asyncio.timeout(SOON):
+            await streams.changes()(scope, receive, send)
+        assert streams._streams == 0
+        streams.close()
+
+    asyncio.run(stall())
     reader.project.close()

@@ -13,6 +13,10 @@ import pytest
 from tests.support.project import Site
 from tests.web.conftest import SECRET
 
+UNFINISHED_LOGIN = (
+    b"POST /login HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nContent-Length: 9\r\n"
+    b"Content-Type: application/x-www-form-urlencoded\r\n\r\nsec"
+)
 FEW_FILES = ["prlimit", "--nofile=128:128"]
 
 
@@ -47,7 +51,13 @@ def answer(address: tuple[str, int]) -> int:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("prlimit") is None, reason="needs prlimit")
 @pytest.mark.parametrize(
-    "said", [b"", b"GET /api/jobs HTTP/1.1\r\nHost: loc", b"GET /api/jobs HTTP/1.1\r\nHost: a\r\n\r\n"]
+    "said",
+    [
+        b"",
+        b"GET /api/jobs HTTP/1.1\r\nHost: loc",
+        b"GET /api/jobs HTTP/1.1\r\nHost: a\r\n\r\n",
+        UNFINISHED_LOGIN,
+    ],
 )
 def test_silent_connections_do_not_block_others(said: bytes, site: Site) -> None:
     with serving(site) as (address, lines), ExitStack() as held:

@@ -1,5 +1,6 @@
 """The page as an ASGI application: its routes, and what each request must prove."""
 
+import asyncio
 import contextlib
 import logging
 import traceback
@@ -11,7 +12,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -48,6 +49,7 @@ from jobctl.web.request_runner import Runner
 
 _LARGEST_FORM = 128 * 1024
 _MOST_FIELDS = 500
+_FORM_S = 10.0
 _NOTICE_S = 60
 _YEAR_S = 365 * 24 * 3600
 _LOG = logging.getLogger("jobctl")
@@ -230,9 +232,9 @@ class ControlPage:
     async def _login(self, request: Request) -> Response:
         if request.method != "POST":
             return self._login_page(request, status=200 if self.access.has_login else 403)
-        read = dict(await _form(request) or ())
         if not is_same_origin(request.headers):
             return self._login_page(request, "This form was not sent from this page.", status=403)
+        read = dict(await _form(request) or ())
         try:
             cookie = await run_in_threadpool(self.access.log_in, read.get("secret", ""), client_of(request))
         except TooManyAttemptsError as error:
@@ -257,8 +259,10 @@ class ControlPage:
 
     async def _logout(self, request: Request) -> Response:
         visitor = self._visitor(request)
+        if visitor is None:
+            return self._refused(request)
         token = dict(await _form(request) or ()).get("token", "")
-        if visitor is None or not self.access.is_own_form(visitor, token, request.headers):
+        if not self.access.is_own_form(visitor, token, request.headers):
             return self._refused(request)
         root = str(request.scope.get("root_path", "")).rstrip("/")
         response = RedirectResponse(f"{root}/login", 303, headers=HEADERS)
@@ -330,17 +334,20 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _form(request: Request) -> list[tuple[str, str]] | None:
-    """The fields of a form; None where the body is none, or too large."""
+    """The fields of a form; None where the body is none, too large, or not here in time."""
     if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
         return None
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _LARGEST_FORM:
-            return None
     try:
+        async with asyncio.timeout(
+            _FORM_S
+        ):  # who has not logged in may send one, and could hold a connection
+            async for part in request.stream():
+                body += part
+                if len(body) > _LARGEST_FORM:
+                    return None
         return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except ValueError:
+    except (ClientDisconnect, TimeoutError, ValueError):
         return None
 
 

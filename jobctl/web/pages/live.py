@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from jobctl.errors import JobctlError
 from jobctl.model import Run, RunStatus
@@ -63,13 +64,9 @@ class Live:
     def _response(self, stream: Callable[[], AsyncIterator[str]]) -> Response:
         if self._closing or self._streams >= MOST_STREAMS:
             return PlainTextResponse("too many open pages: ask again later\n", 503, headers=HEADERS)
-        return StreamingResponse(
-            self._counted(stream),
-            headers={**HEADERS, "X-Accel-Buffering": "no"},
-            media_type="text/event-stream",
-        )
+        return _Stream(self._counted(stream))
 
-    async def _counted(self, stream: Callable[[], AsyncIterator[str]]) -> AsyncIterator[str]:
+    async def _counted(self, stream: Callable[[], AsyncIterator[str]]) -> AsyncGenerator[str]:
         self._streams += 1
         try:
             async for event in stream():
@@ -166,6 +163,26 @@ class Live:
 
     def _read(self, read: Callable[[], T]) -> Awaitable[T]:
         return asyncio.get_running_loop().run_in_executor(self._reads, read)
+
+
+class _Stream(StreamingResponse):
+    """Events. Whoever does not read them loses the connection, and the place: another page may want it."""
+
+    def __init__(self, events: AsyncGenerator[str]) -> None:
+        super().__init__(
+            events, headers={**HEADERS, "X-Accel-Buffering": "no"}, media_type="text/event-stream"
+        )
+        self.events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send them."""
+        try:
+            async with asyncio.timeout(LONGEST_S + _QUIET_S):
+                await super().__call__(scope, receive, send)
+        except TimeoutError:
+            pass
+        finally:
+            await self.events.aclose()  # else it is free only when its memory is
 
 
 def _key(run: Run) -> object:
