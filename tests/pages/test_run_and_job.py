@@ -77,6 +77,25 @@ def test_a_long_log_shows_its_newest_lines_first(open_page: Open, records: Recor
     assert whole.count('class="line"') == 1500
 
 
+def test_a_huge_log_is_shown_in_part_and_downloaded_whole(
+    open_page: Open, records: Records, project: Site
+) -> None:
+    run = records.run("quick")
+    keep_log(project, "quick", run.id, *(f"{n} {'x' * 1000}" for n in range(5000)))
+    client = open_page()
+
+    for query in ("", "?log=whole"):
+        page = client.get(f"/runs/{run.id}{query}").text
+        shown = page.count('class="line"')
+        assert len(page) < 3 * 1024 * 1024
+        assert f"{5000 - shown:,} older lines" in page
+        assert "4999 xxx" in page
+        (position,) = re.findall(r'data-position="(\d+)"', page)
+        assert int(position) == len(client.get(f"/runs/{run.id}/log").content)
+        assert ("older lines are in the download" in page) == bool(query)
+    assert client.get(f"/runs/{run.id}/log").text.count("\n") == 5000
+
+
 def test_what_is_no_run_is_not_found(open_page: Open) -> None:
     client = open_page()
 

@@ -1,10 +1,11 @@
 """A run's log as HTML: escaped, with the colours of ANSI sequences as classes, and every other sequence left out."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from markupsafe import Markup, escape
 
@@ -13,6 +14,8 @@ from jobctl.store.logs import FOLDER, parsed, read
 
 NEWEST = 1000
 """Lines of a log that a page shows at first."""
+MOST_SHOWN = 2 * 1024 * 1024
+"""Bytes of a log that a page shows at most; all of it can be downloaded."""
 _PIECE = 256 * 1024
 _ESCAPE = r"(?:\x1b|\\x1b)"  # a log has control characters as text
 _SEQUENCE = re.compile(
@@ -45,11 +48,24 @@ def newest_lines(state: Path, run: Run, most: int | None) -> LogPart | None:
     if file is None:
         return None
     with file:
-        data = file.read()
+        size = os.fstat(file.fileno()).st_size
+        before = _lines_in(file, max(0, size - MOST_SHOWN))
+        data = file.read(MOST_SHOWN)
+    begin = data.find(b"\n") + 1 if size > MOST_SHOWN else 0  # the first may be a part of a line
     end = data.rfind(b"\n") + 1
-    lines = data[:end].decode("utf-8", "replace").split("\n")[:-1]
+    lines = data[begin:end].decode("utf-8", "replace").split("\n")[:-1]
     left_out = 0 if most is None else max(0, len(lines) - most)
-    return LogPart(list(lines_as_html(lines[left_out:])), end, left_out)
+    older = before + left_out + (1 if begin else 0)
+    return LogPart(list(lines_as_html(lines[left_out:])), max(0, size - MOST_SHOWN) + end, older)
+
+
+def _lines_in(file: BinaryIO, size: int) -> int:
+    """The number of lines that end in the next ``size`` bytes, which are read."""
+    found = 0
+    while size > 0 and (piece := file.read(min(size, _PIECE))):
+        found += piece.count(b"\n")
+        size -= len(piece)
+    return found
 
 
 def lines_from(state: Path, run: Run, position: int) -> LogPart:
@@ -71,19 +87,6 @@ def lines_from(state: Path, run: Run, position: int) -> LogPart:
     return LogPart(list(lines_as_html(lines)), position + len(whole))
 
 
-def whole_log(state: Path, run: Run) -> bytes | None:
-    """The log as it is kept; None where there is none here.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    file = read(state / FOLDER, run.job_id, run.id)
-    if file is None:
-        return None
-    with file:
-        return file.read()
-
-
 def lines_as_html(lines: Iterable[str]) -> Iterator[Markup]:
     """Each line with its time."""
     for line in lines:
@@ -94,9 +97,10 @@ def lines_as_html(lines: Iterable[str]) -> Iterator[Markup]:
 def _time(at: str) -> Markup:
     try:
         instant = datetime.fromisoformat(at)
-    except ValueError:
+        shown = f"{instant.astimezone():%H:%M:%S}"
+    except (ValueError, OverflowError):  # no time, or in no zone of this machine
         return Markup("")
-    return Markup('<time datetime="{}">{:%H:%M:%S}</time>').format(at, instant.astimezone())
+    return Markup('<time datetime="{}">{}</time>').format(at, shown)
 
 
 def colored(text: str) -> Markup:

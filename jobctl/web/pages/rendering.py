@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from markupsafe import Markup
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, StreamingResponse
 
 from jobctl.clock import iso
 from jobctl.durations import ago, format_duration, milliseconds, until
@@ -42,6 +43,7 @@ NAVIGATION = (
     ("/actions", "Actions"),
 )
 """The main paths, and their names."""
+_PIECE = 256 * 1024
 SITE = ("/site", "Site")
 STATIC = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
 
@@ -98,6 +100,17 @@ def render(template: str, context: dict[str, Any], *, status: int = 200) -> HTML
     """A page from a template. The context has ``mask``, for all that it shows."""
     text = _templates().get_template(template).render(context)
     return HTMLResponse(text, status, headers=HEADERS)
+
+
+def in_pieces(file: BinaryIO, headers: Mapping[str, str]) -> StreamingResponse:
+    """A file, piece by piece: several may be larger than the memory."""
+
+    def pieces() -> Iterator[bytes]:
+        with file:
+            while piece := file.read(_PIECE):
+                yield piece
+
+    return StreamingResponse(pieces(), headers=headers)
 
 
 def dated(instant: datetime) -> str:

@@ -69,6 +69,7 @@ def run_page(reader: Reader, run_id: str, *, whole_log: bool) -> dict[str, Any]:
         "result": rest,
         "traceback": traceback_in(log.lines) if log and run.status is RunStatus.FAILED else "",
         "log": log,
+        "log_is_whole": whole_log,
         "log_error": log_error,
         "spent": _spent(run, now),
     }

@@ -25,7 +25,7 @@ from jobctl.site.reports.periods import REPORTS
 from jobctl.store.records import CachedResult
 from jobctl.web.pages.charts import bar_chart, line
 from jobctl.web.pages.reader import Reader
-from jobctl.web.pages.rendering import HEADERS
+from jobctl.web.pages.rendering import HEADERS, in_pieces
 
 FOLDER = "reports"
 _MOST_REPORTS = 60
@@ -140,19 +140,19 @@ def _reports(folder: Path) -> list[Report]:
     titles = {each.job_id: each.title for each in REPORTS.values()}
     found: dict[tuple[str, str], Report] = {}
     try:
-        entries = [entry for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False)]
+        entries = [(entry.name, entry.stat(follow_symlinks=False)) for entry in os.scandir(folder)]
     except OSError:
         return []
-    for entry in entries:
-        name = _FILE.fullmatch(entry.name)
-        if name is None:
+    for file_name, state in entries:
+        name = _FILE.fullmatch(file_name)
+        if name is None or not stat.S_ISREG(state.st_mode):
             continue
         job_id, period, ending = name.groups()
-        made = datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC)
+        made = datetime.fromtimestamp(state.st_mtime, UTC)
         report = found.setdefault(
             (job_id, period), Report(titles.get(job_id, job_id), job_id, period, made, {})
         )
-        report.files[ending] = entry.name
+        report.files[ending] = file_name
     newest = sorted(found.values(), key=lambda report: report.made_at, reverse=True)
     return newest[:_MOST_REPORTS]
 
@@ -171,10 +171,10 @@ def report_file(reader: Reader, name: str) -> Response:
         descriptor = os.open(
             reader.project.state / FOLDER / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         )
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise FileNotFoundError
-            data = file.read()
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise FileNotFoundError
+        file = os.fdopen(descriptor, "rb")
     except OSError as error:
         if error.errno in {None, errno.ENOENT, errno.ELOOP}:  # ELOOP: it is a link
             raise UnknownRunError("there is no such report", hint="see the page of the site") from None
@@ -183,4 +183,4 @@ def report_file(reader: Reader, name: str) -> Response:
     headers = {**_OF_REPORT, "Content-Type": f"{_TYPES[ending]}; charset=utf-8"}
     if ending != "html":
         headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return Response(data, headers=headers)
+    return in_pieces(file, headers)

@@ -1,16 +1,17 @@
 """The views that only read."""
 
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from jobctl.errors import StoreError, reason_of
 from jobctl.managers.rerun import unknown_run
 from jobctl.model import Run
 from jobctl.modes import explain
+from jobctl.store.logs import FOLDER
+from jobctl.store.logs import read as open_log
 from jobctl.web.pages import job_view, run_view, site_view
 from jobctl.web.pages import overview as jobs
 from jobctl.web.pages import timeline as lanes
-from jobctl.web.pages.log_text import whole_log
-from jobctl.web.pages.rendering import HEADERS
+from jobctl.web.pages.rendering import HEADERS, in_pieces
 from jobctl.web.pages.visit import Visit
 
 _MOST_ACTIONS = 200
@@ -50,11 +51,12 @@ def log(visit: Visit) -> Response:
     if not isinstance(found, Run):
         raise unknown_run(found.id)
     try:
-        data = whole_log(reader.project.state, found)
+        file = open_log(reader.project.state / FOLDER, found.job_id, found.id)
     except OSError as error:
         raise StoreError(f"the log cannot be read: {reason_of(error)}") from None
     name = f'attachment; filename="{found.job_id}-{found.short_id}.log"'
-    return PlainTextResponse(data or b"", headers={**HEADERS, "Content-Disposition": name})
+    headers = {**HEADERS, "Content-Type": "text/plain; charset=utf-8", "Content-Disposition": name}
+    return Response(headers=headers) if file is None else in_pieces(file, headers)
 
 
 def timeline(visit: Visit) -> Response:
