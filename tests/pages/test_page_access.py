@@ -1,15 +1,16 @@
 """Who may see the page: each rule by itself."""
 
 import asyncio
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
 from starlette.types import Message
 
 from jobctl.web.pages import application
-from jobctl.web.pages.access import LoginLimit, TooManyAttemptsError
+from jobctl.web.pages.access import LoginLimit, PageAccess, TooManyAttemptsError
 from jobctl.web.pages.visit import local_path
-from tests.pages.conftest import OWN, READ_SECRET, SECRET, Open, log_in, token_of
+from tests.pages.conftest import OWN, READ_SECRET, SECRET, Open, log_in, project_of, token_of
 from tests.support.project import SOON, Site
 
 
@@ -89,10 +90,45 @@ def test_a_session_is_of_all_processes_with_the_secret(open_page: Open) -> None:
 def test_a_forged_cookie_is_refused(open_page: Open) -> None:
     client = open_page(CRON_SECRET=SECRET)
     log_in(client)
-    whole = client.cookies["jobctl_page"]
-    client.cookies.set("jobctl_page", whole[:-2] + ("aa" if whole[-2:] != "aa" else "bb"))
+    name = "jobctl_page_8321"
+    body, at, signature = client.cookies[name].split(".")
+    client.cookies.clear()
 
-    assert client.get("/", headers={"cookie": "jobctl_page=x"}).status_code == 303
+    for forged in (
+        "x",
+        f"{body}.{at}.{signature[::-1]}",
+        f"{body}.{at}.",
+        f"{body[::-1]}.{at}.{signature}",
+        "." * 4000,
+    ):
+        assert client.get("/", headers={"cookie": f"{name}={forged}"}).status_code == 303
+    assert client.get("/", headers={"cookie": f"{name}={body}.{at}.{signature}"}).status_code == 200
+
+
+def test_a_login_does_not_end_that_of_another_project_on_another_port(open_page: Open) -> None:
+    first, second = open_page(CRON_SECRET=SECRET), open_page(CRON_SECRET="another-secret")
+    second.base_url = "http://127.0.0.1:8322"
+    log_in(first)
+    elsewhere = {"Origin": "http://127.0.0.1:8322", "Sec-Fetch-Site": "same-origin"}
+    second.post("/login", data={"secret": "another-secret"}, headers=elsewhere)
+    for name, value in second.cookies.items():  # as a browser has it: a host's cookies are of all its ports
+        first.cookies.set(name, value)
+
+    assert first.get("/").status_code == 200
+
+
+def test_addresses_of_one_network_share_the_slowing_of_logins(project: Site) -> None:
+    with closing(project_of(project, CRON_SECRET=SECRET)) as context:
+        for addresses in (
+            ["2001:db8::1", "2001:db8::2", "2001:db8::3%eth0", "2001:db8::ffff:4"],
+            ["::ffff:192.0.2.1", "192.0.2.1", "::ffff:c000:201", "192.0.2.1"],
+        ):
+            access = PageAccess(context.environment, Steady())  # type: ignore[arg-type]
+            for address in addresses[:3]:
+                assert access.log_in("wrong", address) is None
+            with pytest.raises(TooManyAttemptsError):
+                access.log_in("wrong", addresses[3])
+            assert access.log_in("wrong", "2001:db8:0:1::1") is None
 
 
 def test_a_login_from_another_site_is_refused(open_page: Open) -> None:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from jobctl.settings.environment import Environment
 from jobctl.settings.masking import Secret
 from jobctl.web.access import is_of_this_machine
 
-COOKIE = "jobctl_page"
+_COOKIE = "jobctl_page"
 SESSION_AGE = timedelta(days=7)
 SECRET = "JOBCTL_PAGE_SECRET"  # noqa: S105 - the name of a variable
 READONLY_SECRET = "JOBCTL_PAGE_READONLY_SECRET"  # noqa: S105
@@ -85,7 +86,7 @@ class PageAccess:
             if self._is_development and is_of_this_machine(headers, client):
                 return Visitor(Role.OPERATOR, "", has_session=False)
             return None
-        cookie = cookies.get(COOKIE, "")
+        cookie = cookies.get(cookie_name(headers), "")
         for role in self._secrets if cookie else ():
             try:
                 session = self._signer(role).loads(cookie, max_age=int(SESSION_AGE.total_seconds()))
@@ -100,6 +101,7 @@ class PageAccess:
         Raises:
             TooManyAttemptsError: there were too many wrong ones from this address.
         """
+        client = _network(client)
         self._limit.begin(client)
         found = None
         for role, secret in self._secrets.items():  # each is compared, so that the time says nothing
@@ -131,6 +133,25 @@ class PageAccess:
                 # slow to compute, so that a cookie does not help to guess the secret
                 self._keys[role] = hashlib.scrypt(secret, salt=b"jobctl page session", n=2**14, r=8, p=1)
             return self._keys[role]
+
+
+def cookie_name(headers: Mapping[str, str]) -> str:
+    """The name of the cookie, with the port: browsers send the cookies of a host to all its ports, also to another project's."""
+    _, colon, port = headers.get("host", "").rpartition(":")
+    return f"{_COOKIE}_{port}" if colon and port.isascii() and port.isdecimal() else _COOKIE
+
+
+def _network(client: str) -> str:
+    """What counts as one address: of IPv6 a whole /64, which each customer of a provider has to choose from."""
+    try:
+        address = ip_address(client.partition("%")[0])
+    except ValueError:
+        return client
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ip_network((address, 64), strict=False))
+    return str(address)
 
 
 def is_same_origin(headers: Mapping[str, str]) -> bool:

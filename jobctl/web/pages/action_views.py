@@ -66,7 +66,7 @@ def cancel(visit: Visit) -> Response:
 def cancel_of_job(visit: Visit) -> Response:
     """Ask the run of a job to end that is in progress."""
     reader = visit.page.reader
-    job_id = visit.request.path_params["id"]
+    job_id = _job(visit).id
     going = reader.runs(job_id, [RunStatus.RUNNING], 1)
     if not going:
         return visit.done(f"/jobs/{job_id}", f"Nothing was done: {job_id} is not running.")

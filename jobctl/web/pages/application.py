@@ -33,11 +33,11 @@ from jobctl.modes import Mode
 from jobctl.project import ProjectContext
 from jobctl.web.pages import action_views, views
 from jobctl.web.pages.access import (
-    COOKIE,
     SESSION_AGE,
     PageAccess,
     TooManyAttemptsError,
     Visitor,
+    cookie_name,
     is_same_origin,
 )
 from jobctl.web.pages.asking import Starter, StartsHere, StartsThere
@@ -247,7 +247,7 @@ class ControlPage:
         root = str(request.scope.get("root_path", "")).rstrip("/")
         response = RedirectResponse(f"{root}{local_path(read.get('next', '/'))}", 303, headers=HEADERS)
         response.set_cookie(
-            COOKIE,
+            cookie_name(request.headers),
             cookie,
             max_age=int(SESSION_AGE.total_seconds()),
             path=root or "/",
@@ -266,7 +266,9 @@ class ControlPage:
             return self._refused(request)
         root = str(request.scope.get("root_path", "")).rstrip("/")
         response = RedirectResponse(f"{root}/login", 303, headers=HEADERS)
-        response.delete_cookie(COOKIE, path=root or "/", httponly=True, samesite="strict")
+        response.delete_cookie(
+            cookie_name(request.headers), path=root or "/", httponly=True, samesite="strict"
+        )
         return response
 
     def _login_page(self, request: Request, error: str | None = None, *, status: int) -> Response:

@@ -67,7 +67,7 @@ class Visit(NamedTuple):
     def done(self, path: str, notice: str) -> Response:
         """Go to a path of the page, which says what was done."""
         signed = self.page.notices.dumps(notice)
-        return RedirectResponse(f"{self.root}{path}?notice={quote(signed)}", 303, headers=HEADERS)
+        return RedirectResponse(f"{self.root}{quote(path)}?notice={quote(signed)}", 303, headers=HEADERS)
 
     def _common(self) -> dict[str, Any]:
         reader = self.page.reader
