@@ -174,3 +174,15 @@ def test_a_broken_project_file_is_said_on_the_page(open_page: Open, project: Sit
         assert answer.status_code == 503, path
         assert "table declaration" in answer.text, path
     assert client.get("/mode").status_code == 200
+
+
+def test_on_vercel_the_page_asks_again_and_no_stream_holds_a_function(
+    routes: list[Route], open_page: Open, records: Records
+) -> None:
+    run = records.run("quick")
+    client = open_page(VERCEL="1", CRON_SECRET=SECRET)
+    log_in(client)
+
+    assert 'data-live="poll"' in client.get("/").text
+    for path in paths([route for route in routes if route.path in STREAMS], "GET", run.id):
+        assert client.get(path).status_code == 404, path

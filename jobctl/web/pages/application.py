@@ -194,6 +194,8 @@ class ControlPage:
                 return PlainTextResponse("", 405, headers={**HEADERS, "Allow": "GET"})
             if self._visitor(request) is None:
                 return PlainTextResponse("log in first\n", 401, headers=HEADERS)
+            if self.polls:  # a function of Vercel would be held, and paid for, as long as a stream
+                return PlainTextResponse("no events here: load the page again\n", 404, headers=HEADERS)
             return await stream(request)
 
         return handle
