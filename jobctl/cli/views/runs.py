@@ -246,7 +246,7 @@ def waiting_screen(
     cells: list[list[Any]] = [
         [
             run.job_id,
-            until(run.begins_at, now),
+            until(run.begins_at, now) if run.begins_at > now else f"due {ago(run.begins_at, now)}",
             run.short_id,
             local(run.slot, now) if run.slot else "",
             run.actor or run.trigger.value,
