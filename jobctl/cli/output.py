@@ -94,8 +94,8 @@ class Working:
         with self._lock:
             self._is_over = True
             if self._progress is not None:
-                Working.active = None
                 self._progress.stop()
+                Working.active = None  # not before: another thread would write behind the spinner
 
     def _begin(self) -> None:
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -115,9 +115,9 @@ class Working:
                 refresh_per_second=4,
             )
             self._progress.add_task(self._terminal.text(self._what).plain, total=None)
+            Working.active = self  # before it is drawn, for the same reason as at its end
             self._progress.start()
             console.show_cursor()  # Ctrl-Z must not leave the shell without one
-            Working.active = self
 
 
 class OutputError(JobctlError):
