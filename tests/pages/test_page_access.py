@@ -117,6 +117,15 @@ def test_a_login_does_not_end_that_of_another_project_on_another_port(open_page:
     assert first.get("/").status_code == 200
 
 
+def test_a_secret_that_is_also_the_reading_one_only_reads(open_page: Open) -> None:
+    client = open_page(JOBCTL_PAGE_READONLY_SECRET=SECRET, CRON_SECRET=SECRET)
+    log_in(client)
+    answer = client.post("/jobs/any/run", data={"token": token_of(client, "/")}, headers=OWN)
+
+    assert answer.status_code == 403
+    assert "only lets you read" in answer.text
+
+
 def test_addresses_of_one_network_share_the_slowing_of_logins(project: Site) -> None:
     with closing(project_of(project, CRON_SECRET=SECRET)) as context:
         for addresses in (

@@ -62,9 +62,9 @@ class PageAccess:
     """
 
     def __init__(self, environment: Environment, clock: Clock) -> None:
-        found = {
-            Role.OPERATOR: environment.secret(SECRET),
+        found = {  # in this order: a value that both variables have lets nobody change anything
             Role.READER: environment.secret(READONLY_SECRET),
+            Role.OPERATOR: environment.secret(SECRET),
         }
         self._secrets = {role: secret for role, secret in found.items() if secret is not None}
         self._is_development = environment.text("NODE_ENV") == "development"
