@@ -1,10 +1,13 @@
 """The overview, by what it shows of a run store."""
 
 import re
+from contextlib import closing
 from datetime import timedelta
 
 from jobctl.model import RunStatus
-from tests.pages.conftest import READ_SECRET, SECRET, Open, Records, log_in
+from jobctl.web.pages.application import create_page
+from tests.pages.conftest import CODE, JOBS, READ_SECRET, SECRET, Open, Records, client_of, log_in, project_of
+from tests.support.project import Site
 
 
 def jobs_of(text: str) -> list[str]:
@@ -136,3 +139,14 @@ def test_who_may_only_read_gets_no_form_in_a_row(open_page: Open, records: Recor
     table = page.get("/").text.partition("<tbody>")[2].partition("</tbody>")[0]
     assert "quick" in table
     assert "<form" not in table
+
+
+def test_a_damaged_store_that_was_set_aside_is_said(site: Site) -> None:
+    site.jobs(JOBS, CODE)
+    state = site.folder / ".jobctl"
+    state.mkdir(exist_ok=True)
+    (state / "jobctl.db").write_bytes(b"no database" * 1000)
+    with closing(project_of(site)) as project:
+        text = client_of(create_page(project=project)).get("/").text
+    assert 'role="alert"' in text
+    assert "was set aside as jobctl.db.damaged-" in text

@@ -31,12 +31,17 @@ class KnownJob(NamedTuple):
 
 
 class Reader:
-    """Reads for all visitors of the page."""
+    """Reads for all visitors of the page.
+
+    Attributes:
+        warning: what happened when the run store was opened, such as that a damaged one was set aside; None: nothing.
+    """
 
     def __init__(self, project: ProjectContext, clock: Clock) -> None:
         self.project = project
         self.clock = clock
         self._lock = threading.Lock()
+        self.warning: str | None = None
         self._checked_at: float | None = None
         self._presence = Presence(running=False)
         self._asking = threading.Lock()
@@ -117,6 +122,7 @@ class Reader:
             StoreError: it cannot be opened or read.
         """
         store = self.project.open_store()
+        self.warning = store.warning
         with self._lock:
             now = self.clock.monotonic()
             if self._checked_at is None or now - self._checked_at >= _CHECK_S:

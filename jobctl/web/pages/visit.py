@@ -82,6 +82,7 @@ class Visit(NamedTuple):
             "mode": mode.value,
             "visitor": self.visitor,
             "token": Markup(self.page.access.token(self.visitor)),  # noqa: S704 - of hexadecimal digits
+            "warning": reader.warning,
             "notice": self.page.read_notice(self.query.get("notice", "")),
             "live": "off" if mode is Mode.DISABLED else "poll" if self.page.polls else "events",
         }
