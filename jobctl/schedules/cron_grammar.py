@@ -215,13 +215,15 @@ def _whole(text: str) -> int | None:
 
 def _forward(field: CronField, low: int, high: int) -> str:
     """How to write a range that runs over the end of its field."""
+    if field is WEEKDAY:
+        low %= 7  # Sunday is 0 and 7
     if high == low - 1:
         return "it means all of them: write *"
 
     def name(number: int) -> str:
         return field.names[number - field.least] if field.names else str(number)
 
-    ranges = ((low, field.top), (field.least, high))
+    ranges = ((low, high),) if low <= high else ((low, field.top), (field.least, high))
     return f"write {','.join(name(a) if a == b else f'{name(a)}-{name(b)}' for a, b in ranges)}"
 
 
