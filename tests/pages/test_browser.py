@@ -129,7 +129,7 @@ def test_a_run_is_asked_for_by_a_form_without_javascript(open_tab: Any, site: Si
         " return [at.x + at.width / 2, at.y + at.height / 2]; })()"
     )
     tab.click(*place)
-    tab.wait_until("location.pathname.startsWith('/runs/')")
+    tab.wait_until("location.pathname.startsWith('/runs/') && document.querySelector('.notice') !== null")
 
     assert "A run of greet was started" in tab.evaluate("document.querySelector('.notice').textContent")
 
