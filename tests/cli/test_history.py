@@ -79,6 +79,21 @@ def test_runs_as_rows_and_on_a_screen(cli: Cli, past: Past) -> None:
     assert list(screen([], past.now, terminal, more=False)) == ["no run to show"]
 
 
+def test_the_screen_says_who_asked_for_a_run(past: Past) -> None:
+    run = past.ran("good")
+    terminal = Terminal(80)
+    by_schedule, by_ada = (
+        list(
+            terminal.lines(
+                *screen([replace(run, trigger=trigger, actor=actor)], past.now, terminal, more=False)
+            )
+        )[1]
+        for trigger, actor in ((Trigger.SCHEDULE, None), (Trigger.MANUAL, "ada@host"))
+    )
+    assert by_schedule.rstrip().endswith("schedule")
+    assert by_ada.rstrip().endswith("ada@host")
+
+
 def test_a_reason_that_only_repeats_the_state_is_left_out(past: Past) -> None:
     run = replace(past.ran(), status=RunStatus.CANCELLED, reason=Reason.CANCELLED)
 

@@ -187,7 +187,7 @@ def _cells(run: Run, now: datetime, terminal: Terminal) -> list[Any]:
         run.short_id,
         local(run.started_at, now),
         took(run.duration),
-        run.trigger.value,
+        run.actor or run.trigger.value,
     ]
 
 
