@@ -166,7 +166,7 @@ class LocalJobManager(StoreBackedManager):
         super()._keep(runs, action)
         scheduler = self._scheduler
         if scheduler is not None and self._scheduling:
-            scheduler.call(scheduler.look_for_waiting)
+            scheduler.call(scheduler.read_first_waiting)
 
     def rerun(
         self,

@@ -43,7 +43,7 @@ class _DueRun(NamedTuple):
 
 
 class AfterJobs:
-    """The jobs with ``after``. They are looked up when a run of theirs or of a job that they name has ended, and started.
+    """The jobs with ``after``. They are checked when a run of theirs or of a job that they name has ended, and started.
 
     Used by one thread.
 
@@ -72,12 +72,12 @@ class AfterJobs:
         self._clock = clock
         self._stopped = stopped
         self._jobs: dict[str, Job] = {}
-        self._to_look_up: set[str] = set()
+        self._to_check: set[str] = set()
         self._due: dict[str, _DueRun] = {}
         self._blocked: set[str] = set()
         self._blocked_at = 0.0
         self._recorded = 0
-        self._affected: dict[str, set[str]] = {}  # the jobs to look up when a run of the job has ended
+        self._affected: dict[str, set[str]] = {}  # the jobs to check when a run of the job has ended
 
     def __bool__(self) -> bool:
         return bool(self._jobs)
@@ -86,7 +86,7 @@ class AfterJobs:
         """Add a job; replaces an earlier definition."""
         self.discard(job.id)
         self._jobs[job.id] = job
-        self._to_look_up.add(job.id)
+        self._to_check.add(job.id)
         for job_id in (job.id, *job.after):
             self._affected.setdefault(job_id, set()).add(job.id)
 
@@ -96,24 +96,24 @@ class AfterJobs:
         if job is None:
             return
         self._forget(job_id)
-        self._to_look_up.discard(job_id)
+        self._to_check.discard(job_id)
         for other in (job_id, *job.after):
             self._affected[other].discard(job_id)
 
-    def look_up_all(self) -> None:
+    def check_all(self) -> None:
         """Runs may have ended in other processes."""
-        self._to_look_up.update(self._jobs)
+        self._to_check.update(self._jobs)
 
     def run_ended(self, job_id: str) -> None:
         """A run of any job has ended here."""
-        self._to_look_up.update(self._affected.get(job_id, ()))
+        self._to_check.update(self._affected.get(job_id, ()))
 
     def start_due(self) -> None:
         """Start as many of the due jobs as the workers have room for."""
         if self._blocked and self._may_be_free():
-            self._to_look_up |= self._blocked
-        if self._to_look_up and self._recorder.flush():
-            self._look_up()
+            self._to_check |= self._blocked
+        if self._to_check and self._recorder.flush():
+            self._check()
         if self._due:
             self._claim()
 
@@ -122,14 +122,14 @@ class AfterJobs:
         has_ended, self._recorded = self._recorder.recorded != self._recorded, self._recorder.recorded
         return has_ended or self._clock.monotonic() - self._blocked_at >= _CLAIM_AGAIN_S
 
-    def _look_up(self) -> None:
-        jobs = [self._jobs[job_id] for job_id in self._to_look_up]
+    def _check(self) -> None:
+        jobs = [self._jobs[job_id] for job_id in self._to_check]
         try:
             records = self._store.jobs({job_id for job in jobs for job_id in (job.id, *job.after)})
         except StoreError as error:
             self._recorder.report(error)
             return
-        self._to_look_up.clear()
+        self._to_check.clear()
         latest = self._clock.now() + LATE  # clocks differ, and are set back a little
         for job in jobs:
             self._forget(job.id)
@@ -163,7 +163,7 @@ class AfterJobs:
                     self._blocked.add(job.id)
                     self._blocked_at = self._clock.monotonic()
                 case CursorMoved():
-                    self._to_look_up.add(job.id)
+                    self._to_check.add(job.id)
                 case Stopped():
                     self._stopped.add(job.id)
         self._runs.submit(tasks, at_once=True)

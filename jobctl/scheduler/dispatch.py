@@ -41,7 +41,7 @@ _CLAIMED = 128
 _LEAST_CLAIMED = (
     32  # of quick jobs while more are due: a claim is a transaction, so a burst needs few of them
 )
-_LOOKED_UP = 1000
+_CHECKED = 1000
 _QUICK = timedelta(milliseconds=20)
 _CLAIM_AGAIN_S = 1.0
 
@@ -269,7 +269,7 @@ class Dispatcher:
         self._blocked.clear()
         self._ready.clear()
         self._unkept.clear()
-        self._waiting.look()
+        self._waiting.read_first()
 
     def collect(self, now: datetime) -> None:
         """Take the slots that are due from the agenda."""
@@ -346,7 +346,7 @@ class Dispatcher:
 
     def _drop_taken(self, now: datetime) -> None:
         """Another scheduler was faster: see by one query what else it has taken, rather than by a claim each."""
-        waiting = self._ready.first(_LOOKED_UP)
+        waiting = self._ready.first(_CHECKED)
         claims = self._claims_of(waiting, now)
         refused = self._recorder.refused(claims)
         for due, claim in zip(waiting, claims, strict=True):

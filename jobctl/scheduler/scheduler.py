@@ -223,7 +223,7 @@ class Scheduler:
     def schedule(self, jobs: Iterable[Job]) -> None:
         """Register jobs in the run store, and put those with a schedule on it."""
         chosen = list(jobs)
-        self._waiting.look()
+        self._waiting.read_first()
         self._store.start_due(self._clock.now())
         records = self._store.register([registration(job) for job in chosen], self._clock.now())
         if self._stop.grace is not None:
@@ -258,18 +258,18 @@ class Scheduler:
                 self._jobs.pop(job_id, None)
         self._dispatcher.remove(job_ids, for_good=for_good)
 
-    def look_for_waiting(self) -> None:
+    def read_first_waiting(self) -> None:
         """Runs were kept for later: see when the first of them begins."""
-        self._waiting.look()
+        self._waiting.read_first()
 
     def renew_workers(self) -> None:
         """Import the code of all runs that begin from now on anew."""
         self._pool.renew(self._lease.owner.id)
 
     def _follow_store(self) -> None:
-        self._waiting.look()
+        self._waiting.read_first()
         if self._dispatcher.after:
-            self._dispatcher.after.look_up_all()
+            self._dispatcher.after.check_all()
         self._follow_stops()
 
     def _follow_stops(self) -> None:

@@ -62,7 +62,7 @@ class WaitingRuns:
         """Whether another process has changed when the next run begins. From any thread."""
         return self._store.first_waiting() != self._first
 
-    def look(self) -> None:
+    def read_first(self) -> None:
         """Read from the run store when the next run begins."""
         with suppress(StoreError):
             self._first = self._store.first_waiting()

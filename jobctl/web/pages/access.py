@@ -62,7 +62,7 @@ class PageAccess:
     """
 
     def __init__(self, environment: Environment, clock: Clock) -> None:
-        found = {  # in this order: a value that both variables have lets nobody change anything
+        found = {  # in this order: where both variables have the same value, it only allows reading
             Role.READER: environment.secret(READONLY_SECRET),
             Role.OPERATOR: environment.secret(SECRET),
         }

@@ -114,7 +114,7 @@ def _tick(instant: datetime, now: datetime) -> str:
 
 
 def _runs(runs: Sequence[RunGlance], now: datetime) -> list[RunMark]:
-    """Bars, oldest first; runs too close to be told apart are one bar, with the outcome of the worst."""
+    """Bars, oldest first; runs that would overlap at the least width are one bar, with the worst outcome."""
     found: list[RunMark] = []
     for run in runs:
         end = run.started_at + run.duration if run.duration is not None else now
