@@ -16,6 +16,7 @@ from jobctl.scheduler.agenda import LATE
 from jobctl.scheduler.clock_watch import ClockWatch
 from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.recorder import Recorder
+from jobctl.scheduler.retry_timer import RetryTimer
 from jobctl.scheduler.run_supervisor import RunSupervisor
 from jobctl.store.base import RunStore
 from jobctl.store.records import (
@@ -31,8 +32,6 @@ from jobctl.store.records import (
 
 if TYPE_CHECKING:
     from jobctl.execution.pool import WorkerPool
-
-_CLAIM_AGAIN_S = 1.0
 
 
 class _DueRun(NamedTuple):
@@ -75,8 +74,7 @@ class AfterJobs:
         self._to_check: set[str] = set()
         self._due: dict[str, _DueRun] = {}
         self._blocked: set[str] = set()
-        self._blocked_at = 0.0
-        self._recorded = 0
+        self._retry = RetryTimer()
         self._affected: dict[str, set[str]] = {}  # the jobs to check when a run of the job has ended
 
     def __bool__(self) -> bool:
@@ -110,17 +108,12 @@ class AfterJobs:
 
     def start_due(self) -> None:
         """Start as many of the due jobs as the workers have room for."""
-        if self._blocked and self._may_be_free():
+        if self._blocked and self._retry.is_due(self._clock.monotonic(), self._recorder.recorded):
             self._to_check |= self._blocked
         if self._to_check and self._recorder.flush():
             self._check()
         if self._due:
             self._claim()
-
-    def _may_be_free(self) -> bool:
-        """Whether the runs in the way of blocked jobs may have ended: here, or in other processes a second later."""
-        has_ended, self._recorded = self._recorder.recorded != self._recorded, self._recorder.recorded
-        return has_ended or self._clock.monotonic() - self._blocked_at >= _CLAIM_AGAIN_S
 
     def _check(self) -> None:
         jobs = [self._jobs[job_id] for job_id in self._to_check]
@@ -161,7 +154,7 @@ class AfterJobs:
                     tasks.append(self._runs.begin(job, outcome, quick=False))
                 case Overlap():
                     self._blocked.add(job.id)
-                    self._blocked_at = self._clock.monotonic()
+                    self._retry.restart(self._clock.monotonic())
                 case CursorMoved():
                     self._to_check.add(job.id)
                 case Stopped():

@@ -17,6 +17,7 @@ from jobctl.scheduler.clock_watch import ClockWatch
 from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.misfires import MisfireReporter
 from jobctl.scheduler.recorder import Recorder
+from jobctl.scheduler.retry_timer import RetryTimer
 from jobctl.scheduler.run_supervisor import RunSupervisor
 from jobctl.scheduler.waiting import WaitingRuns
 from jobctl.store.base import RunStore
@@ -43,7 +44,6 @@ _LEAST_CLAIMED = (
 )
 _CHECKED = 1000
 _QUICK = timedelta(milliseconds=20)
-_CLAIM_AGAIN_S = 1.0
 
 
 class ReadySlots:
@@ -126,14 +126,12 @@ class BlockedSlots:
 
     def __init__(self) -> None:
         self._slots: dict[str, DueSlot] = {}
-        self._claimed_at = 0.0
-        self._recorded = 0
-        self._claim_now = False
+        self._retry = RetryTimer()
 
     def put(self, due: DueSlot, now: float) -> None:
         """Add a slot that could not run at ``now``, in seconds of the steady clock, at the end."""
         self._slots[due.entry.job.id] = due
-        self._claimed_at = now
+        self._retry.restart(now)
 
     def replace_older(self, due: DueSlot) -> bool:
         """Whether an older slot of the job was blocked: the newer one has its place now, and the older was missed."""
@@ -145,7 +143,7 @@ class BlockedSlots:
         if job.group is not None and any(
             job.group == other.entry.job.group for other in self._slots.values()
         ):
-            self._claim_now = True
+            self._retry.expire()
         return False
 
     def discard(self, job_id: str) -> None:
@@ -162,10 +160,8 @@ class BlockedSlots:
         Args:
             recorded: how many runs have ended here.
         """
-        has_ended, self._recorded = recorded != self._recorded, recorded
-        if not self._slots or not (has_ended or self._claim_now or now - self._claimed_at >= _CLAIM_AGAIN_S):
+        if not self._retry.is_due(now, recorded) or not self._slots:
             return []
-        self._claim_now = False
         slots = list(self._slots.values())
         self._slots.clear()
         return slots

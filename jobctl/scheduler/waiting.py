@@ -13,14 +13,13 @@ from jobctl.scheduler.agenda import INSTANT, DueSlot
 from jobctl.scheduler.clock_watch import ClockWatch
 from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.recorder import Recorder
+from jobctl.scheduler.retry_timer import RetryTimer
 from jobctl.scheduler.run_supervisor import RunSupervisor
 from jobctl.store.base import RunStore
 from jobctl.store.records import Claim, Claimed, Enqueued, Misfires, SlotsOutcome, SlotTaken
 
 if TYPE_CHECKING:
     from jobctl.execution.pool import WorkerPool
-
-_TRY_AGAIN_S = 1.0
 
 
 class WaitingRuns:
@@ -51,8 +50,7 @@ class WaitingRuns:
         self._runs = runs
         self._watch = watch
         self._first: datetime | None = None
-        self._recorded = 0
-        self._try_again_at = 0.0
+        self._retry = RetryTimer()
 
     def next_time(self, now: datetime) -> datetime | None:
         """When the next run begins; None where none waits, or those that are due are blocked."""
@@ -66,17 +64,17 @@ class WaitingRuns:
         """Read from the run store when the next run begins."""
         with suppress(StoreError):
             self._first = self._store.first_waiting()
-            self._try_again_at = 0.0
+            self._retry.expire()
 
     def start_due(self, now: datetime, jobs: Mapping[str, Job], is_quick: Callable[[Job], bool]) -> None:
         """Start the runs that are due and not blocked, as far as the workers have room."""
         if self._first is None or self._first > now or not self._lease.holds:
             return
-        steady, recorded = self._clock.monotonic(), self._recorder.recorded
+        steady = self._clock.monotonic()
         has_room = self._pool.capacity(quick=False) > 0
-        if not has_room or (recorded == self._recorded and steady < self._try_again_at):
+        if not has_room or not self._retry.is_due(steady, self._recorder.recorded):
             return
-        self._recorded, self._try_again_at = recorded, steady + _TRY_AGAIN_S
+        self._retry.restart(steady)
         startable = {job_id: job.group for job_id, job in jobs.items() if job.unmet is None}
         try:
             while due := self._store.due_waiting(now, startable, self._pool.capacity(quick=False)):
@@ -152,7 +150,7 @@ class WaitingRuns:
         outcome = self._store.enqueue_slots(claim, slots, job.catch_up_limit, self._lease.owner.id)
         if isinstance(outcome, Enqueued):
             self._first = min(now, self._first or now)
-            self._try_again_at = 0.0
+            self._retry.expire()
             gone = list(outcome.dropped)
             if missed:
                 last = entry.schedule.latest_until(slots[0] - INSTANT, begin, entry.anchor)
