@@ -23,6 +23,11 @@ def quote(text: str, limit: int = 60) -> str:
     return f'"{shown if len(shown) <= limit else shown[:limit] + "…"}"'
 
 
+def clauses(*parts: str | None) -> str | None:
+    """The parts that there are, with colons between them; None where there is none."""
+    return ": ".join(filter(None, parts)) or None
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that differs by few typing errors; else None, since a wrong suggestion is worse than none."""
     word = word[:100].lower()

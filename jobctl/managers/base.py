@@ -36,7 +36,7 @@ from jobctl.settings.masking import Mask, secret_texts
 from jobctl.signals import Stop
 from jobctl.store.base import RunStore
 from jobctl.store.records import Cancellation, JobRecord, new_run_id, new_run_ids, registration
-from jobctl.text import ID_HINT, counted, is_job_id, quote
+from jobctl.text import ID_HINT, clauses, counted, is_job_id, quote
 
 
 class ManagerBase:
@@ -257,7 +257,7 @@ class StoreBackedManager(ManagerBase):
         run = WaitingRun(
             new_run_id(), id, at, Trigger.MANUAL, arguments=given, actor=actor or actor_here(), reason=reason
         )
-        why = ": ".join(filter(None, (f"begins at {iso(at)}", reason)))
+        why = clauses(f"begins at {iso(at)}", reason)
         self._keep([run], Action(ActionKind.TRIGGER, now, run.actor or "", id, run.id, why))
         return run
 
@@ -318,7 +318,7 @@ class StoreBackedManager(ManagerBase):
         ]
         if runs and not dry_run:
             span = f"{counted(len(runs), 'slot')} from {iso(slots[0].slot)} to {iso(slots[-1].slot)}"
-            why = ": ".join(filter(None, (span, reason)))
+            why = clauses(span, reason)
             self._keep(runs, Action(ActionKind.BACKFILL, now, actor, id, batch, why))
         return runs
 

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from jobctl.clock import to_ms
-from jobctl.model import Action, ActionKind
+from jobctl.model import Action, ActionKind, short_id
 from jobctl.store.connection import Connection
 from jobctl.store.records import Claim
 from jobctl.store.rows import action_of, ms_of
+from jobctl.text import clauses
 
 _COLUMNS = "kind, at, actor, job_id, run_id, reason"
 
@@ -27,8 +28,8 @@ def record_run(connection: Connection, claim: Claim) -> None:
     """Add the start of a run, unless a schedule starts it."""
     if claim.actor is not None:
         kind = ActionKind.TRIGGER if claim.rerun_of is None else ActionKind.RERUN
-        repeats = None if claim.rerun_of is None else f"as in run {claim.rerun_of[:8]}"
-        reason = ": ".join(filter(None, (repeats, claim.action_reason))) or None
+        repeats = None if claim.rerun_of is None else f"as in run {short_id(claim.rerun_of)}"
+        reason = clauses(repeats, claim.action_reason)
         record(connection, [Action(kind, claim.at, claim.actor, claim.job_id, claim.run_id, reason)])
 
 

@@ -42,7 +42,7 @@ from jobctl.store.rows import (
     run_of,
     when,
 )
-from jobctl.text import counted
+from jobctl.text import clauses, counted
 
 T = TypeVar("T")
 _JOBS = f"SELECT {JOB}, {RUN} FROM jobs j LEFT JOIN runs r ON r.seq = j.last_run"
@@ -325,7 +325,7 @@ class RunStore(CachedResults):
             )
             if actor is not None:
                 end = f"until {iso(until)}" if until else None
-                why = ": ".join(filter(None, (end, reason))) or None
+                why = clauses(end, reason)
                 actions.record(
                     connection, [Action(ActionKind.STOP, at, actor, job_id, reason=why) for job_id in chosen]
                 )
@@ -553,7 +553,7 @@ class RunStore(CachedResults):
             left = waiting.listed(connection, batch=batch)
             waiting.drop_batch(connection, batch)
             if left:
-                why = ": ".join(filter(None, (f"{counted(len(left), 'run')} of a backfill", reason)))
+                why = clauses(f"{counted(len(left), 'run')} of a backfill", reason)
                 job_id = left[0].job_id
                 actions.record(connection, [Action(ActionKind.CANCEL, at, actor, job_id, batch, why)])
             return len(left)

@@ -11,6 +11,7 @@ from jobctl.modes import Mode, resolve
 from jobctl.project import ProjectContext
 from jobctl.scheduler.run_supervisor import check_runnable
 from jobctl.store.records import new_run_id, registration
+from jobctl.text import clauses
 from jobctl.web.pages.reader import Reader
 from jobctl.web.request_runner import Runner
 
@@ -149,7 +150,7 @@ class AsksScheduler:
             actor=actor,
             reason=reason,
         )
-        why = ": ".join(filter(None, (f"as in run {before.short_id}", reason)))
+        why = clauses(f"as in run {before.short_id}", reason)
         return self._keep(run, job, ActionKind.RERUN, why)
 
     def _keep(self, run: WaitingRun, job: Job, kind: ActionKind, reason: str | None) -> str:
