@@ -90,6 +90,11 @@ MAX_ID = 64
 ID_HINT = f"use lower-case letters, digits and single dashes, {MAX_ID} characters at most"
 
 
+def is_id_prefix(text: str) -> bool:
+    """Whether a text can be the id of a run in the run store, or its beginning of at least four characters."""
+    return 4 <= len(text) <= 32 and set(text) <= set("0123456789abcdef")
+
+
 def is_job_id(text: str) -> bool:
     """Whether a text is ``kebab-case``, ASCII, with at most 64 characters."""
     plain = text.isascii() and len(text) <= MAX_ID and text == text.lower()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -19,7 +18,7 @@ from jobctl.errors import (
     UsageError,
 )
 from jobctl.signals import DETACHED_MARK
-from jobctl.text import quote
+from jobctl.text import is_id_prefix, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -361,7 +360,6 @@ class Context:
         self._resources.close()
 
 
-_RUN_ID = r"[0-9a-f]{4,32}"
 T = TypeVar("T")
 
 
@@ -400,7 +398,7 @@ def find_waiting(name: str, context: Context) -> WaitingRun | None:
     """
     if name.startswith("run_") and context.uses_trigger_dev:
         return context.trigger_dev.waiting_run(name)
-    if not re.fullmatch(_RUN_ID, name) or context.is_recorded(name):
+    if not is_id_prefix(name) or context.is_recorded(name):
         return None
     store = context.store_if_any
     return store.waiting_run(name) if store is not None else None
@@ -418,7 +416,7 @@ def find_run(name: str, context: Context) -> Run | None:
     if context.is_recorded(name):  # the catalogue takes longer to read, so it comes last
         return None
     is_remote = name.startswith("run_") and context.uses_trigger_dev
-    if is_remote or re.fullmatch(_RUN_ID, name):
+    if is_remote or is_id_prefix(name):
         store = context.store_if_any
         found = context.trigger_dev.run(name) if is_remote else store.run(name) if store else None
         if found is not None:

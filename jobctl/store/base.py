@@ -42,7 +42,7 @@ from jobctl.store.rows import (
     run_of,
     when,
 )
-from jobctl.text import clauses, counted
+from jobctl.text import clauses, counted, is_id_prefix
 
 T = TypeVar("T")
 _JOBS = f"SELECT {JOB}, {RUN} FROM jobs j LEFT JOIN runs r ON r.seq = j.last_run"
@@ -476,7 +476,7 @@ class RunStore(CachedResults):
         Raises:
             UsageError: several have the prefix.
         """
-        if not _is_prefix(run_id):
+        if not is_id_prefix(run_id):
             return None
         with self._reading() as connection:
             found = waiting.listed(connection, prefix=run_id, limit=2)
@@ -574,7 +574,7 @@ class RunStore(CachedResults):
         Raises:
             UsageError: several runs have the prefix.
         """
-        if not _is_prefix(run_id):
+        if not is_id_prefix(run_id):
             return None
         with self._reading() as connection:
             rows = connection.execute(
@@ -693,10 +693,6 @@ def _is_registered(job: Registration, record: JobRecord | None) -> bool:
     return record is not None and job == Registration(
         record.id, record.name, record.schedule, record.timezone
     )
-
-
-def _is_prefix(run_id: str) -> bool:
-    return len(run_id) >= 4 and set(run_id) <= set("0123456789abcdef")
 
 
 def _only(found: Sequence[T], prefix: str) -> T | None:

@@ -12,14 +12,13 @@ from jobctl.durations import ago, format_duration
 from jobctl.errors import ExitCode, NotRunningError, UsageError
 from jobctl.json_documents import trigger_document, waiting_document
 from jobctl.model import DEFAULT_GRACE, Run, RunStatus
-from jobctl.text import counted, printable
+from jobctl.text import counted, is_id_prefix, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jobctl.model import WaitingRun
 
-_LEAST_PREFIX = 4
 _POLL_S = 0.1
 _AFTER_GRACE_S = 15.0
 """Seconds to wait for a run to end after its grace time: another machine reads the request once a second."""
@@ -109,9 +108,10 @@ def _find(name: str, context: Context) -> "tuple[Run | None, Sequence[WaitingRun
     if (kept := find_waiting(name, context)) is not None:
         return None, [kept]
     store = None if context.uses_trigger_dev else context.store_if_any
-    if store is not None and not context.is_recorded(name):
-        running = [run for run in store.runs(statuses=[RunStatus.RUNNING], limit=None) if _is_of(run, name)]
-        waits = store.waiting(batch=name) if len(name) >= _LEAST_PREFIX else []
+    if store is not None and is_id_prefix(name) and not context.is_recorded(name):
+        going = store.runs(statuses=[RunStatus.RUNNING], limit=None)
+        running = [run for run in going if run.batch is not None and run.batch.startswith(name)]
+        waits = store.waiting(batch=name)
         if len({run.batch for run in running} | {run.batch for run in waits}) > 1:
             raise UsageError(f'several backfills begin with "{name}"', hint="type more of its characters")
         if running or waits:
@@ -128,10 +128,6 @@ def _find(name: str, context: Context) -> "tuple[Run | None, Sequence[WaitingRun
     if found.status is not RunStatus.RUNNING:
         raise _ended(found, context)
     return found, []
-
-
-def _is_of(run: Run, name: str) -> bool:
-    return len(name) >= _LEAST_PREFIX and run.batch is not None and run.batch.startswith(name)
 
 
 def _ended(run: Run, context: Context) -> NotRunningError:
