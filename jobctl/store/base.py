@@ -315,13 +315,11 @@ class RunStore(CachedResults):
         """
         chosen = list(job_ids)
         with self._writing() as connection:
+            waiting.give_up_slots(connection, chosen)
             connection.executemany(
                 "UPDATE jobs SET stopped = coalesce(stopped, ?), stop_reason = ?, stopped_until = ?,"
-                " next_run = NULL, missed = missed + ? WHERE id = ?",
-                [
-                    (to_ms(at), reason, ms_of(until), len(waiting.drop_slots(connection, job_id)), job_id)
-                    for job_id in chosen
-                ],
+                " next_run = NULL WHERE id = ?",
+                [(to_ms(at), reason, ms_of(until), job_id) for job_id in chosen],
             )
             if actor is not None:
                 end = f"until {iso(until)}" if until else None
@@ -458,10 +456,7 @@ class RunStore(CachedResults):
     def give_up_slots(self, job_ids: Iterable[str]) -> None:
         """Count the slots of jobs that wait to be caught up as missed."""
         with self._writing() as connection:
-            connection.executemany(
-                "UPDATE jobs SET missed = missed + ? WHERE id = ?",
-                [(len(waiting.drop_slots(connection, job_id)), job_id) for job_id in job_ids],
-            )
+            waiting.give_up_slots(connection, job_ids)
 
     def waiting(
         self, job_id: str | None = None, *, batch: str | None = None, limit: int | None = None

@@ -3,7 +3,7 @@
 Each function works inside the caller's transaction.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -55,6 +55,14 @@ def drop_slots(connection: Connection, job_id: str, limit: int = 0) -> list[date
     for run_id, _ in found:
         drop(connection, run_id)
     return [from_ms(slot) for _, slot in found]
+
+
+def give_up_slots(connection: Connection, job_ids: Iterable[str]) -> None:
+    """Count the slots of jobs that wait to be caught up as missed."""
+    connection.executemany(
+        "UPDATE jobs SET missed = missed + ? WHERE id = ?",
+        [(len(drop_slots(connection, job_id)), job_id) for job_id in job_ids],
+    )
 
 
 def is_kept(connection: Connection, run_id: str) -> bool:
@@ -118,7 +126,8 @@ def due(connection: Connection, at: datetime, jobs: Mapping[str, str | None], mo
         if group is not None:
             busy_groups.add(group)
         row = None
-        for condition in ("w.batch IS NULL", "true"):  # a backfill delays no other run of its job for long
+        # a backfill delays no other run of its job for long; two queries, since each has an index
+        for condition in ("w.batch IS NULL", "true"):
             first = f"SELECT {WAITING} FROM waiting w WHERE w.job_id = ? AND w.begins_at <= ? AND {condition}"
             row = row or connection.execute(f"{first} {_ORDER} LIMIT 1", (job_id, now)).fetchone()
         if row is not None:
