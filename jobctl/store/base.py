@@ -356,6 +356,10 @@ class RunStore(CachedResults):
 
         So a slot between that end and this call is late or missed, as any other, and never left out silently.
         """
+        with self._reading() as connection:  # nearly always there is none, and no transaction is needed
+            due = connection.execute("SELECT 1 FROM jobs WHERE stopped_until <= ? LIMIT 1", (to_ms(at),))
+            if not due.fetchall():
+                return
         with self._writing() as connection:
             connection.execute(_START_DUE, (to_ms(at),))
 
