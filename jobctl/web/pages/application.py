@@ -44,7 +44,7 @@ from jobctl.web.pages.asking import Starter, StartsHere, StartsThere
 from jobctl.web.pages.live import Live
 from jobctl.web.pages.reader import Reader
 from jobctl.web.pages.rendering import HEADERS, STATIC, asset, render
-from jobctl.web.pages.visit import Visit, client_of, local_path
+from jobctl.web.pages.visit import Visit, client_of, local_path, root_of
 from jobctl.web.request_runner import Runner
 
 _LARGEST_FORM = 128 * 1024
@@ -220,7 +220,7 @@ class ControlPage:
         return self.access.visitor(request.headers, client, request.cookies)
 
     def _refused(self, request: Request) -> Response:
-        root = str(request.scope.get("root_path", "")).rstrip("/")
+        root = root_of(request)
         if not self.access.has_login:
             return self._login_page(request, status=403)
         if request.method != "GET":
@@ -246,7 +246,7 @@ class ControlPage:
             return page
         if cookie is None:
             return self._login_page(request, "This is not the secret.", status=401)
-        root = str(request.scope.get("root_path", "")).rstrip("/")
+        root = root_of(request)
         response = RedirectResponse(f"{root}{local_path(read.get('next', '/'))}", 303, headers=HEADERS)
         response.set_cookie(
             cookie_name(request.headers),
@@ -266,7 +266,7 @@ class ControlPage:
         token = dict(await _form(request) or ()).get("token", "")
         if not self.access.is_own_form(visitor, token, request.headers):
             return self._refused(request)
-        root = str(request.scope.get("root_path", "")).rstrip("/")
+        root = root_of(request)
         response = RedirectResponse(f"{root}/login", 303, headers=HEADERS)
         response.delete_cookie(
             cookie_name(request.headers), path=root or "/", httponly=True, samesite="strict"
@@ -275,7 +275,7 @@ class ControlPage:
 
     def _login_page(self, request: Request, error: str | None = None, *, status: int) -> Response:
         shown = {
-            "root": str(request.scope.get("root_path", "")).rstrip("/"),
+            "root": root_of(request),
             "mask": self.reader.project.environment.mask,
             "error": error,
             "next": local_path(request.query_params.get("next", "/")),
@@ -322,9 +322,8 @@ def page_alone(page: ControlPage, close: Callable[[], None] | None = None) -> St
     handlers = {HTTPException: _http_error, Exception: page.internal_error}
     app = Starlette(routes=page.routes(), lifespan=lifespan, exception_handlers=handlers)
     app.state.page = page
-    app.router.redirect_slashes = (
-        False  # it would send visitors to the host that the request names, and without TLS
-    )
+    # it would send visitors to the host that the request names, and without TLS
+    app.router.redirect_slashes = False
     return app
 
 
@@ -343,9 +342,7 @@ async def _form(request: Request) -> list[tuple[str, str]] | None:
         return None
     body = b""
     try:
-        async with asyncio.timeout(
-            _FORM_S
-        ):  # who has not logged in may send one, and could hold a connection
+        async with asyncio.timeout(_FORM_S):  # a visitor without a login could hold a connection
             async for part in request.stream():
                 body += part
                 if len(body) > _LARGEST_FORM:

@@ -34,7 +34,7 @@ class Visit(NamedTuple):
     @property
     def root(self) -> str:
         """Where the page is mounted, without a slash at the end."""
-        return str(self.request.scope.get("root_path", "")).rstrip("/")
+        return root_of(self.request)
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -86,6 +86,11 @@ class Visit(NamedTuple):
             "notice": self.page.read_notice(self.query.get("notice", "")),
             "live": "off" if mode is Mode.DISABLED else "poll" if self.page.polls else "events",
         }
+
+
+def root_of(request: Request) -> str:
+    """Where the page is mounted, without a slash at the end."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
 
 
 def client_of(request: Request) -> str:
