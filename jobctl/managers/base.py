@@ -337,13 +337,8 @@ class StoreBackedManager(ManagerBase):
     def _arguments_to_keep(self, job: Job, arguments: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         if not arguments:
             return None
-        self._mask.add(secret_texts({**job.arguments, **job.environment}))
         checked = self._checked_arguments(job, arguments)
-        if self._mask.value(checked) != checked:
-            raise UsageError(
-                f"the arguments of {job.id} hold a secret, which is not kept until the run begins",
-                hint="let the job read it from a variable",
-            )
+        demand_no_secret(job, checked, self._mask)
         return checked
 
     def _keep(self, runs: Sequence[WaitingRun], action: Action) -> None:
@@ -435,6 +430,20 @@ def demand_later(at: datetime, now: datetime) -> None:
     demand_zone(at)
     if at <= now:
         raise UsageError(f"{iso(at)} is past", hint="give a later time, or run it now")
+
+
+def demand_no_secret(job: Job, arguments: Mapping[str, Any], mask: Mask) -> None:
+    """Check arguments that are kept until a run begins, and add the secrets of the job's definition to the mask.
+
+    Raises:
+        UsageError: they hold a secret.
+    """
+    mask.add(secret_texts({**job.arguments, **job.environment}))
+    if mask.value(dict(arguments)) != dict(arguments):
+        raise UsageError(
+            f"the arguments of {job.id} hold a secret, which is not kept until the run begins",
+            hint="let the job read it from a variable",
+        )
 
 
 def define(job_id: str, name: str, target: Target, schedule: Schedule) -> Job:

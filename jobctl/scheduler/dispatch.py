@@ -39,9 +39,8 @@ if TYPE_CHECKING:
 
 _COLLECTED = 128
 _CLAIMED = 128
-_LEAST_CLAIMED = (
-    32  # of quick jobs while more are due: a claim is a transaction, so a burst needs few of them
-)
+_LEAST_CLAIMED = 32
+"""Of quick jobs while more are due: a claim is a transaction, so a burst needs few of them."""
 _CHECKED = 1000
 _QUICK = timedelta(milliseconds=20)
 

@@ -12,7 +12,7 @@ from jobctl.clock import SystemClock
 from jobctl.errors import NotRunError, StoreError
 from jobctl.managers.factory import make_local_manager
 from jobctl.managers.rerun import unknown_run
-from jobctl.model import Run, Trigger, WaitingRun
+from jobctl.model import Job, Run, Trigger, WaitingRun
 from jobctl.modes import Mode, resolve
 from jobctl.project import ProjectContext, wait_for_store
 from jobctl.scheduler.liveness import fail_lost_runs_once
@@ -116,7 +116,7 @@ class Runner:
             NotRunError: scheduling is disabled, or what the job needs is not configured.
             StoreError: the run cannot be recorded, so it was not started.
         """
-        job = self.project.catalogue.get(job_id, lambda job_id: self.read_store().job(job_id) is not None)
+        job = self._job(job_id)
         zone = job.schedule.timezone if job.schedule is not None else "UTC"
         called = called_slot(expression, zone, SystemClock().now()) if expression is not None else None
 
@@ -147,7 +147,7 @@ class Runner:
             NotRunError: no local scheduler is in charge, or what the job needs is not configured.
             StoreError: the run cannot be kept.
         """
-        self.project.catalogue.get(job_id, lambda job_id: self.read_store().job(job_id) is not None)
+        self._job(job_id)
         mode = resolve(self.project.environment)
         if mode is not Mode.LOCAL:
             raise NotRunError(
@@ -171,6 +171,9 @@ class Runner:
             lambda manager: manager.rerun(run_id, trigger=Trigger.HTTP, actor=actor),
         )
 
+    def _job(self, job_id: str) -> Job:
+        return self.project.catalogue.get(job_id, lambda job_id: self.read_store().job(job_id) is not None)
+
     def _run(self, name: str, start: "Callable[[LocalJobManager], Run]", *, if_disabled: bool = False) -> Run:
         """Start a run and wait until it ends, for at most the timeout.
 
@@ -178,11 +181,8 @@ class Runner:
             name: of what is to be run, for messages.
         """
         end = time.monotonic() + self.timeout.total_seconds()
-        if not if_disabled and self.is_disabled:
-            raise NotRunError(
-                f"{name} was not run: scheduling is disabled (DISABLE_AUTO_SYNC)",
-                hint="jobctl mode shows where that is set",
-            )
+        if not if_disabled:
+            self.demand_enabled(name)
 
         def pause(seconds: float) -> None:
             if time.monotonic() + seconds > end:
@@ -199,6 +199,21 @@ class Runner:
                 return manager.wait(started.id, _END_S)
         return self.project.open_store().run(started.id) or started
 
+    def demand_enabled(self, name: str) -> None:
+        """Check that a run may be started.
+
+        Args:
+            name: of what is to be run.
+
+        Raises:
+            NotRunError: scheduling is disabled.
+        """
+        if self.is_disabled:
+            raise NotRunError(
+                f"{name} was not run: scheduling is disabled (DISABLE_AUTO_SYNC)",
+                hint="jobctl mode shows where that is set",
+            )
+
     def cancel(self, run_id: str, by: str, reason: str | None) -> tuple[Run, bool]:
         """Ask a run to end, wherever it runs.
 
@@ -214,17 +229,15 @@ class Runner:
             StoreError: the run store cannot be used.
         """
         store = self.read_store()
-        kept = store.waiting_run(run_id)
-        run = None if kept else store.run(run_id)
-        if kept is None and run is None:
-            raise unknown_run(run_id)
-        whole_id = kept.id if kept else run.id if run else run_id
-        cancellation = Cancellation(whole_id, by, printable(reason) if reason else None)
-        is_asked = store.cancel(cancellation, SystemClock().now())
-        found = store.run(whole_id)
+        found = store.waiting_run(run_id) or store.run(run_id)
         if found is None:
             raise unknown_run(run_id)
-        return found, is_asked
+        cancellation = Cancellation(found.id, by, printable(reason) if reason else None)
+        is_asked = store.cancel(cancellation, SystemClock().now())
+        run = store.run(found.id)
+        if run is None:  # it was deleted meanwhile
+            raise unknown_run(run_id)
+        return run, is_asked
 
     def close(self) -> None:
         """End the runs in progress, with a grace time, and close the store."""

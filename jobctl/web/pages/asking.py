@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from jobctl.clock import Clock
-from jobctl.errors import NotRunError, UsageError
-from jobctl.managers.rerun import repeat
+from jobctl.managers.base import demand_no_secret
+from jobctl.managers.rerun import Repeated, repeat
 from jobctl.model import Action, ActionKind, Job, Run, Trigger, WaitingRun
-from jobctl.modes import Mode, resolve
 from jobctl.project import ProjectContext
 from jobctl.scheduler.run_supervisor import check_runnable
 from jobctl.store.records import new_run_id, registration
@@ -55,11 +54,7 @@ class StartsHere:
     def check(self, job: Job) -> None:
         """As declared."""
         check_runnable(job)
-        if resolve(self._runner.project.environment) is Mode.DISABLED:
-            raise NotRunError(
-                f"{job.id} was not run: scheduling is disabled (DISABLE_AUTO_SYNC)",
-                hint="jobctl mode shows where that is set",
-            )
+        self._runner.demand_enabled(job.id)
 
     def run(self, job: Job, arguments: Mapping[str, Any], actor: str, reason: str | None) -> str:
         """As declared."""
@@ -119,42 +114,37 @@ class AsksScheduler:
     def run(self, job: Job, arguments: Mapping[str, Any], actor: str, reason: str | None) -> str:
         """As declared."""
         check_runnable(job)
-        if self._project.environment.mask.value(dict(arguments)) != dict(arguments):
-            raise UsageError(
-                f"the arguments of {job.id} hold a secret, which is not kept until the run begins",
-                hint="let the job read it from a variable",
-            )
-        run = WaitingRun(
-            new_run_id(),
-            job.id,
-            self._clock.now(),
-            Trigger.MANUAL,
-            arguments=arguments or None,
-            actor=actor,
-            reason=reason,
-        )
-        return self._keep(run, job, ActionKind.TRIGGER, reason)
+        demand_no_secret(job, arguments, self._project.environment.mask)
+        return self._keep(job, arguments, actor, reason)
 
     def rerun(self, run_id: str, job: Job, actor: str, reason: str | None) -> str:
         """As declared."""
         check_runnable(job)
-        before, arguments, slot = repeat(run_id, self._project.open_store().run)
+        repeated = repeat(run_id, self._project.open_store().run)
+        return self._keep(job, repeated.arguments, actor, reason, repeated)
+
+    def _keep(
+        self,
+        job: Job,
+        arguments: Mapping[str, Any],
+        actor: str,
+        reason: str | None,
+        repeated: Repeated | None = None,
+    ) -> str:
+        store, now, run_id = self._project.open_store(), self._clock.now(), new_run_id()
         run = WaitingRun(
-            new_run_id(),
+            run_id,
             job.id,
-            self._clock.now(),
+            now,
             Trigger.MANUAL,
-            slot,
+            repeated.slot if repeated else None,
             arguments=arguments or None,
-            rerun_of=before.id,
+            rerun_of=repeated.before.id if repeated else None,
             actor=actor,
             reason=reason,
         )
-        why = clauses(f"as in run {before.short_id}", reason)
-        return self._keep(run, job, ActionKind.RERUN, why)
-
-    def _keep(self, run: WaitingRun, job: Job, kind: ActionKind, reason: str | None) -> str:
-        store = self._project.open_store()
-        store.register([registration(job)], run.begins_at)
-        store.keep([run], Action(kind, run.begins_at, run.actor or "", job.id, run.id, reason))
-        return run.id
+        kind = ActionKind.RERUN if repeated else ActionKind.TRIGGER
+        why = clauses(f"as in run {repeated.before.short_id}" if repeated else None, reason)
+        store.register([registration(job)], now)
+        store.keep([run], Action(kind, now, actor, job.id, run_id, why))
+        return run_id
