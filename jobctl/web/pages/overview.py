@@ -116,6 +116,34 @@ class Trouble(NamedTuple):
         return bool(self.failed or self.late or self.unmet)
 
 
+class Part(NamedTuple):
+    """A part of a list that is too long to be shown at once.
+
+    Attributes:
+        number: of this part, from 1.
+        first: the place of its first line in the list, from 1.
+        total: the length of the list.
+    """
+
+    lines: list[Line]
+    number: int
+    parts: int
+    first: int
+    total: int
+
+    @classmethod
+    def of(cls, lines: list[Line], number: int, size: int) -> "Part":
+        """A part of the list; the last where it has fewer.
+
+        Args:
+            size: the most lines in each.
+        """
+        parts = max(1, -(-len(lines) // size))
+        number = min(number, parts)
+        begin = (number - 1) * size
+        return cls(lines[begin : begin + size], number, parts, begin + 1, len(lines))
+
+
 def found_lines(reader: Reader, query: Query) -> tuple[list[Line], list[Line]]:
     """All jobs, and those that the visitor wants to see, in that order."""
     if reader.mode is Mode.TRIGGER_DEV:
@@ -133,13 +161,11 @@ def overview(reader: Reader, query: Query) -> dict[str, Any]:
     lines, found = found_lines(reader, query)
     counts = Counter(line.state for line in lines)
     groups = _groups(lines)
-    pages = max(1, -(-len(found) // PER_PAGE))
-    query = query._replace(page=min(query.page, pages))
-    shown = found[(query.page - 1) * PER_PAGE : query.page * PER_PAGE]
+    part = Part.of(found, query.page, PER_PAGE)
     urgent = {
         state: [line for line in lines if line.state == state][:_MOST_TROUBLE] for state in ("failed", "late")
     }
-    chosen = {line.id: line for line in (*shown, *urgent["failed"], *urgent["late"])}
+    chosen = {line.id: line for line in (*part.lines, *urgent["failed"], *urgent["late"])}
     rows = _rows(reader, store, chosen, now)
     unmet: dict[str, list[str]] = {}
     for line in lines:
@@ -153,11 +179,9 @@ def overview(reader: Reader, query: Query) -> dict[str, Any]:
         "who": who_schedules(board),
         "is_scheduled": board.is_scheduled,
         "schedules_here": presence.running,
-        "rows": [rows[line.id] for line in shown if line.id in rows],
+        "rows": [rows[line.id] for line in part.lines if line.id in rows],
         "total": len(lines),
-        "found": len(found),
-        "pages": pages,
-        "first": (query.page - 1) * PER_PAGE + 1,
+        "part": part,
         "counts": counts,
         "states": [state for state in _STATES if counts[state] or query.state == state],
         "sorts": {name: words for name, (words, _) in _SORTS.items()},

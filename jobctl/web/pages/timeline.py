@@ -11,7 +11,7 @@ from jobctl.managers.board import Board, who_schedules
 from jobctl.model import Job, RunStatus
 from jobctl.store.glances import RunGlance
 from jobctl.store.records import JobRecord
-from jobctl.web.pages.overview import Query, found_lines
+from jobctl.web.pages.overview import Part, Query, found_lines
 from jobctl.web.pages.reader import Reader
 from jobctl.web.pages.rendering import dated
 
@@ -66,10 +66,8 @@ def timeline(reader: Reader, query: Query) -> dict[str, Any]:
     store = reader.store()
     now, presence = reader.clock.now(), reader.presence
     _, found = found_lines(reader, query)
-    pages = max(1, -(-len(found) // PER_PAGE))
-    query = query._replace(page=min(query.page, pages))
-    shown = found[(query.page - 1) * PER_PAGE : query.page * PER_PAGE]
-    ids = [line.id for line in shown]
+    part = Part.of(found, query.page, PER_PAGE)
+    ids = [line.id for line in part.lines]
     records = store.jobs(ids)
     latest = store.latest_runs(ids, _MOST_RUNS)
     skipped: dict[str, list[RunMark]] = {}
@@ -79,7 +77,7 @@ def timeline(reader: Reader, query: Query) -> dict[str, Any]:
         skipped.setdefault(run.job_id, []).append(mark)
     board = Board(reader.mode, presence, (), now)
     lanes = []
-    for line in shown:
+    for line in part.lines:
         known, record = reader.jobs.get(line.id), records.get(line.id)
         slots, band = _slots(known.job if known else None, record, now) if board.is_scheduled else ([], None)
         late = None
@@ -96,9 +94,7 @@ def timeline(reader: Reader, query: Query) -> dict[str, Any]:
         "who": who_schedules(board),
         "is_scheduled": board.is_scheduled,
         "lanes": lanes,
-        "pages": pages,
-        "found": len(found),
-        "first": (query.page - 1) * PER_PAGE + 1,
+        "part": part,
         "width": WIDTH,
         "ticks": [_tick(now + number * _TICK, now) for number in range(-4, 5)],
         "changes": clock_changes({job.schedule.timezone for job in jobs if job.schedule}, now),
