@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from jobctl.catalogue.catalogue import unknown_job
 from jobctl.durations import format_duration
 from jobctl.managers.board import Board
-from jobctl.managers.status import job_status, recorded_jobs, with_next_times
 from jobctl.memory_limit import MIB
 from jobctl.model import Command, Job, Run, RunStatus, Status
 from jobctl.modes import Mode
@@ -64,13 +63,11 @@ def job_page(reader: Reader, job_id: str, query: HistoryQuery) -> dict[str, Any]
     store = reader.store()
     now, presence, mode = reader.clock.now(), reader.presence, reader.mode
     record, known = store.job(job_id), reader.jobs.get(job_id)
-    if known is None and record is None:
+    found = reader.status(job_id, record, now)
+    if found is None:
         raise unknown_job(job_id, reader.jobs)
-    job = known.job if known else recorded_jobs(filter(None, [record]))[0]
-    there, error = reader.statuses_there() if mode is Mode.TRIGGER_DEV else ({}, None)
-    status = there.get(job_id) or job_status(job, record, now)
-    if mode is Mode.VERCEL:
-        status = with_next_times([status], [job], now)[0]
+    job, status = found
+    error = reader.statuses_there()[1] if mode is Mode.TRIGGER_DEV else None
     due = {job_id: record.next_run} if record and record.next_run and record.next_run <= now else {}
     board = Board(mode, presence, (status,), now, error, due=due)
     late = board.late_since(status) if status.status is not Status.FAILED else None

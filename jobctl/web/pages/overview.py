@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from jobctl.clock import from_ms, to_ms
 from jobctl.durations import milliseconds
 from jobctl.managers.board import LATE, Board, who_schedules
-from jobctl.managers.status import job_status, recorded_jobs, state_of, with_next_times
+from jobctl.managers.status import state_of
 from jobctl.model import AFTER, Job, JobStatus, RunStatus
 from jobctl.modes import Mode
 from jobctl.scheduler.liveness import Presence
@@ -264,21 +264,17 @@ def _groups(lines: Iterable[Line]) -> list[tuple[str, int]]:
 
 
 def _rows(reader: Reader, store: RunStore, wanted: Mapping[str, Line], now: datetime) -> dict[str, Row]:
-    there = reader.statuses_there()[0] if reader.mode is Mode.TRIGGER_DEV else {}
-    records = {} if there else store.jobs(list(wanted))
+    records = {} if reader.mode is Mode.TRIGGER_DEV else store.jobs(list(wanted))
     runs = store.latest_runs([job_id for job_id in wanted if job_id in records], MOST)
     rows = {}
     for job_id, line in wanted.items():
-        record, known = records.get(job_id), reader.jobs.get(job_id)
-        if known is None and record is None:
+        found = reader.status(job_id, records.get(job_id), now)
+        if found is None:
             continue  # removed meanwhile
-        job = known.job if known else recorded_jobs(filter(None, [record]))[0]
-        status = there.get(job_id) or job_status(job, record, now)
-        if reader.mode is Mode.VERCEL:
-            status = with_next_times([status], [job], now)[0]
+        job, status = found
         state = "retrying" if status.retry_at is not None else line.state
         late = from_ms(line.next) if state == "late" and line.next is not None else None
-        rows[job_id] = Row(job, status, state, late, strip(runs.get(job_id, ()), now), known is not None)
+        rows[job_id] = Row(job, status, state, late, strip(runs.get(job_id, ()), now), job_id in reader.jobs)
     return rows
 
 

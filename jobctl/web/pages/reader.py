@@ -2,17 +2,26 @@
 
 import threading
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl.clock import Clock
 from jobctl.errors import ConfigurationError, JobctlError, ServiceError
-from jobctl.managers.status import is_manual_only, is_off_schedule, job_statuses, with_next_times
+from jobctl.managers.status import (
+    is_manual_only,
+    is_off_schedule,
+    job_status,
+    job_statuses,
+    recorded_jobs,
+    with_next_times,
+)
 from jobctl.model import Job, JobStatus, Run, RunStatus
 from jobctl.modes import Mode, resolve
 from jobctl.project import ProjectContext
 from jobctl.scheduler.liveness import Presence, fail_lost_runs_once, scheduler_presence
 from jobctl.store.base import RunStore
+from jobctl.store.records import JobRecord
 
 if TYPE_CHECKING:
     from jobctl.trigger_dev.manager import TriggerDevJobManager
@@ -47,7 +56,7 @@ class Reader:
         self._asking = threading.Lock()
         self._there: tuple[float, dict[str, JobStatus], JobctlError | None] | None = None
 
-    @property
+    @cached_property
     def mode(self) -> Mode:
         """Which scheduler is in charge."""
         return resolve(self.project.environment)
@@ -114,6 +123,21 @@ class Reader:
         if self.mode is Mode.TRIGGER_DEV:
             return self.trigger_dev.runs(job_id, statuses=statuses, limit=limit)
         return self.store().runs(job_id, statuses=statuses, limit=limit)
+
+    def status(self, job_id: str, record: JobRecord | None, now: datetime) -> tuple[Job, JobStatus] | None:
+        """A job and its status, whichever scheduler is in charge; None where neither the catalogue nor the run store has it."""
+        known = self.jobs.get(job_id)
+        if known is not None:
+            job = known.job
+        elif record is not None:
+            [job] = recorded_jobs([record])
+        else:
+            return None
+        there = self.statuses_there()[0] if self.mode is Mode.TRIGGER_DEV else {}
+        status = there.get(job_id) or job_status(job, record, now)
+        if self.mode is Mode.VERCEL:
+            [status] = with_next_times([status], [job], now)
+        return job, status
 
     def store(self) -> RunStore:
         """The run store. Runs of processes that died are failed first, once a second at most.
