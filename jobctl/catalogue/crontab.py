@@ -12,7 +12,7 @@ from jobctl.catalogue.job_keys import build_job
 from jobctl.errors import ConfigurationErrors, ScheduleError, UsageError
 from jobctl.model import Job
 from jobctl.schedules import Cron
-from jobctl.text import MAX_ID, quote
+from jobctl.text import MAX_ID, printable, quote
 
 _ASSIGNMENT = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*", re.DOTALL)
 _FIELDS = 5
@@ -240,7 +240,7 @@ def as_toml(crontab: Crontab, prefix: str = "") -> str:
     blocks = []
     for job in crontab.jobs:
         lines = [f"# {comment}".rstrip() for comment in job.comments]
-        lines.append(f"# line {job.line} of the crontab: {_printable(job.text)}")
+        lines.append(f"# line {job.line} of the crontab: {printable(job.text)}")
         lines.append(f"[{prefix}jobs.{job.job_id}]")
         for key, value in job.settings.items():
             shown = json.dumps(value, ensure_ascii=False)
@@ -253,15 +253,11 @@ def as_toml(crontab: Crontab, prefix: str = "") -> str:
         blocks.append("\n".join(lines))
     if crontab.refused:
         refused = (
-            f"# line {each.line} was not imported: {_printable(each.reason)}\n#   {_printable(each.text)}"
+            f"# line {each.line} was not imported: {printable(each.reason)}\n#   {printable(each.text)}"
             for each in crontab.refused
         )
         blocks.append("\n".join(refused))
     return "\n\n".join(blocks) + "\n" if blocks else ""
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def local_timezone() -> str:

@@ -159,24 +159,38 @@ def append_to_project_file(
     Raises:
         UsageError: the file cannot be read or written, or tables cannot be added to the way it writes its jobs.
     """
-    file, before = _project_file(location)
-    shared = file.name == SHARED_FILE
-    text = before + ("\n" if before else "") + ("" if not before or before.endswith("\n") else "\n")
-    text += tables("tool.jobctl." if shared else "")
-    path = ["tool", "jobctl"] if shared else []
-    if not all(_defines(text, [*path, "jobs", job_id], wanted) for job_id, wanted in settings.items()):
+    new = _appended(location, tables, settings)
+    if not new.is_read_back:
         raise UsageError(
-            f"tables cannot be added to the way {file.name} writes its jobs", hint="see them with --dry-run"
+            f"tables cannot be added to the way {new.file.name} writes its jobs",
+            hint="see them with --dry-run",
         )
     try:
-        write_whole(file.resolve(), text.encode())
+        write_whole(new.file.resolve(), new.text.encode())
     except OSError as error:
-        raise UsageError(f"{file.name} cannot be written: {reason_of(error)}") from error
-    return file.name
+        raise UsageError(f"{new.file.name} cannot be written: {reason_of(error)}") from error
+    return new.file.name
 
 
-def _project_file(location: ProjectLocation) -> tuple[Path, str]:
-    """The project file, and its text; empty where it does not exist."""
+class _Appended(NamedTuple):
+    """A project file with tables at its end.
+
+    Attributes:
+        is_new: whether there was none.
+        is_read_back: whether the text contains exactly the settings that were to be added.
+    """
+
+    file: Path
+    text: str
+    added: str
+    is_new: bool
+    is_read_back: bool
+
+
+def _appended(
+    location: ProjectLocation, tables: Callable[[str], str], settings: Mapping[str, Mapping[str, Any]]
+) -> _Appended:
+    """The project file with tables at its end, whose lines end as the others do; see ``append_to_project_file``."""
     file = location.file or location.folder / OWN_FILE
     before = ""
     try:
@@ -186,23 +200,29 @@ def _project_file(location: ProjectLocation) -> tuple[Path, str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = reason_of(error) if isinstance(error, OSError) else "it is not UTF-8"
         raise UsageError(f"{file} cannot be read: {reason}") from error
-    return file, before
+    path = ["tool", "jobctl"] if file.name == SHARED_FILE else []
+    end = "\r\n" if "\r\n" in before else "\n"
+    gap = "" if not before else end if before.endswith("\n") else end * 2
+    added = tables("".join(f"{key}." for key in path))
+    text = before + gap + added.replace("\n", end)
+    is_read_back = all(_defines(text, [*path, "jobs", job_id], wanted) for job_id, wanted in settings.items())
+    return _Appended(file, text, added, not before, is_read_back)
 
 
 def _entry(location: ProjectLocation, job_id: str, settings: Mapping[str, Any]) -> NewFile:
-    file, before = _project_file(location)
-    shared = file.name == SHARED_FILE
-    lines = [f"[{'tool.jobctl.' if shared else ''}jobs.{job_id}]"]
-    lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
-    end = "\r\n" if "\r\n" in before else "\n"
-    gap = "" if not before else end if before.endswith("\n") else end * 2
-    text = before + gap + end.join([*lines, ""])
-    if not _defines(text, [*(["tool", "jobctl"] if shared else []), "jobs", job_id], settings):
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
+
+    def table(prefix: str) -> str:
+        return "\n".join([f"[{prefix}jobs.{job_id}]", *lines, ""])
+
+    new = _appended(location, table, {job_id: settings})
+    if not new.is_read_back:
+        entry = new.added.removesuffix("\n").replace("\n", "; ")
         raise UsageError(
-            f"a table cannot be added to the way {file.name} writes its jobs",
-            hint=f"add it yourself: {quote('; '.join(lines), 200)[1:-1]}",
+            f"a table cannot be added to the way {new.file.name} writes its jobs",
+            hint=f"add it yourself: {quote(entry, 200)[1:-1]}",
         )
-    return NewFile(file.name, text, "changed" if before else "created")
+    return NewFile(new.file.name, new.text, "created" if new.is_new else "changed")
 
 
 def _defines(text: str, path: list[str], settings: Mapping[str, Any]) -> bool:

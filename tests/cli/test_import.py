@@ -41,6 +41,16 @@ def jobs_in(folder: Path) -> dict[str, dict[str, object]]:
     return found
 
 
+def test_the_project_file_keeps_its_line_ends(project: Cli, here: Path) -> None:
+    file = here / "jobctl.toml"
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+
+    assert project("import", "crontab", "tab").code == 0
+    written = file.read_bytes()
+    assert b"[jobs.backup]\r\n" in written
+    assert written.count(b"\n") == written.count(b"\r\n")
+
+
 def test_each_line_becomes_a_job(project: Cli, here: Path) -> None:
     done = project("import", "crontab", "tab")
 
