@@ -31,7 +31,7 @@ from jobctl.events import (
     TracesNotSent,
 )
 from jobctl.files import actor_here
-from jobctl.model import Run, RunStatus, Trigger
+from jobctl.model import Run, RunStatus, Trigger, short_id
 from jobctl.project import wait_for_store
 from jobctl.signals import DETACHED_MARK, OWNER_MARK, WORKER_MARK, Stop
 
@@ -207,7 +207,7 @@ def report_start(run: dict[str, Any], context: Context) -> int:
     """What ``start_detached`` has started: the document with ``--json``, and a line on standard error."""
     if context.output.json:
         context.output.document(run)
-    context.output.note(f"{run['job_id']}: started, run {str(run['run_id'])[:8]}")
+    context.output.note(f"{run['job_id']}: started, run {short_id(str(run['run_id']))}")
     return ExitCode.DONE
 
 

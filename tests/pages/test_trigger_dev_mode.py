@@ -65,6 +65,7 @@ def test_a_run_is_asked_for_there_and_who_asked_is_kept_here(
     assert answer.status_code == 303
     assert answer.headers["location"].startswith(f"/runs/{action.run_id}?")
     assert (action.kind, action.reason) == (ActionKind.TRIGGER, "to see it")
+    assert f"A run of quick was started: {action.run_id}." in client.get(answer.headers["location"]).text
     assert any(method == "POST" and path.endswith("/trigger") for method, path in cloud.writes())
 
 

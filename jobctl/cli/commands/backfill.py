@@ -13,6 +13,7 @@ from jobctl.cli.run_arguments import read_arguments
 from jobctl.cli.times import exact, read_time
 from jobctl.cli.views.runs import waiting_piped
 from jobctl.json_documents import waiting_document
+from jobctl.model import short_id
 from jobctl.schedules.zones import zone
 from jobctl.text import counted, printable
 
@@ -78,7 +79,7 @@ def run(
     elif batch is not None:
         out.note(
             f"{job.id}: {counted(len(runs), 'run')} wait, oldest slot first;"
-            f" to cancel those that are left: jobctl cancel {batch[:8]}"
+            f" to cancel those that are left: jobctl cancel {short_id(batch)}"
         )
         context.note_missing_scheduler()
     return 0

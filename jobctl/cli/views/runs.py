@@ -257,7 +257,7 @@ def waiting_screen(
     for at, run in enumerate(runs):
         details = [run.reason or "", as_json(run.arguments) if run.arguments else ""]
         if run.batch:
-            details.append(f"backfill {run.batch[:8]}")
+            details.append(f"backfill {short_id(run.batch)}")
         if text := "  ".join(filter(None, details)):
             below[at] = terminal.text(text, "dim")
     yield terminal.table(columns, cells, below)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from jobctl.arguments import Schema
 from jobctl.durations import parse_duration
 from jobctl.errors import JobctlError, ScheduleError, UsageError
-from jobctl.model import Action, ActionKind, Job, Run, RunStatus, WaitingRun
+from jobctl.model import Action, ActionKind, Job, Run, RunStatus, WaitingRun, short_id
 from jobctl.modes import Mode
 from jobctl.settings.masking import Mask, secret_texts
 from jobctl.store.records import Cancellation, registration
@@ -38,7 +38,7 @@ def run_now(visit: Visit) -> Response:
     except UsageError as error:
         return _form(visit, job, schema, error)
     words = "A dry run of" if dry else "A run of"
-    return visit.done(f"/runs/{run_id}", f"{words} {job.id} was started: {run_id[:8]}.")
+    return visit.done(f"/runs/{run_id}", f"{words} {job.id} was started: {short_id(run_id)}.")
 
 
 def rerun(visit: Visit) -> Response:
