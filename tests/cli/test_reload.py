@@ -1,7 +1,6 @@
 """An edited ``jobctl.toml`` under a running scheduler."""
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.project import Site, marked, until
+from tests.support.project import Site, marked, send, until
 
 pytestmark = pytest.mark.slow
 
@@ -105,8 +104,7 @@ def test_a_stop_does_not_wait_for_an_edit(site: Site) -> None:
 
     assert scheduler.wait(10) == 0
     assert not events(site, scheduler, "jobs_changed")
-    for pid in marked(site.mark):
-        os.kill(pid, signal.SIGKILL)  # what imports the module ends by itself, in 90 s at most
+    send(marked(site.mark), signal.SIGKILL)  # what imports the module ends by itself, in 90 s at most
 
 
 def test_an_edit_that_meets_a_busy_store_is_taken_up_later(site: Site) -> None:

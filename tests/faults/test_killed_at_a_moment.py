@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ import jobctl.store
 from jobctl.store.sqlite_open import APPLICATION_ID
 from tests.faults.audit import audit, jobs_that_tell, told
 from tests.faults.budget import many
-from tests.support.project import Site, marked, until
+from tests.support.project import Site, marked, send, until
 
 SCHEMA = sorted((Path(jobctl.store.__file__).parent / "schema/sqlite").glob("*.sql"))
 LONG_AGO_MS = 40 * 86_400_000
@@ -35,9 +35,7 @@ def store_of(site: Site) -> Path:
 def kill_all(site: Site) -> None:
     """All at once, until no process comes up any more."""
     while found := marked(site.mark):
-        for pid in found:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        send(found, signal.SIGKILL)
 
 
 def soon(look: Callable[[], object]) -> bool:

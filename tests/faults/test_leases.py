@@ -11,8 +11,8 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from tests.faults.audit import audit, jobs_that_tell, told
 from tests.faults.test_clock_set import FAKETIME
 from tests.support.machine import boot, has_machines, pid_one
 from tests.support.postgres import Postgres
-from tests.support.project import Site, marked, until
+from tests.support.project import Site, frozen, marked, until
 from tests.support.proxy import proxied
 
 pytestmark = pytest.mark.skipif(not has_machines(), reason="pid namespaces cannot be made here")
@@ -79,17 +79,6 @@ class Machines:
         if not self.postgres:  # where all are from the start
             until(lambda: leased_flags(self.site) == [(1,)] * count)
 
-    @contextmanager
-    def frozen(self, pids: list[int]) -> Iterator[None]:
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            for pid in pids:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
-
     def takes_over(self) -> None:
         """Another machine runs the long job, which can end now."""
         (self.site.folder / "healed").touch()
@@ -143,7 +132,7 @@ def test_a_frozen_machine_is_replaced_and_does_nothing_when_it_thaws(machines: M
     until(lambda: last() == "one")
     second = machines.boot("two")
     machines.see_each_other(2)
-    with machines.frozen(machines.processes("one")):
+    with frozen(lambda: machines.processes("one")):
         until(lambda: last() == "two")
         threading.Event().wait(1)
         thawed = time.monotonic()
@@ -163,7 +152,7 @@ def test_a_frozen_scheduler_does_not_hold_up_the_end_of_its_runs(machines: Machi
     until(lambda: told(machines.site, "long", "begin"))
     second = machines.boot("two")
     machines.see_each_other(2)
-    with machines.frozen([pid for pid in machines.processes("one") if is_scheduler(pid)]):
+    with frozen(lambda: filter(is_scheduler, machines.processes("one"))):
         machines.takes_over()
     until(lambda: "Registered again, jobs go on" in machines.log("one"))
     machines.stop(first, second)

@@ -1,28 +1,13 @@
 """Schedulers and workers that are stopped for a while and go on, as on a machine that sleeps."""
 
-import os
-import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 from tests.faults.audit import audit, jobs_that_tell, told
 from tests.faults.budget import many
-from tests.support.project import Site, marked, until
+from tests.support.project import Site, frozen, marked, until
 
 PAUSE_S = many(2.5, 90.0)
-
-
-@contextmanager
-def stopped(pids: Sequence[int]) -> Iterator[None]:
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
 
 
 def stop(scheduler: subprocess.Popen[str]) -> None:
@@ -34,7 +19,7 @@ def test_a_single_scheduler_reports_what_it_missed(site: Site) -> None:
     jobs_that_tell(site, {"tick": 0.01})
     scheduler = site.run()
     until(lambda: told(site, "tick") >= 2)
-    with stopped([scheduler.pid]):
+    with frozen(lambda: [scheduler.pid]):
         threading.Event().wait(PAUSE_S)
         before = told(site, "tick")
 
@@ -48,7 +33,7 @@ def test_a_single_scheduler_reports_what_it_missed(site: Site) -> None:
 
 def goes_on_without(site: Site, paused: subprocess.Popen[str]) -> bool:
     """Stop one of two for a while; False where it was running the job, which no other process may run then."""
-    with stopped([paused.pid]):
+    with frozen(lambda: [paused.pid]):
         runs = site.runs("tick")
         if runs[0]["status"] == "running":
             return False
@@ -76,7 +61,7 @@ def test_all_of_a_machine_and_a_run_goes_on_where_it_was(site: Site) -> None:
     jobs_that_tell(site, {"tick": 0.01, "long": 2.0})
     scheduler = site.run()
     until(lambda: told(site, "long", "begin"))
-    with stopped(marked(site.mark)):
+    with frozen(lambda: marked(site.mark)):
         threading.Event().wait(PAUSE_S)
     until(lambda: told(site, "long") >= 1)
     before = told(site, "tick")

@@ -1,17 +1,15 @@
 """Both mailing jobs under ``kill -9`` of everything, at the moments that matter; no user is mailed twice."""
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 
 from jobctl.clock import SystemClock
 from tests.support.http_server import Reply, Request, Resend, http_server
-from tests.support.project import Site, marked
+from tests.support.project import Site, marked, send
 from tests.support.site_database import SiteDatabase
 from tests.support.smtp_server import Mails, smtp_server
 
@@ -35,9 +33,7 @@ def mails(site: Site, database: SiteDatabase) -> Iterator[Mails]:
 
 def kill(site: Site) -> None:
     """Everything at once, as when the power fails."""
-    for pid in marked(site.mark):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    send(marked(site.mark), signal.SIGKILL)
     site.nothing_left()
 
 

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import chdir, closing, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import chdir, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,6 +56,26 @@ def marked(text: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def send(pids: Iterable[int], number: int) -> None:
+    """Send a signal to processes; those that have ended meanwhile are left out."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+@contextmanager
+def frozen(processes: Callable[[], Iterable[int]]) -> Iterator[None]:
+    """Stop processes while the block runs, and those that were starting when the first were stopped."""
+    stopped: set[int] = set()
+    while new := {*processes()} - stopped:
+        send(new, signal.SIGSTOP)
+        stopped |= new
+    try:
+        yield
+    finally:
+        send(stopped, signal.SIGCONT)
 
 
 class Site:
@@ -182,6 +202,4 @@ class Site:
             process.wait()
             if process.stdout is not None:
                 process.stdout.close()
-        for pid in marked(self.mark):
-            with suppress(ProcessLookupError):  # it has ended meanwhile
-                os.kill(pid, signal.SIGKILL)
+        send(marked(self.mark), signal.SIGKILL)

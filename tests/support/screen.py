@@ -52,7 +52,9 @@ class Terminal:
             while not deadline.is_set():
                 self._read()
                 if seen(self.lines):
-                    return self.lines
+                    self._read_rest()
+                    if seen(self.lines):
+                        return self.lines
             raise AssertionError("\n".join(self.lines))
         finally:
             timer.cancel()
@@ -68,6 +70,13 @@ class Terminal:
     def resize(self, rows: int, columns: int) -> None:
         self.screen.resize(rows, columns)
         self.child.setwinsize(rows, columns)
+
+    def _read_rest(self) -> None:
+        """Read on until nothing comes for a moment: a frame may arrive in pieces."""
+        for _ in range(20):
+            before = len(self.bytes)
+            if not self._read() or len(self.bytes) == before:
+                break
 
     def _read(self) -> bool:
         try:
