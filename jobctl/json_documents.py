@@ -14,6 +14,7 @@ from jobctl.model import (
     Progress,
     Run,
     RunStatus,
+    SentNotification,
     WaitingRun,
 )
 
@@ -85,6 +86,18 @@ def action_document(action: Action) -> dict[str, Any]:
         "job_id": action.job_id,
         "run_id": action.run_id,
         "reason": action.reason,
+    }
+
+
+def notification_document(sent: SentNotification) -> dict[str, Any]:
+    """A notification that was sent, as in ``status ID --json``."""
+    return {
+        "at": time(sent.at),
+        "event": sent.event,
+        "run_id": sent.run_id,
+        "channel": sent.channel,
+        "receiver": sent.receiver,
+        "error": sent.error,
     }
 
 

@@ -315,6 +315,27 @@ class Action:
 
 
 @value
+class SentNotification:
+    """A notification about a job: whether one of its receivers accepted it.
+
+    Attributes:
+        at: when it was accepted, or given up.
+        event: ``failure``, ``recovery`` or ``missed``.
+        channel: ``webhook``, ``slack``, ``discord``, ``command`` or ``mail``.
+        receiver: a host, a program or a mail address; never a URL, which grants access.
+        error: why it was not delivered; None where it was.
+    """
+
+    at: datetime
+    job_id: str
+    event: str
+    channel: str
+    receiver: str
+    run_id: str | None = None
+    error: str | None = None
+
+
+@value
 class JobResult:
     """The result that a job may return.
 

@@ -9,8 +9,17 @@ from typing import Any, ClassVar, TypeVar
 
 from jobctl.clock import SystemClock, iso, to_ms
 from jobctl.errors import UsageError
-from jobctl.model import Action, ActionKind, JobMetrics, Progress, Run, RunStatus, WaitingRun
-from jobctl.store import actions, claims, glances, waiting
+from jobctl.model import (
+    Action,
+    ActionKind,
+    JobMetrics,
+    Progress,
+    Run,
+    RunStatus,
+    SentNotification,
+    WaitingRun,
+)
+from jobctl.store import actions, claims, glances, notifications, waiting
 from jobctl.store.batch_statement import BatchStatement
 from jobctl.store.cached_results import CachedResults
 from jobctl.store.connection import Connection
@@ -370,6 +379,16 @@ class RunStore(CachedResults):
             done = connection.execute("UPDATE jobs SET told = ? WHERE id = ? AND told <> ?", values)
             return done.rowcount > 0
 
+    def keep_notifications(self, sent: Iterable[SentNotification]) -> None:
+        """Keep which notifications were delivered, and which were not."""
+        with self._writing() as connection:
+            notifications.record(connection, sent)
+
+    def notifications(self, job_id: str, *, limit: int = 10) -> Sequence[SentNotification]:
+        """The newest notifications about a job, newest first."""
+        with self._reading() as connection:
+            return notifications.newest(connection, job_id, limit)
+
     # The clock: each time it is set back by much, a new clock generation begins.
 
     def clock_generation(self) -> int:
@@ -655,7 +674,8 @@ class RunStore(CachedResults):
     ) -> Pruned:
         """Remove finished runs that are both older than ``keep`` and beyond the newest ``keep_per_job`` of their job.
 
-        A job's last run stays, and so do the totals. Removes actions older than ``keep``. Sets ``last_cleanup``.
+        A job's last run stays, and so do the totals. Removes actions and notifications older than ``keep``, but for
+        each job's last notification. Sets ``last_cleanup``.
 
         Args:
             before_delete: removes what else belongs to a run; called before the run is deleted, so that a kill
@@ -667,6 +687,7 @@ class RunStore(CachedResults):
         with self._writing() as connection:
             connection.execute("UPDATE meta SET value = ? WHERE name = 'last_cleanup'", (to_ms(now),))
             connection.execute("DELETE FROM actions WHERE at < ?", (to_ms(now - keep),))
+            notifications.prune(connection, to_ms(now - keep))
             connection.execute(f"DELETE FROM owners WHERE id NOT IN (SELECT id FROM ({_OWNERS}) AS kept)")
         return Pruned(removed)
 

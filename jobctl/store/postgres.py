@@ -134,7 +134,7 @@ class PostgresRunStore(RunStore):
 _MIGRATIONS = sorted(Path(__file__).with_name("schema").joinpath("postgres").glob("*.sql"))
 VERSION = len(_MIGRATIONS)
 """The version of the tables: the number of SQL scripts."""
-TABLES = ("meta", "owners", "jobs", "runs", "cache", "counters", "waiting", "actions")
+TABLES = ("meta", "owners", "jobs", "runs", "cache", "counters", "waiting", "actions", "notifications")
 LEASE_TIMEOUT = timedelta(seconds=5)
 """How long a heartbeat may wait for the server, so that several fit into a lease."""
 

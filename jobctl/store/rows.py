@@ -7,7 +7,17 @@ from typing import Any, ParamSpec, TypeVar
 
 from jobctl.clock import from_ms, to_ms
 from jobctl.errors import StoreDamagedError
-from jobctl.model import Action, ActionKind, Progress, Reason, Run, RunStatus, Trigger, WaitingRun
+from jobctl.model import (
+    Action,
+    ActionKind,
+    Progress,
+    Reason,
+    Run,
+    RunStatus,
+    SentNotification,
+    Trigger,
+    WaitingRun,
+)
 from jobctl.store.records import CachedResult, JobRecord, Owner
 
 RUN = (
@@ -136,6 +146,13 @@ def action_of(row: Any) -> Action:
     """An action, from its row."""
     kind, at, actor, job_id, run_id, reason = row
     return Action(ActionKind(kind), from_ms(at), actor, job_id, run_id, reason)
+
+
+@decodes
+def notification_of(row: Any) -> SentNotification:
+    """A notification, from its row."""
+    at, job_id, run_id, event, channel, receiver, error = row
+    return SentNotification(from_ms(at), job_id, event, channel, receiver, run_id, error)
 
 
 def json_text(value: Any) -> str | None:

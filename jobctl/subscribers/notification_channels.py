@@ -28,14 +28,21 @@ class Channel(NamedTuple):
     """A way to notify one receiver.
 
     Attributes:
-        label: for people: a kind and a host, never a whole URL.
+        kind: the key of the ``notify`` table.
+        receiver: a host, a program or a mail address, never a whole URL.
         send: raises if the receiver does not accept the notification.
         abort: ends a ``send`` that is in progress.
     """
 
-    label: str
+    kind: str
+    receiver: str
     send: Callable[[Notification], None]
     abort: Callable[[], None] = lambda: None
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return f"{self.kind} to {self.receiver}" if self.kind == "mail" else f"{self.kind} {self.receiver}"
 
 
 def channels(notify: Notify, project: ProjectContext) -> Iterator[Channel]:
@@ -56,12 +63,12 @@ def channels(notify: Notify, project: ProjectContext) -> Iterator[Channel]:
         named = getattr(notify, kind)
         if named is not None:
             url = resolved(named, project.environment, notify.where)
-            yield Channel(f"{kind} {urlsplit(url).hostname}", partial(_post, url, body))
+            yield Channel(kind, urlsplit(url).hostname or "", partial(_post, url, body))
     if notify.command:
         program = Program(notify.command, project.environment.merged(), project.folder)
-        yield Channel(f"command {notify.command[0]}", program.send, program.abort)
+        yield Channel("command", notify.command[0], program.send, program.abort)
     for address in notify.mail:
-        yield Channel(f"mail to {address}", partial(_mail, parse_mailbox(address), project))
+        yield Channel("mail", address, partial(_mail, parse_mailbox(address), project))
 
 
 def request(url: str, body: object = None) -> None:

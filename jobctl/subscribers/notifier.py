@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from jobctl import thread_start
 from jobctl.catalogue.notify_settings import NotificationKind, Notify, resolved
 from jobctl.clock import SystemClock
-from jobctl.errors import JobctlError, ServiceError
+from jobctl.errors import JobctlError, ServiceError, StoreError
 from jobctl.events import (
     Bus,
     Event,
@@ -22,13 +22,15 @@ from jobctl.events import (
     SchedulerStarted,
     SlotsMissed,
 )
-from jobctl.model import Job, Run, RunStatus
+from jobctl.model import Job, Run, RunStatus, SentNotification
 from jobctl.project import ProjectContext
 from jobctl.store.base import RunStore
 from jobctl.subscribers.notification import FINAL, Notification, of_run, of_slots
 from jobctl.subscribers.notification_channels import Channel, CheckIn, channels, check_in_url, request
 
 CLOSE_S = 15.0
+_RECORD_S = 1.0
+"""For the run store, to record at the end what was not delivered."""
 PAUSES_S = (10.0, 60.0, 300.0)
 """Between attempts at a receiver; each attempt sends a request up to four times."""
 _IDLE_S = 30.0
@@ -40,10 +42,18 @@ Work = Callable[[], None]
 
 
 class Recipient(NamedTuple):
-    """Who receives the result of a queued task, and about which job."""
+    """Who receives the result of a queued task, and about which job.
+
+    Attributes:
+        notification: what the run store is to keep of it; None for other tasks.
+    """
 
     label: str
     job_id: str
+    notification: SentNotification | None = None
+
+
+_RUN_STORE = Recipient("run store", "")
 
 
 class DeliveryQueues:
@@ -113,6 +123,7 @@ class Notifier:
 
     The run store keeps whether people were notified of a job's failure: once one receiver has accepted it. So neither
     a restart nor another process repeats it, and what no receiver accepted is sent at the next failure or start.
+    It also keeps each notification. A queue of its own writes that, so a locked store delays no receiver.
 
     Args:
         pauses: between attempts, in seconds.
@@ -165,9 +176,16 @@ class Notifier:
         self._closing.set()
         with suppress(KeyboardInterrupt):
             self._queues.drain(timeout)
-        for label, job_id in sorted(self._queues.drain(0)):
-            self._report_failure(label, job_id, ServiceError("it had not answered when jobctl ended"))
+        left = sorted(self._queues.drain(0) - {_RUN_STORE}, key=lambda recipient: recipient[:2])
+        unanswered = ServiceError("it had not answered when jobctl ended")
+        for recipient in left:
+            self._report_failure(recipient.label, recipient.job_id, unanswered)
         self._closed = True
+        lost = [each.notification for each in left if each.notification is not None]
+        if lost:
+            self._enqueue_record(lambda: self._record(lost, unanswered))
+            with suppress(KeyboardInterrupt):
+                self._queues.drain(_RECORD_S)
         for channel in self._channels:
             channel.abort()
 
@@ -223,9 +241,18 @@ class Notifier:
             try:
                 work()
             except Exception as error:  # an unexpected error must not end the thread
-                self._report_failure(*recipient, error)
+                self._report_failure(recipient.label, recipient.job_id, error)
 
         self._queues.put(queue, recipient, guarded, limit)
+
+    def _enqueue_record(self, write: Work) -> None:
+        """Write to the run store in a thread of its own. Its errors are reported by those who record runs."""
+
+        def guarded() -> None:
+            with suppress(StoreError):
+                write()
+
+        self._queues.put(_RUN_STORE.label, _RUN_STORE, guarded, _MAX_NOTIFICATIONS)
 
     # In the threads of the queues
 
@@ -233,8 +260,13 @@ class Notifier:
         """Notify if the run's result differs from what people were notified of last."""
         failed = run.status is RunStatus.FAILED
         delivery = self._newest.get(run.job_id)  # before the store: it is removed after the store is written
-        record = self._store.job(run.job_id)
-        known = record is not None and record.failure_notified
+        try:
+            record = self._store.job(run.job_id)
+            known = record is not None and record.failure_notified
+        except StoreError:
+            if not failed:
+                raise
+            known = False  # a failure may be sent twice, and is never kept back
         if delivery is not None:
             known = delivery.notification.kind is NotificationKind.FAILURE
         if known is not failed:
@@ -248,45 +280,79 @@ class Notifier:
                 self._notify_if_changed(record.last, job)
 
     def _notify(self, notification: Notification) -> None:
-        is_wanted = notification.kind in self._kinds
-        delivery = _Delivery(notification, len(self._channels))
+        job_id, is_wanted = notification.job_id, notification.kind in self._kinds
+        delivery = _Delivery(notification, len(self._channels) if is_wanted else 1)
         if notification.kind is not NotificationKind.MISSED:
-            self._newest[notification.job_id] = delivery
-            if not is_wanted:  # counts as delivered
-                self._on_accepted(delivery)
-                del self._newest[notification.job_id]
+            with self._lock:
+                self._newest[job_id] = delivery
+        if not is_wanted:  # counts as delivered
+            self._enqueue_record(lambda: self._finish(delivery, None, None))
         for channel in self._channels if is_wanted else ():
-            recipient = Recipient(channel.label, notification.job_id)
-            self._enqueue(channel.label, recipient, partial(self._deliver, channel, delivery))
+            recipient = Recipient(channel.label, job_id, _to_keep(notification, channel))
+            self._enqueue(channel.label, recipient, partial(self._deliver, channel, delivery, recipient))
 
-    def _deliver(self, channel: Channel, delivery: _Delivery) -> None:
+    def _deliver(self, channel: Channel, delivery: _Delivery, recipient: Recipient) -> None:
         """Send, with further attempts; a last one follows when ``close`` begins. Raises after the last attempt."""
-        pauses = iter(self._pauses)
-        job_id = delivery.notification.job_id
+        failure: Exception | None = None
         try:
-            while True:
-                is_last = self._closing.is_set()  # if it is set during this attempt, another follows
-                try:
-                    channel.send(delivery.notification)
-                    return self._on_accepted(delivery)
-                except ServiceError:
-                    pause = None if is_last else next(pauses, None)
-                    if pause is None:
-                        raise
-                    self._closing.wait(pause)
+            self._send(channel, delivery.notification)
+        except Exception as error:
+            failure = error
+            raise
+        finally:
+            kept = recipient.notification
+            self._enqueue_record(lambda: self._finish(delivery, kept, failure))
+
+    def _send(self, channel: Channel, notification: Notification) -> None:
+        pauses = iter(self._pauses)
+        while True:
+            is_last = self._closing.is_set()  # if it is set during this attempt, another follows
+            try:
+                return channel.send(notification)
+            except ServiceError:
+                pause = None if is_last else next(pauses, None)
+                if pause is None:
+                    raise
+                self._closing.wait(pause)
+
+    def _finish(self, delivery: _Delivery, kept: SentNotification | None, failure: Exception | None) -> None:
+        """Record what people know now. A slow receiver of an older notification changes nothing of that."""
+        job_id, kind = delivery.notification.job_id, delivery.notification.kind
+        try:
+            if failure is None and self._newest.get(job_id) is delivery:
+                self._store.set_failure_notified(job_id, failing=kind is NotificationKind.FAILURE)
+            if kept is not None and not (failure and self._closed):  # else ``close`` has recorded it
+                self._record([kept], failure)
         finally:
             with self._lock:
                 delivery.pending -= 1
                 if not delivery.pending and self._newest.get(job_id) is delivery:
                     del self._newest[job_id]
 
-    def _on_accepted(self, delivery: _Delivery) -> None:
-        """Record what people know now. A slow receiver of an older notification changes nothing."""
-        job_id, kind = delivery.notification.job_id, delivery.notification.kind
-        if self._newest.get(job_id) is delivery:
-            self._store.set_failure_notified(job_id, failing=kind is NotificationKind.FAILURE)
+    def _record(self, sent: Iterable[SentNotification], failure: Exception | None) -> None:
+        mask, now = self._project.environment.mask, SystemClock().now()
+        error = None if failure is None else mask(_problem(failure))
+        self._store.keep_notifications(
+            [replace(each, at=now, receiver=mask(each.receiver), error=error) for each in sent]
+        )
 
     def _report_failure(self, label: str, job_id: str, error: Exception) -> None:
         if not self._closed:
-            problem = str(error) if isinstance(error, JobctlError) else type(error).__name__
-            self._bus.publish(NotificationFailed(SystemClock().now(), job_id or None, label, problem))
+            event = NotificationFailed(SystemClock().now(), job_id or None, label, _problem(error))
+            self._bus.publish(event)
+
+
+def _to_keep(notification: Notification, channel: Channel) -> SentNotification:
+    run = notification.run
+    return SentNotification(
+        notification.at,
+        notification.job_id,
+        notification.kind.value,
+        channel.kind,
+        channel.receiver,
+        run_id=run.id if run else None,
+    )
+
+
+def _problem(error: Exception) -> str:
+    return str(error) if isinstance(error, JobctlError) else type(error).__name__

@@ -27,6 +27,7 @@ from jobctl.model import (
     Reason,
     Run,
     RunStatus,
+    SentNotification,
     Status,
     Trigger,
     WaitingRun,
@@ -95,6 +96,16 @@ actions = st.builds(
     run_id=st.none() | st.just("0123456789abcdef"),
     reason=st.none() | texts,
 )
+notifications = st.builds(
+    SentNotification,
+    at=instants,
+    job_id=ids,
+    event=st.just("recovery"),
+    channel=st.just("command"),
+    receiver=texts,
+    run_id=st.none() | st.just("0123456789abcdef"),
+    error=st.none() | texts,
+)
 totals = st.builds(
     JobTotals,
     id=ids,
@@ -143,6 +154,7 @@ def views(draw: st.DrawFn) -> "Callable[[Terminal], Iterator[RenderableType]]":
             runs=history[:10],
             logs=full,
             totals=counted[0],
+            notification=draw(notifications),
             terminal=terminal,
         )
         yield from runs.screen(history, NOW, terminal, more=True, lately=history[:20])

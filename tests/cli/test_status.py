@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from jobctl.catalogue import builtin
 from jobctl.cli.terminal import Terminal
 from jobctl.cli.views.status import by_urgency, detail, screen
 from jobctl.managers.board import Board, who_schedules
-from jobctl.model import JobStatus, Progress, Status
+from jobctl.model import JobStatus, Progress, SentNotification, Status
 from jobctl.modes import Mode
 from jobctl.scheduler.liveness import Presence
 from jobctl.scheduler.process_identity import this_process
@@ -260,11 +261,37 @@ def test_a_stopped_job_says_why_and_until_when(note: str, shown: str) -> None:
     board = Board(Mode.LOCAL, Presence(True, 41, "box", NOW), [stopped], NOW)
     terminal = Terminal(80)
 
-    lines = terminal.lines(
-        *detail(stopped, board, definition=None, runs=[], totals=None, logs=None, terminal=terminal)
-    )
+    lines = detailed(stopped, board, terminal)
 
     assert lines[1].startswith(f"state     {shown}")
+
+
+def detailed(
+    shown: JobStatus, board: Board, terminal: Terminal, notification: SentNotification | None = None
+) -> list[str]:
+    return terminal.lines(
+        *detail(
+            shown,
+            board,
+            definition=None,
+            runs=[],
+            totals=None,
+            logs=None,
+            notification=notification,
+            terminal=terminal,
+        )
+    )
+
+
+def test_a_job_says_what_its_last_notification_was() -> None:
+    plain = job(1)
+    board = Board(Mode.LOCAL, Presence(True, 41, "box", NOW), [plain], NOW)
+    sent = SentNotification(NOW - timedelta(minutes=2), plain.id, "failure", "mail", "ops@example.com")
+    lost = replace(sent, error="no route to host")
+
+    words = "notified  2m ago, failure by mail to ops@example.com, "
+    assert f"{words}delivered" in detailed(plain, board, Terminal(120), sent)
+    assert f"{words}not delivered: no route to host" in detailed(plain, board, Terminal(120), lost)
 
 
 def test_failed_then_late_then_running_then_the_rest_and_those_that_are_off() -> None:

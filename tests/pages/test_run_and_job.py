@@ -1,9 +1,10 @@
 """The pages of a run and of a job, by what they show of a run store."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
-from jobctl.model import RunStatus
+from jobctl.model import RunStatus, SentNotification
 from jobctl.store.logs import append
 from tests.pages.conftest import Open, Records
 from tests.support.project import Site
@@ -196,3 +197,23 @@ def test_no_page_shows_a_secret_or_characters_that_turn_text_around(
         assert secret not in text, path
     shown = client.get(f"/runs/{run.id}").text
     assert "••••: paid\\u202eton\\u2066\\x1b[31m\n  in line 2" in shown
+
+
+def test_a_job_shows_the_notifications_that_were_sent(open_page: Open, records: Records) -> None:
+    run = records.run("quick", RunStatus.FAILED, error="ValueError: no title")
+    sent = SentNotification(records.now, "quick", "failure", "slack", "hooks.example.com", run.id)
+    lost = replace(sent, channel="mail", receiver="ops@example.com", error="Bearer a-secret-in-an-error")
+    records.store.keep_notifications([sent, lost])
+
+    text = open_page(MAIL_TOKEN="a-secret-in-an-error").get("/jobs/quick").text
+    shown = " ".join(re.sub(r"<[^>]+>", " ", text.partition("Notifications</h2>")[2]).split())
+
+    first, second = (
+        f"failure by mail to ops@example.com , run {run.short_id}",
+        "failure by slack to hooks.example.com",
+    )
+    assert shown.startswith(first)
+    assert "not delivered: Bearer •••• " in shown
+    assert second in shown
+    assert "delivered" in shown.partition(second)[2]
+    assert "a-secret-in" not in text

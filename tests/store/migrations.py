@@ -66,5 +66,5 @@ def assert_rows_of_version_1(store: RunStore) -> None:
     assert (record.failing, record.stopped, record.waiting) == (True, None, 0)
     ((unfinished, owner),) = store.unfinished()
     assert (unfinished, owner.id, owner.heartbeats, owner.leased) == (running, "owner-1", 0, False)
-    assert (store.waiting(), store.actions()) == ([], [])
+    assert (store.waiting(), store.actions(), store.notifications("job")) == ([], [], [])
     assert store.fail_lost_runs("owner-1", _at(70)) == [store.run(running.id)]

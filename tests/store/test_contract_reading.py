@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobctl.errors import FencedError, UsageError
-from jobctl.model import Reason, RunStatus
+from jobctl.model import Reason, RunStatus, SentNotification
 from jobctl.store.base import RunStore
 from jobctl.store.records import Claim, Claimed, JobRecord, Misfires, Registration
 
@@ -385,6 +385,26 @@ def test_pruning_leaves_what_runs_and_what_ran_last(desk: "Desk", store: RunStor
     assert record is not None
     assert record.last is not None
     assert record.last.id == last.id
+
+
+def test_notifications_are_kept_and_pruned_but_for_the_last_of_a_job(desk: "Desk", store: RunStore) -> None:
+    sent = [
+        SentNotification(desk.at(n), job_id, "failure", "mail", "ops@example.com", run_id, error)
+        for n, (job_id, run_id, error) in enumerate(
+            [("job", "a", None), ("job", "b", "refused"), ("other", None, None), ("job", "c", None)]
+        )
+    ]
+    store.keep_notifications(sent[:1])
+    store.keep_notifications(sent[1:])
+
+    assert store.notifications("job") == [sent[3], sent[1], sent[0]]
+    assert store.notifications("job", limit=1) == [sent[3]]
+    assert store.notifications("none") == []
+
+    store.prune(desk.at(1) + MONTH, MONTH, 5)
+    assert (store.notifications("job"), store.notifications("other")) == ([sent[3], sent[1]], [sent[2]])
+    store.prune(desk.at(90 * DAY), MONTH, 5)
+    assert (store.notifications("job"), store.notifications("other")) == ([sent[3]], [sent[2]])
 
 
 def test_pruning_forgets_owners_that_are_gone(desk: "Desk", store: RunStore) -> None:

@@ -1,5 +1,6 @@
 """The notifier alone: it tries again, and closing it takes a limited time."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,6 +19,7 @@ from jobctl.store.base import RunStore
 from jobctl.store.open import open_store
 from jobctl.store.records import Claim, Claimed, Ending, Registration, new_run_id
 from jobctl.subscribers.notifier import Notifier
+from tests.support.http_server import Reply, http_server
 from tests.support.project import until
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
@@ -178,7 +180,9 @@ def test_a_program_is_ended_with_what_it_started(tmp_path: Path, store: RunStore
     )
 
 
-def test_a_receiver_that_has_not_answered_at_the_end_is_reported(tmp_path: Path, store: RunStore) -> None:
+def test_a_receiver_that_has_not_answered_at_the_end_is_reported_and_kept(
+    tmp_path: Path, store: RunStore
+) -> None:
     endless = Notify(command=("sh", "-c", "touch began; sleep 300"))
     notifier, bus, failures = listening(tmp_path, store, endless)
     bus.publish(missed())
@@ -189,6 +193,7 @@ def test_a_receiver_that_has_not_answered_at_the_end_is_reported(tmp_path: Path,
     (failure,) = failures
     assert (failure.job_id, failure.receiver) == ("sync", "command sh")
     assert failure.problem == "it had not answered when jobctl ended"
+    assert kept(store) == [("missed", "command", "sh", failure.problem)]
 
 
 def test_an_unexpected_error_ends_no_queue(tmp_path: Path, store: RunStore) -> None:
@@ -204,6 +209,67 @@ def test_an_unexpected_error_ends_no_queue(tmp_path: Path, store: RunStore) -> N
 
     assert [event.problem for event in failures] == ["KeyError"]
     assert (tmp_path / "sent").exists()
+
+
+def kept(store: RunStore) -> list[tuple[str, str, str, str | None]]:
+    return [(one.event, one.channel, one.receiver, one.error) for one in store.notifications("sync")]
+
+
+def test_what_was_sent_and_what_was_not_is_kept(tmp_path: Path, store: RunStore) -> None:
+    failed, recovered = ran(store, failed=True), ran(store)
+    failures_of(tmp_path, store, failed, notify=Notify(command=("false",)), pauses=())
+    failures_of(tmp_path, store, failed, recovered, missed(), notify=Notify(command=("true",)), pauses=())
+
+    assert kept(store) == [
+        ("missed", "command", "true", None),
+        ("recovery", "command", "true", None),
+        ("failure", "command", "true", None),
+        ("failure", "command", "false", "it exited with code 1"),
+    ]
+    runs = [one.run_id for one in store.notifications("sync")]
+    assert runs == [None, recovered.run.id, failed.run.id, failed.run.id]
+
+
+def test_a_url_is_kept_by_its_host_alone(tmp_path: Path, store: RunStore) -> None:
+    with http_server(lambda _: Reply(404)) as room:
+        failures_of(tmp_path, store, missed(), notify=Notify(slack=f"{room.url}/T0/hidden?k=1"), pauses=())
+
+    ((event, channel, receiver, error),) = kept(store)
+    assert (event, channel, receiver) == ("missed", "slack", "127.0.0.1")
+    assert error
+    assert "hidden" not in error
+
+
+def test_a_locked_store_delays_and_loses_no_notification(tmp_path: Path, store: RunStore) -> None:
+    count = Notify(command=("sh", "-c", "echo $JOBCTL_EVENT >> sent"))
+    events: list[Event] = [ran(store, failed=True), ran(store), missed()]
+    notifier, bus, failures = listening(tmp_path, store, count)
+    sent = tmp_path / "sent"
+    with closing(sqlite3.connect(store.place, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for event in events:
+            bus.publish(event)
+
+        until(lambda: sent.exists() and len(sent.read_text().split()) == 3)
+        assert kept(store) == []
+        other.execute("ROLLBACK")
+    notifier.close()
+
+    assert sent.read_text().split() == ["failure", "recovery", "missed"]
+    assert [event for event, *_ in kept(store)] == ["missed", "recovery", "failure"]
+    assert failures == []
+
+
+def test_a_store_that_cannot_be_read_keeps_no_failure_back(tmp_path: Path, store: RunStore) -> None:
+    failed = ran(store, failed=True)
+    notifier, bus, failures = listening(tmp_path, store, Notify(command=("touch", "sent")))
+    store.close()
+
+    bus.publish(failed)
+    notifier.close()
+
+    assert (tmp_path / "sent").exists()
+    assert failures == []
 
 
 def test_a_job_that_is_no_longer_known_is_not_notified(tmp_path: Path, store: RunStore) -> None:

@@ -15,11 +15,17 @@ from jobctl.cli.options import JobOrRunId, NoHeader
 from jobctl.cli.output import Output, error_document
 from jobctl.cli.views.status import by_urgency, detail, logs_words, piped, screen
 from jobctl.errors import ConfigurationError, ExitCode, ServiceError, UsageError
-from jobctl.json_documents import job_document, logs_document, run_document, scheduler_document
+from jobctl.json_documents import (
+    job_document,
+    logs_document,
+    notification_document,
+    run_document,
+    scheduler_document,
+)
 from jobctl.managers.board import Board, who_schedules
 from jobctl.managers.status import all_statuses, job_statuses, with_next_times
 from jobctl.memory_limit import MIB
-from jobctl.model import JobStatus, JobTotals, Run, Status
+from jobctl.model import JobStatus, JobTotals, Run, SentNotification, Status
 from jobctl.modes import Mode
 from jobctl.project import wait_for_store
 from jobctl.scheduler.liveness import Presence, scheduler_presence
@@ -207,6 +213,8 @@ class _StatusView:
         if self._job_id is not None:
             document["logs"] = logs_document(self._logs_usage())
             document["runs"] = [run_document(run) for run in self._history(board, self._job_id)]
+            sent = self._notifications(self._job_id)
+            document["notifications"] = [notification_document(one) for one in sent]
         return document
 
     def _logs_usage(self) -> LogUsage | None:
@@ -228,6 +236,11 @@ class _StatusView:
         store = self._context.store_if_any
         return store.runs(job_id, limit=10) if store else []
 
+    def _notifications(self, job_id: str) -> Sequence[SentNotification]:
+        """The newest ten notifications about a job that jobctl sent."""
+        store = self._context.store_if_any
+        return store.notifications(job_id) if store else []
+
     def _detail(self, board: Board, job_id: str) -> "Iterable[RenderableType]":
         jobs = self._wanted(board.jobs)
         if not jobs:
@@ -245,6 +258,7 @@ class _StatusView:
             runs=runs,
             totals=totals[0] if totals else None,
             logs=self._logs_usage(),
+            notification=next(iter(self._notifications(job_id)), None),
             terminal=self._output.terminal,
         )
 

@@ -11,7 +11,7 @@ from jobctl.cli.views.runs import bar, progress_text, result_summary, signs
 from jobctl.durations import ago, format_duration, short, until
 from jobctl.managers.board import Board, who_schedules
 from jobctl.memory_limit import MIB
-from jobctl.model import AFTER, Job, JobStatus, JobTotals, Run, Status
+from jobctl.model import AFTER, Job, JobStatus, JobTotals, Run, SentNotification, Status
 from jobctl.store.logs import LIMIT_VARIABLE
 from jobctl.text import counted
 
@@ -111,6 +111,7 @@ def detail(
     runs: Sequence[Run],
     totals: JobTotals | None,
     logs: "LogUsage | None",
+    notification: SentNotification | None,
     terminal: Terminal,
 ) -> "Iterator[RenderableType]":
     """A job with its exact times, last result and history."""
@@ -143,9 +144,23 @@ def detail(
         fields.append(("last", "never"))
     if times := [time for time in (job.next_run, job.last_run) if time]:
         fields.append(("times in", zone_names(times)))
-    if logs is not None and logs.deleted_at is not None:
-        fields.append(("logs", logs_words(logs, now)))
+    fields += _kept(notification, logs, now, terminal)
     yield terminal.fields(fields)
+
+
+def _kept(
+    notification: SentNotification | None, logs: "LogUsage | None", now: datetime, terminal: Terminal
+) -> "Iterator[tuple[str, RenderableType]]":
+    if notification is not None:
+        yield "notified", terminal.text(_notified(notification, now))
+    if logs is not None and logs.deleted_at is not None:
+        yield "logs", logs_words(logs, now)
+
+
+def _notified(sent: SentNotification, now: datetime) -> str:
+    outcome = "not delivered" if sent.error else "delivered"
+    why = f": {sent.error}" if sent.error else ""
+    return f"{ago(sent.at, now)}, {sent.event} by {sent.channel} to {sent.receiver}, {outcome}{why}"
 
 
 def logs_words(logs: "LogUsage", now: datetime) -> str:

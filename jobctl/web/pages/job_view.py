@@ -89,6 +89,7 @@ def job_page(reader: Reader, job_id: str, query: HistoryQuery) -> dict[str, Any]
         "chart": chart(latest, totals[0].p50 if totals else None, totals[0].p95 if totals else None, now),
         "settings": settings(job, reader.project.environment.mask) if known else [],
         "actions": store.actions(job_id, limit=10),
+        "notifications": store.notifications(job_id),
         "logs": _logs(reader, job_id),
         **history(reader, job_id, query),
     }
