@@ -19,7 +19,9 @@ from jobctl.model import (
 )
 
 if TYPE_CHECKING:
+    from jobctl.model import Job
     from jobctl.scheduler.liveness import Presence
+    from jobctl.settings.masking import Mask
     from jobctl.store.logs import LogUsage
 
 
@@ -87,6 +89,13 @@ def action_document(action: Action) -> dict[str, Any]:
         "run_id": action.run_id,
         "reason": action.reason,
     }
+
+
+def settings_document(job: "Job", mask: "Mask") -> dict[str, Any]:
+    """The definition of a job as in ``status ID --json``: the value and the place of each key."""
+    from jobctl.catalogue.definition import definition
+
+    return {each.key: {"value": each.value, "place": each.place} for each in definition(job, mask)}
 
 
 def notification_document(sent: SentNotification) -> dict[str, Any]:

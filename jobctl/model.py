@@ -166,6 +166,7 @@ class Job:
         unmet: the first of its needs that is not configured, as a clause; the job is then neither scheduled nor
             triggered.
         after: instead of a schedule, ids of jobs: it runs once when all of them have completed since its last start.
+        origins: the place of each key of the project file that is set; the others have their defaults.
     """
 
     id: str
@@ -192,6 +193,7 @@ class Job:
     dry_run: bool = False
     unmet: str | None = None
     after: tuple[str, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def schedule_text(self) -> str | None:

@@ -216,7 +216,9 @@ class JobFinder:
                 if problem is None:
                     place = f"the entry points {ENTRY_POINT_GROUP} of {label}"
                     found = self._jobs(package.modules, place, f"package-{package.key}.json", label)
-                    jobs += [replace(job, origin=label) for job in found]
+                    jobs += [
+                        replace(job, origin=label, origins=dict.fromkeys(job.origins, label)) for job in found
+                    ]
             except ConfigurationError as error:
                 problem = error.problem
             if problem:

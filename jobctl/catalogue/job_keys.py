@@ -276,6 +276,16 @@ KEYS: dict[str, JobKey] = {
 """Every key of a job, in the order of the documentation."""
 
 
+_REPLACED = {
+    "call": ("command",),
+    "command": ("call",),
+    "every": ("cron", "timezone", "after"),
+    "cron": ("every", "after"),
+    "after": ("every", "cron", "timezone"),
+}
+"""The keys of a base that a key takes the place of."""
+
+
 def default_text(key: str) -> str | None:
     """The default of a key as a user writes it; None if it has none."""
     default = "UTC" if key == "timezone" else getattr(Job, key, None)
@@ -328,12 +338,20 @@ class _JobBuilder:
             changes["schedule"] = None
         elif "schedule" in changes:
             changes["after"] = ()
+        changes["origins"] = self._origins()
         if self._base is None:
             required = {"name": self._id, "schedule": None, "target": "", "origin": self._place("")}
             return Job(self._id, **{**required, **changes})
         if self._settings:
             changes["origin"] = f"{self._base.origin}, changed in {self._place('')}"
         return replace(self._base, **changes)
+
+    def _origins(self) -> dict[str, str]:
+        """The place of each key that is set, also of those that the base keeps."""
+        own = {key: self._place(key) for key, value in self._settings.items() if value is not None}
+        replaced = {key for given in own for key in _REPLACED.get(given, ())}
+        base = self._base.origins if self._base else {}
+        return {**{key: place for key, place in base.items() if key not in replaced}, **own}
 
     @property
     def _label(self) -> str:

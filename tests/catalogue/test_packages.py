@@ -70,9 +70,12 @@ def test_the_project_file_can_change_them(site: Site, there: Path) -> None:
     install(there)
     site.jobs('[jobs.acme-sync]\nevery = "5m"\n')
 
-    (job,) = [one for one in site.json("status")["jobs"] if one["id"] == "acme-sync"]
+    shown = site.json("status", "acme-sync")
 
-    assert job["schedule"] == "every 5m"
+    assert shown["jobs"][0]["schedule"] == "every 5m"
+    settings = shown["settings"]
+    assert settings["every"] == {"value": "5m", "place": "jobctl.toml:6"}
+    assert settings["call"] == {"value": "acme_jobs:sync", "place": "acme-jobs 1.2"}
 
 
 @pytest.mark.slow

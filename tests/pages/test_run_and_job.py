@@ -217,3 +217,13 @@ def test_a_job_shows_the_notifications_that_were_sent(open_page: Open, records: 
     assert second in shown
     assert "delivered" in shown.partition(second)[2]
     assert "a-secret-in" not in text
+
+
+def test_a_job_shows_where_each_setting_comes_from(open_page: Open, project: Site) -> None:
+    text = open_page().get("/jobs/nightly").text.partition("Definition</h2>")[2].partition("</table>")[0]
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in text.split("<tr>")[2:]]
+
+    line = (project.folder / "jobctl.toml").read_text().splitlines().index('cron = "30 2 * * *"') + 1
+    assert ["cron", "30 2 * * *", f"jobctl.toml:{line}"] in rows
+    assert ["timezone", "Europe/Berlin", f"jobctl.toml:{line + 1}"] in rows
+    assert ["timeout", "1h", "default"] in rows

@@ -21,6 +21,7 @@ from jobctl.json_documents import (
     notification_document,
     run_document,
     scheduler_document,
+    settings_document,
 )
 from jobctl.managers.board import Board, who_schedules
 from jobctl.managers.status import all_statuses, job_statuses, with_next_times
@@ -210,7 +211,10 @@ class _StatusView:
                 "answers": board.error is None,
                 "error": None if board.error is None else error_document(board.error),
             }
-        if self._job_id is not None:
+        if self._job is not None and self._job_id is not None:
+            is_defined = self._job_id in self._context.catalogue.ids()
+            mask = self._context.environment.mask
+            document["settings"] = settings_document(self._job, mask) if is_defined else {}
             document["logs"] = logs_document(self._logs_usage())
             document["runs"] = [run_document(run) for run in self._history(board, self._job_id)]
             sent = self._notifications(self._job_id)

@@ -1,17 +1,16 @@
 """A job: its definition, how long its runs take, and its history."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from jobctl.catalogue.catalogue import unknown_job
+from jobctl.catalogue.definition import definition
 from jobctl.durations import format_duration
 from jobctl.managers.board import Board
 from jobctl.memory_limit import MIB
-from jobctl.model import Command, Job, Run, RunStatus, Status
+from jobctl.model import Run, RunStatus, Status
 from jobctl.modes import Mode
-from jobctl.settings.masking import Mask, secret_texts
 from jobctl.store.logs import FOLDER, log_usage
 from jobctl.web.pages.reader import Reader
 from jobctl.web.pages.strip import strip
@@ -21,14 +20,6 @@ MOST_SHOWN = 1000
 MOST_IN_CHART = 100
 _STATUSES = ("failed", "completed", "skipped", "cancelled", "running")
 _CHART_WIDTH, _CHART_HEIGHT = 800, 150
-
-
-class Setting(NamedTuple):
-    """A setting of a definition, and where it comes from."""
-
-    name: str
-    value: str
-    origin: str
 
 
 class HistoryQuery(NamedTuple):
@@ -87,7 +78,7 @@ def job_page(reader: Reader, job_id: str, query: HistoryQuery) -> dict[str, Any]
         "waiting": store.waiting(job_id, limit=10),
         "totals": totals[0] if totals else None,
         "chart": chart(latest, totals[0].p50 if totals else None, totals[0].p95 if totals else None, now),
-        "settings": settings(job, reader.project.environment.mask) if known else [],
+        "settings": definition(job, reader.project.environment.mask) if known else [],
         "actions": store.actions(job_id, limit=10),
         "notifications": store.notifications(job_id),
         "logs": _logs(reader, job_id),
@@ -134,59 +125,6 @@ def chart(runs: Sequence[Any], p50: timedelta | None, p95: timedelta | None, now
         if value is not None
     ]
     return Chart(_CHART_WIDTH, _CHART_HEIGHT, bars, lines, format_duration(timedelta(seconds=longest)))
-
-
-def settings(job: Job, mask: Mask) -> list[Setting]:
-    """The definition, masked. A setting that is as in every other job is a default."""
-    defaults = {each.name: each.default for each in fields(Job)}
-    values: list[tuple[str, str, bool]] = [
-        ("schedule", job.schedule_text or "none: manual only", True),
-        ("time zone", job.schedule.timezone if job.schedule else "UTC", job.schedule is not None),
-        (*_target(job), True),
-        ("timeout", format_duration(job.timeout), job.timeout != defaults["timeout"]),
-        ("retries", str(job.retries), job.retries != 0),
-    ]
-    if job.retries:
-        is_own = job.retry_delay != defaults["retry_delay"]
-        values.append(("retry delay", format_duration(job.retry_delay), is_own))
-    values += [
-        ("catch up", str(job.catch_up or "none"), str(job.catch_up) not in {"none", "False"}),
-        ("overlap", job.overlap.value, job.overlap != defaults["overlap"]),
-        ("grace", format_duration(job.grace), job.grace != defaults["grace"]),
-    ]
-    optional: list[tuple[str, Any]] = [
-        ("jitter", format_duration(job.jitter) if job.jitter else ""),
-        ("group", job.group),
-        (
-            "arguments",
-            ", ".join(f"{name}={value}" for name, value in job.arguments.items()),
-        ),
-        ("variables", ", ".join(job.environment)),
-        ("needs", ", ".join(job.needs)),
-        ("folder", job.folder),
-        ("memory", f"{job.memory_mib} MiB" if job.memory_mib else ""),
-        ("check-in", "a monitor is called at each start and end" if job.check_in else ""),
-        ("enabled", "" if job.enabled else "no"),
-    ]
-    values += [(name, str(value), True) for name, value in optional if value]
-    own = Mask(secret_texts({**job.arguments, **job.environment, **_words_of(job)}))
-    return [
-        Setting(name, own(mask(value)), job.origin if is_own else "default") for name, value, is_own in values
-    ]
-
-
-def _words_of(job: Job) -> dict[str, str]:
-    """The words of its command, which may be addresses with a password."""
-    words = job.target.argv if isinstance(job.target, Command) else ()
-    return {f"word {number}": word for number, word in enumerate(words)}
-
-
-def _target(job: Job) -> tuple[str, str]:
-    if isinstance(job.target, Command):
-        return "command", " ".join(job.target.argv)
-    if isinstance(job.target, str):
-        return "calls", job.target
-    return "calls", getattr(job.target, "__qualname__", "a function of the application")
 
 
 def _logs(reader: Reader, job_id: str) -> str:
