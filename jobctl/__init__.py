@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from jobctl.managers.factory import get_job_manager, reset_job_manager
     from jobctl.model import Job, JobMetrics, JobResult, JobStatus, Run
     from jobctl.run_context import RunContext, current_run
-    from jobctl.schedules import Cron, Every
+    from jobctl.schedules import Cron, Crons, Every
 
 _HOMES = {
     "BackgroundJobManager": "jobctl.interface",
     "Cron": "jobctl.schedules",
+    "Crons": "jobctl.schedules",
     "Every": "jobctl.schedules",
     "Job": "jobctl.model",
     "JobMetrics": "jobctl.model",
@@ -40,6 +41,7 @@ _HOMES = {
 __all__ = [
     "BackgroundJobManager",
     "Cron",
+    "Crons",
     "Every",
     "Job",
     "JobMetrics",

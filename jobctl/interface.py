@@ -29,7 +29,13 @@ class BackgroundJobManager(Protocol):
         The same id again replaces the definition and keeps what is known of its runs.
         """
 
-    def schedule_cron_job(self, id: str, name: str, job: Target, cron_expression: str) -> None:  # noqa: A002
+    def schedule_cron_job(
+        self,
+        id: str,  # noqa: A002
+        name: str,
+        job: Target,
+        cron_expression: str | Sequence[str],
+    ) -> None:
         """Run ``job`` at the wall-clock times, in UTC, of a 5- or 6-field cron expression."""
 
     def trigger_job(

@@ -96,7 +96,7 @@ class ActionKind(StrEnum):
 
 
 class Schedule(Protocol):
-    """When a job is due. Implemented by ``Every`` and ``Cron``."""
+    """When a job is due. Implemented by ``Every``, ``Cron`` and ``Crons``."""
 
     @property
     def text(self) -> str:
@@ -107,8 +107,14 @@ class Schedule(Protocol):
         """The IANA zone of its wall-clock times; ``UTC`` for an interval."""
 
     @property
-    def fixed_time(self) -> bool:
-        """Whether each wall-clock time is due only once, even if the clock is set back."""
+    def members(self) -> "tuple[Schedule, ...]":
+        """The single schedules that it consists of: itself, if it is one."""
+
+    def is_fixed(self, slot: datetime) -> bool:
+        """Whether this wall-clock time is due only once, even if the clock is set back."""
+
+    def note(self, instant: datetime) -> str | None:
+        """The effect of a clock change on a due time, in words; None: it has none."""
 
     def next_after(self, instant: datetime, anchor: datetime) -> datetime:
         """The first due time strictly after ``instant``, in UTC.

@@ -75,4 +75,4 @@ def _as_in_file(key: str, value: Any) -> Any:
         return write_duration(value)
     if isinstance(value, Mapping):
         return dict(value)
-    return list(value) if key in {"needs", "after"} and not isinstance(value, str) else value
+    return list(value) if key in {"needs", "after", "cron"} and not isinstance(value, str) else value

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any, NamedTuple, TypedDict
 
 from jobctl.catalogue.notify_settings import URLS, NotificationKind, is_url
@@ -15,7 +16,8 @@ from jobctl.durations import parse_duration, write_duration
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ScheduleError, UsageError
 from jobctl.files import with_home
 from jobctl.model import CatchUp, Command, Job, OnOverlap, Schedule, Target
-from jobctl.schedules import Cron, Every
+from jobctl.schedules import Cron, Every, cron_schedule
+from jobctl.schedules.crons import MOST as MOST_CRONS
 from jobctl.text import DOTTED_NAME, ID_HINT, IDENTIFIER, MAX_ID, is_job_id, quote, suggestion
 
 MAX_MIB = 1_000_000
@@ -39,6 +41,9 @@ URL: JsonSchema = {
 _DURATION: JsonSchema = {"type": "string", "maxLength": 100, "pattern": rf"^\s*{_PART}( ?{_PART})*\s*$"}
 _TEXT: JsonSchema = {"type": "string", "pattern": rf"^ *[^ {_HIDDEN}][^{_HIDDEN}]*$"}
 _CRON: JsonSchema = {"type": "string", "pattern": r"^\s*(@[A-Za-z]+|\S+(\s+\S+){4,5})\s*$"}
+_CRONS: JsonSchema = {
+    "anyOf": [_CRON, {"type": "array", "items": _CRON, "minItems": 1, "maxItems": MOST_CRONS}]
+}
 _CALL_FORM = f"{DOTTED_NAME}:{DOTTED_NAME}"
 _CALL: JsonSchema = {"type": "string", "pattern": f"^{_CALL_FORM}$"}
 _VALUE: JsonSchema = {"type": "string", "pattern": r"^[^\x00]*$"}
@@ -66,10 +71,16 @@ def _read_folder(value: Any) -> str:
     return str(with_home(_read_text(value), "it"))
 
 
-def _read_cron(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    raise _unexpected("a text", value)
+def _read_cron(value: Any) -> list[str]:
+    """One expression or several."""
+    given = [value] if isinstance(value, str) else value
+    if isinstance(given, list) and given and all(isinstance(each, str) for each in given):
+        if len(given) > MOST_CRONS:
+            raise ConfigurationError(f"expected at most {MOST_CRONS} expressions, not {len(given)}")
+        return given
+    raise _unexpected(
+        "a text or a list of texts", value, hint='write "0 9 * * *" or ["0 9 * * 1-5", "0 11 * * 6"]'
+    )
 
 
 def _read_integer(value: Any, least: int = 0, most: int = 100, unit: str = "") -> int:
@@ -243,7 +254,7 @@ class JobOptions(TypedDict, total=False):
 
     name: Annotated[str | None, JobKey(_read_text, _TEXT, "Name for people.")]
     every: Annotated[_Interval, JobKey(_read_duration, _MINIMUM_1_S, "Interval between due times, such as 30s, 5m or 1h30m.")]
-    cron: Annotated[str | None, JobKey(_read_cron, _CRON, "Cron expression: five fields, or six with seconds first.")]
+    cron: Annotated[str | Sequence[str] | None, JobKey(_read_cron, _CRONS, "Cron expression: five fields, or six with seconds first; or a list of them.")]
     timezone: Annotated[str | None, JobKey(_read_text, _TEXT, "IANA time zone of cron.")]
     after: Annotated[Sequence[str] | None, JobKey(_read_job_ids, _JOB_IDS, "Jobs; it runs once when all of them have completed since its last start.")]
     timeout: Annotated[_Duration, JobKey(_read_timeout, _MINIMUM_1_MS, "Time limit of one attempt.")]
@@ -407,8 +418,8 @@ class _JobBuilder:
             return self._built("every", lambda: Every(interval)) if interval is not None else None
         base = self._base.schedule if self._base else None
         if cron is None and zone is not None:
-            if isinstance(base, Cron):
-                return self._built("timezone", lambda: Cron(base.expression, zone))
+            if base is not None and not isinstance(base, Every):
+                return self._built("timezone", lambda: cron_schedule(base.text, zone))
             self._fault("timezone", "a time zone needs cron")
             return None
         cron = self._value("cron")
@@ -416,15 +427,18 @@ class _JobBuilder:
             return None
         if zone is not None and self._built("timezone", lambda: Cron("* * * * *", zone)) is None:
             return None
-        inherited = base.timezone if isinstance(base, Cron) else "UTC"
-        return self._built("cron", lambda: Cron(cron, zone or inherited))
+        place = zone or (base.timezone if base else "UTC")
+        given = self._settings["cron"]
+        if isinstance(given, str):
+            return self._built("cron", lambda: Cron(given, place), given)
+        crons = [self._built("cron", partial(Cron, each, place), each) for each in cron]
+        return None if None in crons else self._built("cron", lambda: cron_schedule(cron, place))
 
-    def _built(self, key: str, build: Callable[[], Schedule]) -> Schedule | None:
-        """The schedule, or None and a fault; for cron with a caret below the wrong part."""
+    def _built(self, key: str, build: Callable[[], Schedule], value: Any = None) -> Schedule | None:
+        """The schedule, or None and a fault; for cron with a caret below the wrong part of ``value``."""
         try:
             return build()
         except ScheduleError as error:
-            value = self._settings[key]
             shown = f"{quote(value)}: " if isinstance(value, str) and key == "cron" else ""
             span = getattr(error, "span", None)
             caret = ""

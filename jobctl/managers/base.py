@@ -30,7 +30,7 @@ from jobctl.model import (
     Trigger,
     WaitingRun,
 )
-from jobctl.schedules.cron import Cron
+from jobctl.schedules.crons import cron_schedule
 from jobctl.schedules.every import Every
 from jobctl.settings.masking import Mask, secret_texts
 from jobctl.signals import Stop
@@ -79,9 +79,15 @@ class ManagerBase:
         """Run ``job`` every ``interval`` (a ``timedelta`` or seconds), the first time at once."""
         self._define(define(id, name, job, Every(interval)))
 
-    def schedule_cron_job(self, id: str, name: str, job: Target, cron_expression: str) -> None:  # noqa: A002
-        """Run ``job`` at the wall-clock times, in UTC, of a 5- or 6-field cron expression."""
-        self._define(define(id, name, job, Cron(cron_expression)))
+    def schedule_cron_job(
+        self,
+        id: str,  # noqa: A002
+        name: str,
+        job: Target,
+        cron_expression: str | Sequence[str],
+    ) -> None:
+        """Run ``job`` at the wall-clock times, in UTC, of a 5- or 6-field cron expression, or of several."""
+        self._define(define(id, name, job, cron_schedule(cron_expression)))
 
     def _define(self, job: Job) -> None:
         self.add([job])

@@ -403,7 +403,7 @@ def _claim_of(
         now,
         slot=due.slot,
         clock_generation=clock_generation,
-        fixed=due.entry.schedule.fixed_time,
+        fixed=due.entry.schedule.is_fixed(due.slot),
         next_run=due.entry.due,
         group=job.group,
         queue=job.overlap is not OnOverlap.SKIP,

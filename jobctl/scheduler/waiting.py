@@ -110,7 +110,7 @@ class WaitingRuns:
             now,
             slot=run.slot if run.rerun_of is None else None,  # the run that it repeats has claimed it
             clock_generation=self._watch.clock_generation,
-            fixed=job.schedule is not None and job.schedule.fixed_time,
+            fixed=job.schedule is not None and run.slot is not None and job.schedule.is_fixed(run.slot),
             force=run.trigger is not Trigger.SCHEDULE,
             waits=True,
             group=job.group,

@@ -3,13 +3,14 @@
 from jobctl.durations import parse_duration
 from jobctl.errors import ScheduleError
 from jobctl.schedules.cron import Cron
+from jobctl.schedules.crons import Crons, cron_schedule
 from jobctl.schedules.every import Every
 
-__all__ = ["Cron", "Every", "parse_schedule"]
+__all__ = ["Cron", "Crons", "Every", "cron_schedule", "parse_schedule"]
 
 
-def parse_schedule(text: str, timezone: str = "UTC") -> Every | Cron:
-    """Parse ``every 15m``, ``15m``, ``*/5 * * * *`` or ``@daily``. The time zone is for cron only.
+def parse_schedule(text: str, timezone: str = "UTC") -> Every | Cron | Crons:
+    """Parse ``every 15m``, ``15m``, ``*/5 * * * *``, ``@daily`` or ``0 9 * * 1-5; 0 11 * * 6``. The time zone is for cron only.
 
     Raises:
         ScheduleError: it is neither; says which part is wrong.
@@ -21,4 +22,4 @@ def parse_schedule(text: str, timezone: str = "UTC") -> Every | Cron:
         return Every(parse_duration(text.strip()[len(words[0]) :]))
     if 0 < len(words) <= 3 and words[0][:1].isdigit() and words[-1][-1:].isalpha():
         return Every(parse_duration(text))
-    return Cron(text, timezone)
+    return cron_schedule(text, timezone)

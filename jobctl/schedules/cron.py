@@ -17,7 +17,7 @@ from jobctl.schedules.wall_times import (
     SECOND,
     change_at,
     count_due,
-    count_wall,
+    is_fixed_time,
     readings,
     wall,
     wall_times,
@@ -94,7 +94,16 @@ class Cron:
     @property
     def fixed_time(self) -> bool:
         """Whether each wall-clock time is due only once: neither minute nor hour begins with a star."""
-        return not (self.fields.minute.star or self.fields.hour.star)
+        return is_fixed_time(self.fields)
+
+    @property
+    def members(self) -> "tuple[Cron, ...]":
+        """Itself: it is a single schedule."""
+        return (self,)
+
+    def is_fixed(self, slot: datetime) -> bool:  # noqa: ARG002
+        """The same for each slot: whether it is due only once."""
+        return self.fixed_time
 
     @property
     def day_rule(self) -> str | None:
@@ -154,10 +163,7 @@ class Cron:
         anchor: datetime | None = None,  # noqa: ARG002
     ) -> int:
         """The number of due times in ``(after, until]``, by arithmetic."""
-        after, until = (instant.astimezone(UTC).replace(microsecond=0) for instant in (after, until))
-        if self._zone is None:
-            return count_wall(self.fields, after.replace(tzinfo=None), until.replace(tzinfo=None))
-        return count_due(self.fields, self._zone, after, until, fixed=self.fixed_time)
+        return count_due([self.fields], self._zone, after.astimezone(UTC), until.astimezone(UTC))
 
     def note(self, instant: datetime) -> str | None:
         """The effect of a clock change on a due time, in words; None on an ordinary day."""

@@ -1,6 +1,7 @@
 """Fixed intervals, counted from an anchor: they do not drift, and a restart does not shift them."""
 
 from datetime import datetime, timedelta
+from typing import Self
 
 from jobctl.clock import from_ms, to_ms
 from jobctl.durations import MAXIMUM, write_duration
@@ -44,9 +45,17 @@ class Every:
         return "UTC"
 
     @property
-    def fixed_time(self) -> bool:
+    def members(self) -> tuple[Self, ...]:
+        """Itself: it is a single schedule."""
+        return (self,)
+
+    def is_fixed(self, slot: datetime) -> bool:  # noqa: ARG002
         """Always False: after a clock is set back, an interval continues at once."""
         return False
+
+    def note(self, instant: datetime) -> str | None:  # noqa: ARG002
+        """Always None: a clock change has no effect."""
+        return None
 
     def next_after(self, instant: datetime, anchor: datetime) -> datetime:
         """The first due time strictly after ``instant``, which may be before the anchor if a clock was set back.

@@ -5,9 +5,8 @@ Instants are aware, in UTC; wall-clock times are naive.
 
 import os
 import threading
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -147,47 +146,86 @@ def _field_for_croniter(values: FieldValues) -> str:
     return ",".join([*items, "L"] if values.last_day else items)
 
 
-def count_wall(fields: CronFields, after: datetime, until: datetime) -> int:
-    """The number of matching wall-clock times in ``(after, until]``, both naive."""
-    if until <= after:
+def is_fixed_time(fields: CronFields) -> bool:
+    """Whether each wall-clock time is due only once: neither minute nor hour begins with a star."""
+    return not (fields.minute.star or fields.hour.star)
+
+
+def count_due(
+    expressions: Sequence[CronFields], zone: "ZoneInfo | None", after: datetime, until: datetime
+) -> int:
+    """The number of instants in ``(after, until]``, whole seconds, at which an expression or several are due.
+
+    By arithmetic, and by the rules for clock changes.
+
+    Args:
+        zone: of the wall clock; None: UTC.
+    """
+    after, until = (instant.replace(microsecond=0) for instant in (after, until))
+    if zone is None:
+        return _count_wall(expressions, after.replace(tzinfo=None), until.replace(tzinfo=None))
+
+    def count(fields: Sequence[CronFields], start: datetime, end: datetime) -> int:
+        """In ``(start, end]``, between clock changes, within the whole range."""
+        start, end = max(start, after), min(end, until)
+        if start >= end:
+            return 0
+        # from the first second on, since a clock change may come right before it
+        return _count_wall(fields, wall(start + SECOND, zone) - SECOND, wall(end, zone))
+
+    fixed = [fields for fields in expressions if is_fixed_time(fields)]
+    number, start = 0, after - DAY
+    for change, forward in changes(after - DAY, until, zone):
+        before = change - SECOND
+        number += count(expressions, start, before)
+        start = before
+        if forward < timedelta(0):  # the second pass: what is due at fixed times was due in the first
+            start -= forward
+            number += count([fields for fields in expressions if not is_fixed_time(fields)], before, start)
+        elif forward <= LONGEST_GAP and change > after:
+            here = wall(change, zone)
+            is_made_up = _count_wall(fixed, here - forward - SECOND, here - SECOND) > 0
+            number += is_made_up and not _count_wall(expressions, here - SECOND, here)
+    return number + count(expressions, start, until)
+
+
+def _count_wall(expressions: Sequence[CronFields], after: datetime, until: datetime) -> int:
+    """The number of wall-clock times in ``(after, until]`` that match an expression or several, all naive."""
+    if until <= after or not expressions:
         return 0
-    daily = len(fields.hour.numbers) * len(fields.minute.numbers) * len(fields.second.numbers)
-    days = range(after.toordinal(), until.toordinal())
-    number = len(days)
-    if not names_every_day(fields):
-        number = sum(is_due_on(fields, datetime.fromordinal(day)) for day in days)
-    return number * daily - _count_of_day(fields, after) + _count_of_day(fields, until)
-
-
-def count_due(fields: CronFields, zone: "ZoneInfo", after: datetime, until: datetime, *, fixed: bool) -> int:
-    """The number of due times in ``(after, until]``, both whole seconds, by the rules for clock changes."""
-    shown = wall(after, zone)  # the wall-clock time up to which all is counted
-    if fixed and shown.fold:
-        shown = wall(change_at(shown, zone)[0] - SECOND, zone)
     number = 0
-    for change, forward in changes(after, until, zone):
-        here = wall(change, zone)
-        last, first = here - forward - SECOND, here - SECOND
-        number += count_wall(fields, shown, last)
-        if not fixed:
-            shown = first
-        elif forward < timedelta(0):
-            shown = max(shown, last)
-        else:
-            made_up = forward <= LONGEST_GAP and count_wall(fields, last, first) > 0
-            number += made_up and not count_wall(fields, first, here)
-            shown = first
-    return number + count_wall(fields, shown, wall(until, zone))
+    every_day = tuple(fields for fields in expressions if names_every_day(fields))
+    days = range(after.toordinal(), until.toordinal())
+    if len(every_day) == len(expressions):
+        number = len(days) * _times_of_day(every_day).bit_count()
+    else:
+        number = sum(_times_on(expressions, date.fromordinal(day)).bit_count() for day in days)
+    return number - _count_of_day(expressions, after) + _count_of_day(expressions, until)
 
 
-def _count_of_day(fields: CronFields, time: datetime) -> int:
+def _count_of_day(expressions: Sequence[CronFields], time: datetime) -> int:
     """The number of matching times of a day up to ``time``, included."""
-    if not is_due_on(fields, time.date()):
-        return 0
-    hours, minutes, seconds = fields.hour.numbers, fields.minute.numbers, fields.second.numbers
-    number = bisect_left(hours, time.hour) * len(minutes) * len(seconds)
-    if time.hour in hours:
-        number += bisect_left(minutes, time.minute) * len(seconds)
-        if time.minute in minutes:
-            number += bisect_right(seconds, time.second)
-    return number
+    second = 3600 * time.hour + 60 * time.minute + time.second
+    return (_times_on(expressions, time.date()) & ((2 << second) - 1)).bit_count()
+
+
+def _times_on(expressions: Sequence[CronFields], day: date) -> int:
+    return _times_of_day(tuple(fields for fields in expressions if is_due_on(fields, day)))
+
+
+@lru_cache(maxsize=64)
+def _times_of_day(expressions: tuple[CronFields, ...]) -> int:
+    """The seconds of a day that match an expression or several, as the bits of a number."""
+    times = 0
+    for fields in expressions:
+        minute = _bits(1, 1, fields.second)
+        times |= _bits(_bits(minute, 60, fields.minute), 3600, fields.hour)
+    return times
+
+
+def _bits(pattern: int, length: int, values: FieldValues) -> int:
+    """The pattern, at each of the values of a field."""
+    bits = 0
+    for number in values.numbers:
+        bits |= pattern << number * length
+    return bits

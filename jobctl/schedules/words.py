@@ -6,6 +6,7 @@ from datetime import timedelta
 from jobctl.model import Schedule
 from jobctl.schedules.cron import Cron
 from jobctl.schedules.cron_grammar import LAST, CronFields, FieldValues, either_day_is_enough, names_every_day
+from jobctl.schedules.crons import Crons
 from jobctl.schedules.every import Every
 
 _MOST_TIMES = 6
@@ -33,6 +34,9 @@ def in_words(schedule: Schedule) -> str:
     """What a schedule means, without its time zone; the text itself where it is of another kind."""
     if isinstance(schedule, Every):
         return _every(schedule.interval)
+    if isinstance(schedule, Crons):
+        words = [_cron(member.fields) for member in schedule.members]
+        return f"{'; '.join(words[:-1])}; and {words[-1]}"
     return _cron(schedule.fields) if isinstance(schedule, Cron) else schedule.text
 
 

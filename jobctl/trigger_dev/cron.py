@@ -65,10 +65,20 @@ def known_zone(name: str, known: frozenset[str]) -> str | None:
 
 
 def caution(schedule: Schedule, now: datetime) -> str | None:
-    """How Trigger.dev's due times differ from those of ``jobctl run``, as a clause; None: not at all.
+    """How Trigger.dev's due times differ from those of ``jobctl run``, as clauses; None: not at all.
 
     The due times around every clock change of the next year are compared.
     """
+    clauses = [_caution(member, now) for member in schedule.members]
+    each = sum(member.count(now, now + _YEAR, now) for member in schedule.members)
+    if each > schedule.count(now, now + _YEAR, now):
+        clauses.append(
+            "some of its expressions are due at the same time, and Trigger.dev runs it for each of them"
+        )
+    return "; ".join(dict.fromkeys(filter(None, clauses))) or None
+
+
+def _caution(schedule: Schedule, now: datetime) -> str | None:
     if isinstance(schedule, Every) and schedule.interval > timedelta(hours=1):
         return _interval_caution(schedule)
     if not isinstance(schedule, Cron) or schedule.timezone == "UTC" or schedule.fields.second.numbers != (0,):

@@ -39,6 +39,8 @@ from jobctl.trigger_dev.schedule_sync import (
     ScheduleStep,
     apply_steps,
     fetch_schedules,
+    job_of_key,
+    keys_of,
     lacks_task,
     plan_sync,
     plan_warning,
@@ -127,7 +129,8 @@ class TriggerDevJobManager(ManagerBase):
             )
         if self.account.environment == DEVELOPMENT:
             warnings.append("in development schedules fire only while `npx trigger dev` is connected")
-        warnings += [f"{step.job_id}: {step.caution}" for step in steps if step.caution]
+        cautions = (f"{step.job_id}: {step.caution}" for step in steps if step.caution)
+        warnings += dict.fromkeys(cautions)
         warnings += _missing_here(jobs)
         return steps, [warning for warning in warnings if warning]
 
@@ -140,18 +143,20 @@ class TriggerDevJobManager(ManagerBase):
         return apply_steps(self._api, steps)
 
     def stop_job(self, id: str, reason: str | None = None, *, until: datetime | None = None) -> None:  # noqa: A002
-        """Deactivate the job's schedule, until ``start_job``. A run in progress continues. No reason is kept.
+        """Deactivate the job's schedules, until ``start_job``. A run in progress continues. No reason is kept.
 
         Raises:
             UsageError: ``until`` is given: no schedule there is activated by itself.
         """
         del reason
         _refuse_until(until)
-        self._api.set_active(self._schedule_of(id).id, active=False)
+        for schedule in self._schedules_of(id):
+            self._api.set_active(schedule.id, active=False)
 
     def start_job(self, id: str) -> None:  # noqa: A002
-        """Activate the job's schedule again."""
-        self._api.set_active(self._schedule_of(id).id, active=True)
+        """Activate the job's schedules again."""
+        for schedule in self._schedules_of(id):
+            self._api.set_active(schedule.id, active=True)
 
     def stop_all_jobs(self, reason: str | None = None, *, until: datetime | None = None) -> None:
         """Deactivate every schedule that jobctl made in this environment."""
@@ -387,10 +392,12 @@ class TriggerDevJobManager(ManagerBase):
         delayed: dict[str, list[WaitingRun]] = {}
         for waits in self._delayed(ids):
             delayed.setdefault(waits.job_id, []).append(waits)
-        schedules = {job.id: existing.by_key.get(self.account.prefix + job.id) for job in jobs}
+        schedules: dict[str, list[RemoteSchedule]] = {}
+        for key, found in existing.by_key.items():
+            schedules.setdefault(job_of_key(key, self.account.prefix), []).append(found)
         return [
             remote_status(
-                job, schedules[job.id], last.get(job.id), delayed.get(job.id, ()), existing.declared
+                job, schedules.get(job.id, ()), last.get(job.id), delayed.get(job.id, ()), existing.declared
             )
             for job in jobs
         ]
@@ -426,11 +433,12 @@ class TriggerDevJobManager(ManagerBase):
 
     def _define(self, job: Job) -> None:
         if job.schedule is not None:
-            trigger_cron(job.schedule)  # raises before the job is added
+            for member in job.schedule.members:
+                trigger_cron(member)  # raises before the job is added
         self.add([job])
         existing = fetch_schedules(self._api, [job])
-        (step,) = plan_sync([job], existing, self.account, self._zones([job]), self._clock.now(), prune=False)
-        for done in self.register([step]):
+        steps = plan_sync([job], existing, self.account, self._zones([job]), self._clock.now(), prune=False)
+        for done in self.register(steps):
             if done.change in {Change.FAILED, Change.REFUSED}:
                 raise ServiceError(done.detail, hint=done.hint)
 
@@ -451,10 +459,11 @@ class TriggerDevJobManager(ManagerBase):
         named = any(job.schedule is not None and job.schedule.timezone != "UTC" for job in jobs)
         return self._api.timezones() if named else frozenset()
 
-    def _schedule_of(self, job_id: str) -> RemoteSchedule:
+    def _schedules_of(self, job_id: str) -> list[RemoteSchedule]:
+        """Those that exist at Trigger.dev, one at least."""
         job = self._job(job_id)
-        found = self._api.schedule(self.account.prefix + job.id)
-        if found is not None:
+        keys = keys_of(job, self.account.prefix) or [self.account.prefix + job.id]
+        if found := [each for key in keys if (each := self._api.schedule(key)) is not None]:
             return found
         if any(other.declared and other.task == job.id for other in self._api.schedules()):
             raise UsageError(

@@ -221,7 +221,7 @@ def newest_runs(
 
 def remote_status(
     job: Job,
-    schedule: RemoteSchedule | None,
+    schedules: Collection[RemoteSchedule],
     last: RemoteRun | None,
     delayed: Sequence[WaitingRun],
     declared: Collection[str],
@@ -229,34 +229,36 @@ def remote_status(
     """The status of a job at Trigger.dev.
 
     Args:
+        schedules: its own, one for each of its cron expressions.
         last: its newest run that is not delayed.
         delayed: its delayed runs.
         declared: tasks whose schedule is in the worker's code.
     """
     run = as_run(last) if last else None
     state = meaning(last.status).job if last else Status.SCHEDULED
-    off = _off_schedule(job, schedule, declared)
+    off = _off_schedule(job, schedules, declared)
     if off is not None and state is not Status.RUNNING:
         state = Status.STOPPED
     times = [run.begins_at for run in delayed]
-    if schedule and off is None and schedule.next_run is not None:
-        times.append(schedule.next_run)
+    if off is None:
+        times += [each.next_run for each in schedules if each.active and each.next_run is not None]
     found = status_from(job, state, run, next_run=min(times, default=None), note=off)
     return replace(found, waiting=len(delayed)) if delayed else found
 
 
-def _off_schedule(job: Job, schedule: RemoteSchedule | None, declared: Collection[str]) -> str | None:
+def _off_schedule(job: Job, schedules: Collection[RemoteSchedule], declared: Collection[str]) -> str | None:
     """Why a job is not scheduled there, or None."""
     if job.schedule is None:
         return AFTER_IS_LOCAL if job.after else MANUAL_ONLY
     if job.id in declared:
         return None
-    if schedule is not None:
-        return None if schedule.active else "stopped"
+    if schedules:
+        return None if any(each.active for each in schedules) else "stopped"
     if (why := not_enabled(job)) is not None:
         return why
     try:
-        trigger_cron(job.schedule)
+        for member in job.schedule.members:
+            trigger_cron(member)
     except ScheduleError as error:
         return str(error)
     return "not registered at Trigger.dev: jobctl run does that"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jobctl.catalogue.job_keys import AT_TRIGGER_DEV, not_honoured
 from jobctl.errors import ScheduleError, ServiceError
 from jobctl.managers.status import AFTER_HINT, AFTER_IS_LOCAL, MANUAL_ONLY, not_enabled
-from jobctl.model import Job
+from jobctl.model import Job, Schedule
 from jobctl.trigger_dev.account import DEVELOPMENT, Account
 from jobctl.trigger_dev.api_types import RefusedError, RemoteSchedule, ScheduleRequest
 from jobctl.trigger_dev.cron import caution, known_zone, trigger_cron, window_of
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SMALLEST_PLAN = 10
 PLANS = f"Free {SMALLEST_PLAN}, Hobby 100, Pro 1,000"
 """Schedules per project, outside development: https://trigger.dev/docs/limits."""
+_NUMBER = ":"
+"""Before the number of a job's second schedule, and of each further one, in their keys: no job id has it."""
 _ONE_JOB_ONLY = {400, 404, 422}
 
 
@@ -83,6 +85,17 @@ class ExistingSchedules:
     active: int
 
 
+def keys_of(job: Job, prefix: str) -> list[str]:
+    """The deduplication keys of a job's schedules, one for each of its cron expressions."""
+    number = len(job.schedule.members) if job.schedule is not None else 0
+    return [prefix + job.id + (f"{_NUMBER}{each}" if each > 1 else "") for each in range(1, number + 1)]
+
+
+def job_of_key(key: str, prefix: str) -> str:
+    """The id of the job that has the schedule of this key."""
+    return key.removeprefix(prefix).partition(_NUMBER)[0]
+
+
 def fetch_schedules(api: "TriggerDevClient", jobs: Iterable[Job]) -> ExistingSchedules:
     """Fetch all schedules of the environment.
 
@@ -91,9 +104,8 @@ def fetch_schedules(api: "TriggerDevClient", jobs: Iterable[Job]) -> ExistingSch
     listed = api.schedules()
     prefix = api.account.prefix
     by_key = {found.key: found for found in listed if found.key.startswith(prefix) and not found.declared}
-    for job in jobs:
-        key = prefix + job.id
-        if key not in by_key and job.schedule is not None and (found := api.schedule(key)) is not None:
+    for key in (key for job in jobs for key in keys_of(job, prefix)):
+        if key not in by_key and (found := api.schedule(key)) is not None:
             by_key[key] = found
     return ExistingSchedules(
         by_key,
@@ -113,16 +125,18 @@ def plan_sync(
     prune: bool = True,
     kept_ids: Collection[str] = (),
 ) -> list[ScheduleStep]:
-    """One step for each job, and one for each schedule whose job has left the catalogue.
+    """A step for each schedule of each job, one at least, and one for each schedule whose job has left the catalogue.
 
     Args:
         zones: the time zones that Trigger.dev knows; may be empty if the jobs need none but UTC.
         prune: remove schedules of jobs that are not among ``jobs``.
         kept_ids: ids of jobs whose schedules are not removed.
     """
-    keys = {account.prefix + job_id for job_id in (*(job.id for job in jobs), *kept_ids)}
-    steps = [_plan(job, existing, account.prefix, zones, now) for job in jobs]
-    gone = [found for key, found in existing.by_key.items() if key not in keys] if prune else []
+    ids, prefix = {*(job.id for job in jobs), *kept_ids}, account.prefix
+    steps = [step for job in jobs for step in _plan(job, existing, prefix, zones, now)]
+    gone = []
+    if prune:
+        gone = [found for key, found in existing.by_key.items() if job_of_key(key, prefix) not in ids]
     return [
         *steps,
         *(
@@ -207,50 +221,72 @@ def _failed(step: ScheduleStep, error: ServiceError, account: Account) -> Schedu
 
 def _plan(
     job: Job, existing: ExistingSchedules, prefix: str, zones: frozenset[str], now: datetime
-) -> ScheduleStep:
-    found = existing.by_key.get(prefix + job.id)
+) -> list[ScheduleStep]:
+    own = {key: found for key, found in existing.by_key.items() if job_of_key(key, prefix) == job.id}
     declared = "declared in the worker's code" if job.id in existing.declared else None
     off = not_enabled(job) or declared
     if job.after and off is None:
-        return _without_schedule(job.id, found, Change.REFUSED, AFTER_IS_LOCAL, AFTER_HINT)
+        return _without_schedule(job.id, own.values(), Change.REFUSED, AFTER_IS_LOCAL, AFTER_HINT)
     if job.schedule is None or off is not None:
-        return _without_schedule(job.id, found, Change.LEFT, off or MANUAL_ONLY)
-    try:
-        cron = trigger_cron(job.schedule)
-    except ScheduleError as error:
-        return _without_schedule(job.id, found, Change.REFUSED, str(error), error.hint)
+        return _without_schedule(job.id, own.values(), Change.LEFT, off or MANUAL_ONLY)
     zone = known_zone(job.schedule.timezone, zones)
     if zone is None:
         detail = f'Trigger.dev does not know the time zone "{job.schedule.timezone}"'
-        return _without_schedule(job.id, found, Change.REFUSED, detail)
+        return _without_schedule(job.id, own.values(), Change.REFUSED, detail)
+    steps = []
+    for key, member in zip(keys_of(job, prefix), job.schedule.members, strict=True):
+        steps += _plan_member(job, member, key, own.pop(key, None), (zone, now))
+    gone = (
+        ScheduleStep(
+            job.id, Change.REMOVED, "no such cron expression any more", remove=found.id, existing=found
+        )
+        for found in own.values()
+    )
+    return [*steps, *gone]
+
+
+def _plan_member(
+    job: Job, schedule: Schedule, key: str, found: RemoteSchedule | None, zone_and_now: tuple[str, datetime]
+) -> list[ScheduleStep]:
+    """The step for one of a job's schedules.
+
+    Args:
+        found: what has its key.
+        zone_and_now: the name of its time zone at Trigger.dev, and the time.
+    """
+    zone, now = zone_and_now
+    try:
+        cron = trigger_cron(schedule)
+    except ScheduleError as error:
+        return _without_schedule(job.id, [found] if found else [], Change.REFUSED, str(error), error.hint)
     window, kept = window_of(job.jitter), None
     if found and found.window and not job.jitter and found.window != window:
         window = found.window
         kept = f"its window of {window}, set at Trigger.dev, is kept: it may begin so much later; 0m there is exact"
-    put = ScheduleRequest(job.id, prefix + job.id, cron, zone, window)
-    cautions = (kept, caution(job.schedule, now), not_honoured(job, AT_TRIGGER_DEV, jitter=True))
+    put = ScheduleRequest(job.id, key, cron, zone, window)
+    cautions = (kept, caution(job.schedule or schedule, now), not_honoured(job, AT_TRIGGER_DEV, jitter=True))
     step = ScheduleStep(
         job.id, Change.CREATED, put=put, existing=found, caution="; ".join(filter(None, cautions))
     )
     if found is None:
-        return step
+        return [step]
     stopped = "" if found.active else f"stopped; back on with: jobctl start {job.id}"
     if found.task != job.id:  # an update never changes the task
-        return replace(step, change=Change.CHANGED, detail=f"was for task {found.task}", remove=found.id)
+        return [replace(step, change=Change.CHANGED, detail=f"was for task {found.task}", remove=found.id)]
     same_window = not found.has_windows or found.window == window
     if same_window and (found.cron, found.timezone, found.external_id) == (cron, zone, job.id):
-        return replace(step, change=Change.LEFT, detail=stopped, put=None)
+        return [replace(step, change=Change.LEFT, detail=stopped, put=None)]
     was = found.cron if found.timezone == zone else f"{found.cron} {found.timezone}"
     if not same_window:
         was += f" with window {found.window}" if found.window else " without a window"
-    return replace(step, change=Change.CHANGED, detail="; ".join(filter(None, (f"was {was}", stopped))))
+    return [replace(step, change=Change.CHANGED, detail="; ".join(filter(None, (f"was {was}", stopped))))]
 
 
 def _without_schedule(
-    job_id: str, found: RemoteSchedule | None, change: Change, detail: str, hint: str | None = None
-) -> ScheduleStep:
-    """The job gets no schedule: an existing one is removed."""
-    if found is None:
-        return ScheduleStep(job_id, change, detail, hint)
+    job_id: str, found: Collection[RemoteSchedule], change: Change, detail: str, hint: str | None = None
+) -> list[ScheduleStep]:
+    """Nothing is scheduled: existing schedules are removed."""
+    if not found:
+        return [ScheduleStep(job_id, change, detail, hint)]
     removed = Change.REMOVED if change is Change.LEFT else change
-    return ScheduleStep(job_id, removed, detail, hint, remove=found.id, existing=found)
+    return [ScheduleStep(job_id, removed, detail, hint, remove=each.id, existing=each) for each in found]

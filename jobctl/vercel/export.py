@@ -47,6 +47,7 @@ class PlannedCall(NamedTuple):
         detail: what happens instead of the job's schedule, or why it is left out.
         timezone: of an entry of ``schedules``; one of ``crons`` is always in UTC.
         jitter: in minutes, 0 to 15; only for ``schedules``.
+        number: among the calls of its job, from 1.
     """
 
     job_id: str
@@ -57,6 +58,7 @@ class PlannedCall(NamedTuple):
     hint: str | None = None
     timezone: str = "UTC"
     jitter: int = 0
+    number: int = 1
 
     def entry(self, target: Target) -> dict[str, Any]:
         """The entry of ``crons`` or ``schedules``."""
@@ -65,14 +67,15 @@ class PlannedCall(NamedTuple):
         expression: dict[str, Any] = {"cron": self.cron}
         if self.jitter:
             expression["jitter"] = self.jitter
-        found = {"name": self.job_id, "expression": expression, "target": {"path": self.path}}
+        name = f"{self.job_id}.{self.number}" if self.number > 1 else self.job_id  # no id has a dot
+        found = {"name": name, "expression": expression, "target": {"path": self.path}}
         return found if self.timezone == "UTC" else {**found, "timezone": self.timezone}
 
 
 def plan_calls(
     folder: Path, jobs: Iterable[Job], plan: Plan, now: datetime, target: Target = Target.CRONS
 ) -> list[PlannedCall]:
-    """The call of each enabled job with a schedule, in order.
+    """The calls of each enabled job with a schedule, one for each cron expression, in order.
 
     Raises:
         UsageError: the existing ``vercel.json`` cannot be read.
@@ -89,14 +92,17 @@ def plan_calls(
             )
         if job.schedule is None:
             continue
-        call = _planned_call(job, job.schedule, plan, now, target)
-        if call.cron and room <= 0:
-            reason = f"a project has at most {MAX_CRONS} {target.value}"
-            call = PlannedCall(
-                job.id, call.path, ScheduleFit.LEFT_OUT, detail=reason, hint="use a second Vercel project"
-            )
-        room -= bool(call.cron)
-        calls.append(call)
+        for number, member in enumerate(job.schedule.members, 1):
+            call = _planned_call(job, member, plan, now, target)._replace(number=number)
+            if call.cron and any((other.job_id, other.cron) == (job.id, call.cron) for other in calls):
+                continue
+            if call.cron and room <= 0:
+                reason = f"a project has at most {MAX_CRONS} {target.value}"
+                call = PlannedCall(
+                    job.id, call.path, ScheduleFit.LEFT_OUT, detail=reason, hint="use a second Vercel project"
+                )
+            room -= bool(call.cron)
+            calls.append(call)
     return calls
 
 

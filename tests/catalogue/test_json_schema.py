@@ -85,7 +85,7 @@ names = st.sampled_from(["a.b:c", "a:b", "a.b", ":c", "a:", "a b:c", "\u00e9:c",
 anything = st.one_of(numbers, st.booleans(), commands, tables, st.just(""))
 FITTING: dict[str, st.SearchStrategy[Any]] = {
     "name": texts, "group": texts, "folder": texts, "call": names, "command": commands, "environment": tables,
-    "cron": st.sampled_from(["0 9 * * *", "*/5 0 9 * * *", "@daily", "* * *", "", " 0 9 * * * "]),
+    "cron": st.sampled_from(["0 9 * * *", "*/5 0 9 * * *", "@daily", "* * *", "", " 0 9 * * * ", [], ["0 9 * * *"], ["0 9 * * *", "* * *"], ["@daily"] * 51]),
     "timezone": st.sampled_from(["UTC", "Europe/Berlin", "", " "]), "retries": numbers, "check_in": urls, "memory_mib": numbers,
     "overlap": st.sampled_from(["skip", "queue", "replace", "wait", ""]), "needs": st.lists(st.sampled_from(["A", "a b", 1])),
     "after": st.lists(st.sampled_from(["a", "a-b", "A", "a-", "a\n", "a" * 65, 1])),

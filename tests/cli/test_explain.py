@@ -85,3 +85,18 @@ def test_next_says_the_words_too(cli: Cli) -> None:
 def test_what_has_no_times_is_refused(cli: Cli) -> None:
     refused = cli("explain", "61 * * * *")
     assert (refused.code, "minute: 61 is not in 0-59" in refused.stderr) == (2, True)
+
+
+def test_several_expressions(cli: Cli) -> None:
+    found = cli("explain", "0 9 1 * MON; 0 11 */2 * 6", "--json").json
+    following = cli("next", "0 9 * * 1-5; 0 11 * * 6", "--json").json
+    notes = cli("next", "0 9 1 * MON; 0 11 */2 * 6").stderr
+
+    assert found["schedule"] == "0 9 1 * MON; 0 11 */2 * 6"
+    assert found["words"].startswith("at 09:00 on the 1st of the month, and on every Monday; and at 11:00 on")
+    assert '"0 11 */2 * 6"' in found["elsewhere"]["Trigger.dev"]
+    assert (following["words"], len(following["next"])) == (
+        "at 09:00 from Monday to Friday; and at 11:00 on every Saturday",
+        5,
+    )
+    assert '"0 9 1 * MON" is due when the day of month or the day of week matches' in notes

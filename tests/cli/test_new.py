@@ -195,3 +195,11 @@ def test_an_installed_package_is_no_place_and_a_folder_of_the_projects_own_is(si
     )
     assert site.call("new", "x", "--every", "1h", "--module", "mine.deep.x").returncode == 0
     assert site.call("trigger", "x").stdout == "0 things done\n"
+
+
+def test_several_expressions(site: Site) -> None:
+    site.call("new", "week", "--cron", "0 9 * * 1-5", "--cron", "0 11 * * 6", "--command", "true")
+
+    assert 'cron = ["0 9 * * 1-5", "0 11 * * 6"]' in site.folder.joinpath("jobctl.toml").read_text()
+    (job,) = [one for one in site.json("status")["jobs"] if one["id"] == "week"]
+    assert job["schedule"] == "0 9 * * 1-5; 0 11 * * 6"

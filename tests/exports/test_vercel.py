@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobctl.errors import ScheduleError, UsageError
-from jobctl.schedules import Cron, Every
+from jobctl.model import Job
+from jobctl.schedules import Cron, Crons, Every
 from jobctl.store.open import open_store
 from jobctl.vercel.crons import Plan, vercel_cron
+from jobctl.vercel.export import ScheduleFit, plan_calls
 from jobctl.vercel.vercel_json import foreign_entries, merge
 from tests.support.project import Site
 
@@ -320,3 +322,49 @@ def test_the_exported_folder_is_served_as_vercel_does(site: Site, tmp_path: Path
     (state,) = temporary.glob(".jobctl-*")
     with closing(open_store(state)) as store:
         assert [run.trigger for run in store.runs("hello", limit=None)] == ["http"]
+
+
+def test_each_cron_expression_is_an_entry(site: Site) -> None:
+    site.jobs(
+        """\
+[jobs.week]
+cron = ["0 9 * * 1-5", "0 11 * * 6", "0 9 L * *"]
+timezone = "Asia/Kolkata"
+call = "work:f"
+""",
+        "def f(): pass",
+    )
+
+    found = [one for one in site.json("export", "vercel", ".")["crons"] if one["id"] == "week"]
+    written = json.loads(site.folder.joinpath("vercel.json").read_text())["crons"]
+    entries = [one for one in written if one["path"].endswith("/week")]
+    checked = site.call("export", "vercel", ".", "--check")
+    site.call("export", "vercel", ".", "--target", "schedules")
+    named = json.loads(site.folder.joinpath("vercel.json").read_text())["schedules"]
+
+    assert [(one["change"], one["cron"]) for one in found] == [
+        ("exact", "30 3 * * 1-5"),
+        ("exact", "30 5 * * 6"),
+        ("left out", None),
+    ]
+    assert '"0 9 L * *" has L or #' in found[2]["detail"]
+    assert entries == [
+        {"path": "/api/cron/jobs/week", "schedule": "30 3 * * 1-5"},
+        {"path": "/api/cron/jobs/week", "schedule": "30 5 * * 6"},
+    ]
+    assert checked.returncode == 0
+    assert [one["name"] for one in named if one["name"].startswith("week")] == ["week", "week.2"]
+
+
+def test_each_entry_counts_for_the_limit_and_equal_entries_are_one(tmp_path: Path) -> None:
+    several = [
+        Job(f"job-{number}", "a job", Crons([f"{number} 9 * * *", f"{number} 10-12 * * *"]), "m:f")
+        for number in range(51)
+    ]
+    same = Job("same", "a job", Crons(["0 9 * * *", "*/5 9 * * *"]), "m:f")
+
+    calls = plan_calls(tmp_path, several, Plan.PRO, NOW)
+
+    assert [call.fit for call in calls].count(ScheduleFit.EXACT) == 100
+    assert [call.detail for call in calls[100:]] == ["a project has at most 100 crons"] * 2
+    assert [call.cron for call in plan_calls(tmp_path, [same], Plan.HOBBY, NOW)] == ["0 9 * * *"]

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobctl.errors import ScheduleError
-from jobctl.schedules import Cron, Every, parse_schedule
+from jobctl.schedules import Cron, Crons, Every, parse_schedule
 from jobctl.schedules.convert import fields_in_utc
 from jobctl.schedules.zones import zone
 from jobctl.trigger_dev.cron import caution, trigger_cron
@@ -137,5 +137,5 @@ def test_any_schedule_is_said_elsewhere_or_refused_in_a_sentence(text: str, name
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
-def _in_utc(schedule: Cron | Every) -> object:
+def _in_utc(schedule: Cron | Crons | Every) -> object:
     return fields_in_utc(schedule, NOW) if isinstance(schedule, Cron) else None

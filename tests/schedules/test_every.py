@@ -98,7 +98,7 @@ def test_its_text_can_be_parsed(interval: timedelta | float, text: str) -> None:
     assert every.text == text
     assert parse_schedule(text) == every
     assert hash(parse_schedule(text)) == hash(every)
-    assert (every.timezone, every.fixed_time) == ("UTC", False)
+    assert (every.timezone, every.is_fixed(datetime(2026, 1, 1, tzinfo=UTC))) == ("UTC", False)
 
 
 def test_behind_the_last_year_there_is_no_due_time() -> None:

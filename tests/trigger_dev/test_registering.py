@@ -383,3 +383,79 @@ def test_an_application_schedules_there_at_once(make_manager: MakeManager, cloud
         manager.schedule_job("b-job", "B", "json:dumps", 90)
     with pytest.raises(ServiceError, match='no scheduled task "new-job"'):
         manager.schedule_job("new-job", "N", "json:dumps", 60)
+
+
+WEEK = "0 9 * * 1-5; 0 11 * * 6"
+KEYS = ["jobctl:production:a-job", "jobctl:production:a-job:2"]
+
+
+def crons(cloud: Cloud) -> dict[str, object]:
+    """By deduplication key."""
+    return {str(one["key"]): one["cron"] for one in cloud.schedules.values()}
+
+
+def test_each_cron_expression_is_a_schedule_with_a_key_of_its_own(
+    make_manager: MakeManager, cloud: Cloud
+) -> None:
+    cloud.schedule("a-job", cron="0 9 * * *")  # of the job when it had one expression
+    manager = make_manager(job("a-job", WEEK, "Europe/Berlin"), job("b-job"))
+
+    steps, _ = manager.plan()
+    done = [(one.job_id, one.change.value) for one in manager.register(steps)]
+    again, _ = manager.plan()
+
+    assert done == [("a-job", "changed"), ("a-job", "created"), ("b-job", "created")]
+    assert [one.change for one in again] == [Change.LEFT] * 3
+    assert crons(cloud) == {
+        KEYS[0]: "0 9 * * 1-5",
+        KEYS[1]: "0 11 * * 6",
+        "jobctl:production:b-job": "0 9 * * *",
+    }
+    assert {one["externalId"] for one in cloud.schedules.values()} == {"a-job", "b-job"}
+
+
+def test_an_expression_that_is_gone_loses_its_schedule(make_manager: MakeManager, cloud: Cloud) -> None:
+    list(make_manager(job("a-job", WEEK)).register(make_manager(job("a-job", WEEK)).plan()[0]))
+
+    steps, _ = make_manager(job("a-job", "0 9 * * 1-5")).plan(prune=False)
+    done = list(make_manager().register(steps))
+
+    assert [(one.change, one.detail) for one in done] == [
+        (Change.LEFT, ""),
+        (Change.REMOVED, "no such cron expression any more"),
+    ]
+    assert crons(cloud) == {KEYS[0]: "0 9 * * 1-5"}
+
+
+def test_schedules_of_a_job_stop_and_start_together(make_manager: MakeManager, cloud: Cloud) -> None:
+    manager = make_manager(job("a-job", WEEK))
+    list(manager.register(manager.plan()[0]))
+
+    manager.stop_job("a-job")
+    stopped = manager.statuses_of([job("a-job", WEEK)])[0]
+    active = [one["active"] for one in cloud.schedules.values()]
+    manager.start_job("a-job")
+
+    assert (stopped.status, active) == (Status.STOPPED, [False, False])
+    assert [one["active"] for one in cloud.schedules.values()] == [True, True]
+    status = manager.statuses_of([job("a-job", WEEK)])[0]
+    assert (status.schedule, status.next_run is not None) == (WEEK, True)
+
+
+def test_the_refused_expression_is_named_and_the_others_are_made(
+    make_manager: MakeManager, cloud: Cloud
+) -> None:
+    steps, _ = make_manager(job("a-job", "*/30 0 9 * * *; 0 11 * * 6")).plan()
+    list(make_manager().register(steps))
+
+    assert [one.change for one in steps] == [Change.REFUSED, Change.CREATED]
+    assert steps[0].detail.startswith('"*/30 0 9 * * *" has seconds')
+    assert crons(cloud) == {KEYS[1]: "0 11 * * 6"}
+
+
+def test_times_that_coincide_are_reported(make_manager: MakeManager) -> None:
+    _, warnings = make_manager(job("a-job", "0 * * * *; */30 * * * *"), job("b-job", WEEK)).plan()
+
+    assert [one for one in warnings if "at the same time" in one] == [
+        "a-job: some of its expressions are due at the same time, and Trigger.dev runs it for each of them"
+    ]

@@ -98,11 +98,11 @@ def explain(schedule: "Schedule", anchor: datetime | None, now: datetime) -> Exp
     """
     last = (
         schedule.latest_until(now, now - _AHEAD, anchor or now)
-        if anchor or isinstance(schedule, Cron)
+        if anchor or not isinstance(schedule, Every)
         else None
     )
-    cron = schedule if isinstance(schedule, Cron) else None
-    clock_changes = list(_clock_changes(cron, now)) if cron else []
+    crons = [member for member in schedule.members if isinstance(member, Cron)]
+    clock_changes = list(_clock_changes(schedule, now)) if crons else []
     return Explained(
         schedule,
         in_words(schedule),
@@ -110,7 +110,7 @@ def explain(schedule: "Schedule", anchor: datetime | None, now: datetime) -> Exp
         last,
         clock_changes,
         _elsewhere(schedule, now, leaves_out=any("does not exist" in note for _, note in clock_changes)),
-        list(_advice(cron)) if cron else [],
+        [line for cron in crons for line in _advice(cron)],
     )
 
 
@@ -130,13 +130,13 @@ def _schedule(text: str, timezone: str | None, context: Context) -> "tuple[Sched
     return parse_schedule(text, timezone or "UTC"), None
 
 
-def _clock_changes(cron: Cron, now: datetime) -> Iterator[tuple[datetime, str]]:
-    there = zone(cron.timezone)
+def _clock_changes(schedule: "Schedule", now: datetime) -> Iterator[tuple[datetime, str]]:
+    there = zone(schedule.timezone)
     begin = now.replace(microsecond=0)
     for change, _ in changes(begin, begin + _AHEAD, there):
         time = change - _AROUND
-        while (time := cron.next_after(time)) < change + _AROUND:
-            note = cron.note(time)
+        while (time := schedule.next_after(time, now)) < change + _AROUND:
+            note = schedule.note(time)
             if note is not None:
                 yield time, note
                 break
@@ -146,20 +146,23 @@ def _elsewhere(schedule: "Schedule", now: datetime, *, leaves_out: bool) -> dict
     from jobctl.trigger_dev.cron import trigger_cron
     from jobctl.vercel.crons import Plan, vercel_cron
 
-    def at_trigger_dev() -> None:
-        trigger_cron(schedule)
+    def at_trigger_dev(member: "Schedule") -> None:
+        trigger_cron(member)
 
-    platforms: dict[str, Callable[[], str | None]] = {
+    platforms: dict[str, Callable[[Schedule], str | None]] = {
         "Trigger.dev": at_trigger_dev,
-        "Vercel": lambda: vercel_cron(schedule, Plan.PRO, now).instead,
-        "Kubernetes": lambda: _in_kubernetes(schedule, leaves_out=leaves_out),
+        "Vercel": lambda member: vercel_cron(member, Plan.PRO, now).instead,
+        "Kubernetes": lambda member: _in_kubernetes(member, leaves_out=leaves_out),
     }
     found: dict[str, str | None] = {}
     for name, difference in platforms.items():
-        try:
-            found[name] = difference()
-        except ScheduleError as error:
-            found[name] = error.problem + (f"; {error.hint}" if error.hint else "")
+        clauses = []
+        for member in schedule.members:
+            try:
+                clauses.append(difference(member))
+            except ScheduleError as error:
+                clauses.append(error.problem + (f"; {error.hint}" if error.hint else ""))
+        found[name] = "; ".join(dict.fromkeys(filter(None, clauses))) or None
     return found
 
 

@@ -13,7 +13,6 @@ from jobctl.cli.times import exact
 from jobctl.clock import iso
 from jobctl.durations import until
 from jobctl.errors import UsageError
-from jobctl.schedules import Cron
 from jobctl.schedules.zones import zone
 
 
@@ -21,7 +20,10 @@ def run(
     context: Context,
     job_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the new job, in kebab-case.")],
     *,
-    cron: Annotated[str | None, typer.Option("--cron", metavar="CRON", help="Cron expression.")] = None,
+    cron: Annotated[
+        list[str] | None,
+        typer.Option("--cron", metavar="CRON", help="Cron expression; several times for several."),
+    ] = None,
     every: Annotated[
         str | None, typer.Option("--every", metavar="DURATION", help="Interval, instead of --cron.")
     ] = None,
@@ -46,13 +48,13 @@ def run(
     """
     from jobctl.catalogue.scaffold import demand_unknown, new_job, write
 
-    if (cron is None) == (every is None):
-        problem = "new needs --cron or --every" if cron is None else "--cron and --every exclude each other"
+    if bool(cron) is (every is not None):
+        problem = "new needs --cron or --every" if not cron else "--cron and --every exclude each other"
         raise UsageError(problem, hint='--cron "30 2 * * *", or --every 15m')
     demand_unknown(job_id, {job.id: job for job in context.catalogue})
     settings: dict[str, Any] = {
         "name": name,
-        "cron": cron,
+        "cron": cron[0] if cron and len(cron) == 1 else cron or None,
         "every": every,
         "timezone": timezone,
         "command": _program(command, module),
@@ -75,9 +77,9 @@ def run(
         out.document(document)
         return 0
     out.lines(rows((), files, header=False))
-    local = zone(schedule.timezone) if isinstance(schedule, Cron) else zone("UTC")
+    local = zone(schedule.timezone if schedule else "UTC")
     first = f"first due {exact(times[0], local)} ({until(times[0], now)})"
-    begins = first if isinstance(schedule, Cron) else "first due as soon as a scheduler runs"
+    begins = "first due as soon as a scheduler runs" if every is not None else first
     change_folder = f"cd {shlex.quote(folder)} && " if folder != "." else ""
     steps = [
         f"its function: {files[0][1]}" if new.test else f"its program: {command}",

@@ -18,7 +18,7 @@ from jobctl.modes import Mode
 from jobctl.schedules import Cron, Every, parse_schedule
 from jobctl.schedules.words import in_words
 from jobctl.schedules.zones import zone
-from jobctl.text import counted
+from jobctl.text import counted, quote
 
 if TYPE_CHECKING:
     from jobctl.model import Job, Schedule, WaitingRun
@@ -68,7 +68,7 @@ def run(
             }
         )
         return 0
-    notes = [schedule.note(time) if isinstance(schedule, Cron) else None for time in times]
+    notes = [schedule.note(time) for time in times]
     if out.is_terminal:
         titles = [schedule.timezone.upper(), f"HERE, {zone_names(times)}", ""]
         cells = [
@@ -84,8 +84,8 @@ def run(
             for time, note in zip(times, notes, strict=True)
         )
         out.lines(rows(_TITLES, records, header=not no_header))
-    if isinstance(schedule, Cron) and schedule.day_rule:
-        out.note(schedule.day_rule)
+    for rule in day_rules(schedule):
+        out.note(rule)
     if job_note:
         out.note(job_note)
     if waiting:
@@ -134,6 +134,13 @@ def _job_note(job: "Job", record: "JobRecord | None", mode: Mode) -> str | None:
     if mode is Mode.LOCAL and record is None and isinstance(job.schedule, Every):
         return f"{job.id} is new: the first scheduler that knows it runs it at once, and counts from there"
     return None
+
+
+def day_rules(schedule: "Schedule") -> list[str]:
+    """How the two day fields of each expression combine, where both restrict the days."""
+    crons = [member for member in schedule.members if isinstance(member, Cron)]
+    rules = [(f"{quote(cron.text)} is " if len(crons) > 1 else "", cron.day_rule) for cron in crons]
+    return [expression + rule for expression, rule in rules if rule]
 
 
 def due(schedule: "Schedule", after: datetime, anchor: datetime, count: int) -> Iterator[datetime]:
