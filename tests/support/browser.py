@@ -124,18 +124,14 @@ class Browser:
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Network", "Runtime", "Log"):
             self.call(f"{domain}.enable", session)
-        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        self.call("Emulation.setEmulatedMedia", session, features=scheme)
-        self.call(
-            "Emulation.setDeviceMetricsOverride", session, width=width, height=height, deviceScaleFactor=1,
-            mobile=width < 600,
-        )  # fmt: skip
+        tab = Tab(self, session, url, target)
+        tab.show(width=width, height=height, dark=dark)
         if not scripts:
             self.call("Emulation.setScriptExecutionDisabled", session, value=True)
         before = len(self.events)  # the page may have loaded before the answer comes
         self.call("Page.navigate", session, url=url)
         self.wait_for("Page.loadEventFired", before)
-        return Tab(self, session, url, target)
+        return tab
 
 
 class Tab:
@@ -148,10 +144,19 @@ class Tab:
         """Close it, with its connections."""
         self._browser.call("Target.closeTarget", targetId=self._target)
 
+    def show(self, *, width: int, height: int = 740, dark: bool = False) -> None:
+        """In a window of this size, light or dark."""
+        call, session = self._browser.call, self._session
+        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        call("Emulation.setEmulatedMedia", session, features=scheme)
+        call(
+            "Emulation.setDeviceMetricsOverride", session, width=width, height=height, deviceScaleFactor=1,
+            mobile=width < 600,
+        )  # fmt: skip
+
     def press(self, key: str) -> None:
-        """Press a key: a character, or Enter."""
-        text = "\r" if key == "Enter" else key
-        code = 13 if key == "Enter" else ord(key.upper()[0])
+        """Press a key: a character, Enter or Tab."""
+        code, text = {"Enter": (13, "\r"), "Tab": (9, "")}.get(key, (ord(key.upper()[0]), key))
         common = {"key": key, "windowsVirtualKeyCode": code}
         self._browser.call("Input.dispatchKeyEvent", self._session, type="keyDown", text=text, **common)
         self._browser.call("Input.dispatchKeyEvent", self._session, type="keyUp", **common)
