@@ -77,13 +77,24 @@ class Records:
         claim = Claim(new_run_id(), job_id, Trigger.MANUAL, began, force=True)
         (claimed,) = self.store.claim(self._owner, [claim])
         assert isinstance(claimed, Claimed)
-        if status is not RunStatus.RUNNING:
-            reason = Reason.ERROR if status is RunStatus.FAILED else None
-            took = timedelta(seconds=2)
-            self.store.finish(
-                [Ending(claim.run_id, job_id, status, began, began + took, took, reason, error, result)]
-            )
-        found = self.store.run(claim.run_id)
+        if status is RunStatus.RUNNING:
+            return claimed.run
+        return self.end(claimed.run, status, error=error, result=result)
+
+    def end(
+        self,
+        run: Run,
+        status: RunStatus = RunStatus.COMPLETED,
+        *,
+        error: str | None = None,
+        result: object = None,
+    ) -> Run:
+        reason = Reason.ERROR if status is RunStatus.FAILED else None
+        took, began = timedelta(seconds=2), run.started_at
+        self.store.finish(
+            [Ending(run.id, run.job_id, status, began, began + took, took, reason, error, result)]
+        )
+        found = self.store.run(run.id)
         assert found is not None
         return found
 

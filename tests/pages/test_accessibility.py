@@ -182,7 +182,12 @@ def fill(records: Records, site: Site) -> dict[str, str]:
     colors = [f"\\x1b[{code}mcolour {code}\\x1b[0m" for code in (1, 2, *range(30, 38), *range(90, 98))]
     for run in (failed, completed, running):
         keep_log(
-            site, run.job_id, run.id, *colors, "Traceback (most recent call last):", "ValueError: no name"
+            site.folder / ".jobctl",
+            run.job_id,
+            run.id,
+            *colors,
+            "Traceback (most recent call last):",
+            "ValueError: no name",
         )
     reports = site.folder / ".jobctl" / "reports"
     reports.mkdir()

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 from jobctl.model import RunStatus, SentNotification
 from jobctl.store.logs import append
@@ -12,10 +13,10 @@ from tests.support.project import Site
 AT = "2026-11-23T09:10:00.123Z [quick] "
 
 
-def keep_log(site: Site, job_id: str, run_id: str, *lines: str) -> None:
+def keep_log(state: Path, job_id: str, run_id: str, *lines: str) -> None:
     import os
 
-    file = append(site.folder / ".jobctl" / "logs", job_id, run_id)
+    file = append(state / "logs", job_id, run_id)
     os.write(file, "".join(f"{AT}{line}\n" for line in lines).encode())
     os.close(file)
 
@@ -25,7 +26,7 @@ def test_a_run_shows_its_error_its_traceback_and_its_log(
 ) -> None:
     run = records.run("quick", RunStatus.FAILED, error="ValueError: <b>no title</b>")
     keep_log(
-        project,
+        project.folder / ".jobctl",
         "quick",
         run.id,
         "\\x1b[32mgreen\\x1b[0m \\x1b]0;title\\x07\\x1b[2Jplain <script>alert(1)</script>",
@@ -59,7 +60,7 @@ def test_a_result_is_a_table_not_json(open_page: Open, records: Records) -> None
 
 def test_a_log_is_downloaded_as_it_is_kept(open_page: Open, records: Records, project: Site) -> None:
     run = records.run("quick")
-    keep_log(project, "quick", run.id, "one", "two")
+    keep_log(project.folder / ".jobctl", "quick", run.id, "one", "two")
     answer = open_page().get(f"/runs/{run.id}/log")
 
     assert answer.text == f"{AT}one\n{AT}two\n"
@@ -69,7 +70,7 @@ def test_a_log_is_downloaded_as_it_is_kept(open_page: Open, records: Records, pr
 
 def test_a_long_log_shows_its_newest_lines_first(open_page: Open, records: Records, project: Site) -> None:
     run = records.run("quick")
-    keep_log(project, "quick", run.id, *(f"line {n}" for n in range(1500)))
+    keep_log(project.folder / ".jobctl", "quick", run.id, *(f"line {n}" for n in range(1500)))
     client = open_page()
     newest, whole = client.get(f"/runs/{run.id}").text, client.get(f"/runs/{run.id}?log=whole").text
 
@@ -82,7 +83,7 @@ def test_a_huge_log_is_shown_in_part_and_downloaded_whole(
     open_page: Open, records: Records, project: Site
 ) -> None:
     run = records.run("quick")
-    keep_log(project, "quick", run.id, *(f"{n} {'x' * 1000}" for n in range(5000)))
+    keep_log(project.folder / ".jobctl", "quick", run.id, *(f"{n} {'x' * 1000}" for n in range(5000)))
     client = open_page()
 
     for query in ("", "?log=whole"):
@@ -110,7 +111,7 @@ def test_a_run_in_progress_is_followed_and_its_stream_ends_with_it(
     open_page: Open, records: Records, project: Site
 ) -> None:
     run = records.run("quick")
-    keep_log(project, "quick", run.id, "first", "\\x1b[31msecond\\x1b[0m")
+    keep_log(project.folder / ".jobctl", "quick", run.id, "first", "\\x1b[31msecond\\x1b[0m")
     with open_page().stream("GET", f"/runs/{run.id}/events?from=0") as answer:
         text = "".join(answer.iter_text())
 
@@ -123,7 +124,7 @@ def test_a_run_in_progress_is_followed_and_its_stream_ends_with_it(
 
 def test_a_stream_goes_on_from_where_the_page_was(open_page: Open, records: Records, project: Site) -> None:
     run = records.run("quick")
-    keep_log(project, "quick", run.id, "first", "second")
+    keep_log(project.folder / ".jobctl", "quick", run.id, "first", "second")
     position = len(f"{AT}first\n")
     with open_page().stream(
         "GET", f"/runs/{run.id}/events", headers={"last-event-id": str(position)}

@@ -36,6 +36,7 @@
   const update = (text) => {
     const fresh = new DOMParser().parseFromString(text, "text/html");
     body.dataset.events = fresh.body.dataset.events || "";
+    if (polls && log) showLog(fresh.querySelector("[data-log]"));
     for (const region of all("[data-region]")) {
       const other = fresh.querySelector(`[data-region="${region.dataset.region}"]`);
       if (!other || isInUse(region) || other.innerHTML === region.innerHTML) continue;
@@ -80,6 +81,14 @@
 
   // Events
   let source = null;
+  // without a stream the log is taken from the page too
+  const showLog = (other) => {
+    if (!other || other.dataset.position === position) return;
+    position = other.dataset.position;
+    const follows = atEnd();
+    lines.replaceChildren(...other.querySelector("pre").childNodes);
+    shown(follows);
+  };
   const log = document.querySelector("[data-log]");
   const lines = log && log.querySelector("pre");
   let position = log ? log.dataset.position : "";
@@ -99,14 +108,12 @@
     };
     source.addEventListener("changed", refresh);
     source.addEventListener("log", (event) => {
-      const follows = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 40;
+      const follows = atEnd();
       const data = JSON.parse(event.data);
       position = data.position;
       lines.insertAdjacentHTML("beforeend", data.html);
       while (lines.childElementCount > 5000) lines.firstElementChild.remove();
-      log.querySelector("[data-log-empty]")?.remove();
-      search();
-      if (follows) lines.scrollTop = lines.scrollHeight;
+      shown(follows);
     });
     source.addEventListener("ended", () => {
       silence();
@@ -117,6 +124,12 @@
   window.addEventListener("pageshow", (event) => event.persisted && location.reload());
 
   // The log
+  const atEnd = () => lines.scrollHeight - lines.scrollTop - lines.clientHeight < 40;
+  const shown = (follows) => {
+    log.querySelector("[data-log-empty]")?.remove();
+    search();
+    if (follows) lines.scrollTop = lines.scrollHeight;
+  };
   const field = log && log.querySelector("[data-log-search]");
   const search = () => {
     const text = field ? field.value.toLowerCase() : "";
