@@ -1,6 +1,7 @@
 """The unfinished runs of this process: from the claim, over all attempts, to the recorded end."""
 
 import heapq
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -106,13 +107,26 @@ class ActiveRun:
 class RunSupervisor:
     """Hands attempts to the workers, retries what failed, and records how runs end. Used by one thread.
 
+    Args:
+        alone: no other process uses the store: it is not asked for cancellations.
+
     Attributes:
         stopping: no attempt is retried and no registration renewed any more.
         interrupted: how many runs were ended by a stop.
+        cancellation_interval_s: how often the run store is asked for cancellations, in seconds; less often where
+            it is a server.
     """
 
     def __init__(
-        self, store: RunStore, lease: Lease, bus: Bus, clock: Clock, *, pool: "WorkerPool", recorder: Recorder
+        self,
+        store: RunStore,
+        lease: Lease,
+        bus: Bus,
+        clock: Clock,
+        *,
+        pool: "WorkerPool",
+        recorder: Recorder,
+        alone: bool = False,
     ) -> None:
         self.stopping = False
         self.interrupted = 0
@@ -127,8 +141,9 @@ class RunSupervisor:
         self._retries: list[tuple[float, str]] = []
         self._unsaved_pids: deque[tuple[float, str, int]] = deque()
         self._unsaved_progress: dict[str, float] = {}
-        self._check_cancellations_at = 0.0
+        self._check_cancellations_at = math.inf if alone else 0.0
         self._lost = 0
+        self.cancellation_interval_s = math.inf if alone else 1.0 if store.shared else 0.2
 
     @property
     def active(self) -> Collection[ActiveRun]:
@@ -402,11 +417,6 @@ class RunSupervisor:
         with suppress(StoreError):
             for cancellation in self._store.cancellations(self._lease.owner.id):
                 self._cancel(cancellation)
-
-    @property
-    def cancellation_interval_s(self) -> float:
-        """How often the run store is asked, in seconds; less often where it is a server."""
-        return 1.0 if self._store.shared else 0.2
 
     def replace(self, running: Run, slot: datetime) -> None:
         """Ask a run to end since a slot of its job takes its place; at once if it is a run of this process.

@@ -4,6 +4,7 @@ One thread owns the agenda and the workers. It waits in ``WorkerPool.poll`` for 
 that a jump of the wall clock is noticed soon; it decides by the wall clock and measures by the steady one.
 """
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -40,6 +41,9 @@ _FLUSH_AT_END_S = 10.0
 class Scheduler:
     """Runs the jobs of one process. All but ``call``, ``stop``, ``end_now`` and ``has`` happens in its own thread.
 
+    Args:
+        alone: no other process uses the store, and the clock never jumps: nothing is looked for in between.
+
     Attributes:
         on_turn: called in each turn of the loop, every ``TICK`` seconds at least.
         error: why it ended, unless it was stopped.
@@ -47,7 +51,16 @@ class Scheduler:
         finished: the newest runs of this process whose end is recorded.
     """
 
-    def __init__(self, store: RunStore, lease: Lease, pool: "WorkerPool", bus: Bus, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        lease: Lease,
+        pool: "WorkerPool",
+        bus: Bus,
+        clock: Clock,
+        *,
+        alone: bool = False,
+    ) -> None:
         self.on_turn: Callable[[], None] = lambda: None
         self.error: BaseException | None = None
         self.ended = threading.Event()
@@ -56,9 +69,10 @@ class Scheduler:
         self._pool = pool
         self._bus = bus
         self._clock = clock
+        self._tick = math.inf if alone else TICK
         self._watch = ClockWatch(clock, store, lease, bus)
         self._recorder = Recorder(store, lease, bus, clock)
-        self._runs = RunSupervisor(store, lease, bus, clock, pool=pool, recorder=self._recorder)
+        self._runs = RunSupervisor(store, lease, bus, clock, pool=pool, recorder=self._recorder, alone=alone)
         self._waiting = WaitingRuns(
             store,
             lease,
@@ -87,7 +101,7 @@ class Scheduler:
         self._store_version: object = None
         self._pause_ends_at: datetime | None = None
         self._stop = _StopRequest()
-        self._thread = threading.Thread(target=self._main, name="jobctl-scheduler", daemon=True)
+        self._thread = threading.Thread(target=self.run, name="jobctl-scheduler", daemon=True)
 
     # From any thread
 
@@ -150,7 +164,7 @@ class Scheduler:
     def abandon(self) -> None:
         """Stop and wait for the end, also where the loop was never started."""
         self.stop(timedelta(0))
-        self.ended.wait() if self._thread.ident else self._main()
+        self.ended.wait() if self._thread.ident else self.run()
 
     def after_fork(self) -> None:
         """In a forked child: release what belongs to the parent."""
@@ -296,7 +310,8 @@ class Scheduler:
                 self._pause_ends_at = now + timedelta(seconds=TICK)
                 self._recorder.report(error)
 
-    def _main(self) -> None:
+    def run(self) -> None:
+        """The loop: until ``stop``, in the thread that ``start`` made or in that of the caller."""
         try:
             self._watch.begin()
             while not self._all_ended():
@@ -346,11 +361,11 @@ class Scheduler:
         self.on_turn()
 
     def _rest(self) -> float:
-        """Seconds to wait at most: until the next due slot, retry or deadline; never more than ``TICK``."""
+        """Seconds to wait at most: until the next due slot, retry or deadline; never more than a tick."""
         if self._requests:
             return 0.0
         stopping = self._stop.grace is not None
-        rest = TICK
+        rest = self._tick
         if self._recorder.is_failing or stopping or not self._lease.holds:
             rest = TICK / 10
         elif (write := self._recorder.seconds_to_write) is not None:

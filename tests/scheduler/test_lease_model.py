@@ -459,7 +459,7 @@ class Process:
         self.lease.start()
         self.world.simulation.spawn(self, self._maintenance._run)
         self.scheduler._requests.append(self._register_if_it_can)
-        self.scheduler._main()
+        self.scheduler.run()
         if self.world.simulation.over:
             return
         if self._began or not isinstance(self.scheduler.error, StoreError):
