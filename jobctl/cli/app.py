@@ -29,7 +29,18 @@ if TYPE_CHECKING:
 
 PANELS = {
     "Run": ("run", "trigger", "rerun", "backfill", "serve"),
-    "Inspect": ("status", "runs", "logs", "metrics", "mode", "next", "explain", "analytics", "report"),
+    "Inspect": (
+        "status",
+        "runs",
+        "logs",
+        "metrics",
+        "mode",
+        "next",
+        "explain",
+        "plan",
+        "analytics",
+        "report",
+    ),
     "Change": ("cancel", "stop", "start"),
     "Set up": ("check", "export", "new", "import", "install", "uninstall", "help", "completion"),
 }

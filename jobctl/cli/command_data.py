@@ -132,6 +132,14 @@ COMMANDS = {
         '--timezone': Option('', 'ZONE', (), 'Time zone of the schedule.'),
         '--no-header': Option('', '', (), 'Leave out the header line when piped.'),
     }),
+    'plan': CommandEntry('Show which runs there will be, and what goes wrong', (), {
+        '--day': Option('', 'DATE', (), "The whole of a day, in this machine's time zone."),
+        '--from': Option('', 'TIME', (), 'Begin at this time.'),
+        '--to': Option('', 'TIME', (), 'End at this time, or after this duration.'),
+        '--workers': Option('', 'N', (), 'Jobs that may run at the same time.'),
+        '--assume': Option('', 'DURATION', (), "How long runs take: p50 or p95 of the job's runs so far, or a duration for all."),
+        '--no-header': Option('', '', (), 'Leave out the header line when piped.'),
+    }),
     'analytics': CommandEntry('Show what the analytics jobs found; report makes a report', (('user-growth', 'activity-trends', 'top-items', 'recent-activity', 'performance-metrics'), ), {
         '--window': Option('', 'N', (), 'Number of months, days, items or events.'),
     }),
@@ -196,7 +204,7 @@ COMMANDS = {
         '--force': Option('', '', (), "Remove a unit that was edited, or is another project's."),
         '--yes': Option('-y', '', (), 'Do not ask for confirmation.'),
     }),
-    'help': CommandEntry('Show help on a command, or on a topic', (('getting-started', 'jobs', 'schedules', 'running', 'library', 'site', 'mail', 'trigger-dev', 'vercel', 'http', 'page', 'several-machines', 'observability', 'deployment', 'variables', 'secrets', 'exit-codes', 'reliability', 'performance', 'internals', 'run', 'trigger', 'rerun', 'backfill', 'serve', 'status', 'runs', 'logs', 'metrics', 'mode', 'next', 'explain', 'analytics', 'report', 'cancel', 'stop', 'start', 'check', 'export', 'new', 'import', 'install', 'uninstall', 'help', 'completion', 'pause', 'resume'), ), {
+    'help': CommandEntry('Show help on a command, or on a topic', (('getting-started', 'jobs', 'schedules', 'running', 'library', 'site', 'mail', 'trigger-dev', 'vercel', 'http', 'page', 'several-machines', 'observability', 'deployment', 'variables', 'secrets', 'exit-codes', 'reliability', 'performance', 'internals', 'run', 'trigger', 'rerun', 'backfill', 'serve', 'status', 'runs', 'logs', 'metrics', 'mode', 'next', 'explain', 'plan', 'analytics', 'report', 'cancel', 'stop', 'start', 'check', 'export', 'new', 'import', 'install', 'uninstall', 'help', 'completion', 'pause', 'resume'), ), {
     }),
     'completion': CommandEntry('Print the completion script for a shell', (('bash', 'zsh', 'fish'), ), {
     }),

@@ -1,0 +1,3 @@
+from tests.support.managers import clock, store
+
+__all__ = ["clock", "store"]
