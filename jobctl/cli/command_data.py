@@ -173,7 +173,7 @@ COMMANDS = {
         '--from-index': Option('', '', (), 'Install jobctl from the package index instead of including this version.'),
     }),
     'new': CommandEntry('Add a job with its file and test; import reads a crontab', ((), ), {
-        '--cron': Option('', 'CRON', (), 'Cron expression.'),
+        '--cron': Option('', 'CRON', (), 'Cron expression; several times for several.'),
         '--every': Option('', 'DURATION', (), 'Interval, instead of --cron.'),
         '--timezone': Option('', 'ZONE', (), 'Time zone of --cron.'),
         '--name': Option('', 'TEXT', (), 'Display name.'),
