@@ -74,7 +74,7 @@ class ClockChange(NamedTuple):
 
 
 @value
-class Plan:
+class RunPlan:
     """What happens in ``[begin, end)``.
 
     Attributes:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from jobctl.clock import local
 from jobctl.durations import format_duration
-from jobctl.planning.plan import LONG_WAIT, Outcome, Plan, PlannedRun, is_run
+from jobctl.planning.plan import LONG_WAIT, Outcome, PlannedRun, RunPlan, is_run
 from jobctl.schedules.zones import zone
 from jobctl.text import counted
 
@@ -32,7 +32,7 @@ class PlanWarning(NamedTuple):
     text: str
 
 
-def warnings(plan: Plan) -> list[PlanWarning]:
+def warnings(plan: RunPlan) -> list[PlanWarning]:
     """All warnings, by their codes; without those that the project file ignores."""
     found = [
         *_crowded(plan),
@@ -46,7 +46,7 @@ def warnings(plan: Plan) -> list[PlanWarning]:
     return sorted(found)
 
 
-def _crowded(plan: Plan) -> Iterator[PlanWarning]:
+def _crowded(plan: RunPlan) -> Iterator[PlanWarning]:
     """The worst minute."""
     minutes: dict[object, list[PlannedRun]] = defaultdict(list)
     for run in plan.runs:
@@ -69,7 +69,7 @@ def _crowded(plan: Plan) -> Iterator[PlanWarning]:
         )
 
 
-def _skipped(plan: Plan) -> Iterator[PlanWarning]:
+def _skipped(plan: RunPlan) -> Iterator[PlanWarning]:
     counts = Counter(run.job_id for run in plan.runs if run.outcome is Outcome.SKIPPED)
     for job_id, count in counts.items():
         yield PlanWarning(
@@ -80,7 +80,7 @@ def _skipped(plan: Plan) -> Iterator[PlanWarning]:
         )
 
 
-def _late(plan: Plan) -> Iterator[PlanWarning]:
+def _late(plan: RunPlan) -> Iterator[PlanWarning]:
     waits: dict[str, list[PlannedRun]] = defaultdict(list)
     for run in plan.waiting_long():
         waits[run.job_id].append(run)
@@ -94,7 +94,7 @@ def _late(plan: Plan) -> Iterator[PlanWarning]:
         )
 
 
-def _missed(plan: Plan) -> Iterator[PlanWarning]:
+def _missed(plan: RunPlan) -> Iterator[PlanWarning]:
     counts: Counter[str] = Counter()
     for missed in plan.missed:
         counts[missed.job_id] += missed.count
@@ -102,13 +102,13 @@ def _missed(plan: Plan) -> Iterator[PlanWarning]:
         yield PlanWarning("JC104", (job_id,), f"{job_id}: {counted(count, 'slot')} missed")
 
 
-def _clock_changes(plan: Plan) -> Iterator[PlanWarning]:
+def _clock_changes(plan: RunPlan) -> Iterator[PlanWarning]:
     for change in plan.clock_changes():
         due = f"{change.at.astimezone(zone(change.timezone)):%a %Y-%m-%d %H:%M %Z}"
         yield PlanWarning("JC105", (change.job_id,), f"{change.job_id} is due on {due}: {change.note}")
 
 
-def _timed_out(plan: Plan) -> Iterator[PlanWarning]:
+def _timed_out(plan: RunPlan) -> Iterator[PlanWarning]:
     timeouts = {job.id: job.timeout for job in plan.jobs}
     for job_id in dict.fromkeys(run.job_id for run in plan.runs if run.outcome is Outcome.TIMES_OUT):
         yield PlanWarning(
@@ -119,7 +119,7 @@ def _timed_out(plan: Plan) -> Iterator[PlanWarning]:
         )
 
 
-def _never_after(plan: Plan) -> Iterator[PlanWarning]:
+def _never_after(plan: RunPlan) -> Iterator[PlanWarning]:
     completed = {run.job_id for run in plan.runs if run.outcome is Outcome.RUNS}
     begun = {run.job_id for run in plan.runs if is_run(run)}
     for job in plan.jobs:

@@ -15,7 +15,7 @@ from jobctl.errors import UsageError
 from jobctl.events import Bus, Event, RunFinished, SlotsMissed
 from jobctl.execution.tasks import Task
 from jobctl.model import Job, Reason, Run, RunStatus, Trigger, WaitingRun
-from jobctl.planning.plan import MissedSlots, Outcome, Plan, PlannedRun
+from jobctl.planning.plan import MissedSlots, Outcome, PlannedRun, RunPlan
 from jobctl.planning.simulated_time import SimulatedClock, SimulatedWorkers
 from jobctl.scheduler.agenda import INSTANT, AgendaEntry
 from jobctl.scheduler.lease import Lease
@@ -90,7 +90,7 @@ def make_plan(
     *,
     workers: int,
     duration: Callable[[Job], timedelta],
-) -> Plan:
+) -> RunPlan:
     """Find out what the scheduler does in ``[begin, end)``.
 
     Args:
@@ -111,7 +111,7 @@ def make_plan(
         )
         simulation.run()
     left_out = {job.id: why for job in chosen if (why := start.why_off(job)) is not None}
-    return Plan(
+    return RunPlan(
         begin,
         end,
         workers,
@@ -147,6 +147,7 @@ class _Simulation:
         self._passed = {run.job_id: begin - run.started_at for run in start.unfinished}
         self._clock = SimulatedClock(begin - INSTANT)  # the first turn of the loop is at the beginning
         self._store = open_store(folder)
+        self._store.use_as_temporary()
         bus = Bus()
         bus.subscribe(self._take)
         self._lease = Lease(

@@ -150,6 +150,9 @@ class RunStore(CachedResults):
     def use_manual_checkpoints(self) -> None:
         """From now on only ``checkpoint`` moves the write-ahead log into the main file, never a commit."""
 
+    def use_as_temporary(self) -> None:
+        """From now on never wait for the disk: a power cut may damage the store."""
+
     def checkpoint(self) -> None:
         """Move the write-ahead log into the main file, where the database has one."""
 

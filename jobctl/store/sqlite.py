@@ -149,6 +149,7 @@ class Connections:
         self.place = str(path)
         self.access = access
         self.manual_checkpoints = False
+        self.is_temporary = False
         self._path = path
         self._timeout = busy_timeout
         self._local = threading.local()
@@ -185,6 +186,8 @@ class Connections:
             connection = connect(self._path, self._timeout, self.access)
             if self.manual_checkpoints:
                 connection.execute("PRAGMA wal_autocheckpoint = 0")
+            if self.is_temporary:
+                connection.execute("PRAGMA synchronous = OFF")
             own = _ThreadConnection(connection)
             self._thread_connections.add(own)
         return own
@@ -347,6 +350,10 @@ class SQLiteRunStore(RunStore):
     def use_manual_checkpoints(self) -> None:
         """Turn SQLite's automatic checkpoints off."""
         self._connections.manual_checkpoints = True
+
+    def use_as_temporary(self) -> None:
+        """Turn SQLite's waits for the disk off."""
+        self._connections.is_temporary = True
 
     def checkpoint(self) -> None:
         """Run a passive checkpoint: it waits for no reader."""

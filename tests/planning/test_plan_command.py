@@ -43,7 +43,7 @@ def test_rows_and_warnings(site: Site) -> None:
     assert nightly == [
         ["2027-03-28T01:00:00Z", "2027-03-28T01:00:01Z", "nightly", "runs", "2027-03-28T01:00:00Z", "0"]
     ]
-    assert "JC105  nightly is due on Sun 2027-03-28 03:00 CEST: 02:30 does not exist" in done.stderr
+    assert "JC105: nightly is due on Sun 2027-03-28 03:00 CEST: 02:30 does not exist" in done.stderr
     assert not (site.folder / ".jobctl" / "jobctl.db").exists(), "reading makes no store"
 
 
@@ -132,7 +132,7 @@ def test_the_timeline_fits_the_terminal(site: Site, columns: int) -> None:
     long = next(line for line in lines if line.startswith("long"))
     assert "×" in long
     words = " ".join(" ".join(lines).split())
-    assert "JC102 long: 12 slots skipped, since a run takes 1h 20m" in words
+    assert "JC102: long: 12 slots skipped, since a run takes 1h 20m" in words
     assert "off schedule, since it has no schedule: manual" in words
 
 

@@ -9,7 +9,7 @@ from jobctl.clock import SystemClock
 from jobctl.errors import UsageError
 from jobctl.model import CatchUp, Job, OnOverlap, Run, RunStatus, Trigger, WaitingRun
 from jobctl.planning import simulation
-from jobctl.planning.plan import Outcome, Plan
+from jobctl.planning.plan import Outcome, RunPlan
 from jobctl.planning.simulation import Start, make_plan
 from jobctl.schedules import Cron, Every
 from jobctl.store.base import RunStore
@@ -38,7 +38,7 @@ def plan_of(
     span: timedelta = DAY,
     workers: int = 4,
     take: timedelta | dict[str, timedelta] = timedelta(seconds=2),
-) -> Plan:
+) -> RunPlan:
     def duration(job: Job) -> timedelta:
         return take[job.id] if isinstance(take, dict) else take
 
@@ -51,11 +51,11 @@ def record(job: Job, **more: Any) -> JobRecord:
     return JobRecord(job.id, job.name, job.schedule_text or "", zone, BEGIN - DAY, **more)
 
 
-def begins(plan: Plan, job_id: str) -> list[timedelta]:
+def begins(plan: RunPlan, job_id: str) -> list[timedelta]:
     return [run.begins_at - plan.begin for run in plan.runs if run.job_id == job_id]
 
 
-def outcomes(plan: Plan, job_id: str) -> list[Outcome]:
+def outcomes(plan: RunPlan, job_id: str) -> list[Outcome]:
     return [run.outcome for run in plan.runs if run.job_id == job_id]
 
 
@@ -98,7 +98,7 @@ def test_overlaps_are_skipped_queued_or_replaced() -> None:
     assert all(length == minutes(60) for length in lengths(plan, "replaces"))
 
 
-def lengths(plan: Plan, job_id: str) -> list[timedelta]:
+def lengths(plan: RunPlan, job_id: str) -> list[timedelta]:
     return [
         timedelta(seconds=round((run.ends_at - run.begins_at).total_seconds()))
         for run in plan.runs

@@ -23,6 +23,7 @@ TOPICS = (
     "getting-started",
     "jobs",
     "schedules",
+    "planning",
     "running",
     "library",
     "site",

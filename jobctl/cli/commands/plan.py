@@ -86,7 +86,7 @@ def run(
     out.page(lambda terminal: screen(plan, found, terminal), lambda: piped(plan, header=not no_header))
     if not out.is_terminal:
         for warning in found:
-            out.note(f"{warning.code}  {warning.text}")
+            out.note(f"{warning.code}: {warning.text}")
     if context.mode != "local":
         out.note(f"this is what jobctl run does; now the mode is {context.mode.value}: see jobctl mode")
     return 0

@@ -9,7 +9,7 @@ from jobctl.cli.terminal import Terminal, rows
 from jobctl.cli.times import dated, ms, zone_names, zulu
 from jobctl.clock import iso
 from jobctl.durations import format_duration, milliseconds
-from jobctl.planning.plan import MissedSlots, Outcome, Plan, PlannedRun, is_run
+from jobctl.planning.plan import MissedSlots, Outcome, PlannedRun, RunPlan, is_run
 from jobctl.text import counted
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _SIGNS = {
 _ORDER = list(_SIGNS)
 
 
-def piped(plan: Plan, *, header: bool) -> Iterable[str]:
+def piped(plan: RunPlan, *, header: bool) -> Iterable[str]:
     """A line per run and skipped slot, separated by tabs; missed slots have a row for all between two runs."""
     return rows(_TITLES, map(_record, plan.runs), header=header)
 
@@ -50,7 +50,7 @@ def _record(run: PlannedRun) -> tuple[str, ...]:
     )
 
 
-def document(plan: Plan, warnings: "Sequence[PlanWarning]") -> dict[str, Any]:
+def document(plan: RunPlan, warnings: "Sequence[PlanWarning]") -> dict[str, Any]:
     """The plan as ``--json`` shows it."""
     of_job = _by_job(plan.runs)
     missed = _by_job(plan.missed)
@@ -115,7 +115,9 @@ def _by_job(found: Iterable[Any]) -> dict[str, list[Any]]:
     return by_job
 
 
-def screen(plan: Plan, warnings: "Sequence[PlanWarning]", terminal: Terminal) -> "Iterator[RenderableType]":
+def screen(
+    plan: RunPlan, warnings: "Sequence[PlanWarning]", terminal: Terminal
+) -> "Iterator[RenderableType]":
     """The timeline, totals and warnings."""
     zones = zone_names((plan.begin, plan.end))
     begin, end = (f"{time.astimezone():%a %Y-%m-%d %H:%M}" for time in (plan.begin, plan.end))
@@ -125,7 +127,7 @@ def screen(plan: Plan, warnings: "Sequence[PlanWarning]", terminal: Terminal) ->
         yield _legend(terminal)
     yield from _totals(plan)
     for warning in warnings:
-        yield terminal.hanging(f"{warning.code}  ", warning.text, "yellow")
+        yield terminal.hanging(f"{warning.code}: ", warning.text, "yellow")
     by_reason: dict[str, list[str]] = defaultdict(list)
     for job_id, why in plan.left_out.items():
         by_reason[why].append(job_id)
@@ -133,7 +135,7 @@ def screen(plan: Plan, warnings: "Sequence[PlanWarning]", terminal: Terminal) ->
         yield terminal.text(f"off schedule, since {why}: {', '.join(job_ids)}", "dim")
 
 
-def _timeline(plan: Plan, terminal: Terminal) -> "Iterator[Text]":
+def _timeline(plan: RunPlan, terminal: Terminal) -> "Iterator[Text]":
     runs, missed = _by_job(plan.runs), _by_job(plan.missed)
     longest = max(len(job.id) for job in plan.jobs)
     head = min(longest, _WIDEST_ID, max(_LEAST_ID, terminal.width // 3))
@@ -216,7 +218,7 @@ class _Scale:
         return lane
 
 
-def _totals(plan: Plan) -> Iterator[str]:
+def _totals(plan: RunPlan) -> Iterator[str]:
     begun = sum(map(is_run, plan.runs))
     jobs = counted(len(plan.jobs), "job")
     if not begun:
