@@ -122,7 +122,7 @@ COMMANDS = {
     'mode': CommandEntry('Show which scheduler is in charge, and why', (), {
         '--short': Option('', '', (), 'Print only the mode.'),
     }),
-    'next': CommandEntry('Show when a job, or a cron expression, is due', (JOBS, ), {
+    'next': CommandEntry('Show when a job or a cron is due; explain says it in words', (JOBS, ), {
         '--count': Option('-n', 'N', (), 'Number of times to show.'),
         '--timezone': Option('', 'ZONE', (), 'Time zone of the schedule.'),
         '--from': Option('', 'TIME', (), 'Show times after this time.'),

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from jobctl.execution.pool import WorkerPool
     from jobctl.store.base import RunStore
 
-MOST_RUNS = 1_000_000
+MOST_SLOTS = 250_000
+"""About a minute's work."""
 _TARGET = "jobctl:planned"
 
 
@@ -99,10 +100,11 @@ def make_plan(
         duration: how long a run of a job takes.
 
     Raises:
-        UsageError: there are more than ``MOST_RUNS`` runs.
+        UsageError: there are more than ``MOST_SLOTS`` slots.
         StoreError: the temporary run store cannot be written.
     """
     known = list(jobs)
+    _check_size([job for job in known if start.why_off(job) is None], begin, end)
     durations = {job.id: duration(job) for job in known}
     chosen = [replace(job, target=_TARGET, arguments={}) for job in known]
     with tempfile.TemporaryDirectory(prefix="jobctl-plan-") as folder:
@@ -121,6 +123,19 @@ def make_plan(
         simulation.missed,
         durations,
     )
+
+
+def _check_size(jobs: Iterable[Job], begin: datetime, end: datetime) -> None:
+    slots = {
+        job.id: job.schedule.count(begin - INSTANT, end - INSTANT, begin) for job in jobs if job.schedule
+    }
+    total = sum(slots.values())
+    if total > MOST_SLOTS:
+        most = max(slots, key=lambda job_id: slots[job_id])
+        raise UsageError(
+            f"a plan has {MOST_SLOTS:,} slots at most, not {total:,}; {slots[most]:,} of them are of {most}",
+            hint="plan a shorter time with --to",
+        )
 
 
 class _Simulation:
@@ -185,16 +200,8 @@ class _Simulation:
         return max(timedelta(0), self._durations[task.job_id] - self._passed.pop(task.job_id, timedelta(0)))
 
     def _check_end(self) -> None:
-        now = self._clock.now()
-        if now + INSTANT >= self._end:
+        if self._clock.now() + INSTANT >= self._end:
             self._scheduler.end_now()
-        elif len(self.runs) > MOST_RUNS:
-            self._scheduler.fail(
-                UsageError(
-                    f"there are more than {MOST_RUNS:,} runs until {now:%Y-%m-%d %H:%M} UTC",
-                    hint="plan a shorter time with --to",
-                )
-            )
 
     # What happens
 

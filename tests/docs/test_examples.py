@@ -93,7 +93,7 @@ def test_each_call_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             for variables, words in calls(line):
                 if is_run(words, variables):
                     made |= {words[1]} if words[0] == "new" else set()
-                    is_own = made & set(words) or words[0] == "export"
+                    is_own = made & set(words) or words[0] in {"export", "plan"}
                     code, output = called(own if is_own else site, words, variables, monkeypatch)
                     # the words are right, but here is no mail server, and no scheduler is running
                     lenient = words[0] == "check" or "--exit-status" in words

@@ -274,9 +274,10 @@ def test_clock_changes_are_named() -> None:
 
 
 def test_too_many_runs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulation, "MOST_RUNS", 100)
-    with pytest.raises(UsageError, match=r"there are more than 100 runs until 2026-11-30 0\d"):
-        plan_of(cron("often", "* * * * *"))
+    monkeypatch.setattr(simulation, "MOST_SLOTS", 100)
+    sentence = r"a plan has 100 slots at most, not 1,464; 1,440 of them are of often$"
+    with pytest.raises(UsageError, match=sentence):
+        plan_of(cron("often", "* * * * *"), cron("hourly", "0 * * * *"))
 
 
 def test_the_project_s_store_is_only_read(store: RunStore, clock: SystemClock) -> None:

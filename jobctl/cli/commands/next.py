@@ -44,7 +44,7 @@ def run(
     ] = None,
     no_header: NoHeader = False,
 ) -> int:
-    """Show when a job, or a cron expression, is due.
+    """Show when a job or a cron is due; explain says it in words.
 
     Examples:
         jobctl next repository-sync
