@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 
 from jobctl.clock import SystemClock, iso, to_ms
-from jobctl.errors import UsageError
+from jobctl.errors import StoreError, StoreLostError, UsageError
 from jobctl.model import (
     Action,
     ActionKind,
@@ -132,8 +132,22 @@ class RunStore(CachedResults):
     def close(self) -> None:
         """Close every connection. Idempotent."""
 
+    def demand_present(self) -> None:
+        """Check that it is where it was when it was opened, as far as that is seen without a query. Cheap.
+
+        Raises:
+            StoreLostError: it was deleted or replaced; ``restore`` opens what is there.
+            StoreError: it was moved away, so what is read here is no longer the store.
+        """
+
     def is_lost(self) -> bool:
         """Whether it was deleted or replaced, as far as that is seen without a query. Cheap."""
+        try:
+            self.demand_present()
+        except StoreLostError:
+            return True
+        except StoreError:
+            pass
         return False
 
     @abstractmethod

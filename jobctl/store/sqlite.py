@@ -217,7 +217,7 @@ class Connections:
             try:
                 # inside the try: after Ctrl-C while it waits, it has the lock when it raises
                 connection.execute("BEGIN IMMEDIATE")
-                self._require_same_file()
+                self.demand_same_file()
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -243,7 +243,7 @@ class Connections:
         except OSError:
             return None
 
-    def _require_same_file(self) -> None:
+    def demand_same_file(self) -> None:
         """Refuse a file that was moved away or deleted: writes would succeed, and be lost."""
         found = self._identity()
         if found == self._file:
@@ -254,16 +254,6 @@ class Connections:
             f"the run store {self.place} was moved while it was in use",
             hint="put it back, or stop every jobctl and start again",
         )
-
-    def is_lost(self) -> bool:
-        """Whether the file was deleted or replaced."""
-        try:
-            self._require_same_file()
-        except StoreLostError:
-            return True
-        except StoreError:
-            pass
-        return False
 
     def close(self) -> None:
         """Close every connection of this process; a thread that uses one closes it after use. Idempotent."""
@@ -365,9 +355,9 @@ class SQLiteRunStore(RunStore):
         for connections in (*self._replaced, self._connections):
             connections.close()
 
-    def is_lost(self) -> bool:
-        """Whether the file was deleted or replaced."""
-        return self._connections.is_lost()
+    def demand_present(self) -> None:
+        """Look for the file that was opened."""
+        self._connections.demand_same_file()
 
     def restore(self) -> str | None:
         """Open the file that has replaced this one; make one where there is none."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import timedelta
 
 import httpx2
@@ -120,15 +120,15 @@ def client_of(app: Starlette, **options: object) -> TestClient:
 @pytest.fixture
 def open_page(project: Site) -> Iterator[Open]:
     """A client of the page, with these variables."""
-    opened: list[ProjectContext] = []
+    with ExitStack() as stack:
 
-    def open_it(**environment: str) -> TestClient:
-        opened.append(project_of(project, **environment))
-        return client_of(create_page(project=opened[-1]))
+        def open_it(**environment: str) -> TestClient:
+            context = stack.enter_context(closing(project_of(project, **environment)))
+            app = create_page(project=context)
+            stack.enter_context(closing(app.state.page.reader))
+            return client_of(app)
 
-    yield open_it
-    for each in opened:
-        each.close()
+        yield open_it
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from contextlib import closing
 import pytest
 from starlette.testclient import TestClient
 
-from jobctl.clock import SystemClock
 from jobctl.model import ActionKind, RunStatus
 from jobctl.web.pages.application import ControlPage, page_alone
 from jobctl.web.pages.asking import AsksScheduler
@@ -29,8 +28,8 @@ from tests.support.project import Site
 def asking(project: Site) -> Iterator[TestClient]:
     """The page beside a scheduler, which it asks through the run store."""
     context = project_of(project)
-    page = ControlPage(context, starter=AsksScheduler(context, SystemClock()))
-    with closing(context):
+    page = ControlPage(context, starter=AsksScheduler)
+    with closing(context), closing(page.reader):
         yield client_of(page_alone(page))
 
 

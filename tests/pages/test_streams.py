@@ -1,7 +1,8 @@
 """Server-sent events: what they say, and that they are bounded and free when a page is gone."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 
 import pytest
 from starlette.responses import StreamingResponse
@@ -17,9 +18,10 @@ from tests.support.project import SOON, Site
 
 
 @pytest.fixture
-def reader(project: Site, records: Records) -> Reader:
+def reader(project: Site, records: Records) -> Iterator[Reader]:
     records.register("quick")
-    return Reader(project_of(project), SystemClock())
+    with closing(project_of(project)) as context, closing(Reader(context, SystemClock())) as made:
+        yield made
 
 
 def stream_of(response: object) -> AsyncIterator[str]:
@@ -49,7 +51,6 @@ def test_a_change_is_said_once_to_every_open_page(reader: Reader, records: Recor
         assert all(event.startswith("event: changed") for event in events)
 
     asyncio.run(watch())
-    reader.project.close()
 
 
 def test_a_page_that_is_gone_frees_its_stream(reader: Reader) -> None:
@@ -64,7 +65,6 @@ def test_a_page_that_is_gone_frees_its_stream(reader: Reader) -> None:
         streams.close()
 
     asyncio.run(leave())
-    reader.project.close()
 
 
 def test_streams_are_bounded_and_end_with_the_server(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,6 @@ def test_streams_are_bounded_and_end_with_the_server(reader: Reader, monkeypatch
         assert streams.changes().status_code == 503
 
     asyncio.run(fill())
-    reader.project.close()
 
 
 def test_a_reader_that_does_not_read_frees_its_stream(
@@ -109,4 +108,3 @@ def test_a_reader_that_does_not_read_frees_its_stream(
         streams.close()
 
     asyncio.run(stall())
-    reader.project.close()

@@ -51,6 +51,7 @@ _LARGEST_FORM = 128 * 1024
 _MOST_FIELDS = 500
 _FORM_S = 10.0
 _NOTICE_S = 60
+_AGAIN_S = 5
 _YEAR_S = 365 * 24 * 3600
 _LOG = logging.getLogger("jobctl")
 _STATUSES = (
@@ -72,20 +73,20 @@ class ControlPage:
     """The page of a project.
 
     Args:
-        starter: starts runs; None: it does so in this process.
+        starter: what starts runs; None: this process does.
     """
 
     def __init__(
         self,
         project: ProjectContext,
         runner: Runner | None = None,
-        starter: Starter | None = None,
+        starter: Callable[[Reader], Starter] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.reader = Reader(project, clock or SystemClock())
         if self.reader.mode is Mode.TRIGGER_DEV:
-            starter = StartsThere(self.reader)
-        self.starter: Starter = starter or StartsHere(runner or Runner(project))
+            starter = StartsThere
+        self.starter = starter(self.reader) if starter else StartsHere(runner or Runner(project))
         self.access = PageAccess(project.environment, self.reader.clock)
         self.live = Live(self.reader)
         environment = project.environment
@@ -169,9 +170,14 @@ class ControlPage:
                 _LOG.warning("page: %s", mask(str(error)), extra={"kind": "page"})
             title = {404: "Not found", 503: "Not available"}.get(status, "Nothing was done")
             hint = mask(error.hint) if error.hint else None
-            return visit.message(
+            answer = visit.message(
                 title, mask(_sentence(str(error))), hint=hint and _sentence(hint), status=status
             )
+            if status == 503:
+                answer.headers["Retry-After"] = str(_AGAIN_S)
+                if visit.request.method == "GET":  # the page comes back by itself
+                    answer.headers["Refresh"] = str(_AGAIN_S)
+            return answer
         except Exception as error:  # a bug: its text may hold anything
             self._log_bug(visit.request, error)
             return visit.message("Internal error", "This is a bug of jobctl. Its log says more.", status=500)

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from jobctl.clock import Clock
 from jobctl.managers.base import demand_no_secret
 from jobctl.managers.rerun import Repeated, repeat
 from jobctl.model import Action, ActionKind, Job, Run, Trigger, WaitingRun
-from jobctl.project import ProjectContext
 from jobctl.scheduler.run_supervisor import check_runnable
 from jobctl.store.records import new_run_id, registration
 from jobctl.text import clauses
@@ -103,9 +101,8 @@ class StartsThere:
 class AsksScheduler:
     """Keeps runs in the run store, for the scheduler that this process belongs to."""
 
-    def __init__(self, project: ProjectContext, clock: Clock) -> None:
-        self._project = project
-        self._clock = clock
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
 
     def check(self, job: Job) -> None:
         """As declared; a scheduler runs, so scheduling is not disabled."""
@@ -114,13 +111,13 @@ class AsksScheduler:
     def run(self, job: Job, arguments: Mapping[str, Any], actor: str, reason: str | None) -> str:
         """As declared."""
         check_runnable(job)
-        demand_no_secret(job, arguments, self._project.environment.mask)
+        demand_no_secret(job, arguments, self._reader.project.environment.mask)
         return self._keep(job, arguments, actor, reason)
 
     def rerun(self, run_id: str, job: Job, actor: str, reason: str | None) -> str:
         """As declared."""
         check_runnable(job)
-        repeated = repeat(run_id, self._project.open_store().run)
+        repeated = repeat(run_id, self._reader.store().run)
         return self._keep(job, repeated.arguments, actor, reason, repeated)
 
     def _keep(
@@ -131,7 +128,7 @@ class AsksScheduler:
         reason: str | None,
         repeated: Repeated | None = None,
     ) -> str:
-        store, now, run_id = self._project.open_store(), self._clock.now(), new_run_id()
+        store, now, run_id = self._reader.store(), self._reader.clock.now(), new_run_id()
         run = WaitingRun(
             run_id,
             job.id,

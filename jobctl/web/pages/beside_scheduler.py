@@ -11,7 +11,6 @@ import sys
 import threading
 from pathlib import Path
 
-from jobctl.clock import SystemClock
 from jobctl.project import ProjectContext
 from jobctl.web.pages.application import ControlPage, page_alone
 from jobctl.web.pages.asking import AsksScheduler
@@ -22,7 +21,7 @@ def main(descriptor: int) -> None:
     """Serve on an inherited socket until the scheduler's process ends."""
     listening = socket.socket(fileno=descriptor)
     project = ProjectContext.find(Path.cwd(), pipes=False)  # they were read by the scheduler
-    page = ControlPage(project, starter=AsksScheduler(project, SystemClock()))
+    page = ControlPage(project, starter=AsksScheduler)
 
     app = page_alone(page)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):

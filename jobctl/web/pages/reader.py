@@ -2,12 +2,20 @@
 
 import threading
 from collections.abc import Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl.clock import Clock
-from jobctl.errors import ConfigurationError, JobctlError, ServiceError
+from jobctl.errors import (
+    ConfigurationError,
+    JobctlError,
+    ServiceError,
+    StoreBusyError,
+    StoreError,
+    StoreLostError,
+)
 from jobctl.managers.status import (
     is_manual_only,
     is_off_schedule,
@@ -21,6 +29,7 @@ from jobctl.modes import Mode, resolve
 from jobctl.project import ProjectContext
 from jobctl.scheduler.liveness import Presence, fail_lost_runs_once, scheduler_presence
 from jobctl.store.base import RunStore
+from jobctl.store.open import open_store
 from jobctl.store.records import JobRecord
 
 if TYPE_CHECKING:
@@ -29,6 +38,8 @@ if TYPE_CHECKING:
 _ASK_S = 10.0
 _CHECK_S = 1.0
 """Seconds between checks for processes that died: many pages may be open."""
+STORE_TIMEOUT = timedelta(seconds=3)
+"""How long a page waits for other processes that use the run store: a person waits too."""
 
 
 class KnownJob(NamedTuple):
@@ -51,7 +62,9 @@ class Reader:
         self.clock = clock
         self._lock = threading.Lock()
         self.warning: str | None = None
+        self._store: RunStore | None = None
         self._checked_at: float | None = None
+        self._problem: StoreError | None = None
         self._presence = Presence(running=False)
         self._asking = threading.Lock()
         self._there: tuple[float, dict[str, JobStatus], JobctlError | None] | None = None
@@ -88,14 +101,16 @@ class Reader:
         from jobctl.trigger_dev.manager import TriggerDevJobManager
 
         account = Account.read(self.project.environment)
-        manager = TriggerDevJobManager(account, self.project.open_store(), clock=self.clock)
+        manager = TriggerDevJobManager(account, self.store(), clock=self.clock)
         manager.add(self.project.catalogue.jobs)
         return manager
 
     def close(self) -> None:
-        """Close the connection to Trigger.dev, if it was opened."""
+        """Close what was opened."""
         if "trigger_dev" in self.__dict__:
             self.trigger_dev.shutdown()
+        if self._store is not None:
+            self._store.close()
 
     def statuses_there(self) -> tuple[dict[str, JobStatus], JobctlError | None]:
         """What Trigger.dev has of each job, asked every ten seconds at most; without an answer, why, and the next times."""
@@ -142,18 +157,47 @@ class Reader:
     def store(self) -> RunStore:
         """The run store. Runs of processes that died are failed first, once a second at most.
 
+        It has connections of its own, which wait for others three seconds at most. While one thread waits, or for a
+        second after it has waited in vain, the others do not try too: a page must answer, whoever holds the store.
+
         Raises:
             StoreError: it cannot be opened or read.
         """
-        store = self.project.open_store()
-        self.warning = store.warning
-        with self._lock:
-            now = self.clock.monotonic()
-            if self._checked_at is None or now - self._checked_at >= _CHECK_S:
-                fail_lost_runs_once(store, self.project.state, self.clock)
-                self._presence = scheduler_presence(store, self.project.state, self.clock)
-                self._checked_at = now
-        return store
+        if not self._lock.acquire(timeout=STORE_TIMEOUT.total_seconds()):
+            raise StoreBusyError("the run store has not answered in time", hint="try again")
+        try:
+            if self._checked_at is None or self.clock.monotonic() - self._checked_at >= _CHECK_S:
+                self._problem = self._check()
+                self._checked_at = self.clock.monotonic()
+            if self._problem is not None:
+                raise self._problem.with_traceback(None)
+            if self._store is None:
+                raise AssertionError("it was opened by the check")
+            return self._store
+        finally:
+            self._lock.release()
+
+    def _check(self) -> StoreError | None:
+        """Open the store where it is not, or was lost, and see who uses it; returns why that is not possible."""
+        project = self.project
+        try:
+            if self._store is None:
+                self._store = open_store(project.store_place, busy_timeout=STORE_TIMEOUT)
+                self.warning = self._store.warning
+            try:
+                self._store.demand_present()
+                self._see_processes(self._store)
+            except StoreLostError:
+                self.warning = self._store.restore()
+                self._see_processes(self._store)
+        except StoreError as error:
+            return error
+        return None
+
+    def _see_processes(self, store: RunStore) -> None:
+        with suppress(StoreBusyError):  # what can be read is shown
+            fail_lost_runs_once(store, self.project.state, self.clock)
+        self._presence = scheduler_presence(store, self.project.state, self.clock)
 
     @property
     def presence(self) -> Presence:

@@ -62,6 +62,7 @@
       const answer = await fetch(location.href, { credentials: "same-origin", cache: "no-store" });
       if (answer.redirected && new URL(answer.url).pathname.endsWith("/login")) location.reload();
       else if (answer.ok) update(await answer.text());
+      else again = answer.status === 503; // the run store is away
     } catch {
       again = true; // the server is away; the next event asks again
     }
