@@ -1,5 +1,6 @@
 """The pages of a run and of a job, by what they show of a run store."""
 
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -66,6 +67,18 @@ def test_a_log_is_downloaded_as_it_is_kept(open_page: Open, records: Records, pr
     assert answer.text == f"{AT}one\n{AT}two\n"
     assert answer.headers["content-disposition"] == f'attachment; filename="quick-{run.short_id}.log"'
     assert answer.headers["content-type"].startswith("text/plain")
+
+
+def test_what_became_a_secret_later_is_masked_too(open_page: Open, records: Records, project: Site) -> None:
+    run = records.run("quick")
+    keep_log(project.folder / ".jobctl", "quick", run.id, "found hunter2-in-the-log here")
+    page = open_page(MAIL_PASSWORD="hunter2-in-the-log")
+
+    assert "found •••• here" in page.get(f"/runs/{run.id}").text
+    assert "found •••• here" in page.get(f"/runs/{run.id}/log").text
+    with page.stream("GET", f"/runs/{run.id}/events?from=0") as answer:
+        event = next(line for line in answer.iter_lines() if line.startswith("data:") and "found" in line)
+        assert "found •••• here" in json.loads(event.removeprefix("data:"))["html"]
 
 
 def test_a_long_log_shows_its_newest_lines_first(open_page: Open, records: Records, project: Site) -> None:

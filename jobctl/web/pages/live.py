@@ -122,13 +122,13 @@ class Live:
 
     async def _of_run(self, run: Run, position: int) -> AsyncIterator[str]:
         loop = asyncio.get_running_loop()
-        state = self._reader.project.state
+        state, mask = self._reader.project.state, self._reader.project.environment.mask
         end, quiet_since, shown = loop.time() + LONGEST_S, loop.time(), _key(run)
         yield "retry: 1000\n\n"
         while not self._closing and loop.time() < end:
             now = await self._run(run.id)
             try:
-                part = await self._read(partial(lines_from, state, run, position))
+                part = await self._read(partial(lines_from, state, run, position, mask))
             except OSError:
                 return
             if part.lines:

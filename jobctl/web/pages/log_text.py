@@ -10,6 +10,7 @@ from typing import BinaryIO, NamedTuple
 from markupsafe import Markup, escape
 
 from jobctl.model import Run
+from jobctl.settings.masking import Mask
 from jobctl.store.logs import FOLDER, parsed, read
 
 NEWEST = 1000
@@ -38,8 +39,8 @@ class LogPart(NamedTuple):
     left_out: int = 0
 
 
-def newest_lines(state: Path, run: Run, most: int | None) -> LogPart | None:
-    """The newest whole lines of a run's log; None where it has none here.
+def newest_lines(state: Path, run: Run, most: int | None, mask: Mask) -> LogPart | None:
+    """The newest whole lines of a run's log, masked; None where it has none here.
 
     Raises:
         OSError: it cannot be read.
@@ -56,7 +57,7 @@ def newest_lines(state: Path, run: Run, most: int | None) -> LogPart | None:
     lines = data[begin:end].decode("utf-8", "replace").split("\n")[:-1]
     left_out = 0 if most is None else max(0, len(lines) - most)
     older = before + left_out + (1 if begin else 0)
-    return LogPart(list(lines_as_html(lines[left_out:])), max(0, size - MOST_SHOWN) + end, older)
+    return LogPart(list(lines_as_html(lines[left_out:], mask)), max(0, size - MOST_SHOWN) + end, older)
 
 
 def _lines_in(file: BinaryIO, size: int) -> int:
@@ -68,8 +69,8 @@ def _lines_in(file: BinaryIO, size: int) -> int:
     return found
 
 
-def lines_from(state: Path, run: Run, position: int) -> LogPart:
-    """The whole lines behind a position, of at most 256 KiB.
+def lines_from(state: Path, run: Run, position: int, mask: Mask) -> LogPart:
+    """The whole lines behind a position, masked, of at most 256 KiB.
 
     Raises:
         OSError: the log cannot be read.
@@ -84,14 +85,14 @@ def lines_from(state: Path, run: Run, position: int) -> LogPart:
     if not whole:
         return LogPart([], position)
     lines = whole.decode("utf-8", "replace").removesuffix("\n").split("\n")
-    return LogPart(list(lines_as_html(lines)), position + len(whole))
+    return LogPart(list(lines_as_html(lines, mask)), position + len(whole))
 
 
-def lines_as_html(lines: Iterable[str]) -> Iterator[Markup]:
-    """Each line with its time."""
+def lines_as_html(lines: Iterable[str], mask: Mask) -> Iterator[Markup]:
+    """Each line with its time, without what has become a secret since it was written."""
     for line in lines:
         at, text = parsed(line)
-        yield Markup('<span class="line">{}{}\n</span>').format(_time(at), colored(text))
+        yield Markup('<span class="line">{}{}\n</span>').format(_time(at), colored(mask(text)))
 
 
 def _time(at: str) -> Markup:

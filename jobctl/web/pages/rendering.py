@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from jinja2.runtime import Context
 
+    from jobctl.settings.masking import Mask
+
 FOLDER = Path(__file__).parent
 SIGNS = {
     "failed": "✗", "late": "!", "retrying": "↻", "running": "●", "completed": "✓", "scheduled": "○", "skipped": "»",
@@ -102,11 +104,14 @@ def render(template: str, context: dict[str, Any], *, status: int = 200) -> HTML
     return HTMLResponse(text, status, headers=HEADERS)
 
 
-def in_pieces(file: BinaryIO, headers: Mapping[str, str]) -> StreamingResponse:
-    """A file, piece by piece: several may be larger than the memory."""
+def in_pieces(file: BinaryIO, headers: Mapping[str, str], mask: "Mask | None" = None) -> StreamingResponse:
+    """A file, piece by piece: several may be larger than the memory. A ``mask`` is for each line of a text."""
 
     def pieces() -> Iterator[bytes]:
         with file:
+            while mask is not None and (lines := file.readlines(_PIECE)):
+                text = b"".join(lines).decode("utf-8", "surrogateescape")
+                yield mask(text).encode("utf-8", "surrogateescape")
             while piece := file.read(_PIECE):
                 yield piece
 

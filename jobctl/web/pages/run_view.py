@@ -103,6 +103,7 @@ def _spent(run: Run, now: datetime) -> Any:
 
 def _log(reader: Reader, run: Run, *, whole: bool) -> tuple[LogPart | None, str | None]:
     try:
-        return newest_lines(reader.project.state, run, None if whole else NEWEST), None
+        mask = reader.project.environment.mask
+        return newest_lines(reader.project.state, run, None if whole else NEWEST, mask), None
     except OSError as error:
         return None, f"The log cannot be read: {reason_of(error)}."

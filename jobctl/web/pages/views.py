@@ -56,7 +56,8 @@ def log(visit: Visit) -> Response:
         raise StoreError(f"the log cannot be read: {reason_of(error)}") from None
     name = f'attachment; filename="{found.job_id}-{found.short_id}.log"'
     headers = {**HEADERS, "Content-Type": "text/plain; charset=utf-8", "Content-Disposition": name}
-    return Response(headers=headers) if file is None else in_pieces(file, headers)
+    mask = reader.project.environment.mask
+    return Response(headers=headers) if file is None else in_pieces(file, headers, mask)
 
 
 def timeline(visit: Visit) -> Response:
