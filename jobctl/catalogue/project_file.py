@@ -7,7 +7,7 @@ from typing import Any
 
 from jobctl.catalogue.notify_settings import Notify, read_notify
 from jobctl.errors import ConfigurationError, ConfigurationErrors
-from jobctl.project_location import OWN_FILE, ProjectLocation
+from jobctl.project_location import SHARED_FILE, ProjectLocation
 from jobctl.text import DOTTED_NAME, quote, suggestion
 from jobctl.toml_file import KeyPath, lines_of_keys, parse_toml, read_text
 from jobctl.value_class import value
@@ -54,7 +54,7 @@ def read_project_file(location: ProjectLocation) -> ProjectFile:
         return ProjectFile()
     text = read_text(location.file)
     name = location.file.name
-    root: KeyPath = () if name == OWN_FILE else ("tool", "jobctl")
+    root: KeyPath = ("tool", "jobctl") if name == SHARED_FILE else ()
     table: Any = parse_toml(name, text)
     for key in root:
         table = table.get(key, {})

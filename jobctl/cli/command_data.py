@@ -138,6 +138,8 @@ COMMANDS = {
         '--to': Option('', 'TIME', (), 'End at this time, or after this duration.'),
         '--workers': Option('', 'N', (), 'Jobs that may run at the same time.'),
         '--assume': Option('', 'DURATION', (), "How long runs take: p50 or p95 of the job's runs so far, or a duration for all."),
+        '--diff': Option('', 'REF|FILE', (), 'Show what differs from another version of the project file: of a Git revision, or a file.'),
+        '--exit-code': Option('', '', (), 'Exit with 1 if slots differ; with --diff.'),
         '--no-header': Option('', '', (), 'Leave out the header line when piped.'),
     }),
     'analytics': CommandEntry('Show what the analytics jobs found; report makes a report', (('user-growth', 'activity-trends', 'top-items', 'recent-activity', 'performance-metrics'), ), {

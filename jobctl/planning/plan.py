@@ -1,13 +1,12 @@
 """A plan: which runs there will be in a span of time, and what becomes of the other slots."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from jobctl.model import Job
-from jobctl.schedules import Cron
 from jobctl.schedules.wall_times import changes
 from jobctl.schedules.zones import zone
 from jobctl.value_class import value
@@ -82,6 +81,7 @@ class RunPlan:
         left_out: why the other jobs are not, by their ids.
         runs: in order of their beginning.
         durations: what was assumed of each job.
+        anchors: from when the interval of a job counts.
     """
 
     begin: datetime
@@ -92,6 +92,21 @@ class RunPlan:
     runs: Sequence[PlannedRun]
     missed: Sequence[MissedSlots]
     durations: Mapping[str, timedelta]
+    anchors: Mapping[str, datetime]
+
+    def slots(self, job: Job) -> list[datetime]:
+        """The due times of a job, in order."""
+        return self._slots(job, self.begin, self.end)
+
+    def _slots(self, job: Job, begin: datetime, end: datetime) -> list[datetime]:
+        found: list[datetime] = []
+        if job.schedule is not None:
+            anchor = self.anchors[job.id]
+            slot = job.schedule.next_after(begin - _INSTANT, anchor)
+            while slot < end:
+                found.append(slot)
+                slot = job.schedule.next_after(slot, anchor)
+        return found
 
     @property
     def busiest(self) -> BusiestMinute | None:
@@ -119,16 +134,15 @@ class RunPlan:
 
     def clock_changes(self) -> list[ClockChange]:
         """The due times that clock changes affect."""
-        crons = [(job.id, job.schedule) for job in self.jobs if isinstance(job.schedule, Cron)]
-        nights = {
-            zone_: _nights(zone_, self.begin, self.end) for zone_ in {cron.timezone for _, cron in crons}
-        }
+        scheduled = [(job, job.schedule) for job in self.jobs if job.schedule is not None]
+        zones = {schedule.timezone for _, schedule in scheduled}
+        nights = {timezone: _nights(timezone, self.begin, self.end) for timezone in zones}
         return [
-            ClockChange(job_id, time, cron.timezone, note)
-            for job_id, cron in crons
-            for begin, end in nights[cron.timezone]
-            for time in _times(cron, begin, end)
-            if (note := cron.note(time)) is not None
+            ClockChange(job.id, slot, schedule.timezone, note)
+            for job, schedule in scheduled
+            for begin, end in nights[schedule.timezone]
+            for slot in self._slots(job, begin, end)
+            if (note := schedule.note(slot)) is not None
         ]
 
 
@@ -139,13 +153,6 @@ def _nights(timezone: str, begin: datetime, end: datetime) -> list[tuple[datetim
         (max(begin, change - _AROUND), min(end, change + _AROUND))
         for change, _ in changes(whole, end.replace(microsecond=0), zone(timezone))
     ]
-
-
-def _times(cron: Cron, begin: datetime, end: datetime) -> Iterator[datetime]:
-    time = cron.next_after(begin - _INSTANT)
-    while time < end:
-        yield time
-        time = cron.next_after(time)
 
 
 def is_run(run: PlannedRun) -> bool:

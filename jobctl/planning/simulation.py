@@ -122,6 +122,7 @@ def make_plan(
         sorted(simulation.runs, key=lambda run: (run.begins_at, run.job_id)),
         simulation.missed,
         durations,
+        simulation.anchors,
     )
 
 
@@ -154,6 +155,7 @@ class _Simulation:
     ) -> None:
         self.runs: list[PlannedRun] = []
         self.missed: list[MissedSlots] = []
+        self.anchors: dict[str, datetime] = {}
         self._jobs = {job.id: job for job in jobs}
         self._start = start
         self._begin = begin
@@ -238,7 +240,8 @@ class _Simulation:
         }
         by_anchor: dict[datetime, list[Job]] = defaultdict(list)
         for job in self._jobs.values():
-            by_anchor[known[job.id].anchor if job.id in known else self._begin].append(job)
+            anchor = self.anchors[job.id] = known[job.id].anchor if job.id in known else self._begin
+            by_anchor[anchor].append(job)
         for anchor, jobs in by_anchor.items():
             self._store.register([registration(job) for job in jobs], anchor)
         for job_id, record in known.items():

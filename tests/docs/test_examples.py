@@ -89,6 +89,10 @@ def test_each_call_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             own.write("cleaning.py", example("jobs", "python", "def clean("))
             own.write("given.json", '{"kind": "all"}')
             made.add("clean")
+        if page == "planning":
+            own.write("jobctl.toml", '[jobs.own]\ncron = "0 6 * * *"\ncommand = ["true"]\n')
+            commit_all(own.folder)
+            shutil.copytree(own.folder, own.folder.parent / "live")
         for line in lines:
             for variables, words in calls(line):
                 if is_run(words, variables):
@@ -100,6 +104,13 @@ def test_each_call_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
                     assert code in ({0, 1, 3, 5} if lenient else {0}), (page, line, output)
         site.clean_up()
         own.clean_up()
+
+
+def commit_all(folder: Path) -> None:
+    """Make a repository of it, with a commit on ``main``."""
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    for step in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "All"]):
+        subprocess.run([*git, *step], cwd=folder, check=True)
 
 
 def is_run(words: list[str], variables: dict[str, str]) -> bool:

@@ -14,9 +14,11 @@ from jobctl.managers.local import DEFAULT_WORKERS
 from jobctl.text import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from jobctl.model import Job
+    from jobctl.planning.plan import RunPlan
+    from jobctl.planning.plan_diff import PlanDiff
 
 _DAY = timedelta(days=1)
 LONGEST = timedelta(days=366)
@@ -48,6 +50,17 @@ def run(
             help="How long runs take: p50 or p95 of the job's runs so far, or a duration for all.",
         ),
     ] = "p50",
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--diff",
+            metavar="REF|FILE",
+            help="Show what differs from another version of the project file: of a Git revision, or a file.",
+        ),
+    ] = None,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 1 if slots differ; with --diff.")
+    ] = False,
     no_header: NoHeader = False,
 ) -> int:
     """Show which runs there will be, and what goes wrong.
@@ -59,9 +72,36 @@ def run(
         jobctl plan
         jobctl plan --day 2027-03-28 --workers 2
         jobctl plan --from 2027-01-01 --to 2027-02-01 --assume 10m
+        jobctl plan --day 2027-01-01 --diff jobctl.toml --exit-code
     """
-    from jobctl.cli.views.plan import document, piped, screen
-    from jobctl.planning.plan_warnings import warnings
+    if exit_code and against is None:
+        raise UsageError("--exit-code needs --diff")
+    make = _maker(context, day=day, begin=begin, end=end, workers=workers, assume=assume)
+    plan = make(context.catalogue)
+    code = 0
+    if against is None:
+        _show(context, plan, header=not no_header)
+    else:
+        from jobctl.catalogue.catalogue import Catalogue
+        from jobctl.catalogue.other_version import other_version
+        from jobctl.planning.plan_diff import diff
+
+        with other_version(context.project.location, against) as location:
+            before = make(Catalogue.load(location, context.environment))
+        found = diff(before, plan)
+        code = int(exit_code and bool(found.slots))
+        _show_diff(context, plan, found, header=not no_header)
+    if context.mode != "local":
+        context.output.note(
+            f"this is what jobctl run does; now the mode is {context.mode.value}: see jobctl mode"
+        )
+    return code
+
+
+def _maker(
+    context: Context, *, day: str | None, begin: str | None, end: str | None, workers: int, assume: str
+) -> "Callable[[Iterable[Job]], RunPlan]":
+    """A function that plans jobs by these options."""
     from jobctl.planning.simulation import Start, make_plan
 
     now = context.now()
@@ -69,27 +109,47 @@ def run(
     store = context.store_if_any
     start = Start.read(store) if store else Start()
     duration = _durations(context, assume)
-    with context.output.working("planning"):
-        plan = make_plan(
-            context.catalogue.jobs,
-            start if first == now else start.at(first),
-            first,
-            last,
-            workers=workers,
-            duration=duration,
-        )
-    found = warnings(plan)
-    out = context.output
+
+    def make(jobs: "Iterable[Job]") -> "RunPlan":
+        with context.output.working("planning"):
+            return make_plan(
+                jobs,
+                start if first == now else start.at(first),
+                first,
+                last,
+                workers=workers,
+                duration=duration,
+            )
+
+    return make
+
+
+def _show(context: Context, plan: "RunPlan", *, header: bool) -> None:
+    from jobctl.cli.views.plan import document, piped, screen
+    from jobctl.planning.plan_warnings import warnings
+
+    out, found = context.output, warnings(plan)
     if out.json:
         out.document(document(plan, found))
-        return 0
-    out.page(lambda terminal: screen(plan, found, terminal), lambda: piped(plan, header=not no_header))
+        return
+    out.page(lambda terminal: screen(plan, found, terminal), lambda: piped(plan, header=header))
     if not out.is_terminal:
         for warning in found:
             out.note(f"{warning.code}: {warning.text}")
-    if context.mode != "local":
-        out.note(f"this is what jobctl run does; now the mode is {context.mode.value}: see jobctl mode")
-    return 0
+
+
+def _show_diff(context: Context, plan: "RunPlan", found: "PlanDiff", *, header: bool) -> None:
+    from jobctl.cli.views.plan_diff import document, piped, screen
+
+    out = context.output
+    if out.json:
+        out.document(document(plan, found))
+        return
+    out.page(lambda terminal: screen(plan, found, terminal), lambda: piped(found, header=header))
+    if not out.is_terminal:
+        for sign, warnings in (("new", found.new_warnings), ("gone", found.gone_warnings)):
+            for warning in warnings:
+                out.note(f"{sign} {warning.code}: {warning.text}")
 
 
 def _span(day: str | None, begin: str | None, end: str | None, now: datetime) -> tuple[datetime, datetime]:

@@ -82,9 +82,7 @@ def document(plan: RunPlan, warnings: "Sequence[PlanWarning]") -> dict[str, Any]
             }
             for change in plan.clock_changes()
         ],
-        "warnings": [
-            {"code": warning.code, "jobs": list(warning.jobs), "text": warning.text} for warning in warnings
-        ],
+        "warnings": list(map(warning_document, warnings)),
         "missed": [
             {
                 "job_id": slots.job_id,
@@ -108,6 +106,11 @@ def document(plan: RunPlan, warnings: "Sequence[PlanWarning]") -> dict[str, Any]
     }
 
 
+def warning_document(warning: "PlanWarning") -> dict[str, Any]:
+    """A warning as ``--json`` shows it."""
+    return {"code": warning.code, "jobs": list(warning.jobs), "text": warning.text}
+
+
 def _by_job(found: Iterable[Any]) -> dict[str, list[Any]]:
     by_job: dict[str, list[Any]] = defaultdict(list)
     for entry in found:
@@ -119,9 +122,7 @@ def screen(
     plan: RunPlan, warnings: "Sequence[PlanWarning]", terminal: Terminal
 ) -> "Iterator[RenderableType]":
     """The timeline, totals and warnings."""
-    zones = zone_names((plan.begin, plan.end))
-    begin, end = (f"{time.astimezone():%a %Y-%m-%d %H:%M}" for time in (plan.begin, plan.end))
-    yield terminal.heading(f"{begin} to {end}, {zones}")
+    yield terminal.heading(span(plan))
     if plan.jobs:
         yield from _timeline(plan, terminal)
         yield _legend(terminal)
@@ -133,6 +134,12 @@ def screen(
         by_reason[why].append(job_id)
     for why, job_ids in by_reason.items():
         yield terminal.text(f"off schedule, since {why}: {', '.join(job_ids)}", "dim")
+
+
+def span(plan: RunPlan) -> str:
+    """``Sun 2027-03-28 00:00 to Mon 2027-03-29 00:00, CET/CEST``."""
+    begin, end = (f"{time.astimezone():%a %Y-%m-%d %H:%M}" for time in (plan.begin, plan.end))
+    return f"{begin} to {end}, {zone_names((plan.begin, plan.end))}"
 
 
 def _timeline(plan: RunPlan, terminal: Terminal) -> "Iterator[Text]":
