@@ -9,7 +9,7 @@ from jobctl.cli.times import zulu
 from jobctl.cli.views.plan import span, warning_document
 from jobctl.clock import iso
 from jobctl.planning.plan import RunPlan
-from jobctl.planning.plan_diff import SlotChange, ChangedSlot, PlanDiff
+from jobctl.planning.plan_diff import ChangedSlot, PlanDiff, SlotChange
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
