@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jobctl import __version__
+from jobctl.catalogue.calendars import PACKAGES as CALENDAR_PACKAGES
 from jobctl.catalogue.discovery import packages
-from jobctl.catalogue.project_file import read_project_file
+from jobctl.catalogue.project_file import ProjectFile, read_project_file
 from jobctl.errors import DISTRIBUTION, UsageError, reason_of
 from jobctl.export_folder import RECORD, Executable
 from jobctl.model import Command, Job
@@ -116,8 +117,7 @@ class _Collector:
     def run(self, jobs: Iterable[Job]) -> None:
         if self._project.file is not None:
             self._add_file(self._project.file)
-        for module in read_project_file(self._project).modules:
-            self._add_module(module, "the project file")
+        self._add_named_in(read_project_file(self._project))
         by_label = {package.label: package.name for package in packages()}
         for job in jobs:
             if isinstance(job.target, str):
@@ -150,6 +150,23 @@ class _Collector:
         self.found.files[inside] = Executable(data) if os.access(path, os.X_OK) else data
         if path.suffix == ".py":
             self._sources.append((path, inside))
+
+    def _add_named_in(self, file: ProjectFile) -> None:
+        for module in file.modules:
+            self._add_module(module, "the project file")
+        for calendar, settings in file.calendars.items():
+            if "file" in settings:
+                self._add_calendar(calendar, self._folder / settings["file"])
+
+    def _add_calendar(self, name: str, path: Path) -> None:
+        if _inside(path, self._folder) is None:
+            self.found.problems.append(
+                f"the calendar {name}, {quote(str(path))}, is not a file of the project"
+            )
+            return
+        self._add_file(path)
+        for package in CALENDAR_PACKAGES:
+            self._add_distribution(package, f"the calendar {name}")
 
     def _imported_by(self, path: Path, inside: str) -> None:
         for name, optional in _imports(self.found.files[inside]):

@@ -57,6 +57,7 @@ class Reason(StrEnum):
     LOST = "lost"
     INTERRUPTED = "interrupted"
     OVERLAP = "overlap"
+    EXCLUDED = "excluded"
     CANCELLED = "cancelled"
 
 
@@ -96,7 +97,7 @@ class ActionKind(StrEnum):
 
 
 class Schedule(Protocol):
-    """When a job is due. Implemented by ``Every``, ``Cron`` and ``Crons``."""
+    """When a job is due. Implemented by ``Every``, ``Cron``, ``Crons`` and ``Excluding``."""
 
     @property
     def text(self) -> str:
@@ -172,6 +173,7 @@ class Job:
         unmet: the first of its needs that is not configured, as a clause; the job is then neither scheduled nor
             triggered.
         after: instead of a schedule, ids of jobs: it runs once when all of them have completed since its last start.
+        exclude: dates, ranges and calendars, as they were given; ``schedule`` leaves their dates out.
         origins: the place of each key of the project file that is set; the others have their defaults.
     """
 
@@ -199,6 +201,7 @@ class Job:
     dry_run: bool = False
     unmet: str | None = None
     after: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property

@@ -18,8 +18,10 @@ from jobctl.text import is_job_id, printable, quote, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from jobctl.catalogue.builtin import BuiltIn
+    from jobctl.catalogue.calendars import Calendars, FileState
     from jobctl.catalogue.notify_settings import Notify
     from jobctl.catalogue.project_file import ProjectFile
     from jobctl.model import Job
@@ -40,6 +42,7 @@ class Catalogue:
         warnings: what was left out, and why: a broken package, a job that is also defined elsewhere.
         others: ids of the jobs that are defined outside the project file, which may change them.
         note: why the built-in jobs are left out, and how to add them; None if they are in or turned off.
+        calendar_files: the files of calendars, as they were when they were read.
     """
 
     def __init__(
@@ -49,12 +52,15 @@ class Catalogue:
         warnings: "Sequence[str]",
         others: "Sequence[str]",
         note: str | None = None,
+        *,
+        calendar_files: "Mapping[Path, FileState | None] | None" = None,
     ) -> None:
         self.jobs = jobs
         self.notify = notify
         self.warnings = warnings
         self.others = others
         self.note = note
+        self.calendar_files = calendar_files or {}
         self._by_id = {job.id: job for job in jobs}
 
     def __iter__(self) -> "Iterator[Job]":
@@ -98,15 +104,19 @@ class Catalogue:
         Raises:
             ConfigurationError: the project file or a module has an error; ``ConfigurationErrors`` for several.
         """
+        from jobctl.catalogue.calendars import Calendars
         from jobctl.catalogue.job_keys import build_job
         from jobctl.catalogue.project_file import read_project_file
 
         file = read_project_file(location)
+        calendars = Calendars.load(file, location.folder)
         if not platform_owns_files():
             calls = (str(settings.get("call", "")).partition(":")[0] for settings in file.jobs.values())
             for module in filter(None, dict.fromkeys([*file.modules, *calls])):
                 demand_trusted_module(location.folder, module)
-        known, packaged, faults, left_out, note = _defined_outside_file(file, location, environment)
+        known, packaged, faults, left_out, note = _defined_outside_file(
+            file, location, environment, calendars
+        )
         others = tuple(known)
         for job_id, settings in file.jobs.items():
             if left_out and job_id not in known and not settings.keys() & {"call", "command"}:
@@ -116,7 +126,9 @@ class Catalogue:
                 )
                 continue
             try:
-                known[job_id] = build_job(job_id, settings, _places(file, job_id), known.get(job_id))
+                known[job_id] = build_job(
+                    job_id, settings, _places(file, job_id), known.get(job_id), calendars=calendars
+                )
             except ConfigurationErrors as error:
                 faults.extend(error.problems)
         raise_any(faults or list(_faults_of_order(file, known, packaged, left_out, note)))
@@ -130,16 +142,20 @@ class Catalogue:
             [printable(warning) for warning in warnings],
             others,
             note,
+            calendar_files=calendars.files,
         )
 
 
 def _defined_outside_file(
-    file: "ProjectFile", location: "ProjectLocation", environment: "Environment | None"
+    file: "ProjectFile",
+    location: "ProjectLocation",
+    environment: "Environment | None",
+    calendars: "Calendars",
 ) -> "tuple[dict[str, Job], set[str], list[ConfigurationError], list[str], str | None]":
     """The jobs that the project file may change, which are of packages, faults, what is left out, and the note."""
     from jobctl.catalogue.discovery import JobFinder
 
-    finder = JobFinder(location, environment)
+    finder = JobFinder(location, environment, calendars)
     faults: list[ConfigurationError] = []
     of_packages, left_out = finder.in_packages()
     of_modules = list(finder.in_modules(file))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from jobctl.catalogue.job_keys import KEYS
 from jobctl.durations import write_duration
 from jobctl.model import CatchUp, Command, Job
-from jobctl.schedules import Cron, Every
+from jobctl.schedules import Cron, Every, unfiltered
 from jobctl.settings.masking import MASK, Mask, secret_texts
 
 DEFAULT = "default"
@@ -59,7 +59,7 @@ def _has_effect(job: Job, key: str) -> bool:
 
 
 def _value(job: Job, key: str) -> Any:
-    target, schedule = job.target, job.schedule
+    target, schedule = job.target, unfiltered(job.schedule) if job.schedule else None
     match key:
         case "call":
             name = target if isinstance(target, str) else getattr(target, "__qualname__", None)
@@ -69,9 +69,10 @@ def _value(job: Job, key: str) -> Any:
         case "every":
             return write_duration(schedule.interval) if isinstance(schedule, Every) else None
         case "cron":
-            return schedule.expression if isinstance(schedule, Cron) else None
+            crons = [each.text for each in schedule.members if isinstance(each, Cron)] if schedule else []
+            return (crons[0] if len(crons) == 1 else crons) or None
         case "timezone":
-            return schedule.timezone if isinstance(schedule, Cron) else None
+            return schedule.timezone if schedule and not isinstance(schedule, Every) else None
         case "catch_up":
             return str(CatchUp.of(job.catch_up) if isinstance(job.catch_up, bool) else job.catch_up)
         case "environment":

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # completion loads this module: whatever only an import of jo
     import subprocess
 
     from jobctl.arguments import Schema
+    from jobctl.catalogue.calendars import Calendars
     from jobctl.catalogue.project_file import ProjectFile
     from jobctl.model import Job
     from jobctl.settings.environment import Environment
@@ -187,11 +188,15 @@ class JobFinder:
 
     Args:
         environment: for the child processes; None is the environment of this process.
+        calendars: whose dates the jobs may exclude.
     """
 
-    def __init__(self, location: ProjectLocation, environment: "Environment | None") -> None:
+    def __init__(
+        self, location: ProjectLocation, environment: "Environment | None", calendars: "Calendars"
+    ) -> None:
         self._location = location
         self._environment = environment
+        self._calendars = calendars
 
     def in_modules(self, file: "ProjectFile") -> "Iterator[Job]":
         """The jobs in the project's modules.
@@ -200,6 +205,19 @@ class JobFinder:
             ConfigurationError: a module cannot be imported.
         """
         return self._jobs(file.modules, file.place("modules"), IN_MODULES)
+
+    def _build(self, definition: Mapping[str, Any]) -> "Job":
+        from dataclasses import replace
+
+        from jobctl.catalogue.job_keys import build_job
+
+        job = build_job(
+            definition["id"],
+            definition["settings"],
+            lambda _: str(definition["origin"]),
+            calendars=self._calendars,
+        )
+        return replace(job, dry_run=definition["dry_run"])
 
     def in_packages(self) -> "tuple[list[Job], list[str]]":
         """The jobs in installed packages, and a warning for each broken package.
@@ -230,7 +248,8 @@ class JobFinder:
     ) -> "Iterator[Job]":
         if not modules:
             return
-        yield from map(_build_found, self._definitions(modules, place, cache_name, version))
+        for definition in self._definitions(modules, place, cache_name, version):
+            yield self._build(definition)
 
     def _definitions(
         self, modules: Sequence[str], place: str, cache_name: str, version: str
@@ -266,15 +285,6 @@ class JobFinder:
             if owner_to_drop_to(folder) is None:  # as root, an owner's links could lead elsewhere
                 _write_cache(cache, {"key": key, **answer}, mask)
         return jobs
-
-
-def _build_found(definition: Mapping[str, Any]) -> "Job":
-    from dataclasses import replace
-
-    from jobctl.catalogue.job_keys import build_job
-
-    job = build_job(definition["id"], definition["settings"], lambda _: str(definition["origin"]))
-    return replace(job, dry_run=definition["dry_run"])
 
 
 class Functions:

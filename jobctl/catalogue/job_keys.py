@@ -11,13 +11,15 @@ from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, NamedTuple, TypedDict
 
+from jobctl.catalogue.calendars import AT, Calendars
 from jobctl.catalogue.notify_settings import URLS, NotificationKind, is_url
 from jobctl.durations import parse_duration, write_duration
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ScheduleError, UsageError
 from jobctl.files import with_home
 from jobctl.model import CatchUp, Command, Job, OnOverlap, Schedule, Target
-from jobctl.schedules import Cron, Every, cron_schedule
+from jobctl.schedules import Cron, Every, Excluding, cron_schedule, unfiltered
 from jobctl.schedules.crons import MOST as MOST_CRONS
+from jobctl.schedules.excluding import FORMS, parse_dates
 from jobctl.text import DOTTED_NAME, ID_HINT, IDENTIFIER, MAX_ID, is_job_id, quote, suggestion
 
 MAX_MIB = 1_000_000
@@ -44,6 +46,11 @@ _CRON: JsonSchema = {"type": "string", "pattern": r"^\s*(@[A-Za-z]+|\S+(\s+\S+){
 _CRONS: JsonSchema = {
     "anyOf": [_CRON, {"type": "array", "items": _CRON, "minItems": 1, "maxItems": MOST_CRONS}]
 }
+_DATES: JsonSchema = {
+    "type": "string",
+    "pattern": r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}(\s*\.\.\s*[0-9]{4}-[0-9]{2}-[0-9]{2})?\s*$",
+}
+_EXCLUDE_FORMS = f'{FORMS}, or "@holidays"'
 _CALL_FORM = f"{DOTTED_NAME}:{DOTTED_NAME}"
 _CALL: JsonSchema = {"type": "string", "pattern": f"^{_CALL_FORM}$"}
 _VALUE: JsonSchema = {"type": "string", "pattern": r"^[^\x00]*$"}
@@ -158,6 +165,20 @@ def _read_job_ids(value: Any) -> tuple[str, ...]:
     raise ConfigurationError("expected a list of jobs' ids", hint='write ["repository-sync"]')
 
 
+def _read_exclude(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise ConfigurationError("expected a list of dates and calendars, in quotes", hint=_EXCLUDE_FORMS)
+    for each in value:
+        if not each.startswith(AT):
+            try:
+                parse_dates(each)
+            except ScheduleError as error:
+                raise ScheduleError(error.problem, hint=f'{error.hint or FORMS}, or "@holidays"') from None
+        elif not is_job_id(each.removeprefix(AT)):
+            raise ConfigurationError(f"{quote(each)} is not a calendar", hint=_EXCLUDE_FORMS)
+    return tuple(dict.fromkeys(value))
+
+
 def _read_arguments(value: Any) -> dict[str, Any]:
     from jobctl.arguments import as_json
 
@@ -237,6 +258,10 @@ _CATCH_UP: JsonSchema = {"enum": [True, False, *(choice.value for choice in Catc
 _CATCH_UP_LIMIT: JsonSchema = {"type": "integer", "minimum": 1, "maximum": MAX_CATCH_UP}
 _NAMES: JsonSchema = {"type": "array", "items": _VARIABLE}
 _JOB_ID: JsonSchema = {"type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": MAX_ID}
+_EXCLUDE: JsonSchema = {
+    "type": "array",
+    "items": {"anyOf": [_DATES, {"type": "string", "pattern": "^@[a-z0-9]+(-[a-z0-9]+)*$"}]},
+}
 _JOB_IDS: JsonSchema = {"type": "array", "items": _JOB_ID, "minItems": 1}
 _VARIABLES: JsonSchema = {
     "type": "object",
@@ -256,6 +281,7 @@ class JobOptions(TypedDict, total=False):
     every: Annotated[_Interval, JobKey(_read_duration, _MINIMUM_1_S, "Interval between due times, such as 30s, 5m or 1h30m.")]
     cron: Annotated[str | Sequence[str] | None, JobKey(_read_cron, _CRONS, "Cron expression: five fields, or six with seconds first; or a list of them.")]
     timezone: Annotated[str | None, JobKey(_read_text, _TEXT, "IANA time zone of cron.")]
+    exclude: Annotated[Sequence[str] | None, JobKey(_read_exclude, _EXCLUDE, 'Dates on which its slots are skipped: "2026-12-24", "2026-12-24..2026-12-26", "@holidays".')]
     after: Annotated[Sequence[str] | None, JobKey(_read_job_ids, _JOB_IDS, "Jobs; it runs once when all of them have completed since its last start.")]
     timeout: Annotated[_Duration, JobKey(_read_timeout, _MINIMUM_1_MS, "Time limit of one attempt.")]
     retries: Annotated[int | None, JobKey(_read_integer, _RETRIES, "Further attempts after a failed first one.")]
@@ -311,13 +337,24 @@ Place = Callable[[str], str]
 """The place of a key, for messages; of the job itself for an empty text."""
 
 
-def build_job(job_id: str, settings: Mapping[str, Any], place: Place, base: Job | None = None) -> Job:
+def build_job(
+    job_id: str,
+    settings: Mapping[str, Any],
+    place: Place,
+    base: Job | None = None,
+    *,
+    calendars: Calendars | None = None,
+) -> Job:
     """A new job, or ``base`` with some of its settings changed.
+
+    Args:
+        calendars: whose dates the job may exclude; None: they are not known yet, and the schedule leaves no dates out.
 
     Raises:
         ConfigurationErrors: all that is wrong with it, each with its place.
     """
     builder = _JobBuilder(job_id, settings, place, base)
+    builder.calendars = calendars
     job = builder.build()
     if builder.faults:
         raise ConfigurationErrors(builder.faults)
@@ -332,6 +369,7 @@ class _JobBuilder:
         self._settings = settings
         self._place = place
         self._base = base
+        self.calendars: Calendars | None = None
         self.faults: list[ConfigurationError] = []
 
     def build(self) -> Job:
@@ -349,6 +387,7 @@ class _JobBuilder:
             changes["schedule"] = None
         elif "schedule" in changes:
             changes["after"] = ()
+        self._exclude(changes)
         changes["origins"] = self._origins()
         if self._base is None:
             required = {"name": self._id, "schedule": None, "target": "", "origin": self._place("")}
@@ -416,7 +455,7 @@ class _JobBuilder:
             if zone is not None:
                 self._fault("timezone", "an interval has no time zone", "use cron for wall-clock times")
             return self._built("every", lambda: Every(interval)) if interval is not None else None
-        base = self._base.schedule if self._base else None
+        base = unfiltered(self._base.schedule) if self._base and self._base.schedule else None
         if cron is None and zone is not None:
             if base is not None and not isinstance(base, Every):
                 return self._built("timezone", lambda: cron_schedule(base.text, zone))
@@ -433,6 +472,22 @@ class _JobBuilder:
             return self._built("cron", lambda: Cron(given, place), given)
         crons = [self._built("cron", partial(Cron, each, place), each) for each in cron]
         return None if None in crons else self._built("cron", lambda: cron_schedule(cron, place))
+
+    def _exclude(self, changes: dict[str, Any]) -> None:
+        """Leave the excluded dates out of the schedule."""
+        excluded = changes.get("exclude", self._base.exclude if self._base else ())
+        schedule = changes.get("schedule", self._base.schedule if self._base else None)
+        if schedule is None:
+            if changes.get("exclude") and not self._settings.keys() & {"every", "cron"}:
+                self._fault("exclude", "only a job with every or cron has times to exclude")
+            return
+        schedule = unfiltered(schedule)
+        if excluded and self.calendars is not None:
+            try:
+                schedule = Excluding(schedule, self.calendars.dates(excluded))
+            except ConfigurationError as error:
+                self._fault("exclude", error.problem, error.hint)
+        changes["schedule"] = schedule
 
     def _built(self, key: str, build: Callable[[], Schedule], value: Any = None) -> Schedule | None:
         """The schedule, or None and a fault; for cron with a caret below the wrong part of ``value``."""
@@ -496,6 +551,20 @@ def schema(others: Iterable[str]) -> dict[str, Any]:
                     "on": {"type": "array", "items": {"enum": [one.value for one in NotificationKind]}},
                 },
                 "additionalProperties": False,
+            },
+            "calendars": {
+                "type": "object",
+                "description": "Dates that jobs exclude, by the name of the calendar.",
+                "propertyNames": {key: _JOB_ID[key] for key in ("pattern", "maxLength")},
+                "additionalProperties": {
+                    "type": "object",
+                    "properties": {
+                        "dates": {"type": "array", "items": _DATES, "description": "Dates and ranges."},
+                        "file": {**_TEXT, "description": "An iCalendar file, relative to the project file."},
+                    },
+                    "additionalProperties": False,
+                    "minProperties": 1,
+                },
             },
             "jobs": {
                 "type": "object",

@@ -12,7 +12,7 @@ from jobctl.text import DOTTED_NAME, quote, suggestion
 from jobctl.toml_file import KeyPath, lines_of_keys, parse_toml, read_text
 from jobctl.value_class import value
 
-TOP_KEYS = ("builtin", "jobs", "modules", "notify")
+TOP_KEYS = ("builtin", "calendars", "jobs", "modules", "notify")
 _MAX_MODULE_NAME = 255
 
 
@@ -24,6 +24,7 @@ class ProjectFile:
         builtin: whether the built-in jobs are in the catalogue; None if the file does not say.
         modules: the modules with ``@job`` functions.
         jobs: the settings of each job, not checked yet.
+        calendars: the settings of each calendar, not checked yet.
         lines: the line of each key, by its whole path.
         root: the path of the table with all of this.
     """
@@ -33,6 +34,7 @@ class ProjectFile:
     modules: tuple[str, ...] = ()
     notify: Notify = Notify()
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    calendars: dict[str, Any] = field(default_factory=dict)
     lines: dict[KeyPath, int] = field(default_factory=dict)
     root: KeyPath = ()
 
@@ -71,7 +73,12 @@ def read_project_file(location: ProjectLocation) -> ProjectFile:
         raise ConfigurationErrors(faults)
     modules = tuple(dict.fromkeys(table.get("modules", [])))
     return replace(
-        empty, builtin=table.get("builtin"), modules=modules, notify=notify, jobs=table.get("jobs", {})
+        empty,
+        builtin=table.get("builtin"),
+        modules=modules,
+        notify=notify,
+        jobs=table.get("jobs", {}),
+        calendars=table.get("calendars", {}),
     )
 
 
@@ -90,6 +97,8 @@ def _faults(file: ProjectFile, table: dict[str, Any]) -> Iterator[ConfigurationE
         yield fault(f"builtin: expected true or false, not {quote(str(builtin))}", "builtin")
     if not isinstance(modules, list) or not all(map(_is_module_name, modules)):
         yield fault("modules: expected a list of module names", "modules", hint='write ["myapp.jobs"]')
+    if not isinstance(table.get("calendars", {}), dict):
+        yield fault("calendars: expected tables", "calendars", hint="write [calendars.holidays]")
     if not isinstance(jobs, dict):
         yield fault("jobs: expected tables", "jobs", hint="write [jobs.my-job]")
         return

@@ -83,6 +83,15 @@ def run_in_foreground(
         slot = _slot(context.process.get(SCHEDULED_FOR, ""))
     with Stop(again=single.end_now) as stop, printer.showing(stop):
         try:
+            if trigger is Trigger.SCHEDULE and slot is not None and single.excludes(slot):
+                due = slot
+                skipped = wait_for_store(
+                    lambda: single.skip_excluded(due),
+                    context.clock,
+                    context.warn_of_store_error,
+                    pause=lambda seconds: _exit_if_stopped(stop, seconds),
+                )
+                return ForegroundResult(skipped, ExitCode.DONE, retry=False, stuck=printer.stuck)
             started = wait_for_store(
                 lambda: single.start(trigger, arguments, timeout, slot=slot, rerun_of=rerun_of, actor=actor),
                 context.clock,

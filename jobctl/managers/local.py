@@ -159,6 +159,17 @@ class LocalJobManager(StoreBackedManager):
             )
         )
 
+    def skip_excluded(self, job_id: str, slot: datetime) -> Run:
+        """Record that a slot is not run, since its date is excluded; for a service that keeps the times.
+
+        Raises:
+            SlotTakenError: the slot has its run already.
+            StoreError: it cannot be recorded.
+        """
+        job = self._job(job_id)
+        scheduler = self._running_scheduler_of(job)
+        return scheduler.call(lambda: scheduler.skip_excluded(job, slot))
+
     def _checked_arguments(self, job: Job, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         return self._functions.check(job, as_json(arguments))
 

@@ -2,12 +2,13 @@
 
 import os
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
 from jobctl import thread_start
+from jobctl.catalogue.calendars import FileState, file_state
 from jobctl.catalogue.catalogue import Catalogue
 from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError, JobctlError, StoreError
@@ -18,8 +19,8 @@ from jobctl.project import ProjectContext
 from jobctl.project_location import OWN_FILE, SHARED_FILE, find_project
 from jobctl.subscribers import Subscribers
 
-FileVersion = tuple[int, int, int] | None
-"""Modification time, size and inode of the project file; None where there is none."""
+FileVersion = FileState | None
+"""Of the project file; None where there is none."""
 _UNREADABLE = (0, 0, 0)
 
 
@@ -27,16 +28,15 @@ def file_version(folder: Path) -> FileVersion:
     """What differs between the project file and an edited one."""
     try:
         file = find_project(folder).file
-        state = os.stat(file) if file is not None else None  # noqa: PTH116
-    except (OSError, JobctlError):
+    except JobctlError:
         return _UNREADABLE  # loading it raises the error to report
-    return (state.st_mtime_ns, state.st_size, state.st_ino) if state else None
+    return (file_state(file) or _UNREADABLE) if file is not None else None
 
 
-def _folder_version(folder: Path) -> list[tuple[int, ...]]:
-    """What differs whenever ``file_version`` may differ; found in a tenth of the time."""
+def _folder_version(folder: Path, calendar_files: Iterable[Path]) -> list[tuple[int, ...]]:
+    """What differs whenever a version may differ; found in a tenth of the time."""
     found: list[tuple[int, ...]] = []
-    for path in (folder, folder / OWN_FILE, folder / SHARED_FILE):
+    for path in (folder, folder / OWN_FILE, folder / SHARED_FILE, *calendar_files):
         try:
             state = os.stat(path)  # noqa: PTH116
         except OSError as error:
@@ -47,7 +47,7 @@ def _folder_version(folder: Path) -> list[tuple[int, ...]]:
 
 
 class Reload:
-    """Watches the project file, and applies it to a running manager.
+    """Watches the project file and its calendars, and applies them to a running manager.
 
     A file is loaded once it is the same at two polls in a row: editors write in several steps. It is loaded in a
     thread, since importing its modules may take a minute, and a stop must not wait for that.
@@ -57,6 +57,7 @@ class Reload:
         jobs: what is scheduled now.
         only: the ids that were chosen; empty for all.
         version: of the file that ``jobs`` come from, read before it was loaded.
+        calendar_files: of that file, as they were when they were read.
     """
 
     def __init__(
@@ -68,13 +69,14 @@ class Reload:
         *,
         only: Collection[str],
         version: FileVersion,
+        calendar_files: Mapping[Path, FileVersion],
     ) -> None:
         self._manager = manager
         self._subscribers = subscribers
         self._project = project
         self._jobs = {job.id: job for job in jobs}
         self._only = set(only)
-        self._applied = self._seen = version
+        self._applied = self._seen = (version, calendar_files)
         self._folder_seen: list[tuple[int, ...]] = []
         self._loading: Future[Catalogue] | None = None
 
@@ -85,14 +87,14 @@ class Reload:
                 loaded, self._loading = self._loading, None
                 self._try_to_apply(loaded)
             return
-        folder_version = _folder_version(self._project.folder)
+        folder_version = _folder_version(self._project.folder, self._seen[1])
         if folder_version == self._folder_seen and self._seen == self._applied:
             return
         self._folder_seen = folder_version
-        version = file_version(self._project.folder)
+        version = file_version(self._project.folder), {path: file_state(path) for path in self._seen[1]}
         is_stable, self._seen = version == self._seen, version
         if version != self._applied and is_stable:
-            self._load(version)
+            self._load(version[0])
 
     def _load(self, version: FileVersion) -> None:
         loading = self._loading = Future()
@@ -114,7 +116,9 @@ class Reload:
     def _try_to_apply(self, loaded: Future[Catalogue]) -> None:
         version = self._seen
         try:
-            self._apply(loaded.result())
+            catalogue = loaded.result()
+            self._apply(catalogue)
+            version = self._seen = (version[0], catalogue.calendar_files)
         except StoreError:
             return  # the scheduler reports it; the file is loaded again at the next poll
         except Exception as error:

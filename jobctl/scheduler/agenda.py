@@ -7,10 +7,11 @@ import heapq
 import random
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from jobctl.model import CatchUp, Job, Schedule
+from jobctl.schedules.excluding import Excluding
 from jobctl.store.records import Misfires
 
 LATE = timedelta(seconds=60)
@@ -30,7 +31,8 @@ class AgendaEntry:
 
     Attributes:
         due: its next slot.
-        wakes: when that slot begins, with jitter.
+        excluded: the first slot before it that is on an excluded date; of each such date only the first counts.
+        wakes: when the first of both begins, ``due`` with jitter.
         never_ran: an interval job without any run: first due at its anchor.
         ahead: for a job whose slots wait for runs that block them: begin and end of the runs that its slots must wait for, as known when the job was
             put on the agenda.
@@ -44,6 +46,20 @@ class AgendaEntry:
     wakes: datetime | None = None
     never_ran: bool = False
     ahead: tuple[Span, ...] = ()
+    excluded: datetime | None = None
+    left_out: Iterator[datetime] = field(default_factory=lambda: iter(()))
+
+    def plan(self, due: datetime, after: datetime) -> None:
+        """Go on to a slot; those that are excluded between ``after`` and it come first."""
+        self.due = due
+        if isinstance(self.schedule, Excluding):
+            self.left_out = self.schedule.left_out(after, due, self.anchor)
+        self.pass_excluded()
+
+    def pass_excluded(self) -> datetime | None:
+        """The excluded slot that has come; the next one takes its place."""
+        passed, self.excluded = self.excluded, next(self.left_out, None)
+        return passed
 
     def begins(self, slot: datetime) -> datetime:
         """When a slot begins: at its time, or later by its jitter, but before the next slot.
@@ -91,6 +107,7 @@ class DueSlot:
     Attributes:
         should_run: whether it runs; otherwise it was missed, and is only reported. ``Agenda.take_due`` decides.
         cursor: the job's in the run store, as far as this process knows.
+        is_excluded: it is on an excluded date, and is only recorded.
         nothing_missed_before: no slot lies between ``cursor`` and this one.
         blocked_since: when a run was first found in its way. It replaces no run that began later: such runs, which
             other processes start in between, could all be cancelled for one slot.
@@ -102,6 +119,7 @@ class DueSlot:
     cursor: datetime | None = None
     nothing_missed_before: bool = True
     blocked_since: datetime | None = None
+    is_excluded: bool = False
 
     def count_from(self, cursor: datetime | None) -> None:
         """Count misfires from the cursor that the run store has."""
@@ -134,13 +152,17 @@ class Agenda:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def get(self, job_id: str) -> AgendaEntry | None:
+        """The job's entry; None where it has none."""
+        return self._entries.get(job_id)
+
     def renew(self, job: Job, anchor: datetime) -> AgendaEntry | None:
         """Replace the definition of a job that keeps its place; None where its schedule differs, or it has no place yet."""
         entry = self._entries.get(job.id)
         if entry is None or entry.due is None or (entry.schedule, entry.anchor) != (job.schedule, anchor):
             return None
         entry.job = job
-        self._plan(entry, entry.due)
+        self._enqueue(entry, entry.due)
         return entry
 
     def put(
@@ -151,7 +173,7 @@ class Agenda:
             raise ValueError("a job without a schedule has no place on the agenda")
         entry = AgendaEntry(job, job.schedule, anchor, cursor, ahead=ahead)
         self._entries[job.id] = entry
-        self._plan(entry, job.schedule.next_after(entry.behind, anchor))
+        self._plan(entry, job.schedule.next_after(entry.behind, anchor), entry.behind)
         entry.never_ran = cursor is None and entry.due == anchor
         return entry
 
@@ -176,6 +198,8 @@ class Agenda:
     def take_due(self, now: datetime, most: int = 1_000_000) -> list[DueSlot]:
         """Jobs with a slot that began at or before ``now``, soonest first, each at its newest such slot.
 
+        A slot on an excluded date is only there if it has come just now, and besides the others.
+
         Each goes on to its first slot that begins after ``now``.
 
         Args:
@@ -185,6 +209,11 @@ class Agenda:
         while len(found) < most and (wakes := self.next_due()) is not None and wakes <= now:
             entry = self._entries[self._queues[wakes].popleft()]
             due = entry.due or wakes
+            if (excluded := entry.pass_excluded()) is not None:
+                if now - excluded <= LATE:
+                    found.append(DueSlot(entry, excluded, should_run=False, is_excluded=True))
+                self._enqueue(entry, due)
+                continue
             following = entry.schedule.next_after(due, entry.anchor)
             slot = due
             if entry.begins(following) <= now:
@@ -199,7 +228,7 @@ class Agenda:
                 or now - entry.free_since(slot, now) <= LATE
             )
             found.append(DueSlot(entry, slot, should_run, entry.cursor, nothing_missed_before=slot == due))
-            self._plan(entry, following)
+            self._plan(entry, following, slot)
         return found
 
     def advance(self, entry: AgendaEntry, cursor: datetime | None) -> None:
@@ -209,7 +238,7 @@ class Agenda:
         entry.cursor = cursor
         entry.never_ran = False
         if entry.due is not None and entry.due <= cursor:
-            self._plan(entry, entry.schedule.next_after(cursor, entry.anchor))
+            self._plan(entry, entry.schedule.next_after(cursor, entry.anchor), cursor)
 
     def furthest(self) -> datetime | None:
         """The latest cursor of all, or None."""
@@ -223,11 +252,14 @@ class Agenda:
         for entry in self._entries.values():
             entry.cursor = now
             entry.never_ran = False
-            self._plan(entry, entry.schedule.next_after(now, entry.anchor))
+            self._plan(entry, entry.schedule.next_after(now, entry.anchor), now)
 
-    def _plan(self, entry: AgendaEntry, due: datetime) -> None:
-        entry.due = due
-        wakes = entry.wakes = entry.begins(due)
+    def _plan(self, entry: AgendaEntry, due: datetime, after: datetime) -> None:
+        entry.plan(due, after)
+        self._enqueue(entry, due)
+
+    def _enqueue(self, entry: AgendaEntry, due: datetime) -> None:
+        wakes = entry.wakes = entry.begins(due) if entry.excluded is None else entry.excluded
         queue = self._queues.get(wakes)
         if queue is None:
             queue = self._queues[wakes] = deque()

@@ -243,7 +243,10 @@ class Dispatcher:
         entry = self.agenda.renew(job, record.anchor)
         if entry is None:
             self._discard(job.id)
-            begin = now if self._watch.is_ahead(record.cursor or record.anchor, now) else record.cursor
+            cursor, known = record.cursor, self.agenda.get(job.id)
+            if known is not None and known.anchor == record.anchor:
+                cursor = self._misfires.pass_excluded(known, cursor, now)
+            begin = now if self._watch.is_ahead(cursor or record.anchor, now) else cursor
             entry = self.agenda.put(job, record.anchor, begin, ahead)
         return entry.due
 
@@ -269,13 +272,27 @@ class Dispatcher:
     def collect(self, now: datetime) -> None:
         """Take the slots that are due from the agenda."""
         unkept, self._unkept = self._unkept, {}
-        for due in [*unkept.values(), *self.agenda.take_due(now, _COLLECTED)]:
+        taken = self.agenda.take_due(now, _COLLECTED)
+        if excluded := [(due.entry.job, due.slot) for due in taken if due.is_excluded]:
+            self._skip_excluded(excluded)
+        for due in [*unkept.values(), *taken]:
+            if due.is_excluded:
+                continue
             if not due.should_run:
                 self._misfires.give_up(due, now)
             elif CatchUp.of(due.entry.job.catch_up) is CatchUp.EACH:
                 self._keep(due, now)
             elif not self._blocked.replace_older(due):
                 self._ready.put(due)
+
+    def _skip_excluded(self, slots: Sequence[tuple[Job, datetime]]) -> None:
+        """Record slots on excluded dates. One that cannot be recorded now is not recorded: it would not run anyway."""
+        try:
+            self._runs.skip_excluded(slots, self._watch.clock_generation)
+        except UnknownToStoreError:
+            pass  # the lease is lost
+        except StoreError as error:
+            self._recorder.report(error)
 
     def _keep(self, due: DueSlot, now: datetime) -> None:
         """Put the slot, and those before it, among the runs that wait; again in the next turn where that fails.

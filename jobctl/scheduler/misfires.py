@@ -8,8 +8,9 @@ from datetime import datetime
 
 from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import Bus, SlotsMissed
-from jobctl.scheduler.agenda import INSTANT, DueSlot
+from jobctl.scheduler.agenda import INSTANT, AgendaEntry, DueSlot
 from jobctl.scheduler.lease import Lease
+from jobctl.schedules import Excluding
 from jobctl.store.base import RunStore
 from jobctl.store.records import CursorMoved, Misfires
 
@@ -41,6 +42,24 @@ class MisfireReporter:
         except StoreError:
             pass
         due.entry.cursor = due.slot
+
+    def pass_excluded(self, entry: AgendaEntry, cursor: datetime | None, now: datetime) -> datetime | None:
+        """A job's calendar is edited: the slots that it excluded so far are dealt with. Returns the new cursor.
+
+        Args:
+            entry: the job's, with the calendar as it was.
+            cursor: the job's in the run store.
+        """
+        after = entry.behind if cursor is None else cursor
+        if not isinstance(entry.schedule, Excluding) or entry.schedule.count(after, now, entry.anchor):
+            return cursor
+        last = entry.schedule.schedule.latest_until(now, after, entry.anchor)
+        if last is None:
+            return cursor
+        none_missed = Misfires(cursor, 0)
+        owner_id = self._lease.owner.id
+        refused = self._store.pass_slots(entry.job.id, last, none_missed, owner_id, is_missed=False)
+        return last if refused is None else cursor
 
     def report(self, due: DueSlot, misfires: Misfires | None, now: datetime) -> None:
         """A slot ran or was skipped; some before it may have been missed."""

@@ -4,7 +4,7 @@ import heapq
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -44,6 +44,7 @@ from jobctl.execution.tasks import (
 from jobctl.model import Command, Job, Progress, Reason, Run, RunStatus, Trigger
 from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.recorder import EndedRun, Recorder
+from jobctl.schedules.excluding import why_excluded
 from jobctl.store.base import RunStore
 from jobctl.store.records import Cancellation, Claim, Claimed, Ending, Overlap, SlotTaken, new_run_id
 
@@ -214,14 +215,36 @@ class RunSupervisor:
                 self._bus.publish(RunFinished(outcome.skipped))
             raise already_running(job.id, outcome.running, self._clock)
         if isinstance(outcome, SlotTaken):
-            due = f"the slot {iso(slot)}, or a later one" if slot else "the slot"
-            raise SlotTakenError(
-                f"{job.id} was not run: {due}, has had its run", hint=f"see jobctl runs {job.id}"
-            )
+            raise slot_taken(job.id, slot)
         if not isinstance(outcome, Claimed):  # a manual run is forced
             raise TypeError(f"unexpected outcome {outcome!r}")
         self.submit([self.begin(job, outcome, arguments, timeout, quick=quick, slot=slot)])
         return outcome.run
+
+    def skip_excluded(
+        self, slots: Sequence[tuple[Job, datetime]], clock_generation: int = 1
+    ) -> Sequence[Run | None]:
+        """Record slots on excluded dates as skipped; None for one that has a run already.
+
+        Raises:
+            UnknownToStoreError: the store does not know this process; the lease is then lost.
+            StoreError: they cannot be recorded.
+        """
+        now = self._clock.now()
+        wanted = [
+            (_claim_of_excluded(job, slot, now, clock_generation), why_excluded(job.schedule, slot))
+            for job, slot in slots
+            if job.schedule is not None
+        ]
+        try:
+            skipped = self._store.skip_excluded(self._lease.owner, wanted)
+        except UnknownToStoreError:
+            self._lease.lose()
+            raise
+        for run in skipped:
+            if run is not None:
+                self._bus.publish(RunFinished(run))
+        return skipped
 
     def kept_arguments(self, job: Job, arguments: Arguments | None = None) -> Arguments | None:
         """The arguments of a run as they are recorded: with those of its definition, without secrets."""
@@ -530,4 +553,24 @@ def already_running(job_id: str, run: Run, clock: Clock) -> AlreadyRunningError:
         f"{group}{run.job_id} is already running for {since}, started {how} (run {run.short_id}{place});"
         " nothing was started",
         hint=f"follow it with: jobctl logs {run.job_id} --follow",
+    )
+
+
+def slot_taken(job_id: str, slot: datetime | None) -> SlotTakenError:
+    """The error for a slot that has had its run."""
+    due = f"the slot {iso(slot)}, or a later one" if slot else "the slot"
+    return SlotTakenError(f"{job_id} was not run: {due}, has had its run", hint=f"see jobctl runs {job_id}")
+
+
+def _claim_of_excluded(job: Job, slot: datetime, now: datetime, clock_generation: int) -> Claim:
+    is_fixed = job.schedule is not None and job.schedule.is_fixed(slot)
+    return Claim(
+        new_run_id(),
+        job.id,
+        Trigger.SCHEDULE,
+        now,
+        slot=slot,
+        clock_generation=clock_generation,
+        fixed=is_fixed,
+        group=job.group,
     )

@@ -23,7 +23,7 @@ from jobctl.scheduler.dispatch import Dispatcher, runs_ahead
 from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.misfires import MisfireReporter
 from jobctl.scheduler.recorder import Recorder
-from jobctl.scheduler.run_supervisor import RunSupervisor
+from jobctl.scheduler.run_supervisor import RunSupervisor, slot_taken
 from jobctl.scheduler.waiting import WaitingRuns
 from jobctl.store.base import RunStore
 from jobctl.store.records import registration
@@ -229,6 +229,18 @@ class Scheduler:
             if self._lease.lost:
                 raise  # the runs of this process must end first
             return start()
+
+    def skip_excluded(self, job: Job, slot: datetime) -> Run:
+        """Record that a slot is not run, since its date is excluded.
+
+        Raises:
+            SlotTakenError: the slot has its run already.
+            StoreError: it cannot be recorded.
+        """
+        (run,) = self._runs.skip_excluded([(job, slot)])
+        if run is None:
+            raise slot_taken(job.id, slot)
+        return run
 
     def end_run(self, run_id: str) -> None:
         """End one run as timed out, without further attempts."""

@@ -15,6 +15,7 @@ from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.liveness import fail_lost_runs_once
 from jobctl.scheduler.recorder import Recorder
 from jobctl.scheduler.run_supervisor import RunSupervisor, check_runnable, explain_start_error
+from jobctl.schedules import Excluding
 from jobctl.settings.masking import Mask, secret_texts
 from jobctl.store.base import RunStore
 from jobctl.store.logs import FOLDER
@@ -115,14 +116,7 @@ class SingleRun:
             StoreError: the run cannot be recorded, so it was not started.
         """
         check_runnable(self._job)
-        self._register()
-        if not self._is_signed_on:
-            for run in fail_lost_runs_once(self.store, self._state, self._clock):
-                self.bus.publish(RunFinished(run))
-            with explain_start_error():
-                self._pool.renew(self._lease.sign_on().id)
-                self._lease.start()
-            self._is_signed_on = True
+        self._sign_on()
 
         def start() -> Run:
             return self._runs.trigger(
@@ -141,6 +135,25 @@ class SingleRun:
         except UnknownToStoreError:  # the store was replaced just now
             self._check_lease()
             return start()
+
+    def excludes(self, slot: datetime) -> bool:
+        """Whether the job's schedule leaves out the date of a slot."""
+        return isinstance(self._job.schedule, Excluding) and self._job.schedule.excludes(slot)
+
+    def skip_excluded(self, slot: datetime) -> Run:
+        """Record that a slot is not run, since its date is excluded. May be called again after a ``StoreError``.
+
+        Returns the run; of a slot that has one already, that.
+
+        Raises:
+            StoreError: it cannot be recorded.
+        """
+        self._sign_on()
+        (run,) = self._runs.skip_excluded([(self._job, slot)])
+        if run is not None:
+            return run
+        known = self.store.runs_of_slots(self._job.id, slot, slot)
+        return next(each for each in known if each.scheduled_for == slot)
 
     def wait(self, run_id: str, stop_requested: Callable[[], bool]) -> Run:
         """Wait for the end of the run, and return it as recorded.
@@ -213,6 +226,17 @@ class SingleRun:
         self._recorder.flush()
         self._runs.submit_waiting()
         self._runs.save_changes()
+
+    def _sign_on(self) -> None:
+        self._register()
+        if self._is_signed_on:
+            return
+        for run in fail_lost_runs_once(self.store, self._state, self._clock):
+            self.bus.publish(RunFinished(run))
+        with explain_start_error():
+            self._pool.renew(self._lease.sign_on().id)
+            self._lease.start()
+        self._is_signed_on = True
 
     def _register(self) -> None:
         self.store.register([registration(self._job)], self._clock.now())

@@ -8,6 +8,7 @@ from jobctl.schedules.cron import Cron
 from jobctl.schedules.cron_grammar import LAST, CronFields, FieldValues, either_day_is_enough, names_every_day
 from jobctl.schedules.crons import Crons
 from jobctl.schedules.every import Every
+from jobctl.schedules.excluding import Excluding
 
 _MOST_TIMES = 6
 """More times of a day are described by their hours and minutes."""
@@ -34,6 +35,8 @@ def in_words(schedule: Schedule) -> str:
     """What a schedule means, without its time zone; the text itself where it is of another kind."""
     if isinstance(schedule, Every):
         return _every(schedule.interval)
+    if isinstance(schedule, Excluding):
+        return f"{in_words(schedule.schedule)}, but not on excluded dates"
     if isinstance(schedule, Crons):
         words = [_cron(member.fields) for member in schedule.members]
         return f"{'; '.join(words[:-1])}; and {words[-1]}"

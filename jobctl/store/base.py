@@ -312,9 +312,15 @@ class RunStore(CachedResults):
             )
 
     def pass_slots(
-        self, job_id: str, until: datetime, misfires: Misfires, owner_id: str | None = None
+        self,
+        job_id: str,
+        until: datetime,
+        misfires: Misfires,
+        owner_id: str | None = None,
+        *,
+        is_missed: bool = True,
     ) -> SlotTaken | CursorMoved | None:
-        """Give up the slot ``until``: move the job's cursor there, and count it and the misfires before it.
+        """Give up the slot ``until``: move the job's cursor there, and count it, if it is missed, and the misfires before it.
 
         Returns None; or why nothing was changed: the cursor, set in the current clock generation, is at or beyond
         ``until`` already, or is not the one that the misfires were counted from.
@@ -323,7 +329,7 @@ class RunStore(CachedResults):
             FencedError: the process ``owner_id`` is fenced.
         """
         with self._writing_as(owner_id) as connection:
-            return claims.pass_slots(connection, job_id, until, misfires)
+            return claims.pass_slots(connection, job_id, until, misfires, is_missed=is_missed)
 
     def stop(
         self,
@@ -448,6 +454,20 @@ class RunStore(CachedResults):
         """
         with self._writing() as connection:
             return claims.claim_all(connection, owner, wanted, self._begin_together)
+
+    def skip_excluded(self, owner: Owner, wanted: Sequence[tuple[Claim, str]]) -> Sequence[Run | None]:
+        """Record slots on excluded dates as skipped, all in one transaction; None for one that has a run already.
+
+        The cursor stays where it is, so that an older slot that waits is not lost.
+
+        Args:
+            wanted: a claim of each slot, and the explanation.
+
+        Raises:
+            FencedError: the process is not registered, or no longer.
+        """
+        with self._writing() as connection:
+            return claims.skip_excluded(connection, owner, wanted)
 
     def enqueue_slots(
         self, claim: Claim, slots: Sequence[datetime], limit: int, owner_id: str

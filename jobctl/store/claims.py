@@ -304,11 +304,26 @@ def _why_skipped(running: Run) -> str:
     return f"run {running.short_id} of {running.job_id} was unfinished"
 
 
-def _skipped(owner: Owner, claim: Claim, why: str | None) -> Run:
+def _skipped(owner: Owner, claim: Claim, why: str | None, reason: Reason = Reason.OVERLAP) -> Run:
     begun = Claimed(claim, owner.host).run
-    return replace(
-        begun, status=RunStatus.SKIPPED, reason=Reason.OVERLAP, finished_at=begun.started_at, error=why
-    )
+    return replace(begun, status=RunStatus.SKIPPED, reason=reason, finished_at=begun.started_at, error=why)
+
+
+def skip_excluded(
+    connection: Connection, owner: Owner, wanted: Sequence[tuple[Claim, str]]
+) -> list[Run | None]:
+    """See ``RunStore.skip_excluded``."""
+    current = fence(connection, owner.id)
+    skipped: list[Run | None] = []
+    for claim, why in wanted:
+        generation = max(claim.clock_generation, current)
+        is_new = (
+            _insert(connection, owner, claim, generation, skipped=why, reason=Reason.EXCLUDED) is not None
+        )
+        if is_new:
+            connection.execute("UPDATE jobs SET skipped = skipped + 1 WHERE id = ?", (claim.job_id,))
+        skipped.append(_skipped(owner, claim, why, Reason.EXCLUDED) if is_new else None)
+    return skipped
 
 
 def _claim(connection: Connection, owner: Owner, claim: Claim, generation: int) -> ClaimOutcome:
@@ -404,7 +419,7 @@ def _refusal(
 
 
 def pass_slots(
-    connection: Connection, job_id: str, until: datetime, misfires: Misfires
+    connection: Connection, job_id: str, until: datetime, misfires: Misfires, *, is_missed: bool
 ) -> SlotTaken | CursorMoved | None:
     """Give up a slot and count the misfires, unless that was done before or the cursor is another one."""
     generation = clock_generation(connection)
@@ -414,7 +429,7 @@ def pass_slots(
     if ms_of(misfires.cursor) != found[0]:
         return CursorMoved(when(found[0]))
     values = {"slot": to_ms(until), "generation": generation, "next_run": None, "seq": None, "skipped": 0}
-    connection.execute(_MOVE_CURSOR, {**values, "missed": misfires.count + 1, "job": job_id})
+    connection.execute(_MOVE_CURSOR, {**values, "missed": misfires.count + is_missed, "job": job_id})
     return None
 
 
@@ -450,15 +465,21 @@ def _move_cursor(
 
 @decodes
 def _insert(
-    connection: Connection, owner: Owner, claim: Claim, generation: int, *, skipped: str | None = None
+    connection: Connection,
+    owner: Owner,
+    claim: Claim,
+    generation: int,
+    *,
+    skipped: str | None = None,
+    reason: Reason = Reason.OVERLAP,
 ) -> int | None:
-    """Insert a run that starts, or one that is skipped for the reason ``skipped``; None where an index refuses."""
+    """Insert a run that starts, or one that is skipped, with ``skipped`` as the explanation; None where an index refuses."""
     at = to_ms(claim.at)
     row = (
         claim.run_id,
         claim.job_id,
         (RunStatus.SKIPPED if skipped else RunStatus.RUNNING).value,
-        Reason.OVERLAP.value if skipped else None,
+        reason.value if skipped else None,
         claim.trigger.value,
         ms_of(claim.slot),
         None if claim.slot is None else 0 if claim.fixed else generation,

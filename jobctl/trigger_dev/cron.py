@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from jobctl.errors import ScheduleError
 from jobctl.model import Schedule
-from jobctl.schedules import Cron, Every, cron_grammar
+from jobctl.schedules import Cron, Every, cron_grammar, unfiltered
 from jobctl.schedules.convert import interval_to_cron
 from jobctl.schedules.cron_grammar import DAY, HOUR, LAST, MINUTE, MONTH, WEEKDAY, CronFields, write_field
 from jobctl.schedules.wall_times import changes
@@ -71,7 +71,7 @@ def caution(schedule: Schedule, now: datetime) -> str | None:
     """
     clauses = [_caution(member, now) for member in schedule.members]
     each = sum(member.count(now, now + _YEAR, now) for member in schedule.members)
-    if each > schedule.count(now, now + _YEAR, now):
+    if each > unfiltered(schedule).count(now, now + _YEAR, now):
         clauses.append(
             "some of its expressions are due at the same time, and Trigger.dev runs it for each of them"
         )

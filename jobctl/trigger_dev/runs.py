@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +21,7 @@ from jobctl.model import (
     Trigger,
     WaitingRun,
 )
+from jobctl.schedules import Excluding
 from jobctl.store.metrics import histogram, percentile
 from jobctl.trigger_dev.api_types import DELAYED, PAGE, RemoteRun, RemoteSchedule
 from jobctl.trigger_dev.cron import trigger_cron
@@ -102,7 +103,9 @@ def as_run(remote: RemoteRun) -> Run:
     is_document = isinstance(output, Mapping) and "job_id" in output and "status" in output
     status, reason, error = found.run, found.reason, remote.error
     if is_document and output["status"] == RunStatus.SKIPPED:
-        status, reason, error = RunStatus.SKIPPED, Reason.OVERLAP, output.get("error")
+        excluded = output.get("reason") == Reason.EXCLUDED
+        status, reason = RunStatus.SKIPPED, Reason.EXCLUDED if excluded else Reason.OVERLAP
+        error = output.get("error")
     elif status is RunStatus.FAILED and error is None:
         error = found.words
     ended = remote.finished_at
@@ -241,9 +244,20 @@ def remote_status(
         state = Status.STOPPED
     times = [run.begins_at for run in delayed]
     if off is None:
-        times += [each.next_run for each in schedules if each.active and each.next_run is not None]
+        times += [
+            _not_excluded(job, each.next_run)
+            for each in schedules
+            if each.active and each.next_run is not None
+        ]
     found = status_from(job, state, run, next_run=min(times, default=None), note=off)
     return replace(found, waiting=len(delayed)) if delayed else found
+
+
+def _not_excluded(job: Job, due: datetime) -> datetime:
+    """A due time there, or the first after it whose date is not excluded."""
+    if isinstance(job.schedule, Excluding) and job.schedule.excludes(due):
+        return job.schedule.next_after(due, due)
+    return due
 
 
 def _off_schedule(job: Job, schedules: Collection[RemoteSchedule], declared: Collection[str]) -> str | None:

@@ -21,7 +21,7 @@ from jobctl.clock import SystemClock
 from jobctl.errors import JobctlError, NotRunError, StoreError, UsageError
 from jobctl.json_documents import job_document, metrics_document, waiting_document
 from jobctl.managers.status import all_statuses
-from jobctl.model import Run, RunStatus
+from jobctl.model import Reason, Run, RunStatus
 from jobctl.modes import resolve
 from jobctl.project import ProjectContext
 from jobctl.web.access import Access
@@ -204,6 +204,8 @@ class Endpoints:
             return _json(reply_format.refused(status, message, now))
         if run.status is RunStatus.RUNNING:
             return _json(pending(reply_format, run, SystemClock().now(), detail=self._detail))
+        if run.reason is Reason.EXCLUDED:
+            return _json(reply_format.excluded(run))
         if run.status is RunStatus.FAILED:  # in a function's log nothing else shows it
             why = self._masked(run.error or "")
             job = run.job_id

@@ -68,6 +68,10 @@ class EndpointFormat:
             document |= {"error": _why(run, detail=False), "result": None}
         return Reply(200 if done else 500, {"success": done, **document})
 
+    def excluded(self, run: Run) -> Reply:
+        """The reply for a slot on an excluded date."""
+        return Reply(200, {"success": True, **trigger_document(run)})
+
     def refused(self, status: int, message: str, now: datetime) -> Reply:
         """The reply if no run was started, and why."""
         del now
@@ -122,6 +126,10 @@ class SyncFormat(EndpointFormat):
         }
         return Reply(200 if done else 500, body)
 
+    def excluded(self, run: Run) -> Reply:
+        """Success, with the reason as ``message``."""
+        return Reply(200, {**self.refused(200, run.error or "", run.started_at).body, "success": True})
+
     def skipped(self, now: datetime) -> Reply:
         """Success, without a run."""
         body = self.refused(200, "Sync disabled in development mode", now).body
@@ -158,6 +166,10 @@ class RemindersFormat(EndpointFormat):
         }
         return Reply(200, body)
 
+    def excluded(self, run: Run) -> Reply:
+        """Success, with the reason as ``message``."""
+        return _excluded(run)
+
     def refused(self, status: int, message: str, now: datetime) -> Reply:
         """``error``, with ``success`` unless the caller is unauthorized; 207 without a mail provider."""
         del now
@@ -192,10 +204,18 @@ class ExpirationFormat(EndpointFormat):
             200, {"success": True, "message": f"Processed {number} expired subscriptions", "data": data}
         )
 
+    def excluded(self, run: Run) -> Reply:
+        """Success, with the reason as ``message``."""
+        return _excluded(run)
+
     def refused(self, status: int, message: str, now: datetime) -> Reply:
         """``message`` for an unauthorized caller, else ``error``."""
         del now
         return Reply(status, {"success": False, "message" if status == 401 else "error": message})
+
+
+def _excluded(run: Run) -> Reply:
+    return Reply(200, {"success": True, "message": run.error})
 
 
 def _incomplete(errors: list[str], duration: timedelta | None) -> Reply:

@@ -16,6 +16,7 @@ from jobctl.model import Job, Run, Trigger, WaitingRun
 from jobctl.modes import Mode, resolve
 from jobctl.project import ProjectContext, wait_for_store
 from jobctl.scheduler.liveness import fail_lost_runs_once
+from jobctl.schedules import Excluding
 from jobctl.store.base import RunStore
 from jobctl.store.records import Cancellation
 from jobctl.subscribers import Subscribers
@@ -100,7 +101,8 @@ class Runner:
     ) -> Run:
         """Run a job and wait until it ends, for at most the timeout; then the run continues in the background.
 
-        On Vercel nothing continues after the response, so the run is ended there, and recorded.
+        On Vercel nothing continues after the response, so the run is ended there, and recorded. A call there for a slot
+        on an excluded date is recorded as skipped.
 
         Args:
             arguments: JSON values for its function or program, by name.
@@ -124,6 +126,8 @@ class Runner:
             if called is None:
                 return manager.trigger_job(job_id, arguments=arguments, trigger=Trigger.HTTP, actor=actor)
             slot, in_time = called
+            if in_time and isinstance(job.schedule, Excluding) and job.schedule.excludes(slot):
+                return manager.skip_excluded(job_id, slot)
             trigger = Trigger.SCHEDULE if in_time else Trigger.HTTP
             return manager.trigger_job(
                 job_id,

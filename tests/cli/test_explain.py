@@ -6,6 +6,7 @@ from datetime import datetime
 import pytest
 
 from jobctl.clock import iso
+from tests.support.project import Site
 from tests.support.terminal import Cli, Past
 
 
@@ -100,3 +101,35 @@ def test_several_expressions(cli: Cli) -> None:
         5,
     )
     assert '"0 9 1 * MON" is due when the day of month or the day of week matches' in notes
+
+
+def test_what_is_left_out(site: Site) -> None:
+    site.jobs(
+        """\
+[jobs.report]
+cron = "0 9 * * *"
+timezone = "Europe/Berlin"
+exclude = ["2026-12-24..2026-12-26", "@holidays"]
+command = ["true"]
+
+[calendars.holidays]
+dates = ["2026-12-27"]
+"""
+    )
+    begin = ("next", "report", "-n", "2", "--from", "2026-12-22T12:00")
+
+    found = site.json(*begin)
+    shown = site.call(*begin)
+    elsewhere = site.json(*begin, "--timezone", "Asia/Tokyo")
+    explained = site.json("explain", "report")
+    refused = site.call("backfill", "report", "--from", "2026-12-24", "--to", "2026-12-27", "--dry-run")
+
+    assert found["next"] == ["2026-12-23T08:00:00+00:00", "2026-12-28T08:00:00+00:00"]
+    assert found["excluded"] == [f"2026-12-{day}T08:00:00+00:00" for day in (24, 25, 26, 27)]
+    assert found["words"] == "every day at 09:00, but not on excluded dates"
+    assert (
+        "left out, since these dates are excluded: Thu 2026-12-24 09:00, Fri 2026-12-25 09:00" in shown.stderr
+    )
+    assert elsewhere["next"] == ["2026-12-23T00:00:00+00:00", "2026-12-28T00:00:00+00:00"]
+    assert explained["words"] == found["words"]
+    assert "2026-12-25" not in refused.stdout

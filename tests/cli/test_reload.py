@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -165,3 +166,38 @@ def test_what_was_edited_along_with_it_is_run(site: Site) -> None:
     assert scheduler.wait() == 0
 
     assert {run["status"] for run in site.runs("fresh")} == {"completed"}
+
+
+def test_an_edited_calendar_is_taken_up(site: Site) -> None:
+    """Also one in a file of its own, and a broken edit of it is reported."""
+    today = datetime.now(UTC).date()
+    tomorrow, far = today + timedelta(days=1), "2199-01-01"
+    holidays = 'exclude = ["@holidays"]\n[calendars.holidays]\nfile = "holidays.ics"\n'
+
+    def write(*dates: str) -> None:
+        events = "".join(
+            f"BEGIN:VEVENT\nUID:{each}\nDTSTART;VALUE=DATE:{each.replace('-', '')}\nEND:VEVENT\n"
+            for each in dates
+        )
+        site.write("holidays.ics", f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\n{events}END:VCALENDAR\n")
+
+    write(far)
+    site.jobs(TICK + holidays, CODE)
+    scheduler = site.run("--json")
+    until(lambda: site.runs("tick"))
+    write(str(today), str(tomorrow))
+    (changed,) = until(lambda: events(site, scheduler, "jobs_changed"))
+    (skipped,) = until(lambda: [run for run in site.runs("tick") if run["status"] == "skipped"])
+    ran = len(site.runs("tick"))
+    site.write("holidays.ics", "no calendar")
+    (refused,) = until(lambda: events(site, scheduler, "jobs_refused"))
+    write(far)
+    until(lambda: len(events(site, scheduler, "jobs_changed")) == 2)
+    until(lambda: len(site.runs("tick")) > ran + 1)
+    scheduler.terminate()
+
+    assert scheduler.wait() == 0
+    assert changed["message"] == "the project file was edited: tick changed"
+    assert (skipped["reason"], skipped["error"]) == ("excluded", f"{today} is excluded")
+    assert "holidays.ics" in refused["message"]
+    assert events(site, scheduler, "slots_missed") == []

@@ -15,6 +15,7 @@ def test_next_times_of_an_expression(cli: Cli) -> None:
         "timezone": "Europe/Berlin",
         "words": "every day at 02:30",
         "next": ["2027-03-27T01:30:00+00:00", "2027-03-28T01:00:00+00:00", "2027-03-29T00:30:00+00:00"],
+        "excluded": [],
         "waiting": [],
     }
     first, second, _ = cli(*words).rows

@@ -133,6 +133,19 @@ def called(
     return done.exit_code, done.output
 
 
+HOLIDAYS = """\
+BEGIN:VCALENDAR
+VERSION:2.0
+PRODID:holidays
+BEGIN:VEVENT
+UID:1
+DTSTART;VALUE=DATE:20201225
+RRULE:FREQ=YEARLY
+END:VEVENT
+END:VCALENDAR
+"""
+
+
 @pytest.mark.parametrize("example", examples("toml"), ids=str)
 def test_each_toml_is_a_project_file(example: Example, site: Site) -> None:
     document = tomllib.loads(example.text)
@@ -140,6 +153,7 @@ def test_each_toml_is_a_project_file(example: Example, site: Site) -> None:
         assert document["project"]["entry-points"]["jobctl.jobs"]
         return
     site.write("jobctl.toml", example.text)
+    site.write("holidays.ics", HOLIDAYS)
     for module, text in MODULES.items():
         file = site.folder / f"{module.replace('.', '/')}.py"
         file.parent.mkdir(exist_ok=True)

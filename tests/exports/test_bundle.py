@@ -193,3 +193,22 @@ def test_an_edited_list_that_lacks_this_jobctl_is_named(site: Site) -> None:
 
     assert checked.returncode == 1
     assert "requirements.txt was edited and does not name ever_jobctl-" in checked.stderr
+
+
+def test_calendars_go_along_with_the_packages_that_read_them(site: Site) -> None:
+    (site.folder / "public").mkdir()
+    site.write(
+        "public/holidays.ics",
+        "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\nBEGIN:VEVENT\nUID:1\nDTSTART;VALUE=DATE:20261225\n"
+        "RRULE:FREQ=YEARLY\nEND:VEVENT\nEND:VCALENDAR\n",
+    )
+    site.jobs(
+        '[jobs.hello]\nevery = "1h"\ncall = "work:hello"\nexclude = ["@holidays"]\n'
+        '[calendars.holidays]\nfile = "public/holidays.ics"\n',
+        "def hello(): ...",
+    )
+
+    assert "public/holidays.ics" in exported(site)
+    requirements = (site.folder / "worker" / "requirements.txt").read_text()
+    assert "icalendar==" in requirements
+    assert "recurring-ical-events==" in requirements

@@ -12,6 +12,16 @@ from tests.support.project import Site, until
 
 pytestmark = pytest.mark.slow
 
+EXCLUDED = """\
+[jobs.hello]
+cron = "0 9 * * *"
+exclude = ["@holidays"]
+command = ["true"]
+
+[calendars.holidays]
+dates = ["2026-12-24..2026-12-26"]
+"""
+
 
 def test_it_declares_each_job_once(run_task: RunTask) -> None:
     listed, _ = run_task("list")
@@ -74,6 +84,22 @@ def test_a_scheduled_run_is_recorded_as_scheduled(run_task: RunTask, site: Site)
     }
     assert by_hand["output"]["result"]["TRIGGER_SCHEDULED_FOR"] == "2026-11-24T09:00:00.000Z"
     assert {one["trigger"] for one in site.runs()} == {"schedule"}
+
+
+def test_a_slot_on_an_excluded_date_ends_as_skipped(run_task: RunTask, site: Site) -> None:
+    site.write("jobctl.toml", EXCLUDED)
+    payload = {"timestamp": "2026-12-25T09:00:00.000Z", "timezone": "UTC", "scheduleId": "sched_1"}
+
+    first, _ = run_task("engine", "hello", payload, dates=True)
+    again, _ = run_task("engine", "hello", payload, dates=True)
+    manual, _ = run_task("engine", "hello", {})
+
+    assert (first["ok"], again["ok"]) == (True, True)
+    assert (first["output"]["status"], first["output"]["reason"]) == ("skipped", "excluded")
+    assert again["output"]["run_id"] == first["output"]["run_id"]
+    assert manual["output"]["status"] == "completed"
+    recorded = [(run["status"], run["reason"], run["error"]) for run in site.runs()]
+    assert recorded == [("completed", None, None), ("skipped", "excluded", "2026-12-25 is excluded")]
 
 
 def test_a_failure_is_tried_again_by_the_engine_alone(run_task: RunTask, site: Site) -> None:

@@ -57,3 +57,14 @@ def test_nights_on_which_the_clocks_change_are_said(open_page: Open) -> None:
     assert "Europe/Berlin" in change.title
     assert 480 < change.x < 600
     assert clock_changes({"Europe/Berlin"}, datetime(2026, 7, 1, tzinfo=UTC)) == []
+
+
+def test_excluded_slots_are_marked(open_page: Open, records: Records, project: Site) -> None:
+    today = records.now.date()
+    days = f"{today - timedelta(days=2)}..{today + timedelta(days=3)}"
+    project.jobs(f'[jobs.quick]\nevery = "1h"\ncall = "work:quick"\nexclude = ["{days}"]\n')
+    text = lane(open_page().get("/timeline").text, "quick")
+
+    assert 'class="planned"' not in text
+    assert text.count('class="excluded"') in {1, 2}
+    assert re.search(r"<title>[^<]*: \d{4}-\d\d-\d\d is excluded</title>", text)

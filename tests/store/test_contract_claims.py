@@ -10,6 +10,7 @@ from jobctl.model import Reason, Run, RunStatus, Trigger
 from jobctl.store.base import RunStore
 from jobctl.store.records import (
     Cancellation,
+    Claim,
     Claimed,
     CursorMoved,
     Ending,
@@ -430,3 +431,26 @@ def test_a_cancelled_run_counts_as_neither_completed_nor_failed(desk: "Desk", st
         before.average_job_duration,
     )
     assert isinstance(desk.claim(), Claimed)  # its job is free again
+
+
+def test_an_excluded_slot_is_recorded_once_and_moves_no_cursor(desk: "Desk", store: RunStore) -> None:
+    desk.claim(slot=1, next_run=9)
+    claim = Claim(
+        new_run_id(), "job", Trigger.SCHEDULE, desk.at(5), slot=desk.at(5), clock_generation=1, fixed=True
+    )
+
+    (first,) = store.skip_excluded(desk.owner, [(claim, "2026-12-25 is excluded")])
+    again = store.skip_excluded(desk.owner, [(claim._replace(run_id=new_run_id()), "2026-12-25 is excluded")])
+
+    assert first is not None
+    assert again == [None]
+    assert store.run(first.id) == first
+    assert (first.status, first.reason, first.error) == (
+        RunStatus.SKIPPED,
+        Reason.EXCLUDED,
+        "2026-12-25 is excluded",
+    )
+    record = store.job("job")
+    assert record is not None
+    assert (record.cursor, record.next_run, record.missed) == (desk.at(1), desk.at(9), 0)
+    assert [one.skipped for one in store.metrics().jobs if one.id == "job"] == [1]

@@ -1,11 +1,13 @@
 """What the engine knows, in jobctl's words: statuses, runs, totals; and runs started and followed there."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from jobctl.errors import AlreadyRunningError, ServiceError, UnknownJobError, UnknownRunError
 from jobctl.model import Reason, RunStatus, Status, Trigger
+from jobctl.schedules import Excluding
 from jobctl.store.base import RunStore
 from tests.support.trigger_dev import Cloud, Fault
 from tests.trigger_dev.conftest import MakeManager, job
@@ -286,3 +288,32 @@ def test_a_replay_whose_answer_is_lost_is_not_sent_again(make_manager: MakeManag
     assert caught.value.hint == "see jobctl runs a-job before you try again"
     assert len(cloud.sent("POST", ".*/replay")) == 1
     assert len(cloud.runs) == 2
+
+
+def test_excluded_dates_are_seen_there(make_manager: MakeManager, cloud: Cloud) -> None:
+    daily = job("a-job", "0 0 * * *")
+    assert daily.schedule is not None
+    first = daily.schedule.next_after(datetime.now(UTC), datetime.now(UTC))
+    date = (first.date(), first.date())
+    cloud.schedule("a-job", cron="0 0 * * *")
+    cloud.run("a-job", "COMPLETED", ago=100)
+    cloud.output = None
+    excluding = replace(daily, schedule=Excluding(daily.schedule, [date]))
+    manager = make_manager(excluding)
+
+    (status,) = manager.statuses_of([excluding])
+    steps, _ = manager.plan()
+
+    assert status.next_run == first + timedelta(days=1)
+    assert [step.change.value for step in steps] == ["left"]
+
+
+def test_a_run_that_was_skipped_on_an_excluded_date_says_so(make_manager: MakeManager, cloud: Cloud) -> None:
+    cloud.path = ("COMPLETED",)
+    why = "2026-12-25 is excluded"
+    cloud.output = {"job_id": "a-job", "status": "skipped", "reason": "excluded", "error": why}
+    manager = make_manager(job("a-job"))
+
+    ended = manager.wait(manager.trigger_job("a-job").id)
+
+    assert (ended.status, ended.reason, ended.error) == (RunStatus.SKIPPED, Reason.EXCLUDED, why)

@@ -135,3 +135,50 @@ def test_a_call_long_after_the_due_time_runs_the_slot_again(serve: Serve, site: 
 @pytest.mark.slow
 def test_elsewhere_the_header_means_nothing(serve: Serve, site: Site) -> None:
     assert call(serve(), "tell", slots()[0]).json()["result"]["slot"] == "None"
+
+
+@pytest.mark.slow
+def test_a_slot_on_an_excluded_date_is_skipped_at_once(serve: Serve, site: Site) -> None:
+    days = [each.date().isoformat() for each in slots()]
+    paths = {
+        "repository-sync": "/api/cron/sync",
+        "subscription-renewal-reminder": "/api/cron/subscription-reminders",
+        "subscription-expired-cleanup": "/api/cron/subscription-expiration",
+    }
+    keys = f'every = "1h"\ncall = "work:tell"\nexclude = ["{days[0]}", "{days[1]}"]\n'
+    site.write("jobctl.toml", "".join(f"[jobs.{each}]\n{keys}" for each in ("tell", *paths)))
+    client = serve(**ON_VERCEL)
+    first, second = slots()
+
+    answer = call(client, "tell", second)
+    again = call(client, "tell", second)
+    others = [
+        client.get(path, headers={"x-vercel-cron-schedule": f"{first.minute} {first.hour} * * *"})
+        for path in paths.values()
+    ]
+    manual = client.get("/api/cron/jobs/tell")
+
+    why = f"{days[1]} is excluded"
+    assert answer.status_code == 200, answer.text
+    expected = {"success": True, "status": "skipped", "reason": "excluded", "error": why, "result": None}
+    assert expected.items() <= answer.json().items()
+    assert again.status_code == 409
+    assert [(each.status_code, each.json()["success"], each.json()["message"]) for each in others] == [
+        (200, True, f"{days[0]} is excluded")
+    ] * 3
+    assert manual.json()["status"] == "completed"
+    runs = {(run["job_id"], run["status"], run["reason"]) for run in site.runs()}
+    assert ("tell", "skipped", "excluded") in runs
+    assert len(runs) == 5
+
+
+@pytest.mark.slow
+def test_a_call_of_several_expressions_is_for_its_own(serve: Serve, site: Site) -> None:
+    first, second = slots()
+    crons = [f"{each.minute} {each.hour} * * *" for each in (first, second)]
+    site.jobs(f'[jobs.tell]\ncron = ["{crons[0]}", "{crons[1]}"]\ncall = "work:tell"\n', CODE)
+    client = serve(**ON_VERCEL)
+
+    results = [call(client, "tell", slot).json()["result"] for slot in (first, second)]
+
+    assert [each["slot"] for each in results] == [str(first), str(second)]

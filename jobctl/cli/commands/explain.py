@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from jobctl.cli.commands.next import due
+from jobctl.cli.commands.next import due, excluded_times
 from jobctl.cli.context import Context
 from jobctl.cli.options import JobOrSchedule, NoHeader, ScheduleTimezone
 from jobctl.cli.terminal import rows
 from jobctl.cli.times import exact, zulu
 from jobctl.clock import iso
 from jobctl.errors import ScheduleError, UsageError
-from jobctl.schedules import Cron, Every, parse_schedule
+from jobctl.schedules import Cron, Every, in_zone, parse_schedule, unfiltered
 from jobctl.schedules.convert import interval_to_cron
 from jobctl.schedules.cron_grammar import FIELDS, HOUR, MINUTE, SECOND, either_day_is_enough
 from jobctl.schedules.wall_times import changes
@@ -36,6 +36,7 @@ class Explained(NamedTuple):
     """What is said of a schedule.
 
     Attributes:
+        excluded: times at which it is not due, until the last of the next, one for each date.
         clock_changes: due times within a year that a clock change moves, and how.
         elsewhere: by platform, what differs there; None: nothing.
         advice: what may not be meant, and how to write it.
@@ -45,6 +46,7 @@ class Explained(NamedTuple):
     words: str
     next: list[datetime]
     last: datetime | None
+    excluded: list[datetime]
     clock_changes: list[tuple[datetime, str]]
     elsewhere: dict[str, str | None]
     advice: list[str]
@@ -77,6 +79,7 @@ def run(
                 "words": found.words,
                 "next": [iso(time) for time in found.next],
                 "last": iso(found.last) if found.last else None,
+                "excluded": [iso(time) for time in found.excluded],
                 "clock_changes": [{"at": iso(time), "note": note} for time, note in found.clock_changes],
                 "elsewhere": found.elsewhere,
                 "advice": found.advice,
@@ -98,16 +101,18 @@ def explain(schedule: "Schedule", anchor: datetime | None, now: datetime) -> Exp
     """
     last = (
         schedule.latest_until(now, now - _AHEAD, anchor or now)
-        if anchor or not isinstance(schedule, Every)
+        if anchor or not isinstance(unfiltered(schedule), Every)
         else None
     )
     crons = [member for member in schedule.members if isinstance(member, Cron)]
     clock_changes = list(_clock_changes(schedule, now)) if crons else []
+    following = list(due(schedule, now, anchor or now, _NEXT))
     return Explained(
         schedule,
         in_words(schedule),
-        list(due(schedule, now, anchor or now, _NEXT)),
+        following,
         last,
+        excluded_times(schedule, now, following[-1], anchor or now),
         clock_changes,
         _elsewhere(schedule, now, leaves_out=any("does not exist" in note for _, note in clock_changes)),
         [line for cron in crons for line in _advice(cron)],
@@ -125,7 +130,7 @@ def _schedule(text: str, timezone: str | None, context: Context) -> "tuple[Sched
             )
         store = context.store_if_any
         record = store.job(job.id) if store else None
-        schedule = parse_schedule(job.schedule.text, timezone) if timezone else job.schedule
+        schedule = in_zone(job.schedule, timezone) if timezone else job.schedule
         return schedule, record.anchor if record else None
     return parse_schedule(text, timezone or "UTC"), None
 
@@ -226,6 +231,8 @@ def _lines(found: Explained, times: Callable[[datetime], str]) -> Iterator[tuple
         yield "next", times(time)
     if found.last is not None:
         yield "last", times(found.last)
+    for time in found.excluded[:_NEXT]:
+        yield "left out", times(time)
     for time, note in found.clock_changes:
         yield "clock change", f"{times(time)}: {note}"
     for platform, difference in found.elsewhere.items():

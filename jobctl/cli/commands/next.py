@@ -15,7 +15,7 @@ from jobctl.clock import iso
 from jobctl.durations import until
 from jobctl.errors import ScheduleError, UsageError
 from jobctl.modes import Mode
-from jobctl.schedules import Cron, Every, parse_schedule
+from jobctl.schedules import Cron, Every, Excluding, in_zone, parse_schedule, unfiltered
 from jobctl.schedules.words import in_words
 from jobctl.schedules.zones import zone
 from jobctl.text import counted, quote
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 MOST = 10_000
+_SHOWN = 5
 _TITLES = ("NEXT", "LOCAL", "NOTE", "SCHEDULE", "TIMEZONE")
 
 
@@ -56,6 +57,7 @@ def run(
     now = context.now()
     begin = read_time(start, "--from", local) if start else now
     times = list(due(schedule, begin, anchor or begin, count))
+    excluded = excluded_times(schedule, begin, times[-1], anchor or begin)
     out = context.output
     if out.json:
         out.document(
@@ -64,6 +66,7 @@ def run(
                 "timezone": schedule.timezone,
                 "words": in_words(schedule),
                 "next": [iso(time) for time in times],
+                "excluded": [iso(time) for time in excluded],
                 "waiting": [iso(run.begins_at) for run in waiting],
             }
         )
@@ -86,6 +89,10 @@ def run(
         out.lines(rows(_TITLES, records, header=not no_header))
     for rule in day_rules(schedule):
         out.note(rule)
+    if excluded:
+        shown = ", ".join(f"{time.astimezone(local):%a %Y-%m-%d %H:%M}" for time in excluded[:_SHOWN])
+        more = f", and on {counted(len(excluded) - _SHOWN, 'more date')}" if len(excluded) > _SHOWN else ""
+        out.note(f"left out, since these dates are excluded: {shown}{more}")
     if job_note:
         out.note(job_note)
     if waiting:
@@ -109,7 +116,7 @@ def _schedule(
             )
         if job.schedule is None:
             raise UsageError(f"{job.id} has no schedule", hint=f"run it manually: jobctl trigger {job.id}")
-        schedule = parse_schedule(job.schedule.text, timezone) if timezone else job.schedule
+        schedule = in_zone(job.schedule, timezone) if timezone else job.schedule
         store = context.store_if_any
         record = store.job(job.id) if store else None
         is_kept_here = record is not None and record.waiting and not context.uses_trigger_dev
@@ -131,7 +138,7 @@ def _job_note(job: "Job", record: "JobRecord | None", mode: Mode) -> str | None:
         return f"{job.id} is stopped: {job.unmet}"
     if record is not None and record.stopped is not None:
         return f"{job.id} is stopped: put it back with jobctl start {job.id}"
-    if mode is Mode.LOCAL and record is None and isinstance(job.schedule, Every):
+    if mode is Mode.LOCAL and record is None and job.schedule and isinstance(unfiltered(job.schedule), Every):
         return f"{job.id} is new: the first scheduler that knows it runs it at once, and counts from there"
     return None
 
@@ -141,6 +148,13 @@ def day_rules(schedule: "Schedule") -> list[str]:
     crons = [member for member in schedule.members if isinstance(member, Cron)]
     rules = [(f"{quote(cron.text)} is " if len(crons) > 1 else "", cron.day_rule) for cron in crons]
     return [expression + rule for expression, rule in rules if rule]
+
+
+def excluded_times(
+    schedule: "Schedule", after: datetime, until: datetime, anchor: datetime
+) -> list[datetime]:
+    """The times in ``(after, until]`` that are left out, only the first on each excluded date."""
+    return list(schedule.left_out(after, until, anchor)) if isinstance(schedule, Excluding) else []
 
 
 def due(schedule: "Schedule", after: datetime, anchor: datetime, count: int) -> Iterator[datetime]:

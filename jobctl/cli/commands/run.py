@@ -123,7 +123,15 @@ def run(
         notify_of_scheduler(manager, context.process, context.clock)
     _report_start(context, jobs, workers, limit)
     subscribers = context.subscribers(manager)
-    reload = Reload(manager, subscribers, context.project, jobs, only=only or (), version=version)
+    reload = Reload(
+        manager,
+        subscribers,
+        context.project,
+        jobs,
+        only=only or (),
+        version=version,
+        calendar_files=context.catalogue.calendar_files,
+    )
     if page is not None:
         manager.bus.subscribe(page)
     with page or nullcontext(), reporter.showing(), subscribers, Stop(again=manager.end_now) as stop:

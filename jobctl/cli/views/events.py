@@ -31,7 +31,7 @@ from jobctl.events import (
     StoreUnavailable,
     TracesNotSent,
 )
-from jobctl.model import RunStatus
+from jobctl.model import Reason, RunStatus
 from jobctl.subscribers.notification import missed
 from jobctl.text import counted, printable
 
@@ -99,8 +99,9 @@ def level(event: Event) -> str | None:
         return "error"
     if isinstance(event, StoreUnavailable | JobsRefused | RegistrationRenewed | EndNotRecorded):
         return "error"
-    skipped = isinstance(event, RunFinished) and event.run.status is RunStatus.SKIPPED
-    return "warning" if skipped or isinstance(event, _WARNINGS) else None
+    if isinstance(event, RunFinished) and event.run.status is RunStatus.SKIPPED:
+        return None if event.run.reason is Reason.EXCLUDED else "warning"
+    return "warning" if isinstance(event, _WARNINGS) else None
 
 
 def sentence(event: Event) -> str:

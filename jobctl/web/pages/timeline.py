@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from jobctl.durations import format_duration
 from jobctl.managers.board import Board, who_schedules
 from jobctl.model import Job, RunStatus
+from jobctl.schedules.excluding import Excluding, why_excluded
 from jobctl.store.glances import RunGlance
 from jobctl.store.records import JobRecord
 from jobctl.web.pages.overview import Part, Query, found_lines
@@ -48,7 +49,8 @@ class Lane(NamedTuple):
 
     Attributes:
         band: where the slots are too many to be drawn: from there on, and in words.
-        skipped: slots that were not run since a run was in their way.
+        skipped: slots that were not run, since a run was in their way or their date is excluded.
+        excluded: slots to come that will not be run, the first on each excluded date.
         late: a slot that has not begun.
     """
 
@@ -58,6 +60,7 @@ class Lane(NamedTuple):
     slots: list[SlotMark]
     band: SlotMark | None
     skipped: list[RunMark]
+    excluded: list[SlotMark]
     late: SlotMark | None
 
 
@@ -86,7 +89,8 @@ def timeline(reader: Reader, query: Query) -> dict[str, Any]:
                 max(0.0, _x(record.next_run, now)), f"due {dated(record.next_run)}, and not begun"
             )
         runs = _runs(latest.get(line.id, ()), now)
-        lanes.append(Lane(line.id, line.state, runs, slots, band, skipped.get(line.id, []), late))
+        excluded = _excluded(known.job if known else None, record, now) if board.is_scheduled else []
+        lanes.append(Lane(line.id, line.state, runs, slots, band, skipped.get(line.id, []), excluded, late))
     jobs = [known.job for job_id in ids if (known := reader.jobs.get(job_id))]
     return {
         "now": now,
@@ -135,7 +139,7 @@ def _slots(
     job: Job | None, record: JobRecord | None, now: datetime
 ) -> tuple[list[SlotMark], SlotMark | None]:
     """The planned slots of the next 24 hours; a band instead where they are very many."""
-    if job is None or job.schedule is None or not job.enabled or job.unmet or (record and record.stopped):
+    if job is None or job.schedule is None or not _is_planned(job, record):
         return [], None
     at = record.next_run if record and record.next_run and record.next_run > now else None
     anchor = at or now
@@ -148,6 +152,18 @@ def _slots(
         found.append(SlotMark(_x(at, now), dated(at)))
         at = job.schedule.next_after(at, anchor)
     return found, None
+
+
+def _is_planned(job: Job, record: JobRecord | None) -> bool:
+    return job.enabled and not job.unmet and not (record and record.stopped)
+
+
+def _excluded(job: Job | None, record: JobRecord | None, now: datetime) -> list[SlotMark]:
+    """Slots of the next 24 hours that are on an excluded date."""
+    if job is None or not isinstance(job.schedule, Excluding) or not _is_planned(job, record):
+        return []
+    times = job.schedule.left_out(now, now + SPAN, record.anchor if record else now)
+    return [SlotMark(_x(time, now), f"{dated(time)}: {why_excluded(job.schedule, time)}") for time in times]
 
 
 def clock_changes(zones: Iterable[str], now: datetime) -> list[SlotMark]:
