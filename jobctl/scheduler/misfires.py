@@ -56,9 +56,7 @@ class MisfireReporter:
         last = entry.schedule.schedule.latest_until(now, after, entry.anchor)
         if last is None:
             return cursor
-        none_missed = Misfires(cursor, 0)
-        owner_id = self._lease.owner.id
-        refused = self._store.pass_slots(entry.job.id, last, none_missed, owner_id, is_missed=False)
+        refused = self._store.pass_slots(entry.job.id, last, None, self._lease.owner.id)
         return last if refused is None else cursor
 
     def report(self, due: DueSlot, misfires: Misfires | None, now: datetime) -> None:

@@ -312,15 +312,9 @@ class RunStore(CachedResults):
             )
 
     def pass_slots(
-        self,
-        job_id: str,
-        until: datetime,
-        misfires: Misfires,
-        owner_id: str | None = None,
-        *,
-        is_missed: bool = True,
+        self, job_id: str, until: datetime, misfires: Misfires | None, owner_id: str | None = None
     ) -> SlotTaken | CursorMoved | None:
-        """Give up the slot ``until``: move the job's cursor there, and count it, if it is missed, and the misfires before it.
+        """Give up the slot ``until``: move the job's cursor there, and count it and the misfires before it; None: no slot was missed.
 
         Returns None; or why nothing was changed: the cursor, set in the current clock generation, is at or beyond
         ``until`` already, or is not the one that the misfires were counted from.
@@ -329,7 +323,7 @@ class RunStore(CachedResults):
             FencedError: the process ``owner_id`` is fenced.
         """
         with self._writing_as(owner_id) as connection:
-            return claims.pass_slots(connection, job_id, until, misfires, is_missed=is_missed)
+            return claims.pass_slots(connection, job_id, until, misfires)
 
     def stop(
         self,
@@ -456,12 +450,9 @@ class RunStore(CachedResults):
             return claims.claim_all(connection, owner, wanted, self._begin_together)
 
     def skip_excluded(self, owner: Owner, wanted: Sequence[tuple[Claim, str]]) -> Sequence[Run | None]:
-        """Record slots on excluded dates as skipped, all in one transaction; None for one that has a run already.
+        """Record slots on excluded dates as skipped; None for one that has a run already.
 
-        The cursor stays where it is, so that an older slot that waits is not lost.
-
-        Args:
-            wanted: a claim of each slot, and the explanation.
+        The cursor stays where it is, so that an older slot that waits is not lost. Of each slot a claim is ``wanted``, and why.
 
         Raises:
             FencedError: the process is not registered, or no longer.

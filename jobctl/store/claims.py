@@ -419,17 +419,18 @@ def _refusal(
 
 
 def pass_slots(
-    connection: Connection, job_id: str, until: datetime, misfires: Misfires, *, is_missed: bool
+    connection: Connection, job_id: str, until: datetime, misfires: Misfires | None
 ) -> SlotTaken | CursorMoved | None:
     """Give up a slot and count the misfires, unless that was done before or the cursor is another one."""
     generation = clock_generation(connection)
     found = connection.execute("SELECT cursor, cursor_epoch FROM jobs WHERE id = ?", (job_id,)).fetchone()
     if found is None or _is_behind(to_ms(until), found[0], found[1], generation):
         return SlotTaken(when(found[0]) if found else None)
-    if ms_of(misfires.cursor) != found[0]:
+    if misfires is not None and ms_of(misfires.cursor) != found[0]:
         return CursorMoved(when(found[0]))
+    missed = misfires.count + 1 if misfires else 0
     values = {"slot": to_ms(until), "generation": generation, "next_run": None, "seq": None, "skipped": 0}
-    connection.execute(_MOVE_CURSOR, {**values, "missed": misfires.count + is_missed, "job": job_id})
+    connection.execute(_MOVE_CURSOR, {**values, "missed": missed, "job": job_id})
     return None
 
 
