@@ -115,3 +115,16 @@ def test_a_job_of_a_program_has_its_own_place() -> None:
     places = {each.key: each.place for each in definition(Job("sync", "Sync", None, "work:sync"), Mask())}
 
     assert set(places.values()) == {"code"}
+
+
+def test_several_expressions_and_excluded_dates_are_as_they_were_written(tmp_path: Path) -> None:
+    keys = found(
+        tmp_path,
+        "week",
+        '[jobs.week]\ncommand = ["true"]\ncron = ["0 9 * * 1-5", "0 11 * * 6"]\n'
+        'exclude = ["2026-12-24..2026-12-26"]\ntimezone = "Europe/Berlin"\n',
+    )
+
+    assert keys["cron"] == (["0 9 * * 1-5", "0 11 * * 6"], "jobctl.toml:3")
+    assert keys["exclude"] == (["2026-12-24..2026-12-26"], "jobctl.toml:4")
+    assert keys["timezone"] == ("Europe/Berlin", "jobctl.toml:5")

@@ -96,6 +96,7 @@ def test_several_expressions(cli: Cli) -> None:
     assert found["schedule"] == "0 9 1 * MON; 0 11 */2 * 6"
     assert found["words"].startswith("at 09:00 on the 1st of the month, and on every Monday; and at 11:00 on")
     assert '"0 11 */2 * 6"' in found["elsewhere"]["Trigger.dev"]
+    assert "make one for each" in found["elsewhere"]["Kubernetes"]
     assert (following["words"], len(following["next"])) == (
         "at 09:00 from Monday to Friday; and at 11:00 on every Saturday",
         5,

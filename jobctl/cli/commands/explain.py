@@ -167,6 +167,8 @@ def _elsewhere(schedule: "Schedule", now: datetime, *, leaves_out: bool) -> dict
                 clauses.append(difference(member))
             except ScheduleError as error:
                 clauses.append(error.problem + (f"; {error.hint}" if error.hint else ""))
+        if name == "Kubernetes" and len(schedule.members) > 1:
+            clauses.append("a CronJob has one expression, so make one for each")
         found[name] = "; ".join(dict.fromkeys(filter(None, clauses))) or None
     return found
 
