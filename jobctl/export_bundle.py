@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from jobctl import __version__
 from jobctl.catalogue.calendars import PACKAGES as CALENDAR_PACKAGES
+from jobctl.catalogue.calendars import named_files
 from jobctl.catalogue.discovery import packages
 from jobctl.catalogue.project_file import ProjectFile, read_project_file
 from jobctl.errors import DISTRIBUTION, UsageError, reason_of
@@ -154,19 +155,16 @@ class _Collector:
     def _add_named_in(self, file: ProjectFile) -> None:
         for module in file.modules:
             self._add_module(module, "the project file")
-        for calendar, settings in file.calendars.items():
-            if "file" in settings:
-                self._add_calendar(calendar, self._folder / settings["file"])
+        for path in named_files(file, self._folder):
+            self._add_calendar(path)
 
-    def _add_calendar(self, name: str, path: Path) -> None:
+    def _add_calendar(self, path: Path) -> None:
         if _inside(path, self._folder) is None:
-            self.found.problems.append(
-                f"the calendar {name}, {quote(str(path))}, is not a file of the project"
-            )
+            self.found.problems.append(f"the calendar {quote(str(path))} is not a file of the project")
             return
         self._add_file(path)
         for package in CALENDAR_PACKAGES:
-            self._add_distribution(package, f"the calendar {name}")
+            self._add_distribution(package, f"the calendar {path.name}")
 
     def _imported_by(self, path: Path, inside: str) -> None:
         for name, optional in _imports(self.found.files[inside]):

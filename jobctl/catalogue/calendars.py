@@ -45,6 +45,12 @@ def file_state(path: Path) -> FileState | None:
     return state.st_mtime_ns, state.st_size, state.st_ino
 
 
+def named_files(file: ProjectFile, folder: Path) -> list[Path]:
+    """The files of calendars, as a project file names them."""
+    settings = (each for each in file.calendars.values() if isinstance(each, dict))
+    return [folder / each["file"] for each in settings if isinstance(each.get("file"), str)]
+
+
 class Calendars:
     """The dates of each calendar.
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from jobctl import thread_start
-from jobctl.catalogue.calendars import FileState, file_state
+from jobctl.catalogue.calendars import FileState, file_state, named_files
 from jobctl.catalogue.catalogue import Catalogue
+from jobctl.catalogue.project_file import read_project_file
 from jobctl.clock import SystemClock
 from jobctl.errors import ConfigurationError, JobctlError, StoreError
 from jobctl.events import JobsChanged, JobsLeftOut, JobsRefused
@@ -123,6 +124,7 @@ class Reload:
             return  # the scheduler reports it; the file is loaded again at the next poll
         except Exception as error:
             self._manager.bus.publish(JobsRefused(SystemClock().now(), error))
+            version = self._seen = (version[0], _files_named_in(self._project.folder))
         self._applied = version
 
     def _apply(self, catalogue: Catalogue) -> None:
@@ -139,6 +141,15 @@ class Reload:
         self._manager.add(differing)
         self._jobs = jobs
         self._manager.bus.publish(JobsChanged(SystemClock().now(), added, changed, removed))
+
+
+def _files_named_in(folder: Path) -> dict[Path, FileVersion]:
+    """The calendars of a project file that cannot be used: perhaps because of one of them."""
+    try:
+        location = find_project(folder)
+        return {path: file_state(path) for path in named_files(read_project_file(location), folder)}
+    except JobctlError:
+        return {}
 
 
 def _differs(before: Job | None, after: Job) -> bool:
