@@ -54,7 +54,7 @@ from jobctl.store.rows import (
 from jobctl.text import clauses, counted, is_id_prefix
 
 T = TypeVar("T")
-_JOBS = f"SELECT {JOB}, {RUN} FROM jobs j LEFT JOIN runs r ON r.seq = j.last_run"
+_JOBS = f"SELECT {JOB}, {RUN} FROM jobs j"
 _MOST_IDS = 1000
 """In one query; where more are wanted, all are read."""
 _REGISTER = BatchStatement(
@@ -114,6 +114,7 @@ class RunStore(CachedResults):
         read_only: this process can change nothing in it.
         shared: several machines share it: every process that uses it is leased.
         registration_order: the column of ``jobs`` that counts up with each registration.
+        last_run_join: behind ``FROM jobs j``, the join of each job's last run as ``r``.
         durations_index: behind ``FROM runs``, the index for the newest durations of a job.
     """
 
@@ -121,6 +122,7 @@ class RunStore(CachedResults):
     read_only: bool = False
     shared: bool = False
     registration_order: str
+    last_run_join: ClassVar[str] = "LEFT JOIN runs r ON r.seq = j.last_run"
     durations_index: ClassVar[str] = ""
 
     @property
@@ -288,7 +290,8 @@ class RunStore(CachedResults):
         with self._reading() as connection:
             counts = waiting.counts(connection)
             rows = connection.execute(
-                f"{_JOBS} {condition} ORDER BY j.{self.registration_order}", tuple(chosen)
+                f"{_JOBS} {self.last_run_join} {condition} ORDER BY j.{self.registration_order}",
+                tuple(chosen),
             )
             return {
                 row[0]: record_of(row, counts.get(row[0])) for row in rows if ids is None or row[0] in ids
@@ -297,7 +300,7 @@ class RunStore(CachedResults):
     def job(self, job_id: str) -> JobRecord | None:
         """A registered job, or None."""
         with self._reading() as connection:
-            row = connection.execute(f"{_JOBS} WHERE j.id = ?", (job_id,)).fetchone()
+            row = connection.execute(f"{_JOBS} {self.last_run_join} WHERE j.id = ?", (job_id,)).fetchone()
             return record_of(row, waiting.counts(connection, job_id).get(job_id)) if row else None
 
     def save_next_runs(self, next_runs: Mapping[str, datetime | None], owner_id: str | None = None) -> None:
@@ -668,7 +671,7 @@ class RunStore(CachedResults):
     def job_glances(self) -> Sequence[JobGlance]:
         """Every job that was ever registered, in a few columns: for lists of thousands."""
         with self._reading() as connection:
-            return glances.jobs(connection)
+            return glances.jobs(connection, self.last_run_join)
 
     def latest_runs(self, job_ids: Iterable[str], most: int = 20) -> Mapping[str, Sequence[RunGlance]]:
         """The newest executions of each of these jobs, oldest first; ``most`` for each."""

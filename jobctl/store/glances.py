@@ -11,7 +11,7 @@ from jobctl.store.rows import decodes
 
 _JOBS = """
 SELECT j.id, j.name, j.schedule, j.next_run, j.stopped, j.last_run, r.status, r.started_at, r.duration_ms
-FROM jobs j LEFT JOIN runs r ON r.seq = j.last_run
+FROM jobs j
 """
 _ENDED = """
 SELECT id, status, started_at, duration_ms FROM runs {index}
@@ -34,9 +34,13 @@ class RunGlance(NamedTuple):
 
 
 @decodes
-def jobs(connection: Connection) -> list[JobGlance]:
-    """Every job that was ever registered."""
-    return list(connection.execute(_JOBS))
+def jobs(connection: Connection, last_run_join: str) -> list[JobGlance]:
+    """Every job that was ever registered.
+
+    Args:
+        last_run_join: see ``RunStore``.
+    """
+    return list(connection.execute(_JOBS + last_run_join))
 
 
 @decodes

@@ -115,7 +115,7 @@ class Live:
         if self._digest is not None and token == self._token and self._digest[1] == presence:
             return False
         going = tuple((run.id, run.progress, run.attempt, run.retry_at) for run, _ in store.unfinished())
-        digest = (hash((tuple(store.job_glances()), going)), presence)
+        digest = (hash((tuple(self._reader.job_glances()), going)), presence)
         is_new = self._digest is not None and digest != self._digest
         self._token, self._digest = token, digest
         return is_new

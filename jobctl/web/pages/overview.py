@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
+from operator import attrgetter
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -41,7 +43,7 @@ class Line(NamedTuple):
 
 _SORTS: dict[str, tuple[str, Callable[[Line], Any]]] = {
     "urgency": ("urgency", lambda line: _RANKS[line.state]),
-    "name": ("name", lambda line: line.id),
+    "name": ("name", attrgetter("id")),
     "last": ("newest run", lambda line: -(line.last or 0)),
     "next": ("next run", lambda line: line.next or 1 << 62),
     "duration": ("longest run", lambda line: -(line.spent or 0)),
@@ -149,8 +151,7 @@ def found_lines(reader: Reader, query: Query) -> tuple[list[Line], list[Line]]:
     if reader.mode is Mode.TRIGGER_DEV:
         lines = [_line_there(status) for status in reader.statuses_there()[0].values()]
         return lines, _filtered(lines, query)
-    glances = reader.store().job_glances()
-    lines = _lines(reader, glances, reader.clock.now(), reader.presence)
+    lines = _lines(reader, reader.job_glances(), reader.clock.now(), reader.presence)
     return lines, _filtered(lines, query)
 
 
@@ -159,11 +160,14 @@ def overview(reader: Reader, query: Query) -> dict[str, Any]:
     store = reader.store()
     now, presence, mode = reader.clock.now(), reader.presence, reader.mode
     lines, found = found_lines(reader, query)
-    counts = Counter(line.state for line in lines)
+    counts = Counter([line.state for line in lines])
     groups = _groups(lines)
     part = Part.of(found, query.page, PER_PAGE)
     urgent = {
-        state: [line for line in lines if line.state == state][:_MOST_TROUBLE] for state in ("failed", "late")
+        state: list(
+            islice((line for line in lines if line.state == state), min(counts[state], _MOST_TROUBLE))
+        )
+        for state in ("failed", "late")
     }
     chosen = {line.id: line for line in (*part.lines, *urgent["failed"], *urgent["late"])}
     rows = _rows(reader, store, chosen, now)
@@ -259,7 +263,7 @@ def _filtered(lines: Iterable[Line], query: Query) -> list[Line]:
 
 def _groups(lines: Iterable[Line]) -> list[tuple[str, int]]:
     """The first parts of ids that several jobs share, with their numbers; the largest first."""
-    counts = Counter(line.id.partition("-")[0] for line in lines)
+    counts = Counter([line.id.partition("-")[0] for line in lines])
     return [(name, count) for name, count in counts.most_common(12) if count > 1]
 
 

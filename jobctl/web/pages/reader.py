@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -29,6 +30,7 @@ from jobctl.modes import Mode, resolve
 from jobctl.project import ProjectContext
 from jobctl.scheduler.liveness import Presence, fail_lost_runs_once, scheduler_presence
 from jobctl.store.base import RunStore
+from jobctl.store.glances import JobGlance
 from jobctl.store.open import open_store
 from jobctl.store.records import JobRecord
 
@@ -63,6 +65,9 @@ class Reader:
         self._lock = threading.Lock()
         self.warning: str | None = None
         self._store: RunStore | None = None
+        self._glances: tuple[object, Sequence[JobGlance]] | None = None
+        self._restored = 0
+        self._glancing = ThreadPoolExecutor(1, "jobctl-page-jobs")
         self._checked_at: float | None = None
         self._problem: StoreError | None = None
         self._presence = Presence(running=False)
@@ -109,6 +114,7 @@ class Reader:
         """Close what was opened."""
         if "trigger_dev" in self.__dict__:
             self.trigger_dev.shutdown()
+        self._glancing.shutdown()
         if self._store is not None:
             self._store.close()
 
@@ -177,6 +183,25 @@ class Reader:
         finally:
             self._lock.release()
 
+    def job_glances(self) -> Sequence[JobGlance]:
+        """Every job that was ever registered, read again only after a change: all open pages ask for it then.
+
+        Raises:
+            StoreError: the run store cannot be read.
+        """
+        store = self.store()
+        try:
+            return self._glancing.submit(self._glance, store).result(STORE_TIMEOUT.total_seconds())
+        except TimeoutError:
+            raise StoreBusyError("the run store has not answered in time", hint="try again") from None
+
+    def _glance(self, store: RunStore) -> Sequence[JobGlance]:
+        """In one thread: SQLite compares change tokens of one connection only, and one that writes nothing."""
+        token = self._restored, store.change_token()
+        if self._glances is None or self._glances[0] != token:
+            self._glances = token, store.job_glances()
+        return self._glances[1]
+
     def _check(self) -> StoreError | None:
         """Open the store where it is not, or was lost, and see who uses it; returns why that is not possible."""
         project = self.project
@@ -189,6 +214,7 @@ class Reader:
                 self._see_processes(self._store)
             except StoreLostError:
                 self.warning = self._store.restore()
+                self._restored += 1
                 self._see_processes(self._store)
         except StoreError as error:
             return error
