@@ -23,6 +23,7 @@ from jobctl.store import actions, claims, glances, notifications, waiting
 from jobctl.store.batch_statement import BatchStatement
 from jobctl.store.cached_results import CachedResults
 from jobctl.store.connection import Connection
+from jobctl.store.counters import Counters
 from jobctl.store.glances import JobGlance, RunGlance
 from jobctl.store.records import (
     Cancellation,
@@ -94,13 +95,9 @@ UPDATE jobs SET
 """
 _START_NOW = _START.format(at=":now") + "WHERE id = :job AND stopped IS NOT NULL"
 _START_DUE = _START.format(at="stopped_until") + "WHERE stopped_until <= ?"
-_COUNT = """
-INSERT INTO counters (name, value) VALUES (?, ?)
-ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value
-"""
 
 
-class RunStore(CachedResults):
+class RunStore(CachedResults, Counters):
     """Runs, job state, owners and cached results. Usable from any thread; never carried over a fork.
 
     Constraints keep a slot from running twice: a job has at most one unfinished run; a slot has at most one run.
@@ -721,23 +718,6 @@ class RunStore(CachedResults):
             notifications.prune(connection, to_ms(now - keep))
             connection.execute(f"DELETE FROM owners WHERE id NOT IN (SELECT id FROM ({_OWNERS}) AS kept)")
         return Pruned(removed)
-
-    # Counters
-
-    def count(self, changes: Mapping[str, int]) -> None:
-        """Add to counters, which begin at 0."""
-        with self._writing() as connection:
-            connection.executemany(_COUNT, list(changes.items()))
-
-    def counters(self) -> Mapping[str, int]:
-        """All counters, since ``reset_counters``."""
-        with self._reading() as connection:
-            return dict(connection.execute("SELECT name, value FROM counters").fetchall())
-
-    def reset_counters(self) -> None:
-        """Set all counters to 0."""
-        with self._writing() as connection:
-            connection.execute("DELETE FROM counters")
 
 
 def _is_registered(job: Registration, record: JobRecord | None) -> bool:

@@ -1,15 +1,13 @@
 """The part of the run store that keeps results which take long to find out, each with its lifetime."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
 from jobctl.clock import to_ms
-from jobctl.store.connection import Connection
 from jobctl.store.records import CachedResult
 from jobctl.store.rows import cached_of
+from jobctl.store.transactions import Transactions
 
 _CACHE = """
 INSERT INTO cache (key, value, computed_at, expires_at) VALUES (?, ?, ?, ?)
@@ -18,16 +16,8 @@ ON CONFLICT (key) DO UPDATE SET
 """
 
 
-class CachedResults(ABC):
+class CachedResults(Transactions):
     """JSON values by key. Each method is one transaction."""
-
-    @abstractmethod
-    def _reading(self) -> AbstractContextManager[Connection]:
-        """For queries."""
-
-    @abstractmethod
-    def _writing(self) -> AbstractContextManager[Connection]:
-        """One transaction, one writer at a time."""
 
     def cache_put(self, values: Mapping[str, Any], computed_at: datetime, expires_at: datetime) -> None:
         """Save JSON values by key, all or none."""
