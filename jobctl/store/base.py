@@ -24,7 +24,7 @@ from jobctl.store.batch_statement import BatchStatement
 from jobctl.store.cached_results import CachedResults
 from jobctl.store.connection import Connection
 from jobctl.store.counters import Counters
-from jobctl.store.glances import JobGlance, RunGlance
+from jobctl.store.glances import JobGlance, RunGlance, SkippedGlance
 from jobctl.store.records import (
     Cancellation,
     Claim,
@@ -674,6 +674,13 @@ class RunStore(CachedResults, Counters):
         """The newest executions of each of these jobs, oldest first; ``most`` for each."""
         with self._reading() as connection:
             return glances.latest_runs(connection, job_ids, most, self.durations_index)
+
+    def skipped_runs(
+        self, job_ids: Iterable[str], since: datetime, most: int = 50
+    ) -> Mapping[str, Sequence[SkippedGlance]]:
+        """The skipped runs of each of these jobs since then, newest first; ``most`` for each."""
+        with self._reading() as connection:
+            return glances.skipped_runs(connection, job_ids, since, most)
 
     def unfinished(self, job_id: str | None = None) -> Sequence[tuple[Run, Owner]]:
         """Runs that have not ended, with the process that runs each."""

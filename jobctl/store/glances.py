@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from jobctl.clock import from_ms
+from jobctl.clock import from_ms, to_ms
 from jobctl.model import RunStatus
 from jobctl.store.connection import Connection
 from jobctl.store.rows import decodes
@@ -17,6 +17,12 @@ _ENDED = """
 SELECT id, status, started_at, duration_ms FROM runs {index}
 WHERE job_id = ? AND duration_ms IS NOT NULL ORDER BY seq DESC LIMIT ?
 """
+_SKIPPED = """
+SELECT id, started_at, error FROM runs
+WHERE job_id = ? AND duration_ms IS NULL AND status <> 'running' AND status = 'skipped' AND started_at >= ?
+ORDER BY seq DESC LIMIT ?
+"""
+"""The condition begins as that of an index: of all runs, few are skipped."""
 _RUNNING = "SELECT id, job_id, started_at FROM runs WHERE status = 'running'"
 
 
@@ -31,6 +37,14 @@ class RunGlance(NamedTuple):
     status: RunStatus
     started_at: datetime
     duration: timedelta | None
+
+
+class SkippedGlance(NamedTuple):
+    """A run that was skipped, and why."""
+
+    id: str
+    at: datetime
+    error: str | None
 
 
 @decodes
@@ -65,3 +79,17 @@ def latest_runs(
             runs = [RunGlance(now[0], RunStatus.RUNNING, from_ms(now[2]), None), *runs[: most - 1]]
         found[job_id] = runs[::-1]
     return found
+
+
+@decodes
+def skipped_runs(
+    connection: Connection, job_ids: Iterable[str], since: datetime, most: int
+) -> dict[str, list[SkippedGlance]]:
+    """The skipped runs of each job since then, newest first; ``most`` for each."""
+    return {
+        job_id: [
+            SkippedGlance(run_id, from_ms(at), error)
+            for run_id, at, error in connection.execute(_SKIPPED, (job_id, to_ms(since), most))
+        ]
+        for job_id in job_ids
+    }

@@ -81,6 +81,11 @@ class Records:
             return claimed.run
         return self.end(claimed.run, status, error=error, result=result)
 
+    def skip(self, job_id: str, *, ago: timedelta) -> None:
+        """Claim a slot while a run of the job is in its way."""
+        at = self.now - ago
+        self.store.claim(self._owner, [Claim(new_run_id(), job_id, Trigger.SCHEDULE, at, at)])
+
     def end(
         self,
         run: Run,

@@ -43,6 +43,19 @@ def test_very_many_slots_are_a_band(open_page: Open, records: Records, project: 
     assert "every 10s, from " in text
 
 
+def test_a_skipped_slot_is_a_mark_with_a_link(open_page: Open, records: Records) -> None:
+    running = records.run("quick", RunStatus.RUNNING)
+    records.skip("quick", ago=timedelta(hours=6))
+    records.end(running)
+    (run,) = records.store.runs("quick", statuses=[RunStatus.SKIPPED])
+
+    text = lane(open_page().get("/timeline").text, "quick")
+
+    assert re.search(
+        rf'/runs/{run.id}" tabindex="-1"><title>skipped at .*?class="bar skipped" x="358.5"', text
+    )
+
+
 def test_a_late_slot_is_marked(open_page: Open, records: Records) -> None:
     records.register("quick")
     records.store.save_next_runs({"quick": records.now - timedelta(hours=3)})

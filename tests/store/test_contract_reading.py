@@ -387,6 +387,23 @@ def test_pruning_leaves_what_runs_and_what_ran_last(desk: "Desk", store: RunStor
     assert record.last.id == last.id
 
 
+def test_skipped_runs_of_each_job_newest_first(desk: "Desk", store: RunStore) -> None:
+    desk.register("busy", "free")
+    desk.ran("free", 1)
+    running = desk.begin("busy", 1)
+    for slot in range(2, 6):
+        desk.claim("busy", slot)
+    desk.end(running)
+
+    found = store.skipped_runs(["busy", "free"], desk.at(3), most=2)
+
+    assert {job_id: [run.at for run in runs] for job_id, runs in found.items()} == {
+        "busy": [desk.at(5), desk.at(4)],
+        "free": [],
+    }
+    assert store.run(found["busy"][0].id) == store.runs("busy", statuses=[RunStatus.SKIPPED])[0]
+
+
 def test_notifications_are_kept_and_pruned_but_for_the_last_of_a_job(desk: "Desk", store: RunStore) -> None:
     sent = [
         SentNotification(desk.at(n), job_id, "failure", "mail", "ops@example.com", run_id, error)

@@ -10,7 +10,7 @@ from jobctl.durations import format_duration
 from jobctl.managers.board import Board, who_schedules
 from jobctl.model import Job, RunStatus
 from jobctl.schedules.excluding import Excluding, why_excluded
-from jobctl.store.glances import RunGlance
+from jobctl.store.glances import RunGlance, SkippedGlance
 from jobctl.store.records import JobRecord
 from jobctl.web.pages.overview import Part, Query, found_lines
 from jobctl.web.pages.reader import Reader
@@ -22,7 +22,6 @@ WIDTH = 960
 """Of the 48 hours, in units of the drawing."""
 _MOST_RUNS = 200
 _MOST_SLOTS = 96
-_MOST_SKIPPED = 500
 _LEAST_WIDTH = 2.0
 _TICK = timedelta(hours=6)
 
@@ -73,11 +72,7 @@ def timeline(reader: Reader, query: Query) -> dict[str, Any]:
     ids = [line.id for line in part.lines]
     records = store.jobs(ids)
     latest = store.latest_runs(ids, _MOST_RUNS)
-    skipped: dict[str, list[RunMark]] = {}
-    for run in store.runs(statuses=[RunStatus.SKIPPED], since=now - SPAN, limit=_MOST_SKIPPED):
-        title = f"skipped at {dated(run.started_at)}: {run.error or 'it was not run'}"
-        mark = RunMark(run.id, run.status.value, _x(run.started_at, now), 0, title)
-        skipped.setdefault(run.job_id, []).append(mark)
+    skipped = store.skipped_runs(ids, now - SPAN)
     board = Board(reader.mode, presence, (), now)
     lanes = []
     for line in part.lines:
@@ -90,7 +85,8 @@ def timeline(reader: Reader, query: Query) -> dict[str, Any]:
             )
         runs = _runs(latest.get(line.id, ()), now)
         excluded = _excluded(known.job if known else None, record, now) if board.is_scheduled else []
-        lanes.append(Lane(line.id, line.state, runs, slots, band, skipped.get(line.id, []), excluded, late))
+        marks = [_skipped(run, now) for run in skipped[line.id]]
+        lanes.append(Lane(line.id, line.state, runs, slots, band, marks, excluded, late))
     jobs = [known.job for job_id in ids if (known := reader.jobs.get(job_id))]
     return {
         "now": now,
@@ -103,6 +99,11 @@ def timeline(reader: Reader, query: Query) -> dict[str, Any]:
         "ticks": [_tick(now + number * _TICK, now) for number in range(-4, 5)],
         "changes": clock_changes({job.schedule.timezone for job in jobs if job.schedule}, now),
     }
+
+
+def _skipped(run: SkippedGlance, now: datetime) -> RunMark:
+    title = f"skipped at {dated(run.at)}: {run.error or 'it was not run'}"
+    return RunMark(run.id, RunStatus.SKIPPED.value, _x(run.at, now), 0, title)
 
 
 def _x(instant: datetime, now: datetime) -> float:
