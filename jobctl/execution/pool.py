@@ -19,6 +19,7 @@ from typing import Any
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import EXHAUSTED, reason_of
+from jobctl.execution.log_shipping import LogShipper
 from jobctl.execution.task_outcomes import Outcomes
 from jobctl.execution.tasks import Outcome, Task
 from jobctl.execution.worker_handle import STARTING, WorkerHandle
@@ -44,6 +45,7 @@ class WorkerPool:
         owner_id: marks them, so that they can be found should this process be killed; see ``renew``.
         logs: the folder for run logs.
         most_logs: bytes of one job's logs.
+        shipper: copies logs into the run store; None: they stay in their files.
         mask: removes secrets from texts.
         grace: between SIGTERM and SIGKILL of a task that must end.
         start_limit: how long a worker may take to be ready.
@@ -59,6 +61,7 @@ class WorkerPool:
         owner_id: str = "",
         logs: Path,
         most_logs: int = DEFAULT_LIMIT,
+        shipper: LogShipper | None = None,
         mask: Mask | None = None,
         grace: timedelta = timedelta(seconds=5),
         start_limit: timedelta = timedelta(seconds=30),
@@ -78,7 +81,7 @@ class WorkerPool:
         self._clock: Clock = clock or SystemClock()
         self._workers: list[WorkerHandle] = []
         self._backlog: deque[Task] = deque()
-        self._outcomes = Outcomes(logs, most_logs, mask or Mask(), self._clock)
+        self._outcomes = Outcomes(logs, most_logs, mask or Mask(), self._clock, shipper)
         self._start_after = 0.0
         self._failed_starts: list[Mapping[str, str]] = []  # the variables of each
         self._selector = selectors.DefaultSelector()

@@ -8,6 +8,7 @@ from typing import Any
 
 from jobctl.clock import Clock
 from jobctl.durations import write_duration
+from jobctl.execution.log_shipping import LogShipper
 from jobctl.execution.messages import CallResult
 from jobctl.execution.run_log import RunLog, shown_error
 from jobctl.execution.tasks import (
@@ -49,11 +50,14 @@ class Attempt:
 class Outcomes:
     """What happened to tasks since the last ``take``, in order; writes their logs on the way."""
 
-    def __init__(self, logs: Path, most_logs: int, mask: Mask, clock: Clock) -> None:
+    def __init__(
+        self, logs: Path, most_logs: int, mask: Mask, clock: Clock, shipper: LogShipper | None = None
+    ) -> None:
         self._logs = logs
         self._log_limit = LogLimit(logs, most_logs)
         self._mask = mask
         self._clock = clock
+        self._shipper = shipper
         self._outcomes: list[Outcome] = []
         self.synchronize()
 
@@ -87,7 +91,9 @@ class Outcomes:
     def printed(self, attempt: Attempt, data: bytes) -> None:
         """A task has printed."""
         if data:
-            self._lines(attempt.task, self._log(attempt).feed(data, self._clock.now()))
+            log = self._log(attempt)
+            self._lines(attempt.task, log.feed(data, self._clock.now()))
+            self._note_written(attempt, log)
 
     def finished(self, attempt: Attempt, pid: int, *, at: float, took: float, ending: CallResult) -> None:
         """A task has ended, with all its processes.
@@ -103,6 +109,9 @@ class Outcomes:
         if attempt.log is not None:
             self._lines(task, attempt.log.close(self._clock.now()))
             self._log_limit.add(task.job_id, task.run_id, attempt.log.written)
+            self._note_written(attempt, attempt.log)
+            if self._shipper is not None:
+                self._shipper.ended(task.run_id, task.attempt)
         self._outcomes.append(
             TaskFinished(
                 task.run_id,
@@ -140,6 +149,10 @@ class Outcomes:
             task = attempt.task
             attempt.log = RunLog(self._logs, task.job_id, task.run_id, self._mask, task.attempt)
         return attempt.log
+
+    def _note_written(self, attempt: Attempt, log: RunLog) -> None:
+        if self._shipper is not None and log.written:
+            self._shipper.written(attempt.task.job_id, attempt.task.run_id, attempt.task.attempt)
 
     def _lines(self, task: Task, lines: Sequence[str]) -> None:
         if lines:

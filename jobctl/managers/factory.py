@@ -107,6 +107,7 @@ class _Surroundings(TypedDict):
     state: "Path"
     environment: "Mapping[str, str]"
     most_logs: int
+    ships_logs: bool
     mask: "Mask"
 
 
@@ -119,6 +120,7 @@ def _surroundings(project: "ProjectContext") -> _Surroundings:
         "state": project.state,
         "environment": project.environment.merged(),
         "most_logs": project.environment.number(logs.LIMIT_VARIABLE) * MIB,
+        "ships_logs": project.environment.logs_in_store,
         "mask": project.environment.mask,
     }
 

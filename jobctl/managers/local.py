@@ -19,6 +19,7 @@ from jobctl.store.base import RunStore
 from jobctl.store.logs import DEFAULT_LIMIT, FOLDER
 
 if TYPE_CHECKING:
+    from jobctl.execution.log_shipping import LogShipper
     from jobctl.scheduler.maintenance import Maintenance
     from jobctl.scheduler.scheduler import Scheduler
 
@@ -42,6 +43,7 @@ class LocalJobManager(StoreBackedManager):
         state: the folder for run logs.
         environment: the environment of worker processes.
         most_logs: bytes of one job's logs; the oldest are deleted.
+        ships_logs: copy logs into the run store, where that is on Postgres.
         mask: removes secrets from logs, errors and results; those of the jobs' own variables are added to it.
         kind: what this process registers as: ``scheduler``, ``trigger`` or ``application``.
         workers: how many worker processes may run at once; they start when needed.
@@ -62,6 +64,7 @@ class LocalJobManager(StoreBackedManager):
         state: Path,
         environment: Mapping[str, str],
         most_logs: int = DEFAULT_LIMIT,
+        ships_logs: bool = False,
         mask: Mask | None = None,
         kind: str = "application",
         workers: int = DEFAULT_WORKERS,
@@ -78,6 +81,7 @@ class LocalJobManager(StoreBackedManager):
         self._state = state
         self._environment = environment
         self._most_logs = most_logs
+        self._ships_logs = ships_logs
         self._functions = Functions(project, environment, self._mask)
         self._workers = workers
         self._grace = grace
@@ -86,6 +90,7 @@ class LocalJobManager(StoreBackedManager):
         self._ending = threading.Lock()
         self._scheduler: Scheduler | None = None
         self._maintenance: Maintenance | None = None
+        self._shipper: LogShipper | None = None
         self._scheduling = False
 
     # Definitions
@@ -241,6 +246,16 @@ class LocalJobManager(StoreBackedManager):
             raise TimeoutError(f"run {run_id} has not ended")
         return run
 
+    def ship_log(self, run_id: str, timeout: float) -> None:
+        """Wait until what an ended run has printed is in the run store, if logs are kept there.
+
+        Args:
+            timeout: in seconds.
+        """
+        shipper = self._shipper
+        if shipper is not None:
+            shipper.flush(run_id, timeout)
+
     def end_run(self, run_id: str) -> None:
         """End a run that this manager started, as timed out, without further attempts; ``wait`` returns its end."""
         scheduler = self._scheduler
@@ -289,7 +304,7 @@ class LocalJobManager(StoreBackedManager):
         """
         with self._ending:
             with self._lock:
-                scheduler, maintenance = self._scheduler, self._maintenance
+                scheduler, maintenance, shipper = self._scheduler, self._maintenance, self._shipper
                 self._scheduling = False
             if scheduler is None:
                 return 0
@@ -297,8 +312,10 @@ class LocalJobManager(StoreBackedManager):
                 maintenance.stop()
             scheduler.stop(self._grace if grace is None else grace)
             scheduler.ended.wait()
+            if shipper is not None:
+                shipper.close()
             with self._lock:
-                self._scheduler = self._maintenance = None
+                self._scheduler = self._maintenance = self._shipper = None
             if scheduler.error is not None:
                 raise scheduler.error
             return scheduler.interrupted
@@ -319,6 +336,7 @@ class LocalJobManager(StoreBackedManager):
         self._lock = threading.RLock()
         self._ending = threading.Lock()
         scheduler, self._scheduler, self._maintenance = self._scheduler, None, None
+        self._shipper = None
         self._scheduling = False
         if scheduler is not None:
             scheduler.after_fork()
@@ -370,6 +388,7 @@ class LocalJobManager(StoreBackedManager):
 
     def _start_scheduler(self) -> "tuple[Scheduler, Maintenance]":
         from jobctl.execution.job_threads import LocalPool
+        from jobctl.execution.log_shipping import make_shipper
         from jobctl.scheduler.lease import Lease
         from jobctl.scheduler.liveness import fail_lost_runs_once
         from jobctl.scheduler.maintenance import Maintenance
@@ -378,12 +397,16 @@ class LocalJobManager(StoreBackedManager):
         for run in fail_lost_runs_once(self.store, self._state, self._clock):
             self.bus.publish(RunFinished(run))
         lease: Lease
+        shipper = (
+            make_shipper(self.store, self._state, self._most_logs, self._clock) if self._ships_logs else None
+        )
         pool = LocalPool(
             workers=self._workers,
             project=self._project,
             environment=self._environment,
             logs=self._state / FOLDER,
             most_logs=self._most_logs,
+            shipper=shipper,
             mask=self._mask,
             clock=self._clock,
             permitted=lambda: lease.holds,
@@ -409,4 +432,7 @@ class LocalJobManager(StoreBackedManager):
         except BaseException:
             scheduler.abandon()
             raise
+        if shipper is not None:
+            shipper.start()
+        self._shipper = shipper
         return scheduler, maintenance

@@ -9,6 +9,7 @@ from jobctl import thread_start
 from jobctl.clock import Clock
 from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import Bus, RunFinished
+from jobctl.execution.log_shipping import make_shipper
 from jobctl.execution.pool import WorkerPool
 from jobctl.model import Job, Reason, Run, Trigger
 from jobctl.scheduler.lease import Lease
@@ -40,6 +41,7 @@ class SingleRun:
         state: the folder for run logs.
         environment: the worker's environment.
         most_logs: bytes of one job's logs; the oldest are deleted.
+        ships_logs: copy logs into the run store, where that is on Postgres.
         mask: removes secrets from logs, errors and results; those of the job's own variables are added to it.
 
     Attributes:
@@ -58,6 +60,7 @@ class SingleRun:
         most_logs: int,
         mask: Mask,
         clock: Clock,
+        ships_logs: bool = False,
     ) -> None:
         self.store = store
         self.bus = Bus()
@@ -69,6 +72,7 @@ class SingleRun:
         self._is_stopping = self._is_killed = self._must_end_now = self._is_signed_on = False
         self._maintenance: Maintenance | None = None
         mask.add(secret_texts({**job.arguments, **job.environment}))
+        self._shipper = make_shipper(store, state, most_logs, clock) if ships_logs else None
         with explain_start_error():
             self._pool = WorkerPool(
                 workers=1,
@@ -76,6 +80,7 @@ class SingleRun:
                 environment=environment,
                 logs=state / FOLDER,
                 most_logs=most_logs,
+                shipper=self._shipper,
                 mask=mask,
                 clock=clock,
                 permitted=lambda: self._lease.holds,
@@ -191,6 +196,8 @@ class SingleRun:
         if self._maintenance is not None:
             self._maintenance.stop()
         self._pool.close()
+        if self._shipper is not None:
+            self._shipper.close()
         self._lease.sign_off()
 
     # For maintenance
@@ -236,6 +243,8 @@ class SingleRun:
         with explain_start_error():
             self._pool.renew(self._lease.sign_on().id)
             self._lease.start()
+        if self._shipper is not None:
+            self._shipper.start()
         self._is_signed_on = True
 
     def _register(self) -> None:

@@ -174,6 +174,24 @@ class Environment:
         """Whether this process runs at Vercel: ``VERCEL`` is 1 there."""
         return self.text("VERCEL") == "1"
 
+    @property
+    def logs_in_store(self) -> bool:
+        """Whether the run store keeps what runs print.
+
+        Raises:
+            ConfigurationError: ``JOBCTL_LOGS`` has another value, or the run store is not on Postgres.
+        """
+        name = "JOBCTL_LOGS"
+        if self.choice(name) != "store":
+            return False
+        if not is_postgres_address(self.text("JOBCTL_STATE") or ""):
+            raise ConfigurationError(
+                f'{name} is "store", but the run store is not on Postgres',
+                where=str(self.value(name).source),
+                hint=f"set JOBCTL_STATE to postgresql://user:password@host/name, or remove {name}",
+            )
+        return True
+
     def choice(self, name: str) -> str | None:
         """A variable that is one of its choices.
 
@@ -281,6 +299,10 @@ class Environment:
                     reader(variable.name)
                 except ConfigurationError as error:
                     faults[variable.name] = error
+        try:
+            _ = own.logs_in_store
+        except ConfigurationError as error:
+            faults["JOBCTL_LOGS"] = error
         return faults
 
     def require(self) -> None:

@@ -93,6 +93,7 @@ _ALL = (
     Variable("JOBCTL_STATE", VariableKind.ADDRESS, ".jobctl"),
     Variable("JOBCTL_PROJECT", VariableKind.TEXT),
     Variable("JOBCTL_SAFE_FOLDERS", VariableKind.TEXT),
+    Variable("JOBCTL_LOGS", VariableKind.CHOICE, "files", ("files", "store")),
     Variable("JOBCTL_LOGS_MAX_MIB", VariableKind.NUMBER, "64"),
     Variable("OTEL_TRACES_EXPORTER", VariableKind.TEXT),
     Variable("OTEL_EXPORTER_OTLP_ENDPOINT", VariableKind.TEXT),

@@ -52,6 +52,7 @@ from jobctl.store.rows import (
     run_of,
     when,
 )
+from jobctl.store.stored_logs import StoredLogs
 from jobctl.text import clauses, counted, is_id_prefix
 
 T = TypeVar("T")
@@ -113,6 +114,7 @@ class RunStore(CachedResults, Counters):
         registration_order: the column of ``jobs`` that counts up with each registration.
         last_run_join: behind ``FROM jobs j``, the join of each job's last run as ``r``.
         durations_index: behind ``FROM runs``, the index for the newest durations of a job.
+        stored_logs: the logs in the store; None where it keeps none.
     """
 
     warning: str | None = None
@@ -121,6 +123,7 @@ class RunStore(CachedResults, Counters):
     registration_order: str
     last_run_join: ClassVar[str] = "LEFT JOIN runs r ON r.seq = j.last_run"
     durations_index: ClassVar[str] = ""
+    stored_logs: StoredLogs | None = None
 
     @property
     @abstractmethod

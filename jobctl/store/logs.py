@@ -122,25 +122,36 @@ def log_usage(logs: Path, job_id: str, limit: int) -> LogUsage:
         return LogUsage(0, limit)
 
 
-class LogLimit:
-    """Keeps each job's logs within ``limit`` bytes: deletes the oldest, never one that is still written.
+class EveryTenth:
+    """Says when the logs of a job must be checked against ``limit`` bytes: whenever a tenth of that has been added.
 
-    It checks whenever a tenth of the limit has been written, and leaves that much room.
+    Attributes:
+        target: to which size they are reduced, so that there is room for the next tenth.
     """
+
+    def __init__(self, limit: int) -> None:
+        self.target = limit - limit // 10
+        self._room = limit // 10
+        self._added: dict[str, int] = {}
+
+    def is_due(self, job_id: str, size: int) -> bool:
+        """Count added bytes; whether the logs of the job must be checked now."""
+        before = self._added.get(job_id)
+        is_due = before is None or before + size > self._room
+        self._added[job_id] = 0 if is_due else (before or 0) + size
+        return is_due
+
+
+class LogLimit:
+    """Keeps each job's logs within ``limit`` bytes: deletes the oldest, never one that is still written."""
 
     def __init__(self, logs: Path, limit: int) -> None:
         self._logs = logs
-        self._limit = limit
-        self._written: dict[str, int] = {}
+        self._limit = EveryTenth(limit)
 
     def add(self, job_id: str, run_id: str, size: int) -> None:
         """Count the bytes that a run has written, and delete old logs beyond the limit, where that is possible."""
-        if not size:
-            return
-        before = self._written.get(job_id)
-        self._written[job_id] = (before or 0) + size
-        if before is None or before + size > self._limit // 10:
-            self._written[job_id] = 0
+        if size and self._limit.is_due(job_id, size):
             with suppress(OSError):
                 folder, current = _names(job_id, run_id)
                 with folder_below(self._logs.parent, (self._logs.name, folder)) as within:
@@ -148,7 +159,7 @@ class LogLimit:
 
     def _trim(self, folder: int, current: str) -> None:
         logs = sorted(_logs(folder), key=lambda log: (log.changed, log.name == current))
-        over = sum(log.size for log in logs) - (self._limit - self._limit // 10)
+        over = sum(log.size for log in logs) - self._limit.target
         if over <= 0:
             return
         for log in logs[:-1]:  # the newest is that of the unfinished run, if there is one

@@ -13,6 +13,7 @@ from jobctl.store.base import RunStore
 from jobctl.store.connection import Connection
 from jobctl.store.postgres_pool import InDoubtError, Pool, Session, json_objects
 from jobctl.store.records import Claim, ClaimOutcome, Owner
+from jobctl.store.stored_logs import StoredLogs
 from jobctl.urls import read_store_address
 
 _NEXT_GENERATION = """
@@ -51,6 +52,7 @@ class PostgresRunStore(RunStore):
     Args:
         pool: to a schema with the tables (see ``open_address``).
         lease_pool: a connection for heartbeats only, so that nothing else delays them.
+        log_pool: a connection for logs only, so that they delay nothing else.
         make: creates the tables again; returns a sentence about tables that it set aside, or None.
     """
 
@@ -59,9 +61,11 @@ class PostgresRunStore(RunStore):
     # the planner would read all runs for the last ones of many jobs; OFFSET keeps it from that
     last_run_join = "LEFT JOIN LATERAL (SELECT * FROM runs WHERE seq = j.last_run OFFSET 0) r ON true"
 
-    def __init__(self, pool: Pool, lease_pool: Pool, make: Callable[[], str | None]) -> None:
+    def __init__(self, pool: Pool, lease_pool: Pool, log_pool: Pool, make: Callable[[], str | None]) -> None:
         self._pool = pool
         self._lease_pool = lease_pool
+        self._log_pool = log_pool
+        self.stored_logs = StoredLogs(pool.reading, log_pool.leasing)
         self._make = make
         self._in_doubt: list[str] = []
 
@@ -74,6 +78,7 @@ class PostgresRunStore(RunStore):
         """Close every connection."""
         self._pool.close()
         self._lease_pool.close()
+        self._log_pool.close()
 
     def restore(self) -> str | None:
         """Create the tables again where they were dropped."""
@@ -136,9 +141,21 @@ class PostgresRunStore(RunStore):
 _MIGRATIONS = sorted(Path(__file__).with_name("schema").joinpath("postgres").glob("*.sql"))
 VERSION = len(_MIGRATIONS)
 """The version of the tables: the number of SQL scripts."""
-TABLES = ("meta", "owners", "jobs", "runs", "cache", "counters", "waiting", "actions", "notifications")
+TABLES = (
+    "meta",
+    "owners",
+    "jobs",
+    "runs",
+    "cache",
+    "counters",
+    "waiting",
+    "actions",
+    "notifications",
+    "logs",
+)
 LEASE_TIMEOUT = timedelta(seconds=5)
 """How long a heartbeat may wait for the server, so that several fit into a lease."""
+_LOG_TIMEOUT = timedelta(seconds=10)
 
 
 def open_address(text: str, busy_timeout: timedelta, *, create: bool) -> PostgresRunStore | None:
@@ -170,7 +187,8 @@ def open_address(text: str, busy_timeout: timedelta, *, create: bool) -> Postgre
         pool.close()
         raise
     lease_pool = Pool(address, LEASE_TIMEOUT, size=1)
-    store = PostgresRunStore(pool, lease_pool, make=lambda: _bring_up_to_date(pool, address.schema))
+    log_pool = Pool(address, _LOG_TIMEOUT, size=1)
+    store = PostgresRunStore(pool, lease_pool, log_pool, make=lambda: _bring_up_to_date(pool, address.schema))
     store.warning = warning
     return store
 

@@ -32,6 +32,8 @@ ON_VERCEL = timedelta(seconds=290)
 """10 seconds less than the default ``maxDuration`` there."""
 _END_S = 8.0
 """The time for ending a run on Vercel."""
+_LOG_S = 1.0
+"""The time there for sending what is left of its log to the run store."""
 
 
 def store_timeout() -> StoreError:
@@ -64,7 +66,7 @@ class Runner:
     @property
     def longest_s(self) -> float:
         """The longest time that ``run`` may take, in seconds."""
-        return self.timeout.total_seconds() + (_END_S if self.on_vercel else 0.0) + 1.0
+        return self.timeout.total_seconds() + (_END_S + _LOG_S if self.on_vercel else 0.0) + 1.0
 
     @property
     def manager(self) -> "LocalJobManager":
@@ -195,13 +197,16 @@ class Runner:
 
         manager = wait_for_store(lambda: self.manager, SystemClock(), pause=pause)
         started = wait_for_store(lambda: start(manager), SystemClock(), pause=pause)
+        ended: Run | None = None
         with suppress(TimeoutError):
-            return manager.wait(started.id, max(0.0, end - time.monotonic()))
-        if self.on_vercel:
+            ended = manager.wait(started.id, max(0.0, end - time.monotonic()))
+        if ended is None and self.on_vercel:
             manager.end_run(started.id)
             with suppress(TimeoutError):
-                return manager.wait(started.id, _END_S)
-        return self.project.open_store().run(started.id) or started
+                ended = manager.wait(started.id, _END_S)
+        if self.on_vercel:  # nothing continues after the response
+            manager.ship_log(started.id, _LOG_S)
+        return ended or self.project.open_store().run(started.id) or started
 
     def demand_enabled(self, name: str) -> None:
         """Check that a run may be started.

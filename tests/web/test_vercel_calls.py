@@ -1,12 +1,15 @@
 """A call of Vercel is for a due time: the run knows its slot, and each slot is run once."""
 
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
 
+from jobctl.store.open import open_store
 from jobctl.web.vercel_call import CalledSlot, called_slot
+from tests.support.postgres import Postgres
 from tests.support.project import Site, until
 from tests.web.conftest import Serve
 
@@ -43,6 +46,7 @@ from jobctl import current_run
 
 def tell():
     run = current_run()
+    print("told")
     return {"slot": str(run.slot), "previous": str(run.previous_slot), "trigger": run.trigger}
 
 def gated():
@@ -182,3 +186,22 @@ def test_a_call_of_several_expressions_is_for_its_own(serve: Serve, site: Site) 
     results = [call(client, "tell", slot).json()["result"] for slot in (first, second)]
 
     assert [each["slot"] for each in results] == [str(first), str(second)]
+
+
+@pytest.mark.slow
+def test_what_a_run_prints_is_in_the_run_store_when_it_is_answered(
+    serve: Serve, site: Site, postgres: Postgres
+) -> None:
+    """The instance may be frozen then."""
+    address = postgres.schema()
+    client = serve(**{**ON_VERCEL, "JOBCTL_STATE": address, "JOBCTL_LOGS": "store"})
+
+    assert client.get("/api/cron/jobs/tell").status_code == 200
+
+    with closing(open_store(address)) as store:
+        (run,) = store.runs("tell")
+        assert store.stored_logs is not None
+        file = store.stored_logs.open(run.id)
+        assert file is not None
+        with file:
+            assert file.read().endswith(b"] told\n")

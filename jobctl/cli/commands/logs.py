@@ -1,12 +1,12 @@
 """``jobctl logs [ID|RUN]``: what a run printed, or what all jobs print."""
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from io import TextIOWrapper
-from pathlib import Path
 from typing import Annotated, Any, BinaryIO, NamedTuple, TypeVar
 
 import typer
@@ -17,7 +17,8 @@ from jobctl.cli.times import local, zone_names
 from jobctl.cli.views.runs import ending
 from jobctl.errors import StoreError, UsageError, reason_of
 from jobctl.model import Run, RunStatus
-from jobctl.store.logs import FOLDER, parsed, read
+from jobctl.store.kept_log import ARRIVES_WITHIN_S, KeptLog, is_elsewhere
+from jobctl.store.logs import parsed
 
 _EXECUTED = (RunStatus.RUNNING, RunStatus.COMPLETED, RunStatus.FAILED)
 NEWEST = 100
@@ -92,9 +93,11 @@ class _RunLog:
             if not follow or self._failed or context.uses_trigger_dev:
                 return self._report_no_run()
             run = self._wait_for_first()
-        log = _LogFile(context.project.state / FOLDER, run)
-        is_elsewhere = _is_elsewhere(run) and not log.exists()
-        if is_elsewhere:
+        log = _ShownLog(context, run)
+        is_kept_there = (
+            is_elsewhere(run) and context.environment.text("JOBCTL_LOGS") != "store" and not log.exists()
+        )
+        if is_kept_there:
             out.note(f"run {run.short_id} was on {run.host}: its log is there")
         if self._timestamps and out.is_terminal and not out.json:
             out.note(f"times are in {zone_names([context.now()])}")
@@ -107,9 +110,8 @@ class _RunLog:
             out.lines(self._formatted(self._last(log.lines())))
         if not out.json:
             out.flush()
-            if not (is_elsewhere or log.exists()):
-                yet = "has printed nothing yet" if run.status is RunStatus.RUNNING else "printed nothing"
-                out.note(f"run {run.short_id} {yet}")
+            if not (is_kept_there or log.exists()):
+                out.note(f"run {run.short_id} {_why_empty(run)}")
             if run.status is not RunStatus.RUNNING:
                 out.note(ending(run))
         return 0
@@ -143,18 +145,21 @@ class _RunLog:
             if (found := _retried(self._find, self._context)) is not None:
                 return found
 
-    def _follow(self, run: Run, log: "_LogFile") -> Run:
+    def _follow(self, run: Run, log: "_ShownLog") -> Run:
         out = self._output
         pause = threading.Event()
         position = 0
         is_first = True
+        wait_until: float | None = None
         while True:
             try:
                 now = _retried(lambda: self._reread(run), self._context)
             except StoreError:
                 out.message(f"run {run.short_id} continues, and is no longer followed")
                 raise
-            text, position = log.read_from(position)
+            has_ended = now.status is not RunStatus.RUNNING
+            is_whole = has_ended and _retried(partial(log.is_whole, now.attempt), self._context)
+            text, position = _retried(partial(log.read_from, position), self._context)
             lines: Iterable[tuple[str, str]] = [parsed(line) for line in text.split("\n")[:-1]]
             if is_first:
                 lines, is_first = self._last(lines), False
@@ -164,7 +169,9 @@ class _RunLog:
             else:
                 out.lines(self._formatted(lines))
             out.flush()
-            if now.status is not RunStatus.RUNNING:
+            if has_ended and wait_until is None:
+                wait_until = self._context.clock.monotonic() + ARRIVES_WITHIN_S
+            if is_whole or (wait_until is not None and self._context.clock.monotonic() > wait_until):
                 if out.json:
                     out.record({"run": _run_document(now)})
                 return now
@@ -208,6 +215,7 @@ class _AllLogs:
         self._statuses = (RunStatus.FAILED,) if failed else _EXECUTED
         self._timestamps = timestamps
         self._positions: dict[str, int | None] = {}
+        self._wait_until: dict[str, float] = {}
 
     def show(self, tail: int | None, *, follow: bool) -> int:
         """Show the last lines; with ``follow`` also each new one, until Ctrl-C."""
@@ -236,16 +244,22 @@ class _AllLogs:
     def _read(self) -> list[_Line]:
         """The lines added since the last call, oldest first."""
         store = self._context.store_if_any
-        folder = self._context.project.state / FOLDER
         found: list[_Line] = []
         for run in store.runs(statuses=self._statuses, limit=NEWEST) if store else ():
             position = self._positions.get(run.id, 0)
             if position is None:
                 continue
-            text, position = _LogFile(folder, run).read_from(position)
-            self._positions[run.id] = position if run.status is RunStatus.RUNNING else None
+            is_last = run.status is not RunStatus.RUNNING and self._is_last(run)
+            text, position = _ShownLog(self._context, run).read_from(position)
+            self._positions[run.id] = None if is_last else position
             found += [_Line(at, run.job_id, run.id, line) for at, line in map(parsed, text.split("\n")[:-1])]
         return sorted(found, key=lambda line: line.at)
+
+    def _is_last(self, run: Run) -> bool:
+        """Whether nothing more of a run that has ended will come."""
+        now = self._context.clock.monotonic()
+        until = self._wait_until.setdefault(run.id, now + ARRIVES_WITHIN_S)
+        return _ShownLog(self._context, run).is_whole(run.attempt) or now > until
 
     def _formatted(self, line: _Line) -> str:
         out = self._context.output
@@ -257,15 +271,15 @@ class _AllLogs:
         return f"{line.at} [{line.job}] {line.line}" if self._timestamps else f"[{line.job}] {line.line}"
 
 
-class _LogFile:
+class _ShownLog:
     """The log of a run, which may not exist yet."""
 
-    def __init__(self, folder: Path, run: Run) -> None:
-        self._folder = folder
+    def __init__(self, context: Context, run: Run) -> None:
+        self._context = context
         self._run = run
 
     def exists(self) -> bool:
-        """Whether the run has printed anything on this machine."""
+        """Whether anything that the run has printed can be read here."""
         file = self._open()
         if file is not None:
             file.close()
@@ -290,23 +304,38 @@ class _LogFile:
                 for line in text:
                     yield parsed(line.rstrip("\n"))
 
+    def is_whole(self, attempt: int) -> bool:
+        """Whether all output of an attempt that has ended is there to read."""
+        with self._errors():
+            return self._kept().is_whole(attempt)
+
     def _open(self) -> BinaryIO | None:
+        with self._errors():
+            return self._kept().open()
+
+    def _kept(self) -> KeptLog:
+        return KeptLog(self._context.project.state, self._context.store_if_any, self._run)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
         try:
-            return read(self._folder, self._run.job_id, self._run.id)
+            yield
         except OSError as error:
             raise StoreError(
                 f"the log of run {self._run.short_id} cannot be read: {reason_of(error)}"
             ) from None
 
 
+def _why_empty(run: Run) -> str:
+    if is_elsewhere(run):
+        return f"was on {run.host}, and none of its output is in the run store"
+    return "has printed nothing yet" if run.status is RunStatus.RUNNING else "printed nothing"
+
+
 def _run_document(run: Run) -> dict[str, Any]:
     from jobctl.json_documents import run_document
 
     return run_document(run)
-
-
-def _is_elsewhere(run: Run) -> bool:
-    return run.host not in {None, os.uname().nodename}
 
 
 def _retried(read_store: Callable[[], T], context: Context) -> T:

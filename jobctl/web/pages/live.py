@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from jobctl.errors import JobctlError
+from jobctl.errors import JobctlError, StoreError
 from jobctl.model import Run, RunStatus
-from jobctl.web.pages.log_text import lines_from
+from jobctl.store.kept_log import ARRIVES_WITHIN_S
+from jobctl.web.pages.log_text import LogPart, lines_from
 from jobctl.web.pages.reader import Reader
 from jobctl.web.pages.rendering import HEADERS
 
@@ -122,15 +123,21 @@ class Live:
 
     async def _of_run(self, run: Run, position: int) -> AsyncIterator[str]:
         loop = asyncio.get_running_loop()
-        state, mask = self._reader.project.state, self._reader.project.environment.mask
         end, quiet_since, shown = loop.time() + LONGEST_S, loop.time(), _key(run)
+        ended_at: float | None = None
         yield "retry: 1000\n\n"
         while not self._closing and loop.time() < end:
             now = await self._run(run.id)
+            has_ended = now is not None and now.status is not RunStatus.RUNNING
             try:
-                part = await self._read(partial(lines_from, state, run, position, mask))
+                is_whole, part = await self._read(
+                    partial(_log_part, self._reader, now or run, position, has_ended=has_ended)
+                )
             except OSError:
                 return
+            except StoreError:  # it may answer later
+                await asyncio.sleep(_LOOK_S)
+                continue
             if part.lines:
                 position = part.position
                 data = json.dumps({"html": "".join(part.lines), "position": position})
@@ -140,7 +147,10 @@ class Live:
             if now is not None and _key(now) != shown:
                 shown = _key(now)
                 yield f"event: changed\ndata: {now.status.value}\n\n"
-            if now is not None and now.status is not RunStatus.RUNNING:
+            if now is not None and has_ended:
+                ended_at = loop.time() if ended_at is None else ended_at
+                is_whole = is_whole or loop.time() - ended_at > ARRIVES_WITHIN_S
+            if now is not None and has_ended and is_whole:
                 yield f"event: ended\ndata: {now.status.value}\n\n"
                 return
             if loop.time() - quiet_since > _QUIET_S:
@@ -183,6 +193,13 @@ class _Stream(StreamingResponse):
             pass
         finally:
             await self.events.aclose()  # else it is free only when its memory is
+
+
+def _log_part(reader: Reader, run: Run, position: int, *, has_ended: bool) -> tuple[bool, LogPart]:
+    """The lines behind a position, and whether they are the last of a run that has ended."""
+    log = reader.log(run)
+    is_whole = has_ended and log.is_whole(run.attempt)
+    return is_whole, lines_from(log, position, reader.project.environment.mask)
 
 
 def _key(run: Run) -> object:

@@ -4,14 +4,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from markupsafe import Markup, escape
 
-from jobctl.model import Run
 from jobctl.settings.masking import Mask
-from jobctl.store.logs import FOLDER, parsed, read
+from jobctl.store.kept_log import KeptLog
+from jobctl.store.logs import parsed
 
 NEWEST = 1000
 """Lines of a log that a page shows at first."""
@@ -39,17 +38,19 @@ class LogPart(NamedTuple):
     left_out: int = 0
 
 
-def newest_lines(state: Path, run: Run, most: int | None, mask: Mask) -> LogPart | None:
-    """The newest whole lines of a run's log, masked; None where it has none here.
+def newest_lines(log: KeptLog, most: int | None, mask: Mask) -> LogPart | None:
+    """The newest whole lines of a run's log, masked; None where there is none to read.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: its file cannot be read.
+        StoreError: the run store cannot be read.
     """
-    file = read(state / FOLDER, run.job_id, run.id)
+    file = log.open()
     if file is None:
         return None
     with file:
-        size = os.fstat(file.fileno()).st_size
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
         before = _lines_in(file, max(0, size - MOST_SHOWN))
         data = file.read(MOST_SHOWN)
     begin = data.find(b"\n") + 1 if size > MOST_SHOWN else 0  # the first may be a part of a line
@@ -69,13 +70,14 @@ def _lines_in(file: BinaryIO, size: int) -> int:
     return found
 
 
-def lines_from(state: Path, run: Run, position: int, mask: Mask) -> LogPart:
+def lines_from(log: KeptLog, position: int, mask: Mask) -> LogPart:
     """The whole lines behind a position, masked, of at most 256 KiB.
 
     Raises:
-        OSError: the log cannot be read.
+        OSError: its file cannot be read.
+        StoreError: the run store cannot be read.
     """
-    file = read(state / FOLDER, run.job_id, run.id)
+    file = log.open()
     if file is None:
         return LogPart([], position)
     with file:

@@ -31,6 +31,7 @@ from jobctl.project import ProjectContext
 from jobctl.scheduler.liveness import Presence, fail_lost_runs_once, scheduler_presence
 from jobctl.store.base import RunStore
 from jobctl.store.glances import JobGlance
+from jobctl.store.kept_log import KeptLog
 from jobctl.store.open import open_store
 from jobctl.store.records import JobRecord
 
@@ -138,6 +139,14 @@ class Reader:
         if self.mode is Mode.TRIGGER_DEV and run_id.startswith("run_"):
             return self.trigger_dev.run(run_id)
         return self.store().run(run_id)
+
+    def log(self, run: Run) -> KeptLog:
+        """What a run printed.
+
+        Raises:
+            StoreError: the run store cannot be opened or read.
+        """
+        return KeptLog(self.project.state, self.store(), run)
 
     def runs(self, job_id: str | None, statuses: Sequence[RunStatus], limit: int) -> Sequence[Run]:
         """Runs, newest first, of one job or of all, where the mode has them."""

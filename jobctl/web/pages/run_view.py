@@ -10,6 +10,7 @@ from markupsafe import Markup
 from jobctl.errors import reason_of
 from jobctl.managers.rerun import unknown_run
 from jobctl.model import Run, RunStatus, WaitingRun
+from jobctl.store.kept_log import is_elsewhere
 from jobctl.web.pages.log_text import NEWEST, LogPart, newest_lines
 from jobctl.web.pages.reader import Reader
 from jobctl.web.pages.strip import MOST, strip
@@ -71,6 +72,7 @@ def run_page(reader: Reader, run_id: str, *, whole_log: bool) -> dict[str, Any]:
         "log": log,
         "log_is_whole": whole_log,
         "log_error": log_error,
+        "is_elsewhere": is_elsewhere(run),
         "spent": _spent(run, now),
     }
 
@@ -104,6 +106,6 @@ def _spent(run: Run, now: datetime) -> Any:
 def _log(reader: Reader, run: Run, *, whole: bool) -> tuple[LogPart | None, str | None]:
     try:
         mask = reader.project.environment.mask
-        return newest_lines(reader.project.state, run, None if whole else NEWEST, mask), None
+        return newest_lines(reader.log(run), None if whole else NEWEST, mask), None
     except OSError as error:
         return None, f"The log cannot be read: {reason_of(error)}."

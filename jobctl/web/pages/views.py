@@ -6,8 +6,6 @@ from jobctl.errors import StoreError, reason_of
 from jobctl.managers.rerun import unknown_run
 from jobctl.model import Run
 from jobctl.modes import explain
-from jobctl.store.logs import FOLDER
-from jobctl.store.logs import read as open_log
 from jobctl.web.pages import job_view, run_view, site_view
 from jobctl.web.pages import overview as jobs
 from jobctl.web.pages import timeline as lanes
@@ -51,7 +49,7 @@ def log(visit: Visit) -> Response:
     if not isinstance(found, Run):
         raise unknown_run(found.id)
     try:
-        file = open_log(reader.project.state / FOLDER, found.job_id, found.id)
+        file = reader.log(found).open()
     except OSError as error:
         raise StoreError(f"the log cannot be read: {reason_of(error)}") from None
     name = f'attachment; filename="{found.job_id}-{found.short_id}.log"'
