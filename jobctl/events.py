@@ -111,6 +111,24 @@ class SlotsMissed:
 
 
 @value
+class JobLate:
+    """An expectation of a job is not met since ``since``; ``why`` is a clause about the job."""
+
+    at: datetime
+    job_id: str
+    since: datetime
+    why: str
+
+
+@value
+class JobOnTime:
+    """A job that was late meets its expectations again."""
+
+    at: datetime
+    job_id: str
+
+
+@value
 class ClockJumped:
     """The wall clock moved by ``by`` against the steady one (positive: forward, or a sleep).
 
@@ -224,6 +242,8 @@ Event = (
     | RunRetrying
     | RunFinished
     | SlotsMissed
+    | JobLate
+    | JobOnTime
     | ClockJumped
     | ClocksDiffer
     | StoreUnavailable

@@ -137,6 +137,21 @@ class Command:
     argv: tuple[str, ...]
 
 
+@value
+class Expectations:
+    """What is expected of a job; what is not given is not expected.
+
+    Attributes:
+        start_within: how long after its due time a slot may begin.
+        done_within: how long after its due time a slot may be in progress; of another run, after its start.
+        success_every: how long ago a run may have last completed.
+    """
+
+    start_within: timedelta | None = None
+    done_within: timedelta | None = None
+    success_every: timedelta | None = None
+
+
 Target = str | Callable[..., Any] | Command
 """``"package.module:function"``, a function (sync or async), or a command."""
 
@@ -172,6 +187,7 @@ class Job:
         dry_run: whether its function accepts ``dry_run=True``.
         unmet: the first of its needs that is not configured, as a clause; the job is then neither scheduled nor
             triggered.
+        expect: what is expected of it; None: nothing.
         after: instead of a schedule, ids of jobs: it runs once when all of them have completed since its last start.
         exclude: dates, ranges and calendars, as they were given; ``schedule`` leaves their dates out.
         origins: the place of each key of the project file that is set; the others have their defaults.
@@ -201,6 +217,7 @@ class Job:
     dry_run: bool = False
     unmet: str | None = None
     after: tuple[str, ...] = ()
+    expect: Expectations | None = None
     exclude: tuple[str, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -377,6 +394,8 @@ class JobStatus:
         progress: of the run that goes on, as it reports itself.
         stopped_until: when a stopped job goes back on its schedule by itself; None: never.
         waiting: how many runs of it are kept for later.
+        late: which of its expectations is not met, as a clause; None: all are.
+        late_since: since when.
     """
 
     id: str
@@ -394,6 +413,8 @@ class JobStatus:
     progress: Progress | None = None
     stopped_until: datetime | None = None
     waiting: int = 0
+    late: str | None = None
+    late_since: datetime | None = None
 
 
 @value

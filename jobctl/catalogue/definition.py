@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from jobctl.catalogue.job_keys import KEYS
 from jobctl.durations import write_duration
-from jobctl.model import CatchUp, Command, Job
+from jobctl.model import CatchUp, Command, Expectations, Job
 from jobctl.schedules import Cron, Every, unfiltered
 from jobctl.settings.masking import MASK, Mask, secret_texts
 
@@ -84,6 +84,12 @@ def _value(job: Job, key: str) -> Any:
 def _as_json(value: Any) -> Any:
     if isinstance(value, timedelta):
         return write_duration(value)
+    if isinstance(value, Expectations):
+        return {
+            name: write_duration(getattr(value, name))
+            for name in Expectations.__annotations__
+            if getattr(value, name) is not None
+        }
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):

@@ -16,7 +16,7 @@ from jobctl.catalogue.notify_settings import URLS, NotificationKind, is_url
 from jobctl.durations import parse_duration, write_duration
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ScheduleError, UsageError
 from jobctl.files import with_home
-from jobctl.model import CatchUp, Command, Job, OnOverlap, Schedule, Target
+from jobctl.model import CatchUp, Command, Expectations, Job, OnOverlap, Schedule, Target
 from jobctl.schedules import Cron, Every, Excluding, cron_schedule, unfiltered
 from jobctl.schedules.crons import MOST as MOST_CRONS
 from jobctl.schedules.excluding import FORMS, parse_dates
@@ -51,6 +51,8 @@ _DATES: JsonSchema = {
     "pattern": r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}(\s*\.\.\s*[0-9]{4}-[0-9]{2}-[0-9]{2})?\s*$",
 }
 _EXCLUDE_FORMS = f'{FORMS}, or "@holidays"'
+_EXPECTATIONS = tuple(Expectations.__annotations__)
+_LEAST_EXPECTED = timedelta(seconds=1)
 _CALL_FORM = f"{DOTTED_NAME}:{DOTTED_NAME}"
 _CALL: JsonSchema = {"type": "string", "pattern": f"^{_CALL_FORM}$"}
 _VALUE: JsonSchema = {"type": "string", "pattern": r"^[^\x00]*$"}
@@ -196,6 +198,30 @@ def _read_call(value: Any) -> str:
     raise ConfigurationError(f"{_shown(value)} is not an import path", hint='write "package.module:function"')
 
 
+def _read_expect(value: Any) -> Expectations:
+    names = ", ".join(_EXPECTATIONS)
+    if not isinstance(value, Mapping) or not value:
+        raise ConfigurationError(
+            f"expected a table with {names}", hint='write { start_within = "2m", success_every = "26h" }'
+        )
+    for name in value:
+        if name not in _EXPECTATIONS:
+            raise ConfigurationError(
+                f"expected {names}, not {quote(str(name))}", hint=suggestion(str(name), _EXPECTATIONS) or None
+            )
+    read: dict[str, timedelta] = {}
+    for name, each in value.items():
+        try:
+            read[name] = each if isinstance(each, timedelta) else _read_duration(each)
+        except (ConfigurationError, ScheduleError) as error:
+            raise ConfigurationError(f"{name}: {error.problem}", hint=error.hint) from None
+        if read[name] < _LEAST_EXPECTED:
+            raise ConfigurationError(
+                f"{name}: {quote(str(each))} is less than {write_duration(_LEAST_EXPECTED)}"
+            )
+    return Expectations(**read)
+
+
 def _read_command(value: Any) -> Command:
     texts = isinstance(value, list) and all(isinstance(word, str) for word in value)
     if not (texts and value and value[0]):
@@ -269,6 +295,12 @@ _VARIABLES: JsonSchema = {
     "additionalProperties": _VALUE,
 }
 _ARGUMENTS: JsonSchema = {"type": "object", "propertyNames": {"pattern": _VARIABLE["pattern"]}}
+_EXPECT: JsonSchema = {
+    "type": "object",
+    "properties": dict.fromkeys(_EXPECTATIONS, _MINIMUM_1_S),
+    "additionalProperties": False,
+    "minProperties": 1,
+}
 _Duration = timedelta | str | None
 _Interval = timedelta | float | str | None
 
@@ -298,6 +330,7 @@ class JobOptions(TypedDict, total=False):
     needs: Annotated[Sequence[str] | None, JobKey(_read_names, _NAMES, "Environment variables that must be set for it to run.")]
     check_in: Annotated[str | None, JobKey(_read_url, URL, "URL of a monitor, or $NAME, to call at each start, success and failure.")]
     arguments: Annotated[Mapping[str, Any] | None, JobKey(_read_arguments, _ARGUMENTS, "Arguments for its function or program, unless a run is given others.")]
+    expect: Annotated[Mapping[str, timedelta | str] | None, JobKey(_read_expect, _EXPECT, "Durations after which the job is late: start_within and done_within of its due time, success_every of its last success.")]
     memory_mib: Annotated[int | None, JobKey(_read_mib, _MIB, "Limit of a run's address space in MiB, on Linux.")]
 
 

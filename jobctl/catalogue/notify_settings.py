@@ -20,6 +20,8 @@ class NotificationKind(StrEnum):
     FAILURE = "failure"
     RECOVERY = "recovery"
     MISSED = "missed"
+    LATE = "late"
+    ON_TIME = "on-time"
 
 
 class Notify(NamedTuple):

@@ -33,7 +33,9 @@ class Board(NamedTuple):
         return self.scheduler.running or self.mode in {Mode.TRIGGER_DEV, Mode.VERCEL}
 
     def late_since(self, job: JobStatus) -> datetime | None:
-        """The due time of a job that is late; None if it is on time."""
+        """Since when a job is late: by its expectations, or since its due time; None if it is on time."""
+        if job.late_since is not None:
+            return job.late_since
         due = self.due.get(job.id)
         waits = job.status not in {Status.RUNNING, Status.STOPPED} and self.scheduler.running
         return due if due is not None and waits and self.now - due >= LATE else None

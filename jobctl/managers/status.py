@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from jobctl.catalogue.expectations import lateness
 from jobctl.model import AFTER, Job, JobStatus, Run, RunStatus, Status
 from jobctl.modes import Mode
 from jobctl.store.records import JobRecord
@@ -29,6 +30,8 @@ def job_status(job: Job, record: JobRecord | None, now: datetime) -> JobStatus:
     found = status_from(job, state, last, next_run=planned if planned and planned > now else None, note=off)
     if record is not None and record.waiting:
         found = replace(found, waiting=record.waiting)
+    if (late := lateness(job, record, now)) is not None:
+        found = replace(found, late=late.why, late_since=late.since)
     if state is Status.STOPPED and record is not None and record.stopped_until is not None:
         return replace(found, stopped_until=record.stopped_until)
     if last is None or state is not Status.RUNNING or last.retry_at is None:

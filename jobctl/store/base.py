@@ -399,6 +399,14 @@ class RunStore(CachedResults, Counters):
             done = connection.execute("UPDATE jobs SET told = ? WHERE id = ? AND told <> ?", values)
             return done.rowcount > 0
 
+    def set_late_notified(self, job_id: str, since: datetime | None) -> bool:
+        """Note that people are notified that a job is late, or on time again; False where they were, by any process."""
+        condition = "late IS NOT NULL" if since is None else "late IS NULL"
+        with self._writing() as connection:
+            values = (ms_of(since), job_id)
+            done = connection.execute(f"UPDATE jobs SET late = ? WHERE id = ? AND {condition}", values)
+            return done.rowcount > 0
+
     def keep_notifications(self, sent: Iterable[SentNotification]) -> None:
         """Keep which notifications were delivered, and which were not."""
         with self._writing() as connection:

@@ -77,6 +77,7 @@ class JobRecord:
         missed: the number of misfires.
         last_success: when a run of it last completed.
         failing: whether its last finished run failed; None before the first.
+        late_notified: people were notified that it is late since then; None: they were not, or it no longer is.
         failure_notified: the last notification about it was a failure, not a recovery.
     """
 
@@ -97,6 +98,7 @@ class JobRecord:
     stopped_until: datetime | None = None
     waiting: int = 0
     waits_until: datetime | None = None
+    late_notified: datetime | None = None
 
     def last_start(self, latest: datetime) -> datetime | None:
         """When it last started, or was put on its schedule; of the times up to ``latest``, None where there are none.

@@ -28,7 +28,7 @@ RUN = (
 OWNER = "o.id, o.kind, o.host, o.pid, o.start, o.boot, o.since, o.ended, o.killed, o.heartbeats, o.leased, o.observed"
 JOB = (
     "j.id, j.name, j.schedule, j.timezone, j.anchor, j.cursor, j.next_run, j.stopped, j.stop_reason, j.missed,"
-    " j.last_success, j.failing, j.told, j.stopped_until"
+    " j.last_success, j.failing, j.told, j.stopped_until, j.late"
 )
 WAITING = (
     "w.id, w.job_id, w.begins_at, w.trigger, w.slot, w.arguments, w.rerun_of, w.actor, w.reason, w.batch"
@@ -216,6 +216,7 @@ def record_of(row: Any, waiting: tuple[int, int] | None = None) -> JobRecord:
         failing=None if row[11] is None else bool(row[11]),
         failure_notified=bool(row[12]),
         stopped_until=when(row[13]),
+        late_notified=when(row[14]),
         waiting=waiting[0] if waiting else 0,
         waits_until=from_ms(waiting[1]) if waiting else None,
         last=run_of(last) if last[0] is not None else None,

@@ -1,4 +1,4 @@
-"""Optional subscribers to a manager's events: notifications, traces, and a file of metrics."""
+"""Optional subscribers to a manager's events: notifications, traces, expectations, and a file of metrics."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jobctl.events import Bus
     from jobctl.project import ProjectContext
     from jobctl.store.base import RunStore
+    from jobctl.subscribers.expectation_watch import ExpectationWatch
     from jobctl.subscribers.notifier import Notifier
     from jobctl.subscribers.prometheus import MetricsFile
     from jobctl.subscribers.tracing import Tracer
@@ -43,6 +44,7 @@ class Subscribers:
         self._manager = manager
         self._project = project
         self._notifier: Notifier | None = None
+        self._watch: ExpectationWatch | None = None
         self._metrics_file: MetricsFile | None = None
         self._tracer: Tracer | None = None
         self.use(catalogue)
@@ -67,14 +69,24 @@ class Subscribers:
             self._notifier = Notifier(
                 manager.bus, manager.store, catalogue.notify, catalogue.jobs, self._project
             )
+        if self._watch is not None:
+            self._watch.jobs = list(catalogue)
+        elif self._manager.kind != "trigger" and any(job.expect for job in catalogue):
+            self._start_watch(catalogue)
         if self._metrics_file is not None:
             self._metrics_file.job_ids = catalogue.ids()
 
     def close(self) -> None:
         """Unsubscribe. Notifications in the queue are delivered first, for at most 15 seconds, and spans sent, for 5."""
-        for subscriber in (self._notifier, self._tracer, self._metrics_file):
+        for subscriber in (self._watch, self._notifier, self._tracer, self._metrics_file):
             if subscriber is not None:
                 subscriber.close()
+
+    def _start_watch(self, catalogue: "Catalogue") -> None:
+        from jobctl.subscribers.expectation_watch import ExpectationWatch
+
+        self._watch = ExpectationWatch(self._manager.bus, self._manager.store, catalogue)
+        self._watch.start()
 
     def _write_metrics(self, file: "Path", catalogue: "Catalogue") -> None:
         from jobctl.subscribers.prometheus import MetricsFile

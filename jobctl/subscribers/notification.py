@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from jobctl.catalogue.notify_settings import NotificationKind
 from jobctl.clock import iso
 from jobctl.durations import format_duration
-from jobctl.events import SlotsMissed
+from jobctl.events import JobLate, JobOnTime, SlotsMissed
 from jobctl.model import Run, RunStatus
 from jobctl.store.base import RunStore
 from jobctl.text import counted
@@ -76,6 +76,16 @@ def of_slots(event: SlotsMissed, job_name: str) -> Notification:
     """The notification for missed slots."""
     text = f"{event.job_id} {missed(event)}"
     return Notification(NotificationKind.MISSED, event.job_id, job_name, text, event.at, missed=event.count)
+
+
+def of_lateness(event: JobLate | JobOnTime, job_name: str) -> Notification:
+    """The notification that a job is late, or on time again."""
+    if isinstance(event, JobLate):
+        text = f"{event.job_id} is late: {event.why}"
+        return Notification(NotificationKind.LATE, event.job_id, job_name, text, event.at)
+    return Notification(
+        NotificationKind.ON_TIME, event.job_id, job_name, f"{event.job_id} is on time again", event.at
+    )
 
 
 def missed(event: SlotsMissed) -> str:

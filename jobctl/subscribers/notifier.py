@@ -16,6 +16,8 @@ from jobctl.errors import JobctlError, ServiceError, StoreError
 from jobctl.events import (
     Bus,
     Event,
+    JobLate,
+    JobOnTime,
     NotificationFailed,
     RunFinished,
     RunStarted,
@@ -25,7 +27,7 @@ from jobctl.events import (
 from jobctl.model import Job, Run, RunStatus, SentNotification
 from jobctl.project import ProjectContext
 from jobctl.store.base import RunStore
-from jobctl.subscribers.notification import FINAL, Notification, of_run, of_slots
+from jobctl.subscribers.notification import FINAL, Notification, of_lateness, of_run, of_slots
 from jobctl.subscribers.notification_channels import Channel, CheckIn, channels, check_in_url, request
 
 CLOSE_S = 15.0
@@ -35,6 +37,8 @@ PAUSES_S = (10.0, 60.0, 300.0)
 """Between attempts at a receiver; each attempt sends a request up to four times."""
 _IDLE_S = 30.0
 _MAX_NOTIFICATIONS = 10_000
+_KEPT_STATES = (NotificationKind.FAILURE, NotificationKind.RECOVERY)
+"""What the run store keeps people to know, once a receiver has accepted it."""
 _MAX_CHECK_INS = 4
 """For one job: older check-ins are out of date."""
 
@@ -204,6 +208,11 @@ class Notifier:
                 self._running.pop(run.id, None)
             case SlotsMissed():
                 self._on_missed(event)
+            case JobLate() | JobOnTime():
+                job = self._jobs.get(event.job_id)
+                if job is not None and self._channels:
+                    late = of_lateness(event, job.name)
+                    self._enqueue_check(event.job_id, lambda: self._notify(late))
             case SchedulerStarted() if self._channels:
                 self._enqueue_check("", self._notify_of_earlier_failures)
 
@@ -282,7 +291,7 @@ class Notifier:
     def _notify(self, notification: Notification) -> None:
         job_id, is_wanted = notification.job_id, notification.kind in self._kinds
         delivery = _Delivery(notification, len(self._channels) if is_wanted else 1)
-        if notification.kind is not NotificationKind.MISSED:
+        if notification.kind in _KEPT_STATES:
             with self._lock:
                 self._newest[job_id] = delivery
         if not is_wanted:  # counts as delivered

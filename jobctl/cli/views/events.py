@@ -12,6 +12,8 @@ from jobctl.events import (
     ClocksDiffer,
     EndNotRecorded,
     Event,
+    JobLate,
+    JobOnTime,
     JobsChanged,
     JobsLeftOut,
     JobsRefused,
@@ -46,6 +48,8 @@ _NAMES = {
     RunRetrying: "run_retrying",
     RunFinished: "run_finished",
     SlotsMissed: "slots_missed",
+    JobLate: "job_late",
+    JobOnTime: "job_on_time",
     ClockJumped: "clock_jumped",
     ClocksDiffer: "clocks_differ",
     StoreUnavailable: "store_trouble",
@@ -60,6 +64,7 @@ _NAMES = {
 }
 _WARNINGS = (
     SlotsMissed
+    | JobLate
     | ClockJumped
     | ClocksDiffer
     | RunRetrying
@@ -88,7 +93,9 @@ def job_of(event: Event) -> str | None:
         return event.run.job_id
     return (
         event.job_id
-        if isinstance(event, RunOutput | SlotsMissed | NotificationFailed | LinesNotShown)
+        if isinstance(
+            event, RunOutput | SlotsMissed | JobLate | JobOnTime | NotificationFailed | LinesNotShown
+        )
         else None
     )
 
@@ -106,7 +113,7 @@ def level(event: Event) -> str | None:
 
 def sentence(event: Event) -> str:
     """What happened, without time and job."""
-    return _of_run(event) or _of_scheduler(event) or _of_files(event)
+    return _of_run(event) or _of_job(event) or _of_scheduler(event) or _of_files(event)
 
 
 def _of_run(event: Event) -> str:
@@ -123,12 +130,21 @@ def _of_run(event: Event) -> str:
             return ending(event.run).removeprefix(f"{event.run.job_id}: ")
         case EndNotRecorded():
             return f"the run store does not know run {event.run.short_id} any more: its end is not recorded"
+        case LinesNotShown():
+            return _not_shown(event)
+    return ""
+
+
+def _of_job(event: Event) -> str:
+    match event:
         case NotificationFailed():
             return f"{event.receiver} was not notified: {event.problem}"
         case SlotsMissed():
             return missed(event)
-        case LinesNotShown():
-            return _not_shown(event)
+        case JobLate():
+            return f"late: {event.why}"
+        case JobOnTime():
+            return "on time again"
     return ""
 
 
