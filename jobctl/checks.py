@@ -210,6 +210,29 @@ def check_trigger_dev(project: ProjectContext, _: timedelta) -> str:
     return f"{account.host}, environment {account.environment}, {counted(count, 'schedule')}"
 
 
+def check_notify(project: ProjectContext, _: timedelta) -> str:
+    """Send a test to every receiver of notifications."""
+    from jobctl.clock import SystemClock
+    from jobctl.subscribers.notification import test_notification
+    from jobctl.subscribers.notification_channels import channels
+
+    notify = project.catalogue.notify
+    if not notify.has_receivers:
+        raise NotConfiguredError("notify is not set in the project file")
+    test, delivered, failures = test_notification(SystemClock().now()), [], []
+    for channel in channels(notify, project):
+        try:
+            channel.send(test)
+        except JobctlError as error:
+            failures.append((channel.label, error))
+        else:
+            delivered.append(channel.label)
+    if failures:
+        kind = type(failures[0][1])
+        raise kind("; ".join(f"{label}: {error.problem}" for label, error in failures))
+    return f"a test was sent: {', '.join(delivered)}"
+
+
 def _demand_configured(project: ProjectContext, need: str) -> None:
     missing = unmet_need((need,), project.environment)
     if missing is not None:
@@ -224,7 +247,10 @@ PARTS: dict[str, Callable[[ProjectContext, timedelta], str]] = {
     "site": check_site,
     "mail": check_mail,
     "trigger-dev": check_trigger_dev,
+    "notify": check_notify,
 }
+ON_REQUEST = ("notify",)
+"""Parts that are checked only where they are named: people receive the test."""
 
 
 def other_distribution() -> str | None:

@@ -135,6 +135,7 @@ def job_document(status: JobStatus) -> dict[str, Any]:
         "progress": _progress(status.progress),
         "stopped_until": time(status.stopped_until),
         "waiting": status.waiting,
+        "late": status.late,
     }
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Annotated, Any, NamedTuple, TypedDict
 
 from jobctl.catalogue.calendars import AT, Calendars
-from jobctl.catalogue.notify_settings import URLS, NotificationKind, is_url
+from jobctl.catalogue.notify_settings import OCCASIONS, URLS, is_url
 from jobctl.durations import parse_duration, write_duration
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ScheduleError, UsageError
 from jobctl.files import with_home
@@ -581,7 +581,7 @@ def schema(others: Iterable[str]) -> dict[str, Any]:
                     **dict.fromkeys(URLS, URL),
                     "command": COMMAND,
                     "mail": {"anyOf": [_MAIL, {"type": "array", "items": _MAIL, "minItems": 1}]},
-                    "on": {"type": "array", "items": {"enum": [one.value for one in NotificationKind]}},
+                    "on": {"type": "array", "items": {"enum": [one.value for one in OCCASIONS]}},
                 },
                 "additionalProperties": False,
             },

@@ -22,6 +22,11 @@ class NotificationKind(StrEnum):
     MISSED = "missed"
     LATE = "late"
     ON_TIME = "on-time"
+    TEST = "test"
+
+
+OCCASIONS = tuple(kind for kind in NotificationKind if kind is not NotificationKind.TEST)
+"""What ``notify.on`` may choose from."""
 
 
 class Notify(NamedTuple):
@@ -42,7 +47,7 @@ class Notify(NamedTuple):
     discord: str | None = None
     command: tuple[str, ...] = ()
     mail: tuple[str, ...] = ()
-    on: tuple[NotificationKind, ...] = tuple(NotificationKind)
+    on: tuple[NotificationKind, ...] = OCCASIONS
     where: str = "notify"
 
     @property
@@ -81,7 +86,7 @@ def read_notify(value: Any, where: str) -> tuple[Notify, list[NotifyFault]]:
             **{key: value.get(key) for key in URLS},
             command=tuple(value.get("command", ())),
             mail=(mail,) if isinstance(mail, str) else tuple(mail),
-            on=tuple(NotificationKind(one) for one in value.get("on", NotificationKind)),
+            on=tuple(NotificationKind(one) for one in value.get("on", OCCASIONS)),
             where=where,
         ),
         [],
@@ -103,8 +108,8 @@ def _faults(table: Mapping[str, Any]) -> Iterator[NotifyFault]:
         elif key == "mail":
             yield from _mail_faults([value] if isinstance(value, str) else value)
         elif key == "on":
-            if not (_texts(value) and set(value) <= set(NotificationKind)):
-                yield NotifyFault(key, "notify.on: expected a list", f"of {', '.join(NotificationKind)}")
+            if not (_texts(value) and set(value) <= set(OCCASIONS)):
+                yield NotifyFault(key, "notify.on: expected a list", f"of {', '.join(OCCASIONS)}")
         else:
             yield NotifyFault(
                 key,

@@ -31,6 +31,7 @@ PANELS = {
     "Run": ("run", "trigger", "rerun", "backfill", "serve"),
     "Inspect": (
         "status",
+        "watch",
         "runs",
         "logs",
         "metrics",

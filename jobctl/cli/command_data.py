@@ -99,6 +99,9 @@ COMMANDS = {
         '--limit': Option('', 'N', (), 'Number of jobs at most, 0 for all.'),
         '--no-header': Option('', '', (), 'Leave out the header line when piped.'),
     }),
+    'watch': CommandEntry('Check that jobs are on time, notify of changes, and exit with 1 if one is late', (), {
+        '--no-header': Option('', '', (), 'Leave out the header line when piped.'),
+    }),
     'runs': CommandEntry('List runs, newest first; or those kept for later', (JOBS, ), {
         '--failed': Option('', '', (), 'Only failed runs.'),
         '--status': Option('', 'running|completed|failed|skipped|cancelled', ('running', 'completed', 'failed', 'skipped', 'cancelled'), 'Only runs in this state.'),
@@ -165,7 +168,7 @@ COMMANDS = {
         '--all': Option('', '', (), 'Every job.'),
         '--yes': Option('-y', '', (), 'Do not ask for confirmation.'),
     }),
-    'check': CommandEntry('Check every part that is configured', (('settings', 'store', 'database', 'content', 'site', 'mail', 'trigger-dev'), ), {
+    'check': CommandEntry('Check every part that is configured', (('settings', 'store', 'database', 'content', 'site', 'mail', 'trigger-dev', 'notify'), ), {
         '--timeout': Option('', 'DURATION', (), 'Time that each part may take.'),
     }),
     'export': CommandEntry('Write the files for another platform, or an editor', (('trigger-dev', 'vercel', 'schema'), (), ), {

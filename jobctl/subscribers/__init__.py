@@ -74,7 +74,7 @@ class Subscribers:
         elif self._manager.kind != "trigger" and any(job.expect for job in catalogue):
             self._start_watch(catalogue)
         if self._metrics_file is not None:
-            self._metrics_file.job_ids = catalogue.ids()
+            self._metrics_file.jobs = catalogue.jobs
 
     def close(self) -> None:
         """Unsubscribe. Notifications in the queue are delivered first, for at most 15 seconds, and spans sent, for 5."""
@@ -91,7 +91,7 @@ class Subscribers:
     def _write_metrics(self, file: "Path", catalogue: "Catalogue") -> None:
         from jobctl.subscribers.prometheus import MetricsFile
 
-        self._metrics_file = MetricsFile(file, self._manager.store, self._manager.bus, catalogue.ids())
+        self._metrics_file = MetricsFile(file, self._manager.store, self._manager.bus, catalogue.jobs)
 
     def _start_tracer(self) -> str | None:
         """Why traces cannot be sent, or None."""

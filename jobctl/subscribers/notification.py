@@ -88,6 +88,12 @@ def of_lateness(event: JobLate | JobOnTime, job_name: str) -> Notification:
     )
 
 
+def test_notification(at: datetime) -> Notification:
+    """What ``check notify`` sends."""
+    text = "this is a test of jobctl's notifications; nothing has happened"
+    return Notification(NotificationKind.TEST, "test", "Test", text, at)
+
+
 def missed(event: SlotsMissed) -> str:
     """``missed 3 slots; it waits for its next slot``."""
     consequence = "it runs once now" if event.runs_now else "it waits for its next slot"

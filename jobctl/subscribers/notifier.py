@@ -120,6 +120,7 @@ class _Delivery:
     def __init__(self, notification: Notification, pending: int) -> None:
         self.notification = notification
         self.pending = pending
+        self.is_accepted = False
 
 
 class Notifier:
@@ -328,6 +329,7 @@ class Notifier:
         """Record what people know now. A slow receiver of an older notification changes nothing of that."""
         job_id, kind = delivery.notification.job_id, delivery.notification.kind
         try:
+            delivery.is_accepted |= failure is None
             if failure is None and self._newest.get(job_id) is delivery:
                 self._store.set_failure_notified(job_id, failing=kind is NotificationKind.FAILURE)
             if kept is not None and not (failure and self._closed):  # else ``close`` has recorded it
@@ -335,8 +337,11 @@ class Notifier:
         finally:
             with self._lock:
                 delivery.pending -= 1
+                is_unknown = not (delivery.pending or delivery.is_accepted)
                 if not delivery.pending and self._newest.get(job_id) is delivery:
                     del self._newest[job_id]
+            if is_unknown and kind is NotificationKind.LATE:
+                self._store.set_late_notified(job_id, None)  # the next check notifies again
 
     def _record(self, sent: Iterable[SentNotification], failure: Exception | None) -> None:
         mask, now = self._project.environment.mask, SystemClock().now()

@@ -7,15 +7,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jobctl import thread_start
+from jobctl.catalogue.expectations import lateness
 from jobctl.clock import SystemClock
 from jobctl.errors import StoreError, reason_of
 from jobctl.events import Bus, Event, MetricsNotWritten, SchedulerStarted
 from jobctl.files import write_whole
-from jobctl.model import JobMetrics, RunStatus
+from jobctl.model import Job, JobMetrics, RunStatus
 from jobctl.store.base import RunStore
 from jobctl.store.records import JobRecord
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+class JobState(NamedTuple):
+    """A job of the exposition. ``is_late``: whether it is; None where nothing is expected of it."""
+
+    record: JobRecord
+    is_late: bool | None = None
 
 
 class _Sample(NamedTuple):
@@ -31,9 +39,7 @@ class _Family(NamedTuple):
     samples: list[_Sample]
 
 
-def exposition(
-    metrics: JobMetrics, jobs: Iterable[JobRecord], *, for_textfile: bool = False
-) -> Iterator[str]:
+def exposition(metrics: JobMetrics, jobs: Iterable[JobState], *, for_textfile: bool = False) -> Iterator[str]:
     """The lines: totals of all jobs from ``metrics``, and the states of ``jobs``; in OpenMetrics or for a textfile."""
     for family in (*_totals(metrics), *_states(list(jobs))):
         suffix = "_total" if family.kind == "counter" else ""
@@ -52,7 +58,7 @@ def exposition(
         yield "# EOF"
 
 
-def write_textfile(file: Path, metrics: JobMetrics, jobs: Iterable[JobRecord]) -> None:
+def write_textfile(file: Path, metrics: JobMetrics, jobs: Iterable[JobState]) -> None:
     """Write the file completely or not at all. Every user may read it: the collector runs as a user of its own.
 
     Raises:
@@ -62,10 +68,15 @@ def write_textfile(file: Path, metrics: JobMetrics, jobs: Iterable[JobRecord]) -
     write_whole(file, text.encode(), mode=0o644)
 
 
-def current(jobs: Iterable[JobRecord], job_ids: Iterable[str], now: datetime) -> Iterator[JobRecord]:
+def current(records: Iterable[JobRecord], jobs: Iterable[Job], now: datetime) -> Iterator[JobState]:
     """The jobs of the catalogue, and those that an application schedules: all others would cause alerts forever."""
-    known = frozenset(job_ids)
-    return (job for job in jobs if job.id in known or (job.next_run is not None and job.next_run > now))
+    known = {job.id: job for job in jobs}
+    for record in records:
+        job = known.get(record.id)
+        if job is not None:
+            yield JobState(record, None if job.expect is None else lateness(job, record, now) is not None)
+        elif record.next_run is not None and record.next_run > now:
+            yield JobState(record)
 
 
 def _totals(metrics: JobMetrics) -> Iterator[_Family]:
@@ -92,7 +103,10 @@ def _totals(metrics: JobMetrics) -> Iterator[_Family]:
         )
 
 
-def _states(jobs: list[JobRecord]) -> Iterator[_Family]:
+def _states(states: list[JobState]) -> Iterator[_Family]:
+    jobs = [state.record for state in states]
+    late = [_Sample(state.is_late, state.record.id) for state in states if state.is_late is not None]
+    yield _Family("jobctl_job_late", "gauge", "1 while an expectation of the job is not met, else 0.", late)
     running = [_Sample(job.last is not None and job.last.status is RunStatus.RUNNING, job.id) for job in jobs]
     yield _Family("jobctl_job_running", "gauge", "1 while the job runs, else 0.", running)
     outcome = [_Sample(not job.failing, job.id) for job in jobs if job.failing is not None]
@@ -131,8 +145,8 @@ class MetricsFile:
     Of consecutive failures the first is published.
     """
 
-    def __init__(self, file: Path, store: RunStore, bus: Bus, job_ids: Iterable[str]) -> None:
-        self.job_ids = job_ids
+    def __init__(self, file: Path, store: RunStore, bus: Bus, jobs: Iterable[Job]) -> None:
+        self.jobs = jobs
         self._file = file
         self._store = store
         self._bus = bus
@@ -168,7 +182,7 @@ class MetricsFile:
     def _write(self) -> None:
         now = SystemClock().now()
         try:
-            jobs = current(self._store.jobs().values(), self.job_ids, now)
+            jobs = current(self._store.jobs().values(), self.jobs, now)
             write_textfile(self._file, self._store.metrics(), jobs)
         except StoreError:
             return  # the scheduler publishes that

@@ -64,6 +64,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
+        await run_in_threadpool(runner.watch)
         try:
             yield
         finally:
@@ -302,7 +303,7 @@ def _prometheus(runner: Runner) -> Response:
     from jobctl.subscribers.prometheus import CONTENT_TYPE, current, exposition
 
     store = runner.read_store()
-    jobs = current(store.jobs().values(), runner.project.catalogue.ids(), SystemClock().now())
+    jobs = current(store.jobs().values(), runner.project.catalogue.jobs, SystemClock().now())
     text = "\n".join(exposition(store.metrics(), jobs)) + "\n"
     return Response(text, headers={**NO_STORE, "Content-Type": CONTENT_TYPE})
 

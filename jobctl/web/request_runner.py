@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import SystemClock
-from jobctl.errors import NotRunError, StoreError
+from jobctl.errors import JobctlError, NotRunError, StoreError
 from jobctl.managers.factory import make_local_manager
 from jobctl.managers.rerun import unknown_run
 from jobctl.model import Job, Run, Trigger, WaitingRun
@@ -81,6 +81,12 @@ class Runner:
                 if self._subscribers.warning is not None:
                     logging.getLogger("jobctl").warning(self._subscribers.warning)
             return self._manager
+
+    def watch(self) -> None:
+        """Begin to watch what is expected of jobs. Where the store does not answer now, the first run of a job begins it."""
+        with suppress(JobctlError):
+            if not self.on_vercel and any(job.expect for job in self.project.catalogue):
+                _ = self.manager
 
     def read_store(self) -> RunStore:
         """The run store, for reading. Runs of processes that died are failed first."""

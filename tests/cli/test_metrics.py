@@ -14,7 +14,7 @@ from jobctl.cli.commands.metrics import detail, screen
 from jobctl.cli.terminal import Terminal
 from jobctl.cli.times import share
 from jobctl.model import JobMetrics, Trigger
-from jobctl.subscribers.prometheus import current, exposition
+from jobctl.subscribers.prometheus import JobState, current, exposition
 from tests.support.terminal import Cli, Past
 
 
@@ -144,14 +144,14 @@ def test_a_job_of_an_application_is_listed_while_that_schedules(past: Past) -> N
     past.store.save_next_runs({"from-code": past.now + timedelta(hours=1)})
     jobs = past.store.jobs().values()
 
-    assert [one.id for one in current(jobs, [], past.now)] == ["from-code"]
+    assert [one.record.id for one in current(jobs, [], past.now)] == ["from-code"]
     assert list(current(jobs, [], past.now + timedelta(hours=2))) == []
 
 
 def test_both_texts_have_the_same_samples(past: Past) -> None:
     past.ran("hello", took=2)
     past.begin("bad", trigger=Trigger.SCHEDULE)
-    metrics, jobs = past.store.metrics(), list(past.store.jobs().values())
+    metrics, jobs = past.store.metrics(), [JobState(record) for record in past.store.jobs().values()]
 
     scraped = "\n".join(exposition(metrics, jobs)) + "\n"
     collected = "\n".join(exposition(metrics, jobs, for_textfile=True)) + "\n"

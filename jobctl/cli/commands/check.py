@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobctl.checks import PARTS, CheckResult, CheckState, check, exit_code, other_distribution
+from jobctl.checks import ON_REQUEST, PARTS, CheckResult, CheckState, check, exit_code, other_distribution
 from jobctl.cli.context import Context
 from jobctl.cli.terminal import Terminal, rows
 from jobctl.cli.times import read_span
@@ -34,7 +34,7 @@ def run(
         str | None,
         typer.Argument(
             metavar="PART",
-            help=f"One of {', '.join(PARTS)}; all without it.",
+            help=f"One of {', '.join(PARTS)}; without it all but {', '.join(ON_REQUEST)}.",
             autocompletion=lambda: list(PARTS),
         ),
     ] = None,
@@ -48,10 +48,11 @@ def run(
     Examples:
         jobctl check
         jobctl check database
+        jobctl check notify
         jobctl check --json
     """
     limit = read_span(timeout, "--timeout")
-    parts = [_known(part)] if part else list(PARTS)
+    parts = [_known(part)] if part else [name for name in PARTS if name not in ON_REQUEST]
     _ = context.catalogue  # reports what is wrong with it
     here = re.compile(rf"(?<!/){re.escape(f'{Path.cwd()}{os.sep}')}")  # a path, but not the middle of a URL
 

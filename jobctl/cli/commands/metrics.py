@@ -94,7 +94,7 @@ def _expose(job_id: str | None, output: str | None, context: Context) -> int:
         local=lambda store: (store.metrics(job_id), _records(store, job_id)),
         default=nothing,
     )
-    jobs = current(records, context.catalogue.ids(), context.now())
+    jobs = current(records, context.catalogue.jobs, context.now())
     if output is None:
         context.output.lines(exposition(metrics, jobs))
         return report_service_error(service_error, context.output)

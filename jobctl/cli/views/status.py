@@ -121,7 +121,8 @@ def detail(
     yield terminal.heading(f"{job.id}{name}{origin}")
     late = board.late_since(job)
     if late and job.status is not Status.FAILED:
-        state = terminal.state("late", f"late  (due since {short(now - late)})")
+        why = job.late or f"due since {short(now - late)}"
+        state = terminal.state("late", f"late  ({why})")
     else:
         state = state_of(job, now, terminal)
         if job.retry_at is None and (why := _why_stopped(job)):

@@ -213,6 +213,7 @@ def _lines(reader: Reader, glances: Sequence[JobGlance], now: datetime, presence
     now_ms = to_ms(now)
     late_before = now_ms - int(LATE.total_seconds() * 1000) if presence.running else -1
     recorded = {glance[0]: glance for glance in glances}
+    late_ids = reader.late_ids()
     lines: list[Line] = []
     for job_id, known in reader.jobs.items():
         job, is_off, is_manual = known
@@ -224,7 +225,8 @@ def _lines(reader: Reader, glances: Sequence[JobGlance], now: datetime, presence
         _, _, _, due, stopped, _, status, started, spent = glance
         is_off = is_off or stopped is not None
         state = _STATE_TEXTS[status, is_off, is_manual]
-        if due is not None and due <= late_before and not is_off and state in _MAY_BE_LATE:
+        is_overdue = due is not None and due <= late_before and not is_off and state in _MAY_BE_LATE
+        if is_overdue or (job_id in late_ids and state != "failed"):
             state = "late"
         lines.append(Line(job_id, job.name, state, started, None if is_off else due, spent, job.unmet))
     for job_id in recorded.keys() - reader.jobs.keys():
@@ -277,7 +279,8 @@ def _rows(reader: Reader, store: RunStore, wanted: Mapping[str, Line], now: date
             continue  # removed meanwhile
         job, status = found
         state = "retrying" if status.retry_at is not None else line.state
-        late = from_ms(line.next) if state == "late" and line.next is not None else None
+        overdue_since = from_ms(line.next) if line.next is not None else None
+        late = (status.late_since or overdue_since) if state == "late" else None
         rows[job_id] = Row(job, status, state, late, strip(runs.get(job_id, ()), now), job_id in reader.jobs)
     return rows
 

@@ -34,6 +34,7 @@ from jobctl.store.glances import JobGlance
 from jobctl.store.kept_log import KeptLog
 from jobctl.store.open import open_store
 from jobctl.store.records import JobRecord
+from jobctl.subscribers.expectation_watch import late_jobs
 
 if TYPE_CHECKING:
     from jobctl.trigger_dev.manager import TriggerDevJobManager
@@ -168,6 +169,13 @@ class Reader:
         if self.mode is Mode.VERCEL:
             [status] = with_next_times([status], [job], now)
         return job, status
+
+    def late_ids(self) -> set[str]:
+        """The ids of the jobs that do not meet what is expected of them."""
+        if self.mode is Mode.TRIGGER_DEV:
+            return set()
+        jobs = [known.job for known in self.jobs.values()]
+        return {late.job_id for late in late_jobs(self.store(), jobs, self.clock)}
 
     def store(self) -> RunStore:
         """The run store. Runs of processes that died are failed first, once a second at most.
