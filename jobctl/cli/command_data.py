@@ -209,7 +209,7 @@ COMMANDS = {
         '--force': Option('', '', (), "Remove a unit that was edited, or is another project's."),
         '--yes': Option('-y', '', (), 'Do not ask for confirmation.'),
     }),
-    'help': CommandEntry('Show help on a command, or on a topic', (('getting-started', 'jobs', 'schedules', 'planning', 'running', 'library', 'site', 'mail', 'trigger-dev', 'vercel', 'http', 'page', 'several-machines', 'observability', 'deployment', 'variables', 'secrets', 'exit-codes', 'reliability', 'performance', 'internals', 'run', 'trigger', 'rerun', 'backfill', 'serve', 'status', 'runs', 'logs', 'metrics', 'mode', 'next', 'explain', 'plan', 'analytics', 'report', 'cancel', 'stop', 'start', 'check', 'export', 'new', 'import', 'install', 'uninstall', 'help', 'completion', 'pause', 'resume'), ), {
+    'help': CommandEntry('Show help on a command, or on a topic', (('getting-started', 'jobs', 'schedules', 'planning', 'running', 'library', 'site', 'mail', 'trigger-dev', 'vercel', 'http', 'page', 'several-machines', 'observability', 'deployment', 'variables', 'secrets', 'exit-codes', 'reliability', 'performance', 'internals', 'run', 'trigger', 'rerun', 'backfill', 'serve', 'status', 'watch', 'runs', 'logs', 'metrics', 'mode', 'next', 'explain', 'plan', 'analytics', 'report', 'cancel', 'stop', 'start', 'check', 'export', 'new', 'import', 'install', 'uninstall', 'help', 'completion', 'pause', 'resume'), ), {
     }),
     'completion': CommandEntry('Print the completion script for a shell', (('bash', 'zsh', 'fish'), ), {
     }),

@@ -12,11 +12,13 @@ from jobctl.subscribers import expectation_watch
 from tests.support.http_server import Provider, Reply, http_server
 from tests.support.project import Site, frozen, until
 
+pytestmark = pytest.mark.slow
+
 JOBS = """
 [jobs.tick]
 every = "1s"
 command = ["true"]
-expect = { start_within = "1s" }
+expect = { start_within = "5s" }
 [jobs.other]
 every = "1d"
 command = ["true"]
@@ -38,7 +40,9 @@ def watched(site: Site, receiver: Provider) -> Site:
 
 
 def events(receiver: Provider) -> list[tuple[str, str]]:
-    return [(request.body["event"], request.body["job"]["id"]) for request in receiver.requests]
+    """But for missed slots, which are not what these tests are about."""
+    found = [(request.body["event"], request.body["job"]["id"]) for request in receiver.requests]
+    return [event for event in found if event[0] != "missed"]
 
 
 def stopped_scheduler(site: Site) -> None:
@@ -61,9 +65,7 @@ def test_a_timer_notifies_once_of_each_change(watched: Site, receiver: Provider)
     assert again["scheduler"]["running"] is False
 
     scheduler = watched.run()
-    done = until(lambda: (done := watched.call("watch")).returncode == 0 and done)
-    assert done.stdout == "JOB\tSINCE\tWHY\n"
-    assert "every job is on time" in done.stderr
+    until(lambda: watched.call("watch").returncode == 0)
     assert events(receiver) == [("late", "tick"), ("on-time", "tick")]
     scheduler.terminate()
     assert scheduler.wait(60) == 0
@@ -71,7 +73,7 @@ def test_a_timer_notifies_once_of_each_change(watched: Site, receiver: Provider)
 
 def test_what_is_late_is_shown_everywhere(watched: Site) -> None:
     stopped_scheduler(watched)
-    until(lambda: watched.call("watch").returncode == 1)
+    until(lambda: watched.json("watch")["late"])
 
     jobs = {job["id"]: job for job in watched.json("status")["jobs"]}
 
@@ -94,6 +96,18 @@ def test_what_nobody_received_is_sent_again(watched: Site, receiver: Provider) -
     assert events(receiver) == [("late", "tick")]
 
 
+def test_what_it_says_where_all_is_well(watched: Site) -> None:
+    scheduler = watched.run()
+    until(lambda: watched.runs("tick"))
+
+    done = watched.call("watch")
+
+    assert (done.returncode, done.stdout) == (0, "JOB\tSINCE\tWHY\n")
+    assert done.stderr == "every job is on time\n"
+    scheduler.terminate()
+    assert scheduler.wait(60) == 0
+
+
 def test_no_scheduler_is_a_reason_to_exit_with_1(watched: Site) -> None:
     done = watched.call("watch")
 
@@ -101,7 +115,6 @@ def test_no_scheduler_is_a_reason_to_exit_with_1(watched: Site) -> None:
     assert "no scheduler is running. Start it: jobctl run" in done.stderr
 
 
-@pytest.mark.slow
 def test_a_peer_notifies_while_the_scheduler_is_frozen(watched: Site, receiver: Provider) -> None:
     scheduler = watched.run()
     until(lambda: watched.runs("tick"))

@@ -14,7 +14,7 @@ from jobctl.scheduler.liveness import scheduler_presence
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jobctl.events import Bus, JobLate
+    from jobctl.events import Bus, Event, JobLate
     from jobctl.store.base import RunStore
 
 
@@ -48,6 +48,7 @@ def run(context: Context, *, no_header: NoHeader = False) -> int:
         )
     store = context.store
     bus = Bus()
+    bus.subscribe(lambda event: _warn(event, context))
     with context.subscribers(_Publisher(bus, store)):
         late = ExpectationWatch(bus, store, context.catalogue, context.clock).check()
     presence = scheduler_presence(store, context.project.state, context.clock)
@@ -78,6 +79,15 @@ def run(context: Context, *, no_header: NoHeader = False) -> int:
     elif not late:
         out.note("every job is on time")
     return ExitCode.JOB_FAILED if late or is_missing else ExitCode.DONE
+
+
+def _warn(event: "Event", context: Context) -> None:
+    """A receiver has not accepted a notification."""
+    from jobctl.cli.views.events import level, sentence
+    from jobctl.events import JobLate
+
+    if level(event) is not None and not isinstance(event, JobLate):  # which is shown as a row
+        context.output.warn(sentence(event))
 
 
 def _cells(late: "Sequence[JobLate]") -> list[list[Any]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from jobctl.store.logs import LogUsage
 
-_TITLES = ("JOB", "STATE", "LAST", "TOOK_MS", "NEXT", "ERROR", "NOTE", "STOPPED_UNTIL", "WAITING")
+_TITLES = ("JOB", "STATE", "LAST", "TOOK_MS", "NEXT", "ERROR", "NOTE", "STOPPED_UNTIL", "WAITING", "LATE")
 
 
 def piped(jobs: Iterable[JobStatus], *, header: bool) -> Iterable[str]:
@@ -65,6 +65,8 @@ def _below(job: JobStatus, terminal: Terminal, *, is_alone: bool) -> "Text | Non
         return terminal.text(job.error, "red")
     if job.progress is not None:
         return bar(job.progress, terminal)
+    if job.late is not None:
+        return terminal.text(job.late, "yellow")
     if job.waiting:
         wait = "waits" if job.waiting == 1 else "wait"
         return terminal.text(f"{counted(job.waiting, 'run')} {wait}", "dim")
@@ -237,4 +239,5 @@ def _record(job: JobStatus) -> tuple[str, ...]:
         progress_text(job.progress) if job.progress and job.retry_at is None else job.note or "",
         zulu(job.stopped_until),
         str(job.waiting or ""),
+        job.late or "",
     )
