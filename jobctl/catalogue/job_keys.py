@@ -212,7 +212,7 @@ def _read_expect(value: Any) -> Expectations:
     read: dict[str, timedelta] = {}
     for name, each in value.items():
         try:
-            read[name] = each if isinstance(each, timedelta) else _read_duration(each)
+            read[name] = _read_duration(each)
         except (ConfigurationError, ScheduleError) as error:
             raise ConfigurationError(f"{name}: {error.problem}", hint=error.hint) from None
         if read[name] < _LEAST_EXPECTED:

@@ -313,14 +313,14 @@ def _overview_on_terminal(terminal: Terminal) -> "Iterator[RenderableType]":
 def _commands() -> Iterator[tuple[str, str, str]]:
     """Panel, names and summary of each command; a panel is named once.
 
-    But for ``help`` and ``completion``, which the last line shows, and those that stand with others: ``explain``,
-    ``report``, ``import`` and ``uninstall``.
+    But for ``help`` and ``completion``, which the last line shows, and those that stand with others: ``watch``,
+    ``explain``, ``report``, ``import`` and ``uninstall``.
     """
     from jobctl.cli.command_data import COMMANDS
 
     for panel, names in PANELS.items():
         for name in names:
-            if name not in {"help", "completion", "explain", "report", "import", "uninstall"}:
+            if name not in {"help", "completion", "watch", "explain", "report", "import", "uninstall"}:
                 aliases = (alias for alias, named in ALIASES.items() if named == name)
                 yield panel if name == names[0] else "", ", ".join((name, *aliases)), COMMANDS[name].summary
 

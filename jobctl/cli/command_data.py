@@ -92,14 +92,14 @@ COMMANDS = {
         '--port': Option('', 'N', (), 'Port, 0 for any free one.'),
         '--timeout': Option('', 'DURATION', (), 'Respond within this time; the run continues.'),
     }),
-    'status': CommandEntry('Show every job: state, last run, next run', (JOBS, ), {
+    'status': CommandEntry('Show every job; watch exits with 1 if a job is late', (JOBS, ), {
         '--watch': Option('', '', (), 'Show it again whenever it changes, until Ctrl-C.'),
         '--failed': Option('', '', (), 'Only jobs whose last run failed.'),
         '--exit-status': Option('', '', (), 'Exit 1 if the last run of a job failed, 3 if no scheduler is running.'),
         '--limit': Option('', 'N', (), 'Number of jobs at most, 0 for all.'),
         '--no-header': Option('', '', (), 'Leave out the header line when piped.'),
     }),
-    'watch': CommandEntry('Check that jobs are on time, notify of changes, and exit with 1 if one is late', (), {
+    'watch': CommandEntry('Exit with 1 if a job is late, and notify of changes', (), {
         '--no-header': Option('', '', (), 'Leave out the header line when piped.'),
     }),
     'runs': CommandEntry('List runs, newest first; or those kept for later', (JOBS, ), {

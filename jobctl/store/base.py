@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 
-from jobctl.clock import SystemClock, iso, to_ms
+from jobctl.clock import SystemClock, to_ms
 from jobctl.errors import StoreError, StoreLostError, UsageError
 from jobctl.model import (
     Action,
@@ -19,7 +19,7 @@ from jobctl.model import (
     SentNotification,
     WaitingRun,
 )
-from jobctl.store import actions, claims, glances, notifications, waiting
+from jobctl.store import actions, claims, glances, notifications, stops, waiting
 from jobctl.store.batch_statement import BatchStatement
 from jobctl.store.cached_results import CachedResults
 from jobctl.store.connection import Connection
@@ -89,13 +89,6 @@ WHERE ended IS NULL OR id IN (SELECT owner FROM runs WHERE status = 'running')
    )
 ORDER BY since
 """
-_START = """
-UPDATE jobs SET
-  stopped = NULL, stop_reason = NULL, stopped_until = NULL, anchor = CASE WHEN cursor IS NULL THEN {at} ELSE anchor END,
-  cursor = CASE WHEN cursor < {at} THEN {at} ELSE cursor END
-"""
-_START_NOW = _START.format(at=":now") + "WHERE id = :job AND stopped IS NOT NULL"
-_START_DUE = _START.format(at="stopped_until") + "WHERE stopped_until <= ?"
 
 
 class RunStore(CachedResults, Counters):
@@ -342,20 +335,8 @@ class RunStore(CachedResults, Counters):
             until: when ``start_due`` puts them back; None: never.
             actor: who does it; None keeps no action.
         """
-        chosen = list(job_ids)
         with self._writing() as connection:
-            waiting.give_up_slots(connection, chosen)
-            connection.executemany(
-                "UPDATE jobs SET stopped = coalesce(stopped, ?), stop_reason = ?, stopped_until = ?,"
-                " next_run = NULL WHERE id = ?",
-                [(to_ms(at), reason, ms_of(until), job_id) for job_id in chosen],
-            )
-            if actor is not None:
-                end = f"until {iso(until)}" if until else None
-                why = clauses(end, reason)
-                actions.record(
-                    connection, [Action(ActionKind.STOP, at, actor, job_id, reason=why) for job_id in chosen]
-                )
+            stops.stop(connection, list(job_ids), at, reason=reason, until=until, actor=actor)
 
     def start(self, job_ids: Iterable[str], at: datetime | None = None, actor: str | None = None) -> None:
         """Put stopped jobs back on their schedules, without a catch-up of what they missed meanwhile.
@@ -365,20 +346,13 @@ class RunStore(CachedResults, Counters):
         Args:
             actor: who does it; None keeps no action.
         """
-        at = at or SystemClock().now()
-        now = to_ms(at)
         with self._writing() as connection:
-            stopped = {row[0] for row in connection.execute("SELECT id FROM jobs WHERE stopped IS NOT NULL")}
-            chosen = [job_id for job_id in job_ids if job_id in stopped]
-            connection.executemany(_START_NOW, [{"now": now, "job": job_id} for job_id in chosen])
-            if actor is not None:
-                actions.record(connection, [Action(ActionKind.START, at, actor, job_id) for job_id in chosen])
+            stops.start(connection, job_ids, at or SystemClock().now(), actor)
 
     def stopped_jobs(self) -> Mapping[str, datetime | None]:
         """The jobs that are off their schedules: until when; None: for good."""
         with self._reading() as connection:
-            rows = connection.execute("SELECT id, stopped_until FROM jobs WHERE stopped IS NOT NULL")
-            return {job_id: when(until) for job_id, until in rows}
+            return stops.stopped(connection)
 
     def start_due(self, at: datetime) -> None:
         """``start`` the jobs that were stopped until then, or until earlier, each as of the end of its pause.
@@ -386,11 +360,10 @@ class RunStore(CachedResults, Counters):
         So a slot between that end and this call is late or missed, as any other, and never left out silently.
         """
         with self._reading() as connection:  # nearly always there is none, and no transaction is needed
-            due = connection.execute("SELECT 1 FROM jobs WHERE stopped_until <= ? LIMIT 1", (to_ms(at),))
-            if not due.fetchall():
+            if not stops.is_one_due(connection, at):
                 return
         with self._writing() as connection:
-            connection.execute(_START_DUE, (to_ms(at),))
+            stops.start_due(connection, at)
 
     def set_failure_notified(self, job_id: str, *, failing: bool) -> bool:
         """Note that people are notified of a job's failure, or recovery; False where they were, by any process."""

@@ -36,6 +36,7 @@ def test_without_arguments_it_shows_the_short_help(cli: Cli) -> None:
             elsewhere = {
                 "help": "help COMMAND",
                 "completion": "completion SHELL",
+                "watch": "watch exits with 1 if a job is late",
                 "explain": "explain says it in words",
                 "import": "import reads a crontab",
                 "uninstall": "uninstall removes it",

@@ -9,7 +9,7 @@ from jobctl import BackgroundJobManager
 from jobctl.catalogue.builtin import BUILT_IN
 from jobctl.catalogue.job_keys import KEYS, default_text
 from jobctl.catalogue.notify_settings import KEYS as NOTIFY_KEYS
-from jobctl.catalogue.notify_settings import NotificationKind
+from jobctl.catalogue.notify_settings import OCCASIONS
 from jobctl.cli.command_data import COMMANDS, COMMON, ROOT_OPTIONS, Option
 from jobctl.cli.commands.help import FORMER_NAMES, TOPICS
 from jobctl.errors import ExitCode
@@ -112,7 +112,7 @@ def test_each_key_of_notify_has_a_row() -> None:
     table = rows("observability", "key of `notify`")
 
     assert [code(cells[0]) for cells in table] == [[key] for key in NOTIFY_KEYS]
-    assert set(code(table[-1][1])) == set(NotificationKind)
+    assert set(code(table[-1][1])) == set(OCCASIONS)
 
 
 def test_each_built_in_job_has_a_row_with_its_schedule() -> None:

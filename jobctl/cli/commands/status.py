@@ -64,7 +64,7 @@ def run(
     ] = None,
     no_header: NoHeader = False,
 ) -> int:
-    """Show every job: state, last run, next run.
+    """Show every job; watch exits with 1 if a job is late.
 
     Examples:
         jobctl status

@@ -29,9 +29,9 @@ class _Publisher:
 
 
 def run(context: Context, *, no_header: NoHeader = False) -> int:
-    """Check that jobs are on time, notify of changes, and exit with 1 if one is late.
+    """Exit with 1 if a job is late, and notify of changes.
 
-    A job is late when an expectation of its definition (expect) is not met. It is also reported when no scheduler is
+    A job is late when an expectation of its definition (expect) is not met. It also exits with 1 when no scheduler is
     running.
 
     Examples:
