@@ -34,6 +34,21 @@ if TYPE_CHECKING:
     from jobctl.execution.pool import WorkerPool
 
 
+class StoppedJobs(set[str]):
+    """The ids of jobs that were taken off their schedules, and may be put back.
+
+    Attributes:
+        has_found: one was found to be stopped when it was due. Until when is to be read; that may be past already.
+    """
+
+    has_found = False
+
+    def find(self, job_id: str) -> None:
+        """Add a job that the run store says is stopped."""
+        self.add(job_id)
+        self.has_found = True
+
+
 class _DueRun(NamedTuple):
     """``cursor`` is the job's as it was read: if it has moved, another process has started the job since."""
 
@@ -47,7 +62,7 @@ class AfterJobs:
     Used by one thread.
 
     Args:
-        stopped: gets the ids of jobs that are found to be off their schedules.
+        stopped: gets the jobs that are found to be off their schedules.
     """
 
     def __init__(
@@ -60,7 +75,7 @@ class AfterJobs:
         lease: Lease,
         watch: ClockWatch,
         clock: Clock,
-        stopped: set[str],
+        stopped: StoppedJobs,
     ) -> None:
         self._store = store
         self._runs = runs
@@ -130,7 +145,7 @@ class AfterJobs:
             if record is None:
                 continue
             if record.stopped is not None:
-                self._stopped.add(job.id)
+                self._stopped.find(job.id)
             elif (slot := due_slot(record, job.after, records, latest)) is not None:
                 self._due[job.id] = _DueRun(slot, record.cursor)
 
@@ -158,7 +173,7 @@ class AfterJobs:
                 case CursorMoved():
                     self._to_check.add(job.id)
                 case Stopped():
-                    self._stopped.add(job.id)
+                    self._stopped.find(job.id)
         self._runs.submit(tasks, at_once=True)
 
     def _claim_of(self, job: Job, due: _DueRun, run_id: str) -> Claim:

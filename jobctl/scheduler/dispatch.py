@@ -11,7 +11,7 @@ from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import Bus, RunFinished
 from jobctl.execution.tasks import Arguments
 from jobctl.model import CatchUp, Job, OnOverlap, Trigger
-from jobctl.scheduler.after_jobs import AfterJobs
+from jobctl.scheduler.after_jobs import AfterJobs, StoppedJobs
 from jobctl.scheduler.agenda import Agenda, DueSlot, Span
 from jobctl.scheduler.clock_watch import ClockWatch
 from jobctl.scheduler.lease import Lease
@@ -172,7 +172,7 @@ class Dispatcher:
     Attributes:
         agenda: the jobs that are on their schedules.
         after: those that run after other jobs.
-        stopped: the ids of jobs that were taken off their schedules, and may be put back.
+        stopped: the jobs that were taken off their schedules.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class Dispatcher:
         clock: Clock,
     ) -> None:
         self.agenda = Agenda()
-        self.stopped: set[str] = set()
+        self.stopped = StoppedJobs()
         self.after = AfterJobs(
             store,
             runs=runs,
@@ -325,6 +325,7 @@ class Dispatcher:
                     self._watch.warn_ahead(cursor, now)
             case Stopped():
                 self.remove([entry.job.id], for_good=False)
+                self.stopped.find(entry.job.id)
 
     def start_ready(self) -> None:
         """Claim and start as many slots as the workers have room for."""
@@ -397,6 +398,7 @@ class Dispatcher:
                 self._ready.put(due, first=True)
             case Stopped():
                 self.remove([entry.job.id], for_good=False)
+                self.stopped.find(entry.job.id)
 
     def _serve(self, due: DueSlot, claim: Claim, now: datetime) -> None:
         self._misfires.report(due, claim.misfires, now)

@@ -314,8 +314,10 @@ class Scheduler:
         return set(stopped), _first(stopped.values())
 
     def _end_pauses(self, now: datetime) -> None:
-        """Put jobs back whose pause ends now."""
-        if self._pause_ends_at is not None and now >= self._pause_ends_at:
+        """Put jobs back whose pause ends now; see when that of a job ends that was found to be stopped."""
+        stopped = self._dispatcher.stopped
+        if stopped.has_found or (self._pause_ends_at is not None and now >= self._pause_ends_at):
+            stopped.has_found = False
             try:
                 self._follow_stops()
             except StoreError as error:
@@ -374,7 +376,7 @@ class Scheduler:
 
     def _rest(self) -> float:
         """Seconds to wait at most: until the next due slot, retry or deadline; never more than a tick."""
-        if self._requests:
+        if self._requests or self._dispatcher.stopped.has_found:
             return 0.0
         stopping = self._stop.grace is not None
         rest = self._tick

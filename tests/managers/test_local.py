@@ -3,12 +3,13 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from jobctl.clock import SystemClock
 from jobctl.errors import AlreadyRunningError, StoreError, UnknownJobError, UsageError
 from jobctl.events import RunFinished, RunOutput, RunRetrying, RunStarted, SchedulerStarted, SchedulerStopped
 from jobctl.managers.local import LocalJobManager
@@ -351,6 +352,34 @@ def test_what_another_process_stops_and_starts_is_heeded(
     ran.clear()
     other.start_job("work")
     assert ran.wait(SOON)
+
+
+@pytest.mark.slow
+def test_a_pause_that_is_over_before_it_is_noticed_ends(
+    manager: LocalJobManager, project: Path, tmp_path: Path
+) -> None:
+    """The scheduler learns of it only when the job is due, and nothing else changes in the store after that."""
+    write_jobs(project, "def work(): pass\n")
+    ran = threading.Event()
+
+    def listen(event: object) -> None:
+        if isinstance(event, RunFinished):
+            ran.set()
+
+    manager.bus.subscribe(listen)
+    manager.add([Job("work", "Work", Every(timedelta(seconds=4)), "site_jobs:work")])
+    manager.start()
+    assert ran.wait(SOON)
+
+    now = SystemClock().now()
+    with closing(
+        open_store(tmp_path / "state")
+    ) as other:  # the scheduler sees within 2 s that it has changed
+        other.stop(["work"], now, until=now)
+
+    ran.clear()
+    assert ran.wait(SOON)
+    assert manager.store.jobs()["work"].stopped is None
 
 
 def test_waiting_for_a_run_that_ended_long_ago(manager: LocalJobManager, project: Path) -> None:
