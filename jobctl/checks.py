@@ -233,6 +233,25 @@ def check_notify(project: ProjectContext, _: timedelta) -> str:
     return f"a test was sent: {', '.join(delivered)}"
 
 
+def check_vercel(project: ProjectContext, timeout: timedelta) -> str:
+    """Check who may call the deployment on Vercel, its scheduled calls, and the last run of each job. Runs no job."""
+    from jobctl.clock import SystemClock
+    from jobctl.modes import Mode, resolve
+    from jobctl.vercel import deployment_check
+
+    deployment = deployment_check.find_deployment(project.environment, project.folder)
+    if deployment is None:
+        raise NotConfiguredError(f"{deployment_check.URL} is not set")
+    secret = project.environment.secret(deployment_check.SECRET)
+    if secret is None:
+        raise NotConfiguredError(f"{deployment_check.SECRET} is not set")
+    now = SystemClock().now()
+    found = deployment_check.check_deployment(deployment, secret, project, now, timeout)
+    mode = resolve(project.environment)
+    others = {Mode.TRIGGER_DEV: "Trigger.dev is in charge", Mode.DISABLED: "scheduling is disabled"}
+    return f"{found}; by these settings {others[mode]}" if mode in others else found
+
+
 def _demand_configured(project: ProjectContext, need: str) -> None:
     missing = unmet_need((need,), project.environment)
     if missing is not None:
@@ -247,6 +266,7 @@ PARTS: dict[str, Callable[[ProjectContext, timedelta], str]] = {
     "site": check_site,
     "mail": check_mail,
     "trigger-dev": check_trigger_dev,
+    "vercel": check_vercel,
     "notify": check_notify,
 }
 ON_REQUEST = ("notify",)

@@ -168,7 +168,7 @@ COMMANDS = {
         '--all': Option('', '', (), 'Every job.'),
         '--yes': Option('-y', '', (), 'Do not ask for confirmation.'),
     }),
-    'check': CommandEntry('Check every part that is configured', (('settings', 'store', 'database', 'content', 'site', 'mail', 'trigger-dev', 'notify'), ), {
+    'check': CommandEntry('Check every part that is configured', (('settings', 'store', 'database', 'content', 'site', 'mail', 'trigger-dev', 'vercel', 'notify'), ), {
         '--timeout': Option('', 'DURATION', (), 'Time that each part may take.'),
     }),
     'export': CommandEntry('Write the files for another platform, or an editor', (('trigger-dev', 'vercel', 'schema'), (), ), {

@@ -64,6 +64,7 @@ _ALL = (
     ),
     Variable("TRIGGER_PREVIEW_BRANCH", VariableKind.TEXT),
     Variable("VERCEL", VariableKind.TEXT),
+    Variable("VERCEL_PROJECT_PRODUCTION_URL", VariableKind.TEXT),
     Variable("DATA_REPOSITORY", VariableKind.ADDRESS),
     Variable("GH_TOKEN", VariableKind.SECRET, stand_in="GITHUB_TOKEN"),
     Variable("GITHUB_TOKEN", VariableKind.SECRET),

@@ -80,7 +80,7 @@ def plan_calls(
     Raises:
         UsageError: the existing ``vercel.json`` cannot be read.
     """
-    room = MAX_CRONS - len(foreign_entries(_read_config(folder), target.value, str(folder / CONFIG)))
+    room = MAX_CRONS - len(foreign_entries(read_config(folder), target.value, str(folder / CONFIG)))
     calls: list[PlannedCall] = []
     for job in jobs:
         if not job.enabled:
@@ -159,7 +159,7 @@ def config(
         UsageError: the existing file cannot be read.
     """
     entries = {target.value: [call.entry(target) for call in calls if call.cron]}
-    return {CONFIG: merge(_read_config(folder), entries, str(folder / CONFIG), max_duration)}
+    return {CONFIG: merge(read_config(folder), entries, str(folder / CONFIG), max_duration)}
 
 
 def longest_call(jobs: Iterable[Job], plan: Plan) -> int:
@@ -206,7 +206,7 @@ def _require_buildable(folder: Path) -> None:
             raise UsageError(
                 f"{folder} has vercel.{kind}, and Vercel does not accept {CONFIG} in addition", hint=own
             )
-    if "next" in _npm_packages(folder) or any(name.startswith("next.config.") for name in names):
+    if is_next_project(folder):
         raise UsageError(
             f"{folder} is a Next.js project: Vercel would build that instead of {ENTRY_FILE}", hint=own
         )
@@ -218,6 +218,11 @@ def _require_buildable(folder: Path) -> None:
         )
 
 
+def is_next_project(folder: Path) -> bool:
+    """Whether Vercel would build a folder as a Next.js project."""
+    return "next" in _npm_packages(folder) or any(folder.glob("next.config.*"))
+
+
 def _npm_packages(folder: Path) -> set[str]:
     try:
         found = json.loads((folder / "package.json").read_text("utf-8-sig"))
@@ -226,7 +231,12 @@ def _npm_packages(folder: Path) -> set[str]:
         return set()
 
 
-def _read_config(folder: Path) -> str | None:
+def read_config(folder: Path) -> str | None:
+    """The text of ``vercel.json`` in a folder; None where there is none.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
     path = folder / CONFIG
     try:
         with path.open(encoding="utf-8", newline="") as file:

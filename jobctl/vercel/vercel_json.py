@@ -34,8 +34,16 @@ def foreign_entries(text: str | None, key: str, name: str) -> list[Any]:
     Raises:
         UsageError: as ``merge``.
     """
-    members = _members(text.removeprefix(_BYTE_ORDER_MARK), name) if text is not None else []
-    return [entry for entry in _value(members, key, list, name) if not _is_own(entry)]
+    return [entry for entry in _list(text, key, name) if not _is_own(entry)]
+
+
+def own_entries(text: str | None, key: str, name: str) -> list[Any]:
+    """The entries of ``crons`` or ``schedules`` that call jobs.
+
+    Raises:
+        UsageError: as ``merge``.
+    """
+    return [entry for entry in _list(text, key, name) if _is_own(entry)]
 
 
 def merge(
@@ -85,6 +93,12 @@ def _put(text: str, key: str, value: Any, name: str) -> str:
         end = members[-1].end
         return f'{text[:end]},{end_of_line}{" " * indent}"{key}": {written}{text[end:]}'
     return _dump({key: value}, indent) + "\n"
+
+
+def _list(text: str | None, key: str, name: str) -> list[Any]:
+    members = _members(text.removeprefix(_BYTE_ORDER_MARK), name) if text is not None else []
+    found: list[Any] = _value(members, key, list, name)
+    return found
 
 
 def _value(members: list[_Member], key: str, kind: type[Any], name: str) -> Any:

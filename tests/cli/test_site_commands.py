@@ -299,6 +299,7 @@ def test_check_tries_everything_for_real(site: Site, postgres: Postgres, tmp_pat
         parts = {one["part"]: one for one in site.json("check")["parts"]}
 
     assert parts.pop("site")["detail"] == "JOBCTL_CONTENT_CHANGED_URL is not set"
+    assert parts.pop("vercel")["detail"] == "VERCEL_PROJECT_PRODUCTION_URL is not set"
     assert {name: one["state"] for name, one in parts.items()} == dict.fromkeys(
         ("settings", "store", "database", "content", "mail", "trigger-dev"), "ok"
     )

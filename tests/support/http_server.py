@@ -62,7 +62,7 @@ class _Handler(Handler):
             headers = [*reply.headers, ("Content-Type", "application/json")]
             self.answer(reply.status, _bytes(reply.body), headers)
 
-    do_GET = do_POST = _serve
+    do_GET = do_POST = do_OPTIONS = _serve
 
 
 @contextmanager
