@@ -188,6 +188,7 @@ class Job:
         unmet: the first of its needs that is not configured, as a clause; the job is then neither scheduled nor
             triggered.
         expect: what is expected of it; None: nothing.
+        ignore_warnings: codes of ``jobctl plan`` that are not reported about it.
         after: instead of a schedule, ids of jobs: it runs once when all of them have completed since its last start.
         exclude: dates, ranges and calendars, as they were given; ``schedule`` leaves their dates out.
         origins: the place of each key of the project file that is set; the others have their defaults.
@@ -218,6 +219,7 @@ class Job:
     unmet: str | None = None
     after: tuple[str, ...] = ()
     expect: Expectations | None = None
+    ignore_warnings: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 

@@ -42,6 +42,7 @@ class Catalogue:
         warnings: what was left out, and why: a broken package, a job that is also defined elsewhere.
         others: ids of the jobs that are defined outside the project file, which may change them.
         note: why the built-in jobs are left out, and how to add them; None if they are in or turned off.
+        ignored_warnings: codes of ``jobctl plan`` that are not reported about any job.
         calendar_files: the files of calendars, as they were when they were read.
     """
 
@@ -54,6 +55,7 @@ class Catalogue:
         note: str | None = None,
         *,
         calendar_files: "Mapping[Path, FileState | None] | None" = None,
+        ignored_warnings: "tuple[str, ...]" = (),
     ) -> None:
         self.jobs = jobs
         self.notify = notify
@@ -61,6 +63,7 @@ class Catalogue:
         self.others = others
         self.note = note
         self.calendar_files = calendar_files or {}
+        self.ignored_warnings = ignored_warnings
         self._by_id = {job.id: job for job in jobs}
 
     def __iter__(self) -> "Iterator[Job]":
@@ -143,6 +146,7 @@ class Catalogue:
             others,
             note,
             calendar_files=calendars.files,
+            ignored_warnings=file.ignored_warnings,
         )
 
 

@@ -21,7 +21,7 @@ def job(id: str | None = None, **options: Unpack[JobOptions]) -> Callable[[Funct
         id: ``kebab-case``; by default the function's name with dashes.
         options: the keys of a job in ``jobctl.toml``, except ``call`` and ``command``: ``name``, ``every``, ``cron``,
             ``timezone``, ``exclude``, ``after``, ``timeout``, ``retries``, ``retry_delay``, ``catch_up``, ``catch_up_limit``,
-            ``expect``, ``enabled``, ``jitter``, ``overlap``, ``group``, ``grace``, ``environment``, ``arguments``, ``folder``, ``needs``, ``check_in``, ``memory_mib``.
+            ``expect``, ``ignore_warnings``, ``enabled``, ``jitter``, ``overlap``, ``group``, ``grace``, ``environment``, ``arguments``, ``folder``, ``needs``, ``check_in``, ``memory_mib``.
             A duration is a text such as ``"15m"`` or a ``timedelta``; ``every`` may be a number of seconds too.
             ``name`` is by default the first line of the function's docstring.
 
@@ -79,5 +79,7 @@ def _as_in_file(key: str, value: Any) -> Any:
             for name, each in value.items()
         }
     return (
-        list(value) if key in {"needs", "after", "cron", "exclude"} and not isinstance(value, str) else value
+        list(value)
+        if key in {"needs", "after", "cron", "exclude", "ignore_warnings"} and not isinstance(value, str)
+        else value
     )

@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple, TypedDict
 
 from jobctl.catalogue.calendars import AT, Calendars
 from jobctl.catalogue.notify_settings import OCCASIONS, URLS, is_url
+from jobctl.catalogue.warning_codes import CODES, read_codes
 from jobctl.durations import parse_duration, write_duration
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ScheduleError, UsageError
 from jobctl.files import with_home
@@ -301,6 +302,7 @@ _EXPECT: JsonSchema = {
     "additionalProperties": False,
     "minProperties": 1,
 }
+CODES_SCHEMA: JsonSchema = {"type": "array", "items": {"enum": list(CODES)}}
 _Duration = timedelta | str | None
 _Interval = timedelta | float | str | None
 
@@ -331,6 +333,7 @@ class JobOptions(TypedDict, total=False):
     check_in: Annotated[str | None, JobKey(_read_url, URL, "URL of a monitor, or $NAME, to call at each start, success and failure.")]
     arguments: Annotated[Mapping[str, Any] | None, JobKey(_read_arguments, _ARGUMENTS, "Arguments for its function or program, unless a run is given others.")]
     expect: Annotated[Mapping[str, timedelta | str] | None, JobKey(_read_expect, _EXPECT, "Durations after which the job is late: start_within and done_within of its due time, success_every of its last success.")]
+    ignore_warnings: Annotated[Sequence[str] | None, JobKey(read_codes, CODES_SCHEMA, "Codes of warnings that jobctl plan does not give about it.")]
     memory_mib: Annotated[int | None, JobKey(_read_mib, _MIB, "Limit of a run's address space in MiB, on Linux.")]
 
 
@@ -568,6 +571,10 @@ def schema(others: Iterable[str]) -> dict[str, Any]:
         "description": "The jobs of a project.",
         "type": "object",
         "properties": {
+            "ignore_warnings": {
+                **CODES_SCHEMA,
+                "description": "Codes of warnings that jobctl plan does not give.",
+            },
             "builtin": {**FLAG, "description": "Whether the site's built-in jobs are in the catalogue."},
             "modules": {
                 "type": "array",

@@ -6,13 +6,14 @@ from dataclasses import field, replace
 from typing import Any
 
 from jobctl.catalogue.notify_settings import Notify, read_notify
+from jobctl.catalogue.warning_codes import read_codes
 from jobctl.errors import ConfigurationError, ConfigurationErrors
 from jobctl.project_location import SHARED_FILE, ProjectLocation
 from jobctl.text import DOTTED_NAME, quote, suggestion
 from jobctl.toml_file import KeyPath, lines_of_keys, parse_toml, read_text
 from jobctl.value_class import value
 
-TOP_KEYS = ("builtin", "calendars", "jobs", "modules", "notify")
+TOP_KEYS = ("builtin", "calendars", "ignore_warnings", "jobs", "modules", "notify")
 _MAX_MODULE_NAME = 255
 
 
@@ -23,6 +24,7 @@ class ProjectFile:
     Attributes:
         builtin: whether the built-in jobs are in the catalogue; None if the file does not say.
         modules: the modules with ``@job`` functions.
+        ignored_warnings: codes of ``jobctl plan`` that are not reported.
         jobs: the settings of each job, not checked yet.
         calendars: the settings of each calendar, not checked yet.
         lines: the line of each key, by its whole path.
@@ -33,6 +35,7 @@ class ProjectFile:
     builtin: bool | None = None
     modules: tuple[str, ...] = ()
     notify: Notify = Notify()
+    ignored_warnings: tuple[str, ...] = ()
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     calendars: dict[str, Any] = field(default_factory=dict)
     lines: dict[KeyPath, int] = field(default_factory=dict)
@@ -77,6 +80,7 @@ def read_project_file(location: ProjectLocation) -> ProjectFile:
         builtin=table.get("builtin"),
         modules=modules,
         notify=notify,
+        ignored_warnings=read_codes(table.get("ignore_warnings", [])),
         jobs=table.get("jobs", {}),
         calendars=table.get("calendars", {}),
     )
@@ -97,14 +101,17 @@ def _faults(file: ProjectFile, table: dict[str, Any]) -> Iterator[ConfigurationE
         yield fault(f"builtin: expected true or false, not {quote(str(builtin))}", "builtin")
     if not isinstance(modules, list) or not all(map(_is_module_name, modules)):
         yield fault("modules: expected a list of module names", "modules", hint='write ["myapp.jobs"]')
+    try:
+        read_codes(table.get("ignore_warnings", []))
+    except ConfigurationError as error:
+        yield fault(f"ignore_warnings: {error.problem}", "ignore_warnings", hint=error.hint)
     if not isinstance(table.get("calendars", {}), dict):
         yield fault("calendars: expected tables", "calendars", hint="write [calendars.holidays]")
     if not isinstance(jobs, dict):
         yield fault("jobs: expected tables", "jobs", hint="write [jobs.my-job]")
         return
-    for job_id, settings in jobs.items():
-        if not isinstance(settings, dict):
-            yield fault(f"jobs.{quote(job_id)[1:-1]}: expected a table", "jobs", job_id)
+    for job_id in (job_id for job_id, settings in jobs.items() if not isinstance(settings, dict)):
+        yield fault(f"jobs.{quote(job_id)[1:-1]}: expected a table", "jobs", job_id)
 
 
 def _is_module_name(name: object) -> bool:

@@ -1,6 +1,6 @@
 """What differs between two plans of the same time: which slots appear, vanish or move."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -42,9 +42,13 @@ class PlanDiff:
     gone_warnings: tuple[PlanWarning, ...]
 
 
-def diff(before: RunPlan, after: RunPlan) -> PlanDiff:
-    """Compare two plans of the same time."""
-    old_warnings, new_warnings = warnings(before), warnings(after)
+def diff(before: RunPlan, after: RunPlan, ignored: Collection[str] = ()) -> PlanDiff:
+    """Compare two plans of the same time.
+
+    Args:
+        ignored: codes of warnings that the project file ignores.
+    """
+    old_warnings, new_warnings = warnings(before, ignored), warnings(after, ignored)
     return PlanDiff(
         tuple(_changed_slots(before, after)),
         tuple(warning for warning in new_warnings if warning not in old_warnings),

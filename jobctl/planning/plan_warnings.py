@@ -1,26 +1,17 @@
 """What a plan shows that its author may not expect: each kind with a stable code."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from typing import NamedTuple
 
 from jobctl.clock import local
 from jobctl.durations import format_duration
 from jobctl.planning.plan import LONG_WAIT, Outcome, PlannedRun, RunPlan, is_run
+from jobctl.schedules.advice import advice
 from jobctl.schedules.zones import zone
 from jobctl.text import counted
 
-CODES = {
-    "JC101": "more jobs begin in a minute than there are workers, and some wait for one",
-    "JC102": "slots are skipped, since the run before goes on",
-    "JC103": "a slot begins more than a minute late",
-    "JC104": "slots are missed: no worker was free, or a newer slot took their place",
-    "JC105": "a clock change moves, repeats or leaves out a due time",
-    "JC106": "a run takes longer than its timeout",
-    "JC107": "a job waits for jobs that do not complete in this time",
-}
-"""Each code, and what it means."""
 _NOTICED = timedelta(seconds=1)
 
 
@@ -32,8 +23,13 @@ class PlanWarning(NamedTuple):
     text: str
 
 
-def warnings(plan: RunPlan) -> list[PlanWarning]:
-    """All warnings, by their codes; without those that the project file ignores."""
+def warnings(plan: RunPlan, ignored: Collection[str] = ()) -> list[PlanWarning]:
+    """All warnings, by their codes; without those that are about jobs that ignore them.
+
+    Args:
+        ignored: codes that the project file ignores for all jobs.
+    """
+    ignoring = {(job.id, code) for job in plan.jobs for code in job.ignore_warnings}
     found = [
         *_crowded(plan),
         *_skipped(plan),
@@ -42,8 +38,13 @@ def warnings(plan: RunPlan) -> list[PlanWarning]:
         *_clock_changes(plan),
         *_timed_out(plan),
         *_never_after(plan),
+        *_doubtful(plan),
     ]
-    return sorted(found)
+    return sorted(
+        warning
+        for warning in found
+        if warning.code not in ignored and not all((job, warning.code) in ignoring for job in warning.jobs)
+    )
 
 
 def _crowded(plan: RunPlan) -> Iterator[PlanWarning]:
@@ -131,3 +132,9 @@ def _never_after(plan: RunPlan) -> Iterator[PlanWarning]:
                 f"{job.id} does not begin, since {' and '.join(missing)} "
                 f"{'does' if len(missing) == 1 else 'do'} not complete in this time",
             )
+
+
+def _doubtful(plan: RunPlan) -> Iterator[PlanWarning]:
+    for job in plan.jobs:
+        for line in advice(job.schedule) if job.schedule is not None else ():
+            yield PlanWarning("JC108", (job.id,), f"{job.id}: {line}")

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from jobctl.catalogue.warning_codes import CODES
 from tests.support.project import Site
 from tests.support.screen import Terminal
 
@@ -141,3 +142,37 @@ def test_the_document_is_one_line_in_a_pipe(site: Site) -> None:
 
     assert done.stdout.count("\n") == 1
     assert json.loads(done.stdout)["workers"] == 4
+
+
+def test_each_code_is_documented(site: Site) -> None:
+    page = site.call("help", "planning").stdout
+
+    for code, meaning in CODES.items():
+        assert code in page
+        assert meaning in " ".join(page.split())
+
+
+def test_warnings_are_ignored_by_their_codes(site: Site) -> None:
+    def codes(top: str, of_long: str = "") -> set[tuple[str, str]]:
+        site.jobs(JOBS.replace('timeout = "5h"', f'timeout = "5h"\n{of_long}'))
+        site.write("jobctl.toml", top + (site.folder / "jobctl.toml").read_text())
+        found = site.json(*DAY, "--assume", "80m")["warnings"]
+        return {(warning["code"], " ".join(warning["jobs"])) for warning in found}
+
+    everything = codes("")
+    assert {("JC102", "long"), ("JC102", "often"), ("JC105", "nightly")} <= everything
+    assert codes('ignore_warnings = ["JC105"]\n') == everything - {("JC105", "nightly")}
+    assert codes("", 'ignore_warnings = ["JC102"]') == everything - {("JC102", "long")}
+    site.write("jobctl.toml", 'ignore_warnings = ["JC999"]\n')
+    done = site.call(*DAY)
+    assert done.returncode == 2
+    assert 'jobctl.toml:1: ignore_warnings: "JC999" is not a code of a warning' in done.stderr
+
+
+def test_doubtful_expressions_are_named(site: Site) -> None:
+    site.jobs('[jobs.odd]\ncron = "*/7 * * * *"\ncommand = ["true"]\n')
+
+    (warning,) = [one for one in site.json(*DAY)["warnings"] if one["code"] == "JC108"]
+
+    assert warning["jobs"] == ["odd"]
+    assert "*/7 begins anew each hour" in warning["text"]

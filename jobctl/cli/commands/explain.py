@@ -13,10 +13,10 @@ from jobctl.cli.times import exact, zulu
 from jobctl.clock import iso
 from jobctl.errors import ScheduleError, UsageError
 from jobctl.schedules import Cron, Every, in_zone, parse_schedule, unfiltered
+from jobctl.schedules.advice import advice
 from jobctl.schedules.convert import interval_to_cron
-from jobctl.schedules.cron_grammar import FIELDS, HOUR, MINUTE, SECOND, either_day_is_enough
 from jobctl.schedules.wall_times import changes
-from jobctl.schedules.words import in_words, ordinal
+from jobctl.schedules.words import in_words
 from jobctl.schedules.zones import zone
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 _NEXT = 3
 _AHEAD = timedelta(days=366)
 _AROUND = timedelta(days=1)
-_SIZES = {SECOND: 60, MINUTE: 60, HOUR: 24}
-_UNITS = {SECOND: ("s", "minute"), MINUTE: ("m", "hour"), HOUR: ("h", "day")}
 
 
 class Explained(NamedTuple):
@@ -115,7 +113,7 @@ def explain(schedule: "Schedule", anchor: datetime | None, now: datetime) -> Exp
         excluded_times(schedule, now, following[-1], anchor or now),
         clock_changes,
         _elsewhere(schedule, now, leaves_out=any("does not exist" in note for _, note in clock_changes)),
-        [line for cron in crons for line in _advice(cron)],
+        advice(schedule),
     )
 
 
@@ -193,37 +191,6 @@ def _in_kubernetes(schedule: "Schedule", *, leaves_out: bool) -> str | None:
     if starts_with_step and not (fields.day.full or fields.weekday.full):
         return "a step such as */2 does not count as a star there, so it is due when either day field matches"
     return "a time that a clock change leaves out is not due" if leaves_out else None
-
-
-def _advice(cron: Cron) -> Iterator[str]:
-    parts = cron.expression.split()
-    parts = parts if len(parts) == len(FIELDS) else ["0", *parts]
-    for field, text in zip(FIELDS, parts, strict=False):
-        size = _SIZES.get(field)
-        step = re.fullmatch(r"\*/(\d+)", text)
-        if size is None or step is None or size % int(step[1]) == 0:
-            continue
-        unit, around = _UNITS[field]
-        number = int(step[1])
-        if number >= size:
-            yield f'{text} means 0 only, since each {around} begins anew; for an interval write every = "{number}{unit}"'
-        else:
-            yield (
-                f"{text} begins anew each {around}, so the last step is {size % number}{unit} long;"
-                f' for an interval write every = "{number}{unit}"'
-            )
-    fields = cron.fields
-    rare = [day for day in fields.day.numbers if day > 28]
-    if not fields.day.full and rare and not fields.day.last_day and min(fields.day.numbers) > 28:
-        day = ordinal(rare[0])
-        gap = (
-            f"years without a {day} of February"
-            if fields.month.numbers == (2,)
-            else f"months without a {day}"
-        )
-        yield f"{gap} are left out; L is the last day of the month"
-    if either_day_is_enough(fields) and not (fields.day.full or fields.weekday.full):
-        yield "one of the two day fields is enough; for days that match both, make two jobs or check the day in the job"
 
 
 def _lines(found: Explained, times: Callable[[datetime], str]) -> Iterator[tuple[str, str]]:

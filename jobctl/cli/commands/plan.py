@@ -88,7 +88,7 @@ def run(
 
         with other_version(context.project.location, against) as location:
             before = make(Catalogue.load(location, context.environment))
-        found = diff(before, plan)
+        found = diff(before, plan, context.catalogue.ignored_warnings)
         code = int(exit_code and bool(found.slots))
         _show_diff(context, plan, found, header=not no_header)
     if context.mode != "local":
@@ -128,7 +128,7 @@ def _show(context: Context, plan: "RunPlan", *, header: bool) -> None:
     from jobctl.cli.views.plan import document, piped, screen
     from jobctl.planning.plan_warnings import warnings
 
-    out, found = context.output, warnings(plan)
+    out, found = context.output, warnings(plan, context.catalogue.ignored_warnings)
     if out.json:
         out.document(document(plan, found))
         return
