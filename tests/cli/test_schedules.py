@@ -16,6 +16,7 @@ def test_next_times_of_an_expression(cli: Cli) -> None:
         "words": "every day at 02:30",
         "next": ["2027-03-27T01:30:00+00:00", "2027-03-28T01:00:00+00:00", "2027-03-29T00:30:00+00:00"],
         "excluded": [],
+        "advice": [],
         "waiting": [],
     }
     first, second, _ = cli(*words).rows
@@ -139,3 +140,10 @@ def test_starting_a_job_that_is_not_stopped_changes_nothing_and_says_so(cli: Cli
     assert cli("start", "--all", "--yes").stderr.startswith("back on the schedule: hello, bad\n")
     cli("stop", "hello")
     assert cli("start", "hello").stderr.startswith("hello: back on the schedule\n")
+
+
+def test_next_says_what_may_not_be_meant(cli: Cli) -> None:
+    done = cli("next", "*/7 * * * *", "-n", "1")
+
+    assert "*/7 begins anew each hour, so the last step is 4m long" in done.stderr
+    assert cli("next", "*/5 * * * *").stderr == ""

@@ -13,6 +13,8 @@ from jobctl.cli.times import exact
 from jobctl.clock import iso
 from jobctl.durations import until
 from jobctl.errors import UsageError
+from jobctl.schedules.advice import advice
+from jobctl.schedules.words import in_words
 from jobctl.schedules.zones import zone
 
 
@@ -68,11 +70,14 @@ def run(
     schedule = new.job.schedule
     now = context.now()
     times = list(due(schedule, now, now, 3)) if schedule else []
+    doubts = advice(schedule) if schedule else []
     if out.json:
         document = {
             "id": new.job.id,
             "files": [{"name": name, "change": change} for change, name in files],
+            "words": in_words(schedule) if schedule else None,
             "next": [iso(time) for time in times],
+            "advice": doubts,
         }
         out.document(document)
         return 0
@@ -84,13 +89,15 @@ def run(
     steps = [
         f"its function: {files[0][1]}" if new.test else f"its program: {command}",
         f"its entry: {files[-1][1]}",
-        f"its schedule: {schedule.text if schedule else ''}, {begins}",
+        f"its schedule: {f'{schedule.text} ({in_words(schedule)})' if schedule else ''}, {begins}",
         f"its test: {change_folder}python -m pytest {new.test}"
         if new.test
         else "no test: run the program to try it",
     ]
     for number, step in enumerate(steps, 1):
         out.note(f"{number}. {step}")
+    for line in doubts:
+        out.note(f"check its schedule: {line}")
     out.note(f"try it: jobctl trigger {new.job.id}")
     return 0
 

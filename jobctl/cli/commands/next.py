@@ -16,6 +16,7 @@ from jobctl.durations import until
 from jobctl.errors import ScheduleError, UsageError
 from jobctl.modes import Mode
 from jobctl.schedules import Cron, Every, Excluding, in_zone, parse_schedule, unfiltered
+from jobctl.schedules.advice import advice
 from jobctl.schedules.words import in_words
 from jobctl.schedules.zones import zone
 from jobctl.text import counted, quote
@@ -67,6 +68,7 @@ def run(
                 "words": in_words(schedule),
                 "next": [iso(time) for time in times],
                 "excluded": [iso(time) for time in excluded],
+                "advice": advice(schedule),
                 "waiting": [iso(run.begins_at) for run in waiting],
             }
         )
@@ -89,6 +91,8 @@ def run(
         out.lines(rows(_TITLES, records, header=not no_header))
     for rule in day_rules(schedule):
         out.note(rule)
+    for line in advice(schedule):
+        out.note(line)
     if excluded:
         shown = ", ".join(f"{time.astimezone(local):%a %Y-%m-%d %H:%M}" for time in excluded[:_SHOWN])
         more = f", and on {counted(len(excluded) - _SHOWN, 'more date')}" if len(excluded) > _SHOWN else ""
