@@ -195,8 +195,8 @@ def test_pytest_ends_without_a_warning(app: App) -> None:
         "from jobctl import get_job_manager\n"
         "def test_it():\n"
         "    manager = get_job_manager()\n"
-        '    manager.schedule_job("a", "A", lambda: 1, 60)\n'
-        '    manager.wait(manager.trigger_job("a").id) if not manager.get_job_status("a").last_run else None\n',
+        '    manager.schedule_cron_job("a", "A", lambda: 1, "0 0 29 2 *")\n'
+        '    manager.wait(manager.trigger_job("a").id)\n',
     )
     process = app.begin("", "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py")
 

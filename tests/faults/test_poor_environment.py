@@ -51,7 +51,7 @@ def test_a_closed_pipe_is_silent(project: Site) -> None:
 
     assert (gone.stdout, gone.stderr) == ("1\n", "")
     assert (first.stdout, first.stderr) == (
-        "JOB\tSTATE\tLAST\tTOOK_MS\tNEXT\tERROR\tNOTE\tSTOPPED_UNTIL\tWAITING\n",
+        "JOB\tSTATE\tLAST\tTOOK_MS\tNEXT\tERROR\tNOTE\tSTOPPED_UNTIL\tWAITING\tLATE\n",
         "",
     )
 
