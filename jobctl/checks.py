@@ -3,7 +3,7 @@
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,7 +23,7 @@ from jobctl.errors import (
     PermanentJobError,
     raise_any,
 )
-from jobctl.model import Command, Job
+from jobctl.model import AUTO, Command, Job
 from jobctl.project import ProjectContext
 from jobctl.text import counted, quote
 
@@ -94,13 +94,29 @@ def check_settings(project: ProjectContext, _: timedelta) -> str:
     Reading the variables and the project file has checked the rest.
     """
     notify, jobs = project.catalogue.notify, project.catalogue.jobs
-    urls = [*((url, notify.where) for url in notify.urls), *((job.check_in, job.origin) for job in jobs)]
+    automatic = [job for job in jobs if job.check_in == AUTO]
+    urls = [
+        *((url, notify.where) for url in notify.urls),
+        *((job.check_in, job.place("check_in")) for job in jobs if job.check_in != AUTO),
+    ]
     for url, where in urls:
         if url:
             demand_private_url(resolved(url, project.environment, where))
+    monitors = _place_of_monitors(project, automatic)
     raise_any(list(_missing_targets(project)))
     files = [file.name for file in project.environment.files if file.found]
-    return f"{counted(len(jobs), 'job')}; {', '.join(files) or 'no .env file'}"
+    return "; ".join(filter(None, (counted(len(jobs), "job"), ", ".join(files) or "no .env file", monitors)))
+
+
+def _place_of_monitors(project: ProjectContext, jobs: Sequence[Job]) -> str:
+    """Where the monitors of jobs with ``check_in = "auto"`` are made; empty if there are no such jobs."""
+    if not jobs:
+        return ""
+    from jobctl.subscribers.monitor_services import monitor_service
+
+    service = monitor_service(project.environment, jobs[0].place("check_in"))
+    service.demand_private()
+    return f"{counted(len(jobs), 'monitor')} at {service.host} ({service.variable})"
 
 
 def _missing_targets(project: ProjectContext) -> Iterator[ConfigurationError]:

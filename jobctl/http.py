@@ -22,6 +22,7 @@ CONNECT_TIMEOUT_S = 10.0
 MAX_SIZE = 16 * 1024 * 1024
 """Of a response, in bytes: the output of a Trigger.dev run may have 10 MB."""
 _CHUNK = 64 * 1024
+_KEY_HEADERS = ("Authorization", "X-Api-Key")
 
 Wait = Callable[[float], object]
 
@@ -91,7 +92,16 @@ NO_RETRY = RetryPolicy(pauses=())
 
 
 def authorization(scheme: str, key: Secret, variable: str) -> dict[str, str]:
-    """The header that carries a key.
+    """The header ``Authorization`` with a key.
+
+    Raises:
+        ConfigurationError: as ``key_header``.
+    """
+    return key_header("Authorization", key, variable, f"{scheme} ")
+
+
+def key_header(name: str, key: Secret, variable: str, prefix: str = "") -> dict[str, str]:
+    """The header that carries a key, ``Authorization`` or ``X-Api-Key``.
 
     Raises:
         ConfigurationError: no header can carry it. The library's own error would show the key.
@@ -101,7 +111,7 @@ def authorization(scheme: str, key: Secret, variable: str) -> dict[str, str]:
         raise ConfigurationError(
             f"{variable} contains a character that no key has", hint="copy the key again"
         )
-    return {"Authorization": f"{scheme} {text}"}
+    return {name: f"{prefix}{text}"}
 
 
 class HttpClient:
@@ -112,7 +122,7 @@ class HttpClient:
 
     Args:
         base: ``https://host``, or a whole URL.
-        headers: sent with each request. The key in ``Authorization`` is masked in responses.
+        headers: sent with each request. The key in ``Authorization`` or ``X-Api-Key`` is masked in responses.
         name: of the service in errors; None is its host.
         timeout: of one wait for the network, in seconds. A whole response may take twice as long.
         wait: called with the seconds between attempts.
@@ -156,7 +166,7 @@ class HttpClient:
         self._wait = wait or threading.Event().wait
         self._clock = clock or SystemClock()
         self._use_proxy = use_proxy and self._encrypted
-        self._mask = Mask([self._headers.get("Authorization", "").rpartition(" ")[2]])
+        self._mask = Mask(self._headers.get(name, "").rpartition(" ")[2] for name in _KEY_HEADERS)
         self._connection: http.client.HTTPConnection | None = None
 
     def call(

@@ -18,6 +18,8 @@ DEFAULT_GRACE = timedelta(seconds=5)
 DEFAULT_CATCH_UP_LIMIT = 24
 AFTER = "after "
 """What the text of a schedule begins with where a job runs after others; their ids follow, with commas."""
+AUTO = "auto"
+"""Instead of the URL of a monitor: jobctl creates the monitor itself."""
 
 
 class Status(StrEnum):
@@ -181,7 +183,7 @@ class Job:
         arguments: JSON values for its function or program, by name; those that a run is given replace them.
         folder: working folder of its runs, relative to the project's folder; None is the project's folder.
         memory_mib: limit of a run's address space in MiB, on Linux; None is no limit.
-        check_in: URL of a monitor to call at each start and end; or ``$NAME``, the variable that holds it.
+        check_in: URL of a monitor to call at each start and end; ``$NAME``, the variable that holds it; or ``AUTO``.
         needs: variables that must be set, in its ``environment`` or that of the process.
         origin: where it was defined: ``built-in``, ``jobctl.toml:12``, a module, or ``code``.
         dry_run: whether its function accepts ``dry_run=True``.
@@ -229,6 +231,10 @@ class Job:
         if self.after:
             return AFTER + ", ".join(self.after)
         return self.schedule.text if self.schedule else None
+
+    def place(self, key: str) -> str:
+        """Where a key of it is set: its line of the project file, or the place of the job."""
+        return self.origins.get(key, self.origin)
 
 
 @value

@@ -17,7 +17,7 @@ from jobctl.catalogue.warning_codes import CODES, read_codes
 from jobctl.durations import parse_duration, write_duration
 from jobctl.errors import ConfigurationError, ConfigurationErrors, ScheduleError, UsageError
 from jobctl.files import with_home
-from jobctl.model import CatchUp, Command, Expectations, Job, OnOverlap, Schedule, Target
+from jobctl.model import AUTO, CatchUp, Command, Expectations, Job, OnOverlap, Schedule, Target
 from jobctl.schedules import Cron, Every, Excluding, cron_schedule, unfiltered
 from jobctl.schedules.crons import MOST as MOST_CRONS
 from jobctl.schedules.excluding import FORMS, parse_dates
@@ -144,10 +144,12 @@ def _read_catch_up_limit(value: Any) -> int:
     return _read_integer(value, 1, MAX_CATCH_UP)
 
 
-def _read_url(value: Any) -> str:
-    if is_url(value):
+def _read_check_in(value: Any) -> str:
+    if value == AUTO or is_url(value):
         return str(value)
-    raise ConfigurationError("expected a URL", hint="write https://… or the name of a variable: $NAME")
+    raise ConfigurationError(
+        f'expected a URL or "{AUTO}"', hint=f'write https://…, the name of a variable: $NAME, or "{AUTO}"'
+    )
 
 
 def _read_variables(value: Any) -> dict[str, str]:
@@ -284,6 +286,7 @@ _OVERLAP: JsonSchema = {"enum": [choice.value for choice in OnOverlap]}
 _CATCH_UP: JsonSchema = {"enum": [True, False, *(choice.value for choice in CatchUp)]}
 _CATCH_UP_LIMIT: JsonSchema = {"type": "integer", "minimum": 1, "maximum": MAX_CATCH_UP}
 _NAMES: JsonSchema = {"type": "array", "items": _VARIABLE}
+_CHECK_IN: JsonSchema = {"anyOf": [URL, {"const": AUTO}]}
 _JOB_ID: JsonSchema = {"type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": MAX_ID}
 _EXCLUDE: JsonSchema = {
     "type": "array",
@@ -330,7 +333,7 @@ class JobOptions(TypedDict, total=False):
     environment: Annotated[Mapping[str, str] | None, JobKey(_read_variables, _VARIABLES, "Environment variables for its runs.")]
     folder: Annotated[str | None, JobKey(_read_folder, _TEXT, "Working folder of its runs, relative to the project's folder.")]
     needs: Annotated[Sequence[str] | None, JobKey(_read_names, _NAMES, "Environment variables that must be set for it to run.")]
-    check_in: Annotated[str | None, JobKey(_read_url, URL, "URL of a monitor, or $NAME, to call at each start, success and failure.")]
+    check_in: Annotated[str | None, JobKey(_read_check_in, _CHECK_IN, 'URL of a monitor, or $NAME, to call at each start, success and failure; "auto" makes the monitor.')]
     arguments: Annotated[Mapping[str, Any] | None, JobKey(_read_arguments, _ARGUMENTS, "Arguments for its function or program, unless a run is given others.")]
     expect: Annotated[Mapping[str, timedelta | str] | None, JobKey(_read_expect, _EXPECT, "Durations after which the job is late: start_within and done_within of its due time, success_every of its last success.")]
     ignore_warnings: Annotated[Sequence[str] | None, JobKey(read_codes, CODES_SCHEMA, "Codes of warnings that jobctl plan does not give about it.")]
@@ -427,10 +430,23 @@ class _JobBuilder:
         changes["origins"] = self._origins()
         if self._base is None:
             required = {"name": self._id, "schedule": None, "target": "", "origin": self._place("")}
-            return Job(self._id, **{**required, **changes})
-        if self._settings:
-            changes["origin"] = f"{self._base.origin}, changed in {self._place('')}"
-        return replace(self._base, **changes)
+            job = Job(self._id, **{**required, **changes})
+        else:
+            if self._settings:
+                changes["origin"] = f"{self._base.origin}, changed in {self._place('')}"
+            job = replace(self._base, **changes)
+        self._demand_period(job)
+        return job
+
+    def _demand_period(self, job: Job) -> None:
+        """A monitor must know how often the job runs."""
+        has_period = job.schedule is not None or (job.expect is not None and job.expect.success_every)
+        if job.check_in == AUTO and not has_period and not self.faults:
+            self._fault(
+                "check_in",
+                f'"{AUTO}" makes a monitor, which needs a period, and the job has no schedule',
+                'write expect = { success_every = "26h" }',
+            )
 
     def _origins(self) -> dict[str, str]:
         """The place of each key that is set, also of those that the base keeps."""

@@ -34,7 +34,7 @@ class Subscribers:
         warning: why traces that were asked for are not sent, and what to do about it.
 
     Raises:
-        ConfigurationError: a variable that should hold a URL does not.
+        ConfigurationError: a variable that should hold a URL or a key does not.
     """
 
     def __init__(self, manager: Publisher, catalogue: "Catalogue", project: "ProjectContext") -> None:

@@ -1,4 +1,4 @@
-"""The channels of notifications (a request, a program, a mail), and check-ins with monitors."""
+"""The channels of notifications: a request, a program, a mail."""
 
 import json
 import os
@@ -6,13 +6,11 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from enum import StrEnum
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlencode, urlsplit, urlunsplit
-from uuid import NAMESPACE_URL, uuid5
+from urllib.parse import urlsplit
 
 from jobctl.catalogue.notify_settings import Notify, demand_private_url, resolved
 from jobctl.errors import JobctlError, ServiceError, reason_of
@@ -163,32 +161,3 @@ def _mail(to: Mailbox, project: ProjectContext, notification: Notification) -> N
         raise
     except Exception as error:
         raise ServiceError(f"the mail was not accepted: {type(error).__name__}") from error
-
-
-# Check-ins, in the form of healthchecks.io (https://healthchecks.io/docs/http_api/) or of Sentry's cron monitors
-# (https://docs.sentry.io/product/crons/getting-started/http/): the URL's path decides.
-
-
-class CheckIn(StrEnum):
-    """The state of a run, in Sentry's words."""
-
-    START = "in_progress"
-    SUCCESS = "ok"
-    FAILURE = "error"
-
-
-_SUFFIXES = {CheckIn.START: "/start", CheckIn.SUCCESS: "", CheckIn.FAILURE: "/fail"}
-
-
-def check_in_url(url: str, state: CheckIn, run_id: str) -> str:
-    """The URL that reports a run's state to the monitor at ``url``."""
-    parts = urlsplit(url)
-    unique = uuid5(NAMESPACE_URL, f"jobctl:{run_id}")
-    if "/cron/" in parts.path:
-        query = urlencode({"status": state.value, "check_in_id": unique.hex})
-        path = parts.path
-    else:
-        query = urlencode({"rid": str(unique)})
-        path = parts.path.rstrip("/") + _SUFFIXES[state]
-    joined = "&".join(filter(None, [parts.query, query]))
-    return urlunsplit((parts.scheme, parts.netloc, path, joined, ""))

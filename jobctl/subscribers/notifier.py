@@ -7,10 +7,9 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from jobctl import thread_start
-from jobctl.catalogue.notify_settings import NotificationKind, Notify, resolved
+from jobctl.catalogue.notify_settings import NotificationKind, Notify
 from jobctl.clock import SystemClock
 from jobctl.errors import JobctlError, ServiceError, StoreError
 from jobctl.events import (
@@ -27,8 +26,10 @@ from jobctl.events import (
 from jobctl.model import Job, Run, RunStatus, SentNotification
 from jobctl.project import ProjectContext
 from jobctl.store.base import RunStore
+from jobctl.subscribers.check_ins import CheckIn, Monitor
+from jobctl.subscribers.monitor_services import monitor_of
 from jobctl.subscribers.notification import FINAL, Notification, of_lateness, of_run, of_slots
-from jobctl.subscribers.notification_channels import Channel, CheckIn, channels, check_in_url, request
+from jobctl.subscribers.notification_channels import Channel, channels
 
 CLOSE_S = 15.0
 _RECORD_S = 1.0
@@ -58,6 +59,13 @@ class Recipient(NamedTuple):
 
 
 _RUN_STORE = Recipient("run store", "")
+
+
+class Followed(NamedTuple):
+    """A job, and where its check-ins go."""
+
+    job: Job
+    monitor: Monitor | None
 
 
 class DeliveryQueues:
@@ -152,7 +160,9 @@ class Notifier:
         self._closing = threading.Event()
         self._closed = False
         self._lock = threading.Lock()
-        self._running: dict[str, Job] = {}
+        self._jobs: Mapping[str, Followed] = {}
+        self._running: dict[str, Followed] = {}
+        self._is_scheduling = False
         self._missed: dict[str, int] = {}
         self._newest: dict[str, _Delivery] = {}
         self.use(notify, jobs)
@@ -162,18 +172,20 @@ class Notifier:
         """Use other settings. A run in progress keeps those that it started with.
 
         Raises:
-            ConfigurationError: a variable that should hold a URL does not.
+            ConfigurationError: a variable that should hold a URL or a key does not.
         """
-        environment = self._project.environment
-        known = {
-            job.id: replace(job, check_in=resolved(job.check_in, environment, job.origin))
-            if job.check_in
-            else job
+        known = self._jobs
+        followed = {
+            job.id: known[job.id]
+            if job.id in known and known[job.id].job == job
+            else Followed(job, monitor_of(job, self._project, self._store))
             for job in jobs
         }
         self._channels = list(channels(notify, self._project))
         self._kinds: Sequence[NotificationKind] = notify.on
-        self._jobs: Mapping[str, Job] = known
+        self._jobs = followed
+        if self._is_scheduling:
+            self._update_monitors(known)
 
     def close(self, timeout: float = CLOSE_S) -> None:
         """Unsubscribe. What is queued is attempted once more, for at most ``timeout`` seconds; Ctrl-C ends that."""
@@ -199,10 +211,10 @@ class Notifier:
     def _on_event(self, event: Event) -> None:
         match event:
             case RunStarted(run=run):
-                job = self._jobs.get(run.job_id)
-                if job is not None:
-                    self._running[run.id] = job
-                    self._check_in(run, job, CheckIn.START)
+                followed = self._jobs.get(run.job_id)
+                if followed is not None:
+                    self._running[run.id] = followed
+                    self._check_in(run, followed.monitor, CheckIn.START)
             case RunFinished(run=run) if run.status in FINAL:
                 self._on_finished(run)
             case RunFinished(run=run):
@@ -210,37 +222,50 @@ class Notifier:
             case SlotsMissed():
                 self._on_missed(event)
             case JobLate() | JobOnTime():
-                job = self._jobs.get(event.job_id)
-                if job is not None and self._channels:
-                    late = of_lateness(event, job.name)
+                followed = self._jobs.get(event.job_id)
+                if followed is not None and self._channels:
+                    late = of_lateness(event, followed.job.name)
                     self._enqueue_check(event.job_id, lambda: self._notify(late))
-            case SchedulerStarted() if self._channels:
-                self._enqueue_check("", self._notify_of_earlier_failures)
+            case SchedulerStarted():
+                self._is_scheduling = True
+                self._update_monitors({})
+                if self._channels:
+                    self._enqueue_check("", self._notify_of_earlier_failures)
 
     def _on_finished(self, run: Run) -> None:
         missed = self._missed.pop(run.job_id, 0)
         if missed > 1:
             self._missed[run.job_id] = missed - 1
-        job = self._running.pop(run.id, None) or self._jobs.get(run.job_id)
-        if job is None:
+        followed = self._running.pop(run.id, None) or self._jobs.get(run.job_id)
+        if followed is None:
             return
-        self._check_in(run, job, CheckIn.SUCCESS if run.status is RunStatus.COMPLETED else CheckIn.FAILURE)
+        job, monitor = followed
+        completed = run.status is RunStatus.COMPLETED
+        self._check_in(run, monitor, CheckIn.SUCCESS if completed else CheckIn.FAILURE)
         if self._channels:
             self._enqueue_check(run.job_id, lambda: self._notify_if_changed(run, job))
 
     def _on_missed(self, event: SlotsMissed) -> None:
         """Notify of the first miss, and again only after a run before which no slot was missed."""
-        job = self._jobs.get(event.job_id)
+        followed = self._jobs.get(event.job_id)
         is_known = event.job_id in self._missed
         self._missed[event.job_id] = 2
-        if job is not None and not is_known and self._channels:
-            self._enqueue_check(event.job_id, lambda: self._notify(of_slots(event, job.name)))
+        if followed is not None and not is_known and self._channels:
+            slots = of_slots(event, followed.job.name)
+            self._enqueue_check(event.job_id, lambda: self._notify(slots))
 
-    def _check_in(self, run: Run, job: Job, state: CheckIn) -> None:
-        if job.check_in is not None:
-            label = f"check-in {urlsplit(job.check_in).hostname}"
-            work = partial(request, check_in_url(job.check_in, state, run.id))
+    def _check_in(self, run: Run, monitor: Monitor | None, state: CheckIn) -> None:
+        if monitor is not None:
+            label = f"check-in {monitor.host}"
+            work = partial(monitor.check_in, state, run.id)
             self._enqueue(f"{label} {run.job_id}", Recipient(label, run.job_id), work, _MAX_CHECK_INS)
+
+    def _update_monitors(self, known: Mapping[str, Followed]) -> None:
+        """Before the first run: else a monitor would raise false alarms by a schedule that is no longer in effect."""
+        for job_id, followed in self._jobs.items():
+            monitor = followed.monitor
+            if monitor is not None and known.get(job_id) is not followed:
+                self._enqueue("monitors", Recipient(f"check-in {monitor.host}", job_id), monitor.update)
 
     def _enqueue_check(self, job_id: str, check: Work) -> None:
         """Read the run store in a thread of its own."""
@@ -285,9 +310,9 @@ class Notifier:
     def _notify_of_earlier_failures(self) -> None:
         """Notify of jobs that failed while no notifier ran: a command had failed the runs of a dead process."""
         for record in self._store.jobs().values():
-            job = self._jobs.get(record.id)
-            if job and record.last is not None and record.last.status is RunStatus.FAILED:
-                self._notify_if_changed(record.last, job)
+            followed = self._jobs.get(record.id)
+            if followed and record.last is not None and record.last.status is RunStatus.FAILED:
+                self._notify_if_changed(record.last, followed.job)
 
     def _notify(self, notification: Notification) -> None:
         job_id, is_wanted = notification.job_id, notification.kind in self._kinds

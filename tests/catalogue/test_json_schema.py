@@ -148,7 +148,7 @@ def test_an_editor_accepts_the_same_notify_table_as_jobctl(table: dict[str, Any]
     [
         ("every", 5), ("every", "soon"), ("retries", "3"), ("retries", 101), ("overlap", "wait"), ("needs", "A"),
         ("environment", {"A": 1}), ("command", []), ("call", "no-module"), ("enabled", "yes"), ("folder", ""),
-        ("unknown", 1), ("check_in", "$"), ("check_in", "${A}"), ("command", [""]), ("name", "  "), ("every", "500ms"),
+        ("unknown", 1), ("check_in", "$"), ("check_in", "${A}"), ("check_in", "AUTO"), ("command", [""]), ("name", "  "), ("every", "500ms"),
         ("timezone", "UTC"),
     ],
 )  # fmt: skip
@@ -157,6 +157,13 @@ def test_an_editor_refuses_the_same_values_as_jobctl(key: str, value: object) ->
 
     assert not built(settings)
     assert not fine(settings)
+
+
+def test_an_editor_accepts_a_monitor_that_jobctl_makes() -> None:
+    settings = {"call": "a.b:c", "every": "5m", "check_in": "auto"}
+
+    assert built(settings)
+    assert fine(settings)
 
 
 def test_a_new_job_needs_a_target() -> None:

@@ -15,7 +15,8 @@ from jobctl.settings.environment import Environment
 from jobctl.site.content import remote as content
 from jobctl.site.database import session as database
 from jobctl.site.mail.providers import mail_settings, open_transport
-from jobctl.subscribers.notification_channels import CheckIn, channels, check_in_url
+from jobctl.subscribers.check_ins import CheckIn, check_in_url
+from jobctl.subscribers.notification_channels import channels
 from jobctl.trigger_dev.account import Account
 from jobctl.urls import read_store_address
 from tests.support.fuzzing import (

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from jobctl.subscribers.notification_channels import CheckIn, check_in_url
+from jobctl.subscribers.check_ins import CheckIn, check_in_url
 from tests.subscribers.conftest import Fickle
 from tests.support.http_server import Provider, Reply, Request
 from tests.support.project import until

@@ -1,10 +1,11 @@
-"""A real HTTP server that plays a mail provider: checks what the provider demands, and can misbehave."""
+"""A real HTTP server that plays a mail provider or a monitor: checks what the service demands, and can misbehave."""
 
 import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 from tests.support.serving import Handler, serving_http
 
@@ -142,3 +143,91 @@ class Novu:
         errors = {"error": ["no e-mail"]} if self.status == "error" else {}
         data = {"acknowledged": True, "status": self.status, "transactionId": body["transactionId"], **errors}
         return Reply(201, {"data": data})
+
+
+class Healthchecks:
+    """The management API and the pings of healthchecks.io: https://healthchecks.io/docs/api/.
+
+    Attributes:
+        checks: what exists, by UUID.
+        pings: the ends of the paths of pings, and the run ids, by UUID.
+    """
+
+    KEY = "Qw3rTy9876543210asdfGHJK12345678"
+
+    def __init__(self) -> None:
+        self.checks: dict[str, dict[str, Any]] = {}
+        self.pings: dict[str, list[tuple[str, str]]] = {}
+        self.url = ""
+
+    def __call__(self, request: Request) -> Reply:
+        parts = urlsplit(request.path)
+        if parts.path.startswith("/ping/"):
+            return self._ping(parts.path.split("/")[2], parts.path, parse_qs(parts.query))
+        if request.headers.get("x-api-key") != self.KEY:
+            return Reply(401, {"error": "wrong api key"})
+        if parts.path != "/api/v3/checks/":
+            return Reply(404)
+        if request.method == "POST":
+            return self._put(request.body)
+        slug = parse_qs(parts.query)["slug"][0]
+        return Reply(200, {"checks": [check for check in self.checks.values() if check["slug"] == slug]})
+
+    def _ping(self, code: str, path: str, query: dict[str, list[str]]) -> Reply:
+        if code not in self.checks:
+            return Reply(404)
+        self.pings[code].append((path.rpartition(code)[2], query["rid"][0]))
+        return Reply(200, b"OK")
+
+    def _put(self, body: dict[str, Any]) -> Reply:
+        timing = {"schedule", "tz"} if "schedule" in body else {"timeout"}
+        if not body.keys() <= {"name", "slug", "tags", "grace", "unique", "channels"} | timing:
+            return Reply(400, {"error": "json validation error"})
+        if not all(60 <= body.get(key, 60) <= 31_536_000 for key in ("timeout", "grace")):
+            return Reply(400, {"error": "json validation error: grace is too small"})
+        found = [code for code, check in self.checks.items() if check["slug"] == body["slug"]]
+        code = found[0] if found else f"3f2a91c4-0000-4000-8000-{len(self.checks):012}"
+        self.pings.setdefault(code, [])
+        kept = {key: value for key, value in self.checks.get(code, {}).items() if key == "channels"}
+        self.checks[code] = {**kept, **body, "ping_url": f"{self.url}/ping/{code}"}
+        return Reply(200 if found else 201, self.checks[code])
+
+
+@contextmanager
+def healthchecks() -> Iterator[tuple[Healthchecks, Provider]]:
+    """A server of healthchecks.io for the block."""
+    rules = Healthchecks()
+    with http_server(rules) as provider:
+        rules.url = provider.url
+        yield rules, provider
+
+
+class Sentry:
+    """The check-ins of Sentry's Relay, which creates and updates monitors: ``relay-server/src/endpoints/monitor.rs``.
+
+    Attributes:
+        monitors: the definitions, by slug.
+        check_ins: slug, id and status.
+    """
+
+    KEY = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
+
+    def __init__(self) -> None:
+        self.monitors: dict[str, dict[str, Any]] = {}
+        self.check_ins: list[tuple[str, str, str]] = []
+
+    def __call__(self, request: Request) -> Reply:
+        _, api, project, cron, slug, key, _ = request.path.split("/")
+        if (api, project, cron, key) != ("api", "42", "cron", self.KEY) or not request.body:
+            return Reply(403, {"detail": "bad sentry DSN public key"})
+        config = request.body["monitor_config"]
+        schedule = config["schedule"]
+        whole = {"crontab": {"value"}, "interval": {"value", "unit"}}[schedule["type"]]
+        numbers = [config["checkin_margin"], config["max_runtime"]]
+        if schedule.keys() != {"type", *whole} or not all(
+            type(one) is int and 1 <= one <= 40_320 for one in numbers
+        ):
+            return Reply(400)
+        self.monitors[slug] = config
+        self.check_ins.append((slug, request.body["check_in_id"], request.body["status"]))
+        return Reply(202)
