@@ -100,7 +100,7 @@ class RunFinished:
 
 @value
 class SlotsMissed:
-    """``count`` slots of a job were missed. ``runs_now``: one run catches up for all of them."""
+    """``count`` slots of a job were missed. ``runs_now``: it runs now, for all of them or for the newest."""
 
     job_id: str
     count: int

@@ -21,12 +21,16 @@ class Lateness(NamedTuple):
 
 def lateness(job: Job, record: JobRecord | None, now: datetime) -> Lateness | None:
     """The first expectation that is not met any more; None for a job that is on time, or off its schedule."""
-    if job.expect is None or record is None:
-        return None
-    if record.stopped is not None or not job.enabled or job.unmet is not None:
+    if job.expect is None or record is None or not is_expected(job, record):
         return None
     limits = sorted(_limits(job, job.expect, record))
     return limits[0] if limits and limits[0].since < now else None
+
+
+def is_expected(job: Job, record: JobRecord) -> bool:
+    """Whether anything is expected of a job: it has expectations, and is on its schedule."""
+    is_on = record.stopped is None and job.enabled and job.unmet is None
+    return job.expect is not None and is_on
 
 
 def _limits(job: Job, expect: Expectations, record: JobRecord) -> Iterator[Lateness]:

@@ -7,10 +7,10 @@ from jobctl.text import quote, suggestion
 
 CODES = {
     "JC101": "more jobs begin in a minute than there are workers, and some wait for one",
-    "JC102": "slots are skipped, since the run before goes on",
+    "JC102": "slots are skipped, since a run of the job or of its group goes on",
     "JC103": "a slot begins more than a minute late",
     "JC104": "slots are missed: no worker was free, or a newer slot took their place",
-    "JC105": "a clock change moves, repeats or leaves out a due time",
+    "JC105": "a clock change moves a due time",
     "JC106": "a run takes longer than its timeout",
     "JC107": "a job waits for jobs that do not complete in this time",
     "JC108": "a cron expression may not mean what it seems to",

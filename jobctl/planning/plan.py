@@ -133,7 +133,7 @@ class RunPlan:
         return [run for run in self.runs if run.waited > LONG_WAIT and is_run(run)]
 
     def clock_changes(self) -> list[ClockChange]:
-        """The due times that clock changes affect."""
+        """The due times that clock changes move. Jobs that follow real time are not affected."""
         scheduled = [(job, job.schedule) for job in self.jobs if job.schedule is not None]
         zones = {schedule.timezone for _, schedule in scheduled}
         nights = {timezone: _nights(timezone, self.begin, self.end) for timezone in zones}
@@ -142,7 +142,7 @@ class RunPlan:
             for job, schedule in scheduled
             for begin, end in nights[schedule.timezone]
             for slot in self._slots(job, begin, end)
-            if (note := schedule.note(slot)) is not None
+            if schedule.is_fixed(slot) and (note := schedule.note(slot)) is not None
         ]
 
 

@@ -72,12 +72,15 @@ def _crowded(plan: RunPlan) -> Iterator[PlanWarning]:
 
 def _skipped(plan: RunPlan) -> Iterator[PlanWarning]:
     counts = Counter(run.job_id for run in plan.runs if run.outcome is Outcome.SKIPPED)
+    groups = {job.id: job.group for job in plan.jobs}
     for job_id, count in counts.items():
+        group = groups.get(job_id)
+        takes = format_duration(plan.durations[job_id])
+        why = f"a run takes {takes}" if group is None else f"a run of the group {group} goes on"
         yield PlanWarning(
             "JC102",
             (job_id,),
-            f"{job_id}: {counted(count, 'slot')} skipped, since a run takes"
-            f" {format_duration(plan.durations[job_id])}",
+            f"{job_id}: {counted(count, 'slot')} skipped, since {why}",
         )
 
 
@@ -96,11 +99,12 @@ def _late(plan: RunPlan) -> Iterator[PlanWarning]:
 
 
 def _missed(plan: RunPlan) -> Iterator[PlanWarning]:
-    counts: Counter[str] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
     for missed in plan.missed:
-        counts[missed.job_id] += missed.count
-    for job_id, count in counts.items():
-        yield PlanWarning("JC104", (job_id,), f"{job_id}: {counted(count, 'slot')} missed")
+        when = " before, since no scheduler was running" if missed.last < plan.begin else ""
+        counts[missed.job_id, when] += missed.count
+    for (job_id, when), count in counts.items():
+        yield PlanWarning("JC104", (job_id,), f"{job_id}: {counted(count, 'slot')} missed{when}")
 
 
 def _clock_changes(plan: RunPlan) -> Iterator[PlanWarning]:

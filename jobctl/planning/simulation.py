@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jobctl.execution.pool import WorkerPool
     from jobctl.store.base import RunStore
 
-MOST_SLOTS = 250_000
+MOST_SLOTS = 100_000
 """About a minute's work."""
 _TARGET = "jobctl:planned"
 

@@ -157,5 +157,5 @@ class WaitingRuns:
                 gone += [entry.schedule.next_after(begin, entry.anchor), last or slots[0]]
             if gone:
                 count = missed + len(outcome.dropped)
-                self._bus.publish(SlotsMissed(job.id, count, min(gone), max(gone), runs_now=False, at=now))
+                self._bus.publish(SlotsMissed(job.id, count, min(gone), max(gone), runs_now=True, at=now))
         return outcome

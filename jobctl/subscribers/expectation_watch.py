@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable
 
 from jobctl import thread_start
-from jobctl.catalogue.expectations import lateness
+from jobctl.catalogue.expectations import is_expected, lateness
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import StoreError
 from jobctl.events import Bus, JobLate, JobOnTime
@@ -63,17 +63,18 @@ class ExpectationWatch:
             StoreError: the run store cannot be used.
         """
         late = late_jobs(self._store, self.jobs, self._clock)
-        known = {
-            record.id: record.late_notified
-            for record in self._store.jobs([job.id for job in self.jobs if job.expect is not None]).values()
-        }
+        watched = {job.id: job for job in self.jobs if job.expect is not None}
+        known = self._store.jobs(watched) if watched else {}
         for event in late:
-            if known.get(event.job_id) is None and self._store.set_late_notified(event.job_id, event.since):
+            is_new = event.job_id in known and known[event.job_id].late_notified is None
+            if is_new and self._store.set_late_notified(event.job_id, event.since):
                 self._bus.publish(event)
-        for job_id in sorted(
-            {job_id for job_id, since in known.items() if since} - {one.job_id for one in late}
-        ):
-            if self._store.set_late_notified(job_id, None):
+        late_ids = {event.job_id for event in late}
+        for job_id, record in known.items():
+            if record.late_notified is None or job_id in late_ids:
+                continue
+            # of a job that was stopped nothing is expected any more: that is no good news
+            if self._store.set_late_notified(job_id, None) and is_expected(watched[job_id], record):
                 self._bus.publish(JobOnTime(self._clock.now(), job_id))
         return late
 

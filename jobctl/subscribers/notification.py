@@ -96,7 +96,7 @@ def test_notification(at: datetime) -> Notification:
 
 def missed(event: SlotsMissed) -> str:
     """``missed 3 slots; it waits for its next slot``."""
-    consequence = "it runs once now" if event.runs_now else "it waits for its next slot"
+    consequence = "it runs now" if event.runs_now else "it waits for its next slot"
     return f"missed {counted(event.count, 'slot')}; {consequence}"
 
 

@@ -51,7 +51,7 @@ EVENTS: list[tuple[Event, str, str]] = [
     (RunFinished(run_of(RunStatus.SKIPPED, Reason.OVERLAP)), "run_finished", "warning [sync] skipped run=3f2a9100 took=1204ms reason=overlap"),
     (RunOutput("sync", "3f2a91", AT, "[red] text"), "run_output", "[sync] [red] text"),
     (RunRetrying(run_of(RunStatus.RUNNING), "no", timedelta(seconds=10)), "run_retrying", "warning [sync] attempt 1 failed: no; again in 10s"),
-    (SlotsMissed("sync", 3, AT, AT, True, AT), "slots_missed", "warning [sync] missed 3 slots; it runs once now"),
+    (SlotsMissed("sync", 3, AT, AT, True, AT), "slots_missed", "warning [sync] missed 3 slots; it runs now"),
     (SlotsMissed("sync", 1, AT, AT, False, AT), "slots_missed", "warning [sync] missed 1 slot; it waits for its next slot"),
     (ClockJumped(AT, timedelta(minutes=16)), "clock_jumped", "warning scheduler the clock jumped 16m forward, or the machine slept"),
     (ClockJumped(AT, timedelta(seconds=-3), waits=True), "clock_jumped", "warning scheduler the clock was set back by 3s; jobs wait for their next slots"),

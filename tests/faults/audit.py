@@ -34,9 +34,11 @@ def work(job, seconds):
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def jobs_that_tell(site: Site, jobs: Mapping[str, float], more: str = "", code: str = "") -> None:
+def jobs_that_tell(
+    site: Site, jobs: Mapping[str, float], more: str = "", code: str = "", every: str = "1s"
+) -> None:
     """Jobs by how many seconds each takes at most, due each second; some leave a process behind."""
-    toml = "".join(f'[jobs.{job}]\nevery = "1s"\ncatch_up = true\ncall = "work:{job}"\n' for job in jobs)
+    toml = "".join(f'[jobs.{job}]\nevery = "{every}"\ncatch_up = true\ncall = "work:{job}"\n' for job in jobs)
     work = "".join(f"def {job}(): work({job!r}, {took})\n" for job, took in jobs.items())
     site.jobs(toml + more, _CODE + work + code)
 

@@ -95,7 +95,10 @@ def test_a_plan_from_now_catches_up_what_was_missed(site: Site) -> None:
     [
         (("--day", "tomorrow"), '--day "tomorrow" is not a time'),
         (("--day", "2027-01-01", "--to", "1h"), "--day is a whole day: write it without --from and --to"),
-        (("--from", "2027-01-01", "--to", "2026-12-31"), '--to "2026-12-31" is before --from'),
+        (("--from", "2027-01-01", "--to", "2026-12-31"), '--to "2026-12-31" is not after --from'),
+        (("--from", "9999-12-31"), "a plan is for the years 1970 to 2198"),
+        (("--day", "1969-01-01"), "a plan is for the years 1970 to 2198"),
+        (("--diff", ""), "--diff names neither a file nor a revision"),
         (("--to", "400d"), "a plan is for 366 days at most, not 400"),
         (("--assume", "long"), '--assume "long" is neither p50, p95 nor a duration'),
     ],

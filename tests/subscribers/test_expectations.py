@@ -161,3 +161,17 @@ def test_a_receiver_that_does_not_answer_fails_the_test(watched: Site, receiver:
 
     assert done.returncode == 5
     assert "webhook 127.0.0.1: " in done.stdout
+
+
+def test_a_late_job_that_is_stopped_is_not_said_to_be_on_time(watched: Site, receiver: Provider) -> None:
+    stopped_scheduler(watched)
+    until(lambda: watched.json("watch")["late"] and events(receiver))
+
+    assert watched.call("stop", "tick").returncode == 0
+    assert watched.json("watch")["late"] == []
+    assert events(receiver) == [("late", "tick")]
+
+    assert watched.call("start", "tick").returncode == 0
+    until(lambda: watched.json("watch")["late"])
+    until(lambda: len(events(receiver)) == 2)
+    assert events(receiver)[1] == ("late", "tick")

@@ -73,7 +73,7 @@ def run(
         for run in runs:
             out.line(exact(run.slot or run.begins_at, local) + ("  again" if run.rerun_of else ""))
     if not runs:
-        out.note(f"{job.id}: every slot has completed, runs or waits already; nothing to do")
+        out.note(f"{job.id}: nothing to do: every slot has completed, runs, waits or is excluded")
     elif dry_run:
         out.note(f"{job.id}: {counted(len(runs), 'slot')}; nothing was started: a dry run")
     elif batch is not None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _DAY = timedelta(days=1)
 LONGEST = timedelta(days=366)
+_FIRST, _LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2199, 1, 1, tzinfo=UTC)
 _ASSUMED = timedelta(seconds=1)
 
 
@@ -74,6 +75,10 @@ def run(
         jobctl plan --from 2027-01-01 --to 2027-02-01 --assume 10m
         jobctl plan --day 2027-01-01 --diff jobctl.toml --exit-code
     """
+    if against is not None and not against.strip():
+        raise UsageError(
+            "--diff names neither a file nor a revision", hint="write HEAD, or the path of a file"
+        )
     if exit_code and against is None:
         raise UsageError("--exit-code needs --diff")
     make = _maker(context, day=day, begin=begin, end=end, workers=workers, assume=assume)
@@ -105,7 +110,12 @@ def _maker(
     from jobctl.planning.simulation import Start, make_plan
 
     now = context.now()
-    first, last = _span(day, begin, end, now)
+    try:
+        first, last = _span(day, begin, end, now)
+    except OverflowError:
+        raise _too_far() from None
+    if not _FIRST <= first < last <= _LAST:
+        raise _too_far()
     store = context.store_if_any
     start = Start.read(store) if store else Start()
     duration = _durations(context, assume)
@@ -152,6 +162,12 @@ def _show_diff(context: Context, plan: "RunPlan", found: "PlanDiff", *, header: 
                 out.note(f"{sign} {warning.code}: {warning.text}")
 
 
+def _too_far() -> UsageError:
+    return UsageError(
+        f"a plan is for the years {_FIRST.year} to {_LAST.year - 1}", hint="see --from and --day"
+    )
+
+
 def _span(day: str | None, begin: str | None, end: str | None, now: datetime) -> tuple[datetime, datetime]:
     """Begin and end of the plan, in UTC."""
     here = now.astimezone().tzinfo or UTC
@@ -177,7 +193,7 @@ def _end(text: str, begin: datetime, here: tzinfo) -> datetime:
         end = read_time(text, "--to", here)
     if end <= begin:
         raise UsageError(
-            f"--to {quote(text)} is before --from", hint="write a later time, or a duration such as 2d"
+            f"--to {quote(text)} is not after --from", hint="write a later time, or a duration such as 2d"
         )
     return end
 

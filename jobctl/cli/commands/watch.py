@@ -8,6 +8,7 @@ from jobctl.cli.terminal import Column, rows
 from jobctl.cli.times import dated, zulu
 from jobctl.clock import iso
 from jobctl.errors import ExitCode, NotRunError
+from jobctl.managers.board import Board, who_schedules
 from jobctl.modes import Mode
 from jobctl.scheduler.liveness import scheduler_presence
 
@@ -73,7 +74,7 @@ def run(context: Context, *, no_header: NoHeader = False) -> int:
             ),
         )
     if is_missing:
-        out.message("no scheduler is running. Start it: jobctl run")
+        out.message(who_schedules(Board(context.mode, presence, (), context.now())))
     elif not any(job.expect for job in context.catalogue):
         out.note('no job has expectations; in the project file: expect = { start_within = "2m" }')
     elif not late:

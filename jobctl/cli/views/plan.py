@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from jobctl.cli.terminal import Terminal, rows
-from jobctl.cli.times import dated, ms, zone_names, zulu
+from jobctl.cli.times import ms, zone_names, zulu
 from jobctl.clock import iso
 from jobctl.durations import format_duration, milliseconds
 from jobctl.planning.plan import MissedSlots, Outcome, PlannedRun, RunPlan, is_run
@@ -233,7 +233,9 @@ def _totals(plan: RunPlan) -> Iterator[str]:
         return
     yield f"{jobs}, {counted(begun, 'run')}, at most {plan.most_at_once:,} at once on {counted(plan.workers, 'worker')}"
     if busiest := plan.busiest:
-        yield f"busiest minute: {dated(busiest.at)}, {counted(busiest.count, 'run')} begin"
+        begins = "begins" if busiest.count == 1 else "begin"
+        minute = f"{busiest.at.astimezone():%a %Y-%m-%d %H:%M}"
+        yield f"busiest minute: {minute}, {counted(busiest.count, 'run')} {begins}"
     skipped = sum(run.outcome is Outcome.SKIPPED for run in plan.runs)
     late = plan.waiting_long()
     missed = sum(slots.count for slots in plan.missed)
