@@ -3,7 +3,7 @@
 The names below are looked up on first use, so that ``import jobctl`` costs next to nothing.
 """
 
-__version__ = "0.11.0"
+__version__ = "0.12.0"
 
 
 TYPE_CHECKING = False  # of typing, whose import would be most of what ours costs
