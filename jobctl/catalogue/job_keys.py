@@ -89,7 +89,9 @@ def _read_cron(value: Any) -> list[str]:
             raise ConfigurationError(f"expected at most {MOST_CRONS} expressions, not {len(given)}")
         return given
     raise _unexpected(
-        "a text or a list of texts", value, hint='write "0 9 * * *" or ["0 9 * * 1-5", "0 11 * * 6"]'
+        "a text or a list of texts" if given != [] else "at least one expression",
+        value,
+        hint='write "0 9 * * *" or ["0 9 * * 1-5", "0 11 * * 6"]',
     )
 
 
@@ -257,9 +259,11 @@ def _shown(value: Any) -> str:
         return quote(value)
     if isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**18):
         return str(value)
-    return {"list": "a list", "dict": "a table", "int": "so large a number"}.get(
-        type(value).__name__, "a date"
-    )
+    return {
+        "list": "a list" if value else "an empty list",
+        "dict": "a table",
+        "int": "so large a number",
+    }.get(type(value).__name__, "a date")
 
 
 class JobKey(NamedTuple):

@@ -152,7 +152,7 @@ def test_two_files_in_one_folder_are_refused(tmp_path: Path) -> None:
         ('[jobs.a]\ncall = "m:f"\nevery = "1ms"\n', "an interval is at least 1 s"),
         ('[jobs.a]\ncall = "m:f"\nevery = "1m"\ncron = "* * * * *"\n', "jobctl.toml:4: [jobs.a].cron: a job has either"),
         ('[jobs.a]\ncall = "m:f"\ncron = ["@daily", "61 * * * *"]\n', 'jobctl.toml:3: [jobs.a].cron: "61 * * * *": minute: 61 is not in 0-59\n61 * * * *\n^^'),
-        ('[jobs.a]\ncall = "m:f"\ncron = []\n', "jobctl.toml:3: [jobs.a].cron: expected a text or a list of texts, not a list"),
+        ('[jobs.a]\ncall = "m:f"\ncron = []\n', "jobctl.toml:3: [jobs.a].cron: expected at least one expression, not an empty list"),
         ('[jobs.a]\ncall = "m:f"\ncron = ["@daily", 7]\n', "jobctl.toml:3: [jobs.a].cron: expected a text or a list of texts, not a list"),
         ('[jobs.a]\ncall = "m:f"\ncommand = ["x"]\n', "jobctl.toml:3: [jobs.a].command: a job has either call or"),
         ("[jobs.a]\ncommand = []\n", "expected a list of texts"),

@@ -22,6 +22,7 @@ def test_all_of_a_schedule(cli: Cli) -> None:
     assert elsewhere["Trigger.dev"] is None
     assert "Europe/Berlin changes its clocks, and UTC does not" in elsewhere["Vercel"]
     assert elsewhere["Kubernetes"] == "a time that a clock change leaves out is not due"
+    assert elsewhere["systemd"] == elsewhere["Kubernetes"]
     assert found["advice"] == []
 
 
@@ -34,6 +35,11 @@ def test_all_of_a_schedule(cli: Cli) -> None:
         ("*/10 * * * * *", "Kubernetes", "it has no seconds"),
         ("every 7m", "Kubernetes", "an hour is not a multiple of it"),
         ("every 5m", "Kubernetes", None),
+        ("0 9 1 * MON", "systemd", "both day fields of OnCalendar= must match, so write a line for each"),
+        ("0 9 * * 5#2", "systemd", "it knows no #"),
+        ("0 9 L * *", "systemd", "the last day of the month is ~01 there"),
+        ("every 5m", "systemd", "OnUnitActiveSec= counts from the last start"),
+        ("*/10 * * * *", "systemd", None),
         ("0 9 * * 1", "Vercel", None),
     ],
 )
@@ -68,7 +74,7 @@ def test_a_job_is_explained_from_its_record(cli: Cli, past: Past) -> None:
     step = datetime.fromisoformat(found["next"][1]) - datetime.fromisoformat(found["next"][0])
     assert (datetime.fromisoformat(found["next"][0]) - anchor) % step == step * 0
     assert iso(anchor) is not None
-    assert found["elsewhere"].keys() == {"Trigger.dev", "Vercel", "Kubernetes"}
+    assert found["elsewhere"].keys() == {"Trigger.dev", "Vercel", "Kubernetes", "systemd"}
 
 
 def test_rows_in_a_pipe_and_a_table_on_a_terminal(cli: Cli) -> None:

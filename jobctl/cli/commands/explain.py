@@ -15,6 +15,7 @@ from jobctl.errors import ScheduleError, UsageError
 from jobctl.schedules import Cron, Every, in_zone, parse_schedule, unfiltered
 from jobctl.schedules.advice import advice
 from jobctl.schedules.convert import interval_to_cron
+from jobctl.schedules.cron_grammar import either_day_is_enough
 from jobctl.schedules.wall_times import changes
 from jobctl.schedules.words import in_words
 from jobctl.schedules.zones import zone
@@ -59,7 +60,8 @@ def run(
 ) -> int:
     """Say a schedule in words.
 
-    It also shows when it is due, what a clock change does, and what differs at Trigger.dev, Vercel and Kubernetes.
+    It also shows when it is due, what a clock change does, and what differs at Trigger.dev, Vercel, Kubernetes and
+    systemd.
 
     Examples:
         jobctl explain report-monthly-comprehensive
@@ -112,7 +114,7 @@ def explain(schedule: "Schedule", anchor: datetime | None, now: datetime) -> Exp
         last,
         excluded_times(schedule, now, following[-1], anchor or now),
         clock_changes,
-        _elsewhere(schedule, now, leaves_out=any("does not exist" in note for _, note in clock_changes)),
+        _elsewhere(schedule, now, [note for _, note in clock_changes]),
         advice(schedule),
     )
 
@@ -145,17 +147,25 @@ def _clock_changes(schedule: "Schedule", now: datetime) -> Iterator[tuple[dateti
                 break
 
 
-def _elsewhere(schedule: "Schedule", now: datetime, *, leaves_out: bool) -> dict[str, str | None]:
+def _elsewhere(schedule: "Schedule", now: datetime, notes: list[str]) -> dict[str, str | None]:
+    """By platform, what differs there.
+
+    Args:
+        notes: what clock changes do to its due times.
+    """
     from jobctl.trigger_dev.cron import trigger_cron
     from jobctl.vercel.crons import Plan, vercel_cron
 
     def at_trigger_dev(member: "Schedule") -> None:
         trigger_cron(member)
 
+    leaves_out = any("does not exist" in note for note in notes)
+    repeats = any("comes twice" in note for note in notes)
     platforms: dict[str, Callable[[Schedule], str | None]] = {
         "Trigger.dev": at_trigger_dev,
         "Vercel": lambda member: vercel_cron(member, Plan.PRO, now).instead,
         "Kubernetes": lambda member: _in_kubernetes(member, leaves_out=leaves_out),
+        "systemd": lambda member: _in_systemd(member, leaves_out=leaves_out, repeats=repeats),
     }
     found: dict[str, str | None] = {}
     for name, difference in platforms.items():
@@ -169,6 +179,27 @@ def _elsewhere(schedule: "Schedule", now: datetime, *, leaves_out: bool) -> dict
             clauses.append("a CronJob has one expression, so make one for each")
         found[name] = "; ".join(dict.fromkeys(filter(None, clauses))) or None
     return found
+
+
+def _in_systemd(schedule: "Schedule", *, leaves_out: bool, repeats: bool) -> str | None:
+    """As a timer: https://www.freedesktop.org/software/systemd/man/latest/systemd.time.html.
+
+    Args:
+        leaves_out: whether a clock change leaves out a due time.
+        repeats: whether one repeats a due time.
+    """
+    if not isinstance(schedule, Cron):
+        return "OnUnitActiveSec= counts from the last start, so its times move"
+    fields = schedule.fields
+    if either_day_is_enough(fields) and not (fields.day.full or fields.weekday.full):
+        return "both day fields of OnCalendar= must match, so write a line for each"
+    if fields.weekday.nth:
+        return "it knows no #: write the weekday with a range of days, such as Mon *-*-08..14"
+    if fields.day.last_day:
+        return "the last day of the month is ~01 there"
+    if repeats and not schedule.fixed_time:
+        return "a time that a clock change repeats is due once"
+    return "a time that a clock change leaves out is not due" if leaves_out else None
 
 
 def _in_kubernetes(schedule: "Schedule", *, leaves_out: bool) -> str | None:
