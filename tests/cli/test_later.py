@@ -323,7 +323,7 @@ def test_a_backfill_runs_each_slot_once_in_order(site: Site) -> None:
     assert slots == [f"2026-11-0{day}T09:00:00+00:00" for day in range(1, 6)]
 
     nothing = site.call("backfill", "report", *WEEK)
-    assert "every slot has completed, runs or waits already" in nothing.stderr
+    assert "every slot has completed, runs, waits or is excluded" in nothing.stderr
     again = site.json("backfill", "report", "--from", "2026-11-04", "--to", "2026-11-04", "--again")
     assert [run["rerun_of"] for run in again["runs"]] == [runs[1]["run_id"]]
     until(lambda: len(site.runs("report")) == 7)
