@@ -6,7 +6,8 @@ from typing import Protocol
 
 _BOOTTIME: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MS = timedelta(milliseconds=1)
+INSTANT = timedelta(milliseconds=1)
+"""The smallest difference of two times: the run store keeps milliseconds."""
 
 
 class Clock(Protocol):
@@ -57,7 +58,7 @@ def to_ms(instant: datetime) -> int:
 
 def from_ms(ms: int) -> datetime:
     """The instant of so many milliseconds since 1970, aware, in UTC."""
-    return _EPOCH + ms * _MS  # half the time of timedelta(milliseconds=ms)
+    return _EPOCH + ms * INSTANT  # half the time of timedelta(milliseconds=ms)
 
 
 def whole(instant: datetime) -> datetime:

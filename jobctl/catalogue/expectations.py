@@ -1,15 +1,13 @@
 """Whether a job is late: which of its expectations is not met, from its definition and its record in the run store."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
-from jobctl.clock import local
+from jobctl.clock import INSTANT, local
 from jobctl.durations import format_duration
 from jobctl.model import Expectations, Job, RunStatus, Trigger
 from jobctl.store.records import JobRecord
-
-_INSTANT = timedelta(milliseconds=1)
 
 
 class Lateness(NamedTuple):
@@ -59,6 +57,6 @@ def _next_slot(job: Job, record: JobRecord) -> datetime | None:
     """The first due time that has had no run, also of a run that is kept for later."""
     slots = [record.waits_until] if record.waits_until is not None else []
     if job.schedule is not None:
-        cursor = record.anchor - _INSTANT if record.cursor is None else record.cursor
+        cursor = record.anchor - INSTANT if record.cursor is None else record.cursor
         slots.append(job.schedule.next_after(cursor, record.anchor))
     return min(slots, default=None)

@@ -1,17 +1,16 @@
 """Which past slots a backfill runs."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
-from jobctl.clock import iso
+from jobctl.clock import INSTANT, iso
 from jobctl.errors import UsageError
 from jobctl.model import Job, Run, RunStatus, Schedule
 from jobctl.store.base import RunStore
 
 MOST = 10_000
 """Slots of one backfill."""
-_INSTANT = timedelta(milliseconds=1)
 
 
 class PastSlot(NamedTuple):
@@ -37,7 +36,7 @@ def plan(job: Job, store: RunStore, begin: datetime, end: datetime, *, again: bo
         )
     record = store.job(job.id)
     anchor = record.anchor if record else begin
-    number = job.schedule.count(begin - _INSTANT, end, anchor)
+    number = job.schedule.count(begin - INSTANT, end, anchor)
     if number > MOST:
         raise UsageError(
             f"{job.id} has {number:,} slots from {iso(begin)} to {iso(end)}; a backfill has at most {MOST:,}",
@@ -54,7 +53,7 @@ def plan(job: Job, store: RunStore, begin: datetime, end: datetime, *, again: bo
 
 
 def _slots(schedule: Schedule, begin: datetime, end: datetime, anchor: datetime) -> Iterable[datetime]:
-    slot = schedule.next_after(begin - _INSTANT, anchor)
+    slot = schedule.next_after(begin - INSTANT, anchor)
     while slot <= end:
         yield slot
         slot = schedule.next_after(slot, anchor)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from jobctl.clock import INSTANT
 from jobctl.model import Job
 from jobctl.schedules.wall_times import changes
 from jobctl.schedules.zones import zone
@@ -14,7 +15,6 @@ from jobctl.value_class import value
 LONG_WAIT = timedelta(minutes=1)
 """A slot that begins later than this is reported."""
 _AROUND = timedelta(hours=3)
-_INSTANT = timedelta(milliseconds=1)
 
 
 class Outcome(StrEnum):
@@ -102,7 +102,7 @@ class RunPlan:
         found: list[datetime] = []
         if job.schedule is not None:
             anchor = self.anchors[job.id]
-            slot = job.schedule.next_after(begin - _INSTANT, anchor)
+            slot = job.schedule.next_after(begin - INSTANT, anchor)
             while slot < end:
                 found.append(slot)
                 slot = job.schedule.next_after(slot, anchor)

@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from jobctl.clock import INSTANT
 from jobctl.errors import UsageError
 from jobctl.events import Bus, Event, RunFinished, SlotsMissed
 from jobctl.execution.tasks import Task
 from jobctl.model import Job, Reason, Run, RunStatus, Trigger, WaitingRun
 from jobctl.planning.plan import MissedSlots, Outcome, PlannedRun, RunPlan
 from jobctl.planning.simulated_time import SimulatedClock, SimulatedWorkers
-from jobctl.scheduler.agenda import INSTANT, AgendaEntry
+from jobctl.scheduler.agenda import AgendaEntry
 from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.scheduler import Scheduler
 from jobctl.store.open import open_store

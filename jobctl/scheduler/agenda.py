@@ -10,15 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from jobctl.clock import INSTANT
 from jobctl.model import CatchUp, Job, Schedule
 from jobctl.schedules.excluding import Excluding
 from jobctl.store.records import Misfires
 
 LATE = timedelta(seconds=60)
 """A slot that is later than this was missed, unless its job catches up; so a quick restart loses nothing."""
-
-INSTANT = timedelta(milliseconds=1)
-"""The smallest difference of two times: the run store keeps milliseconds."""
 
 
 Span = tuple[datetime, datetime | None]

@@ -6,9 +6,10 @@ A due slot that could have begun more than ``agenda.LATE`` ago is a misfire, unl
 
 from datetime import datetime
 
+from jobctl.clock import INSTANT
 from jobctl.errors import StoreError, UnknownToStoreError
 from jobctl.events import Bus, SlotsMissed
-from jobctl.scheduler.agenda import INSTANT, AgendaEntry, DueSlot
+from jobctl.scheduler.agenda import AgendaEntry, DueSlot
 from jobctl.scheduler.lease import Lease
 from jobctl.schedules import Excluding
 from jobctl.store.base import RunStore

@@ -5,11 +5,11 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from jobctl.clock import Clock
+from jobctl.clock import INSTANT, Clock
 from jobctl.errors import StoreError
 from jobctl.events import Bus, SlotsMissed
 from jobctl.model import Job, Trigger, WaitingRun
-from jobctl.scheduler.agenda import INSTANT, DueSlot
+from jobctl.scheduler.agenda import DueSlot
 from jobctl.scheduler.clock_watch import ClockWatch
 from jobctl.scheduler.lease import Lease
 from jobctl.scheduler.recorder import Recorder

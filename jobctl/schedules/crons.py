@@ -1,8 +1,9 @@
 """Several cron expressions as one schedule."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
+from jobctl.clock import INSTANT
 from jobctl.errors import ScheduleError
 from jobctl.schedules.cron import Cron
 from jobctl.schedules.wall_times import count_due
@@ -12,7 +13,6 @@ from jobctl.text import quote
 SEPARATOR = "; "
 """Between the expressions in the text of a schedule: no expression has a semicolon."""
 MOST = 50
-_INSTANT = timedelta(milliseconds=1)
 
 
 class Crons:
@@ -45,12 +45,12 @@ class Crons:
     def is_fixed(self, slot: datetime) -> bool:
         """Whether every expression that is due then is a fixed time."""
         return not any(
-            not member.fixed_time and member.next_after(slot - _INSTANT) == slot for member in self.members
+            not member.fixed_time and member.next_after(slot - INSTANT) == slot for member in self.members
         )
 
     def note(self, instant: datetime) -> str | None:
         """The effect of a clock change on a due time, in words; None on an ordinary day."""
-        due = (member for member in self.members if member.next_after(instant - _INSTANT) == instant)
+        due = (member for member in self.members if member.next_after(instant - INSTANT) == instant)
         return next(filter(None, (member.note(instant) for member in due)), None)
 
     def next_after(self, instant: datetime, anchor: datetime | None = None) -> datetime:  # noqa: ARG002

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
+from jobctl.clock import INSTANT
 from jobctl.errors import ScheduleError
 from jobctl.model import Schedule
 from jobctl.schedules.zones import zone
@@ -17,7 +18,6 @@ FIRST, LAST = date(1970, 1, 1), date(2199, 12, 31)
 """What may be excluded: so there is always a time that is not."""
 FORMS = 'write "2026-12-24" or "2026-12-24..2026-12-26"'
 _DAY = timedelta(days=1)
-_INSTANT = timedelta(milliseconds=1)
 _DATE = r"(\d{4}-\d\d-\d\d)"
 _RANGE = re.compile(rf"\s*{_DATE}(?:\s*\.\.\s*{_DATE})?\s*", re.ASCII)
 
@@ -107,21 +107,21 @@ class Excluding:
         """The first due time strictly after ``instant``."""
         found = self.schedule.next_after(instant, anchor)
         while (span := self._span(found)) is not None:
-            found = self.schedule.next_after(self._ends[span] - _INSTANT, anchor)
+            found = self.schedule.next_after(self._ends[span] - INSTANT, anchor)
         return found
 
     def latest_until(self, instant: datetime, after: datetime, anchor: datetime) -> datetime | None:
         """The latest due time in ``(after, instant]``, or None."""
         found = self.schedule.latest_until(instant, after, anchor)
         while found is not None and (span := self._span(found)) is not None:
-            found = self.schedule.latest_until(self._starts[span] - _INSTANT, after, anchor)
+            found = self.schedule.latest_until(self._starts[span] - INSTANT, after, anchor)
         return found
 
     def count(self, after: datetime, until: datetime, anchor: datetime) -> int:
         """The number of due times in ``(after, until]``."""
         number = self.schedule.count(after, until, anchor)
         for span in range(bisect_right(self._ends, after), len(self._starts)):
-            start, end = max(after, self._starts[span] - _INSTANT), min(until, self._ends[span] - _INSTANT)
+            start, end = max(after, self._starts[span] - INSTANT), min(until, self._ends[span] - INSTANT)
             if start >= until:
                 break
             number -= self.schedule.count(start, end, anchor)
@@ -134,12 +134,12 @@ class Excluding:
         while time <= until:
             if self._span(time) is not None:
                 yield time
-                start = max(time, _midnight(time.astimezone(there).date() + _DAY, self.timezone) - _INSTANT)
+                start = max(time, _midnight(time.astimezone(there).date() + _DAY, self.timezone) - INSTANT)
             else:
                 span = bisect_right(self._starts, time)
                 if span == len(self._starts):
                     return
-                start = self._starts[span] - _INSTANT
+                start = self._starts[span] - INSTANT
             time = self.schedule.next_after(start, anchor)
 
     def _span(self, instant: datetime) -> int | None:

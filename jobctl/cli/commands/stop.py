@@ -1,7 +1,7 @@
 """``jobctl stop ID``: takes a job off its schedule, kept over restarts."""
 
 import sys
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +10,7 @@ from jobctl.cli.command_data import ALIASES
 from jobctl.cli.context import Context
 from jobctl.cli.options import AllJobs, OptionalJobId, Yes
 from jobctl.cli.times import dated, read_later
+from jobctl.clock import INSTANT
 from jobctl.errors import UsageError
 from jobctl.json_documents import job_document
 from jobctl.model import RunStatus
@@ -98,7 +99,7 @@ def _after_next(job: "Job", context: Context) -> datetime:
         raise UsageError(
             f"{job.id} has no next run that could be left out", hint=f"see jobctl status {job.id}"
         )
-    return status.next_run + timedelta(milliseconds=1)
+    return status.next_run + INSTANT
 
 
 def chosen_jobs(job_id: str | None, context: Context, *, every: bool) -> "list[Job]":
