@@ -7,7 +7,7 @@ from typing import NamedTuple
 from jobctl.clock import INSTANT, local
 from jobctl.durations import format_duration
 from jobctl.model import Expectations, Job, RunStatus, Trigger
-from jobctl.store.records import JobRecord
+from jobctl.store.records import JobRecord, is_scheduled
 
 
 class Lateness(NamedTuple):
@@ -19,16 +19,10 @@ class Lateness(NamedTuple):
 
 def lateness(job: Job, record: JobRecord | None, now: datetime) -> Lateness | None:
     """The first expectation that is not met any more; None for a job that is on time, or off its schedule."""
-    if job.expect is None or record is None or not is_expected(job, record):
+    if job.expect is None or record is None or not is_scheduled(job, record):
         return None
     limits = sorted(_limits(job, job.expect, record))
     return limits[0] if limits and limits[0].since < now else None
-
-
-def is_expected(job: Job, record: JobRecord) -> bool:
-    """Whether anything is expected of a job: it has expectations, and is on its schedule."""
-    is_on = record.stopped is None and job.enabled and job.unmet is None
-    return job.expect is not None and is_on
 
 
 def _limits(job: Job, expect: Expectations, record: JobRecord) -> Iterator[Lateness]:

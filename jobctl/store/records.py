@@ -303,6 +303,11 @@ def new_run_ids(count: int) -> list[str]:
     return [f"{(first + number) % 2**32:08x}{rest[8 * number : 8 * number + 8]}" for number in range(count)]
 
 
+def is_scheduled(job: Job, record: JobRecord | None) -> bool:
+    """Whether a scheduler runs a job by its schedule: it is enabled, has what it needs, and is not stopped."""
+    return job.enabled and job.unmet is None and not (record is not None and record.stopped is not None)
+
+
 def registration(job: Job) -> Registration:
     """What a manager registers of a job."""
     timezone = job.schedule.timezone if job.schedule else "UTC"

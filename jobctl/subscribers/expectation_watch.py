@@ -1,30 +1,29 @@
 """Watches what is expected of jobs, and publishes when a job is late, and when it is on time again."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from jobctl import thread_start
-from jobctl.catalogue.expectations import is_expected, lateness
+from jobctl.catalogue.expectations import Lateness, lateness
 from jobctl.clock import Clock, SystemClock
 from jobctl.errors import StoreError
 from jobctl.events import Bus, JobLate, JobOnTime
 from jobctl.model import Job
 from jobctl.store.base import RunStore
+from jobctl.store.records import JobRecord, is_scheduled
 
 INTERVAL_S = 10.0
 
 
-def late_jobs(store: RunStore, jobs: Iterable[Job], clock: Clock) -> list[JobLate]:
-    """The jobs that are late now."""
+def read_lateness(
+    store: RunStore, jobs: Iterable[Job], now: datetime
+) -> Iterator[tuple[Job, JobRecord, Lateness | None]]:
+    """Each job of which something is expected and that the run store knows, and how it is late; None: it is not."""
     watched = {job.id: job for job in jobs if job.expect is not None}
-    records = store.jobs(watched) if watched else {}
-    now = clock.now()
-    found = []
-    for job_id, job in watched.items():
-        late = lateness(job, records.get(job_id), now)
-        if late is not None:
-            found.append(JobLate(now, job_id, *late))
-    return found
+    for record in store.jobs(watched).values() if watched else ():
+        job = watched[record.id]
+        yield job, record, lateness(job, record, now)
 
 
 class ExpectationWatch:
@@ -62,21 +61,19 @@ class ExpectationWatch:
         Raises:
             StoreError: the run store cannot be used.
         """
-        late = late_jobs(self._store, self.jobs, self._clock)
-        watched = {job.id: job for job in self.jobs if job.expect is not None}
-        known = self._store.jobs(watched) if watched else {}
-        for event in late:
-            is_new = event.job_id in known and known[event.job_id].late_notified is None
-            if is_new and self._store.set_late_notified(event.job_id, event.since):
-                self._bus.publish(event)
-        late_ids = {event.job_id for event in late}
-        for job_id, record in known.items():
-            if record.late_notified is None or job_id in late_ids:
-                continue
-            # of a job that was stopped nothing is expected any more: that is no good news
-            if self._store.set_late_notified(job_id, None) and is_expected(watched[job_id], record):
-                self._bus.publish(JobOnTime(self._clock.now(), job_id))
-        return late
+        now, found = self._clock.now(), []
+        for job, record, late in read_lateness(self._store, self.jobs, now):
+            if late is not None:
+                event = JobLate(now, job.id, *late)
+                found.append(event)
+                if record.late_notified is None and self._store.set_late_notified(job.id, late.since):
+                    self._bus.publish(event)
+            elif record.late_notified is not None:
+                has_changed = self._store.set_late_notified(job.id, None)
+                # of a job that was stopped nothing is expected any more: that is no good news
+                if has_changed and is_scheduled(job, record):
+                    self._bus.publish(JobOnTime(now, job.id))
+        return found
 
     def _run(self) -> None:
         while not self._stop.wait(INTERVAL_S):

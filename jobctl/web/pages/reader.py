@@ -34,7 +34,7 @@ from jobctl.store.glances import JobGlance
 from jobctl.store.kept_log import KeptLog
 from jobctl.store.open import open_store
 from jobctl.store.records import JobRecord
-from jobctl.subscribers.expectation_watch import late_jobs
+from jobctl.subscribers.expectation_watch import read_lateness
 
 if TYPE_CHECKING:
     from jobctl.trigger_dev.manager import TriggerDevJobManager
@@ -175,7 +175,7 @@ class Reader:
         if self.mode is Mode.TRIGGER_DEV:
             return set()
         jobs = [known.job for known in self.jobs.values()]
-        return {late.job_id for late in late_jobs(self.store(), jobs, self.clock)}
+        return {job.id for job, _, late in read_lateness(self.store(), jobs, self.clock.now()) if late}
 
     def store(self) -> RunStore:
         """The run store. Runs of processes that died are failed first, once a second at most.

@@ -11,7 +11,7 @@ from jobctl.managers.board import Board, who_schedules
 from jobctl.model import Job, RunStatus
 from jobctl.schedules.excluding import Excluding, why_excluded
 from jobctl.store.glances import RunGlance, SkippedGlance
-from jobctl.store.records import JobRecord
+from jobctl.store.records import JobRecord, is_scheduled
 from jobctl.web.pages.overview import Part, Query, found_lines
 from jobctl.web.pages.reader import Reader
 from jobctl.web.pages.rendering import dated
@@ -140,7 +140,7 @@ def _slots(
     job: Job | None, record: JobRecord | None, now: datetime
 ) -> tuple[list[SlotMark], SlotMark | None]:
     """The planned slots of the next 24 hours; a band instead where they are very many."""
-    if job is None or job.schedule is None or not _is_planned(job, record):
+    if job is None or job.schedule is None or not is_scheduled(job, record):
         return [], None
     at = record.next_run if record and record.next_run and record.next_run > now else None
     anchor = at or now
@@ -155,13 +155,9 @@ def _slots(
     return found, None
 
 
-def _is_planned(job: Job, record: JobRecord | None) -> bool:
-    return job.enabled and not job.unmet and not (record and record.stopped)
-
-
 def _excluded(job: Job | None, record: JobRecord | None, now: datetime) -> list[SlotMark]:
     """Slots of the next 24 hours that are on an excluded date."""
-    if job is None or not isinstance(job.schedule, Excluding) or not _is_planned(job, record):
+    if job is None or not isinstance(job.schedule, Excluding) or not is_scheduled(job, record):
         return []
     times = job.schedule.left_out(now, now + SPAN, record.anchor if record else now)
     return [SlotMark(_x(time, now), f"{dated(time)}: {why_excluded(job.schedule, time)}") for time in times]
