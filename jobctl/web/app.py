@@ -64,7 +64,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
-        await run_in_threadpool(runner.watch)
+        runner.watch()
         try:
             yield
         finally:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from jobctl import thread_start
 from jobctl.clock import SystemClock
 from jobctl.errors import JobctlError, NotRunError, StoreError
 from jobctl.managers.factory import make_local_manager
@@ -32,6 +33,8 @@ ON_VERCEL = timedelta(seconds=290)
 """10 seconds less than the default ``maxDuration`` there."""
 _END_S = 8.0
 """The time for ending a run on Vercel."""
+_CLOSE_S = 5.0
+"""For a watch that has just begun to open the run store."""
 _LOG_S = 1.0
 """The time there for sending what is left of its log to the run store."""
 
@@ -57,6 +60,8 @@ class Runner:
         self._lock = threading.Lock()
         self._manager: LocalJobManager | None = None
         self._subscribers: Subscribers | None = None
+        self._watcher: threading.Thread | None = None
+        self._is_closing = False
 
     @property
     def is_disabled(self) -> bool:
@@ -83,9 +88,18 @@ class Runner:
             return self._manager
 
     def watch(self) -> None:
-        """Begin to watch what is expected of jobs. Where the store does not answer now, the first run of a job begins it."""
+        """Begin to watch what is expected of jobs, in a thread: no start waits for their modules or the run store.
+
+        Where that fails, the first run of a job begins it.
+        """
+        if not self.on_vercel:
+            self._watcher = threading.Thread(target=self._watch, name="jobctl-watch", daemon=True)
+            with suppress(JobctlError):
+                thread_start.start(self._watcher)
+
+    def _watch(self) -> None:
         with suppress(JobctlError):
-            if not self.on_vercel and any(job.expect for job in self.project.catalogue):
+            if any(job.expect for job in self.project.catalogue) and not self._is_closing:
                 _ = self.manager
 
     def read_store(self) -> RunStore:
@@ -256,6 +270,9 @@ class Runner:
 
     def close(self) -> None:
         """End the runs in progress, with a grace time, and close the store."""
+        self._is_closing = True
+        if self._watcher is not None and self._watcher.is_alive():
+            self._watcher.join(_CLOSE_S)
         with self._lock:
             manager, subscribers = self._manager, self._subscribers
             self._manager = self._subscribers = None
