@@ -17,7 +17,7 @@ from jobctl.store.stored_logs import LogEnd, LogPiece, StoredLogs
 
 _PAUSE_S = 1.0
 _AGAIN_S = 5.0
-_LOOK_S = 60.0
+_TAKE_OVER_S = 60.0
 _CLOSE_S = 3.0
 _PIECE = 64 * 1024
 _TOGETHER = 16
@@ -106,7 +106,7 @@ class LogShipper:
         self._trims = EveryTenth(most_logs)
         self._changed = threading.Condition()
         self._is_due = self._is_hurried = self._is_closing = False
-        self._look_at = 0.0
+        self._take_over_at = 0.0
         self._thread = threading.Thread(target=self._run, name="jobctl-logs", daemon=True)
 
     def start(self) -> None:
@@ -169,12 +169,12 @@ class LogShipper:
     def _rest(self, pause: float) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._is_closing or self._is_hurried, pause)
-            self._changed.wait_for(lambda: self._is_closing or self._is_due, _LOOK_S)
+            self._changed.wait_for(lambda: self._is_closing or self._is_due, _TAKE_OVER_S)
             self._is_hurried = False
 
     def _take_over(self) -> None:
         """Take the logs of runs that have ended without a process to send them."""
-        if self._clock.monotonic() < self._look_at:
+        if self._clock.monotonic() < self._take_over_at:
             return
         left = [(job_id, run_id) for job_id, run_id in self._unsent if run_id not in self._runs]
         attempts = self._stored.attempts(run_id for _, run_id in left) if left else {}
@@ -186,7 +186,7 @@ class LogShipper:
                 run.attempt = attempt
                 with self._changed:
                     self._runs.setdefault(run_id, run)
-        self._look_at = self._clock.monotonic() + _LOOK_S
+        self._take_over_at = self._clock.monotonic() + _TAKE_OVER_S
 
     def _ship(self) -> None:
         """Send what was written since the last call.

@@ -105,7 +105,8 @@ def make_plan(
         StoreError: the temporary run store cannot be written.
     """
     known = list(jobs)
-    _check_size([job for job in known if start.why_off(job) is None], begin, end)
+    left_out = {job.id: why for job in known if (why := start.why_off(job)) is not None}
+    _check_size([job for job in known if job.id not in left_out], begin, end)
     durations = {job.id: duration(job) for job in known}
     chosen = [replace(job, target=_TARGET, arguments={}) for job in known]
     with tempfile.TemporaryDirectory(prefix="jobctl-plan-") as folder:
@@ -113,7 +114,6 @@ def make_plan(
             Path(folder), chosen, start, begin, end, workers=workers, durations=durations
         )
         simulation.run()
-    left_out = {job.id: why for job in chosen if (why := start.why_off(job)) is not None}
     return RunPlan(
         begin,
         end,

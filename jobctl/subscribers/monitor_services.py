@@ -214,7 +214,7 @@ class HealthchecksMonitor(Monitor):
         checks = found.get("checks")
         check = checks[0] if isinstance(checks, list) and checks else None
         if check is None:
-            # without channels nobody would be notified; later, people may choose others
+            # without channels it would send no alert; later, people may choose others
             check = _checked(client, client.call(_CHECKS, {**self._body, "channels": "*"}))
             self._keep()
         elif not self._was_sent():
@@ -237,7 +237,7 @@ class HealthchecksMonitor(Monitor):
 class SentryMonitor(Monitor):
     """A monitor of Sentry. Each check-in carries its definition, from which Sentry creates or updates it.
 
-    Sentry accepts what it drops later, so that nobody knows whether it has the definition.
+    Sentry also accepts what it drops later, so its answer does not show whether it has the definition.
     """
 
     def __init__(self, service: Sentry, job: Job, folder: str) -> None:

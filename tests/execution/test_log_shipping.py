@@ -140,7 +140,7 @@ def test_nothing_is_taken_from_a_run_in_progress(machine: Machine) -> None:
     machine.print(b"one\n", shipper)  # of a process that has not sent yet
     with closing(machine.shipper()) as other:
         other.start()
-        until(lambda: other._look_at > 0)
+        until(lambda: other._take_over_at > 0)
     assert machine.kept() == b""
     assert machine.unsent() == [("job", machine.run.id)]
 

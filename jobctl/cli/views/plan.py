@@ -9,7 +9,7 @@ from jobctl.cli.terminal import Terminal, rows
 from jobctl.cli.times import ms, zone_names, zulu
 from jobctl.clock import iso
 from jobctl.durations import format_duration, milliseconds
-from jobctl.planning.plan import MissedSlots, Outcome, PlannedRun, RunPlan, is_run
+from jobctl.planning.plan import LONG_WAIT, MissedSlots, Outcome, PlannedRun, RunPlan, is_run
 from jobctl.text import counted
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class _Scale:
             if run.outcome is Outcome.SKIPPED:
                 mark("skipped", run.begins_at, run.begins_at)
             elif is_run(run):
-                late = run.waited > timedelta(minutes=1)
+                late = run.waited > LONG_WAIT
                 mark("late" if late else "run", run.begins_at, run.ends_at)
         for slots in missed:
             mark("skipped", slots.first, slots.last)
